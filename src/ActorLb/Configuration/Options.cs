@@ -1,0 +1,149 @@
+using System.Collections.Immutable;
+using System.Net;
+
+namespace ActorLb.Configuration;
+
+/// <summary>A whole configuration, valid and immutable. <c>hocon/reference.conf</c> is its manual and holds its defaults.</summary>
+public sealed record ActorLbOptions(
+    NodeOptions Node,
+    LogOptions Log,
+    AdminOptions Admin,
+    ClusterOptions Cluster,
+    StickyOptions Sticky,
+    ImmutableDictionary<string, PoolOptions> Pools,
+    ImmutableDictionary<string, ListenerOptions> Listeners);
+
+/// <param name="Name">Unique in the cluster.</param>
+/// <param name="Workers">Reactor threads; 0 is <c>auto</c>, one a processor.</param>
+/// <param name="MaxConnections">Client connections held at once by the node.</param>
+/// <param name="DataDirectory">Absolute path.</param>
+/// <param name="DrainTimeout">Time over which a stop closes what is open.</param>
+/// <param name="PidFile">Absolute path; null writes none.</param>
+/// <param name="Will">What a drain does to an MQTT client's Will.</param>
+/// <param name="ServerReference">Server Reference of the DISCONNECT sent on drain to MQTT 5 clients; null sends none.</param>
+public sealed record NodeOptions(
+    string Name, int Workers, int MaxConnections, string DataDirectory, TimeSpan DrainTimeout, string? PidFile,
+    WillOnDrain Will, string? ServerReference);
+
+public enum WillOnDrain { Keep, Suppress }
+
+public enum LogLevelName { Trace, Debug, Info, Warning, Error, Off }
+
+public enum LogFormat { Text, Json }
+
+/// <param name="Access">Path of the access log, "stdout", or null for off.</param>
+public sealed record LogOptions(LogLevelName Level, LogFormat Format, string? Access);
+
+public sealed record AdminOptions(IPEndPoint Bind, string? TokenFile, ServiceTlsOptions? Tls);
+
+/// <summary>TLS of the admin endpoint, the peers and etcd: PEM files.</summary>
+public sealed record ServiceTlsOptions(string? Certificate, string? Key, string? Ca);
+
+public enum CoordinatorKind { Local, Etcd }
+
+public sealed record ClusterOptions(
+    CoordinatorKind Coordinator, string Name, IPEndPoint Bind, DnsEndPoint? Advertise, string? Zone,
+    string? SecretFile, ServiceTlsOptions? Tls, EtcdOptions Etcd);
+
+public sealed record EtcdOptions(
+    ImmutableArray<Uri> Endpoints, string Prefix, TimeSpan LeaseTtl, string? User, string? PasswordFile, ServiceTlsOptions? Tls);
+
+public sealed record StickyOptions(TimeSpan Ttl, int MaxEntries);
+
+public enum BalanceKind { RoundRobin, LeastConnections, Random, IpHash, Hash, Sticky }
+
+public enum ProxyProtocolVersion { Off, V1, V2 }
+
+/// <summary>What a PROXY v2 header carries beside the addresses.</summary>
+[Flags]
+public enum ProxyTlvs { None = 0, Authority = 1, Alpn = 2, Ssl = 4, UniqueId = 8, Crc32c = 16 }
+
+/// <param name="Place">Policy by which <c>sticky</c> places a new client; never Sticky itself.</param>
+/// <param name="Backends">Static backends; empty when <paramref name="Dns"/> discovers them.</param>
+/// <param name="BufferSize">Bytes read at once and held at most a direction while the receiver is slower than the sender.</param>
+public sealed record PoolOptions(
+    string Name, BalanceKind Balance, Template HashKey, BalanceKind Place,
+    ImmutableArray<BackendOptions> Backends, DnsDiscoveryOptions? Dns,
+    TimeSpan ConnectTimeout, ProxyProtocolVersion ProxyProtocol, ProxyTlvs ProxyTlvs,
+    ImmutableArray<SourceAddressOptions> SourceAddresses, string? WebSocketPath, UpstreamTlsOptions? Tls,
+    HealthOptions Health, RetryOptions Retry, int BufferSize, TcpOptions Tcp);
+
+/// <param name="Address">Host name or address, and port.</param>
+/// <param name="Weight">1 to 65,535.</param>
+/// <param name="MaxFails">Failures within <paramref name="FailTimeout"/> that take the backend out for as long; 0 never does.</param>
+/// <param name="MaxConnections">0 is unlimited.</param>
+/// <param name="SlowStart">Time over which a recovered backend's weight grows to its full value; zero is at once.</param>
+public sealed record BackendOptions(
+    DnsEndPoint Address, int Weight, int MaxFails, TimeSpan FailTimeout, int MaxConnections, TimeSpan SlowStart,
+    bool Down, bool Backup);
+
+/// <summary>Backends found by DNS: address records of <paramref name="Name"/>, or SRV records, which bring ports of their own.</summary>
+public sealed record DnsDiscoveryOptions(string Name, int Port, bool Srv, TimeSpan Interval, BackendOptions Template);
+
+/// <param name="Share">Percent of the connections, 0 to 100; null shares what the others leave.</param>
+public sealed record SourceAddressOptions(IPAddress Address, double? Share);
+
+public sealed record UpstreamTlsOptions(string? Ca, string? ServerName, bool Verify, string? Certificate, string? Key);
+
+public enum ProbeKind { None, Tcp, Mqtt, Http }
+
+/// <param name="Path">Request path of the http probe.</param>
+/// <param name="Port">Port probed; 0 is the backend's own.</param>
+public sealed record HealthOptions(ProbeKind Probe, TimeSpan Interval, TimeSpan Timeout, int Rise, int Fall, string Path, int Port);
+
+/// <param name="Tries">Backends tried a client, the first included.</param>
+public sealed record RetryOptions(int Tries, TimeSpan Timeout);
+
+/// <param name="KeepAlive">Idle time before the first TCP keep-alive probe; zero is off.</param>
+/// <param name="UserTimeout">TCP_USER_TIMEOUT; zero leaves the kernel's.</param>
+public sealed record TcpOptions(bool NoDelay, TimeSpan KeepAlive, TimeSpan UserTimeout);
+
+public enum ListenerProtocol { Mqtt, Tcp }
+
+/// <param name="ConnectTimeout">From accept until the CONNECT is complete.</param>
+/// <param name="IdleTimeout">Null is <c>auto</c>: 1.5 times the session's Keep Alive. Zero is never.</param>
+/// <param name="MaxConnections">0 leaves only the node's limit.</param>
+/// <param name="MaxPacketSize">Largest CONNECT in bytes, fixed header included.</param>
+/// <param name="AcceptProxyFrom">Networks whose PROXY header is demanded and believed; empty expects none.</param>
+/// <param name="RequireClientId">The client id must equal this template's value; null binds nothing.</param>
+public sealed record ListenerOptions(
+    string Name, IPEndPoint Bind, string Pool, ListenerProtocol Protocol, ListenerTlsOptions? Tls, ListenerWebSocketOptions? WebSocket,
+    RewriteOptions Rewrite, ImmutableArray<IPNetwork> AcceptProxyFrom, TimeSpan ConnectTimeout, TimeSpan? IdleTimeout,
+    int MaxConnections, int MaxPacketSize, LimitOptions Limits, ImmutableArray<IPNetwork> Allow, ImmutableArray<IPNetwork> Deny,
+    Template? RequireClientId, int Backlog);
+
+/// <param name="ConnectsPerSecond">CONNECTs a second over the listener; 0 is unlimited.</param>
+/// <param name="PerAddressConnections">Connections held at once by one client address; 0 is unlimited.</param>
+/// <param name="PerAddressRate">Connections a second from one client address; 0 is unlimited.</param>
+public sealed record LimitOptions(int ConnectsPerSecond, int PerAddressConnections, int PerAddressRate);
+
+/// <summary>Templates that replace fields of the CONNECT; null keeps the client's.</summary>
+public sealed record RewriteOptions(Template? ClientId, Template? UserName, Template? Password)
+{
+    public static readonly RewriteOptions None = new(null, null, null);
+
+    public bool IsEmpty => ClientId is null && UserName is null && Password is null;
+}
+
+/// <param name="Path">Request path that upgrades; others get 404.</param>
+/// <param name="Hosts">Accepted Host names without port; empty accepts any. Others get 421.</param>
+public sealed record ListenerWebSocketOptions(string Path, ImmutableArray<string> Hosts, int MaxFrameSize);
+
+[Flags]
+public enum TlsProtocols { None = 0, Tls10 = 1, Tls11 = 2, Tls12 = 4, Tls13 = 8 }
+
+public enum VerifyClient { Off, Optional, On }
+
+/// <param name="Ciphers">OpenSSL cipher list for TLS 1.2 and older.</param>
+/// <param name="CipherSuites">TLS 1.3 suites, colon separated; null keeps OpenSSL's.</param>
+/// <param name="SessionCache">Bytes of the session cache (about 4,000 sessions a MiB, NGINX's measure); 0 is off.</param>
+/// <param name="TicketKeyFile">Keys shared by the nodes; null makes keys of the node's own.</param>
+/// <param name="Certificates">By SNI; the first is the default.</param>
+public sealed record ListenerTlsOptions(
+    ImmutableArray<CertificateOptions> Certificates, TlsProtocols Protocols, string Ciphers, string? CipherSuites,
+    long SessionCache, TimeSpan SessionTimeout, bool SessionTickets, string? TicketKeyFile,
+    string? ClientCa, VerifyClient VerifyClient, int VerifyDepth, string? CrlFile,
+    TimeSpan HandshakeTimeout, int MaxHandshakes);
+
+/// <param name="Names">SNI names, exact or with a leading "*."; empty for the listener's default certificate.</param>
+public sealed record CertificateOptions(ImmutableArray<string> Names, string Certificate, string Key);
