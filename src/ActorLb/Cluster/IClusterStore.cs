@@ -59,7 +59,10 @@ internal sealed record StoreWrite(string Key, ReadOnlyMemory<byte>? Value, long 
     public static StoreWrite Delete(string key) => new(key, null, 0);
 }
 
-/// <summary>All writes if all conditions hold, else none. At most 128 conditions and 128 writes, no key written twice.</summary>
+/// <summary>
+/// All writes if all conditions hold, else none. At most 128 conditions and 128 writes, no key written twice. A write under a lease
+/// that the store no longer knows fails the whole transaction as an unmet condition does.
+/// </summary>
 internal sealed record StoreTransaction(ImmutableArray<StoreCompare> If, ImmutableArray<StoreWrite> Then)
 {
     /// <summary>etcd's default of <c>--max-txn-ops</c>.</summary>
@@ -99,7 +102,7 @@ internal interface IClusterStore : IAsyncDisposable
     Task<StoreResult<StoreCommit>> CommitAsync(StoreTransaction transaction, CancellationToken cancellation);
 
     /// <summary>
-    /// Changes below the prefix from a revision on, each once and in order. The store resumes on another member by itself; it ends
+    /// Changes below the prefix from a revision on (one more than a range's), each once and in order. The store resumes on another member by itself; it ends
     /// with one batch that holds an error when it cannot.
     /// </summary>
     IAsyncEnumerable<StoreBatch> WatchAsync(string prefix, long fromRevision, CancellationToken cancellation);
