@@ -208,7 +208,8 @@ internal sealed class ClusterCore
             return false;
         }
 
-        if (View.Members.All(m => m.Leaving))
+        // Nodes that the table lists but the store does not may be about to register again, after the store lost them.
+        if (View.Members.All(m => m.Leaving) && Map.Nodes.All(n => View.IsRegistered(n.Id)))
         {
             return true;
         }

@@ -157,6 +157,11 @@ internal static class MovePlan
                     moving++;
                 }
             }
+            else if (wish[i].Owner >= 0 && wish[i].Replica < 0)
+            {
+                // Only one node stays: nobody can take over from a replica that leaves.
+                seats[i] = seats[i] with { Replica = ShardSeats.Nobody };
+            }
             else if (wish[i].Replica >= 0 && replica != wish[i].Replica)
             {
                 seats[i] = seats[i] with { Next = wish[i].Replica };

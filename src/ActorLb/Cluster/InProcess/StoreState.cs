@@ -52,6 +52,15 @@ internal sealed class StoreState
         return true;
     }
 
+    /// <summary>Every lease begins its life anew: what etcd does when a new leader takes over.</summary>
+    public void ExtendLeases(long now)
+    {
+        foreach (var (id, lease) in _leases.ToArray())
+        {
+            _leases[id] = lease with { End = now + lease.Ttl };
+        }
+    }
+
     /// <summary>Revokes every lease whose time is over.</summary>
     public void Expire(long now)
     {
