@@ -30,7 +30,7 @@ internal static class MovePlan
         var settled = nodes.Length == sorted.Length;
         if (settled && sorted.Length > 0)
         {
-            var wish = Placement.Wish(sorted, seats);
+            var wish = Placement.Wish(sorted, shardCount);
             Fill(seats, wish);
             bool Ready(int node, int shard) => ready(nodes[node].Id, shard);
             Move(seats, wish, Ready, node => sorted[node].Leaving);

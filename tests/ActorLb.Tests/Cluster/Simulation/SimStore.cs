@@ -60,7 +60,7 @@ internal sealed class SimStore
     public void Wipe()
     {
         _state.Changed = null;
-        _state = new StoreState { Changed = Publish };
+        _state = new StoreState(_world.Random.NextInt64(1000, long.MaxValue / 2)) { Changed = Publish };
         foreach (var (process, watch) in _watches.ToArray())
         {
             _watches.Remove(process);

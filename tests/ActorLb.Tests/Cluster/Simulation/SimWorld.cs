@@ -44,7 +44,7 @@ internal sealed class SimWorld(int seed) : TimeProvider
     public void Note(string text)
     {
         _history.Enqueue($"{Now,7} {text}");
-        if (_history.Count > 60)
+        if (_history.Count > 400)
         {
             _history.Dequeue();
         }
