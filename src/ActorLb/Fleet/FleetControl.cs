@@ -241,9 +241,9 @@ internal sealed class FleetControl
         {
             var state = record.State switch
             {
-                BackendDirectory.Up => SlotState.Up,
-                BackendDirectory.Drain => SlotState.Drain,
-                BackendDirectory.Down => SlotState.Down,
+                BackendRegistry.Up => SlotState.Up,
+                BackendRegistry.Drain => SlotState.Drain,
+                BackendRegistry.Down => SlotState.Down,
                 _ => SlotState.Free,
             };
             if (state != SlotState.Free)

@@ -179,7 +179,7 @@ internal sealed class SimClients : IStickyWaiter
         foreach (var (key, record) in node.Control.Core.Backends.Records)
         {
             var d = Rendezvous.Draw(h, Rendezvous.NumberOf(key.Id), record.Weight ?? 1);
-            if (record.State == BackendDirectory.Up && d < draw)
+            if (record.State == BackendRegistry.Up && d < draw)
             {
                 draw = d;
                 best = new BackendRef(record.Slot, record.Gen);
@@ -195,7 +195,7 @@ internal sealed class SimClients : IStickyWaiter
     private BackendRef[] Proposals(SimNode node)
     {
         var up = node.Control.Core.Backends.Records
-            .Where(r => r.Value.State == BackendDirectory.Up && !DeadBrokers.Contains(r.Key.Id))
+            .Where(r => r.Value.State == BackendRegistry.Up && !DeadBrokers.Contains(r.Key.Id))
             .Select(r => new BackendRef(r.Value.Slot, r.Value.Gen)).ToArray();
         _world.Random.Shuffle(up);
         return up;

@@ -120,7 +120,7 @@ internal sealed class SimFinalChecks(SimWorld world, List<SimNode> alive, SimCli
             var told = node.Control.Reports.Report.ConnectionsOf(group.Key.Value);
             if (told != group.Count())
             {
-                world.Fail($"{node.Id.Name}#{node.Process} counts {told} others' connections to {group.Key}, there are {group.Count()} (rule 10)");
+                world.Fail($"{node.Id.Name}#{node.Process} counts {told} others' connections to {group.Key}, there are {group.Count()}, and hears {node.Control.Reports.Report.LiveNodes} nodes of {alive.Count} (rule 10)");
             }
         }
 
@@ -192,7 +192,7 @@ internal sealed class SimCalmEvents(SimWorld world, SimClients clients, Func<Lis
         foreach (var (client, backend) in before)
         {
             var after = SimFinalChecks.Mapping(alive(), client.H);
-            if (after != backend)
+            if (!backend.IsNone && after != backend && alive().All(n => n.Slots.IsKept(backend)))
             {
                 world.Fail(
                     $"client {client.H:x} had {backend} before {node.Id.Name}#{node.Process} {(planned ? "left (rule 8)" : "died (rule 6)")}, now {after}");

@@ -86,7 +86,7 @@ internal sealed class SimNetwork(SimWorld world)
             PeerFrameHeader.TryRead(bytes, out var header);
             if (from.IsAlive && to.IsAlive && header.Epoch < to.Region.Context.View.Map.Epoch && !_cut.ContainsKey((from.Process, to.Process)))
             {
-                to.OnFrame(from, bytes);
+                to.OnFrame(from, Tamper?.Invoke(to, bytes) ?? bytes);
             }
         });
     }

@@ -12,7 +12,7 @@ internal enum Variant
     /// <summary>A restarted node is taken for the one that died.</summary>
     NameAsIdentity,
 
-    /// <summary>An owner answers whatever table the asker has.</summary>
+    /// <summary>Nobody looks at the epoch of what others send.</summary>
     NoEpochCheck,
 }
 
@@ -276,10 +276,10 @@ internal sealed class Simulation
             key,
             record => what switch
             {
-                0 => record with { State = BackendDirectory.Down },
-                1 => record with { State = BackendDirectory.Drain },
-                2 => record with { Gen = BackendDirectory.NextGen(record.Gen) },
-                _ => record with { State = BackendDirectory.Up },
+                0 => record with { State = BackendRegistry.Down },
+                1 => record with { State = BackendRegistry.Drain },
+                2 => record with { Gen = BackendRegistry.NextGen(record.Gen) },
+                _ => record with { State = BackendRegistry.Up },
             },
             _ => { }));
     }
@@ -308,7 +308,7 @@ internal sealed class Simulation
         }
 
         // A quarter of the time with clients, the rest without.
-        _world.RunUntil(_world.Now + 4000);
+        _world.RunUntil(Math.Max(_world.Now + 4000, _calmUntil + 100));
         _clients.IsPaused = true;
         _world.RunUntil(_world.Now + 2500);
         for (var waited = 0; waited < 20 && !SimFinalChecks.IsSettled(Alive, out _); waited++)
@@ -319,11 +319,11 @@ internal sealed class Simulation
         _world.RunUntil(_world.Now + 3500);
     }
 
-    /// <summary>The receiver is made to believe that a call was asked under its own table, which is what not looking comes to.</summary>
+    /// <summary>The receiver is made to believe that the sender has its own table, which is what not looking at epochs comes to.</summary>
     private static byte[] PretendSameEpoch(SimNode to, byte[] frame)
     {
         PeerFrameHeader.TryRead(frame, out var header);
-        if (header.Type is PeerFrameType.GetOrAssign or PeerFrameType.Reassign)
+        if (header.Type is not (PeerFrameType.Table or PeerFrameType.TableRequest))
         {
             frame = [.. frame];
             (header with { Epoch = to.Epoch }).Write(frame, frame.Length);
