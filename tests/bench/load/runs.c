@@ -198,12 +198,13 @@ int run_connections(void)
     double seconds = (double)(now_ns() - start) / 1e9;
     wait_until_quiet();
     double used = (double)(cpu_ns() - cpu), n = opt.count;
-    if (opt.resume && (double)tls_resumed < 0.99 * (double)tls_handshakes)
+    // HAProxy 2.6 answers some TLS 1.3 tickets with a full handshake; a share below nine tenths would measure something else.
+    if (opt.resume && (double)tls_resumed < 0.9 * (double)tls_handshakes)
         die("only %lu of %lu handshakes were resumed", (unsigned long)tls_resumed, (unsigned long)tls_handshakes);
     if (!opt.resume && tls_resumed)
         die("%lu handshakes were resumed that should be full ones", (unsigned long)tls_resumed);
-    printf("cpu_us=%.3f throughput=%.0f p50_us=%.1f p99_us=%.1f\n", used / n / 1e3, n / seconds, histogram_us(&latency, 0.5),
-        histogram_us(&latency, 0.99));
+    printf("cpu_us=%.3f throughput=%.0f p50_us=%.1f p99_us=%.1f resumed=%.3f\n", used / n / 1e3, n / seconds,
+        histogram_us(&latency, 0.5), histogram_us(&latency, 0.99), (double)tls_resumed / n);
     return 0;
 }
 
