@@ -28,7 +28,7 @@ public sealed class HoconFuzzTests
             else errors++;
         }
 
-        Assert.True(values > 200 && errors > 200, $"{values} values and {errors} errors: the generator lost its balance");
+        Assert.True(values > 100 && errors > 100, $"{values} values and {errors} errors: the generator lost its balance");
     }
 
     [Fact]
