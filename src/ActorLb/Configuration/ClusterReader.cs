@@ -68,7 +68,7 @@ internal static class ClusterReader
     {
         if (!section.Has("endpoints")) return ConfigurationDefaults.EtcdEndpoints;
         var result = ImmutableArray.CreateBuilder<Uri>();
-        foreach ((string path, HoconScalar scalar) in section.Scalars("endpoints", "an URL such as http://127.0.0.1:2379"))
+        foreach ((string path, HoconScalar scalar) in section.Scalars("endpoints", "a URL such as http://127.0.0.1:2379"))
         {
             bool valid = Uri.TryCreate(scalar.Text, UriKind.Absolute, out Uri? uri) && uri.Scheme is "http" or "https";
             if (valid && uri!.UserInfo.Length > 0)
@@ -79,7 +79,7 @@ internal static class ClusterReader
             {
                 // What is no URL may still hold a password before its '@'.
                 string? shown = scalar.Text.Contains('@', StringComparison.Ordinal) ? null : scalar.Text;
-                section.Report.Error(scalar.Position, path, shown, "is not an URL such as http://127.0.0.1:2379");
+                section.Report.Error(scalar.Position, path, shown, "is not a URL such as http://127.0.0.1:2379");
             }
             else
             {

@@ -7,6 +7,8 @@ namespace ActorLb.Configuration;
 /// <summary>A configuration file to <see cref="ActorLbOptions"/>, all or nothing, with every error that it has.</summary>
 internal static class ConfigurationLoader
 {
+    private static readonly string[] Blocks = ["node", "log", "admin", "cluster", "sticky", "pools", "listeners"];
+
     /// <param name="environment">What substitutions fall back to; null is the environment of the process.</param>
     public static ConfigurationResult Load(string path, IReadOnlyDictionary<string, string>? environment = null) =>
         Load(HoconReader.ReadFile(path, environment), new ConfigurationReport(path));
@@ -27,8 +29,9 @@ internal static class ConfigurationLoader
 
     private static ActorLbOptions Read(HoconObject file, ConfigurationReport report)
     {
-        // Other keys beside it are for substitutions to refer to.
-        Section root = new Section(file, "", report).Child("actorlb");
+        var whole = new Section(file, "", report);
+        Section root = whole.Child("actorlb");
+        CheckTop(file, whole);
         NodeOptions node = NodeReader.ReadNode(root.Child("node"));
         LogOptions log = NodeReader.ReadLog(root.Child("log"));
         AdminOptions admin = NodeReader.ReadAdmin(root.Child("admin"));
@@ -40,6 +43,25 @@ internal static class ConfigurationLoader
         ImmutableDictionary<string, ListenerOptions> listeners = ReadListeners(root, pools, binds);
         root.Close();
         return new ActorLbOptions(node, log, admin, cluster, sticky, pools, listeners);
+    }
+
+    /// <summary>Other keys than ours are for substitutions to refer to; those that look like ours are worth a word.</summary>
+    private static void CheckTop(HoconObject file, Section whole)
+    {
+        bool missing = !whole.Has("actorlb");
+        if (missing) whole.Missing("actorlb", "is required: the configuration stands within actorlb { ... }");
+        foreach (HoconField field in file.Fields)
+        {
+            if (missing && NearestKey.Find(field.Key, ["actorlb"]) is not null)
+            {
+                whole.Report.Error(field.KeyPosition, whole.PathOf(field.Key), null, "unknown key; did you mean 'actorlb'?");
+            }
+            else if (Blocks.Contains(field.Key))
+            {
+                whole.Report.Warn(
+                    field.KeyPosition, whole.PathOf(field.Key), null, "stands outside of actorlb { ... } and has no effect by itself");
+            }
+        }
     }
 
     private static ImmutableDictionary<string, PoolOptions> ReadPools(Section root)

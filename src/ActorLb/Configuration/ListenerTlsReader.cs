@@ -52,7 +52,7 @@ internal static class ListenerTlsReader
             {
                 string name = scalar.Text.StartsWith("*.", StringComparison.Ordinal) ? scalar.Text[2..] : scalar.Text;
                 if (!AddressText.IsHost(name)) tls.Report.Error(scalar, namePath, "is not a host name, exact or with a leading '*.'");
-                else if (!seen.Add(scalar.Text)) tls.Report.Error(scalar, namePath, "names a second certificate");
+                else if (!seen.Add(scalar.Text)) tls.Report.Error(scalar, namePath, "is listed twice: a name has one certificate");
                 else names.Add(scalar.Text);
             }
             if (section.Elements("names") is null or { Count: 0 }) section.Missing("names");

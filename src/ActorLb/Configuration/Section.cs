@@ -50,7 +50,10 @@ internal sealed class Section(HoconObject fields, string path, ConfigurationRepo
         {
             case null: return null;
             case HoconScalar scalar when ConfigurationNames.TryFlag(scalar.Text, out bool on): return on ? Empty(key) : null;
-            default: return Child(key);
+            case HoconObject: return Child(key);
+            case { } other:
+                Error(key, other, $"is {other.Kind}, but off or {{ ... }} is expected");
+                return null;
         }
     }
 

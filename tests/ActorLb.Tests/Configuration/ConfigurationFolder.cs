@@ -33,13 +33,17 @@ internal sealed class ConfigurationFolder : IDisposable
         return result.Options!;
     }
 
-    /// <summary>The errors without the directory of the files.</summary>
+    /// <summary>The errors; DIR stands for the directory of the files, which is left out at the start.</summary>
     public string[] Errors(string text)
     {
         ConfigurationResult result = Load(text);
         Assert.Null(result.Options);
-        return [.. result.Errors.Select(e => e.ToString().Replace(Directory + "/", "", StringComparison.Ordinal))];
+        return [.. result.Errors.Select(e => Short(e.ToString()))];
     }
+
+    public string Short(string message) =>
+        (message.StartsWith(Directory + "/", StringComparison.Ordinal) ? message[(Directory.Length + 1)..] : message)
+            .Replace(Directory, "DIR", StringComparison.Ordinal);
 
     public void Dispose() => System.IO.Directory.Delete(Directory, recursive: true);
 }

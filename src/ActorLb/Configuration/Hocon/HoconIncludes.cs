@@ -69,11 +69,11 @@ internal sealed class HoconIncludes
         int found = 0;
         foreach (string candidate in basename ? [file + ".json", file + ".conf"] : (ReadOnlySpan<string>)[file])
         {
-            if (Directory.Exists(candidate)) throw new HoconException(at, place.Path, $"'{candidate}' is a directory and cannot be included");
             if (!File.Exists(candidate)) continue;
             found++;
             result.Merge(ParseOne(candidate, at, place));
         }
+        if (found == 0 && Directory.Exists(file)) throw new HoconException(at, place.Path, $"'{file}' is a directory and cannot be included");
         if (found == 0 && required) throw new HoconException(at, place.Path, $"the required file '{file}' does not exist");
         return result;
     }

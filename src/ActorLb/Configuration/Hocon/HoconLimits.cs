@@ -17,7 +17,7 @@ internal static class HoconLimits
     public const int SubstitutionNesting = 200;
 
     /// <summary>Steps of one resolution: a chain of doublings ends here and not in the memory.</summary>
-    public const int Steps = 4_000_000;
+    public const int Steps = 2_000_000;
 
     /// <summary>UTF-16 units of one concatenated string.</summary>
     public const int StringLength = 1 << 20;

@@ -128,7 +128,12 @@ internal sealed class HoconParser(HoconScanner scanner, HoconIncludes includes, 
             throw missing ? new HoconException(start, place.Path, "a value is missing") : Unexpected(place.Path, "where a value is expected");
         }
         bool ended = scanner.AtEnd || scanner.AtNewline || scanner.AtComment || scanner.Current is ',' or '}' or ']';
-        if (!ended) throw Unexpected(place.Path, "within a value; put the value in double quotes");
+        if (!ended)
+        {
+            throw Unexpected(place.Path, scanner.Current is '='
+                ? "within a value; a comma or a new line must separate fields, or the value needs double quotes"
+                : "within a value; put the value in double quotes");
+        }
         if (parts.Count == 1) return parts[0];
         return parts.TrueForAll(p => p is ScalarSyntax)
             ? HoconConcatenation.JoinLiterals(start, place.Path, parts, spaces)
@@ -143,7 +148,7 @@ internal sealed class HoconParser(HoconScanner scanner, HoconIncludes includes, 
         {
             case '{':
                 scanner.Advance();
-                return ParseFields(start, place with { Depth = place.Depth + 1 }, '}');
+                return ParseFields(start, place, '}');
             case '[':
                 scanner.Advance();
                 return ParseElements(start, place);
@@ -171,9 +176,9 @@ internal sealed class HoconParser(HoconScanner scanner, HoconIncludes includes, 
             separated |= scanner.SkipBlank();
             if (scanner.AtEnd) throw new HoconException(start, place.Path, "'[' is never closed");
             if (scanner.TryTake(']')) return result;
+            if (scanner.Current == '}') throw new HoconException(scanner.Position, place.Path, "'}' where ']' must close the array");
             if (!separated) throw Unexpected(place.Path, "after an element; a comma or a new line separates elements");
             if (scanner.Current == ',') throw new HoconException(scanner.Position, place.Path, "a comma without an element before it");
-            if (scanner.Current == '}') throw new HoconException(scanner.Position, place.Path, "'}' where ']' must close the array");
             result.Elements.Add(ParseValue(place.Element(result.Elements.Count)));
             separated = TakeSeparator();
         }

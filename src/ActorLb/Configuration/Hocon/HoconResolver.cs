@@ -21,7 +21,7 @@ internal sealed class HoconResolver(ObjectSyntax root, IReadOnlyDictionary<strin
         if (view is null) return null;
         foreach (Syntax layer in layers)
         {
-            if (layer is DeferredSyntax { IsBuilding: true }) throw new HoconException(layer.Position, path, "the value contains itself");
+            if (layer is DeferredSyntax { IsBuilding: true } self) throw new HoconException(self.Position, self.Path, "the value contains itself");
         }
         if (++nesting > HoconLimits.SubstitutionNesting)
         {
