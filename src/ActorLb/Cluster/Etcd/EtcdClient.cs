@@ -49,15 +49,17 @@ internal sealed class EtcdClient : IDisposable
         return line.Result?.Ttl ?? 0;
     }
 
-    public async Task LeaseRevokeAsync(long lease, CancellationToken cancellationToken)
+    /// <returns>False when the lease was gone already, by its time or by an earlier try whose answer was lost.</returns>
+    public async Task<bool> LeaseRevokeAsync(long lease, CancellationToken cancellationToken)
     {
         try
         {
             await CallAsync(EtcdCalls.LeaseRevoke, new EtcdLeaseRequest { Id = lease }, cancellationToken);
+            return true;
         }
         catch (EtcdException e) when (e.Error == EtcdError.LeaseNotFound)
         {
-            // Gone already, by its time or by an earlier try whose answer was lost.
+            return false;
         }
     }
 
