@@ -33,9 +33,8 @@ internal sealed class EtcdServer : IAsyncDisposable
             var root = Directory.Exists("/dev/shm") ? "/dev/shm" : Path.GetTempPath();
             var folder = Directory.CreateDirectory(Path.Combine(root, $"actorlb-etcd-{Guid.NewGuid():N}")).FullName;
             var ports = FreePorts(2 * members);
-            var all = ImmutableArray.CreateRange(
-                Enumerable.Range(0, members), i => new EtcdMember(i, ports, folder, options ?? new EtcdServerOptions()));
-            var server = new EtcdServer(folder, all);
+            var server = new EtcdServer(
+                folder, [.. Enumerable.Range(0, members).Select(i => new EtcdMember(i, ports, folder, options ?? new EtcdServerOptions()))]);
             try
             {
                 await server.StartAllAsync();
@@ -146,7 +145,7 @@ internal sealed class EtcdMember
         List<string> arguments =
         [
             "--name", $"m{index}", "--data-dir", _data, "--log-level", "warn", "--logger", "zap",
-            "--listen-client-urls", Client.ToString(), "--advertise-client-urls", Client.ToString(),
+            "--listen-client-urls", Url, "--advertise-client-urls", Url,
             "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
             "--initial-cluster", string.Join(',', Enumerable.Range(0, count).Select(i => $"m{i}=http://127.0.0.1:{ports[count + i]}")),
             "--heartbeat-interval", $"{options.Heartbeat}", "--election-timeout", $"{options.Heartbeat * 10}",
@@ -165,9 +164,13 @@ internal sealed class EtcdMember
 
     public Uri Client { get; }
 
+    // etcd takes no path, not even a slash.
+    private string Url => Client.ToString().TrimEnd('/');
+
     public void Start()
     {
-        _process = new Process { StartInfo = new ProcessStartInfo("etcd", _arguments) { RedirectStandardOutput = true, RedirectStandardError = true } };
+        var start = new ProcessStartInfo("etcd", _arguments) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true };
+        _process = new Process { StartInfo = start };
         _process.OutputDataReceived += (_, e) => Keep(e.Data);
         _process.ErrorDataReceived += (_, e) => Keep(e.Data);
         _process.Start();
@@ -231,14 +234,14 @@ internal sealed class EtcdMember
     /// <returns>Both outputs.</returns>
     public async Task<string> ControlAsync(params string[] arguments)
     {
-        List<string> all = ["--endpoints", Client.ToString().TrimEnd('/')];
+        List<string> all = ["--endpoints", Url];
         if (_tls is not null)
         {
             all.AddRange(["--cacert", _tls.Ca, "--cert", _tls.Certificate, "--key", _tls.Key]);
         }
 
         all.AddRange(arguments);
-        var start = new ProcessStartInfo("etcdctl", all) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo("etcdctl", all) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true };
         start.Environment["ETCDCTL_API"] = "3";
         using var process = Process.Start(start)!;
         var error = process.StandardError.ReadToEndAsync();
@@ -265,7 +268,7 @@ internal sealed class EtcdMember
         lock (_output)
         {
             _output.Enqueue(line);
-            if (_output.Count > 20)
+            if (_output.Count > 60)
             {
                 _output.Dequeue();
             }

@@ -36,8 +36,8 @@ internal sealed class ServiceAuthority : IDisposable
         names.AddIpAddress(IPAddress.Loopback);
         names.AddDnsName("localhost");
         request.CertificateExtensions.Add(names.Build());
-        var from = _certificate.NotBefore;
-        using var signed = request.Create(_certificate, from, _certificate.NotAfter, RandomNumberGenerator.GetBytes(8));
+        using var signed = request.Create(
+            _certificate, new DateTimeOffset(_certificate.NotBefore), new DateTimeOffset(_certificate.NotAfter), RandomNumberGenerator.GetBytes(8));
         var (file, keyFile) = (Path.Combine(_folder, $"{name}.pem"), Path.Combine(_folder, $"{name}.key"));
         File.WriteAllText(file, signed.ExportCertificatePem());
         File.WriteAllText(keyFile, key.ExportPkcs8PrivateKeyPem());

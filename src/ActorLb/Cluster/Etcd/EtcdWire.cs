@@ -3,7 +3,8 @@ using System.Text.Json.Serialization;
 namespace ActorLb.Cluster.Etcd;
 
 // Messages of etcd's rpc.proto (API v3) as its JSON gateway speaks them: names as in the proto file, int64 as strings,
-// bytes as base64, fields of value zero left out. Only what the fleet uses is here.
+// bytes as base64, fields of value zero left out. Only what the fleet uses is here. Properties with a default have a setter: the
+// generated reader sets each init-only property, to null where the field was left out.
 
 internal sealed record EtcdHeader
 {
@@ -15,8 +16,8 @@ internal sealed record EtcdHeader
 
 internal sealed record EtcdKeyValue
 {
-    public byte[] Key { get; init; } = [];
-    public byte[] Value { get; init; } = [];
+    public byte[] Key { get; set; } = [];
+    public byte[] Value { get; set; } = [];
     public long CreateRevision { get; init; }
     public long ModRevision { get; init; }
     public long Version { get; init; }
@@ -36,8 +37,8 @@ internal sealed record EtcdRangeRequest
 
 internal sealed record EtcdRangeResponse
 {
-    public EtcdHeader Header { get; init; } = new();
-    public EtcdKeyValue[] Kvs { get; init; } = [];
+    public EtcdHeader Header { get; set; } = new();
+    public EtcdKeyValue[] Kvs { get; set; } = [];
     public bool More { get; init; }
     public long Count { get; init; }
 }
@@ -45,13 +46,13 @@ internal sealed record EtcdRangeResponse
 internal sealed record EtcdPutRequest
 {
     public required byte[] Key { get; init; }
-    public byte[] Value { get; init; } = [];
+    public byte[] Value { get; set; } = [];
     public long Lease { get; init; }
 }
 
 internal sealed record EtcdPutResponse
 {
-    public EtcdHeader Header { get; init; } = new();
+    public EtcdHeader Header { get; set; } = new();
 }
 
 internal sealed record EtcdDeleteRequest
@@ -62,7 +63,7 @@ internal sealed record EtcdDeleteRequest
 
 internal sealed record EtcdDeleteResponse
 {
-    public EtcdHeader Header { get; init; } = new();
+    public EtcdHeader Header { get; set; } = new();
     public long Deleted { get; init; }
 }
 
@@ -95,16 +96,16 @@ internal sealed record EtcdResponseOp
 
 internal sealed record EtcdTxnRequest
 {
-    public EtcdCompare[] Compare { get; init; } = [];
-    public EtcdRequestOp[] Success { get; init; } = [];
-    public EtcdRequestOp[] Failure { get; init; } = [];
+    public EtcdCompare[] Compare { get; set; } = [];
+    public EtcdRequestOp[] Success { get; set; } = [];
+    public EtcdRequestOp[] Failure { get; set; } = [];
 }
 
 internal sealed record EtcdTxnResponse
 {
-    public EtcdHeader Header { get; init; } = new();
+    public EtcdHeader Header { get; set; } = new();
     public bool Succeeded { get; init; }
-    public EtcdResponseOp[] Responses { get; init; } = [];
+    public EtcdResponseOp[] Responses { get; set; } = [];
 }
 
 internal sealed record EtcdLeaseGrantRequest
@@ -115,7 +116,7 @@ internal sealed record EtcdLeaseGrantRequest
 
 internal sealed record EtcdLeaseGrantResponse
 {
-    public EtcdHeader Header { get; init; } = new();
+    public EtcdHeader Header { get; set; } = new();
     [JsonPropertyName("ID")] public long Id { get; init; }
     [JsonPropertyName("TTL")] public long Ttl { get; init; }
 }
@@ -128,13 +129,13 @@ internal sealed record EtcdLeaseRequest
 
 internal sealed record EtcdLeaseRevokeResponse
 {
-    public EtcdHeader Header { get; init; } = new();
+    public EtcdHeader Header { get; set; } = new();
 }
 
 /// <summary>Answer to a keep-alive. A <see cref="Ttl"/> of zero (the field left out) says that the lease is gone.</summary>
 internal sealed record EtcdLeaseKeepAliveResponse
 {
-    public EtcdHeader Header { get; init; } = new();
+    public EtcdHeader Header { get; set; } = new();
     [JsonPropertyName("ID")] public long Id { get; init; }
     [JsonPropertyName("TTL")] public long Ttl { get; init; }
 }
@@ -142,11 +143,11 @@ internal sealed record EtcdLeaseKeepAliveResponse
 /// <summary>Answer to time-to-live. A <see cref="Ttl"/> of -1 says that the lease is gone.</summary>
 internal sealed record EtcdLeaseTimeToLiveResponse
 {
-    public EtcdHeader Header { get; init; } = new();
+    public EtcdHeader Header { get; set; } = new();
     [JsonPropertyName("ID")] public long Id { get; init; }
     [JsonPropertyName("TTL")] public long Ttl { get; init; }
     [JsonPropertyName("grantedTTL")] public long GrantedTtl { get; init; }
-    public byte[][] Keys { get; init; } = [];
+    public byte[][] Keys { get; set; } = [];
 }
 
 internal sealed record EtcdWatchRequest
@@ -164,20 +165,20 @@ internal sealed record EtcdWatchCreateRequest
 
 internal sealed record EtcdWatchResponse
 {
-    public EtcdHeader Header { get; init; } = new();
+    public EtcdHeader Header { get; set; } = new();
     public long WatchId { get; init; }
     public bool Created { get; init; }
     public bool Canceled { get; init; }
     public long CompactRevision { get; init; }
     public string? CancelReason { get; init; }
-    public EtcdEvent[] Events { get; init; } = [];
+    public EtcdEvent[] Events { get; set; } = [];
 }
 
 /// <param name="Type">Left out for a put, <c>DELETE</c> for a deletion or a lease's end.</param>
 internal sealed record EtcdEvent
 {
     public string? Type { get; init; }
-    public EtcdKeyValue Kv { get; init; } = new();
+    public EtcdKeyValue Kv { get; set; } = new();
 
     [JsonIgnore] public bool IsDelete => Type is "DELETE";
 }
@@ -190,13 +191,13 @@ internal sealed record EtcdAuthenticateRequest
 
 internal sealed record EtcdAuthenticateResponse
 {
-    public string Token { get; init; } = "";
+    public string Token { get; set; } = "";
 }
 
 internal sealed record EtcdStatusResponse
 {
-    public EtcdHeader Header { get; init; } = new();
-    public string Version { get; init; } = "";
+    public EtcdHeader Header { get; set; } = new();
+    public string Version { get; set; } = "";
     public ulong Leader { get; init; }
 }
 
@@ -208,7 +209,7 @@ internal sealed record EtcdEmpty;
 /// </summary>
 internal sealed record EtcdUnaryError
 {
-    public string Message { get; init; } = "";
+    public string Message { get; set; } = "";
     public int Code { get; init; }
 }
 
@@ -216,7 +217,7 @@ internal sealed record EtcdStreamError
 {
     public int GrpcCode { get; init; }
     public int HttpCode { get; init; }
-    public string Message { get; init; } = "";
+    public string Message { get; set; } = "";
 }
 
 /// <summary>One line of a streaming answer: a result or an error.</summary>
@@ -229,6 +230,7 @@ internal sealed record EtcdStreamLine<T>
 
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower,
+    RespectNullableAnnotations = true,
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingDefault,
     NumberHandling = JsonNumberHandling.AllowReadingFromString | JsonNumberHandling.WriteAsString)]
 [JsonSerializable(typeof(EtcdRangeRequest))]
