@@ -36,6 +36,7 @@ public sealed class Backend
     private long _rampStart = -1;
 
     private int _active;
+    private long _lastSuccess = long.MinValue / 2;
     private volatile int _remoteActive;
     private int _nextEndPoint;
     private long _failures;
@@ -206,6 +207,7 @@ public sealed class Backend
     /// <summary>A connection reached the broker (CONNACK, or connected for plain TCP). Ends the outage when it was the trial.</summary>
     public void ReportSuccess(long now)
     {
+        Interlocked.Exchange(ref _lastSuccess, now);
         if (!_trialClaimed)
         {
             return;
@@ -225,6 +227,9 @@ public sealed class Backend
 
         _changed(this, PoolEventKind.BackendIn, null);
     }
+
+    /// <summary>Whether it took a client within the last fail-timeout: one that closes early then is busy rather than dead.</summary>
+    public bool HasAnsweredLately(long now) => now - Interlocked.Read(ref _lastSuccess) <= _options.FailTimeout.TotalMilliseconds;
 
     /// <summary>
     /// True unless the backend is out and another thread took this turn's trial. A trial whose outcome is never reported gives way to

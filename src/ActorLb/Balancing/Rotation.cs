@@ -8,8 +8,8 @@ namespace ActorLb.Balancing;
 /// <remarks>
 /// Exact over threads: a place only moves forward, so a candidate that was first among the places read is still first when the
 /// compare and swap finds its own place unmoved. <see cref="_reached"/> is the latest turn taken, published before the place moves.
-/// Who was away lies behind it and starts there anew instead of catching up; who lies too far ahead (its weight has grown since) is
-/// brought back to one step. Differences are taken modulo 2^64.
+/// Who was away lies behind it and gets one turn at once instead of all that it missed; who lies too far ahead (its weight has grown
+/// since) is brought back to one step. Differences are taken modulo 2^64.
 /// </remarks>
 internal sealed class Rotation
 {
@@ -34,7 +34,7 @@ internal sealed class Rotation
         long at = seen + half;
         if (at - reached < 0)
         {
-            at = reached + half;
+            at = reached;
         }
 
         // Read after the place: whoever moved the place had published this before.
