@@ -70,7 +70,7 @@ if [ ! -d "$peers/node_modules" ] || [ "$peers/package.json" -nt "$peers/node_mo
 fi
 
 echo "Building (Release)"
-if ! dotnet build "$root/ActorLb.sln" -c Release --nologo -v q -clp:NoSummary -nodeReuse:false; then
+if ! dotnet build "$root/ActorLb.sln" -c Release --nologo -v q "-clp:ErrorsOnly;NoSummary" -nodeReuse:false -p:UseSharedCompilation=false; then
   echo "0 passed, 1 failed, 0 skipped"
   exit 1
 fi
