@@ -17,7 +17,7 @@ internal static class ProcessReaper
             del) kept=' '; for g in $groups; do [ "$g" = "$group" ] || kept="$kept$g "; done; groups=$kept ;;
           esac
         done
-        for g in $groups; do kill -9 -- "-$g" 2>/dev/null; done
+        for g in $groups; do kill -s KILL -- "-$g" 2>/dev/null; done
         """;
 
     private static readonly Lock Gate = new();
