@@ -8,7 +8,7 @@ internal sealed class ConfigurationReport(string rootFile)
 {
     private readonly List<ConfigurationError> errors = [];
     private readonly List<ConfigurationError> warnings = [];
-    private readonly SortedSet<string> knownKeys = new(StringComparer.Ordinal);
+    private readonly HashSet<string> knownKeys = [];
 
     /// <summary>The file that the loading started with: defaults are relative to its directory.</summary>
     public string RootFile => rootFile;

@@ -38,7 +38,7 @@ internal sealed class Section(HoconObject fields, string path, ConfigurationRepo
             case null: return Empty(key);
             case HoconObject inner: return new Section(inner, PathOf(key), report);
             case { } other:
-                Error(key, other, $"is {other.Kind}, but {{ ... }} is expected");
+                WrongKind(PathOf(key), other, "{ ... }");
                 return Empty(key);
         }
     }
@@ -52,7 +52,7 @@ internal sealed class Section(HoconObject fields, string path, ConfigurationRepo
             case HoconScalar scalar when ConfigurationNames.TryFlag(scalar.Text, out bool on): return on ? Empty(key) : null;
             case HoconObject: return Child(key);
             case { } other:
-                Error(key, other, $"is {other.Kind}, but off or {{ ... }} is expected");
+                WrongKind(PathOf(key), other, "off or { ... }");
                 return null;
         }
     }
@@ -63,7 +63,7 @@ internal sealed class Section(HoconObject fields, string path, ConfigurationRepo
         if (Get(key) is not { } value) yield break;
         if (value is not HoconObject named)
         {
-            Error(key, value, $"is {value.Kind}, but {{ name {{ ... }} }} is expected");
+            WrongKind(PathOf(key), value, "{ name { ... } }");
             yield break;
         }
         foreach (HoconField field in named.Fields)
@@ -75,7 +75,7 @@ internal sealed class Section(HoconObject fields, string path, ConfigurationRepo
                 yield return (field.Key, field.KeyPosition, new Section(inner, child, report));
                 continue;
             }
-            report.Error(field.Value, child, $"is {field.Value.Kind}, but {{ ... }} is expected");
+            WrongKind(child, field.Value, "{ ... }");
         }
     }
 
@@ -90,7 +90,7 @@ internal sealed class Section(HoconObject fields, string path, ConfigurationRepo
         if (array is null && value is HoconScalar) return [(PathOf(key), value)];
         if (array is null)
         {
-            Error(key, value, $"is {value.Kind}, but [ ... ] is expected");
+            WrongKind(PathOf(key), value, "[ ... ]");
             return [];
         }
         var result = new List<(string, HoconValue)>(array.Elements.Length);
@@ -118,6 +118,10 @@ internal sealed class Section(HoconObject fields, string path, ConfigurationRepo
             report.Error(field.KeyPosition, PathOf(field.Key), null, $"unknown key; {hint}");
         }
     }
+
+    /// <summary>Without the value: what stands where a block should could be a secret of the block.</summary>
+    private void WrongKind(string at, HoconValue value, string expected) =>
+        report.Error(value.Position, at, null, $"is {value.Kind}, but {expected} is expected");
 
     private Section Empty(string key) => new(new HoconObject(PositionOf(key), []), PathOf(key), report);
 

@@ -66,10 +66,10 @@ public sealed class BadFileTests
         "2:29: actorlb.pools.p.backends.address: unknown key; known here: dns, fail-timeout, interval, max-connections, max-fails, port, slow-start, srv, weight")]
     [InlineData(
         "actorlb {\npools = 5\nlisteners.l { bind = \"*:1883\", pool = p }\n}\n",
-        "2:9: actorlb.pools: '5' is a number, but { name { ... } } is expected\n3:39: actorlb.listeners.l.pool: 'p' is not one of the pools")]
+        "2:9: actorlb.pools: is a number, but { name { ... } } is expected\n3:39: actorlb.listeners.l.pool: 'p' is not one of the pools")]
     [InlineData(
         "actorlb {\npools.p = 5\nlisteners.l { bind = \"*:1883\", pool = p }\n}\n",
-        "2:11: actorlb.pools.p: '5' is a number, but { ... } is expected\n3:39: actorlb.listeners.l.pool: 'p' is not one of the pools")]
+        "2:11: actorlb.pools.p: is a number, but { ... } is expected\n3:39: actorlb.listeners.l.pool: 'p' is not one of the pools")]
     [InlineData(
         "actorlb {\npools.\"a b\".backends = [\"h:1\"]\npools.p.backends = [\"h:1\"]\nlisteners.l { bind = \"*:1883\", pool = p }\n}\n",
         "2:1: actorlb.pools.\"a b\": 'a b' is not a name of at most 64 letters, digits, dots, hyphens and underscores")]
@@ -111,7 +111,7 @@ public sealed class BadFileTests
         "actorlb {\npools.p { backends = [\"h:1\"], websocket = on }\nlisteners.l { bind = \"*:1883\", pool = p, protocol = tcp }\n}\n",
         "3:39: actorlb.listeners.l.pool: 'p' speaks WebSocket to its backends, which needs protocol = mqtt")]
     [InlineData("", "1:1: actorlb: is required: the configuration stands within actorlb { ... }")]
-    [InlineData("actorlb = 5", "1:11: actorlb: '5' is a number, but { ... } is expected")]
+    [InlineData("actorlb = 5", "1:11: actorlb: is a number, but { ... } is expected")]
     [InlineData(
         "actorlbs { }",
         "1:1: actorlb: is required: the configuration stands within actorlb { ... }\n1:1: actorlbs: unknown key; did you mean 'actorlb'?")]

@@ -29,7 +29,7 @@ public sealed class BadListenerTests
         "4:35: actorlb.listeners.l.accept-proxy-protocol.from[0]: '10.0.0.0/33' is not a network such as 10.0.0.0/8 or 2001:db8::/32")]
     [InlineData(
         "accept-proxy-protocol = \"10.0.0.0/8\"",
-        "4:27: actorlb.listeners.l.accept-proxy-protocol: '10.0.0.0/8' is a string, but off or { ... } is expected")]
+        "4:27: actorlb.listeners.l.accept-proxy-protocol: is a string, but off or { ... } is expected")]
     [InlineData("limits.per-adress = 1", "4:3: actorlb.listeners.l.limits.per-adress: unknown key; did you mean 'per-address'?")]
     [InlineData(
         "limits.per-address { conns = 1 }",
@@ -59,6 +59,7 @@ public sealed class BadListenerTests
     [InlineData(
         "rewrite.password = [hunter2]",
         "4:22: actorlb.listeners.l.rewrite.password: is an array, but a text is expected")]
+    [InlineData("rewrite = hunter2", "4:13: actorlb.listeners.l.rewrite: is a string, but { ... } is expected")]
     [InlineData("rewrite.clientid = x", "4:3: actorlb.listeners.l.rewrite.clientid: unknown key; did you mean 'client-id'?")]
     [InlineData(
         "websocket { path = \"mq tt\" }",
@@ -66,7 +67,7 @@ public sealed class BadListenerTests
     [InlineData(
         "websocket { hosts = [\"a:80\"] }",
         "4:24: actorlb.listeners.l.websocket.hosts[0]: 'a:80' is not a host name without port")]
-    [InlineData("websocket = maybe", "4:15: actorlb.listeners.l.websocket: 'maybe' is a string, but off or { ... } is expected")]
+    [InlineData("websocket = maybe", "4:15: actorlb.listeners.l.websocket: is a string, but off or { ... } is expected")]
     [InlineData("protocol = tcp, websocket = on", "4:31: actorlb.listeners.l.websocket: needs protocol = mqtt")]
     [InlineData(
         "protocol = tcp, rewrite.username = x",

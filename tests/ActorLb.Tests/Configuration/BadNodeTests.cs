@@ -22,7 +22,7 @@ public sealed class BadNodeTests
         "2:22: actorlb.node.drain-timeout: 'soon' is not a duration such as 500ms, 10s, 5m, 1h or 1d")]
     [InlineData("node.will = perhaps", "2:13: actorlb.node.will: 'perhaps' is not one of keep, suppress")]
     [InlineData("node.data-dir = \"\"", "2:17: actorlb.node.data-dir: '' is not a file name")]
-    [InlineData("node = 5", "2:8: actorlb.node: '5' is a number, but { ... } is expected")]
+    [InlineData("node = 5", "2:8: actorlb.node: is a number, but { ... } is expected")]
     [InlineData("node.pid-file { a = 1 }", "2:15: actorlb.node.pid-file: is an object, but a file name is expected")]
     [InlineData("nodes { }", "2:1: actorlb.nodes: unknown key; did you mean 'node'?")]
     [InlineData("node.server-reference = \"\"", "2:25: actorlb.node.server-reference: '' is empty")]

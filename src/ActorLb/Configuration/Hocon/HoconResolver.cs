@@ -75,33 +75,48 @@ internal sealed class HoconResolver(ObjectSyntax root, IReadOnlyDictionary<strin
     private View? LayersView(List<Syntax> layers)
     {
         var objects = new List<ObjectSyntax>();
-        for (int i = layers.Count - 1; i >= 0; i--)
+        var appends = new List<AppendSyntax>();
+        View? bottom = null;
+        for (int i = layers.Count - 1; i >= 0 && bottom is null; i--)
         {
             Charge(1, layers[i].Position, "");
-            View? view = layers[i] is AppendSyntax append ? AppendView(append, layers.GetRange(0, i)) : ViewOf(layers[i]);
-            if (view is null) continue;
+            if (layers[i] is AppendSyntax append)
+            {
+                // An array, whatever is below it: objects above do not merge with it.
+                if (objects.Count > 0) break;
+                appends.Add(append);
+                continue;
+            }
+            View? view = ViewOf(layers[i]);
             if (view is ObjectView { Layers: var more })
             {
                 Charge(more.Count, layers[i].Position, "");
                 for (int j = more.Count - 1; j >= 0; j--) objects.Add(more[j]);
-                continue;
             }
-            if (objects.Count == 0) return view;
-            break;
+            else if (view is not null && objects.Count > 0)
+            {
+                break;
+            }
+            else
+            {
+                bottom = view;
+            }
         }
-        if (objects.Count == 0) return null;
         objects.Reverse();
-        return new ObjectView(objects);
+        if (objects.Count > 0) bottom = new ObjectView(objects);
+        return appends.Count == 0 ? bottom : AppendView(appends, bottom);
     }
 
-    private ArrayView AppendView(AppendSyntax append, List<Syntax> below)
+    /// <param name="appends">The last one first.</param>
+    private ArrayView AppendView(List<AppendSyntax> appends, View? below)
     {
-        View? lower = LayersView(below);
-        if (lower is null) return new ArrayView(append.Position, append.Elements);
-        ArrayView array = HoconConcatenation.AsArray(lower)
-            ?? throw new HoconException(append.Position, append.Path, $"'+=' needs an array before it, not {lower.Kind}");
-        Charge(array.Elements.Count, append.Position, append.Path);
-        return new ArrayView(array.Position, [.. array.Elements, .. append.Elements]);
+        AppendSyntax first = appends[^1];
+        ArrayView? array = below is null ? new ArrayView(first.Position, []) : HoconConcatenation.AsArray(below);
+        if (array is null) throw new HoconException(first.Position, first.Path, $"'+=' needs an array before it, not {below!.Kind}");
+        List<Syntax> elements = [.. array.Elements];
+        for (int i = appends.Count - 1; i >= 0; i--) elements.AddRange(appends[i].Elements);
+        Charge(elements.Count, first.Position, first.Path);
+        return new ArrayView(array.Position, elements);
     }
 
     private View? ViewOf(Syntax syntax) => syntax switch
@@ -110,7 +125,7 @@ internal sealed class HoconResolver(ObjectSyntax root, IReadOnlyDictionary<strin
         ArraySyntax array => new ArrayView(array.Position, array.Elements),
         ObjectSyntax fields => new ObjectView([fields]),
         LayeredSyntax layered => LayersView(layered.Layers),
-        AppendSyntax append => AppendView(append, []),
+        AppendSyntax append => AppendView([append], null),
         _ => DeferredView((DeferredSyntax)syntax),
     };
 
@@ -143,7 +158,7 @@ internal sealed class HoconResolver(ObjectSyntax root, IReadOnlyDictionary<strin
             {
                 ArrayView array => array.Elements.Count,
                 ObjectView objects => objects.Layers.Count,
-                ScalarView scalar => 1 + (scalar.Value.Text.Length / 64),
+                ScalarView scalar => 1 + (scalar.Value.Text.Length / 16),
                 _ => 1,
             };
             Charge(size, concatenation.Position, concatenation.Path);

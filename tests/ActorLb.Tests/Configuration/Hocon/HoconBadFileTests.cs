@@ -125,6 +125,14 @@ public sealed class HoconBadFileTests
         Assert.Equal("more than 200 substitutions lead to one another", Reason(chain));
     }
 
+    [Fact]
+    public void Appends_ManyOnOneKey_AreAllThere()
+    {
+        string text = string.Concat(Enumerable.Repeat("a += 1\na = ${?b}\n", 20_000));
+
+        Assert.Equal(20_000, HoconText.Json(text).Count(c => c == '1'));
+    }
+
     [Theory]
     [InlineData("a{0} = ${{a{1}}}${{a{1}}}", "a40 = xx")]
     [InlineData("a{0} = ${{a{1}}} ${{a{1}}}", "a40 = [1]")]

@@ -68,6 +68,9 @@ public sealed class HoconSubstitutionTests
     [InlineData("a { 0 = x }, a += y", """{"a":["x","y"]}""")]
     [InlineData("l = [{ a += 1, a += 2 }]", """{"l":[{"a":[1,2]}]}""")]
     [InlineData("base { l = [1] }, a = ${base} { l += 2 }", """{"base":{"l":[1]},"a":{"l":[1,2]}}""")]
+    [InlineData("a += 1, a = ${?none}, a += 2", """{"a":[1,2]}""")]
+    [InlineData("a { x = 1 }, a = ${?none}, a += 2, a { y = 1 }", """{"a":{"y":1}}""")]
+    [InlineData("a { 1 = y }, a = ${b}, a += z, b { 0 = x }", """{"a":["x","y","z"],"b":{"0":"x"}}""")]
     [InlineData("a += ${?none}", """{"a":[]}""")]
     public void Append_ToWhatIsThere_AddsAnElement(string text, string expected) => Assert.Equal(expected, HoconText.Json(text));
 
