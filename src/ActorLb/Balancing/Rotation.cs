@@ -1,0 +1,62 @@
+namespace ActorLb.Balancing;
+
+/// <summary>
+/// Smooth weighted rotation without a lock. Each backend holds its place on a line of virtual time (<see cref="Backend.Pass"/>) and
+/// moves on by 1 / weight when chosen; the one whose next turn, the middle of its next step, comes first is chosen. After any number
+/// of picks each backend is within one connection of its share.
+/// </summary>
+/// <remarks>
+/// Exact over threads: a place only moves forward, so a candidate that was first among the places read is still first when the
+/// compare and swap finds its own place unmoved. <see cref="_reached"/> is the latest turn taken, published before the place moves.
+/// Who was away lies behind it and starts there anew instead of catching up; who lies too far ahead (its weight has grown since) is
+/// brought back to one step. Differences are taken modulo 2^64.
+/// </remarks>
+internal sealed class Rotation
+{
+    /// <summary>The step of weight 1. Divisible by 1 to 16, so that small weights add up without rounding.</summary>
+    private const long Unit = 720_720L * 64;
+
+    private long _reached;
+
+    public long Reached => Volatile.Read(ref _reached);
+
+    public readonly record struct Turn(long Seen, long At, long HalfStep)
+    {
+        public bool IsBefore(in Turn other) => At - other.At < 0;
+    }
+
+    /// <param name="backend">Whose turn.</param>
+    /// <param name="reached"><see cref="Reached"/> as read before any of the places, else a live one could seem to lag.</param>
+    public Turn NextTurn(Backend backend, long now, long reached)
+    {
+        long seen = Volatile.Read(ref backend.Pass);
+        long half = (Unit * 256 / backend.EffectiveWeight(now)) >> 1;
+        long at = seen + half;
+        if (at - reached < 0)
+        {
+            at = reached + half;
+        }
+
+        // Read after the place: whoever moved the place had published this before.
+        long latest = Volatile.Read(ref _reached) + (2 * half);
+        return new Turn(seen, at - latest > 0 ? latest : at, half);
+    }
+
+    /// <returns>False when another thread took this turn: choose again.</returns>
+    public bool TryTake(Backend backend, in Turn turn)
+    {
+        long reached = Volatile.Read(ref _reached);
+        while (turn.At - reached > 0)
+        {
+            long seen = Interlocked.CompareExchange(ref _reached, turn.At, reached);
+            if (seen == reached)
+            {
+                break;
+            }
+
+            reached = seen;
+        }
+
+        return Interlocked.CompareExchange(ref backend.Pass, turn.At + turn.HalfStep, turn.Seen) == turn.Seen;
+    }
+}

@@ -1,0 +1,81 @@
+namespace ActorLb.Sticky;
+
+/// <summary>The map of a node that has no fleet: it owns every shard. The rules are those of the fleet (<see cref="ShardStore"/>).</summary>
+internal sealed class LocalStickyMap : IStickyMap, IDisposable
+{
+    private readonly Shard[] _shards = new Shard[StickyHash.Shards];
+    private readonly StickyHash _hash;
+    private readonly StickyClock _clock;
+
+    /// <param name="key">16 random bytes.</param>
+    public LocalStickyMap(ReadOnlySpan<byte> key, TimeSpan ttl, int maxEntries, BackendSlots slots, TimeProvider time)
+    {
+        _hash = new StickyHash(key);
+        _clock = new StickyClock(time);
+        var rules = StickyRules.From(ttl, maxEntries, StickyHash.Shards);
+        for (var i = 0; i < _shards.Length; i++)
+        {
+            _shards[i] = new Shard(new ShardStore(StickyHash.ShardBits, slots, rules));
+        }
+    }
+
+    public int Count => _shards.Sum(s => s.Store.Table.Count);
+
+    public ulong Hash(ReadOnlySpan<byte> pool, ReadOnlySpan<byte> clientId) => _hash.Of(pool, clientId);
+
+    public bool GetOrAssign(
+        ulong h, ReadOnlySpan<BackendRef> proposals, IStickyWaiter waiter, ulong ticket, out StickyAnswer answer)
+    {
+        var shard = _shards[StickyHash.ShardOf(h)];
+        lock (shard.Gate)
+        {
+            answer = Answer(shard.Store.GetOrAssign(h, proposals, _clock.Seconds));
+        }
+
+        return true;
+    }
+
+    public bool Reassign(
+        ulong h, BackendRef expected, ReadOnlySpan<BackendRef> proposals, IStickyWaiter waiter, ulong ticket, out StickyAnswer answer)
+    {
+        var shard = _shards[StickyHash.ShardOf(h)];
+        lock (shard.Gate)
+        {
+            answer = Answer(shard.Store.Reassign(h, expected, proposals, force: false, _clock.Seconds));
+        }
+
+        return true;
+    }
+
+    public uint Opened(ulong h, BackendRef backend, StickyOutcome outcome) => 0;
+
+    public void Closed(ulong h, BackendRef backend, uint session)
+    {
+        var shard = _shards[StickyHash.ShardOf(h)];
+        lock (shard.Gate)
+        {
+            shard.Store.Refresh(h, backend, _clock.Seconds);
+        }
+    }
+
+    public void Dispose()
+    {
+        foreach (var shard in _shards)
+        {
+            lock (shard.Gate)
+            {
+                shard.Store.Table.Dispose();
+            }
+        }
+    }
+
+    private static StickyAnswer Answer(LookupResult result) =>
+        new(result.Backend, StickyOutcome.Local, result.Status == LookupStatus.Assigned);
+
+    private sealed class Shard(ShardStore store)
+    {
+        internal readonly Lock Gate = new();
+
+        internal ShardStore Store { get; } = store;
+    }
+}

@@ -1,0 +1,250 @@
+using System.Runtime.CompilerServices;
+
+namespace ActorLb.Sticky;
+
+internal enum LookupStatus : byte
+{
+    /// <summary>No valid entry, and no proposal that could become one.</summary>
+    None,
+
+    /// <summary>The entry was there.</summary>
+    Found,
+
+    /// <summary>The entry was made or moved.</summary>
+    Assigned,
+}
+
+internal readonly record struct LookupResult(LookupStatus Status, BackendRef Backend);
+
+/// <param name="TtlSeconds">Life of an entry since its last touch.</param>
+/// <param name="MaxPerShard">Entries a shard holds at most.</param>
+internal sealed record StickyRules(uint TtlSeconds, int MaxPerShard)
+{
+    /// <summary>
+    /// The hash spreads the clients evenly (over 4,096 shards the fullest of ten million entries has 10 % more than the mean), so a
+    /// bound on each shard bounds the whole without a counter that all threads share. It costs the last few percent of the cap.
+    /// </summary>
+    public static StickyRules From(TimeSpan ttl, int maxEntries, int shards) => new(
+        (uint)Math.Clamp(ttl.TotalSeconds, 1, 1 << 29), Math.Max(1, maxEntries / shards));
+}
+
+/// <summary>
+/// The entries of one shard and what may be done to them: the rules of the map, without lock, owner or network. Every change goes to
+/// the log, so that a copy which applies the log holds the same entries.
+/// </summary>
+internal sealed class ShardStore(int skipBits, BackendSlots slots, StickyRules rules)
+{
+    private uint _random = 0x9E3779B9;
+
+    public ShardTable Table { get; } = new(skipBits);
+
+    public ReplicationLog Log { get; } = new();
+
+    /// <summary>Entries pushed out by the cap.</summary>
+    public long Evicted { get; private set; }
+
+    /// <summary>The valid entry of a key, or none. Changes nothing.</summary>
+    public BackendRef Peek(ulong h, uint now)
+    {
+        ref var entry = ref Table.Find(h);
+        return Unsafe.IsNullRef(ref entry) || !IsValid(entry, now) ? BackendRef.None : entry.Backend;
+    }
+
+    public LookupResult GetOrAssign(ulong h, ReadOnlySpan<BackendRef> proposals, uint now)
+    {
+        ref var entry = ref Table.Find(h);
+        if (!Unsafe.IsNullRef(ref entry) && IsValid(entry, now))
+        {
+            if (proposals.Length > 0 && entry.Touch != now)
+            {
+                Touch(ref entry, now);
+            }
+
+            return new LookupResult(LookupStatus.Found, entry.Backend);
+        }
+
+        return Assign(h, slots.FirstEligible(proposals, BackendRef.None), now);
+    }
+
+    /// <summary>Compare and set; see <see cref="IStickyMap.Reassign"/>. With <paramref name="force"/> whatever is there gives way.</summary>
+    public LookupResult Reassign(ulong h, BackendRef expected, ReadOnlySpan<BackendRef> proposals, bool force, uint now)
+    {
+        if (!force)
+        {
+            ref var entry = ref Table.Find(h);
+            if (!Unsafe.IsNullRef(ref entry) && entry.Backend != expected && IsValid(entry, now))
+            {
+                return new LookupResult(LookupStatus.Found, entry.Backend);
+            }
+        }
+
+        return Assign(h, slots.FirstEligible(proposals, expected), now);
+    }
+
+    /// <summary>A session's end or sign of life: keeps the entry from expiring, if it is still this backend's.</summary>
+    public void Refresh(ulong h, BackendRef backend, uint seconds)
+    {
+        ref var entry = ref Table.Find(h);
+        if (!Unsafe.IsNullRef(ref entry) && entry.Backend == backend && seconds > entry.Seconds)
+        {
+            Touch(ref entry, seconds | ShardEntry.RefreshedBit);
+        }
+    }
+
+    /// <summary>
+    /// A live connection's claim. The newest session wins. A time that a session's end or sign of life left behind says nothing about
+    /// when that session began, so it yields to a session that was opened without the owner's word.
+    /// </summary>
+    /// <returns>Whether the entry now names the backend.</returns>
+    public bool Learn(ulong h, BackendRef backend, uint opened, bool fellBack, uint now)
+    {
+        if (!slots.IsKept(backend))
+        {
+            return false;
+        }
+
+        ref var entry = ref Table.Find(h);
+        if (!Unsafe.IsNullRef(ref entry) && IsValid(entry, now))
+        {
+            if (entry.Backend == backend)
+            {
+                return true;
+            }
+
+            var newer = opened >= entry.Seconds || (fellBack && entry.IsRefreshed);
+            if (!newer)
+            {
+                return false;
+            }
+        }
+
+        Put(h, backend, opened);
+        return true;
+    }
+
+    public bool Remove(ulong h)
+    {
+        var removed = Table.Remove(h);
+        if (removed)
+        {
+            Log.Append(new LogOp(LogOpKind.Remove, ShardTable.Key(h), default, 0));
+        }
+
+        return removed;
+    }
+
+    /// <summary>What the owner did, done to a copy.</summary>
+    public void Apply(in LogOp op)
+    {
+        if (op.Kind == LogOpKind.Put)
+        {
+            Table.Set(op.H, op.Backend, op.Touch);
+        }
+        else
+        {
+            Table.Remove(op.H);
+        }
+    }
+
+    /// <summary>Removes entries that are invalid for good: expired, or of a backend that no longer exists.</summary>
+    /// <param name="from">Place to begin at, kept by the caller.</param>
+    /// <returns>Place to go on at, 0 when the end was reached.</returns>
+    public int Sweep(int from, int places, int removals, uint now)
+    {
+        var i = from;
+        for (; i < Table.Capacity && places > 0 && removals > 0; places--)
+        {
+            ref var entry = ref Table.At(i);
+            if (Unsafe.IsNullRef(ref entry) || !IsDead(entry, now))
+            {
+                i++;
+                continue;
+            }
+
+            Log.Append(new LogOp(LogOpKind.Remove, entry.H, default, 0));
+            Table.RemoveAt(i);
+            removals--;
+        }
+
+        if (i < Table.Capacity)
+        {
+            return i;
+        }
+
+        Table.Shrink();
+        return 0;
+    }
+
+    private bool IsValid(in ShardEntry entry, uint now) => slots.IsKept(entry.Backend) && !IsExpired(entry, now);
+
+    private bool IsExpired(in ShardEntry entry, uint now) => now > entry.Seconds && now - entry.Seconds > rules.TtlSeconds;
+
+    private bool IsDead(in ShardEntry entry, uint now) => slots.StateOf(entry.Backend) == SlotState.Free || IsExpired(entry, now);
+
+    private LookupResult Assign(ulong h, BackendRef pick, uint now)
+    {
+        if (pick.IsNone)
+        {
+            return default;
+        }
+
+        Put(h, pick, now);
+        return new LookupResult(LookupStatus.Assigned, pick);
+    }
+
+    private void Put(ulong h, BackendRef backend, uint touch)
+    {
+        if (Table.Set(h, backend, touch) && Table.Count > rules.MaxPerShard)
+        {
+            Evict(ShardTable.Key(h));
+        }
+
+        Log.Append(new LogOp(LogOpKind.Put, ShardTable.Key(h), backend, touch));
+    }
+
+    /// <summary>A copy hears of a touch only when it moves the entry's end by a noticeable part: most reconnects cost no frame.</summary>
+    private void Touch(ref ShardEntry entry, uint touch)
+    {
+        var step = (touch & ~ShardEntry.RefreshedBit) - entry.Seconds;
+        var told = (entry.Touch ^ touch) >= ShardEntry.RefreshedBit || step > rules.TtlSeconds / 32;
+        entry.Touch = touch;
+        if (told)
+        {
+            Log.Append(new LogOp(LogOpKind.Put, entry.H, entry.Backend, touch));
+        }
+    }
+
+    /// <summary>The oldest of eight neighbours goes. Places follow the order of hashes, so neighbours are a random sample.</summary>
+    private void Evict(ulong except)
+    {
+        _random ^= _random << 13;
+        _random ^= _random >> 17;
+        _random ^= _random << 5;
+        var i = (int)(((ulong)_random * (uint)Table.Capacity) >> 32);
+        var oldest = -1;
+        var seconds = uint.MaxValue;
+        var seen = 0;
+        for (var looked = 0; looked < Table.Capacity && seen < 8; looked++, i = i + 1 == Table.Capacity ? 0 : i + 1)
+        {
+            ref var entry = ref Table.At(i);
+            if (Unsafe.IsNullRef(ref entry) || entry.H == except)
+            {
+                continue;
+            }
+
+            seen++;
+            if (entry.Seconds < seconds)
+            {
+                seconds = entry.Seconds;
+                oldest = i;
+            }
+        }
+
+        if (oldest >= 0)
+        {
+            Log.Append(new LogOp(LogOpKind.Remove, Table.At(oldest).H, default, 0));
+            Table.RemoveAt(oldest);
+            Evicted++;
+        }
+    }
+}

@@ -1,0 +1,278 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+
+namespace ActorLb.Sticky;
+
+/// <summary>One client of a shard, 16 bytes. <see cref="H"/> is never 0: that marks a free place.</summary>
+[StructLayout(LayoutKind.Sequential, Size = 16)]
+internal struct ShardEntry
+{
+    /// <summary>Bit 31 of <see cref="Touch"/>: the last touch was a session's end or its sign of life, not its opening.</summary>
+    public const uint RefreshedBit = 0x8000_0000;
+
+    public ulong H;
+    public ushort Slot;
+    public ushort Gen;
+
+    /// <summary>Monotonic seconds of the node that holds the entry, 31 bits; bit 31 is <see cref="RefreshedBit"/>.</summary>
+    public uint Touch;
+
+    public readonly BackendRef Backend => new(Slot, Gen);
+
+    public readonly uint Seconds => Touch & ~RefreshedBit;
+
+    public readonly bool IsRefreshed => (Touch & RefreshedBit) != 0;
+}
+
+/// <summary>
+/// Open addressing with linear probing in native memory: the garbage collector never sees it. A key's home is its place in the order
+/// of hashes (multiply and shift), so the capacity can be any number and growth by a quarter wastes little; deletion shifts the
+/// followers back, so there are no tombstones. Not thread-safe: the shard's lock guards it.
+/// </summary>
+internal sealed unsafe class ShardTable : IDisposable
+{
+    private const int MinCapacity = 8;
+
+    /// <summary>
+    /// Full at four fifths: after growth by a quarter the table is 64 % full, 25 bytes an entry, the worst that it gets.
+    /// </summary>
+    private const int MaxLoadPercent = 80;
+
+    private readonly int _skipBits;
+    private ShardEntry* _entries;
+    private int _capacity;
+    private int _count;
+    private int _limit;
+
+    /// <param name="skipBits">High bits of the hash that are the same for every key of the table: those that chose the shard.</param>
+    public ShardTable(int skipBits) => _skipBits = skipBits;
+
+    public int Count => _count;
+
+    public int Capacity => _capacity;
+
+    /// <summary>Native memory held.</summary>
+    public long Bytes => (long)_capacity * sizeof(ShardEntry);
+
+    /// <summary>A hash of 0 stands for a free place: it takes the place of 1.</summary>
+    public static ulong Key(ulong h) => h == 0 ? 1UL : h;
+
+    /// <summary>The entry, valid until the next change of the table, or a null reference.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public ref ShardEntry Find(ulong h)
+    {
+        if (_count == 0)
+        {
+            return ref Unsafe.NullRef<ShardEntry>();
+        }
+
+        h = Key(h);
+        var i = Home(h);
+        while (true)
+        {
+            var entry = _entries + i;
+            if (entry->H == h)
+            {
+                return ref *entry;
+            }
+
+            if (entry->H == 0)
+            {
+                return ref Unsafe.NullRef<ShardEntry>();
+            }
+
+            if (++i == _capacity)
+            {
+                i = 0;
+            }
+        }
+    }
+
+    /// <summary>Sets the entry of a key, which it adds when missing.</summary>
+    /// <returns>Whether it was added.</returns>
+    public bool Set(ulong h, BackendRef backend, uint touch)
+    {
+        h = Key(h);
+        if (_count >= _limit)
+        {
+            // An update needs no room; looking twice is dearer only in the rare growth.
+            ref var present = ref Find(h);
+            if (!Unsafe.IsNullRef(ref present))
+            {
+                Write(ref present, h, backend, touch);
+                return false;
+            }
+
+            Resize(Math.Max(MinCapacity, _capacity + (_capacity >> 2)));
+        }
+
+        var i = Home(h);
+        while (true)
+        {
+            var entry = _entries + i;
+            if (entry->H == h || entry->H == 0)
+            {
+                var added = entry->H == 0;
+                Write(ref *entry, h, backend, touch);
+                _count += added ? 1 : 0;
+                return added;
+            }
+
+            if (++i == _capacity)
+            {
+                i = 0;
+            }
+        }
+    }
+
+    public bool Remove(ulong h)
+    {
+        ref var entry = ref Find(h);
+        if (Unsafe.IsNullRef(ref entry))
+        {
+            return false;
+        }
+
+        RemoveAt((int)((ShardEntry*)Unsafe.AsPointer(ref entry) - _entries));
+        return true;
+    }
+
+    /// <summary>The entry in a place of the table, a null reference when the place is free. For sweeps, samples and copies.</summary>
+    public ref ShardEntry At(int index)
+    {
+        if ((uint)index >= (uint)_capacity)
+        {
+            throw new ArgumentOutOfRangeException(nameof(index));
+        }
+
+        var entry = _entries + index;
+        return ref entry->H == 0 ? ref Unsafe.NullRef<ShardEntry>() : ref *entry;
+    }
+
+    /// <summary>
+    /// Frees a place and closes the gap: a follower moves back unless its home lies behind the gap. The place may hold another
+    /// entry afterwards, so a sweep looks at it again.
+    /// </summary>
+    public void RemoveAt(int index)
+    {
+        var gap = index;
+        var i = index;
+        while (true)
+        {
+            if (++i == _capacity)
+            {
+                i = 0;
+            }
+
+            var h = _entries[i].H;
+            if (h == 0)
+            {
+                break;
+            }
+
+            var home = Home(h);
+
+            // Cyclic "home is in (gap, i]": then it must not move before its home.
+            var stays = gap < i ? home > gap && home <= i : home > gap || home <= i;
+            if (!stays)
+            {
+                _entries[gap] = _entries[i];
+                gap = i;
+            }
+        }
+
+        _entries[gap] = default;
+        _count--;
+    }
+
+    /// <summary>Copies every entry.</summary>
+    /// <returns>How many; the span must hold <see cref="Count"/>.</returns>
+    public int CopyTo(Span<ShardEntry> into)
+    {
+        var n = 0;
+        for (var i = 0; i < _capacity; i++)
+        {
+            if (_entries[i].H != 0)
+            {
+                into[n++] = _entries[i];
+            }
+        }
+
+        return n;
+    }
+
+    /// <summary>Forgets everything and gives the memory back.</summary>
+    public void Clear()
+    {
+        NativeMemory.Free(_entries);
+        _entries = null;
+        _capacity = 0;
+        _count = 0;
+        _limit = 0;
+    }
+
+    /// <summary>Room for that many entries without growth in between.</summary>
+    public void EnsureRoom(int entries)
+    {
+        if (entries > _limit)
+        {
+            Resize((int)Math.Max(MinCapacity, ((long)entries * 100 / MaxLoadPercent) + 1));
+        }
+    }
+
+    /// <summary>Gives memory back when less than a quarter of the room is used.</summary>
+    public void Shrink()
+    {
+        if (_count == 0)
+        {
+            Clear();
+        }
+        else if (_capacity > 4 * MinCapacity && _count < _limit / 4)
+        {
+            Resize((int)Math.Max(MinCapacity, ((long)_count * 100 / 64) + 1));
+        }
+    }
+
+    public void Dispose() => Clear();
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Write(ref ShardEntry entry, ulong h, BackendRef backend, uint touch)
+    {
+        entry.H = h;
+        entry.Slot = backend.Slot;
+        entry.Gen = backend.Gen;
+        entry.Touch = touch;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private int Home(ulong h) => (int)Math.BigMul(h << _skipBits, (ulong)_capacity, out _);
+
+    private void Resize(int capacity)
+    {
+        var old = _entries;
+        var oldCapacity = _capacity;
+        _entries = (ShardEntry*)NativeMemory.AllocZeroed((nuint)capacity, (nuint)sizeof(ShardEntry));
+        _capacity = capacity;
+
+        // At least one place stays free, or a search for a missing key would not end.
+        _limit = Math.Min((int)((long)capacity * MaxLoadPercent / 100), capacity - 1);
+        for (var i = 0; i < oldCapacity; i++)
+        {
+            if (old[i].H != 0)
+            {
+                var to = Home(old[i].H);
+                while (_entries[to].H != 0)
+                {
+                    if (++to == capacity)
+                    {
+                        to = 0;
+                    }
+                }
+
+                _entries[to] = old[i];
+            }
+        }
+
+        NativeMemory.Free(old);
+    }
+}
