@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Help;
 using System.Reflection;
 using ActorLb.Server.Commands;
 
@@ -18,7 +19,12 @@ internal static class Program
             SignalCommands.CreateReload(),
             SignalCommands.CreateStop(),
             ShowConfigCommand.Create(),
+            BenchCommand.Create(),
         };
-        return root.Parse(arguments).InvokeAsync();
+        // -h is the host of `bench`, as in other MQTT tools; help is asked for by --help.
+        foreach (HelpOption help in root.Options.OfType<HelpOption>()) help.Aliases.Remove("-h");
+
+        // Commands handle signals themselves: a node drains, a bench reports.
+        return root.Parse(arguments).InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null });
     }
 }

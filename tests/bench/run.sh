@@ -67,6 +67,7 @@ PORT_BASE=${PORT_BASE:-9100} BACKEND_PORT=$((PORT_BASE + 10)) WS_BACKEND_PORT=$(
 LOAD_CPU=${LOAD_CPU:-0} LB_CPU=${LB_CPU:-$(($(nproc) - 1))}
 DIR=$(mktemp -d -t actorlb-bench-XXXXXX)
 LOAD="taskset -c $LOAD_CPU $BENCH/build/load"
+mkdir "$DIR/actorlb-data"
 RESULTS=$DIR/results.tsv
 : >"$RESULTS"
 if [ $QUICK = 1 ]; then ROUNDS=${ROUNDS:-2} WARM=0.15 SECONDS_EACH=0.35 DIVIDE=4 MEMORY_ROUNDS=1; else ROUNDS=${ROUNDS:-7} WARM=0.3 SECONDS_EACH=1.2 DIVIDE=1 MEMORY_ROUNDS=3; fi

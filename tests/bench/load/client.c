@@ -135,8 +135,12 @@ static void begin_tls(struct client *c)
 {
     c->ssl = SSL_new(tls);
     SSL_set_fd(c->ssl, c->fd);
-    if (opt.resume && session)
-        SSL_set_session(c->ssl, session);
+    if (opt.resume && session) {
+        // A copy: OpenSSL's client marks a TLS 1.3 session as used up, and not every balancer gives a new one for it.
+        SSL_SESSION *copy = SSL_SESSION_dup(session);
+        SSL_set_session(c->ssl, copy);
+        SSL_SESSION_free(copy);
+    }
     c->phase = HANDSHAKE;
 }
 
