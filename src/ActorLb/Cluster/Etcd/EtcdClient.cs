@@ -86,7 +86,7 @@ internal sealed class EtcdClient : IDisposable
             {
                 return await CallAtAsync(member, call, request, cancellationToken);
             }
-            catch (EtcdException e) when (e.Error == EtcdError.Unavailable || (e.Error == EtcdError.OutcomeUnknown && call.Repeatable))
+            catch (EtcdException e) when (e.Error == EtcdError.Unavailable || (e.Error == EtcdError.Protocol && call.Repeatable))
             {
                 last = e;
                 reasons = reasons is null ? new StringBuilder(e.Message) : reasons.Append("; ").Append(e.Message);
@@ -112,7 +112,7 @@ internal sealed class EtcdClient : IDisposable
 
             if (again || !CanLogIn(refusal))
             {
-                throw refusal.ToException(call.Name, Endpoints.Uris[member], call.Write);
+                throw refusal.ToException(call.Name, Endpoints.Uris[member], !call.Repeatable);
             }
 
             token = await TokenAsync(member, token ?? "", cancellationToken);
@@ -172,7 +172,7 @@ internal sealed class EtcdClient : IDisposable
             if (!response.IsSuccessStatusCode || EtcdRefusal.IsIn(bytes))
             {
                 var refusal = EtcdRefusal.Read(response.StatusCode, bytes);
-                Judge(member, refusal.Classify(call.Write) is not (EtcdError.Unavailable or EtcdError.OutcomeUnknown));
+                Judge(member, refusal.Classify(!call.Repeatable) is not (EtcdError.Unavailable or EtcdError.OutcomeUnknown));
                 return (default, refusal);
             }
 
@@ -184,7 +184,7 @@ internal sealed class EtcdClient : IDisposable
         {
             cancellationToken.ThrowIfCancellationRequested();
             Judge(member, good: false);
-            var error = call.Write && body.Started ? EtcdError.OutcomeUnknown : EtcdError.Unavailable;
+            var error = !call.Repeatable && body.Started ? EtcdError.OutcomeUnknown : EtcdError.Unavailable;
             throw new EtcdException(error, $"etcd {call.Name} at {endpoint.Authority}: {Reason(e, call.Timeout)}", e);
         }
         catch (JsonException e)

@@ -74,8 +74,7 @@ internal sealed class EtcdWatchStream : IAsyncDisposable
                 }
                 else if (read.IsCompleted)
                 {
-                    // The gateway ends its last line, too.
-                    throw Failed(EtcdError.Unavailable, "the connection was closed");
+                    throw Ended(buffer);
                 }
                 else if (buffer.Length > EtcdHttp.MaxAnswer)
                 {
@@ -102,6 +101,15 @@ internal sealed class EtcdWatchStream : IAsyncDisposable
         // The response first: it closes the connection, which is what tells the member to forget the watch.
         _response.Dispose();
         await _reader.CompleteAsync();
+    }
+
+    /// <summary>The gateway ends each result's line, but not that of an error, which is its last.</summary>
+    private EtcdException Ended(ReadOnlySequence<byte> rest)
+    {
+        var refusal = EtcdRefusal.Read(_response.StatusCode, rest.ToArray());
+        return refusal.Code >= 0
+            ? Failed(refusal.Classify(write: false), refusal.Message)
+            : Failed(EtcdError.Unavailable, "the connection was closed");
     }
 
     private EtcdWatchResponse Parse(ReadOnlySequence<byte> bytes)
