@@ -8,13 +8,14 @@ namespace ActorLb.Balancing;
 /// <remarks>
 /// Exact over threads: a place only moves forward, so a candidate that was first among the places read is still first when the
 /// compare and swap finds its own place unmoved. <see cref="_reached"/> is the latest turn taken, published before the place moves.
-/// Who was away lies behind it and gets one turn at once instead of all that it missed; who lies too far ahead (its weight has grown
-/// since) is brought back to one step. Differences are taken modulo 2^64.
+/// Who was away lies behind it and gets one turn at once instead of all that it missed. Who lies more than a step ahead (its weight
+/// has grown since) is put back to one step; it is written back, or it would be pushed on by every turn of the others. Differences
+/// are taken modulo 2^64; who was away so long that it seems ahead is put back too.
 /// </remarks>
 internal sealed class Rotation
 {
     /// <summary>The step of weight 1. Divisible by 1 to 16, so that small weights add up without rounding.</summary>
-    private const long Unit = 720_720L * 64;
+    private const long Unit = 720_720L << 24;
 
     private long _reached;
 
@@ -38,8 +39,15 @@ internal sealed class Rotation
         }
 
         // Read after the place: whoever moved the place had published this before.
-        long latest = Volatile.Read(ref _reached) + (2 * half);
-        return new Turn(seen, at - latest > 0 ? latest : at, half);
+        long ahead = Volatile.Read(ref _reached) + half;
+        if (seen - ahead > 0)
+        {
+            Interlocked.CompareExchange(ref backend.Pass, ahead, seen);
+            seen = ahead;
+            at = ahead + half;
+        }
+
+        return new Turn(seen, at, half);
     }
 
     /// <returns>False when another thread took this turn: choose again.</returns>
