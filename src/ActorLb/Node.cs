@@ -1,0 +1,309 @@
+using System.Collections.Immutable;
+using System.Security.Cryptography;
+using System.Text;
+using ActorLb.Balancing;
+using ActorLb.Balancing.Discovery;
+using ActorLb.Configuration;
+using ActorLb.Health;
+using ActorLb.Protocol.Mqtt;
+using ActorLb.Proxying;
+using ActorLb.Native.OpenSsl;
+using ActorLb.Proxying.Tls;
+using ActorLb.Sticky;
+using Microsoft.Extensions.Logging;
+
+namespace ActorLb;
+
+/// <summary>
+/// One balancer: reactors, listeners, pools and what keeps them. Started with a configuration, changed by another, drained and
+/// stopped. Its methods are called one at a time, by the program that runs it.
+/// </summary>
+internal sealed partial class Node : IAsyncDisposable
+{
+    /// <summary>How long a start or reload waits for the first addresses of host names.</summary>
+    private static readonly TimeSpan ResolveWait = TimeSpan.FromSeconds(3);
+
+    private readonly ILoggerFactory _loggers;
+    private readonly ILogger _logger;
+    private readonly TimeProvider _time;
+    private readonly BackendDirectory _directory = new();
+    private readonly LocalBackendSlots _localSlots;
+    private readonly LocalStickyMap _localSticky;
+    private readonly NodeServices _services;
+    private readonly Reactor[] _reactors;
+    private readonly ListenerSet _listeners;
+    private readonly NameResolution _names;
+    private readonly int _ephemeralPorts = SourceAddresses.ReadEphemeralPorts();
+    private ImmutableDictionary<string, PoolEntry> _pools = ImmutableDictionary<string, PoolEntry>.Empty.WithComparers(StringComparer.Ordinal);
+    private ActorLbOptions _options;
+
+    public Node(ActorLbOptions options, ILoggerFactory loggers, TimeProvider time)
+    {
+        _options = options;
+        _loggers = loggers;
+        _logger = loggers.CreateLogger("ActorLb.Node");
+        _time = time;
+        _names = NameResolution.OfSystem(time);
+        var slots = new BackendSlots();
+        _localSlots = new LocalBackendSlots(slots, _directory);
+        _localSticky = new LocalStickyMap(RandomNumberGenerator.GetBytes(16), options.Sticky.Ttl, options.Sticky.MaxEntries, slots, time);
+        int workers = options.Node.Workers == 0 ? Environment.ProcessorCount : options.Node.Workers;
+        Capacity = OpenFiles.Fit(options.Node.MaxConnections, options.Listeners.Count, workers, OpenFiles.Limit);
+        _services = new NodeServices(new NodeAdmission(Capacity), _localSticky, _directory, loggers, time);
+        var flow = new SessionFlow(_services);
+        _reactors = [.. Enumerable.Range(0, workers).Select(i => new Reactor(i, flow, _services.Logger))];
+        _listeners = new ListenerSet(_reactors);
+        StartedAt = time.GetUtcNow();
+    }
+
+    private sealed record PoolEntry(UpstreamPool Upstream, PoolActor Actor);
+
+    public ActorLbOptions Options => _options;
+
+    /// <summary>Client connections that the node takes: the configured number, or what the limit of open files allows.</summary>
+    public int Capacity { get; private set; }
+
+    public DateTimeOffset StartedAt { get; }
+
+    public IReadOnlyList<Reactor> Reactors => _reactors;
+
+    public IEnumerable<Listener> Listeners => _listeners.All;
+
+    public IEnumerable<UpstreamPool> Pools => _pools.Values.Select(p => p.Upstream);
+
+    public NodeAdmission Admission => _services.Admission;
+
+    public LocalStickyMap Sticky => _localSticky;
+
+    public AccessLog? AccessLog => _services.AccessLog;
+
+    /// <summary>Whether the node takes clients: started, not draining.</summary>
+    public bool IsReady { get; private set; }
+
+    public bool IsDraining => _services.Admission.Draining;
+
+    public ListenerSet ListenerSet => _listeners;
+
+    /// <summary>Binds, resolves and starts.</summary>
+    /// <exception cref="IOException">A listener cannot be opened, or the access log: nothing was started.</exception>
+    /// <exception cref="TlsConfigurationException">A certificate, key or cipher list is not usable.</exception>
+    public async Task StartAsync()
+    {
+        WarnOfOpenFiles();
+        foreach (Reactor reactor in _reactors) reactor.Start();
+        await ApplyCoreAsync(_options).ConfigureAwait(false);
+        IsReady = true;
+        foreach (Listener listener in _listeners.All)
+        {
+            ListenerOptions options = listener.Current.Options;
+            Log.Listening(_logger, listener.Name, listener.BoundTo!, Describe(options), options.Pool);
+        }
+    }
+
+    /// <summary>Puts a configuration into force, whole or not at all.</summary>
+    /// <returns>Warnings: settings that only a restart changes.</returns>
+    /// <exception cref="IOException">The old configuration stays in force.</exception>
+    /// <exception cref="TlsConfigurationException">The old configuration stays in force.</exception>
+    public async Task<ImmutableArray<string>> ReloadAsync(ActorLbOptions options)
+    {
+        ActorLbOptions old = _options;
+        await ApplyCoreAsync(options).ConfigureAwait(false);
+        _services.AccessLog?.Reopen();
+        return ConfigurationDiff.Between(old, options).RestartRequired;
+    }
+
+    /// <summary>Stops accepting and closes what is open, paced over <paramref name="within"/>.</summary>
+    public async Task DrainAsync(TimeSpan within, CancellationToken cancel)
+    {
+        IsReady = false;
+        _services.Admission.Draining = true;
+        await _listeners.StopAllAsync().ConfigureAwait(false);
+        long start = _time.GetTimestamp();
+        // The last tenth is for clients that are slow to take their DISCONNECT.
+        TimeSpan closing = within * 0.9;
+        DisconnectReason reason = _services.ServerReferenceUtf8.Length > 0 ? DisconnectReason.UseAnotherServer : DisconnectReason.ServerShuttingDown;
+        Log.Draining(_logger, _services.Admission.Active, within.TotalSeconds);
+        while (_services.Admission.Active > 0 && _time.GetElapsedTime(start) < within && !cancel.IsCancellationRequested)
+        {
+            TimeSpan left = closing - _time.GetElapsedTime(start);
+            foreach (Reactor reactor in _reactors)
+            {
+                await reactor.AskAsync(r => CloseSome(r, DrainPace.Portion(r.SessionCount, left), reason)).ConfigureAwait(false);
+            }
+            try
+            {
+                await Task.Delay(DrainPace.Step, _time, cancel).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException)
+            {
+                break;
+            }
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        IsReady = false;
+        _services.Handshakes?.Dispose();
+        foreach (Reactor reactor in _reactors)
+        {
+            reactor.Stop();
+            reactor.Dispose();
+        }
+        foreach (PoolEntry entry in _pools.Values)
+        {
+            await entry.Actor.DisposeAsync().ConfigureAwait(false);
+            entry.Upstream.Tls?.Dispose();
+        }
+        if (_services.AccessLog is { } log) await log.DisposeAsync().ConfigureAwait(false);
+        _localSticky.Dispose();
+    }
+
+    private static bool CloseSome(Reactor reactor, int portion, DisconnectReason reason)
+    {
+        foreach (Session session in reactor.Sessions.Where(s => s.Phase != Phase.Lingering).Take(portion).ToArray())
+        {
+            reactor.Flow.Closer.Drain(reactor, session, reason, CloseReason.Drained);
+        }
+        return true;
+    }
+
+    private async Task ApplyCoreAsync(ActorLbOptions options)
+    {
+        // Everything that can fail comes first; nothing is in force until all of it stands.
+        var contexts = new Dictionary<string, TlsServerContext>(StringComparer.Ordinal);
+        var clients = new Dictionary<string, TlsClientContext>(StringComparer.Ordinal);
+        AccessLog? newLog = null;
+        ListenerSet.Opened opened;
+        try
+        {
+            foreach (ListenerOptions listener in options.Listeners.Values)
+            {
+                if (listener.Tls is { } tls) contexts[listener.Name] = TlsServerContext.Build(tls, listener.WebSocket is not null, _time, _listeners.Find(listener.Name)?.Current.Tls?.TicketKeys);
+            }
+            foreach (PoolOptions pool in options.Pools.Values)
+            {
+                if (pool.Tls is { } tls) clients[pool.Name] = TlsClientContext.Build(tls);
+            }
+            if (options.Log.Access is { } path && _services.AccessLog?.Path != path) newLog = new AccessLog(path, options.Log.Format, _time);
+            opened = _listeners.Open(options.Listeners.Values, l => options.Pools[l.Pool].Tcp);
+        }
+        catch
+        {
+            foreach (TlsServerContext context in contexts.Values) context.Dispose();
+            foreach (TlsClientContext context in clients.Values) context.Dispose();
+            if (newLog is not null) await newLog.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+
+        if (contexts.Count + clients.Count > 0) _services.Handshakes ??= new HandshakePool(MaxHandshakes(options));
+        AccessLog? oldLog = _services.AccessLog;
+        if (newLog is not null || options.Log.Access is null) _services.AccessLog = newLog;
+        _services.SuppressWill = options.Node.Will == WillOnDrain.Suppress;
+        _services.ServerReferenceUtf8 = Encoding.UTF8.GetBytes(options.Node.ServerReference ?? "");
+        Capacity = OpenFiles.Fit(options.Node.MaxConnections, options.Listeners.Count, _reactors.Length, OpenFiles.Limit);
+        _services.Admission.MaxConnections = Capacity;
+        int bufferSize = options.Pools.Values.Select(p => p.BufferSize).DefaultIfEmpty(0).Max();
+        foreach (Reactor reactor in _reactors) await reactor.AskAsync(r => { r.EnsureScratch(bufferSize); return true; }).ConfigureAwait(false);
+
+        ImmutableDictionary<string, PoolEntry> oldPools = _pools;
+        _pools = await ApplyPoolsAsync(options, clients).ConfigureAwait(false);
+        UpdateSlots();
+        var wanted = new List<(ListenerOptions, Listener)>();
+        foreach (ListenerOptions listener in options.Listeners.Values)
+        {
+            UpstreamPool pool = _pools[listener.Pool].Upstream;
+            TlsServerContext? tls = contexts.GetValueOrDefault(listener.Name);
+            Listener? known = _listeners.Find(listener.Name);
+            if (known is null) known = new Listener(listener, pool, tls, _time);
+            else known.Apply(listener, pool, tls, _time);
+            wanted.Add((listener, known));
+        }
+        await _listeners.ApplyAsync(wanted, opened).ConfigureAwait(false);
+        foreach ((string name, PoolEntry entry) in oldPools)
+        {
+            if (!_pools.ContainsKey(name)) await entry.Actor.DisposeAsync().ConfigureAwait(false);
+        }
+        if (oldLog is not null && !ReferenceEquals(oldLog, _services.AccessLog)) await oldLog.DisposeAsync().ConfigureAwait(false);
+        _options = options;
+    }
+
+    private async Task<ImmutableDictionary<string, PoolEntry>> ApplyPoolsAsync(ActorLbOptions options, Dictionary<string, TlsClientContext> clients)
+    {
+        var next = _pools.ToBuilder();
+        var starting = new List<Task>();
+        foreach (string gone in _pools.Keys.Where(n => !options.Pools.ContainsKey(n))) next.Remove(gone);
+        foreach (PoolOptions pool in options.Pools.Values)
+        {
+            TlsClientContext? tls = clients.GetValueOrDefault(pool.Name);
+            if (_pools.TryGetValue(pool.Name, out PoolEntry? known))
+            {
+                bool sameSources = known.Upstream.Options.SourceAddresses.SequenceEqual(pool.SourceAddresses);
+                SourceAddresses? sources = sameSources ? known.Upstream.Sources : SourceAddresses.Create(pool.SourceAddresses, _ephemeralPorts);
+                starting.Add(known.Actor.ReloadAsync(pool, CancellationToken.None));
+                next[pool.Name] = known with { Upstream = new UpstreamPool(known.Upstream.Pool, sources, tls) };
+                continue;
+            }
+            var created = new Pool(pool, _time, OnPoolEvent);
+            string name = options.Node.Name;
+            var actor = new PoolActor(created, _names, (p, b) => HealthProbes.Create(p, b, name), _time, _loggers.CreateLogger("ActorLb.Health"));
+            actor.Start();
+            starting.Add(actor.Ready);
+            next[pool.Name] = new PoolEntry(
+                new UpstreamPool(created, SourceAddresses.Create(pool.SourceAddresses, _ephemeralPorts), tls), actor);
+        }
+        // A slow resolver does not keep the node from starting: what is not resolved yet gets no clients.
+        await Task.WhenAny(Task.WhenAll(starting), Task.Delay(ResolveWait, _time)).ConfigureAwait(false);
+        return next.ToImmutable();
+    }
+
+    private static int MaxHandshakes(ActorLbOptions options) =>
+        options.Listeners.Values.Select(l => l.Tls?.MaxHandshakes ?? 0).DefaultIfEmpty(0).Max() is > 0 and var most ? most : 256;
+
+    private void OnPoolEvent(PoolEvent e)
+    {
+        // What probes and name resolution find, the pool's actor logs itself.
+        if (e.Kind is PoolEventKind.BackendOut or PoolEventKind.BackendIn or PoolEventKind.FleetHealthUp or PoolEventKind.FleetHealthDown
+            or PoolEventKind.AdminStateChanged or PoolEventKind.WeightChanged)
+        {
+            Log.Pool(_logger, e.Pool, e.Backend?.Id ?? "-", e.Kind, e.Detail ?? "");
+        }
+        if (e.Kind is PoolEventKind.BackendAdded or PoolEventKind.BackendRemoved or PoolEventKind.AdminStateChanged) UpdateSlots();
+    }
+
+    private void UpdateSlots() => _localSlots.Update(
+        from entry in _pools.Values from backend in entry.Upstream.Pool.Snapshot.Backends.ToArray() select backend);
+
+    private void WarnOfOpenFiles()
+    {
+        if (Capacity < _options.Node.MaxConnections)
+        {
+            Log.FewOpenFiles(_logger, _options.Node.MaxConnections, OpenFiles.Limit, Capacity);
+        }
+    }
+
+    private static string Describe(ListenerOptions options) => (options.Tls, options.WebSocket, options.Protocol) switch
+    {
+        (null, null, ListenerProtocol.Tcp) => "tcp",
+        (null, null, _) => "mqtt",
+        (null, _, _) => "mqtt over websocket",
+        (_, null, ListenerProtocol.Tcp) => "tcp over tls",
+        (_, null, _) => "mqtt over tls",
+        _ => "mqtt over websocket over tls",
+    };
+
+    private static partial class Log
+    {
+        [LoggerMessage(2001, LogLevel.Information, "listener {Listener} takes {Kind} on {Address} for pool {Pool}")]
+        public static partial void Listening(ILogger logger, string listener, System.Net.IPEndPoint address, string kind, string pool);
+
+        [LoggerMessage(2002, LogLevel.Warning, "node.max-connections = {Wanted} needs two open files a client, but the limit is {Limit}: this node takes {Capacity} clients; raise the limit (ulimit -n, LimitNOFILE)")]
+        public static partial void FewOpenFiles(ILogger logger, int wanted, long limit, int capacity);
+
+        [LoggerMessage(2003, LogLevel.Information, "draining {Open} connections within {Seconds} s")]
+        public static partial void Draining(ILogger logger, int open, double seconds);
+
+        [LoggerMessage(2004, LogLevel.Information, "pool {Pool}, backend {Backend}: {Kind} {Detail}")]
+        public static partial void Pool(ILogger logger, string pool, string backend, PoolEventKind kind, string detail);
+    }
+}

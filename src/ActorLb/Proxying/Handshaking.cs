@@ -1,0 +1,27 @@
+using ActorLb.Native.OpenSsl;
+using ActorLb.Proxying.Tls;
+
+namespace ActorLb.Proxying;
+
+/// <summary>Lends a session's TLS to the handshake threads, a step at a time.</summary>
+internal static class Handshaking
+{
+    /// <summary>Has the next step made; the outcome comes to the reactor as a message. False when too many handshakes are under way.</summary>
+    public static bool Step(NodeServices services, Reactor reactor, Session session, TlsSession tls)
+    {
+        HandshakePool pool = services.Handshakes!;
+        session.Borrowed = true;
+        if (session.HandshakeBegun)
+        {
+            pool.Submit(tls, (long)session.Ticket, reactor);
+            return true;
+        }
+        session.HandshakeBegun = pool.TryBegin(tls, (long)session.Ticket, reactor);
+        session.Borrowed = session.HandshakeBegun;
+        return session.HandshakeBegun;
+    }
+
+    /// <summary>Whether the descriptor has become what the step waits for, as told by events that came while the step ran.</summary>
+    public static bool IsReady(in Side side, HandshakeOutcome outcome) =>
+        side.PeerClosed || (outcome.Status == HandshakeStatus.WantWrite ? side.Writable : side.Readable);
+}
