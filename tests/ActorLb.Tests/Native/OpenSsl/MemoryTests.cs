@@ -128,8 +128,8 @@ public sealed partial class MemoryTests(ITestOutputHelper output) : IDisposable
         });
         output.WriteLine($"{count} handshakes in {Rounds} rounds: malloc'd bytes grew by {growth} in the median; endings {string.Join(' ', ended)}.");
         Assert.All(ended, e => Assert.True(e > 0));
-        Assert.Equal(descriptors, Descriptors());
-        Assert.InRange(growth, long.MinValue, count / Rounds * 16);
+        Assert.InRange(Descriptors(), 1, descriptors);
+        Assert.InRange(growth, long.MinValue, count / Rounds * 4);
 
         void End(int ending, int[] counts)
         {
@@ -236,7 +236,13 @@ public sealed partial class MemoryTests(ITestOutputHelper output) : IDisposable
         return growths[Rounds / 2];
     }
 
-    private static int Descriptors() => Directory.GetFileSystemEntries("/proc/self/fd").Length;
+    private static int Descriptors()
+    {
+        // What other tests left to the finalizers must not be counted.
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+        return Directory.GetFileSystemEntries("/proc/self/fd").Length;
+    }
 
     private static long Allocated()
     {
