@@ -73,6 +73,7 @@ internal static unsafe partial class LibSsl
     [LibraryImport(Library)] internal static partial int SSL_set_ex_data(nint ssl, int index, nint data);
     [LibraryImport(Library)] internal static partial nint SSL_get_ex_data(nint ssl, int index);
     [LibraryImport(Library)] internal static partial int SSL_set_session(nint ssl, nint session);
+    [LibraryImport(Library)] internal static partial nint SSL_SESSION_dup(nint session);
     [LibraryImport(Library)] internal static partial void SSL_SESSION_free(nint session);
     [LibraryImport(Library)] internal static partial int SSL_SESSION_is_resumable(nint session);
     [LibraryImport(Library)] internal static partial nint SSL_get0_param(nint ssl);

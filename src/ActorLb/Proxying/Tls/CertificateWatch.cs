@@ -28,6 +28,8 @@ internal sealed partial class CertificateWatch(
 
     // Replaced by whoever applies a configuration, used by the loop.
     private volatile FileStamps? _stamps;
+    // What changed but could not be used; tried again with the next change, which may be of the file that was at fault.
+    private ImmutableHashSet<string> _rejected = [];
     private Task _loop = Task.CompletedTask;
     private DateTimeOffset _nextWarning;
     private long _failures;
@@ -36,7 +38,11 @@ internal sealed partial class CertificateWatch(
     public long Failures => Interlocked.Read(ref _failures);
 
     /// <param name="stamps">The files of the configuration in force, as they were before it was read.</param>
-    public void Watch(ImmutableDictionary<string, FileStamps.Stamp> stamps) => _stamps = new FileStamps(stamps);
+    public void Watch(ImmutableDictionary<string, FileStamps.Stamp> stamps)
+    {
+        _stamps = new FileStamps(stamps);
+        Interlocked.Exchange(ref _rejected, []);
+    }
 
     public void Start() => _loop = RunAsync(_stop.Token);
 
@@ -46,6 +52,7 @@ internal sealed partial class CertificateWatch(
         if (_stamps?.Changed() is { IsEmpty: false } changed)
         {
             string files = string.Join(", ", changed.Order(StringComparer.Ordinal));
+            changed = changed.Union(Interlocked.Exchange(ref _rejected, []));
             try
             {
                 await renew(changed).ConfigureAwait(false);
@@ -54,6 +61,7 @@ internal sealed partial class CertificateWatch(
             }
             catch (TlsConfigurationException e)
             {
+                _rejected = changed;
                 Interlocked.Increment(ref _failures);
                 Log.Rejected(logger, files, e.Message);
             }
