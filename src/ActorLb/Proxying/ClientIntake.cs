@@ -26,7 +26,8 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
                 ReadProxyHeader(reactor, session);
                 break;
             case Phase.TlsHandshake:
-                if (session.Client.Readable || session.Client.PeerClosed || session.HandshakeBegun) Handshake(reactor, session);
+                if (session.Borrowed) LeaveQueue(reactor, session);
+                else if (session.Client.Readable || session.Client.PeerClosed || session.HandshakeBegun) Handshake(reactor, session);
                 break;
             case Phase.Upgrade:
                 ReadUpgrade(reactor, session);
@@ -161,6 +162,12 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
             return;
         }
         if (!Handshaking.Step(services, reactor, session, session.Client.Tls)) closer.Close(reactor, session, CloseReason.HandshakeLimit);
+    }
+
+    /// <summary>In a storm a client that went away while it waited for its turn must not cost a signature.</summary>
+    private void LeaveQueue(Reactor reactor, Session session)
+    {
+        if (session.Client.PeerClosed && services.Handshakes!.IsFull) closer.Close(reactor, session, CloseReason.ClientGone);
     }
 
     private void Secured(Reactor reactor, Session session)

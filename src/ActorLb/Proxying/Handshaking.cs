@@ -6,7 +6,7 @@ namespace ActorLb.Proxying;
 /// <summary>Lends a session's TLS to the handshake threads, a step at a time.</summary>
 internal static class Handshaking
 {
-    /// <summary>Has the next step made; the outcome comes to the reactor as a message. False when too many handshakes are under way.</summary>
+    /// <summary>Has the next step made; the outcome comes to the reactor as a message. False when far too many handshakes wait.</summary>
     public static bool Step(NodeServices services, Reactor reactor, Session session, TlsSession tls)
     {
         HandshakePool pool = services.Handshakes!;
@@ -31,6 +31,13 @@ internal static class Handshaking
             services.Handshakes!.Abandon();
         }
         return outcome;
+    }
+
+    /// <summary>Takes the session back from the queue of those that wait for a place, if it is there.</summary>
+    public static void TakeBack(NodeServices services, Reactor reactor, Session session)
+    {
+        if (!session.Borrowed || !services.Handshakes!.TryTakeBack((long)session.Ticket, reactor)) return;
+        session.Borrowed = session.HandshakeBegun = false;
     }
 
     /// <summary>Whether the descriptor has become what the step waits for, as told by events that came while the step ran.</summary>

@@ -20,6 +20,7 @@ internal sealed class SessionCloser(NodeServices services)
     {
         if (session.Phase == Phase.Free) return;
         if (session.EndReason == CloseReason.None) session.EndReason = reason;
+        Handshaking.TakeBack(services, reactor, session);
         if (session.Borrowed)
         {
             // A handshake thread holds the TLS session; HandshakeStepped closes when it is back.

@@ -13,7 +13,7 @@ internal sealed class FrameTarget : FuzzTarget
 
     public override byte[][] Seeds { get; } =
     [
-        MalformedFrames.Masked(0x82, "CONNECT"u8),
+        .. Often(20, MalformedFrames.Masked(0x82, "CONNECT"u8), [0x82, 3, 1, 2, 3, 0x8A, 0]),
         [.. MalformedFrames.Masked(0x02, "a"u8), .. MalformedFrames.Masked(0x89, "ping"u8), .. MalformedFrames.Masked(0x80, new byte[130])],
         [.. MalformedFrames.Masked(0x8A, []), .. MalformedFrames.Masked(0x88, [3, 0xE8, (byte)'b'])],
         [0x02, 1, 7, 0x89, 2, 1, 2, 0x80, 0x7E, 0, 126, .. new byte[126], 0x88, 2, 3, 0xE9],

@@ -17,6 +17,9 @@ internal abstract class FuzzTarget
 
     public static FuzzTarget[] All() => [new MqttTarget(), new ProxyTarget(), new UpgradeTarget(), new FrameTarget()];
 
+    /// <summary>So many of a valid seed that they weigh as much as a corpus of malformed ones.</summary>
+    protected static IEnumerable<byte[]> Often(int times, params byte[][] seeds) => Enumerable.Repeat(seeds, times).SelectMany(s => s);
+
     protected static void Demand(bool promise, string what)
     {
         if (!promise) throw new InvalidOperationException(what);

@@ -25,7 +25,7 @@ internal sealed class MqttTarget : FuzzTarget
 
     public override byte[][] Seeds { get; } =
     [
-        Connect(MqttVersion.V31), Connect(MqttVersion.V311), Connect(MqttVersion.V5),
+        .. Often(60, Connect(MqttVersion.V31), Connect(MqttVersion.V311), Connect(MqttVersion.V5)),
         .. MalformedConnects.All.Select(m => m.Bytes),
         [0x20, 2, 0, 0], [0x20, 9, 1, 0, 6, 0x13, 0, 30, 0x12, 0, 0], [0x20, 12, 0, 0x9C, 9, 0x1C, 0, 1, (byte)'h', 0x26, 0, 0, 0, 0],
         [0xF0, 7, 0x18, 5, 0x15, 0, 2, (byte)'S', (byte)'C'], [0x32, 8, 0, 1, (byte)'t', 0, 7, 0, 1, 2], [0x40, 4, 0, 1, 0x10, 0],

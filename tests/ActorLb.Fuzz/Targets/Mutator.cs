@@ -35,8 +35,9 @@ internal sealed class Mutator(FuzzTarget target, ulong number)
         ReadOnlySpan<byte> seed = _seeds[(int)((kind >> 8) % (ulong)_seeds.Length)];
         seed.CopyTo(_buffer);
         _length = seed.Length;
-        for (int mutations = (int)(kind >> 4 & 3); mutations >= 0; mutations--) Mutate();
-        if ((kind >> 6 & 1) == 0) target.Repair(_buffer.AsSpan(0, _length));
+        // One to four, fewer more often: each may end the input's way.
+        for (ulong mutations = Math.Min(kind >> 3 & 3, kind >> 5 & 3) + 1; mutations > 0; mutations--) Mutate();
+        if ((kind >> 7 & 1) == 0) target.Repair(_buffer.AsSpan(0, _length));
     }
 
     private void Randomize(ulong kind)
@@ -53,6 +54,8 @@ internal sealed class Mutator(FuzzTarget target, ulong number)
     {
         ulong bits = Next();
         int at = _length == 0 ? 0 : (int)((bits >> 8) % (ulong)_length);
+        // Readers stop at the first fault: half of the mutations go to the later of two places.
+        if ((bits & 8) != 0 && _length > 0) at = Math.Max(at, (int)((bits >> 28) % (ulong)_length));
         var value = (byte)(bits >> 40);
         switch (bits & 7)
         {

@@ -17,11 +17,10 @@ internal sealed class UpgradeTarget : FuzzTarget
 
     public override byte[][] Seeds { get; } =
     [
-        Encoding.ASCII.GetBytes(MalformedUpgrades.Valid),
+        .. Often(80, Encoding.ASCII.GetBytes(MalformedUpgrades.Valid), Response()),
         Encoding.ASCII.GetBytes(MalformedUpgrades.Valid.Replace("Upgrade:", "X-Forwarded-For: a\r\nX-Forwarded-For: b\r\nUpgrade:", StringComparison.Ordinal)),
         Encoding.ASCII.GetBytes(MalformedUpgrades.Valid.Replace("/mqtt", "http://mqtt.example.com/mqtt?q", StringComparison.Ordinal)),
         .. MalformedUpgrades.All.Select(m => m.Bytes),
-        Response(),
     ];
 
     public override void Run(Span<byte> input, uint choice)

@@ -7,6 +7,13 @@ public sealed class ProxyHeaderTests
 {
     private const string Signature = "0D0A0D0A000D0A515549540A";
 
+    /// <summary>HAProxy 2.6 with send-proxy-v2 and all proxy-v2-options, for a TLS client with a certificate.</summary>
+    private const string CapturedFromHAProxy =
+        "0D0A0D0A000D0A515549540A211100A67F0000017F000001942E70D3030004ED2DD6ED0100046D7174740200106D7174742E6578616D70"
+        + "6C652E636F6D05002466303331613131352D663533362D343734302D613663652D63633833633761633435623020004F07000000002100"
+        + "07544C5376312E332200086465766963652D31250005454332353624001165636473612D776974682D534841323536230016544C535F41"
+        + "45535F3235365F47434D5F534841333834";
+
     private static readonly EndpointAddress Client = EndpointAddress.FromBytes([192, 0, 2, 1], 56324);
     private static readonly EndpointAddress Server = EndpointAddress.FromBytes([198, 51, 100, 7], 1883);
     private static readonly EndpointAddress ClientV6 = EndpointAddress.FromBytes(
@@ -129,6 +136,32 @@ public sealed class ProxyHeaderTests
             while (nested.MoveNext()) types.Add(nested.Type);
         }
         Expect.Bytes([0x03, 0x01, 0x02, 0x05, 0x20, 0x21, 0x22, 0x25, 0x24, 0x23], types.ToArray());
+    }
+
+    [Fact]
+    public void V2_CapturedFromHAProxy_ReadAndWrittenAlike()
+    {
+        byte[] bytes = Convert.FromHexString(CapturedFromHAProxy);
+        ProxyHeader header = Read(bytes);
+        Assert.Equal(bytes.Length, header.TotalLength);
+        Assert.True(header.HasChecksum);
+        Expect.Bytes("device-1"u8, header.SslCommonName.In(bytes));
+        byte[] written = V2(header.Source, header.Destination, new ProxyTlvValues
+        {
+            Crc32c = true,
+            Alpn = header.Alpn.In(bytes),
+            Authority = header.Authority.In(bytes),
+            UniqueId = header.UniqueId.In(bytes),
+            HasSsl = true,
+            SslClient = header.SslClient,
+            SslVerify = header.SslVerify,
+            SslVersion = header.SslVersion.In(bytes),
+            SslCommonName = header.SslCommonName.In(bytes),
+            SslKeyAlgorithm = header.SslKeyAlgorithm.In(bytes),
+            SslSignatureAlgorithm = header.SslSignatureAlgorithm.In(bytes),
+            SslCipher = header.SslCipher.In(bytes),
+        });
+        Expect.Bytes(bytes, written);
     }
 
     [Fact]

@@ -59,29 +59,83 @@ public sealed class HandshakePoolTests : IDisposable
     }
 
     [Fact]
-    public void TryBegin_OverTheBound_IsRefusedUntilOneEnds()
+    public void TryBegin_OverTheBound_WaitsUntilOneEnds()
     {
         using var pool = new HandshakePool(maxHandshakes: 2, threads: 1);
         var owner = new Owner();
         using var first = new Idle(_server);
         using var second = new Idle(_server);
         using var third = new Idle(_server);
+        using var fourth = new Idle(_server);
         Assert.True(pool.TryBegin(first.Connection.Tls, 1, owner));
         Assert.True(pool.TryBegin(second.Connection.Tls, 2, owner));
-        Assert.False(pool.TryBegin(third.Connection.Tls, 3, owner));
-        Assert.Equal(HandshakeStatus.WantRead, owner.Take().Outcome.Status);
-        Assert.Equal(HandshakeStatus.WantRead, owner.Take().Outcome.Status);
-        Assert.False(pool.TryBegin(third.Connection.Tls, 3, owner));
-        pool.Abandon();
+        Assert.Equal((1, HandshakeStatus.WantRead), owner.TakeStatus());
+        Assert.Equal((2, HandshakeStatus.WantRead), owner.TakeStatus());
+        Assert.True(pool.IsFull);
         Assert.True(pool.TryBegin(third.Connection.Tls, 3, owner));
+        Assert.True(pool.TryBegin(fourth.Connection.Tls, 4, owner));
+        Assert.Equal((2, 2), (pool.Handshakes, pool.Waiting));
+        pool.Abandon();
         Assert.Equal((3, HandshakeStatus.WantRead), owner.TakeStatus());
 
-        // A failure frees its place by itself.
+        // A failure frees its place by itself, and the next in the queue has it.
         third.Client.Shutdown(SocketShutdown.Send);
         Assert.True(third.Connection.Socket.Poll(TimeSpan.FromSeconds(10), SelectMode.SelectRead));
         pool.Submit(third.Connection.Tls, 3, owner);
         Assert.Equal((3, HandshakeStatus.Failed), owner.TakeStatus());
-        Assert.Equal(1, pool.Handshakes);
+        Assert.Equal((4, HandshakeStatus.WantRead), owner.TakeStatus());
+        Assert.Equal((2, 0), (pool.Handshakes, pool.Waiting));
+    }
+
+    [Fact]
+    public void TryBegin_FarOverTheBound_IsRefused()
+    {
+        using var pool = new HandshakePool(maxHandshakes: 1, threads: 1);
+        var owner = new Owner();
+        using var idle = new Idle(_server);
+        Assert.True(pool.TryBegin(idle.Connection.Tls, 0, owner));
+        Assert.Equal((0, HandshakeStatus.WantRead), owner.TakeStatus());
+        for (var i = 1; i <= HandshakePool.WaitingForEach; i++)
+        {
+            Assert.True(pool.TryBegin(default, i, owner));
+        }
+
+        Assert.False(pool.TryBegin(default, 100, owner));
+        Assert.True(pool.TryTakeBack(1, owner));
+        Assert.True(pool.TryBegin(default, 100, owner));
+    }
+
+    [Fact]
+    public void TakeBack_OfOneThatWaits_GivesItsPlaceToTheNext()
+    {
+        using var pool = new HandshakePool(maxHandshakes: 1, threads: 1);
+        var owner = new Owner();
+        using var first = new Idle(_server);
+        using var second = new Idle(_server);
+        Assert.True(pool.TryBegin(first.Connection.Tls, 1, owner));
+        Assert.Equal((1, HandshakeStatus.WantRead), owner.TakeStatus());
+        Assert.True(pool.TryBegin(default, 2, owner));
+        Assert.True(pool.TryBegin(second.Connection.Tls, 3, owner));
+        Assert.False(pool.TryTakeBack(1, owner));
+        Assert.False(pool.TryTakeBack(2, new Owner()));
+        Assert.True(pool.TryTakeBack(2, owner));
+        Assert.False(pool.TryTakeBack(2, owner));
+        pool.Abandon();
+        Assert.Equal((3, HandshakeStatus.WantRead), owner.TakeStatus());
+    }
+
+    [Fact]
+    public void MaxHandshakes_Raised_LetsThoseInThatWait()
+    {
+        using var pool = new HandshakePool(maxHandshakes: 1, threads: 1);
+        var owner = new Owner();
+        using var first = new Idle(_server);
+        using var second = new Idle(_server);
+        Assert.True(pool.TryBegin(first.Connection.Tls, 1, owner));
+        Assert.Equal((1, HandshakeStatus.WantRead), owner.TakeStatus());
+        Assert.True(pool.TryBegin(second.Connection.Tls, 2, owner));
+        pool.MaxHandshakes = 2;
+        Assert.Equal((2, HandshakeStatus.WantRead), owner.TakeStatus());
     }
 
     [Fact]
@@ -101,7 +155,8 @@ public sealed class HandshakePoolTests : IDisposable
 
         // The pool's thread is held, so what is begun until the pool refuses is never stepped.
         var probe = new Owner();
-        Assert.True(SpinWait.SpinUntil(() => !pool.TryBegin(default, 4, probe), TimeSpan.FromSeconds(10)));
+        long token = 10;
+        Assert.True(SpinWait.SpinUntil(() => !pool.TryBegin(default, token++, probe), TimeSpan.FromSeconds(10)));
         blocked.Release();
         await ending.WaitAsync(TimeSpan.FromSeconds(10));
         Assert.Contains(owner.All, o => o is { Token: 2, Outcome.Reason: "the balancer is stopping" });
