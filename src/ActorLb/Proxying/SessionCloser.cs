@@ -20,6 +20,7 @@ internal sealed class SessionCloser(NodeServices services)
     {
         if (session.Phase == Phase.Free) return;
         if (session.EndReason == CloseReason.None) session.EndReason = reason;
+        Handshaking.TakeBack(services, reactor, session);
         if (session.Borrowed)
         {
             // A handshake thread holds the TLS session; HandshakeStepped closes when it is back.
@@ -121,7 +122,8 @@ internal sealed class SessionCloser(NodeServices services)
     {
         if (session.Phase != Phase.Relay)
         {
-            if (session.Phase is not (Phase.Free or Phase.Lingering)) Refuse(reactor, session, closeReason, RefusalReason.ServerUnavailable);
+            if (session.Borrowed) Close(reactor, session, closeReason);
+            else if (session.Phase is not (Phase.Free or Phase.Lingering)) Refuse(reactor, session, closeReason, RefusalReason.ServerUnavailable);
             return;
         }
         session.EndReason = closeReason;
