@@ -15,6 +15,7 @@ internal sealed class ClusterCore
     private readonly Registration _registration;
     private readonly CoordinatorRole _coordinator;
     private readonly StoreErrand _listErrand = new();
+    private readonly StoreErrand _keyErrand = new();
     private long _heardFromWatch;
     private bool _ended;
     private string? _tableFault;
@@ -194,6 +195,13 @@ internal sealed class ClusterCore
             _calls.Issue(StoreCallKind.Revoke, _registration.Lease, null, _ => { });
             End(planned: true, ClusterEventKind.Left, $"{_settings.Self.Name} left the cluster");
             return;
+        }
+
+        if (_settings.HashKey is { } key && View.IsCurrent && View.Entry(StoreKeys.HashKey) is null && _keyErrand.IsDue(now))
+        {
+            // Also after the store was wiped: a newcomer must not invent another one.
+            var put = new StoreTransaction([StoreCompare.Absent(StoreKeys.HashKey)], [StoreWrite.Put(StoreKeys.HashKey, key)]);
+            _calls.Issue(_keyErrand, now, StoreCallKind.Commit, 0, put, (_, then) => _keyErrand.NotBefore = then + _settings.RetryMilliseconds);
         }
 
         _coordinator.Reconcile(now, Map);

@@ -29,7 +29,7 @@ internal static class ShardCalls
         }
 
         shard.Lookups++;
-        if (store.Log.Last != before)
+        if (store.Log.Last != before && store.Log.Keeps)
         {
             context.MarkSoon(shard.Number);
         }

@@ -44,6 +44,9 @@ internal sealed class ShardRegion : IStickyMap, IDisposable
 
     public int CallsInFlight => _remote.Active;
 
+    /// <summary>Something waits for the clock's next 5 ms.</summary>
+    public bool IsBusy => _remote.Active > 0 || _context.Soon.Any;
+
     public ulong Hash(ReadOnlySpan<byte> pool, ReadOnlySpan<byte> clientId) => _hash.Of(pool, clientId);
 
     public bool GetOrAssign(

@@ -12,6 +12,11 @@ public sealed class SimulationTests(ITestOutputHelper output)
     [Trait("speed", "slow")]
     public void Fleet_ThousandSeeds_KeepsEveryRule() => Run(1000, 1000);
 
+    /// <summary>Seeds that once found a fault.</summary>
+    [Theory]
+    [InlineData(1322)]
+    public void Fleet_SeedThatFoundAFault_KeepsEveryRule(int seed) => Simulation.Simulation.Run(seed);
+
     [Fact]
     public void NameAsIdentity_IsCaught() => Assert.True(FirstCaught(Variant.NameAsIdentity) > 0);
 

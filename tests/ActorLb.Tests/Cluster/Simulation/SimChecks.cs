@@ -92,9 +92,12 @@ internal sealed class SimChecks
     /// A Reassign moves, and a Learn brings what a session was really opened on. An eviction cannot happen: the cap is above the number
     /// of clients.
     /// </summary>
-    private bool Explained(PeerFrameType type, ulong h, LookupResult result) => result.Status == LookupStatus.Assigned
-        ? type == PeerFrameType.Reassign
-        : _clients.TryGetValue(h, out var client) && client.Been.Contains(result.Backend);
+    private bool Explained(PeerFrameType type, ulong h, LookupResult result) => type switch
+    {
+        PeerFrameType.Reassign => result.Status == LookupStatus.Assigned,
+        PeerFrameType.Learn => _clients.TryGetValue(h, out var client) && client.Been.Contains(result.Backend),
+        _ => false,
+    };
 
     private void Own(SimNode node, int shard, ulong epoch)
     {

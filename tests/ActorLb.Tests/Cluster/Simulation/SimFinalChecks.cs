@@ -148,37 +148,42 @@ internal sealed class SimCalmEvents(SimWorld world, SimClients clients, Func<Lis
 {
     private const long Quiet = 4500;
 
-    public void Plan(SimNode node, Action<SimNode, bool> crash, Action<SimNode> leave, Action<long> stayCalmUntil)
+    /// <summary>Time in which leases that were in danger are renewed or lost.</summary>
+    private const long Recovery = 3000;
+
+    public void Plan(Action<SimNode, bool> crash, Action<SimNode> leave, Func<bool> isCalm, Action<long> stayCalmUntil)
     {
-        var planned = world.Chance(0.5);
-        if (planned && alive().Count < 2)
+        stayCalmUntil(world.Now + Recovery + 100 + Quiet + 100);
+        world.In(Recovery, () =>
         {
-            return;
+            // The replication bound: what was assigned in the last moments before may be lost.
+            clients.IsPaused = true;
+            world.In(100, () =>
+            {
+                clients.IsPaused = isCalm();
+                if (clients.IsPaused)
+                {
+                    Begin(crash, leave);
+                }
+            });
+        });
+    }
+
+    private void Begin(Action<SimNode, bool> crash, Action<SimNode> leave)
+    {
+        var node = world.Pick(alive());
+        var planned = world.Chance(0.5);
+        var before = clients.All.ToDictionary(c => c, c => SimFinalChecks.Mapping(alive(), c.H));
+        if (planned)
+        {
+            leave(node);
+        }
+        else
+        {
+            crash(node, false);
         }
 
-        // The replication bound: what was assigned in the last moments before may be lost.
-        stayCalmUntil(world.Now + Quiet + 100);
-        clients.IsPaused = true;
-        world.In(100, () =>
-        {
-            if (!SimFinalChecks.IsSettled(alive(), out _) || !node.IsAlive)
-            {
-                clients.IsPaused = false;
-                return;
-            }
-
-            var before = clients.All.ToDictionary(c => c, c => SimFinalChecks.Mapping(alive(), c.H));
-            if (planned)
-            {
-                leave(node);
-            }
-            else
-            {
-                crash(node, false);
-            }
-
-            world.In(Quiet - 200, () => Compare(node, planned, before));
-        });
+        world.In(Quiet, () => Compare(node, planned, before));
     }
 
     private void Compare(SimNode node, bool planned, Dictionary<SimClient, BackendRef> before)

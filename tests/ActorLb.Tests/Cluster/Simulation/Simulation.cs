@@ -194,8 +194,8 @@ internal sealed class Simulation
             case 15:
                 KillBroker();
                 break;
-            case 16 or 17 when IsCalm():
-                new SimCalmEvents(_world, _clients, () => Alive).Plan(one!, Crash, Leave, calm => _calmUntil = calm);
+            case 16:
+                new SimCalmEvents(_world, _clients, () => Alive).Plan(Crash, Leave, IsCalm, calm => _calmUntil = calm);
                 break;
             default:
                 break;
@@ -297,6 +297,7 @@ internal sealed class Simulation
     /// <summary>Everything is repaired; the fleet gets the time that it may take to put itself in order.</summary>
     private void Settle()
     {
+        _world.RunUntil(Math.Max(_world.Now, _calmUntil + 100));
         _network.HealAll();
         _store.Start();
         _clients.DeadBrokers.Clear();
@@ -308,7 +309,7 @@ internal sealed class Simulation
         }
 
         // A quarter of the time with clients, the rest without.
-        _world.RunUntil(Math.Max(_world.Now + 4000, _calmUntil + 100));
+        _world.RunUntil(_world.Now + 4000);
         _clients.IsPaused = true;
         _world.RunUntil(_world.Now + 2500);
         for (var waited = 0; waited < 20 && !SimFinalChecks.IsSettled(Alive, out _); waited++)
