@@ -130,7 +130,7 @@ public sealed class BadInputTests : IDisposable
 
     private static byte[] ClientHello()
     {
-        using var context = TlsClientContext.Build(new Configuration.UpstreamTlsOptions(null, "a.test", false, null, null));
+        using var context = TlsClientContext.Build(new ActorLb.Configuration.UpstreamTlsOptions(null, "a.test", false, null, null));
         using var pipe = new TlsTestServer(context: null!, ownsContext: false);
         using var client = new TcpClient();
         client.Connect("127.0.0.1", pipe.Port);

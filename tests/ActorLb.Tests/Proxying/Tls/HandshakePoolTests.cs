@@ -26,7 +26,7 @@ public sealed class HandshakePoolTests : IDisposable
         const int Count = 200;
         using var pool = new HandshakePool(Count, threads: 2);
         var owner = new Owner();
-        using var clientContext = TlsClientContext.Build(new Configuration.UpstreamTlsOptions(_ca.CaPath, null, true, null, null));
+        using var clientContext = TlsClientContext.Build(new ActorLb.Configuration.UpstreamTlsOptions(_ca.CaPath, null, true, null, null));
         var clients = new List<TlsTestClient>();
         var connections = new List<TlsTestConnection>();
         for (var i = 0; i < Count; i++)
