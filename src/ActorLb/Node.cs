@@ -262,7 +262,12 @@ internal sealed partial class Node : IAsyncDisposable
 
     private void OnPoolEvent(PoolEvent e)
     {
-        Log.Pool(_logger, e.Pool, e.Backend?.Id ?? "-", e.Kind, e.Detail ?? "");
+        // What probes and name resolution find, the pool's actor logs itself.
+        if (e.Kind is PoolEventKind.BackendOut or PoolEventKind.BackendIn or PoolEventKind.FleetHealthUp or PoolEventKind.FleetHealthDown
+            or PoolEventKind.AdminStateChanged or PoolEventKind.WeightChanged)
+        {
+            Log.Pool(_logger, e.Pool, e.Backend?.Id ?? "-", e.Kind, e.Detail ?? "");
+        }
         if (e.Kind is PoolEventKind.BackendAdded or PoolEventKind.BackendRemoved or PoolEventKind.AdminStateChanged) UpdateSlots();
     }
 

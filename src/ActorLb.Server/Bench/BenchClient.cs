@@ -135,8 +135,8 @@ internal sealed class BenchClient : IAsyncDisposable
     {
         for (;;)
         {
-            ConnackStatus status =
-                ConnackReader.Read(_buffer.AsSpan(_start, _end - _start), Version, _maxPacketSize, out ConnackPacket connack, out ConnackError error);
+            ConnackStatus status = ConnackReader.Read(
+                _buffer.AsSpan(_start, _end - _start), Version, _maxPacketSize, out ConnackPacket connack, out ConnackError error);
             switch (status)
             {
                 case ConnackStatus.Done when connack.IsAccepted:
@@ -148,7 +148,8 @@ internal sealed class BenchClient : IAsyncDisposable
                     await FillAsync(connack.TotalLength, cancellation);
                     break;
                 default:
-                    throw new BenchFailure("malformed answer to CONNECT: " + (status == ConnackStatus.Auth ? "AUTH unasked for" : error.ToString()));
+                    throw new BenchFailure(
+                        $"malformed answer to CONNECT: {(status == ConnackStatus.Auth ? "AUTH unasked for" : error.ToString())}");
             }
         }
     }

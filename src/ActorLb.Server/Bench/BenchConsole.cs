@@ -70,5 +70,6 @@ internal sealed class BenchConsole(TextWriter output, bool interactive, TimeProv
         return first == work;
     }
 
-    private static string Milliseconds(TimeSpan value) => value.TotalMilliseconds.ToString(value.TotalMilliseconds < 10 ? "0.00 'ms'" : "0.0 'ms'", CultureInfo.InvariantCulture);
+    private static string Milliseconds(TimeSpan value) =>
+        value.TotalMilliseconds.ToString(value.TotalMilliseconds < 10 ? "0.00 'ms'" : "0.0 'ms'", CultureInfo.InvariantCulture);
 }

@@ -80,7 +80,8 @@ internal sealed class Publisher
             {
                 ReceivedPacket packet = await _client.ReceiveAsync(CancellationToken.None);
                 if (packet.Header.Type is not (PacketType.Puback or PacketType.Pubrec or PacketType.Pubcomp)) continue;
-                if (!PacketReader.TryReadAck(packet.Bytes.Span, _client.Version, packet.Header, out AckPacket ack) || ack.PacketId >= _sentAt.Length)
+                if (!PacketReader.TryReadAck(packet.Bytes.Span, _client.Version, packet.Header, out AckPacket ack)
+                    || ack.PacketId == 0 || ack.PacketId >= _sentAt.Length)
                     throw new BenchFailure($"malformed {packet.Header.Type} from the broker");
                 bool refused = ack.Reason >= 0x80;
                 if (ack.Type == PacketType.Pubrec && !refused)

@@ -105,6 +105,9 @@ internal static class BenchConnCommand
         long total = Math.Max(1, backends.Sum(pair => Math.Max(0, pair.Value)));
         if (backends.Count == 0) console.Result("backend", "the admin endpoint names none");
         foreach ((string backend, long connections) in backends)
-            console.Result("backend", string.Create(CultureInfo.InvariantCulture, $"{backend}  {connections}  {100.0 * connections / total:0.0} %"));
+        {
+            console.Result("backend", string.Create(
+                CultureInfo.InvariantCulture, $"{backend}  {connections}  {100.0 * connections / total:0.0} %"));
+        }
     }
 }

@@ -12,7 +12,8 @@ internal static class BenchDuration
     {
         string number = text.TrimEnd('m', 's', 'h');
         double? unit = text[number.Length..] switch { "ms" => 0.001, "" or "s" => 1, "m" => 60, "h" => 3600, _ => null };
-        if (unit is null || !double.TryParse(number, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double value)) return null;
+        if (unit is null) return null;
+        if (!double.TryParse(number, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double value)) return null;
         double seconds = value * unit.Value;
         return seconds <= Longest.TotalSeconds ? TimeSpan.FromSeconds(seconds) : null;
     }

@@ -11,25 +11,57 @@ namespace ActorLb.Server.Commands;
 /// <summary>The options that both benches share: how many clients connect where, as what.</summary>
 internal sealed class BenchTargetOptions
 {
-    private readonly Option<string> _host = new("--host", "-h") { Description = "Address or name to connect to", DefaultValueFactory = _ => "127.0.0.1" };
-    private readonly Option<int?> _port = new("--port", "-p") { Description = "Port [1883; 8883 with --tls; 8083 or 8084 with --ws]" };
-    private readonly Option<string> _version = new("--mqtt-version", "-V") { Description = "MQTT version", DefaultValueFactory = _ => "3.1.1" };
+    private readonly Option<string> _host = new("--host", "-h")
+    {
+        Description = "Address or name to connect to",
+        DefaultValueFactory = _ => "127.0.0.1",
+    };
+    private readonly Option<int?> _port = new("--port", "-p")
+    {
+        Description = "Port [1883; 8883 with --tls; 8083 or 8084 with --ws]",
+    };
+    private readonly Option<string> _version = new("--mqtt-version", "-V")
+    {
+        Description = "MQTT version",
+        DefaultValueFactory = _ => "3.1.1",
+    };
     private readonly Option<string?> _user = new("--user", "-u") { Description = "User name" };
     private readonly Option<string?> _password = new("--password", "-P") { Description = "Password" };
     private readonly Option<bool> _tls = new("--tls") { Description = "Speak TLS" };
     private readonly Option<FileInfo?> _ca = new("--ca") { Description = "PEM file of the authorities to trust; implies --tls" };
-    private readonly Option<FileInfo?> _certificate = new("--cert") { Description = "PEM file of the client certificate; implies --tls" };
+    private readonly Option<FileInfo?> _certificate = new("--cert")
+    {
+        Description = "PEM file of the client certificate; implies --tls",
+    };
     private readonly Option<FileInfo?> _key = new("--key") { Description = "PEM file of its key" };
     private readonly Option<bool> _insecure = new("--insecure") { Description = "Accept any server certificate; implies --tls" };
     private readonly Option<string?> _serverName = new("--servername") { Description = "Name to ask for and verify [the host]" };
-    private readonly Option<string?> _webSocket = new("--ws") { Description = "Speak WebSocket on this path, such as /mqtt", HelpName = "path" };
-    private readonly Option<string?> _prefix = new("--client-id-prefix") { Description = "The client's number follows it [random for each run]" };
-    private readonly Option<int> _keepAlive = new("--keep-alive", "-k") { Description = "Keep Alive in seconds", DefaultValueFactory = _ => 60 };
+    private readonly Option<string?> _webSocket = new("--ws")
+    {
+        Description = "Speak WebSocket on this path, such as /mqtt", HelpName = "path",
+    };
+    private readonly Option<string?> _prefix = new("--client-id-prefix")
+    {
+        Description = "The client's number follows it [random for each run]",
+    };
+    private readonly Option<int> _keepAlive = new("--keep-alive", "-k")
+    {
+        Description = "Keep Alive in seconds",
+        DefaultValueFactory = _ => 60,
+    };
     private readonly Option<TimeSpan> _timeout = Duration("--timeout", "From connect to CONNACK", TimeSpan.FromSeconds(30));
 
-    public Option<int> Clients { get; } = new("--clients", "-c") { Description = "Number of clients", DefaultValueFactory = _ => 1000 };
+    public Option<int> Clients { get; } = new("--clients", "-c")
+    {
+        Description = "Number of clients",
+        DefaultValueFactory = _ => 1000,
+    };
 
-    public Option<int> Interval { get; } = new("--interval", "-i") { Description = "Milliseconds between two connects", DefaultValueFactory = _ => 10 };
+    public Option<int> Interval { get; } = new("--interval", "-i")
+    {
+        Description = "Milliseconds between two connects",
+        DefaultValueFactory = _ => 10,
+    };
 
     public BenchTargetOptions(Command command)
     {

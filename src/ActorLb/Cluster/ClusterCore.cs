@@ -28,7 +28,7 @@ internal sealed class ClusterCore
         _calls = new StoreCalls(_effects, settings.RetryMilliseconds);
         _registration = new Registration(settings, View, _calls, _effects);
         _coordinator = new CoordinatorRole(settings, View, _calls, _registration, Adopt);
-        Backends = new BackendDirectory(View, _calls, _effects);
+        Backends = new BackendRegistry(View, _calls, _effects);
     }
 
     /// <summary>What to do, in order. The caller clears it.</summary>
@@ -36,7 +36,7 @@ internal sealed class ClusterCore
 
     public StoreView View { get; }
 
-    public BackendDirectory Backends { get; }
+    public BackendRegistry Backends { get; }
 
     /// <summary>The table in force: the highest epoch that was heard of from the store or from a peer.</summary>
     public ShardMap Map { get; private set; } = ShardMap.None;
@@ -208,7 +208,8 @@ internal sealed class ClusterCore
             return false;
         }
 
-        if (View.Members.All(m => m.Leaving))
+        // Nodes that the table lists but the store does not may be about to register again, after the store lost them.
+        if (View.Members.All(m => m.Leaving) && Map.Nodes.All(n => View.IsRegistered(n.Id)))
         {
             return true;
         }

@@ -15,6 +15,11 @@ internal sealed record ClusterSettings(
     /// <summary>Pause after a failed call of the store.</summary>
     public long RetryMilliseconds { get; init; } = 500;
 
+    /// <summary>
+    /// A store without a table may have lost it: time for nodes that know the last one to say so, before a newcomer writes a first one.
+    /// </summary>
+    public long FirstTableMilliseconds => Math.Min(2000, GraceMilliseconds);
+
     /// <summary>Time for nodes to register again after the store lost them all.</summary>
     public long GraceMilliseconds => (long)LeaseTtl.TotalMilliseconds;
 }

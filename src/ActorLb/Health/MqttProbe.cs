@@ -9,6 +9,7 @@ namespace ActorLb.Health;
 /// </summary>
 internal sealed class MqttProbe(ProbeStream opener, string nodeName) : IHealthProbe
 {
+    private const byte Accepted = 0;
     private const byte ServerUnavailable = 3;
 
     private static readonly byte[] Disconnect = [0xE0, 0x00];
@@ -29,9 +30,9 @@ internal sealed class MqttProbe(ProbeStream opener, string nodeName) : IHealthPr
                 int read = await stream.ReadAtLeastAsync(answer, answer.Length, throwOnEndOfStream: false, cancellationToken)
                     .ConfigureAwait(false);
                 ProbeResult result = Judge(answer.AsSpan(0, read));
-                if (result.Alive)
+                if (result.Alive && answer[3] == Accepted)
                 {
-                    await stream.WriteAsync(Disconnect, cancellationToken).ConfigureAwait(false);
+                    await LeaveAsync(stream, cancellationToken).ConfigureAwait(false);
                 }
 
                 return result;
@@ -40,6 +41,19 @@ internal sealed class MqttProbe(ProbeStream opener, string nodeName) : IHealthPr
         catch (IOException e)
         {
             return ProbeResult.Failed(e.Message);
+        }
+    }
+
+    /// <summary>A courtesy to the broker's log; the verdict stands without it.</summary>
+    private static async ValueTask LeaveAsync(Stream stream, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await stream.WriteAsync(Disconnect, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is IOException or OperationCanceledException)
+        {
+            // The broker has closed already.
         }
     }
 

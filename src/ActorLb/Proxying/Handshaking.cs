@@ -21,6 +21,18 @@ internal static class Handshaking
         return session.HandshakeBegun;
     }
 
+    /// <summary>Makes a later step of a begun handshake on the reactor's own thread.</summary>
+    public static HandshakeOutcome Finish(NodeServices services, Session session, TlsSession tls)
+    {
+        HandshakeOutcome outcome = tls.Handshake();
+        if (outcome.Status is HandshakeStatus.Done or HandshakeStatus.Failed)
+        {
+            session.HandshakeBegun = false;
+            services.Handshakes!.Abandon();
+        }
+        return outcome;
+    }
+
     /// <summary>Whether the descriptor has become what the step waits for, as told by events that came while the step ran.</summary>
     public static bool IsReady(in Side side, HandshakeOutcome outcome) =>
         side.PeerClosed || (outcome.Status == HandshakeStatus.WantWrite ? side.Writable : side.Readable);

@@ -121,7 +121,8 @@ internal sealed class SessionCloser(NodeServices services)
     {
         if (session.Phase != Phase.Relay)
         {
-            if (session.Phase is not (Phase.Free or Phase.Lingering)) Refuse(reactor, session, closeReason, RefusalReason.ServerUnavailable);
+            if (session.Borrowed) Close(reactor, session, closeReason);
+            else if (session.Phase is not (Phase.Free or Phase.Lingering)) Refuse(reactor, session, closeReason, RefusalReason.ServerUnavailable);
             return;
         }
         session.EndReason = closeReason;

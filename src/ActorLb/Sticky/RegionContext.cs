@@ -104,7 +104,7 @@ internal sealed class RegionContext(RegionSettings settings, BackendSlots slots,
     public Action? Wake { get; set; }
 
     /// <summary>Hears every answer that an owner gives, under the shard's lock: for whoever checks the rules of the map.</summary>
-    public Action<ulong, ulong, LookupResult>? Answered { get; set; }
+    public Action<Protocol.Peer.PeerFrameType, ulong, ulong, LookupResult>? Answered { get; set; }
 
     public int ShardOf(ulong h) => (int)(h >> (64 - settings.ShardBits));
 

@@ -34,7 +34,7 @@ internal static class ShardCalls
             context.MarkSoon(shard.Number);
         }
 
-        context.Answered?.Invoke(h, shard.Epoch, result);
+        context.Answered?.Invoke(type, h, shard.Epoch, result);
         return result;
     }
 

@@ -32,7 +32,8 @@ public sealed class BenchPubTests(BenchMosquitto broker) : IClassFixture<BenchMo
         string[] numbers = delivered["delivered".Length..].Split("of");
         Assert.Equal(numbers[0].Trim(), numbers[1].Trim());
         // On a busy machine the run ends late; the rate holds over the time that it took.
-        string[] published = output.Split('\n').Single(line => line.StartsWith("published", StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        string[] published = output.Split('\n').Single(line => line.StartsWith("published", StringComparison.Ordinal))
+            .Split(' ', StringSplitOptions.RemoveEmptyEntries);
         Assert.InRange(int.Parse(published[1]), 1, 300 * (double.Parse(published[3]) + 0.01) + 3);
     }
 
