@@ -71,6 +71,39 @@ internal sealed class LocalStickyMap : IStickyMap, IDisposable
         }
     }
 
+    /// <summary>The client's backend, or none. Changes nothing.</summary>
+    public BackendRef Peek(ulong h)
+    {
+        var shard = _shards[StickyHash.ShardOf(h)];
+        lock (shard.Gate)
+        {
+            return shard.Store.Peek(h, _clock.Seconds);
+        }
+    }
+
+    /// <summary>An operator's word: the client's entry becomes this backend's, or goes when it is none.</summary>
+    /// <returns>False when the backend takes no new clients, or when there was no entry to remove.</returns>
+    public bool Impose(ulong h, BackendRef backend)
+    {
+        var shard = _shards[StickyHash.ShardOf(h)];
+        lock (shard.Gate)
+        {
+            return backend.IsNone
+                ? shard.Store.Remove(h)
+                : !shard.Store.Reassign(h, BackendRef.None, [backend], force: true, _clock.Seconds).Backend.IsNone;
+        }
+    }
+
+    /// <summary>What one shard holds: entries, the bytes of their table, entries pushed out by the cap.</summary>
+    public (int Entries, long Bytes, long Evicted) Measure(int number)
+    {
+        var shard = _shards[number];
+        lock (shard.Gate)
+        {
+            return (shard.Store.Table.Count, shard.Store.Table.Bytes, shard.Store.Evicted);
+        }
+    }
+
     public void Dispose()
     {
         foreach (var shard in _shards)
