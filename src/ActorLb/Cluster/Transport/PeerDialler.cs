@@ -170,7 +170,8 @@ internal sealed class DuplexContent : HttpContent
         // The headers leave now, not with the first frame.
         await stream.FlushAsync(cancellationToken);
         _output.TrySetResult(stream);
-        await _finished.Task.WaitAsync(cancellationToken);
+        // Cancelled when the connection fails; its own error is the one to be told, not this body's.
+        await _finished.Task.WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) =>
