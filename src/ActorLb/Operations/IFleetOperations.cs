@@ -45,22 +45,22 @@ internal interface IFleetOperations
 
     StickyStats StickyStats(string[] stickyPools);
 
-    ClusterMembers Members();
+    Task<ClusterMembers> MembersAsync(CancellationToken cancel);
 
-    ClusterStatus Status();
+    Task<ClusterStatus> StatusAsync(CancellationToken cancel);
 
     /// <param name="node">Null is this node.</param>
     Task<Refusal?> LeaveAsync(string? node, CancellationToken cancel);
 
     Task<Refusal?> DownAsync(string node, CancellationToken cancel);
 
-    ShardRegions Regions();
+    Task<ShardRegions> RegionsAsync(CancellationToken cancel);
 
     /// <param name="node">Only the shards that it holds; null for all.</param>
     /// <returns>Null when there is no such node.</returns>
-    ShardList? Shards(string? node);
+    Task<ShardList?> ShardsAsync(string? node, CancellationToken cancel);
 
-    ShardingStats Sharding();
+    Task<ShardingStats> ShardingAsync(CancellationToken cancel);
 
     /// <summary>Has the coordinator place the shards anew.</summary>
     Task<Refusal?> RebalanceAsync(CancellationToken cancel);

@@ -58,11 +58,11 @@ internal sealed class LoneNode(
         return new StickyStats(name, entries, bytes, evicted, now.MaxEntries, now.Ttl.TotalSeconds, stickyPools);
     }
 
-    public ClusterMembers Members() =>
-        new(cluster, [new ClusterMember(name, null, null, State, Self: true, Coordinator: true, 1, StickyHash.Shards, null)]);
+    public Task<ClusterMembers> MembersAsync(CancellationToken cancel) => Task.FromResult(
+        new ClusterMembers(cluster, [new ClusterMember(name, null, null, State, Self: true, Coordinator: true, 1, StickyHash.Shards, null)]));
 
-    public ClusterStatus Status() =>
-        new(cluster, name, "local", name, 1, 0, StickyHash.Shards, StickyHash.Shards, 0, "none", State);
+    public Task<ClusterStatus> StatusAsync(CancellationToken cancel) => Task.FromResult(
+        new ClusterStatus(cluster, name, "local", name, 1, 0, StickyHash.Shards, StickyHash.Shards, 0, "none", State));
 
     public Task<Refusal?> LeaveAsync(string? node, CancellationToken cancel) => Task.FromResult<Refusal?>(
         Stranger(node) ?? new Refusal(RefusalKind.Refused, $"{name} is by itself (coordinator = local): there is no cluster to leave; see node drain"));
@@ -70,18 +70,18 @@ internal sealed class LoneNode(
     public Task<Refusal?> DownAsync(string node, CancellationToken cancel) => Task.FromResult<Refusal?>(
         Stranger(node) ?? new Refusal(RefusalKind.Refused, $"{name} is by itself (coordinator = local) and cannot be given up"));
 
-    public ShardRegions Regions() =>
-        new(0, [new ShardRegionInfo(name, null, StickyHash.Shards, 0, 0, sticky.Count)]);
+    public Task<ShardRegions> RegionsAsync(CancellationToken cancel) => Task.FromResult(
+        new ShardRegions(0, [new ShardRegionInfo(name, null, StickyHash.Shards, 0, 0, sticky.Count)]));
 
-    public ShardList? Shards(string? node) => node is not null && node != name
+    public Task<ShardList?> ShardsAsync(string? node, CancellationToken cancel) => Task.FromResult(node is not null && node != name
         ? null
-        : new ShardList(0, [.. Enumerable.Range(0, StickyHash.Shards).Select(i => new ShardInfo(i, name, null, null, sticky.Measure(i).Entries))]);
+        : new ShardList(0, [.. Enumerable.Range(0, StickyHash.Shards).Select(i => new ShardInfo(i, name, null, null, sticky.Measure(i).Entries))]));
 
-    public ShardingStats Sharding()
+    public Task<ShardingStats> ShardingAsync(CancellationToken cancel)
     {
         int[] counts = [.. Enumerable.Range(0, StickyHash.Shards).Select(i => sticky.Measure(i).Entries)];
-        return new ShardingStats(
-            name, 0, counts.Length, counts.Length, 0, 0, counts.Sum(c => (long)c), counts.Min(), counts.Max());
+        return Task.FromResult(new ShardingStats(
+            name, 0, counts.Length, counts.Length, 0, 0, counts.Sum(c => (long)c), counts.Min(), counts.Max()));
     }
 
     /// <summary>All shards are where they belong already.</summary>
