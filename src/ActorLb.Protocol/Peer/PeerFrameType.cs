@@ -69,6 +69,22 @@ public enum PeerCallFlags : byte
 
     /// <summary>Remove the entry: an operator's will.</summary>
     Remove = 16,
+
+    /// <summary>Of a Reply: it answers a Learn.</summary>
+    Learn = 32,
+}
+
+/// <summary>Flags of the frames that copy a shard.</summary>
+[Flags]
+public enum PeerCopyFlags : byte
+{
+    None = 0,
+
+    /// <summary>Of a Replicate: the changes that the copy lacks are no longer held; it must ask for a snapshot.</summary>
+    Reset = 1,
+
+    /// <summary>Of an Ack: send again what follows the sequence.</summary>
+    Resend = 2,
 }
 
 /// <summary>Why a frame was not understood. Frozen numbers: they are metric labels.</summary>

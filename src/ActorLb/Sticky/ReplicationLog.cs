@@ -90,13 +90,16 @@ internal sealed class ReplicationLog
         }
     }
 
-    /// <summary>Begins anew: nothing held, nothing numbered.</summary>
-    public void Reset()
+    /// <summary>
+    /// A new ownership: nothing is held, and one number is left out, so that a copy which followed an earlier ownership of this node
+    /// up to the last change sees that it missed something.
+    /// </summary>
+    public void Begin()
     {
         _ops = [];
         _head = 0;
         _count = 0;
-        Last = 0;
+        Last++;
     }
 
     private void Grow()

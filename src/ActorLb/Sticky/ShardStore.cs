@@ -36,7 +36,7 @@ internal sealed class ShardStore(int skipBits, BackendSlots slots, StickyRules r
 {
     private uint _random = 0x9E3779B9;
 
-    public ShardTable Table { get; } = new(skipBits);
+    public ShardTable Table { get; private set; } = new(skipBits);
 
     public ReplicationLog Log { get; } = new();
 
@@ -143,6 +143,30 @@ internal sealed class ShardStore(int skipBits, BackendSlots slots, StickyRules r
         else
         {
             Table.Remove(op.H);
+        }
+    }
+
+    /// <summary>A complete snapshot takes the place of what was there.</summary>
+    public void Replace(ShardTable table)
+    {
+        Table.Dispose();
+        Table = table;
+    }
+
+    /// <summary>
+    /// Sixteen exclusive-ors over who has which backend, by the low bits of the key: equal in two copies of one content, whatever the
+    /// places and times of the entries.
+    /// </summary>
+    public void Digest(Span<ulong> lanes)
+    {
+        lanes.Clear();
+        for (var i = 0; i < Table.Capacity; i++)
+        {
+            ref var entry = ref Table.At(i);
+            if (!Unsafe.IsNullRef(ref entry))
+            {
+                lanes[(int)(entry.H & 15)] ^= Cluster.Rendezvous.Mix(entry.H ^ Cluster.Rendezvous.Mix(entry.Backend.Value));
+            }
         }
     }
 

@@ -1,0 +1,145 @@
+using System.Buffers.Binary;
+using System.Text.Unicode;
+
+namespace ActorLb.Protocol.WebSocket;
+
+/// <summary>What <see cref="FrameReader.Read"/> came upon.</summary>
+public enum FrameEvent : byte
+{
+    /// <summary>Nothing more here; bytes not consumed are to be given again with what follows them.</summary>
+    NeedMore,
+
+    /// <summary>A piece of the stream that binary messages carry.</summary>
+    Payload,
+
+    /// <summary>To be answered with a pong of the same payload (RFC 6455, 5.5.2).</summary>
+    Ping,
+    Pong,
+
+    /// <summary>The sender's last frame; see <see cref="FrameReader.CloseCode"/>. What follows it is swallowed.</summary>
+    Close,
+
+    /// <summary>See <see cref="FrameReader.Error"/>; nothing more is read.</summary>
+    Invalid,
+}
+
+/// <summary>
+/// Turns frames into the byte stream they carry, in place and piece by piece: message and frame borders mean nothing to MQTT
+/// (MQTT 5, 6). A header or a control frame is consumed only whole, so at most <see cref="MaxHeldLength"/> bytes have to be
+/// kept between two reads.
+/// </summary>
+public struct FrameReader
+{
+    /// <summary>Most bytes that <see cref="Read"/> leaves unconsumed: all but the last of a masked control frame.</summary>
+    public const int MaxHeldLength = 2 + 4 + FrameHeader.MaxControlPayload - 1;
+
+    private readonly long _maxFrame;
+    private readonly long _maxMessage;
+    private long _left;
+    private long _messageLength;
+    private uint _mask;
+    private readonly FrameSender _sender;
+    private bool _inMessage;
+    private bool _ended;
+
+    /// <param name="maxFrameSize">Largest payload of a data frame in bytes.</param>
+    /// <param name="maxMessageSize">Largest payload of a message over all of its fragments; 0 is unlimited.</param>
+    public FrameReader(FrameSender sender, long maxFrameSize, long maxMessageSize = 0)
+    {
+        _sender = sender;
+        _maxFrame = maxFrameSize;
+        _maxMessage = maxMessageSize == 0 ? long.MaxValue : maxMessageSize;
+    }
+
+    /// <summary>After <see cref="FrameEvent.Close"/>: the sender's code, <see cref="CloseCodes.None"/> if it gave none.</summary>
+    public ushort CloseCode { get; private set; }
+
+    /// <summary>After <see cref="FrameEvent.Invalid"/>: why.</summary>
+    public FrameError Error { get; private set; }
+
+    /// <summary>Whether the last byte consumed ended a frame.</summary>
+    public readonly bool AtFrameBoundary => _left == 0;
+
+    /// <summary>Whether the last byte consumed ended a message: what follows can be relayed as it is.</summary>
+    public readonly bool AtMessageBoundary => _left == 0 && !_inMessage;
+
+    /// <param name="bytes">What was not consumed yet; masked payloads are unmasked in it.</param>
+    /// <param name="consumed">Bytes done with, those of <paramref name="payload"/> included.</param>
+    /// <param name="payload">Offset and length of the payload in <paramref name="bytes"/>; empty but for Payload, Ping, Pong, Close.</param>
+    public FrameEvent Read(Span<byte> bytes, out int consumed, out FieldRange payload)
+    {
+        consumed = 0;
+        payload = default;
+        if (Error != FrameError.None) return FrameEvent.Invalid;
+        if (_ended)
+        {
+            consumed = bytes.Length;
+            return FrameEvent.NeedMore;
+        }
+        while (_left == 0)
+        {
+            ReadStatus status = FrameHeader.Read(bytes[consumed..], _sender, out FrameHeader header, out FrameError error);
+            if (status == ReadStatus.NeedMore) return FrameEvent.NeedMore;
+            if (status == ReadStatus.Invalid) return Fail(error);
+            if (header.IsControl) return ReadControl(bytes, header, ref consumed, ref payload);
+            error = BeginData(header);
+            if (error != FrameError.None) return Fail(error);
+            consumed += header.Length;
+        }
+        int length = (int)Math.Min(_left, bytes.Length - consumed);
+        if (length == 0) return FrameEvent.NeedMore;
+        payload = new FieldRange(consumed, length);
+        if (_sender == FrameSender.Client) _mask = FrameMask.Apply(bytes.Slice(consumed, length), _mask);
+        consumed += length;
+        _left -= length;
+        return FrameEvent.Payload;
+    }
+
+    private FrameError BeginData(in FrameHeader header)
+    {
+        if (header.Opcode == FrameOpcode.Text) return FrameError.Text; // MQTT-6.0.0-1
+        if (header.Opcode == FrameOpcode.Continuation != _inMessage)
+            return _inMessage ? FrameError.MessageNotFinished : FrameError.NoMessageToContinue;
+        if (header.PayloadLength > _maxFrame) return FrameError.FrameTooLarge;
+        long before = _inMessage ? _messageLength : 0;
+        if (header.PayloadLength > _maxMessage - before) return FrameError.MessageTooLarge;
+        _messageLength = before + header.PayloadLength;
+        _inMessage = !header.Final;
+        _left = header.PayloadLength;
+        _mask = header.Mask;
+        return FrameError.None;
+    }
+
+    private FrameEvent ReadControl(Span<byte> bytes, in FrameHeader header, ref int consumed, ref FieldRange payload)
+    {
+        int start = consumed + header.Length, length = (int)header.PayloadLength;
+        if (bytes.Length - start < length) return FrameEvent.NeedMore;
+        Span<byte> body = bytes.Slice(start, length);
+        if (header.IsMasked) FrameMask.Apply(body, header.Mask);
+        payload = new FieldRange(start, length);
+        consumed = start + length;
+        if (header.Opcode != FrameOpcode.Close) return header.Opcode == FrameOpcode.Ping ? FrameEvent.Ping : FrameEvent.Pong;
+
+        FrameError error = ReadClose(body);
+        if (error != FrameError.None) return Fail(error);
+        _ended = true;
+        return FrameEvent.Close;
+    }
+
+    /// <summary>5.5.1: nothing, or a code and a reason.</summary>
+    private FrameError ReadClose(ReadOnlySpan<byte> body)
+    {
+        CloseCode = CloseCodes.None;
+        if (body.IsEmpty) return FrameError.None;
+        if (body.Length == 1) return FrameError.CloseCode;
+        CloseCode = BinaryPrimitives.ReadUInt16BigEndian(body);
+        if (!CloseCodes.IsValid(CloseCode)) return FrameError.CloseCode;
+        return Utf8.IsValid(body[2..]) ? FrameError.None : FrameError.CloseReason;
+    }
+
+    private FrameEvent Fail(FrameError error)
+    {
+        Error = error;
+        return FrameEvent.Invalid;
+    }
+}

@@ -1,0 +1,120 @@
+namespace ActorLb.Protocol.WebSocket;
+
+/// <summary>
+/// Follows frame boundaries through one direction that is relayed as it is: nothing is unmasked or kept, every byte may go on
+/// at once. Checks what headers tell; payloads of control frames are not looked at.
+/// </summary>
+public struct FrameTracker(FrameSender sender, long maxFrameSize)
+{
+    private long _left;
+
+    /// <summary>The bytes of a header that is not whole yet, first byte lowest, for the 14 it may have.</summary>
+    private UInt128 _partial;
+
+    private byte _partialLength;
+    private bool _inMessage;
+
+    /// <summary>Whether the last byte seen ended a frame, or none was seen: where a frame of one's own can be slipped in.</summary>
+    public readonly bool AtBoundary => _left == 0 && _partialLength == 0;
+
+    /// <summary>A close frame has begun.</summary>
+    public bool CloseSeen { get; private set; }
+
+    public FrameError Error { get; private set; }
+
+    /// <returns>Frames whose last byte is among <paramref name="bytes"/>.</returns>
+    public int Advance(ReadOnlySpan<byte> bytes) => Advance(bytes, stopAtBoundary: false, out _);
+
+    /// <summary>Advances to the next frame's end only.</summary>
+    /// <returns>Bytes up to it; all of them when it does not come here or on an error. 0 when already there.</returns>
+    public int AdvanceToBoundary(ReadOnlySpan<byte> bytes)
+    {
+        if (AtBoundary) return 0;
+        Advance(bytes, stopAtBoundary: true, out int taken);
+        return taken;
+    }
+
+    private int Advance(ReadOnlySpan<byte> bytes, bool stopAtBoundary, out int taken)
+    {
+        int completed = 0;
+        taken = 0;
+        while (taken < bytes.Length)
+        {
+            if (Error != FrameError.None)
+            {
+                taken = bytes.Length;
+                return completed;
+            }
+            if (_left > 0)
+            {
+                int skipped = (int)Math.Min(_left, bytes.Length - taken);
+                taken += skipped;
+                _left -= skipped;
+            }
+            else
+            {
+                taken += TakeHeader(bytes[taken..]);
+            }
+            if (!AtBoundary || Error != FrameError.None) continue;
+            completed++;
+            if (stopAtBoundary) return completed;
+        }
+        return completed;
+    }
+
+    /// <summary>Reads a header, from the bytes kept of it if there are any.</summary>
+    /// <returns>Bytes taken.</returns>
+    private int TakeHeader(ReadOnlySpan<byte> bytes)
+    {
+        if (_partialLength == 0)
+        {
+            ReadStatus status = Begin(bytes, out int length);
+            if (status == ReadStatus.Done) return length;
+            if (status == ReadStatus.Invalid) return bytes.Length;
+        }
+        Span<byte> joined = stackalloc byte[16];
+        System.Buffers.Binary.BinaryPrimitives.WriteUInt128LittleEndian(joined, _partial);
+        int kept = _partialLength;
+        int added = Math.Min(FrameHeader.MaxLength - kept, bytes.Length);
+        bytes[..added].CopyTo(joined[kept..]);
+        ReadStatus joinedStatus = Begin(joined[..(kept + added)], out int headerLength);
+        if (joinedStatus == ReadStatus.Done)
+        {
+            _partialLength = 0;
+            _partial = 0;
+            return headerLength - kept;
+        }
+        joined[(kept + added)..].Clear();
+        _partial = System.Buffers.Binary.BinaryPrimitives.ReadUInt128LittleEndian(joined);
+        _partialLength = (byte)(kept + added);
+        return added;
+    }
+
+    private ReadStatus Begin(ReadOnlySpan<byte> bytes, out int length)
+    {
+        ReadStatus status = FrameHeader.Read(bytes, sender, out FrameHeader header, out FrameError error);
+        length = header.Length;
+        if (status == ReadStatus.Done)
+        {
+            error = Check(header);
+            if (error != FrameError.None) status = ReadStatus.Invalid;
+        }
+        Error = error;
+        return status;
+    }
+
+    private FrameError Check(in FrameHeader header)
+    {
+        _left = header.PayloadLength;
+        if (header.IsControl)
+        {
+            CloseSeen |= header.Opcode == FrameOpcode.Close;
+            return FrameError.None;
+        }
+        if (header.Opcode == FrameOpcode.Text) return FrameError.Text;
+        if (header.Opcode == FrameOpcode.Continuation != _inMessage)
+            return _inMessage ? FrameError.MessageNotFinished : FrameError.NoMessageToContinue;
+        _inMessage = !header.Final;
+        return header.PayloadLength > maxFrameSize ? FrameError.FrameTooLarge : FrameError.None;
+    }
+}

@@ -1,0 +1,171 @@
+namespace ActorLb.Protocol.WebSocket;
+
+/// <summary>Reads and validates a WebSocket upgrade request (RFC 6455, 4.2.1) for MQTT (MQTT 5, 6); allocates nothing.</summary>
+public static class UpgradeRequestReader
+{
+    /// <summary>Longest request, also the most that has to be kept while it comes.</summary>
+    public const int MaxLength = HttpHead.MaxLength;
+
+    /// <param name="received">Everything received so far; what follows the head is not looked at.</param>
+    /// <param name="error">The reason, when <see cref="ReadStatus.Invalid"/>.</param>
+    public static ReadStatus Read(ReadOnlySpan<byte> received, UpgradeRules rules, out UpgradeRequest request, out UpgradeError error)
+    {
+        request = default;
+        ReadOnlySpan<byte> window = received[..Math.Min(received.Length, MaxLength)];
+        int lineEnd = window.IndexOf("\r\n"u8);
+        error = CheckLine(window, lineEnd);
+        if (error != UpgradeError.None) return ReadStatus.Invalid;
+        int headEnd = lineEnd < 0 ? -1 : window[lineEnd..].IndexOf(HttpHead.End);
+        if (headEnd < 0)
+        {
+            if (window.Length < MaxLength) return ReadStatus.NeedMore;
+            error = UpgradeError.HeadTooLong;
+            return ReadStatus.Invalid;
+        }
+        request.TotalLength = lineEnd + headEnd + HttpHead.End.Length;
+        request.FieldsOffset = lineEnd + 2;
+        error = Parse(window[..request.TotalLength], lineEnd, rules, ref request);
+        return error == UpgradeError.None ? ReadStatus.Done : ReadStatus.Invalid;
+    }
+
+    /// <summary>All X-Forwarded-For values of a request joined with commas, for the chain to go on.</summary>
+    /// <param name="head">The request's bytes.</param>
+    /// <param name="destination">As long as the request is enough.</param>
+    /// <returns>Bytes written; 0 without such a field.</returns>
+    public static int WriteForwardedFor(ReadOnlySpan<byte> head, in UpgradeRequest request, Span<byte> destination)
+    {
+        int at = 0;
+        var field = new HttpFieldCursor(head[..request.TotalLength], request.FieldsOffset);
+        while (field.MoveNext())
+        {
+            if (field.Value.Length == 0 || !HttpHead.Equals(field.Name.In(head), "X-Forwarded-For"u8)) continue;
+            if (at > 0) HttpHead.Put(destination, ref at, ", "u8);
+            HttpHead.Put(destination, ref at, field.Value.In(head));
+        }
+        return at;
+    }
+
+    /// <summary>What can be told before the head is whole, so that a TLS hello or a scan waits for nothing.</summary>
+    private static UpgradeError CheckLine(ReadOnlySpan<byte> window, int lineEnd)
+    {
+        ReadOnlySpan<byte> line = lineEnd < 0 ? window : window[..lineEnd];
+        // The CR may be there and its LF not yet.
+        if (lineEnd < 0 && line.EndsWith("\r"u8)) line = line[..^1];
+        if (line.IndexOfAnyExcept(HttpHead.PrintableBytes) >= 0) return UpgradeError.RequestLine;
+        return line.Length > RequestLine.MaxLength ? UpgradeError.TargetTooLong : UpgradeError.None;
+    }
+
+    private static UpgradeError Parse(ReadOnlySpan<byte> head, int lineEnd, UpgradeRules rules, ref UpgradeRequest request)
+    {
+        UpgradeError error = RequestLine.Parse(head[..lineEnd], ref request, out FieldRange authority);
+        if (error != UpgradeError.None) return error;
+        error = ReadFields(head, ref request, out Seen seen);
+        if (error != UpgradeError.None) return error;
+
+        if ((seen & Seen.Host) == Seen.None) return UpgradeError.Host;
+        if (authority.IsPresent) request.Host = authority;
+        if (!TryHostName(request.Host.In(head), out ReadOnlySpan<byte> name)) return UpgradeError.Host;
+        request.HostName = request.Host with { Length = name.Length };
+        if (!rules.HostFits(name)) return UpgradeError.HostUnknown;
+        if (!rules.PathFits(request.Path.In(head))) return UpgradeError.Path;
+        if ((seen & Seen.Upgrade) == Seen.None) return UpgradeError.NoUpgrade;
+        if ((seen & Seen.Connection) == Seen.None) return UpgradeError.Connection;
+        if ((seen & Seen.Version) == Seen.None) return UpgradeError.VersionMissing;
+        if ((seen & Seen.Version13) == Seen.None) return UpgradeError.Version;
+        if ((seen & Seen.Key) == Seen.None || !AcceptKey.IsValidKey(request.Key.In(head))) return UpgradeError.Key;
+        return request.Subprotocol == MqttSubprotocol.None ? UpgradeError.Subprotocol : UpgradeError.None;
+    }
+
+    [Flags]
+    private enum Seen { None = 0, Host = 1, Upgrade = 2, Connection = 4, Key = 8, Version = 16, Version13 = 32 }
+
+    private static UpgradeError ReadFields(ReadOnlySpan<byte> head, ref UpgradeRequest request, out Seen seen)
+    {
+        seen = Seen.None;
+        var field = new HttpFieldCursor(head, request.FieldsOffset);
+        while (field.MoveNext())
+        {
+            if (field.Count > HttpHead.MaxFields) return UpgradeError.TooManyFields;
+            UpgradeError error = ReadField(head, field.Name, field.Value, ref request, ref seen);
+            if (error != UpgradeError.None) return error;
+        }
+        return field.Malformed ? UpgradeError.Field : UpgradeError.None;
+    }
+
+    private static UpgradeError ReadField(
+        ReadOnlySpan<byte> head, FieldRange nameRange, FieldRange valueRange, ref UpgradeRequest request, ref Seen seen)
+    {
+        ReadOnlySpan<byte> name = nameRange.In(head), value = valueRange.In(head);
+        if (HttpHead.Equals(name, "Host"u8))
+        {
+            if ((seen & Seen.Host) != Seen.None) return UpgradeError.Host;
+            seen |= Seen.Host;
+            request.Host = valueRange;
+        }
+        else if (HttpHead.Equals(name, "Upgrade"u8))
+        {
+            if (HttpHead.ListHolds(value, "websocket"u8)) seen |= Seen.Upgrade;
+        }
+        else if (HttpHead.Equals(name, "Connection"u8))
+        {
+            if (HttpHead.ListHolds(value, "upgrade"u8)) seen |= Seen.Connection;
+        }
+        else if (HttpHead.Equals(name, "Sec-WebSocket-Key"u8))
+        {
+            if ((seen & Seen.Key) != Seen.None) return UpgradeError.Key;
+            seen |= Seen.Key;
+            request.Key = valueRange;
+        }
+        else if (HttpHead.Equals(name, "Sec-WebSocket-Version"u8))
+        {
+            if ((seen & Seen.Version) != Seen.None) return UpgradeError.VersionMissing;
+            seen |= value.SequenceEqual("13"u8) ? Seen.Version | Seen.Version13 : Seen.Version;
+        }
+        else if (HttpHead.Equals(name, "Sec-WebSocket-Protocol"u8))
+        {
+            request.Subprotocol = Better(request.Subprotocol, value);
+        }
+        else if (HttpHead.Equals(name, "X-Forwarded-For"u8))
+        {
+            if (!request.ForwardedFor.IsPresent) request.ForwardedFor = valueRange;
+        }
+        else if (HttpHead.Equals(name, "Transfer-Encoding"u8)
+            || (HttpHead.Equals(name, "Content-Length"u8) && !value.SequenceEqual("0"u8)))
+        {
+            return UpgradeError.Body;
+        }
+        return UpgradeError.None;
+    }
+
+    /// <summary>MQTT-6.0.0-3 and -4: <c>mqtt</c> goes before the older name. The names are compared as they are.</summary>
+    private static MqttSubprotocol Better(MqttSubprotocol chosen, ReadOnlySpan<byte> list)
+    {
+        while (HttpHead.NextItem(ref list, out ReadOnlySpan<byte> item))
+        {
+            if (item.SequenceEqual("mqtt"u8)) return MqttSubprotocol.Mqtt;
+            if (item.SequenceEqual("mqttv3.1"u8) && chosen == MqttSubprotocol.None) chosen = MqttSubprotocol.MqttV31;
+        }
+        return chosen;
+    }
+
+    /// <summary>Splits off the port and refuses what is no host (RFC 3986, 3.2.2); brackets stay with an IPv6 address.</summary>
+    internal static bool TryHostName(ReadOnlySpan<byte> host, out ReadOnlySpan<byte> name)
+    {
+        name = default;
+        int bracket = host.LastIndexOf((byte)']');
+        int colon = host[(bracket + 1)..].IndexOf((byte)':');
+        int end = colon < 0 ? host.Length : bracket + 1 + colon;
+        if (end == 0 || (colon >= 0 && host[(end + 1)..].IndexOfAnyExceptInRange((byte)'0', (byte)'9') >= 0)) return false;
+        name = host[..end];
+        bool bracketed = bracket >= 0;
+        if (bracketed && (name[0] != '[' || bracket < 3)) return false;
+        ReadOnlySpan<byte> inner = bracketed ? name[1..^1] : name;
+        foreach (byte b in inner)
+        {
+            bool allowed = char.IsAsciiLetterOrDigit((char)b) || b is (byte)'-' or (byte)'.' or (byte)'_' or (byte)'~' or (byte)'%'
+                || (bracketed && b == ':');
+            if (!allowed) return false;
+        }
+        return true;
+    }
+}

@@ -1,0 +1,175 @@
+using ActorLb.Balancing;
+using ActorLb.Proxying;
+using ActorLb.Proxying.Tls;
+using ActorLb.Telemetry;
+
+namespace ActorLb.Server.Admin;
+
+/// <summary>The node's metrics. No label names a client: their number must not grow with the traffic.</summary>
+internal static class MetricsPage
+{
+    public const string ContentType = "text/plain; version=0.0.4; charset=utf-8";
+
+    public static string Render(Node node)
+    {
+        var w = new MetricsWriter();
+        ReactorCounters[] counters = [.. node.Reactors.Select(r => r.Counters)];
+        Clients(w, node, counters);
+        Backends(w, node);
+        Tls(w, node);
+        Times(w, counters);
+        Reactors(w, node);
+        Sources(w, node, counters);
+        w.Single("actorlb_sticky_entries", "gauge", "Clients in this node's part of the sticky map.", node.Sticky.Count);
+        w.Single("actorlb_access_log_dropped_total", "counter", "Access log lines dropped because the writer fell behind.", node.AccessLog?.Dropped ?? 0);
+        Process(w, node);
+        return w.ToString();
+    }
+
+    private static void Clients(MetricsWriter w, Node node, ReactorCounters[] all)
+    {
+        w.Single("actorlb_connections_accepted_total", "counter", "Client connections accepted.", all.Sum(c => Volatile.Read(ref c.Accepted)));
+        w.Single("actorlb_connections_handled_total", "counter", "Client connections whose CONNECT was complete and admitted.", all.Sum(c => Volatile.Read(ref c.Handled)));
+        w.Single("actorlb_connects_total", "counter", "CONNECTs, or plain TCP sessions, that were routed.", all.Sum(c => Volatile.Read(ref c.Requests)));
+        w.Single("actorlb_retries_total", "counter", "Sessions passed on to a next backend.", all.Sum(c => Volatile.Read(ref c.Retries)));
+        w.Single("actorlb_accept_failures_total", "counter", "Accepts that failed for want of descriptors or memory.", all.Sum(c => Volatile.Read(ref c.AcceptFailures)));
+        w.Single("actorlb_connections_limit", "gauge", "Client connections that the node takes at most.", node.Capacity);
+        w.Family("actorlb_connections_active", "gauge", "Client connections by state.");
+        w.Sample("actorlb_connections_active", all.Sum(c => Volatile.Read(ref c.Reading)), ("state", "reading"));
+        w.Sample("actorlb_connections_active", all.Sum(c => Volatile.Read(ref c.Connecting)), ("state", "connecting"));
+        w.Sample("actorlb_connections_active", all.Sum(c => Volatile.Read(ref c.Relaying)), ("state", "established"));
+        w.Sample("actorlb_connections_active", all.Sum(c => Volatile.Read(ref c.Lingering)), ("state", "closing"));
+        w.Family("actorlb_listener_connections", "gauge", "Client connections by listener.");
+        foreach (Listener listener in node.Listeners) w.Sample("actorlb_listener_connections", listener.Active, ("listener", listener.Name));
+        ByReason(w, all, "actorlb_connections_rejected_total", "Client connections refused, by reason.", refusals: true);
+        ByReason(w, all, "actorlb_sessions_closed_total", "Established sessions ended, by reason.", refusals: false);
+        w.Family("actorlb_bytes_total", "counter", "MQTT bytes relayed, by direction.");
+        w.Sample("actorlb_bytes_total", all.Sum(c => Volatile.Read(ref c.BytesFromClients)), ("direction", "from_clients"));
+        w.Sample("actorlb_bytes_total", all.Sum(c => Volatile.Read(ref c.BytesFromBackends)), ("direction", "from_backends"));
+        w.Family("actorlb_packets_total", "counter", "MQTT packets relayed, by direction.");
+        w.Sample("actorlb_packets_total", all.Sum(c => Volatile.Read(ref c.PacketsFromClients)), ("direction", "from_clients"));
+        w.Sample("actorlb_packets_total", all.Sum(c => Volatile.Read(ref c.PacketsFromBackends)), ("direction", "from_backends"));
+        w.Family("actorlb_tls_handshakes_total", "counter", "TLS handshakes with clients, by outcome.");
+        w.Sample("actorlb_tls_handshakes_total", all.Sum(c => Volatile.Read(ref c.TlsHandshakes) - Volatile.Read(ref c.TlsResumed)), ("outcome", "full"));
+        w.Sample("actorlb_tls_handshakes_total", all.Sum(c => Volatile.Read(ref c.TlsResumed)), ("outcome", "resumed"));
+        w.Sample("actorlb_tls_handshakes_total", all.Sum(c => Volatile.Read(ref c.TlsFailed)), ("outcome", "failed"));
+    }
+
+    private static void ByReason(MetricsWriter w, ReactorCounters[] all, string name, string help, bool refusals)
+    {
+        w.Family(name, "counter", help);
+        foreach (CloseReason reason in Enum.GetValues<CloseReason>())
+        {
+            if (reason == CloseReason.None || CloseReasons.IsRefusal(reason) != refusals) continue;
+            w.Sample(name, all.Sum(c => Volatile.Read(ref c.Closed[(int)reason])), ("reason", CloseReasons.Text(reason)));
+        }
+    }
+
+    private static void Backends(MetricsWriter w, Node node)
+    {
+        var traffic = new Dictionary<Backend, BackendTraffic>();
+        foreach ((Backend backend, BackendTraffic part) in node.Reactors.SelectMany(r => r.TrafficSnapshot()))
+        {
+            if (!traffic.TryGetValue(backend, out BackendTraffic? sum)) traffic.Add(backend, sum = new BackendTraffic());
+            sum.BytesToBackend += Volatile.Read(ref part.BytesToBackend);
+            sum.BytesFromBackend += Volatile.Read(ref part.BytesFromBackend);
+            sum.ConnectFailures += Volatile.Read(ref part.ConnectFailures);
+            sum.Refusals += Volatile.Read(ref part.Refusals);
+            sum.Connects += Volatile.Read(ref part.Connects);
+        }
+        (string Pool, Backend Backend, BackendTraffic Traffic)[] rows =
+        [
+            .. from pool in node.Pools
+               from backend in pool.Pool.Snapshot.Backends.ToArray()
+               select (pool.Name, backend, traffic.GetValueOrDefault(backend) ?? BackendTraffic.None),
+        ];
+        void Each(string name, string type, string help, Func<Backend, BackendTraffic, double> value)
+        {
+            w.Family(name, type, help);
+            foreach ((string pool, Backend backend, BackendTraffic sum) in rows)
+            {
+                w.Sample(name, value(backend, sum), ("pool", pool), ("backend", backend.Id));
+            }
+        }
+        Each("actorlb_backend_connections", "gauge", "This node's connections to the backend.", (b, _) => b.Active);
+        Each("actorlb_backend_fleet_connections", "gauge", "The fleet's connections to the backend, as far as known.", (b, _) => b.Load);
+        Each("actorlb_backend_up", "gauge", "1 when the backend may take new clients.", (b, _) => b.Blocks == BackendBlocks.None ? 1 : 0);
+        Each("actorlb_backend_weight", "gauge", "The backend's weight.", (b, _) => b.Weight);
+        Each("actorlb_backend_connects_total", "counter", "Connections begun to the backend.", (_, t) => t.Connects);
+        Each("actorlb_backend_failures_total", "counter", "Connections that failed before the backend's CONNACK.", (_, t) => t.ConnectFailures);
+        Each("actorlb_backend_refusals_total", "counter", "CONNECTs that the backend refused.", (_, t) => t.Refusals);
+        Each("actorlb_backend_sent_bytes_total", "counter", "Bytes sent to the backend.", (_, t) => t.BytesToBackend);
+        Each("actorlb_backend_received_bytes_total", "counter", "Bytes received from the backend.", (_, t) => t.BytesFromBackend);
+    }
+
+    private static void Tls(MetricsWriter w, Node node)
+    {
+        w.Single("actorlb_tls_handshakes_running", "gauge", "TLS handshakes under way.", node.Handshakes?.Handshakes ?? 0);
+        w.Single("actorlb_tls_handshakes_waiting", "gauge", "TLS handshakes that wait for a place among max-handshakes.", node.Handshakes?.Waiting ?? 0);
+        w.Family("actorlb_certificate_expiry_seconds", "gauge", "Unix time at which a certificate in use, or one of its chain, expires.");
+        foreach (CertificateUse use in node.Certificates)
+        {
+            w.Sample("actorlb_certificate_expiry_seconds", use.Certificate.NotAfter.ToUnixTimeSeconds(), (use.Owner, use.Name), ("file", use.Certificate.Path));
+        }
+        w.Single("actorlb_certificate_failures_total", "counter", "Changes of TLS files that could not be used; what was in force stayed.", node.CertificateFailures);
+    }
+
+    private static void Times(MetricsWriter w, ReactorCounters[] all)
+    {
+        Time(w, "actorlb_dial_seconds", "Time from dialling a backend to its accept.", all.Select(c => c.DialTime));
+        Time(w, "actorlb_connack_seconds", "Time from a complete CONNECT to the backend's CONNACK.", all.Select(c => c.ConnackTime));
+        Time(w, "actorlb_tls_handshake_seconds", "Time from accept to the end of the TLS handshake.", all.Select(c => c.HandshakeTime));
+    }
+
+    private static void Time(MetricsWriter w, string name, string help, IEnumerable<Histogram> parts)
+    {
+        var counts = new long[Histogram.Bounds.Length + 1];
+        double sum = 0;
+        foreach (Histogram part in parts)
+        {
+            for (int i = 0; i < counts.Length; i++) counts[i] += part.CountAt(i);
+            sum += part.Sum;
+        }
+        w.Histogram(name, help, Histogram.Bounds, counts, sum);
+    }
+
+    private static void Reactors(MetricsWriter w, Node node)
+    {
+        w.Family("actorlb_reactor_busy_seconds_total", "counter", "Time a reactor spent working; its rate is the reactor's load.");
+        foreach (Reactor r in node.Reactors) w.Sample("actorlb_reactor_busy_seconds_total", r.Counters.BusyNanoseconds / 1e9, ("reactor", r.Index.ToString()));
+        w.Family("actorlb_reactor_sessions", "gauge", "Sessions on a reactor.");
+        foreach (Reactor r in node.Reactors) w.Sample("actorlb_reactor_sessions", r.SessionCount, ("reactor", r.Index.ToString()));
+        w.Family("actorlb_reactor_events_total", "counter", "Events that a reactor handled.");
+        foreach (Reactor r in node.Reactors) w.Sample("actorlb_reactor_events_total", r.Counters.Events, ("reactor", r.Index.ToString()));
+        w.Family("actorlb_reactor_buffer_bytes", "gauge", "Bytes in a reactor's buffers that wait for slow receivers or a CONNECT.");
+        foreach (Reactor r in node.Reactors) w.Sample("actorlb_reactor_buffer_bytes", r.Buffers.Rented, ("reactor", r.Index.ToString()));
+    }
+
+    private static void Sources(MetricsWriter w, Node node, ReactorCounters[] all)
+    {
+        w.Family("actorlb_source_connections", "gauge", "Connections by source address and destination.");
+        w.Family("actorlb_source_ports", "gauge", "Ephemeral ports that a source address has for each destination.");
+        foreach (UpstreamPool pool in node.Pools)
+        {
+            if (pool.Sources is not { } sources) continue;
+            w.Sample("actorlb_source_ports", sources.PortsPerPair, ("pool", pool.Name));
+            foreach ((Native.NetEndPoint source, Native.NetEndPoint destination, int held) in sources.Held())
+            {
+                w.Sample("actorlb_source_connections", held, ("pool", pool.Name), ("source", source.Address.ToString()), ("destination", destination.ToString()));
+            }
+        }
+        w.Single("actorlb_source_exhausted_total", "counter", "Dials that found no source address with a free port.", all.Sum(c => Volatile.Read(ref c.SourceExhausted)));
+        w.Single("actorlb_source_warnings_total", "counter", "Dials from a source address with over nine tenths of its ports in use.", all.Sum(c => Volatile.Read(ref c.SourceWarnings)));
+    }
+
+    private static void Process(MetricsWriter w, Node node)
+    {
+        w.Single("process_resident_memory_bytes", "gauge", "Resident memory.", Environment.WorkingSet);
+        w.Single("process_start_time_seconds", "gauge", "Start of the process, Unix time.", node.StartedAt.ToUnixTimeSeconds());
+        w.Single("process_cpu_seconds_total", "counter", "Processor time used.", Environment.CpuUsage.TotalTime.TotalSeconds);
+        w.Single("process_max_fds", "gauge", "Limit of open files.", OpenFiles.Limit);
+        w.Single("process_open_fds", "gauge", "Open files.", Directory.GetFileSystemEntries("/proc/self/fd").Length);
+        w.Family("actorlb_build_info", "gauge", "Always 1.");
+        w.Sample("actorlb_build_info", 1, ("version", Program.Version), ("node", node.Options.Node.Name));
+    }
+}

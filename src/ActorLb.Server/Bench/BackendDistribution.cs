@@ -1,0 +1,85 @@
+using System.Globalization;
+using System.Net.Http.Headers;
+
+namespace ActorLb.Server.Bench;
+
+/// <summary>
+/// How connections spread over the brokers. MQTT tells a client nothing that names its broker in a standard way, so this asks the
+/// balancer: the change of <c>actorlb_backend_connections</c> on its admin endpoint's /metrics.
+/// </summary>
+internal sealed class BackendDistribution : IDisposable
+{
+    private const string Metric = "actorlb_backend_connections{";
+    private readonly HttpClient _http = new() { Timeout = TimeSpan.FromSeconds(5) };
+    private readonly Uri _metrics;
+    private Dictionary<string, long> _before = [];
+
+    /// <param name="token">Bearer token of the endpoint, or null.</param>
+    public BackendDistribution(Uri admin, string? token)
+    {
+        _metrics = new Uri(admin, "/metrics");
+        if (token is not null) _http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", token);
+    }
+
+    /// <summary>Notes what is there before the bench's own connections.</summary>
+    public async Task BeginAsync(CancellationToken cancellation) => _before = await ReadAsync(cancellation);
+
+    /// <returns>Connections added since, by <c>pool/backend</c>, backends with none included.</returns>
+    public async Task<IReadOnlyList<KeyValuePair<string, long>>> EndAsync(CancellationToken cancellation)
+    {
+        Dictionary<string, long> after = await ReadAsync(cancellation);
+        return [.. after.Select(pair => KeyValuePair.Create(pair.Key, pair.Value - _before.GetValueOrDefault(pair.Key)))
+            .OrderBy(pair => pair.Key, StringComparer.Ordinal)];
+    }
+
+    public void Dispose() => _http.Dispose();
+
+    /// <summary>Values of the metric in Prometheus text (exposition format 0.0.4), by <c>pool/backend</c>.</summary>
+    internal static Dictionary<string, long> Parse(string text)
+    {
+        var values = new Dictionary<string, long>(StringComparer.Ordinal);
+        foreach (ReadOnlySpan<char> line in text.AsSpan().EnumerateLines())
+        {
+            if (!line.StartsWith(Metric, StringComparison.Ordinal)) continue;
+            int close = line.LastIndexOf('}');
+            if (close < 0) continue;
+            ReadOnlySpan<char> labels = line[Metric.Length..close];
+            ReadOnlySpan<char> value = line[(close + 1)..].Trim();
+            int space = value.IndexOf(' '); // a time stamp may follow
+            if (space >= 0) value = value[..space];
+            if (!double.TryParse(value, NumberStyles.Float, CultureInfo.InvariantCulture, out double number)) continue;
+            if (Label(labels, "pool") is { } pool && Label(labels, "backend") is { } backend)
+                values[pool + "/" + backend] = values.GetValueOrDefault(pool + "/" + backend) + (long)number;
+        }
+        return values;
+    }
+
+    private async Task<Dictionary<string, long>> ReadAsync(CancellationToken cancellation)
+    {
+        try
+        {
+            return Parse(await _http.GetStringAsync(_metrics, cancellation));
+        }
+        catch (Exception exception) when (exception is HttpRequestException
+            || (exception is TaskCanceledException && !cancellation.IsCancellationRequested))
+        {
+            throw new BenchFailure($"{_metrics}: {(exception is HttpRequestException ? exception.Message : "no answer in time")}");
+        }
+    }
+
+    /// <summary>Value of <c>name="..."</c>; names and addresses hold nothing that the format escapes.</summary>
+    private static string? Label(ReadOnlySpan<char> labels, string name)
+    {
+        for (ReadOnlySpan<char> rest = labels; ;)
+        {
+            int equals = rest.IndexOf("=\"", StringComparison.Ordinal);
+            if (equals < 0) return null;
+            ReadOnlySpan<char> key = rest[..equals].Trim([',', ' ']);
+            rest = rest[(equals + 2)..];
+            int quote = rest.IndexOf('"');
+            if (quote < 0) return null;
+            if (key.SequenceEqual(name)) return rest[..quote].ToString();
+            rest = rest[(quote + 1)..];
+        }
+    }
+}

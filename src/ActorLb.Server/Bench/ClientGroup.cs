@@ -1,0 +1,160 @@
+using System.Collections.Concurrent;
+using ActorLb.Protocol.Mqtt;
+
+namespace ActorLb.Server.Bench;
+
+/// <summary>The clients of a bench: opened at a pace, kept alive, closed together; what failed is counted by reason.</summary>
+/// <param name="maxPacketSize">Largest packet taken from the broker, in bytes.</param>
+internal sealed class ClientGroup(BenchTarget target, int maxPacketSize, TimeProvider time) : IAsyncDisposable
+{
+    /// <summary>Clients between their first SYN and their CONNACK: more would measure this program's queue.</summary>
+    private const int MaxOpening = 256;
+
+    private readonly BenchTransport _transport = new(target);
+    private readonly ConcurrentDictionary<int, BenchClient> _clients = new();
+    private readonly ConcurrentBag<Task> _sessions = [];
+    private readonly CancellationTokenSource _stop = new();
+    private volatile bool _closing;
+    private int _opened;
+    private int _settled;
+    private Task? _pinging;
+
+    /// <summary>Time from the start of a client's connect to its CONNACK.</summary>
+    public LatencyHistogram ConnectTime { get; } = new();
+
+    public BenchTally Failures { get; } = new();
+
+    /// <summary>Connections that ended before this side ended them.</summary>
+    public BenchTally Lost { get; } = new();
+
+    /// <summary>Clients that got an accepting CONNACK.</summary>
+    public int Opened => Volatile.Read(ref _opened);
+
+    /// <summary>Clients that connected or failed.</summary>
+    public int Settled => Volatile.Read(ref _settled);
+
+    /// <summary>Time that opening took.</summary>
+    public TimeSpan OpeningTime { get; private set; }
+
+    public IEnumerable<BenchClient> Clients => _clients.Values;
+
+    /// <param name="interval">Between two starts; zero starts as many at once as may be opening.</param>
+    /// <param name="receive">Runs for every connected client until its connection ends; it takes all that the broker sends.</param>
+    /// <returns>When all have connected or failed, or the opening was cancelled.</returns>
+    public async Task OpenAsync(int count, TimeSpan interval, Func<BenchClient, Task> receive, CancellationToken cancellation)
+    {
+        _pinging = target.KeepAlive == 0 ? Task.CompletedTask : PingAsync();
+        long start = time.GetTimestamp();
+        using var places = new SemaphoreSlim(MaxOpening, MaxOpening);
+        var opening = new List<Task>(count);
+        try
+        {
+            for (int number = 1; number <= count; number++)
+            {
+                await time.DelayUntil(start, interval * (number - 1), cancellation);
+                await places.WaitAsync(cancellation);
+                opening.Add(OpenOneAsync(number, receive, places, cancellation));
+            }
+        }
+        catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
+        {
+            // What has connected stays and is reported.
+        }
+        await Task.WhenAll(opening);
+        OpeningTime = time.GetElapsedTime(start);
+    }
+
+    /// <summary>DISCONNECTs all clients and ends their receivers.</summary>
+    public async Task CloseAsync()
+    {
+        if (_closing) return;
+        _closing = true;
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(5), time);
+        await Task.WhenAll(_clients.Values.Select(client => client.DisconnectAsync(limit.Token)));
+        await _stop.CancelAsync();
+        await Task.WhenAll(_sessions);
+        if (_pinging is not null) await _pinging;
+        _clients.Clear();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await CloseAsync();
+        _transport.Dispose();
+        _stop.Dispose();
+    }
+
+    private async Task OpenOneAsync(int number, Func<BenchClient, Task> receive, SemaphoreSlim places, CancellationToken cancellation)
+    {
+        long start = time.GetTimestamp();
+        try
+        {
+            BenchClient client = await BenchClient.ConnectAsync(target, _transport, number, maxPacketSize, time, cancellation);
+            ConnectTime.Record(time.GetElapsedTime(start));
+            _clients[number] = client;
+            Interlocked.Increment(ref _opened);
+            Interlocked.Increment(ref _settled);
+            _sessions.Add(HoldAsync(client, receive));
+        }
+        catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
+        {
+            // Neither connected nor failed.
+        }
+        catch (Exception exception) when (BenchFailure.ReasonOf(exception) is { } reason)
+        {
+            Failures.Add(reason);
+            Interlocked.Increment(ref _settled);
+        }
+        finally
+        {
+            places.Release();
+        }
+    }
+
+    private async Task HoldAsync(BenchClient client, Func<BenchClient, Task> receive)
+    {
+        try
+        {
+            await receive(client);
+        }
+        catch (Exception exception) when (_closing && exception is ObjectDisposedException or OperationCanceledException)
+        {
+            // This side has ended it.
+        }
+        catch (Exception exception) when (BenchFailure.ReasonOf(exception) is { } reason)
+        {
+            if (_closing) return;
+            Lost.Add(reason);
+            _clients.TryRemove(client.Number, out _);
+            await client.DisposeAsync();
+        }
+    }
+
+    /// <summary>One PINGREQ a client each half Keep Alive (3.1.1, 3.1.2.10 asks for one packet within it).</summary>
+    private async Task PingAsync()
+    {
+        byte[] ping = Ping.Request.ToArray();
+        using var timer = new PeriodicTimer(TimeSpan.FromSeconds(target.KeepAlive) / 2, time);
+        try
+        {
+            while (await timer.WaitForNextTickAsync(_stop.Token))
+                await Task.WhenAll(_clients.Values.Select(client => PingOneAsync(client, ping)));
+        }
+        catch (OperationCanceledException)
+        {
+            // The group closes.
+        }
+    }
+
+    private async Task PingOneAsync(BenchClient client, byte[] ping)
+    {
+        try
+        {
+            await client.SendAsync(ping, _stop.Token);
+        }
+        catch (Exception exception) when (exception is ObjectDisposedException || BenchFailure.ReasonOf(exception) is not null)
+        {
+            // Its receiver sees the end as well and counts it.
+        }
+    }
+}

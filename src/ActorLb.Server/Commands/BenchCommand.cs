@@ -1,0 +1,32 @@
+using System.CommandLine;
+using ActorLb.Server.Bench;
+
+namespace ActorLb.Server.Commands;
+
+/// <summary><c>actorlb bench</c>: load for a balancer or broker.</summary>
+internal static class BenchCommand
+{
+    private const int UsageError = 2;
+
+    public static Command Create() => new("bench", "Put load on a balancer or broker") { BenchConnCommand.Create(), BenchPubCommand.Create() };
+
+    /// <summary>Runs a bench so that Ctrl-C ends it with its results and a fault outside the clients is one clear line.</summary>
+    public static async Task<int> GuardAsync(ParseResult parsed, CancellationToken cancellation, Func<CancellationToken, Task<int>> run)
+    {
+        using var interruption = new Interruption();
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(interruption.Token, cancellation);
+        try
+        {
+            return await run(either.Token);
+        }
+        catch (BenchFailure failure)
+        {
+            await parsed.InvocationConfiguration.Error.WriteLineAsync("actorlb bench: " + failure.Message);
+            return UsageError;
+        }
+        catch (OperationCanceledException) when (either.IsCancellationRequested)
+        {
+            return 1; // before there was anything to report
+        }
+    }
+}

@@ -1,0 +1,113 @@
+using System.CommandLine;
+using System.Globalization;
+using ActorLb.Server.Bench;
+
+namespace ActorLb.Server.Commands;
+
+/// <summary><c>actorlb bench conn</c>: opens clients, holds them, reports.</summary>
+internal static class BenchConnCommand
+{
+    public static Command Create()
+    {
+        var command = new Command("conn", "Open MQTT clients: time to CONNACK, failures by reason, distribution over the backends");
+        var options = new BenchTargetOptions(command);
+        Option<TimeSpan> hold = BenchTargetOptions.Duration("--hold", "Keep the clients connected", TimeSpan.Zero);
+        var admin = new Option<Uri?>("--admin")
+        {
+            Description = "Admin endpoint of the balancer, such as http://127.0.0.1:8888: shows the distribution",
+            HelpName = "url",
+            CustomParser = result =>
+            {
+                if (Uri.TryCreate(result.Tokens[0].Value, UriKind.Absolute, out Uri? uri) && uri.Scheme is "http" or "https") return uri;
+                result.AddError($"--admin: '{result.Tokens[0].Value}' is no http:// or https:// address");
+                return null;
+            },
+        };
+        var token = new Option<FileInfo?>("--admin-token-file") { Description = "File of the admin endpoint's token" };
+        command.Add(hold);
+        command.Add(admin);
+        command.Add(token);
+        command.SetAction((parsed, cancellation) => BenchCommand.GuardAsync(parsed, cancellation, async stop =>
+        {
+            BenchTarget target = options.Read(parsed);
+            using BackendDistribution? distribution = parsed.GetValue(admin) is { } uri
+                ? new BackendDistribution(uri, await ReadTokenAsync(parsed.GetValue(token), stop))
+                : null;
+            return await RunAsync(target, parsed.GetValue(options.Clients), TimeSpan.FromMilliseconds(parsed.GetValue(options.Interval)),
+                parsed.GetValue(hold), distribution, BenchConsole.ForProcess(), TimeProvider.System, stop);
+        }));
+        return command;
+    }
+
+    /// <returns>0 when all clients connected and none was lost; else 1.</returns>
+    public static async Task<int> RunAsync(
+        BenchTarget target, int count, TimeSpan interval, TimeSpan hold, BackendDistribution? distribution, BenchConsole console,
+        TimeProvider time, CancellationToken stop)
+    {
+        if (distribution is not null) await distribution.BeginAsync(stop);
+        await using var clients = new ClientGroup(target, 64 * 1024, time);
+        Task opening = clients.OpenAsync(count, interval, TakeAllAsync, stop);
+        await console.FollowAsync("connecting", () => (double)clients.Settled / count,
+            () => $"{clients.Opened} of {count}, {clients.Failures.Total} failed", opening);
+        Report(console, clients, count);
+        if (distribution is not null) await ReportAsync(console, distribution);
+        if (hold > TimeSpan.Zero && clients.Opened > 0 && !stop.IsCancellationRequested)
+        {
+            long start = time.GetTimestamp();
+            await console.FollowAsync("holding", () => time.GetElapsedTime(start) / hold,
+                () => $"{clients.Clients.Count()} connected, {clients.Lost.Total} lost", HoldAsync(hold, time, stop));
+        }
+        console.Tally("lost", clients.Lost);
+        return clients.Opened == count && clients.Lost.Total == 0 ? 0 : 1;
+    }
+
+    private static async Task TakeAllAsync(BenchClient client)
+    {
+        for (;;) await client.ReceiveAsync(CancellationToken.None);
+    }
+
+    private static async Task HoldAsync(TimeSpan hold, TimeProvider time, CancellationToken stop)
+    {
+        try
+        {
+            await Task.Delay(hold, time, stop);
+        }
+        catch (OperationCanceledException)
+        {
+            // Ctrl-C ends the holding, with its results.
+        }
+    }
+
+    private static async Task<string?> ReadTokenAsync(FileInfo? file, CancellationToken cancellation)
+    {
+        try
+        {
+            return file is null ? null : (await File.ReadAllTextAsync(file.FullName, cancellation)).Trim();
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new BenchFailure(exception.Message);
+        }
+    }
+
+    internal static void Report(BenchConsole console, ClientGroup clients, int count)
+    {
+        double seconds = clients.OpeningTime.TotalSeconds;
+        console.Result("connected", string.Create(CultureInfo.InvariantCulture,
+            $"{clients.Opened} of {count} in {seconds:0.00} s, {clients.Opened / Math.Max(seconds, 1e-6):0} a second"));
+        console.Percentiles("CONNACK", clients.ConnectTime);
+        console.Tally("failed", clients.Failures);
+    }
+
+    private static async Task ReportAsync(BenchConsole console, BackendDistribution distribution)
+    {
+        IReadOnlyList<KeyValuePair<string, long>> backends = await distribution.EndAsync(CancellationToken.None);
+        long total = Math.Max(1, backends.Sum(pair => Math.Max(0, pair.Value)));
+        if (backends.Count == 0) console.Result("backend", "the admin endpoint names none");
+        foreach ((string backend, long connections) in backends)
+        {
+            console.Result("backend", string.Create(
+                CultureInfo.InvariantCulture, $"{backend}  {connections}  {100.0 * connections / total:0.0} %"));
+        }
+    }
+}

@@ -1,0 +1,151 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using ActorLb.Protocol.Mqtt;
+using ActorLb.Server.Bench;
+
+namespace ActorLb.Server.Commands;
+
+/// <summary>The options that both benches share: how many clients connect where, as what.</summary>
+internal sealed class BenchTargetOptions
+{
+    private readonly Option<string> _host = new("--host", "-h")
+    {
+        Description = "Address or name to connect to",
+        DefaultValueFactory = _ => "127.0.0.1",
+    };
+    private readonly Option<int?> _port = new("--port", "-p")
+    {
+        Description = "Port [1883; 8883 with --tls; 8083 or 8084 with --ws]",
+    };
+    private readonly Option<string> _version = new("--mqtt-version", "-V")
+    {
+        Description = "MQTT version",
+        DefaultValueFactory = _ => "3.1.1",
+    };
+    private readonly Option<string?> _user = new("--user", "-u") { Description = "User name" };
+    private readonly Option<string?> _password = new("--password", "-P") { Description = "Password" };
+    private readonly Option<bool> _tls = new("--tls") { Description = "Speak TLS" };
+    private readonly Option<FileInfo?> _ca = new("--ca") { Description = "PEM file of the authorities to trust; implies --tls" };
+    private readonly Option<FileInfo?> _certificate = new("--cert")
+    {
+        Description = "PEM file of the client certificate; implies --tls",
+    };
+    private readonly Option<FileInfo?> _key = new("--key") { Description = "PEM file of its key" };
+    private readonly Option<bool> _insecure = new("--insecure") { Description = "Accept any server certificate; implies --tls" };
+    private readonly Option<string?> _serverName = new("--servername") { Description = "Name to ask for and verify [the host]" };
+    private readonly Option<string?> _webSocket = new("--ws")
+    {
+        Description = "Speak WebSocket on this path, such as /mqtt", HelpName = "path",
+    };
+    private readonly Option<string?> _prefix = new("--client-id-prefix")
+    {
+        Description = "The client's number follows it [random for each run]",
+    };
+    private readonly Option<int> _keepAlive = new("--keep-alive", "-k")
+    {
+        Description = "Keep Alive in seconds",
+        DefaultValueFactory = _ => 60,
+    };
+    private readonly Option<TimeSpan> _timeout = Duration("--timeout", "From connect to CONNACK", TimeSpan.FromSeconds(30));
+
+    public Option<int> Clients { get; } = new("--clients", "-c")
+    {
+        Description = "Number of clients",
+        DefaultValueFactory = _ => 1000,
+    };
+
+    public Option<int> Interval { get; } = new("--interval", "-i")
+    {
+        Description = "Milliseconds between two connects",
+        DefaultValueFactory = _ => 10,
+    };
+
+    public BenchTargetOptions(Command command)
+    {
+        _version.AcceptOnlyFromAmong("3.1", "3.1.1", "5");
+        Between(Clients, 1, 1_000_000);
+        Between(Interval, 0, 3_600_000);
+        Between(_keepAlive, 0, ushort.MaxValue);
+        Between(_port, 1, ushort.MaxValue);
+        _webSocket.Validators.Add(result =>
+        {
+            if (result.GetValueOrDefault<string?>() is { } path && !path.StartsWith('/')) result.AddError("--ws is a path: it begins with /");
+        });
+        Option[] all = [Clients, _host, _port, Interval, _version, _user, _password, _tls, _ca, _certificate, _key, _insecure, _serverName,
+            _webSocket, _prefix, _keepAlive, _timeout];
+        foreach (Option option in all) command.Add(option);
+    }
+
+    /// <exception cref="BenchFailure">A certificate file cannot be used, or options contradict each other.</exception>
+    public BenchTarget Read(ParseResult parsed)
+    {
+        string? webSocket = parsed.GetValue(_webSocket);
+        BenchTls? tls = ReadTls(parsed);
+        int port = parsed.GetValue(_port) ?? (webSocket is null ? tls is null ? 1883 : 8883 : tls is null ? 8083 : 8084);
+        MqttVersion version = parsed.GetValue(_version) switch { "3.1" => MqttVersion.V31, "5" => MqttVersion.V5, _ => MqttVersion.V311 };
+        string? password = parsed.GetValue(_password);
+        string? user = parsed.GetValue(_user);
+        if (password is not null && user is null && version != MqttVersion.V5)
+            throw new BenchFailure("--password without --user is only possible with MQTT 5 (3.1.1, 3.1.2.9)");
+        // Short enough for the 23 characters of MQTT 3.1 with six digits behind it.
+        string prefix = parsed.GetValue(_prefix) ?? $"bench-{RandomNumberGenerator.GetHexString(6, lowercase: true)}-";
+        return new BenchTarget(parsed.GetValue(_host)!, port, version, user, password, tls, webSocket, prefix,
+            (ushort)parsed.GetValue(_keepAlive), parsed.GetValue(_timeout));
+    }
+
+    public static Option<TimeSpan> Duration(string name, string description, TimeSpan fallback, params string[] aliases) => new(name, aliases)
+    {
+        Description = $"{description}: 500ms, 10s, 5m, 1h",
+        HelpName = "duration",
+        DefaultValueFactory = _ => fallback,
+        CustomParser = result =>
+        {
+            if (BenchDuration.Parse(result.Tokens[0].Value) is { } duration) return duration;
+            result.AddError($"{name}: '{result.Tokens[0].Value}' is no duration such as 500ms, 10s, 5m or 1h");
+            return default;
+        },
+    };
+
+    /// <summary>Refuses numbers outside of the range; what is no number at all is refused by the parser itself.</summary>
+    public static void Between(Option option, double least, double most) => option.Validators.Add(result =>
+    {
+        foreach (Token token in result.Tokens)
+        {
+            if (double.TryParse(token.Value, CultureInfo.InvariantCulture, out double value) && !(value >= least && value <= most))
+                result.AddError(string.Create(CultureInfo.InvariantCulture, $"{option.Name} is from {least} to {most}, not {token.Value}"));
+        }
+    });
+
+    private BenchTls? ReadTls(ParseResult parsed)
+    {
+        FileInfo? ca = parsed.GetValue(_ca), certificate = parsed.GetValue(_certificate), key = parsed.GetValue(_key);
+        bool insecure = parsed.GetValue(_insecure);
+        if (key is not null && certificate is null) throw new BenchFailure("--key is of no use without --cert");
+        if (!parsed.GetValue(_tls) && ca is null && certificate is null && !insecure) return null;
+        X509Certificate2Collection? authorities = null;
+        if (ca is not null)
+        {
+            authorities = [];
+            Load(ca, () => authorities.ImportFromPemFile(ca.FullName));
+            if (authorities.Count == 0) throw new BenchFailure($"{ca}: no certificate in it");
+        }
+        X509Certificate2? own = null;
+        if (certificate is not null) Load(certificate, () => own = X509Certificate2.CreateFromPemFile(certificate.FullName, key?.FullName));
+        return new BenchTls(authorities, own, insecure, parsed.GetValue(_serverName));
+    }
+
+    private static void Load(FileInfo file, Action load)
+    {
+        try
+        {
+            load();
+        }
+        catch (Exception exception) when (exception is CryptographicException or IOException or UnauthorizedAccessException)
+        {
+            throw new BenchFailure($"{file}: {exception.Message}");
+        }
+    }
+}

@@ -1,0 +1,102 @@
+using System.CommandLine;
+using ActorLb.Configuration;
+using ActorLb.Native;
+using ActorLb.Server.Hosting;
+
+namespace ActorLb.Server.Commands;
+
+/// <summary>The commands that speak to the running node of a configuration file by signals.</summary>
+internal static class SignalCommands
+{
+    private const int SIGHUP = 1, SIGQUIT = 3, SIGTERM = 15; // signal(7)
+
+    private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(50);
+    private static readonly TimeSpan ReloadPatience = TimeSpan.FromSeconds(30);
+
+    public static Command CreateReload()
+    {
+        Option<string> file = ConfigurationFile.Option();
+        var command = new Command("reload", "Have the running node read its configuration again, and wait for the outcome.") { file };
+        command.SetAction(async (result, cancel) =>
+        {
+            if (Find(result.GetValue(file)!, out ActorLbOptions? options) is not { } pid) return 1;
+            return await ReloadAsync(options!.Node.PidFile!, pid, cancel);
+        });
+        return command;
+    }
+
+    public static Command CreateStop()
+    {
+        Option<string> file = ConfigurationFile.Option();
+        var now = new Option<bool>("--now") { Description = "close everything at once instead of draining" };
+        var command = new Command("stop", "Stop the running node, and wait until it is gone.") { file, now };
+        command.SetAction(async (result, cancel) =>
+        {
+            if (Find(result.GetValue(file)!, out ActorLbOptions? options) is not { } pid) return 1;
+            return await StopAsync(options!, pid, result.GetValue(now), cancel);
+        });
+        return command;
+    }
+
+    private static async Task<int> ReloadAsync(string pidFile, int pid, CancellationToken cancel)
+    {
+        int before = ReloadReport.Read(pidFile)?.Sequence ?? 0;
+        if (!Signal(pid, SIGHUP)) return 1;
+        for (TimeSpan waited = TimeSpan.Zero; waited < ReloadPatience; waited += Poll)
+        {
+            if (ReloadReport.Read(pidFile) is { } report && report.Sequence > before)
+            {
+                foreach (string message in report.Messages) Console.Error.WriteLine($"{(report.Accepted ? "warning" : "error")}: {message}");
+                Console.WriteLine(report.Accepted ? "reloaded" : "rejected: the old configuration stays in force");
+                return report.Accepted ? 0 : 1;
+            }
+            if (PidFile.Running(pidFile) is null)
+            {
+                Console.Error.WriteLine($"error: the node (process {pid}) has ended");
+                return 1;
+            }
+            await Task.Delay(Poll, cancel);
+        }
+        Console.Error.WriteLine($"error: the node (process {pid}) has not answered within {ReloadPatience.TotalSeconds} s");
+        return 1;
+    }
+
+    private static async Task<int> StopAsync(ActorLbOptions options, int pid, bool now, CancellationToken cancel)
+    {
+        if (!Signal(pid, now ? SIGQUIT : SIGTERM)) return 1;
+        TimeSpan patience = options.Node.DrainTimeout + TimeSpan.FromSeconds(15);
+        for (TimeSpan waited = TimeSpan.Zero; waited < patience; waited += Poll)
+        {
+            if (PidFile.Running(options.Node.PidFile!) is null)
+            {
+                Console.WriteLine("stopped");
+                return 0;
+            }
+            await Task.Delay(Poll, cancel);
+        }
+        Console.Error.WriteLine($"error: the node (process {pid}) still runs after {patience.TotalSeconds} s");
+        return 1;
+    }
+
+    /// <summary>The running node's process id; null after having told why there is none.</summary>
+    private static int? Find(string path, out ActorLbOptions? options)
+    {
+        options = ConfigurationFile.Load(path);
+        if (options is null) return null;
+        if (options.Node.PidFile is not { } pidFile)
+        {
+            Console.Error.WriteLine($"error: {path} sets no pid-file, so the running node cannot be found");
+            return null;
+        }
+        if (PidFile.Running(pidFile) is { } pid) return pid;
+        Console.Error.WriteLine($"error: no node runs with pid-file {pidFile}");
+        return null;
+    }
+
+    private static bool Signal(int pid, int signal)
+    {
+        if (Libc.kill(pid, signal) == 0) return true;
+        Console.Error.WriteLine($"error: cannot signal process {pid}: {Libc.ErrorText(Libc.Errno)}");
+        return false;
+    }
+}

@@ -1,0 +1,101 @@
+using System.Runtime.InteropServices;
+using System.Threading.Channels;
+using ActorLb.Configuration;
+using ActorLb.Native.OpenSsl;
+using ActorLb.Server.Admin;
+using Microsoft.Extensions.Logging;
+
+namespace ActorLb.Server.Hosting;
+
+/// <summary>Runs a node as a process: pid-file, admin endpoint, signals. SIGHUP reloads, SIGTERM and SIGINT drain and stop (a second
+/// one stops at once), SIGQUIT stops at once.</summary>
+internal sealed partial class NodeHost(string path, ActorLbOptions options)
+{
+    private readonly Channel<Signal> _signals = Channel.CreateBounded<Signal>(
+        new BoundedChannelOptions(16) { SingleReader = true, FullMode = BoundedChannelFullMode.DropWrite });
+
+    private volatile NodeControl? _control;
+    private bool _stopping;
+
+    private enum Signal { Reload, Stop, StopNow }
+
+    /// <summary>Runs until told to stop; the exit code.</summary>
+    public async Task<int> RunAsync()
+    {
+        using var logging = new NodeLogging(options.Log);
+        ILogger logger = logging.Factory.CreateLogger("ActorLb.Server");
+        PidFile? pidFile = null;
+        try
+        {
+            if (options.Node.PidFile is { } file)
+            {
+                pidFile = PidFile.Take(file);
+                File.Delete(ReloadReport.PathFor(file));
+            }
+            using PosixSignalRegistration hup = On(PosixSignal.SIGHUP, Signal.Reload);
+            using PosixSignalRegistration term = On(PosixSignal.SIGTERM, Signal.Stop);
+            using PosixSignalRegistration interrupt = On(PosixSignal.SIGINT, Signal.Stop);
+            using PosixSignalRegistration quit = On(PosixSignal.SIGQUIT, Signal.StopNow);
+            await using var node = new Node(options, logging.Factory, TimeProvider.System);
+            var control = new NodeControl(node, logging, path);
+            _control = control;
+            await using var admin = new AdminEndpoint(node, logging, control);
+            // The admin endpoint first: a port in use is told before any client is taken.
+            await admin.StartAsync(options.Admin);
+            await node.StartAsync();
+            Log.Started(logger, options.Node.Name, Program.Version, Environment.ProcessId, admin.Address);
+            await ServeAsync(node, control);
+            await control.EndAsync();
+            Log.Stopped(logger);
+            return 0;
+        }
+        catch (Exception e) when (e is IOException or TlsConfigurationException or UnauthorizedAccessException)
+        {
+            Log.CannotStart(logger, e.Message);
+            return 1;
+        }
+        finally
+        {
+            _control = null;
+            pidFile?.Dispose();
+        }
+    }
+
+    private async Task ServeAsync(Node node, NodeControl control)
+    {
+        await foreach (Signal signal in _signals.Reader.ReadAllAsync())
+        {
+            switch (signal)
+            {
+                case Signal.Reload:
+                    await control.ReloadAsync();
+                    break;
+                case Signal.Stop:
+                    await control.DrainAsync(node.Options.Node.DrainTimeout);
+                    return;
+                case Signal.StopNow:
+                    return;
+            }
+        }
+    }
+
+    private PosixSignalRegistration On(PosixSignal posix, Signal signal) => PosixSignalRegistration.Create(posix, context =>
+    {
+        context.Cancel = true;
+        if (signal == Signal.StopNow || (signal == Signal.Stop && _stopping)) _control?.Hurry();
+        if (signal != Signal.Reload) _stopping = true;
+        _signals.Writer.TryWrite(signal);
+    });
+
+    private static partial class Log
+    {
+        [LoggerMessage(3001, LogLevel.Information, "node {Name}, ActorLb {Version}, process {Pid}, admin endpoint http://{Admin}")]
+        public static partial void Started(ILogger logger, string name, string version, int pid, System.Net.IPEndPoint admin);
+
+        [LoggerMessage(3002, LogLevel.Critical, "cannot start: {Reason}")]
+        public static partial void CannotStart(ILogger logger, string reason);
+
+        [LoggerMessage(3005, LogLevel.Information, "stopped")]
+        public static partial void Stopped(ILogger logger);
+    }
+}

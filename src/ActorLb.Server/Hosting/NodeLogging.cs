@@ -1,0 +1,57 @@
+using ActorLb.Configuration;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Console;
+
+namespace ActorLb.Server.Hosting;
+
+/// <summary>Log lines on standard error, in text or JSON, at a level that can be changed while the node runs.</summary>
+internal sealed class NodeLogging : IDisposable
+{
+    private volatile LogLevelName _level;
+
+    public NodeLogging(LogOptions options)
+    {
+        _level = options.Level;
+        Factory = LoggerFactory.Create(builder =>
+        {
+            builder.SetMinimumLevel(LogLevel.Trace);
+            builder.AddFilter((category, level) =>
+                level >= ToLevel(_level) && (level >= LogLevel.Warning || category?.StartsWith("ActorLb", StringComparison.Ordinal) == true));
+            builder.AddConsole(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
+            if (options.Format == LogFormat.Json)
+            {
+                builder.AddJsonConsole(json => { json.UseUtcTimestamp = true; json.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ"; });
+            }
+            else
+            {
+                builder.AddSimpleConsole(text =>
+                {
+                    text.SingleLine = true;
+                    text.UseUtcTimestamp = true;
+                    text.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ ";
+                    text.ColorBehavior = LoggerColorBehavior.Disabled;
+                });
+            }
+        });
+    }
+
+    public ILoggerFactory Factory { get; }
+
+    public LogLevelName Level
+    {
+        get => _level;
+        set => _level = value;
+    }
+
+    public void Dispose() => Factory.Dispose();
+
+    private static LogLevel ToLevel(LogLevelName name) => name switch
+    {
+        LogLevelName.Trace => LogLevel.Trace,
+        LogLevelName.Debug => LogLevel.Debug,
+        LogLevelName.Info => LogLevel.Information,
+        LogLevelName.Warning => LogLevel.Warning,
+        LogLevelName.Error => LogLevel.Error,
+        _ => LogLevel.None,
+    };
+}

@@ -1,0 +1,89 @@
+using System.Globalization;
+
+namespace ActorLb.Server.Hosting;
+
+/// <summary>
+/// The file that tells which process runs a configuration. The node holds it open and locked (flock(2)), so that a stale file of a
+/// dead node is told from a running one and two nodes never share one.
+/// </summary>
+internal sealed class PidFile : IDisposable
+{
+    private readonly FileStream _file;
+
+    private PidFile(string path, FileStream file)
+    {
+        Path = path;
+        _file = file;
+    }
+
+    public string Path { get; }
+
+    /// <exception cref="IOException">Another node holds it, or it cannot be written; the message names the file.</exception>
+    public static PidFile Take(string path)
+    {
+        FileStream file;
+        try
+        {
+            Directory.CreateDirectory(System.IO.Path.GetDirectoryName(path)!);
+            file = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+        }
+        catch (IOException e) when (Running(path) is { } pid)
+        {
+            throw new IOException($"pid-file {path}: a node with process id {pid} runs already", e);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new IOException($"pid-file {path}: {e.Message}", e);
+        }
+        file.SetLength(0);
+        file.Write(System.Text.Encoding.ASCII.GetBytes(Environment.ProcessId.ToString(CultureInfo.InvariantCulture) + "\n"));
+        file.Flush();
+        return new PidFile(path, file);
+    }
+
+    /// <summary>The process id of the node that holds the file; null when none runs.</summary>
+    public static int? Running(string path)
+    {
+        int pid;
+        try
+        {
+            // Shared with everything, so that reading does not touch the lock.
+            using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+            using var reader = new StreamReader(file);
+            if (!int.TryParse(reader.ReadToEnd().Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out pid)) return null;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+        return IsNode(pid) ? pid : null;
+    }
+
+    public void Dispose()
+    {
+        try
+        {
+            File.Delete(Path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // A stale file is recognised as such.
+        }
+        _file.Dispose();
+    }
+
+    /// <summary>Whether the process is this program, running a node: process ids are used again.</summary>
+    private static bool IsNode(int pid)
+    {
+        try
+        {
+            string[] arguments = File.ReadAllText($"/proc/{pid}/cmdline").Split('\0', StringSplitOptions.RemoveEmptyEntries);
+            int program = Array.FindIndex(arguments, a => System.IO.Path.GetFileName(a) is "actorlb" or "actorlb.dll");
+            return program >= 0 && arguments.Skip(program + 1).Contains("run");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return false;
+        }
+    }
+}

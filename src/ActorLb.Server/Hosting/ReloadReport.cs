@@ -1,0 +1,35 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace ActorLb.Server.Hosting;
+
+/// <summary>The outcome of the newest reload, which the node leaves beside its pid-file for <c>actorlb reload</c> to read.</summary>
+/// <param name="Sequence">Reloads since the node's start.</param>
+internal sealed record ReloadReport(int Sequence, bool Accepted, string[] Messages)
+{
+    public static string PathFor(string pidFile) => pidFile + ".reload";
+
+    /// <summary>Null when there is none, or none that can be read.</summary>
+    public static ReloadReport? Read(string pidFile)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize(File.ReadAllText(PathFor(pidFile)), ReloadReportJson.Default.ReloadReport);
+        }
+        catch (Exception e) when (e is IOException or JsonException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>Whole or not at all: a reader never sees half of it.</summary>
+    public void Write(string pidFile)
+    {
+        string path = PathFor(pidFile);
+        File.WriteAllText(path + ".new", JsonSerializer.Serialize(this, ReloadReportJson.Default.ReloadReport));
+        File.Move(path + ".new", path, overwrite: true);
+    }
+}
+
+[JsonSerializable(typeof(ReloadReport))]
+internal sealed partial class ReloadReportJson : JsonSerializerContext;

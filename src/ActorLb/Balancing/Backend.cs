@@ -1,0 +1,439 @@
+using System.Net;
+using ActorLb.Configuration;
+
+namespace ActorLb.Balancing;
+
+/// <summary>
+/// A broker of a pool. The object lives over reloads while its address stays, so that counts, states and an operator's weight
+/// outlive a reload. Reactors read it without locks; whatever changes its state takes <see cref="_gate"/>, which no pick does.
+/// </summary>
+public sealed class Backend
+{
+    private const int FullWeight = 1 << 8;
+    private const int GraceMilliseconds = 10_000;
+
+    private readonly Lock _gate = new();
+    private readonly FailureWindow _failureWindow = new();
+    private readonly TimeProvider _time;
+    private readonly Action<Backend, PoolEventKind, string?> _changed;
+
+    // Written under _gate, read by picks. _blocks is what holds; _effective leaves out what a sole candidate is spared.
+    private BackendBlocks _blocks;
+    private volatile BackendBlocks _effective;
+    private volatile bool _sole;
+    private volatile BackendOptions _options;
+    private volatile int _weight;
+    private volatile int _limit;
+    private volatile IPEndPoint[] _endPoints = [];
+    private volatile AdminState _adminState;
+    private volatile HealthState _health;
+
+    // Out: the time from which the next trial may go, moved on by the claim (compare and swap), and whether one went since the last
+    // failure; only such a success clears, for an older connection may answer late.
+    private long _trialAt;
+    private volatile bool _trialClaimed;
+
+    // Start of the slow start in Now's milliseconds; -1 is none.
+    private long _rampStart = -1;
+
+    private int _active;
+    private long _lastSuccess = long.MinValue / 2;
+    private long _blockedAt = long.MinValue / 2;
+    private volatile int _remoteActive;
+    private int _nextEndPoint;
+    private long _failures;
+    private long _connects;
+    private volatile uint _reference;
+
+    internal Backend(BackendOptions options, TimeProvider time, Action<Backend, PoolEventKind, string?> changed)
+    {
+        _time = time;
+        _changed = changed;
+        _options = options;
+        _weight = options.Weight;
+        _limit = options.MaxConnections;
+        Id = IdOf(options.Address);
+        Seed = KeyHash.Of(System.Text.Encoding.UTF8.GetBytes(Id));
+        Address = options.Address;
+        AdminState admin = options.Down ? AdminState.Down : AdminState.Up;
+        _adminState = admin;
+        _blocks = BlocksOf(admin);
+        if (IPAddress.TryParse(options.Address.Host, out IPAddress? literal))
+        {
+            _endPoints = [new IPEndPoint(literal, options.Address.Port)];
+        }
+        else
+        {
+            _blocks |= BackendBlocks.Unresolved;
+        }
+
+        _effective = _blocks;
+    }
+
+    /// <summary>"host:port" as configured, an IPv6 literal in brackets: the identity within the pool and over the fleet.</summary>
+    public string Id { get; }
+
+    public DnsEndPoint Address { get; }
+
+    public BackendOptions Options => _options;
+
+    public bool Backup => _options.Backup;
+
+    /// <summary>1 to 65,535; the operator may change it.</summary>
+    public int Weight => _weight;
+
+    public AdminState AdminState => _adminState;
+
+    public HealthState Health => _health;
+
+    /// <summary>Everything that holds at present, for status pages.</summary>
+    public BackendBlocks Blocks => _effective;
+
+    /// <summary>First resolved address; null until the host name is resolved.</summary>
+    public IPEndPoint? EndPoint => _endPoints is [var first, ..] ? first : null;
+
+    public ReadOnlySpan<IPEndPoint> EndPoints => _endPoints;
+
+    /// <summary>The node's connections to it.</summary>
+    public int Active => Volatile.Read(ref _active);
+
+    /// <summary>Connections that the fleet's other nodes report.</summary>
+    public int RemoteActive => _remoteActive;
+
+    /// <summary>Connections over the whole fleet, as far as this node knows.</summary>
+    public int Load => Active + _remoteActive;
+
+    /// <summary>Failures reported since start.</summary>
+    public long Failures => Interlocked.Read(ref _failures);
+
+    /// <summary>Connections begun since start.</summary>
+    public long Connects => Interlocked.Read(ref _connects);
+
+    /// <summary>Slot (upper 16 bits) and generation of the sticky map; 0 until it sets one.</summary>
+    public uint Reference
+    {
+        get => _reference;
+        set => _reference = value;
+    }
+
+    /// <summary>Where the backend stands in its pool's rotation; see <see cref="Rotation"/>.</summary>
+    internal long Pass;
+
+    /// <summary>Hash of <see cref="Id"/>, for rendezvous.</summary>
+    internal ulong Seed { get; }
+
+    /// <summary>The endpoint to dial next: round robin over a name's addresses. Null until resolved.</summary>
+    public IPEndPoint? NextEndPoint()
+    {
+        IPEndPoint[] all = _endPoints;
+        return all.Length switch
+        {
+            0 => null,
+            1 => all[0],
+            _ => all[(int)((uint)(Interlocked.Increment(ref _nextEndPoint) - 1) % (uint)all.Length)],
+        };
+    }
+
+    /// <summary>Whether it may take a client at <paramref name="now"/>; a draining one takes those that are mapped to it.</summary>
+    public bool IsEligible(long now, bool newClient)
+    {
+        BackendBlocks blocks = _effective;
+        if (!newClient)
+        {
+            blocks &= ~BackendBlocks.Draining;
+        }
+
+        if (blocks != BackendBlocks.None && (blocks != BackendBlocks.Out || now < Interlocked.Read(ref _trialAt)))
+        {
+            return false;
+        }
+
+        int limit = _limit;
+        return limit == 0 || Active < limit;
+    }
+
+    /// <summary>Counts a connection in, unless max-connections is reached. Pair with <see cref="Release"/>.</summary>
+    public bool TryAcquire()
+    {
+        int limit = _limit;
+        int active = Interlocked.Increment(ref _active);
+        if (limit != 0 && active > limit)
+        {
+            Interlocked.Decrement(ref _active);
+            return false;
+        }
+
+        Interlocked.Increment(ref _connects);
+        return true;
+    }
+
+    public void Release() => Interlocked.Decrement(ref _active);
+
+    /// <summary>
+    /// Counts a failure (dial, time-out, closed before CONNACK). max-fails within fail-timeout take the backend out for fail-timeout.
+    /// </summary>
+    public void ReportFailure(long now)
+    {
+        Interlocked.Increment(ref _failures);
+        BackendOptions options = _options;
+        if (options.MaxFails <= 0 || _sole)
+        {
+            return;
+        }
+
+        bool wentOut = false;
+        lock (_gate)
+        {
+            long window = (long)options.FailTimeout.TotalMilliseconds;
+            bool isOut = (_blocks & BackendBlocks.Out) != BackendBlocks.None;
+            if (!_failureWindow.Add(now, options.MaxFails, window) && !isOut)
+            {
+                return;
+            }
+
+            Interlocked.Exchange(ref _trialAt, now + window);
+            _trialClaimed = false;
+            if (!isOut)
+            {
+                wentOut = true;
+                Change(BackendBlocks.Out, on: true, now);
+            }
+        }
+
+        if (wentOut)
+        {
+            _changed(this, PoolEventKind.BackendOut, null);
+        }
+    }
+
+    /// <summary>A connection reached the broker (CONNACK, or connected for plain TCP). Ends the outage when it was the trial.</summary>
+    public void ReportSuccess(long now)
+    {
+        Interlocked.Exchange(ref _lastSuccess, now);
+        if (!_trialClaimed)
+        {
+            return;
+        }
+
+        lock (_gate)
+        {
+            if (!_trialClaimed)
+            {
+                return;
+            }
+
+            _trialClaimed = false;
+            _failureWindow.Clear();
+            Change(BackendBlocks.Out, on: false, now);
+        }
+
+        _changed(this, PoolEventKind.BackendIn, null);
+    }
+
+    /// <summary>Whether it took a client within the last fail-timeout: one that closes early then is busy rather than dead.</summary>
+    public bool HasAnsweredLately(long now) => now - Interlocked.Read(ref _lastSuccess) <= _options.FailTimeout.TotalMilliseconds;
+
+    /// <summary>
+    /// Whether a client that is mapped to it may try it although it is found failing: for a short time after it was found so, since its
+    /// session is there and the finding may be wrong. What the operator took out gets no grace.
+    /// </summary>
+    public bool HasGrace(long now) =>
+        (_effective & ~(BackendBlocks.Unhealthy | BackendBlocks.FleetUnhealthy | BackendBlocks.Out | BackendBlocks.Draining)) == BackendBlocks.None
+        && now - Interlocked.Read(ref _blockedAt) <= GraceMilliseconds;
+
+    /// <summary>
+    /// True unless the backend is out and another thread took this turn's trial. A trial whose outcome is never reported gives way to
+    /// the next after fail-timeout.
+    /// </summary>
+    internal bool TryClaim(long now)
+    {
+        if ((_effective & BackendBlocks.Out) == BackendBlocks.None)
+        {
+            return true;
+        }
+
+        long seen = Interlocked.Read(ref _trialAt);
+        long next = now + Math.Max(1, (long)_options.FailTimeout.TotalMilliseconds);
+        if (now < seen || Interlocked.CompareExchange(ref _trialAt, next, seen) != seen)
+        {
+            return false;
+        }
+
+        lock (_gate)
+        {
+            _trialClaimed = (_blocks & BackendBlocks.Out) != BackendBlocks.None;
+        }
+
+        return true;
+    }
+
+    /// <summary>The weight in 1/256ths, smaller during a slow start but never 0.</summary>
+    internal long EffectiveWeight(long now)
+    {
+        long weight = (long)_weight * FullWeight;
+        long start = Interlocked.Read(ref _rampStart);
+        if (start < 0)
+        {
+            return weight;
+        }
+
+        long length = (long)_options.SlowStart.TotalMilliseconds;
+        long elapsed = now - start;
+        if (elapsed >= length)
+        {
+            Interlocked.CompareExchange(ref _rampStart, -1, start);
+            return weight;
+        }
+
+        return Math.Max(1, weight * Math.Max(0, elapsed) / length);
+    }
+
+    /// <summary>The operator's wish, from this node or any of the fleet.</summary>
+    public void SetAdminState(AdminState state)
+    {
+        lock (_gate)
+        {
+            if (_adminState == state)
+            {
+                return;
+            }
+
+            _adminState = state;
+            Change(BackendBlocks.AdminDown | BackendBlocks.Draining, BlocksOf(state));
+        }
+
+        _changed(this, PoolEventKind.AdminStateChanged, state.ToString());
+    }
+
+    /// <param name="weight">1 to 65,535; outside throws.</param>
+    public void SetWeight(int weight)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(weight, 1);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(weight, ushort.MaxValue);
+        if (Interlocked.Exchange(ref _weight, weight) != weight)
+        {
+            _changed(this, PoolEventKind.WeightChanged, weight.ToString(System.Globalization.CultureInfo.InvariantCulture));
+        }
+    }
+
+    /// <summary>The verdict of the fleet's majority, on top of the node's own.</summary>
+    public void SetFleetHealth(bool up)
+    {
+        lock (_gate)
+        {
+            if (up == ((_blocks & BackendBlocks.FleetUnhealthy) == BackendBlocks.None))
+            {
+                return;
+            }
+
+            Change(BackendBlocks.FleetUnhealthy, !up, Now);
+        }
+
+        _changed(this, up ? PoolEventKind.FleetHealthUp : PoolEventKind.FleetHealthDown, null);
+    }
+
+    /// <summary>Connections of the fleet's other nodes, absolute.</summary>
+    public void SetRemoteActive(int connections) => _remoteActive = Math.Max(0, connections);
+
+    /// <summary>The node's own verdict.</summary>
+    internal void SetHealth(HealthState state, string? reason)
+    {
+        HealthState before;
+        lock (_gate)
+        {
+            before = _health;
+            _health = state;
+            Change(BackendBlocks.Unhealthy, state == HealthState.Down, Now);
+        }
+
+        if (before != state && state != HealthState.Unknown)
+        {
+            _changed(this, state == HealthState.Down ? PoolEventKind.HealthDown : PoolEventKind.HealthUp, reason);
+        }
+    }
+
+    /// <summary>New addresses of the host name; none makes it unresolved.</summary>
+    internal void SetEndPoints(IPEndPoint[] endPoints)
+    {
+        lock (_gate)
+        {
+            _endPoints = endPoints;
+            Change(BackendBlocks.Unresolved, endPoints.Length == 0, Now);
+        }
+    }
+
+    /// <summary>A sole candidate is never out: there is nobody to take its place (as NGINX).</summary>
+    internal void SetSole(bool sole)
+    {
+        lock (_gate)
+        {
+            _sole = sole;
+            Publish();
+        }
+    }
+
+    /// <summary>Options of a reload. What the operator changed stays unless the file changed the same thing.</summary>
+    internal void Update(BackendOptions options)
+    {
+        BackendOptions old = _options;
+        _options = options;
+        _limit = options.MaxConnections;
+        if (old.Weight != options.Weight)
+        {
+            SetWeight(options.Weight);
+        }
+
+        if (old.Down != options.Down)
+        {
+            SetAdminState(options.Down ? AdminState.Down : AdminState.Up);
+        }
+    }
+
+    internal void SetRemoved()
+    {
+        lock (_gate)
+        {
+            Change(BackendBlocks.Removed, on: true, Now);
+        }
+    }
+
+    internal static string IdOf(DnsEndPoint address) => address.Host.Contains(':') && !address.Host.StartsWith('[')
+        ? $"[{address.Host}]:{address.Port}"
+        : $"{address.Host}:{address.Port}";
+
+    public override string ToString() => Id;
+
+    private long Now => MonotonicTime.Milliseconds(_time);
+
+    private static BackendBlocks BlocksOf(AdminState state) => state switch
+    {
+        AdminState.Drain => BackendBlocks.Draining,
+        AdminState.Down => BackendBlocks.AdminDown,
+        _ => BackendBlocks.None,
+    };
+
+    private void Change(BackendBlocks which, bool on, long now) => Change(which, on ? which : BackendBlocks.None, now);
+
+    private void Change(BackendBlocks which, BackendBlocks value) => Change(which, value, Now);
+
+    /// <summary>Replaces the bits of <paramref name="which"/>; whoever comes back to full duty starts slowly. Under the gate.</summary>
+    private void Change(BackendBlocks which, BackendBlocks value, long now)
+    {
+        BackendBlocks before = _blocks;
+        _blocks = (before & ~which) | value;
+        if (before == BackendBlocks.None && _blocks != BackendBlocks.None)
+        {
+            Interlocked.Exchange(ref _blockedAt, now);
+        }
+
+        bool cameBack = before != BackendBlocks.None && _blocks == BackendBlocks.None && before != BackendBlocks.Unresolved;
+        if (cameBack && _options.SlowStart > TimeSpan.Zero)
+        {
+            Interlocked.Exchange(ref _rampStart, now);
+        }
+
+        Publish();
+    }
+
+    private void Publish() => _effective = _sole ? _blocks & ~BackendBlocks.Out : _blocks;
+}

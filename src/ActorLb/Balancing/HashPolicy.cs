@@ -1,0 +1,34 @@
+namespace ActorLb.Balancing;
+
+/// <summary>
+/// Consistent hashing on the pool's hash key. A slow start does not apply: it would move keys back and forth.
+/// </summary>
+internal sealed class HashPolicy : IBalancingPolicy
+{
+    public string Name => "hash";
+
+    public Backend? Pick(in PickContext context) => First(context, context.KeyHash);
+
+    /// <summary>First in rendezvous order among the allowed candidates.</summary>
+    internal static Backend? First(in PickContext context, ulong hash)
+    {
+        Backend? best = null;
+        ulong bestDistance = 0;
+        foreach (Backend backend in context.Candidates)
+        {
+            if (!context.Allows(backend))
+            {
+                continue;
+            }
+
+            ulong distance = Rendezvous.Distance(hash, backend);
+            if (best is null || Rendezvous.Precedes(distance, backend, bestDistance, best))
+            {
+                best = backend;
+                bestDistance = distance;
+            }
+        }
+
+        return best;
+    }
+}

@@ -1,0 +1,30 @@
+using ActorLb.Configuration;
+
+namespace ActorLb.Balancing;
+
+/// <summary>
+/// Chooses a backend among <see cref="PickContext.Candidates"/>. One instance a pool, so that its state is its own; called by every
+/// reactor at once, so that it takes no lock and allocates nothing.
+/// </summary>
+public interface IBalancingPolicy
+{
+    /// <summary>The name in the configuration.</summary>
+    string Name { get; }
+
+    /// <returns>Null when no candidate is allowed.</returns>
+    Backend? Pick(in PickContext context);
+}
+
+/// <summary>Policies by their kind. Sticky is no policy: it looks a client up, and a policy places whom it does not know.</summary>
+internal static class BalancingPolicy
+{
+    public static IBalancingPolicy Create(BalanceKind kind) => kind switch
+    {
+        BalanceKind.RoundRobin => new RoundRobinPolicy(),
+        BalanceKind.LeastConnections => new LeastConnectionsPolicy(),
+        BalanceKind.Random => new RandomPolicy(),
+        BalanceKind.IpHash => new IpHashPolicy(),
+        BalanceKind.Hash => new HashPolicy(),
+        _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "Not a placing policy."),
+    };
+}

@@ -1,0 +1,62 @@
+namespace ActorLb.Balancing;
+
+/// <summary>What a policy may know about the client that it places. Built on the reactor's stack for each pick.</summary>
+public readonly ref struct PickContext
+{
+    /// <param name="snapshot">The pool as this connection sees it, to its end.</param>
+    /// <param name="keyHash"><see cref="ActorLb.Balancing.KeyHash.Of"/> of the pool's hash key; for other policies anything.</param>
+    /// <param name="addressHash"><see cref="ActorLb.Balancing.KeyHash.OfAddress(ReadOnlySpan{byte})"/> of the client.</param>
+    /// <param name="now">Milliseconds of <see cref="MonotonicTime"/>.</param>
+    /// <param name="tried">Backends that already failed this client.</param>
+    /// <param name="newClient">False when the client is mapped and may go to a draining backend.</param>
+    public PickContext(
+        PoolSnapshot snapshot, ulong keyHash, ulong addressHash, long now, ReadOnlySpan<Backend> tried = default, bool newClient = true)
+        : this(snapshot, snapshot.Primaries, keyHash, addressHash, now, tried, newClient)
+    {
+    }
+
+    private PickContext(
+        PoolSnapshot snapshot, ReadOnlySpan<Backend> candidates, ulong keyHash, ulong addressHash, long now,
+        ReadOnlySpan<Backend> tried, bool newClient)
+    {
+        Snapshot = snapshot;
+        Candidates = candidates;
+        KeyHash = keyHash;
+        AddressHash = addressHash;
+        Now = now;
+        Tried = tried;
+        NewClient = newClient;
+    }
+
+    public PoolSnapshot Snapshot { get; }
+
+    /// <summary>Among whom the policy chooses: the primaries, or the backups when no primary is left.</summary>
+    public ReadOnlySpan<Backend> Candidates { get; }
+
+    public ulong KeyHash { get; }
+
+    public ulong AddressHash { get; }
+
+    public long Now { get; }
+
+    public ReadOnlySpan<Backend> Tried { get; }
+
+    public bool NewClient { get; }
+
+    /// <summary>Whether the policy may choose this candidate.</summary>
+    public bool Allows(Backend backend)
+    {
+        foreach (Backend tried in Tried)
+        {
+            if (ReferenceEquals(tried, backend))
+            {
+                return false;
+            }
+        }
+
+        return backend.IsEligible(Now, NewClient);
+    }
+
+    internal PickContext Among(ReadOnlySpan<Backend> candidates) =>
+        new(Snapshot, candidates, KeyHash, AddressHash, Now, Tried, NewClient);
+}

@@ -1,0 +1,170 @@
+using System.Collections.Immutable;
+using ActorLb.Configuration;
+
+namespace ActorLb.Balancing;
+
+/// <summary>What a reload or a discovery changed.</summary>
+public sealed record PoolChange(ImmutableArray<Backend> Added, ImmutableArray<Backend> Removed);
+
+/// <summary>
+/// A named set of backends. Reactors read <see cref="Snapshot"/> and pick; reloads, discovery and the operator change it under a
+/// lock that no pick takes.
+/// </summary>
+public sealed class Pool
+{
+    private readonly Lock _gate = new();
+    private readonly TimeProvider _time;
+    private readonly Action<PoolEvent>? _events;
+
+    // Backends that DNS found, beside those of the options. Under _gate.
+    private ImmutableArray<BackendOptions> _discovered = [];
+    private volatile PoolSnapshot _snapshot;
+
+    /// <param name="events">Heard on whatever thread caused the change, reactors included: it must be quick and not throw.</param>
+    public Pool(PoolOptions options, TimeProvider time, Action<PoolEvent>? events = null)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        Name = options.Name;
+        _time = time;
+        _events = events;
+        _snapshot = new PoolSnapshot(options, [], BalancingPolicy.Create(PlacingKind(options)));
+        Apply(options);
+    }
+
+    public string Name { get; }
+
+    public PoolSnapshot Snapshot => _snapshot;
+
+    public PoolOptions Options => _snapshot.Options;
+
+    /// <summary>
+    /// A backend by the snapshot's policy among the eligible primaries, else among the eligible backups; null when all are out. The
+    /// caller then takes it by <see cref="Backend.TryAcquire"/>, and picks again with it among the tried should that fail.
+    /// </summary>
+    public Backend? Pick(in PickContext context)
+    {
+        IBalancingPolicy policy = context.Snapshot.Policy;
+        while (true)
+        {
+            Backend? picked = policy.Pick(context);
+            if (picked is null && context.Snapshot.Backups.Length > 0)
+            {
+                picked = policy.Pick(context.Among(context.Snapshot.Backups));
+            }
+
+            // A trial that another thread claimed in between makes the backend ineligible: the next round passes it over.
+            if (picked is null || picked.TryClaim(context.Now))
+            {
+                return picked;
+            }
+        }
+    }
+
+    /// <summary>Applies a reload. Backends whose address stays keep their object with its counts, states and operator's weight.</summary>
+    public PoolChange Apply(PoolOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        lock (_gate)
+        {
+            if (_snapshot.Options.Dns is { } dns && (options.Dns is not { } now || now.Name != dns.Name || now.Srv != dns.Srv))
+            {
+                _discovered = [];
+            }
+
+            return Rebuild(options);
+        }
+    }
+
+    /// <summary>Replaces the backends that discovery found.</summary>
+    internal PoolChange SetDiscovered(ImmutableArray<BackendOptions> discovered)
+    {
+        lock (_gate)
+        {
+            _discovered = discovered;
+            return Rebuild(_snapshot.Options);
+        }
+    }
+
+    internal void Raise(Backend? backend, PoolEventKind kind, string? detail) =>
+        _events?.Invoke(new PoolEvent(Name, backend, kind, detail));
+
+    private static BalanceKind PlacingKind(PoolOptions options) =>
+        options.Balance == BalanceKind.Sticky ? options.Place : options.Balance;
+
+    private PoolChange Rebuild(PoolOptions options)
+    {
+        PoolSnapshot old = _snapshot;
+        Dictionary<string, Backend> known = new(StringComparer.OrdinalIgnoreCase);
+        foreach (Backend backend in old.Backends)
+        {
+            known.Add(backend.Id, backend);
+        }
+
+        Dictionary<string, Backend> next = new(StringComparer.OrdinalIgnoreCase);
+        List<Backend> ordered = [];
+        List<Backend> added = [];
+        foreach (BackendOptions wanted in options.Backends.Concat(_discovered))
+        {
+            string id = Backend.IdOf(wanted.Address);
+            if (next.ContainsKey(id))
+            {
+                continue;
+            }
+
+            if (known.Remove(id, out Backend? backend))
+            {
+                backend.Update(wanted);
+            }
+            else
+            {
+                backend = new Backend(wanted, _time, OnChanged);
+                added.Add(backend);
+            }
+
+            next.Add(id, backend);
+            ordered.Add(backend);
+        }
+
+        IBalancingPolicy policy = PlacingKind(old.Options) == PlacingKind(options)
+            ? old.Policy
+            : BalancingPolicy.Create(PlacingKind(options));
+        _snapshot = new PoolSnapshot(options, [.. ordered], policy);
+        foreach (Backend gone in known.Values)
+        {
+            gone.SetRemoved();
+            Raise(gone, PoolEventKind.BackendRemoved, null);
+        }
+
+        FindSole();
+        added.ForEach(b => Raise(b, PoolEventKind.BackendAdded, null));
+        return new PoolChange([.. added], [.. known.Values]);
+    }
+
+    private void OnChanged(Backend backend, PoolEventKind kind, string? detail)
+    {
+        if (kind == PoolEventKind.AdminStateChanged)
+        {
+            lock (_gate)
+            {
+                FindSole();
+            }
+        }
+
+        Raise(backend, kind, detail);
+    }
+
+    /// <summary>A candidate is a backend that the operator has up; NGINX takes a sole one never out by max_fails.</summary>
+    private void FindSole()
+    {
+        int candidates = 0;
+        foreach (Backend backend in _snapshot.Backends)
+        {
+            candidates += backend.AdminState == AdminState.Up ? 1 : 0;
+        }
+
+        foreach (Backend backend in _snapshot.Backends)
+        {
+            backend.SetSole(candidates <= 1);
+        }
+    }
+}

@@ -1,0 +1,9 @@
+namespace ActorLb.Balancing;
+
+/// <summary>The lesser loaded of two random choices, drawn by weight.</summary>
+internal sealed class RandomPolicy : IBalancingPolicy
+{
+    public string Name => "random";
+
+    public Backend? Pick(in PickContext context) => TwoChoices.Pick(context);
+}

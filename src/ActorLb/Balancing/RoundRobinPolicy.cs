@@ -1,0 +1,38 @@
+namespace ActorLb.Balancing;
+
+/// <summary>Smooth weighted round robin, exact over all workers, in proportion among those that are left when some are out.</summary>
+internal sealed class RoundRobinPolicy : IBalancingPolicy
+{
+    private readonly Rotation _rotation = new();
+
+    public string Name => "round-robin";
+
+    public Backend? Pick(in PickContext context)
+    {
+        while (true)
+        {
+            long reached = _rotation.Reached;
+            Backend? best = null;
+            Rotation.Turn bestTurn = default;
+            foreach (Backend backend in context.Candidates)
+            {
+                if (!context.Allows(backend))
+                {
+                    continue;
+                }
+
+                Rotation.Turn turn = _rotation.NextTurn(backend, context.Now, reached);
+                if (best is null || turn.IsBefore(bestTurn))
+                {
+                    best = backend;
+                    bestTurn = turn;
+                }
+            }
+
+            if (best is null || _rotation.TryTake(best, bestTurn))
+            {
+                return best;
+            }
+        }
+    }
+}

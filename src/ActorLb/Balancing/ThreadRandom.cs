@@ -1,0 +1,30 @@
+namespace ActorLb.Balancing;
+
+/// <summary>A SplitMix64 sequence a thread: no sharing between reactors, and a test can fix its seed.</summary>
+internal static class ThreadRandom
+{
+    [ThreadStatic]
+    private static ulong t_state;
+
+    [ThreadStatic]
+    private static bool t_seeded;
+
+    public static void Seed(ulong seed)
+    {
+        t_state = seed;
+        t_seeded = true;
+    }
+
+    public static ulong Next()
+    {
+        if (!t_seeded)
+        {
+            Seed((ulong)Random.Shared.NextInt64());
+        }
+
+        return KeyHash.Mix(t_state += 0x9E3779B97F4A7C15);
+    }
+
+    /// <summary>0 to <paramref name="bound"/> - 1; the bias of the multiplication is below bound / 2^64.</summary>
+    public static ulong Below(ulong bound) => Math.BigMul(Next(), bound, out _);
+}

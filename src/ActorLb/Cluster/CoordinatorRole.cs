@@ -1,0 +1,168 @@
+using System.Buffers.Binary;
+using System.Collections.Immutable;
+
+namespace ActorLb.Cluster;
+
+/// <summary>
+/// The shard coordinator: elected by creating a key, it shows the watchers a tick and writes the table. Every write is conditional on
+/// still holding the key and on the table it was derived from, so a coordinator that does not know yet that it lost changes nothing.
+/// </summary>
+internal sealed class CoordinatorRole(
+    ClusterSettings settings, StoreView view, StoreCalls calls, Registration registration, Action<ShardMap, long> adopt)
+{
+    private readonly StoreErrand _seatErrand = new();
+    private readonly StoreErrand _tickErrand = new();
+    private readonly StoreErrand _tableErrand = new();
+    private readonly Dictionary<PeerId, long> _absent = [];
+    private readonly HashSet<PeerId> _gone = [];
+    private readonly Dictionary<PeerId, (ulong Epoch, bool[] Shards)> _ready = [];
+    private long _counter;
+    private long _nextTick;
+    private long? _planningSince;
+    private ulong _attempted;
+
+    /// <summary>Holds the key under its present lease, as far as this node knows.</summary>
+    public bool IsHolder =>
+        registration.IsRegistered && view.Coordinator?.Id == settings.Self && view.Entry(StoreKeys.Coordinator)!.Lease == registration.Lease;
+
+    /// <summary>The node's key was deleted: its lease ran out or was revoked. No doubt, so no grace.</summary>
+    public void OnGone(PeerId id) => _gone.Add(id);
+
+    public void OnReady(PeerId id, ulong epoch, ReadOnlySpan<bool> shards) => _ready[id] = (epoch, shards.ToArray());
+
+    public void Reconcile(long now, ShardMap current)
+    {
+        if (!view.IsCurrent || !registration.IsRegistered)
+        {
+            return;
+        }
+
+        if (!IsHolder)
+        {
+            Stand(now);
+            return;
+        }
+
+        if (now >= _nextTick && _tickErrand.IsDue(now))
+        {
+            var value = new byte[8];
+            BinaryPrimitives.WriteInt64LittleEndian(value, ++_counter);
+            Commit(_tickErrand, now, [], StoreWrite.Put(StoreKeys.Tick, value), (_, then) => _nextTick = then + settings.TickMilliseconds);
+        }
+
+        if (_tableErrand.IsDue(now))
+        {
+            Plan(now, current);
+        }
+    }
+
+    private void Stand(long now)
+    {
+        if (!_seatErrand.IsDue(now))
+        {
+            return;
+        }
+
+        var entry = view.Entry(StoreKeys.Coordinator);
+        var seat = StoreWrite.Put(
+            StoreKeys.Coordinator, StoreJson.Write(new CoordinatorSeat(settings.Self.Name, settings.Self.Incarnation)), registration.Lease);
+
+        // The own key of an earlier lease, or one that no lease will ever remove.
+        var takeOver = entry is not null && (view.Coordinator?.Id == settings.Self || entry.Lease == 0);
+        if (entry is null || takeOver)
+        {
+            var condition = entry is null
+                ? StoreCompare.Absent(StoreKeys.Coordinator)
+                : StoreCompare.Unchanged(StoreKeys.Coordinator, entry.ModRevision);
+            calls.Issue(_seatErrand, now, StoreCallKind.Commit, 0, new StoreTransaction([condition], [seat]), (reply, then) =>
+            {
+                _seatErrand.NotBefore = then + settings.RetryMilliseconds;
+                if (reply.Error == StoreError.OutcomeUnknown)
+                {
+                    view.IsCurrent = false;
+                }
+            });
+        }
+    }
+
+    private void Plan(long now, ShardMap current)
+    {
+        _planningSince ??= now;
+        if (current.Epoch == 0 && view.Members.All(m => m.MaxEpoch == 0) && now - _planningSince < settings.FirstTableMilliseconds)
+        {
+            return;
+        }
+
+        var kept = Kept(now, current);
+        var highest = Math.Max(Math.Max(_attempted, current.Epoch), view.Members.Max(m => m.MaxEpoch));
+        if (view.Table?.Epoch != current.Epoch)
+        {
+            // The store lost the table in force, or never had one.
+            highest = Math.Max(highest, current.Epoch + 1);
+        }
+
+        bool Ready(PeerId id, int shard) =>
+            _ready.TryGetValue(id, out var report) && report.Epoch == current.Epoch && shard < report.Shards.Length && report.Shards[shard];
+        var next = MovePlan.Next(current, view.Members, kept, Ready, settings.ShardCount, highest, settings.Self.Incarnation);
+        if (next is null)
+        {
+            return;
+        }
+
+        _attempted = Math.Max(_attempted, next.Epoch);
+        var condition = StoreCompare.Unchanged(StoreKeys.Table, view.ModRevision(StoreKeys.Table));
+        Commit(_tableErrand, now, [condition], StoreWrite.Put(StoreKeys.Table, next.Encode()), (reply, then) =>
+        {
+            // Until the watch has shown the write, a second one could only fail on the revision.
+            _tableErrand.NotBefore = then + 20;
+            if (reply.IsOk && reply.Commit.Succeeded)
+            {
+                adopt(next, then);
+            }
+            else
+            {
+                _tableErrand.NotBefore = then + settings.RetryMilliseconds;
+                view.IsCurrent &= reply.Error != StoreError.OutcomeUnknown;
+            }
+        });
+    }
+
+    /// <summary>
+    /// Nodes of the table that are missing from the store for a reason other than their end: it was wiped or restored, and they will
+    /// register again, each within its lease's life.
+    /// </summary>
+    private HashSet<PeerId> Kept(long now, ShardMap current)
+    {
+        var kept = new HashSet<PeerId>();
+        foreach (var node in current.Nodes)
+        {
+            if (view.IsRegistered(node.Id))
+            {
+                _absent.Remove(node.Id);
+                _gone.Remove(node.Id);
+                continue;
+            }
+
+            var replaced = view.Member(node.Id.Name) is not null;
+            if (replaced || _gone.Contains(node.Id))
+            {
+                continue;
+            }
+
+            _absent.TryAdd(node.Id, now);
+            if (now - _absent[node.Id] < settings.GraceMilliseconds)
+            {
+                kept.Add(node.Id);
+            }
+        }
+
+        return kept;
+    }
+
+    private void Commit(
+        StoreErrand errand, long now, ImmutableArray<StoreCompare> conditions, StoreWrite write, Action<StoreReply, long> handler)
+    {
+        var holds = StoreCompare.Created(StoreKeys.Coordinator, view.Entry(StoreKeys.Coordinator)!.CreateRevision);
+        calls.Issue(errand, now, StoreCallKind.Commit, 0, new StoreTransaction([holds, .. conditions], [write]), handler);
+    }
+}

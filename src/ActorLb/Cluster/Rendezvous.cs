@@ -1,0 +1,64 @@
+namespace ActorLb.Cluster;
+
+/// <summary>
+/// Weighted rendezvous hashing in integers: every node computes the same order on every processor. A candidate's draw is
+/// -log2(uniform) / weight; the smallest wins. Doubling a weight doubles the share; adding or removing a candidate moves only what it
+/// gains or loses.
+/// </summary>
+internal static class Rendezvous
+{
+    /// <summary>A draw: compare only; smaller is better.</summary>
+    public static ulong Draw(ulong key, ulong candidate, int weight)
+    {
+        var x = Mix(key ^ Mix(candidate));
+
+        // -log2(x / 2^64) in 2^-32 units, at most 2^38; 2^24 more of precision is left for the division.
+        var cost = (64UL << 32) - Log2(x | 1);
+        return (cost << 24) / (ulong)Math.Max(1, weight);
+    }
+
+    /// <summary>A stable number for a name, FNV-1a finished by a mixer.</summary>
+    public static ulong NumberOf(string name)
+    {
+        var hash = 14695981039346656037UL;
+        foreach (var c in name)
+        {
+            hash = unchecked((hash ^ c) * 1099511628211UL);
+        }
+
+        return Mix(hash);
+    }
+
+    /// <summary>The finisher of splitmix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators").</summary>
+    public static ulong Mix(ulong x)
+    {
+        unchecked
+        {
+            x += 0x9E3779B97F4A7C15UL;
+            x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9UL;
+            x = (x ^ (x >> 27)) * 0x94D049BB133111EBUL;
+            return x ^ (x >> 31);
+        }
+    }
+
+    /// <summary>log2 in 32.32 fixed point by repeated squaring: integers only, 16 bits of fraction.</summary>
+    private static ulong Log2(ulong x)
+    {
+        var whole = 63 - System.Numerics.BitOperations.LeadingZeroCount(x);
+
+        // Mantissa in [1, 2) as 1.31.
+        var mantissa = whole >= 31 ? x >> (whole - 31) : x << (31 - whole);
+        var fraction = 0UL;
+        for (var bit = 31; bit >= 16; bit--)
+        {
+            mantissa = (mantissa * mantissa) >> 31;
+            if (mantissa >= 1UL << 32)
+            {
+                mantissa >>= 1;
+                fraction |= 1UL << bit;
+            }
+        }
+
+        return ((ulong)whole << 32) | fraction;
+    }
+}

@@ -1,0 +1,43 @@
+using System.Collections.Immutable;
+using System.Net;
+
+namespace ActorLb.Configuration;
+
+/// <summary>Defaults that more than one place needs; <c>hocon/reference.conf</c> lists them all and a test pins them.</summary>
+internal static class ConfigurationDefaults
+{
+    /// <summary>Longest time that a setting may ask for: ten years, so that sums of times never overflow.</summary>
+    public static readonly TimeSpan Forever = TimeSpan.FromDays(3650);
+
+    public static readonly TimeSpan Instant = TimeSpan.FromMilliseconds(1);
+
+    /// <summary>What EMQX's guide hashes.</summary>
+    public const string HashKey = "$mqtt_preread_clientid";
+
+    /// <summary>NGINX's <c>ssl_ciphers</c>.</summary>
+    public const string Ciphers = "HIGH:!aNULL:!MD5";
+
+    public const TlsProtocols Protocols = TlsProtocols.Tls12 | TlsProtocols.Tls13;
+
+    public const ProxyTlvs Tlvs =
+        ProxyTlvs.Authority | ProxyTlvs.Alpn | ProxyTlvs.Ssl | ProxyTlvs.UniqueId | ProxyTlvs.Crc32c;
+
+    /// <summary>The path that brokers and clients take by convention.</summary>
+    public const string WebSocketPath = "/mqtt";
+
+    /// <summary>Twice EMQX's default packet limit.</summary>
+    public const int MaxFrameSize = 2 << 20;
+
+    public static readonly IPEndPoint Admin = new(IPAddress.Loopback, 8888);
+
+    public static readonly IPEndPoint Peers = new(IPAddress.Any, 7946);
+
+    public static readonly ImmutableArray<Uri> EtcdEndpoints = [new Uri("http://127.0.0.1:2379")];
+
+    public static readonly HealthOptions Health =
+        new(ProbeKind.Mqtt, TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(2), Rise: 2, Fall: 3, Path: "/status", Port: 0);
+
+    public static readonly RetryOptions Retry = new(Tries: 3, TimeSpan.FromSeconds(10));
+
+    public static readonly TcpOptions Tcp = new(NoDelay: true, TimeSpan.FromSeconds(60), TimeSpan.FromSeconds(90));
+}

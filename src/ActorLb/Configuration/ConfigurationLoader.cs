@@ -1,0 +1,106 @@
+using System.Collections.Immutable;
+using System.Net;
+using ActorLb.Configuration.Hocon;
+
+namespace ActorLb.Configuration;
+
+/// <summary>A configuration file to <see cref="ActorLbOptions"/>, all or nothing, with every error that it has.</summary>
+internal static class ConfigurationLoader
+{
+    private static readonly string[] Blocks = ["node", "log", "admin", "cluster", "sticky", "pools", "listeners"];
+
+    /// <param name="environment">What substitutions fall back to; null is the environment of the process.</param>
+    public static ConfigurationResult Load(string path, IReadOnlyDictionary<string, string>? environment = null) =>
+        Load(HoconReader.ReadFile(path, environment), new ConfigurationReport(path));
+
+    /// <param name="file">Stands in positions; relative names are relative to its directory.</param>
+    public static ConfigurationResult LoadText(string text, string file, IReadOnlyDictionary<string, string>? environment = null) =>
+        Load(HoconReader.ReadText(text, file, environment), new ConfigurationReport(file));
+
+    public static ConfigurationResult Load(HoconResult source, ConfigurationReport report)
+    {
+        if (source.Error is { } error)
+        {
+            return new ConfigurationResult(null, [new ConfigurationError(error.Position, error.Path, null, error.Reason)], []);
+        }
+        ActorLbOptions options = Read(source.Root!, report);
+        return new ConfigurationResult(report.HasErrors ? null : options, report.Errors, report.Warnings);
+    }
+
+    private static ActorLbOptions Read(HoconObject file, ConfigurationReport report)
+    {
+        var whole = new Section(file, "", report);
+        Section root = whole.Child("actorlb");
+        CheckTop(file, whole);
+        NodeOptions node = NodeReader.ReadNode(root.Child("node"));
+        LogOptions log = NodeReader.ReadLog(root.Child("log"));
+        AdminOptions admin = NodeReader.ReadAdmin(root.Child("admin"));
+        ClusterOptions cluster = ClusterReader.Read(root.Child("cluster"));
+        StickyOptions sticky = NodeReader.ReadSticky(root.Child("sticky"));
+        ImmutableDictionary<string, PoolOptions> pools = ReadPools(root);
+        var binds = new Dictionary<IPEndPoint, string> { [admin.Bind] = "actorlb.admin.bind" };
+        if (cluster.Coordinator == CoordinatorKind.Etcd) CheckBind(root.Child("cluster"), cluster.Bind, binds);
+        ImmutableDictionary<string, ListenerOptions> listeners = ReadListeners(root, pools, binds);
+        root.Close();
+        return new ActorLbOptions(node, log, admin, cluster, sticky, pools, listeners);
+    }
+
+    /// <summary>Other keys than ours are for substitutions to refer to; those that look like ours are worth a word.</summary>
+    private static void CheckTop(HoconObject file, Section whole)
+    {
+        bool missing = !whole.Has("actorlb");
+        if (missing) whole.Missing("actorlb", "is required: the configuration stands within actorlb { ... }");
+        foreach (HoconField field in file.Fields)
+        {
+            if (missing && NearestKey.Find(field.Key, ["actorlb"]) is not null)
+            {
+                whole.Report.Error(field.KeyPosition, whole.PathOf(field.Key), null, "unknown key; did you mean 'actorlb'?");
+            }
+            else if (Blocks.Contains(field.Key))
+            {
+                whole.Report.Warn(
+                    field.KeyPosition, whole.PathOf(field.Key), null, "stands outside of actorlb { ... } and has no effect by itself");
+            }
+        }
+    }
+
+    private static ImmutableDictionary<string, PoolOptions> ReadPools(Section root)
+    {
+        var result = ImmutableDictionary.CreateBuilder<string, PoolOptions>();
+        foreach ((string name, SourcePosition position, Section section) in root.Named("pools"))
+        {
+            if (!NodeReader.IsName(name)) root.Report.Error(position, section.Path, name, NodeReader.NameRule);
+            result[name] = PoolReader.Read(name, section);
+        }
+        return result.ToImmutable();
+    }
+
+    private static ImmutableDictionary<string, ListenerOptions> ReadListeners(
+        Section root, ImmutableDictionary<string, PoolOptions> pools, Dictionary<IPEndPoint, string> binds)
+    {
+        var result = ImmutableDictionary.CreateBuilder<string, ListenerOptions>();
+        foreach ((string name, SourcePosition position, Section section) in root.Named("listeners"))
+        {
+            if (!NodeReader.IsName(name)) root.Report.Error(position, section.Path, name, NodeReader.NameRule);
+            ListenerOptions listener = ListenerReader.Read(name, section);
+            PoolOptions? pool = pools.GetValueOrDefault(listener.Pool);
+            if (pool is null && section.Get("pool") is HoconScalar { Text.Length: > 0 } unknown)
+            {
+                string? nearest = NearestKey.Find(listener.Pool, pools.Keys);
+                section.Error("pool", unknown, nearest is null ? "is not one of the pools" : $"is not one of the pools; did you mean '{nearest}'?");
+            }
+            ListenerChecks.Check(section, listener, pool);
+            if (section.Has("bind")) CheckBind(section, listener.Bind, binds);
+            result[name] = listener;
+        }
+        if (result.Count == 0 && !root.Report.HasErrors) root.Missing("listeners", "is empty: a node needs a listener");
+        return result.ToImmutable();
+    }
+
+    /// <summary>Port 0 lets the system choose, which never chooses twice.</summary>
+    private static void CheckBind(Section section, IPEndPoint bind, Dictionary<IPEndPoint, string> binds)
+    {
+        if (bind.Port == 0 || binds.TryAdd(bind, section.PathOf("bind"))) return;
+        section.Report.Error(section.PositionOf("bind"), section.PathOf("bind"), bind.ToString(), $"is already bound by {binds[bind]}");
+    }
+}

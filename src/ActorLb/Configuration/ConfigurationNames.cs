@@ -1,0 +1,79 @@
+namespace ActorLb.Configuration;
+
+/// <summary>The words of the configuration; the first of several for one value is the one that is rendered.</summary>
+internal static class ConfigurationNames
+{
+    public static readonly (string Name, WillOnDrain Value)[] Will = [("keep", WillOnDrain.Keep), ("suppress", WillOnDrain.Suppress)];
+
+    public static readonly (string Name, LogLevelName Value)[] LogLevel =
+    [
+        ("trace", LogLevelName.Trace), ("debug", LogLevelName.Debug), ("info", LogLevelName.Info),
+        ("warning", LogLevelName.Warning), ("warn", LogLevelName.Warning), ("error", LogLevelName.Error), ("off", LogLevelName.Off),
+    ];
+
+    public static readonly (string Name, LogFormat Value)[] LogFormats = [("text", LogFormat.Text), ("json", LogFormat.Json)];
+
+    public static readonly (string Name, CoordinatorKind Value)[] Coordinator =
+        [("local", CoordinatorKind.Local), ("etcd", CoordinatorKind.Etcd)];
+
+    public static readonly (string Name, BalanceKind Value)[] Balance =
+    [
+        ("round-robin", BalanceKind.RoundRobin), ("least-connections", BalanceKind.LeastConnections), ("random", BalanceKind.Random),
+        ("ip-hash", BalanceKind.IpHash), ("hash", BalanceKind.Hash), ("sticky", BalanceKind.Sticky),
+    ];
+
+    /// <summary>Sticky cannot place: it asks another policy to.</summary>
+    public static readonly (string Name, BalanceKind Value)[] Place = Balance[..^1];
+
+    public static readonly (string Name, ProxyProtocolVersion Value)[] ProxyProtocol =
+    [
+        ("off", ProxyProtocolVersion.Off), ("false", ProxyProtocolVersion.Off), ("no", ProxyProtocolVersion.Off),
+        ("v1", ProxyProtocolVersion.V1), ("v2", ProxyProtocolVersion.V2),
+    ];
+
+    public static readonly (string Name, ProxyTlvs Value)[] Tlvs =
+    [
+        ("authority", ProxyTlvs.Authority), ("alpn", ProxyTlvs.Alpn), ("ssl", ProxyTlvs.Ssl), ("unique-id", ProxyTlvs.UniqueId),
+        ("crc32c", ProxyTlvs.Crc32c),
+    ];
+
+    public static readonly (string Name, ProbeKind Value)[] Probe =
+    [
+        ("mqtt", ProbeKind.Mqtt), ("tcp", ProbeKind.Tcp), ("http", ProbeKind.Http), ("none", ProbeKind.None), ("off", ProbeKind.None),
+    ];
+
+    public static readonly (string Name, ListenerProtocol Value)[] Protocol =
+        [("mqtt", ListenerProtocol.Mqtt), ("tcp", ListenerProtocol.Tcp)];
+
+    public static readonly (string Name, TlsProtocols Value)[] TlsVersions =
+    [
+        ("TLSv1", TlsProtocols.Tls10), ("TLSv1.1", TlsProtocols.Tls11), ("TLSv1.2", TlsProtocols.Tls12), ("TLSv1.3", TlsProtocols.Tls13),
+    ];
+
+    public static readonly (string Name, VerifyClient Value)[] Verify =
+    [
+        ("off", VerifyClient.Off), ("optional", VerifyClient.Optional), ("on", VerifyClient.On),
+        ("false", VerifyClient.Off), ("no", VerifyClient.Off), ("true", VerifyClient.On), ("yes", VerifyClient.On),
+    ];
+
+    /// <summary>The six words of HOCON's "Automatic type conversions".</summary>
+    public static bool TryFlag(string text, out bool value)
+    {
+        value = text is "on" or "true" or "yes";
+        return value || text is "off" or "false" or "no";
+    }
+
+    public static bool TryFind<T>((string Name, T Value)[] names, string text, out T value)
+    {
+        int index = Array.FindIndex(names, n => n.Name == text);
+        value = index < 0 ? names[0].Value : names[index].Value;
+        return index >= 0;
+    }
+
+    public static string NameOf<T>((string Name, T Value)[] names, T value) where T : struct, Enum =>
+        names.First(n => EqualityComparer<T>.Default.Equals(n.Value, value)).Name;
+
+    /// <summary>One name a value, for messages.</summary>
+    public static string List<T>((string Name, T Value)[] names) where T : struct, Enum =>
+        string.Join(", ", names.DistinctBy(n => n.Value).Select(n => n.Name));
+}

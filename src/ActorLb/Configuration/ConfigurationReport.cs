@@ -1,0 +1,38 @@
+using System.Collections.Immutable;
+using ActorLb.Configuration.Hocon;
+
+namespace ActorLb.Configuration;
+
+/// <summary>Collects what one loading finds: all errors, warnings, and the keys that it knows.</summary>
+internal sealed class ConfigurationReport(string rootFile)
+{
+    private readonly List<ConfigurationError> errors = [];
+    private readonly List<ConfigurationError> warnings = [];
+    private readonly HashSet<string> knownKeys = [];
+
+    /// <summary>The file that the loading started with: defaults are relative to its directory.</summary>
+    public string RootFile => rootFile;
+
+    public bool HasErrors => errors.Count > 0;
+
+    /// <summary>Every key asked for, names of pools and listeners and indices included.</summary>
+    public IReadOnlyCollection<string> KnownKeys => knownKeys;
+
+    public ImmutableArray<ConfigurationError> Errors => Sort(errors);
+
+    public ImmutableArray<ConfigurationError> Warnings => Sort(warnings);
+
+    public void Know(string path) => knownKeys.Add(path);
+
+    public void Error(SourcePosition position, string path, string? value, string reason) =>
+        errors.Add(new ConfigurationError(position, path, value, reason));
+
+    /// <summary>An error about a value; scalars are quoted in it.</summary>
+    public void Error(HoconValue value, string path, string reason) => Error(value.Position, path, (value as HoconScalar)?.Text, reason);
+
+    public void Warn(SourcePosition position, string path, string? value, string reason) =>
+        warnings.Add(new ConfigurationError(position, path, value, reason));
+
+    private static ImmutableArray<ConfigurationError> Sort(List<ConfigurationError> list) =>
+        [.. list.OrderBy(e => e.File, StringComparer.Ordinal).ThenBy(e => e.Line).ThenBy(e => e.Column).Distinct()];
+}

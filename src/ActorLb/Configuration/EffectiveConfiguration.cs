@@ -1,0 +1,100 @@
+namespace ActorLb.Configuration;
+
+/// <summary>
+/// The options as HOCON, every key written, in a stable order. What it writes loads again to the same options; secrets stand as
+/// stars unless they are asked for. Two options are equal when their renderings are, which <see cref="ConfigurationDiff"/> uses.
+/// </summary>
+internal static class EffectiveConfiguration
+{
+    public static string Render(ActorLbOptions options, bool showSecrets = false) => Write(options, showSecrets).ToString();
+
+    public static ConfigurationWriter Write(ActorLbOptions options, bool showSecrets)
+    {
+        var writer = new ConfigurationWriter(showSecrets);
+        writer.Begin("actorlb");
+        WriteNode(writer, options.Node);
+        WriteLog(writer, options.Log);
+        writer.Begin("admin");
+        writer.Text("bind", options.Admin.Bind.ToString());
+        writer.Text("token-file", options.Admin.TokenFile);
+        WriteServiceTls(writer, options.Admin.Tls);
+        writer.End();
+        WriteCluster(writer, options.Cluster);
+        writer.Begin("sticky");
+        writer.Duration("ttl", options.Sticky.Ttl);
+        writer.Number("max-entries", options.Sticky.MaxEntries);
+        writer.End();
+        writer.Begin("pools");
+        foreach (PoolOptions pool in options.Pools.Values.OrderBy(p => p.Name, StringComparer.Ordinal)) EffectivePool.Write(writer, pool);
+        writer.End();
+        writer.Begin("listeners");
+        foreach (ListenerOptions listener in options.Listeners.Values.OrderBy(l => l.Name, StringComparer.Ordinal))
+        {
+            EffectiveListener.Write(writer, listener);
+        }
+        writer.End();
+        writer.End();
+        return writer;
+    }
+
+    private static void WriteNode(ConfigurationWriter writer, NodeOptions node)
+    {
+        writer.Begin("node");
+        writer.Text("name", node.Name);
+        if (node.Workers == 0) writer.Raw("workers", "auto");
+        else writer.Number("workers", node.Workers);
+        writer.Number("max-connections", node.MaxConnections);
+        writer.Text("data-dir", node.DataDirectory);
+        writer.Duration("drain-timeout", node.DrainTimeout);
+        if (node.PidFile is null) writer.Raw("pid-file", "off");
+        else writer.Text("pid-file", node.PidFile);
+        writer.Name("will", node.Will, ConfigurationNames.Will);
+        writer.Text("server-reference", node.ServerReference);
+        writer.End();
+    }
+
+    private static void WriteLog(ConfigurationWriter writer, LogOptions log)
+    {
+        writer.Begin("log");
+        writer.Name("level", log.Level, ConfigurationNames.LogLevel);
+        writer.Name("format", log.Format, ConfigurationNames.LogFormats);
+        if (log.Access is null) writer.Raw("access", "off");
+        else writer.Text("access", log.Access);
+        writer.End();
+    }
+
+    private static void WriteCluster(ConfigurationWriter writer, ClusterOptions cluster)
+    {
+        writer.Begin("cluster");
+        writer.Name("coordinator", cluster.Coordinator, ConfigurationNames.Coordinator);
+        writer.Text("name", cluster.Name);
+        writer.Text("bind", cluster.Bind.ToString());
+        writer.Text("advertise", cluster.Advertise is { } host ? AddressText.Format(host) : null);
+        writer.Text("zone", cluster.Zone);
+        writer.Text("secret-file", cluster.SecretFile);
+        WriteServiceTls(writer, cluster.Tls);
+        writer.Begin("etcd");
+        writer.Texts("endpoints", cluster.Etcd.Endpoints.Select(u => u.GetLeftPart(UriPartial.Authority)));
+        writer.Text("prefix", cluster.Etcd.Prefix);
+        writer.Duration("lease-ttl", cluster.Etcd.LeaseTtl);
+        writer.Text("user", cluster.Etcd.User);
+        writer.Text("password-file", cluster.Etcd.PasswordFile);
+        WriteServiceTls(writer, cluster.Etcd.Tls);
+        writer.End();
+        writer.End();
+    }
+
+    private static void WriteServiceTls(ConfigurationWriter writer, ServiceTlsOptions? tls)
+    {
+        if (tls is null)
+        {
+            writer.Raw("tls", "off");
+            return;
+        }
+        writer.Begin("tls");
+        writer.Text("certificate", tls.Certificate);
+        writer.Text("key", tls.Key);
+        writer.Text("ca", tls.Ca);
+        writer.End();
+    }
+}

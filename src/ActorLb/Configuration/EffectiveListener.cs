@@ -1,0 +1,104 @@
+using System.Collections.Immutable;
+using System.Net;
+
+namespace ActorLb.Configuration;
+
+/// <summary>A listener as HOCON.</summary>
+internal static class EffectiveListener
+{
+    public static void Write(ConfigurationWriter writer, ListenerOptions listener)
+    {
+        writer.Begin(listener.Name);
+        writer.Text("bind", listener.Bind.ToString());
+        writer.Text("pool", listener.Pool);
+        writer.Name("protocol", listener.Protocol, ConfigurationNames.Protocol);
+        WriteTls(writer, listener.Tls);
+        WriteWebSocket(writer, listener.WebSocket);
+        writer.Begin("rewrite");
+        writer.Template("client-id", listener.Rewrite.ClientId);
+        writer.Template("username", listener.Rewrite.UserName);
+        writer.Template("password", listener.Rewrite.Password, secret: true);
+        writer.End();
+        WriteAcceptProxy(writer, listener.AcceptProxyFrom);
+        writer.Duration("connect-timeout", listener.ConnectTimeout);
+        if (listener.IdleTimeout is { } idle) writer.Duration("idle-timeout", idle);
+        else writer.Raw("idle-timeout", "auto");
+        writer.Number("max-connections", listener.MaxConnections);
+        writer.Size("max-packet-size", listener.MaxPacketSize);
+        writer.Begin("limits");
+        writer.Number("connects-per-second", listener.Limits.ConnectsPerSecond);
+        writer.Begin("per-address");
+        writer.Number("connections", listener.Limits.PerAddressConnections);
+        writer.Number("rate", listener.Limits.PerAddressRate);
+        writer.End();
+        writer.End();
+        writer.Texts("allow", listener.Allow.Select(n => n.ToString()));
+        writer.Texts("deny", listener.Deny.Select(n => n.ToString()));
+        writer.Template("require-client-id", listener.RequireClientId);
+        writer.Number("backlog", listener.Backlog);
+        writer.End();
+    }
+
+    private static void WriteAcceptProxy(ConfigurationWriter writer, ImmutableArray<IPNetwork> from)
+    {
+        if (from.IsEmpty)
+        {
+            writer.Raw("accept-proxy-protocol", "off");
+            return;
+        }
+        writer.Begin("accept-proxy-protocol");
+        writer.Texts("from", from.Select(n => n.ToString()));
+        writer.End();
+    }
+
+    private static void WriteWebSocket(ConfigurationWriter writer, ListenerWebSocketOptions? webSocket)
+    {
+        if (webSocket is null)
+        {
+            writer.Raw("websocket", "off");
+            return;
+        }
+        writer.Begin("websocket");
+        writer.Text("path", webSocket.Path);
+        writer.Texts("hosts", webSocket.Hosts);
+        writer.Size("max-frame-size", webSocket.MaxFrameSize);
+        writer.End();
+    }
+
+    private static void WriteTls(ConfigurationWriter writer, ListenerTlsOptions? tls)
+    {
+        if (tls is null)
+        {
+            writer.Raw("tls", "off");
+            return;
+        }
+        writer.Begin("tls");
+        writer.Text("certificate", tls.Certificates[0].Certificate);
+        writer.Text("key", tls.Certificates[0].Key);
+        writer.BeginArray("certificates");
+        for (int i = 1; i < tls.Certificates.Length; i++)
+        {
+            writer.BeginElement("certificates", i - 1);
+            writer.Texts("names", tls.Certificates[i].Names);
+            writer.Text("certificate", tls.Certificates[i].Certificate);
+            writer.Text("key", tls.Certificates[i].Key);
+            writer.EndElement();
+        }
+        writer.EndArray();
+        IEnumerable<string> versions = ConfigurationNames.TlsVersions.Where(v => tls.Protocols.HasFlag(v.Value)).Select(v => v.Name);
+        writer.Raw("protocols", $"[{string.Join(", ", versions)}]");
+        writer.Text("ciphers", tls.Ciphers);
+        writer.Text("cipher-suites", tls.CipherSuites);
+        writer.Size("session-cache", tls.SessionCache);
+        writer.Duration("session-timeout", tls.SessionTimeout);
+        writer.Flag("session-tickets", tls.SessionTickets);
+        writer.Text("ticket-key-file", tls.TicketKeyFile);
+        writer.Text("client-ca", tls.ClientCa);
+        writer.Name("verify-client", tls.VerifyClient, ConfigurationNames.Verify);
+        writer.Number("verify-depth", tls.VerifyDepth);
+        writer.Text("crl", tls.CrlFile);
+        writer.Duration("handshake-timeout", tls.HandshakeTimeout);
+        writer.Number("max-handshakes", tls.MaxHandshakes);
+        writer.End();
+    }
+}

@@ -1,0 +1,27 @@
+namespace ActorLb.Configuration;
+
+/// <summary>Why a file cannot be read, in the words of the system rather than of the runtime.</summary>
+internal static class FileProblem
+{
+    /// <summary>Null when the file exists and can be read.</summary>
+    public static string? Find(string file)
+    {
+        try
+        {
+            if (Directory.Exists(file)) return "it is a directory";
+            using var stream = new FileStream(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, bufferSize: 1);
+            return null;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or NotSupportedException or ArgumentException)
+        {
+            return Describe(e, file);
+        }
+    }
+
+    public static string Describe(Exception e, string file) => e switch
+    {
+        FileNotFoundException or DirectoryNotFoundException => "it does not exist",
+        UnauthorizedAccessException => Directory.Exists(file) ? "it is a directory" : "permission denied",
+        _ => e.Message,
+    };
+}

@@ -1,0 +1,22 @@
+namespace ActorLb.Configuration.Hocon;
+
+/// <summary>Where something was written; line and column count from 1, a column is a Unicode code point.</summary>
+internal readonly record struct SourcePosition(string File, int Line, int Column)
+{
+    public override string ToString() => $"{File}:{Line}:{Column}";
+}
+
+/// <param name="Path">Path of the value concerned, empty at the root.</param>
+/// <param name="Reason">Never holds the text of a value: it could be a secret.</param>
+internal sealed record HoconError(SourcePosition Position, string Path, string Reason)
+{
+    public override string ToString() => Path.Length == 0 ? $"{Position}: {Reason}" : $"{Position}: {Path}: {Reason}";
+}
+
+/// <summary>Unwinds the reader at its first error; never leaves <see cref="HoconReader"/>.</summary>
+internal sealed class HoconException(HoconError error) : Exception(error.ToString())
+{
+    public HoconException(SourcePosition position, string path, string reason) : this(new HoconError(position, path, reason)) { }
+
+    public HoconError Error { get; } = error;
+}

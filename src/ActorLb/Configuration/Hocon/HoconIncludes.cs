@@ -1,0 +1,99 @@
+using System.Collections.Immutable;
+
+namespace ActorLb.Configuration.Hocon;
+
+/// <summary>Files of one configuration and the include statements that lead to them ("Includes").</summary>
+internal sealed class HoconIncludes
+{
+    private readonly List<string> open = [];
+    private int count;
+
+    /// <summary>The file that starts it all.</summary>
+    public ObjectSyntax ParseRoot(string text, string file)
+    {
+        open.Add(Path.GetFullPath(file));
+        ObjectSyntax result = new HoconParser(new HoconScanner(text, file), this, [], 0).ParseFile("");
+        open.RemoveAt(open.Count - 1);
+        return result;
+    }
+
+    /// <summary>An include statement, the word ahead: what the included files say, empty when there is none.</summary>
+    public ObjectSyntax Parse(HoconScanner scanner, Place place)
+    {
+        SourcePosition start = scanner.Position;
+        scanner.TryTake("include");
+        scanner.SkipBlank();
+        bool required = TryTakeCall(scanner, "required");
+        string? kind = null;
+        foreach (string candidate in (ReadOnlySpan<string>)["file", "url", "classpath"])
+        {
+            if (!TryTakeCall(scanner, candidate)) continue;
+            kind = candidate;
+            break;
+        }
+        SourcePosition at = scanner.Position;
+        if (scanner.Current != '"')
+        {
+            throw new HoconException(at, place.Path, "'include' must be followed by a file name in double quotes, file(\"...\") or required(...)");
+        }
+        string name = scanner.TakeQuoted(place.Path);
+        for (int i = (required ? 1 : 0) + (kind is null ? 0 : 1); i > 0; i--)
+        {
+            scanner.SkipBlank();
+            if (!scanner.TryTake(')')) throw new HoconException(scanner.Position, place.Path, "')' must follow the name of the included file");
+        }
+        if (kind is "url" or "classpath" || (kind is null && name.Contains("://", StringComparison.Ordinal)))
+        {
+            throw new HoconException(at, place.Path, "only files can be included: neither url() nor classpath() is supported");
+        }
+        if (name.Length == 0 || name.Contains('\0', StringComparison.Ordinal))
+        {
+            throw new HoconException(at, place.Path, "the name of the included file is empty or holds U+0000");
+        }
+        string file = Path.Combine(Path.GetDirectoryName(start.File) ?? "", name);
+        return ParseFiles(file, required, at, place);
+    }
+
+    private static bool TryTakeCall(HoconScanner scanner, string name)
+    {
+        if (!scanner.TryTake(name + "(")) return false;
+        scanner.SkipBlank();
+        return true;
+    }
+
+    /// <summary>A name without extension stands for its .json and .conf files, merged in this order.</summary>
+    private ObjectSyntax ParseFiles(string file, bool required, SourcePosition at, Place place)
+    {
+        var result = new ObjectSyntax(at);
+        bool basename = !Path.HasExtension(file) && !File.Exists(file);
+        int found = 0;
+        foreach (string candidate in basename ? [file + ".json", file + ".conf"] : (ReadOnlySpan<string>)[file])
+        {
+            if (!File.Exists(candidate)) continue;
+            found++;
+            result.Merge(ParseOne(candidate, at, place));
+        }
+        if (found == 0 && Directory.Exists(file)) throw new HoconException(at, place.Path, $"'{file}' is a directory and cannot be included");
+        if (found == 0 && required) throw new HoconException(at, place.Path, $"the required file '{file}' does not exist");
+        return result;
+    }
+
+    private ObjectSyntax ParseOne(string file, SourcePosition at, Place place)
+    {
+        string full = Path.GetFullPath(file);
+        if (open.Contains(full)) throw new HoconException(at, place.Path, $"'{file}' includes itself");
+        if (open.Count > HoconLimits.IncludeNesting)
+        {
+            throw new HoconException(at, place.Path, $"includes are nested deeper than {HoconLimits.IncludeNesting} files");
+        }
+        if (++count > HoconLimits.IncludedFiles)
+        {
+            throw new HoconException(at, place.Path, $"more than {HoconLimits.IncludedFiles} files are included");
+        }
+        string text = HoconFile.ReadText(file, at, place.Path);
+        open.Add(full);
+        ObjectSyntax result = new HoconParser(new HoconScanner(text, file), this, place.Keys, place.Depth).ParseFile(place.Path);
+        open.RemoveAt(open.Count - 1);
+        return result;
+    }
+}

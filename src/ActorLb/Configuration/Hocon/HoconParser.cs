@@ -1,0 +1,227 @@
+using System.Collections.Immutable;
+
+namespace ActorLb.Configuration.Hocon;
+
+/// <summary>The grammar of one file: characters to <see cref="Syntax"/>. Stops at the first error by <see cref="HoconException"/>.</summary>
+/// <param name="root">Where the file is included: its place in the whole configuration; null within an array.</param>
+/// <param name="depth">Nesting of the include statement.</param>
+internal sealed class HoconParser(HoconScanner scanner, HoconIncludes includes, ImmutableArray<string>? root, int depth)
+{
+    /// <param name="path">Path of the include statement, for messages.</param>
+    public ObjectSyntax ParseFile(string path)
+    {
+        scanner.SkipBlank();
+        SourcePosition start = scanner.Position;
+        if (scanner.Current == '[') throw new HoconException(start, path, "a configuration must be an object, but the file holds an array");
+        bool braces = scanner.TryTake('{');
+        ObjectSyntax result = ParseFields(start, new Place(path, root, depth), braces ? '}' : '\0');
+        if (!braces) return result;
+        scanner.SkipBlank();
+        if (!scanner.AtEnd) throw Unexpected(path, "after the closing '}' of the file");
+        return result;
+    }
+
+    /// <summary>Fields up to the closing brace, which it takes, or to the end of the file.</summary>
+    private ObjectSyntax ParseFields(SourcePosition start, Place place, char close)
+    {
+        var result = new ObjectSyntax(start);
+        bool separated = true;
+        while (true)
+        {
+            separated |= scanner.SkipBlank();
+            if (scanner.AtEnd && close == '\0') return result;
+            if (scanner.AtEnd) throw new HoconException(start, place.Path, "'{' is never closed");
+            if (scanner.Current == '}' && close == '}') { scanner.Advance(); return result; }
+            if (scanner.Current == '}') throw new HoconException(scanner.Position, place.Path, "'}' closes nothing");
+            if (!separated) throw Unexpected(place.Path, "after a value; a comma or a new line separates fields");
+            if (scanner.Current == ',') throw new HoconException(scanner.Position, place.Path, "a comma without a field before it");
+            ParseField(result, place);
+            scanner.TakeSpace();
+            separated = TakeSeparator();
+        }
+    }
+
+    private bool TakeSeparator()
+    {
+        bool newline = scanner.SkipBlank();
+        return scanner.TryTake(',') || newline;
+    }
+
+    private void ParseField(ObjectSyntax target, Place place)
+    {
+        SourcePosition keyPosition = scanner.Position;
+        bool unquoted = scanner.Current != '"';
+        if (unquoted && !scanner.AtUnquoted) throw Unexpected(place.Path, "where a key is expected");
+        if (unquoted && AtInclude())
+        {
+            target.Merge(includes.Parse(scanner, place));
+            return;
+        }
+        ImmutableArray<string> key = HoconPathReader.Read(scanner, place.Path);
+        Place inner = place;
+        foreach (string element in key)
+        {
+            inner = inner.Child(element);
+            if (inner.Depth > HoconLimits.Nesting) throw TooDeep(keyPosition, place.Path);
+        }
+        scanner.SkipBlank();
+        Syntax value = ParseAssignment(inner);
+        for (int i = key.Length - 1; i > 0; i--)
+        {
+            var wrapper = new ObjectSyntax(keyPosition);
+            wrapper.Add(key[i], keyPosition, value);
+            value = wrapper;
+        }
+        target.Add(key[0], keyPosition, value);
+    }
+
+    /// <summary>Whether the word <c>include</c>, and no longer one, is ahead ("Include syntax").</summary>
+    private bool AtInclude()
+    {
+        const string Word = "include";
+        for (int i = 0; i < Word.Length; i++)
+        {
+            if (scanner.Peek(i) != Word[i]) return false;
+        }
+        char next = scanner.Peek(Word.Length);
+        return next == '\0' || HoconScanner.IsForbidden(next) || HoconScanner.IsWhitespace(next)
+            || (next == '/' && scanner.Peek(Word.Length + 1) == '/');
+    }
+
+    private Syntax ParseAssignment(Place place)
+    {
+        if (scanner.Current == '{' && !scanner.AtEnd) return ParseValue(place);
+        if (scanner.TryTake("+="))
+        {
+            scanner.SkipBlank();
+            var append = new AppendSyntax(scanner.Position, place.Path);
+            append.Elements.Add(ParseValue(place.Element(0)));
+            return append;
+        }
+        if (!scanner.TryTake(':') && !scanner.TryTake('='))
+        {
+            throw scanner.AtEnd
+                ? new HoconException(scanner.Position, place.Path, "the file ends after a key; '=' and a value must follow")
+                : Unexpected(place.Path, "after a key; '=', ':', '+=' or '{' must follow");
+        }
+        scanner.SkipBlank();
+        return ParseValue(place);
+    }
+
+    private Syntax ParseValue(Place place)
+    {
+        SourcePosition start = scanner.Position;
+        if (place.Depth > HoconLimits.Nesting) throw TooDeep(start, place.Path);
+        var parts = new List<Syntax>();
+        var spaces = new List<string>();
+        while (true)
+        {
+            string space = scanner.TakeSpace();
+            Syntax? part = ParsePart(place);
+            if (part is null) break;
+            parts.Add(part);
+            spaces.Add(space);
+        }
+        if (parts.Count == 0)
+        {
+            bool missing = scanner.AtEnd || scanner.AtNewline || scanner.Current is ',' or '}' or ']';
+            throw missing ? new HoconException(start, place.Path, "a value is missing") : Unexpected(place.Path, "where a value is expected");
+        }
+        bool ended = scanner.AtEnd || scanner.AtNewline || scanner.AtComment || scanner.Current is ',' or '}' or ']';
+        if (!ended)
+        {
+            throw Unexpected(place.Path, scanner.Current is '='
+                ? "within a value; a comma or a new line must separate fields, or the value needs double quotes"
+                : "within a value; put the value in double quotes");
+        }
+        if (parts.Count == 1) return parts[0];
+        return parts.TrueForAll(p => p is ScalarSyntax)
+            ? HoconConcatenation.JoinLiterals(start, place.Path, parts, spaces)
+            : new ConcatenationSyntax(start, place.Path, parts, spaces);
+    }
+
+    private Syntax? ParsePart(Place place)
+    {
+        SourcePosition start = scanner.Position;
+        if (scanner.AtEnd) return null;
+        switch (scanner.Current)
+        {
+            case '{':
+                scanner.Advance();
+                return ParseFields(start, place, '}');
+            case '[':
+                scanner.Advance();
+                return ParseElements(start, place);
+            case '"':
+                return new ScalarSyntax(new HoconScalar(start, ScalarKind.String, scanner.TakeQuoted(place.Path)));
+        }
+        if (scanner.AtSubstitution) return ParseSubstitution(place);
+        if (!scanner.AtUnquoted) return null;
+        string text = scanner.TakeUnquoted();
+        ScalarKind kind = text switch
+        {
+            "null" => ScalarKind.Null,
+            "true" or "false" => ScalarKind.Boolean,
+            _ => HoconScanner.IsNumber(text) ? ScalarKind.Number : ScalarKind.String,
+        };
+        return new ScalarSyntax(new HoconScalar(start, kind, text));
+    }
+
+    private ArraySyntax ParseElements(SourcePosition start, Place place)
+    {
+        var result = new ArraySyntax(start);
+        bool separated = true;
+        while (true)
+        {
+            separated |= scanner.SkipBlank();
+            if (scanner.AtEnd) throw new HoconException(start, place.Path, "'[' is never closed");
+            if (scanner.TryTake(']')) return result;
+            if (scanner.Current == '}') throw new HoconException(scanner.Position, place.Path, "'}' where ']' must close the array");
+            if (!separated) throw Unexpected(place.Path, "after an element; a comma or a new line separates elements");
+            if (scanner.Current == ',') throw new HoconException(scanner.Position, place.Path, "a comma without an element before it");
+            result.Elements.Add(ParseValue(place.Element(result.Elements.Count)));
+            separated = TakeSeparator();
+        }
+    }
+
+    private SubstitutionSyntax ParseSubstitution(Place place)
+    {
+        SourcePosition start = scanner.Position;
+        scanner.TryTake("${");
+        bool optional = scanner.TryTake('?');
+        scanner.TakeSpace();
+        if (scanner.AtSubstitution) throw new HoconException(scanner.Position, place.Path, "a substitution within a substitution");
+        ImmutableArray<string> target = HoconPathReader.Read(scanner, place.Path);
+        bool list = scanner.TryTake("[]");
+        scanner.TakeSpace();
+        if (!scanner.TryTake('}')) throw new HoconException(start, place.Path, "'${' is never closed by '}' on this line");
+        return new SubstitutionSyntax(start, place.Path, target, root, optional, list);
+    }
+
+    private HoconException Unexpected(string path, string where)
+    {
+        if (scanner.AtEnd) return new HoconException(scanner.Position, path, $"the file ends {where}");
+        string what = scanner.Current switch
+        {
+            '\n' => "the line ends",
+            '$' => "unexpected '$' (a substitution is written ${path}, a text with '$' in double quotes)",
+            char c when char.IsControl(c) => $"unexpected U+{(int)c:X4}",
+            char c when char.IsSurrogate(c) => "unexpected character",
+            char c => $"unexpected '{c}'",
+        };
+        return new HoconException(scanner.Position, path, $"{what} {where}");
+    }
+
+    private static HoconException TooDeep(SourcePosition position, string path) =>
+        new(position, path, $"nested deeper than {HoconLimits.Nesting} levels");
+}
+
+/// <summary>Where in the configuration the parser is.</summary>
+/// <param name="Path">For messages.</param>
+/// <param name="Keys">From the root of the whole configuration; null within an array, where no path leads.</param>
+internal readonly record struct Place(string Path, ImmutableArray<string>? Keys, int Depth)
+{
+    public Place Child(string key) => new(HoconPath.Child(Path, key), Keys?.Add(key), Depth + 1);
+
+    public Place Element(int index) => new(HoconPath.Element(Path, index), null, Depth + 1);
+}

@@ -1,0 +1,266 @@
+using System.Collections.Immutable;
+
+namespace ActorLb.Configuration.Hocon;
+
+/// <summary>
+/// Replaces substitutions by their values ("Substitutions", "Self-Referential Substitutions"). Two phases: a value's kind is found
+/// (<see cref="View"/>) without its inner values, so that objects may refer to their own parts; then the inner values are built.
+/// A look-up that meets a value which is itself being looked up takes what was defined below that value.
+/// </summary>
+internal sealed class HoconResolver(ObjectSyntax root, IReadOnlyDictionary<string, string> environment)
+{
+    private int steps;
+    private int nesting;
+
+    public HoconObject Resolve() => (HoconObject)Build(new ObjectView([root]), "");
+
+    private HoconValue? Build(List<Syntax> layers, string path)
+    {
+        SourcePosition at = layers[^1].Position;
+        View? view = LayersView(layers);
+        if (view is null) return null;
+        foreach (Syntax layer in layers)
+        {
+            if (layer is DeferredSyntax { IsBuilding: true } self) throw new HoconException(self.Position, self.Path, "the value contains itself");
+        }
+        if (++nesting > HoconLimits.SubstitutionNesting)
+        {
+            throw new HoconException(at, path, $"nested deeper than {HoconLimits.SubstitutionNesting} levels");
+        }
+        foreach (Syntax layer in layers) if (layer is DeferredSyntax deferred) deferred.IsBuilding = true;
+        HoconValue result = Build(view, path);
+        foreach (Syntax layer in layers) if (layer is DeferredSyntax deferred) deferred.IsBuilding = false;
+        nesting--;
+        return result;
+    }
+
+    private HoconValue Build(View view, string path)
+    {
+        switch (view)
+        {
+            case ScalarView scalar: return scalar.Value;
+            case ArrayView array:
+                var elements = ImmutableArray.CreateBuilder<HoconValue>(array.Elements.Count);
+                foreach (Syntax element in array.Elements)
+                {
+                    Charge(1, element.Position, path);
+                    HoconValue? value = Build([element], HoconPath.Element(path, elements.Count));
+                    if (value is not null) elements.Add(value);
+                }
+                return new HoconArray(array.Position, elements.DrainToImmutable());
+            default: return BuildObject((ObjectView)view, path);
+        }
+    }
+
+    private HoconObject BuildObject(ObjectView view, string path)
+    {
+        var keys = new OrderedDictionary<string, SourcePosition>();
+        foreach (ObjectSyntax layer in view.Layers)
+        {
+            Charge(layer.Fields.Count, layer.Position, path);
+            foreach ((string key, FieldSyntax field) in layer.Fields) keys.TryAdd(key, field.KeyPosition);
+        }
+        var fields = ImmutableArray.CreateBuilder<HoconField>(keys.Count);
+        List<Syntax> objects = [.. view.Layers];
+        foreach ((string key, SourcePosition position) in keys)
+        {
+            bool cycle = false;
+            HoconValue? value = Build(Gather(objects, key, ref cycle), HoconPath.Child(path, key));
+            if (value is not null) fields.Add(new HoconField(key, position, value));
+        }
+        return new HoconObject(view.Layers[0].Position, fields.DrainToImmutable());
+    }
+
+    /// <summary>The kind of several definitions, lowest first, merged; null when undefined. What is hidden is never looked at.</summary>
+    private View? LayersView(List<Syntax> layers)
+    {
+        var objects = new List<ObjectSyntax>();
+        var appends = new List<AppendSyntax>();
+        View? bottom = null;
+        for (int i = layers.Count - 1; i >= 0 && bottom is null; i--)
+        {
+            Charge(1, layers[i].Position, "");
+            if (layers[i] is AppendSyntax append)
+            {
+                // An array, whatever is below it: objects above do not merge with it.
+                if (objects.Count > 0) break;
+                appends.Add(append);
+                continue;
+            }
+            View? view = ViewOf(layers[i]);
+            if (view is ObjectView { Layers: var more })
+            {
+                Charge(more.Count, layers[i].Position, "");
+                for (int j = more.Count - 1; j >= 0; j--) objects.Add(more[j]);
+            }
+            else if (view is not null && objects.Count > 0)
+            {
+                break;
+            }
+            else
+            {
+                bottom = view;
+            }
+        }
+        objects.Reverse();
+        if (objects.Count > 0) bottom = new ObjectView(objects);
+        return appends.Count == 0 ? bottom : AppendView(appends, bottom);
+    }
+
+    /// <param name="appends">The last one first.</param>
+    private ArrayView AppendView(List<AppendSyntax> appends, View? below)
+    {
+        AppendSyntax first = appends[^1];
+        ArrayView? array = below is null ? new ArrayView(first.Position, []) : HoconConcatenation.AsArray(below);
+        if (array is null) throw new HoconException(first.Position, first.Path, $"'+=' needs an array before it, not {below!.Kind}");
+        List<Syntax> elements = [.. array.Elements];
+        for (int i = appends.Count - 1; i >= 0; i--) elements.AddRange(appends[i].Elements);
+        Charge(elements.Count, first.Position, first.Path);
+        return new ArrayView(array.Position, elements);
+    }
+
+    private View? ViewOf(Syntax syntax) => syntax switch
+    {
+        ScalarSyntax scalar => new ScalarView(scalar.Value),
+        ArraySyntax array => new ArrayView(array.Position, array.Elements),
+        ObjectSyntax fields => new ObjectView([fields]),
+        LayeredSyntax layered => LayersView(layered.Layers),
+        AppendSyntax append => AppendView([append], null),
+        _ => DeferredView((DeferredSyntax)syntax),
+    };
+
+    private View? DeferredView(DeferredSyntax deferred)
+    {
+        if (deferred.IsResolved) return deferred.Resolved;
+        if (deferred.IsBusy) throw new HoconException(deferred.Position, deferred.Path, "the value refers to itself");
+        if (++nesting > HoconLimits.SubstitutionNesting)
+        {
+            throw new HoconException(
+                deferred.Position, deferred.Path, $"more than {HoconLimits.SubstitutionNesting} substitutions lead to one another");
+        }
+        deferred.IsBusy = true;
+        deferred.Resolved = deferred is SubstitutionSyntax substitution
+            ? Substitute(substitution)
+            : Concatenate((ConcatenationSyntax)deferred);
+        deferred.IsResolved = true;
+        deferred.IsBusy = false;
+        nesting--;
+        return deferred.Resolved;
+    }
+
+    private View? Concatenate(ConcatenationSyntax concatenation)
+    {
+        var views = new View?[concatenation.Parts.Count];
+        for (int i = 0; i < views.Length; i++)
+        {
+            views[i] = ViewOf(concatenation.Parts[i]);
+            int size = views[i] switch
+            {
+                ArrayView array => array.Elements.Count,
+                ObjectView objects => objects.Layers.Count,
+                ScalarView scalar => 1 + (scalar.Value.Text.Length / 16),
+                _ => 1,
+            };
+            Charge(size, concatenation.Position, concatenation.Path);
+        }
+        return HoconConcatenation.Join(concatenation, views);
+    }
+
+    /// <summary>
+    /// The value at the path from the root of the substitution's own file, else from the root of all, else from the environment
+    /// ("Include semantics: substitution", "Substitution fallback to environment variables").
+    /// </summary>
+    private View? Substitute(SubstitutionSyntax substitution)
+    {
+        bool cycle = false;
+        View? found = substitution.Prefix is { IsEmpty: false } prefix ? Find([.. prefix, .. substitution.Target], ref cycle) : null;
+        found ??= Find(substitution.Target, ref cycle);
+        found ??= FromEnvironment(substitution);
+        if (found is not null || substitution.IsOptional) return found;
+        throw new HoconException(
+            substitution.Position, substitution.Path,
+            cycle ? $"{substitution.Text} leads back to itself" : $"{substitution.Text} is not defined, neither here nor in the environment");
+    }
+
+    private View? Find(ImmutableArray<string> path, ref bool cycle)
+    {
+        List<Syntax> layers = [root];
+        foreach (string key in path)
+        {
+            layers = Gather(layers, key, ref cycle);
+            if (layers.Count == 0) return null;
+        }
+        return LayersView(layers);
+    }
+
+    /// <summary>
+    /// The definitions of a key in objects that are merged, lowest first. Where one of them is being looked up, it and what is above
+    /// it is left out.
+    /// </summary>
+    private List<Syntax> Gather(List<Syntax> objects, string key, ref bool cycle)
+    {
+        var found = new List<Syntax>();
+        for (int i = objects.Count - 1; i >= 0; i--)
+        {
+            Charge(1, objects[i].Position, "");
+            switch (objects[i] is ObjectSyntax ? null : objects[i] is AppendSyntax ? AppendedView : ViewOf(objects[i]))
+            {
+                case null when objects[i] is ObjectSyntax only:
+                    if (!GatherField(only, key, found, ref cycle)) goto done;
+                    break;
+                case null: break;
+                case ObjectView view:
+                    for (int j = view.Layers.Count - 1; j >= 0; j--)
+                    {
+                        if (!GatherField(view.Layers[j], key, found, ref cycle)) goto done;
+                    }
+                    break;
+                default: goto done;
+            }
+        }
+    done:
+        found.Reverse();
+        return found;
+    }
+
+    /// <summary>What is appended to is an array, whatever its elements: no key leads into it.</summary>
+    private static readonly View AppendedView = new ArrayView(default, []);
+
+    /// <summary>False when what lies below is hidden.</summary>
+    private bool GatherField(ObjectSyntax fields, string key, List<Syntax> found, ref bool cycle)
+    {
+        Charge(1, fields.Position, "");
+        if (!fields.Fields.TryGetValue(key, out FieldSyntax? field)) return true;
+        for (int i = field.Layers.Count - 1; i >= 0; i--)
+        {
+            Syntax layer = field.Layers[i];
+            if (layer is DeferredSyntax { IsBusy: true })
+            {
+                found.Clear();
+                cycle = true;
+                continue;
+            }
+            Charge(1, layer.Position, "");
+            found.Add(layer);
+            if (layer is ScalarSyntax or ArraySyntax) return false;
+        }
+        return true;
+    }
+
+    private View? FromEnvironment(SubstitutionSyntax substitution)
+    {
+        string name = string.Join('.', substitution.Target);
+        if (!substitution.IsList) return environment.TryGetValue(name, out string? value) ? new ScalarView(Text(value)) : null;
+        var elements = new List<Syntax>();
+        while (environment.TryGetValue($"{name}_{elements.Count}", out string? element)) elements.Add(new ScalarSyntax(Text(element)));
+        return elements.Count == 0 ? null : new ArrayView(substitution.Position, elements);
+
+        HoconScalar Text(string value) => new(substitution.Position, ScalarKind.String, value);
+    }
+
+    private void Charge(int cost, SourcePosition position, string path)
+    {
+        steps += cost;
+        if (steps > HoconLimits.Steps) throw new HoconException(position, path, "the substitutions multiply without end");
+    }
+}

@@ -1,0 +1,206 @@
+using System.Globalization;
+using System.Text;
+
+namespace ActorLb.Configuration.Hocon;
+
+/// <summary>Characters of one file with their positions, and the lexical rules: whitespace, comments, the three kinds of string.</summary>
+internal sealed class HoconScanner(string text, string file)
+{
+    private int index;
+    private int line = 1;
+    private int column = 1;
+
+    public bool AtEnd => index >= text.Length;
+
+    /// <summary>The character ahead; NUL at the end, where <see cref="AtEnd"/> tells.</summary>
+    public char Current => Peek(0);
+
+    public SourcePosition Position => new(file, line, column);
+
+    public bool AtNewline => Current == '\n';
+
+    public bool AtComment => Current == '#' || (Current == '/' && Peek(1) == '/');
+
+    public bool AtSubstitution => Current == '$' && Peek(1) == '{';
+
+    /// <summary>Whether an unquoted string may go on here.</summary>
+    public bool AtUnquoted => !AtEnd && !IsForbidden(Current) && !IsWhitespace(Current) && !AtComment;
+
+    public char Peek(int ahead) => index + ahead < text.Length ? text[index + ahead] : '\0';
+
+    public void Advance()
+    {
+        char c = text[index++];
+        if (c == '\n') { line++; column = 1; }
+        else if (!char.IsLowSurrogate(c)) column++;
+    }
+
+    public bool TryTake(char expected)
+    {
+        if (AtEnd || Current != expected) return false;
+        Advance();
+        return true;
+    }
+
+    public bool TryTake(string expected)
+    {
+        if (string.CompareOrdinal(text, index, expected, 0, expected.Length) != 0) return false;
+        for (int i = 0; i < expected.Length; i++) Advance();
+        return true;
+    }
+
+    /// <summary>Whitespace up to the end of the line, as written.</summary>
+    public string TakeSpace()
+    {
+        int start = index;
+        while (!AtEnd && Current != '\n' && IsWhitespace(Current)) Advance();
+        return start == index ? "" : text[start..index];
+    }
+
+    /// <summary>Passes whitespace, newlines and comments; true when a newline was among them.</summary>
+    public bool SkipBlank()
+    {
+        bool newline = false;
+        while (!AtEnd)
+        {
+            if (AtNewline) { newline = true; Advance(); }
+            else if (IsWhitespace(Current)) Advance();
+            else if (AtComment) { while (!AtEnd && !AtNewline) Advance(); }
+            else break;
+        }
+        return newline;
+    }
+
+    /// <summary>
+    /// An unquoted string, number, boolean or null ("Unquoted strings"). A plus sign is allowed only where it belongs to a number
+    /// at the start.
+    /// </summary>
+    public string TakeUnquoted()
+    {
+        int start = index;
+        if (char.IsAsciiDigit(Current) || Current == '-')
+        {
+            int end = index;
+            while (end < text.Length && (char.IsAsciiDigit(text[end]) || text[end] is '-' or '+' or '.' or 'e' or 'E')) end++;
+            if (IsNumber(text.AsSpan(index, end - index))) while (index < end) Advance();
+        }
+        while (AtUnquoted) Advance();
+        return text[start..index];
+    }
+
+    /// <summary>A quoted string, the opening quote ahead ("Unchanged from JSON", "Multi-line strings").</summary>
+    public string TakeQuoted(string path)
+    {
+        SourcePosition start = Position;
+        if (TryTake("\"\"\"")) return TakeTripleQuoted(start, path);
+        Advance();
+        var result = new StringBuilder();
+        while (true)
+        {
+            if (AtEnd || AtNewline) throw new HoconException(start, path, "the string lacks its closing quote on this line");
+            char c = Current;
+            if (c < ' ') throw new HoconException(Position, path, $"control character U+{(int)c:X4} within a string; write it as an escape");
+            if (c == '\\') { TakeEscape(result, path); continue; }
+            Advance();
+            if (c == '"') break;
+            result.Append(c);
+        }
+        if (HasLoneSurrogate(result)) throw new HoconException(start, path, "half of a surrogate pair within a string");
+        return result.ToString();
+    }
+
+    /// <summary>All but the last three quotes of a longer run belong to the string.</summary>
+    private string TakeTripleQuoted(SourcePosition start, string path)
+    {
+        int from = index;
+        while (!AtEnd)
+        {
+            if (Current != '"') { Advance(); continue; }
+            int quotes = 0;
+            while (!AtEnd && Current == '"') { Advance(); quotes++; }
+            if (quotes >= 3) return text[from..(index - 3)];
+        }
+        throw new HoconException(start, path, "the string lacks its closing \"\"\"");
+    }
+
+    private void TakeEscape(StringBuilder result, string path)
+    {
+        SourcePosition at = Position;
+        Advance();
+        char c = Current;
+        if (!AtEnd) Advance();
+        if (c == 'u')
+        {
+            int code = 0;
+            for (int i = 0; i < 4; i++)
+            {
+                if (!char.IsAsciiHexDigit(Current)) throw new HoconException(at, path, "'\\u' needs four hexadecimal digits");
+                code = (code << 4) | int.Parse([Current], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);
+                Advance();
+            }
+            result.Append((char)code);
+            return;
+        }
+        result.Append(c switch
+        {
+            '"' or '\\' or '/' => c,
+            'b' => '\b',
+            'f' => '\f',
+            'n' => '\n',
+            'r' => '\r',
+            't' => '\t',
+            _ => throw new HoconException(at, path, "unknown escape within a string (known are \\\" \\\\ \\/ \\b \\f \\n \\r \\t \\uXXXX)"),
+        });
+    }
+
+    private static bool HasLoneSurrogate(StringBuilder text)
+    {
+        for (int i = 0; i < text.Length; i++)
+        {
+            if (!char.IsSurrogate(text[i])) continue;
+            if (!char.IsHighSurrogate(text[i]) || i + 1 >= text.Length || !char.IsLowSurrogate(text[i + 1])) return true;
+            i++;
+        }
+        return false;
+    }
+
+    public static bool IsForbidden(char c) => "$\"{}[]:=,+#`^?!@*&\\".Contains(c, StringComparison.Ordinal);
+
+    /// <summary>"Whitespace"; a byte order mark within a file, as files joined together have, counts too.</summary>
+    public static bool IsWhitespace(char c) => c switch
+    {
+        ' ' or '\t' or '\n' or '\v' or '\f' or '\r' or '\uFEFF' => true,
+        >= '\u001c' and <= '\u001f' => true,
+        < '\u0080' => false,
+        _ => char.GetUnicodeCategory(c) is UnicodeCategory.SpaceSeparator or UnicodeCategory.LineSeparator
+            or UnicodeCategory.ParagraphSeparator,
+    };
+
+    /// <summary>The number grammar of JSON (RFC 8259 section 6).</summary>
+    public static bool IsNumber(ReadOnlySpan<char> text)
+    {
+        int i = 0;
+        if (i < text.Length && text[i] == '-') i++;
+        int digits = Digits(text, ref i);
+        if (digits == 0 || (digits > 1 && text[i - digits] == '0')) return false;
+        if (i < text.Length && text[i] == '.')
+        {
+            i++;
+            if (Digits(text, ref i) == 0) return false;
+        }
+        if (i < text.Length && text[i] is 'e' or 'E')
+        {
+            i++;
+            if (i < text.Length && text[i] is '+' or '-') i++;
+            if (Digits(text, ref i) == 0) return false;
+        }
+        return i == text.Length;
+
+        static int Digits(ReadOnlySpan<char> text, ref int i)
+        {
+            int start = i;
+            while (i < text.Length && char.IsAsciiDigit(text[i])) i++;
+            return i - start;
+        }
+    }
+}

@@ -1,0 +1,129 @@
+using System.Collections.Immutable;
+
+namespace ActorLb.Configuration.Hocon;
+
+/// <summary>What a file says before substitutions are resolved.</summary>
+internal abstract class Syntax(SourcePosition position)
+{
+    public SourcePosition Position { get; } = position;
+}
+
+internal sealed class ScalarSyntax(HoconScalar value) : Syntax(value.Position)
+{
+    public HoconScalar Value { get; } = value;
+}
+
+internal sealed class ArraySyntax(SourcePosition position) : Syntax(position)
+{
+    public List<Syntax> Elements { get; } = [];
+}
+
+internal sealed class ObjectSyntax(SourcePosition position) : Syntax(position)
+{
+    public OrderedDictionary<string, FieldSyntax> Fields { get; } = [];
+
+    public void Add(string key, SourcePosition keyPosition, Syntax value)
+    {
+        if (!Fields.TryGetValue(key, out FieldSyntax? field)) Fields.Add(key, field = new FieldSyntax(keyPosition));
+        field.Add(value);
+    }
+
+    /// <summary>The other's fields override or merge ("Duplicate keys and object merging").</summary>
+    public void Merge(ObjectSyntax other)
+    {
+        foreach ((string key, FieldSyntax field) in other.Fields)
+        {
+            foreach (Syntax layer in field.Layers) Add(key, field.KeyPosition, layer);
+        }
+    }
+}
+
+/// <summary>
+/// All definitions of one key that may still matter, the last one last. Objects merge at once; a substitution waits between its
+/// neighbours, since only its value tells whether it merges with what is below.
+/// </summary>
+internal sealed class FieldSyntax(SourcePosition keyPosition)
+{
+    public SourcePosition KeyPosition { get; } = keyPosition;
+
+    public List<Syntax> Layers { get; } = [];
+
+    public void Add(Syntax value)
+    {
+        Syntax? last = Layers.Count > 0 ? Layers[^1] : null;
+        switch (value, last)
+        {
+            case (ScalarSyntax or ArraySyntax, _):
+            case (ObjectSyntax, ScalarSyntax or ArraySyntax):
+                Layers.Clear();
+                Layers.Add(value);
+                break;
+            case (ObjectSyntax upper, ObjectSyntax lower): lower.Merge(upper); break;
+            case (AppendSyntax append, ArraySyntax array): array.Elements.AddRange(append.Elements); break;
+            case (AppendSyntax append, AppendSyntax before): before.Elements.AddRange(append.Elements); break;
+            default: Layers.Add(value); break;
+        }
+    }
+}
+
+/// <summary>Several definitions of one element, lowest first.</summary>
+internal sealed class LayeredSyntax(SourcePosition position, List<Syntax> layers) : Syntax(position)
+{
+    public List<Syntax> Layers { get; } = layers;
+}
+
+/// <summary><c>key += value</c>: elements that follow what the definitions below give.</summary>
+internal sealed class AppendSyntax(SourcePosition position, string path) : Syntax(position)
+{
+    public string Path { get; } = path;
+
+    public List<Syntax> Elements { get; } = [];
+}
+
+/// <summary>
+/// A value known only when all files are read. It is resolved once and the result kept, keyed by its occurrence, as the
+/// specification asks ("Self-Referential Substitutions").
+/// </summary>
+internal abstract class DeferredSyntax(SourcePosition position, string path) : Syntax(position)
+{
+    /// <summary>Path of the value that it stands in, for messages.</summary>
+    public string Path { get; } = path;
+
+    public bool IsResolved { get; set; }
+
+    /// <summary>Null when undefined.</summary>
+    public View? Resolved { get; set; }
+
+    /// <summary>Being looked up: who meets it again looks below it.</summary>
+    public bool IsBusy { get; set; }
+
+    /// <summary>Its value is being built: who meets it again contains itself.</summary>
+    public bool IsBuilding { get; set; }
+}
+
+/// <param name="prefix">Where the root of the file is included; null where no path leads (within an array).</param>
+/// <param name="list"><c>${NAME[]}</c>: the environment's NAME_0, NAME_1 and so on.</param>
+internal sealed class SubstitutionSyntax(
+    SourcePosition position, string path, ImmutableArray<string> target, ImmutableArray<string>? prefix, bool optional, bool list)
+    : DeferredSyntax(position, path)
+{
+    public ImmutableArray<string> Target { get; } = target;
+
+    public ImmutableArray<string>? Prefix { get; } = prefix;
+
+    public bool IsOptional { get; } = optional;
+
+    public bool IsList { get; } = list;
+
+    public string Text => $"${{{(IsOptional ? "?" : "")}{HoconPath.Render(Target)}{(IsList ? "[]" : "")}}}";
+}
+
+/// <summary>Values on one line that become one ("Value concatenation").</summary>
+internal sealed class ConcatenationSyntax(SourcePosition position, string path, List<Syntax> parts, List<string> spaces)
+    : DeferredSyntax(position, path)
+{
+    public List<Syntax> Parts { get; } = parts;
+
+    /// <summary>The whitespace before each part, which strings keep.</summary>
+    public List<string> Spaces { get; } = spaces;
+}

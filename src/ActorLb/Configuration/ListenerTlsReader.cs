@@ -1,0 +1,78 @@
+using System.Collections.Immutable;
+using ActorLb.Configuration.Hocon;
+
+namespace ActorLb.Configuration;
+
+/// <summary>The <c>tls</c> block of a listener.</summary>
+internal static class ListenerTlsReader
+{
+    public static ListenerTlsOptions Read(Section section)
+    {
+        var certificates = ImmutableArray.CreateBuilder<CertificateOptions>();
+        (string? certificate, string? key) = ServiceTlsReader.Pair(section, required: true);
+        certificates.Add(new CertificateOptions([], certificate ?? "", key ?? ""));
+        ReadCertificates(section, certificates);
+        VerifyClient verify = section.Choice("verify-client", VerifyClient.Off, ConfigurationNames.Verify);
+        var result = new ListenerTlsOptions(
+            certificates.ToImmutable(),
+            Protocols(section),
+            section.Text("ciphers", ConfigurationDefaults.Ciphers),
+            section.OptionalText("cipher-suites"),
+            section.Size("session-cache", absent: 10 << 20, min: 1 << 10, max: 16L << 30, offIsZero: true),
+            section.Duration("session-timeout", TimeSpan.FromMinutes(10), TimeSpan.FromSeconds(1), TimeSpan.FromDays(7)),
+            section.Flag("session-tickets", absent: true),
+            section.ReadableFile("ticket-key-file"),
+            section.ReadableFile("client-ca"),
+            verify,
+            section.Integer("verify-depth", absent: 1, min: 0, max: 100),
+            section.ReadableFile("crl"),
+            section.Duration("handshake-timeout", TimeSpan.FromSeconds(10), ConfigurationDefaults.Instant, TimeSpan.FromHours(1)),
+            section.Integer("max-handshakes", absent: 256, min: 1, max: 1_000_000));
+        if (verify != VerifyClient.Off && !section.Has("client-ca"))
+        {
+            section.Missing("client-ca", "is required with verify-client: the authorities whose certificates clients may show");
+        }
+        section.Close();
+        return result;
+    }
+
+    private static void ReadCertificates(Section tls, ImmutableArray<CertificateOptions>.Builder certificates)
+    {
+        var seen = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
+        foreach ((string path, HoconValue element) in tls.Elements("certificates") ?? [])
+        {
+            if (element is not HoconObject fields)
+            {
+                tls.Report.Error(element, path, $"is {element.Kind}, but {{ names, certificate, key }} is expected");
+                continue;
+            }
+            var section = new Section(fields, path, tls.Report);
+            var names = ImmutableArray.CreateBuilder<string>();
+            foreach ((string namePath, HoconScalar scalar) in section.Scalars("names", "a host name"))
+            {
+                string name = scalar.Text.StartsWith("*.", StringComparison.Ordinal) ? scalar.Text[2..] : scalar.Text;
+                if (!AddressText.IsHost(name)) tls.Report.Error(scalar, namePath, "is not a host name, exact or with a leading '*.'");
+                else if (!seen.Add(scalar.Text)) tls.Report.Error(scalar, namePath, "is listed twice: a name has one certificate");
+                else names.Add(scalar.Text);
+            }
+            if (section.Elements("names") is null or { Count: 0 }) section.Missing("names");
+            (string? certificate, string? key) = ServiceTlsReader.Pair(section, required: true);
+            section.Close();
+            certificates.Add(new CertificateOptions(names.ToImmutable(), certificate ?? "", key ?? ""));
+        }
+    }
+
+    private static TlsProtocols Protocols(Section section)
+    {
+        if (!section.Has("protocols")) return ConfigurationDefaults.Protocols;
+        var result = TlsProtocols.None;
+        string known = ConfigurationNames.List(ConfigurationNames.TlsVersions);
+        foreach ((string path, HoconScalar scalar) in section.Scalars("protocols", $"one of {known}"))
+        {
+            if (ConfigurationNames.TryFind(ConfigurationNames.TlsVersions, scalar.Text, out TlsProtocols version)) result |= version;
+            else section.Report.Error(scalar, path, $"is not one of {known}");
+        }
+        if (section.Elements("protocols") is { Count: 0 }) section.Error("protocols", section.Get("protocols")!, "is empty");
+        return result;
+    }
+}

@@ -1,0 +1,83 @@
+using System.Net;
+using System.Text;
+
+namespace ActorLb.Health;
+
+/// <summary>
+/// A whole MQTT 3.1.1 greeting: CONNECT, CONNACK, DISCONNECT. Any CONNACK is alive, a refusal of the credentials included, but return
+/// code 3, server unavailable, which is the broker's own word that it is not.
+/// </summary>
+internal sealed class MqttProbe(ProbeStream opener, string nodeName) : IHealthProbe
+{
+    private const byte Accepted = 0;
+    private const byte ServerUnavailable = 3;
+
+    private static readonly byte[] Disconnect = [0xE0, 0x00];
+
+    private readonly byte[] _connect = BuildConnect($"actorlb-probe-{nodeName}");
+
+    public string Name => "mqtt";
+
+    public async ValueTask<ProbeResult> ProbeAsync(IPEndPoint endPoint, CancellationToken cancellationToken)
+    {
+        try
+        {
+            Stream stream = await opener.OpenAsync(endPoint, cancellationToken).ConfigureAwait(false);
+            await using (stream.ConfigureAwait(false))
+            {
+                await stream.WriteAsync(_connect, cancellationToken).ConfigureAwait(false);
+                byte[] answer = new byte[4];
+                int read = await stream.ReadAtLeastAsync(answer, answer.Length, throwOnEndOfStream: false, cancellationToken)
+                    .ConfigureAwait(false);
+                ProbeResult result = Judge(answer.AsSpan(0, read));
+                if (result.Alive && answer[3] == Accepted)
+                {
+                    await LeaveAsync(stream, cancellationToken).ConfigureAwait(false);
+                }
+
+                return result;
+            }
+        }
+        catch (IOException e)
+        {
+            return ProbeResult.Failed(e.Message);
+        }
+    }
+
+    /// <summary>A courtesy to the broker's log; the verdict stands without it.</summary>
+    private static async ValueTask LeaveAsync(Stream stream, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await stream.WriteAsync(Disconnect, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is IOException or OperationCanceledException)
+        {
+            // The broker has closed already.
+        }
+    }
+
+    /// <summary>CONNACK of MQTT 3.1.1, section 3.2: 0x20 0x02 flags code.</summary>
+    internal static ProbeResult Judge(ReadOnlySpan<byte> answer) => answer switch
+    {
+        [] => ProbeResult.Failed("closed without a CONNACK"),
+        [0x20, 0x02, _, ServerUnavailable] => ProbeResult.Failed("CONNACK 3, server unavailable"),
+        [0x20, 0x02, _, _] => ProbeResult.Ok,
+        { Length: < 4 } => ProbeResult.Failed($"closed after {answer.Length} bytes of {Convert.ToHexString(answer)}"),
+        _ => ProbeResult.Failed($"not a CONNACK: {Convert.ToHexString(answer)}"),
+    };
+
+    /// <summary>CONNECT of MQTT 3.1.1, section 3.1, with a clean session and a keep-alive of 10 s.</summary>
+    internal static byte[] BuildConnect(string clientId)
+    {
+        // The length of the packet must fit one byte: 12 + id below 128. A long node name keeps its end, where names differ.
+        byte[] id = Encoding.UTF8.GetBytes(clientId);
+        while (id.Length > 100)
+        {
+            clientId = clientId[1..];
+            id = Encoding.UTF8.GetBytes(clientId);
+        }
+
+        return [0x10, (byte)(12 + id.Length), 0x00, 0x04, .. "MQTT"u8, 0x04, 0x02, 0x00, 0x0A, 0x00, (byte)id.Length, .. id];
+    }
+}

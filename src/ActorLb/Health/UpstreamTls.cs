@@ -1,0 +1,43 @@
+using System.Net.Security;
+using System.Security.Cryptography.X509Certificates;
+using ActorLb.Configuration;
+
+namespace ActorLb.Health;
+
+/// <summary>TLS towards backends as a probe speaks it: the pool's CA, name and certificate, read once.</summary>
+internal sealed class UpstreamTls
+{
+    private readonly SslClientAuthenticationOptions _options;
+
+    /// <param name="host">Name demanded of the certificate when the options name none.</param>
+    /// <exception cref="IOException">A file cannot be read.</exception>
+    /// <exception cref="System.Security.Cryptography.CryptographicException">A file is not PEM as expected.</exception>
+    public UpstreamTls(UpstreamTlsOptions options, string host)
+    {
+        _options = new SslClientAuthenticationOptions { TargetHost = options.ServerName ?? host };
+        if (options.Certificate is { } certificate)
+        {
+            X509Certificate2 own = X509Certificate2.CreateFromPemFile(certificate, options.Key ?? certificate);
+            _options.ClientCertificateContext = SslStreamCertificateContext.Create(own, additionalCertificates: null, offline: true);
+        }
+
+        if (!options.Verify)
+        {
+            // The operator said `verify = off`.
+            _options.RemoteCertificateValidationCallback = (_, _, _, _) => true;
+        }
+        else if (options.Ca is { } ca)
+        {
+            X509Certificate2Collection roots = [];
+            roots.ImportFromPemFile(ca);
+            _options.CertificateChainPolicy = new X509ChainPolicy
+            {
+                TrustMode = X509ChainTrustMode.CustomRootTrust,
+                RevocationMode = X509RevocationMode.NoCheck,
+            };
+            _options.CertificateChainPolicy.CustomTrustStore.AddRange(roots);
+        }
+    }
+
+    public SslClientAuthenticationOptions Options => _options;
+}

@@ -1,0 +1,110 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+
+namespace ActorLb.Native;
+
+/// <summary>
+/// The system calls of the data plane, as Linux declares them. Calls that cannot block (every descriptor here is non-blocking)
+/// skip the GC transition: it keeps <c>errno</c> valid until it is read and is cheaper than the marshaller's copy of it.
+/// Only <c>epoll_wait</c>, which sleeps, makes the transition.
+/// </summary>
+internal static unsafe partial class Libc
+{
+    private const string Library = "libc";
+
+    // errno values, asm-generic/errno-base.h and errno.h
+    public const int EINTR = 4, EAGAIN = 11, ENFILE = 23, EMFILE = 24, EPIPE = 32, EADDRINUSE = 98, EADDRNOTAVAIL = 99,
+        ENETUNREACH = 101, ECONNABORTED = 103, ECONNRESET = 104, ENOBUFS = 105, ETIMEDOUT = 110, ECONNREFUSED = 111,
+        EHOSTUNREACH = 113, EINPROGRESS = 115, ENOMEM = 12, EACCES = 13;
+
+    public const int AF_INET = 2, AF_INET6 = 10;
+    public const int SOCK_STREAM = 1, SOCK_NONBLOCK = 0x800, SOCK_CLOEXEC = 0x80000;
+    public const int SOL_SOCKET = 1, SO_REUSEADDR = 2, SO_ERROR = 4, SO_KEEPALIVE = 9, SO_LINGER = 13, SO_REUSEPORT = 15;
+    public const int IPPROTO_IP = 0, IPPROTO_TCP = 6, IPPROTO_IPV6 = 41, IPV6_V6ONLY = 26, IP_BIND_ADDRESS_NO_PORT = 24;
+    public const int TCP_NODELAY = 1, TCP_KEEPIDLE = 4, TCP_KEEPINTVL = 5, TCP_KEEPCNT = 6, TCP_USER_TIMEOUT = 18;
+    public const int MSG_PEEK = 2, MSG_NOSIGNAL = 0x4000;
+    public const int SHUT_WR = 1;
+    public const int EPOLL_CLOEXEC = 0x80000, EPOLL_CTL_ADD = 1, EPOLL_CTL_DEL = 2, EPOLL_CTL_MOD = 3;
+    public const int EFD_CLOEXEC = 0x80000, EFD_NONBLOCK = 0x800;
+
+    [LibraryImport(Library), SuppressGCTransition]
+    public static partial int socket(int domain, int type, int protocol);
+
+    [LibraryImport(Library), SuppressGCTransition]
+    public static partial int bind(int fd, byte* address, uint length);
+
+    [LibraryImport(Library), SuppressGCTransition]
+    public static partial int listen(int fd, int backlog);
+
+    [LibraryImport(Library), SuppressGCTransition]
+    public static partial int accept4(int fd, byte* address, uint* length, int flags);
+
+    [LibraryImport(Library), SuppressGCTransition]
+    public static partial int connect(int fd, byte* address, uint length);
+
+    [LibraryImport(Library), SuppressGCTransition]
+    public static partial int getsockname(int fd, byte* address, uint* length);
+
+    [LibraryImport(Library), SuppressGCTransition]
+    public static partial int setsockopt(int fd, int level, int name, void* value, uint length);
+
+    [LibraryImport(Library), SuppressGCTransition]
+    public static partial int getsockopt(int fd, int level, int name, void* value, uint* length);
+
+    [LibraryImport(Library), SuppressGCTransition]
+    public static partial nint recv(int fd, byte* buffer, nuint length, int flags);
+
+    [LibraryImport(Library), SuppressGCTransition]
+    public static partial nint send(int fd, byte* buffer, nuint length, int flags);
+
+    [LibraryImport(Library), SuppressGCTransition]
+    public static partial nint read(int fd, byte* buffer, nuint length);
+
+    [LibraryImport(Library), SuppressGCTransition]
+    public static partial nint write(int fd, byte* buffer, nuint length);
+
+    [LibraryImport(Library), SuppressGCTransition]
+    public static partial int shutdown(int fd, int how);
+
+    [LibraryImport(Library), SuppressGCTransition]
+    public static partial int close(int fd);
+
+    [LibraryImport(Library), SuppressGCTransition]
+    public static partial int epoll_create1(int flags);
+
+    [LibraryImport(Library), SuppressGCTransition]
+    public static partial int epoll_ctl(int epoll, int operation, int fd, void* @event);
+
+    [LibraryImport(Library)]
+    public static partial int epoll_wait(int epoll, void* events, int count, int timeout);
+
+    [LibraryImport(Library), SuppressGCTransition]
+    public static partial int eventfd(uint initial, int flags);
+
+    [LibraryImport(Library), SuppressGCTransition]
+    public static partial int getrlimit(int resource, ulong* limits);
+
+    [LibraryImport(Library), SuppressGCTransition]
+    public static partial int kill(int pid, int signal);
+
+    [LibraryImport(Library), SuppressGCTransition]
+    private static partial int* __errno_location();
+
+    [ThreadStatic]
+    private static int* s_errno;
+
+    /// <summary>The calling thread's errno, valid directly after a failed call of this class.</summary>
+    public static int Errno
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get
+        {
+            int* location = s_errno;
+            if (location == null) s_errno = location = __errno_location();
+            return *location;
+        }
+    }
+
+    /// <summary>The system's text of an errno value, such as "Connection refused".</summary>
+    public static string ErrorText(int errno) => Marshal.GetPInvokeErrorMessage(errno);
+}

@@ -1,0 +1,9 @@
+using System.Collections.Immutable;
+
+namespace ActorLb.Native.OpenSsl;
+
+/// <summary>TLS settings or files that cannot be used: every problem found, each naming the file or the setting and the reason.</summary>
+public sealed class TlsConfigurationException(ImmutableArray<string> problems) : Exception(string.Join("; ", problems))
+{
+    public ImmutableArray<string> Problems { get; } = problems;
+}

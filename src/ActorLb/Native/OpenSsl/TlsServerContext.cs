@@ -1,0 +1,215 @@
+using System.Collections.Immutable;
+using System.Security.Cryptography;
+using ActorLb.Configuration;
+using static ActorLb.Native.OpenSsl.OpenSslConstants;
+
+namespace ActorLb.Native.OpenSsl;
+
+/// <summary>
+/// A listener's TLS: immutable but for its ticket keys, shared by all reactors. A reload builds another and disposes this one;
+/// connections made from it are not disturbed.
+/// </summary>
+internal sealed unsafe class TlsServerContext : IDisposable
+{
+    // NGINX's measure (ngx_http_ssl_module, ssl_session_cache): one megabyte can store about 4000 sessions.
+    private const long SessionsPerMebibyte = 4000;
+
+    private readonly SslContextHandle _context;
+
+    private TlsServerContext(
+        SslContextHandle context, ImmutableArray<CertificateInfo> certificates, TicketKeyRing ticketKeys, ImmutableArray<string> warnings)
+    {
+        _context = context;
+        Certificates = certificates;
+        TicketKeys = ticketKeys;
+        Warnings = warnings;
+    }
+
+    /// <summary>In the order of the configuration.</summary>
+    internal ImmutableArray<CertificateInfo> Certificates { get; }
+
+    /// <summary>Settings that are legal but will surprise, to be logged once.</summary>
+    internal ImmutableArray<string> Warnings { get; }
+
+    internal TicketKeyRing TicketKeys { get; }
+
+    /// <summary>Builds the context or throws, naming every problem.</summary>
+    /// <param name="webSocket">The listener speaks WebSocket, so ALPN <c>http/1.1</c> is right for it, and goes before <c>mqtt</c>.</param>
+    /// <param name="ticketKeys">The ring of the context which this one replaces, so that tickets stay good; null makes a new one.
+    /// A key file is read again in any case.</param>
+    /// <exception cref="TlsConfigurationException">Settings or files cannot be used.</exception>
+    internal static TlsServerContext Build(
+        ListenerTlsOptions options, bool webSocket, TimeProvider time, TicketKeyRing? ticketKeys = null)
+    {
+        var problems = new List<string>();
+        var warnings = new List<string>();
+        var trust = ReadTrust(options, problems);
+        var fileKeys = ReadTicketKeys(options, problems);
+        var certificates = ImmutableArray.CreateBuilder<CertificateInfo>();
+        var contexts = ImmutableArray.CreateBuilder<SslContextHandle>();
+        var names = new List<(string, SslContextHandle)>();
+        if (options.Certificates.IsDefaultOrEmpty)
+        {
+            problems.Add("certificate: none is given");
+        }
+        else
+        {
+            foreach (var certificate in options.Certificates)
+            {
+                var context = SslContextHandle.Create(server: true);
+                contexts.Add(context);
+                names.AddRange(certificate.Names.Select(name => (name, context)));
+
+                // What belongs to the listener is reported once, though every name's context needs it.
+                var first = contexts.Count == 1;
+                ApplyListener(context, options, trust, first ? problems : [], first ? warnings : []);
+                if (CertificateSettings.Use(context, certificate.Certificate, certificate.Key, problems) is { } info)
+                {
+                    certificates.Add(info);
+                }
+            }
+        }
+
+        var serverNames = ServerNames.Create(names, problems);
+        if (problems.Count > 0)
+        {
+            foreach (var context in contexts)
+            {
+                context.Dispose();
+            }
+
+            throw new TlsConfigurationException([.. problems.Distinct(StringComparer.Ordinal)]);
+        }
+
+        var ring = ticketKeys ?? new TicketKeyRing(time, options.SessionTimeout);
+        if (!fileKeys.IsEmpty)
+        {
+            ring.Set(fileKeys);
+        }
+
+        ImmutableArray<byte[]> protocols = webSocket ? ["http/1.1"u8.ToArray(), "mqtt"u8.ToArray()] : ["mqtt"u8.ToArray()];
+        ServerCallbacks.Install(serverNames, contexts.ToImmutable(), protocols, ring);
+        return new TlsServerContext(contexts[0], certificates.ToImmutable(), ring, [.. warnings]);
+    }
+
+    /// <summary>Replaces the ticket keys: the first encrypts, all decrypt. Any thread, at any time.</summary>
+    internal void SetTicketKeys(ImmutableArray<TicketKey> keys) => TicketKeys.Set(keys);
+
+    /// <summary>The server's side of a connection that was just accepted.</summary>
+    /// <param name="descriptor">Nonblocking; stays the caller's.</param>
+    /// <returns><c>default</c> if there is no memory for it.</returns>
+    internal TlsSession Accept(int descriptor)
+    {
+        var ssl = LibSsl.SSL_new(_context);
+        if (ssl == 0 || LibSsl.SSL_set_fd(ssl, descriptor) != 1)
+        {
+            LibSsl.SSL_free(ssl);
+            LibCrypto.ERR_clear_error();
+            return default;
+        }
+
+        LibSsl.SSL_set_accept_state(ssl);
+        return new TlsSession(ssl);
+    }
+
+    public void Dispose() => _context.Dispose();
+
+    private static void ApplyListener(
+        SslContextHandle context, ListenerTlsOptions options, Trust trust, List<string> problems, List<string> warnings)
+    {
+        ProtocolSettings.Apply(context, options, problems, warnings);
+        ApplySessions(context, options, trust.SessionContext);
+        _ = LibSsl.SSL_CTX_set_options(context, OptionCipherServerPreference);
+        if (options.VerifyClient == VerifyClient.Off)
+        {
+            return;
+        }
+
+        if (trust.Ca is { } ca)
+        {
+            CertificateSettings.Trust(context, options.ClientCa!, ca, announce: true, problems);
+        }
+
+        if (trust.Crl is { } crl)
+        {
+            CertificateSettings.Revoke(context, options.CrlFile!, crl, problems);
+        }
+
+        LibSsl.SSL_CTX_set_verify_depth(context, options.VerifyDepth);
+        var mode = VerifyPeer | (options.VerifyClient == VerifyClient.On ? VerifyFailIfNoPeerCertificate : 0);
+        LibSsl.SSL_CTX_set_verify(context, mode, 0);
+    }
+
+    private static void ApplySessions(SslContextHandle context, ListenerTlsOptions options, byte[] sessionContext)
+    {
+        var cached = options.SessionCache > 0;
+        context.Control(CtrlSetSessionCacheMode, cached ? SessionCacheServer : SessionCacheOff);
+        if (cached)
+        {
+            // 0 would be unlimited.
+            var sessions = Math.Clamp(options.SessionCache / 1024 * SessionsPerMebibyte / 1024, 1, int.MaxValue);
+            context.Control(CtrlSetSessionCacheSize, (nint)sessions);
+        }
+
+        if (!options.SessionTickets)
+        {
+            _ = LibSsl.SSL_CTX_set_options(context, OptionNoTicket);
+        }
+
+        // One TLS 1.3 ticket is enough for a client that opens one connection; OpenSSL's two cost a second encryption.
+        _ = LibSsl.SSL_CTX_set_num_tickets(context, options.SessionTickets || cached ? 1u : 0u);
+        _ = LibSsl.SSL_CTX_set_timeout(context, (nuint)Math.Max(1, (long)options.SessionTimeout.TotalSeconds));
+        fixed (byte* id = sessionContext)
+        {
+            _ = LibSsl.SSL_CTX_set_session_id_context(context, id, (uint)sessionContext.Length);
+        }
+    }
+
+    // The context under which sessions are resumed holds all that decides over a client's certificate: a session made before
+    // a CA was removed or a certificate revoked is not resumed after it. Nodes with equal settings compute the same.
+    private static Trust ReadTrust(ListenerTlsOptions options, List<string> problems)
+    {
+        byte[]? ca = null;
+        byte[]? crl = null;
+        if (options.VerifyClient != VerifyClient.Off)
+        {
+            if (options.ClientCa is { } path)
+            {
+                ca = PemFile.ReadBytes("CA file", path, problems);
+            }
+            else
+            {
+                problems.Add("client-ca: verify-client needs it");
+            }
+
+            crl = options.CrlFile is { } crlPath ? PemFile.ReadBytes("CRL file", crlPath, problems) : null;
+        }
+
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        hash.AppendData([(byte)options.VerifyClient, (byte)Math.Clamp(options.VerifyDepth, 0, byte.MaxValue)]);
+        hash.AppendData(SHA256.HashData(ca ?? []));
+        hash.AppendData(SHA256.HashData(crl ?? []));
+        return new Trust(ca, crl, hash.GetHashAndReset());
+    }
+
+    private static ImmutableArray<TicketKey> ReadTicketKeys(ListenerTlsOptions options, List<string> problems)
+    {
+        if (!options.SessionTickets || options.TicketKeyFile is not { } path
+            || PemFile.ReadBytes("ticket key file", path, problems) is not { } bytes)
+        {
+            return [];
+        }
+
+        var keys = TicketKey.Parse(bytes);
+        if (keys.IsEmpty)
+        {
+            problems.Add($"ticket key file {path}: {bytes.Length} bytes are not one or more keys of 80 or of 48 bytes");
+        }
+
+        CryptographicOperations.ZeroMemory(bytes);
+        return keys;
+    }
+
+    /// <param name="SessionContext">32 bytes, the longest that SSL_CTX_set_session_id_context(3) takes.</param>
+    private sealed record Trust(byte[]? Ca, byte[]? Crl, byte[] SessionContext);
+}

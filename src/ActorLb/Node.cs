@@ -1,0 +1,416 @@
+using System.Collections.Immutable;
+using System.Security.Cryptography;
+using System.Text;
+using ActorLb.Balancing;
+using ActorLb.Balancing.Discovery;
+using ActorLb.Configuration;
+using ActorLb.Health;
+using ActorLb.Protocol.Mqtt;
+using ActorLb.Proxying;
+using ActorLb.Native.OpenSsl;
+using ActorLb.Operations;
+using ActorLb.Proxying.Tls;
+using ActorLb.Sticky;
+using ActorLb.Telemetry;
+using Microsoft.Extensions.Logging;
+
+namespace ActorLb;
+
+/// <summary>
+/// One balancer: reactors, listeners, pools and what keeps them. Started with a configuration, changed by another, drained and
+/// stopped. Its methods are called one at a time, by the program that runs it.
+/// </summary>
+internal sealed partial class Node : IAsyncDisposable
+{
+    /// <summary>How long a start or reload waits for the first addresses of host names.</summary>
+    private static readonly TimeSpan ResolveWait = TimeSpan.FromSeconds(3);
+
+    private readonly ILoggerFactory _loggers;
+    private readonly ILogger _logger;
+    private readonly TimeProvider _time;
+    private readonly BackendDirectory _directory = new();
+    private readonly LocalBackendSlots _localSlots;
+    private readonly LocalStickyMap _localSticky;
+    private readonly NodeServices _services;
+    private readonly Reactor[] _reactors;
+    private readonly ListenerSet _listeners;
+    private readonly NameResolution _names;
+    private readonly CertificateWatch _certificateWatch;
+
+    // A changed certificate is applied by the watch, everything else by the program that runs the node.
+    private readonly SemaphoreSlim _applying = new(1, 1);
+    private readonly int _ephemeralPorts = SourceAddresses.ReadEphemeralPorts();
+    private ImmutableDictionary<string, PoolEntry> _pools = ImmutableDictionary<string, PoolEntry>.Empty.WithComparers(StringComparer.Ordinal);
+    private ActorLbOptions _options;
+
+    public Node(ActorLbOptions options, ILoggerFactory loggers, TimeProvider time)
+    {
+        _options = options;
+        _loggers = loggers;
+        _logger = loggers.CreateLogger("ActorLb.Node");
+        _time = time;
+        _names = NameResolution.OfSystem(time);
+        var slots = new BackendSlots();
+        _localSlots = new LocalBackendSlots(slots, _directory);
+        _localSticky = new LocalStickyMap(RandomNumberGenerator.GetBytes(16), options.Sticky.Ttl, options.Sticky.MaxEntries, slots, time);
+        int workers = options.Node.Workers == 0 ? Environment.ProcessorCount : options.Node.Workers;
+        Capacity = OpenFiles.Fit(options.Node.MaxConnections, options.Listeners.Count, workers, OpenFiles.Limit);
+        _services = new NodeServices(new NodeAdmission(Capacity), _localSticky, _directory, loggers, time);
+        var flow = new SessionFlow(_services);
+        _reactors = [.. Enumerable.Range(0, workers).Select(i => new Reactor(i, flow, _services.Logger))];
+        _listeners = new ListenerSet(_reactors);
+        _certificateWatch = new CertificateWatch(time, _logger, RenewCertificatesAsync, () => Certificates);
+        Events = new EventFeed(options.Node.Name, time);
+        Fleet = new LoneNode(options.Node.Name, options.Cluster.Name, () => _options.Sticky, _localSticky, _localSlots, () => IsReady, () => IsDraining);
+        Sessions = new SessionDirectory(options.Node.Name, _reactors);
+        StartedAt = time.GetUtcNow();
+    }
+
+    private sealed record PoolEntry(UpstreamPool Upstream, PoolActor Actor);
+
+    public ActorLbOptions Options => _options;
+
+    /// <summary>Client connections that the node takes: the configured number, or what the limit of open files allows.</summary>
+    public int Capacity { get; private set; }
+
+    public DateTimeOffset StartedAt { get; }
+
+    public IReadOnlyList<Reactor> Reactors => _reactors;
+
+    public IEnumerable<Listener> Listeners => _listeners.All;
+
+    public IEnumerable<UpstreamPool> Pools => _pools.Values.Select(p => p.Upstream);
+
+    public NodeAdmission Admission => _services.Admission;
+
+    /// <summary>The certificates in force.</summary>
+    public IEnumerable<CertificateUse> Certificates
+    {
+        get
+        {
+            foreach (Listener listener in _listeners.All)
+            {
+                foreach (CertificateInfo certificate in listener.Current.Tls?.Certificates ?? [])
+                {
+                    yield return new CertificateUse("listener", listener.Name, certificate);
+                }
+            }
+            foreach (UpstreamPool pool in Pools)
+            {
+                if (pool.Tls?.Certificate is { } certificate) yield return new CertificateUse("pool", pool.Name, certificate);
+            }
+        }
+    }
+
+    /// <summary>Changed TLS files that could not be used.</summary>
+    public long CertificateFailures => _certificateWatch.Failures;
+
+    /// <summary>Null until the first listener or pool with TLS.</summary>
+    public HandshakePool? Handshakes => _services.Handshakes;
+
+    public LocalStickyMap Sticky => _localSticky;
+
+    /// <summary>The map that the reactors ask.</summary>
+    public IStickyMap StickyMap => _services.Sticky;
+
+    public AccessLog? AccessLog => _services.AccessLog;
+
+    /// <summary>Whether the node takes clients: started, not draining.</summary>
+    public bool IsReady { get; private set; }
+
+    public bool IsDraining => _services.Admission.Draining;
+
+    public ListenerSet ListenerSet => _listeners;
+
+    /// <summary>What an operator may change or ask that concerns more than this node's own connections.</summary>
+    public IFleetOperations Fleet { get; }
+
+    /// <summary>The connections, one by one.</summary>
+    public SessionDirectory Sessions { get; }
+
+    /// <summary>What happens, for those who watch.</summary>
+    public EventFeed Events { get; }
+
+    /// <summary>From the sticky map's names of backends to the backends.</summary>
+    public BackendDirectory Directory => _directory;
+
+    /// <summary>Such as "mqtt over tls".</summary>
+    public static string KindOf(ListenerOptions options) => Describe(options);
+
+    /// <summary>Binds, resolves and starts.</summary>
+    /// <exception cref="IOException">A listener cannot be opened, or the access log: nothing was started.</exception>
+    /// <exception cref="TlsConfigurationException">A certificate, key or cipher list is not usable.</exception>
+    public async Task StartAsync()
+    {
+        WarnOfOpenFiles();
+        foreach (Reactor reactor in _reactors) reactor.Start();
+        await ApplyAsync(_options).ConfigureAwait(false);
+        _certificateWatch.Start();
+        IsReady = true;
+        foreach (Listener listener in _listeners.All)
+        {
+            ListenerOptions options = listener.Current.Options;
+            Log.Listening(_logger, listener.Name, listener.BoundTo!, Describe(options), options.Pool);
+        }
+    }
+
+    /// <summary>Puts a configuration into force, whole or not at all.</summary>
+    /// <returns>Warnings: settings that only a restart changes.</returns>
+    /// <exception cref="IOException">The old configuration stays in force.</exception>
+    /// <exception cref="TlsConfigurationException">The old configuration stays in force.</exception>
+    public async Task<ImmutableArray<string>> ReloadAsync(ActorLbOptions options)
+    {
+        ActorLbOptions old = _options;
+        await ApplyAsync(options).ConfigureAwait(false);
+        _services.AccessLog?.Reopen();
+        Events.Publish("config_applied", "a new configuration is in force");
+        return ConfigurationDiff.Between(old, options).RestartRequired;
+    }
+
+    /// <summary>Stops accepting and closes what is open, paced over <paramref name="within"/>.</summary>
+    public async Task DrainAsync(TimeSpan within, CancellationToken cancel)
+    {
+        IsReady = false;
+        _services.Admission.Draining = true;
+        await _listeners.StopAllAsync().ConfigureAwait(false);
+        long start = _time.GetTimestamp();
+        // The last tenth is for clients that are slow to take their DISCONNECT.
+        TimeSpan closing = within * 0.9;
+        DisconnectReason reason = _services.ServerReferenceUtf8.Length > 0 ? DisconnectReason.UseAnotherServer : DisconnectReason.ServerShuttingDown;
+        Log.Draining(_logger, _services.Admission.Active, within.TotalSeconds);
+        Events.Publish("node_draining", $"{_services.Admission.Active} connections close within {within.TotalSeconds} s");
+        while (_services.Admission.Active > 0 && _time.GetElapsedTime(start) < within && !cancel.IsCancellationRequested)
+        {
+            TimeSpan left = closing - _time.GetElapsedTime(start);
+            foreach (Reactor reactor in _reactors)
+            {
+                await reactor.AskAsync(r => CloseSome(r, DrainPace.Portion(r.SessionCount, left), reason)).ConfigureAwait(false);
+            }
+            try
+            {
+                await Task.Delay(DrainPace.Step, _time, cancel).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException)
+            {
+                break;
+            }
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        IsReady = false;
+        await _certificateWatch.DisposeAsync().ConfigureAwait(false);
+        _services.Handshakes?.Dispose();
+        foreach (Reactor reactor in _reactors)
+        {
+            reactor.Stop();
+            reactor.Dispose();
+        }
+        foreach (PoolEntry entry in _pools.Values)
+        {
+            await entry.Actor.DisposeAsync().ConfigureAwait(false);
+            entry.Upstream.Tls?.Dispose();
+        }
+        if (_services.AccessLog is { } log) await log.DisposeAsync().ConfigureAwait(false);
+        _localSticky.Dispose();
+        _applying.Dispose();
+    }
+
+    private static bool CloseSome(Reactor reactor, int portion, DisconnectReason reason)
+    {
+        foreach (Session session in reactor.Sessions.Where(s => s.Phase != Phase.Lingering).Take(portion).ToArray())
+        {
+            reactor.Flow.Closer.Drain(reactor, session, reason, CloseReason.Drained);
+        }
+        return true;
+    }
+
+    private async Task ApplyAsync(ActorLbOptions options)
+    {
+        await _applying.WaitAsync().ConfigureAwait(false);
+        try
+        {
+            // Taken before the files are read: a change in between is found by the next look.
+            ImmutableDictionary<string, FileStamps.Stamp> stamps = FileStamps.Take(TlsFiles.Of(options));
+            await ApplyCoreAsync(options).ConfigureAwait(false);
+            _certificateWatch.Watch(stamps);
+        }
+        finally
+        {
+            _applying.Release();
+        }
+    }
+
+    /// <summary>Puts changed TLS files into force: new connections get them, those that stand keep what they agreed on.</summary>
+    private async Task RenewCertificatesAsync(ImmutableHashSet<string> changed)
+    {
+        await _applying.WaitAsync().ConfigureAwait(false);
+        try
+        {
+            TlsContexts contexts = TlsContexts.Build(_options, TicketKeysOf, _time, changed);
+            foreach ((string name, PoolEntry entry) in _pools)
+            {
+                if (contexts.Client(name) is not { } tls) continue;
+                _pools = _pools.SetItem(name, entry with { Upstream = new UpstreamPool(entry.Upstream.Pool, entry.Upstream.Sources, tls) });
+            }
+            foreach (Listener listener in _listeners.All)
+            {
+                Listener.State current = listener.Current;
+                TlsServerContext? tls = contexts.Server(listener.Name) ?? current.Tls;
+                listener.Apply(current.Options, _pools[current.Options.Pool].Upstream, tls, _time);
+            }
+            LogWarnings(contexts);
+        }
+        finally
+        {
+            _applying.Release();
+        }
+    }
+
+    private TicketKeyRing? TicketKeysOf(string listener) => _listeners.Find(listener)?.Current.Tls?.TicketKeys;
+
+    private void LogWarnings(TlsContexts contexts)
+    {
+        foreach (Listener listener in _listeners.All)
+        {
+            foreach (string warning in contexts.Server(listener.Name)?.Warnings ?? []) Log.Tls(_logger, listener.Name, warning);
+        }
+    }
+
+    private async Task ApplyCoreAsync(ActorLbOptions options)
+    {
+        // Everything that can fail comes first; nothing is in force until all of it stands.
+        TlsContexts contexts = TlsContexts.Build(options, TicketKeysOf, _time);
+        AccessLog? newLog = null;
+        ListenerSet.Opened opened;
+        try
+        {
+            if (options.Log.Access is { } path && _services.AccessLog?.Path != path) newLog = new AccessLog(path, options.Log.Format, _time);
+            opened = _listeners.Open(options.Listeners.Values, l => options.Pools[l.Pool].Tcp);
+        }
+        catch
+        {
+            contexts.Discard();
+            if (newLog is not null) await newLog.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+
+        if (_services.Handshakes is { } handshakes) handshakes.MaxHandshakes = MaxHandshakes(options);
+        else if (contexts.Count > 0) _services.Handshakes = new HandshakePool(MaxHandshakes(options));
+        AccessLog? oldLog = _services.AccessLog;
+        if (newLog is not null || options.Log.Access is null) _services.AccessLog = newLog;
+        _services.SuppressWill = options.Node.Will == WillOnDrain.Suppress;
+        _services.ServerReferenceUtf8 = Encoding.UTF8.GetBytes(options.Node.ServerReference ?? "");
+        Capacity = OpenFiles.Fit(options.Node.MaxConnections, options.Listeners.Count, _reactors.Length, OpenFiles.Limit);
+        _services.Admission.MaxConnections = Capacity;
+        int bufferSize = options.Pools.Values.Select(p => p.BufferSize).DefaultIfEmpty(0).Max();
+        foreach (Reactor reactor in _reactors) await reactor.AskAsync(r => { r.EnsureScratch(bufferSize); return true; }).ConfigureAwait(false);
+
+        ImmutableDictionary<string, PoolEntry> oldPools = _pools;
+        _pools = await ApplyPoolsAsync(options, contexts).ConfigureAwait(false);
+        UpdateSlots();
+        var wanted = new List<(ListenerOptions, Listener)>();
+        foreach (ListenerOptions listener in options.Listeners.Values)
+        {
+            UpstreamPool pool = _pools[listener.Pool].Upstream;
+            TlsServerContext? tls = contexts.Server(listener.Name);
+            Listener? known = _listeners.Find(listener.Name);
+            if (known is null) known = new Listener(listener, pool, tls, _time);
+            else known.Apply(listener, pool, tls, _time);
+            wanted.Add((listener, known));
+        }
+        await _listeners.ApplyAsync(wanted, opened).ConfigureAwait(false);
+        foreach ((string name, PoolEntry entry) in oldPools)
+        {
+            if (!_pools.ContainsKey(name)) await entry.Actor.DisposeAsync().ConfigureAwait(false);
+        }
+        if (oldLog is not null && !ReferenceEquals(oldLog, _services.AccessLog)) await oldLog.DisposeAsync().ConfigureAwait(false);
+        _options = options;
+        LogWarnings(contexts);
+    }
+
+    private async Task<ImmutableDictionary<string, PoolEntry>> ApplyPoolsAsync(ActorLbOptions options, TlsContexts contexts)
+    {
+        var next = _pools.ToBuilder();
+        var starting = new List<Task>();
+        foreach (string gone in _pools.Keys.Where(n => !options.Pools.ContainsKey(n))) next.Remove(gone);
+        foreach (PoolOptions pool in options.Pools.Values)
+        {
+            TlsClientContext? tls = contexts.Client(pool.Name);
+            if (_pools.TryGetValue(pool.Name, out PoolEntry? known))
+            {
+                bool sameSources = known.Upstream.Options.SourceAddresses.SequenceEqual(pool.SourceAddresses);
+                SourceAddresses? sources = sameSources ? known.Upstream.Sources : SourceAddresses.Create(pool.SourceAddresses, _ephemeralPorts);
+                starting.Add(known.Actor.ReloadAsync(pool, CancellationToken.None));
+                next[pool.Name] = known with { Upstream = new UpstreamPool(known.Upstream.Pool, sources, tls) };
+                continue;
+            }
+            var created = new Pool(pool, _time, OnPoolEvent);
+            string name = options.Node.Name;
+            var actor = new PoolActor(created, _names, (p, b) => HealthProbes.Create(p, b, name), _time, _loggers.CreateLogger("ActorLb.Health"));
+            actor.Start();
+            starting.Add(actor.Ready);
+            next[pool.Name] = new PoolEntry(
+                new UpstreamPool(created, SourceAddresses.Create(pool.SourceAddresses, _ephemeralPorts), tls), actor);
+        }
+        // A slow resolver does not keep the node from starting: what is not resolved yet gets no clients.
+        await Task.WhenAny(Task.WhenAll(starting), Task.Delay(ResolveWait, _time)).ConfigureAwait(false);
+        return next.ToImmutable();
+    }
+
+    private static int MaxHandshakes(ActorLbOptions options) =>
+        options.Listeners.Values.Select(l => l.Tls?.MaxHandshakes ?? 0).DefaultIfEmpty(0).Max() is > 0 and var most ? most : 256;
+
+    private void OnPoolEvent(PoolEvent e)
+    {
+        // What probes and name resolution find, the pool's actor logs itself.
+        if (e.Kind is PoolEventKind.BackendOut or PoolEventKind.BackendIn or PoolEventKind.FleetHealthUp or PoolEventKind.FleetHealthDown
+            or PoolEventKind.AdminStateChanged or PoolEventKind.WeightChanged)
+        {
+            Log.Pool(_logger, e.Pool, e.Backend?.Id ?? "-", e.Kind, e.Detail ?? "");
+        }
+        if (e.Kind is PoolEventKind.BackendAdded or PoolEventKind.BackendRemoved or PoolEventKind.AdminStateChanged) UpdateSlots();
+        string subject = e.Backend is { } backend ? $"pool {e.Pool}, backend {backend.Id}" : $"pool {e.Pool}";
+        Events.Publish(EventFeed.Word(e.Kind.ToString()), e.Detail is { Length: > 0 } detail ? $"{subject}: {detail}" : subject);
+    }
+
+    private void UpdateSlots() => _localSlots.Update(
+        from entry in _pools.Values from backend in entry.Upstream.Pool.Snapshot.Backends.ToArray() select backend);
+
+    private void WarnOfOpenFiles()
+    {
+        if (Capacity < _options.Node.MaxConnections)
+        {
+            Log.FewOpenFiles(_logger, _options.Node.MaxConnections, OpenFiles.Limit, Capacity);
+        }
+    }
+
+    private static string Describe(ListenerOptions options) => (options.Tls, options.WebSocket, options.Protocol) switch
+    {
+        (null, null, ListenerProtocol.Tcp) => "tcp",
+        (null, null, _) => "mqtt",
+        (null, _, _) => "mqtt over websocket",
+        (_, null, ListenerProtocol.Tcp) => "tcp over tls",
+        (_, null, _) => "mqtt over tls",
+        _ => "mqtt over websocket over tls",
+    };
+
+    private static partial class Log
+    {
+        [LoggerMessage(2001, LogLevel.Information, "listener {Listener} takes {Kind} on {Address} for pool {Pool}")]
+        public static partial void Listening(ILogger logger, string listener, System.Net.IPEndPoint address, string kind, string pool);
+
+        [LoggerMessage(2002, LogLevel.Warning, "node.max-connections = {Wanted} needs two open files a client, but the limit is {Limit}: this node takes {Capacity} clients; raise the limit (ulimit -n, LimitNOFILE)")]
+        public static partial void FewOpenFiles(ILogger logger, int wanted, long limit, int capacity);
+
+        [LoggerMessage(2003, LogLevel.Information, "draining {Open} connections within {Seconds} s")]
+        public static partial void Draining(ILogger logger, int open, double seconds);
+
+        [LoggerMessage(2005, LogLevel.Warning, "listener {Listener}: {Warning}")]
+        public static partial void Tls(ILogger logger, string listener, string warning);
+
+        [LoggerMessage(2004, LogLevel.Information, "pool {Pool}, backend {Backend}: {Kind} {Detail}")]
+        public static partial void Pool(ILogger logger, string pool, string backend, PoolEventKind kind, string detail);
+    }
+}

@@ -1,0 +1,356 @@
+using System.Diagnostics;
+using ActorLb.Native;
+using ActorLb.Protocol;
+using ActorLb.Protocol.Mqtt;
+using ActorLb.Protocol.WebSocket;
+using ActorLb.Native.OpenSsl;
+using ActorLb.Proxying.Tls;
+using Microsoft.Extensions.Logging;
+
+namespace ActorLb.Proxying;
+
+/// <summary>From the backend's accept to its CONNACK: PROXY header, TLS, upgrade, CONNECT, and the CONNACK's reading. Until the
+/// CONNACK the CONNECT is kept, so that another backend can have it.</summary>
+internal sealed partial class BackendGreeting(NodeServices services, SessionCloser closer, Router router, Relay relay, SessionClock clock)
+{
+    /// <summary>Largest reply read before a CONNACK is complete: properties of MQTT 5 may be long, no broker's are this long.</summary>
+    private const int MaxReply = 64 * 1024;
+    private const int FramedRead = 8192;
+
+    /// <summary>The connection stands: sends what comes before the CONNECT.</summary>
+    public void Start(Reactor reactor, Session session)
+    {
+        Greeting.Compose(reactor, session);
+        reactor.SetDeadline(session, reactor.Now + (long)session.Pool.Options.ConnectTimeout.TotalMilliseconds);
+        Setup setup = session.Setup!;
+        bool straight = session.Pool.Tls is null && setup.UpgradeEnd == setup.PreambleEnd;
+        SessionCloser.MoveTo(reactor, session, straight ? Phase.Connack : Phase.BackendPreamble);
+        Advance(reactor, session);
+    }
+
+    /// <summary>Goes on with whatever step the session is at.</summary>
+    public void Advance(Reactor reactor, Session session)
+    {
+        Setup setup = session.Setup!;
+        if (session.Phase == Phase.BackendPreamble)
+        {
+            if (!Send(reactor, session, setup.PreambleEnd)) return;
+            if (session.Pool.Tls is { } tls)
+            {
+                session.Upstream.Tls = tls.Connect(session.Upstream.Fd, session.Backend!.Address.Host);
+                if (session.Upstream.Tls.IsNone)
+                {
+                    router.TryNext(reactor, session, CloseReason.Internal);
+                    return;
+                }
+                SessionCloser.MoveTo(reactor, session, Phase.BackendTls);
+                session.Upstream.Readable = true;
+            }
+            else
+            {
+                Secured(reactor, session);
+                return;
+            }
+        }
+        switch (session.Phase)
+        {
+            case Phase.BackendTls:
+                Handshake(reactor, session);
+                break;
+            case Phase.BackendUpgrade:
+                if (Send(reactor, session, setup.UpgradeEnd)) ReadUpgradeReply(reactor, session);
+                break;
+            case Phase.Connack:
+                if (!Send(reactor, session, setup.OutboundEnd)) break;
+                if (!session.IsMqtt) BeginRelay(reactor, session);
+                else ReadConnack(reactor, session);
+                break;
+        }
+    }
+
+    public void HandshakeStepped(Reactor reactor, Session session, HandshakeOutcome outcome)
+    {
+        switch (outcome.Status)
+        {
+            case HandshakeStatus.Done:
+                session.Upstream.Readable = true;
+                Secured(reactor, session);
+                break;
+            case HandshakeStatus.Failed:
+                Log.HandshakeFailed(services.Logger, session.Backend!.Id, session.Pool.Name, outcome.Reason ?? "unknown");
+                Fail(reactor, session, CloseReason.BackendsFailed);
+                break;
+            default:
+                if (Handshaking.IsReady(session.Upstream, outcome)) Handshake(reactor, session);
+                break;
+        }
+    }
+
+    private void Handshake(Reactor reactor, Session session)
+    {
+        if (session.Borrowed) return;
+        session.Upstream.Readable = session.Upstream.Writable = false;
+        if (!Handshaking.Step(services, reactor, session, session.Upstream.Tls)) router.TryNext(reactor, session, CloseReason.HandshakeLimit);
+    }
+
+    private void Secured(Reactor reactor, Session session)
+    {
+        session.Upstream.Writable = true;
+        bool upgrade = session.Setup!.UpgradeEnd > session.Setup.PreambleEnd;
+        SessionCloser.MoveTo(reactor, session, upgrade ? Phase.BackendUpgrade : Phase.Connack);
+        Advance(reactor, session);
+    }
+
+    /// <summary>Sends the outbound bytes up to <paramref name="end"/>; false while some wait, or when the backend failed.</summary>
+    private bool Send(Reactor reactor, Session session, int end)
+    {
+        Setup setup = session.Setup!;
+        while (setup.OutboundStart < end)
+        {
+            if (!session.Upstream.Writable) return false;
+            int sent = Channel.Send(ref session.Upstream, setup.Outbound.AsSpan(setup.OutboundStart, end - setup.OutboundStart));
+            if (sent == Tcp.Failed)
+            {
+                Fail(reactor, session, CloseReason.BackendsFailed);
+                return false;
+            }
+            if (sent > 0) setup.OutboundStart += sent;
+            else session.Upstream.Writable = false;
+        }
+        return true;
+    }
+
+    private void ReadUpgradeReply(Reactor reactor, Session session)
+    {
+        Setup setup = session.Setup!;
+        while (session.Phase == Phase.BackendUpgrade && session.Upstream.Readable)
+        {
+            if (ReceiveReply(reactor, session) == 0) return;
+            ReadStatus status = session.WebSocket!.ReadUpgradeReply(
+                setup.Reply.AsSpan(0, setup.ReplyLength), out int length, out int code, out UpgradeError error);
+            if (status == ReadStatus.Invalid)
+            {
+                Log.UpgradeRefused(services.Logger, session.Backend!.Id, session.Pool.Name, code, error.Text());
+                Fail(reactor, session, CloseReason.BackendProtocol);
+                return;
+            }
+            if (status == ReadStatus.NeedMore) continue;
+            int behind = setup.ReplyLength - length;
+            setup.Reply.AsSpan(length, behind).CopyTo(reactor.Scratch.AsSpan(Reactor.Headroom));
+            setup.ReplyLength = 0;
+            SessionCloser.MoveTo(reactor, session, Phase.Connack);
+            if (behind > 0 && !TakeFrames(reactor, session, behind)) return;
+            Advance(reactor, session);
+        }
+    }
+
+    /// <summary>Unframes what lies in the scratch buffer behind what is kept of the reply. False when the backend was given up.</summary>
+    private bool TakeFrames(Reactor reactor, Session session, int received)
+    {
+        Setup setup = session.Setup!;
+        WebSocketOutcome outcome = session.WebSocket!.Unframe(reactor, ref session.Upstream, received, fromClient: false, out Span<byte> payload);
+        if (outcome != WebSocketOutcome.Ok && payload.IsEmpty)
+        {
+            Fail(reactor, session, CloseReason.BackendProtocol);
+            return false;
+        }
+        setup.Reply ??= reactor.Buffers.Rent(1024);
+        if (setup.Reply.Length - setup.ReplyLength < payload.Length)
+        {
+            reactor.Buffers.Grow(ref setup.Reply, setup.ReplyLength, setup.ReplyLength + payload.Length);
+        }
+        payload.CopyTo(setup.Reply.AsSpan(setup.ReplyLength));
+        setup.ReplyLength += payload.Length;
+        return true;
+    }
+
+    private void ReadConnack(Reactor reactor, Session session)
+    {
+        if (session.Setup!.Committed && !SendInbound(reactor, session)) return;
+        while (session.Phase == Phase.Connack && session.Upstream.Readable)
+        {
+            int received = ReceiveReply(reactor, session);
+            if (received == 0) return;
+            ReadReply(reactor, session);
+        }
+    }
+
+    /// <summary>One read behind what is kept of the reply; 0 when nothing came or the backend was given up.</summary>
+    private int ReceiveReply(Reactor reactor, Session session)
+    {
+        Setup setup = session.Setup!;
+        setup.Reply ??= reactor.Buffers.Rent(1024);
+        if (setup.ReplyLength == setup.Reply.Length)
+        {
+            if (setup.ReplyLength >= MaxReply)
+            {
+                Log.BadReply(services.Logger, session.Backend!.Id, session.Pool.Name, ConnackError.PacketTooLarge);
+                Fail(reactor, session, CloseReason.BackendProtocol);
+                return 0;
+            }
+            reactor.Buffers.Grow(ref setup.Reply, setup.ReplyLength, setup.Reply.Length * 2);
+        }
+        bool framed = session.Phase == Phase.Connack && session.WebSocket is { FramesBackend: true };
+        Span<byte> room = framed ? reactor.Scratch.AsSpan(Reactor.Headroom, FramedRead) : setup.Reply.AsSpan(setup.ReplyLength);
+        int received = Channel.Receive(ref session.Upstream, room);
+        if (received > 0)
+        {
+            if (Channel.IsDrained(session.Upstream, received, room.Length)) session.Upstream.Readable = false;
+            if (framed) return TakeFrames(reactor, session, received) ? received : 0;
+            setup.ReplyLength += received;
+            return received;
+        }
+        session.Upstream.Readable = false;
+        if (received == Tcp.WouldBlock) return 0;
+        // Closed before the CONNACK: over its connection rate, or going down. A backend that answers others is busy, not dead.
+        if (!session.Backend!.HasAnsweredLately(reactor.Now)) session.Backend.ReportFailure(reactor.Now);
+        Log.ClosedEarly(services.Logger, session.Backend.Id, session.Pool.Name);
+        session.Traffic.ConnectFailures++;
+        router.TryNext(reactor, session, CloseReason.BackendsFailed);
+        return 0;
+    }
+
+    private void ReadReply(Reactor reactor, Session session)
+    {
+        Setup setup = session.Setup!;
+        while (setup.ReplyLength > 0)
+        {
+            ReadOnlySpan<byte> reply = setup.Reply.AsSpan(0, setup.ReplyLength);
+            switch (ConnackReader.Read(reply, session.Version, MaxReply, out ConnackPacket connack, out ConnackError error))
+            {
+                case ConnackStatus.NeedMore:
+                    return;
+                case ConnackStatus.Auth:
+                    // Enhanced authentication (MQTT 5, 4.12) is between this broker and the client: no other can go on with it.
+                    setup.Committed = true;
+                    if (!PassOn(reactor, session, connack.TotalLength)) return;
+                    break;
+                case ConnackStatus.Done:
+                    Answered(reactor, session, connack);
+                    return;
+                default:
+                    Log.BadReply(services.Logger, session.Backend!.Id, session.Pool.Name, error);
+                    Fail(reactor, session, CloseReason.BackendProtocol);
+                    return;
+            }
+        }
+    }
+
+    /// <summary>Gives the client an AUTH and takes it off the reply; false when the client is gone.</summary>
+    private bool PassOn(Reactor reactor, Session session, int length)
+    {
+        Setup setup = session.Setup!;
+        Span<byte> packet = setup.Reply.AsSpan(0, length);
+        Relay.Count(reactor, session, packet, fromClient: false);
+        if (!relay.Write(reactor, session, packet, toClient: true))
+        {
+            closer.Close(reactor, session, CloseReason.ClientGone);
+            return false;
+        }
+        setup.Reply.AsSpan(length, setup.ReplyLength - length).CopyTo(setup.Reply);
+        setup.ReplyLength -= length;
+        return true;
+    }
+
+    /// <summary>Once the session is bound to its broker, what the client sends goes there at once.</summary>
+    private bool SendInbound(Reactor reactor, Session session)
+    {
+        Setup setup = session.Setup!;
+        Span<byte> early = setup.Inbound.AsSpan(setup.ConnectLength, setup.InboundLength - setup.ConnectLength);
+        if (early.IsEmpty) return true;
+        setup.InboundLength = setup.ConnectLength;
+        Relay.Count(reactor, session, early, fromClient: true);
+        if (relay.Write(reactor, session, early, toClient: false)) return true;
+        closer.Close(reactor, session, CloseReason.BackendReset);
+        return false;
+    }
+
+    private void Answered(Reactor reactor, Session session, in ConnackPacket connack)
+    {
+        Setup setup = session.Setup!;
+        reactor.Counters.ConnackTime.Record(Stopwatch.GetElapsedTime(setup.ConnectStamp).TotalSeconds);
+        if (!connack.IsAccepted)
+        {
+            session.Traffic.Refusals++;
+            if (!setup.Committed && Connack.IsRetryable(session.Version, connack.Code))
+            {
+                // "Not me, not now": the backend lives and says so, so it is not counted as a failure.
+                router.TryNext(reactor, session, CloseReason.BackendRefused);
+                return;
+            }
+            session.Backend!.ReportSuccess(reactor.Now);
+            closer.Answer(reactor, session, CloseReason.BackendRefused, setup.Reply.AsSpan(0, connack.TotalLength));
+            return;
+        }
+        session.Backend!.ReportSuccess(reactor.Now);
+        if (connack.HasServerKeepAlive && session.IdleByKeepAlive) session.IdleTimeout = IdleTimeouts.OfKeepAlive(connack.ServerKeepAlive);
+        if (connack.AssignedClientId.Length > 0) session.ClientId = connack.AssignedClientId.In(setup.Reply).ToArray();
+        OpenSticky(session, connack.AssignedClientId.Length > 0);
+        BeginRelay(reactor, session);
+    }
+
+    /// <summary>Tells the sticky map of an accepted client; one that was given its id by the broker is told of for its next visit.</summary>
+    private void OpenSticky(Session session, bool assigned)
+    {
+        if (session.Pool.Options.Balance != Configuration.BalanceKind.Sticky) return;
+        if (assigned)
+        {
+            session.StickyHash = services.Sticky.Hash(session.Pool.NameUtf8, session.ClientId);
+            session.StickyOutcome = Sticky.StickyOutcome.Fallback;
+            session.IsSticky = true;
+        }
+        if (!session.IsSticky) return;
+        session.StickyBackend = BackendDirectory.ReferenceOf(session.Backend!);
+        session.StickySession = services.Sticky.Opened(session.StickyHash, session.StickyBackend, session.StickyOutcome);
+        session.StickyOpened = true;
+    }
+
+    private void BeginRelay(Reactor reactor, Session session)
+    {
+        Setup setup = session.Setup!;
+        if (!session.IsMqtt)
+        {
+            session.Backend!.ReportSuccess(reactor.Now);
+        }
+        else
+        {
+            session.PacketsFromClient = 1;
+            session.BytesFromClient = setup.ConnectLength;
+        }
+        Span<byte> reply = setup.Reply.AsSpan(0, setup.ReplyLength);
+        Relay.Count(reactor, session, reply, fromClient: false);
+        if (!relay.Write(reactor, session, reply, toClient: true))
+        {
+            closer.Close(reactor, session, CloseReason.ClientGone);
+            return;
+        }
+        if (setup.Inbound is not null && !SendInbound(reactor, session)) return;
+        session.Setup = null;
+        reactor.ReturnSetup(setup);
+        SessionCloser.MoveTo(reactor, session, Phase.Relay);
+        clock.StartRelay(reactor, session);
+        relay.Advance(reactor, session);
+    }
+
+    private void Fail(Reactor reactor, Session session, CloseReason reason)
+    {
+        session.Backend!.ReportFailure(reactor.Now);
+        session.Traffic.ConnectFailures++;
+        router.TryNext(reactor, session, reason);
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(1401, LogLevel.Warning, "backend {Backend} of pool {Pool} answered a CONNECT with what is no CONNACK: {Reason}")]
+        public static partial void BadReply(ILogger logger, string backend, string pool, ConnackError reason);
+
+        [LoggerMessage(1402, LogLevel.Information, "backend {Backend} of pool {Pool} closed the connection before its CONNACK")]
+        public static partial void ClosedEarly(ILogger logger, string backend, string pool);
+
+        [LoggerMessage(1404, LogLevel.Warning, "backend {Backend} of pool {Pool} refused the upgrade with status {Status}: {Reason}")]
+        public static partial void UpgradeRefused(ILogger logger, string backend, string pool, int status, string reason);
+
+        [LoggerMessage(1403, LogLevel.Warning, "backend {Backend} of pool {Pool}: TLS handshake failed: {Reason}")]
+        public static partial void HandshakeFailed(ILogger logger, string backend, string pool, string reason);
+    }
+}

@@ -1,0 +1,120 @@
+using System.Runtime.CompilerServices;
+using ActorLb.Native;
+using ActorLb.Native.OpenSsl;
+
+namespace ActorLb.Proxying;
+
+/// <summary>Reads and writes of a <see cref="Side"/>, through TLS where it has any. Results as <see cref="Tcp"/>'s.</summary>
+internal static class Channel
+{
+    /// <summary>Most bytes of answers to pings and the like that wait for a client which does not read.</summary>
+    private const int MaxPendingControl = 4096;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static int Receive(ref Side side, Span<byte> into) =>
+        side.Tls.IsNone ? Tcp.Receive(side.Fd, into) : ReceiveTls(ref side, into);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static int Send(ref Side side, ReadOnlySpan<byte> from) =>
+        side.Tls.IsNone ? Tcp.Send(side.Fd, from) : SendTls(side.Tls, from);
+
+    /// <summary>Whether a read that got less than it asked for has emptied the socket: epoll(7) promises a new event then. TLS
+    /// reads a record at a time, so it has to be asked until it would block.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool IsDrained(in Side side, int received, int asked) => received < asked && side.Tls.IsNone && !side.PeerClosed;
+
+    /// <summary>Writes, keeping what the socket does not take. False when the connection failed.</summary>
+    public static bool Write(Reactor reactor, ref Side side, ReadOnlySpan<byte> bytes)
+    {
+        if (side.PendingLength == 0 && side.Writable)
+        {
+            int sent = Send(ref side, bytes);
+            if (sent == bytes.Length) return true;
+            if (sent == Tcp.Failed) return false;
+            if (sent > 0) bytes = bytes[sent..];
+            // A short count means a full socket buffer too; an event comes when there is room.
+            side.Writable = false;
+        }
+        Keep(reactor, ref side, bytes);
+        return true;
+    }
+
+    /// <summary>As <see cref="Write"/>, for answers that the peer provokes: dropped when too many wait already.</summary>
+    public static bool WriteControl(Reactor reactor, ref Side side, ReadOnlySpan<byte> bytes) =>
+        side.PendingLength > MaxPendingControl || Write(reactor, ref side, bytes);
+
+    /// <summary>Writes what waits. False when the connection failed; afterwards <see cref="Side.PendingLength"/> tells what still waits.</summary>
+    public static bool Flush(Reactor reactor, ref Side side)
+    {
+        while (side.PendingLength > 0 && side.Writable)
+        {
+            int sent = Send(ref side, side.Pending.AsSpan(side.PendingStart, side.PendingLength));
+            if (sent == Tcp.Failed) return false;
+            if (sent > 0) side.PendingStart += sent;
+            else side.Writable = false;
+        }
+        if (side.PendingLength > 0) return true;
+        side.PendingStart = side.PendingEnd = 0;
+        reactor.ReturnBuffer(ref side.Pending);
+        return true;
+    }
+
+    /// <summary>Ends our direction: close_notify under TLS, then FIN.</summary>
+    public static void Finish(ref Side side)
+    {
+        if (side.Finished) return;
+        side.Finished = true;
+        if (!side.Tls.IsNone) side.Tls.Shutdown();
+        Tcp.ShutdownWrite(side.Fd);
+    }
+
+    private static int ReceiveTls(ref Side side, Span<byte> into)
+    {
+        TlsIoResult result = side.Tls.Read(into);
+        if (result.Drained && !side.PeerClosed) side.Readable = false;
+        return Result(result);
+    }
+
+    /// <summary>A record at a time, until all is written or the socket is full.</summary>
+    private static int SendTls(TlsSession tls, ReadOnlySpan<byte> from)
+    {
+        int sent = 0;
+        while (sent < from.Length)
+        {
+            int part = Result(tls.Write(from[sent..]));
+            if (part <= 0) return sent > 0 && part == Tcp.WouldBlock ? sent : part == 0 ? Tcp.Failed : part;
+            sent += part;
+        }
+        return sent;
+    }
+
+    private static int Result(TlsIoResult result) => result.Status switch
+    {
+        TlsIoStatus.Ok => result.Count,
+        TlsIoStatus.Closed => 0,
+        TlsIoStatus.Error => Tcp.Failed,
+        _ => Tcp.WouldBlock,
+    };
+
+    private static void Keep(Reactor reactor, ref Side side, ReadOnlySpan<byte> bytes)
+    {
+        if (bytes.IsEmpty) return;
+        if (side.Pending is null)
+        {
+            side.Pending = reactor.Buffers.Rent(bytes.Length);
+            side.PendingStart = side.PendingEnd = 0;
+        }
+        else if (side.Pending.Length - side.PendingEnd < bytes.Length)
+        {
+            int waiting = side.PendingLength;
+            byte[] larger = waiting + bytes.Length <= side.Pending.Length ? side.Pending : reactor.Buffers.Rent(waiting + bytes.Length);
+            side.Pending.AsSpan(side.PendingStart, waiting).CopyTo(larger);
+            if (!ReferenceEquals(larger, side.Pending)) reactor.Buffers.Return(side.Pending);
+            side.Pending = larger;
+            side.PendingStart = 0;
+            side.PendingEnd = waiting;
+        }
+        bytes.CopyTo(side.Pending.AsSpan(side.PendingEnd));
+        side.PendingEnd += bytes.Length;
+    }
+}

@@ -1,0 +1,423 @@
+using System.Diagnostics;
+using ActorLb.Configuration;
+using ActorLb.Native;
+using ActorLb.Protocol;
+using ActorLb.Protocol.Mqtt;
+using ActorLb.Protocol.ProxyProtocol;
+using ActorLb.Native.OpenSsl;
+using ActorLb.Protocol.WebSocket;
+using ActorLb.Proxying.Tls;
+using Microsoft.Extensions.Logging;
+
+namespace ActorLb.Proxying;
+
+/// <summary>The client's side of the way to a CONNECT: PROXY header, TLS, upgrade, CONNECT, rewrite.</summary>
+internal sealed partial class ClientIntake(NodeServices services, SessionCloser closer, Router router)
+{
+    private const int FirstRead = 1024;
+    private const int FramedRead = 8192;
+
+    /// <summary>Goes on with a session that has not sent its whole CONNECT.</summary>
+    public void Advance(Reactor reactor, Session session)
+    {
+        switch (session.Phase)
+        {
+            case Phase.ProxyHeader:
+                ReadProxyHeader(reactor, session);
+                break;
+            case Phase.TlsHandshake:
+                if (session.Borrowed) LeaveQueue(reactor, session);
+                else if (session.Client.Readable || session.Client.PeerClosed || session.HandshakeBegun) Handshake(reactor, session);
+                break;
+            case Phase.Upgrade:
+                ReadUpgrade(reactor, session);
+                break;
+            case Phase.Connect:
+                ReadConnect(reactor, session);
+                break;
+        }
+    }
+
+    /// <summary>The client's address is certain: what depends on it is decided, then its bytes are read.</summary>
+    public void AddressKnown(Reactor reactor, Session session)
+    {
+        Listener.State listening = session.Entered!;
+        Setup setup = session.Setup!;
+        if (setup.Refusal == CloseReason.None) setup.Refusal = Judge(session, listening);
+        if (listening.Tls is not null)
+        {
+            // A handshake costs a thousand times what a refusal does: a client that is refused gets none.
+            if (setup.Refusal != CloseReason.None) closer.Close(reactor, session, setup.Refusal);
+            else StartTls(reactor, session, listening);
+            return;
+        }
+        Secured(reactor, session);
+    }
+
+    /// <summary>After an outcome of the handshake threads.</summary>
+    public void HandshakeStepped(Reactor reactor, Session session, HandshakeOutcome outcome)
+    {
+        switch (outcome.Status)
+        {
+            case HandshakeStatus.Done:
+                reactor.Counters.TlsHandshakes++;
+                if (session.Client.Tls.Reused()) reactor.Counters.TlsResumed++;
+                reactor.Counters.HandshakeTime.Record((reactor.Now - session.AcceptedAt) / 1000.0);
+                session.Client.Readable = true;
+                reactor.SetDeadline(session, session.AcceptedAt + (long)session.Entered!.Options.ConnectTimeout.TotalMilliseconds);
+                Secured(reactor, session);
+                break;
+            case HandshakeStatus.Failed:
+                reactor.Counters.TlsFailed++;
+                Log.HandshakeFailed(services.Logger, session.Remote, session.Listener.Name, outcome.Reason ?? "unknown");
+                session.Client.Finished = true;
+                closer.Close(reactor, session, CloseReason.TlsFailed);
+                break;
+            default:
+                // What came while the step ran has set the flags again.
+                if (Handshaking.IsReady(session.Client, outcome)) Handshake(reactor, session);
+                break;
+        }
+    }
+
+    /// <summary>Takes in what a client sends before it is connected to a backend. False when the session is closed.</summary>
+    public bool ReadAhead(Reactor reactor, Session session)
+    {
+        Setup setup = session.Setup!;
+        while (session.Client.Readable && !session.Client.Ended)
+        {
+            if (setup.InboundLength - setup.ConnectLength >= session.Pool.Options.BufferSize) return true;
+            if (!Receive(reactor, session, out bool any)) return false;
+            if (!any) break;
+        }
+        return true;
+    }
+
+    private CloseReason Judge(Session session, Listener.State listening)
+    {
+        if (listening.Refuses(session.Remote)) return CloseReason.Banned;
+        if (listening.Addresses is { } limits)
+        {
+            CloseReason over = limits.TryEnter(session.Remote);
+            if (over != CloseReason.None) return over;
+            session.CountsForAddress = true;
+        }
+        return listening.Rate is null || listening.Rate.TryTake(Stopwatch.GetTimestamp()) ? CloseReason.None : CloseReason.ConnectRate;
+    }
+
+    /// <summary>Peeks, so that not a byte beyond the header leaves the socket: what follows may belong to TLS.</summary>
+    private void ReadProxyHeader(Reactor reactor, Session session)
+    {
+        ref Side client = ref session.Client;
+        int peeked = Tcp.Peek(client.Fd, reactor.Scratch);
+        if (peeked <= 0)
+        {
+            if (peeked != Tcp.WouldBlock) closer.Close(reactor, session, CloseReason.ClientGone);
+            return;
+        }
+        ProxyStatus status = ProxyHeaderReader.Read(
+            reactor.Scratch.AsSpan(0, peeked), ProxyHeaderReader.DefaultMaxLength, out ProxyHeader header, out ProxyError error);
+        if (status == ProxyStatus.NeedMore)
+        {
+            if (client.PeerClosed) closer.Close(reactor, session, CloseReason.BadProxyHeader);
+            return;
+        }
+        if (status != ProxyStatus.Done)
+        {
+            Log.BadProxyHeader(services.Logger, session.Remote, session.Listener.Name, error.Text());
+            closer.Close(reactor, session, CloseReason.BadProxyHeader);
+            return;
+        }
+        if (header.Kind == ProxyKind.Ip)
+        {
+            session.Remote = NetEndPoint.From(header.Source);
+            session.Local = NetEndPoint.From(header.Destination);
+        }
+        Tcp.Receive(client.Fd, reactor.Scratch.AsSpan(0, header.TotalLength));
+        SessionCloser.MoveTo(reactor, session, Phase.Connect);
+        AddressKnown(reactor, session);
+    }
+
+    private void StartTls(Reactor reactor, Session session, Listener.State listening)
+    {
+        SessionCloser.MoveTo(reactor, session, Phase.TlsHandshake);
+        session.Client.Tls = listening.Tls!.Accept(session.Client.Fd);
+        if (session.Client.Tls.IsNone)
+        {
+            closer.Close(reactor, session, CloseReason.Internal);
+            return;
+        }
+        reactor.SetDeadline(session, Math.Min(session.Deadline, reactor.Now + (long)listening.Options.Tls!.HandshakeTimeout.TotalMilliseconds));
+        if (session.Client.Readable) Handshake(reactor, session);
+    }
+
+    private void Handshake(Reactor reactor, Session session)
+    {
+        if (session.Borrowed) return;
+        session.Client.Readable = session.Client.Writable = false;
+        if (session.HandshakeBegun)
+        {
+            // The signature is made; what is left costs less than the way to another thread and back.
+            HandshakeStepped(reactor, session, Handshaking.Finish(services, session, session.Client.Tls));
+            return;
+        }
+        if (!Handshaking.Step(services, reactor, session, session.Client.Tls)) closer.Close(reactor, session, CloseReason.HandshakeLimit);
+    }
+
+    /// <summary>In a storm a client that went away while it waited for its turn must not cost a signature.</summary>
+    private void LeaveQueue(Reactor reactor, Session session)
+    {
+        if (session.Client.PeerClosed && services.Handshakes!.IsFull) closer.Close(reactor, session, CloseReason.ClientGone);
+    }
+
+    private void Secured(Reactor reactor, Session session)
+    {
+        session.Client.Writable = true;
+        if (session.Entered!.Options.WebSocket is not null)
+        {
+            SessionCloser.MoveTo(reactor, session, Phase.Upgrade);
+            if (session.Client.Readable) ReadUpgrade(reactor, session);
+            return;
+        }
+        if (session.Entered.Options.Protocol == ListenerProtocol.Tcp)
+        {
+            Setup setup = session.Setup!;
+            if (setup.Refusal != CloseReason.None) closer.Close(reactor, session, setup.Refusal);
+            else Complete(reactor, session);
+            return;
+        }
+        SessionCloser.MoveTo(reactor, session, Phase.Connect);
+        if (session.Client.Readable) ReadConnect(reactor, session);
+    }
+
+    private void ReadConnect(Reactor reactor, Session session)
+    {
+        Setup setup = session.Setup!;
+        int limit = session.Entered!.Options.MaxPacketSize;
+        bool any;
+        do
+        {
+            if (!Receive(reactor, session, out any)) return;
+            if (setup.InboundLength == 0) break;
+            ReadStatus status = ConnectReader.Read(
+                setup.Inbound.AsSpan(0, setup.InboundLength), limit, out setup.Connect, out ConnectError error);
+            if (status == ReadStatus.Done)
+            {
+                setup.ConnectLength = setup.Connect.TotalLength;
+                session.Version = setup.Connect.Version;
+                Received(reactor, session);
+                return;
+            }
+            if (status == ReadStatus.Invalid)
+            {
+                Log.BadConnect(services.Logger, session.Remote, session.Listener.Name, error.Text());
+                closer.Answer(reactor, session, CloseReason.BadConnect, ConnectErrors.ConnackFor(error, setup.Connect.Version));
+                return;
+            }
+        }
+        while (any && !session.Client.Ended);
+        if (session.Client.Ended) closer.Close(reactor, session, CloseReason.ClientGone);
+    }
+
+    /// <summary>The CONNECT is complete and valid.</summary>
+    private void Received(Reactor reactor, Session session)
+    {
+        Setup setup = session.Setup!;
+        Listener.State listening = session.Entered!;
+        session.ClientId = setup.Connect.ClientId.In(setup.Inbound).ToArray();
+        if (setup.Refusal != CloseReason.None)
+        {
+            closer.Refuse(reactor, session, setup.Refusal, Refusals.For(setup.Refusal));
+            return;
+        }
+        if (listening.Options.RequireClientId is { } binding && !Matches(session, binding))
+        {
+            Log.ClientIdMismatch(services.Logger, session.Remote, session.Listener.Name, binding.Text);
+            closer.Refuse(reactor, session, CloseReason.ClientIdMismatch, RefusalReason.ClientIdNotValid);
+            return;
+        }
+        if (!listening.Options.Rewrite.IsEmpty && ConnectRewrite.Apply(reactor, session, listening.Options.Rewrite) is { } failure)
+        {
+            Log.RewriteFailed(services.Logger, session.Remote, session.Listener.Name, failure);
+            closer.Refuse(reactor, session, CloseReason.RewriteFailed, RefusalReason.ClientIdNotValid);
+            return;
+        }
+        session.IdleByKeepAlive = listening.Options.IdleTimeout is null;
+        session.IdleTimeout = IdleTimeouts.Of(listening.Options.IdleTimeout, setup.Connect.KeepAlive);
+        Complete(reactor, session);
+    }
+
+    private void Complete(Reactor reactor, Session session)
+    {
+        reactor.Counters.Handled++;
+        if (session.WebSocket is null && session.Pool.Options.WebSocketPath is not null)
+        {
+            session.WebSocket = new WebSocketRelay(framesClient: false, framesBackend: true, maxFrameSize: 0);
+        }
+        if (!session.IsMqtt) session.IdleTimeout = IdleTimeouts.Of(session.Entered!.Options.IdleTimeout, 0);
+        reactor.ClearDeadline(session);
+        router.Start(reactor, session);
+    }
+
+    private static bool Matches(Session session, Template binding)
+    {
+        Span<byte> value = stackalloc byte[1024];
+        int length = Variables.Write(binding, session, value);
+        return length > 0 && value[..length].SequenceEqual(session.ClientId);
+    }
+
+    /// <summary>One read into the session's inbound buffer. False when the session is closed.</summary>
+    private bool Receive(Reactor reactor, Session session, out bool any)
+    {
+        ref Side client = ref session.Client;
+        Setup setup = session.Setup!;
+        any = false;
+        if (!client.Readable || client.Ended) return true;
+        Span<byte> room;
+        if (session.WebSocket is not { FramesClient: true })
+        {
+            if (setup.Inbound is null) setup.Inbound = reactor.Buffers.Rent(FirstRead);
+            else if (setup.Inbound.Length - setup.InboundLength < FirstRead / 4)
+            {
+                // The next size: what a CONNECT announces is believed only as its bytes come.
+                reactor.Buffers.Grow(ref setup.Inbound, setup.InboundLength, setup.Inbound.Length * 2);
+            }
+            room = setup.Inbound.AsSpan(setup.InboundLength);
+        }
+        else
+        {
+            room = reactor.Scratch.AsSpan(Reactor.Headroom, FramedRead);
+        }
+        int received = Channel.Receive(ref client, room);
+        if (received > 0)
+        {
+            any = true;
+            if (Channel.IsDrained(client, received, room.Length)) client.Readable = false;
+            session.LastFromClient = session.LastActivity = reactor.Now;
+            if (session.WebSocket is { FramesClient: true }) return TakeFrames(reactor, session, received);
+            setup.InboundLength += received;
+            return true;
+        }
+        if (received == Tcp.WouldBlock)
+        {
+            client.Readable = false;
+        }
+        else if (received == 0)
+        {
+            client.Ended = true;
+            client.Readable = false;
+        }
+        else
+        {
+            closer.Close(reactor, session, CloseReason.ClientGone);
+            return false;
+        }
+        return true;
+    }
+
+    private void ReadUpgrade(Reactor reactor, Session session)
+    {
+        Setup setup = session.Setup!;
+        bool any;
+        do
+        {
+            if (!Receive(reactor, session, out any)) return;
+            if (setup.InboundLength == 0) break;
+            ReadStatus status = UpgradeRequestReader.Read(
+                setup.Inbound.AsSpan(0, setup.InboundLength), session.Entered!.Upgrade!, out UpgradeRequest request, out UpgradeError error);
+            if (status == ReadStatus.Done)
+            {
+                Upgrade(reactor, session, request);
+                return;
+            }
+            if (status == ReadStatus.Invalid)
+            {
+                Log.BadUpgrade(services.Logger, session.Remote, session.Listener.Name, error.Text());
+                closer.Answer(reactor, session, CloseReason.BadUpgrade, UpgradeErrors.ResponseFor(error));
+                return;
+            }
+        }
+        while (any && !session.Client.Ended);
+        if (session.Client.Ended) closer.Close(reactor, session, CloseReason.ClientGone);
+    }
+
+    private void Upgrade(Reactor reactor, Session session, in UpgradeRequest request)
+    {
+        Setup setup = session.Setup!;
+        ReadOnlySpan<byte> head = setup.Inbound.AsSpan(0, request.TotalLength);
+        if (session.Pool.Options.WebSocketPath is not null)
+        {
+            setup.Host = request.Host.In(head).ToArray();
+            if (request.ForwardedFor.IsPresent)
+            {
+                byte[] chain = new byte[head.Length];
+                setup.ForwardedFor = chain[..UpgradeRequestReader.WriteForwardedFor(head, request, chain)];
+            }
+        }
+        else
+        {
+            setup.Host = request.HostName.In(head).ToArray();
+        }
+        Span<byte> response = stackalloc byte[UpgradeResponse.MaxLength];
+        int length = UpgradeResponse.Write(response, request.Key.In(head), request.Subprotocol);
+        if (!Channel.Write(reactor, ref session.Client, response[..length]))
+        {
+            closer.Close(reactor, session, CloseReason.ClientGone);
+            return;
+        }
+        session.WebSocket = new WebSocketRelay(
+            framesClient: true, framesBackend: session.Pool.Options.WebSocketPath is not null, session.Entered!.Options.WebSocket!.MaxFrameSize);
+        SessionCloser.MoveTo(reactor, session, Phase.Connect);
+
+        // Frames may have come right behind the request.
+        int behind = setup.InboundLength - request.TotalLength;
+        setup.Inbound.AsSpan(request.TotalLength, behind).CopyTo(reactor.Scratch.AsSpan(Reactor.Headroom));
+        setup.InboundLength = 0;
+        if (behind > 0 && !TakeFrames(reactor, session, behind)) return;
+        ReadConnect(reactor, session);
+    }
+
+    /// <summary>Unframes what lies in the scratch buffer and keeps its payload. False when the session is closed.</summary>
+    private bool TakeFrames(Reactor reactor, Session session, int received)
+    {
+        Setup setup = session.Setup!;
+        WebSocketOutcome outcome = session.WebSocket!.Unframe(reactor, ref session.Client, received, fromClient: true, out Span<byte> payload);
+        if (outcome is WebSocketOutcome.Invalid or WebSocketOutcome.Failed)
+        {
+            // The close frame was written; Answer waits until the client has it.
+            if (outcome == WebSocketOutcome.Invalid) closer.Linger(reactor, session, CloseReason.BadFrame);
+            else closer.Close(reactor, session, CloseReason.ClientGone);
+            return false;
+        }
+        if (outcome == WebSocketOutcome.Ended) session.Client.Ended = true;
+        setup.Inbound ??= reactor.Buffers.Rent(Math.Max(FirstRead, payload.Length));
+        if (setup.Inbound.Length - setup.InboundLength < payload.Length)
+        {
+            reactor.Buffers.Grow(ref setup.Inbound, setup.InboundLength, setup.InboundLength + payload.Length);
+        }
+        payload.CopyTo(setup.Inbound.AsSpan(setup.InboundLength));
+        setup.InboundLength += payload.Length;
+        return true;
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(1201, LogLevel.Debug, "{Remote} on listener {Listener}: CONNECT refused: {Reason}")]
+        public static partial void BadConnect(ILogger logger, NetEndPoint remote, string listener, string reason);
+
+        [LoggerMessage(1202, LogLevel.Warning, "{Remote} on listener {Listener}: PROXY header refused: {Reason}")]
+        public static partial void BadProxyHeader(ILogger logger, NetEndPoint remote, string listener, string reason);
+
+        [LoggerMessage(1203, LogLevel.Information, "{Remote} on listener {Listener}: TLS handshake failed: {Reason}")]
+        public static partial void HandshakeFailed(ILogger logger, NetEndPoint remote, string listener, string reason);
+
+        [LoggerMessage(1206, LogLevel.Debug, "{Remote} on listener {Listener}: upgrade refused: {Reason}")]
+        public static partial void BadUpgrade(ILogger logger, NetEndPoint remote, string listener, string reason);
+
+        [LoggerMessage(1204, LogLevel.Information, "{Remote} on listener {Listener}: the client id is not {Template}")]
+        public static partial void ClientIdMismatch(ILogger logger, NetEndPoint remote, string listener, string template);
+
+        [LoggerMessage(1205, LogLevel.Information, "{Remote} on listener {Listener}: rewrite failed: {Reason}")]
+        public static partial void RewriteFailed(ILogger logger, NetEndPoint remote, string listener, string reason);
+    }
+}

@@ -1,0 +1,84 @@
+using System.Buffers;
+using ActorLb.Configuration;
+using ActorLb.Protocol.Mqtt;
+
+namespace ActorLb.Proxying;
+
+/// <summary>Replaces fields of a session's CONNECT by the listener's templates, in its inbound buffer.</summary>
+internal static class ConnectRewrite
+{
+    /// <returns>Null, or why the client is refused.</returns>
+    public static string? Apply(Reactor reactor, Session session, RewriteOptions rewrite)
+    {
+        Setup setup = session.Setup!;
+        // One more byte than a field may have, so that a value that is too long is seen as such.
+        const int Room = Variables.MaxLength + 1;
+        byte[] values = ArrayPool<byte>.Shared.Rent(3 * Room);
+        try
+        {
+            var changes = new ConnectChanges();
+            if (rewrite.ClientId is { } clientId)
+            {
+                if (!Evaluate(clientId, session, values.AsSpan(0, Room), out ReadOnlySpan<byte> value)) return "the client id is too long";
+                changes.ClientId = value;
+            }
+            if (rewrite.UserName is { } userName)
+            {
+                if (!Evaluate(userName, session, values.AsSpan(Room, Room), out ReadOnlySpan<byte> value)) return "the user name is too long";
+                changes.UserName = value;
+            }
+            if (rewrite.Password is { } password)
+            {
+                if (!Evaluate(password, session, values.AsSpan(2 * Room, Room), out ReadOnlySpan<byte> value)) return "the password is too long";
+                changes.Password = value;
+            }
+            RewriteError error = ConnectRewriter.Measure(setup.Connect, changes, out int length);
+            if (error != RewriteError.None) return Text(error);
+            Replace(reactor, session, changes, length);
+            return null;
+        }
+        finally
+        {
+            // It may hold a password.
+            ArrayPool<byte>.Shared.Return(values, clearArray: rewrite.Password is not null);
+        }
+    }
+
+    private static bool Evaluate(Template template, Session session, Span<byte> room, out ReadOnlySpan<byte> value)
+    {
+        int length = Variables.Write(template, session, room);
+        value = length < 0 ? default : room[..length];
+        return length >= 0;
+    }
+
+    private static void Replace(Reactor reactor, Session session, in ConnectChanges changes, int length)
+    {
+        Setup setup = session.Setup!;
+        int followed = setup.InboundLength - setup.ConnectLength;
+        byte[] rewritten = reactor.Buffers.Rent(length + followed);
+        ConnectRewriter.Write(setup.Inbound.AsSpan(0, setup.ConnectLength), setup.Connect, changes, rewritten);
+        setup.Inbound.AsSpan(setup.ConnectLength, followed).CopyTo(rewritten.AsSpan(length));
+        if (changes.ReplacesClientId) session.ClientId = changes.ClientId.ToArray();
+        reactor.Buffers.Return(setup.Inbound!);
+        setup.Inbound = rewritten;
+        setup.InboundLength = length + followed;
+        setup.ConnectLength = length;
+        // The offsets are those of the new packet from here on; it is valid by construction.
+        ConnectReader.Read(rewritten.AsSpan(0, length), int.MaxValue, out setup.Connect, out _);
+    }
+
+    private static string Text(RewriteError error) => error switch
+    {
+        RewriteError.ClientIdEmpty => "the new client id is empty",
+        RewriteError.ClientIdTooLong => "the new client id is longer than 65,535 bytes",
+        RewriteError.ClientIdEncoding => "the new client id is not valid UTF-8",
+        RewriteError.UserNameEmpty => "the new user name is empty",
+        RewriteError.UserNameTooLong => "the new user name is longer than 65,535 bytes",
+        RewriteError.UserNameEncoding => "the new user name is not valid UTF-8",
+        RewriteError.PasswordEmpty => "the new password is empty",
+        RewriteError.PasswordTooLong => "the new password is longer than 65,535 bytes",
+        RewriteError.PasswordWithoutUserName => "a password needs a user name before MQTT 5",
+        RewriteError.PacketTooLarge => "the rewritten CONNECT is too large",
+        _ => "the CONNECT cannot be rewritten",
+    };
+}

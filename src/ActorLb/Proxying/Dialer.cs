@@ -1,0 +1,143 @@
+using System.Diagnostics;
+using ActorLb.Balancing;
+using ActorLb.Configuration;
+using ActorLb.Native;
+using Microsoft.Extensions.Logging;
+
+namespace ActorLb.Proxying;
+
+/// <summary>Opens the connection to a chosen backend, from a source address of the pool's where it has any.</summary>
+internal sealed partial class Dialer(NodeServices services, Router router, BackendGreeting greeting)
+{
+    /// <param name="backend">Acquired for the session: <see cref="SessionCloser.LeaveBackend"/> releases it.</param>
+    public void Dial(Reactor reactor, Session session, Backend backend)
+    {
+        Setup setup = session.Setup!;
+        setup.Tried[setup.TriedCount++] = backend;
+        session.Backend = backend;
+        session.BackendId = backend.Id;
+        session.Traffic = reactor.TrafficOf(backend);
+        session.Traffic.Connects++;
+        setup.DialStamp = Stopwatch.GetTimestamp();
+        if (backend.NextEndPoint() is not { } endPoint)
+        {
+            Fail(reactor, session, Libc.EHOSTUNREACH);
+            return;
+        }
+        session.Destination = NetEndPoint.From(endPoint);
+        int error = Connect(reactor, session);
+        if (error is 0 or Libc.EINPROGRESS)
+        {
+            int watched = reactor.Watch(session, upstream: true);
+            if (watched != 0) error = watched;
+        }
+        switch (error)
+        {
+            case 0:
+                Connected(reactor, session);
+                break;
+            case Libc.EINPROGRESS:
+                SessionCloser.MoveTo(reactor, session, Phase.Dialing);
+                reactor.SetDeadline(session, reactor.Now + (long)session.Pool.Options.ConnectTimeout.TotalMilliseconds);
+                break;
+            case Libc.EADDRNOTAVAIL or Libc.EMFILE or Libc.ENFILE or Libc.ENOBUFS or Libc.ENOMEM:
+                LocalShortage(reactor, session, error);
+                break;
+            default:
+                Fail(reactor, session, error);
+                break;
+        }
+    }
+
+    /// <summary>The descriptor that is being connected had an event.</summary>
+    public void Advance(Reactor reactor, Session session)
+    {
+        int error = Tcp.TakeError(session.Upstream.Fd);
+        if (error != 0) Fail(reactor, session, error);
+        else if (session.Upstream.Writable) Connected(reactor, session);
+    }
+
+    private void Connected(Reactor reactor, Session session)
+    {
+        reactor.Counters.DialTime.Record(Stopwatch.GetElapsedTime(session.Setup!.DialStamp).TotalSeconds);
+        session.Upstream.Writable = true;
+        greeting.Start(reactor, session);
+    }
+
+    private void Fail(Reactor reactor, Session session, int errno)
+    {
+        session.Backend!.ReportFailure(reactor.Now);
+        session.Traffic.ConnectFailures++;
+        Log.ConnectFailed(services.Logger, session.Backend.Id, session.Pool.Name, Libc.ErrorText(errno));
+        router.TryNext(reactor, session, CloseReason.BackendsFailed);
+    }
+
+    /// <summary>This machine's fault, not the backend's: it is not blamed.</summary>
+    private void LocalShortage(Reactor reactor, Session session, int errno)
+    {
+        bool ports = errno == Libc.EADDRNOTAVAIL;
+        if (ports) reactor.Counters.SourceExhausted++;
+        Log.LocalShortage(services.Logger, session.Backend!.Id, session.Pool.Name, Libc.ErrorText(errno));
+        router.TryNext(reactor, session, ports ? CloseReason.SourceExhausted : CloseReason.BackendsFailed);
+    }
+
+    /// <summary>0, EINPROGRESS or another errno; passes over sources that have no port left for the destination.</summary>
+    private int Connect(Reactor reactor, Session session)
+    {
+        SourceAddresses? sources = session.Pool.Sources;
+        if (sources is null) return ConnectFrom(session, -1);
+        int source = sources.Choose(session.Remote, session.Destination);
+        if (source < 0) return Libc.EADDRNOTAVAIL;
+        for (int tries = 0; tries < sources.Count; tries++)
+        {
+            int held = sources.Enter(source, session.Destination);
+            if (held <= sources.PortsPerPair)
+            {
+                int error = ConnectFrom(session, source);
+                if (error is 0 or Libc.EINPROGRESS)
+                {
+                    session.Source = source;
+                    session.SourcePool = sources;
+                    if (sources.IsNearlyFull(held)) reactor.Counters.SourceWarnings++;
+                    return error;
+                }
+                if (error != Libc.EADDRNOTAVAIL)
+                {
+                    sources.Leave(source, session.Destination);
+                    return error;
+                }
+            }
+            sources.Leave(source, session.Destination);
+            source = sources.Next(source, session.Destination);
+        }
+        return Libc.EADDRNOTAVAIL;
+    }
+
+    private static int ConnectFrom(Session session, int source)
+    {
+        int fd = Tcp.Open(session.Destination);
+        if (fd < 0) return Libc.Errno;
+        TcpOptions options = session.Pool.Options.Tcp;
+        if (options.NoDelay) Tcp.SetNoDelay(fd);
+        if (options.KeepAlive > TimeSpan.Zero) Tcp.SetKeepAlive(fd, Math.Max(1, (int)options.KeepAlive.TotalSeconds));
+        if (options.UserTimeout > TimeSpan.Zero) Tcp.SetUserTimeout(fd, (int)options.UserTimeout.TotalMilliseconds);
+        int error = source < 0 ? 0 : Tcp.BindSource(fd, session.Pool.Sources![source]);
+        if (error == 0) error = Tcp.Connect(fd, session.Destination);
+        if (error is 0 or Libc.EINPROGRESS)
+        {
+            session.Upstream = new Side { Fd = fd };
+            return error;
+        }
+        Tcp.Close(fd);
+        return error;
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(1301, LogLevel.Warning, "backend {Backend} of pool {Pool}: connect failed: {Reason}")]
+        public static partial void ConnectFailed(ILogger logger, string backend, string pool, string reason);
+
+        [LoggerMessage(1302, LogLevel.Error, "cannot dial {Backend} of pool {Pool}: {Reason}; more source-addresses or open files are needed")]
+        public static partial void LocalShortage(ILogger logger, string backend, string pool, string reason);
+    }
+}

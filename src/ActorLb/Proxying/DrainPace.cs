@@ -1,0 +1,17 @@
+namespace ActorLb.Proxying;
+
+/// <summary>Spreads the closing of many sessions over a time, so that their clients do not all dial anew at once.</summary>
+internal static class DrainPace
+{
+    /// <summary>Time between two portions.</summary>
+    public static readonly TimeSpan Step = TimeSpan.FromMilliseconds(50);
+
+    /// <summary>How many of <paramref name="open"/> sessions close in the coming step.</summary>
+    /// <param name="left">Until the last is to be closed; zero or less closes all.</param>
+    public static int Portion(int open, TimeSpan left)
+    {
+        if (open <= 0) return 0;
+        double steps = left / Step;
+        return steps <= 1 ? open : (int)Math.Ceiling(open / steps);
+    }
+}

@@ -1,0 +1,75 @@
+using ActorLb.Balancing;
+using ActorLb.Sticky;
+
+namespace ActorLb.Proxying;
+
+/// <summary>Gives the backends of a node without a fleet their slots in the sticky map. Called by the control plane.</summary>
+internal sealed class LocalBackendSlots(BackendSlots slots, BackendDirectory directory)
+{
+    private readonly Lock _gate = new();
+    private readonly Dictionary<Backend, BackendRef> _given = [];
+    private readonly Dictionary<ushort, ushort> _generations = [];
+
+    /// <summary>Makes slots and directory agree with the backends that there are.</summary>
+    public void Update(IEnumerable<Backend> backends)
+    {
+        lock (_gate)
+        {
+            var present = backends.ToHashSet();
+            foreach ((Backend gone, BackendRef reference) in _given.Where(g => !present.Contains(g.Key)).ToArray())
+            {
+                slots.Clear(reference.Slot);
+                gone.Reference = 0;
+                _given.Remove(gone);
+            }
+            foreach (Backend backend in present)
+            {
+                if (!_given.TryGetValue(backend, out BackendRef reference))
+                {
+                    reference = NextFree();
+                    _given.Add(backend, reference);
+                    backend.Reference = reference.Value;
+                }
+                slots.Set(reference, StateOf(backend));
+            }
+            directory.Set(present);
+        }
+    }
+
+    /// <summary>Forgets the backend's clients: a new generation makes every entry that names the old one invalid.</summary>
+    public void Flush(Backend backend)
+    {
+        lock (_gate)
+        {
+            if (!_given.TryGetValue(backend, out BackendRef reference)) return;
+            ushort generation = NextGeneration(reference.Slot);
+            var next = new BackendRef(reference.Slot, generation);
+            _given[backend] = next;
+            slots.Set(next, StateOf(backend));
+            backend.Reference = next.Value;
+        }
+    }
+
+    private static SlotState StateOf(Backend backend) => backend.AdminState switch
+    {
+        AdminState.Drain => SlotState.Drain,
+        AdminState.Down => SlotState.Down,
+        _ => SlotState.Up,
+    };
+
+    private BackendRef NextFree()
+    {
+        var used = _given.Values.Select(r => r.Slot).ToHashSet();
+        ushort slot = 0;
+        while (used.Contains(slot)) slot++;
+        return new BackendRef(slot, NextGeneration(slot));
+    }
+
+    private ushort NextGeneration(ushort slot)
+    {
+        ushort generation = (ushort)(_generations.GetValueOrDefault(slot) + 1);
+        if (generation == 0) generation = 1;
+        _generations[slot] = generation;
+        return generation;
+    }
+}

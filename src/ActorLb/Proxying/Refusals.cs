@@ -1,0 +1,16 @@
+using ActorLb.Protocol.Mqtt;
+
+namespace ActorLb.Proxying;
+
+internal static class Refusals
+{
+    /// <summary>The reason code that a client gets for a refusal at admission.</summary>
+    public static RefusalReason For(CloseReason reason) => reason switch
+    {
+        CloseReason.NodeFull or CloseReason.ListenerFull or CloseReason.AddressFull => RefusalReason.ServerBusy,
+        CloseReason.AddressRate or CloseReason.ConnectRate => RefusalReason.ConnectionRateExceeded,
+        CloseReason.Banned => RefusalReason.Banned,
+        CloseReason.ClientIdMismatch or CloseReason.RewriteFailed => RefusalReason.ClientIdNotValid,
+        _ => RefusalReason.ServerUnavailable,
+    };
+}

@@ -1,0 +1,180 @@
+using ActorLb.Native;
+
+namespace ActorLb.Proxying;
+
+/// <summary>
+/// Moves bytes both ways between an established session's descriptors, with back-pressure: a direction reads only when
+/// everything it read before has been written, so it holds at most one buffer. Allocates nothing.
+/// </summary>
+internal sealed class Relay(SessionCloser closer)
+{
+    /// <summary>Reads a direction may make before the reactor's other sessions get their turn.</summary>
+    private const int ReadsAtOnce = 8;
+
+    /// <summary>What one side may still take after the other has ended (milliseconds of silence).</summary>
+    public const int HalfCloseTimeout = 30_000;
+
+    /// <summary>Goes on with what became readable or writable.</summary>
+    public void Advance(Reactor reactor, Session session)
+    {
+        if (!Pump(reactor, session, fromClient: true)) return;
+        if (!Pump(reactor, session, fromClient: false)) return;
+        if (session.Client.Ended && session.Upstream.Ended && session.Client.PendingLength == 0 && session.Upstream.PendingLength == 0)
+        {
+            closer.Close(reactor, session, session.EndReason);
+        }
+    }
+
+    /// <summary>One direction; false when the session is closed.</summary>
+    private bool Pump(Reactor reactor, Session session, bool fromClient)
+    {
+        ref Side source = ref fromClient ? ref session.Client : ref session.Upstream;
+        ref Side target = ref fromClient ? ref session.Upstream : ref session.Client;
+        if (target.PendingLength > 0)
+        {
+            if (!target.Writable) return true;
+            if (!Channel.Flush(reactor, ref target)) return Failed(reactor, session, targetFailed: true, fromClient);
+            if (target.PendingLength > 0) return true;
+        }
+        if (source.Ended)
+        {
+            Finish(reactor, session, ref target, fromClient);
+            return true;
+        }
+        int asked = session.Pool.Options.BufferSize;
+        for (int reads = 0; source.Readable; reads++)
+        {
+            if (reads == ReadsAtOnce)
+            {
+                reactor.Again(session);
+                return true;
+            }
+            Span<byte> buffer = reactor.Scratch.AsSpan(Reactor.Headroom, asked);
+            int received = Channel.Receive(ref source, buffer);
+            if (received > 0)
+            {
+                if (Channel.IsDrained(source, received, asked)) source.Readable = false;
+                CountBytes(reactor, session, received, fromClient);
+                if (!Forward(reactor, session, ref source, ref target, received, fromClient)) return false;
+                if (target.PendingLength > 0) return true;
+            }
+            else if (received == Tcp.WouldBlock)
+            {
+                source.Readable = false;
+            }
+            else if (received == 0)
+            {
+                End(reactor, session, ref source, ref target, fromClient);
+            }
+            else
+            {
+                return Failed(reactor, session, targetFailed: false, fromClient);
+            }
+        }
+        return true;
+    }
+
+    private bool Forward(Reactor reactor, Session session, ref Side source, ref Side target, int received, bool fromClient)
+    {
+        if (session.WebSocket is null)
+        {
+            Span<byte> bytes = reactor.Scratch.AsSpan(Reactor.Headroom, received);
+            CountPackets(reactor, session, bytes, fromClient);
+            return Channel.Write(reactor, ref target, bytes)
+                || Failed(reactor, session, targetFailed: true, fromClient);
+        }
+        WebSocketOutcome outcome = session.WebSocket.Forward(reactor, session, ref source, ref target, received, fromClient);
+        switch (outcome)
+        {
+            case WebSocketOutcome.Ok:
+                return true;
+            case WebSocketOutcome.Ended:
+                End(reactor, session, ref source, ref target, fromClient);
+                return true;
+            case WebSocketOutcome.Invalid:
+                closer.Close(reactor, session, fromClient ? CloseReason.BadFrame : CloseReason.BackendProtocol);
+                return false;
+            default:
+                return Failed(reactor, session, targetFailed: true, fromClient);
+        }
+    }
+
+    public static void Count(Reactor reactor, Session session, ReadOnlySpan<byte> bytes, bool fromClient)
+    {
+        CountBytes(reactor, session, bytes.Length, fromClient);
+        CountPackets(reactor, session, bytes, fromClient);
+    }
+
+    private static void CountBytes(Reactor reactor, Session session, int length, bool fromClient)
+    {
+        session.LastActivity = reactor.Now;
+        if (fromClient)
+        {
+            session.LastFromClient = reactor.Now;
+            session.BytesFromClient += length;
+            session.Traffic.BytesToBackend += length;
+            reactor.Counters.BytesFromClients += length;
+        }
+        else
+        {
+            session.BytesFromBackend += length;
+            session.Traffic.BytesFromBackend += length;
+            reactor.Counters.BytesFromBackends += length;
+        }
+    }
+
+    /// <param name="bytes">MQTT, without frames.</param>
+    public static void CountPackets(Reactor reactor, Session session, ReadOnlySpan<byte> bytes, bool fromClient)
+    {
+        if (!session.IsMqtt) return;
+        if (fromClient)
+        {
+            int packets = session.FromClient.Advance(bytes);
+            session.PacketsFromClient += packets;
+            reactor.Counters.PacketsFromClients += packets;
+        }
+        else
+        {
+            int packets = session.FromBackend.Advance(bytes);
+            session.PacketsFromBackend += packets;
+            reactor.Counters.PacketsFromBackends += packets;
+        }
+    }
+
+    private void End(Reactor reactor, Session session, ref Side source, ref Side target, bool fromClient)
+    {
+        source.Ended = true;
+        source.Readable = false;
+        // The first end names the reason; the other side follows.
+        if (session.EndReason == CloseReason.None)
+        {
+            session.EndReason = fromClient ? CloseReason.ClientClosed : CloseReason.BackendClosed;
+        }
+        if (target.PendingLength == 0) Finish(reactor, session, ref target, fromClient);
+        reactor.SetDeadline(session, reactor.Now + HalfCloseTimeout);
+    }
+
+    /// <summary>Writes MQTT bytes of a session outside the pump, framed where the receiver wants frames. False when it is gone.</summary>
+    public bool Write(Reactor reactor, Session session, ReadOnlySpan<byte> bytes, bool toClient)
+    {
+        if (bytes.IsEmpty) return true;
+        ref Side target = ref toClient ? ref session.Client : ref session.Upstream;
+        return Channel.Write(reactor, ref target, session.WebSocket is null ? bytes : session.WebSocket.Frame(reactor, bytes, toClient));
+    }
+
+    private static void Finish(Reactor reactor, Session session, ref Side target, bool fromClient)
+    {
+        if (target.Finished) return;
+        session.WebSocket?.WriteClose(reactor, ref target, toClient: !fromClient);
+        Channel.Finish(ref target);
+    }
+
+    private bool Failed(Reactor reactor, Session session, bool targetFailed, bool fromClient)
+    {
+        bool clientFailed = fromClient != targetFailed;
+        CloseReason reason = session.EndReason;
+        if (reason == CloseReason.None) reason = clientFailed ? CloseReason.ClientReset : CloseReason.BackendReset;
+        closer.Close(reactor, session, reason);
+        return false;
+    }
+}

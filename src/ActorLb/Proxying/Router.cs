@@ -1,0 +1,196 @@
+using System.Buffers;
+using System.Diagnostics;
+using ActorLb.Balancing;
+using ActorLb.Configuration;
+using ActorLb.Protocol.Mqtt;
+using ActorLb.Sticky;
+
+namespace ActorLb.Proxying;
+
+/// <summary>Chooses the backend of a session: by the pool's policy, or by the sticky map with the policy as its adviser. Asked again
+/// after a failed try.</summary>
+internal sealed class Router(NodeServices services, SessionCloser closer)
+{
+    /// <summary>Backends proposed to the sticky map for a client that it does not know, best first.</summary>
+    private const int Proposals = 3;
+
+    public Dialer Dialer { private get; set; } = null!;
+
+    /// <summary>The CONNECT is complete (or the listener is plain TCP): chooses and dials.</summary>
+    public void Start(Reactor reactor, Session session)
+    {
+        reactor.Counters.Requests++;
+        session.Setup!.FirstTryAt = reactor.Now;
+        session.Setup.ConnectStamp = Stopwatch.GetTimestamp();
+        SessionCloser.MoveTo(reactor, session, Phase.Routing);
+        Choose(reactor, session);
+    }
+
+    /// <summary>A backend failed the session: goes to the next within tries and time, else refuses.</summary>
+    public void TryNext(Reactor reactor, Session session, CloseReason failure)
+    {
+        Setup setup = session.Setup!;
+        RetryOptions retry = session.Pool.Options.Retry;
+        closer.LeaveBackend(reactor, session);
+        setup.LastFailure = failure;
+        setup.ReplyLength = 0;
+        bool timeLeft = reactor.Now - setup.FirstTryAt < retry.Timeout.TotalMilliseconds;
+        if (setup.Committed || setup.TriedCount >= Math.Min(retry.Tries, Setup.MaxTries) || !timeLeft)
+        {
+            GiveUp(reactor, session);
+            return;
+        }
+        reactor.Counters.Retries++;
+        SessionCloser.MoveTo(reactor, session, Phase.Routing);
+        Choose(reactor, session);
+    }
+
+    /// <summary>The sticky map's answer to a question that had to wait.</summary>
+    public void Answered(Reactor reactor, Session session, in StickyAnswer answer)
+    {
+        reactor.ClearDeadline(session);
+        Take(reactor, session, answer);
+    }
+
+    private void Choose(Reactor reactor, Session session)
+    {
+        Setup setup = session.Setup!;
+        bool sticky = session.Pool.Options.Balance == BalanceKind.Sticky && session.IsMqtt && session.ClientId!.Length > 0;
+        if (!sticky)
+        {
+            Backend? picked = Acquire(reactor, session);
+            if (picked is null) GiveUp(reactor, session);
+            else Dialer.Dial(reactor, session, picked);
+            return;
+        }
+        AskSticky(reactor, session);
+    }
+
+    private void AskSticky(Reactor reactor, Session session)
+    {
+        Setup setup = session.Setup!;
+        if (!setup.StickyAsked) session.StickyHash = services.Sticky.Hash(session.Pool.NameUtf8, session.ClientId);
+        Span<BackendRef> proposals = stackalloc BackendRef[Proposals];
+        int count = Propose(reactor, session, proposals);
+        if (count == 0 && setup.TriedCount > 0)
+        {
+            GiveUp(reactor, session);
+            return;
+        }
+        StickyAnswer answer;
+        bool answered;
+        if (!setup.StickyAsked)
+        {
+            setup.StickyAsked = true;
+            answered = services.Sticky.GetOrAssign(session.StickyHash, proposals[..count], reactor, session.Ticket, out answer);
+        }
+        else
+        {
+            answered = services.Sticky.Reassign(
+                session.StickyHash, session.StickyBackend, proposals[..count], reactor, session.Ticket, out answer);
+        }
+        if (answered) Take(reactor, session, answer);
+    }
+
+    private void Take(Reactor reactor, Session session, in StickyAnswer answer)
+    {
+        Setup setup = session.Setup!;
+        session.StickyBackend = answer.Backend;
+        session.StickyOutcome = answer.Outcome;
+        session.IsSticky = true;
+        // No owner, no replica, nothing remembered: the choice on which every node falls back alike.
+        Backend? mapped = answer.Backend.IsNone ? FallBack(reactor, session) : services.Backends.Find(answer.Backend);
+        bool tried = mapped is not null && setup.Tried.AsSpan(0, setup.TriedCount).Contains(mapped);
+        bool takes = mapped is not null && !tried
+            && (mapped.IsEligible(reactor.Now, newClient: answer.IsNew) || (!answer.IsNew && mapped.HasGrace(reactor.Now)));
+        if (takes && mapped!.TryAcquire())
+        {
+            Dialer.Dial(reactor, session, mapped);
+            return;
+        }
+        // The mapped backend cannot take the client now. It counts as a try, so that the questions come to an end.
+        if (setup.TriedCount < Setup.MaxTries && mapped is not null && !tried) setup.Tried[setup.TriedCount++] = mapped;
+        else if (mapped is null || setup.TriedCount >= Setup.MaxTries)
+        {
+            GiveUp(reactor, session);
+            return;
+        }
+        if (setup.TriedCount >= Setup.MaxTries) GiveUp(reactor, session);
+        else AskSticky(reactor, session);
+    }
+
+    private static Backend? FallBack(Reactor reactor, Session session)
+    {
+        Setup setup = session.Setup!;
+        Backend[] ranked = reactor.Ranking;
+        int found = session.Pool.Pool.Snapshot.Rank(session.StickyHash, reactor.Now, newClient: true, ranked);
+        Backend? best = null;
+        for (int i = 0; i < found && best is null; i++)
+        {
+            if (!setup.Tried.AsSpan(0, setup.TriedCount).Contains(ranked[i])) best = ranked[i];
+        }
+        Array.Clear(ranked, 0, found);
+        return best;
+    }
+
+    /// <summary>The policy's choice, then others in the order on which all nodes agree, in case the first is gone when it arrives.</summary>
+    private int Propose(Reactor reactor, Session session, Span<BackendRef> into)
+    {
+        Setup setup = session.Setup!;
+        ReadOnlySpan<Backend> tried = setup.Tried.AsSpan(0, setup.TriedCount);
+        if (Pick(reactor, session, tried) is not { } first) return 0;
+        into[0] = BackendDirectory.ReferenceOf(first);
+        int count = 1;
+        Backend[] ranked = reactor.Ranking;
+        int found = session.Pool.Pool.Snapshot.Rank(session.StickyHash, reactor.Now, newClient: true, ranked);
+        for (int i = 0; i < found && count < into.Length; i++)
+        {
+            if (ranked[i] != first && !tried.Contains(ranked[i])) into[count++] = BackendDirectory.ReferenceOf(ranked[i]);
+        }
+        Array.Clear(ranked, 0, found);
+        return count;
+    }
+
+    private Backend? Pick(Reactor reactor, Session session, ReadOnlySpan<Backend> tried)
+    {
+        Pool pool = session.Pool.Pool;
+        PoolSnapshot snapshot = pool.Snapshot;
+        Span<byte> address = stackalloc byte[16];
+        int length = session.Remote.WriteAddress(address);
+        var context = new PickContext(
+            snapshot, snapshot.Options.Balance == BalanceKind.Hash ? HashOfKey(session, snapshot.Options.HashKey) : 0,
+            KeyHash.OfAddress(address[..length]), reactor.Now, tried);
+        return pool.Pick(context);
+    }
+
+    /// <summary>As <see cref="Pick"/>, with a connection of the backend's taken. A backend that fills up in between counts as tried.</summary>
+    private Backend? Acquire(Reactor reactor, Session session)
+    {
+        Setup setup = session.Setup!;
+        while (true)
+        {
+            Backend? picked = Pick(reactor, session, setup.Tried.AsSpan(0, setup.TriedCount));
+            if (picked is null || picked.TryAcquire()) return picked;
+            if (setup.TriedCount == Setup.MaxTries - 1) return null;
+            setup.Tried[setup.TriedCount++] = picked;
+        }
+    }
+
+    private static ulong HashOfKey(Session session, Template key)
+    {
+        Span<byte> value = stackalloc byte[512];
+        int length = Variables.Write(key, session, value);
+        if (length >= 0) return KeyHash.Of(value[..length]);
+        byte[] large = ArrayPool<byte>.Shared.Rent(Variables.MaxLength * 2);
+        length = Math.Max(0, Variables.Write(key, session, large));
+        ulong hash = KeyHash.Of(large.AsSpan(0, length));
+        ArrayPool<byte>.Shared.Return(large);
+        return hash;
+    }
+
+    private void GiveUp(Reactor reactor, Session session)
+    {
+        CloseReason reason = session.Setup!.LastFailure == CloseReason.None ? CloseReason.NoBackend : session.Setup.LastFailure;
+        closer.Refuse(reactor, session, reason, RefusalReason.ServerUnavailable);
+    }
+}

@@ -1,0 +1,203 @@
+using ActorLb.Balancing;
+using ActorLb.Native;
+using ActorLb.Protocol.Mqtt;
+using ActorLb.Native.OpenSsl;
+using ActorLb.Sticky;
+using ActorLb.Telemetry;
+
+namespace ActorLb.Proxying;
+
+/// <summary>Where a session stands on its way from accept to close.</summary>
+internal enum Phase : byte
+{
+    Free,
+    ProxyHeader, TlsHandshake, Upgrade, Connect,
+    Routing, Dialing, BackendPreamble, BackendTls, BackendUpgrade, Connack,
+    Relay,
+    Lingering,
+}
+
+/// <summary>One descriptor of a session and what is known about it. Touched by the session's reactor alone.</summary>
+internal struct Side
+{
+    public int Fd;
+
+    /// <summary>Distinguishes this descriptor in epoll's data from an earlier one with the same number.</summary>
+    public uint Tag;
+
+    /// <summary>Edge-triggered state: true from an event until the call that would block.</summary>
+    public bool Readable, Writable;
+
+    /// <summary>The peer has closed its direction or the connection failed: reads go on until they say so.</summary>
+    public bool PeerClosed;
+
+    /// <summary>The end of the peer's stream has been read.</summary>
+    public bool Ended;
+
+    /// <summary>Our direction has been shut down.</summary>
+    public bool Finished;
+
+    /// <summary>What could not be written yet; null when there is none.</summary>
+    public byte[]? Pending;
+    public int PendingStart, PendingEnd;
+
+    public TlsSession Tls;
+
+    public readonly bool IsOpen => Fd >= 0;
+
+    public readonly int PendingLength => PendingEnd - PendingStart;
+}
+
+/// <summary>
+/// A client's connection and the backend's that serves it. Lives on one reactor, and its object is used again for later clients.
+/// What only the way to the CONNACK needs is in <see cref="Setup"/>, which an established session has no longer.
+/// </summary>
+internal sealed class Session : Timed
+{
+    public Side Client = new() { Fd = -1 };
+    public Side Upstream = new() { Fd = -1 };
+
+    private NetEndPoint _local;
+
+    public int Slot;
+
+    /// <summary>Changes each time the object is used again, so that a late answer finds nobody.</summary>
+    public uint Generation;
+
+    public Phase Phase;
+
+    /// <summary>Unknown until the CONNECT, and for plain TCP.</summary>
+    public MqttVersion Version;
+    public bool CountsForAddress;
+
+    /// <summary>Set while another thread works on a TLS handshake of this session: its descriptors are not closed until it is back.</summary>
+    public bool Borrowed;
+
+    /// <summary>The handshake threads count a handshake of this session as under way.</summary>
+    public bool HandshakeBegun;
+
+    /// <summary>Why the session ends, once it is known: the first end that came, or what a close waits for.</summary>
+    public CloseReason EndReason;
+    public bool InReadyList;
+    public bool DisconnectSeen;
+
+    public Listener Listener = null!;
+
+    /// <summary>The listener's options at the time of the accept.</summary>
+    public Listener.State? Entered;
+    public UpstreamPool Pool = null!;
+    public Backend? Backend;
+
+    /// <summary>The last backend dialled, kept for the access log after it was let go.</summary>
+    public string? BackendId;
+    public BackendTraffic Traffic = BackendTraffic.None;
+    public Setup? Setup;
+    public WebSocketRelay? WebSocket;
+
+    /// <summary>The source address in use, an index into <see cref="SourcePool"/>; -1 leaves it to the kernel.</summary>
+    public int Source = -1;
+    public SourceAddresses? SourcePool;
+    public NetEndPoint Destination;
+
+    /// <summary>The client's address: the connection's, or that of an accepted PROXY header.</summary>
+    public NetEndPoint Remote;
+
+    /// <summary>The address that the client dialled: asked of the socket when first wanted, or that of an accepted PROXY header.</summary>
+    public NetEndPoint Local
+    {
+        get
+        {
+            if (!_local.IsKnown && Client.IsOpen) _local = Tcp.LocalEndPoint(Client.Fd);
+            return _local;
+        }
+        set => _local = value;
+    }
+
+
+    /// <summary>UTF-8, as the broker sees it (the broker's assigned one where the client sent none); null before the CONNECT.</summary>
+    public byte[]? ClientId;
+
+    public ulong StickyHash;
+    public BackendRef StickyBackend;
+    public StickyOutcome StickyOutcome;
+    public uint StickySession;
+    public bool IsSticky;
+
+    /// <summary>The sticky map was told of the session and waits for its end.</summary>
+    public bool StickyOpened;
+
+    public PacketFramer FromClient, FromBackend;
+    public long BytesFromClient, BytesFromBackend;
+    public long PacketsFromClient, PacketsFromBackend;
+
+    /// <summary>Milliseconds of the reactor's clock.</summary>
+    public long AcceptedAt, EstablishedAt, LastFromClient, LastActivity;
+
+    /// <summary>Milliseconds of silence after which the session ends; 0 is never.</summary>
+    public int IdleTimeout;
+
+    /// <summary>The time-out looks at the client's packets alone (Keep Alive), not at either direction.</summary>
+    public bool IdleByKeepAlive;
+
+    public bool IsMqtt => Version != MqttVersion.Unknown;
+
+    public ulong Ticket => ((ulong)Generation << 32) | (uint)Slot;
+}
+
+/// <summary>What a session needs until its CONNACK. Pooled by the reactor.</summary>
+internal sealed class Setup
+{
+    public const int MaxTries = 16;
+
+    /// <summary>What the client has sent, its PROXY header, upgrade request and frame headers taken off: the CONNECT, then whatever
+    /// followed it.</summary>
+    public byte[]? Inbound;
+    public int InboundLength;
+
+    /// <summary>Length of the CONNECT at the start of <see cref="Inbound"/>; 0 until it is complete.</summary>
+    public int ConnectLength;
+    public ConnectPacket Connect;
+
+    /// <summary>For the backend, in this order: PROXY header, upgrade request, CONNECT (rewritten, framed).</summary>
+    public byte[]? Outbound;
+    public int OutboundStart, OutboundEnd;
+    public int PreambleEnd, UpgradeEnd;
+
+    /// <summary>The beginning of a reply that came in pieces.</summary>
+    public byte[]? Reply;
+    public int ReplyLength;
+
+    /// <summary>Refuse the client with this as soon as its CONNECT tells how to.</summary>
+    public CloseReason Refusal;
+
+    /// <summary>Something of the backend's has gone to the client (AUTH): it cannot be sent to another backend any more.</summary>
+    public bool Committed;
+
+    public readonly Backend[] Tried = new Backend[MaxTries];
+    public int TriedCount;
+    public bool StickyAsked;
+    public long FirstTryAt;
+
+    /// <summary><see cref="System.Diagnostics.Stopwatch"/> time stamps.</summary>
+    public long ConnectStamp, DialStamp;
+
+    /// <summary>The upgrade request's fields that go to a WebSocket backend.</summary>
+    public byte[]? ForwardedFor;
+    public byte[]? Host;
+
+    public CloseReason LastFailure;
+
+    /// <summary>The client id replaced the client's own.</summary>
+    public bool Rewritten;
+
+    public void Reset()
+    {
+        InboundLength = ConnectLength = OutboundStart = OutboundEnd = PreambleEnd = UpgradeEnd = ReplyLength = 0;
+        Refusal = LastFailure = CloseReason.None;
+        Committed = StickyAsked = Rewritten = false;
+        Array.Clear(Tried, 0, TriedCount);
+        TriedCount = 0;
+        ForwardedFor = Host = null;
+        Connect = default;
+    }
+}

@@ -1,0 +1,71 @@
+namespace ActorLb.Proxying;
+
+/// <summary>What happens when a session's deadline comes. An established session's timer is not moved by
+/// traffic: when it comes, it looks at what happened since and sets the next.</summary>
+internal sealed class SessionClock(NodeServices services, SessionCloser closer)
+{
+    public Router Router { private get; set; } = null!;
+
+    public void Expired(Reactor reactor, Session session)
+    {
+        Handshaking.TakeBack(services, reactor, session);
+        switch (session.Phase)
+        {
+            case Phase.Relay:
+                Idle(reactor, session);
+                break;
+            case Phase.ProxyHeader or Phase.TlsHandshake or Phase.Upgrade or Phase.Connect:
+                closer.Close(reactor, session, CloseReason.ConnectTimeout);
+                break;
+            case Phase.Dialing or Phase.BackendPreamble or Phase.BackendTls or Phase.BackendUpgrade or Phase.Connack when !session.Borrowed:
+                session.Backend!.ReportFailure(reactor.Now);
+                session.Traffic.ConnectFailures++;
+                Router.TryNext(reactor, session, CloseReason.BackendsFailed);
+                break;
+            default:
+                closer.Close(reactor, session, session.EndReason == CloseReason.None ? CloseReason.BackendsFailed : session.EndReason);
+                break;
+        }
+    }
+
+    /// <summary>Sets the timer of a session that begins to relay.</summary>
+    public void StartRelay(Reactor reactor, Session session)
+    {
+        session.EstablishedAt = session.LastFromClient = session.LastActivity = reactor.Now;
+        if (!session.Client.Ended)
+        {
+            Schedule(reactor, session);
+            return;
+        }
+        // The client ended its direction before the CONNACK came.
+        session.EndReason = CloseReason.ClientClosed;
+        reactor.SetDeadline(session, reactor.Now + Relay.HalfCloseTimeout);
+    }
+
+    private void Idle(Reactor reactor, Session session)
+    {
+        if (session.Client.Ended || session.Upstream.Ended)
+        {
+            long quietFor = reactor.Now - session.LastActivity;
+            if (quietFor >= Relay.HalfCloseTimeout) closer.Close(reactor, session, session.EndReason);
+            else reactor.SetDeadline(session, session.LastActivity + Relay.HalfCloseTimeout);
+            return;
+        }
+        if (session.IdleTimeout > 0)
+        {
+            long last = session.IdleByKeepAlive ? session.LastFromClient : session.LastActivity;
+            if (reactor.Now - last >= session.IdleTimeout)
+            {
+                closer.Drain(reactor, session, Protocol.Mqtt.DisconnectReason.KeepAliveTimeout, CloseReason.IdleTimeout);
+                return;
+            }
+        }
+        Schedule(reactor, session);
+    }
+
+    private static void Schedule(Reactor reactor, Session session)
+    {
+        if (session.IdleTimeout == 0) reactor.ClearDeadline(session);
+        else reactor.SetDeadline(session, (session.IdleByKeepAlive ? session.LastFromClient : session.LastActivity) + session.IdleTimeout);
+    }
+}

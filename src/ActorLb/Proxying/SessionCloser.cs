@@ -1,0 +1,242 @@
+using System.Diagnostics;
+using ActorLb.Native;
+using ActorLb.Protocol.Mqtt;
+using ActorLb.Telemetry;
+
+namespace ActorLb.Proxying;
+
+/// <summary>Ends sessions: at once, with an answer first, or as part of a drain. Every way out of the other steps leads here, so
+/// that descriptors, buffers and counts are given back in one place.</summary>
+internal sealed class SessionCloser(NodeServices services)
+{
+    /// <summary>How long a refused client may take to read its answer (milliseconds).</summary>
+    private const int LingerTimeout = 2_000;
+
+    /// <summary>Longest DISCONNECT: its Server Reference is at most 1,024 bytes by configuration.</summary>
+    private const int MaxDisconnect = 1_100;
+
+    /// <summary>Closes both descriptors and gives everything back.</summary>
+    public void Close(Reactor reactor, Session session, CloseReason reason)
+    {
+        if (session.Phase == Phase.Free) return;
+        if (session.EndReason == CloseReason.None) session.EndReason = reason;
+        Handshaking.TakeBack(services, reactor, session);
+        if (session.Borrowed)
+        {
+            // A handshake thread holds the TLS session; HandshakeStepped closes when it is back.
+            reactor.ClearDeadline(session);
+            return;
+        }
+        LeaveBackend(reactor, session);
+        if (session.HandshakeBegun) EndHandshake(session);
+        CloseSide(reactor, ref session.Client);
+        Count(reactor, session, session.EndReason);
+        services.AccessLog?.Write(session, session.EndReason, reactor.Now);
+        if (session.Setup is { } setup)
+        {
+            reactor.ReturnSetup(setup);
+            session.Setup = null;
+        }
+        if (session.StickyOpened) services.Sticky.Closed(session.StickyHash, session.StickyBackend, session.StickySession);
+        if (session.CountsForAddress) session.Entered!.Addresses?.Leave(session.Remote);
+        session.Listener.Leave();
+        services.Admission.Leave();
+        Clear(session);
+        reactor.Release(session);
+    }
+
+    /// <summary>Answers the CONNECT with a refusal, then closes without losing the answer.</summary>
+    public void Refuse(Reactor reactor, Session session, CloseReason reason, RefusalReason refusal)
+    {
+        Span<byte> connack = stackalloc byte[Connack.MaxRefusalLength];
+        int length = !session.IsMqtt ? 0 : Connack.Write(connack, session.Version, refusal);
+        Answer(reactor, session, reason, connack[..length]);
+    }
+
+    /// <summary>Sends the last bytes a client gets, then closes. Without bytes it closes at once.</summary>
+    public void Answer(Reactor reactor, Session session, CloseReason reason, ReadOnlySpan<byte> bytes)
+    {
+        LeaveBackend(reactor, session);
+        if (session.EndReason == CloseReason.None) session.EndReason = reason;
+        if (bytes.IsEmpty || !WriteFramed(reactor, session, bytes))
+        {
+            Close(reactor, session, reason);
+            return;
+        }
+        Linger(reactor, session, reason);
+    }
+
+    /// <summary>Closes once the client has what was already written to it.</summary>
+    public void Linger(Reactor reactor, Session session, CloseReason reason)
+    {
+        LeaveBackend(reactor, session);
+        if (session.EndReason == CloseReason.None) session.EndReason = reason;
+        MoveTo(reactor, session, Phase.Lingering);
+        reactor.SetDeadline(session, reactor.Now + LingerTimeout);
+        Linger(reactor, session);
+    }
+
+    /// <summary>Reads and drops what a refused client still sends: closing with unread bytes would send RST, and RST would take the
+    /// answer out of the client's socket.</summary>
+    public void Linger(Reactor reactor, Session session)
+    {
+        ref Side client = ref session.Client;
+        if (!Channel.Flush(reactor, ref client))
+        {
+            Close(reactor, session, session.EndReason);
+            return;
+        }
+        if (client.PendingLength == 0 && !client.Finished)
+        {
+            session.WebSocket?.WriteClose(reactor, ref client, toClient: true);
+            Channel.Finish(ref client);
+        }
+        if (client.Ended)
+        {
+            if (client.PendingLength == 0) Close(reactor, session, session.EndReason);
+            return;
+        }
+        for (int reads = 0; client.Readable; reads++)
+        {
+            if (reads == 16)
+            {
+                reactor.Again(session);
+                return;
+            }
+            int received = Channel.Receive(ref client, reactor.Scratch);
+            if (received == Tcp.WouldBlock)
+            {
+                client.Readable = false;
+            }
+            else if (received <= 0)
+            {
+                Close(reactor, session, session.EndReason);
+                return;
+            }
+        }
+    }
+
+    /// <summary>Ends an established session in an orderly way: an MQTT 5 client between two packets gets a DISCONNECT that says
+    /// why; the broker gets one where the Will is to be suppressed.</summary>
+    public void Drain(Reactor reactor, Session session, DisconnectReason reason, CloseReason closeReason)
+    {
+        if (session.Phase != Phase.Relay)
+        {
+            if (session.Borrowed) Close(reactor, session, closeReason);
+            else if (session.Phase is not (Phase.Free or Phase.Lingering)) Refuse(reactor, session, closeReason, RefusalReason.ServerUnavailable);
+            return;
+        }
+        session.EndReason = closeReason;
+        // Only of a drain: a client that fell silent is to have its Will published.
+        if (closeReason == CloseReason.Drained && services.SuppressWill && session.IsMqtt && AtBoundary(session, fromClient: true))
+        {
+            Channel.Write(reactor, ref session.Upstream, Framed(reactor, session, Disconnect.Clean, toClient: false));
+        }
+        if (session.Version == MqttVersion.V5 && AtBoundary(session, fromClient: false))
+        {
+            byte[] reference = services.ServerReferenceUtf8;
+            Span<byte> bye = stackalloc byte[MaxDisconnect];
+            int length = Disconnect.Write(bye, reason, reason == DisconnectReason.UseAnotherServer ? reference : default);
+            Answer(reactor, session, closeReason, bye[..length]);
+            return;
+        }
+        Close(reactor, session, closeReason);
+    }
+
+    /// <summary>Lets go of the backend: its descriptor, buffers and counts. The client stays.</summary>
+    public void LeaveBackend(Reactor reactor, Session session)
+    {
+        if (session.HandshakeBegun && session.Upstream.IsOpen) EndHandshake(session);
+        if (session.Upstream.IsOpen)
+        {
+            if (session.Source >= 0) session.SourcePool!.Leave(session.Source, session.Destination);
+            session.Source = -1;
+            CloseSide(reactor, ref session.Upstream);
+        }
+        session.Backend?.Release();
+        session.Backend = null;
+        session.Traffic = BackendTraffic.None;
+    }
+
+    /// <summary>Changes the phase and the gauges that follow it.</summary>
+    public static void MoveTo(Reactor reactor, Session session, Phase phase)
+    {
+        Gauge(reactor.Counters, session.Phase)--;
+        session.Phase = phase;
+        Gauge(reactor.Counters, phase)++;
+    }
+
+    /// <summary>The first phase of a new session.</summary>
+    public static void Enter(Reactor reactor, Session session, Phase phase)
+    {
+        session.Phase = phase;
+        Gauge(reactor.Counters, phase)++;
+    }
+
+    private static ref long Gauge(ReactorCounters counters, Phase phase)
+    {
+        if (phase == Phase.Relay) return ref counters.Relaying;
+        if (phase == Phase.Lingering) return ref counters.Lingering;
+        if (phase is > Phase.Free and <= Phase.Connect) return ref counters.Reading;
+        return ref counters.Connecting;
+    }
+
+    private void EndHandshake(Session session)
+    {
+        session.HandshakeBegun = false;
+        services.Handshakes!.Abandon();
+    }
+
+    private static bool AtBoundary(Session session, bool fromClient) => session.WebSocket is { } ws
+        ? ws.AtBoundary(session, fromClient)
+        : (fromClient ? session.FromClient.AtBoundary : session.FromBackend.AtBoundary);
+
+    private static bool WriteFramed(Reactor reactor, Session session, ReadOnlySpan<byte> bytes) =>
+        Channel.Write(reactor, ref session.Client, Framed(reactor, session, bytes, toClient: true));
+
+    private static ReadOnlySpan<byte> Framed(Reactor reactor, Session session, ReadOnlySpan<byte> bytes, bool toClient) =>
+        session.WebSocket is null ? bytes : session.WebSocket.Frame(reactor, bytes, toClient);
+
+    private static void CloseSide(Reactor reactor, ref Side side)
+    {
+        if (side.IsOpen)
+        {
+            if (!side.Tls.IsNone)
+            {
+                if (!side.Finished && !side.Ended) side.Tls.Shutdown();
+                side.Tls.Dispose();
+            }
+            Tcp.Close(side.Fd);
+        }
+        reactor.ReturnBuffer(ref side.Pending);
+        side = new Side { Fd = -1 };
+    }
+
+    private static void Count(Reactor reactor, Session session, CloseReason reason)
+    {
+        reactor.Counters.Closed[(int)reason]++;
+        Gauge(reactor.Counters, session.Phase)--;
+    }
+
+    private static void Clear(Session session)
+    {
+        session.Version = MqttVersion.Unknown;
+        session.CountsForAddress = false;
+        session.EndReason = CloseReason.None;
+        session.WebSocket = null;
+        session.Entered = null;
+        session.SourcePool = null;
+        session.ClientId = null;
+        session.BackendId = null;
+        session.IsSticky = session.StickyOpened = false;
+        session.StickyBackend = default;
+        session.StickyHash = 0;
+        session.FromClient = session.FromBackend = default;
+        session.BytesFromClient = session.BytesFromBackend = session.PacketsFromClient = session.PacketsFromBackend = 0;
+        session.EstablishedAt = 0;
+        session.IdleTimeout = 0;
+        session.IdleByKeepAlive = false;
+        session.Remote = session.Local = default;
+        session.Destination = default;
+    }
+}

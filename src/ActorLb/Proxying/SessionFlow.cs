@@ -1,0 +1,75 @@
+using ActorLb.Native.OpenSsl;
+using ActorLb.Sticky;
+
+namespace ActorLb.Proxying;
+
+/// <summary>
+/// The way of a connection: which step goes on when a descriptor, a timer or another thread has news of a session. The steps are
+/// shared by all reactors and keep no state of their own; a session's state is the session's.
+/// </summary>
+internal sealed class SessionFlow
+{
+    private readonly Acceptor _acceptor;
+    private readonly ClientIntake _intake;
+    private readonly Router _router;
+    private readonly Dialer _dialer;
+    private readonly BackendGreeting _greeting;
+    private readonly Relay _relay;
+    private readonly SessionClock _clock;
+
+    public SessionFlow(NodeServices services)
+    {
+        Closer = new SessionCloser(services);
+        _relay = new Relay(Closer);
+        _clock = new SessionClock(services, Closer);
+        _router = new Router(services, Closer);
+        _greeting = new BackendGreeting(services, Closer, _router, _relay, _clock);
+        _dialer = new Dialer(services, _router, _greeting);
+        _router.Dialer = _dialer;
+        _clock.Router = _router;
+        _intake = new ClientIntake(services, Closer, _router);
+        _acceptor = new Acceptor(services, Closer, _intake);
+    }
+
+    public SessionCloser Closer { get; }
+
+    public void Accept(Reactor reactor, ListenerSocket socket) => _acceptor.Accept(reactor, socket);
+
+    /// <summary>Goes on with a session one of whose descriptors had an event.</summary>
+    public void Advance(Reactor reactor, Session session, bool upstream)
+    {
+        switch (session.Phase)
+        {
+            case Phase.Relay:
+                _relay.Advance(reactor, session);
+                break;
+            case Phase.ProxyHeader or Phase.TlsHandshake or Phase.Upgrade or Phase.Connect:
+                _intake.Advance(reactor, session);
+                break;
+            case Phase.Lingering:
+                Closer.Linger(reactor, session);
+                break;
+            case Phase.Routing or Phase.Dialing or Phase.BackendPreamble or Phase.BackendTls or Phase.BackendUpgrade or Phase.Connack:
+                // What the client sends meanwhile is kept, so that its going away is seen.
+                if (!upstream && !_intake.ReadAhead(reactor, session)) break;
+                if (session.Phase == Phase.Dialing && upstream) _dialer.Advance(reactor, session);
+                else if (session.Phase > Phase.Dialing && session.Phase < Phase.Relay) _greeting.Advance(reactor, session);
+                break;
+        }
+    }
+
+    public void Expired(Reactor reactor, Session session) => _clock.Expired(reactor, session);
+
+    public void StickyAnswered(Reactor reactor, Session session, in StickyAnswer answer) => _router.Answered(reactor, session, answer);
+
+    public void HandshakeStepped(Reactor reactor, Session session, HandshakeOutcome outcome)
+    {
+        session.Borrowed = false;
+        if (outcome.Status is HandshakeStatus.Done or HandshakeStatus.Failed) session.HandshakeBegun = false;
+        if (session.EndReason != CloseReason.None) Closer.Close(reactor, session, session.EndReason);
+        else if (session.Phase == Phase.TlsHandshake) _intake.HandshakeStepped(reactor, session, outcome);
+        else if (session.Phase == Phase.BackendTls) _greeting.HandshakeStepped(reactor, session, outcome);
+    }
+
+    public void Close(Reactor reactor, Session session, CloseReason reason) => Closer.Close(reactor, session, reason);
+}

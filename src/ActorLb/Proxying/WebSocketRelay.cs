@@ -1,0 +1,227 @@
+using System.Security.Cryptography;
+using ActorLb.Protocol;
+using ActorLb.Protocol.Mqtt;
+using ActorLb.Protocol.WebSocket;
+
+namespace ActorLb.Proxying;
+
+internal enum WebSocketOutcome
+{
+    /// <summary>What came is unframed (and passed on).</summary>
+    Ok,
+
+    /// <summary>The sender's close frame came; it has been answered.</summary>
+    Ended,
+
+    /// <summary>Frames that break the protocol; the sender has been told.</summary>
+    Invalid,
+
+    /// <summary>A descriptor did not take what was written.</summary>
+    Failed,
+}
+
+/// <summary>
+/// The WebSocket framing of a session that has it on one side or both. Between a WebSocket client and a TCP backend (or the other
+/// way round) frames are taken off and put on; between two WebSocket sides that happens until the CONNACK, and afterwards frames go
+/// through as they are. Used by the session's reactor alone.
+/// </summary>
+internal sealed class WebSocketRelay
+{
+    /// <summary>Largest frame taken from a backend: MQTT's largest packet (MQTT 5, 2.1.4).</summary>
+    private const long MaxBackendFrame = 268_435_460;
+
+    private FrameReader _client, _backend;
+    private FrameTracker _clientTracker, _backendTracker;
+    private byte[]? _clientHeld, _backendHeld;
+    private bool _clientPasses, _backendPasses;
+    private bool _closeSentToClient, _closeSentToBackend;
+    private readonly byte[]? _backendKey;
+
+    public WebSocketRelay(bool framesClient, bool framesBackend, int maxFrameSize)
+    {
+        FramesClient = framesClient;
+        FramesBackend = framesBackend;
+        _client = new FrameReader(FrameSender.Client, maxFrameSize);
+        _clientTracker = new FrameTracker(FrameSender.Client, maxFrameSize);
+        if (framesBackend) _backendKey = new byte[AcceptKey.KeyLength];
+        ResetBackend();
+    }
+
+    public bool FramesClient { get; }
+
+    public bool FramesBackend { get; }
+
+    /// <summary>A new backend is dialled: what was read of the last one's frames is void.</summary>
+    public void ResetBackend()
+    {
+        _backend = new FrameReader(FrameSender.Server, MaxBackendFrame);
+        _backendTracker = new FrameTracker(FrameSender.Server, MaxBackendFrame);
+        _backendHeld = null;
+        _closeSentToBackend = false;
+        if (_backendKey is not null) AcceptKey.WriteKey(RandomNumberGenerator.GetBytes(AcceptKey.NonceLength), _backendKey);
+    }
+
+    /// <summary>Whether a packet of the balancer's own can be slipped into the direction now.</summary>
+    public bool AtBoundary(Session session, bool fromClient)
+    {
+        if (fromClient ? _clientPasses : _backendPasses) return fromClient ? _clientTracker.AtBoundary : _backendTracker.AtBoundary;
+        // Frames that are put on here are written whole.
+        return fromClient ? session.FromClient.AtBoundary : session.FromBackend.AtBoundary;
+    }
+
+    // ---- the backend's upgrade ----
+
+    /// <summary>Bytes that the greeting of a WebSocket backend may need beside the CONNECT.</summary>
+    public static int GreetingRoom(Session session) => session.WebSocket is not { FramesBackend: true }
+        ? 0
+        : UpgradeRequestWriter.MaxLength(Values(session, stackalloc byte[Native.NetEndPoint.MaxTextSize], default)) + FrameWriter.MaxHeaderLength;
+
+    public int WriteUpgradeRequest(Session session, Span<byte> into) =>
+        UpgradeRequestWriter.Write(into, Values(session, stackalloc byte[Native.NetEndPoint.MaxTextSize], _backendKey));
+
+    /// <summary>The CONNECT as a masked frame.</summary>
+    public static int WriteConnect(ReadOnlySpan<byte> connect, Span<byte> into) => FrameWriter.Write(into, FrameOpcode.Binary, connect, NewMask());
+
+    public ReadStatus ReadUpgradeReply(ReadOnlySpan<byte> reply, out int length, out int status, out UpgradeError error) =>
+        UpgradeResponseReader.Read(reply, _backendKey, MqttSubprotocol.Mqtt, out length, out status, out error);
+
+    // ---- frames ----
+
+    /// <summary>
+    /// Takes the frames off <paramref name="received"/> bytes of the reactor's scratch buffer, answers pings, and leaves the MQTT
+    /// bytes in <paramref name="payload"/>, in the scratch buffer too with room for a frame header before them.
+    /// </summary>
+    public WebSocketOutcome Unframe(Reactor reactor, scoped ref Side source, int received, bool fromClient, out Span<byte> payload)
+    {
+        ref FrameReader reader = ref fromClient ? ref _client : ref _backend;
+        ref byte[]? held = ref fromClient ? ref _clientHeld : ref _backendHeld;
+        int start = Reactor.Headroom, end = start + received;
+        if (held is not null)
+        {
+            // The beginning of a header or control frame from the last read goes right before the rest of it.
+            start -= held.Length;
+            held.CopyTo(reactor.Scratch.AsSpan(start));
+            held = null;
+        }
+        int first = -1, last = -1;
+        payload = default;
+        Span<byte> pong = stackalloc byte[FrameWriter.MaxControlLength];
+        while (true)
+        {
+            FrameEvent found = reader.Read(reactor.Scratch.AsSpan(start, end - start), out int consumed, out FieldRange range);
+            int at = start + range.Offset;
+            start += consumed;
+            switch (found)
+            {
+                case FrameEvent.Payload:
+                    if (first < 0) first = last = at;
+                    else reactor.Scratch.AsSpan(at, range.Length).CopyTo(reactor.Scratch.AsSpan(last));
+                    last += range.Length;
+                    break;
+                case FrameEvent.Ping:
+                    int length = FrameWriter.Write(pong, FrameOpcode.Pong, reactor.Scratch.AsSpan(at, range.Length), fromClient ? null : NewMask());
+                    if (!Channel.WriteControl(reactor, ref source, pong[..length])) return WebSocketOutcome.Failed;
+                    break;
+                case FrameEvent.Pong:
+                    break;
+                case FrameEvent.Close:
+                    if (first >= 0) payload = reactor.Scratch.AsSpan(first, last - first);
+                    WriteClose(reactor, ref source, fromClient, reader.CloseCode);
+                    return WebSocketOutcome.Ended;
+                case FrameEvent.Invalid:
+                    WriteClose(reactor, ref source, fromClient, FrameErrors.CloseCodeFor(reader.Error));
+                    return WebSocketOutcome.Invalid;
+                default:
+                    if (start < end) held = reactor.Scratch.AsSpan(start, end - start).ToArray();
+                    if (first >= 0) payload = reactor.Scratch.AsSpan(first, last - first);
+                    return WebSocketOutcome.Ok;
+            }
+        }
+    }
+
+    /// <summary>Moves what the relay has read from one side to the other.</summary>
+    public WebSocketOutcome Forward(Reactor reactor, Session session, ref Side source, ref Side target, int received, bool fromClient)
+    {
+        Span<byte> bytes = reactor.Scratch.AsSpan(Reactor.Headroom, received);
+        if (fromClient ? _clientPasses : _backendPasses) return Pass(reactor, ref target, bytes, fromClient);
+        WebSocketOutcome outcome = WebSocketOutcome.Ok;
+        if (fromClient ? FramesClient : FramesBackend) outcome = Unframe(reactor, ref source, received, fromClient, out bytes);
+        if (outcome is WebSocketOutcome.Invalid or WebSocketOutcome.Failed) return outcome;
+        if (!bytes.IsEmpty)
+        {
+            Relay.CountPackets(reactor, session, bytes, fromClient);
+            if (!WriteFramed(reactor, ref target, bytes, fromClient)) return WebSocketOutcome.Failed;
+        }
+        if (outcome == WebSocketOutcome.Ok && FramesClient && FramesBackend) PassFromHere(fromClient);
+        return outcome;
+    }
+
+    /// <summary>Bytes of the balancer's own, framed where the receiver wants frames; valid until the next call.</summary>
+    public ReadOnlySpan<byte> Frame(Reactor reactor, ReadOnlySpan<byte> bytes, bool toClient)
+    {
+        if (!(toClient ? FramesClient : FramesBackend)) return bytes;
+        int room = bytes.Length + FrameWriter.MaxHeaderLength;
+        if (reactor.FrameScratch.Length < room) reactor.FrameScratch = new byte[room];
+        return reactor.FrameScratch.AsSpan(0, FrameWriter.Write(reactor.FrameScratch, FrameOpcode.Binary, bytes, toClient ? null : NewMask()));
+    }
+
+    /// <summary>A close frame, once, where the side speaks WebSocket and stands between two frames.</summary>
+    public void WriteClose(Reactor reactor, ref Side side, bool toClient, ushort code = CloseCodes.Normal)
+    {
+        if (!(toClient ? FramesClient : FramesBackend)) return;
+        ref bool sent = ref toClient ? ref _closeSentToClient : ref _closeSentToBackend;
+        bool passes = toClient ? _backendPasses : _clientPasses;
+        FrameTracker tracker = toClient ? _backendTracker : _clientTracker;
+        if (sent || (passes && (!tracker.AtBoundary || tracker.CloseSeen))) return;
+        sent = true;
+        Span<byte> frame = stackalloc byte[16];
+        Channel.WriteControl(reactor, ref side, frame[..FrameWriter.WriteClose(frame, code, toClient ? null : NewMask())]);
+    }
+
+    private WebSocketOutcome Pass(Reactor reactor, ref Side target, ReadOnlySpan<byte> bytes, bool fromClient)
+    {
+        ref FrameTracker tracker = ref fromClient ? ref _clientTracker : ref _backendTracker;
+        tracker.Advance(bytes);
+        if (tracker.Error != FrameError.None) return WebSocketOutcome.Invalid;
+        return Channel.Write(reactor, ref target, bytes) ? WebSocketOutcome.Ok : WebSocketOutcome.Failed;
+    }
+
+    /// <summary>Between two WebSocket sides frames are relayed as they are, from the first message boundary after the CONNACK.</summary>
+    private void PassFromHere(bool fromClient)
+    {
+        if (fromClient) _clientPasses = _client.AtMessageBoundary && _clientHeld is null;
+        else _backendPasses = _backend.AtMessageBoundary && _backendHeld is null;
+    }
+
+    private bool WriteFramed(Reactor reactor, ref Side target, Span<byte> payload, bool fromClient)
+    {
+        if (!(fromClient ? FramesBackend : FramesClient)) return Channel.Write(reactor, ref target, payload);
+        uint? mask = fromClient ? NewMask() : null;
+        int header = FrameWriter.HeaderLength(payload.Length, mask is not null);
+        // The payload lies in the scratch buffer with Headroom before it: the header goes there, nothing is copied.
+        int start = (int)System.Runtime.CompilerServices.Unsafe.ByteOffset(
+            ref reactor.Scratch[0], ref System.Runtime.InteropServices.MemoryMarshal.GetReference(payload));
+        Span<byte> frame = reactor.Scratch.AsSpan(start - header, header + payload.Length);
+        FrameWriter.WriteBinaryHeader(frame, payload.Length, mask);
+        if (mask is { } key) FrameMask.Apply(frame[header..], key);
+        return Channel.Write(reactor, ref target, frame);
+    }
+
+    private static UpgradeRequestValues Values(Session session, Span<byte> address, ReadOnlySpan<byte> key) => new()
+    {
+        Path = session.Pool.WebSocketPathUtf8,
+        Host = session.Setup!.Host ?? session.Pool.HostUtf8,
+        Key = key.IsEmpty ? new byte[AcceptKey.KeyLength] : key,
+        Subprotocol = MqttSubprotocol.Mqtt,
+        RemoteAddress = address[..session.Remote.WriteAddressText(address)],
+        ForwardedFor = session.Setup.ForwardedFor,
+    };
+
+    /// <summary>Masks must not be guessed by whoever chooses the payload (RFC 6455, 10.3).</summary>
+    private static uint NewMask()
+    {
+        Span<byte> mask = stackalloc byte[4];
+        RandomNumberGenerator.Fill(mask);
+        return BitConverter.ToUInt32(mask);
+    }
+}

@@ -1,0 +1,220 @@
+using System.Numerics;
+using ActorLb.Cluster;
+using ActorLb.Protocol.Peer;
+
+namespace ActorLb.Sticky;
+
+/// <summary>The table in force as the region uses it: one consistent picture, swapped as a whole.</summary>
+/// <param name="Self">This node's index in the map, -1 when it is not listed.</param>
+/// <param name="Peers">By the map's index; null for this node.</param>
+internal sealed record RegionView(ShardMap Map, int Self, PeerCalls?[] Peers)
+{
+    public static readonly RegionView Empty = new(ShardMap.None, -1, []);
+
+    public ShardSeats Seats(int shard) => shard < Map.Shards.Length ? Map.Shards[shard] : ShardSeats.Empty;
+
+    public PeerCalls? Peer(ulong incarnation)
+    {
+        foreach (var peer in Peers)
+        {
+            if (peer is not null && peer.Id.Incarnation == incarnation)
+            {
+                return peer;
+            }
+        }
+
+        return null;
+    }
+}
+
+/// <summary>Shards that need attention, as bits: set by any thread, taken by the region's clock.</summary>
+internal sealed class ShardBits(int shards)
+{
+    private readonly ulong[] _words = new ulong[(shards + 63) / 64];
+
+    public void Set(int shard)
+    {
+        ref var word = ref _words[shard >> 6];
+        var bit = 1UL << (shard & 63);
+        if ((Volatile.Read(ref word) & bit) == 0)
+        {
+            Interlocked.Or(ref word, bit);
+        }
+    }
+
+    /// <summary>Takes the bits of one word.</summary>
+    public ulong Take(int word) => Volatile.Read(ref _words[word]) == 0 ? 0 : Interlocked.Exchange(ref _words[word], 0);
+
+    public int Words => _words.Length;
+
+    public bool Any
+    {
+        get
+        {
+            foreach (ref var word in _words.AsSpan())
+            {
+                if (Volatile.Read(ref word) != 0)
+                {
+                    return true;
+                }
+            }
+
+            return false;
+        }
+    }
+
+    public static int Next(ref ulong bits, int word)
+    {
+        var bit = BitOperations.TrailingZeroCount(bits);
+        bits &= bits - 1;
+        return (word << 6) + bit;
+    }
+}
+
+/// <param name="ShardBits">The top bits of a key that choose its shard; 12 but in tests.</param>
+/// <param name="DigestMilliseconds">Time in which every shard is swept and compared with its copy once.</param>
+internal sealed record RegionSettings(PeerId Self, TimeSpan Ttl, int MaxEntries)
+{
+    public int ShardBits { get; init; } = StickyHash.ShardBits;
+
+    public long DigestMilliseconds { get; init; } = 60_000;
+
+    public long HedgeMilliseconds { get; init; } = 30;
+
+    /// <summary>A little less than the promised 100 ms: the clock that looks at deadlines goes in steps of 5 ms.</summary>
+    public long FallbackMilliseconds { get; init; } = 95;
+
+    public int LastKnownGoodEntries { get; init; } = 1 << 17;
+}
+
+/// <summary>What the region's parts share.</summary>
+internal sealed class RegionContext(RegionSettings settings, BackendSlots slots, StickyClock clock)
+{
+    private RegionView _view = RegionView.Empty;
+
+    public RegionSettings Settings => settings;
+
+    public PeerId Self => settings.Self;
+
+    public BackendSlots Slots => slots;
+
+    public StickyClock Clock => clock;
+
+    public StickyRules Rules { get; } = StickyRules.From(settings.Ttl, settings.MaxEntries, 1 << settings.ShardBits);
+
+    public RegionView View
+    {
+        get => Volatile.Read(ref _view);
+        set => Volatile.Write(ref _view, value);
+    }
+
+    /// <summary>To be looked at within 5 ms.</summary>
+    public ShardBits Soon { get; } = new(1 << settings.ShardBits);
+
+    /// <summary>To be looked at within 50 ms.</summary>
+    public ShardBits Later { get; } = new(1 << settings.ShardBits);
+
+    public RegionCounters Counters { get; } = new();
+
+    /// <summary>Wakes the clock when it sleeps.</summary>
+    public Action? Wake { get; set; }
+
+    /// <summary>Hears every answer that an owner gives and every mapping it learns, under the shard's lock: for whoever checks the rules.</summary>
+    public Action<Protocol.Peer.PeerFrameType, ulong, ulong, LookupResult>? Answered { get; set; }
+
+    public int ShardOf(ulong h) => (int)(h >> (64 - settings.ShardBits));
+
+    public void MarkSoon(int shard)
+    {
+        Soon.Set(shard);
+        Wake?.Invoke();
+    }
+
+    /// <summary>The two tables differ: whoever has the older one gets the newer.</summary>
+    public void Reconcile(IPeerLink link, ulong theirEpoch)
+    {
+        var view = View;
+        var peer = view.Peer(link.Peer.Incarnation);
+        if (theirEpoch > view.Map.Epoch)
+        {
+            if (peer is null || peer.MayAskTable(clock.Milliseconds))
+            {
+                Span<byte> frame = stackalloc byte[PeerFrameHeader.Size];
+                var n = PeerOpaque.Write(frame, new PeerFrameHeader(PeerFrameType.TableRequest, 0, 0, 0, view.Map.Epoch), default);
+                link.Send(frame[..n], PeerLane.Calls);
+            }
+        }
+        else if (theirEpoch < view.Map.Epoch && (peer is null || peer.MaySendTable(clock.Milliseconds)))
+        {
+            SendTable(link);
+        }
+    }
+
+    public void SendTable(IPeerLink link)
+    {
+        var map = View.Map;
+        if (map.Epoch == 0)
+        {
+            return;
+        }
+
+        var body = map.Encode();
+        var frame = new byte[PeerOpaque.SizeOf(body.Length)];
+        PeerOpaque.Write(frame, new PeerFrameHeader(PeerFrameType.Table, 0, 0, 0, map.Epoch), body);
+        link.Send(frame, PeerLane.Bulk);
+    }
+}
+
+/// <summary>Totals since the start.</summary>
+internal sealed class RegionCounters
+{
+    private long _remote;
+    private long _hedge;
+    private long _fallback;
+    private long _handOffs;
+    private long _snapshots;
+    private long _digestMismatches;
+    private long _unsealed;
+    private long _learned;
+
+    public long Remote => Volatile.Read(ref _remote);
+
+    public long Hedge => Volatile.Read(ref _hedge);
+
+    public long Fallback => Volatile.Read(ref _fallback);
+
+    /// <summary>Shards taken over or given away in planned moves.</summary>
+    public long HandOffs => Volatile.Read(ref _handOffs);
+
+    /// <summary>Snapshots taken in.</summary>
+    public long Snapshots => Volatile.Read(ref _snapshots);
+
+    public long DigestMismatches => Volatile.Read(ref _digestMismatches);
+
+    /// <summary>Shards served before the former owner's seal came.</summary>
+    public long Unsealed => Volatile.Read(ref _unsealed);
+
+    public long Learned => Volatile.Read(ref _learned);
+
+    public void Count(StickyOutcome outcome)
+    {
+        switch (outcome)
+        {
+            case StickyOutcome.Remote: Interlocked.Increment(ref _remote); break;
+            case StickyOutcome.Hedge: Interlocked.Increment(ref _hedge); break;
+            case StickyOutcome.Fallback: Interlocked.Increment(ref _fallback); break;
+            case StickyOutcome.Local: break;
+            default: throw new ArgumentOutOfRangeException(nameof(outcome));
+        }
+    }
+
+    public void CountHandOff() => Interlocked.Increment(ref _handOffs);
+
+    public void CountSnapshot() => Interlocked.Increment(ref _snapshots);
+
+    public void CountDigestMismatch() => Interlocked.Increment(ref _digestMismatches);
+
+    public void CountUnsealed() => Interlocked.Increment(ref _unsealed);
+
+    public void CountLearned() => Interlocked.Increment(ref _learned);
+}

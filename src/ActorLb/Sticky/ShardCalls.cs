@@ -1,0 +1,109 @@
+using ActorLb.Cluster;
+using ActorLb.Protocol.Peer;
+
+namespace ActorLb.Sticky;
+
+/// <summary>What an owner does for a caller, near or far.</summary>
+internal static class ShardCalls
+{
+    /// <summary>Under the lock of a shard that serves.</summary>
+    public static LookupResult Execute(
+        RegionShard shard, RegionContext context, PeerFrameType type, PeerCallFlags flags, ulong h, BackendRef expected,
+        ReadOnlySpan<BackendRef> proposals)
+    {
+        var store = shard.Store;
+        var before = store.Log.Last;
+        var now = context.Clock.Seconds;
+        LookupResult result;
+        if (type == PeerFrameType.GetOrAssign)
+        {
+            result = store.GetOrAssign(h, proposals, now);
+        }
+        else if ((flags & PeerCallFlags.Remove) != PeerCallFlags.None)
+        {
+            result = new LookupResult(store.Remove(h) ? LookupStatus.Assigned : LookupStatus.None, BackendRef.None);
+        }
+        else
+        {
+            result = store.Reassign(h, expected, proposals, (flags & PeerCallFlags.Force) != PeerCallFlags.None, now);
+        }
+
+        shard.Lookups++;
+        if (store.Log.Last != before && store.Log.Keeps)
+        {
+            context.MarkSoon(shard.Number);
+        }
+
+        context.Answered?.Invoke(type, h, shard.Epoch, result);
+        return result;
+    }
+
+    /// <summary>What a replica knows, or none. Takes the shard's lock.</summary>
+    public static BackendRef Peek(RegionShard shard, RegionContext context, ulong h, ulong epoch)
+    {
+        lock (shard.Gate)
+        {
+            var may = shard.Epoch == epoch && (shard.Role == ShardRole.Replica || shard.Serves);
+            return may ? shard.Store.Peek(h, context.Clock.Seconds) : BackendRef.None;
+        }
+    }
+
+    /// <summary>A call of another node, and the reply to it. Takes the shard's lock.</summary>
+    public static void Answer(RegionShard shard, RegionContext context, IPeerLink link, in PeerFrameHeader header, in PeerLookup lookup)
+    {
+        Span<BackendRef> proposals = stackalloc BackendRef[PeerLookup.MaxProposals];
+        for (var i = 0; i < lookup.Count; i++)
+        {
+            proposals[i] = BackendRef.FromValue(lookup[i]);
+        }
+
+        var status = PeerStatus.StaleEpoch;
+        var backend = BackendRef.None;
+        ulong epoch;
+        lock (shard.Gate)
+        {
+            epoch = shard.Epoch;
+            if (header.Epoch == epoch)
+            {
+                (status, backend) = (header.CallFlags & PeerCallFlags.Hedge) != PeerCallFlags.None
+                    ? Read(shard, context, lookup.H)
+                    : Decide(shard, context, header, lookup, proposals[..lookup.Count]);
+            }
+        }
+
+        Span<byte> frame = stackalloc byte[PeerReply.FrameSize];
+        var flags = (byte)(header.CallFlags & PeerCallFlags.Hedge);
+        new PeerReply(status, backend.Value, 0).Write(
+            frame, new PeerFrameHeader(PeerFrameType.Reply, flags, header.Shard, header.RequestId, epoch));
+        link.Send(frame, PeerLane.Calls);
+    }
+
+    private static (PeerStatus Status, BackendRef Backend) Read(RegionShard shard, RegionContext context, ulong h)
+    {
+        var backend = shard.Role == ShardRole.Replica || shard.Serves ? shard.Store.Peek(h, context.Clock.Seconds) : BackendRef.None;
+        return (backend.IsNone ? PeerStatus.NotReady : PeerStatus.Ok, backend);
+    }
+
+    private static (PeerStatus Status, BackendRef Backend) Decide(
+        RegionShard shard, RegionContext context, in PeerFrameHeader header, in PeerLookup lookup, ReadOnlySpan<BackendRef> proposals)
+    {
+        if (shard.Role != ShardRole.Owner)
+        {
+            return (PeerStatus.WrongOwner, BackendRef.None);
+        }
+
+        if (!shard.Serves)
+        {
+            return (PeerStatus.NotReady, BackendRef.None);
+        }
+
+        var result = Execute(
+            shard, context, header.Type, header.CallFlags, lookup.H, BackendRef.FromValue(lookup.Expected), proposals);
+        return result.Status switch
+        {
+            LookupStatus.Found => (PeerStatus.Ok, result.Backend),
+            LookupStatus.Assigned => (PeerStatus.New, result.Backend),
+            _ => (PeerStatus.None, BackendRef.None),
+        };
+    }
+}

@@ -1,0 +1,62 @@
+using System.Net;
+
+namespace ActorLb.Testing;
+
+/// <summary>The balancer as users run it: the built <c>actorlb run -c FILE</c> in a process of its own.</summary>
+internal sealed class ActorLbProcess : IAsyncDisposable
+{
+    private ActorLbProcess(ProcessHost process, IPEndPoint admin)
+    {
+        Process = process;
+        Admin = new HttpClient { BaseAddress = new Uri($"http://{admin}/") };
+    }
+
+    /// <summary>The program, which the build puts beside the tests that refer to its project.</summary>
+    public static string Program { get; } = Path.Combine(AppContext.BaseDirectory, "actorlb");
+
+    public ProcessHost Process { get; }
+
+    /// <summary>The admin endpoint.</summary>
+    public HttpClient Admin { get; }
+
+    /// <summary>Starts a node and waits for its <c>/readyz</c>.</summary>
+    /// <param name="admin">What the file says under <c>admin.bind</c>.</param>
+    /// <exception cref="ProcessEndedException">The node ended instead; the message holds its output.</exception>
+    public static async Task<ActorLbProcess> StartAsync(
+        string configurationFile, IPEndPoint admin, IReadOnlyDictionary<string, string?>? environment = null)
+    {
+        var node = new ActorLbProcess(ProcessHost.Start(Program, ["run", "-c", configurationFile], environment), admin);
+        try
+        {
+            await node.Process.WaitUntilAsync(node.IsReadyAsync);
+            return node;
+        }
+        catch
+        {
+            await node.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Runs any other command to its end.</summary>
+    public static Task<ProcessResult> RunAsync(params IEnumerable<string> arguments) => ProcessHost.RunAsync(Program, arguments);
+
+    public async Task<bool> IsReadyAsync()
+    {
+        try
+        {
+            using var answer = await Admin.GetAsync(new Uri("readyz", UriKind.Relative));
+            return answer.IsSuccessStatusCode;
+        }
+        catch (HttpRequestException)
+        {
+            return false;
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        Admin.Dispose();
+        await Process.DisposeAsync();
+    }
+}

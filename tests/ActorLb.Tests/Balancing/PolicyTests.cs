@@ -1,0 +1,174 @@
+using ActorLb.Balancing;
+using ActorLb.Configuration;
+
+namespace ActorLb.Tests.Balancing;
+
+/// <summary>What holds for every policy.</summary>
+public sealed class PolicyTests
+{
+    public static TheoryData<BalanceKind> Kinds =>
+        [BalanceKind.RoundRobin, BalanceKind.LeastConnections, BalanceKind.Random, BalanceKind.IpHash, BalanceKind.Hash, BalanceKind.Sticky];
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public void Pick_DownBackend_NeverChosen(BalanceKind kind)
+    {
+        Pool pool = Pools.Of(kind, Pools.Backend("10.0.0.1"), Pools.Backend("10.0.0.2", down: true), Pools.Backend("10.0.0.3"));
+
+        int[] spread = pool.Spread(200);
+
+        Assert.Equal(0, spread[1]);
+        Assert.All(new[] { spread[0], spread[2] }, n => Assert.True(n > 0));
+    }
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public void Pick_Backup_OnlyWithoutPrimaries(BalanceKind kind)
+    {
+        Pool pool = Pools.Of(kind, Pools.Backend("10.0.0.1"), Pools.Backend("10.0.0.2"), Pools.Backend("10.0.0.3", backup: true));
+        Assert.Equal(0, pool.Spread(100)[2]);
+
+        pool.Snapshot.Primaries[0].SetAdminState(AdminState.Down);
+        Assert.Equal([0, 50, 0], pool.Spread(50));
+
+        pool.Snapshot.Primaries[1].SetAdminState(AdminState.Down);
+        Assert.Equal([0, 0, 50], pool.Spread(50));
+    }
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public void Pick_Tried_PassedOverThenNull(BalanceKind kind)
+    {
+        Pool pool = Pools.OfWeights(kind, 1, 1, 1);
+        List<Backend> tried = [];
+        for (int i = 0; i < 3; i++)
+        {
+            Backend? picked = pool.Pick(7, tried: [.. tried]);
+            Assert.NotNull(picked);
+            Assert.DoesNotContain(picked, tried);
+            tried.Add(picked);
+        }
+
+        Assert.Null(pool.Pick(7, tried: [.. tried]));
+    }
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public void Pick_LimitReached_PassedOver(BalanceKind kind)
+    {
+        Pool pool = Pools.Of(kind, Pools.Backend("10.0.0.1", maxConnections: 2), Pools.Backend("10.0.0.2", maxConnections: 3));
+        for (int i = 0; i < 5; i++)
+        {
+            Assert.True(pool.Pick((ulong)i)!.TryAcquire());
+        }
+
+        Assert.Null(pool.Pick());
+        Assert.Equal([2, 3], pool.Snapshot.Backends.ToArray().Select(b => b.Active));
+        pool.Snapshot.Backends[0].Release();
+        Assert.Same(pool.Snapshot.Backends[0], pool.Pick());
+    }
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public void Pick_Draining_ForMappedClientsOnly(BalanceKind kind)
+    {
+        Pool pool = Pools.OfWeights(kind, 1);
+        pool.Snapshot.Backends[0].SetAdminState(AdminState.Drain);
+
+        Assert.Null(pool.Pick());
+        Assert.NotNull(pool.Pick(newClient: false));
+    }
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public void Pick_EmptyPool_Null(BalanceKind kind) => Assert.Null(Pools.Of(kind).Pick());
+
+    [Theory]
+    [MemberData(nameof(Kinds))]
+    public void Pick_TenThousand_AllocatesNothing(BalanceKind kind)
+    {
+        Pool pool = Pools.OfWeights(kind, 3, 2, 1, 1);
+        Run(pool, 100);
+        long before = GC.GetAllocatedBytesForCurrentThread();
+
+        Run(pool, 10_000);
+
+        Assert.Equal(before, GC.GetAllocatedBytesForCurrentThread());
+
+        static void Run(Pool pool, int count)
+        {
+            for (int i = 0; i < count; i++)
+            {
+                PickContext context = new(pool.Snapshot, KeyHash.Mix((ulong)i), (ulong)i, i);
+                Backend picked = pool.Pick(context)!;
+                picked.TryAcquire();
+                picked.Release();
+                picked.ReportSuccess(i);
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData(BalanceKind.Random)]
+    [InlineData(BalanceKind.Hash)]
+    [InlineData(BalanceKind.IpHash)]
+    public void Pick_Weights_SharesFollow(BalanceKind kind)
+    {
+        ThreadRandom.Seed(42);
+        Pool pool = Pools.OfWeights(kind, 3, 2, 1);
+
+        int[] spread = pool.Spread(60_000);
+
+        // Random compares loads, all 0 here, so that the first draw stands.
+        Assert.InRange(spread[0], 29_000, 31_000);
+        Assert.InRange(spread[1], 19_000, 21_000);
+        Assert.InRange(spread[2], 9_200, 10_800);
+    }
+
+    [Fact]
+    public void Random_TwoChoices_TheLesserLoaded()
+    {
+        ThreadRandom.Seed(1);
+        Pool pool = Pools.OfWeights(BalanceKind.Random, 1, 1);
+        pool.Snapshot.Backends[0].TryAcquire();
+
+        Assert.Equal([0, 100], pool.Spread(100));
+    }
+
+    [Fact]
+    public void LeastConnections_HeldConnections_FollowWeights()
+    {
+        Pool pool = Pools.OfWeights(BalanceKind.LeastConnections, 3, 2, 1);
+        for (int i = 0; i < 600; i++)
+        {
+            pool.Pick()!.TryAcquire();
+        }
+
+        Assert.Equal([300, 200, 100], pool.Snapshot.Backends.ToArray().Select(b => b.Active));
+    }
+
+    [Fact]
+    public void LeastConnections_Ties_TakeTurns()
+    {
+        Pool pool = Pools.OfWeights(BalanceKind.LeastConnections, 1, 1, 1);
+
+        Assert.Equal([10, 10, 10], pool.Spread(30));
+    }
+
+    [Fact]
+    public void LeastConnections_FleetCounts_LeastLoadedOfTwo()
+    {
+        ThreadRandom.Seed(5);
+        Pool pool = Pools.OfWeights(BalanceKind.LeastConnections, 1, 1, 1);
+        Backend[] backends = pool.Snapshot.Backends.ToArray();
+        backends[0].SetRemoteActive(100);
+        backends[1].SetRemoteActive(10);
+
+        int[] spread = pool.Spread(3_000);
+
+        // The most loaded never wins a pair; the least loaded wins its two pairs of three.
+        Assert.Equal(0, spread[0]);
+        Assert.InRange(spread[1], 850, 1_150);
+        Assert.InRange(spread[2], 1_850, 2_150);
+    }
+}

@@ -1,0 +1,123 @@
+namespace ActorLb.Tests.Configuration;
+
+/// <summary>Whole files with mistakes, with their places.</summary>
+public sealed class BadFileTests
+{
+    [Theory]
+    [InlineData(
+        "actorlb {\npools.p { }\nlisteners.l { bind = \"*:1883\", pool = p }\n}\n",
+        "2:9: actorlb.pools.p.backends: is required")]
+    [InlineData(
+        "actorlb {\npools.p.backends = []\nlisteners.l { bind = \"*:1883\", pool = p }\n}\n",
+        "2:20: actorlb.pools.p.backends: is empty: a pool needs a backend")]
+    [InlineData(
+        "actorlb {\npools.p.backends = {}\nlisteners.l { bind = \"*:1883\", pool = p }\n}\n",
+        "2:20: actorlb.pools.p.backends: is an object, but [ ... ] is expected")]
+    [InlineData(
+        "actorlb {\npools.p.backends = 5\nlisteners.l { bind = \"*:1883\", pool = p }\n}\n",
+        "2:20: actorlb.pools.p.backends: '5' lacks a port")]
+    [InlineData(
+        "actorlb {\npools.p.backends = [\"h\"]\nlisteners.l { bind = \"*:1883\", pool = p }\n}\n",
+        "2:21: actorlb.pools.p.backends[0]: 'h' lacks a port")]
+    [InlineData(
+        "actorlb {\npools.p.backends = [\"::1:1883\"]\nlisteners.l { bind = \"*:1883\", pool = p }\n}\n",
+        "2:21: actorlb.pools.p.backends[0]: '::1:1883' must have its IPv6 address in brackets, as in [::1]:1883")]
+    [InlineData(
+        "actorlb {\npools.p.backends = [\"[::1]\"]\nlisteners.l { bind = \"*:1883\", pool = p }\n}\n",
+        "2:21: actorlb.pools.p.backends[0]: '[::1]' lacks a port")]
+    [InlineData(
+        "actorlb {\npools.p.backends = [\"[127.0.0.1]:1\"]\nlisteners.l { bind = \"*:1883\", pool = p }\n}\n",
+        "2:21: actorlb.pools.p.backends[0]: '[127.0.0.1]:1' has no IPv6 address within its brackets")]
+    [InlineData(
+        "actorlb {\npools.p.backends = [\"h:0\"]\nlisteners.l { bind = \"*:1883\", pool = p }\n}\n",
+        "2:21: actorlb.pools.p.backends[0]: 'h:0' has no port from 1 to 65535 after its last colon")]
+    [InlineData(
+        "actorlb {\npools.p.backends = [\"h:\"]\nlisteners.l { bind = \"*:1883\", pool = p }\n}\n",
+        "2:21: actorlb.pools.p.backends[0]: 'h:' has no port from 1 to 65535 after its last colon")]
+    [InlineData(
+        "actorlb {\npools.p.backends = [\"1.2.3:1\"]\nlisteners.l { bind = \"*:1883\", pool = p }\n}\n",
+        "2:21: actorlb.pools.p.backends[0]: '1.2.3:1' is not a host name or address with a port, such as emqx1.example.com:1883")]
+    [InlineData(
+        "actorlb {\npools.p.backends = [\"-h:1\"]\nlisteners.l { bind = \"*:1883\", pool = p }\n}\n",
+        "2:21: actorlb.pools.p.backends[0]: '-h:1' is not a host name or address with a port, such as emqx1.example.com:1883")]
+    [InlineData(
+        "actorlb {\npools.p.backends = [{ weight = 0, address = \"h:1\" }]\nlisteners.l { bind = \"*:1883\", pool = p }\n}\n",
+        "2:32: actorlb.pools.p.backends[0].weight: '0' is not a whole number from 1 to 65535")]
+    [InlineData(
+        "actorlb {\npools.p.backends = [{ address = \"h:1\", weight = 65536 }]\nlisteners.l { bind = \"*:1883\", pool = p }\n}\n",
+        "2:49: actorlb.pools.p.backends[0].weight: '65536' is not a whole number from 1 to 65535")]
+    [InlineData(
+        "actorlb {\npools.p.backends = [{ weight = 1 }]\nlisteners.l { bind = \"*:1883\", pool = p }\n}\n",
+        "2:21: actorlb.pools.p.backends[0].address: is required")]
+    [InlineData(
+        "actorlb {\npools.p.backends = [{ address = \"h:1\", wieght = 2 }]\nlisteners.l { bind = \"*:1883\", pool = p }\n}\n",
+        "2:40: actorlb.pools.p.backends[0].wieght: unknown key; did you mean 'weight'?")]
+    [InlineData(
+        "actorlb {\npools.p.backends = [\"h:1\", { address = \"h:1\" }]\nlisteners.l { bind = \"*:1883\", pool = p }\n}\n",
+        "2:28: actorlb.pools.p.backends[1]: 'h:1' is listed twice in the pool")]
+    [InlineData(
+        "actorlb {\npools.p.backends = [\"h:1\", { dns = \"x\" }]\nlisteners.l { bind = \"*:1883\", pool = p }\n}\n",
+        "2:28: actorlb.pools.p.backends[1]: mixes backends and dns: discovery by DNS is backends = { dns = ... } alone")]
+    [InlineData(
+        "actorlb {\npools.p.backends { dns = \"a b\", port = 0 }\nlisteners.l { bind = \"*:1883\", pool = p }\n}\n",
+        "2:26: actorlb.pools.p.backends.dns: 'a b' is not a host name\n2:40: actorlb.pools.p.backends.port: '0' is not a whole number from 1 to 65535")]
+    [InlineData(
+        "actorlb {\npools.p.backends { dns = x, address = \"h:1\" }\nlisteners.l { bind = \"*:1883\", pool = p }\n}\n",
+        "2:29: actorlb.pools.p.backends.address: unknown key; known here: dns, fail-timeout, interval, max-connections, max-fails, port, slow-start, srv, weight")]
+    [InlineData(
+        "actorlb {\npools = 5\nlisteners.l { bind = \"*:1883\", pool = p }\n}\n",
+        "2:9: actorlb.pools: is a number, but { name { ... } } is expected\n3:39: actorlb.listeners.l.pool: 'p' is not one of the pools")]
+    [InlineData(
+        "actorlb {\npools.p = 5\nlisteners.l { bind = \"*:1883\", pool = p }\n}\n",
+        "2:11: actorlb.pools.p: is a number, but { ... } is expected\n3:39: actorlb.listeners.l.pool: 'p' is not one of the pools")]
+    [InlineData(
+        "actorlb {\npools.\"a b\".backends = [\"h:1\"]\npools.p.backends = [\"h:1\"]\nlisteners.l { bind = \"*:1883\", pool = p }\n}\n",
+        "2:1: actorlb.pools.\"a b\": 'a b' is not a name of at most 64 letters, digits, dots, hyphens and underscores")]
+    [InlineData(
+        "actorlb {\npools.p.backends = [[1]]\nlisteners.l { bind = \"*:1883\", pool = p }\n}\n",
+        "2:21: actorlb.pools.p.backends[0]: is an array, but { address = \"host:port\" ... } is expected")]
+    [InlineData(
+        "x = 70000\nactorlb {\npools.p.backends = [{ address = \"h:1\", weight = ${x} }]\nlisteners.l { bind = \"*:1883\", pool = p }\n}\n",
+        "1:5: actorlb.pools.p.backends[0].weight: '70000' is not a whole number from 1 to 65535")]
+    [InlineData(
+        "actorlb {\npools.p.backends = [\"h:1\"]\nlisteners.l { }\n}\n",
+        "3:13: actorlb.listeners.l.bind: is required\n3:13: actorlb.listeners.l.pool: is required")]
+    [InlineData("actorlb {\npools.p.backends = [\"h:1\"]\n}\n", "1:9: actorlb.listeners: is empty: a node needs a listener")]
+    [InlineData(
+        "actorlb {\npools.p.backends = [\"h:1\"]\nlisteners.l { bind = \"*:1883\", pool = p }\nlisteners.m { bind = \"0.0.0.0:1883\", pool = p }\n}\n",
+        "4:22: actorlb.listeners.m.bind: '0.0.0.0:1883' is already bound by actorlb.listeners.l.bind")]
+    [InlineData(
+        "actorlb {\npools.p.backends = [\"h:1\"]\nlisteners.l { bind = \"127.0.0.1:8888\", pool = p }\n}\n",
+        "3:22: actorlb.listeners.l.bind: '127.0.0.1:8888' is already bound by actorlb.admin.bind")]
+    [InlineData(
+        "actorlb {\npools.p.backends = [\"h:1\"]\nlisteners.l { bind = \"x:1\", pool = p }\n}\n",
+        "3:22: actorlb.listeners.l.bind: 'x:1' is not an address to listen on, such as 0.0.0.0:1883 or [::]:1883")]
+    [InlineData(
+        "actorlb {\npools.p.backends = [\"h:1\"]\nlisteners.l { bind = \":x\", pool = p }\n}\n",
+        "3:22: actorlb.listeners.l.bind: ':x' has no port from 0 to 65535 after its last colon")]
+    [InlineData(
+        "actorlb {\npools.emqx.backends = [\"h:1\"]\nlisteners.l { bind = \"*:1883\", pool = emqq }\n}\n",
+        "3:39: actorlb.listeners.l.pool: 'emqq' is not one of the pools; did you mean 'emqx'?")]
+    [InlineData(
+        "actorlb {\npools.p { backends = [\"h:1\"], balance = hash }\nlisteners.l { bind = \"*:1883\", pool = p, protocol = tcp }\n}\n",
+        "3:39: actorlb.listeners.l.pool: 'p' hashes $mqtt_preread_clientid, which protocol = tcp does not read")]
+    [InlineData(
+        "actorlb {\npools.p { backends = [\"h:1\"], balance = sticky }\nlisteners.l { bind = \"*:1883\", pool = p, protocol = tcp }\n}\n",
+        "3:39: actorlb.listeners.l.pool: 'p' balances by client id (sticky), which protocol = tcp does not read")]
+    [InlineData(
+        "actorlb {\npools.p { backends = [\"h:1\"], balance = hash, hash-key = \"$ssl_client_serial\" }\nlisteners.l { bind = \"*:1883\", pool = p }\n}\n",
+        "3:39: actorlb.listeners.l.pool: 'p' hashes $ssl_client_serial, which needs tls on the listener")]
+    [InlineData(
+        "actorlb {\npools.p { backends = [\"h:1\"], websocket = on }\nlisteners.l { bind = \"*:1883\", pool = p, protocol = tcp }\n}\n",
+        "3:39: actorlb.listeners.l.pool: 'p' speaks WebSocket to its backends, which needs protocol = mqtt")]
+    [InlineData("", "1:1: actorlb: is required: the configuration stands within actorlb { ... }")]
+    [InlineData("actorlb = 5", "1:11: actorlb: is a number, but { ... } is expected")]
+    [InlineData(
+        "actorlbs { }",
+        "1:1: actorlb: is required: the configuration stands within actorlb { ... }\n1:1: actorlbs: unknown key; did you mean 'actorlb'?")]
+    [InlineData(
+        "actorlb { node { name = \"a b\", workers = x }\n log.level = y\n pools.p { balance = z }\n}",
+        "1:25: actorlb.node.name: 'a b' is not a name of at most 64 letters, digits, dots, hyphens and underscores\n1:42: actorlb.node.workers: 'x' is not auto or a whole number from 1 to 1024\n2:14: actorlb.log.level: 'y' is not one of trace, debug, info, warning, error, off\n3:10: actorlb.pools.p.backends: is required\n3:22: actorlb.pools.p.balance: 'z' is not one of round-robin, least-connections, random, ip-hash, hash, sticky")]
+    public void BadFile_Loaded_IsAnErrorAtItsPlace(string text, string expected) =>
+        BadConfiguration.Has(text, expected);
+}

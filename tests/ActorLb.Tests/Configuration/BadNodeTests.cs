@@ -1,0 +1,99 @@
+namespace ActorLb.Tests.Configuration;
+
+/// <summary>Mistakes within node, log, admin, sticky and cluster, one each, with their places.</summary>
+public sealed class BadNodeTests
+{
+    [Theory]
+    [InlineData("node.nam = x", "2:1: actorlb.node.nam: unknown key; did you mean 'name'?")]
+    [InlineData(
+        "node.name = \"a b\"",
+        "2:13: actorlb.node.name: 'a b' is not a name of at most 64 letters, digits, dots, hyphens and underscores")]
+    [InlineData("node.workers = 0", "2:16: actorlb.node.workers: '0' is not auto or a whole number from 1 to 1024")]
+    [InlineData("node.workers = many", "2:16: actorlb.node.workers: 'many' is not auto or a whole number from 1 to 1024")]
+    [InlineData("node.workers = 1.5", "2:16: actorlb.node.workers: '1.5' is not auto or a whole number from 1 to 1024")]
+    [InlineData("node.max-connections = -1", "2:24: actorlb.node.max-connections: '-1' is not a whole number from 1 to 10000000")]
+    [InlineData(
+        "node.max-connections = [1]",
+        "2:24: actorlb.node.max-connections: is an array, but a whole number from 1 to 10000000 is expected")]
+    [InlineData("node.drain-timeout = 30", "2:22: actorlb.node.drain-timeout: '30' lacks a unit, such as 30s")]
+    [InlineData("node.drain-timeout = 2d", "2:22: actorlb.node.drain-timeout: '2d' is not within 0s to 1d")]
+    [InlineData(
+        "node.drain-timeout = soon",
+        "2:22: actorlb.node.drain-timeout: 'soon' is not a duration such as 500ms, 10s, 5m, 1h or 1d")]
+    [InlineData("node.will = perhaps", "2:13: actorlb.node.will: 'perhaps' is not one of keep, suppress")]
+    [InlineData("node.data-dir = \"\"", "2:17: actorlb.node.data-dir: '' is not a file name")]
+    [InlineData("node = 5", "2:8: actorlb.node: is a number, but { ... } is expected")]
+    [InlineData("node.pid-file { a = 1 }", "2:15: actorlb.node.pid-file: is an object, but a file name is expected")]
+    [InlineData("nodes { }", "2:1: actorlb.nodes: unknown key; did you mean 'node'?")]
+    [InlineData("node.server-reference = \"\"", "2:25: actorlb.node.server-reference: '' is empty")]
+    [InlineData("log.level = loud", "2:13: actorlb.log.level: 'loud' is not one of trace, debug, info, warning, error, off")]
+    [InlineData("log.format = xml", "2:14: actorlb.log.format: 'xml' is not one of text, json")]
+    [InlineData("log.access = { }", "2:14: actorlb.log.access: is an object, but off, stdout or a file name is expected")]
+    [InlineData(
+        "admin.bind = \"0.0.0.0:8888\"",
+        "2:14: actorlb.admin.bind: '0.0.0.0:8888' is not a loopback address: set token-file, or tls with a ca for client certificates, so that not everyone is admitted")]
+    [InlineData(
+        "admin.bind = \"127.0.0.1\"",
+        "2:14: actorlb.admin.bind: '127.0.0.1' has no port from 0 to 65535 after its last colon")]
+    [InlineData(
+        "admin.bind = \"example.com:80\"",
+        "2:14: actorlb.admin.bind: 'example.com:80' is not an address to listen on, such as 0.0.0.0:1883 or [::]:1883")]
+    [InlineData(
+        "admin.token-file = \"none\"",
+        "2:20: actorlb.admin.token-file: 'none' cannot be read: it does not exist (DIR/none)")]
+    [InlineData("admin.tls = on", "2:13: actorlb.admin.tls.certificate: is required\n2:13: actorlb.admin.tls.key: is required")]
+    [InlineData("admin.tls { certificate = c.pem }", "2:11: actorlb.admin.tls.key: is required")]
+    [InlineData(
+        "admin { bind = \"0.0.0.0:1\", tls { certificate = c.pem, key = k.pem } }",
+        "2:16: actorlb.admin.bind: '0.0.0.0:1' is not a loopback address: set token-file, or tls with a ca for client certificates, so that not everyone is admitted")]
+    [InlineData(
+        "admin.bind = \"127.0.0.1:70000\"",
+        "2:14: actorlb.admin.bind: '127.0.0.1:70000' has no port from 0 to 65535 after its last colon")]
+    [InlineData("sticky.ttl = 0s", "2:14: actorlb.sticky.ttl: '0s' is not within 1s to 3650d")]
+    [InlineData("sticky.max-entries = 0", "2:22: actorlb.sticky.max-entries: '0' is not a whole number from 1 to 1000000000")]
+    [InlineData(
+        "sticky.max-entries = 99999999999",
+        "2:22: actorlb.sticky.max-entries: '99999999999' is not a whole number from 1 to 1000000000")]
+    [InlineData("cluster.coordinator = zookeeper", "2:23: actorlb.cluster.coordinator: 'zookeeper' is not one of local, etcd")]
+    [InlineData(
+        "cluster.coordinator = etcd",
+        "2:1: actorlb.cluster.secret-file: is required with coordinator = etcd, unless tls is set: peers must prove who they are")]
+    [InlineData(
+        "cluster { coordinator = etcd, secret-file = secret, bind = \"10.0.0.1:x\" }",
+        "2:60: actorlb.cluster.bind: '10.0.0.1:x' has no port from 0 to 65535 after its last colon")]
+    [InlineData("cluster.advertise = \"10.0.0.1\"", "2:21: actorlb.cluster.advertise: '10.0.0.1' lacks a port")]
+    [InlineData(
+        "cluster.advertise = \"a_b..c:1\"",
+        "2:21: actorlb.cluster.advertise: 'a_b..c:1' is not a host name or address with a port, such as emqx1.example.com:1883")]
+    [InlineData("cluster.tls { certificate = c.pem, key = k.pem }", "2:13: actorlb.cluster.tls.ca: is required")]
+    [InlineData(
+        "cluster.etcd.endpoints = [\"localhost:2379\"]",
+        "2:27: actorlb.cluster.etcd.endpoints[0]: 'localhost:2379' is not a URL such as http://127.0.0.1:2379")]
+    [InlineData(
+        "cluster.etcd.endpoints = [\"http://user:pass@h:1\"]",
+        "2:27: actorlb.cluster.etcd.endpoints[0]: holds credentials; they belong in user and password-file")]
+    [InlineData("cluster.etcd.endpoints = []", "2:26: actorlb.cluster.etcd.endpoints: is empty")]
+    [InlineData(
+        "cluster.etcd.endpoints = [\"ftp://h\"]",
+        "2:27: actorlb.cluster.etcd.endpoints[0]: 'ftp://h' is not a URL such as http://127.0.0.1:2379")]
+    [InlineData(
+        "cluster.etcd.endpoints = [[1]]",
+        "2:27: actorlb.cluster.etcd.endpoints[0]: is an array, but a URL such as http://127.0.0.1:2379 is expected")]
+    [InlineData(
+        "cluster.etcd.prefix = actorlb",
+        "2:23: actorlb.cluster.etcd.prefix: 'actorlb' is not a prefix such as /actorlb: it begins with '/' and does not end with it")]
+    [InlineData("cluster.etcd.lease-ttl = 1500ms", "2:26: actorlb.cluster.etcd.lease-ttl: '1500ms' is not within 2s to 10m")]
+    [InlineData(
+        "cluster.etcd.lease-ttl = 2500ms",
+        "2:26: actorlb.cluster.etcd.lease-ttl: '2500ms' is not in whole seconds, which etcd's leases need")]
+    [InlineData("cluster.etcd.user = root", "2:1: actorlb.cluster.etcd.password-file: is required with user")]
+    [InlineData("cluster.etcd.password-file = secret", "2:1: actorlb.cluster.etcd.user: is required with password-file")]
+    [InlineData(
+        "cluster.name = \"\"",
+        "2:16: actorlb.cluster.name: '' is not a name of at most 64 letters, digits, dots, hyphens and underscores")]
+    [InlineData(
+        "cluster.etcd.endpoint = \"http://h:1\"",
+        "2:1: actorlb.cluster.etcd.endpoint: unknown key; did you mean 'endpoints'?")]
+    public void BadNode_Loaded_IsAnErrorAtItsPlace(string text, string expected) =>
+        BadConfiguration.Has(BadConfiguration.Whole(text), expected);
+}

@@ -1,0 +1,239 @@
+using System.Collections.Concurrent;
+using System.Net;
+using System.Net.Sockets;
+using System.Threading.Channels;
+using ActorLb.Balancing;
+using ActorLb.Balancing.Discovery;
+using ActorLb.Configuration;
+using ActorLb.Health;
+using ActorLb.Tests.Balancing;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Time.Testing;
+
+namespace ActorLb.Tests.Health;
+
+public sealed class PoolActorTests
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+
+    private readonly FakeTimeProvider _time = new();
+    private readonly Channel<PoolEvent> _events = Channel.CreateUnbounded<PoolEvent>();
+    private readonly ConcurrentDictionary<string, IPAddress[]> _hosts = new();
+    private readonly ConcurrentDictionary<string, SrvRecord[]> _services = new();
+    private readonly ConcurrentDictionary<string, bool> _dead = new();
+    private int _asked;
+    private volatile bool _silent;
+
+    private sealed class FakeProbe(PoolActorTests test) : IHealthProbe
+    {
+        public string Name => "fake";
+
+        public async ValueTask<ProbeResult> ProbeAsync(IPEndPoint endPoint, CancellationToken cancellationToken)
+        {
+            if (test._silent)
+            {
+                await Task.Delay(Timeout.Infinite, cancellationToken);
+            }
+
+            return test._dead.ContainsKey(endPoint.ToString()) ? ProbeResult.Failed("dead") : ProbeResult.Ok;
+        }
+    }
+
+    private PoolActor Actor(PoolOptions options) => new(
+        new Pool(options, _time, e => _events.Writer.TryWrite(e)),
+        new NameResolution(
+            (host, _) =>
+            {
+                Interlocked.Increment(ref _asked);
+                return _hosts.TryGetValue(host, out IPAddress[]? found)
+                    ? Task.FromResult(found)
+                    : Task.FromException<IPAddress[]>(new SocketException((int)SocketError.HostNotFound));
+            },
+            (name, _) => _services.TryGetValue(name, out SrvRecord[]? found)
+                ? Task.FromResult<IReadOnlyList<SrvRecord>>(found)
+                : Task.FromException<IReadOnlyList<SrvRecord>>(new IOException("no SRV record"))),
+        (pool, _) => pool.Health.Probe == ProbeKind.None ? null : new FakeProbe(this), _time, NullLogger.Instance, new Random(1));
+
+    /// <summary>Lets fake time pass until the event has come.</summary>
+    private async Task<PoolEvent> EventAsync(PoolEventKind kind)
+    {
+        using CancellationTokenSource patience = new(Patience);
+        while (true)
+        {
+            while (_events.Reader.TryRead(out PoolEvent? found))
+            {
+                if (found.Kind == kind)
+                {
+                    return found;
+                }
+            }
+
+            _time.Advance(TimeSpan.FromMilliseconds(500));
+            await Task.Yield();
+            patience.Token.ThrowIfCancellationRequested();
+        }
+    }
+
+    [Fact]
+    public async Task Start_Names_ResolvedBeforeReady()
+    {
+        _hosts["a.example"] = [IPAddress.Parse("10.0.0.2"), IPAddress.Parse("::9"), IPAddress.Parse("10.0.0.1")];
+        await using PoolActor actor = Actor(Pools.Options(BalanceKind.RoundRobin, Pools.Backend("a.example"), Pools.Backend("b.example")));
+
+        actor.Start();
+        await actor.Ready.WaitAsync(Patience);
+
+        Backend[] backends = actor.Pool.Snapshot.Backends.ToArray();
+        Assert.Equal(["10.0.0.1:1883", "10.0.0.2:1883"], backends[0].EndPoints.ToArray().Select(e => e.ToString()));
+        Assert.Null(backends[1].EndPoint);
+        Assert.Equal([10, 0], actor.Pool.Spread(10));
+    }
+
+    [Fact]
+    public async Task Resolve_UnknownThenKnownThenLost_KeepsTheLastAddresses()
+    {
+        await using PoolActor actor = Actor(Pools.Options(BalanceKind.RoundRobin, Pools.Backend("a.example")));
+        actor.Start();
+        Assert.NotNull((await EventAsync(PoolEventKind.BackendUnresolved)).Detail);
+
+        _hosts["a.example"] = [IPAddress.Parse("10.0.0.1")];
+        Assert.Equal("10.0.0.1", (await EventAsync(PoolEventKind.BackendResolved)).Detail);
+
+        _hosts.Clear();
+        await EventAsync(PoolEventKind.BackendUnresolved);
+        Assert.Equal("10.0.0.1:1883", actor.Pool.Snapshot.Backends[0].EndPoint?.ToString());
+
+        _hosts["a.example"] = [IPAddress.Parse("10.0.0.2")];
+        Assert.Equal("10.0.0.2", (await EventAsync(PoolEventKind.BackendResolved)).Detail);
+    }
+
+    [Fact]
+    public async Task Resolve_StillUnknown_OneEventADifferentProblem()
+    {
+        await using PoolActor actor = Actor(Pools.Options(BalanceKind.RoundRobin, Pools.Backend("a.example")));
+        actor.Start();
+        await EventAsync(PoolEventKind.BackendUnresolved);
+        while (Volatile.Read(ref _asked) < 6)
+        {
+            _time.Advance(TimeSpan.FromSeconds(1));
+            await Task.Yield();
+        }
+
+        await actor.StopAsync();
+
+        Assert.False(_events.Reader.TryRead(out PoolEvent? more), more?.ToString());
+    }
+
+    [Fact]
+    public async Task Probes_DeadThenAlive_DownAndUp()
+    {
+        PoolOptions options = Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1"), Pools.Backend("10.0.0.2"));
+        await using PoolActor actor = Actor(options with { Health = Pools.NoHealth with { Probe = ProbeKind.Mqtt } });
+        actor.Start();
+        await EventAsync(PoolEventKind.HealthUp);
+        await EventAsync(PoolEventKind.HealthUp);
+
+        _dead["10.0.0.2:1883"] = true;
+        PoolEvent down = await EventAsync(PoolEventKind.HealthDown);
+        Assert.Equal(("10.0.0.2:1883", "dead"), (down.Backend?.Id, down.Detail));
+        Assert.Equal([10, 0], actor.Pool.Spread(10));
+
+        _dead.Clear();
+        await EventAsync(PoolEventKind.HealthUp);
+        Assert.Equal(HealthState.Up, actor.Pool.Snapshot.Backends[1].Health);
+    }
+
+    [Fact]
+    public async Task Probes_NoAnswer_DownByTimeout()
+    {
+        _silent = true;
+        PoolOptions options = Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1"));
+        await using PoolActor actor = Actor(options with { Health = Pools.NoHealth with { Probe = ProbeKind.Mqtt } });
+        actor.Start();
+
+        Assert.Equal("no answer in 2 s", (await EventAsync(PoolEventKind.HealthDown)).Detail);
+    }
+
+    [Fact]
+    public async Task Reload_ProbesOff_HealthForgotten()
+    {
+        PoolOptions options = Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1"));
+        _dead["10.0.0.1:1883"] = true;
+        await using PoolActor actor = Actor(options with { Health = Pools.NoHealth with { Probe = ProbeKind.Tcp } });
+        actor.Start();
+        await EventAsync(PoolEventKind.HealthDown);
+        Assert.Null(actor.Pool.Pick());
+
+        PoolChange change = await actor.ReloadAsync(
+            Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1"), Pools.Backend("10.0.0.3")), CancellationToken.None);
+
+        Assert.Single(change.Added);
+        Assert.Equal(HealthState.Unknown, actor.Pool.Snapshot.Backends[0].Health);
+        Assert.NotNull(actor.Pool.Pick());
+    }
+
+    [Fact]
+    public async Task Discovery_Addresses_ComeAndGo()
+    {
+        _hosts["emqx-headless"] = [IPAddress.Parse("10.0.0.2"), IPAddress.Parse("10.0.0.1")];
+        await using PoolActor actor = Actor(Discovering(srv: false));
+        actor.Start();
+        await actor.Ready.WaitAsync(Patience);
+        Assert.Equal(["10.0.0.1:1883", "10.0.0.2:1883"], Ids(actor));
+        Backend kept = actor.Pool.Snapshot.Backends[1];
+
+        _hosts["emqx-headless"] = [IPAddress.Parse("10.0.0.2"), IPAddress.Parse("10.0.0.3")];
+        await EventAsync(PoolEventKind.BackendRemoved);
+        await EventAsync(PoolEventKind.Discovered);
+        Assert.Equal(["10.0.0.2:1883", "10.0.0.3:1883"], Ids(actor));
+        Assert.Same(kept, actor.Pool.Snapshot.Backends[0]);
+
+        _hosts.Clear();
+        await EventAsync(PoolEventKind.DiscoveryFailed);
+        Assert.Equal(2, actor.Pool.Snapshot.Backends.Length);
+
+        await actor.ReloadAsync(Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.9")), CancellationToken.None);
+        Assert.Equal(["10.0.0.9:1883"], Ids(actor));
+    }
+
+    [Fact]
+    public async Task Discovery_Srv_PortsWeightsAndPriorities()
+    {
+        _services["_mqtt._tcp.example"] =
+        [
+            new SrvRecord(20, 5, 1885, "c.example"), new SrvRecord(10, 0, 1884, "b.example"), new SrvRecord(10, 7, 1883, "a.example"),
+        ];
+        foreach (string host in new[] { "a", "b", "c" })
+        {
+            _hosts[$"{host}.example"] = [IPAddress.Parse("10.0.0.1")];
+        }
+
+        await using PoolActor actor = Actor(Discovering(srv: true));
+        actor.Start();
+        await actor.Ready.WaitAsync(Patience);
+
+        Assert.Equal(["a.example:1883 7 False", "b.example:1884 1 False", "c.example:1885 5 True"],
+            actor.Pool.Snapshot.Backends.ToArray().Select(b => $"{b.Id} {b.Weight} {b.Backup}"));
+        Assert.NotNull(actor.Pool.Snapshot.Backends[2].EndPoint);
+    }
+
+    [Fact]
+    public async Task Reload_AfterStop_Fails()
+    {
+        PoolActor actor = Actor(Pools.Options(BalanceKind.RoundRobin));
+        actor.Start();
+        await actor.DisposeAsync();
+
+        await Assert.ThrowsAsync<ActorLb.Actors.MailboxException>(
+            () => actor.ReloadAsync(Pools.Options(BalanceKind.RoundRobin), CancellationToken.None));
+        await actor.Ready.WaitAsync(Patience);
+    }
+
+    private static string[] Ids(PoolActor actor) => [.. actor.Pool.Snapshot.Backends.ToArray().Select(b => b.Id)];
+
+    private static PoolOptions Discovering(bool srv) => Pools.Options(BalanceKind.RoundRobin) with
+    {
+        Dns = new DnsDiscoveryOptions(
+            srv ? "_mqtt._tcp.example" : "emqx-headless", 1883, srv, TimeSpan.FromSeconds(10), Pools.Backend("template")),
+    };
+}

@@ -1,0 +1,47 @@
+# The balancers under test: how each is started, stopped, and which processes it consists of.
+# Sourced by run.sh, which sets DIR, ROOT, LB_CPU, the ports and ACTORLB_DLL. A balancer has a port of its own.
+
+port_of() { case $1 in nginx) echo $((PORT_BASE + 1)) ;; haproxy) echo $((PORT_BASE + 2)) ;; actorlb) echo $((PORT_BASE + 3)) ;; esac; }
+
+# render BALANCER GROUP: writes the configuration with its places filled in and prints the path.
+render() {
+    local to="$DIR/$1-$2.conf"
+    sed -e "s|@PORT@|$(port_of "$1")|g" -e "s|@PORT2@|$((PORT_BASE + 4))|g" -e "s|@ADMIN@|$((PORT_BASE + 5))|g" \
+        -e "s|@BACKEND@|$BACKEND_PORT|g" -e "s|@WS_BACKEND@|$WS_BACKEND_PORT|g" -e "s|@DIR@|$DIR|g" \
+        -e "s|@NOFILE@|$(ulimit -Hn)|g" -e "s|@NGINX_BUFFER@|${NGINX_BUFFER:-16k}|g" "$BENCH/conf/$1-$2.conf" >"$to"
+    echo "$to"
+}
+
+declare -A LB_PID=()
+
+start_nginx() { exec taskset -c "$LB_CPU" nginx -p "$DIR" -c "$1"; }
+start_haproxy() { exec taskset -c "$LB_CPU" haproxy -db -f "$1"; }
+start_actorlb() { DOTNET_gcServer=0 exec taskset -c "$LB_CPU" dotnet "$ACTORLB_DLL" run -c "$1"; }
+
+# start BALANCER GROUP: returns when the port answers.
+start() {
+    local conf
+    conf=$(render "$1" "$2")
+    ("start_$1" "$conf") >"$DIR/$1-$2.log" 2>&1 &
+    LB_PID[$1]=$!
+    for _ in $(seq 200); do
+        if (exec 3<>"/dev/tcp/127.0.0.1/$(port_of "$1")") 2>/dev/null; then return 0; fi
+        kill -0 "${LB_PID[$1]}" 2>/dev/null || break
+        sleep 0.05
+    done
+    echo "$1 did not start with $conf:" >&2
+    tail -n 20 "$DIR/$1-$2.log" >&2
+    return 1
+}
+
+stop() {
+    [ -n "${LB_PID[$1]:-}" ] || return 0
+    kill "${LB_PID[$1]}" 2>/dev/null || true
+    for _ in $(seq 100); do kill -0 "${LB_PID[$1]}" 2>/dev/null || break; sleep 0.05; done
+    kill -9 "${LB_PID[$1]}" 2>/dev/null || true
+    wait "${LB_PID[$1]}" 2>/dev/null || true
+    unset "LB_PID[$1]"
+}
+
+# pids BALANCER: itself and its children (NGINX's worker), comma separated.
+pids() { { echo "${LB_PID[$1]}"; pgrep -P "${LB_PID[$1]}" || true; } | paste -sd, -; }

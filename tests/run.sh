@@ -1,0 +1,119 @@
+#!/usr/bin/env bash
+# Builds the solution and runs every test against real brokers and clients. Installs what is missing (Debian, root or sudo).
+#
+#   tests/run.sh [--fast] [--project NAME]... [--no-install] [-- RUNNER-ARGUMENTS]
+#
+#   --fast          leaves out the tests marked slow and the system tests
+#   --project NAME  only that project, e.g. Tests, Protocol.Tests, FunctionalTests, SystemTests; may be repeated
+#   --no-install    takes the machine as it is
+#   RUNNER-ARGUMENTS go to each project's runner, e.g. -class ActorLb.Tests.X
+#
+# The last line is "N passed, N failed, N skipped"; the exit code is 0 only if nothing failed and every project ran tests.
+set -uo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+. "$root/deploy/install.sh"
+
+fast=no install=yes projects=() runner=()
+while [ $# -gt 0 ]; do
+  case $1 in
+    --fast) fast=yes ;;
+    --no-install) install=no ;;
+    --project) projects+=("${2:?--project needs a name}"); shift ;;
+    --project=*) projects+=("${1#*=}") ;;
+    --) shift; runner=("$@"); break ;;
+    -h|--help) sed -n '2,12s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    *) echo "tests/run.sh: unknown argument $1 (see --help)" >&2; exit 2 ;;
+  esac
+  shift
+done
+
+all=(ActorLb.Protocol.Tests ActorLb.Tests ActorLb.FunctionalTests ActorLb.SystemTests)
+selected=()
+if [ ${#projects[@]} -gt 0 ]; then
+  for name in "${projects[@]}"; do
+    name=ActorLb.${name#ActorLb.}
+    case " ${all[*]} " in
+      *" $name "*) selected+=("$name") ;;
+      *) echo "tests/run.sh: no project $name; there are: ${all[*]}" >&2; exit 2 ;;
+    esac
+  done
+else
+  for name in "${all[@]}"; do
+    [ $fast = yes ] && [ "$name" = ActorLb.SystemTests ] || selected+=("$name")
+  done
+fi
+
+logs=$(mktemp -d "${TMPDIR:-/tmp}/actorlb-run.XXXXXX")
+child=
+finish() {
+  # Brokers that a test started end with it; here only an interrupted runner is left.
+  [ -n "$child" ] && kill "$child" 2>/dev/null
+  rm -rf "$logs"
+}
+trap finish EXIT
+trap 'exit 130' INT TERM
+
+if [ $install = yes ]; then
+  need mosquitto:mosquitto mosquitto_pub:mosquitto-clients etcd:etcd-server etcdctl:etcd-client \
+    nginx:nginx haproxy:haproxy epmd:rabbitmq-server /usr/lib/rabbitmq/bin/rabbitmq-server:rabbitmq-server \
+    /usr/lib/nginx/modules/ngx_stream_module.so:libnginx-mod-stream \
+    node:nodejs npm:npm openssl:openssl gcc:gcc ip:iproute2 ps:procps setsid:util-linux stdbuf:coreutils curl:curl || exit 1
+fi
+command -v dotnet >/dev/null || { echo "tests/run.sh: the .NET 10 SDK is missing (dotnet)" >&2; exit 1; }
+
+peers=$root/tests/ActorLb.Testing/aedes
+if [ ! -d "$peers/node_modules" ] || [ "$peers/package.json" -nt "$peers/node_modules" ]; then
+  echo "Installing the npm packages of the test peers"
+  (cd "$peers" && npm install --no-package-lock --no-audit --no-fund --silent && touch node_modules) \
+    || { echo "tests/run.sh: npm install failed in $peers" >&2; exit 1; }
+fi
+
+echo "Building (Release)"
+if ! dotnet build "$root/ActorLb.sln" -c Release --nologo -v q "-clp:ErrorsOnly;NoSummary" -nodeReuse:false -p:UseSharedCompilation=false; then
+  echo "0 passed, 1 failed, 0 skipped"
+  exit 1
+fi
+
+passed=0 failed=0 skipped=0
+
+# Adds up the runner's own report: <assembly total= passed= failed= skipped= errors= ...>
+count() {
+  sed -n 's/.*<assembly [^>]*[[:space:]]'"$2"'="\([0-9]*\)".*/\1/p' "$1" | awk '{ n += $1 } END { print n + 0 }'
+}
+
+for name in "${selected[@]}"; do
+  echo
+  echo "== $name"
+  report=$logs/$name.xml
+  arguments=(-noLogo -noColor -xml "$report")
+  [ $fast = yes ] && arguments+=(-trait- "speed=slow")
+  started=$SECONDS
+  "$root/tests/$name/bin/Release/net10.0/$name" "${arguments[@]}" ${runner[@]+"${runner[@]}"} > "$logs/$name.log" 2>&1 &
+  child=$!
+  wait $child
+  code=$?
+  child=
+  if [ ! -s "$report" ]; then
+    cat "$logs/$name.log"
+    echo "-- $name ended with exit code $code and no report"
+    failed=$((failed + 1))
+    continue
+  fi
+  p=$(count "$report" passed) f=$(count "$report" failed) s=$(count "$report" skipped) e=$(count "$report" errors)
+  f=$((f + e))
+  if [ $((p + f)) -eq 0 ]; then
+    echo "-- $name ran no test"
+    f=1
+  elif [ $code -ne 0 ] && [ $f -eq 0 ]; then
+    echo "-- $name ended with exit code $code although no test failed"
+    f=1
+  fi
+  [ $f -gt 0 ] && grep -v -e '^  *Discover' -e '^  *Starting:' -e '^  *Finished:' "$logs/$name.log"
+  echo "-- $name: $p passed, $f failed, $s skipped in $((SECONDS - started)) s"
+  passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+done
+
+echo
+echo "$passed passed, $failed failed, $skipped skipped"
+[ $failed -eq 0 ]
