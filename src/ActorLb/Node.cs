@@ -35,6 +35,10 @@ internal sealed partial class Node : IAsyncDisposable
     private readonly Reactor[] _reactors;
     private readonly ListenerSet _listeners;
     private readonly NameResolution _names;
+    private readonly CertificateWatch _certificateWatch;
+
+    // A changed certificate is applied by the watch, everything else by the program that runs the node.
+    private readonly SemaphoreSlim _applying = new(1, 1);
     private readonly int _ephemeralPorts = SourceAddresses.ReadEphemeralPorts();
     private ImmutableDictionary<string, PoolEntry> _pools = ImmutableDictionary<string, PoolEntry>.Empty.WithComparers(StringComparer.Ordinal);
     private ActorLbOptions _options;
@@ -55,6 +59,7 @@ internal sealed partial class Node : IAsyncDisposable
         var flow = new SessionFlow(_services);
         _reactors = [.. Enumerable.Range(0, workers).Select(i => new Reactor(i, flow, _services.Logger))];
         _listeners = new ListenerSet(_reactors);
+        _certificateWatch = new CertificateWatch(time, _logger, RenewCertificatesAsync, () => Certificates);
         Events = new EventFeed(options.Node.Name, time);
         Fleet = new LoneNode(options.Node.Name, options.Cluster.Name, () => _options.Sticky, _localSticky, _localSlots, () => IsReady, () => IsDraining);
         Sessions = new SessionDirectory(options.Node.Name, _reactors);
@@ -77,6 +82,31 @@ internal sealed partial class Node : IAsyncDisposable
     public IEnumerable<UpstreamPool> Pools => _pools.Values.Select(p => p.Upstream);
 
     public NodeAdmission Admission => _services.Admission;
+
+    /// <summary>The certificates in force.</summary>
+    public IEnumerable<CertificateUse> Certificates
+    {
+        get
+        {
+            foreach (Listener listener in _listeners.All)
+            {
+                foreach (CertificateInfo certificate in listener.Current.Tls?.Certificates ?? [])
+                {
+                    yield return new CertificateUse("listener", listener.Name, certificate);
+                }
+            }
+            foreach (UpstreamPool pool in Pools)
+            {
+                if (pool.Tls?.Certificate is { } certificate) yield return new CertificateUse("pool", pool.Name, certificate);
+            }
+        }
+    }
+
+    /// <summary>Changed TLS files that could not be used.</summary>
+    public long CertificateFailures => _certificateWatch.Failures;
+
+    /// <summary>Null until the first listener or pool with TLS.</summary>
+    public HandshakePool? Handshakes => _services.Handshakes;
 
     public LocalStickyMap Sticky => _localSticky;
 
@@ -114,7 +144,8 @@ internal sealed partial class Node : IAsyncDisposable
     {
         WarnOfOpenFiles();
         foreach (Reactor reactor in _reactors) reactor.Start();
-        await ApplyCoreAsync(_options).ConfigureAwait(false);
+        await ApplyAsync(_options).ConfigureAwait(false);
+        _certificateWatch.Start();
         IsReady = true;
         foreach (Listener listener in _listeners.All)
         {
@@ -130,7 +161,7 @@ internal sealed partial class Node : IAsyncDisposable
     public async Task<ImmutableArray<string>> ReloadAsync(ActorLbOptions options)
     {
         ActorLbOptions old = _options;
-        await ApplyCoreAsync(options).ConfigureAwait(false);
+        await ApplyAsync(options).ConfigureAwait(false);
         _services.AccessLog?.Reopen();
         Events.Publish("config_applied", "a new configuration is in force");
         return ConfigurationDiff.Between(old, options).RestartRequired;
@@ -169,6 +200,7 @@ internal sealed partial class Node : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         IsReady = false;
+        await _certificateWatch.DisposeAsync().ConfigureAwait(false);
         _services.Handshakes?.Dispose();
         foreach (Reactor reactor in _reactors)
         {
@@ -182,6 +214,7 @@ internal sealed partial class Node : IAsyncDisposable
         }
         if (_services.AccessLog is { } log) await log.DisposeAsync().ConfigureAwait(false);
         _localSticky.Dispose();
+        _applying.Dispose();
     }
 
     private static bool CloseSome(Reactor reactor, int portion, DisconnectReason reason)
@@ -193,35 +226,78 @@ internal sealed partial class Node : IAsyncDisposable
         return true;
     }
 
+    private async Task ApplyAsync(ActorLbOptions options)
+    {
+        await _applying.WaitAsync().ConfigureAwait(false);
+        try
+        {
+            // Taken before the files are read: a change in between is found by the next look.
+            ImmutableDictionary<string, FileStamps.Stamp> stamps = FileStamps.Take(TlsFiles.Of(options));
+            await ApplyCoreAsync(options).ConfigureAwait(false);
+            _certificateWatch.Watch(stamps);
+        }
+        finally
+        {
+            _applying.Release();
+        }
+    }
+
+    /// <summary>Puts changed TLS files into force: new connections get them, those that stand keep what they agreed on.</summary>
+    private async Task RenewCertificatesAsync(ImmutableHashSet<string> changed)
+    {
+        await _applying.WaitAsync().ConfigureAwait(false);
+        try
+        {
+            TlsContexts contexts = TlsContexts.Build(_options, TicketKeysOf, _time, changed);
+            foreach ((string name, PoolEntry entry) in _pools)
+            {
+                if (contexts.Client(name) is not { } tls) continue;
+                _pools = _pools.SetItem(name, entry with { Upstream = new UpstreamPool(entry.Upstream.Pool, entry.Upstream.Sources, tls) });
+            }
+            foreach (Listener listener in _listeners.All)
+            {
+                Listener.State current = listener.Current;
+                TlsServerContext? tls = contexts.Server(listener.Name) ?? current.Tls;
+                listener.Apply(current.Options, _pools[current.Options.Pool].Upstream, tls, _time);
+            }
+            LogWarnings(contexts);
+        }
+        finally
+        {
+            _applying.Release();
+        }
+    }
+
+    private TicketKeyRing? TicketKeysOf(string listener) => _listeners.Find(listener)?.Current.Tls?.TicketKeys;
+
+    private void LogWarnings(TlsContexts contexts)
+    {
+        foreach (Listener listener in _listeners.All)
+        {
+            foreach (string warning in contexts.Server(listener.Name)?.Warnings ?? []) Log.Tls(_logger, listener.Name, warning);
+        }
+    }
+
     private async Task ApplyCoreAsync(ActorLbOptions options)
     {
         // Everything that can fail comes first; nothing is in force until all of it stands.
-        var contexts = new Dictionary<string, TlsServerContext>(StringComparer.Ordinal);
-        var clients = new Dictionary<string, TlsClientContext>(StringComparer.Ordinal);
+        TlsContexts contexts = TlsContexts.Build(options, TicketKeysOf, _time);
         AccessLog? newLog = null;
         ListenerSet.Opened opened;
         try
         {
-            foreach (ListenerOptions listener in options.Listeners.Values)
-            {
-                if (listener.Tls is { } tls) contexts[listener.Name] = TlsServerContext.Build(tls, listener.WebSocket is not null, _time, _listeners.Find(listener.Name)?.Current.Tls?.TicketKeys);
-            }
-            foreach (PoolOptions pool in options.Pools.Values)
-            {
-                if (pool.Tls is { } tls) clients[pool.Name] = TlsClientContext.Build(tls);
-            }
             if (options.Log.Access is { } path && _services.AccessLog?.Path != path) newLog = new AccessLog(path, options.Log.Format, _time);
             opened = _listeners.Open(options.Listeners.Values, l => options.Pools[l.Pool].Tcp);
         }
         catch
         {
-            foreach (TlsServerContext context in contexts.Values) context.Dispose();
-            foreach (TlsClientContext context in clients.Values) context.Dispose();
+            contexts.Discard();
             if (newLog is not null) await newLog.DisposeAsync().ConfigureAwait(false);
             throw;
         }
 
-        if (contexts.Count + clients.Count > 0) _services.Handshakes ??= new HandshakePool(MaxHandshakes(options));
+        if (_services.Handshakes is { } handshakes) handshakes.MaxHandshakes = MaxHandshakes(options);
+        else if (contexts.Count > 0) _services.Handshakes = new HandshakePool(MaxHandshakes(options));
         AccessLog? oldLog = _services.AccessLog;
         if (newLog is not null || options.Log.Access is null) _services.AccessLog = newLog;
         _services.SuppressWill = options.Node.Will == WillOnDrain.Suppress;
@@ -232,13 +308,13 @@ internal sealed partial class Node : IAsyncDisposable
         foreach (Reactor reactor in _reactors) await reactor.AskAsync(r => { r.EnsureScratch(bufferSize); return true; }).ConfigureAwait(false);
 
         ImmutableDictionary<string, PoolEntry> oldPools = _pools;
-        _pools = await ApplyPoolsAsync(options, clients).ConfigureAwait(false);
+        _pools = await ApplyPoolsAsync(options, contexts).ConfigureAwait(false);
         UpdateSlots();
         var wanted = new List<(ListenerOptions, Listener)>();
         foreach (ListenerOptions listener in options.Listeners.Values)
         {
             UpstreamPool pool = _pools[listener.Pool].Upstream;
-            TlsServerContext? tls = contexts.GetValueOrDefault(listener.Name);
+            TlsServerContext? tls = contexts.Server(listener.Name);
             Listener? known = _listeners.Find(listener.Name);
             if (known is null) known = new Listener(listener, pool, tls, _time);
             else known.Apply(listener, pool, tls, _time);
@@ -251,16 +327,17 @@ internal sealed partial class Node : IAsyncDisposable
         }
         if (oldLog is not null && !ReferenceEquals(oldLog, _services.AccessLog)) await oldLog.DisposeAsync().ConfigureAwait(false);
         _options = options;
+        LogWarnings(contexts);
     }
 
-    private async Task<ImmutableDictionary<string, PoolEntry>> ApplyPoolsAsync(ActorLbOptions options, Dictionary<string, TlsClientContext> clients)
+    private async Task<ImmutableDictionary<string, PoolEntry>> ApplyPoolsAsync(ActorLbOptions options, TlsContexts contexts)
     {
         var next = _pools.ToBuilder();
         var starting = new List<Task>();
         foreach (string gone in _pools.Keys.Where(n => !options.Pools.ContainsKey(n))) next.Remove(gone);
         foreach (PoolOptions pool in options.Pools.Values)
         {
-            TlsClientContext? tls = clients.GetValueOrDefault(pool.Name);
+            TlsClientContext? tls = contexts.Client(pool.Name);
             if (_pools.TryGetValue(pool.Name, out PoolEntry? known))
             {
                 bool sameSources = known.Upstream.Options.SourceAddresses.SequenceEqual(pool.SourceAddresses);
@@ -329,6 +406,9 @@ internal sealed partial class Node : IAsyncDisposable
 
         [LoggerMessage(2003, LogLevel.Information, "draining {Open} connections within {Seconds} s")]
         public static partial void Draining(ILogger logger, int open, double seconds);
+
+        [LoggerMessage(2005, LogLevel.Warning, "listener {Listener}: {Warning}")]
+        public static partial void Tls(ILogger logger, string listener, string warning);
 
         [LoggerMessage(2004, LogLevel.Information, "pool {Pool}, backend {Backend}: {Kind} {Detail}")]
         public static partial void Pool(ILogger logger, string pool, string backend, PoolEventKind kind, string detail);

@@ -158,7 +158,7 @@ public static class UpgradeRequestReader
         if (end == 0 || (colon >= 0 && host[(end + 1)..].IndexOfAnyExceptInRange((byte)'0', (byte)'9') >= 0)) return false;
         name = host[..end];
         bool bracketed = bracket >= 0;
-        if (bracketed && (name[0] != '[' || bracket != name.Length - 1 || bracket < 3)) return false;
+        if (bracketed && (name[0] != '[' || bracket < 3)) return false;
         ReadOnlySpan<byte> inner = bracketed ? name[1..^1] : name;
         foreach (byte b in inner)
         {

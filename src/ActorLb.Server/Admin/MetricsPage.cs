@@ -1,5 +1,6 @@
 using ActorLb.Balancing;
 using ActorLb.Proxying;
+using ActorLb.Proxying.Tls;
 using ActorLb.Telemetry;
 
 namespace ActorLb.Server.Admin;
@@ -15,6 +16,7 @@ internal static class MetricsPage
         ReactorCounters[] counters = [.. node.Reactors.Select(r => r.Counters)];
         Clients(w, node, counters);
         Backends(w, node);
+        Tls(w, node);
         Times(w, counters);
         Reactors(w, node);
         Sources(w, node, counters);
@@ -98,6 +100,18 @@ internal static class MetricsPage
         Each("actorlb_backend_refusals_total", "counter", "CONNECTs that the backend refused.", (_, t) => t.Refusals);
         Each("actorlb_backend_sent_bytes_total", "counter", "Bytes sent to the backend.", (_, t) => t.BytesToBackend);
         Each("actorlb_backend_received_bytes_total", "counter", "Bytes received from the backend.", (_, t) => t.BytesFromBackend);
+    }
+
+    private static void Tls(MetricsWriter w, Node node)
+    {
+        w.Single("actorlb_tls_handshakes_running", "gauge", "TLS handshakes under way.", node.Handshakes?.Handshakes ?? 0);
+        w.Single("actorlb_tls_handshakes_waiting", "gauge", "TLS handshakes that wait for a place among max-handshakes.", node.Handshakes?.Waiting ?? 0);
+        w.Family("actorlb_certificate_expiry_seconds", "gauge", "Unix time at which a certificate in use, or one of its chain, expires.");
+        foreach (CertificateUse use in node.Certificates)
+        {
+            w.Sample("actorlb_certificate_expiry_seconds", use.Certificate.NotAfter.ToUnixTimeSeconds(), (use.Owner, use.Name), ("file", use.Certificate.Path));
+        }
+        w.Single("actorlb_certificate_failures_total", "counter", "Changes of TLS files that could not be used; what was in force stayed.", node.CertificateFailures);
     }
 
     private static void Times(MetricsWriter w, ReactorCounters[] all)

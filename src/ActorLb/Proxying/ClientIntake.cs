@@ -26,7 +26,8 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
                 ReadProxyHeader(reactor, session);
                 break;
             case Phase.TlsHandshake:
-                if (session.Client.Readable || session.Client.PeerClosed || session.HandshakeBegun) Handshake(reactor, session);
+                if (session.Borrowed) LeaveQueue(reactor, session);
+                else if (session.Client.Readable || session.Client.PeerClosed || session.HandshakeBegun) Handshake(reactor, session);
                 break;
             case Phase.Upgrade:
                 ReadUpgrade(reactor, session);
@@ -154,7 +155,19 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
     {
         if (session.Borrowed) return;
         session.Client.Readable = session.Client.Writable = false;
+        if (session.HandshakeBegun)
+        {
+            // The signature is made; what is left costs less than the way to another thread and back.
+            HandshakeStepped(reactor, session, Handshaking.Finish(services, session, session.Client.Tls));
+            return;
+        }
         if (!Handshaking.Step(services, reactor, session, session.Client.Tls)) closer.Close(reactor, session, CloseReason.HandshakeLimit);
+    }
+
+    /// <summary>In a storm a client that went away while it waited for its turn must not cost a signature.</summary>
+    private void LeaveQueue(Reactor reactor, Session session)
+    {
+        if (session.Client.PeerClosed && services.Handshakes!.IsFull) closer.Close(reactor, session, CloseReason.ClientGone);
     }
 
     private void Secured(Reactor reactor, Session session)

@@ -2,12 +2,13 @@ namespace ActorLb.Proxying;
 
 /// <summary>What happens when a session's deadline comes. An established session's timer is not moved by
 /// traffic: when it comes, it looks at what happened since and sets the next.</summary>
-internal sealed class SessionClock(SessionCloser closer)
+internal sealed class SessionClock(NodeServices services, SessionCloser closer)
 {
     public Router Router { private get; set; } = null!;
 
     public void Expired(Reactor reactor, Session session)
     {
+        Handshaking.TakeBack(services, reactor, session);
         switch (session.Phase)
         {
             case Phase.Relay:
@@ -31,7 +32,14 @@ internal sealed class SessionClock(SessionCloser closer)
     public void StartRelay(Reactor reactor, Session session)
     {
         session.EstablishedAt = session.LastFromClient = session.LastActivity = reactor.Now;
-        Schedule(reactor, session);
+        if (!session.Client.Ended)
+        {
+            Schedule(reactor, session);
+            return;
+        }
+        // The client ended its direction before the CONNACK came.
+        session.EndReason = CloseReason.ClientClosed;
+        reactor.SetDeadline(session, reactor.Now + Relay.HalfCloseTimeout);
     }
 
     private void Idle(Reactor reactor, Session session)

@@ -20,6 +20,7 @@ internal sealed class SessionCloser(NodeServices services)
     {
         if (session.Phase == Phase.Free) return;
         if (session.EndReason == CloseReason.None) session.EndReason = reason;
+        Handshaking.TakeBack(services, reactor, session);
         if (session.Borrowed)
         {
             // A handshake thread holds the TLS session; HandshakeStepped closes when it is back.
@@ -121,11 +122,13 @@ internal sealed class SessionCloser(NodeServices services)
     {
         if (session.Phase != Phase.Relay)
         {
-            if (session.Phase is not (Phase.Free or Phase.Lingering)) Refuse(reactor, session, closeReason, RefusalReason.ServerUnavailable);
+            if (session.Borrowed) Close(reactor, session, closeReason);
+            else if (session.Phase is not (Phase.Free or Phase.Lingering)) Refuse(reactor, session, closeReason, RefusalReason.ServerUnavailable);
             return;
         }
         session.EndReason = closeReason;
-        if (services.SuppressWill && session.IsMqtt && AtBoundary(session, fromClient: true))
+        // Only of a drain: a client that fell silent is to have its Will published.
+        if (closeReason == CloseReason.Drained && services.SuppressWill && session.IsMqtt && AtBoundary(session, fromClient: true))
         {
             Channel.Write(reactor, ref session.Upstream, Framed(reactor, session, Disconnect.Clean, toClient: false));
         }

@@ -47,7 +47,20 @@ internal sealed class LocalStickyMap : IStickyMap, IDisposable
         return true;
     }
 
-    public uint Opened(ulong h, BackendRef backend, StickyOutcome outcome) => 0;
+    public uint Opened(ulong h, BackendRef backend, StickyOutcome outcome)
+    {
+        // Only what no lookup put there is news, such as a client whose id the broker has chosen.
+        if (outcome == StickyOutcome.Fallback)
+        {
+            var shard = _shards[StickyHash.ShardOf(h)];
+            lock (shard.Gate)
+            {
+                shard.Store.Learn(h, backend, _clock.Seconds, fellBack: true, _clock.Seconds);
+            }
+        }
+
+        return 0;
+    }
 
     public void Closed(ulong h, BackendRef backend, uint session)
     {

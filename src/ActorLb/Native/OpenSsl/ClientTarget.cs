@@ -60,7 +60,14 @@ internal sealed unsafe class ClientTarget
         {
             if (_session != 0)
             {
-                _ = LibSsl.SSL_set_session(ssl, _session);
+                // OpenSSL marks a TLS 1.3 session as used up by its first handshake, and what it copies from it too; servers
+                // take a ticket as often as it comes (RFC 8446, appendix C.4 minds only being recognised).
+                var copy = LibSsl.SSL_SESSION_dup(_session);
+                if (copy != 0)
+                {
+                    _ = LibSsl.SSL_set_session(ssl, copy);
+                    LibSsl.SSL_SESSION_free(copy);
+                }
             }
         }
 

@@ -65,6 +65,7 @@ internal static unsafe partial class LibSsl
     [LibraryImport(Library)] internal static partial int SSL_shutdown(nint ssl);
     [LibraryImport(Library), SuppressGCTransition] internal static partial int SSL_get_error(nint ssl, int result);
     [LibraryImport(Library), SuppressGCTransition] internal static partial int SSL_has_pending(nint ssl);
+    [LibraryImport(Library), SuppressGCTransition] internal static partial nint SSL_get_rbio(nint ssl);
     [LibraryImport(Library), SuppressGCTransition] internal static partial void SSL_set_shutdown(nint ssl, int mode);
     [LibraryImport(Library), SuppressGCTransition] internal static partial int SSL_is_init_finished(nint ssl);
     [LibraryImport(Library)] internal static partial nint SSL_ctrl(nint ssl, int command, nint number, nint pointer);
@@ -73,6 +74,7 @@ internal static unsafe partial class LibSsl
     [LibraryImport(Library)] internal static partial int SSL_set_ex_data(nint ssl, int index, nint data);
     [LibraryImport(Library)] internal static partial nint SSL_get_ex_data(nint ssl, int index);
     [LibraryImport(Library)] internal static partial int SSL_set_session(nint ssl, nint session);
+    [LibraryImport(Library)] internal static partial nint SSL_SESSION_dup(nint session);
     [LibraryImport(Library)] internal static partial void SSL_SESSION_free(nint session);
     [LibraryImport(Library)] internal static partial int SSL_SESSION_is_resumable(nint session);
     [LibraryImport(Library)] internal static partial nint SSL_get0_param(nint ssl);
@@ -80,6 +82,7 @@ internal static unsafe partial class LibSsl
 
     // ---- what a handshake agreed on ----
     [LibraryImport(Library)] internal static partial nint SSL_get_version(nint ssl);
+    [LibraryImport(Library)] internal static partial int SSL_version(nint ssl);
     [LibraryImport(Library)] internal static partial nint SSL_get_current_cipher(nint ssl);
     [LibraryImport(Library)] internal static partial nint SSL_CIPHER_get_name(nint cipher);
     [LibraryImport(Library)] internal static partial nint SSL_get_servername(nint ssl, int type);

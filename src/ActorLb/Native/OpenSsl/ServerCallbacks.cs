@@ -116,7 +116,7 @@ internal sealed unsafe class ServerCallbacks
             var ring = From(LibSsl.SSL_CTX_get_ex_data(LibSsl.SSL_get_SSL_CTX(ssl), ApplicationData))._ticketKeys;
             return encrypt != 0
                 ? TicketCipher.Encrypt(ring, name, iv, cipher, mac)
-                : TicketCipher.Decrypt(ring, name, iv, cipher, mac);
+                : TicketCipher.Decrypt(ring, name, iv, cipher, mac, single: LibSsl.SSL_version(ssl) >= Tls13);
         }
         catch (Exception)
         {

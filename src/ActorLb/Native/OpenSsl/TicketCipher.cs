@@ -27,7 +27,8 @@ internal static unsafe class TicketCipher
         return Arm(key, iv, cipher, mac, encrypt: 1) ? Ok : Failed;
     }
 
-    internal static int Decrypt(TicketKeyRing ring, byte* name, byte* iv, nint cipher, nint mac)
+    /// <param name="single">The ticket is to be used once (RFC 8446, section 4.6.1 and appendix C.4): the client gets another.</param>
+    internal static int Decrypt(TicketKeyRing ring, byte* name, byte* iv, nint cipher, nint mac, bool single)
     {
         var key = ring.ForDecryption(new ReadOnlySpan<byte>(name, TicketKey.NameLength), out var renew);
         if (key is null)
@@ -35,7 +36,7 @@ internal static unsafe class TicketCipher
             return NoKey;
         }
 
-        return !Arm(key, iv, cipher, mac, encrypt: 0) ? Failed : renew ? OkRenew : Ok;
+        return !Arm(key, iv, cipher, mac, encrypt: 0) ? Failed : renew || single ? OkRenew : Ok;
     }
 
     private static bool Arm(TicketKey key, byte* iv, nint cipher, nint mac, int encrypt)

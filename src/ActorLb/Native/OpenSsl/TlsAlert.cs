@@ -24,7 +24,15 @@ internal static class TlsAlert
             return null;
         }
 
-        var name = OpenSslErrors.Text(LibSsl.SSL_alert_desc_string_long(s_last & 0xFF));
+        // OpenSSL 3.0 has no names for the alerts that RFC 8446, section 6 added.
+        var number = s_last & 0xFF;
+        var name = number switch
+        {
+            109 => "missing extension",
+            116 => "certificate required",
+            120 => "no application protocol",
+            _ => OpenSslErrors.Text(LibSsl.SSL_alert_desc_string_long(number)),
+        };
         return (s_last & 0x100) != 0 ? $"alert {name} received" : $"alert {name} sent";
     }
 

@@ -16,23 +16,28 @@ internal interface IHandshakeOwner
 
 /// <summary>
 /// Threads that make handshake steps for the reactors. A step costs up to 0.6 ms of CPU, mostly one signature; on a reactor
-/// a storm of them would delay every relayed message. The threads run at a low priority for the same reason.
+/// a storm of them would delay every relayed message. The threads run at a low priority for the same reason. So many handshakes
+/// are under way at once; others wait for a place, in the order in which they came.
 /// </summary>
 internal sealed partial class HandshakePool : IDisposable
 {
+    /// <summary>Handshakes that may wait for each that may be under way; more than that no client would wait for.</summary>
+    internal const int WaitingForEach = 16;
+
     // nice(2): low enough to yield to the reactors, high enough that handshakes go on beside a busy one.
     private const int Niceness = 10;
     private const int PriorityOfProcess = 0;
 
-    private readonly Lock _gate = new();
-    private readonly SemaphoreSlim _ready = new(0);
+    // Monitor's, for its Wait: what a thread can take depends on both queues and on the count.
+    private readonly object _gate = new();
     private readonly Thread[] _threads;
-    private readonly int _maxHandshakes;
 
     // Under the gate. Steps that go on with a handshake are taken before those that begin one: what was begun gets done, within
     // its time, instead of everything being begun and timing out together.
     private readonly Queue<Step> _begun = new();
-    private readonly Queue<Step> _new = new();
+    private readonly LinkedList<Step> _waiting = new();
+    private readonly Dictionary<(IHandshakeOwner Owner, long Token), LinkedListNode<Step>> _places = [];
+    private int _maxHandshakes;
     private int _handshakes;
     private bool _stopped;
 
@@ -50,6 +55,28 @@ internal sealed partial class HandshakePool : IDisposable
         }
     }
 
+    /// <summary>Handshakes that may be under way at once; a reload may change it.</summary>
+    internal int MaxHandshakes
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _maxHandshakes;
+            }
+        }
+
+        set
+        {
+            ArgumentOutOfRangeException.ThrowIfLessThan(value, 1);
+            lock (_gate)
+            {
+                _maxHandshakes = value;
+                Monitor.PulseAll(_gate);
+            }
+        }
+    }
+
     /// <summary>Handshakes under way.</summary>
     internal int Handshakes
     {
@@ -62,25 +89,65 @@ internal sealed partial class HandshakePool : IDisposable
         }
     }
 
+    /// <summary>Whether a handshake that begins now has to wait for a place.</summary>
+    internal bool IsFull
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _handshakes >= _maxHandshakes;
+            }
+        }
+    }
+
+    /// <summary>Handshakes that wait for a place.</summary>
+    internal int Waiting
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _waiting.Count;
+            }
+        }
+    }
+
     /// <summary>
-    /// Begins a handshake; the session belongs to the pool until the owner is told. False: too many are under way (or the pool is
-    /// stopped), nothing was taken, and the caller closes the connection.
+    /// Begins a handshake, as soon as there is a place; the session belongs to the pool until the owner is told or takes it back.
+    /// False: far too many wait (or the pool is stopped), nothing was taken, and the caller closes the connection.
     /// </summary>
     internal bool TryBegin(TlsSession session, long token, IHandshakeOwner owner)
     {
         lock (_gate)
         {
-            if (_stopped || _handshakes >= _maxHandshakes)
+            if (_stopped || _waiting.Count >= (long)_maxHandshakes * WaitingForEach)
             {
                 return false;
             }
 
-            _handshakes++;
-            _new.Enqueue(new Step(session, token, owner));
+            _places.Add((owner, token), _waiting.AddLast(new Step(session, token, owner)));
+            Monitor.Pulse(_gate);
+            return true;
         }
+    }
 
-        _ready.Release();
-        return true;
+    /// <summary>
+    /// Takes back a session whose handshake still waits for a place: its client went away or its time is over. True: it is the
+    /// owner's again, which is told nothing more of it. False: a thread has it, and the owner will be told.
+    /// </summary>
+    internal bool TryTakeBack(long token, IHandshakeOwner owner)
+    {
+        lock (_gate)
+        {
+            if (!_places.Remove((owner, token), out var place))
+            {
+                return false;
+            }
+
+            _waiting.Remove(place);
+            return true;
+        }
     }
 
     /// <summary>The next step of a begun handshake, when its descriptor has become ready. After <see cref="Dispose"/> it fails at once.</summary>
@@ -91,7 +158,7 @@ internal sealed partial class HandshakePool : IDisposable
             if (!_stopped)
             {
                 _begun.Enqueue(new Step(session, token, owner));
-                _ready.Release();
+                Monitor.Pulse(_gate);
                 return;
             }
         }
@@ -106,6 +173,7 @@ internal sealed partial class HandshakePool : IDisposable
         lock (_gate)
         {
             _handshakes--;
+            Monitor.Pulse(_gate);
         }
     }
 
@@ -120,21 +188,31 @@ internal sealed partial class HandshakePool : IDisposable
             }
 
             _stopped = true;
+            Monitor.PulseAll(_gate);
         }
 
-        _ready.Release(_threads.Length);
         foreach (var thread in _threads)
         {
             thread.Join();
         }
 
-        foreach (var step in _begun.Concat(_new))
+        // Nobody adds to the queues any more, but owners may still take back.
+        Step[] begun;
+        Step[] waiting;
+        lock (_gate)
         {
-            Abandon();
-            step.Owner.HandshakeStepped(step.Token, Stopped);
+            begun = [.. _begun];
+            waiting = [.. _waiting];
+            _handshakes -= begun.Length;
+            _begun.Clear();
+            _waiting.Clear();
+            _places.Clear();
         }
 
-        _ready.Dispose();
+        foreach (var step in begun.Concat(waiting))
+        {
+            step.Owner.HandshakeStepped(step.Token, Stopped);
+        }
     }
 
     private static HandshakeOutcome Stopped => new(HandshakeStatus.Failed, "the balancer is stopping");
@@ -157,15 +235,27 @@ internal sealed partial class HandshakePool : IDisposable
 
     private Step? Take()
     {
-        _ready.Wait();
         lock (_gate)
         {
-            if (_stopped)
+            while (!_stopped)
             {
-                return null;
+                if (_begun.TryDequeue(out var step))
+                {
+                    return step;
+                }
+
+                if (_handshakes < _maxHandshakes && _waiting.First is { } first)
+                {
+                    _handshakes++;
+                    _waiting.RemoveFirst();
+                    _places.Remove((first.Value.Owner, first.Value.Token));
+                    return first.Value;
+                }
+
+                Monitor.Wait(_gate);
             }
 
-            return _begun.TryDequeue(out var step) ? step : _new.Dequeue();
+            return null;
         }
     }
 

@@ -17,8 +17,8 @@ internal static class TlsOptions
         ClientCa: null, VerifyClient.Off, VerifyDepth: 1, CrlFile: null, TimeSpan.FromSeconds(10), MaxHandshakes: 1000);
 }
 
-/// <summary>One accepted connection with its TLS, driven by poll on the test's thread.</summary>
-internal sealed class ServerConnection(Socket socket, TlsSession tls) : IDisposable
+/// <summary>One connection with its TLS, of either side, driven by poll on the test's thread.</summary>
+internal sealed class TlsTestConnection(Socket socket, TlsSession tls) : IDisposable
 {
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
 
@@ -77,6 +77,21 @@ internal sealed class ServerConnection(Socket socket, TlsSession tls) : IDisposa
         return TlsIoStatus.Ok;
     }
 
+    /// <summary>Sends close_notify, waiting where the peer is slow.</summary>
+    internal TlsIoStatus Shutdown()
+    {
+        while (true)
+        {
+            var status = Tls.Shutdown();
+            if (status != TlsIoStatus.WantWrite)
+            {
+                return status;
+            }
+
+            Wait(status);
+        }
+    }
+
     /// <summary>Echoes until the stream ends, and returns how it ended.</summary>
     internal TlsIoStatus Echo()
     {
@@ -108,7 +123,7 @@ internal sealed class ServerConnection(Socket socket, TlsSession tls) : IDisposa
         var mode = status == TlsIoStatus.WantRead ? SelectMode.SelectRead : SelectMode.SelectWrite;
         if (!Socket.Poll(s_patience, mode))
         {
-            throw new TimeoutException($"The peer did not answer while the server waited: {status}.");
+            throw new TimeoutException($"The peer did not answer to {status}.");
         }
     }
 }
@@ -136,20 +151,26 @@ internal sealed class TlsTestServer : IDisposable
 
     internal int Port => ((IPEndPoint)_listener.LocalEndPoint!).Port;
 
-    internal ServerConnection Accept()
+    internal Socket AcceptPlain()
     {
         if (!_listener.Poll(TimeSpan.FromSeconds(30), SelectMode.SelectRead))
         {
             throw new TimeoutException("No client came.");
         }
 
-        var socket = _listener.Accept();
+        return _listener.Accept();
+    }
+
+    internal TlsTestConnection Accept()
+    {
+        var socket = AcceptPlain();
         socket.Blocking = false;
-        return new ServerConnection(socket, Context.Accept((int)socket.Handle));
+        socket.NoDelay = true;
+        return new TlsTestConnection(socket, Context.Accept((int)socket.Handle));
     }
 
     /// <summary>Accepts one connection on a thread of its own.</summary>
-    internal Task<T> Serve<T>(Func<ServerConnection, T> talk) => Task.Factory.StartNew(
+    internal Task<T> Serve<T>(Func<TlsTestConnection, T> talk) => Task.Factory.StartNew(
         () =>
         {
             using var connection = Accept();
