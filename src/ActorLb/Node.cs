@@ -408,7 +408,7 @@ internal sealed partial class Node : IAsyncDisposable
             _options, _slots, _directory, AllBackends, Events, _time, _loggers, CancellationToken.None).ConfigureAwait(false);
         _fleet.Tickets.Changed = keys => ShareTicketKeys(keys, _listeners.All.Select(l => l.Current));
         _services.Sticky = _fleet.Node.Map;
-        Fleet = new NodeInFleet(_fleet.Node, () => _options.Sticky, () => IsReady, () => IsDraining);
+        Fleet = new FleetMembership(_fleet.Node, () => _options.Sticky, _time);
     }
 
     /// <summary>The fleet's ticket keys go to every listener that has no file of its own.</summary>

@@ -1,3 +1,4 @@
+using System.Text;
 using ActorLb.Balancing;
 using ActorLb.Configuration;
 using ActorLb.Protocol.Admin;
@@ -33,29 +34,24 @@ internal sealed class LoneNode(
         return Granted;
     }
 
-    public Task<StickyFinding> FindAsync(ulong h, CancellationToken cancel) =>
-        Task.FromResult(new StickyFinding(sticky.Peek(h), StickyHash.ShardOf(h), name));
-
-    public Task<Refusal?> ImposeAsync(ulong h, BackendRef backend, CancellationToken cancel)
+    public Task<StickyFinding> FindAsync(string pool, string clientId, CancellationToken cancel)
     {
-        if (sticky.Impose(h, backend)) return Granted;
-        return Task.FromResult<Refusal?>(backend.IsNone
-            ? new Refusal(RefusalKind.Unknown, "the client has no entry")
-            : new Refusal(RefusalKind.Refused, "the backend takes no new clients: it is drained, down or gone"));
+        ulong h = KeyOf(pool, clientId);
+        return Task.FromResult(new StickyFinding(sticky.Peek(h), StickyHash.ShardOf(h), name, StickyOutcome.Local));
     }
 
-    public StickyStats StickyStats(string[] stickyPools)
+    public Task<Refusal?> ImposeAsync(string pool, string clientId, BackendRef backend, CancellationToken cancel) =>
+        sticky.Impose(KeyOf(pool, clientId), backend)
+            ? Granted
+            : Task.FromResult<Refusal?>(backend.IsNone ? FleetRefusals.NoEntry : FleetRefusals.TakesNobody);
+
+    public Task<StickyStats> StickyStatsAsync(string[] stickyPools, CancellationToken cancel)
     {
-        long entries = 0, bytes = 0, evicted = 0;
-        for (int i = 0; i < StickyHash.Shards; i++)
-        {
-            (int count, long size, long pushed) = sticky.Measure(i);
-            entries += count;
-            bytes += size;
-            evicted += pushed;
-        }
+        (int Entries, long Bytes, long Evicted)[] shards = Measure();
         StickyOptions now = options();
-        return new StickyStats(name, entries, bytes, evicted, now.MaxEntries, now.Ttl.TotalSeconds, stickyPools);
+        return Task.FromResult(new StickyStats(
+            name, shards.Sum(s => (long)s.Entries), shards.Sum(s => s.Bytes), shards.Sum(s => s.Evicted), now.MaxEntries, now.Ttl.TotalSeconds,
+            stickyPools));
     }
 
     public Task<ClusterMembers> MembersAsync(CancellationToken cancel) => Task.FromResult(
@@ -75,19 +71,21 @@ internal sealed class LoneNode(
 
     public Task<ShardList?> ShardsAsync(string? node, CancellationToken cancel) => Task.FromResult(node is not null && node != name
         ? null
-        : new ShardList(0, [.. Enumerable.Range(0, StickyHash.Shards).Select(i => new ShardInfo(i, name, null, null, sticky.Measure(i).Entries))]));
+        : new ShardList(0, [.. Measure().Select((shard, i) => new ShardInfo(i, name, null, null, shard.Entries))]));
 
     public Task<ShardingStats> ShardingAsync(CancellationToken cancel)
     {
-        int[] counts = [.. Enumerable.Range(0, StickyHash.Shards).Select(i => sticky.Measure(i).Entries)];
+        int[] counts = [.. Measure().Select(s => s.Entries)];
         return Task.FromResult(new ShardingStats(
             name, 0, counts.Length, counts.Length, 0, 0, counts.Sum(c => (long)c), counts.Min(), counts.Max()));
     }
 
     /// <summary>All shards are where they belong already.</summary>
-    public Task<Refusal?> RebalanceAsync(CancellationToken cancel) => Granted;
+    public Task<(Refusal? Refusal, int Moving)> RebalanceAsync(CancellationToken cancel) => Task.FromResult<(Refusal?, int)>((null, 0));
 
-    private Refusal? Stranger(string? node) => node is null || node == name
-        ? null
-        : new Refusal(RefusalKind.Unknown, $"no node '{node}' in the cluster; there is: {name}");
+    private (int Entries, long Bytes, long Evicted)[] Measure() => [.. Enumerable.Range(0, StickyHash.Shards).Select(sticky.Measure)];
+
+    private ulong KeyOf(string pool, string clientId) => sticky.Hash(Encoding.UTF8.GetBytes(pool), Encoding.UTF8.GetBytes(clientId));
+
+    private Refusal? Stranger(string? node) => node is null || node == name ? null : FleetRefusals.NoNode(node, [name]);
 }

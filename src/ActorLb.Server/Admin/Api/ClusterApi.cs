@@ -48,15 +48,14 @@ internal sealed class ClusterApi(Node node, TimeProvider time, CancellationToken
     {
         string? holder = ApiRequest.Query(context, "node");
         if (await node.Fleet.ShardsAsync(holder, context.RequestAborted) is { } shards) return ApiResult.Of(shards, AdminJson.Wire.ShardList);
-        ClusterMembers members = await node.Fleet.MembersAsync(context.RequestAborted);
-        return ApiResult.Unknown($"no node '{holder}'; there are: {string.Join(", ", members.Members.Select(m => m.Name))}");
+        ClusterMembers known = await node.Fleet.MembersAsync(context.RequestAborted);
+        return ApiResult.Of(FleetRefusals.NoNode(holder!, known.Members.Select(m => m.Name)));
     }
 
     private async Task<ApiResult> RebalanceAsync(HttpContext context)
     {
-        Refusal? refusal = await node.Fleet.RebalanceAsync(context.RequestAborted);
-        if (refusal is not null) return ApiResult.Of(refusal);
-        return ApiResult.Done($"{(await node.Fleet.StatusAsync(context.RequestAborted)).Moving} shards move");
+        (Refusal? refusal, int moving) = await node.Fleet.RebalanceAsync(context.RequestAborted);
+        return refusal is null ? ApiResult.Done($"{moving} shards are on their way") : ApiResult.Of(refusal);
     }
 
     /// <summary>One JSON object a line, the newest <c>last</c> ones first, then as they come, until the reader goes.</summary>
