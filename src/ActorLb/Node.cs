@@ -8,8 +8,10 @@ using ActorLb.Health;
 using ActorLb.Protocol.Mqtt;
 using ActorLb.Proxying;
 using ActorLb.Native.OpenSsl;
+using ActorLb.Operations;
 using ActorLb.Proxying.Tls;
 using ActorLb.Sticky;
+using ActorLb.Telemetry;
 using Microsoft.Extensions.Logging;
 
 namespace ActorLb;
@@ -58,6 +60,9 @@ internal sealed partial class Node : IAsyncDisposable
         _reactors = [.. Enumerable.Range(0, workers).Select(i => new Reactor(i, flow, _services.Logger))];
         _listeners = new ListenerSet(_reactors);
         _certificateWatch = new CertificateWatch(time, _logger, RenewCertificatesAsync, () => Certificates);
+        Events = new EventFeed(options.Node.Name, time);
+        Fleet = new LoneNode(options.Node.Name, options.Cluster.Name, () => _options.Sticky, _localSticky, _localSlots, () => IsReady, () => IsDraining);
+        Sessions = new SessionDirectory(options.Node.Name, _reactors);
         StartedAt = time.GetUtcNow();
     }
 
@@ -105,6 +110,9 @@ internal sealed partial class Node : IAsyncDisposable
 
     public LocalStickyMap Sticky => _localSticky;
 
+    /// <summary>The map that the reactors ask.</summary>
+    public IStickyMap StickyMap => _services.Sticky;
+
     public AccessLog? AccessLog => _services.AccessLog;
 
     /// <summary>Whether the node takes clients: started, not draining.</summary>
@@ -113,6 +121,21 @@ internal sealed partial class Node : IAsyncDisposable
     public bool IsDraining => _services.Admission.Draining;
 
     public ListenerSet ListenerSet => _listeners;
+
+    /// <summary>What an operator may change or ask that concerns more than this node's own connections.</summary>
+    public IFleetOperations Fleet { get; }
+
+    /// <summary>The connections, one by one.</summary>
+    public SessionDirectory Sessions { get; }
+
+    /// <summary>What happens, for those who watch.</summary>
+    public EventFeed Events { get; }
+
+    /// <summary>From the sticky map's names of backends to the backends.</summary>
+    public BackendDirectory Directory => _directory;
+
+    /// <summary>Such as "mqtt over tls".</summary>
+    public static string KindOf(ListenerOptions options) => Describe(options);
 
     /// <summary>Binds, resolves and starts.</summary>
     /// <exception cref="IOException">A listener cannot be opened, or the access log: nothing was started.</exception>
@@ -140,6 +163,7 @@ internal sealed partial class Node : IAsyncDisposable
         ActorLbOptions old = _options;
         await ApplyAsync(options).ConfigureAwait(false);
         _services.AccessLog?.Reopen();
+        Events.Publish("config_applied", "a new configuration is in force");
         return ConfigurationDiff.Between(old, options).RestartRequired;
     }
 
@@ -154,6 +178,7 @@ internal sealed partial class Node : IAsyncDisposable
         TimeSpan closing = within * 0.9;
         DisconnectReason reason = _services.ServerReferenceUtf8.Length > 0 ? DisconnectReason.UseAnotherServer : DisconnectReason.ServerShuttingDown;
         Log.Draining(_logger, _services.Admission.Active, within.TotalSeconds);
+        Events.Publish("node_draining", $"{_services.Admission.Active} connections close within {within.TotalSeconds} s");
         while (_services.Admission.Active > 0 && _time.GetElapsedTime(start) < within && !cancel.IsCancellationRequested)
         {
             TimeSpan left = closing - _time.GetElapsedTime(start);
@@ -346,6 +371,8 @@ internal sealed partial class Node : IAsyncDisposable
             Log.Pool(_logger, e.Pool, e.Backend?.Id ?? "-", e.Kind, e.Detail ?? "");
         }
         if (e.Kind is PoolEventKind.BackendAdded or PoolEventKind.BackendRemoved or PoolEventKind.AdminStateChanged) UpdateSlots();
+        string subject = e.Backend is { } backend ? $"pool {e.Pool}, backend {backend.Id}" : $"pool {e.Pool}";
+        Events.Publish(EventFeed.Word(e.Kind.ToString()), e.Detail is { Length: > 0 } detail ? $"{subject}: {detail}" : subject);
     }
 
     private void UpdateSlots() => _localSlots.Update(

@@ -10,6 +10,7 @@ namespace ActorLb.Balancing;
 public sealed class Backend
 {
     private const int FullWeight = 1 << 8;
+    private const int GraceMilliseconds = 10_000;
 
     private readonly Lock _gate = new();
     private readonly FailureWindow _failureWindow = new();
@@ -37,6 +38,7 @@ public sealed class Backend
 
     private int _active;
     private long _lastSuccess = long.MinValue / 2;
+    private long _blockedAt = long.MinValue / 2;
     private volatile int _remoteActive;
     private int _nextEndPoint;
     private long _failures;
@@ -232,6 +234,14 @@ public sealed class Backend
     public bool HasAnsweredLately(long now) => now - Interlocked.Read(ref _lastSuccess) <= _options.FailTimeout.TotalMilliseconds;
 
     /// <summary>
+    /// Whether a client that is mapped to it may try it although it is found failing: for a short time after it was found so, since its
+    /// session is there and the finding may be wrong. What the operator took out gets no grace.
+    /// </summary>
+    public bool HasGrace(long now) =>
+        (_effective & ~(BackendBlocks.Unhealthy | BackendBlocks.FleetUnhealthy | BackendBlocks.Out | BackendBlocks.Draining)) == BackendBlocks.None
+        && now - Interlocked.Read(ref _blockedAt) <= GraceMilliseconds;
+
+    /// <summary>
     /// True unless the backend is out and another thread took this turn's trial. A trial whose outcome is never reported gives way to
     /// the next after fail-timeout.
     /// </summary>
@@ -411,6 +421,11 @@ public sealed class Backend
     {
         BackendBlocks before = _blocks;
         _blocks = (before & ~which) | value;
+        if (before == BackendBlocks.None && _blocks != BackendBlocks.None)
+        {
+            Interlocked.Exchange(ref _blockedAt, now);
+        }
+
         bool cameBack = before != BackendBlocks.None && _blocks == BackendBlocks.None && before != BackendBlocks.Unresolved;
         if (cameBack && _options.SlowStart > TimeSpan.Zero)
         {

@@ -15,6 +15,7 @@ internal sealed class ClusterCore
     private readonly Registration _registration;
     private readonly CoordinatorRole _coordinator;
     private readonly StoreErrand _listErrand = new();
+    private readonly StoreErrand _keyErrand = new();
     private long _heardFromWatch;
     private bool _ended;
     private string? _tableFault;
@@ -28,7 +29,7 @@ internal sealed class ClusterCore
         _calls = new StoreCalls(_effects, settings.RetryMilliseconds);
         _registration = new Registration(settings, View, _calls, _effects);
         _coordinator = new CoordinatorRole(settings, View, _calls, _registration, Adopt);
-        Backends = new BackendDirectory(View, _calls, _effects);
+        Backends = new BackendRegistry(View, _calls, _effects);
     }
 
     /// <summary>What to do, in order. The caller clears it.</summary>
@@ -36,7 +37,7 @@ internal sealed class ClusterCore
 
     public StoreView View { get; }
 
-    public BackendDirectory Backends { get; }
+    public BackendRegistry Backends { get; }
 
     /// <summary>The table in force: the highest epoch that was heard of from the store or from a peer.</summary>
     public ShardMap Map { get; private set; } = ShardMap.None;
@@ -196,6 +197,13 @@ internal sealed class ClusterCore
             return;
         }
 
+        if (_settings.HashKey is { } key && View.IsCurrent && View.Entry(StoreKeys.HashKey) is null && _keyErrand.IsDue(now))
+        {
+            // Also after the store was wiped: a newcomer must not invent another one.
+            var put = new StoreTransaction([StoreCompare.Absent(StoreKeys.HashKey)], [StoreWrite.Put(StoreKeys.HashKey, key)]);
+            _calls.Issue(_keyErrand, now, StoreCallKind.Commit, 0, put, (_, then) => _keyErrand.NotBefore = then + _settings.RetryMilliseconds);
+        }
+
         _coordinator.Reconcile(now, Map);
         Backends.Reconcile(now);
     }
@@ -208,7 +216,8 @@ internal sealed class ClusterCore
             return false;
         }
 
-        if (View.Members.All(m => m.Leaving))
+        // Nodes that the table lists but the store does not may be about to register again, after the store lost them.
+        if (View.Members.All(m => m.Leaving) && Map.Nodes.All(n => View.IsRegistered(n.Id)))
         {
             return true;
         }

@@ -12,8 +12,19 @@ internal sealed record ClusterSettings(
     /// <summary>Missed ticks after which a watch counts as silent.</summary>
     public int MissedTicks { get; init; } = 3;
 
+    /// <summary>The store is this process's own: there is nobody to wait for.</summary>
+    public bool IsAlone { get; init; }
+
+    /// <summary>Kept in the store for nodes that have no other way to learn it; null when a shared secret gives it.</summary>
+    public byte[]? HashKey { get; init; }
+
     /// <summary>Pause after a failed call of the store.</summary>
     public long RetryMilliseconds { get; init; } = 500;
+
+    /// <summary>
+    /// A store without a table may have lost it: time for nodes that know the last one to say so, before a newcomer writes a first one.
+    /// </summary>
+    public long FirstTableMilliseconds => IsAlone ? 0 : Math.Min(2000, GraceMilliseconds);
 
     /// <summary>Time for nodes to register again after the store lost them all.</summary>
     public long GraceMilliseconds => (long)LeaseTtl.TotalMilliseconds;

@@ -18,6 +18,7 @@ internal sealed class CoordinatorRole(
     private readonly Dictionary<PeerId, (ulong Epoch, bool[] Shards)> _ready = [];
     private long _counter;
     private long _nextTick;
+    private long? _planningSince;
     private ulong _attempted;
 
     /// <summary>Holds the key under its present lease, as far as this node knows.</summary>
@@ -86,6 +87,12 @@ internal sealed class CoordinatorRole(
 
     private void Plan(long now, ShardMap current)
     {
+        _planningSince ??= now;
+        if (current.Epoch == 0 && view.Members.All(m => m.MaxEpoch == 0) && now - _planningSince < settings.FirstTableMilliseconds)
+        {
+            return;
+        }
+
         var kept = Kept(now, current);
         var highest = Math.Max(Math.Max(_attempted, current.Epoch), view.Members.Max(m => m.MaxEpoch));
         if (view.Table?.Epoch != current.Epoch)

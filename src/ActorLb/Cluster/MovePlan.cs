@@ -30,7 +30,7 @@ internal static class MovePlan
         var settled = nodes.Length == sorted.Length;
         if (settled && sorted.Length > 0)
         {
-            var wish = Placement.Wish(sorted, seats);
+            var wish = Placement.Wish(sorted, shardCount);
             Fill(seats, wish);
             bool Ready(int node, int shard) => ready(nodes[node].Id, shard);
             Move(seats, wish, Ready, node => sorted[node].Leaving);
@@ -156,6 +156,11 @@ internal static class MovePlan
                     seats[i] = new ShardSeats(replica, owner, ShardSeats.Nobody);
                     moving++;
                 }
+            }
+            else if (wish[i].Owner >= 0 && wish[i].Replica < 0)
+            {
+                // Only one node stays: nobody can take over from a replica that leaves.
+                seats[i] = seats[i] with { Replica = ShardSeats.Nobody };
             }
             else if (wish[i].Replica >= 0 && replica != wish[i].Replica)
             {

@@ -4,16 +4,16 @@ namespace ActorLb.Cluster;
 
 /// <summary>
 /// Where shards ought to be: weighted rendezvous, bounded for every node to its share plus one, the replica in another zone where
-/// there is one, and what sits well stays. A pure function: the same input gives the same answer on every node.
+/// there is one. It depends on who is there and on nothing else, so moves towards it end, and a node that comes or goes moves little
+/// more than its own share.
 /// </summary>
 internal static class Placement
 {
     /// <summary>The wished owner and replica of every shard, as indexes into <paramref name="members"/>; -1 for nobody.</summary>
     /// <param name="members">Everyone who is alive; those who leave get nothing.</param>
-    /// <param name="current">The seats now, as indexes into <paramref name="members"/>.</param>
-    public static ShardSeats[] Wish(ImmutableArray<Member> members, ReadOnlySpan<ShardSeats> current)
+    public static ShardSeats[] Wish(ImmutableArray<Member> members, int shards)
     {
-        var wish = new ShardSeats[current.Length];
+        var wish = new ShardSeats[shards];
         Array.Fill(wish, ShardSeats.Empty);
         var candidates = new List<Candidate>();
         long weights = 0;
@@ -27,117 +27,42 @@ internal static class Placement
             }
         }
 
-        if (candidates.Count == 0)
-        {
-            return wish;
-        }
-
         foreach (var candidate in candidates)
         {
-            candidate.Cap = (int)(current.Length * candidate.Weight / weights) + 1;
+            candidate.Cap = (int)(shards * candidate.Weight / weights) + 1;
         }
 
-        PlaceOwners(candidates, current, wish);
-        if (candidates.Count > 1)
+        for (var shard = 0; shard < shards && candidates.Count > 0; shard++)
         {
-            PlaceReplicas(candidates, current, wish);
+            var owner = Best(candidates, shard, salt: 0, c => c.Owned < c.Cap)!;
+            owner.Owned++;
+            wish[shard] = wish[shard] with { Owner = owner.Index };
+        }
+
+        for (var shard = 0; shard < shards && candidates.Count > 1; shard++)
+        {
+            var owner = wish[shard].Owner;
+            var zone = members[owner].Zone;
+
+            // Bounds and zones may contradict each other: the zone matters more, a replica at all most.
+            var replica = Best(candidates, shard, 1, c => c.Index != owner && c.Zone != zone && c.Copied < c.Cap)
+                ?? Best(candidates, shard, 1, c => c.Index != owner && c.Zone != zone)
+                ?? Best(candidates, shard, 1, c => c.Index != owner && c.Copied < c.Cap)
+                ?? Best(candidates, shard, 1, c => c.Index != owner)!;
+            replica.Copied++;
+            wish[shard] = wish[shard] with { Replica = replica.Index };
         }
 
         return wish;
     }
 
-    private static void PlaceOwners(List<Candidate> candidates, ReadOnlySpan<ShardSeats> current, ShardSeats[] wish)
-    {
-        // Who has too many keeps those that rendezvous would give it first.
-        foreach (var candidate in candidates)
-        {
-            var mine = new List<(ulong Draw, int Shard)>();
-            for (var shard = 0; shard < current.Length; shard++)
-            {
-                if (current[shard].Owner == candidate.Index)
-                {
-                    mine.Add((candidate.Draw(shard), shard));
-                }
-            }
-
-            mine.Sort();
-            foreach (var (_, shard) in mine.Take(candidate.Cap))
-            {
-                wish[shard] = wish[shard] with { Owner = candidate.Index };
-                candidate.Held++;
-            }
-        }
-
-        for (var shard = 0; shard < wish.Length; shard++)
-        {
-            if (wish[shard].Owner < 0)
-            {
-                // Its copies are at hand already: the replica first, then who is taking a copy.
-                var pick = Find(candidates, current[shard].Replica, c => c.Held < c.Cap)
-                    ?? Find(candidates, current[shard].Next, c => c.Held < c.Cap)
-                    ?? Best(candidates, shard, c => c.Held < c.Cap)!;
-                wish[shard] = wish[shard] with { Owner = pick.Index };
-                pick.Held++;
-            }
-        }
-    }
-
-    private static void PlaceReplicas(List<Candidate> candidates, ReadOnlySpan<ShardSeats> current, ShardSeats[] wish)
-    {
-        candidates.ForEach(c => c.Held = 0);
-        var zones = candidates.Select(c => c.Zone).Distinct().Count();
-        bool Fits(Candidate c, int shard) => c.Index != wish[shard].Owner && c.Held < c.Cap && OtherZone(c, shard);
-        bool OtherZone(Candidate c, int shard) =>
-            zones < 2 || c.Zone != candidates.Find(o => o.Index == wish[shard].Owner)!.Zone;
-        for (var shard = 0; shard < wish.Length; shard++)
-        {
-            if (Find(candidates, current[shard].Replica, c => Fits(c, shard)) is { } stays)
-            {
-                wish[shard] = wish[shard] with { Replica = stays.Index };
-                stays.Held++;
-            }
-        }
-
-        for (var shard = 0; shard < wish.Length; shard++)
-        {
-            if (wish[shard].Replica >= 0)
-            {
-                continue;
-            }
-
-            // Bounds and zones may contradict each other: the zone matters more, a replica at all most.
-            var s = shard;
-            var pick = Find(candidates, current[s].Owner, c => Fits(c, s))
-                ?? Find(candidates, current[s].Next, c => Fits(c, s))
-                ?? Best(candidates, s, c => Fits(c, s))
-                ?? Find(candidates, current[s].Replica, c => c.Index != wish[s].Owner && OtherZone(c, s))
-                ?? Best(candidates, s, c => c.Index != wish[s].Owner && OtherZone(c, s))
-                ?? Best(candidates, s, c => c.Index != wish[s].Owner)!;
-            wish[s] = wish[s] with { Replica = pick.Index };
-            pick.Held++;
-        }
-    }
-
-    private static Candidate? Find(List<Candidate> candidates, int index, Func<Candidate, bool> fits)
-    {
-        foreach (var candidate in candidates)
-        {
-            if (candidate.Index == index)
-            {
-                return fits(candidate) ? candidate : null;
-            }
-        }
-
-        return null;
-    }
-
-    private static Candidate? Best(List<Candidate> candidates, int shard, Func<Candidate, bool> fits)
+    private static Candidate? Best(List<Candidate> candidates, int shard, ulong salt, Func<Candidate, bool> fits)
     {
         Candidate? best = null;
         var draw = ulong.MaxValue;
         foreach (var candidate in candidates)
         {
-            if (fits(candidate) && candidate.Draw(shard) is var d && d < draw)
+            if (fits(candidate) && candidate.Draw(shard, salt) is var d && d < draw)
             {
                 best = candidate;
                 draw = d;
@@ -147,7 +72,7 @@ internal static class Placement
         return best;
     }
 
-    private sealed class Candidate(short index, long weight, string? zone, ulong number)
+    private sealed class Candidate(short index, int weight, string? zone, ulong number)
     {
         public short Index => index;
 
@@ -155,10 +80,13 @@ internal static class Placement
 
         public string? Zone => zone;
 
+        /// <summary>Its share plus one: the sum over all is never too small.</summary>
         public int Cap { get; set; }
 
-        public int Held { get; set; }
+        public int Owned { get; set; }
 
-        public ulong Draw(int shard) => Rendezvous.Draw((ulong)shard, number, (int)weight);
+        public int Copied { get; set; }
+
+        public ulong Draw(int shard, ulong salt) => Rendezvous.Draw((ulong)shard + (salt << 32), number, weight);
     }
 }

@@ -54,9 +54,6 @@ internal sealed class Registration(ClusterSettings settings, StoreView view, Sto
 
     public void OnProbed(PeerId peer, bool reachable) => _unreachable = reachable ? null : peer;
 
-    /// <summary>The old lease may still have been alive at the store: only its absence is certain.</summary>
-    public void ForgetLease() => Lease = 0;
-
     private void Register(long now, ulong maxEpoch)
     {
         var entry = view.Entry(_key);

@@ -12,7 +12,7 @@ internal static class Channel
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static int Receive(ref Side side, Span<byte> into) =>
-        side.Tls.IsNone ? Tcp.Receive(side.Fd, into) : Result(side.Tls.Read(into));
+        side.Tls.IsNone ? Tcp.Receive(side.Fd, into) : ReceiveTls(ref side, into);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static int Send(ref Side side, ReadOnlySpan<byte> from) =>
@@ -66,6 +66,13 @@ internal static class Channel
         side.Finished = true;
         if (!side.Tls.IsNone) side.Tls.Shutdown();
         Tcp.ShutdownWrite(side.Fd);
+    }
+
+    private static int ReceiveTls(ref Side side, Span<byte> into)
+    {
+        TlsIoResult result = side.Tls.Read(into);
+        if (result.Drained && !side.PeerClosed) side.Readable = false;
+        return Result(result);
     }
 
     /// <summary>A record at a time, until all is written or the socket is full.</summary>

@@ -155,6 +155,12 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
     {
         if (session.Borrowed) return;
         session.Client.Readable = session.Client.Writable = false;
+        if (session.HandshakeBegun)
+        {
+            // The signature is made; what is left costs less than the way to another thread and back.
+            HandshakeStepped(reactor, session, Handshaking.Finish(services, session, session.Client.Tls));
+            return;
+        }
         if (!Handshaking.Step(services, reactor, session, session.Client.Tls)) closer.Close(reactor, session, CloseReason.HandshakeLimit);
     }
 

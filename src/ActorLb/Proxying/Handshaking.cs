@@ -21,6 +21,18 @@ internal static class Handshaking
         return session.HandshakeBegun;
     }
 
+    /// <summary>Makes a later step of a begun handshake on the reactor's own thread.</summary>
+    public static HandshakeOutcome Finish(NodeServices services, Session session, TlsSession tls)
+    {
+        HandshakeOutcome outcome = tls.Handshake();
+        if (outcome.Status is HandshakeStatus.Done or HandshakeStatus.Failed)
+        {
+            session.HandshakeBegun = false;
+            services.Handshakes!.Abandon();
+        }
+        return outcome;
+    }
+
     /// <summary>Takes the session back from the queue of those that wait for a place, if it is there.</summary>
     public static void TakeBack(NodeServices services, Reactor reactor, Session session)
     {

@@ -44,6 +44,7 @@ internal sealed partial class Reactor : IStickyWaiter, IHandshakeOwner, IDisposa
     private uint _nextTag;
     private int _wakePending;
     private bool _stopping;
+    private bool _started;
 
     public Reactor(int index, SessionFlow flow, ILogger logger)
     {
@@ -87,7 +88,11 @@ internal sealed partial class Reactor : IStickyWaiter, IHandshakeOwner, IDisposa
 
     private readonly record struct Message(MessageKind Kind, ulong Ticket, Action<Reactor>? Action, StickyAnswer Answer, HandshakeOutcome Outcome);
 
-    public void Start() => _thread.Start();
+    public void Start()
+    {
+        _started = true;
+        _thread.Start();
+    }
 
     /// <summary>Runs <paramref name="action"/> on the reactor's thread; from any thread.</summary>
     public void Post(Action<Reactor> action) => Enqueue(new Message(MessageKind.Run, 0, action, default, default));
@@ -101,6 +106,7 @@ internal sealed partial class Reactor : IStickyWaiter, IHandshakeOwner, IDisposa
     /// <summary>Closes everything and ends the thread; waits for it.</summary>
     public void Stop()
     {
+        if (!_started) return;
         Post(static r => r._stopping = true);
         _stopped.Wait();
     }
@@ -153,6 +159,12 @@ internal sealed partial class Reactor : IStickyWaiter, IHandshakeOwner, IDisposa
             }
         }
     }
+
+    /// <summary>How many slots were ever used: the range of <see cref="SessionAt"/>, for a reader that comes back for more.</summary>
+    public int Slots => _slotsUsed;
+
+    /// <summary>Null where nobody is at present.</summary>
+    public Session? SessionAt(int slot) => _sessions[slot] is { Phase: not Phase.Free } session ? session : null;
 
     // ---- what the flow asks of its reactor ----
 

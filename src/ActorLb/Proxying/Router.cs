@@ -101,7 +101,9 @@ internal sealed class Router(NodeServices services, SessionCloser closer)
         // No owner, no replica, nothing remembered: the choice on which every node falls back alike.
         Backend? mapped = answer.Backend.IsNone ? FallBack(reactor, session) : services.Backends.Find(answer.Backend);
         bool tried = mapped is not null && setup.Tried.AsSpan(0, setup.TriedCount).Contains(mapped);
-        if (mapped is not null && !tried && mapped.IsEligible(reactor.Now, newClient: answer.IsNew) && mapped.TryAcquire())
+        bool takes = mapped is not null && !tried
+            && (mapped.IsEligible(reactor.Now, newClient: answer.IsNew) || (!answer.IsNew && mapped.HasGrace(reactor.Now)));
+        if (takes && mapped!.TryAcquire())
         {
             Dialer.Dial(reactor, session, mapped);
             return;

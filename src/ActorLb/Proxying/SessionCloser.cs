@@ -122,11 +122,13 @@ internal sealed class SessionCloser(NodeServices services)
     {
         if (session.Phase != Phase.Relay)
         {
-            if (session.Phase is not (Phase.Free or Phase.Lingering)) Refuse(reactor, session, closeReason, RefusalReason.ServerUnavailable);
+            if (session.Borrowed) Close(reactor, session, closeReason);
+            else if (session.Phase is not (Phase.Free or Phase.Lingering)) Refuse(reactor, session, closeReason, RefusalReason.ServerUnavailable);
             return;
         }
         session.EndReason = closeReason;
-        if (services.SuppressWill && session.IsMqtt && AtBoundary(session, fromClient: true))
+        // Only of a drain: a client that fell silent is to have its Will published.
+        if (closeReason == CloseReason.Drained && services.SuppressWill && session.IsMqtt && AtBoundary(session, fromClient: true))
         {
             Channel.Write(reactor, ref session.Upstream, Framed(reactor, session, Disconnect.Clean, toClient: false));
         }

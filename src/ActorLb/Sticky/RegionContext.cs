@@ -47,6 +47,22 @@ internal sealed class ShardBits(int shards)
 
     public int Words => _words.Length;
 
+    public bool Any
+    {
+        get
+        {
+            foreach (ref var word in _words.AsSpan())
+            {
+                if (Volatile.Read(ref word) != 0)
+                {
+                    return true;
+                }
+            }
+
+            return false;
+        }
+    }
+
     public static int Next(ref ulong bits, int word)
     {
         var bit = BitOperations.TrailingZeroCount(bits);
@@ -103,8 +119,8 @@ internal sealed class RegionContext(RegionSettings settings, BackendSlots slots,
     /// <summary>Wakes the clock when it sleeps.</summary>
     public Action? Wake { get; set; }
 
-    /// <summary>Hears every answer that an owner gives, under the shard's lock: for whoever checks the rules of the map.</summary>
-    public Action<ulong, ulong, LookupResult>? Answered { get; set; }
+    /// <summary>Hears every answer that an owner gives and every mapping it learns, under the shard's lock: for whoever checks the rules.</summary>
+    public Action<Protocol.Peer.PeerFrameType, ulong, ulong, LookupResult>? Answered { get; set; }
 
     public int ShardOf(ulong h) => (int)(h >> (64 - settings.ShardBits));
 

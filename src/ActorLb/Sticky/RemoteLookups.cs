@@ -284,9 +284,14 @@ internal sealed class RemoteLookups(RegionContext context, Func<int, RegionShard
         {
             case PeerStatus.Ok or PeerStatus.New:
                 var backend = BackendRef.FromValue(reply.Backend);
-                if (!backend.IsNone && !context.Slots.IsKept(backend) && call.Proposals.Length > 0)
+                if (!backend.IsNone && !context.Slots.IsKept(backend))
                 {
-                    return Move(call, backend, hedge, now, out answer);
+                    if (call.Proposals.Length > 0)
+                    {
+                        return Move(call, backend, hedge, now, out answer);
+                    }
+
+                    backend = BackendRef.None;
                 }
 
                 answer = new StickyAnswer(backend, hedge ? StickyOutcome.Hedge : StickyOutcome.Remote, reply.Status == PeerStatus.New);

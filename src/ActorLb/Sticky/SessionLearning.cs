@@ -178,6 +178,7 @@ internal sealed class SessionLearning(RegionContext context)
         if (shard.Store.Learn(h, backend, opened, fellBack, StickyClock.SecondsAgo(now, 0)))
         {
             context.Counters.CountLearned();
+            context.Answered?.Invoke(PeerFrameType.Learn, h, shard.Epoch, new LookupResult(LookupStatus.Assigned, backend));
         }
     }
 

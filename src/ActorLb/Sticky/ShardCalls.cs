@@ -29,12 +29,12 @@ internal static class ShardCalls
         }
 
         shard.Lookups++;
-        if (store.Log.Last != before)
+        if (store.Log.Last != before && store.Log.Keeps)
         {
             context.MarkSoon(shard.Number);
         }
 
-        context.Answered?.Invoke(h, shard.Epoch, result);
+        context.Answered?.Invoke(type, h, shard.Epoch, result);
         return result;
     }
 

@@ -44,6 +44,9 @@ internal sealed class ShardRegion : IStickyMap, IDisposable
 
     public int CallsInFlight => _remote.Active;
 
+    /// <summary>Something waits for the clock's next 5 ms.</summary>
+    public bool IsBusy => _remote.Active > 0 || _context.Soon.Any;
+
     public ulong Hash(ReadOnlySpan<byte> pool, ReadOnlySpan<byte> clientId) => _hash.Of(pool, clientId);
 
     public bool GetOrAssign(
@@ -131,17 +134,22 @@ internal sealed class ShardRegion : IStickyMap, IDisposable
         _context.Wake?.Invoke();
     }
 
+    /// <summary>A peer spoke, under an epoch of its own: whoever has the older table gets the newer, without the store.</summary>
+    public void OnHeard(IPeerLink link, ulong epoch)
+    {
+        var view = _context.View;
+        view.Peer(link.Peer.Incarnation)?.OnFrame();
+        if (epoch != view.Map.Epoch)
+        {
+            _context.Reconcile(link, epoch);
+        }
+    }
+
     /// <summary>A frame of the shard region. Any thread; frames of one link and lane one after another.</summary>
     /// <returns>What was wrong with it.</returns>
     public PeerFrameError OnFrame(IPeerLink link, in PeerFrameHeader header, ReadOnlySpan<byte> frame)
     {
-        var view = _context.View;
-        view.Peer(link.Peer.Incarnation)?.OnFrame();
-        if (header.Epoch != view.Map.Epoch && header.Epoch != 0)
-        {
-            _context.Reconcile(link, header.Epoch);
-        }
-
+        OnHeard(link, header.Epoch);
         if (header.Shard >= _shards.Length)
         {
             return PeerFrameError.CountTooLarge;

@@ -6,14 +6,15 @@ namespace ActorLb.Cluster.InProcess;
 /// What a store holds and how it changes: keys with revisions, leases with ends, and the history that a watch resumes from. Pure: the
 /// caller brings the time and the lock. Revisions begin at 1 as etcd's do, so the first write has revision 2.
 /// </summary>
-internal sealed class StoreState
+/// <param name="firstLease">Leases of two lives of a store must not share numbers.</param>
+internal sealed class StoreState(long firstLease = 1)
 {
     private const int MaxHistory = 10_000;
 
     private readonly SortedDictionary<string, StoreEntry> _entries = new(StringComparer.Ordinal);
     private readonly SortedDictionary<long, Lease> _leases = [];
     private readonly Queue<(long Revision, ImmutableArray<StoreEvent> Events)> _history = new();
-    private long _nextLease = 1;
+    private long _nextLease = firstLease;
 
     /// <summary>Hears every change, in order.</summary>
     public Action<long, ImmutableArray<StoreEvent>>? Changed { get; set; }
@@ -50,6 +51,15 @@ internal sealed class StoreState
 
         Write([.. held.Keys.Order(StringComparer.Ordinal).Select(StoreWrite.Delete)]);
         return true;
+    }
+
+    /// <summary>Every lease begins its life anew: what etcd does when a new leader takes over.</summary>
+    public void ExtendLeases(long now)
+    {
+        foreach (var (id, lease) in _leases.ToArray())
+        {
+            _leases[id] = lease with { End = now + lease.Ttl };
+        }
     }
 
     /// <summary>Revokes every lease whose time is over.</summary>

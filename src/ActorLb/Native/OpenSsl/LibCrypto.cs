@@ -8,6 +8,7 @@ internal static unsafe partial class LibCrypto
     private const string Library = "libcrypto.so.3";
 
     // ---- error queue of the thread ----
+    [LibraryImport(Library), SuppressGCTransition] internal static partial ulong BIO_number_read(nint bio);
     [LibraryImport(Library), SuppressGCTransition] internal static partial void ERR_clear_error();
     [LibraryImport(Library)] internal static partial nuint ERR_get_error();
     [LibraryImport(Library)] internal static partial nint ERR_reason_error_string(nuint error);

@@ -65,6 +65,7 @@ internal static unsafe partial class LibSsl
     [LibraryImport(Library)] internal static partial int SSL_shutdown(nint ssl);
     [LibraryImport(Library), SuppressGCTransition] internal static partial int SSL_get_error(nint ssl, int result);
     [LibraryImport(Library), SuppressGCTransition] internal static partial int SSL_has_pending(nint ssl);
+    [LibraryImport(Library), SuppressGCTransition] internal static partial nint SSL_get_rbio(nint ssl);
     [LibraryImport(Library), SuppressGCTransition] internal static partial void SSL_set_shutdown(nint ssl, int mode);
     [LibraryImport(Library), SuppressGCTransition] internal static partial int SSL_is_init_finished(nint ssl);
     [LibraryImport(Library)] internal static partial nint SSL_ctrl(nint ssl, int command, nint number, nint pointer);

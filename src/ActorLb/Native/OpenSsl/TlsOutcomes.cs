@@ -39,4 +39,5 @@ internal enum TlsIoStatus
 }
 
 /// <param name="Count">Bytes moved; 0 unless the status is <see cref="TlsIoStatus.Ok"/>.</param>
-internal readonly record struct TlsIoResult(int Count, TlsIoStatus Status);
+/// <param name="Drained">The descriptor held no more when this was read: an event will tell of what comes next.</param>
+internal readonly record struct TlsIoResult(int Count, TlsIoStatus Status, bool Drained = false);

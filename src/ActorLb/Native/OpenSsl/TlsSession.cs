@@ -10,6 +10,9 @@ namespace ActorLb.Native.OpenSsl;
 /// </summary>
 internal readonly unsafe struct TlsSession : IDisposable
 {
+    // Half the room of OpenSSL's read buffer, which holds a record of 16 KiB.
+    private const ulong ShortRead = 8192;
+
     [ThreadStatic] private static string? s_lastError;
 
     private readonly nint _ssl;
@@ -51,19 +54,30 @@ internal readonly unsafe struct TlsSession : IDisposable
 
     /// <summary>
     /// Reads at most one record's rest. The descriptor is edge triggered and OpenSSL reads ahead: call until it says
-    /// <see cref="TlsIoStatus.WantRead"/>, and after a pause for back-pressure call again without waiting for an event.
+    /// <see cref="TlsIoStatus.WantRead"/> or the result is drained, and after a pause for back-pressure call again without waiting for an event.
     /// </summary>
     /// <param name="buffer">Not empty.</param>
     public TlsIoResult Read(Span<byte> buffer)
     {
         LibCrypto.ERR_clear_error();
+        var bio = LibSsl.SSL_get_rbio(_ssl);
+        var before = LibCrypto.BIO_number_read(bio);
         int count;
         fixed (byte* bytes = buffer)
         {
             count = LibSsl.SSL_read(_ssl, bytes, buffer.Length);
         }
 
-        return count > 0 ? new TlsIoResult(count, TlsIoStatus.Ok) : WhyNot(count);
+        if (count <= 0)
+        {
+            return WhyNot(count);
+        }
+
+        // Reading ahead, OpenSSL asks for a whole record's room at once when it holds nothing. A small record that came by this very
+        // call with nothing behind it was therefore a short read, and a short read has emptied the socket (epoll(7)).
+        var came = LibCrypto.BIO_number_read(bio) - before;
+        var drained = came < ShortRead && (ulong)count < came && LibSsl.SSL_has_pending(_ssl) == 0;
+        return new TlsIoResult(count, TlsIoStatus.Ok, drained);
     }
 
     /// <summary>

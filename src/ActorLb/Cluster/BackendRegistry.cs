@@ -15,7 +15,7 @@ internal readonly record struct BackendKey(string Pool, string Id)
 /// record; a slot is claimed by a key of its own, so no two backends ever share one. A backend's first choice of slot comes from its
 /// name: nodes that cannot reach the store still agree. After the store was wiped the nodes write back what they know.
 /// </summary>
-internal sealed class BackendDirectory(StoreView view, StoreCalls calls, List<ClusterEffect> effects)
+internal sealed class BackendRegistry(StoreView view, StoreCalls calls, List<ClusterEffect> effects)
 {
     public const string Up = "up";
     public const string Drain = "drain";

@@ -1,0 +1,78 @@
+using ActorLb.Sticky;
+
+namespace ActorLb.Fleet;
+
+/// <summary>
+/// The region's time: a thread of its own, so that no deadline of a CONNECT depends on the thread pool. It looks every 5 ms while
+/// there is something to do, every 50 ms else.
+/// </summary>
+internal sealed class RegionClock : IDisposable
+{
+    private const int BusyMilliseconds = 5;
+    private const int IdleMilliseconds = 50;
+
+    private readonly ShardRegion _region;
+    private readonly AutoResetEvent _wake = new(false);
+    private readonly Thread _thread;
+    private readonly Action<Exception> _failed;
+    private volatile bool _asleep;
+    private volatile bool _stopped;
+
+    /// <param name="failed">Hears what a tick threw; the clock goes on.</param>
+    public RegionClock(ShardRegion region, Action<Exception> failed)
+    {
+        _region = region;
+        _failed = failed;
+        region.Context.Wake = Wake;
+        _thread = new Thread(Run) { IsBackground = true, Name = "shard clock" };
+        _thread.Start();
+    }
+
+    public void Dispose()
+    {
+        _region.Context.Wake = null;
+        _stopped = true;
+        _wake.Set();
+        _thread.Join();
+        _wake.Dispose();
+    }
+
+    private void Wake()
+    {
+        // Almost always one volatile read: the clock sleeps long only when nothing was to be done.
+        if (_asleep)
+        {
+            _asleep = false;
+            _wake.Set();
+        }
+    }
+
+    private void Run()
+    {
+        while (!_stopped)
+        {
+            try
+            {
+                _region.Tick();
+            }
+            catch (Exception e)
+            {
+                _failed(e);
+            }
+
+            if (_region.IsBusy)
+            {
+                _wake.WaitOne(BusyMilliseconds);
+                continue;
+            }
+
+            _asleep = true;
+            if (!_region.IsBusy && !_stopped)
+            {
+                _wake.WaitOne(IdleMilliseconds);
+            }
+
+            _asleep = false;
+        }
+    }
+}

@@ -1,0 +1,249 @@
+using ActorLb.Cluster;
+using ActorLb.Protocol.Peer;
+using ActorLb.Sticky;
+
+namespace ActorLb.Tests.Cluster.Simulation;
+
+/// <summary>A client: one MQTT session at most, as the brokers' own take-over sees to it.</summary>
+internal sealed class SimClient(ulong h)
+{
+    public ulong H => h;
+
+    public SimNode? Node { get; set; }
+
+    public BackendRef Backend { get; set; }
+
+    public uint Session { get; set; }
+
+    public long Opened { get; set; }
+
+    public bool IsConnected => Node is { IsAlive: true };
+
+    /// <summary>Every backend that a session of this client was ever on.</summary>
+    public HashSet<BackendRef> Been { get; } = [];
+
+    public long LastEvent { get; set; }
+}
+
+/// <summary>Connects clients through random nodes, as a DNS name would, and plays the reactor's part towards the sticky map.</summary>
+internal sealed class SimClients : IStickyWaiter
+{
+    private readonly SimWorld _world;
+    private readonly Func<List<SimNode>> _nodes;
+    private readonly Dictionary<ulong, Pending> _pending = [];
+    private readonly HashSet<ulong> _forgotten = [];
+    private ulong _ticket;
+
+    public SimClients(SimWorld world, Func<List<SimNode>> nodes, int count)
+    {
+        _world = world;
+        _nodes = nodes;
+        All = [.. Enumerable.Range(0, count).Select(_ => new SimClient((ulong)world.Random.NextInt64() ^ ((ulong)world.Random.NextInt64() << 1)))];
+    }
+
+    public List<SimClient> All { get; }
+
+    public bool IsPaused { get; set; }
+
+    /// <summary>Names of brokers that refuse connections at the moment.</summary>
+    public HashSet<string> DeadBrokers { get; } = [];
+
+    public long Answers { get; private set; }
+
+    public Dictionary<StickyOutcome, long> Outcomes { get; } = [];
+
+    /// <summary>One thing that a client does.</summary>
+    public void Step()
+    {
+        if (!IsPaused)
+        {
+            var client = _world.Pick(All);
+            if (client.IsConnected && _world.Chance(0.3))
+            {
+                Disconnect(client);
+            }
+            else
+            {
+                Connect(client);
+                if (_world.Chance(0.1))
+                {
+                    Connect(client);
+                }
+            }
+        }
+    }
+
+    public void Connect(SimClient client)
+    {
+        var nodes = _nodes();
+        if (nodes.Count == 0)
+        {
+            return;
+        }
+
+        var node = _world.Pick(nodes);
+        var ticket = ++_ticket;
+        _pending[ticket] = new Pending(client, node, _world.Now, Moves: 0);
+        if (node.Region.GetOrAssign(client.H, Proposals(node), this, ticket, out var answer))
+        {
+            Complete(ticket, answer);
+        }
+    }
+
+    public void Complete(ulong ticket, in StickyAnswer answer)
+    {
+        if (!_pending.Remove(ticket, out var pending))
+        {
+            if (!_forgotten.Contains(ticket))
+            {
+                _world.Fail("a lookup was answered twice");
+            }
+
+            return;
+        }
+
+        Answers++;
+        Outcomes[answer.Outcome] = Outcomes.GetValueOrDefault(answer.Outcome) + 1;
+        if (_world.Now - pending.Started > 105)
+        {
+            _world.Fail($"a decision took {_world.Now - pending.Started} ms (rule 9)");
+        }
+
+        var node = pending.Node;
+        if (!node.IsAlive)
+        {
+            return;
+        }
+
+        if (!answer.Backend.IsNone && !node.Slots.IsKept(answer.Backend))
+        {
+            _world.Fail($"{answer.Outcome} answered {answer.Backend}, which is gone or in maintenance (rule 5)");
+        }
+
+        var backend = answer.Backend.IsNone ? FallbackOf(node, pending.Client.H) : answer.Backend;
+        if (backend.IsNone)
+        {
+            return;
+        }
+
+        if (DeadBrokers.Contains(NameOf(node, backend)))
+        {
+            Move(pending, node, backend);
+            return;
+        }
+
+        Open(pending.Client, node, backend, answer.Backend.IsNone ? StickyOutcome.Fallback : answer.Outcome);
+    }
+
+    /// <summary>Sessions of a dead process end there; the clients come back by and by.</summary>
+    public void OnCrash(SimNode node)
+    {
+        foreach (var client in All.Where(c => c.Node == node))
+        {
+            client.Node = null;
+            _world.In(_world.Random.Next(1, 1500), () =>
+            {
+                if (client.Node is null && !IsPaused)
+                {
+                    Connect(client);
+                }
+            });
+        }
+
+        foreach (var (ticket, pending) in _pending.ToArray())
+        {
+            if (pending.Node == node)
+            {
+                _pending.Remove(ticket);
+                _forgotten.Add(ticket);
+            }
+        }
+    }
+
+    public void CheckNothingPending()
+    {
+        foreach (var pending in _pending.Values)
+        {
+            if (_world.Now - pending.Started > 105)
+            {
+                _world.Fail($"a lookup begun at {pending.Started} ms was never answered (rule 9)");
+            }
+        }
+    }
+
+    /// <summary>The node's own choice when nobody answers: the same on every node that knows the same.</summary>
+    public static BackendRef FallbackOf(SimNode node, ulong h)
+    {
+        var best = BackendRef.None;
+        var draw = ulong.MaxValue;
+        foreach (var (key, record) in node.Control.Core.Backends.Records)
+        {
+            var d = Rendezvous.Draw(h, Rendezvous.NumberOf(key.Id), record.Weight ?? 1);
+            if (record.State == BackendRegistry.Up && d < draw)
+            {
+                draw = d;
+                best = new BackendRef(record.Slot, record.Gen);
+            }
+        }
+
+        return best;
+    }
+
+    private static string NameOf(SimNode node, BackendRef backend) => node.Control.Core.Backends.Records
+        .FirstOrDefault(r => r.Value.Slot == backend.Slot && r.Value.Gen == backend.Gen).Key.Id ?? "";
+
+    private BackendRef[] Proposals(SimNode node)
+    {
+        var up = node.Control.Core.Backends.Records
+            .Where(r => r.Value.State == BackendRegistry.Up && !DeadBrokers.Contains(r.Key.Id))
+            .Select(r => new BackendRef(r.Value.Slot, r.Value.Gen)).ToArray();
+        _world.Random.Shuffle(up);
+        return up;
+    }
+
+    private void Move(Pending pending, SimNode node, BackendRef dead)
+    {
+        if (pending.Moves == 3)
+        {
+            return;
+        }
+
+        var ticket = ++_ticket;
+        _pending[ticket] = pending with { Started = _world.Now, Moves = pending.Moves + 1 };
+        if (node.Region.Reassign(pending.Client.H, dead, Proposals(node), this, ticket, out var answer))
+        {
+            Complete(ticket, answer);
+        }
+    }
+
+    private void Open(SimClient client, SimNode node, BackendRef backend, StickyOutcome outcome)
+    {
+        var (oldNode, oldBackend, oldSession) = (client.Node, client.Backend, client.Session);
+        client.Node = node;
+        client.Backend = backend;
+        client.Session = node.Region.Opened(client.H, backend, outcome);
+        client.Opened = _world.Now;
+        client.LastEvent = _world.Now;
+        client.Been.Add(backend);
+        if (oldNode is { IsAlive: true })
+        {
+            // The brokers end the older session; its node notices a little later.
+            _world.In(_world.Random.Next(0, 30), () =>
+            {
+                if (oldNode.IsAlive)
+                {
+                    oldNode.Region.Closed(client.H, oldBackend, oldSession);
+                }
+            });
+        }
+    }
+
+    private void Disconnect(SimClient client)
+    {
+        client.Node!.Region.Closed(client.H, client.Backend, client.Session);
+        client.Node = null;
+        client.LastEvent = _world.Now;
+    }
+
+    private sealed record Pending(SimClient Client, SimNode Node, long Started, int Moves);
+}

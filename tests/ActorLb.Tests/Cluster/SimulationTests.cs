@@ -1,0 +1,74 @@
+using ActorLb.Sticky;
+using ActorLb.Tests.Cluster.Simulation;
+
+namespace ActorLb.Tests.Cluster;
+
+public sealed class SimulationTests(ITestOutputHelper output)
+{
+    [Fact]
+    public void Fleet_FewSeeds_KeepsEveryRule() => Run(1, 15);
+
+    [Fact]
+    [Trait("speed", "slow")]
+    public void Fleet_ThousandSeeds_KeepsEveryRule() => Run(1000, 1000);
+
+    /// <summary>Seeds that once found a fault.</summary>
+    [Theory]
+    [InlineData(1322)]
+    public void Fleet_SeedThatFoundAFault_KeepsEveryRule(int seed) => Simulation.Simulation.Run(seed);
+
+    [Fact]
+    public void NameAsIdentity_IsCaught() => Assert.True(FirstCaught(Variant.NameAsIdentity) > 0);
+
+    [Fact]
+    public void NoEpochCheck_IsCaught() => Assert.True(FirstCaught(Variant.NoEpochCheck) > 0);
+
+    [Fact]
+    public void SameSeed_SameRun()
+    {
+        var first = Simulation.Simulation.Run(77);
+        var second = Simulation.Simulation.Run(77);
+
+        Assert.Equal((first.Answers, first.HandOffs, first.Tables), (second.Answers, second.HandOffs, second.Tables));
+    }
+
+    private void Run(int first, int count)
+    {
+        var outcomes = new Dictionary<StickyOutcome, long>();
+        long answers = 0;
+        long handOffs = 0;
+        for (var seed = first; seed < first + count; seed++)
+        {
+            var result = Simulation.Simulation.Run(seed);
+            answers += result.Answers;
+            handOffs += result.HandOffs;
+            foreach (var (outcome, n) in result.Outcomes)
+            {
+                outcomes[outcome] = outcomes.GetValueOrDefault(outcome) + n;
+            }
+        }
+
+        output.WriteLine($"{answers} answers ({string.Join(", ", outcomes.OrderBy(o => o.Key).Select(o => $"{o.Key} {o.Value}"))}), {handOffs} hand-offs");
+        Assert.All(Enum.GetValues<StickyOutcome>(), o => Assert.True(outcomes.GetValueOrDefault(o) > 0, $"no answer was {o}"));
+        Assert.True(handOffs > 0);
+    }
+
+    /// <summary>How many seeds it took until a check failed; 0 when none did.</summary>
+    private int FirstCaught(Variant variant)
+    {
+        for (var seed = 1; seed <= 60; seed++)
+        {
+            try
+            {
+                Simulation.Simulation.Run(seed, variant);
+            }
+            catch (InvariantException e)
+            {
+                output.WriteLine(e.Message);
+                return seed;
+            }
+        }
+
+        return 0;
+    }
+}
