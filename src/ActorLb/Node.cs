@@ -8,8 +8,10 @@ using ActorLb.Health;
 using ActorLb.Protocol.Mqtt;
 using ActorLb.Proxying;
 using ActorLb.Native.OpenSsl;
+using ActorLb.Operations;
 using ActorLb.Proxying.Tls;
 using ActorLb.Sticky;
+using ActorLb.Telemetry;
 using Microsoft.Extensions.Logging;
 
 namespace ActorLb;
@@ -23,10 +25,17 @@ internal sealed partial class Node : IAsyncDisposable
     /// <summary>How long a start or reload waits for the first addresses of host names.</summary>
     private static readonly TimeSpan ResolveWait = TimeSpan.FromSeconds(3);
 
+    /// <summary>How long a start waits for the fleet's first shard table; without it, lookups fall back.</summary>
+    private static readonly TimeSpan TableWait = TimeSpan.FromSeconds(2);
+
+    /// <summary>How long a drain waits for the other nodes to take this one's shards.</summary>
+    private static readonly TimeSpan LeavePatience = TimeSpan.FromSeconds(10);
+
     private readonly ILoggerFactory _loggers;
     private readonly ILogger _logger;
     private readonly TimeProvider _time;
     private readonly BackendDirectory _directory = new();
+    private readonly BackendSlots _slots;
     private readonly LocalBackendSlots _localSlots;
     private readonly LocalStickyMap _localSticky;
     private readonly NodeServices _services;
@@ -41,6 +50,9 @@ internal sealed partial class Node : IAsyncDisposable
     private ImmutableDictionary<string, PoolEntry> _pools = ImmutableDictionary<string, PoolEntry>.Empty.WithComparers(StringComparer.Ordinal);
     private ActorLbOptions _options;
 
+    // Null on a node by itself; set once, before anything runs.
+    private NodeFleet? _fleet;
+
     public Node(ActorLbOptions options, ILoggerFactory loggers, TimeProvider time)
     {
         _options = options;
@@ -48,9 +60,9 @@ internal sealed partial class Node : IAsyncDisposable
         _logger = loggers.CreateLogger("ActorLb.Node");
         _time = time;
         _names = NameResolution.OfSystem(time);
-        var slots = new BackendSlots();
-        _localSlots = new LocalBackendSlots(slots, _directory);
-        _localSticky = new LocalStickyMap(RandomNumberGenerator.GetBytes(16), options.Sticky.Ttl, options.Sticky.MaxEntries, slots, time);
+        _slots = new BackendSlots();
+        _localSlots = new LocalBackendSlots(_slots, _directory);
+        _localSticky = new LocalStickyMap(RandomNumberGenerator.GetBytes(16), options.Sticky.Ttl, options.Sticky.MaxEntries, _slots, time);
         int workers = options.Node.Workers == 0 ? Environment.ProcessorCount : options.Node.Workers;
         Capacity = OpenFiles.Fit(options.Node.MaxConnections, options.Listeners.Count, workers, OpenFiles.Limit);
         _services = new NodeServices(new NodeAdmission(Capacity), _localSticky, _directory, loggers, time);
@@ -58,6 +70,9 @@ internal sealed partial class Node : IAsyncDisposable
         _reactors = [.. Enumerable.Range(0, workers).Select(i => new Reactor(i, flow, _services.Logger))];
         _listeners = new ListenerSet(_reactors);
         _certificateWatch = new CertificateWatch(time, _logger, RenewCertificatesAsync, () => Certificates);
+        Events = new EventFeed(options.Node.Name, time);
+        Fleet = new LoneNode(options.Node.Name, options.Cluster.Name, () => _options.Sticky, _localSticky, _localSlots, () => IsReady, () => IsDraining);
+        Sessions = new SessionDirectory(options.Node.Name, _reactors);
         StartedAt = time.GetUtcNow();
     }
 
@@ -105,6 +120,9 @@ internal sealed partial class Node : IAsyncDisposable
 
     public LocalStickyMap Sticky => _localSticky;
 
+    /// <summary>The map that the reactors ask.</summary>
+    public IStickyMap StickyMap => _services.Sticky;
+
     public AccessLog? AccessLog => _services.AccessLog;
 
     /// <summary>Whether the node takes clients: started, not draining.</summary>
@@ -114,12 +132,31 @@ internal sealed partial class Node : IAsyncDisposable
 
     public ListenerSet ListenerSet => _listeners;
 
+    /// <summary>What an operator may change or ask that concerns more than this node's own connections.</summary>
+    public IFleetOperations Fleet { get; private set; }
+
+    /// <summary>The node's part in a fleet; null when it is by itself.</summary>
+    public NodeFleet? InFleet => _fleet;
+
+    /// <summary>The connections, one by one.</summary>
+    public SessionDirectory Sessions { get; }
+
+    /// <summary>What happens, for those who watch.</summary>
+    public EventFeed Events { get; }
+
+    /// <summary>From the sticky map's names of backends to the backends.</summary>
+    public BackendDirectory Directory => _directory;
+
+    /// <summary>Such as "mqtt over tls".</summary>
+    public static string KindOf(ListenerOptions options) => Describe(options);
+
     /// <summary>Binds, resolves and starts.</summary>
     /// <exception cref="IOException">A listener cannot be opened, or the access log: nothing was started.</exception>
     /// <exception cref="TlsConfigurationException">A certificate, key or cipher list is not usable.</exception>
     public async Task StartAsync()
     {
         WarnOfOpenFiles();
+        if (_options.Cluster.Coordinator == CoordinatorKind.Etcd) await EnterFleetAsync().ConfigureAwait(false);
         foreach (Reactor reactor in _reactors) reactor.Start();
         await ApplyAsync(_options).ConfigureAwait(false);
         _certificateWatch.Start();
@@ -140,6 +177,7 @@ internal sealed partial class Node : IAsyncDisposable
         ActorLbOptions old = _options;
         await ApplyAsync(options).ConfigureAwait(false);
         _services.AccessLog?.Reopen();
+        Events.Publish("config_applied", "a new configuration is in force");
         return ConfigurationDiff.Between(old, options).RestartRequired;
     }
 
@@ -147,6 +185,12 @@ internal sealed partial class Node : IAsyncDisposable
     public async Task DrainAsync(TimeSpan within, CancellationToken cancel)
     {
         IsReady = false;
+        if (_fleet is not null && !_fleet.Node.Ended.IsCompleted)
+        {
+            // The others take over this node's shards while it still answers for them.
+            bool left = await _fleet.Node.LeaveAsync(TimeSpan.FromTicks(Math.Min(LeavePatience.Ticks, within.Ticks / 2))).ConfigureAwait(false);
+            if (!left) Log.LeaveUnfinished(_logger);
+        }
         _services.Admission.Draining = true;
         await _listeners.StopAllAsync().ConfigureAwait(false);
         long start = _time.GetTimestamp();
@@ -154,6 +198,7 @@ internal sealed partial class Node : IAsyncDisposable
         TimeSpan closing = within * 0.9;
         DisconnectReason reason = _services.ServerReferenceUtf8.Length > 0 ? DisconnectReason.UseAnotherServer : DisconnectReason.ServerShuttingDown;
         Log.Draining(_logger, _services.Admission.Active, within.TotalSeconds);
+        Events.Publish("node_draining", $"{_services.Admission.Active} connections close within {within.TotalSeconds} s");
         while (_services.Admission.Active > 0 && _time.GetElapsedTime(start) < within && !cancel.IsCancellationRequested)
         {
             TimeSpan left = closing - _time.GetElapsedTime(start);
@@ -188,6 +233,7 @@ internal sealed partial class Node : IAsyncDisposable
             entry.Upstream.Tls?.Dispose();
         }
         if (_services.AccessLog is { } log) await log.DisposeAsync().ConfigureAwait(false);
+        if (_fleet is not null) await _fleet.DisposeAsync().ConfigureAwait(false);
         _localSticky.Dispose();
         _applying.Dispose();
     }
@@ -284,6 +330,11 @@ internal sealed partial class Node : IAsyncDisposable
 
         ImmutableDictionary<string, PoolEntry> oldPools = _pools;
         _pools = await ApplyPoolsAsync(options, contexts).ConfigureAwait(false);
+        if (_fleet is { IsStarted: false })
+        {
+            await _fleet.StartAsync(CancellationToken.None).ConfigureAwait(false);
+            await Task.WhenAny(_fleet.Node.FirstTable, Task.Delay(TableWait, _time)).ConfigureAwait(false);
+        }
         UpdateSlots();
         var wanted = new List<(ListenerOptions, Listener)>();
         foreach (ListenerOptions listener in options.Listeners.Values)
@@ -295,6 +346,7 @@ internal sealed partial class Node : IAsyncDisposable
             else known.Apply(listener, pool, tls, _time);
             wanted.Add((listener, known));
         }
+        if (_fleet is not null) ShareTicketKeys(_fleet.Tickets.Current, wanted.Select(w => w.Item2.Current));
         await _listeners.ApplyAsync(wanted, opened).ConfigureAwait(false);
         foreach ((string name, PoolEntry entry) in oldPools)
         {
@@ -346,9 +398,39 @@ internal sealed partial class Node : IAsyncDisposable
             Log.Pool(_logger, e.Pool, e.Backend?.Id ?? "-", e.Kind, e.Detail ?? "");
         }
         if (e.Kind is PoolEventKind.BackendAdded or PoolEventKind.BackendRemoved or PoolEventKind.AdminStateChanged) UpdateSlots();
+        string subject = e.Backend is { } backend ? $"pool {e.Pool}, backend {backend.Id}" : $"pool {e.Pool}";
+        Events.Publish(EventFeed.Word(e.Kind.ToString()), e.Detail is { Length: > 0 } detail ? $"{subject}: {detail}" : subject);
     }
 
-    private void UpdateSlots() => _localSlots.Update(
+    private async Task EnterFleetAsync()
+    {
+        _fleet = await NodeFleet.CreateAsync(
+            _options, _slots, _directory, AllBackends, Events, _time, _loggers, CancellationToken.None).ConfigureAwait(false);
+        _fleet.Tickets.Changed = keys => ShareTicketKeys(keys, _listeners.All.Select(l => l.Current));
+        _services.Sticky = _fleet.Node.Map;
+        Fleet = new FleetMembership(_fleet.Node, () => _options.Sticky, _time);
+    }
+
+    /// <summary>The fleet's ticket keys go to every listener that has no file of its own.</summary>
+    private static void ShareTicketKeys(ImmutableArray<TicketKey> keys, IEnumerable<Listener.State> listeners)
+    {
+        if (keys.IsEmpty) return;
+        foreach (Listener.State listener in listeners)
+        {
+            if (listener.Options.Tls is { SessionTickets: true, TicketKeyFile: null }) listener.Tls?.SetTicketKeys(keys);
+        }
+    }
+
+    private IEnumerable<(string Pool, Backend Backend)> AllBackends() =>
+        from entry in _pools.Values from backend in entry.Upstream.Pool.Snapshot.Backends.ToArray() select (entry.Upstream.Name, backend);
+
+    private void UpdateSlots()
+    {
+        if (_fleet is not null) _fleet.BackendsMayHaveChanged();
+        else UpdateLocalSlots();
+    }
+
+    private void UpdateLocalSlots() => _localSlots.Update(
         from entry in _pools.Values from backend in entry.Upstream.Pool.Snapshot.Backends.ToArray() select backend);
 
     private void WarnOfOpenFiles()
@@ -382,6 +464,9 @@ internal sealed partial class Node : IAsyncDisposable
 
         [LoggerMessage(2005, LogLevel.Warning, "listener {Listener}: {Warning}")]
         public static partial void Tls(ILogger logger, string listener, string warning);
+
+        [LoggerMessage(2005, LogLevel.Warning, "the other nodes have not taken all shards in time; those that remain are rebuilt from the live connections")]
+        public static partial void LeaveUnfinished(ILogger logger);
 
         [LoggerMessage(2004, LogLevel.Information, "pool {Pool}, backend {Backend}: {Kind} {Detail}")]
         public static partial void Pool(ILogger logger, string pool, string backend, PoolEventKind kind, string detail);

@@ -17,6 +17,7 @@ internal sealed class FakeBroker : IAsyncDisposable
     private readonly Channel<FakeBrokerConnection> _arrivals = Channel.CreateUnbounded<FakeBrokerConnection>();
     private readonly Task _accepting;
     private int _accepted;
+    private bool _disposed;
 
     private FakeBroker(FakeBrokerScript script, IPEndPoint endPoint)
     {
@@ -79,6 +80,18 @@ internal sealed class FakeBroker : IAsyncDisposable
             await Echo(connection, stop);
     };
 
+    /// <summary>Accepts whoever comes, by a CONNACK of the client's version, then echoes.</summary>
+    public static FakeBrokerScript Accepting { get; } = Answering(0);
+
+    /// <summary>As <see cref="Connack"/>, in the version of the CONNECT that came.</summary>
+    public static FakeBrokerScript Answering(byte code) => async (connection, stop) =>
+    {
+        var connect = await connection.ReadPacketAsync(stop);
+        await connection.SendAsync(ConnackBytes(code, ConnectBytes.LevelOf(connect)), stop);
+        if (code == 0)
+            await Echo(connection, stop);
+    };
+
     /// <summary>MQTT 3.1.1 section 3.2, MQTT 5 section 3.2.</summary>
     public static byte[] ConnackBytes(byte code, int version = 4) =>
         version >= 5 ? [0x20, 3, 0, code, 0] : [0x20, 2, 0, code];
@@ -89,6 +102,9 @@ internal sealed class FakeBroker : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        if (_disposed)
+            return;
+        _disposed = true;
         await _stop.CancelAsync();
         _listener.Dispose();
         await _accepting;

@@ -39,6 +39,15 @@ internal sealed class FakeBrokerConnection : IDisposable
         }
     }
 
+    private long ReceivedLength
+    {
+        get
+        {
+            lock (_gate)
+                return _received.Length;
+        }
+    }
+
     /// <summary>Waits until at least this many bytes came and returns all of them.</summary>
     public async Task<byte[]> WaitForReceivedAsync(int count, TimeSpan? timeout = null)
     {
@@ -78,6 +87,18 @@ internal sealed class FakeBrokerConnection : IDisposable
 
         waiters.TrySetResult();
         return _buffer.AsMemory(0, read);
+    }
+
+    /// <summary>Reads until this many bytes have come in all, or the stream ends; all of them.</summary>
+    public async Task<byte[]> WaitForAllAsync(int count, CancellationToken stop)
+    {
+        for (var length = ReceivedLength; length < count; length = ReceivedLength)
+        {
+            if ((await ReadSomeAsync(stop)).IsEmpty)
+                break;
+        }
+
+        return Received;
     }
 
     public async Task ReadToEndAsync(CancellationToken stop)

@@ -3,6 +3,8 @@ using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using ActorLb.Configuration;
+using ActorLb.Protocol.Admin;
+using ActorLb.Server.Admin.Api;
 using ActorLb.Server.Hosting;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -20,8 +22,12 @@ namespace ActorLb.Server.Admin;
 /// The HTTP endpoint of operators and monitors. With a token every page but the two for orchestrators asks for it; without one the
 /// configuration keeps the endpoint on loopback.
 /// </summary>
-internal sealed class AdminEndpoint(Node node, NodeLogging logging, Func<Task<ReloadReport>> reload) : IAsyncDisposable
+internal sealed class AdminEndpoint(Node node, NodeLogging logging, NodeControl control) : IAsyncDisposable
 {
+    /// <summary>A client id of 65,535 bytes, each percent-encoded, and the rest of the line.</summary>
+    private const int LongestRequestLine = 256 * 1024;
+
+    private readonly CancellationTokenSource _stopping = new();
     private WebApplication? _app;
     private byte[]? _token;
 
@@ -30,7 +36,11 @@ internal sealed class AdminEndpoint(Node node, NodeLogging logging, Func<Task<Re
     /// <exception cref="IOException">The address is in use, or a file cannot be read.</exception>
     public async Task StartAsync(AdminOptions options)
     {
-        if (options.TokenFile is { } tokenFile) _token = Encoding.UTF8.GetBytes((await File.ReadAllTextAsync(tokenFile)).Trim());
+        if (options.TokenFile is { } tokenFile)
+        {
+            _token = Encoding.UTF8.GetBytes((await File.ReadAllTextAsync(tokenFile)).Trim());
+            if (_token.Length == 0) throw new IOException($"admin.token-file {tokenFile}: it is empty, which would admit everyone");
+        }
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
         builder.Logging.ClearProviders();
         builder.Services.AddSingleton(logging.Factory);
@@ -40,6 +50,7 @@ internal sealed class AdminEndpoint(Node node, NodeLogging logging, Func<Task<Re
             kestrel.AddServerHeader = false;
             kestrel.Limits.MaxConcurrentConnections = 64;
             kestrel.Limits.MaxRequestBodySize = 1 << 20;
+            kestrel.Limits.MaxRequestLineSize = LongestRequestLine;
             kestrel.Listen(options.Bind, listen =>
             {
                 listen.Protocols = HttpProtocols.Http1;
@@ -47,6 +58,9 @@ internal sealed class AdminEndpoint(Node node, NodeLogging logging, Func<Task<Re
             });
         });
         WebApplication app = builder.Build();
+        var guard = new ApiGuard(
+            logging.Factory.CreateLogger("ActorLb.Server.Admin"), () => _token is null && options.Tls is not { Ca: not null });
+        app.Use(guard.InvokeAsync);
         app.Use(Authorize);
         app.MapGet("/status", context => Text(context, StatusPage.Render(node)));
         app.MapGet("/metrics", context => Text(context, MetricsPage.Render(node), contentType: MetricsPage.ContentType));
@@ -54,16 +68,17 @@ internal sealed class AdminEndpoint(Node node, NodeLogging logging, Func<Task<Re
         app.MapGet("/readyz", context => node.IsReady
             ? Text(context, "ready\n")
             : Text(context, node.IsDraining ? "draining\n" : "starting\n", StatusCodes.Status503ServiceUnavailable));
+        MapApi(new ApiRoutes(app));
         _app = app;
         await app.StartAsync();
         string address = app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
         Address = new IPEndPoint(options.Bind.Address, new Uri(address).Port);
-        _ = reload;
     }
 
     public async ValueTask DisposeAsync()
     {
         if (_app is null) return;
+        await _stopping.CancelAsync();
         using var hurry = new CancellationTokenSource(TimeSpan.FromSeconds(2));
         try
         {
@@ -74,6 +89,17 @@ internal sealed class AdminEndpoint(Node node, NodeLogging logging, Func<Task<Re
             // A reader that does not go does not keep the node.
         }
         await _app.DisposeAsync();
+        _stopping.Dispose();
+    }
+
+    private void MapApi(ApiRoutes routes)
+    {
+        var names = new KnownNames(node);
+        new NodeApi(node, control, names, TimeProvider.System).Map(routes);
+        new PoolApi(node, names).Map(routes);
+        new StickyApi(node, names).Map(routes);
+        new SessionApi(node).Map(routes);
+        new ClusterApi(node, TimeProvider.System, _stopping.Token).Map(routes);
     }
 
     private static Task Text(HttpContext context, string text, int status = StatusCodes.Status200OK, string contentType = "text/plain")
@@ -101,7 +127,9 @@ internal sealed class AdminEndpoint(Node node, NodeLogging logging, Func<Task<Re
         }
         context.Response.StatusCode = StatusCodes.Status401Unauthorized;
         context.Response.Headers.WWWAuthenticate = "Bearer";
-        await context.Response.WriteAsync("the admin endpoint wants its token\n");
+        const string Wanted = "the admin endpoint wants its token";
+        if (ApiGuard.IsApi(context)) await ApiResult.Fail(StatusCodes.Status401Unauthorized, AdminErrors.Unauthorized, Wanted).WriteAsync(context);
+        else await context.Response.WriteAsync(Wanted + "\n");
     }
 
     private static HttpsConnectionAdapterOptions Https(ServiceTlsOptions tls)

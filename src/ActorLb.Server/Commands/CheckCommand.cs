@@ -25,7 +25,7 @@ internal static class CheckCommand
     }
 
     /// <summary>What only OpenSSL can judge: certificates, keys, cipher lists.</summary>
-    private static IEnumerable<string> TlsProblems(ActorLbOptions options)
+    public static IEnumerable<string> TlsProblems(ActorLbOptions options)
     {
         foreach (ListenerOptions listener in options.Listeners.Values)
         {

@@ -14,9 +14,9 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options)
     private readonly Channel<Signal> _signals = Channel.CreateBounded<Signal>(
         new BoundedChannelOptions(16) { SingleReader = true, FullMode = BoundedChannelFullMode.DropWrite });
 
-    private readonly CancellationTokenSource _stopNow = new();
-    private int _reloads;
+    private volatile NodeControl? _control;
     private bool _stopping;
+    private int _exitCode;
 
     private enum Signal { Reload, Stop, StopNow }
 
@@ -38,13 +38,18 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options)
             using PosixSignalRegistration interrupt = On(PosixSignal.SIGINT, Signal.Stop);
             using PosixSignalRegistration quit = On(PosixSignal.SIGQUIT, Signal.StopNow);
             await using var node = new Node(options, logging.Factory, TimeProvider.System);
-            await using var admin = new AdminEndpoint(node, logging, () => ReloadAsync(node, logging, logger));
+            var control = new NodeControl(node, logging, path);
+            _control = control;
+            await using var admin = new AdminEndpoint(node, logging, control);
             // The admin endpoint first: a port in use is told before any client is taken.
             await admin.StartAsync(options.Admin);
             await node.StartAsync();
             Log.Started(logger, options.Node.Name, Program.Version, Environment.ProcessId, admin.Address);
-            await ServeAsync(node, logging, logger);
-            return 0;
+            _ = WatchFleetAsync(node, logger);
+            await ServeAsync(node, control);
+            await control.EndAsync();
+            Log.Stopped(logger);
+            return _exitCode;
         }
         catch (Exception e) when (e is IOException or TlsConfigurationException or UnauthorizedAccessException)
         {
@@ -53,72 +58,46 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options)
         }
         finally
         {
+            _control = null;
             pidFile?.Dispose();
         }
     }
 
-    private async Task ServeAsync(Node node, NodeLogging logging, ILogger logger)
+    /// <summary>A node that the fleet gave up must not go on as if it belonged to it: it drains, and ends with an error unless it was
+    /// asked to leave.</summary>
+    private async Task WatchFleetAsync(Node node, ILogger logger)
+    {
+        if (node.InFleet is not { } fleet) return;
+        Fleet.FleetEnd end = await fleet.Node.Ended;
+        if (_stopping) return;
+        if (!end.IsPlanned) _exitCode = 1;
+        Log.LeftFleet(logger, end.IsPlanned ? LogLevel.Information : LogLevel.Critical, end.Reason);
+        _stopping = true;
+        _signals.Writer.TryWrite(Signal.Stop);
+    }
+
+    private async Task ServeAsync(Node node, NodeControl control)
     {
         await foreach (Signal signal in _signals.Reader.ReadAllAsync())
         {
             switch (signal)
             {
                 case Signal.Reload:
-                    await ReloadAsync(node, logging, logger);
+                    await control.ReloadAsync();
                     break;
                 case Signal.Stop:
-                    await node.DrainAsync(node.Options.Node.DrainTimeout, _stopNow.Token);
-                    Log.Stopped(logger);
+                    await control.DrainAsync(node.Options.Node.DrainTimeout);
                     return;
                 case Signal.StopNow:
-                    Log.Stopped(logger);
                     return;
             }
         }
-    }
-
-    /// <summary>Reads the file anew and applies it, whole or not at all; what came of it.</summary>
-    private async Task<ReloadReport> ReloadAsync(Node node, NodeLogging logging, ILogger logger)
-    {
-        ReloadReport report;
-        ConfigurationResult result = ConfigurationLoader.Load(path);
-        if (result.Options is null)
-        {
-            report = new ReloadReport(++_reloads, false, [.. result.Errors.Select(e => e.ToString())]);
-        }
-        else
-        {
-            try
-            {
-                System.Collections.Immutable.ImmutableArray<string> restart = await node.ReloadAsync(result.Options);
-                logging.Level = result.Options.Log.Level;
-                report = new ReloadReport(++_reloads, true, [.. restart.Select(r => $"{r} changes only with a restart")]);
-            }
-            catch (Exception e) when (e is IOException or TlsConfigurationException or UnauthorizedAccessException)
-            {
-                report = new ReloadReport(++_reloads, false, [e.Message]);
-            }
-        }
-        foreach (string message in report.Messages) Log.ReloadMessage(logger, report.Accepted ? LogLevel.Warning : LogLevel.Error, message);
-        Log.Reloaded(logger, path, report.Accepted ? "applied" : "rejected, the old configuration stays");
-        if (options.Node.PidFile is { } file)
-        {
-            try
-            {
-                report.Write(file);
-            }
-            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-            {
-                Log.ReloadMessage(logger, LogLevel.Warning, e.Message);
-            }
-        }
-        return report;
     }
 
     private PosixSignalRegistration On(PosixSignal posix, Signal signal) => PosixSignalRegistration.Create(posix, context =>
     {
         context.Cancel = true;
-        if (signal == Signal.StopNow || (signal == Signal.Stop && _stopping)) _stopNow.Cancel();
+        if (signal == Signal.StopNow || (signal == Signal.Stop && _stopping)) _control?.Hurry();
         if (signal != Signal.Reload) _stopping = true;
         _signals.Writer.TryWrite(signal);
     });
@@ -131,11 +110,8 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options)
         [LoggerMessage(3002, LogLevel.Critical, "cannot start: {Reason}")]
         public static partial void CannotStart(ILogger logger, string reason);
 
-        [LoggerMessage(3003, LogLevel.Information, "configuration {Path}: {Outcome}")]
-        public static partial void Reloaded(ILogger logger, string path, string outcome);
-
-        [LoggerMessage(EventId = 3004, Message = "reload: {Message}")]
-        public static partial void ReloadMessage(ILogger logger, LogLevel level, string message);
+        [LoggerMessage(EventId = 3006, Message = "this node is no longer part of the fleet: {Reason}; it drains and stops")]
+        public static partial void LeftFleet(ILogger logger, LogLevel level, string reason);
 
         [LoggerMessage(3005, LogLevel.Information, "stopped")]
         public static partial void Stopped(ILogger logger);

@@ -16,7 +16,7 @@ internal sealed class NodeLogging : IDisposable
         {
             builder.SetMinimumLevel(LogLevel.Trace);
             builder.AddFilter((category, level) =>
-                level >= ToLevel(_level) && (level >= LogLevel.Warning || category?.StartsWith("ActorLb", StringComparison.Ordinal) == true));
+                level >= ToLevel(_level) && category?.StartsWith("ActorLb", StringComparison.Ordinal) == true);
             builder.AddConsole(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
             if (options.Format == LogFormat.Json)
             {

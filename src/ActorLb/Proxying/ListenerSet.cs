@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Net;
 using ActorLb.Configuration;
 using ActorLb.Native;
@@ -7,7 +8,8 @@ namespace ActorLb.Proxying;
 /// <summary>The listening sockets of all reactors. Opened for a whole configuration or not at all.</summary>
 internal sealed class ListenerSet(IReadOnlyList<Reactor> reactors)
 {
-    private readonly Dictionary<string, Entry> _entries = new(StringComparer.Ordinal);
+    // Written by one change at a time, replaced whole: status pages read it meanwhile.
+    private volatile ImmutableDictionary<string, Entry> _entries = ImmutableDictionary.Create<string, Entry>(StringComparer.Ordinal);
 
     private sealed record Entry(Listener Listener, IPEndPoint Bind, ListenerSocket[] Sockets);
 
@@ -71,22 +73,27 @@ internal sealed class ListenerSet(IReadOnlyList<Reactor> reactors)
     {
         opened.Taken = true;
         var names = wanted.Select(w => w.Options.Name).ToHashSet(StringComparer.Ordinal);
-        foreach ((string name, Entry entry) in _entries.ToArray())
+        foreach ((string name, Entry entry) in _entries)
         {
             if (names.Contains(name) && !opened.Sockets.ContainsKey(name)) continue;
             await StopAsync(entry).ConfigureAwait(false);
-            _entries.Remove(name);
+            _entries = _entries.Remove(name);
         }
         foreach ((ListenerOptions options, Listener listener) in wanted)
         {
             if (!opened.Sockets.TryGetValue(options.Name, out (IPEndPoint Bound, int[] Descriptors) sockets)) continue;
             listener.BoundTo = sockets.Bound;
             ListenerSocket[] own = [.. sockets.Descriptors.Select(fd => new ListenerSocket(listener, fd))];
-            _entries[options.Name] = new Entry(listener, options.Bind, own);
+            _entries = _entries.SetItem(options.Name, new Entry(listener, options.Bind, own));
             for (int i = 0; i < own.Length; i++)
             {
                 ListenerSocket socket = own[i];
-                await reactors[i].AskAsync(r => { r.Listen(socket); return true; }).ConfigureAwait(false);
+                await reactors[i].AskAsync(r =>
+                {
+                    r.Listen(socket);
+                    if (listener.Paused) r.SetAccepting(socket, accepting: false);
+                    return true;
+                }).ConfigureAwait(false);
             }
         }
     }
@@ -95,7 +102,7 @@ internal sealed class ListenerSet(IReadOnlyList<Reactor> reactors)
     public async Task StopAllAsync()
     {
         foreach (Entry entry in _entries.Values) await StopAsync(entry).ConfigureAwait(false);
-        _entries.Clear();
+        _entries = _entries.Clear();
     }
 
     /// <summary>Stops or goes on taking connections on an open listener.</summary>

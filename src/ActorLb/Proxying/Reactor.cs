@@ -160,6 +160,12 @@ internal sealed partial class Reactor : IStickyWaiter, IHandshakeOwner, IDisposa
         }
     }
 
+    /// <summary>How many slots were ever used: the range of <see cref="SessionAt"/>, for a reader that comes back for more.</summary>
+    public int Slots => _slotsUsed;
+
+    /// <summary>Null where nobody is at present.</summary>
+    public Session? SessionAt(int slot) => _sessions[slot] is { Phase: not Phase.Free } session ? session : null;
+
     // ---- what the flow asks of its reactor ----
 
     public Session Open(int fd)

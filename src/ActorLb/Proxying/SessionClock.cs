@@ -32,7 +32,14 @@ internal sealed class SessionClock(NodeServices services, SessionCloser closer)
     public void StartRelay(Reactor reactor, Session session)
     {
         session.EstablishedAt = session.LastFromClient = session.LastActivity = reactor.Now;
-        Schedule(reactor, session);
+        if (!session.Client.Ended)
+        {
+            Schedule(reactor, session);
+            return;
+        }
+        // The client ended its direction before the CONNACK came.
+        session.EndReason = CloseReason.ClientClosed;
+        reactor.SetDeadline(session, reactor.Now + Relay.HalfCloseTimeout);
     }
 
     private void Idle(Reactor reactor, Session session)

@@ -127,7 +127,8 @@ internal sealed class SessionCloser(NodeServices services)
             return;
         }
         session.EndReason = closeReason;
-        if (services.SuppressWill && session.IsMqtt && AtBoundary(session, fromClient: true))
+        // Only of a drain: a client that fell silent is to have its Will published.
+        if (closeReason == CloseReason.Drained && services.SuppressWill && session.IsMqtt && AtBoundary(session, fromClient: true))
         {
             Channel.Write(reactor, ref session.Upstream, Framed(reactor, session, Disconnect.Clean, toClient: false));
         }

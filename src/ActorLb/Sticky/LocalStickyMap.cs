@@ -47,7 +47,20 @@ internal sealed class LocalStickyMap : IStickyMap, IDisposable
         return true;
     }
 
-    public uint Opened(ulong h, BackendRef backend, StickyOutcome outcome) => 0;
+    public uint Opened(ulong h, BackendRef backend, StickyOutcome outcome)
+    {
+        // Only what no lookup put there is news, such as a client whose id the broker has chosen.
+        if (outcome == StickyOutcome.Fallback)
+        {
+            var shard = _shards[StickyHash.ShardOf(h)];
+            lock (shard.Gate)
+            {
+                shard.Store.Learn(h, backend, _clock.Seconds, fellBack: true, _clock.Seconds);
+            }
+        }
+
+        return 0;
+    }
 
     public void Closed(ulong h, BackendRef backend, uint session)
     {
@@ -55,6 +68,44 @@ internal sealed class LocalStickyMap : IStickyMap, IDisposable
         lock (shard.Gate)
         {
             shard.Store.Refresh(h, backend, _clock.Seconds);
+        }
+    }
+
+    /// <summary>The client's backend, or none. Changes nothing.</summary>
+    public BackendRef Peek(ulong h)
+    {
+        var shard = _shards[StickyHash.ShardOf(h)];
+        lock (shard.Gate)
+        {
+            return shard.Store.Peek(h, _clock.Seconds);
+        }
+    }
+
+    /// <summary>An operator's word: the client's entry becomes this backend's, or goes when it is none.</summary>
+    /// <returns>False when the backend takes no new clients, or when there was no entry to remove.</returns>
+    public bool Impose(ulong h, BackendRef backend)
+    {
+        var shard = _shards[StickyHash.ShardOf(h)];
+        lock (shard.Gate)
+        {
+            if (!backend.IsNone)
+            {
+                return !shard.Store.Reassign(h, BackendRef.None, [backend], force: true, _clock.Seconds).Backend.IsNone;
+            }
+
+            var had = !shard.Store.Peek(h, _clock.Seconds).IsNone;
+            shard.Store.Remove(h);
+            return had;
+        }
+    }
+
+    /// <summary>What one shard holds: entries, the bytes of their table, entries pushed out by the cap.</summary>
+    public (int Entries, long Bytes, long Evicted) Measure(int number)
+    {
+        var shard = _shards[number];
+        lock (shard.Gate)
+        {
+            return (shard.Store.Table.Count, shard.Store.Table.Bytes, shard.Store.Evicted);
         }
     }
 

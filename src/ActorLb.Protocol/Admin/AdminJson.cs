@@ -1,0 +1,57 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace ActorLb.Protocol.Admin;
+
+/// <summary>The JSON of the admin API, generated at build time: camelCase, absent values written as null.</summary>
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
+[JsonSerializable(typeof(AdminError))]
+[JsonSerializable(typeof(NodeInfo))]
+[JsonSerializable(typeof(NodeDrainRequest))]
+[JsonSerializable(typeof(NodeDrain))]
+[JsonSerializable(typeof(NodeLogLevel))]
+[JsonSerializable(typeof(ConfigCheck))]
+[JsonSerializable(typeof(ConfigReload))]
+[JsonSerializable(typeof(ConfigText))]
+[JsonSerializable(typeof(ListenerInfo))]
+[JsonSerializable(typeof(ListenerList))]
+[JsonSerializable(typeof(PoolList))]
+[JsonSerializable(typeof(PoolInfo))]
+[JsonSerializable(typeof(BackendInfo))]
+[JsonSerializable(typeof(BackendWeight))]
+[JsonSerializable(typeof(StickyEntries))]
+[JsonSerializable(typeof(StickyBackend))]
+[JsonSerializable(typeof(StickyFlush))]
+[JsonSerializable(typeof(StickyStats))]
+[JsonSerializable(typeof(SessionPage))]
+[JsonSerializable(typeof(SessionKick))]
+[JsonSerializable(typeof(SessionCount))]
+[JsonSerializable(typeof(ClusterMembers))]
+[JsonSerializable(typeof(ClusterStatus))]
+[JsonSerializable(typeof(ClusterNodeRequest))]
+[JsonSerializable(typeof(Done))]
+[JsonSerializable(typeof(NodeEvent))]
+[JsonSerializable(typeof(ShardRegions))]
+[JsonSerializable(typeof(ShardList))]
+[JsonSerializable(typeof(ShardingStats))]
+public sealed partial class AdminJson : JsonSerializerContext
+{
+    /// <summary>What both sides write and what a client reads, members of a newer node ignored. For terminals and programs, never put
+    /// into HTML: text stays legible, only what JSON demands is escaped.</summary>
+    public static AdminJson Wire { get; } = new(new JsonSerializerOptions
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    });
+
+    /// <summary>What a node reads: a misspelt or missing member is an error, not a default.</summary>
+    public static AdminJson Requests { get; } = new(new JsonSerializerOptions
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
+        RespectRequiredConstructorParameters = true,
+        RespectNullableAnnotations = true,
+        UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
+        MaxDepth = 8,
+    });
+}

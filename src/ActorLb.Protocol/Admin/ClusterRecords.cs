@@ -1,0 +1,45 @@
+namespace ActorLb.Protocol.Admin;
+
+/// <param name="State">"up", "leaving", "unreachable".</param>
+/// <param name="Incarnation">Hexadecimal; another process of the same name has another. Null on a node without a fleet.</param>
+/// <param name="Shards">Shards that the member owns.</param>
+public sealed record ClusterMember(
+    string Name, string? Address, string? Zone, string State, bool Self, bool Coordinator, int Weight, int Shards, string? Incarnation);
+
+public sealed record ClusterMembers(string Cluster, ClusterMember[] Members);
+
+/// <param name="Coordination">"local" (a node by itself) or "etcd".</param>
+/// <param name="Coordinator">Node that hands out the shards.</param>
+/// <param name="Epoch">Of the shard table in force; 0 on a node without a fleet.</param>
+/// <param name="Store">"none", "up", or what is wrong with it.</param>
+/// <param name="Moving">Shards on their way to another node.</param>
+public sealed record ClusterStatus(
+    string Cluster, string Node, string Coordination, string? Coordinator, int Members, ulong Epoch, int Shards, int ShardsOwned,
+    int Moving, string Store, string State);
+
+/// <param name="Node">Null asks the node that is spoken to.</param>
+public sealed record ClusterNodeRequest(string? Node = null);
+
+/// <summary>What was done, in words.</summary>
+public sealed record Done(string Message);
+
+/// <param name="Number">Grows by one from the node's start on: a gap is what the reader was too slow for.</param>
+/// <param name="Kind">A stable word, such as "backend_out".</param>
+public sealed record NodeEvent(long Number, DateTimeOffset Time, string Node, string Kind, string Text);
+
+/// <param name="Entries">In the shards that it owns, as far as this node knows; null when it does not.</param>
+public sealed record ShardRegionInfo(string Node, string? Address, int Owned, int Replicas, int Incoming, long? Entries);
+
+public sealed record ShardRegions(ulong Epoch, ShardRegionInfo[] Regions);
+
+/// <param name="Next">Node that is taking a copy, to become owner or replica.</param>
+/// <param name="Entries">Null when the shard is not on the node that answers.</param>
+public sealed record ShardInfo(int Shard, string? Owner, string? Replica, string? Next, int? Entries);
+
+public sealed record ShardList(ulong Epoch, ShardInfo[] Shards);
+
+/// <param name="Smallest">Entries in the smallest of this node's shards.</param>
+/// <param name="Largest">Entries in the largest of this node's shards.</param>
+/// <param name="Moving">Shards on their way to another node.</param>
+public sealed record ShardingStats(
+    string Node, ulong Epoch, int Shards, int Owned, int Replicas, int Moving, long Entries, int Smallest, int Largest);

@@ -1,0 +1,33 @@
+namespace ActorLb.Protocol.Admin;
+
+/// <param name="State">"starting", "ready", "draining".</param>
+/// <param name="Capacity">Client connections that the node takes at most.</param>
+/// <param name="Configuration">The file the node was started with; null when it was started without one.</param>
+public sealed record NodeInfo(
+    string Name, string Version, int ProcessId, string State, DateTimeOffset StartedAt, double UptimeSeconds, int Workers,
+    int Connections, int Capacity, long Accepted, string LogLevel, string? Configuration, string Cluster);
+
+/// <param name="Seconds">Time over which what is open closes; null takes <c>node.drain-timeout</c>.</param>
+public sealed record NodeDrainRequest(double? Seconds = null);
+
+/// <param name="Connections">Open when the drain began.</param>
+public sealed record NodeDrain(string Node, int Connections, double Seconds);
+
+/// <param name="Level">trace, debug, info, warning, error or off.</param>
+public sealed record NodeLogLevel(string Level);
+
+/// <param name="Errors">Each names file, line, column, path and reason.</param>
+public sealed record ConfigCheck(bool Valid, int Listeners, int Pools, string[] Errors, string[] Warnings);
+
+/// <param name="Warnings">What only a restart changes.</param>
+public sealed record ConfigReload(string Configuration, string[] Warnings);
+
+/// <param name="Text">The effective configuration: every key, secrets masked.</param>
+public sealed record ConfigText(string? Configuration, string Text);
+
+/// <param name="Kind">Such as "mqtt over tls".</param>
+/// <param name="Limit">Connections at most; 0 leaves only the node's limit.</param>
+/// <param name="State">"open" or "paused".</param>
+public sealed record ListenerInfo(string Name, string Bind, string Kind, string Pool, int Connections, int Limit, string State);
+
+public sealed record ListenerList(string Node, ListenerInfo[] Listeners);

@@ -1,0 +1,43 @@
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using ActorLb.Operations;
+using ActorLb.Protocol.Admin;
+using Microsoft.AspNetCore.Http;
+
+namespace ActorLb.Server.Admin.Api;
+
+/// <summary>An answer of the admin API: a record, or an <see cref="AdminError"/> with its status code.</summary>
+internal readonly record struct ApiResult(int Status, byte[] Json)
+{
+    public const string ContentType = "application/json; charset=utf-8";
+
+    public static ApiResult Of<T>(T value, JsonTypeInfo<T> type, int status = StatusCodes.Status200OK) =>
+        new(status, JsonSerializer.SerializeToUtf8Bytes(value, type));
+
+    public static ApiResult Done(string message) => Of(new Done(message), AdminJson.Wire.Done);
+
+    public static ApiResult Invalid(string detail) => Fail(StatusCodes.Status400BadRequest, AdminErrors.Invalid, detail);
+
+    public static ApiResult Unknown(string detail) => Fail(StatusCodes.Status404NotFound, AdminErrors.Unknown, detail);
+
+    public static ApiResult Refused(string detail) => Fail(StatusCodes.Status409Conflict, AdminErrors.Refused, detail);
+
+    public static ApiResult Of(Refusal refusal) => refusal.Kind switch
+    {
+        RefusalKind.Unknown => Unknown(refusal.Reason),
+        RefusalKind.Unavailable => Fail(StatusCodes.Status503ServiceUnavailable, AdminErrors.Unavailable, refusal.Reason),
+        _ => Refused(refusal.Reason),
+    };
+
+    public static ApiResult Fail(int status, string error, string detail) =>
+        Of(new AdminError(error, detail), AdminJson.Wire.AdminError, status);
+
+    public Task WriteAsync(HttpContext context)
+    {
+        context.Response.StatusCode = Status;
+        context.Response.ContentType = ContentType;
+        context.Response.Headers.CacheControl = "no-store";
+        context.Response.ContentLength = Json.Length;
+        return context.Response.Body.WriteAsync(Json, 0, Json.Length, context.RequestAborted);
+    }
+}

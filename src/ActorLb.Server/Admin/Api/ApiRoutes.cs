@@ -1,0 +1,24 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+
+namespace ActorLb.Server.Admin.Api;
+
+/// <summary>Maps handlers below <c>/api/v1</c>. Plain request delegates: nothing is generated or reflected upon at run time.</summary>
+internal sealed class ApiRoutes(WebApplication app)
+{
+    public const string Prefix = "/api/v1/";
+
+    public void Get(string path, Func<HttpContext, Task<ApiResult>> handler) => app.MapGet(Prefix + path, Answering(handler));
+
+    public void Post(string path, Func<HttpContext, Task<ApiResult>> handler) => app.MapPost(Prefix + path, Answering(handler));
+
+    public void Put(string path, Func<HttpContext, Task<ApiResult>> handler) => app.MapPut(Prefix + path, Answering(handler));
+
+    public void Delete(string path, Func<HttpContext, Task<ApiResult>> handler) => app.MapDelete(Prefix + path, Answering(handler));
+
+    /// <summary>A handler that writes its answer itself, bit by bit.</summary>
+    public void Stream(string path, RequestDelegate handler) => app.MapGet(Prefix + path, handler);
+
+    private static RequestDelegate Answering(Func<HttpContext, Task<ApiResult>> handler) =>
+        async context => await (await handler(context)).WriteAsync(context);
+}

@@ -1,0 +1,110 @@
+using System.Text.Json;
+using ActorLb.Operations;
+using ActorLb.Protocol.Admin;
+using ActorLb.Telemetry;
+using Microsoft.AspNetCore.Http;
+
+namespace ActorLb.Server.Admin.Api;
+
+/// <summary>The groups <c>cluster</c> and <c>cluster-sharding</c>.</summary>
+/// <param name="stopping">Ends the streams of events when the endpoint does.</param>
+internal sealed class ClusterApi(Node node, TimeProvider time, CancellationToken stopping)
+{
+    /// <summary>An empty line after so long a silence, so that a watcher that is gone is noticed.</summary>
+    private static readonly TimeSpan Silence = TimeSpan.FromSeconds(15);
+
+    public void Map(ApiRoutes routes)
+    {
+        routes.Get("cluster", async c => ApiResult.Of(await node.Fleet.MembersAsync(c.RequestAborted), AdminJson.Wire.ClusterMembers));
+        routes.Get("cluster/status", async c => ApiResult.Of(await node.Fleet.StatusAsync(c.RequestAborted), AdminJson.Wire.ClusterStatus));
+        routes.Post("cluster/leave", LeaveAsync);
+        routes.Post("cluster/down", DownAsync);
+        routes.Stream("cluster/events", StreamAsync);
+        routes.Get("cluster-sharding/regions", async c => ApiResult.Of(await node.Fleet.RegionsAsync(c.RequestAborted), AdminJson.Wire.ShardRegions));
+        routes.Get("cluster-sharding/shards", ShardsAsync);
+        routes.Get("cluster-sharding/stats", async c => ApiResult.Of(await node.Fleet.ShardingAsync(c.RequestAborted), AdminJson.Wire.ShardingStats));
+        routes.Post("cluster-sharding/rebalance", RebalanceAsync);
+    }
+
+    private async Task<ApiResult> LeaveAsync(HttpContext context)
+    {
+        (ClusterNodeRequest? request, ApiResult? problem) = await ApiRequest.ReadAsync(
+            context, AdminJson.Requests.ClusterNodeRequest, new ClusterNodeRequest());
+        if (problem is { } bad) return bad;
+        Refusal? refusal = await node.Fleet.LeaveAsync(request!.Node, context.RequestAborted);
+        return refusal is null ? ApiResult.Done($"{request.Node ?? node.Options.Node.Name} leaves") : ApiResult.Of(refusal);
+    }
+
+    private async Task<ApiResult> DownAsync(HttpContext context)
+    {
+        (ClusterNodeRequest? request, ApiResult? problem) = await ApiRequest.ReadAsync(context, AdminJson.Requests.ClusterNodeRequest);
+        if (problem is { } bad) return bad;
+        if (request!.Node is not { Length: > 0 } name) return ApiResult.Invalid("node: the name of the node to give up is needed");
+        Refusal? refusal = await node.Fleet.DownAsync(name, context.RequestAborted);
+        return refusal is null ? ApiResult.Done($"{name} is given up") : ApiResult.Of(refusal);
+    }
+
+    private async Task<ApiResult> ShardsAsync(HttpContext context)
+    {
+        string? holder = ApiRequest.Query(context, "node");
+        if (await node.Fleet.ShardsAsync(holder, context.RequestAborted) is { } shards) return ApiResult.Of(shards, AdminJson.Wire.ShardList);
+        ClusterMembers known = await node.Fleet.MembersAsync(context.RequestAborted);
+        return ApiResult.Of(FleetRefusals.NoNode(holder!, known.Members.Select(m => m.Name)));
+    }
+
+    private async Task<ApiResult> RebalanceAsync(HttpContext context)
+    {
+        (Refusal? refusal, int moving) = await node.Fleet.RebalanceAsync(context.RequestAborted);
+        return refusal is null ? ApiResult.Done($"{moving} shards are on their way") : ApiResult.Of(refusal);
+    }
+
+    /// <summary>One JSON object a line, the newest <c>last</c> ones first, then as they come, until the reader goes.</summary>
+    private async Task StreamAsync(HttpContext context)
+    {
+        if (ApiRequest.TryNumber(context, "last", 1, EventFeed.Kept, out int last) is { } bad)
+        {
+            await bad.WriteAsync(context);
+            return;
+        }
+        if (ApiRequest.Query(context, "last") is null) last = 0;
+        using EventFeed.Watch? watch = node.Events.TryWatch(last);
+        if (watch is null)
+        {
+            await ApiResult.Refused($"{EventFeed.MaxWatchers} watch already").WriteAsync(context);
+            return;
+        }
+        context.Response.ContentType = "application/x-ndjson";
+        context.Response.Headers.CacheControl = "no-store";
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, stopping);
+        try
+        {
+            await context.Response.Body.FlushAsync(ended.Token);
+            while (!ended.IsCancellationRequested)
+            {
+                await WriteAsync(context, watch, ended.Token);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The reader is gone, or the endpoint goes.
+        }
+    }
+
+    private async Task WriteAsync(HttpContext context, EventFeed.Watch watch, CancellationToken ended)
+    {
+        try
+        {
+            await watch.Events.WaitToReadAsync(ended).AsTask().WaitAsync(Silence, time, ended);
+        }
+        catch (TimeoutException)
+        {
+            await context.Response.Body.WriteAsync("\n"u8.ToArray(), ended);
+        }
+        while (watch.Events.TryRead(out NodeEvent? made))
+        {
+            await context.Response.Body.WriteAsync(JsonSerializer.SerializeToUtf8Bytes(made, AdminJson.Wire.NodeEvent), ended);
+            await context.Response.Body.WriteAsync("\n"u8.ToArray(), ended);
+        }
+        await context.Response.Body.FlushAsync(ended);
+    }
+}

@@ -1,0 +1,112 @@
+using ActorLb.Configuration;
+using ActorLb.Protocol.Admin;
+using ActorLb.Proxying;
+using ActorLb.Server.Commands;
+using ActorLb.Server.Hosting;
+using Microsoft.AspNetCore.Http;
+
+namespace ActorLb.Server.Admin.Api;
+
+/// <summary>The groups <c>node</c>, <c>config</c> and <c>listener</c>: this process and its configuration.</summary>
+internal sealed class NodeApi(Node node, NodeControl control, KnownNames names, TimeProvider time)
+{
+    /// <summary>A drain longer than a day is a slip of the pen.</summary>
+    private static readonly TimeSpan LongestDrain = TimeSpan.FromDays(1);
+
+    public void Map(ApiRoutes routes)
+    {
+        routes.Get("node", _ => Task.FromResult(Info()));
+        routes.Post("node/drain", DrainAsync);
+        routes.Put("node/log-level", SetLogLevelAsync);
+        routes.Get("config", _ => Task.FromResult(ApiResult.Of(
+            new ConfigText(control.Path, EffectiveConfiguration.Render(node.Options)), AdminJson.Wire.ConfigText)));
+        routes.Post("config/check", CheckAsync);
+        routes.Post("config/reload", ReloadAsync);
+        routes.Get("listeners", _ => Task.FromResult(Listeners()));
+        routes.Post("listeners/{listener}/pause", context => PauseAsync(context, paused: true));
+        routes.Post("listeners/{listener}/resume", context => PauseAsync(context, paused: false));
+    }
+
+    private ApiResult Info()
+    {
+        string state = node.IsDraining ? "draining" : node.IsReady ? "ready" : "starting";
+        long accepted = node.Reactors.Sum(r => Volatile.Read(ref r.Counters.Accepted));
+        return ApiResult.Of(
+            new NodeInfo(
+                node.Options.Node.Name, Program.Version, Environment.ProcessId, state, node.StartedAt,
+                (time.GetUtcNow() - node.StartedAt).TotalSeconds, node.Reactors.Count, node.Admission.Active, node.Capacity, accepted,
+                ConfigurationNames.NameOf(ConfigurationNames.LogLevel, control.Level), control.Path, node.Options.Cluster.Name),
+            AdminJson.Wire.NodeInfo);
+    }
+
+    private async Task<ApiResult> DrainAsync(HttpContext context)
+    {
+        (NodeDrainRequest? request, ApiResult? problem) = await ApiRequest.ReadAsync(context, AdminJson.Requests.NodeDrainRequest, new NodeDrainRequest());
+        if (problem is { } bad) return bad;
+        if (request!.Seconds is { } seconds && !(seconds >= 0 && seconds <= LongestDrain.TotalSeconds))
+        {
+            return ApiResult.Invalid($"seconds: {seconds} is not from 0 to {LongestDrain.TotalSeconds}");
+        }
+        if (node.IsDraining) return ApiResult.Refused($"{node.Options.Node.Name} drains already; {node.Admission.Active} connections are left");
+        TimeSpan within = request.Seconds is { } given ? TimeSpan.FromSeconds(given) : node.Options.Node.DrainTimeout;
+        int open = node.Admission.Active;
+        // Kept by the control, which the process waits for at its end.
+        _ = control.DrainAsync(within);
+        return ApiResult.Of(
+            new NodeDrain(node.Options.Node.Name, open, within.TotalSeconds), AdminJson.Wire.NodeDrain, StatusCodes.Status202Accepted);
+    }
+
+    private async Task<ApiResult> SetLogLevelAsync(HttpContext context)
+    {
+        (NodeLogLevel? request, ApiResult? problem) = await ApiRequest.ReadAsync(context, AdminJson.Requests.NodeLogLevel);
+        if (problem is { } bad) return bad;
+        if (!ConfigurationNames.TryFind(ConfigurationNames.LogLevel, request!.Level, out LogLevelName level))
+        {
+            return ApiResult.Invalid($"level: '{request.Level}' is none of {ConfigurationNames.List(ConfigurationNames.LogLevel)}");
+        }
+        control.Level = level;
+        return ApiResult.Of(new NodeLogLevel(ConfigurationNames.NameOf(ConfigurationNames.LogLevel, level)), AdminJson.Wire.NodeLogLevel);
+    }
+
+    /// <summary>The body is the text; <c>file</c> is what positions name and what relative names are relative to.</summary>
+    private async Task<ApiResult> CheckAsync(HttpContext context)
+    {
+        using var reader = new StreamReader(context.Request.Body);
+        string text = await reader.ReadToEndAsync(context.RequestAborted);
+        ConfigurationResult result = ConfigurationLoader.LoadText(text, ApiRequest.Query(context, "file") ?? control.Path);
+        string[] errors = [.. result.Errors.Select(e => e.ToString())];
+        if (result.Options is { } options) errors = [.. CheckCommand.TlsProblems(options)];
+        return ApiResult.Of(
+            new ConfigCheck(
+                errors.Length == 0, result.Options?.Listeners.Count ?? 0, result.Options?.Pools.Count ?? 0, errors,
+                [.. result.Warnings.Select(w => w.ToString())]),
+            AdminJson.Wire.ConfigCheck);
+    }
+
+    private async Task<ApiResult> ReloadAsync(HttpContext context)
+    {
+        ReloadReport report = await control.ReloadAsync();
+        return report.Accepted
+            ? ApiResult.Of(new ConfigReload(control.Path, report.Messages), AdminJson.Wire.ConfigReload)
+            : ApiResult.Refused($"{control.Path} is rejected, the old configuration stays in force\n{string.Join('\n', report.Messages)}");
+    }
+
+    private ApiResult Listeners() => ApiResult.Of(
+        new ListenerList(node.Options.Node.Name, [.. node.Listeners.OrderBy(l => l.Name, StringComparer.Ordinal).Select(Describe)]),
+        AdminJson.Wire.ListenerList);
+
+    private async Task<ApiResult> PauseAsync(HttpContext context, bool paused)
+    {
+        if (names.FindListener(ApiRequest.Route(context, "listener"), out Listener listener) is { } unknown) return unknown;
+        if (await control.PauseAsync(listener.Name, paused) is { } refusal) return ApiResult.Of(refusal);
+        return ApiResult.Of(Describe(listener), AdminJson.Wire.ListenerInfo);
+    }
+
+    private static ListenerInfo Describe(Listener listener)
+    {
+        ListenerOptions options = listener.Current.Options;
+        return new ListenerInfo(
+            listener.Name, (listener.BoundTo ?? options.Bind).ToString(), Node.KindOf(options), options.Pool, listener.Active,
+            options.MaxConnections, listener.Paused ? "paused" : "open");
+    }
+}

@@ -1,0 +1,80 @@
+using ActorLb.Balancing;
+using ActorLb.Configuration;
+using ActorLb.Protocol.Admin;
+using ActorLb.Proxying;
+using Microsoft.AspNetCore.Http;
+
+namespace ActorLb.Server.Admin.Api;
+
+/// <summary>The group <c>pool</c>: backends and what the operator wants of them, on all nodes.</summary>
+internal sealed class PoolApi(Node node, KnownNames names)
+{
+    public void Map(ApiRoutes routes)
+    {
+        routes.Get("pools", _ => Task.FromResult(List()));
+        routes.Get("pools/{pool}", context => Task.FromResult(Show(context)));
+        routes.Post("backends/{backend}/drain", context => SetStateAsync(context, AdminState.Drain));
+        routes.Post("backends/{backend}/down", context => SetStateAsync(context, AdminState.Down));
+        routes.Post("backends/{backend}/up", context => SetStateAsync(context, AdminState.Up));
+        routes.Put("backends/{backend}/weight", SetWeightAsync);
+    }
+
+    private ApiResult List() => ApiResult.Of(
+        new PoolList(node.Options.Node.Name, [.. node.Pools.OrderBy(p => p.Name, StringComparer.Ordinal).Select(Summarize)]),
+        AdminJson.Wire.PoolList);
+
+    private ApiResult Show(HttpContext context)
+    {
+        if (names.FindPool(ApiRequest.Route(context, "pool"), out UpstreamPool pool) is { } unknown) return unknown;
+        return ApiResult.Of(
+            new PoolInfo(Summarize(pool), [.. pool.Pool.Snapshot.Backends.ToArray().Select(b => Describe(pool, b))]), AdminJson.Wire.PoolInfo);
+    }
+
+    private async Task<ApiResult> SetStateAsync(HttpContext context, AdminState state)
+    {
+        if (names.FindBackend(context, out UpstreamPool pool, out Backend backend) is { } unknown) return unknown;
+        if (await node.Fleet.SetStateAsync(pool.Pool, backend, state, context.RequestAborted) is { } refusal) return ApiResult.Of(refusal);
+        return ApiResult.Of(Describe(pool, backend), AdminJson.Wire.BackendInfo);
+    }
+
+    private async Task<ApiResult> SetWeightAsync(HttpContext context)
+    {
+        (BackendWeight? request, ApiResult? problem) = await ApiRequest.ReadAsync(context, AdminJson.Requests.BackendWeight);
+        if (problem is { } bad) return bad;
+        if (names.FindBackend(context, out UpstreamPool pool, out Backend backend) is { } unknown) return unknown;
+        if (request!.Weight is < 1 or > ushort.MaxValue) return ApiResult.Invalid($"weight: {request.Weight} is not from 1 to {ushort.MaxValue}");
+        if (await node.Fleet.SetWeightAsync(pool.Pool, backend, request.Weight, context.RequestAborted) is { } refusal) return ApiResult.Of(refusal);
+        return ApiResult.Of(Describe(pool, backend), AdminJson.Wire.BackendInfo);
+    }
+
+    private static PoolSummary Summarize(UpstreamPool pool)
+    {
+        PoolOptions options = pool.Options;
+        Backend[] backends = pool.Pool.Snapshot.Backends.ToArray();
+        string balance = ConfigurationNames.NameOf(ConfigurationNames.Balance, options.Balance);
+        if (options.Balance == BalanceKind.Sticky) balance += $", placed by {ConfigurationNames.NameOf(ConfigurationNames.Balance, options.Place)}";
+        return new PoolSummary(
+            pool.Name, balance, backends.Length, backends.Count(b => b.Blocks == BackendBlocks.None),
+            backends.Sum(b => b.Active), backends.Sum(b => b.Load));
+    }
+
+    private static BackendInfo Describe(UpstreamPool pool, Backend backend) => new(
+        pool.Name, backend.Id, Word(backend.AdminState), Word(backend.Health), [.. Words(backend.Blocks)], backend.Weight, backend.Backup,
+        backend.Active, backend.Load, backend.Options.MaxConnections, backend.Connects, backend.Failures,
+        [.. backend.EndPoints.ToArray().Select(e => e.ToString())]);
+
+    private static string Word(AdminState state) => state switch { AdminState.Drain => "drain", AdminState.Down => "down", _ => "up" };
+
+    private static string Word(HealthState state) => state switch { HealthState.Up => "up", HealthState.Down => "down", _ => "unknown" };
+
+    private static IEnumerable<string> Words(BackendBlocks blocks)
+    {
+        if (blocks.HasFlag(BackendBlocks.AdminDown)) yield return "down";
+        if (blocks.HasFlag(BackendBlocks.Draining)) yield return "draining";
+        if (blocks.HasFlag(BackendBlocks.Unhealthy)) yield return "unhealthy";
+        if (blocks.HasFlag(BackendBlocks.FleetUnhealthy)) yield return "fleet-unhealthy";
+        if (blocks.HasFlag(BackendBlocks.Out)) yield return "max-fails";
+        if (blocks.HasFlag(BackendBlocks.Unresolved)) yield return "unresolved";
+        if (blocks.HasFlag(BackendBlocks.Removed)) yield return "removed";
+    }
+}

@@ -1,0 +1,147 @@
+using System.Collections.Immutable;
+using ActorLb.Configuration;
+using ActorLb.Native.OpenSsl;
+using ActorLb.Operations;
+using Microsoft.Extensions.Logging;
+
+namespace ActorLb.Server.Hosting;
+
+/// <summary>
+/// What changes a running node, one thing at a time, whoever asks: signals or the admin API. A node that drains is not changed any more.
+/// </summary>
+/// <param name="path">The configuration file that a reload reads.</param>
+internal sealed partial class NodeControl(Node node, NodeLogging logging, string path)
+{
+    private const string DrainsAlready = "the node drains: it is changed no more";
+
+    private readonly ILogger _logger = logging.Factory.CreateLogger("ActorLb.Server");
+    private readonly SemaphoreSlim _turn = new(1, 1);
+    private readonly CancellationTokenSource _hurry = new();
+    private readonly Lock _gate = new();
+    // The file that the process holds, whatever a later configuration says.
+    private readonly string? _pidFile = node.Options.Node.PidFile;
+    private Task? _drain;
+    private int _reloads;
+
+    public string Path => path;
+
+    /// <summary>The level in force; a reload sets the configured one again.</summary>
+    public LogLevelName Level
+    {
+        get => logging.Level;
+        set
+        {
+            logging.Level = value;
+            node.Events.Publish("log_level", ConfigurationNames.NameOf(ConfigurationNames.LogLevel, value));
+        }
+    }
+
+    /// <summary>Reads the file anew and applies it, whole or not at all; what came of it.</summary>
+    public async Task<ReloadReport> ReloadAsync()
+    {
+        await _turn.WaitAsync();
+        try
+        {
+            ReloadReport report = node.IsDraining ? new ReloadReport(++_reloads, false, [DrainsAlready]) : await ApplyAsync();
+            LogLevel level = report.Accepted ? LogLevel.Warning : LogLevel.Error;
+            foreach (string message in report.Messages) Log.ReloadMessage(_logger, level, message);
+            Log.Reloaded(_logger, path, report.Accepted ? "applied" : "rejected, the old configuration stays");
+            if (!report.Accepted) node.Events.Publish("config_rejected", string.Join('\n', report.Messages));
+            if (_pidFile is not null) Leave(report, _pidFile);
+            return report;
+        }
+        finally
+        {
+            _turn.Release();
+        }
+    }
+
+    /// <summary>Stops or goes on taking connections; what waits in the kernel's queue meanwhile is not refused.</summary>
+    public async Task<Refusal?> PauseAsync(string listener, bool paused)
+    {
+        await _turn.WaitAsync();
+        try
+        {
+            if (node.IsDraining) return new Refusal(RefusalKind.Refused, DrainsAlready);
+            if (node.ListenerSet.Find(listener) is not { } found)
+            {
+                return new Refusal(RefusalKind.Unknown, $"the listener '{listener}' is gone");
+            }
+            if (found.Paused == paused) return null;
+            await node.ListenerSet.SetPausedAsync(found, paused);
+            node.Events.Publish(paused ? "listener_paused" : "listener_resumed", listener);
+            return null;
+        }
+        finally
+        {
+            _turn.Release();
+        }
+    }
+
+    /// <summary>Drains the node, or joins the drain that goes on; ends with it.</summary>
+    public Task DrainAsync(TimeSpan within)
+    {
+        lock (_gate) return _drain ??= DrainCoreAsync(within);
+    }
+
+    /// <summary>Has a drain close at once what is still open.</summary>
+    public void Hurry() => _hurry.Cancel();
+
+    /// <summary>Waits for what is being changed, a hurried drain included, and changes nothing from then on: the node may be disposed.</summary>
+    public async Task EndAsync()
+    {
+        Hurry();
+        await _turn.WaitAsync();
+    }
+
+    private async Task DrainCoreAsync(TimeSpan within)
+    {
+        await _turn.WaitAsync();
+        try
+        {
+            await node.DrainAsync(within, _hurry.Token);
+            node.Events.Publish("node_drained", $"{node.Admission.Active} connections are left");
+        }
+        finally
+        {
+            _turn.Release();
+        }
+    }
+
+    private async Task<ReloadReport> ApplyAsync()
+    {
+        ConfigurationResult result = ConfigurationLoader.Load(path);
+        if (result.Options is not { } options) return new ReloadReport(++_reloads, false, [.. result.Errors.Select(e => e.ToString())]);
+        try
+        {
+            ImmutableArray<string> restart = await node.ReloadAsync(options);
+            logging.Level = options.Log.Level;
+            return new ReloadReport(++_reloads, true, [.. restart.Select(r => $"{r} changes only with a restart")]);
+        }
+        catch (Exception e) when (e is IOException or TlsConfigurationException or UnauthorizedAccessException)
+        {
+            return new ReloadReport(++_reloads, false, [e.Message]);
+        }
+    }
+
+    private void Leave(ReloadReport report, string pidFile)
+    {
+        try
+        {
+            report.Write(pidFile);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            Log.ReloadMessage(_logger, LogLevel.Warning, e.Message);
+        }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(3003, LogLevel.Information, "configuration {Path}: {Outcome}")]
+        public static partial void Reloaded(ILogger logger, string path, string outcome);
+
+        [LoggerMessage(EventId = 3004, Message = "reload: {Message}")]
+        public static partial void ReloadMessage(ILogger logger, LogLevel level, string message);
+    }
+}

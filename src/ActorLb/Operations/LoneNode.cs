@@ -1,0 +1,91 @@
+using System.Text;
+using ActorLb.Balancing;
+using ActorLb.Configuration;
+using ActorLb.Protocol.Admin;
+using ActorLb.Proxying;
+using ActorLb.Sticky;
+
+namespace ActorLb.Operations;
+
+/// <summary>The fleet of one: it is its only member, coordinates itself and owns every shard.</summary>
+internal sealed class LoneNode(
+    string name, string cluster, Func<StickyOptions> options, LocalStickyMap sticky, LocalBackendSlots slots, Func<bool> isReady,
+    Func<bool> isDraining) : IFleetOperations
+{
+    private static readonly Task<Refusal?> Granted = Task.FromResult<Refusal?>(null);
+
+    private string State => isDraining() ? "draining" : isReady() ? "up" : "starting";
+
+    public Task<Refusal?> SetStateAsync(Pool pool, Backend backend, AdminState state, CancellationToken cancel)
+    {
+        backend.SetAdminState(state);
+        return Granted;
+    }
+
+    public Task<Refusal?> SetWeightAsync(Pool pool, Backend backend, int weight, CancellationToken cancel)
+    {
+        backend.SetWeight(weight);
+        return Granted;
+    }
+
+    public Task<Refusal?> FlushAsync(Pool pool, Backend backend, CancellationToken cancel)
+    {
+        slots.Flush(backend);
+        return Granted;
+    }
+
+    public Task<StickyFinding> FindAsync(string pool, string clientId, CancellationToken cancel)
+    {
+        ulong h = KeyOf(pool, clientId);
+        return Task.FromResult(new StickyFinding(sticky.Peek(h), StickyHash.ShardOf(h), name, StickyOutcome.Local));
+    }
+
+    public Task<Refusal?> ImposeAsync(string pool, string clientId, BackendRef backend, CancellationToken cancel) =>
+        sticky.Impose(KeyOf(pool, clientId), backend)
+            ? Granted
+            : Task.FromResult<Refusal?>(backend.IsNone ? FleetRefusals.NoEntry : FleetRefusals.TakesNobody);
+
+    public Task<StickyStats> StickyStatsAsync(string[] stickyPools, CancellationToken cancel)
+    {
+        (int Entries, long Bytes, long Evicted)[] shards = Measure();
+        StickyOptions now = options();
+        return Task.FromResult(new StickyStats(
+            name, shards.Sum(s => (long)s.Entries), shards.Sum(s => s.Bytes), shards.Sum(s => s.Evicted), now.MaxEntries, now.Ttl.TotalSeconds,
+            stickyPools));
+    }
+
+    public Task<ClusterMembers> MembersAsync(CancellationToken cancel) => Task.FromResult(
+        new ClusterMembers(cluster, [new ClusterMember(name, null, null, State, Self: true, Coordinator: true, 1, StickyHash.Shards, null)]));
+
+    public Task<ClusterStatus> StatusAsync(CancellationToken cancel) => Task.FromResult(
+        new ClusterStatus(cluster, name, "local", name, 1, 0, StickyHash.Shards, StickyHash.Shards, 0, "none", State));
+
+    public Task<Refusal?> LeaveAsync(string? node, CancellationToken cancel) => Task.FromResult<Refusal?>(
+        Stranger(node) ?? new Refusal(RefusalKind.Refused, $"{name} is by itself (coordinator = local): there is no cluster to leave; see node drain"));
+
+    public Task<Refusal?> DownAsync(string node, CancellationToken cancel) => Task.FromResult<Refusal?>(
+        Stranger(node) ?? new Refusal(RefusalKind.Refused, $"{name} is by itself (coordinator = local) and cannot be given up"));
+
+    public Task<ShardRegions> RegionsAsync(CancellationToken cancel) => Task.FromResult(
+        new ShardRegions(0, [new ShardRegionInfo(name, null, StickyHash.Shards, 0, 0, sticky.Count)]));
+
+    public Task<ShardList?> ShardsAsync(string? node, CancellationToken cancel) => Task.FromResult(node is not null && node != name
+        ? null
+        : new ShardList(0, [.. Measure().Select((shard, i) => new ShardInfo(i, name, null, null, shard.Entries))]));
+
+    public Task<ShardingStats> ShardingAsync(CancellationToken cancel)
+    {
+        int[] counts = [.. Measure().Select(s => s.Entries)];
+        return Task.FromResult(new ShardingStats(
+            name, 0, counts.Length, counts.Length, 0, 0, counts.Sum(c => (long)c), counts.Min(), counts.Max()));
+    }
+
+    /// <summary>All shards are where they belong already.</summary>
+    public Task<(Refusal? Refusal, int Moving)> RebalanceAsync(CancellationToken cancel) => Task.FromResult<(Refusal?, int)>((null, 0));
+
+    private (int Entries, long Bytes, long Evicted)[] Measure() => [.. Enumerable.Range(0, StickyHash.Shards).Select(sticky.Measure)];
+
+    private ulong KeyOf(string pool, string clientId) => sticky.Hash(Encoding.UTF8.GetBytes(pool), Encoding.UTF8.GetBytes(clientId));
+
+    private Refusal? Stranger(string? node) => node is null || node == name ? null : FleetRefusals.NoNode(node, [name]);
+}

@@ -1,0 +1,70 @@
+using System.Text;
+using ActorLb.Proxying;
+
+namespace ActorLb.Operations;
+
+/// <summary>
+/// Which sessions an operator means: terms between blanks, all of which must hold. <c>listener=</c>, <c>pool=</c>, <c>backend=</c>,
+/// <c>client=</c> and <c>state=</c> compare the whole value, <c>address=</c> the client's address with or without its port; a term
+/// without a key is a part of the client id.
+/// </summary>
+internal sealed class SessionFilter
+{
+    public const string Keys = "client, address, listener, pool, backend, state";
+
+    private readonly List<(string Key, string Value, byte[] Utf8)> _terms = [];
+
+    private SessionFilter()
+    {
+    }
+
+    public static SessionFilter All { get; } = new();
+
+    /// <summary>Exactly that client id, whatever characters it has.</summary>
+    public static SessionFilter OfClient(string clientId)
+    {
+        var filter = new SessionFilter();
+        filter._terms.Add(("client", clientId, Encoding.UTF8.GetBytes(clientId)));
+        return filter;
+    }
+
+    /// <returns>Null with a reason when a key is not known.</returns>
+    public static SessionFilter? TryParse(string? text, out string? problem)
+    {
+        problem = null;
+        var filter = new SessionFilter();
+        foreach (string term in (text ?? "").Split(' ', StringSplitOptions.RemoveEmptyEntries))
+        {
+            int equals = term.IndexOf('=', StringComparison.Ordinal);
+            string key = equals < 0 ? "" : term[..equals];
+            string value = term[(equals + 1)..];
+            if (key is not ("" or "client" or "address" or "listener" or "pool" or "backend" or "state"))
+            {
+                problem = $"filter: '{key}' is no key; there are: {Keys} (a client id with '=' is written client=ID)";
+                return null;
+            }
+            filter._terms.Add((key, value, Encoding.UTF8.GetBytes(value)));
+        }
+        return filter;
+    }
+
+    /// <summary>On the session's reactor.</summary>
+    public bool Matches(Session session)
+    {
+        foreach ((string key, string value, byte[] utf8) in _terms)
+        {
+            bool holds = key switch
+            {
+                "client" => session.ClientId is { } id && id.AsSpan().SequenceEqual(utf8),
+                "address" => session.Remote.ToString() == value || session.Remote.Address.ToString() == value,
+                "listener" => session.Listener.Name == value,
+                "pool" => session.Pool.Name == value,
+                "backend" => string.Equals(session.BackendId, value, StringComparison.OrdinalIgnoreCase),
+                "state" => SessionDirectory.StateOf(session.Phase) == value,
+                _ => session.ClientId is { } part && part.AsSpan().IndexOf(utf8) >= 0,
+            };
+            if (!holds) return false;
+        }
+        return true;
+    }
+}

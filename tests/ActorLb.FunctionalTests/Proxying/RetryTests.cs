@@ -1,0 +1,193 @@
+using ActorLb.Proxying;
+using ActorLb.Testing;
+
+namespace ActorLb.FunctionalTests.Proxying;
+
+public sealed class RetryTests
+{
+    private const string Quick = "connect-timeout = 200ms\n";
+
+    public static TheoryData<string> Failures => ["close", "reset", "reset on data", "silence", "no broker", "no MQTT", "half a CONNACK"];
+
+    [Theory]
+    [MemberData(nameof(Failures))]
+    public async Task Backend_FailsBeforeTheConnack_NextGetsTheSameConnect(string failure)
+    {
+        await using var bad = FakeBroker.Start(Script(failure));
+        await using var good = FakeBroker.Start(FakeBroker.Accepting);
+        var badAddress = bad.EndPoint;
+        if (failure == "no broker")
+            await bad.DisposeAsync();
+        await using var node = await TestNode.StartAsync(
+            $"backends = [\"{badAddress}\", \"{good.EndPoint}\"]\n" + Quick);
+        using var client = await node.DialAsync();
+        var connect = ConnectBytes.Of(5, "same", user: "ann", password: "secret", properties: [0x11, 0, 0, 1, 0]);
+        await client.SendAsync(connect);
+        Assert.Equal(FakeBroker.ConnackBytes(0, 5), await client.ReadAsync(5));
+        Assert.Equal(connect, await (await good.NextConnectionAsync()).WaitForReceivedAsync(connect.Length));
+        Assert.Equal(1, node.Sum(c => c.Retries));
+        Assert.Equal(1, node.Node.Pools.Single().Pool.Snapshot.Backends[0].Failures);
+        Assert.Equal(0, node.Node.Pools.Single().Pool.Snapshot.Backends[0].Active);
+    }
+
+    [Theory]
+    [InlineData(3, 3)]
+    [InlineData(4, 3)]
+    [InlineData(5, 0x88)]
+    [InlineData(5, 0x89)]
+    [InlineData(5, 0x97)]
+    [InlineData(5, 0x9C)]
+    [InlineData(5, 0x9F)]
+    public async Task Backend_RefusesForReasonsOfItsOwn_NextGetsTheSameConnect(int version, int code)
+    {
+        await using var busy = FakeBroker.Start(FakeBroker.Answering((byte)code));
+        await using var good = FakeBroker.Start(FakeBroker.Accepting);
+        await using var node = await TestNode.StartAsync(TestNode.Backends(busy, good));
+        using var client = await node.DialAsync();
+        var connect = ConnectBytes.Of(version, "same");
+        var early = ConnectBytes.Publish("t", "early"u8);
+        await client.SendAsync(connect.Concat(early).ToArray());
+        Assert.Equal(FakeBroker.ConnackBytes(0, version), await client.ReadAsync(version == 5 ? 5 : 4));
+        var connection = await good.NextConnectionAsync();
+        Assert.Equal(connect.Concat(early), await connection.WaitForReceivedAsync(connect.Length + early.Length));
+        Assert.Equal(connect, (await busy.NextConnectionAsync()).Received);
+        // It lives and says so: no failure.
+        Assert.Equal(0, node.Backend(busy).Failures);
+    }
+
+    [Theory]
+    [InlineData(3, 2)]
+    [InlineData(3, 4)]
+    [InlineData(4, 4)]
+    [InlineData(4, 5)]
+    [InlineData(5, 0x84)]
+    [InlineData(5, 0x85)]
+    [InlineData(5, 0x86)]
+    [InlineData(5, 0x87)]
+    [InlineData(5, 0x8A)]
+    [InlineData(5, 0x8C)]
+    [InlineData(5, 0x9D)]
+    public async Task Backend_RefusesTheClient_IsPassedOnAndNeverRetried(int version, int code)
+    {
+        await using var strict = FakeBroker.Start(FakeBroker.Answering((byte)code));
+        await using var other = FakeBroker.Start(FakeBroker.Accepting);
+        await using var node = await TestNode.StartAsync(TestNode.Backends(strict, other));
+        Assert.Equal(FakeBroker.ConnackBytes((byte)code, version), await node.AskAsync(ConnectBytes.Of(version, "who")));
+        await node.UntilClosedAsync(CloseReason.BackendRefused);
+        Assert.Equal(0, other.Accepted);
+        Assert.Equal(0, node.Backend(strict).Failures);
+    }
+
+    [Fact]
+    public async Task Backend_RefusesWithProperties_TheWholeConnackReachesTheClient()
+    {
+        byte[] properties = [0x1F, .. ConnectBytes.Text("not today"), 0x26, .. ConnectBytes.Text("k"), .. ConnectBytes.Text("v")];
+        byte[] refusal = [0x20, (byte)(3 + properties.Length), 0, 0x87, (byte)properties.Length, .. properties];
+        await using var broker = FakeBroker.Start(async (connection, stop) =>
+        {
+            await connection.ReadPacketAsync(stop);
+            await connection.SendAsync(refusal.AsMemory(0, 9), stop);
+            await Task.Yield();
+            await connection.SendAsync(refusal.AsMemory(9), stop);
+        });
+        await using var node = await TestNode.StartAsync(TestNode.Backends(broker));
+        Assert.Equal(refusal, await node.AskAsync(ConnectBytes.V5("who")));
+    }
+
+    [Theory]
+    [InlineData(4, "20020003")]
+    [InlineData(5, "2003008800")]
+    public async Task AllBackends_Fail_ClientIsRefusedAfterTheConfiguredTries(int version, string answer)
+    {
+        var brokers = Enumerable.Range(0, 5).Select(_ => FakeBroker.Start(FakeBroker.CloseAtOnce)).ToArray();
+        await using var node = await TestNode.StartAsync(TestNode.Backends(brokers) + "retry { tries = 3, timeout = 10s }");
+        Assert.Equal(answer, Convert.ToHexString(await node.AskAsync(ConnectBytes.Of(version, "nobody"))));
+        Assert.Equal(2, node.Sum(c => c.Retries));
+        await node.UntilClosedAsync(CloseReason.BackendsFailed);
+        foreach (var broker in brokers)
+            await broker.DisposeAsync();
+        Assert.Equal(3, brokers.Sum(b => b.Accepted));
+    }
+
+    [Fact]
+    public async Task AllBackends_AreSilent_ClientIsRefusedWhenTheTimeIsOver()
+    {
+        var brokers = Enumerable.Range(0, 5).Select(_ => FakeBroker.Start(FakeBroker.Silent)).ToArray();
+        await using var node = await TestNode.StartAsync(TestNode.Backends(brokers) + Quick + "retry { tries = 16, timeout = 300ms }");
+        Assert.Equal(FakeBroker.ConnackBytes(3), await node.AskAsync(ConnectBytes.V311("nobody")));
+        Assert.Equal(1, node.Sum(c => c.Retries));
+        foreach (var broker in brokers)
+            await broker.DisposeAsync();
+        Assert.Equal(2, brokers.Sum(b => b.Accepted));
+    }
+
+    [Fact]
+    public async Task Authentication_BeforeTheConnack_PassesBothWays()
+    {
+        byte[] challenge = [0xF0, 10, 0x18, 8, 0x15, 0, 1, (byte)'m', 0x16, 0, 1, 7];
+        byte[] response = [0xF0, 10, 0x18, 8, 0x15, 0, 1, (byte)'m', 0x16, 0, 1, 9];
+        byte[]? answered = null;
+        await using var broker = FakeBroker.Start(async (connection, stop) =>
+        {
+            await connection.ReadPacketAsync(stop);
+            for (var round = 0; round < 2; round++)
+            {
+                await connection.SendAsync(challenge, stop);
+                answered = await connection.ReadPacketAsync(stop);
+            }
+
+            await connection.SendAsync(FakeBroker.ConnackBytes(0, 5), stop);
+            await FakeBroker.Echo(connection, stop);
+        });
+        await using var node = await TestNode.StartAsync(TestNode.Backends(broker));
+        using var client = await node.DialAsync();
+        await client.SendAsync(ConnectBytes.V5("auth", properties: [0x15, 0, 1, (byte)'m']));
+        for (var round = 0; round < 2; round++)
+        {
+            Assert.Equal(challenge, await client.ReadAsync(challenge.Length));
+            await client.SendAsync(response);
+        }
+
+        Assert.Equal(FakeBroker.ConnackBytes(0, 5), await client.ReadAsync(5));
+        Assert.Equal(response, answered);
+    }
+
+    [Fact]
+    public async Task Authentication_BrokerClosesInTheMiddle_NoOtherIsTried()
+    {
+        byte[] challenge = [0xF0, 6, 0x18, 4, 0x15, 0, 1, (byte)'m'];
+        await using var broker = FakeBroker.Start(async (connection, stop) =>
+        {
+            await connection.ReadPacketAsync(stop);
+            await connection.SendAsync(challenge, stop);
+            await connection.ReadPacketAsync(stop);
+        });
+        await using var other = FakeBroker.Start(FakeBroker.Accepting);
+        await using var node = await TestNode.StartAsync(TestNode.Backends(broker, other));
+        using var client = await node.DialAsync();
+        await client.SendAsync(ConnectBytes.V5("auth", properties: [0x15, 0, 1, (byte)'m']));
+        Assert.Equal(challenge, await client.ReadAsync(challenge.Length));
+        await client.SendAsync(challenge);
+        Assert.Equal("2003008800", Convert.ToHexString((await client.ReadToEndAsync()).Bytes));
+        Assert.Equal(0, other.Accepted);
+    }
+
+    private static FakeBrokerScript Script(string failure) => failure switch
+    {
+        "close" => FakeBroker.CloseAtOnce,
+        "reset" => FakeBroker.ResetAtOnce,
+        "reset on data" => FakeBroker.ResetOnData,
+        "silence" or "no broker" => FakeBroker.Silent,
+        "no MQTT" => async (connection, stop) =>
+        {
+            await connection.ReadSomeAsync(stop);
+            await connection.SendAsync("HTTP/1.1 400 Bad Request\r\n\r\n"u8.ToArray(), stop);
+        },
+        "half a CONNACK" => async (connection, stop) =>
+        {
+            await connection.ReadSomeAsync(stop);
+            await connection.SendAsync(new byte[] { 0x20, 3, 0 }, stop);
+        },
+        _ => throw new ArgumentOutOfRangeException(nameof(failure)),
+    };
+}

@@ -1,0 +1,128 @@
+using System.Collections.Immutable;
+using ActorLb.Native.OpenSsl;
+using ActorLb.Proxying.Tls;
+using ActorLb.Testing;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Time.Testing;
+
+namespace ActorLb.Tests.Proxying.Tls;
+
+public sealed class CertificateWatchTests : IDisposable
+{
+    private readonly TempFolder _folder = new();
+    private readonly FakeTimeProvider _time = new(new DateTimeOffset(2030, 1, 1, 0, 0, 0, TimeSpan.Zero));
+    private readonly CollectedLog _log = new();
+    private readonly List<string> _renewed = [];
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public void Stamps_NothingWritten_NeverChange()
+    {
+        var stamps = new FileStamps(FileStamps.Take([_folder.Write("a", "1"), _folder["missing"]]));
+        for (var i = 0; i < 5; i++) Assert.Empty(stamps.Changed());
+    }
+
+    [Fact]
+    public void Stamps_FileWritten_ChangeOnceWhenItHasSettled()
+    {
+        var file = _folder.Write("a", "1");
+        var other = _folder.Write("b", "1");
+        var stamps = new FileStamps(FileStamps.Take([file, other]));
+        Assert.Empty(stamps.Changed());
+        _folder.Write("a", "12");
+        Assert.Empty(stamps.Changed());
+        _folder.Write("a", "123");
+        Assert.Empty(stamps.Changed());
+        Assert.Equal([file], stamps.Changed());
+        Assert.Empty(stamps.Changed());
+    }
+
+    [Fact]
+    public void Stamps_SameSizeAtAnotherTime_Change()
+    {
+        var file = _folder.Write("a", "1");
+        var stamps = new FileStamps(FileStamps.Take([file]));
+        File.SetLastWriteTimeUtc(file, File.GetLastWriteTimeUtc(file).AddTicks(-1));
+        Assert.Empty(stamps.Changed());
+        Assert.Equal([file], stamps.Changed());
+    }
+
+    [Fact]
+    public void Stamps_DirectoryBehindALinkSwapped_Change()
+    {
+        // As Kubernetes swaps a mounted secret: the files are links into a directory that is a link itself.
+        _folder.Write("one/tls.pem", "old");
+        _folder.Write("two/tls.pem", "newer");
+        Directory.CreateSymbolicLink(_folder["data"], _folder["one"]);
+        File.CreateSymbolicLink(_folder["tls.pem"], Path.Combine("data", "tls.pem"));
+        var stamps = new FileStamps(FileStamps.Take([_folder["tls.pem"]]));
+        Assert.Empty(stamps.Changed());
+        Directory.Delete(_folder["data"]);
+        Directory.CreateSymbolicLink(_folder["data"], _folder["two"]);
+        Assert.Empty(stamps.Changed());
+        Assert.Equal([_folder["tls.pem"]], stamps.Changed());
+    }
+
+    [Fact]
+    public void Stamps_FileRemovedAndBack_ChangeTwice()
+    {
+        var file = _folder.Write("a", "1");
+        var stamps = new FileStamps(FileStamps.Take([file]));
+        File.Delete(file);
+        Assert.Empty(stamps.Changed());
+        Assert.Equal([file], stamps.Changed());
+        _folder.Write("a", "12");
+        Assert.Empty(stamps.Changed());
+        Assert.Equal([file], stamps.Changed());
+    }
+
+    [Fact]
+    public async Task Look_UnusableFile_IsToldOnceAndTriedAgainWithTheNextChange()
+    {
+        var certificate = _folder.Write("c", "1");
+        var key = _folder.Write("k", "1");
+        var usable = false;
+        await using var watch = Watch(() => usable ? null : "it is bad");
+        watch.Watch(FileStamps.Take([certificate, key]));
+        _folder.Write("c", "12");
+        for (var i = 0; i < 4; i++) await watch.LookAsync();
+        Assert.Equal([certificate], _renewed);
+        Assert.Equal(1, watch.Failures);
+        Assert.Single(_log.Lines, l => l.Level == LogLevel.Error && l.Text.Contains(certificate, StringComparison.Ordinal)
+            && l.Text.EndsWith("it is bad", StringComparison.Ordinal));
+
+        usable = true;
+        _folder.Write("k", "12");
+        for (var i = 0; i < 3; i++) await watch.LookAsync();
+        Assert.Equal([certificate, $"{certificate} {key}"], _renewed);
+    }
+
+    [Theory]
+    [InlineData(31, null)]
+    [InlineData(30, LogLevel.Warning)]
+    [InlineData(1, LogLevel.Warning)]
+    [InlineData(-1, LogLevel.Error)]
+    public async Task Look_CertificateNearItsEnd_WarnsOnceADay(int days, LogLevel? level)
+    {
+        var use = new CertificateUse("listener", "mqtts", new CertificateInfo("/c.pem", ["a"], default, _time.GetUtcNow().AddDays(days)));
+        await using var watch = new CertificateWatch(_time, _log, _ => Task.CompletedTask, () => [use]);
+        for (var hour = 0; hour < 24; hour++)
+        {
+            await watch.LookAsync();
+            _time.Advance(TimeSpan.FromMinutes(59));
+        }
+
+        Assert.Equal(level is null ? [] : [level.Value], _log.Lines.Select(l => l.Level));
+        _time.Advance(TimeSpan.FromHours(1));
+        await watch.LookAsync();
+        // A day nearer its end, the one that had a day more than thirty is told of too.
+        Assert.Equal(level is null ? 1 : 2, _log.Lines.Count);
+    }
+
+    private CertificateWatch Watch(Func<string?> problem) => new(_time, _log, changed =>
+    {
+        _renewed.Add(string.Join(' ', changed.Order(StringComparer.Ordinal)));
+        return problem() is { } text ? throw new TlsConfigurationException([text]) : Task.CompletedTask;
+    }, () => ImmutableArray<CertificateUse>.Empty);
+}
