@@ -28,7 +28,7 @@ public sealed class RemoteLookupTests : IDisposable, IStickyWaiter
         Adopt(owner: 1, replica: 2);
     }
 
-    public void Complete(ulong ticket, in StickyAnswer answer) => _heard.Add((ticket, answer));
+    void IStickyWaiter.Complete(ulong ticket, in StickyAnswer answer) => _heard.Add((ticket, answer));
 
     public void Dispose() => _region.Dispose();
 
