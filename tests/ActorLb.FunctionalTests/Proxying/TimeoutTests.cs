@@ -224,4 +224,42 @@ public sealed class TimeoutTests
             await opened.ReadToEndAsync();
         await node.UntilClosedAsync(client ? CloseReason.ClientReset : CloseReason.BackendReset);
     }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Disconnect_OfTheClientBrokerClosesFirst_SessionEndsAsTheClientsDoing(bool reset)
+    {
+        await using var broker = FakeBroker.Start(async (connection, stop) =>
+        {
+            await connection.ReadPacketAsync(stop);
+            await connection.SendAsync(FakeBroker.ConnackBytes(0), stop);
+            await connection.ReadPacketAsync(stop);
+            if (reset)
+                connection.Abort();
+        });
+        await using var node = await TestNode.StartAsync(TestNode.Backends(broker));
+        using var client = await node.OpenAsync("leaves");
+        await client.SendAsync(new byte[] { 0xE0, 0 });
+        await client.ReadToEndAsync();
+        client.Dispose();
+        await node.UntilClosedAsync(CloseReason.ClientClosed);
+    }
+
+    [Fact]
+    public async Task Disconnect_OfTheBrokerClientClosesFirst_SessionEndsAsTheBrokersDoing()
+    {
+        byte[] farewell = [0xE0, 1, 0x8B];
+        await using var broker = FakeBroker.Start(async (connection, stop) =>
+        {
+            await connection.ReadPacketAsync(stop);
+            await connection.SendAsync(FakeBroker.ConnackBytes(0, 5).Concat(farewell).ToArray(), stop);
+            await connection.ReadToEndAsync(stop);
+        });
+        await using var node = await TestNode.StartAsync(TestNode.Backends(broker));
+        using var client = await node.OpenAsync("left", 5);
+        Assert.Equal(farewell, await client.ReadAsync(3));
+        client.Dispose();
+        await node.UntilClosedAsync(CloseReason.BackendClosed);
+    }
 }
