@@ -307,22 +307,4 @@ public sealed class BalancingTests
                 client.Dispose();
         }
     }
-
-    private sealed class Brokers(int count) : IAsyncDisposable
-    {
-        private readonly FakeBroker[] _all = [.. Enumerable.Range(0, count).Select(_ => FakeBroker.Start(FakeBroker.Accepting))];
-
-        public FakeBroker this[int index] => _all[index];
-
-        public int[] Accepted => [.. _all.Select(b => b.Accepted)];
-
-        public string Backends(params string[] settings) =>
-            $"backends = [{string.Join(", ", _all.Zip(settings, (b, s) => $"{{ address = \"{b.EndPoint}\", {s} }}"))}]\n";
-
-        public async ValueTask DisposeAsync()
-        {
-            foreach (var broker in _all)
-                await broker.DisposeAsync();
-        }
-    }
 }
