@@ -234,6 +234,31 @@ public sealed class CommandTests
     }
 
     [Fact]
+    public async Task Accept_NoDescriptorLeft_RestsSaysSoAndGoesOn()
+    {
+        await using var broker = FakeBroker.Start(FakeBroker.Accepting);
+        using var files = new NodeFiles();
+        files.Write(TestNode.Backends(broker));
+        await using var node = await files.StartAsync();
+        using var first = await files.OpenAsync("first");
+        await LimitFilesAsync(node, "30:20000");
+        using var second = await RawClient.ConnectAsync(files.Front);
+        await second.SendAsync(ConnectBytes.V311("second"));
+        await node.Process.WaitForLineAsync("listener mqtt cannot accept: ");
+        // Whoever is there does not notice, and who waits in the kernel's queue is taken as soon as it can be.
+        await first.SendAsync("more"u8.ToArray());
+        Assert.Equal("more"u8.ToArray(), await first.ReadAsync(4));
+        await LimitFilesAsync(node, "20000:20000");
+        Assert.Equal(FakeBroker.ConnackBytes(0), await second.ReadAsync(4));
+    }
+
+    private static async Task LimitFilesAsync(ActorLbProcess node, string limit)
+    {
+        var set = await ProcessHost.RunAsync("prlimit", [$"--pid={node.Process.Id}", $"--nofile={limit}"]);
+        Assert.True(set.ExitCode == 0, set.Output);
+    }
+
+    [Fact]
     public async Task Run_KilledNode_LeavesNoObstacleToTheNext()
     {
         await using var broker = FakeBroker.Start(FakeBroker.Accepting);
