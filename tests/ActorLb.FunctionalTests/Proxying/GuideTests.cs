@@ -86,9 +86,9 @@ public sealed class GuideTests
         await using var brokers = new Brokers(4);
         await using var node = await TestNode.StartAsync(
             "balance = hash, hash-key = \"$mqtt_preread_clientid\"\n" + TestNode.Backends(brokers.All.Take(3)));
-        var before = await HomesAsync(node, brokers, Clients);
+        var before = await brokers.HomesAsync(node, Clients);
         await node.ReloadAsync(TestNode.Text("balance = hash\n" + TestNode.Backends(brokers.All)));
-        var after = await HomesAsync(node, brokers, Clients);
+        var after = await brokers.HomesAsync(node, Clients);
         Assert.All(before.Zip(after), pair => Assert.True(pair.First == pair.Second || pair.Second == 3));
         // A quarter is to move; four standard deviations.
         Assert.InRange(after.Count(home => home == 3), 2, 28);
@@ -99,9 +99,9 @@ public sealed class GuideTests
     {
         await using var brokers = new Brokers(4);
         await using var node = await TestNode.StartAsync("balance = sticky\n" + TestNode.Backends(brokers.All.Take(3)));
-        var before = await HomesAsync(node, brokers, 30);
+        var before = await brokers.HomesAsync(node, 30);
         await node.ReloadAsync(TestNode.Text("balance = sticky\n" + TestNode.Backends(brokers.All)));
-        Assert.Equal(before, await HomesAsync(node, brokers, 30));
+        Assert.Equal(before, await brokers.HomesAsync(node, 30));
     }
 
     [Theory]
@@ -217,6 +217,7 @@ public sealed class GuideTests
         await using var broker = FakeBroker.Start(FakeBroker.Accepting);
         await using var node = await TestNode.StartAsync(TestNode.Backends(broker));
         using var client = await node.OpenAsync("x");
+        await node.UntilAsync(() => node.Sum(c => Volatile.Read(ref c.Relaying)) == 1);
         Assert.Equal(
             "Active connections: 1 \nserver accepts handled requests\n 1 1 1 \nReading: 0 Writing: 0 Waiting: 1 \n",
             StatusPage.Render(node.Node));
@@ -254,18 +255,5 @@ public sealed class GuideTests
             using (await node.OpenAsync($"client-{i}"))
             {
             }
-    }
-
-    private static async Task<int[]> HomesAsync(TestNode node, Brokers brokers, int clients)
-    {
-        var homes = new int[clients];
-        for (var i = 0; i < clients; i++)
-        {
-            var before = brokers.Accepted;
-            using var client = await node.OpenAsync($"client-{i}");
-            homes[i] = Array.FindIndex(brokers.Accepted.Zip(before, (now, then) => now - then).ToArray(), n => n == 1);
-        }
-
-        return homes;
     }
 }

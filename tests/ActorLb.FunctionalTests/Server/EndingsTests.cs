@@ -75,7 +75,7 @@ public sealed class EndingsTests
             var before = Resident(node.Process.Id);
             OpenIdle(files.Front, clients, Clients - Warm);
             var perConnection = (Resident(node.Process.Id) - before) / (Clients - Warm);
-            Assert.Contains($"Waiting: {Clients} ", await StatusAsync(node), StringComparison.Ordinal);
+            await node.Process.WaitUntilAsync(async () => (await StatusAsync(node)).Contains($"Waiting: {Clients} ", StringComparison.Ordinal));
             TestContext.Current.TestOutputHelper?.WriteLine($"{perConnection} bytes a connection");
             Assert.InRange(perConnection, 0, 1024);
             clients[0].Send("still"u8);
