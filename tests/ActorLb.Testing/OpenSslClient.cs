@@ -7,8 +7,9 @@ internal sealed class OpenSslClient(ProcessHost process) : IAsyncDisposable
 {
     public ProcessHost Process { get; } = process;
 
+    // Line by line, for who waits for a line.
     public static OpenSslClient Start(IPEndPoint server, params IEnumerable<string> arguments) =>
-        new(ProcessHost.Start("openssl", ["s_client", "-connect", server.ToString(), .. arguments]));
+        new(ProcessHost.Start("stdbuf", ["-oL", "openssl", "s_client", "-connect", server.ToString(), .. arguments]));
 
     /// <summary>Makes a handshake, waits until the line has come, and says good-bye.</summary>
     /// <param name="until">Part of a line after which nothing more is wanted of the server.</param>

@@ -96,8 +96,15 @@ internal sealed class HttpPeerTransport : IPeerTransport
             }
         }
 
-        link.Dialling?.Cancel();
         link.Close("dropped");
+        if (link.Dialling is { } dialling)
+        {
+            lock (_gate)
+            {
+                // Elsewhere: this may be called while a frame is being handled.
+                _dials.Add(dialling.CancelAsync());
+            }
+        }
     }
 
     public Task<bool> IsReachableAsync(string address, TimeSpan timeout, CancellationToken cancellation) =>

@@ -60,9 +60,9 @@ internal sealed class PeerConnection(Stream output, FrameReader reader, PeerLane
                 _queue.Taken();
             }
         }
-        catch (Exception e) when (IsEnd(e))
+        catch (Exception e)
         {
-            Close(e.GetBaseException().Message);
+            Close(ReasonOf(e));
         }
     }
 
@@ -82,13 +82,18 @@ internal sealed class PeerConnection(Stream output, FrameReader reader, PeerLane
 
             Close("the peer closed the connection");
         }
-        catch (Exception e) when (IsEnd(e))
+        catch (Exception e)
         {
-            Close(e.GetBaseException().Message);
+            Close(ReasonOf(e));
         }
     }
 
-    // What HttpClient and Kestrel throw for a connection that is over.
-    private static bool IsEnd(Exception e) =>
-        e is IOException or HttpRequestException or OperationCanceledException or ObjectDisposedException or InvalidOperationException;
+    /// <summary>
+    /// The connection's root: whatever happens on it, and in the handler of a frame of it, ends it and nothing else. What HttpClient
+    /// and Kestrel throw for a connection that is over is worth a line, anything else all that is known of it.
+    /// </summary>
+    private static string ReasonOf(Exception e) =>
+        e is IOException or HttpRequestException or OperationCanceledException or ObjectDisposedException
+            ? e.GetBaseException().Message
+            : $"internal error: {e}";
 }

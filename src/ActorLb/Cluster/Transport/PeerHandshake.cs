@@ -268,18 +268,26 @@ internal sealed class PeerHandshake(PeerIdentity identity, PeerSecurity security
         return false;
     }
 
-    /// <summary>Reads until a whole frame is there, or it is known to be none.</summary>
+    /// <summary>Reads until a whole frame is there, or it is known to be none. False when the other side has closed.</summary>
     private static async Task<bool> NextAsync(FrameReader reader, CancellationToken cancellationToken)
     {
-        while (!reader.HasFrameOrFault)
+        try
         {
-            if (!await reader.FillAsync(cancellationToken))
+            while (!reader.HasFrameOrFault)
             {
-                return false;
+                if (!await reader.FillAsync(cancellationToken))
+                {
+                    return false;
+                }
             }
-        }
 
-        return true;
+            return true;
+        }
+        catch (IOException)
+        {
+            // Reset is closed, too.
+            return false;
+        }
     }
 
     private static async Task SendAsync(Stream output, ReadOnlyMemory<byte> frame, CancellationToken cancellationToken)

@@ -202,13 +202,14 @@ internal sealed class PeerListener : IAsyncDisposable
             return;
         }
 
-        using var ended = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, _stop.Token);
+        // Not the request's own token: that the dialler is gone shows in the body, with a reason.
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
         using var deadline = new CancellationTokenSource(PeerHandshake.Timeout, _time);
         var overdue = deadline.Token.UnsafeRegister(static e => ((CancellationTokenSource)e!).Cancel(), ended);
         try
         {
             // The dialler's call returns with the headers.
-            await context.Response.StartAsync(ended.Token);
+            await context.Response.Body.FlushAsync(ended.Token);
             var output = context.Response.Body;
             var reader = new FrameReader(context.Request.Body, PeerHello.MaxSize);
             var (peer, fault, reason) = await _handshake.AcceptAsync(reader, output, ended.Token);

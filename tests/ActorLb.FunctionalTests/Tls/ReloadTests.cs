@@ -1,0 +1,164 @@
+using ActorLb.Native.OpenSsl;
+using ActorLb.Server.Admin;
+using ActorLb.Testing;
+using Microsoft.Extensions.Logging;
+
+namespace ActorLb.FunctionalTests.Tls;
+
+/// <summary>A new certificate is served without a connection dropped; a bad one leaves the old in place.</summary>
+public sealed class ReloadTests : IAsyncLifetime
+{
+    private readonly TestCertificates _ca = new();
+    private readonly FakeBroker _broker = FakeBroker.Start(FakeBroker.Accepting);
+    private string _certificate = null!;
+    private string _key = null!;
+    private string _text = null!;
+    private TestNode _node = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        _certificate = Path.Combine(_ca.Directory, "live.pem");
+        _key = Path.Combine(_ca.Directory, "live.key");
+        Install(_ca.Server(["one.test"], notAfter: DateTimeOffset.UtcNow.AddDays(90)));
+        _text = TestNode.Text(TestNode.Backends(_broker), $"tls {{ certificate = \"{_certificate}\", key = \"{_key}\" }}");
+        _node = await TestNode.StartTextAsync(_text);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _node.DisposeAsync();
+        await _broker.DisposeAsync();
+        _ca.Dispose();
+    }
+
+    [Fact]
+    public async Task Reload_NewCertificate_IsServedAndNobodyIsDropped()
+    {
+        await using var old = await Open("old");
+        Install(_ca.Server(["two.test"]));
+        await _node.ReloadAsync(_text);
+        Assert.Equal("CN=two.test", await Served());
+        await Echoes(old);
+    }
+
+    [Theory]
+    [InlineData("certificate")]
+    [InlineData("key")]
+    [InlineData("pair")]
+    public async Task Reload_BadFile_KeepsTheOldAndNamesIt(string what)
+    {
+        await using var old = await Open("old");
+        if (what == "certificate")
+            File.WriteAllText(_certificate, "no certificate");
+        else if (what == "key")
+            File.WriteAllText(_key, "no key");
+        else
+            File.Copy(_ca.Server(["two.test"]).KeyPath, _key, overwrite: true);
+        var error = await Assert.ThrowsAsync<TlsConfigurationException>(() => _node.ReloadAsync(_text));
+        Assert.Contains("listener mqtt: ", error.Message, StringComparison.Ordinal);
+        Assert.Contains(what == "certificate" ? _certificate : _key, error.Message, StringComparison.Ordinal);
+        Assert.Equal("CN=one.test", await Served());
+        await Echoes(old);
+    }
+
+    [Fact]
+    public async Task Metrics_OfCertificates_TellWhenTheyExpire()
+    {
+        var page = MetricsPage.Render(_node.Node);
+        var line = page.Split('\n').Single(l => l.StartsWith("actorlb_certificate_expiry_seconds{", StringComparison.Ordinal));
+        Assert.StartsWith($"actorlb_certificate_expiry_seconds{{listener=\"mqtt\",file=\"{_certificate}\"}} ", line, StringComparison.Ordinal);
+        var end = DateTimeOffset.FromUnixTimeSeconds(long.Parse(line.Split(' ')[1]));
+        Assert.InRange((end - DateTimeOffset.UtcNow).TotalDays, 89, 91);
+        Assert.DoesNotContain(_node.Log.Lines, l => l.Text.Contains("expires in", StringComparison.Ordinal));
+
+        Install(_ca.Server(["two.test"], notAfter: DateTimeOffset.UtcNow.AddDays(29)));
+        await using var soon = await TestNode.StartTextAsync(_text);
+        await soon.UntilAsync(() => soon.Log.Lines.Any(l => l.Level == LogLevel.Warning
+            && l.Text.StartsWith($"listener mqtt: the certificate {_certificate} expires in 28 days, on ", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    [Trait("speed", "slow")]
+    public async Task Watch_FilesChanged_ServesTheNewOneKeepsItOverABadOne()
+    {
+        await using var old = await Open("old");
+        Install(_ca.Server(["two.test"]));
+        await _node.UntilAsync(() => Has("changed and put into force"));
+        Assert.Equal("CN=two.test", await Served());
+
+        File.WriteAllText(_certificate, "no certificate");
+        await _node.UntilAsync(() => Has("changed but not usable, what was in force stays: " + _certificate));
+        Assert.Contains("actorlb_certificate_failures_total 1\n", MetricsPage.Render(_node.Node), StringComparison.Ordinal);
+        Assert.Equal("CN=two.test", await Served());
+
+        Install(_ca.Server(["three.test"]));
+        await _node.UntilAsync(() => _node.Log.Lines.Count(l => l.Text.Contains("changed and put into force", StringComparison.Ordinal)) == 2);
+        Assert.Equal("CN=three.test", await Served());
+        await Echoes(old);
+    }
+
+    [Fact]
+    [Trait("speed", "slow")]
+    public async Task Watch_RevocationListAndUpstreamFilesChanged_HoldForNewConnections()
+    {
+        var device = _ca.Client("CN=device");
+        var none = _ca.RevocationList([]);
+        var crl = Path.Combine(_ca.Directory, "live.crl");
+        File.Copy(none, crl);
+        var trusted = Path.Combine(_ca.Directory, "upstream-ca.pem");
+        using var stranger = new TestCertificates("A Stranger's CA");
+        File.Copy(stranger.CaPath, trusted);
+        var server = _ca.Server(["127.0.0.1"]);
+        await using var broker = await Mosquitto.StartAsync(new MosquittoOptions { Listeners = [new(Tls: new(server.CertificatePath, server.KeyPath))] });
+        await using var node = await TestNode.StartAsync(
+            $"backends = [{{ address = \"{broker.EndPoint}\", max-fails = 0 }}]\ntls {{ ca = \"{trusted}\" }}",
+            TlsListener.Verifying(server, _ca, more: $"crl = \"{crl}\""));
+        await using (var client = await SecureClient.ConnectAsync(node.EndPoint, device.Certificate))
+        {
+            await client.SendAsync(ConnectBytes.V311("a"));
+            Assert.Equal([0x20, 2, 0, 3], await client.ReadAsync(4));
+        }
+
+        File.Copy(_ca.CaPath, trusted, overwrite: true);
+        await node.UntilAsync(() => node.Log.Lines.Any(l => l.Text.EndsWith("put into force: " + trusted, StringComparison.Ordinal)));
+        await using (var client = await SecureClient.ConnectAsync(node.EndPoint, device.Certificate))
+        {
+            await client.SendAsync(ConnectBytes.V311("a"));
+            Assert.Equal([0x20, 2, 0, 0], await client.ReadAsync(4));
+        }
+
+        File.Copy(_ca.RevocationList([device.Certificate]), crl, overwrite: true);
+        await node.UntilAsync(() => node.Log.Lines.Any(l => l.Text.EndsWith("put into force: " + crl, StringComparison.Ordinal)));
+        var output = await OpenSslClient.FailAsync(node.EndPoint, "-cert", device.CertificatePath, "-key", device.KeyPath);
+        Assert.Contains("alert number 44", output, StringComparison.Ordinal);
+    }
+
+    private void Install(TestCertificate certificate)
+    {
+        File.Copy(certificate.CertificatePath, _certificate, overwrite: true);
+        File.Copy(certificate.KeyPath, _key, overwrite: true);
+    }
+
+    private bool Has(string text) => _node.Log.Lines.Any(l => l.Text.Contains(text, StringComparison.Ordinal));
+
+    private async Task<string> Served()
+    {
+        await using var client = await SecureClient.ConnectAsync(_node.EndPoint);
+        return client.Stream.RemoteCertificate!.Subject;
+    }
+
+    private async Task<SecureClient> Open(string id)
+    {
+        var client = await SecureClient.ConnectAsync(_node.EndPoint);
+        await client.SendAsync(ConnectBytes.V311(id));
+        Assert.Equal([0x20, 2, 0, 0], await client.ReadAsync(4));
+        return client;
+    }
+
+    private static async Task Echoes(SecureClient client)
+    {
+        var publish = ConnectBytes.Publish("t", "still here"u8);
+        await client.SendAsync(publish);
+        Assert.Equal(publish, await client.ReadAsync(publish.Length));
+    }
+}

@@ -1,0 +1,61 @@
+using ActorLb.Testing;
+
+namespace ActorLb.FunctionalTests.Tls;
+
+/// <summary>A client resumes its session on any node that has the ticket key.</summary>
+public sealed class ResumptionTests : IAsyncLifetime
+{
+    private readonly TestCertificates _ca = new();
+    private readonly FakeBroker _broker = FakeBroker.Start(FakeBroker.Accepting);
+    private TestNode _one = null!;
+    private TestNode _two = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        var keys = _ca.Write("ticket.key", [.. Enumerable.Range(1, 80).Select(i => (byte)(i * 3))]);
+        var listener = TlsListener.With(_ca.Server(["localhost"]), $"ticket-key-file = \"{keys}\"");
+        _one = await TestNode.StartAsync(TestNode.Backends(_broker), listener);
+        _two = await TestNode.StartAsync(TestNode.Backends(_broker), listener);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _two.DisposeAsync();
+        await _one.DisposeAsync();
+        await _broker.DisposeAsync();
+        _ca.Dispose();
+    }
+
+    [Theory]
+    [InlineData("-tls1_2", "TLSv1.2", "Verify return code")]
+    [InlineData("-tls1_3", "TLSv1.3", "Post-Handshake New Session Ticket arrived")]
+    public async Task Session_OfOneNode_IsResumedOnTheOther(string option, string version, string until)
+    {
+        var session = Path.Combine(_ca.Directory, "session");
+        var first = await OpenSslClient.TalkAsync(_one.EndPoint, until, option, "-sess_out", session);
+        Assert.Contains($"New, {version}", first, StringComparison.Ordinal);
+
+        // In TLS 1.3 each comes with the ticket for the next: waiting for it is part of the test.
+        foreach (var node in new[] { _two, _one, _two })
+        {
+            var next = await OpenSslClient.TalkAsync(node.EndPoint, until, option, "-sess_in", session, "-sess_out", session);
+            Assert.Contains($"Reused, {version}", next, StringComparison.Ordinal);
+        }
+
+        Assert.Equal((2, 2), (_two.Sum(c => c.TlsHandshakes), _two.Sum(c => c.TlsResumed)));
+        Assert.Equal((2, 1), (_one.Sum(c => c.TlsHandshakes), _one.Sum(c => c.TlsResumed)));
+    }
+
+    [Theory]
+    [InlineData("-tls1_2", "Verify return code")]
+    [InlineData("-tls1_3", "Post-Handshake New Session Ticket arrived")]
+    public async Task Session_AfterReload_IsResumed(string option, string until)
+    {
+        var text = TestNode.Text(TestNode.Backends(_broker), TlsListener.With(_ca.Server(["localhost"])));
+        await using var node = await TestNode.StartTextAsync(text);
+        var session = Path.Combine(_ca.Directory, "session");
+        await OpenSslClient.TalkAsync(node.EndPoint, until, option, "-sess_out", session);
+        await node.ReloadAsync(text);
+        Assert.Contains("Reused, TLSv1", await OpenSslClient.TalkAsync(node.EndPoint, until, option, "-sess_in", session), StringComparison.Ordinal);
+    }
+}

@@ -1,0 +1,110 @@
+using ActorLb.Testing;
+
+namespace ActorLb.FunctionalTests.Tls;
+
+/// <summary>TLS to real brokers.</summary>
+public sealed class UpstreamTlsTests : IDisposable
+{
+    private readonly TestCertificates _ca = new();
+    private readonly TestCertificates _stranger = new("A Stranger's CA");
+
+    public void Dispose()
+    {
+        _ca.Dispose();
+        _stranger.Dispose();
+    }
+
+    [Fact]
+    public async Task Backend_WithCertificateOfAnotherName_IsPassedOver()
+    {
+        await using var wrong = await Broker(_ca.Server(["other.test"]));
+        await using var right = await Broker(_ca.Server(["localhost", "127.0.0.1"]));
+        await AllGoTo(right, wrong, "IP address mismatch");
+    }
+
+    [Fact]
+    public async Task Backend_WithCertificateOfAnotherAuthority_IsPassedOver()
+    {
+        await using var wrong = await Broker(_stranger.Server(["localhost", "127.0.0.1"]));
+        await using var right = await Broker(_ca.Server(["127.0.0.1"]));
+        await AllGoTo(right, wrong, "unable to get local issuer certificate");
+    }
+
+    [Fact]
+    public async Task Backend_OfServerName_IsVerifiedByIt()
+    {
+        await using var right = await Broker(_ca.Server(["emqx.test"]));
+        await using var wrong = await Broker(_ca.Server(["127.0.0.1"]));
+        await AllGoTo(right, wrong, "hostname mismatch", "server-name = emqx.test");
+    }
+
+    [Fact]
+    public async Task Backend_OfAnyCertificate_IsTakenWithVerifyOff()
+    {
+        await using var broker = await Broker(_stranger.Server(["other.test"]));
+        await using var node = await TestNode.StartAsync(Pool("verify = off", broker));
+        using var client = await node.OpenAsync("a");
+        await broker.WaitForClientAsync("a");
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Backend_ThatWantsACertificate_GetsOurs(bool shown)
+    {
+        var server = _ca.Server(["127.0.0.1"]);
+        var own = _ca.Client("CN=balancer");
+        await using var broker = await Mosquitto.StartAsync(new MosquittoOptions
+        {
+            Listeners = [new(Tls: new(server.CertificatePath, server.KeyPath, _ca.CaPath), Settings: ["use_identity_as_username true"])],
+        });
+        await using var node = await TestNode.StartAsync(Pool(
+            $"ca = \"{_ca.CaPath}\"" + (shown ? $", certificate = \"{own.CertificatePath}\", key = \"{own.KeyPath}\"" : ""), broker));
+        if (shown)
+        {
+            using var client = await node.OpenAsync("a");
+            Assert.Contains(broker.Process.Lines, l => l.Contains("u'balancer'", StringComparison.Ordinal));
+        }
+        else
+        {
+            Assert.Equal([0x20, 2, 0, 3], await node.AskAsync(ConnectBytes.V311("a")));
+            Assert.Empty(broker.Accepted);
+        }
+    }
+
+    [Fact]
+    public async Task Messages_ThroughTlsOnBothSides_ComeWhole()
+    {
+        var server = _ca.Server(["localhost", "127.0.0.1"]);
+        await using var broker = await Broker(server);
+        await using var node = await TestNode.StartAsync(Pool($"ca = \"{_ca.CaPath}\"", broker), TlsListener.With(server));
+        string[] options = ["--cafile", _ca.CaPath];
+        await using var subscriber = await MosquittoClients.SubscribeAsync(node.EndPoint, "t", 2, "mqttv5", options);
+        var text = new string('x', 100_000);
+        await MosquittoClients.PublishAsync(node.EndPoint, "t", text, 2, retain: false, "mqttv5", options);
+        Assert.Equal(text, (await subscriber.NextMessageAsync()).Payload);
+    }
+
+    private async Task AllGoTo(Mosquitto right, Mosquitto wrong, string reason, string more = "")
+    {
+        await using var node = await TestNode.StartAsync(Pool($"ca = \"{_ca.CaPath}\", {more}", wrong, right));
+        for (var i = 0; i < 4; i++)
+        {
+            using var client = await node.OpenAsync($"c{i}");
+        }
+
+        Assert.Equal(4, right.Accepted.Count);
+        Assert.Empty(wrong.Accepted);
+        Assert.Contains(node.Log.Lines, l => l.Text.Contains($"backend {wrong.EndPoint} of pool p: TLS handshake failed", StringComparison.Ordinal)
+            && l.Text.Contains(reason, StringComparison.OrdinalIgnoreCase));
+    }
+
+    // Whatever fails is asked again by the next client: the test is about each try.
+    private static string Pool(string tls, params Mosquitto[] brokers) =>
+        $"backends = [{string.Join(", ", brokers.Select(b => $"{{ address = \"{b.EndPoint}\", max-fails = 0 }}"))}]\ntls {{ {tls} }}";
+
+    private static Task<Mosquitto> Broker(TestCertificate certificate) => Mosquitto.StartAsync(new MosquittoOptions
+    {
+        Listeners = [new(Tls: new(certificate.CertificatePath, certificate.KeyPath))],
+    });
+}
