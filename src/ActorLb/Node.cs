@@ -25,10 +25,17 @@ internal sealed partial class Node : IAsyncDisposable
     /// <summary>How long a start or reload waits for the first addresses of host names.</summary>
     private static readonly TimeSpan ResolveWait = TimeSpan.FromSeconds(3);
 
+    /// <summary>How long a start waits for the fleet's first shard table; without it, lookups fall back.</summary>
+    private static readonly TimeSpan TableWait = TimeSpan.FromSeconds(2);
+
+    /// <summary>How long a drain waits for the other nodes to take this one's shards.</summary>
+    private static readonly TimeSpan LeavePatience = TimeSpan.FromSeconds(10);
+
     private readonly ILoggerFactory _loggers;
     private readonly ILogger _logger;
     private readonly TimeProvider _time;
     private readonly BackendDirectory _directory = new();
+    private readonly BackendSlots _slots;
     private readonly LocalBackendSlots _localSlots;
     private readonly LocalStickyMap _localSticky;
     private readonly NodeServices _services;
@@ -43,6 +50,9 @@ internal sealed partial class Node : IAsyncDisposable
     private ImmutableDictionary<string, PoolEntry> _pools = ImmutableDictionary<string, PoolEntry>.Empty.WithComparers(StringComparer.Ordinal);
     private ActorLbOptions _options;
 
+    // Null on a node by itself; set once, before anything runs.
+    private NodeFleet? _fleet;
+
     public Node(ActorLbOptions options, ILoggerFactory loggers, TimeProvider time)
     {
         _options = options;
@@ -50,9 +60,9 @@ internal sealed partial class Node : IAsyncDisposable
         _logger = loggers.CreateLogger("ActorLb.Node");
         _time = time;
         _names = NameResolution.OfSystem(time);
-        var slots = new BackendSlots();
-        _localSlots = new LocalBackendSlots(slots, _directory);
-        _localSticky = new LocalStickyMap(RandomNumberGenerator.GetBytes(16), options.Sticky.Ttl, options.Sticky.MaxEntries, slots, time);
+        _slots = new BackendSlots();
+        _localSlots = new LocalBackendSlots(_slots, _directory);
+        _localSticky = new LocalStickyMap(RandomNumberGenerator.GetBytes(16), options.Sticky.Ttl, options.Sticky.MaxEntries, _slots, time);
         int workers = options.Node.Workers == 0 ? Environment.ProcessorCount : options.Node.Workers;
         Capacity = OpenFiles.Fit(options.Node.MaxConnections, options.Listeners.Count, workers, OpenFiles.Limit);
         _services = new NodeServices(new NodeAdmission(Capacity), _localSticky, _directory, loggers, time);
@@ -123,7 +133,10 @@ internal sealed partial class Node : IAsyncDisposable
     public ListenerSet ListenerSet => _listeners;
 
     /// <summary>What an operator may change or ask that concerns more than this node's own connections.</summary>
-    public IFleetOperations Fleet { get; }
+    public IFleetOperations Fleet { get; private set; }
+
+    /// <summary>The node's part in a fleet; null when it is by itself.</summary>
+    public NodeFleet? InFleet => _fleet;
 
     /// <summary>The connections, one by one.</summary>
     public SessionDirectory Sessions { get; }
@@ -143,6 +156,7 @@ internal sealed partial class Node : IAsyncDisposable
     public async Task StartAsync()
     {
         WarnOfOpenFiles();
+        if (_options.Cluster.Coordinator == CoordinatorKind.Etcd) await EnterFleetAsync().ConfigureAwait(false);
         foreach (Reactor reactor in _reactors) reactor.Start();
         await ApplyAsync(_options).ConfigureAwait(false);
         _certificateWatch.Start();
@@ -171,6 +185,12 @@ internal sealed partial class Node : IAsyncDisposable
     public async Task DrainAsync(TimeSpan within, CancellationToken cancel)
     {
         IsReady = false;
+        if (_fleet is not null && !_fleet.Node.Ended.IsCompleted)
+        {
+            // The others take over this node's shards while it still answers for them.
+            bool left = await _fleet.Node.LeaveAsync(TimeSpan.FromTicks(Math.Min(LeavePatience.Ticks, within.Ticks / 2))).ConfigureAwait(false);
+            if (!left) Log.LeaveUnfinished(_logger);
+        }
         _services.Admission.Draining = true;
         await _listeners.StopAllAsync().ConfigureAwait(false);
         long start = _time.GetTimestamp();
@@ -213,6 +233,7 @@ internal sealed partial class Node : IAsyncDisposable
             entry.Upstream.Tls?.Dispose();
         }
         if (_services.AccessLog is { } log) await log.DisposeAsync().ConfigureAwait(false);
+        if (_fleet is not null) await _fleet.DisposeAsync().ConfigureAwait(false);
         _localSticky.Dispose();
         _applying.Dispose();
     }
@@ -309,6 +330,11 @@ internal sealed partial class Node : IAsyncDisposable
 
         ImmutableDictionary<string, PoolEntry> oldPools = _pools;
         _pools = await ApplyPoolsAsync(options, contexts).ConfigureAwait(false);
+        if (_fleet is { IsStarted: false })
+        {
+            await _fleet.StartAsync(CancellationToken.None).ConfigureAwait(false);
+            await Task.WhenAny(_fleet.Node.FirstTable, Task.Delay(TableWait, _time)).ConfigureAwait(false);
+        }
         UpdateSlots();
         var wanted = new List<(ListenerOptions, Listener)>();
         foreach (ListenerOptions listener in options.Listeners.Values)
@@ -320,6 +346,7 @@ internal sealed partial class Node : IAsyncDisposable
             else known.Apply(listener, pool, tls, _time);
             wanted.Add((listener, known));
         }
+        if (_fleet is not null) ShareTicketKeys(_fleet.Tickets.Current, wanted.Select(w => w.Item2.Current));
         await _listeners.ApplyAsync(wanted, opened).ConfigureAwait(false);
         foreach ((string name, PoolEntry entry) in oldPools)
         {
@@ -375,7 +402,35 @@ internal sealed partial class Node : IAsyncDisposable
         Events.Publish(EventFeed.Word(e.Kind.ToString()), e.Detail is { Length: > 0 } detail ? $"{subject}: {detail}" : subject);
     }
 
-    private void UpdateSlots() => _localSlots.Update(
+    private async Task EnterFleetAsync()
+    {
+        _fleet = await NodeFleet.CreateAsync(
+            _options, _slots, _directory, AllBackends, Events, _time, _loggers, CancellationToken.None).ConfigureAwait(false);
+        _fleet.Tickets.Changed = keys => ShareTicketKeys(keys, _listeners.All.Select(l => l.Current));
+        _services.Sticky = _fleet.Node.Map;
+        Fleet = new FleetMembership(_fleet.Node, () => _options.Sticky, _time);
+    }
+
+    /// <summary>The fleet's ticket keys go to every listener that has no file of its own.</summary>
+    private static void ShareTicketKeys(ImmutableArray<TicketKey> keys, IEnumerable<Listener.State> listeners)
+    {
+        if (keys.IsEmpty) return;
+        foreach (Listener.State listener in listeners)
+        {
+            if (listener.Options.Tls is { SessionTickets: true, TicketKeyFile: null }) listener.Tls?.SetTicketKeys(keys);
+        }
+    }
+
+    private IEnumerable<(string Pool, Backend Backend)> AllBackends() =>
+        from entry in _pools.Values from backend in entry.Upstream.Pool.Snapshot.Backends.ToArray() select (entry.Upstream.Name, backend);
+
+    private void UpdateSlots()
+    {
+        if (_fleet is not null) _fleet.BackendsMayHaveChanged();
+        else UpdateLocalSlots();
+    }
+
+    private void UpdateLocalSlots() => _localSlots.Update(
         from entry in _pools.Values from backend in entry.Upstream.Pool.Snapshot.Backends.ToArray() select backend);
 
     private void WarnOfOpenFiles()
@@ -409,6 +464,9 @@ internal sealed partial class Node : IAsyncDisposable
 
         [LoggerMessage(2005, LogLevel.Warning, "listener {Listener}: {Warning}")]
         public static partial void Tls(ILogger logger, string listener, string warning);
+
+        [LoggerMessage(2005, LogLevel.Warning, "the other nodes have not taken all shards in time; those that remain are rebuilt from the live connections")]
+        public static partial void LeaveUnfinished(ILogger logger);
 
         [LoggerMessage(2004, LogLevel.Information, "pool {Pool}, backend {Backend}: {Kind} {Detail}")]
         public static partial void Pool(ILogger logger, string pool, string backend, PoolEventKind kind, string detail);

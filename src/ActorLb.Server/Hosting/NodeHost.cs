@@ -16,6 +16,7 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options)
 
     private volatile NodeControl? _control;
     private bool _stopping;
+    private int _exitCode;
 
     private enum Signal { Reload, Stop, StopNow }
 
@@ -44,10 +45,11 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options)
             await admin.StartAsync(options.Admin);
             await node.StartAsync();
             Log.Started(logger, options.Node.Name, Program.Version, Environment.ProcessId, admin.Address);
+            _ = WatchFleetAsync(node, logger);
             await ServeAsync(node, control);
             await control.EndAsync();
             Log.Stopped(logger);
-            return 0;
+            return _exitCode;
         }
         catch (Exception e) when (e is IOException or TlsConfigurationException or UnauthorizedAccessException)
         {
@@ -59,6 +61,19 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options)
             _control = null;
             pidFile?.Dispose();
         }
+    }
+
+    /// <summary>A node that the fleet gave up must not go on as if it belonged to it: it drains, and ends with an error unless it was
+    /// asked to leave.</summary>
+    private async Task WatchFleetAsync(Node node, ILogger logger)
+    {
+        if (node.InFleet is not { } fleet) return;
+        Fleet.FleetEnd end = await fleet.Node.Ended;
+        if (_stopping) return;
+        if (!end.IsPlanned) _exitCode = 1;
+        Log.LeftFleet(logger, end.IsPlanned ? LogLevel.Information : LogLevel.Critical, end.Reason);
+        _stopping = true;
+        _signals.Writer.TryWrite(Signal.Stop);
     }
 
     private async Task ServeAsync(Node node, NodeControl control)
@@ -94,6 +109,9 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options)
 
         [LoggerMessage(3002, LogLevel.Critical, "cannot start: {Reason}")]
         public static partial void CannotStart(ILogger logger, string reason);
+
+        [LoggerMessage(EventId = 3006, Message = "this node is no longer part of the fleet: {Reason}; it drains and stops")]
+        public static partial void LeftFleet(ILogger logger, LogLevel level, string reason);
 
         [LoggerMessage(3005, LogLevel.Information, "stopped")]
         public static partial void Stopped(ILogger logger);

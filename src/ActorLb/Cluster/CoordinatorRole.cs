@@ -10,6 +10,9 @@ namespace ActorLb.Cluster;
 internal sealed class CoordinatorRole(
     ClusterSettings settings, StoreView view, StoreCalls calls, Registration registration, Action<ShardMap, long> adopt)
 {
+    /// <summary>A slow copy holds the others up for no longer.</summary>
+    private const long PatienceMilliseconds = 500;
+
     private readonly StoreErrand _seatErrand = new();
     private readonly StoreErrand _tickErrand = new();
     private readonly StoreErrand _tableErrand = new();
@@ -20,6 +23,7 @@ internal sealed class CoordinatorRole(
     private long _nextTick;
     private long? _planningSince;
     private ulong _attempted;
+    private long _tableAt = long.MinValue / 2;
 
     /// <summary>Holds the key under its present lease, as far as this node knows.</summary>
     public bool IsHolder =>
@@ -103,12 +107,14 @@ internal sealed class CoordinatorRole(
 
         bool Ready(PeerId id, int shard) =>
             _ready.TryGetValue(id, out var report) && report.Epoch == current.Epoch && shard < report.Shards.Length && report.Shards[shard];
-        var next = MovePlan.Next(current, view.Members, kept, Ready, settings.ShardCount, highest, settings.Self.Incarnation);
+        var patient = now - _tableAt < PatienceMilliseconds;
+        var next = MovePlan.Next(current, view.Members, kept, Ready, patient, settings.ShardCount, highest, settings.Self.Incarnation);
         if (next is null)
         {
             return;
         }
 
+        _tableAt = now;
         _attempted = Math.Max(_attempted, next.Epoch);
         var condition = StoreCompare.Unchanged(StoreKeys.Table, view.ModRevision(StoreKeys.Table));
         Commit(_tableErrand, now, [condition], StoreWrite.Put(StoreKeys.Table, next.Encode()), (reply, then) =>

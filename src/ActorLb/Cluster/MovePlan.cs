@@ -15,11 +15,12 @@ internal static class MovePlan
     /// <param name="members">Registered nodes, in any order.</param>
     /// <param name="kept">Nodes of the table that are not registered at the moment but not given up either.</param>
     /// <param name="ready">Whether a node reported, under the current table, that it holds a complete copy of a shard.</param>
+    /// <param name="patient">Moves wait until every copy that is being taken is complete: fewer tables, more shards in each.</param>
     /// <param name="highest">Highest epoch heard of.</param>
     /// <returns>Null when the current table is as it should be.</returns>
     public static ShardMap? Next(
         ShardMap current, ImmutableArray<Member> members, IReadOnlySet<PeerId> kept, Func<PeerId, int, bool> ready,
-        int shardCount, ulong highest, ulong writer)
+        bool patient, int shardCount, ulong highest, ulong writer)
     {
         var sorted = members.Sort((a, b) => string.CompareOrdinal(a.Name, b.Name));
         var nodes = sorted.Select(m => new MapNode(m.Id, m.Address))
@@ -33,13 +34,29 @@ internal static class MovePlan
             var wish = Placement.Wish(sorted, shardCount);
             Fill(seats, wish);
             bool Ready(int node, int shard) => ready(nodes[node].Id, shard);
-            Move(seats, wish, Ready, node => sorted[node].Leaving);
+            if (!patient || !AnyUnready(seats, Ready))
+            {
+                Move(seats, wish, Ready, node => sorted[node].Leaving);
+            }
         }
 
         var same = current.Shards.Length == shardCount && nodes.SequenceEqual(current.Nodes) && seats.AsSpan().SequenceEqual(current.Shards.AsSpan());
         return same && highest <= current.Epoch
             ? null
             : new ShardMap(ShardMap.NextEpoch(Math.Max(highest, current.Epoch), writer), nodes, [.. seats]);
+    }
+
+    private static bool AnyUnready(ShardSeats[] seats, Func<int, int, bool> ready)
+    {
+        for (var i = 0; i < seats.Length; i++)
+        {
+            if (seats[i].Next >= 0 && !ready(seats[i].Next, i))
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     private static ShardSeats[] Carry(ShardMap current, ImmutableArray<MapNode> nodes, int shardCount)

@@ -20,8 +20,9 @@ internal enum RefusalKind
 /// <param name="Reason">For people; names what and where.</param>
 internal sealed record Refusal(RefusalKind Kind, string Reason);
 
-/// <param name="Owner">Node that owns the key's shard; null when nobody does.</param>
-internal readonly record struct StickyFinding(BackendRef Backend, int Shard, string? Owner);
+/// <param name="Owner">Node that owns the client's shard; null when nobody does.</param>
+/// <param name="Outcome">Who answered: with <see cref="StickyOutcome.Fallback"/> nobody who could know.</param>
+internal readonly record struct StickyFinding(BackendRef Backend, int Shard, string? Owner, StickyOutcome Outcome);
 
 /// <summary>
 /// What an operator may ask or change that holds on every node: of a node by itself (<see cref="LoneNode"/>) and of a fleet alike. A
@@ -37,31 +38,31 @@ internal interface IFleetOperations
     /// <summary>Forgets all clients of a backend.</summary>
     Task<Refusal?> FlushAsync(Pool pool, Backend backend, CancellationToken cancel);
 
-    /// <param name="h">Of <see cref="IStickyMap.Hash"/>.</param>
-    Task<StickyFinding> FindAsync(ulong h, CancellationToken cancel);
+    Task<StickyFinding> FindAsync(string pool, string clientId, CancellationToken cancel);
 
-    /// <summary>Gives the key to the backend, or takes its entry away when that is none.</summary>
-    Task<Refusal?> ImposeAsync(ulong h, BackendRef backend, CancellationToken cancel);
+    /// <summary>Gives the client to the backend, or takes its entry away when that is none.</summary>
+    Task<Refusal?> ImposeAsync(string pool, string clientId, BackendRef backend, CancellationToken cancel);
 
-    StickyStats StickyStats(string[] stickyPools);
+    /// <param name="stickyPools">Names of the pools whose clients stick: part of the answer.</param>
+    Task<StickyStats> StickyStatsAsync(string[] stickyPools, CancellationToken cancel);
 
-    ClusterMembers Members();
+    Task<ClusterMembers> MembersAsync(CancellationToken cancel);
 
-    ClusterStatus Status();
+    Task<ClusterStatus> StatusAsync(CancellationToken cancel);
 
     /// <param name="node">Null is this node.</param>
     Task<Refusal?> LeaveAsync(string? node, CancellationToken cancel);
 
     Task<Refusal?> DownAsync(string node, CancellationToken cancel);
 
-    ShardRegions Regions();
+    Task<ShardRegions> RegionsAsync(CancellationToken cancel);
 
     /// <param name="node">Only the shards that it holds; null for all.</param>
     /// <returns>Null when there is no such node.</returns>
-    ShardList? Shards(string? node);
+    Task<ShardList?> ShardsAsync(string? node, CancellationToken cancel);
 
-    ShardingStats Sharding();
+    Task<ShardingStats> ShardingAsync(CancellationToken cancel);
 
-    /// <summary>Has the coordinator place the shards anew.</summary>
-    Task<Refusal?> RebalanceAsync(CancellationToken cancel);
+    /// <summary>Has the shards placed evenly; how many are on their way, or why not.</summary>
+    Task<(Refusal? Refusal, int Moving)> RebalanceAsync(CancellationToken cancel);
 }

@@ -1,3 +1,4 @@
+using System.Text;
 using ActorLb.Balancing;
 using ActorLb.Configuration;
 using ActorLb.Protocol.Admin;
@@ -33,36 +34,31 @@ internal sealed class LoneNode(
         return Granted;
     }
 
-    public Task<StickyFinding> FindAsync(ulong h, CancellationToken cancel) =>
-        Task.FromResult(new StickyFinding(sticky.Peek(h), StickyHash.ShardOf(h), name));
-
-    public Task<Refusal?> ImposeAsync(ulong h, BackendRef backend, CancellationToken cancel)
+    public Task<StickyFinding> FindAsync(string pool, string clientId, CancellationToken cancel)
     {
-        if (sticky.Impose(h, backend)) return Granted;
-        return Task.FromResult<Refusal?>(backend.IsNone
-            ? new Refusal(RefusalKind.Unknown, "the client has no entry")
-            : new Refusal(RefusalKind.Refused, "the backend takes no new clients: it is drained, down or gone"));
+        ulong h = KeyOf(pool, clientId);
+        return Task.FromResult(new StickyFinding(sticky.Peek(h), StickyHash.ShardOf(h), name, StickyOutcome.Local));
     }
 
-    public StickyStats StickyStats(string[] stickyPools)
+    public Task<Refusal?> ImposeAsync(string pool, string clientId, BackendRef backend, CancellationToken cancel) =>
+        sticky.Impose(KeyOf(pool, clientId), backend)
+            ? Granted
+            : Task.FromResult<Refusal?>(backend.IsNone ? FleetRefusals.NoEntry : FleetRefusals.TakesNobody);
+
+    public Task<StickyStats> StickyStatsAsync(string[] stickyPools, CancellationToken cancel)
     {
-        long entries = 0, bytes = 0, evicted = 0;
-        for (int i = 0; i < StickyHash.Shards; i++)
-        {
-            (int count, long size, long pushed) = sticky.Measure(i);
-            entries += count;
-            bytes += size;
-            evicted += pushed;
-        }
+        (int Entries, long Bytes, long Evicted)[] shards = Measure();
         StickyOptions now = options();
-        return new StickyStats(name, entries, bytes, evicted, now.MaxEntries, now.Ttl.TotalSeconds, stickyPools);
+        return Task.FromResult(new StickyStats(
+            name, shards.Sum(s => (long)s.Entries), shards.Sum(s => s.Bytes), shards.Sum(s => s.Evicted), now.MaxEntries, now.Ttl.TotalSeconds,
+            stickyPools));
     }
 
-    public ClusterMembers Members() =>
-        new(cluster, [new ClusterMember(name, null, null, State, Self: true, Coordinator: true, 1, StickyHash.Shards, null)]);
+    public Task<ClusterMembers> MembersAsync(CancellationToken cancel) => Task.FromResult(
+        new ClusterMembers(cluster, [new ClusterMember(name, null, null, State, Self: true, Coordinator: true, 1, StickyHash.Shards, null)]));
 
-    public ClusterStatus Status() =>
-        new(cluster, name, "local", name, 1, 0, StickyHash.Shards, StickyHash.Shards, 0, "none", State);
+    public Task<ClusterStatus> StatusAsync(CancellationToken cancel) => Task.FromResult(
+        new ClusterStatus(cluster, name, "local", name, 1, 0, StickyHash.Shards, StickyHash.Shards, 0, "none", State));
 
     public Task<Refusal?> LeaveAsync(string? node, CancellationToken cancel) => Task.FromResult<Refusal?>(
         Stranger(node) ?? new Refusal(RefusalKind.Refused, $"{name} is by itself (coordinator = local): there is no cluster to leave; see node drain"));
@@ -70,24 +66,26 @@ internal sealed class LoneNode(
     public Task<Refusal?> DownAsync(string node, CancellationToken cancel) => Task.FromResult<Refusal?>(
         Stranger(node) ?? new Refusal(RefusalKind.Refused, $"{name} is by itself (coordinator = local) and cannot be given up"));
 
-    public ShardRegions Regions() =>
-        new(0, [new ShardRegionInfo(name, null, StickyHash.Shards, 0, 0, sticky.Count)]);
+    public Task<ShardRegions> RegionsAsync(CancellationToken cancel) => Task.FromResult(
+        new ShardRegions(0, [new ShardRegionInfo(name, null, StickyHash.Shards, 0, 0, sticky.Count)]));
 
-    public ShardList? Shards(string? node) => node is not null && node != name
+    public Task<ShardList?> ShardsAsync(string? node, CancellationToken cancel) => Task.FromResult(node is not null && node != name
         ? null
-        : new ShardList(0, [.. Enumerable.Range(0, StickyHash.Shards).Select(i => new ShardInfo(i, name, null, null, sticky.Measure(i).Entries))]);
+        : new ShardList(0, [.. Measure().Select((shard, i) => new ShardInfo(i, name, null, null, shard.Entries))]));
 
-    public ShardingStats Sharding()
+    public Task<ShardingStats> ShardingAsync(CancellationToken cancel)
     {
-        int[] counts = [.. Enumerable.Range(0, StickyHash.Shards).Select(i => sticky.Measure(i).Entries)];
-        return new ShardingStats(
-            name, 0, counts.Length, counts.Length, 0, 0, counts.Sum(c => (long)c), counts.Min(), counts.Max());
+        int[] counts = [.. Measure().Select(s => s.Entries)];
+        return Task.FromResult(new ShardingStats(
+            name, 0, counts.Length, counts.Length, 0, 0, counts.Sum(c => (long)c), counts.Min(), counts.Max()));
     }
 
     /// <summary>All shards are where they belong already.</summary>
-    public Task<Refusal?> RebalanceAsync(CancellationToken cancel) => Granted;
+    public Task<(Refusal? Refusal, int Moving)> RebalanceAsync(CancellationToken cancel) => Task.FromResult<(Refusal?, int)>((null, 0));
 
-    private Refusal? Stranger(string? node) => node is null || node == name
-        ? null
-        : new Refusal(RefusalKind.Unknown, $"no node '{node}' in the cluster; there is: {name}");
+    private (int Entries, long Bytes, long Evicted)[] Measure() => [.. Enumerable.Range(0, StickyHash.Shards).Select(sticky.Measure)];
+
+    private ulong KeyOf(string pool, string clientId) => sticky.Hash(Encoding.UTF8.GetBytes(pool), Encoding.UTF8.GetBytes(clientId));
+
+    private Refusal? Stranger(string? node) => node is null || node == name ? null : FleetRefusals.NoNode(node, [name]);
 }

@@ -10,7 +10,8 @@ internal sealed class NodeServices(NodeAdmission admission, IStickyMap sticky, B
 {
     public NodeAdmission Admission { get; } = admission;
 
-    public IStickyMap Sticky { get; } = sticky;
+    /// <summary>Set before the reactors start.</summary>
+    public IStickyMap Sticky { get; set; } = sticky;
 
     public BackendDirectory Backends { get; } = backends;
 

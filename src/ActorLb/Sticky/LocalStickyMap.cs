@@ -88,9 +88,14 @@ internal sealed class LocalStickyMap : IStickyMap, IDisposable
         var shard = _shards[StickyHash.ShardOf(h)];
         lock (shard.Gate)
         {
-            return backend.IsNone
-                ? shard.Store.Remove(h)
-                : !shard.Store.Reassign(h, BackendRef.None, [backend], force: true, _clock.Seconds).Backend.IsNone;
+            if (!backend.IsNone)
+            {
+                return !shard.Store.Reassign(h, BackendRef.None, [backend], force: true, _clock.Seconds).Backend.IsNone;
+            }
+
+            var had = !shard.Store.Peek(h, _clock.Seconds).IsNone;
+            shard.Store.Remove(h);
+            return had;
         }
     }
 

@@ -8,11 +8,13 @@ internal sealed class StickyClock(TimeProvider time)
 {
     private const long Origin = 1 << 30;
     private readonly long _start = time.GetTimestamp();
+    private readonly long _perSecond = time.TimestampFrequency;
+    private readonly long _perMillisecond = Math.Max(1, time.TimestampFrequency / 1000);
 
     /// <summary>Milliseconds since the clock was made.</summary>
-    public long Milliseconds => (long)time.GetElapsedTime(_start).TotalMilliseconds;
+    public long Milliseconds => (time.GetTimestamp() - _start) / _perMillisecond;
 
-    public uint Seconds => (uint)(Origin + (Milliseconds / 1000));
+    public uint Seconds => (uint)(Origin + ((time.GetTimestamp() - _start) / _perSecond));
 
     /// <summary>The second that lay that many milliseconds back.</summary>
     public static uint SecondsAgo(long nowMilliseconds, long age) =>

@@ -15,14 +15,14 @@ internal sealed class ClusterApi(Node node, TimeProvider time, CancellationToken
 
     public void Map(ApiRoutes routes)
     {
-        routes.Get("cluster", _ => Task.FromResult(ApiResult.Of(node.Fleet.Members(), AdminJson.Wire.ClusterMembers)));
-        routes.Get("cluster/status", _ => Task.FromResult(ApiResult.Of(node.Fleet.Status(), AdminJson.Wire.ClusterStatus)));
+        routes.Get("cluster", async c => ApiResult.Of(await node.Fleet.MembersAsync(c.RequestAborted), AdminJson.Wire.ClusterMembers));
+        routes.Get("cluster/status", async c => ApiResult.Of(await node.Fleet.StatusAsync(c.RequestAborted), AdminJson.Wire.ClusterStatus));
         routes.Post("cluster/leave", LeaveAsync);
         routes.Post("cluster/down", DownAsync);
         routes.Stream("cluster/events", StreamAsync);
-        routes.Get("cluster-sharding/regions", _ => Task.FromResult(ApiResult.Of(node.Fleet.Regions(), AdminJson.Wire.ShardRegions)));
-        routes.Get("cluster-sharding/shards", context => Task.FromResult(Shards(context)));
-        routes.Get("cluster-sharding/stats", _ => Task.FromResult(ApiResult.Of(node.Fleet.Sharding(), AdminJson.Wire.ShardingStats)));
+        routes.Get("cluster-sharding/regions", async c => ApiResult.Of(await node.Fleet.RegionsAsync(c.RequestAborted), AdminJson.Wire.ShardRegions));
+        routes.Get("cluster-sharding/shards", ShardsAsync);
+        routes.Get("cluster-sharding/stats", async c => ApiResult.Of(await node.Fleet.ShardingAsync(c.RequestAborted), AdminJson.Wire.ShardingStats));
         routes.Post("cluster-sharding/rebalance", RebalanceAsync);
     }
 
@@ -44,18 +44,18 @@ internal sealed class ClusterApi(Node node, TimeProvider time, CancellationToken
         return refusal is null ? ApiResult.Done($"{name} is given up") : ApiResult.Of(refusal);
     }
 
-    private ApiResult Shards(HttpContext context)
+    private async Task<ApiResult> ShardsAsync(HttpContext context)
     {
         string? holder = ApiRequest.Query(context, "node");
-        return node.Fleet.Shards(holder) is { } shards
-            ? ApiResult.Of(shards, AdminJson.Wire.ShardList)
-            : ApiResult.Unknown($"no node '{holder}'; there are: {string.Join(", ", node.Fleet.Members().Members.Select(m => m.Name))}");
+        if (await node.Fleet.ShardsAsync(holder, context.RequestAborted) is { } shards) return ApiResult.Of(shards, AdminJson.Wire.ShardList);
+        ClusterMembers known = await node.Fleet.MembersAsync(context.RequestAborted);
+        return ApiResult.Of(FleetRefusals.NoNode(holder!, known.Members.Select(m => m.Name)));
     }
 
     private async Task<ApiResult> RebalanceAsync(HttpContext context)
     {
-        Refusal? refusal = await node.Fleet.RebalanceAsync(context.RequestAborted);
-        return refusal is null ? ApiResult.Done($"{node.Fleet.Status().Moving} shards move") : ApiResult.Of(refusal);
+        (Refusal? refusal, int moving) = await node.Fleet.RebalanceAsync(context.RequestAborted);
+        return refusal is null ? ApiResult.Done($"{moving} shards are on their way") : ApiResult.Of(refusal);
     }
 
     /// <summary>One JSON object a line, the newest <c>last</c> ones first, then as they come, until the reader goes.</summary>

@@ -19,7 +19,7 @@ internal sealed class StickyApi(Node node, KnownNames names)
         routes.Get("sticky", GetAsync);
         routes.Put("sticky", SetAsync);
         routes.Delete("sticky", ClearAsync);
-        routes.Get("sticky/stats", _ => Task.FromResult(Stats()));
+        routes.Get("sticky/stats", StatsAsync);
         routes.Post("backends/{backend}/flush", FlushAsync);
     }
 
@@ -49,7 +49,7 @@ internal sealed class StickyApi(Node node, KnownNames names)
         if (KnownNames.FindBackend(request!.Backend, null, pools, out UpstreamPool pool, out Backend backend) is { } nowhere) return nowhere;
         BackendRef reference = BackendDirectory.ReferenceOf(backend);
         if (reference.IsNone) return ApiResult.Refused($"backend {backend.Id} of pool {pool.Name} has no place in the sticky map yet; try again");
-        Refusal? refusal = await node.Fleet.ImposeAsync(KeyOf(pool, clientId), reference, context.RequestAborted);
+        Refusal? refusal = await node.Fleet.ImposeAsync(pool.Name, clientId, reference, context.RequestAborted);
         if (refusal is not null) return ApiResult.Of(refusal with { Reason = $"pool {pool.Name}, backend {backend.Id}: {refusal.Reason}" });
         return await EntriesAsync(clientId, [pool], context.RequestAborted);
     }
@@ -61,7 +61,7 @@ internal sealed class StickyApi(Node node, KnownNames names)
         var cleared = new List<string>();
         foreach (UpstreamPool pool in pools)
         {
-            Refusal? refusal = await node.Fleet.ImposeAsync(KeyOf(pool, clientId), BackendRef.None, context.RequestAborted);
+            Refusal? refusal = await node.Fleet.ImposeAsync(pool.Name, clientId, BackendRef.None, context.RequestAborted);
             if (refusal is null) cleared.Add(pool.Name);
             else if (refusal.Kind != RefusalKind.Unknown) return ApiResult.Of(refusal);
         }
@@ -79,10 +79,11 @@ internal sealed class StickyApi(Node node, KnownNames names)
         return ApiResult.Of(new StickyFlush(pool.Name, backend.Id), AdminJson.Wire.StickyFlush);
     }
 
-    private ApiResult Stats()
+    private async Task<ApiResult> StatsAsync(HttpContext context)
     {
         _ = names.FindSticky(null, out UpstreamPool[] pools);
-        return ApiResult.Of(node.Fleet.StickyStats([.. pools.Select(p => p.Name)]), AdminJson.Wire.StickyStats);
+        return ApiResult.Of(
+            await node.Fleet.StickyStatsAsync([.. pools.Select(p => p.Name)], context.RequestAborted), AdminJson.Wire.StickyStats);
     }
 
     private async Task<ApiResult> EntriesAsync(string clientId, UpstreamPool[] pools, CancellationToken cancel)
@@ -90,11 +91,10 @@ internal sealed class StickyApi(Node node, KnownNames names)
         var entries = new List<StickyEntry>();
         foreach (UpstreamPool pool in pools)
         {
-            StickyFinding found = await node.Fleet.FindAsync(KeyOf(pool, clientId), cancel);
+            StickyFinding found = await node.Fleet.FindAsync(pool.Name, clientId, cancel);
+            if (found.Outcome == StickyOutcome.Fallback) return ApiResult.Of(FleetRefusals.OwnerSilent(found.Owner, found.Shard));
             entries.Add(new StickyEntry(clientId, pool.Name, node.Directory.Find(found.Backend)?.Id, found.Shard, found.Owner));
         }
         return ApiResult.Of(new StickyEntries([.. entries]), AdminJson.Wire.StickyEntries);
     }
-
-    private ulong KeyOf(UpstreamPool pool, string clientId) => node.StickyMap.Hash(pool.NameUtf8, Encoding.UTF8.GetBytes(clientId));
 }

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using ActorLb.Protocol.Peer;
 
 namespace ActorLb.Cluster.Transport;
@@ -80,6 +81,8 @@ internal sealed class FrameReader(Stream input, int limit)
         return true;
     }
 
+    // The state machine is kept for the next read instead of being allocated anew.
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<bool> AwaitAsync(ValueTask<int> read)
     {
         var n = await read;

@@ -109,8 +109,10 @@ internal sealed class PeerDialler
         {
             { InnerException: AuthenticationException } => (PeerFault.Tls, $"TLS: {root.Message}"),
             HttpRequestException { HttpRequestError: HttpRequestError.SecureConnectionError } => (PeerFault.Tls, $"TLS: {root.Message}"),
-            HttpRequestException { HttpRequestError: HttpRequestError.HttpProtocolError or HttpRequestError.InvalidResponse or HttpRequestError.VersionNegotiationError } =>
-                (PeerFault.Garbage, $"no HTTP/2 there: {root.Message}"),
+            HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError } =>
+                (PeerFault.Connection, root.Message),
+            // Connected, but no HTTP/2: the innermost error is often an accident of the abort, the one above tells.
+            HttpRequestException => (PeerFault.Garbage, $"it does not speak HTTP/2: {e.InnerException?.Message ?? e.Message}"),
             _ => (PeerFault.Connection, root.Message),
         };
     }
@@ -167,10 +169,19 @@ internal sealed class DuplexContent : HttpContent
     // This overload, too: the other one buffers what is written.
     protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
     {
-        // The headers leave now, not with the first frame.
-        await stream.FlushAsync(cancellationToken);
-        _output.TrySetResult(stream);
-        // Cancelled when the connection fails; its own error is the one to be told, not this body's.
+        try
+        {
+            // The headers leave now, not with the first frame.
+            await stream.FlushAsync(cancellationToken);
+            _output.TrySetResult(stream);
+        }
+        catch (Exception e) when (e is IOException or ObjectDisposedException or OperationCanceledException)
+        {
+            // The connection failed; its own error is the one to be told, not this body's.
+            return;
+        }
+
+        // Cancelled when the connection fails: as above.
         await _finished.Task.WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 

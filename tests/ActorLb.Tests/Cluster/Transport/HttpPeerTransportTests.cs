@@ -200,7 +200,7 @@ public sealed class HttpPeerTransportTests
     }
 
     [Fact]
-    public async Task BothDial_OneGoes_TheOtherConnectionTakesOver()
+    public async Task BothDial_AtOnce_FramesGoBothWaysInOrder()
     {
         await using var a = await PeerNode.StartAsync("a");
         await using var b = await PeerNode.StartAsync("b");

@@ -196,11 +196,11 @@ public sealed class PeerTrustTests : IDisposable
         {
             using var socket = await listener.AcceptTcpClientAsync();
             await socket.GetStream().WriteAsync("220 mail.example.com ESMTP ready\r\n"u8.ToArray());
-            await socket.GetStream().CopyToAsync(Stream.Null);
         });
         await using var a = await PeerNode.StartAsync("a");
         a.Transport.Connect(new PeerEndpoint(new PeerId("b", 1), $"{listener.LocalEndpoint}"));
         Assert.Contains($"b at {listener.LocalEndpoint}", await a.LoggedAsync("(Garbage)"), StringComparison.Ordinal);
+        await answering;
     }
 
     [Fact]

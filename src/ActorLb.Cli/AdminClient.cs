@@ -1,0 +1,192 @@
+using System.Net.Http.Headers;
+using System.Net.Security;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using ActorLb.Protocol.Admin;
+
+namespace ActorLb.Cli;
+
+/// <summary>The node's answer is no, with its words.</summary>
+internal sealed class RefusedException(string message, byte[] json) : Exception(message)
+{
+    /// <summary>What the API answered.</summary>
+    public byte[] Json { get; } = json;
+}
+
+/// <summary>Nobody answered at the address, or not as a node does.</summary>
+internal sealed class UnreachableException(string message, Exception? inner = null) : Exception(message, inner);
+
+/// <summary>Where the node is and how it is talked to.</summary>
+/// <param name="Token">Null sends none.</param>
+/// <param name="Ca">PEM file of the authorities to trust; null are the system's.</param>
+/// <param name="Insecure">Believes any certificate.</param>
+/// <param name="Certificate">PEM file of the client's own certificate; null shows none.</param>
+internal sealed record AdminTarget(Uri Address, string? Token, string? Ca, bool Insecure, string? Certificate, string? Key);
+
+/// <param name="Json">As the API answered it.</param>
+internal readonly record struct Answer<T>(T Value, byte[] Json);
+
+/// <summary>Talks to the admin API of one node.</summary>
+internal sealed class AdminClient : IDisposable
+{
+    /// <summary>Longer than any answer takes: changes of the fleet wait for its store, which may hang for seven seconds.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
+
+    private static readonly TimeSpan ConnectPatience = TimeSpan.FromSeconds(5);
+
+    private readonly HttpClient _http;
+
+    /// <exception cref="IOException">A PEM file cannot be read.</exception>
+    /// <exception cref="CryptographicException">A PEM file holds no certificate or key.</exception>
+    public AdminClient(AdminTarget target)
+    {
+        Address = target.Address;
+        var handler = new SocketsHttpHandler { ConnectTimeout = ConnectPatience, UseProxy = false, AllowAutoRedirect = false, UseCookies = false };
+        handler.SslOptions = Trust(target);
+        _http = new HttpClient(handler) { BaseAddress = new Uri(target.Address, "/api/v1/"), Timeout = Timeout.InfiniteTimeSpan };
+        if (target.Token is { } token) _http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", token);
+    }
+
+    public Uri Address { get; }
+
+    public Task<Answer<T>> GetAsync<T>(string path, JsonTypeInfo<T> type, CancellationToken cancel) =>
+        SendAsync(HttpMethod.Get, path, null, type, cancel);
+
+    public Task<Answer<T>> DeleteAsync<T>(string path, JsonTypeInfo<T> type, CancellationToken cancel) =>
+        SendAsync(HttpMethod.Delete, path, null, type, cancel);
+
+    public Task<Answer<T>> PostAsync<T>(string path, JsonTypeInfo<T> type, CancellationToken cancel) =>
+        SendAsync(HttpMethod.Post, path, null, type, cancel);
+
+    public Task<Answer<TAnswer>> PostAsync<TBody, TAnswer>(
+        string path, TBody body, JsonTypeInfo<TBody> bodyType, JsonTypeInfo<TAnswer> type, CancellationToken cancel) =>
+        SendAsync(HttpMethod.Post, path, Json(body, bodyType), type, cancel);
+
+    public Task<Answer<TAnswer>> PutAsync<TBody, TAnswer>(
+        string path, TBody body, JsonTypeInfo<TBody> bodyType, JsonTypeInfo<TAnswer> type, CancellationToken cancel) =>
+        SendAsync(HttpMethod.Put, path, Json(body, bodyType), type, cancel);
+
+    public Task<Answer<T>> PostTextAsync<T>(string path, string text, JsonTypeInfo<T> type, CancellationToken cancel) =>
+        SendAsync(HttpMethod.Post, path, new StringContent(text, Encoding.UTF8, "text/plain"), type, cancel);
+
+    /// <summary>Hands over the lines of an answer as they come, until the node ends it or the caller cancels.</summary>
+    public async Task StreamAsync(string path, Action<string> line, CancellationToken cancel)
+    {
+        await AskAsync(async stop =>
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Get, path);
+            using HttpResponseMessage response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, stop);
+            if (!response.IsSuccessStatusCode) throw Refusal(response, await response.Content.ReadAsByteArrayAsync(stop));
+            await using Stream stream = await response.Content.ReadAsStreamAsync(stop);
+            using var reader = new StreamReader(stream);
+            while (await reader.ReadLineAsync(stop) is { } text)
+            {
+                if (text.Length > 0) line(text);
+            }
+            return true;
+        }, cancel);
+    }
+
+    public void Dispose() => _http.Dispose();
+
+    private static ByteArrayContent Json<T>(T body, JsonTypeInfo<T> type)
+    {
+        var content = new ByteArrayContent(JsonSerializer.SerializeToUtf8Bytes(body, type));
+        content.Headers.ContentType = new MediaTypeHeaderValue("application/json");
+        return content;
+    }
+
+    private async Task<Answer<T>> SendAsync<T>(
+        HttpMethod method, string path, HttpContent? body, JsonTypeInfo<T> type, CancellationToken cancel)
+    {
+        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        deadline.CancelAfter(Patience);
+        try
+        {
+            return await AskAsync(async stop =>
+            {
+                using var request = new HttpRequestMessage(method, path) { Content = body };
+                using HttpResponseMessage response = await _http.SendAsync(request, stop);
+                byte[] json = await response.Content.ReadAsByteArrayAsync(stop);
+                if (!response.IsSuccessStatusCode) throw Refusal(response, json);
+                return JsonSerializer.Deserialize(json, type) is { } value ? new Answer<T>(value, json) : throw new JsonException();
+            }, deadline.Token);
+        }
+        catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
+        {
+            throw new UnreachableException($"{Address} has not answered within {Patience.TotalSeconds} s");
+        }
+    }
+
+    private async Task<T> AskAsync<T>(Func<CancellationToken, Task<T>> ask, CancellationToken cancel)
+    {
+        try
+        {
+            return await ask(cancel);
+        }
+        catch (HttpRequestException e)
+        {
+            throw new UnreachableException($"{Address}: {Reason(e)}", e);
+        }
+        catch (IOException e)
+        {
+            throw new UnreachableException($"{Address}: the connection broke: {e.Message}", e);
+        }
+        catch (JsonException e)
+        {
+            throw new UnreachableException($"{Address} does not answer like a node of ActorLb", e);
+        }
+    }
+
+    private Exception Refusal(HttpResponseMessage response, byte[] json)
+    {
+        AdminError? error = null;
+        try
+        {
+            error = JsonSerializer.Deserialize(json, AdminJson.Wire.AdminError);
+        }
+        catch (JsonException)
+        {
+            // Somebody else's error page.
+        }
+        return error?.Detail is { } detail
+            ? new RefusedException(detail, json)
+            : new UnreachableException($"{Address} does not answer like a node of ActorLb (HTTP {(int)response.StatusCode})");
+    }
+
+    /// <summary>The innermost message says what happened, the outer ones that something did.</summary>
+    private static string Reason(Exception e)
+    {
+        while (e.InnerException is { } inner) e = inner;
+        return e.Message;
+    }
+
+    private static SslClientAuthenticationOptions Trust(AdminTarget target)
+    {
+        var ssl = new SslClientAuthenticationOptions();
+        if (target.Certificate is { } certificate)
+        {
+            ssl.ClientCertificates = [X509Certificate2.CreateFromPemFile(certificate, target.Key)];
+        }
+        if (target.Insecure)
+        {
+            ssl.RemoteCertificateValidationCallback = static (_, _, _, _) => true;
+        }
+        else if (target.Ca is { } ca)
+        {
+            var authorities = new X509Certificate2Collection();
+            authorities.ImportFromPemFile(ca);
+            if (authorities.Count == 0) throw new CryptographicException($"{ca} holds no certificate");
+            ssl.CertificateChainPolicy = new X509ChainPolicy
+            {
+                TrustMode = X509ChainTrustMode.CustomRootTrust,
+                RevocationMode = X509RevocationMode.NoCheck,
+            };
+            ssl.CertificateChainPolicy.CustomTrustStore.AddRange(authorities);
+        }
+        return ssl;
+    }
+}

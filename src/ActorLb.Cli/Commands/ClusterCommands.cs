@@ -1,0 +1,80 @@
+using System.CommandLine;
+using System.Text.Json;
+using ActorLb.Cli.Output;
+using ActorLb.Protocol.Admin;
+
+namespace ActorLb.Cli.Commands;
+
+/// <summary><c>pbm cluster</c>: the members of the fleet.</summary>
+internal static class ClusterCommands
+{
+    public static Command Create(Verb verb)
+    {
+        var leaving = new Argument<string?>("NODE") { Description = "the node; this one when left out", Arity = ArgumentArity.ZeroOrOne };
+        var given = new Argument<string>("NODE") { Description = "the node to give up" };
+        var last = new Option<int>("--last", "-n") { Description = "begin with that many past events (at most 256)", HelpName = "N" };
+        return new Command("cluster", "Members of the fleet")
+        {
+            verb.Create("show", "List the members", ShowAsync),
+            verb.Create("status", "Tell how this node and its cluster are", StatusAsync),
+            verb.Create("leave", "Have a node hand its shards over and go", (call, cancel) => LeaveAsync(call, leaving, cancel), leaving),
+            verb.Create("down", "Give up a node that is gone for good", (call, cancel) => DownAsync(call, given, cancel), given),
+            verb.Create("tail", "Print events as they come, until interrupted", (call, cancel) => TailAsync(call, last, cancel), last),
+        };
+    }
+
+    private static async Task ShowAsync(Call call, CancellationToken cancel) =>
+        call.Show(await call.Client.GetAsync("cluster", AdminJson.Wire.ClusterMembers, cancel), (cluster, screen) => screen.Table(
+            ["node", "state", "address", "zone", ">weight", ">shards", "role", "incarnation"],
+            cluster.Members.Select(m => new[]
+            {
+                Printable.Of(m.Self ? $"{m.Name} (this)" : m.Name), m.State, Printable.Of(m.Address), Printable.Of(m.Zone), Printable.Of(m.Weight),
+                Printable.Of(m.Shards), m.Coordinator ? "coordinator" : "-", Printable.Of(m.Incarnation),
+            })));
+
+    private static async Task StatusAsync(Call call, CancellationToken cancel) =>
+        call.Show(await call.Client.GetAsync("cluster/status", AdminJson.Wire.ClusterStatus, cancel), (s, screen) => screen.Facts(
+            ("cluster", Printable.Of(s.Cluster)), ("node", Printable.Of(s.Node)), ("state", s.State),
+            ("coordination", s.Coordination), ("coordinator", Printable.Of(s.Coordinator)), ("members", Printable.Of(s.Members)),
+            ("epoch", $"{s.Epoch}"), ("shards", $"{Printable.Of(s.ShardsOwned)} of {Printable.Of(s.Shards)} are this node's"),
+            ("moving", Printable.Of(s.Moving)), ("store", Printable.Of(s.Store))));
+
+    private static async Task LeaveAsync(Call call, Argument<string?> node, CancellationToken cancel) =>
+        Done(call, await call.Client.PostAsync(
+            "cluster/leave", new ClusterNodeRequest(call.Parsed.GetValue(node)), AdminJson.Wire.ClusterNodeRequest, AdminJson.Wire.Done, cancel));
+
+    private static async Task DownAsync(Call call, Argument<string> node, CancellationToken cancel) =>
+        Done(call, await call.Client.PostAsync(
+            "cluster/down", new ClusterNodeRequest(call.Parsed.GetValue(node)), AdminJson.Wire.ClusterNodeRequest, AdminJson.Wire.Done, cancel));
+
+    private static async Task<int> TailAsync(Call call, Option<int> last, CancellationToken cancel)
+    {
+        int past = call.Parsed.GetValue(last);
+        if (past is < 0 or > 256) throw new UsageException($"--last: {past} is not from 0 to 256");
+        long seen = 0;
+        try
+        {
+            await call.Client.StreamAsync(past == 0 ? "cluster/events" : $"cluster/events?last={past}", Print, cancel);
+        }
+        catch (OperationCanceledException) when (cancel.IsCancellationRequested)
+        {
+            return ExitCodes.Done;
+        }
+        throw new UnreachableException($"{call.Client.Address} ended the stream");
+
+        void Print(string line)
+        {
+            if (call.Json)
+            {
+                call.Screen.Line(line);
+                return;
+            }
+            if (JsonSerializer.Deserialize(line, AdminJson.Wire.NodeEvent) is not { } e) return;
+            if (seen > 0 && e.Number > seen + 1) call.Screen.Line($"... {e.Number - seen - 1} events missed");
+            seen = e.Number;
+            call.Screen.Line($"{e.Time.UtcDateTime:yyyy-MM-ddTHH:mm:ss.fffZ} {Printable.Of(e.Node)} {Printable.Of(e.Kind)}: {Printable.Of(e.Text)}");
+        }
+    }
+
+    public static void Done(Call call, Answer<Done> answer) => call.Show(answer, (done, screen) => screen.Line(Printable.Of(done.Message)));
+}

@@ -1,0 +1,112 @@
+using System.CommandLine;
+using System.Globalization;
+using ActorLb.Cli.Output;
+using ActorLb.Protocol.Admin;
+
+namespace ActorLb.Cli.Commands;
+
+/// <summary><c>pbm node</c>, <c>pbm listener</c> and <c>pbm config</c>: one node and its configuration.</summary>
+internal static class NodeCommands
+{
+    public static readonly string[] LogLevels = ["trace", "debug", "info", "warning", "error", "off"];
+
+    public static IEnumerable<Command> Create(Verb verb)
+    {
+        yield return new Command("listener", "Where clients come in")
+        {
+            verb.Create("list", "List the listeners", ListenersAsync),
+            Pause(verb, "pause", "Take no connections for now; those that are open stay"),
+            Pause(verb, "resume", "Take connections again"),
+        };
+        yield return new Command("config", "The node's configuration")
+        {
+            Check(verb),
+            verb.Create("reload", "Read the file again: applied whole or not at all", ReloadAsync),
+            verb.Create("show", "Print the effective configuration, secrets masked", async (call, cancel) => call.Show(
+                await call.Client.GetAsync("config", AdminJson.Wire.ConfigText, cancel), (config, screen) => screen.Output.Write(config.Text))),
+        };
+        yield return new Command("node", "The node itself")
+        {
+            verb.Create("info", "Tell what the node is and how it is", InfoAsync),
+            Drain(verb), LogLevel(verb),
+        };
+    }
+
+    private static async Task ListenersAsync(Call call, CancellationToken cancel) =>
+        call.Show(await call.Client.GetAsync("listeners", AdminJson.Wire.ListenerList, cancel), (list, screen) => Table(screen, list.Listeners));
+
+    private static Command Pause(Verb verb, string name, string description)
+    {
+        var listener = new Argument<string>("LISTENER") { Description = "the listener" };
+        return verb.Create(name, description, async (call, cancel) => call.Show(
+            await call.Client.PostAsync($"listeners/{Call.Escape(call.Parsed.GetValue(listener)!)}/{name}", AdminJson.Wire.ListenerInfo, cancel),
+            (info, screen) => Table(screen, [info])), listener);
+    }
+
+    private static void Table(Screen screen, ListenerInfo[] listeners) => screen.Table(
+        ["listener", "address", "takes", "pool", ">connections", ">limit", "state"],
+        listeners.Select(l => new[]
+        {
+            Printable.Of(l.Name), l.Bind, l.Kind, Printable.Of(l.Pool), Printable.Of(l.Connections), l.Limit == 0 ? "-" : Printable.Of(l.Limit), l.State,
+        }));
+
+    private static Command Check(Verb verb)
+    {
+        var file = new Argument<string>("FILE") { Description = "the file, of this machine" };
+        return verb.Create("check", "Have the node check a file without applying it", async (call, cancel) =>
+        {
+            string path = Path.GetFullPath(call.Parsed.GetValue(file)!);
+            string text;
+            try
+            {
+                text = await File.ReadAllTextAsync(path, cancel);
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                throw new UsageException(e.Message);
+            }
+            Answer<ConfigCheck> answer = await call.Client.PostTextAsync(
+                $"config/check?file={Call.Escape(path)}", text, AdminJson.Wire.ConfigCheck, cancel);
+            call.Show(answer, (check, screen) =>
+            {
+                foreach (string warning in check.Warnings) screen.Line($"warning: {Printable.Of(warning)}");
+                foreach (string error in check.Errors) screen.Line($"error: {Printable.Of(error)}");
+                if (check.Valid) screen.Line($"{Printable.Of(path)}: the configuration is valid ({check.Listeners} listeners, {check.Pools} pools)");
+            });
+            return answer.Value.Valid ? ExitCodes.Done : ExitCodes.Refused;
+        }, file);
+    }
+
+    private static async Task ReloadAsync(Call call, CancellationToken cancel) =>
+        call.Show(await call.Client.PostAsync("config/reload", AdminJson.Wire.ConfigReload, cancel), (reload, screen) =>
+        {
+            foreach (string warning in reload.Warnings) screen.Line($"warning: {Printable.Of(warning)}");
+            screen.Line($"{Printable.Of(reload.Configuration)} is in force");
+        });
+
+    private static async Task InfoAsync(Call call, CancellationToken cancel) =>
+        call.Show(await call.Client.GetAsync("node", AdminJson.Wire.NodeInfo, cancel), (n, screen) => screen.Facts(
+            ("node", Printable.Of(n.Name)), ("cluster", Printable.Of(n.Cluster)), ("state", n.State), ("version", n.Version),
+            ("process", n.ProcessId.ToString(CultureInfo.InvariantCulture)), ("up for", Printable.Time(n.UptimeSeconds)),
+            ("workers", Printable.Of(n.Workers)), ("connections", $"{Printable.Of(n.Connections)} of {Printable.Of(n.Capacity)}"),
+            ("accepted", Printable.Of(n.Accepted)), ("log level", n.LogLevel), ("configuration", Printable.Of(n.Configuration))));
+
+    private static Command Drain(Verb verb)
+    {
+        var within = new Option<double?>("--within") { Description = "time over which connections close; the configured one when left out", HelpName = "SECONDS" };
+        return verb.Create("drain", "Take no clients any more and close the connections bit by bit", async (call, cancel) => call.Show(
+            await call.Client.PostAsync(
+                "node/drain", new NodeDrainRequest(call.Parsed.GetValue(within)), AdminJson.Wire.NodeDrainRequest, AdminJson.Wire.NodeDrain, cancel),
+            (drain, screen) => screen.Line(
+                $"{Printable.Of(drain.Node)} closes {Printable.Of(drain.Connections)} connections within {Printable.Time(drain.Seconds)}")), within);
+    }
+
+    private static Command LogLevel(Verb verb)
+    {
+        Argument<string> level = new Argument<string>("LEVEL") { Description = string.Join(", ", LogLevels) };
+        return verb.Create("log-level", "Change how much the node logs, until the next reload or restart", async (call, cancel) => call.Show(
+            await call.Client.PutAsync(
+                "node/log-level", new NodeLogLevel(call.Parsed.GetValue(level)!), AdminJson.Wire.NodeLogLevel, AdminJson.Wire.NodeLogLevel, cancel),
+            (set, screen) => screen.Line($"log level {set.Level}")), level);
+    }
+}

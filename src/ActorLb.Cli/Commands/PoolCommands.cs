@@ -1,0 +1,64 @@
+using System.CommandLine;
+using ActorLb.Cli.Output;
+using ActorLb.Protocol.Admin;
+
+namespace ActorLb.Cli.Commands;
+
+/// <summary><c>pbm pool</c>: the brokers.</summary>
+internal static class PoolCommands
+{
+    public static Command Create(Verb verb)
+    {
+        var pool = new Argument<string>("POOL") { Description = "the pool" };
+        return new Command("pool", "Pools and their backends")
+        {
+            verb.Create("list", "List the pools", ListAsync),
+            verb.Create("show", "Show a pool's backends", (call, cancel) => ShowAsync(call, pool, cancel), pool),
+            Change(verb, "drain", "Send a backend no new clients; those that belong to it keep it"),
+            Change(verb, "down", "Send a backend nobody: its clients move at their next connect"),
+            Change(verb, "up", "Send a backend clients again"),
+            Weight(verb),
+        };
+    }
+
+    private static Command Change(Verb verb, string name, string description)
+    {
+        Argument<string> backend = BackendName.Argument();
+        return verb.Create(name, description, async (call, cancel) => Changed(call, await call.Client.PostAsync(
+            BackendName.Parse(call.Parsed.GetValue(backend)!).Path(name), AdminJson.Wire.BackendInfo, cancel)), backend);
+    }
+
+    private static Command Weight(Verb verb)
+    {
+        Argument<string> backend = BackendName.Argument();
+        var weight = new Argument<int>("N") { Description = "from 1 to 65535", HelpName = "WEIGHT" };
+        return verb.Create("weight", "Change a backend's share of new clients", async (call, cancel) => Changed(call, await call.Client.PutAsync(
+            BackendName.Parse(call.Parsed.GetValue(backend)!).Path("weight"), new BackendWeight(call.Parsed.GetValue(weight)),
+            AdminJson.Wire.BackendWeight, AdminJson.Wire.BackendInfo, cancel)), backend, weight);
+    }
+
+    private static async Task ListAsync(Call call, CancellationToken cancel) =>
+        call.Show(await call.Client.GetAsync("pools", AdminJson.Wire.PoolList, cancel), (list, screen) => screen.Table(
+            ["pool", "balance", ">backends", ">eligible", ">connections", ">fleet"],
+            list.Pools.Select(p => new[]
+            {
+                Printable.Of(p.Name), p.Balance, Printable.Of(p.Backends), Printable.Of(p.Eligible), Printable.Of(p.Connections),
+                Printable.Of(p.FleetConnections),
+            })));
+
+    private static async Task ShowAsync(Call call, Argument<string> pool, CancellationToken cancel) =>
+        call.Show(
+            await call.Client.GetAsync($"pools/{Call.Escape(call.Parsed.GetValue(pool)!)}", AdminJson.Wire.PoolInfo, cancel),
+            (info, screen) => Table(screen, info.Backends));
+
+    private static void Changed(Call call, Answer<BackendInfo> answer) => call.Show(answer, (backend, screen) => Table(screen, [backend]));
+
+    private static void Table(Screen screen, BackendInfo[] backends) => screen.Table(
+        ["pool", "backend", "admin", "health", "new clients", ">weight", ">connections", ">fleet", ">limit", ">connects", ">failures"],
+        backends.Select(b => new[]
+        {
+            Printable.Of(b.Pool), Printable.Of(b.Backup ? $"{b.Backend} (backup)" : b.Backend), b.Admin, b.Health,
+            b.Blocks.Length == 0 ? "yes" : $"no: {string.Join(", ", b.Blocks)}", Printable.Of(b.Weight), Printable.Of(b.Connections),
+            Printable.Of(b.FleetConnections), b.Limit == 0 ? "-" : Printable.Of(b.Limit), Printable.Of(b.Connects), Printable.Of(b.Failures),
+        }));
+}

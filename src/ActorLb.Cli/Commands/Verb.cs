@@ -1,0 +1,67 @@
+using System.CommandLine;
+using ActorLb.Cli.Output;
+
+namespace ActorLb.Cli.Commands;
+
+/// <summary>What a command runs with.</summary>
+internal sealed record Call(AdminClient Client, Screen Screen, ParseResult Parsed, bool Json)
+{
+    /// <summary>Shows an answer: as it came, or as the table.</summary>
+    public void Show<T>(Answer<T> answer, Action<T, Screen> table)
+    {
+        if (Json) Screen.Json(answer.Json);
+        else table(answer.Value, Screen);
+    }
+
+    public static string Escape(string text) => Uri.EscapeDataString(text);
+}
+
+/// <summary>Makes commands that all end alike: with the exit code of what happened, and its reason on standard error.</summary>
+internal sealed class Verb(TargetOptions target, Screen screen)
+{
+    public Command Create(string name, string description, Func<Call, CancellationToken, Task> run, params ReadOnlySpan<Symbol> symbols) =>
+        Create(name, description, async (call, cancel) => { await run(call, cancel); return ExitCodes.Done; }, symbols);
+
+    public Command Create(string name, string description, Func<Call, CancellationToken, Task<int>> run, params ReadOnlySpan<Symbol> symbols)
+    {
+        var command = new Command(name, description);
+        foreach (Symbol symbol in symbols)
+        {
+            if (symbol is Argument argument) command.Add(argument);
+            else command.Add((Option)symbol);
+        }
+        command.SetAction((parsed, cancel) => RunAsync(parsed, run, cancel));
+        return command;
+    }
+
+    private async Task<int> RunAsync(ParseResult parsed, Func<Call, CancellationToken, Task<int>> run, CancellationToken cancel)
+    {
+        bool json = parsed.GetValue(target.Json);
+        try
+        {
+            using AdminClient client = target.Connect(parsed);
+            return await run(new Call(client, screen, parsed, json), cancel);
+        }
+        catch (RefusedException e)
+        {
+            if (json) screen.Json(e.Json);
+            screen.Error(e.Message);
+            return ExitCodes.Refused;
+        }
+        catch (UsageException e)
+        {
+            screen.Error(e.Message);
+            return ExitCodes.Usage;
+        }
+        catch (UnreachableException e)
+        {
+            screen.Error(e.Message);
+            return ExitCodes.Unreachable;
+        }
+        catch (OperationCanceledException) when (cancel.IsCancellationRequested)
+        {
+            screen.Error("interrupted: the node may have done it or not");
+            return ExitCodes.Unreachable;
+        }
+    }
+}

@@ -1,0 +1,101 @@
+using System.CommandLine;
+using ActorLb.Cli.Output;
+using ActorLb.Protocol.Admin;
+
+namespace ActorLb.Cli.Prompt;
+
+/// <summary>
+/// The prompt: a command a line. On a terminal with editing; otherwise lines are read as they come, a script for one connection, and
+/// the exit code is the worst of theirs.
+/// </summary>
+internal sealed class Shell(CommandTree tree, Screen screen, Interruption interruption)
+{
+    /// <param name="options">Those of the program, which hold for every line.</param>
+    public async Task<int> RunAsync(ParseResult parsed, IReadOnlyList<string> options)
+    {
+        AdminClient client;
+        try
+        {
+            client = tree.Target.Connect(parsed);
+        }
+        catch (UsageException e)
+        {
+            screen.Error(e.Message);
+            return ExitCodes.Usage;
+        }
+        using (client)
+        {
+            return Console.IsInputRedirected
+                ? await RunScriptAsync(options)
+                : await RunTerminalAsync(client, options);
+        }
+    }
+
+    private async Task<int> RunScriptAsync(IReadOnlyList<string> options)
+    {
+        int worst = ExitCodes.Done;
+        while (!interruption.Token.IsCancellationRequested && Console.In.ReadLine() is { } line)
+        {
+            if (await RunLineAsync(line, options) is not { } code) break;
+            worst = Math.Max(worst, code);
+        }
+        return worst;
+    }
+
+    private async Task<int> RunTerminalAsync(AdminClient client, IReadOnlyList<string> options)
+    {
+        var history = new LineHistory(LineHistory.DefaultPath);
+        var names = new KnownNames(client, TimeProvider.System);
+        var completion = new Completion(tree.Root, names.OfAsync);
+        var editor = new LineEditor(Console.Out, history, completion.FindAsync);
+        string prompt = await GreetAsync(client);
+        while (await editor.ReadLineAsync(prompt) is { } line)
+        {
+            history.Add(line.Trim());
+            if (await RunLineAsync(line, options) is null) break;
+        }
+        return ExitCodes.Done;
+    }
+
+    private async Task<string> GreetAsync(AdminClient client)
+    {
+        try
+        {
+            NodeInfo node = (await client.GetAsync("node", AdminJson.Wire.NodeInfo, interruption.Renew())).Value;
+            screen.Line($"{Printable.Of(node.Name)} at {client.Address}, ActorLb {Printable.Of(node.Version)}; help tells the commands, Ctrl-D ends");
+            return $"pbm {Printable.Of(node.Name)}> ";
+        }
+        catch (Exception e) when (e is RefusedException or UnreachableException or OperationCanceledException)
+        {
+            // The node may come, or the operator may want the help.
+            screen.Error(e.Message);
+            return "pbm> ";
+        }
+    }
+
+    /// <returns>The line's exit code; null when it ends the prompt.</returns>
+    private async Task<int?> RunLineAsync(string line, IReadOnlyList<string> options)
+    {
+        if (line.TrimStart().StartsWith('#')) return ExitCodes.Done;
+        if (Words.Split(line, out string? problem) is not { } words)
+        {
+            screen.Error(problem!);
+            return ExitCodes.Usage;
+        }
+        switch (words)
+        {
+            case []: return ExitCodes.Done;
+            case ["exit" or "quit"]: return null;
+            case ["help", .. var about]:
+                words = [.. about, "--help"];
+                break;
+        }
+        ParseResult parsed = tree.Parse([.. options, .. words]);
+        if (parsed.CommandResult.Command == tree.Root && !words.Contains("--help") && parsed.Errors.Count == 0)
+        {
+            screen.Error("no command; help tells them");
+            return ExitCodes.Usage;
+        }
+        return await tree.RunAsync(parsed, interruption.Renew());
+    }
+}

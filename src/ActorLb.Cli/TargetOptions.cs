@@ -1,0 +1,76 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using System.Security.Cryptography;
+
+namespace ActorLb.Cli;
+
+/// <summary>The options that every command takes: which node, and how.</summary>
+internal sealed class TargetOptions
+{
+    public static readonly Uri DefaultAddress = new("http://127.0.0.1:8888");
+
+    private readonly Option<Uri> _host = new("--host")
+    {
+        Description = "admin endpoint of a node, such as 10.0.0.11:8888 or https://lb-1:8888",
+        HelpName = "ADDR",
+        Recursive = true,
+        DefaultValueFactory = _ => DefaultAddress,
+        CustomParser = ReadAddress,
+    };
+
+    private readonly Option<string?> _token = new("--token-file") { Description = "file of the admin endpoint's token", HelpName = "F", Recursive = true };
+    private readonly Option<string?> _ca = new("--ca") { Description = "PEM file of the authorities to trust", HelpName = "F", Recursive = true };
+    private readonly Option<bool> _insecure = new("--insecure") { Description = "believe any certificate", Recursive = true };
+    private readonly Option<string?> _certificate = new("--cert") { Description = "PEM file of a client certificate", HelpName = "F", Recursive = true };
+    private readonly Option<string?> _key = new("--key") { Description = "PEM file of its key, if not in the same file", HelpName = "F", Recursive = true };
+
+    public Option<bool> Json { get; } = new("--json") { Description = "print what the node answered instead of a table", Recursive = true };
+
+    public void AddTo(Command root)
+    {
+        root.Add(_host);
+        root.Add(_token);
+        root.Add(_ca);
+        root.Add(_insecure);
+        root.Add(_certificate);
+        root.Add(_key);
+        root.Add(Json);
+    }
+
+    /// <summary>Names of the options, for completion.</summary>
+    public IEnumerable<string> Names => [_host.Name, _token.Name, _ca.Name, _insecure.Name, _certificate.Name, _key.Name, Json.Name];
+
+    /// <exception cref="UsageException">A file that was named cannot be used.</exception>
+    public AdminClient Connect(ParseResult parsed)
+    {
+        string? tokenFile = parsed.GetValue(_token);
+        try
+        {
+            string? token = tokenFile is null ? null : File.ReadAllText(tokenFile).Trim();
+            if (token is { Length: 0 }) throw new UsageException($"--token-file {tokenFile}: it is empty");
+            if (token is not null && token.Any(c => c is < '!' or > '~')) throw new UsageException($"--token-file {tokenFile}: a token is one line of printable ASCII");
+            return new AdminClient(new AdminTarget(
+                parsed.GetValue(_host)!, token, parsed.GetValue(_ca), parsed.GetValue(_insecure), parsed.GetValue(_certificate), parsed.GetValue(_key)));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or CryptographicException)
+        {
+            throw new UsageException(e.Message);
+        }
+    }
+
+    private static Uri? ReadAddress(ArgumentResult result)
+    {
+        string text = result.Tokens[0].Value;
+        string full = text.Contains("://", StringComparison.Ordinal) ? text : $"http://{text}";
+        if (Uri.TryCreate(full, UriKind.Absolute, out Uri? uri) && uri.Scheme is "http" or "https" && uri.PathAndQuery == "/" && uri.UserInfo.Length == 0)
+        {
+            // Without a port it is the admin endpoint's, not the web's.
+            return uri.IsDefaultPort && !full.EndsWith($":{uri.Port}", StringComparison.Ordinal) ? new UriBuilder(uri) { Port = DefaultAddress.Port }.Uri : uri;
+        }
+        result.AddError($"--host: '{text}' is no HOST, HOST:PORT, http:// or https:// address");
+        return null;
+    }
+}
+
+/// <summary>The command line asks for what cannot be.</summary>
+internal sealed class UsageException(string message) : Exception(message);

@@ -1,0 +1,199 @@
+using System.Collections.Immutable;
+using System.Text;
+using ActorLb.Balancing;
+using ActorLb.Cluster;
+using ActorLb.Cluster.Etcd;
+using ActorLb.Cluster.Transport;
+using ActorLb.Configuration;
+using ActorLb.Fleet;
+using ActorLb.Proxying;
+using ActorLb.Sticky;
+using ActorLb.Telemetry;
+using Microsoft.Extensions.Logging;
+
+namespace ActorLb;
+
+/// <summary>
+/// Ties a node's pools to the fleet: brings the fleet what this node knows of the backends (connections, verdicts), and the backends
+/// what the fleet knows (slots, operators' wishes, the others' connections, the majority's verdict).
+/// </summary>
+internal sealed class NodeFleet : IAsyncDisposable
+{
+    private readonly EtcdStore _store;
+    private readonly HttpPeerTransport _transport;
+    private readonly BackendDirectory _directory;
+    private readonly Func<IEnumerable<(string Pool, Backend Backend)>> _backends;
+    private readonly TimeProvider _time;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly SharedTicketKeys _tickets;
+    private readonly EventFeed _events;
+    private Task _reporting = Task.CompletedTask;
+    private Task _telling = Task.CompletedTask;
+
+    private NodeFleet(
+        EtcdStore store, HttpPeerTransport transport, FleetNode node, BackendDirectory directory, SharedTicketKeys tickets,
+        Func<IEnumerable<(string, Backend)>> backends, EventFeed events, TimeProvider time)
+    {
+        _events = events;
+        _store = store;
+        _transport = transport;
+        _directory = directory;
+        _backends = backends;
+        _time = time;
+        _tickets = tickets;
+        Node = node;
+        Operations = new FleetOperations(node);
+        node.BackendsChanged = OnBackendsChanged;
+    }
+
+    public FleetNode Node { get; }
+
+    public bool IsStarted { get; private set; }
+
+    public FleetOperations Operations { get; }
+
+    public PeerFaults PeerFaults => _transport.Faults;
+
+    /// <summary>Null while the store answers, else its error.</summary>
+    public string? StoreError => _store.LastError;
+
+    public SharedTicketKeys Tickets => _tickets;
+
+    /// <summary>Makes the node's part in the fleet; nothing is sent before <see cref="StartAsync"/>.</summary>
+    /// <exception cref="IOException">The secret file cannot be read, or a certificate is not usable.</exception>
+    public static async Task<NodeFleet> CreateAsync(
+        ActorLbOptions options, BackendSlots slots, BackendDirectory directory, Func<IEnumerable<(string, Backend)>> backends,
+        EventFeed events, TimeProvider time, ILoggerFactory loggers, CancellationToken cancellation)
+    {
+        try
+        {
+            return await MakeAsync(options, slots, directory, backends, events, time, loggers, cancellation).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is InvalidOperationException or System.Security.Cryptography.CryptographicException)
+        {
+            throw new IOException($"cluster: {e.Message}", e);
+        }
+    }
+
+    private static async Task<NodeFleet> MakeAsync(
+        ActorLbOptions options, BackendSlots slots, BackendDirectory directory, Func<IEnumerable<(string, Backend)>> backends,
+        EventFeed events, TimeProvider time, ILoggerFactory loggers, CancellationToken cancellation)
+    {
+        ClusterOptions cluster = options.Cluster;
+        byte[]? secret = cluster.SecretFile is { } file
+            ? Encoding.UTF8.GetBytes((await File.ReadAllTextAsync(file, cancellation).ConfigureAwait(false)).Trim())
+            : null;
+        var store = new EtcdStore(cluster.Etcd, time, Random.Shared, loggers.CreateLogger<EtcdStore>());
+        byte[] key = secret is not null
+            ? HashKeys.FromSecret(secret, cluster.Name)
+            : await HashKeys.FromStoreAsync(store, time, cancellation).ConfigureAwait(false);
+        var transport = new HttpPeerTransport(cluster, HashKeys.Check(key), time, Random.Shared, loggers);
+        var fleetOptions = new FleetOptions(
+            cluster.Name, options.Node.Name, AdvertisedAddress(cluster), cluster.Zone, Weight: 1, cluster.Etcd.LeaseTtl, options.Sticky.Ttl,
+            options.Sticky.MaxEntries, key, KeepHashKey: secret is null, IsAlone: false);
+        var node = new FleetNode(fleetOptions, store, transport, slots, time, loggers);
+        var tickets = new SharedTicketKeys(store, secret, time, loggers.CreateLogger("ActorLb.Fleet"));
+        return new NodeFleet(store, transport, node, directory, tickets, backends, events, time);
+    }
+
+    /// <exception cref="IOException">The peers' address cannot be bound.</exception>
+    public async Task StartAsync(CancellationToken cancellation)
+    {
+        IsStarted = true;
+        await Node.StartAsync(Wanted(), cancellation).ConfigureAwait(false);
+        _telling = TellAsync();
+        _tickets.Start();
+        _reporting = ReportAsync();
+    }
+
+    /// <summary>The pools have other backends than before.</summary>
+    public void BackendsMayHaveChanged()
+    {
+        Node.SetBackends(Wanted());
+        OnBackendsChanged(Node.Backends);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync().ConfigureAwait(false);
+        await _reporting.ConfigureAwait(false);
+        await _telling.ConfigureAwait(false);
+        await _tickets.DisposeAsync().ConfigureAwait(false);
+        await Node.DisposeAsync().ConfigureAwait(false);
+        await _transport.DisposeAsync().ConfigureAwait(false);
+        await _store.DisposeAsync().ConfigureAwait(false);
+        _stop.Dispose();
+    }
+
+    /// <summary>What peers dial: as configured, else the bound address, or the host name when that is every address.</summary>
+    private static string AdvertisedAddress(ClusterOptions cluster)
+    {
+        if (cluster.Advertise is { } advertised) return $"{advertised.Host}:{advertised.Port}";
+        bool every = cluster.Bind.Address.Equals(System.Net.IPAddress.Any) || cluster.Bind.Address.Equals(System.Net.IPAddress.IPv6Any);
+        return every ? $"{System.Net.Dns.GetHostName()}:{cluster.Bind.Port}" : cluster.Bind.ToString();
+    }
+
+    private IEnumerable<WantedBackend> Wanted() => _backends().Select(b => new WantedBackend(b.Pool, b.Backend.Id, b.Backend.Id)).ToArray();
+
+    /// <summary>On the fleet's loop.</summary>
+    private void OnBackendsChanged(ImmutableArray<FleetBackend> known)
+    {
+        var byName = known.ToDictionary(b => (b.Pool, b.Id));
+        (string Pool, Backend Backend)[] own = [.. _backends()];
+        foreach ((string pool, Backend backend) in own)
+        {
+            if (!byName.TryGetValue((pool, backend.Id), out FleetBackend? told)) continue;
+            backend.Reference = told.State == SlotState.Free ? 0 : told.Reference.Value;
+            // What the file takes out stays out; operators can only take out more.
+            AdminState wished = told.State switch { SlotState.Drain => AdminState.Drain, SlotState.Down => AdminState.Down, _ => AdminState.Up };
+            backend.SetAdminState(backend.Options.Down ? AdminState.Down : wished);
+            backend.SetWeight(told.Weight ?? backend.Options.Weight);
+        }
+        _directory.Set(own.Select(b => b.Backend));
+    }
+
+    private async Task ReportAsync()
+    {
+        using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(FleetReports.PublishMilliseconds), _time);
+        try
+        {
+            do
+            {
+                Exchange();
+            }
+            while (await timer.WaitForNextTickAsync(_stop.Token).ConfigureAwait(false));
+        }
+        catch (OperationCanceledException)
+        {
+            // The node stops.
+        }
+    }
+
+    /// <summary>The fleet's events among the node's own.</summary>
+    private async Task TellAsync()
+    {
+        try
+        {
+            await foreach (ClusterEvent told in Node.Events.FollowAsync(_stop.Token).ConfigureAwait(false))
+            {
+                _events.Publish(EventFeed.Word(told.Kind.ToString()), told.Text);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The node stops.
+        }
+    }
+
+    private void Exchange()
+    {
+        Backend[] named = [.. _backends().Select(b => b.Backend).Where(b => b.Reference != 0)];
+        Node.SetReports([.. named.Select(b => new BackendReport(BackendDirectory.ReferenceOf(b), b.Active, b.Health == HealthState.Down))]);
+        FleetReport fleet = Node.Report;
+        foreach (Backend backend in named)
+        {
+            backend.SetRemoteActive(fleet.ConnectionsOf(backend.Reference));
+            backend.SetFleetHealth(!fleet.Down.Contains(backend.Reference));
+        }
+    }
+}

@@ -1,0 +1,184 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using ActorLb.Balancing;
+using ActorLb.Cluster;
+using ActorLb.Configuration;
+using ActorLb.Fleet;
+using ActorLb.Protocol.Admin;
+using ActorLb.Sticky;
+using ActorLb.Telemetry;
+
+namespace ActorLb.Operations;
+
+/// <summary>The operator's wishes in a fleet: what is changed holds on every node, because all read it from the cluster's store.</summary>
+internal sealed class FleetMembership(FleetNode node, Func<StickyOptions> options, TimeProvider time) : IFleetOperations
+{
+    /// <summary>The store hangs for seven seconds when it has no leader, then says so.</summary>
+    private static readonly TimeSpan StorePatience = TimeSpan.FromSeconds(10);
+
+    /// <summary>From the store's word to this node's own backends: one turn of the watch.</summary>
+    private static readonly TimeSpan EchoPatience = TimeSpan.FromSeconds(2);
+
+    private static readonly TimeSpan EchoPoll = TimeSpan.FromMilliseconds(10);
+
+    private readonly FleetOperations _operations = new(node);
+
+    public Task<Refusal?> SetStateAsync(Pool pool, Backend backend, AdminState state, CancellationToken cancel)
+    {
+        SlotState slot = state switch { AdminState.Drain => SlotState.Drain, AdminState.Down => SlotState.Down, _ => SlotState.Up };
+        return ChangeAsync(_operations.SetStateAsync(pool.Name, backend.Id, slot), () => backend.AdminState == state, cancel);
+    }
+
+    public Task<Refusal?> SetWeightAsync(Pool pool, Backend backend, int weight, CancellationToken cancel) =>
+        ChangeAsync(_operations.SetWeightAsync(pool.Name, backend.Id, weight), () => backend.Weight == weight, cancel);
+
+    public Task<Refusal?> FlushAsync(Pool pool, Backend backend, CancellationToken cancel)
+    {
+        uint before = backend.Reference;
+        return ChangeAsync(_operations.FlushAsync(pool.Name, backend.Id), () => backend.Reference != before, cancel);
+    }
+
+    public async Task<StickyFinding> FindAsync(string pool, string clientId, CancellationToken cancel)
+    {
+        Fleet.StickyEntry entry = await _operations.GetStickyAsync(pool, clientId).WaitAsync(cancel).ConfigureAwait(false);
+        return new StickyFinding(entry.Backend, entry.Shard, OwnerOf(entry.Shard), entry.Outcome);
+    }
+
+    public async Task<Refusal?> ImposeAsync(string pool, string clientId, BackendRef backend, CancellationToken cancel)
+    {
+        if (backend.IsNone)
+        {
+            StickyFinding before = await FindAsync(pool, clientId, cancel).ConfigureAwait(false);
+            if (before is { Backend.IsNone: true, Outcome: not StickyOutcome.Fallback }) return FleetRefusals.NoEntry;
+            Fleet.StickyEntry cleared = await _operations.ClearStickyAsync(pool, clientId).WaitAsync(cancel).ConfigureAwait(false);
+            return cleared.Outcome == StickyOutcome.Fallback ? FleetRefusals.OwnerSilent(OwnerOf(cleared.Shard), cleared.Shard) : null;
+        }
+        Fleet.StickyEntry set = await _operations.SetStickyAsync(pool, clientId, backend).WaitAsync(cancel).ConfigureAwait(false);
+        if (set.Outcome == StickyOutcome.Fallback) return FleetRefusals.OwnerSilent(OwnerOf(set.Shard), set.Shard);
+        return set.Backend == backend ? null : FleetRefusals.TakesNobody;
+    }
+
+    public async Task<StickyStats> StickyStatsAsync(string[] stickyPools, CancellationToken cancel)
+    {
+        FleetStatus status = await node.GetStatusAsync().WaitAsync(cancel).ConfigureAwait(false);
+        StickyOptions now = options();
+        return new StickyStats(
+            status.Node, status.Shards.Entries, status.Shards.Bytes, status.Shards.Evicted, now.MaxEntries, now.Ttl.TotalSeconds, stickyPools);
+    }
+
+    public async Task<ClusterMembers> MembersAsync(CancellationToken cancel)
+    {
+        FleetStatus status = await node.GetStatusAsync().WaitAsync(cancel).ConfigureAwait(false);
+        return new ClusterMembers(status.Cluster, [.. status.Members.OrderBy(m => m.Name, StringComparer.Ordinal).Select(Describe)]);
+    }
+
+    public async Task<ClusterStatus> StatusAsync(CancellationToken cancel)
+    {
+        FleetStatus status = await node.GetStatusAsync().WaitAsync(cancel).ConfigureAwait(false);
+        ImmutableArray<ShardLine> shards = await node.GetShardsAsync().WaitAsync(cancel).ConfigureAwait(false);
+        string store = status.IsStoreUp switch { null => "not heard of yet", true => "up", _ => status.StoreFault ?? "down" };
+        return new ClusterStatus(
+            status.Cluster, status.Node, "etcd", status.Members.FirstOrDefault(m => m.IsCoordinator)?.Name, status.Members.Length, status.Epoch,
+            shards.Length, status.Shards.Owned, shards.Count(s => s.Next is not null), store,
+            status.IsLeaving ? "leaving" : status.IsRegistered ? "up" : "joining");
+    }
+
+    public async Task<Refusal?> LeaveAsync(string? name, CancellationToken cancel) =>
+        await StrangerAsync(name, cancel).ConfigureAwait(false)
+        ?? await ChangeAsync(_operations.LeaveAsync(name ?? node.Self.Name), () => true, cancel).ConfigureAwait(false);
+
+    public async Task<Refusal?> DownAsync(string name, CancellationToken cancel) =>
+        await StrangerAsync(name, cancel).ConfigureAwait(false)
+        ?? await ChangeAsync(_operations.DownAsync(name), () => true, cancel).ConfigureAwait(false);
+
+    public async Task<ShardRegions> RegionsAsync(CancellationToken cancel)
+    {
+        FleetStatus status = await node.GetStatusAsync().WaitAsync(cancel).ConfigureAwait(false);
+        ImmutableArray<ShardLine> shards = await node.GetShardsAsync().WaitAsync(cancel).ConfigureAwait(false);
+        ILookup<string?, ShardLine> incoming = shards.ToLookup(s => s.Next);
+        return new ShardRegions(
+            status.Epoch,
+            [
+                .. status.Members.OrderBy(m => m.Name, StringComparer.Ordinal).Select(m => new ShardRegionInfo(
+                    m.Name, m.Address, m.Owned, m.Copies, incoming[m.Name].Count(), m.IsSelf ? status.Shards.Entries : null)),
+            ]);
+    }
+
+    public async Task<ShardList?> ShardsAsync(string? name, CancellationToken cancel)
+    {
+        if (name is not null && await StrangerAsync(name, cancel).ConfigureAwait(false) is not null) return null;
+        string self = node.Self.Name;
+        ImmutableArray<ShardLine> shards = await node.GetShardsAsync().WaitAsync(cancel).ConfigureAwait(false);
+        return new ShardList(
+            ShardMap.Number(node.Region.Context.View.Map.Epoch),
+            [
+                .. shards.Where(s => name is null || s.Owner == name || s.Replica == name || s.Next == name).Select(s => new ShardInfo(
+                    s.Shard, s.Owner, s.Replica, s.Next, s.Owner == self || s.Replica == self ? s.Entries : null)),
+            ]);
+    }
+
+    public async Task<ShardingStats> ShardingAsync(CancellationToken cancel)
+    {
+        FleetStatus status = await node.GetStatusAsync().WaitAsync(cancel).ConfigureAwait(false);
+        ImmutableArray<ShardLine> shards = await node.GetShardsAsync().WaitAsync(cancel).ConfigureAwait(false);
+        int[] own = [.. shards.Where(s => s.Owner == status.Node).Select(s => s.Entries).DefaultIfEmpty(0)];
+        return new ShardingStats(
+            status.Node, status.Epoch, shards.Length, status.Shards.Owned, status.Shards.Copies, shards.Count(s => s.Next is not null),
+            status.Shards.Entries, own.Min(), own.Max());
+    }
+
+    /// <summary>The coordinator moves shards by itself whenever they are uneven: there is nothing to wake, only something to tell.</summary>
+    public async Task<(Refusal? Refusal, int Moving)> RebalanceAsync(CancellationToken cancel)
+    {
+        FleetStatus status = await node.GetStatusAsync().WaitAsync(cancel).ConfigureAwait(false);
+        if (status.IsStoreUp != true) return (new Refusal(RefusalKind.Unavailable, $"the cluster store is not up: {status.StoreFault ?? "not heard of yet"}"), 0);
+        ImmutableArray<ShardLine> shards = await node.GetShardsAsync().WaitAsync(cancel).ConfigureAwait(false);
+        return (null, shards.Count(s => s.Next is not null));
+    }
+
+    /// <summary>Tells the cluster's events to those who watch this node, until cancelled.</summary>
+    public async Task RelayEventsAsync(EventFeed feed, CancellationToken cancel)
+    {
+        try
+        {
+            await foreach (ClusterEvent e in node.Events.FollowAsync(cancel).ConfigureAwait(false)) feed.Publish(EventFeed.Word(e.Kind.ToString()), e.Text);
+        }
+        catch (OperationCanceledException) when (cancel.IsCancellationRequested)
+        {
+            // The node stops.
+        }
+    }
+
+    private static ClusterMember Describe(FleetMember m) => new(
+        m.Name, m.Address, m.Zone, m.IsLeaving ? "leaving" : m.IsReachable ? "up" : "unreachable", m.IsSelf, m.IsCoordinator, m.Weight, m.Owned,
+        m.Incarnation.ToString("x16", CultureInfo.InvariantCulture));
+
+    private string? OwnerOf(int shard)
+    {
+        ShardMap map = node.Region.Context.View.Map;
+        return shard < map.Shards.Length ? map.NodeAt(map.Shards[shard].Owner)?.Name : null;
+    }
+
+    private async Task<Refusal?> StrangerAsync(string? name, CancellationToken cancel)
+    {
+        if (name is null) return null;
+        FleetStatus status = await node.GetStatusAsync().WaitAsync(cancel).ConfigureAwait(false);
+        return status.Members.Any(m => m.Name == name) ? null : FleetRefusals.NoNode(name, status.Members.Select(m => m.Name));
+    }
+
+    /// <summary>Waits for the store's word, then until this node has heard of it too, so that the answer shows what holds.</summary>
+    private async Task<Refusal?> ChangeAsync(Task<string?> change, Func<bool> inForce, CancellationToken cancel)
+    {
+        try
+        {
+            if (await change.WaitAsync(StorePatience, time, cancel).ConfigureAwait(false) is { } reason) return new Refusal(RefusalKind.Unavailable, reason);
+        }
+        catch (TimeoutException)
+        {
+            return new Refusal(RefusalKind.Unavailable, $"the cluster store has not answered within {StorePatience.TotalSeconds} s; the change may still come");
+        }
+        long start = time.GetTimestamp();
+        while (!inForce() && time.GetElapsedTime(start) < EchoPatience) await Task.Delay(EchoPoll, time, cancel).ConfigureAwait(false);
+        return null;
+    }
+}
