@@ -4,18 +4,16 @@ namespace ActorLb.SystemTests.Fleet;
 
 /// <summary>Every node sends a client to the broker where it belongs; nothing fails here.</summary>
 [Collection(FleetGroup.Name)]
-public sealed class FleetStickinessTests : IAsyncLifetime
+public sealed class FleetStickinessTests(HealthyFleet healthy) : IClassFixture<HealthyFleet>
 {
-    private TestFleet _fleet = null!;
-
-    public async ValueTask InitializeAsync() => _fleet = await TestFleet.StartAsync();
-
-    public ValueTask DisposeAsync() => _fleet.DisposeAsync();
+    private readonly TestFleet _fleet = healthy.Fleet;
 
     [Fact]
     [Trait("speed", "slow")]
     public async Task ThousandClients_PlacedThroughOneNode_AreFoundThroughTheOthers()
     {
+        var before = await _fleet.SumAsync("actorlb_sticky_entries");
+
         // Held open, so that least-connections has something to count.
         var clients = new List<FleetClient>();
         foreach (var id in TestFleet.Ids("client", 1000))
@@ -34,7 +32,7 @@ public sealed class FleetStickinessTests : IAsyncLifetime
         }
 
         var pages = await Task.WhenAll(_fleet.Nodes.Select(n => n.MetricsAsync()));
-        Assert.Equal(1000, pages.Sum(p => p["actorlb_sticky_entries"]));
+        Assert.Equal(1000, pages.Sum(p => p["actorlb_sticky_entries"]) - before);
         Assert.Equal(0, pages.Sum(p => p["actorlb_sticky_lookups_total{outcome=\"fallback\"}"]));
         Assert.All(pages, p => Assert.True(p["actorlb_sticky_lookups_total{outcome=\"remote\"}"] > 500));
     }
@@ -57,6 +55,21 @@ public sealed class FleetStickinessTests : IAsyncLifetime
         }
 
         Assert.Equal(6, through.Count);
+    }
+
+    [Theory]
+    [Trait("speed", "slow")]
+    [InlineData("-tls1_2", "TLSv1.2", "Verify return code")]
+    [InlineData("-tls1_3", "TLSv1.3", "Post-Handshake New Session Ticket arrived")]
+    public async Task TlsSession_OfOneNode_IsResumedThroughTheOthers(string option, string version, string until)
+    {
+        var first = await OpenSslClient.TalkAsync(_fleet.Nodes[0].Secure, until, option, "-sess_out", healthy.SessionFile);
+        Assert.Contains($"New, {version}", first, StringComparison.Ordinal);
+        foreach (var node in _fleet.Nodes.Skip(1))
+        {
+            var next = await OpenSslClient.TalkAsync(node.Secure, until, option, "-sess_in", healthy.SessionFile, "-sess_out", healthy.SessionFile);
+            Assert.Contains($"Reused, {version}", next, StringComparison.Ordinal);
+        }
     }
 
     [Fact]
@@ -84,6 +97,33 @@ public sealed class FleetStickinessTests : IAsyncLifetime
             clients.Add(await TestFleet.OpenAsync(_fleet.Nodes[1 + (i % 2)], $"late-{i}"));
         Assert.All(clients.CountBy(c => c.Broker), b => Assert.InRange(b.Value, 170, 230));
         clients.ForEach(c => c.Dispose());
+    }
+}
+
+/// <summary>Three nodes that nothing happens to.</summary>
+public sealed class HealthyFleet : IAsyncLifetime
+{
+    private readonly TestCertificates _ca = new();
+    private TestFleet? _fleet;
+
+    internal TestFleet Fleet => _fleet!;
+
+    internal string SessionFile => Path.Combine(_ca.Directory, "session");
+
+    public async ValueTask InitializeAsync()
+    {
+        var server = _ca.Server(["localhost"]);
+        _fleet = await TestFleet.StartAsync(new TestFleetOptions
+        {
+            More = $"listeners.mqtts {{ bind = \"{{secure}}\", pool = p, tls {{ certificate = \"{server.CertificatePath}\", key = \"{server.KeyPath}\" }} }}",
+        });
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_fleet is not null)
+            await _fleet.DisposeAsync();
+        _ca.Dispose();
     }
 }
 

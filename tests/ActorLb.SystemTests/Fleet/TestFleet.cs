@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Net;
+using System.Text.Json;
 using ActorLb.Testing;
 
 namespace ActorLb.SystemTests.Fleet;
@@ -119,6 +120,22 @@ internal sealed class TestFleet : IAsyncDisposable
             },
             () => $"The fleet did not settle: {told}\n{string.Join("\n\n", Nodes.Where(n => n.IsRunning).Select(n => n.Process.Output))}");
     }
+
+    /// <summary>Waits until every node shows the operator's wish.</summary>
+    /// <param name="wish">up, drain or down.</param>
+    public Task UntilAdminAsync(MarkedBroker broker, string wish) =>
+        UntilAsync(broker, b => b.GetProperty("admin").GetString() == wish, $"is {wish}");
+
+    /// <summary>Waits until what every node says of the broker fits.</summary>
+    public Task UntilAsync(MarkedBroker broker, Func<JsonElement, bool> fits, string otherwise) => UntilAsync(
+        async () => (await Task.WhenAll(Nodes.Select(n => n.GetAsync("pools/p")))).All(
+            pool => pool.GetProperty("backends").EnumerateArray().Single(
+                b => b.GetProperty("backend").GetString() == broker.EndPoint.ToString()) is var backend && fits(backend)),
+        () => $"not every node says that {broker.EndPoint} {otherwise}");
+
+    /// <summary>A metric, over the running nodes.</summary>
+    public async Task<double> SumAsync(string metric) =>
+        (await Task.WhenAll(Nodes.Where(n => n.IsRunning).Select(n => n.MetricsAsync()))).Sum(p => p[metric]);
 
     /// <summary>Asks every 50 ms until the answer is yes.</summary>
     public static async Task UntilAsync(Func<Task<bool>> probe, Func<string> otherwise)
