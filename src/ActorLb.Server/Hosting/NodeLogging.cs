@@ -16,7 +16,8 @@ internal sealed class NodeLogging : IDisposable
         {
             builder.SetMinimumLevel(LogLevel.Trace);
             builder.AddFilter((category, level) =>
-                level >= ToLevel(_level) && category?.StartsWith("ActorLb", StringComparison.Ordinal) == true);
+                level >= ToLevel(_level) && (level >= LogLevel.Warning || category?.StartsWith("ActorLb", StringComparison.Ordinal) == true)
+                && !IsFailedStart(category, level));
             builder.AddConsole(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
             if (options.Format == LogFormat.Json)
             {
@@ -44,6 +45,11 @@ internal sealed class NodeLogging : IDisposable
     }
 
     public void Dispose() => Factory.Dispose();
+
+    /// <summary>An admin endpoint that cannot start is told in a sentence of our own, not by the web server's stack traces.</summary>
+    private static bool IsFailedStart(string? category, LogLevel level) =>
+        category == "Microsoft.Extensions.Hosting.Internal.Host"
+        || (category == "Microsoft.AspNetCore.Server.Kestrel" && level == LogLevel.Critical);
 
     private static LogLevel ToLevel(LogLevelName name) => name switch
     {

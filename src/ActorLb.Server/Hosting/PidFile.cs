@@ -1,4 +1,5 @@
 using System.Globalization;
+using ActorLb.Native;
 
 namespace ActorLb.Server.Hosting;
 
@@ -44,18 +45,8 @@ internal sealed class PidFile : IDisposable
     /// <summary>The process id of the node that holds the file; null when none runs.</summary>
     public static int? Running(string path)
     {
-        int pid;
-        try
-        {
-            // Shared with everything, so that reading does not touch the lock.
-            using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
-            using var reader = new StreamReader(file);
-            if (!int.TryParse(reader.ReadToEnd().Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out pid)) return null;
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            return null;
-        }
+        // The lock is the node's: reading goes past it.
+        if (!int.TryParse(UnlockedFile.ReadAscii(path)?.Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out int pid)) return null;
         return IsNode(pid) ? pid : null;
     }
 

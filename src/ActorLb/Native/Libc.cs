@@ -57,6 +57,9 @@ internal static unsafe partial class Libc
     [LibraryImport(Library), SuppressGCTransition]
     public static partial nint send(int fd, byte* buffer, nuint length, int flags);
 
+    [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int open(string path, int flags);
+
     [LibraryImport(Library), SuppressGCTransition]
     public static partial nint read(int fd, byte* buffer, nuint length);
 

@@ -32,6 +32,12 @@ function headerLength (bytes) {
   return bytes.length < LONGEST_V1 ? 0 : -1
 }
 
+// The decoder throws at a header without addresses, as a balancer's own health checks have it (PROXY protocol, section 2.1).
+function decode (socket, header, bytes) {
+  if (!header.toString('latin1').startsWith('PROXY UNKNOWN')) return decoder.protocolDecoder(socket, bytes)
+  return { ipAddress: socket.remoteAddress, port: socket.remotePort, isProxy: 1 }
+}
+
 // Takes the PROXY header off the stream, however it is split, then hands the socket on with the rest unread.
 function accept (socket, next) {
   socket.on('error', () => socket.destroy())
@@ -47,7 +53,7 @@ function accept (socket, next) {
       return socket.destroy()
     }
     const header = bytes.subarray(0, length)
-    const details = decoder.protocolDecoder(socket, bytes)
+    const details = decode(socket, header, bytes)
     details.header = header.toString('hex')
     if (length < bytes.length) socket.unshift(bytes.subarray(length))
     next(socket, details)

@@ -1,0 +1,24 @@
+using System.Text;
+
+namespace ActorLb.Native;
+
+/// <summary>
+/// Reads a small file that another process holds locked. The runtime takes a lock of its own (flock(2)) on every file that it opens,
+/// so it cannot even look at one that is held exclusively.
+/// </summary>
+internal static unsafe class UnlockedFile
+{
+    private const int O_RDONLY = 0, O_CLOEXEC = 0x80000; // asm-generic/fcntl.h
+    private const int MaxLength = 256;
+
+    /// <returns>At most 256 characters; null when the file cannot be read.</returns>
+    public static string? ReadAscii(string path)
+    {
+        int fd = Libc.open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0) return null;
+        byte* buffer = stackalloc byte[MaxLength];
+        nint length = Libc.read(fd, buffer, MaxLength);
+        Libc.close(fd);
+        return length < 0 ? null : Encoding.ASCII.GetString(buffer, (int)length);
+    }
+}

@@ -1,0 +1,135 @@
+using System.Diagnostics;
+using ActorLb.Proxying;
+using ActorLb.Testing;
+
+namespace ActorLb.FunctionalTests.Proxying;
+
+public sealed class DrainTests
+{
+    private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
+
+    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    [Theory]
+    [InlineData(4, "", "")]
+    [InlineData(5, "", "E0018B")]
+    [InlineData(5, "node.server-reference = \"mqtt2.example.com:8883\"", "E01B9C191C00166D717474322E6578616D706C652E636F6D3A38383833")]
+    public async Task Drain_Clients_AreToldWhatTheirVersionAllows(int version, string more, string farewell)
+    {
+        await using var broker = FakeBroker.Start(FakeBroker.Accepting);
+        await using var node = await TestNode.StartAsync(TestNode.Backends(broker), more: more);
+        using var client = await node.OpenAsync("told", version);
+        var draining = node.Node.DrainAsync(Second, Cancel);
+        Assert.Equal(farewell, Convert.ToHexString((await client.ReadToEndAsync()).Bytes));
+        client.Dispose();
+        await draining;
+        Assert.Equal(0, node.Node.Admission.Active);
+        Assert.Equal(1, node.Closed(CloseReason.Drained));
+    }
+
+    [Fact]
+    public async Task Drain_ManyClients_AreClosedOneAfterAnother()
+    {
+        const int Clients = 40;
+        await using var broker = FakeBroker.Start(FakeBroker.Accepting);
+        await using var node = await TestNode.StartAsync(TestNode.Backends(broker));
+        var watch = Stopwatch.StartNew();
+        var ends = new List<Task<TimeSpan>>();
+        for (var i = 0; i < Clients; i++)
+            ends.Add(EndOf(await node.OpenAsync($"c{i}"), watch));
+        var start = watch.Elapsed;
+        await node.Node.DrainAsync(TimeSpan.FromSeconds(1.5), Cancel);
+        var times = (await Task.WhenAll(ends)).Select(t => t - start).Order().ToArray();
+        // Spread over nine tenths of the time: no quarter of the clients goes in a tenth of it.
+        Assert.InRange(times[0], TimeSpan.Zero, TimeSpan.FromMilliseconds(600));
+        Assert.InRange(times[^1], TimeSpan.FromMilliseconds(900), TimeSpan.FromSeconds(10));
+        Assert.True(times[30] - times[10] > TimeSpan.FromMilliseconds(300), string.Join(' ', times));
+    }
+
+    [Fact]
+    public async Task Drain_NewClients_AreNotTaken()
+    {
+        await using var broker = FakeBroker.Start(FakeBroker.Accepting);
+        await using var node = await TestNode.StartAsync(TestNode.Backends(broker));
+        var endPoint = node.EndPoint;
+        using var client = await node.OpenAsync("last");
+        var draining = node.Node.DrainAsync(Second, Cancel);
+        await client.ReadToEndAsync();
+        await Assert.ThrowsAsync<System.Net.Sockets.SocketException>(() => RawClient.ConnectAsync(endPoint));
+        Assert.False(node.Node.IsReady);
+        await draining;
+    }
+
+    [Fact]
+    public async Task Drain_ClientWithoutConnack_IsRefused()
+    {
+        await using var broker = FakeBroker.Start(FakeBroker.Silent);
+        await using var node = await TestNode.StartAsync(TestNode.Backends(broker));
+        using var client = await node.DialAsync();
+        await client.SendAsync(ConnectBytes.V5("waits"));
+        await (await broker.NextConnectionAsync()).WaitForReceivedAsync(1);
+        var draining = node.Node.DrainAsync(Second, Cancel);
+        Assert.Equal("2003008800", Convert.ToHexString((await client.ReadToEndAsync()).Bytes));
+        client.Dispose();
+        await draining;
+    }
+
+    [Theory]
+    [InlineData("keep", "")]
+    [InlineData("suppress", "E000")]
+    public async Task Drain_Will_IsTheOperatorsChoice(string will, string toBroker)
+    {
+        await using var broker = FakeBroker.Start(FakeBroker.Accepting);
+        await using var node = await TestNode.StartAsync(TestNode.Backends(broker), more: $"node.will = {will}");
+        using var client = await node.OpenAsync("willing");
+        var connection = await broker.NextConnectionAsync();
+        await node.Node.DrainAsync(Second, Cancel);
+        await connection.Ended.WaitAsync(TimeSpan.FromSeconds(10), Cancel);
+        Assert.Equal(
+            Convert.ToHexString(ConnectBytes.V311("willing")) + toBroker, Convert.ToHexString(connection.Received));
+    }
+
+    [Fact]
+    public async Task Drain_ClientInTheMiddleOfAPacket_GetsAndSendsNothingThatBreaksIt()
+    {
+        var half = ConnectBytes.Publish("t", new byte[100])[..50];
+        await using var broker = FakeBroker.Start(async (connection, stop) =>
+        {
+            await connection.ReadPacketAsync(stop);
+            await connection.SendAsync(FakeBroker.ConnackBytes(0, 5), stop);
+            await connection.SendAsync(half, stop);
+            await connection.ReadToEndAsync(stop);
+        });
+        await using var node = await TestNode.StartAsync(TestNode.Backends(broker), more: "node.will = suppress");
+        using var client = await node.OpenAsync("middle", 5);
+        Assert.Equal(half, await client.ReadAsync(half.Length));
+        await client.SendAsync(half);
+        var connection = await broker.NextConnectionAsync();
+        var connect = ConnectBytes.V5("middle");
+        await connection.WaitForReceivedAsync(connect.Length + half.Length);
+        await node.Node.DrainAsync(Second, Cancel);
+        Assert.Empty((await client.ReadToEndAsync()).Bytes);
+        await connection.Ended.WaitAsync(TimeSpan.FromSeconds(10), Cancel);
+        Assert.Equal(connect.Concat(half), connection.Received);
+    }
+
+    [Fact]
+    public async Task Drain_ClientThatNeverReads_DoesNotHoldTheNode()
+    {
+        await using var broker = FakeBroker.Start(FakeBroker.Accepting);
+        await using var node = await TestNode.StartAsync(TestNode.Backends(broker));
+        using var client = await node.OpenAsync("deaf", 5);
+        var watch = Stopwatch.StartNew();
+        await node.Node.DrainAsync(Second, Cancel);
+        Assert.InRange(watch.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(5));
+    }
+
+    private static async Task<TimeSpan> EndOf(RawClient client, Stopwatch watch)
+    {
+        using (client)
+        {
+            await client.ReadToEndAsync();
+            return watch.Elapsed;
+        }
+    }
+}

@@ -1,0 +1,155 @@
+using ActorLb.Testing;
+
+namespace ActorLb.FunctionalTests.Server;
+
+public sealed class CommandTests
+{
+    [Fact]
+    public async Task Check_ValidAndBroken_TellsBySentenceAndExitCode()
+    {
+        using var files = new NodeFiles();
+        files.Write("backends = [\"127.0.0.1:1\"]");
+        var valid = await NodeFiles.RunAsync("check", files.Path);
+        Assert.Equal(0, valid.ExitCode);
+        Assert.Contains($"{files.Path}: the configuration is valid (1 listeners, 1 pools)", valid.Lines);
+
+        files.Write("backends = [{ address = \"127.0.0.1:1\", wieght = 3 }], balance = best", "connect-timeout = 10");
+        var broken = await NodeFiles.RunAsync("check", files.Path);
+        Assert.Equal(1, broken.ExitCode);
+        Assert.Equal(3, broken.Lines.Count(l => l.StartsWith($"error: {files.Path}:", StringComparison.Ordinal)));
+        Assert.Contains(broken.Lines, l => l.Contains("wieght", StringComparison.Ordinal) && l.Contains("did you mean 'weight'?", StringComparison.Ordinal));
+
+        var missing = await NodeFiles.RunAsync("check", files["no-such.conf"]);
+        Assert.Equal(1, missing.ExitCode);
+        Assert.Contains(missing.Lines, l => l.Contains("no-such.conf", StringComparison.Ordinal));
+
+        var folder = await NodeFiles.RunAsync("run", Path.GetDirectoryName(files.Path)!);
+        Assert.Equal(1, folder.ExitCode);
+        Assert.Contains(folder.Lines, l => l.StartsWith("error: ", StringComparison.Ordinal) && l.Contains(Path.GetDirectoryName(files.Path)!, StringComparison.Ordinal));
+        Assert.DoesNotContain("   at ", folder.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task ShowConfig_EffectiveConfiguration_ReadsBackAndMasksSecrets()
+    {
+        using var files = new NodeFiles();
+        files.Write("backends = [\"127.0.0.1:1\"]", "rewrite.password = \"hush-hush\"");
+        var shown = await NodeFiles.RunAsync("show-config", files.Path);
+        Assert.Equal(0, shown.ExitCode);
+        Assert.DoesNotContain("hush-hush", shown.Output, StringComparison.Ordinal);
+        Assert.Contains("max-fails", shown.Output, StringComparison.Ordinal);
+        Assert.Equal(0, (await NodeFiles.RunAsync("check", files.Add("shown.conf", shown.Output))).ExitCode);
+        files.Write("nonsense = 1");
+        Assert.Equal(1, (await NodeFiles.RunAsync("show-config", files.Path)).ExitCode);
+    }
+
+    [Fact]
+    public async Task Reload_RunningNode_AppliesOrRejectsWhole()
+    {
+        await using var first = FakeBroker.Start(FakeBroker.Accepting);
+        await using var second = FakeBroker.Start(FakeBroker.Accepting);
+        using var files = new NodeFiles();
+        files.Write(TestNode.Backends(first));
+        await using var node = await files.StartAsync();
+        using var old = await files.OpenAsync("old");
+
+        files.Write(TestNode.Backends(second));
+        var applied = await NodeFiles.RunAsync("reload", files.Path);
+        Assert.Equal((0, "reloaded"), (applied.ExitCode, applied.Lines[^1]));
+        using var young = await files.OpenAsync("young");
+        Assert.Equal((1, 1), (first.Accepted, second.Accepted));
+
+        // Bad values cannot even be sent: the command reads the file too, for its pid-file. So what only the node can know:
+        files.Write(TestNode.Backends(first), more: $"listeners.taken {{ bind = \"{first.EndPoint}\", pool = p }}");
+        var rejected = await NodeFiles.RunAsync("reload", files.Path);
+        Assert.Equal(1, rejected.ExitCode);
+        Assert.Contains(rejected.Lines, l => l.StartsWith("error: ", StringComparison.Ordinal) && l.Contains(first.EndPoint.ToString(), StringComparison.Ordinal));
+        Assert.Contains("rejected: the old configuration stays in force", rejected.Lines);
+        using var later = await files.OpenAsync("later");
+        Assert.Equal((1, 2), (first.Accepted, second.Accepted));
+
+        // The signal alone, with a file that is broken: the node goes on.
+        files.Write("balance = best");
+        node.Process.Signal(ProcessHost.SigHup);
+        await node.Process.WaitForLineAsync("'best'");
+        foreach (var client in new[] { old, young, later })
+        {
+            await client.SendAsync("more"u8.ToArray());
+            Assert.Equal("more"u8.ToArray(), await client.ReadAsync(4));
+        }
+
+        files.Write(TestNode.Backends(second), more: "node.workers = 2");
+        var restart = await NodeFiles.RunAsync("reload", files.Path);
+        Assert.Equal(0, restart.ExitCode);
+        Assert.Contains(restart.Lines, l => l.StartsWith("warning: ", StringComparison.Ordinal) && l.Contains("workers", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("reload")]
+    [InlineData("stop")]
+    public async Task Signals_NoNodeRuns_SaysSo(string command)
+    {
+        using var files = new NodeFiles();
+        files.Write("backends = [\"127.0.0.1:1\"]");
+        var none = await NodeFiles.RunAsync(command, files.Path);
+        Assert.Equal(1, none.ExitCode);
+        Assert.Contains($"error: no node runs with pid-file {files["pid"]}", none.Lines);
+
+        // A stale file whose number belongs to another program by now: it is not signalled.
+        await using var stranger = ProcessHost.Start("sleep", ["1000"]);
+        files.Add("pid", $"{stranger.Id}\n");
+        Assert.Equal(1, (await NodeFiles.RunAsync(command, files.Path)).ExitCode);
+        Assert.False(stranger.HasExited);
+
+        files.Write("backends = [\"127.0.0.1:1\"]", more: "node.pid-file = off");
+        var off = await NodeFiles.RunAsync(command, files.Path);
+        Assert.Equal(1, off.ExitCode);
+        Assert.Contains(off.Lines, l => l.Contains("sets no pid-file", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Stop_RunningNode_DrainsAndWaits()
+    {
+        await using var broker = FakeBroker.Start(FakeBroker.Accepting);
+        using var files = new NodeFiles();
+        files.Write(TestNode.Backends(broker));
+        await using var node = await files.StartAsync();
+        using var client = await files.OpenAsync("five", 5);
+        var stopping = NodeFiles.RunAsync("stop", files.Path);
+        Assert.Equal("E0018B", Convert.ToHexString((await client.ReadToEndAsync()).Bytes));
+        client.Dispose();
+        var stopped = await stopping;
+        Assert.Equal((0, "stopped"), (stopped.ExitCode, stopped.Lines[^1]));
+        Assert.Equal(0, await node.Process.WaitForExitAsync());
+        Assert.False(File.Exists(files["pid"]));
+    }
+
+    [Fact]
+    public async Task Stop_Now_ClosesEverythingAtOnce()
+    {
+        await using var broker = FakeBroker.Start(FakeBroker.Accepting);
+        using var files = new NodeFiles();
+        files.Write(TestNode.Backends(broker), more: "node.drain-timeout = 1h");
+        await using var node = await files.StartAsync();
+        using var client = await files.OpenAsync("four");
+        var stopped = await NodeFiles.RunAsync("stop", files.Path, "--now");
+        Assert.Equal((0, "stopped"), (stopped.ExitCode, stopped.Lines[^1]));
+        Assert.Empty((await client.ReadToEndAsync()).Bytes);
+        Assert.Equal(0, await node.Process.WaitForExitAsync());
+    }
+
+    [Fact]
+    public async Task Terminate_Twice_EndsTheDrain()
+    {
+        await using var broker = FakeBroker.Start(FakeBroker.Accepting);
+        using var files = new NodeFiles();
+        files.Write(TestNode.Backends(broker), more: "node.drain-timeout = 1h");
+        await using var node = await files.StartAsync();
+        using var client = await files.OpenAsync("four");
+        using var second = await files.OpenAsync("five");
+        node.Process.Signal(ProcessHost.SigTerm);
+        await node.Process.WaitForLineAsync("draining 2 connections");
+        node.Process.Signal(ProcessHost.SigTerm);
+        Assert.Equal(0, await node.Process.WaitForExitAsync());
+    }
+}

@@ -1,0 +1,145 @@
+using System.Globalization;
+using System.Net.Sockets;
+using System.Runtime.InteropServices;
+using ActorLb.Configuration;
+using ActorLb.Native.OpenSsl;
+using ActorLb.Testing;
+
+namespace ActorLb.FunctionalTests.Tls;
+
+/// <summary>Counts what the whole process holds, so nothing else may run beside them.</summary>
+[CollectionDefinition("alone", DisableParallelization = true)]
+public sealed class AloneCollection;
+
+/// <summary>Handshakes of every ending through a node leave neither memory nor descriptors behind.</summary>
+[Collection("alone")]
+public sealed partial class ChurnTests(ITestOutputHelper output)
+{
+    /// <summary>100,000 by hand: ACTORLB_HANDSHAKES.</summary>
+    private static readonly int Count = int.TryParse(
+        Environment.GetEnvironmentVariable("ACTORLB_HANDSHAKES"), NumberStyles.None, CultureInfo.InvariantCulture, out var count) ? count : 20_000;
+
+    private const int Endings = 9;
+    private const int Batch = 900;
+
+    [Fact]
+    [Trait("speed", "slow")]
+    public async Task Handshakes_OfEveryEnding_LeaveNothingBehind()
+    {
+        using var ca = new TestCertificates();
+        using var stranger = new TestCertificates("A Stranger's CA");
+        await using var broker = FakeBroker.Start(FakeBroker.Accepting);
+        await using var node = await TestNode.StartAsync(
+            TestNode.Backends(broker), TlsListener.With(ca.Server(["localhost"]), "session-cache = 64k"));
+        var counts = new int[Endings];
+        var done = 0;
+        for (; done < 3 * Batch; done += Batch)
+            await RunBatch(node, ca, stranger, counts);
+        var (bytes, sockets) = await Held(node);
+        for (; done < Count; done += Batch)
+            await RunBatch(node, ca, stranger, counts);
+        var (bytesAfter, socketsAfter) = await Held(node);
+
+        output.WriteLine($"{done} handshakes, by ending {string.Join(' ', counts)}; resumed {node.Sum(c => c.TlsResumed)}, failed {node.Sum(c => c.TlsFailed)}; "
+            + $"held {bytes} bytes, then {bytesAfter}; {sockets} sockets, then {socketsAfter}");
+        Assert.Equal(sockets, socketsAfter);
+        // A byte for every fourth handshake is no leak: what is lost by each of them would be many.
+        Assert.InRange(bytesAfter - bytes, long.MinValue, Math.Max(1 << 20, done * 16));
+        Assert.All(counts, c => Assert.True(c >= done / Endings / 2));
+    }
+
+    private static async Task RunBatch(TestNode node, TestCertificates ca, TestCertificates stranger, int[] counts)
+    {
+        using var trusting = TlsClientContext.Build(new UpstreamTlsOptions(ca.CaPath, null, true, null, null));
+        using var careless = TlsClientContext.Build(new UpstreamTlsOptions(null, null, false, null, null));
+        using var distrusting = TlsClientContext.Build(new UpstreamTlsOptions(stranger.CaPath, null, true, null, null));
+        var connect = ConnectBytes.V311("churn");
+        var buffer = new byte[64];
+        for (var i = 0; i < Batch; i++)
+        {
+            var ending = i % Endings;
+            counts[ending]++;
+            if (ending is 6 or 7)
+            {
+                NoTls(node, garbage: ending == 6);
+                continue;
+            }
+
+            using var client = new NativeClient(
+                ending == 8 ? distrusting : ending == 1 ? trusting : careless, node.EndPoint, ending == 1 ? "localhost" : $"h{i}");
+            switch (ending)
+            {
+                case 0 or 1:
+                    // In full by a name of its own, resumed by a common one.
+                    Assert.Equal(HandshakeStatus.Done, client.Handshake());
+                    client.Tls.Shutdown();
+                    break;
+                case 2:
+                    Assert.Equal(HandshakeStatus.Done, client.Handshake());
+                    client.Abort();
+                    break;
+                case 3:
+                    // The answer may be there already; it is not waited for.
+                    _ = client.Step();
+                    client.Abort();
+                    break;
+                case 4:
+                    _ = client.Step();
+                    client.Socket.Shutdown(SocketShutdown.Send);
+                    break;
+                case 5:
+                    Assert.Equal(HandshakeStatus.Done, client.Handshake());
+                    client.Write(connect);
+                    Assert.Equal(4, client.Read(buffer));
+                    client.Write([0xE0, 0]);
+                    client.Tls.Shutdown();
+                    break;
+                default:
+                    Assert.Equal(HandshakeStatus.Failed, client.Handshake());
+                    break;
+            }
+        }
+
+        await node.UntilAsync(() => node.Node.Admission.Active == 0);
+    }
+
+    private static void NoTls(TestNode node, bool garbage)
+    {
+        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        socket.Connect(node.EndPoint);
+        if (garbage)
+            socket.Send("\u0016\u0003\u0001\u0000\u0020 not a hello"u8);
+    }
+
+    private static async Task<(long Bytes, int Sockets)> Held(TestNode node)
+    {
+        await node.UntilAsync(() => node.Node.Admission.Active == 0 && node.Node.Handshakes!.Handshakes == 0);
+        // The broker's ends of the last connections.
+        var sockets = 0;
+        await node.UntilAsync(() =>
+        {
+            var now = Descriptors.CountSockets(Environment.ProcessId);
+            var same = now == sockets;
+            sockets = now;
+            return same;
+        });
+        // What finalizers free counts as held until they ran.
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+        return (GC.GetTotalMemory(forceFullCollection: true) + (long)mallinfo2().InUse, sockets);
+    }
+
+    // mallinfo(3).
+    [StructLayout(LayoutKind.Sequential)]
+    private readonly struct MallocCounts
+    {
+        private readonly nuint _arena, _freeChunks, _fastChunks, _mappedChunks, _mapped, _unused, _fastFree;
+
+        public readonly nuint InUse;
+
+        private readonly nuint _free, _top;
+    }
+
+    [LibraryImport("libc")]
+    private static partial MallocCounts mallinfo2();
+}

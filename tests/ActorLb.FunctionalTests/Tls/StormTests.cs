@@ -1,0 +1,162 @@
+using System.Diagnostics;
+using System.Net.Sockets;
+using System.Runtime.InteropServices;
+using ActorLb.Configuration;
+using ActorLb.Native.OpenSsl;
+using ActorLb.Testing;
+
+namespace ActorLb.FunctionalTests.Tls;
+
+/// <summary>Handshakes never hold up what is relayed.</summary>
+[Collection("alone")]
+public sealed partial class StormTests(ITestOutputHelper output) : IDisposable
+{
+    private const int Relaying = 100;
+    private const int Storm = 2_000;
+
+    private readonly TestCertificates _ca = new();
+
+    public void Dispose() => _ca.Dispose();
+
+    [Fact]
+    [Trait("speed", "slow")]
+    public async Task Relay_UnderTwoThousandHandshakesAtOnce_StaysWithinThriceItsTime()
+    {
+        await using var broker = FakeBroker.Start(FakeBroker.Accepting);
+        await using var node = await TestNode.StartAsync(
+            TestNode.Backends(broker), TlsListener.With(_ca.Server(["localhost"]), "handshake-timeout = 60s, max-handshakes = 256") + "connect-timeout = 120s",
+            "listeners.plain { bind = \"127.0.0.1:0\", pool = p }");
+        var clients = new List<Socket>();
+        try
+        {
+            for (var i = 0; i < Relaying; i++)
+                clients.Add(Established(node, $"relay-{i}"));
+            var best = double.MaxValue;
+            for (var attempt = 1; attempt <= 3 && best > 3; attempt++)
+            {
+                var quiet = P99(clients, Stopwatch.StartNew(), s => s.Elapsed < TimeSpan.FromSeconds(2));
+                var before = node.Sum(c => c.TlsHandshakes);
+                var (failed, flooded) = await Flood(node, clients);
+                Assert.Equal(0, failed);
+                // A client is done before the node knows: its last flight may be on the way.
+                await node.UntilAsync(() => node.Sum(c => c.TlsHandshakes) == before + Storm);
+                output.WriteLine($"attempt {attempt}: p99 {quiet * 1e6:F0} us, under the storm {flooded * 1e6:F0} us: {flooded / quiet:F2} times");
+                best = Math.Min(best, flooded / quiet);
+            }
+
+            Assert.InRange(best, 0, 3);
+        }
+        finally
+        {
+            clients.ForEach(c => c.Dispose());
+        }
+    }
+
+    [Fact]
+    public async Task Handshakes_OverTheBound_WaitAndAllAreDone()
+    {
+        await using var broker = FakeBroker.Start(FakeBroker.Accepting);
+        await using var node = await TestNode.StartAsync(
+            TestNode.Backends(broker), TlsListener.With(_ca.Server(["localhost"]), "max-handshakes = 8"));
+        using var context = TlsClientContext.Build(new UpstreamTlsOptions(null, null, false, null, null));
+        var clients = Enumerable.Range(0, 100).Select(i => new NativeClient(context, node.EndPoint, $"h{i}")).ToList();
+        clients.ForEach(c => Assert.Equal(HandshakeStatus.WantRead, c.Step()));
+        clients.ForEach(c => Assert.Equal(HandshakeStatus.Done, c.Handshake()));
+        await node.UntilAsync(() => node.Sum(c => c.TlsHandshakes) == 100);
+        clients.ForEach(c => c.Dispose());
+        Assert.Equal(0, node.Closed(ActorLb.Proxying.CloseReason.HandshakeLimit));
+    }
+
+    [Fact]
+    public async Task Handshake_ThatWaitsTooLong_EndsByItsTime()
+    {
+        await using var broker = FakeBroker.Start(FakeBroker.Accepting);
+        await using var node = await TestNode.StartAsync(
+            TestNode.Backends(broker), TlsListener.With(_ca.Server(["localhost"]), "max-handshakes = 1, handshake-timeout = 300ms"));
+        using var context = TlsClientContext.Build(new UpstreamTlsOptions(null, null, false, null, null));
+        // The first has the only place and does not go on.
+        using var first = new NativeClient(context, node.EndPoint, "first");
+        Assert.Equal(HandshakeStatus.WantRead, first.Step());
+        await node.UntilAsync(() => node.Node.Handshakes!.Handshakes == 1);
+        using var second = new NativeClient(context, node.EndPoint, "second");
+        Assert.Equal(HandshakeStatus.WantRead, second.Step());
+        await node.UntilClosedAsync(ActorLb.Proxying.CloseReason.ConnectTimeout, 1);
+        await node.UntilAsync(() => node.Node.Admission.Active == 0);
+        Assert.Equal((0, 0), (node.Node.Handshakes!.Handshakes, node.Node.Handshakes.Waiting));
+
+        using var third = new NativeClient(context, node.EndPoint, "third");
+        Assert.Equal(HandshakeStatus.Done, third.Handshake());
+    }
+
+    /// <summary>All hellos are sent before any is answered by the client; returns failures and the p99 of what was relayed meanwhile.</summary>
+    private static async Task<(int Failed, double P99)> Flood(TestNode node, List<Socket> relaying)
+    {
+        var failed = 0;
+        using var over = new CancellationTokenSource();
+        var flood = OwnThread(() =>
+        {
+            // The clients of a storm are other machines: here they get what the balancer leaves.
+            _ = setpriority(0, gettid(), 19);
+            using var context = TlsClientContext.Build(new UpstreamTlsOptions(null, null, false, null, null));
+            var clients = new List<NativeClient>(Storm);
+            for (var i = 0; i < Storm; i++)
+            {
+                clients.Add(new NativeClient(context, node.EndPoint, $"h{i}"));
+                clients[i].Step();
+            }
+
+            foreach (var client in clients)
+            {
+                if (client.Handshake() != HandshakeStatus.Done)
+                    failed++;
+            }
+
+            clients.ForEach(c => c.Dispose());
+            over.Cancel();
+        });
+        var p99 = P99(relaying, over, o => !o.IsCancellationRequested);
+        await flood;
+        return (failed, p99);
+    }
+
+    private static double P99<T>(List<Socket> clients, T state, Func<T, bool> goOn)
+    {
+        var publish = ConnectBytes.Publish("t", new byte[58]);
+        var echo = new byte[publish.Length];
+        var times = new List<double>(1 << 16);
+        while (goOn(state))
+        {
+            foreach (var client in clients)
+            {
+                var start = Stopwatch.GetTimestamp();
+                client.Send(publish);
+                for (var read = 0; read < echo.Length;)
+                    read += client.Receive(echo.AsSpan(read));
+                times.Add(Stopwatch.GetElapsedTime(start).TotalSeconds);
+            }
+        }
+
+        times.Sort();
+        return times[(int)(times.Count * 0.99)];
+    }
+
+    private static Socket Established(TestNode node, string id)
+    {
+        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        socket.Connect(node.Of("plain"));
+        socket.Send(ConnectBytes.V311(id));
+        var answer = new byte[4];
+        Assert.Equal(4, socket.Receive(answer));
+        Assert.Equal([0x20, 2, 0, 0], answer);
+        return socket;
+    }
+
+    private static Task OwnThread(Action action) =>
+        Task.Factory.StartNew(action, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+
+    [LibraryImport("libc")]
+    private static partial int gettid();
+
+    [LibraryImport("libc")]
+    private static partial int setpriority(int which, int who, int priority);
+}

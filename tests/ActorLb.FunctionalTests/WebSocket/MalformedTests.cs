@@ -1,0 +1,79 @@
+using ActorLb.Protocol.Tests.WebSocket;
+using ActorLb.Protocol.WebSocket;
+using ActorLb.Proxying;
+using ActorLb.Testing;
+
+namespace ActorLb.FunctionalTests.WebSocket;
+
+/// <summary>Requests and frames that break the protocol, through a node: the right status or close code, and no broker sees them.</summary>
+public sealed class MalformedTests : IAsyncLifetime
+{
+    private readonly FakeBroker _broker = FakeBroker.Start(FakeBroker.Accepting);
+    private TestNode _node = null!;
+
+    public static TheoryData<string> Upgrades => [.. MalformedUpgrades.All.Select(u => u.Name)];
+
+    public static TheoryData<string> FrameNames => [.. MalformedFrames.All.Select(f => f.Name)];
+
+    // A node takes messages of any length: it keeps nothing of them.
+    public static TheoryData<string> FramesWithin => [.. MalformedFrames.All.Where(f => f.Expected != FrameError.MessageTooLarge).Select(f => f.Name)];
+
+    public async ValueTask InitializeAsync() => _node = await TestNode.StartAsync(TestNode.Backends(_broker), WebSocketBytes.Listener);
+
+    public async ValueTask DisposeAsync()
+    {
+        await _node.DisposeAsync();
+        await _broker.DisposeAsync();
+    }
+
+    [Theory]
+    [MemberData(nameof(Upgrades))]
+    public async Task Upgrade_Malformed_GetsItsStatus(string name)
+    {
+        var upgrade = MalformedUpgrades.All.Single(u => u.Name == name);
+        var answer = await _node.AskAsync(upgrade.Bytes);
+
+        var (head, rest) = WebSocketBytes.Split(answer);
+        Assert.StartsWith($"HTTP/1.1 {UpgradeErrors.StatusOf(upgrade.Expected)} ", head, StringComparison.Ordinal);
+        Assert.EndsWith("\r\n\r\n", head, StringComparison.Ordinal);
+        Assert.Empty(rest);
+        await _node.UntilClosedAsync(CloseReason.BadUpgrade);
+        Assert.Equal(0, _broker.Accepted);
+        Assert.Contains(_node.Log.Lines, l => l.Text.EndsWith("upgrade refused: " + upgrade.Expected.Text(), StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [MemberData(nameof(FrameNames))]
+    public async Task Frame_MalformedBeforeConnect_ReachesNoBroker(string name)
+    {
+        var frame = MalformedFrames.All.Single(f => f.Name == name);
+        var answer = await _node.AskAsync([.. WebSocketBytes.Upgrade, .. frame.Bytes]);
+
+        var (head, rest) = WebSocketBytes.Split(answer);
+        Assert.StartsWith("HTTP/1.1 101 ", head, StringComparison.Ordinal);
+        // Where good frames come first, what they hold is no CONNECT and may be found first.
+        await _node.UntilAsync(() => _node.Closed(CloseReason.BadFrame) + _node.Closed(CloseReason.BadConnect) == 1);
+        if (_node.Closed(CloseReason.BadFrame) == 1)
+            Assert.Equal(FrameErrors.CloseCodeFor(frame.Expected), WebSocketBytes.CloseCode(rest));
+        Assert.Equal(0, _broker.Accepted);
+    }
+
+    [Theory]
+    [MemberData(nameof(FramesWithin))]
+    public async Task Frame_MalformedWithinASession_ClosesItWithItsCode(string name)
+    {
+        var frame = MalformedFrames.All.Single(f => f.Name == name);
+        using var client = await _node.DialAsync();
+        await client.SendAsync((byte[])[.. WebSocketBytes.Upgrade, .. WebSocketBytes.Binary(ConnectBytes.V311("a"))]);
+        var broker = await _broker.NextConnectionAsync();
+        await broker.WaitForReceivedAsync(ConnectBytes.V311("a").Length);
+        // A packet that is not whole: it may go on for as long as any of the frames below.
+        byte[] publish = [0x30, 0xFF, 0xFF, 0x7F, 0, 1, (byte)'t'];
+        await client.SendAsync((byte[])[.. WebSocketBytes.Binary(publish), .. frame.Bytes]);
+
+        var (_, rest) = WebSocketBytes.Split((await client.ReadToEndAsync()).Bytes);
+        Assert.Equal(FrameErrors.CloseCodeFor(frame.Expected), WebSocketBytes.CloseCode(rest));
+        await broker.Ended;
+        await _node.UntilClosedAsync(CloseReason.BadFrame);
+    }
+}
