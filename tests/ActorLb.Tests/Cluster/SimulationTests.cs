@@ -19,7 +19,9 @@ public sealed class SimulationTests(ITestOutputHelper output)
 
     /// <summary>Seeds that once found a fault.</summary>
     [Theory]
+    [InlineData(1195)]
     [InlineData(1322)]
+    [InlineData(12773)]
     public void Fleet_SeedThatFoundAFault_KeepsEveryRule(int seed) => Simulation.Simulation.Run(seed);
 
     [Fact]
