@@ -120,9 +120,6 @@ internal sealed partial class Node : IAsyncDisposable
 
     public LocalStickyMap Sticky => _localSticky;
 
-    /// <summary>The map that the reactors ask.</summary>
-    public IStickyMap StickyMap => _services.Sticky;
-
     public AccessLog? AccessLog => _services.AccessLog;
 
     /// <summary>Whether the node takes clients: started, not draining.</summary>

@@ -6,7 +6,7 @@ namespace ActorLb.Cli.Output;
 /// <summary>What a command writes to: tables for people or the API's JSON, and errors beside it.</summary>
 internal sealed class Screen
 {
-    /// <summary>Nothing is folded for a file or a pipe.</summary>
+    /// <summary>Cells are never folded: a line that is too long for the terminal goes on in its next, where it can still be copied.</summary>
     private const int Unfolded = 4096;
 
     private static readonly string[] Good = ["up", "ready", "open", "established"];
@@ -27,6 +27,7 @@ internal sealed class Screen
             ColorSystem = Environment.GetEnvironmentVariable("NO_COLOR") is null or "" ? ColorSystemSupport.Detect : ColorSystemSupport.NoColors,
             Interactive = InteractionSupport.No,
         });
+        _console.Profile.Width = Unfolded;
     }
 
     public TextWriter Output { get; }

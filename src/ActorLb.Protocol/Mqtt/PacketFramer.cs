@@ -18,6 +18,11 @@ public struct PacketFramer
     /// <summary>Within a fixed header: its bytes read so far, 1 to 4; else <see cref="LengthDone"/> or <see cref="Broken"/>.</summary>
     private byte _header;
 
+    private byte _type;
+
+    /// <summary>Whether the last packet was a whole DISCONNECT: its sender is about to leave.</summary>
+    public readonly bool AtDisconnect => AtBoundary && _type == (byte)PacketType.Disconnect;
+
     /// <summary>Whether the last byte seen ended a packet, or none was seen.</summary>
     public readonly bool AtBoundary => _left == 0 && _header == LengthDone;
 
@@ -66,7 +71,8 @@ public struct PacketFramer
         byte b = bytes[position++];
         if (_header == LengthDone)
         {
-            if (!started.IsEmpty) started[b >> 4]++;
+            _type = (byte)(b >> 4);
+            if (!started.IsEmpty) started[_type]++;
             if (position >= bytes.Length || bytes[position] >= 0x80)
             {
                 _header = 1;

@@ -63,7 +63,7 @@ internal sealed class AdminEndpoint(Node node, NodeLogging logging, NodeControl 
         app.Use(guard.InvokeAsync);
         app.Use(Authorize);
         app.MapGet("/status", context => Text(context, StatusPage.Render(node)));
-        app.MapGet("/metrics", context => Text(context, MetricsPage.Render(node), contentType: MetricsPage.ContentType));
+        app.MapGet("/metrics", async context => await Text(context, await MetricsPage.RenderAsync(node), contentType: MetricsPage.ContentType));
         app.MapGet("/healthz", context => Text(context, "ok\n"));
         app.MapGet("/readyz", context => node.IsReady
             ? Text(context, "ready\n")

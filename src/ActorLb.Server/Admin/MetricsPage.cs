@@ -1,4 +1,5 @@
 using ActorLb.Balancing;
+using ActorLb.Fleet;
 using ActorLb.Proxying;
 using ActorLb.Proxying.Tls;
 using ActorLb.Telemetry;
@@ -10,7 +11,10 @@ internal static class MetricsPage
 {
     public const string ContentType = "text/plain; version=0.0.4; charset=utf-8";
 
-    public static string Render(Node node)
+    public static async Task<string> RenderAsync(Node node) => Render(node, await FleetMetrics.ReadAsync(node));
+
+    /// <param name="fleet">Null on a node by itself.</param>
+    public static string Render(Node node, FleetStatus? fleet = null)
     {
         var w = new MetricsWriter();
         ReactorCounters[] counters = [.. node.Reactors.Select(r => r.Counters)];
@@ -20,7 +24,8 @@ internal static class MetricsPage
         Times(w, counters);
         Reactors(w, node);
         Sources(w, node, counters);
-        w.Single("actorlb_sticky_entries", "gauge", "Clients in this node's part of the sticky map.", node.Sticky.Count);
+        w.Single("actorlb_sticky_entries", "gauge", "Clients in this node's part of the sticky map.", fleet?.Shards.Entries ?? node.Sticky.Count);
+        if (fleet is not null) FleetMetrics.Write(w, fleet, node.InFleet!.PeerFaults.CountOf, node.InFleet.Node.BadFrames);
         w.Single("actorlb_access_log_dropped_total", "counter", "Access log lines dropped because the writer fell behind.", node.AccessLog?.Dropped ?? 0);
         Process(w, node);
         return w.ToString();

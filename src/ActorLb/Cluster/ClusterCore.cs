@@ -149,8 +149,14 @@ internal sealed class ClusterCore
             return;
         }
 
-        Commit([StoreCompare.Unchanged(StoreKeys.Node(name), View.ModRevision(StoreKeys.Node(name)))],
-            [StoreWrite.Delete(StoreKeys.Node(name)), StoreWrite.Put(StoreKeys.Downs + name, Incarnation(member))], done);
+        ImmutableArray<StoreWrite> writes =
+            [StoreWrite.Delete(StoreKeys.Node(name)), StoreWrite.Put(StoreKeys.Downs + name, Incarnation(member))];
+        if (View.Coordinator?.Id == member.Id)
+        {
+            writes = writes.Add(StoreWrite.Delete(StoreKeys.Coordinator));
+        }
+
+        Commit([StoreCompare.Unchanged(StoreKeys.Node(name), View.ModRevision(StoreKeys.Node(name)))], writes, done);
     }
 
     private static byte[] Incarnation(Member member)

@@ -6,7 +6,6 @@ using ActorLb.Configuration;
 using ActorLb.Fleet;
 using ActorLb.Protocol.Admin;
 using ActorLb.Sticky;
-using ActorLb.Telemetry;
 
 namespace ActorLb.Operations;
 
@@ -15,6 +14,9 @@ internal sealed class FleetMembership(FleetNode node, Func<StickyOptions> option
 {
     /// <summary>The store hangs for seven seconds when it has no leader, then says so.</summary>
     private static readonly TimeSpan StorePatience = TimeSpan.FromSeconds(10);
+
+    /// <summary>For what this process or a peer answers from memory. Past it a <see cref="TimeoutException"/> tells that it does not.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
     /// <summary>From the store's word to this node's own backends: one turn of the watch.</summary>
     private static readonly TimeSpan EchoPatience = TimeSpan.FromSeconds(2);
@@ -40,7 +42,7 @@ internal sealed class FleetMembership(FleetNode node, Func<StickyOptions> option
 
     public async Task<StickyFinding> FindAsync(string pool, string clientId, CancellationToken cancel)
     {
-        Fleet.StickyEntry entry = await _operations.GetStickyAsync(pool, clientId).WaitAsync(cancel).ConfigureAwait(false);
+        Fleet.StickyEntry entry = await _operations.GetStickyAsync(pool, clientId).WaitAsync(Patience, time, cancel).ConfigureAwait(false);
         return new StickyFinding(entry.Backend, entry.Shard, OwnerOf(entry.Shard), entry.Outcome);
     }
 
@@ -50,17 +52,17 @@ internal sealed class FleetMembership(FleetNode node, Func<StickyOptions> option
         {
             StickyFinding before = await FindAsync(pool, clientId, cancel).ConfigureAwait(false);
             if (before is { Backend.IsNone: true, Outcome: not StickyOutcome.Fallback }) return FleetRefusals.NoEntry;
-            Fleet.StickyEntry cleared = await _operations.ClearStickyAsync(pool, clientId).WaitAsync(cancel).ConfigureAwait(false);
+            Fleet.StickyEntry cleared = await _operations.ClearStickyAsync(pool, clientId).WaitAsync(Patience, time, cancel).ConfigureAwait(false);
             return cleared.Outcome == StickyOutcome.Fallback ? FleetRefusals.OwnerSilent(OwnerOf(cleared.Shard), cleared.Shard) : null;
         }
-        Fleet.StickyEntry set = await _operations.SetStickyAsync(pool, clientId, backend).WaitAsync(cancel).ConfigureAwait(false);
+        Fleet.StickyEntry set = await _operations.SetStickyAsync(pool, clientId, backend).WaitAsync(Patience, time, cancel).ConfigureAwait(false);
         if (set.Outcome == StickyOutcome.Fallback) return FleetRefusals.OwnerSilent(OwnerOf(set.Shard), set.Shard);
         return set.Backend == backend ? null : FleetRefusals.TakesNobody;
     }
 
     public async Task<StickyStats> StickyStatsAsync(string[] stickyPools, CancellationToken cancel)
     {
-        FleetStatus status = await node.GetStatusAsync().WaitAsync(cancel).ConfigureAwait(false);
+        FleetStatus status = await node.GetStatusAsync().WaitAsync(Patience, time, cancel).ConfigureAwait(false);
         StickyOptions now = options();
         return new StickyStats(
             status.Node, status.Shards.Entries, status.Shards.Bytes, status.Shards.Evicted, now.MaxEntries, now.Ttl.TotalSeconds, stickyPools);
@@ -68,14 +70,14 @@ internal sealed class FleetMembership(FleetNode node, Func<StickyOptions> option
 
     public async Task<ClusterMembers> MembersAsync(CancellationToken cancel)
     {
-        FleetStatus status = await node.GetStatusAsync().WaitAsync(cancel).ConfigureAwait(false);
+        FleetStatus status = await node.GetStatusAsync().WaitAsync(Patience, time, cancel).ConfigureAwait(false);
         return new ClusterMembers(status.Cluster, [.. status.Members.OrderBy(m => m.Name, StringComparer.Ordinal).Select(Describe)]);
     }
 
     public async Task<ClusterStatus> StatusAsync(CancellationToken cancel)
     {
-        FleetStatus status = await node.GetStatusAsync().WaitAsync(cancel).ConfigureAwait(false);
-        ImmutableArray<ShardLine> shards = await node.GetShardsAsync().WaitAsync(cancel).ConfigureAwait(false);
+        FleetStatus status = await node.GetStatusAsync().WaitAsync(Patience, time, cancel).ConfigureAwait(false);
+        ImmutableArray<ShardLine> shards = await node.GetShardsAsync().WaitAsync(Patience, time, cancel).ConfigureAwait(false);
         string store = status.IsStoreUp switch { null => "not heard of yet", true => "up", _ => status.StoreFault ?? "down" };
         return new ClusterStatus(
             status.Cluster, status.Node, "etcd", status.Members.FirstOrDefault(m => m.IsCoordinator)?.Name, status.Members.Length, status.Epoch,
@@ -93,8 +95,8 @@ internal sealed class FleetMembership(FleetNode node, Func<StickyOptions> option
 
     public async Task<ShardRegions> RegionsAsync(CancellationToken cancel)
     {
-        FleetStatus status = await node.GetStatusAsync().WaitAsync(cancel).ConfigureAwait(false);
-        ImmutableArray<ShardLine> shards = await node.GetShardsAsync().WaitAsync(cancel).ConfigureAwait(false);
+        FleetStatus status = await node.GetStatusAsync().WaitAsync(Patience, time, cancel).ConfigureAwait(false);
+        ImmutableArray<ShardLine> shards = await node.GetShardsAsync().WaitAsync(Patience, time, cancel).ConfigureAwait(false);
         ILookup<string?, ShardLine> incoming = shards.ToLookup(s => s.Next);
         return new ShardRegions(
             status.Epoch,
@@ -108,7 +110,7 @@ internal sealed class FleetMembership(FleetNode node, Func<StickyOptions> option
     {
         if (name is not null && await StrangerAsync(name, cancel).ConfigureAwait(false) is not null) return null;
         string self = node.Self.Name;
-        ImmutableArray<ShardLine> shards = await node.GetShardsAsync().WaitAsync(cancel).ConfigureAwait(false);
+        ImmutableArray<ShardLine> shards = await node.GetShardsAsync().WaitAsync(Patience, time, cancel).ConfigureAwait(false);
         return new ShardList(
             ShardMap.Number(node.Region.Context.View.Map.Epoch),
             [
@@ -119,8 +121,8 @@ internal sealed class FleetMembership(FleetNode node, Func<StickyOptions> option
 
     public async Task<ShardingStats> ShardingAsync(CancellationToken cancel)
     {
-        FleetStatus status = await node.GetStatusAsync().WaitAsync(cancel).ConfigureAwait(false);
-        ImmutableArray<ShardLine> shards = await node.GetShardsAsync().WaitAsync(cancel).ConfigureAwait(false);
+        FleetStatus status = await node.GetStatusAsync().WaitAsync(Patience, time, cancel).ConfigureAwait(false);
+        ImmutableArray<ShardLine> shards = await node.GetShardsAsync().WaitAsync(Patience, time, cancel).ConfigureAwait(false);
         int[] own = [.. shards.Where(s => s.Owner == status.Node).Select(s => s.Entries).DefaultIfEmpty(0)];
         return new ShardingStats(
             status.Node, status.Epoch, shards.Length, status.Shards.Owned, status.Shards.Copies, shards.Count(s => s.Next is not null),
@@ -130,23 +132,10 @@ internal sealed class FleetMembership(FleetNode node, Func<StickyOptions> option
     /// <summary>The coordinator moves shards by itself whenever they are uneven: there is nothing to wake, only something to tell.</summary>
     public async Task<(Refusal? Refusal, int Moving)> RebalanceAsync(CancellationToken cancel)
     {
-        FleetStatus status = await node.GetStatusAsync().WaitAsync(cancel).ConfigureAwait(false);
+        FleetStatus status = await node.GetStatusAsync().WaitAsync(Patience, time, cancel).ConfigureAwait(false);
         if (status.IsStoreUp != true) return (new Refusal(RefusalKind.Unavailable, $"the cluster store is not up: {status.StoreFault ?? "not heard of yet"}"), 0);
-        ImmutableArray<ShardLine> shards = await node.GetShardsAsync().WaitAsync(cancel).ConfigureAwait(false);
+        ImmutableArray<ShardLine> shards = await node.GetShardsAsync().WaitAsync(Patience, time, cancel).ConfigureAwait(false);
         return (null, shards.Count(s => s.Next is not null));
-    }
-
-    /// <summary>Tells the cluster's events to those who watch this node, until cancelled.</summary>
-    public async Task RelayEventsAsync(EventFeed feed, CancellationToken cancel)
-    {
-        try
-        {
-            await foreach (ClusterEvent e in node.Events.FollowAsync(cancel).ConfigureAwait(false)) feed.Publish(EventFeed.Word(e.Kind.ToString()), e.Text);
-        }
-        catch (OperationCanceledException) when (cancel.IsCancellationRequested)
-        {
-            // The node stops.
-        }
     }
 
     private static ClusterMember Describe(FleetMember m) => new(
@@ -162,7 +151,7 @@ internal sealed class FleetMembership(FleetNode node, Func<StickyOptions> option
     private async Task<Refusal?> StrangerAsync(string? name, CancellationToken cancel)
     {
         if (name is null) return null;
-        FleetStatus status = await node.GetStatusAsync().WaitAsync(cancel).ConfigureAwait(false);
+        FleetStatus status = await node.GetStatusAsync().WaitAsync(Patience, time, cancel).ConfigureAwait(false);
         return status.Members.Any(m => m.Name == name) ? null : FleetRefusals.NoNode(name, status.Members.Select(m => m.Name));
     }
 

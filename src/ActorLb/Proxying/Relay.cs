@@ -148,7 +148,7 @@ internal sealed class Relay(SessionCloser closer)
         // The first end names the reason; the other side follows.
         if (session.EndReason == CloseReason.None)
         {
-            session.EndReason = fromClient ? CloseReason.ClientClosed : CloseReason.BackendClosed;
+            session.EndReason = TakenLeave(session) ?? (fromClient ? CloseReason.ClientClosed : CloseReason.BackendClosed);
         }
         if (target.PendingLength == 0) Finish(reactor, session, ref target, fromClient);
         reactor.SetDeadline(session, reactor.Now + HalfCloseTimeout);
@@ -169,11 +169,18 @@ internal sealed class Relay(SessionCloser closer)
         Channel.Finish(ref target);
     }
 
+    /// <summary>After a DISCONNECT the other side may well be the first to close: it was still its sender who ended the session.</summary>
+    private static CloseReason? TakenLeave(Session session)
+    {
+        if (session.FromClient.AtDisconnect) return CloseReason.ClientClosed;
+        return session.FromBackend.AtDisconnect ? CloseReason.BackendClosed : null;
+    }
+
     private bool Failed(Reactor reactor, Session session, bool targetFailed, bool fromClient)
     {
         bool clientFailed = fromClient != targetFailed;
         CloseReason reason = session.EndReason;
-        if (reason == CloseReason.None) reason = clientFailed ? CloseReason.ClientReset : CloseReason.BackendReset;
+        if (reason == CloseReason.None) reason = TakenLeave(session) ?? (clientFailed ? CloseReason.ClientReset : CloseReason.BackendReset);
         closer.Close(reactor, session, reason);
         return false;
     }

@@ -79,7 +79,6 @@ internal sealed class Session : Timed
     /// <summary>Why the session ends, once it is known: the first end that came, or what a close waits for.</summary>
     public CloseReason EndReason;
     public bool InReadyList;
-    public bool DisconnectSeen;
 
     public Listener Listener = null!;
 

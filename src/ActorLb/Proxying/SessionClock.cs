@@ -51,6 +51,12 @@ internal sealed class SessionClock(NodeServices services, SessionCloser closer)
             else reactor.SetDeadline(session, session.LastActivity + Relay.HalfCloseTimeout);
             return;
         }
+        if (session.IdleByKeepAlive && session.Upstream.PendingLength > 0)
+        {
+            // The broker does not take what it was sent, so nothing is read from the client: its silence is not its own.
+            reactor.SetDeadline(session, reactor.Now + session.IdleTimeout);
+            return;
+        }
         if (session.IdleTimeout > 0)
         {
             long last = session.IdleByKeepAlive ? session.LastFromClient : session.LastActivity;

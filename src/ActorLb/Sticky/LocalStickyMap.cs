@@ -1,83 +1,65 @@
+using ActorLb.Cluster;
+
 namespace ActorLb.Sticky;
 
-/// <summary>The map of a node that has no fleet: it owns every shard. The rules are those of the fleet (<see cref="ShardStore"/>).</summary>
+/// <summary>The map of a node that has no fleet: a shard region whose table gives it every shard.</summary>
 internal sealed class LocalStickyMap : IStickyMap, IDisposable
 {
-    private readonly Shard[] _shards = new Shard[StickyHash.Shards];
-    private readonly StickyHash _hash;
-    private readonly StickyClock _clock;
+    /// <summary>Nothing waits for this clock but expired entries and long-lived sessions.</summary>
+    private static readonly TimeSpan TickPeriod = TimeSpan.FromSeconds(1);
+
+    private readonly ShardRegion _region;
+    private readonly ITimer _timer;
+    private readonly Lock _ticking = new();
+    private bool _disposed;
 
     /// <param name="key">16 random bytes.</param>
     public LocalStickyMap(ReadOnlySpan<byte> key, TimeSpan ttl, int maxEntries, BackendSlots slots, TimeProvider time)
     {
-        _hash = new StickyHash(key);
-        _clock = new StickyClock(time);
-        var rules = StickyRules.From(ttl, maxEntries, StickyHash.Shards);
-        for (var i = 0; i < _shards.Length; i++)
+        var self = new PeerId("local", 1);
+        _region = new ShardRegion(
+            new RegionSettings(self, ttl, maxEntries) { LastKnownGoodEntries = 4 }, new StickyHash(key), slots, new StickyClock(time));
+        var seats = Enumerable.Repeat(new ShardSeats(0, ShardSeats.Nobody, ShardSeats.Nobody), StickyHash.Shards);
+        var map = new ShardMap(ShardMap.NextEpoch(0, self.Incarnation), [new MapNode(self, "local")], [.. seats]);
+        _region.Adopt(map, _ => throw new InvalidOperationException("There is no other node."));
+        _timer = time.CreateTimer(_ => Tick(), null, TickPeriod, TickPeriod);
+    }
+
+    public int Count
+    {
+        get
         {
-            _shards[i] = new Shard(new ShardStore(StickyHash.ShardBits, slots, rules));
+            var count = 0;
+            foreach (var shard in _region.Shards)
+            {
+                count += shard.Store.Table.Count;
+            }
+
+            return count;
         }
     }
 
-    public int Count => _shards.Sum(s => s.Store.Table.Count);
-
-    public ulong Hash(ReadOnlySpan<byte> pool, ReadOnlySpan<byte> clientId) => _hash.Of(pool, clientId);
+    public ulong Hash(ReadOnlySpan<byte> pool, ReadOnlySpan<byte> clientId) => _region.Hash(pool, clientId);
 
     public bool GetOrAssign(
-        ulong h, ReadOnlySpan<BackendRef> proposals, IStickyWaiter waiter, ulong ticket, out StickyAnswer answer)
-    {
-        var shard = _shards[StickyHash.ShardOf(h)];
-        lock (shard.Gate)
-        {
-            answer = Answer(shard.Store.GetOrAssign(h, proposals, _clock.Seconds));
-        }
-
-        return true;
-    }
+        ulong h, ReadOnlySpan<BackendRef> proposals, IStickyWaiter waiter, ulong ticket, out StickyAnswer answer) =>
+        _region.GetOrAssign(h, proposals, waiter, ticket, out answer);
 
     public bool Reassign(
-        ulong h, BackendRef expected, ReadOnlySpan<BackendRef> proposals, IStickyWaiter waiter, ulong ticket, out StickyAnswer answer)
-    {
-        var shard = _shards[StickyHash.ShardOf(h)];
-        lock (shard.Gate)
-        {
-            answer = Answer(shard.Store.Reassign(h, expected, proposals, force: false, _clock.Seconds));
-        }
+        ulong h, BackendRef expected, ReadOnlySpan<BackendRef> proposals, IStickyWaiter waiter, ulong ticket, out StickyAnswer answer) =>
+        _region.Reassign(h, expected, proposals, waiter, ticket, out answer);
 
-        return true;
-    }
+    public uint Opened(ulong h, BackendRef backend, StickyOutcome outcome) => _region.Opened(h, backend, outcome);
 
-    public uint Opened(ulong h, BackendRef backend, StickyOutcome outcome)
-    {
-        // Only what no lookup put there is news, such as a client whose id the broker has chosen.
-        if (outcome == StickyOutcome.Fallback)
-        {
-            var shard = _shards[StickyHash.ShardOf(h)];
-            lock (shard.Gate)
-            {
-                shard.Store.Learn(h, backend, _clock.Seconds, fellBack: true, _clock.Seconds);
-            }
-        }
-
-        return 0;
-    }
-
-    public void Closed(ulong h, BackendRef backend, uint session)
-    {
-        var shard = _shards[StickyHash.ShardOf(h)];
-        lock (shard.Gate)
-        {
-            shard.Store.Refresh(h, backend, _clock.Seconds);
-        }
-    }
+    public void Closed(ulong h, BackendRef backend, uint session) => _region.Closed(h, backend, session);
 
     /// <summary>The client's backend, or none. Changes nothing.</summary>
     public BackendRef Peek(ulong h)
     {
-        var shard = _shards[StickyHash.ShardOf(h)];
+        var shard = _region.Shards[StickyHash.ShardOf(h)];
         lock (shard.Gate)
         {
-            return shard.Store.Peek(h, _clock.Seconds);
+            return shard.Store.Peek(h, _region.Context.Clock.Seconds);
         }
     }
 
@@ -85,15 +67,16 @@ internal sealed class LocalStickyMap : IStickyMap, IDisposable
     /// <returns>False when the backend takes no new clients, or when there was no entry to remove.</returns>
     public bool Impose(ulong h, BackendRef backend)
     {
-        var shard = _shards[StickyHash.ShardOf(h)];
+        var shard = _region.Shards[StickyHash.ShardOf(h)];
         lock (shard.Gate)
         {
+            var now = _region.Context.Clock.Seconds;
             if (!backend.IsNone)
             {
-                return !shard.Store.Reassign(h, BackendRef.None, [backend], force: true, _clock.Seconds).Backend.IsNone;
+                return !shard.Store.Reassign(h, BackendRef.None, [backend], force: true, now).Backend.IsNone;
             }
 
-            var had = !shard.Store.Peek(h, _clock.Seconds).IsNone;
+            var had = !shard.Store.Peek(h, now).IsNone;
             shard.Store.Remove(h);
             return had;
         }
@@ -102,7 +85,7 @@ internal sealed class LocalStickyMap : IStickyMap, IDisposable
     /// <summary>What one shard holds: entries, the bytes of their table, entries pushed out by the cap.</summary>
     public (int Entries, long Bytes, long Evicted) Measure(int number)
     {
-        var shard = _shards[number];
+        var shard = _region.Shards[number];
         lock (shard.Gate)
         {
             return (shard.Store.Table.Count, shard.Store.Table.Bytes, shard.Store.Evicted);
@@ -111,22 +94,25 @@ internal sealed class LocalStickyMap : IStickyMap, IDisposable
 
     public void Dispose()
     {
-        foreach (var shard in _shards)
+        _timer.Dispose();
+        lock (_ticking)
         {
-            lock (shard.Gate)
+            if (!_disposed)
             {
-                shard.Store.Table.Dispose();
+                _disposed = true;
+                _region.Dispose();
             }
         }
     }
 
-    private static StickyAnswer Answer(LookupResult result) =>
-        new(result.Backend, StickyOutcome.Local, result.Status == LookupStatus.Assigned);
-
-    private sealed class Shard(ShardStore store)
+    private void Tick()
     {
-        internal readonly Lock Gate = new();
-
-        internal ShardStore Store { get; } = store;
+        lock (_ticking)
+        {
+            if (!_disposed)
+            {
+                _region.Tick();
+            }
+        }
     }
 }

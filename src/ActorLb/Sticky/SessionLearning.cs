@@ -26,8 +26,13 @@ internal sealed class SessionLearning(RegionContext context)
         var number = (uint)Interlocked.Increment(ref _sessions);
         var live = shard.Live ??= [];
         var fellBack = outcome == StickyOutcome.Fallback;
-        live[h] = new LiveSession(backend, number, now, fellBack);
-        if (fellBack)
+        live[h] = new LiveSession(backend, number, now, fellBack && !shard.Serves);
+        if (fellBack && shard.Serves)
+        {
+            Learn(shard, h, backend, StickyClock.SecondsAgo(now, 0), fellBack: true, now);
+            context.MarkSoon(shard.Number);
+        }
+        else if (fellBack)
         {
             shard.LearnVersion++;
             shard.LearnAt = now;

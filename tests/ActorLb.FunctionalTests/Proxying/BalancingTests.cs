@@ -1,7 +1,4 @@
 using System.Net;
-using ActorLb.Balancing;
-using ActorLb.Configuration;
-using ActorLb.Proxying;
 using ActorLb.Testing;
 
 namespace ActorLb.FunctionalTests.Proxying;
@@ -13,7 +10,7 @@ public sealed class BalancingTests
     {
         await using var brokers = new Brokers(3);
         await using var node = await TestNode.StartAsync(brokers.Backends("weight = 3", "weight = 2", ""));
-        using var clients = await OpenAsync(node, 12);
+        using var clients = await Clients.OpenAsync(node, 12);
         Assert.Equal([6, 4, 2], brokers.Accepted);
     }
 
@@ -22,7 +19,7 @@ public sealed class BalancingTests
     {
         await using var brokers = new Brokers(3);
         await using var node = await TestNode.StartAsync(brokers.Backends("", "", ""), more: "node.workers = 3");
-        using var clients = await OpenAsync(node, 30);
+        using var clients = await Clients.OpenAsync(node, 30);
         Assert.Equal([10, 10, 10], brokers.Accepted);
     }
 
@@ -31,13 +28,13 @@ public sealed class BalancingTests
     {
         await using var brokers = new Brokers(2);
         await using var node = await TestNode.StartAsync("balance = least-connections\n" + brokers.Backends("", ""));
-        using var clients = await OpenAsync(node, 4);
+        using var clients = await Clients.OpenAsync(node, 4);
         Assert.Equal([2, 2], brokers.Accepted);
         var first = node.Backend(brokers[0]);
         (await brokers[0].NextConnectionAsync()).Abort();
         (await brokers[0].NextConnectionAsync()).Abort();
         await node.UntilAsync(() => first.Active == 0);
-        using var next = await OpenAsync(node, 2);
+        using var next = await Clients.OpenAsync(node, 2);
         Assert.Equal([4, 2], brokers.Accepted);
     }
 
@@ -46,7 +43,7 @@ public sealed class BalancingTests
     {
         await using var brokers = new Brokers(2);
         await using var node = await TestNode.StartAsync("balance = least-connections\n" + brokers.Backends("weight = 3", ""));
-        using var clients = await OpenAsync(node, 8);
+        using var clients = await Clients.OpenAsync(node, 8);
         Assert.Equal([6, 2], brokers.Accepted);
     }
 
@@ -55,7 +52,7 @@ public sealed class BalancingTests
     {
         await using var brokers = new Brokers(3);
         await using var node = await TestNode.StartAsync("balance = random\n" + brokers.Backends("", "", ""));
-        using var clients = await OpenAsync(node, 60);
+        using var clients = await Clients.OpenAsync(node, 60);
         Assert.All(brokers.Accepted, n => Assert.InRange(n, 10, 30));
     }
 
@@ -104,9 +101,9 @@ public sealed class BalancingTests
         await using var brokers = new Brokers(4);
         var text = TestNode.Text("balance = hash\n" + brokers.Backends("", "", "", ""));
         await using var node = await TestNode.StartTextAsync(text);
-        var before = await HomesAsync(node, brokers, 40);
+        var before = await brokers.HomesAsync(node, 40);
         await node.ReloadAsync(TestNode.Text("balance = hash\n" + brokers.Backends("", "", "", "down = true")));
-        var after = await HomesAsync(node, brokers, 40);
+        var after = await brokers.HomesAsync(node, 40);
         Assert.Contains(3, before);
         Assert.DoesNotContain(3, after);
         Assert.All(before.Zip(after), pair => Assert.True(pair.First == pair.Second || pair.First == 3));
@@ -118,9 +115,9 @@ public sealed class BalancingTests
         await using var brokers = new Brokers(3);
         await using var node = await TestNode.StartAsync(
             "balance = sticky, place = round-robin\n" + brokers.Backends("", "", ""), more: "node.workers = 2");
-        var first = await HomesAsync(node, brokers, 12);
+        var first = await brokers.HomesAsync(node, 12);
         Assert.Equal([4, 4, 4], Enumerable.Range(0, 3).Select(b => first.Count(home => home == b)));
-        Assert.Equal(first, await HomesAsync(node, brokers, 12));
+        Assert.Equal(first, await brokers.HomesAsync(node, 12));
         Assert.Equal(12, node.Node.Sticky.Count);
     }
 
@@ -170,159 +167,5 @@ public sealed class BalancingTests
         }
 
         Assert.Equal((4, 0), (broker.Accepted, other.Accepted));
-    }
-
-    [Fact]
-    public async Task Down_Backend_GetsNoClient()
-    {
-        await using var brokers = new Brokers(2);
-        await using var node = await TestNode.StartAsync(brokers.Backends("down = true", ""));
-        using var clients = await OpenAsync(node, 4);
-        Assert.Equal([0, 4], brokers.Accepted);
-    }
-
-    [Fact]
-    public async Task Backup_Backend_GetsClientsOnlyWhenTheOthersAreOut()
-    {
-        await using var brokers = new Brokers(3);
-        await using var node = await TestNode.StartAsync(brokers.Backends("", "", "backup = true"));
-        using var clients = await OpenAsync(node, 4);
-        Assert.Equal([2, 2, 0], brokers.Accepted);
-        await brokers[0].DisposeAsync();
-        await brokers[1].DisposeAsync();
-        using var late = await OpenAsync(node, 3, "late");
-        Assert.Equal(3, brokers.Accepted[2]);
-    }
-
-    [Fact]
-    public async Task MaxConnections_FullBackend_IsPassedOver()
-    {
-        await using var brokers = new Brokers(2);
-        await using var node = await TestNode.StartAsync(brokers.Backends("max-connections = 2", "max-connections = 3"));
-        using var clients = await OpenAsync(node, 5);
-        Assert.Equal([2, 3], brokers.Accepted);
-        Assert.Equal(FakeBroker.ConnackBytes(3), await node.AskAsync(ConnectBytes.V311("too many")));
-        Assert.Equal(FakeBroker.ConnackBytes(0x88, 5), await node.AskAsync(ConnectBytes.V5("too many")));
-        await node.UntilClosedAsync(CloseReason.NoBackend, 2);
-        // One leaves: its place is free again.
-        clients.All[0].Abort();
-        await node.UntilClosedAsync(CloseReason.ClientReset);
-        using var next = await node.OpenAsync("next");
-        Assert.Equal(6, brokers.Accepted.Sum());
-    }
-
-    [Fact]
-    public async Task MaxFails_FailuresInTheWindow_TakeTheBackendOutForTheWindow()
-    {
-        await using var bad = FakeBroker.Start(FakeBroker.CloseAtOnce);
-        await using var good = FakeBroker.Start(FakeBroker.Accepting);
-        await using var node = await TestNode.StartAsync(
-            $"backends = [{{ address = \"{bad.EndPoint}\", max-fails = 2, fail-timeout = 400ms }}, \"{good.EndPoint}\"]");
-        var backend = node.Backend(bad);
-        using var clients = await OpenAsync(node, 10);
-        Assert.Equal((2, 10), (bad.Accepted, good.Accepted));
-        Assert.Equal(BackendBlocks.Out, backend.Blocks);
-
-        // After the window one client tries it; it answers now and is back.
-        bad.Script = FakeBroker.Accepting;
-        await node.UntilAsync(() => backend.IsEligible(Environment.TickCount64, newClient: true));
-        using var later = await OpenAsync(node, 4, "later");
-        Assert.Equal(BackendBlocks.None, backend.Blocks);
-        Assert.InRange(bad.Accepted, 3, 6);
-        Assert.Contains(node.Log.Lines, l => l.Text.Contains(nameof(PoolEventKind.BackendIn), StringComparison.Ordinal));
-    }
-
-    [Fact]
-    public async Task MaxFails_SoleBackend_IsNeverTakenOut()
-    {
-        await using var broker = FakeBroker.Start(FakeBroker.CloseAtOnce);
-        await using var node = await TestNode.StartAsync(TestNode.Backends(broker));
-        for (var i = 0; i < 3; i++)
-            Assert.Equal(FakeBroker.ConnackBytes(3), await node.AskAsync(ConnectBytes.V311("x")));
-        broker.Script = FakeBroker.Accepting;
-        using var client = await node.OpenAsync("y");
-        Assert.Equal(BackendBlocks.None, node.Backend(broker).Blocks);
-    }
-
-    [Theory]
-    [InlineData(3, "20020003")]
-    [InlineData(4, "20020003")]
-    [InlineData(5, "2003008800")]
-    public async Task AllBackends_Down_ClientIsToldSo(int version, string answer)
-    {
-        await using var brokers = new Brokers(2);
-        await using var node = await TestNode.StartAsync(brokers.Backends("down = true", "down = true"));
-        Assert.Equal(answer, Convert.ToHexString(await node.AskAsync(ConnectBytes.Of(version, "nobody"))));
-        await node.UntilClosedAsync(CloseReason.NoBackend);
-    }
-
-    [Fact]
-    public async Task SlowStart_BackendThatComesBack_GetsFewAtFirst()
-    {
-        await using var brokers = new Brokers(2);
-        await using var node = await TestNode.StartAsync("balance = round-robin\n" + brokers.Backends("", "slow-start = 1h"));
-        var second = node.Backend(brokers[1]);
-        second.SetAdminState(AdminState.Down);
-        second.SetAdminState(AdminState.Up);
-        using var clients = await OpenAsync(node, 30);
-        Assert.InRange(brokers.Accepted[1], 0, 3);
-    }
-
-    [Fact]
-    public async Task BackendName_UnknownHost_OthersTakeTheClients()
-    {
-        await using var broker = FakeBroker.Start(FakeBroker.Accepting);
-        await using var node = await TestNode.StartAsync($"backends = [\"no-such-host.invalid:1883\", \"{broker.EndPoint}\"]");
-        using var clients = await OpenAsync(node, 3);
-        Assert.Equal(3, broker.Accepted);
-        Assert.Contains(node.Log.Lines, l => l.Text.Contains("no-such-host.invalid", StringComparison.Ordinal));
-    }
-
-    private static async Task<int[]> HomesAsync(TestNode node, Brokers brokers, int clients)
-    {
-        var homes = new int[clients];
-        for (var i = 0; i < clients; i++)
-        {
-            var before = brokers.Accepted;
-            using var client = await node.OpenAsync($"client-{i}");
-            homes[i] = Array.FindIndex(brokers.Accepted.Zip(before, (now, then) => now - then).ToArray(), n => n == 1);
-        }
-
-        return homes;
-    }
-
-    private static async Task<Clients> OpenAsync(TestNode node, int count, string prefix = "client", IPAddress? from = null)
-    {
-        var clients = new List<RawClient>();
-        for (var i = 0; i < count; i++)
-            clients.Add(await node.OpenAsync($"{prefix}-{i}", from: from));
-        return new Clients(clients);
-    }
-
-    private sealed record Clients(IReadOnlyList<RawClient> All) : IDisposable
-    {
-        public void Dispose()
-        {
-            foreach (var client in All)
-                client.Dispose();
-        }
-    }
-
-    private sealed class Brokers(int count) : IAsyncDisposable
-    {
-        private readonly FakeBroker[] _all = [.. Enumerable.Range(0, count).Select(_ => FakeBroker.Start(FakeBroker.Accepting))];
-
-        public FakeBroker this[int index] => _all[index];
-
-        public int[] Accepted => [.. _all.Select(b => b.Accepted)];
-
-        public string Backends(params string[] settings) =>
-            $"backends = [{string.Join(", ", _all.Zip(settings, (b, s) => $"{{ address = \"{b.EndPoint}\", {s} }}"))}]\n";
-
-        public async ValueTask DisposeAsync()
-        {
-            foreach (var broker in _all)
-                await broker.DisposeAsync();
-        }
     }
 }

@@ -28,7 +28,7 @@ public sealed partial class AdminTests
         using var reads = await node.DialAsync();
         await node.AskAsync(ConnectBytes.Publish("not", "a CONNECT"u8));
         await node.UntilClosedAsync(CloseReason.BadConnect);
-        await node.UntilAsync(() => node.Sum(c => Volatile.Read(ref c.Reading)) == 1);
+        await node.UntilAsync(() => node.Sum(c => Volatile.Read(ref c.Reading)) == 1 && node.Sum(c => Volatile.Read(ref c.Relaying)) == 2);
         Assert.Equal(
             "Active connections: 4 \nserver accepts handled requests\n 5 3 3 \nReading: 1 Writing: 1 Waiting: 2 \n",
             StatusPage.Render(node.Node));
@@ -74,6 +74,9 @@ public sealed partial class AdminTests
         using var client = await files.OpenAsync("one");
         Assert.Equal("ok\n", await node.Admin.GetStringAsync(new Uri("healthz", UriKind.Relative), Cancel));
         Assert.Equal("ready\n", await node.Admin.GetStringAsync(new Uri("readyz", UriKind.Relative), Cancel));
+        // The client has its CONNACK a moment before its session counts as established.
+        await client.SendAsync("more"u8.ToArray());
+        await client.ReadAsync(4);
         using var status = await node.Admin.GetAsync(new Uri("status", UriKind.Relative), Cancel);
         Assert.Equal("text/plain", status.Content.Headers.ContentType!.MediaType);
         Assert.Equal(

@@ -1,12 +1,9 @@
-using System.Diagnostics;
 using ActorLb.Testing;
 
 namespace ActorLb.FunctionalTests.Server;
 
 public sealed class CommandTests
 {
-    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
-
     [Fact]
     public async Task Check_ValidAndBroken_TellsBySentenceAndExitCode()
     {
@@ -25,6 +22,11 @@ public sealed class CommandTests
         var missing = await NodeFiles.RunAsync("check", files["no-such.conf"]);
         Assert.Equal(1, missing.ExitCode);
         Assert.Contains(missing.Lines, l => l.Contains("no-such.conf", StringComparison.Ordinal));
+
+        var folder = await NodeFiles.RunAsync("run", Path.GetDirectoryName(files.Path)!);
+        Assert.Equal(1, folder.ExitCode);
+        Assert.Contains(folder.Lines, l => l.StartsWith("error: ", StringComparison.Ordinal) && l.Contains(Path.GetDirectoryName(files.Path)!, StringComparison.Ordinal));
+        Assert.DoesNotContain("   at ", folder.Output, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -149,104 +151,5 @@ public sealed class CommandTests
         await node.Process.WaitForLineAsync("draining 2 connections");
         node.Process.Signal(ProcessHost.SigTerm);
         Assert.Equal(0, await node.Process.WaitForExitAsync());
-    }
-
-    [Fact]
-    public async Task Run_PortInUse_SaysWhichAndEnds()
-    {
-        await using var broker = FakeBroker.Start(FakeBroker.Accepting);
-        using var files = new NodeFiles();
-        files.Write(TestNode.Backends(broker), $"bind = \"{broker.EndPoint}\"");
-        var front = await NodeFiles.RunAsync("run", files.Path);
-        Assert.Equal(1, front.ExitCode);
-        Assert.Contains(front.Lines, l => l.Contains("listener mqtt", StringComparison.Ordinal)
-            && l.Contains(broker.EndPoint.ToString(), StringComparison.Ordinal) && l.Contains("in use", StringComparison.Ordinal));
-
-        files.Write(TestNode.Backends(broker), more: $"admin.bind = \"{broker.EndPoint}\"");
-        var admin = await NodeFiles.RunAsync("run", files.Path);
-        Assert.Equal(1, admin.ExitCode);
-        Assert.Contains(admin.Lines, l => l.Contains(broker.EndPoint.ToString(), StringComparison.Ordinal) && l.Contains("in use", StringComparison.Ordinal));
-        Assert.DoesNotContain("   at ", admin.Output, StringComparison.Ordinal);
-    }
-
-    [Fact]
-    public async Task Run_FilesThatCannotBeUsed_AreNamed()
-    {
-        using var files = new NodeFiles();
-        files.Write("backends = [\"127.0.0.1:1\"]", more: $"admin.token-file = \"{files["no-token"]}\"");
-        var token = await NodeFiles.RunAsync("run", files.Path);
-        Assert.Equal(1, token.ExitCode);
-        Assert.Contains(token.Lines, l => l.Contains(files["no-token"], StringComparison.Ordinal));
-
-        files.Write("backends = [\"127.0.0.1:1\"]", more: $"log.access = \"{files["no-such-folder/access.log"]}\"");
-        var log = await NodeFiles.RunAsync("run", files.Path);
-        Assert.Equal(1, log.ExitCode);
-        Assert.Contains(log.Lines, l => l.Contains(files["no-such-folder"], StringComparison.Ordinal));
-        Assert.DoesNotContain("   at ", log.Output, StringComparison.Ordinal);
-    }
-
-    [Fact]
-    public async Task Run_SecondNodeWithTheSamePidFile_IsRefused()
-    {
-        await using var broker = FakeBroker.Start(FakeBroker.Accepting);
-        using var files = new NodeFiles();
-        files.Write(TestNode.Backends(broker));
-        await using var node = await files.StartAsync();
-        var second = await NodeFiles.RunAsync("run", files.Path);
-        Assert.Equal(1, second.ExitCode);
-        Assert.Contains(second.Lines, l => l.Contains($"pid-file {files["pid"]}: a node with process id {node.Process.Id} runs already", StringComparison.Ordinal));
-        using var client = await files.OpenAsync("first still runs");
-    }
-
-    [Fact]
-    public async Task Run_UnknownHostName_StartsAndTellsClientsAndTheLog()
-    {
-        using var files = new NodeFiles();
-        files.Write("backends = [\"no-such-host.invalid:1883\"]");
-        await using var node = await files.StartAsync();
-        await node.Process.WaitForLineAsync("no-such-host.invalid");
-        using var client = await RawClient.ConnectAsync(files.Front);
-        await client.SendAsync(ConnectBytes.V5("x"));
-        Assert.Equal("2003008800", Convert.ToHexString((await client.ReadToEndAsync()).Bytes));
-    }
-
-    [Fact]
-    public async Task Run_TooFewOpenFiles_SaysWhatItTakesAndHoldsIt()
-    {
-        await using var broker = FakeBroker.Start(FakeBroker.Accepting);
-        using var files = new NodeFiles();
-        files.Write(TestNode.Backends(broker));
-        await using var host = ProcessHost.Start("prlimit", ["--nofile=400:400", ActorLbProcess.Program, "run", "-c", files.Path]);
-        var warning = await host.WaitForLineAsync("node.max-connections = 20480 needs two open files a client, but the limit is 400");
-        await host.WaitForPortAsync(files.Front);
-        var capacity = int.Parse(warning[(warning.IndexOf("takes ", StringComparison.Ordinal) + 6)..].Split(' ')[0], System.Globalization.CultureInfo.InvariantCulture);
-        Assert.InRange(capacity, 10, 190);
-        var clients = new List<RawClient>();
-        for (var i = 0; i < capacity; i++)
-            clients.Add(await files.OpenAsync($"c{i}"));
-        using (var over = await RawClient.ConnectAsync(files.Front))
-        {
-            await over.SendAsync(ConnectBytes.V5("over"));
-            Assert.Equal("2003008900", Convert.ToHexString((await over.ReadToEndAsync()).Bytes));
-        }
-
-        clients.ForEach(c => c.Dispose());
-    }
-
-    [Fact]
-    public async Task Run_KilledNode_LeavesNoObstacleToTheNext()
-    {
-        await using var broker = FakeBroker.Start(FakeBroker.Accepting);
-        using var files = new NodeFiles();
-        files.Write(TestNode.Backends(broker));
-        await using (var node = await files.StartAsync())
-        {
-            node.Process.Signal(ProcessHost.SigKill);
-            await node.Process.WaitForExitAsync();
-        }
-
-        Assert.True(File.Exists(files["pid"]));
-        await using var next = await files.StartAsync();
-        using var client = await files.OpenAsync("next");
     }
 }

@@ -35,6 +35,12 @@ internal sealed partial class ApiGuard(ILogger logger, Func<bool> isOpen)
         {
             return;
         }
+        catch (TimeoutException) when (!context.Response.HasStarted)
+        {
+            await ApiResult.Fail(
+                StatusCodes.Status503ServiceUnavailable, AdminErrors.Unavailable, "the node's part in the fleet does not answer; it may have ended").WriteAsync(context);
+            return;
+        }
         catch (BadHttpRequestException e)
         {
             string error = e.StatusCode == StatusCodes.Status413PayloadTooLarge ? AdminErrors.TooLarge : AdminErrors.Invalid;

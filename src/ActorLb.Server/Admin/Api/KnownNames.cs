@@ -37,7 +37,7 @@ internal sealed class KnownNames(Node node)
         UpstreamPool[] having = [.. searched.Where(p => p.Pool.Snapshot.Find(id) is not null)];
         if (having.Length > 1)
         {
-            return ApiResult.Refused($"backend '{id}' is in several pools; name one: {List(having.Select(p => $"{p.Name}/{id}"))}");
+            return ApiResult.Refused($"backend '{id}' is in several pools; name one: {List(having.Select(p => $"{p.Name}/{id}").Order(StringComparer.Ordinal))}");
         }
         if (having.Length == 0) return Unknown("backend", id, searched.SelectMany(p => p.Pool.Snapshot.Backends.ToArray().Select(b => b.Id)));
         pool = having[0];

@@ -41,8 +41,8 @@ internal sealed class PoolApi(Node node, KnownNames names)
     {
         (BackendWeight? request, ApiResult? problem) = await ApiRequest.ReadAsync(context, AdminJson.Requests.BackendWeight);
         if (problem is { } bad) return bad;
-        if (names.FindBackend(context, out UpstreamPool pool, out Backend backend) is { } unknown) return unknown;
         if (request!.Weight is < 1 or > ushort.MaxValue) return ApiResult.Invalid($"weight: {request.Weight} is not from 1 to {ushort.MaxValue}");
+        if (names.FindBackend(context, out UpstreamPool pool, out Backend backend) is { } unknown) return unknown;
         if (await node.Fleet.SetWeightAsync(pool.Pool, backend, request.Weight, context.RequestAborted) is { } refusal) return ApiResult.Of(refusal);
         return ApiResult.Of(Describe(pool, backend), AdminJson.Wire.BackendInfo);
     }

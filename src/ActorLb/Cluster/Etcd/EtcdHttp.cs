@@ -33,7 +33,9 @@ internal static class EtcdHttp
             handler.SslOptions = new SslClientAuthenticationOptions
             {
                 CertificateChainPolicy = ServiceCertificates.TrustOf(tls),
-                ClientCertificateContext = ServiceCertificates.OwnOf(tls) is { } own ? SslStreamCertificateContext.Create(own, null) : null,
+                ClientCertificateContext = ServiceCertificates.OwnOf(tls) is { } own
+                    ? SslStreamCertificateContext.Create(own, ServiceCertificates.IntermediatesOf(tls))
+                    : null,
             };
         }
 

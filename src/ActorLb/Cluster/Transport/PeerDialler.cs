@@ -65,8 +65,9 @@ internal sealed class PeerDialler
             await overdue.DisposeAsync();
             return (PeerFault.None, await carry(new PeerConnection(output, reader, lane, dialled: true)));
         }
-        catch (Exception e) when (e is HttpRequestException or IOException or OperationCanceledException or InvalidOperationException)
+        catch (Exception e)
         {
+            // The connection's root; the address is another node's word, so it may be no address at all.
             return deadline.IsCancellationRequested && e is OperationCanceledException
                 ? (PeerFault.Timeout, $"no answer within {PeerHandshake.Timeout.TotalSeconds:0} s")
                 : Explain(e);
@@ -96,7 +97,7 @@ internal sealed class PeerDialler
         {
             return e.HttpRequestError is not (HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError);
         }
-        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        catch (Exception e) when (e is UriFormatException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
         {
             return false;
         }

@@ -234,6 +234,23 @@ public sealed class HttpPeerTransportTests
         Assert.False(await a.Transport.IsReachableAsync($"{silent.LocalEndpoint}", TimeSpan.FromMilliseconds(300), default));
     }
 
+    [Theory]
+    [InlineData("no address, is it?")]
+    [InlineData("")]
+    [InlineData("[::1")]
+    [InlineData("127.0.0.1:99999")]
+    [InlineData("127.0.0.1:1/elsewhere?x=1#y@z")]
+    public async Task Connect_AddressThatIsNone_IsToldAndTriedAgainWithTheNextOne(string address)
+    {
+        await using var a = await PeerNode.StartAsync("a");
+        await using var b = await PeerNode.StartAsync("b");
+        Assert.False(await a.Transport.IsReachableAsync(address, TimeSpan.FromSeconds(5), default));
+        var link = a.Transport.Connect(new PeerEndpoint(b.Self.Id, address));
+        await a.LoggedAsync("Peer b at");
+        Assert.Same(link, a.Connect(b));
+        Assert.Equal("up b", await a.EventAsync());
+    }
+
     [Fact]
     public async Task Start_PortTaken_Throws()
     {

@@ -1,0 +1,65 @@
+using System.Net;
+using System.Text.Json;
+using ActorLb.Protocol.Admin;
+using ActorLb.Testing;
+
+namespace ActorLb.FunctionalTests.Admin;
+
+/// <summary>Signals and the admin API of a real process take turns.</summary>
+public sealed class NodeProcessTests
+{
+    [Fact]
+    [Trait("speed", "slow")]
+    public async Task Drain_ThroughTheApi_ThenTerminated_EndsWithinTheDrain()
+    {
+        using var folder = new TempFolder();
+        await using FakeBroker broker = FakeBroker.Start(FakeBroker.Connack(0));
+        await using ActorLbProcess node = await StartAsync(folder, broker);
+        var listeners = JsonSerializer.Deserialize(await node.Admin.GetStringAsync("api/v1/listeners"), AdminJson.Wire.ListenerList)!;
+        using RawClient client = await RawClient.ConnectAsync(IPEndPoint.Parse(listeners.Listeners[0].Bind));
+        await client.SendAsync(ConnectBytes.V311("c"));
+        Assert.Equal([0x20, 2, 0, 0], await client.ReadAsync(4));
+
+        using HttpResponseMessage drain = await node.Admin.PostAsync("api/v1/node/drain", new StringContent("""{"seconds":1}"""));
+        Assert.Equal(HttpStatusCode.Accepted, drain.StatusCode);
+        Assert.Empty((await client.ReadToEndAsync()).Bytes);
+        Assert.False(node.Process.HasExited);
+
+        node.Process.Signal(ProcessHost.SigTerm);
+        Assert.Equal(0, await node.Process.WaitForExitAsync());
+        Assert.Contains("stopped", node.Process.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    [Trait("speed", "slow")]
+    public async Task Reloads_BySignalAndApiAtOnce_AreAllDone()
+    {
+        using var folder = new TempFolder();
+        await using FakeBroker broker = FakeBroker.Start(FakeBroker.Connack(0));
+        await using ActorLbProcess node = await StartAsync(folder, broker);
+        Task<HttpResponseMessage>[] reloads = [.. Enumerable.Range(0, 8).Select(_ => node.Admin.PostAsync("api/v1/config/reload", null))];
+        node.Process.Signal(ProcessHost.SigHup);
+        foreach (HttpResponseMessage answer in await Task.WhenAll(reloads))
+        {
+            Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
+            answer.Dispose();
+        }
+        using HttpResponseMessage paused = await node.Admin.PostAsync("api/v1/listeners/mqtt/pause", null);
+        Assert.Equal(HttpStatusCode.OK, paused.StatusCode);
+        Assert.True(await node.IsReadyAsync());
+    }
+
+    private static Task<ActorLbProcess> StartAsync(TempFolder folder, FakeBroker broker) => Attempts.StartAsync(() =>
+    {
+        IPEndPoint admin = Ports.FreeEndPoint();
+        string file = folder.Write("node.conf", $$"""
+            actorlb {
+              node { name = lb-1, workers = 1, pid-file = off, drain-timeout = 1s }
+              admin.bind = "{{admin}}"
+              pools.p { backends = ["{{broker.EndPoint}}"], health.probe = none }
+              listeners.mqtt { bind = "127.0.0.1:0", pool = p }
+            }
+            """);
+        return ActorLbProcess.StartAsync(file, admin);
+    });
+}

@@ -1,0 +1,131 @@
+using ActorLb.Proxying;
+using ActorLb.Testing;
+
+namespace ActorLb.FunctionalTests.Proxying;
+
+/// <summary>How established sessions end: half-close, reset, DISCONNECT.</summary>
+public sealed class EndingTests
+{
+    private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);
+
+    [Fact]
+    public async Task HalfClose_OfTheClient_BrokerMayStillSend()
+    {
+        var late = ConnectBytes.Publish("t", "late"u8);
+        await using var broker = FakeBroker.Start(async (connection, stop) =>
+        {
+            await connection.ReadPacketAsync(stop);
+            await connection.SendAsync(FakeBroker.ConnackBytes(0), stop);
+            await connection.ReadToEndAsync(stop);
+            await connection.SendAsync(late, stop);
+        });
+        await using var node = await TestNode.StartAsync(TestNode.Backends(broker));
+        using var client = await node.OpenAsync("half");
+        var last = ConnectBytes.Publish("t", "last"u8);
+        await client.SendAsync(last);
+        client.HalfClose();
+        Assert.Equal(late, (await client.ReadToEndAsync()).Bytes);
+        Assert.Equal(ConnectBytes.V311("half").Concat(last), (await broker.NextConnectionAsync()).Received);
+        await node.UntilClosedAsync(CloseReason.ClientClosed);
+    }
+
+    [Fact]
+    public async Task HalfClose_OfTheBroker_ClientMayStillSend()
+    {
+        await using var broker = FakeBroker.Start(async (connection, stop) =>
+        {
+            await connection.ReadPacketAsync(stop);
+            await connection.SendAsync(FakeBroker.ConnackBytes(0), stop);
+            connection.HalfClose();
+            await connection.ReadToEndAsync(stop);
+        });
+        await using var node = await TestNode.StartAsync(TestNode.Backends(broker));
+        using var client = await node.OpenAsync("half");
+        Assert.Empty((await client.ReadToEndAsync()).Bytes);
+        var last = ConnectBytes.Publish("t", "last"u8);
+        await client.SendAsync(last);
+        var connect = ConnectBytes.V311("half");
+        Assert.Equal(connect.Concat(last), await (await broker.NextConnectionAsync()).WaitForReceivedAsync(connect.Length + last.Length));
+        client.HalfClose();
+        await node.UntilClosedAsync(CloseReason.BackendClosed);
+    }
+
+    [Fact]
+    public async Task HalfClose_OfTheClientBeforeTheConnack_SessionEndsAsTheClientsDoing()
+    {
+        var gate = new TaskCompletionSource();
+        await using var broker = FakeBroker.Start(async (connection, stop) =>
+        {
+            await connection.ReadPacketAsync(stop);
+            await gate.Task.WaitAsync(stop);
+            await connection.SendAsync(FakeBroker.ConnackBytes(0), stop);
+            await connection.ReadToEndAsync(stop);
+        });
+        await using var node = await TestNode.StartAsync(TestNode.Backends(broker));
+        using var client = await node.DialAsync();
+        await client.SendAsync(ConnectBytes.V311("half", keepAlive: 0));
+        await (await broker.NextConnectionAsync()).WaitForReceivedAsync(1);
+        client.HalfClose();
+        gate.SetResult();
+        Assert.Equal(FakeBroker.ConnackBytes(0), (await client.ReadToEndAsync()).Bytes);
+        await node.UntilClosedAsync(CloseReason.ClientClosed);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Reset_OfOneSide_EndsTheOther(bool client)
+    {
+        await using var broker = FakeBroker.Start(FakeBroker.Accepting);
+        await using var node = await TestNode.StartAsync(TestNode.Backends(broker));
+        using var opened = await node.OpenAsync("reset");
+        var connection = await broker.NextConnectionAsync();
+        if (client)
+            opened.Abort();
+        else
+            connection.Abort();
+        if (client)
+            await connection.Ended.WaitAsync(Minute, TestContext.Current.CancellationToken);
+        else
+            await opened.ReadToEndAsync();
+        await node.UntilClosedAsync(client ? CloseReason.ClientReset : CloseReason.BackendReset);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Disconnect_OfTheClientBrokerClosesFirst_SessionEndsAsTheClientsDoing(bool reset)
+    {
+        await using var broker = FakeBroker.Start(async (connection, stop) =>
+        {
+            await connection.ReadPacketAsync(stop);
+            await connection.SendAsync(FakeBroker.ConnackBytes(0), stop);
+            await connection.ReadPacketAsync(stop);
+            if (reset)
+                connection.Abort();
+        });
+        await using var node = await TestNode.StartAsync(TestNode.Backends(broker));
+        using var client = await node.OpenAsync("leaves");
+        await client.SendAsync(new byte[] { 0xE0, 0 });
+        await client.ReadToEndAsync();
+        client.Dispose();
+        await node.UntilClosedAsync(CloseReason.ClientClosed);
+    }
+
+    [Fact]
+    public async Task Disconnect_OfTheBrokerClientClosesFirst_SessionEndsAsTheBrokersDoing()
+    {
+        byte[] farewell = [0xE0, 1, 0x8B];
+        await using var broker = FakeBroker.Start(async (connection, stop) =>
+        {
+            await connection.ReadPacketAsync(stop);
+            await connection.SendAsync(FakeBroker.ConnackBytes(0, 5).Concat(farewell).ToArray(), stop);
+            await connection.ReadToEndAsync(stop);
+        });
+        await using var node = await TestNode.StartAsync(TestNode.Backends(broker));
+        using var client = await node.OpenAsync("left", 5);
+        Assert.Equal(farewell, await client.ReadAsync(3));
+        client.Dispose();
+        await node.UntilClosedAsync(CloseReason.BackendClosed);
+    }
+}

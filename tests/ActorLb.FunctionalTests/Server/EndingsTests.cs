@@ -1,0 +1,190 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using ActorLb.Testing;
+
+namespace ActorLb.FunctionalTests.Server;
+
+/// <summary>What ten thousand connections leave behind, and what nine thousand that stay cost; seen from outside of the process.</summary>
+public sealed class EndingsTests
+{
+    private static readonly byte[] Connect = ConnectBytes.V311("ending", keepAlive: 0);
+    private static readonly byte[] Answer = FakeBroker.ConnackBytes(0);
+
+    [Fact]
+    [Trait("speed", "slow")]
+    public async Task Descriptors_TenThousandConnectionsOfEveryEnding_AreAllGivenBack()
+    {
+        const int Batches = 100, PerBatch = 100;
+        await using var echo = FakeBroker.Start(FakeBroker.Accepting);
+        await using var closing = FakeBroker.Start(EndAfterConnack(c => c.HalfClose()));
+        await using var resetting = FakeBroker.Start(EndAfterConnack(c => c.Abort()));
+        await using var refusing = FakeBroker.Start(FakeBroker.Answering(5));
+        await using var silent = FakeBroker.Start(FakeBroker.Silent);
+        using var files = new NodeFiles();
+        var fronts = Enumerable.Range(0, 5).Select(_ => Ports.FreeEndPoint()).ToArray();
+        FakeBroker[] brokers = [echo, closing, resetting, refusing, silent];
+        files.Write(
+            TestNode.Backends(echo), "connect-timeout = 100ms",
+            string.Join('\n', brokers.Select((b, i) => $$"""
+                pools.p{{i}} { {{TestNode.Backends(b)}}, health.probe = none, connect-timeout = 100ms, retry.tries = 1 }
+                listeners.l{{i}} { bind = "{{fronts[i]}}", pool = p{{i}}, connect-timeout = 100ms }
+
+                """)) + "log.level = error");
+        await using var node = await files.StartAsync();
+        Func<Task>[] endings =
+        [
+            () => EndAsync(fronts[0], Connect, 4, c => c.Dispose()),
+            () => EndAsync(fronts[0], Connect, 4, c => c.Abort()),
+            () => EndAsync(fronts[0], Connect, 4, c => c.HalfClose()),
+            () => EndAsync(fronts[1], Connect, 4, null),
+            () => EndAsync(fronts[2], Connect, 4, null),
+            () => EndAsync(fronts[3], Connect, 4, null),
+            () => EndAsync(fronts[4], Connect, 4, null),
+            () => EndAsync(fronts[0], Connect[..5], 0, null),
+            () => EndAsync(fronts[0], Connect[..5], 0, c => c.Abort()),
+            () => EndAsync(fronts[0], "GET / HTTP/1.1\r\n\r\n"u8.ToArray(), 0, null),
+        ];
+        // The first round opens what stays open: log, timers, the runtime's own.
+        await Task.WhenAll(endings.Select(e => e()));
+        await UntilIdleAsync(node);
+        var before = Descriptors.Count(node.Process.Id);
+        for (var batch = 0; batch < Batches; batch++)
+            await Task.WhenAll(Enumerable.Range(0, PerBatch).Select(i => endings[i % endings.Length]()));
+        await UntilIdleAsync(node);
+        // The request that asked for the figures may still hold its own connection.
+        Assert.InRange(Descriptors.Count(node.Process.Id), before - 3, before + 3);
+        var status = await StatusAsync(node);
+        Assert.Contains(" 10010 ", status, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    [Trait("speed", "slow")]
+    public async Task Idle_NineThousandConnections_CostLessThanAKilobyteEach()
+    {
+        const int Clients = 9000, Warm = 500;
+        await using var host = new IdleBroker();
+        using var files = new NodeFiles();
+        files.Write($"backends = [\"{host.EndPoint}\"]", more: "log.level = error");
+        await using var node = await files.StartAsync();
+        var clients = new List<Socket>(Clients);
+        try
+        {
+            // The first ones have the runtime compile and size what the others use again.
+            OpenIdle(files.Front, clients, Warm);
+            var before = Resident(node.Process.Id);
+            OpenIdle(files.Front, clients, Clients - Warm);
+            var perConnection = (Resident(node.Process.Id) - before) / (Clients - Warm);
+            await node.Process.WaitUntilAsync(async () => (await StatusAsync(node)).Contains($"Waiting: {Clients} ", StringComparison.Ordinal));
+            TestContext.Current.TestOutputHelper?.WriteLine($"{perConnection} bytes a connection");
+            Assert.InRange(perConnection, 0, 1024);
+            clients[0].Send("still"u8);
+            clients[^1].Send("here!"u8);
+        }
+        finally
+        {
+            clients.ForEach(c => c.Dispose());
+        }
+    }
+
+    private static FakeBrokerScript EndAfterConnack(Action<FakeBrokerConnection> end) => async (connection, stop) =>
+    {
+        await connection.ReadPacketAsync(stop);
+        await connection.SendAsync(Answer, stop);
+        end(connection);
+    };
+
+    private static async Task EndAsync(IPEndPoint front, byte[] first, int answer, Action<RawClient>? end)
+    {
+        using var client = await RawClient.ConnectAsync(front);
+        await client.SendAsync(first);
+        // A broker that resets at once may take its CONNACK with it.
+        if (answer > 0 && end is not null)
+            await client.ReadAsync(answer);
+        if (end is null)
+        {
+            await client.ReadToEndAsync();
+            return;
+        }
+
+        end(client);
+    }
+
+    private static async Task UntilIdleAsync(ActorLbProcess node) =>
+        await node.Process.WaitUntilAsync(async () => (await StatusAsync(node)).StartsWith("Active connections: 0 ", StringComparison.Ordinal));
+
+    private static Task<string> StatusAsync(ActorLbProcess node) =>
+        node.Admin.GetStringAsync(new Uri("status", UriKind.Relative), TestContext.Current.CancellationToken);
+
+    private static void OpenIdle(IPEndPoint front, List<Socket> into, int count)
+    {
+        Span<byte> answer = stackalloc byte[4];
+        for (var i = 0; i < count; i++)
+        {
+            var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
+            into.Add(socket);
+            socket.Connect(front);
+            socket.Send(ConnectBytes.V311($"idle-{i:D5}", keepAlive: 600));
+            for (var got = 0; got < 4;)
+            {
+                var read = socket.Receive(answer[got..]);
+                Assert.NotEqual(0, read);
+                got += read;
+            }
+
+            Assert.Equal(Answer, answer);
+        }
+    }
+
+    /// <summary>Bytes of anonymous memory that the process has in RAM (proc(5), smaps_rollup).</summary>
+    private static long Resident(int process)
+    {
+        var line = File.ReadLines(string.Create(CultureInfo.InvariantCulture, $"/proc/{process}/smaps_rollup"))
+            .First(l => l.StartsWith("Anonymous:", StringComparison.Ordinal));
+        return long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture) * 1024;
+    }
+
+    /// <summary>A broker that costs this process one thread and a socket a connection, not a task each.</summary>
+    private sealed class IdleBroker : IAsyncDisposable
+    {
+        private readonly Socket _listener = new(SocketType.Stream, ProtocolType.Tcp);
+        private readonly List<Socket> _held = [];
+        private readonly Task _accepting;
+
+        public IdleBroker()
+        {
+            _listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+            _listener.Listen(1024);
+            EndPoint = (IPEndPoint)_listener.LocalEndPoint!;
+            _accepting = Task.Factory.StartNew(Accept, TaskCreationOptions.LongRunning);
+        }
+
+        public IPEndPoint EndPoint { get; }
+
+        public async ValueTask DisposeAsync()
+        {
+            _listener.Dispose();
+            await _accepting;
+            _held.ForEach(s => s.Dispose());
+        }
+
+        private void Accept()
+        {
+            Span<byte> connect = stackalloc byte[256];
+            try
+            {
+                while (true)
+                {
+                    var socket = _listener.Accept();
+                    _held.Add(socket);
+                    socket.Receive(connect);
+                    socket.Send(Answer);
+                }
+            }
+            catch (Exception e) when (e is SocketException or ObjectDisposedException)
+            {
+                // The test is over.
+            }
+        }
+    }
+}

@@ -1,0 +1,81 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Http.Json;
+using System.Text.Json;
+using ActorLb.Testing;
+
+namespace ActorLb.SystemTests.Fleet;
+
+/// <summary>One node of a fleet: its files, its ports, which outlive its process, and the process while there is one.</summary>
+internal sealed class FleetNodeProcess(string name, string folder) : IAsyncDisposable
+{
+    private ActorLbProcess? _process;
+
+    public string Name => name;
+
+    public IPEndPoint Front { get; } = Ports.FreeEndPoint();
+
+    public IPEndPoint Secure { get; } = Ports.FreeEndPoint();
+
+    public IPEndPoint Admin { get; } = Ports.FreeEndPoint();
+
+    public IPEndPoint Peer { get; } = Ports.FreeEndPoint();
+
+    public string ConfigurationFile { get; } = Path.Combine(folder, name + ".conf");
+
+    public string PidFile { get; } = Path.Combine(folder, name + ".pid");
+
+    public bool IsRunning => _process is { Process.HasExited: false };
+
+    public ProcessHost Process => _process?.Process ?? throw new InvalidOperationException($"{name} does not run");
+
+    public HttpClient Http => _process?.Admin ?? throw new InvalidOperationException($"{name} does not run");
+
+    public async Task StartAsync() => _process = await ActorLbProcess.StartAsync(ConfigurationFile, Admin);
+
+    /// <summary>kill -9.</summary>
+    public async Task KillAsync()
+    {
+        Process.Signal(9);
+        await Process.WaitForExitAsync();
+        await DisposeAsync();
+    }
+
+    /// <summary>As an operator stops a node, by the command.</summary>
+    public async Task<ProcessResult> StopAsync()
+    {
+        var result = await ActorLbProcess.RunAsync("stop", "-c", ConfigurationFile);
+        await Process.WaitForExitAsync();
+        await DisposeAsync();
+        return result;
+    }
+
+    public async Task<JsonElement> GetAsync(string path) =>
+        await Http.GetFromJsonAsync<JsonElement>(new Uri("api/v1/" + path, UriKind.Relative));
+
+    /// <summary>A change over the admin API; it must be accepted.</summary>
+    public async Task ChangeAsync(HttpMethod method, string path, object? body = null)
+    {
+        using var request = new HttpRequestMessage(method, new Uri("api/v1/" + path, UriKind.Relative));
+        if (body is not null)
+            request.Content = JsonContent.Create(body);
+        using var answer = await Http.SendAsync(request);
+        Assert.True(answer.IsSuccessStatusCode, $"{method} {path}: {(int)answer.StatusCode} {await answer.Content.ReadAsStringAsync()}");
+    }
+
+    /// <summary>The metrics by name and labels as they are written.</summary>
+    public async Task<IReadOnlyDictionary<string, double>> MetricsAsync()
+    {
+        var page = await Http.GetStringAsync(new Uri("metrics", UriKind.Relative));
+        return page.Split('\n', StringSplitOptions.RemoveEmptyEntries).Where(l => !l.StartsWith('#')).ToDictionary(
+            l => l[..l.LastIndexOf(' ')], l => double.Parse(l.AsSpan(l.LastIndexOf(' ') + 1), CultureInfo.InvariantCulture), StringComparer.Ordinal);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (_process is null)
+            return;
+        await _process.DisposeAsync();
+        _process = null;
+    }
+}

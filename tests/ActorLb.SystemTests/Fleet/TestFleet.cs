@@ -1,0 +1,227 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Net;
+using System.Text.Json;
+using ActorLb.Testing;
+
+namespace ActorLb.SystemTests.Fleet;
+
+internal sealed record TestFleetOptions
+{
+    public int Nodes { get; init; } = 3;
+
+    public int EtcdMembers { get; init; } = 1;
+
+    /// <summary>Further settings of the pool <c>p</c>.</summary>
+    public string Pool { get; init; } = "";
+
+    /// <summary>Further settings within <c>actorlb</c>; <c>{secure}</c> stands for the node's second front.</summary>
+    public string More { get; init; } = "";
+
+    /// <summary>Where the clients go; null starts three <see cref="MarkedBroker"/>s.</summary>
+    public IReadOnlyList<IPEndPoint>? Backends { get; init; }
+}
+
+/// <summary>Nodes in processes of their own, the etcd that they share and the brokers behind them.</summary>
+internal sealed class TestFleet : IAsyncDisposable
+{
+    private const int ShardCount = 4096;
+
+    /// <summary>What must come true does so in a few seconds; a machine that is busy with other things may take longer.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+
+    private readonly TempFolder _folder = new();
+    private readonly TestFleetOptions _options;
+    private readonly List<IPEndPoint> _backends;
+
+    private TestFleet(TestFleetOptions options, EtcdServer etcd)
+    {
+        _options = options;
+        Etcd = etcd;
+        if (options.Backends is null)
+            Brokers = [.. Enumerable.Range(0, 3).Select(i => new MarkedBroker(i))];
+        _backends = [.. options.Backends ?? Brokers.Select(b => b.EndPoint)];
+        SecretFile = _folder.Write("secret", "a long text that all nodes of the test share");
+        for (var i = 1; i <= options.Nodes; i++)
+            Nodes.Add(Add($"lb-{i}"));
+    }
+
+    public EtcdServer Etcd { get; }
+
+    public MarkedBroker[] Brokers { get; } = [];
+
+    public List<FleetNodeProcess> Nodes { get; } = [];
+
+    public string SecretFile { get; }
+
+    public static async Task<TestFleet> StartAsync(TestFleetOptions? options = null)
+    {
+        options ??= new TestFleetOptions();
+        var fleet = new TestFleet(options, await EtcdServer.StartAsync(options.EtcdMembers));
+        try
+        {
+            await Task.WhenAll(fleet.Nodes.Select(n => n.StartAsync()));
+            await fleet.WhenSettledAsync();
+            return fleet;
+        }
+        catch
+        {
+            await fleet.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Writes the files of a further node, which the caller starts; it is disposed with the fleet only when added to <see cref="Nodes"/>.</summary>
+    /// <param name="cluster">Settings of the <c>cluster</c> block that differ.</param>
+    public FleetNodeProcess Add(string name, string cluster = "", string? file = null)
+    {
+        var node = new FleetNodeProcess(file ?? name, _folder.Path);
+        _folder.Write($"{node.Name}.conf", $$"""
+            actorlb {
+              node { name = {{name}}, workers = 1, data-dir = "{{_folder[node.Name]}}", pid-file = "{{node.PidFile}}", drain-timeout = 8s }
+              admin.bind = "{{node.Admin}}"
+              cluster {
+                coordinator = etcd, name = production, bind = "{{node.Peer}}", secret-file = "{{SecretFile}}"
+                etcd { endpoints = [{{string.Join(", ", Etcd.Members.Select(m => $"\"{m.Client.ToString().TrimEnd('/')}\""))}}], lease-ttl = 3s }
+                {{cluster}}
+              }
+              pools.p {
+                balance = sticky, place = least-connections, health.probe = none
+                backends = [{{string.Join(", ", _backends.Select(b => $"\"{b}\""))}}]
+                {{_options.Pool}}
+              }
+              listeners.mqtt { bind = "{{node.Front}}", pool = p }
+              {{_options.More.Replace("{secure}", node.Secure.ToString(), StringComparison.Ordinal)}}
+            }
+            """);
+        return node;
+    }
+
+    public string Write(string name, string text) => _folder.Write(name, text);
+
+    /// <summary>Waits until the running nodes are all members, hold every shard twice, and agree on the table.</summary>
+    public Task WhenSettledAsync()
+    {
+        var told = "";
+        return UntilAsync(
+            async () =>
+            {
+                var pages = await Task.WhenAll(Nodes.Where(n => n.IsRunning).Select(n => n.MetricsAsync()));
+                double Sum(string name) => pages.Sum(p => p.GetValueOrDefault("actorlb_fleet_" + name));
+                told = string.Join(
+                    "; ", pages.Select(p => string.Join(' ', p.Where(m => m.Key.StartsWith("actorlb_fleet_", StringComparison.Ordinal)
+                        && !m.Key.Contains("fault", StringComparison.Ordinal)).Select(m => $"{m.Key["actorlb_fleet_".Length..]}={m.Value}"))));
+                return pages.All(p => p.GetValueOrDefault("actorlb_fleet_members") == pages.Length && p.GetValueOrDefault("actorlb_fleet_live_nodes") == pages.Length)
+                    && Sum("registered") == pages.Length && Sum("shards_owned") == ShardCount
+                    && Sum("shards_copied") == (pages.Length > 1 ? ShardCount : 0) && Sum("shards_unsynced") == 0
+                    && pages.Min(p => p["actorlb_fleet_shards_owned"]) >= ShardCount / pages.Length - 1
+                    && pages.Select(p => p["actorlb_fleet_epoch"]).Distinct().Count() == 1
+                    && Sum("replication_lag") == 0;
+            },
+            () => $"The fleet did not settle: {told}\n{string.Join("\n\n", Nodes.Where(n => n.IsRunning).Select(n => n.Process.Output))}");
+    }
+
+    /// <summary>Waits until every node shows the operator's wish.</summary>
+    /// <param name="wish">up, drain or down.</param>
+    public Task UntilAdminAsync(MarkedBroker broker, string wish) =>
+        UntilAsync(broker, b => b.GetProperty("admin").GetString() == wish, $"is {wish}");
+
+    /// <summary>Waits until what every node says of the broker fits.</summary>
+    public Task UntilAsync(MarkedBroker broker, Func<JsonElement, bool> fits, string otherwise) => UntilAsync(
+        async () => (await Task.WhenAll(Nodes.Select(n => n.GetAsync("pools/p")))).All(
+            pool => pool.GetProperty("backends").EnumerateArray().Single(
+                b => b.GetProperty("backend").GetString() == broker.EndPoint.ToString()) is var backend && fits(backend)),
+        () => $"not every node says that {broker.EndPoint} {otherwise}");
+
+    /// <summary>A metric, over the running nodes.</summary>
+    public async Task<double> SumAsync(string metric) =>
+        (await Task.WhenAll(Nodes.Where(n => n.IsRunning).Select(n => n.MetricsAsync()))).Sum(p => p[metric]);
+
+    /// <summary>Asks every 50 ms until the answer is yes.</summary>
+    public static async Task UntilAsync(Func<Task<bool>> probe, Func<string> otherwise)
+    {
+        var start = Stopwatch.GetTimestamp();
+        while (!await probe())
+        {
+            if (Stopwatch.GetElapsedTime(start) > Patience)
+                throw new TimeoutException(otherwise());
+            await Task.Delay(50);
+        }
+    }
+
+    public static Task UntilAsync(Func<bool> probe, string otherwise) => UntilAsync(() => Task.FromResult(probe()), () => otherwise);
+
+    /// <summary>Connects a client through a node and keeps it.</summary>
+    /// <returns>The broker that it came to, and how long it took from the first byte to the CONNACK.</returns>
+    public static async Task<FleetClient> OpenAsync(FleetNodeProcess node, string id)
+    {
+        var start = Stopwatch.GetTimestamp();
+        var client = await RawClient.ConnectAsync(node.Front);
+        try
+        {
+            await client.SendAsync(ConnectBytes.V5(id));
+            var connack = await client.ReadAsync(MarkedBroker.ConnackLength);
+            var took = Stopwatch.GetElapsedTime(start);
+            Assert.True(connack.Length == MarkedBroker.ConnackLength, $"{id} through {node.Name}: {Convert.ToHexString(connack)}");
+            return new FleetClient(id, client, connack[^1] - '0', took);
+        }
+        catch
+        {
+            client.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Connects and leaves each client, some at a time, each through the node that its turn has.</summary>
+    /// <returns>By client: the broker; and the longest wait for a CONNACK.</returns>
+    public static async Task<(Dictionary<string, int> Brokers, TimeSpan Longest)> VisitAsync(
+        IReadOnlyList<FleetNodeProcess> through, IEnumerable<string> ids, int atOnce = 16)
+    {
+        var brokers = new ConcurrentDictionary<string, int>(StringComparer.Ordinal);
+        long longest = 0;
+        await Parallel.ForEachAsync(
+            ids.Select((id, i) => (id, through[i % through.Count])), new ParallelOptions { MaxDegreeOfParallelism = atOnce },
+            async (turn, _) =>
+            {
+                using var client = await OpenAsync(turn.Item2, turn.id);
+                brokers[turn.id] = client.Broker;
+                InterlockedMax(ref longest, client.Took.Ticks);
+            });
+        return (new Dictionary<string, int>(brokers, StringComparer.Ordinal), TimeSpan.FromTicks(longest));
+    }
+
+    /// <summary>All of them come to where they were before.</summary>
+    public static void AssertSame(IReadOnlyDictionary<string, int> before, IReadOnlyDictionary<string, int> after)
+    {
+        var moved = after.Where(a => before[a.Key] != a.Value).Select(a => $"{a.Key}: {before[a.Key]} -> {a.Value}").ToArray();
+        Assert.True(moved.Length == 0, $"{moved.Length} of {after.Count} moved: {string.Join(", ", moved.Take(10))}");
+    }
+
+    public static string[] Ids(string prefix, int count) => [.. Enumerable.Range(0, count).Select(i => $"{prefix}-{i:d4}")];
+
+    public async ValueTask DisposeAsync()
+    {
+        await Task.WhenAll(Nodes.Select(n => n.DisposeAsync().AsTask()));
+        await Etcd.DisposeAsync();
+        foreach (var broker in Brokers)
+            await broker.DisposeAsync();
+        _folder.Dispose();
+    }
+
+    private static void InterlockedMax(ref long target, long value)
+    {
+        for (var seen = Volatile.Read(ref target); value > seen;)
+        {
+            var before = Interlocked.CompareExchange(ref target, value, seen);
+            if (before == seen)
+                return;
+            seen = before;
+        }
+    }
+}
+
+/// <summary>A connected client.</summary>
+internal sealed record FleetClient(string Id, RawClient Raw, int Broker, TimeSpan Took) : IDisposable
+{
+    public void Dispose() => Raw.Dispose();
+}

@@ -1,0 +1,93 @@
+using System.Net;
+using ActorLb.Balancing;
+using ActorLb.Protocol.Admin;
+
+namespace ActorLb.Tests.Admin;
+
+public sealed class PoolApiTests
+{
+    [Fact]
+    public async Task List_TellsEveryPool()
+    {
+        await using AdminNode node = await AdminNode.StartAsync();
+        PoolList list = await node.GetAsync("pools", AdminJson.Wire.PoolList);
+        Assert.Equal(["emqx", "plain"], list.Pools.Select(p => p.Name));
+        Assert.Equal((2, 2, "sticky, placed by least-connections"), (list.Pools[0].Backends, list.Pools[0].Eligible, list.Pools[0].Balance));
+    }
+
+    [Theory]
+    [InlineData("drain", AdminState.Drain, "draining")]
+    [InlineData("down", AdminState.Down, "down")]
+    public async Task Backend_TakenOutAndBack_HoldsForTheNode(string verb, AdminState state, string block)
+    {
+        await using AdminNode node = await AdminNode.StartAsync();
+        string id = node.Two.EndPoint.ToString();
+
+        BackendInfo taken = await node.SendAsync(HttpMethod.Post, $"backends/{id}/{verb}", null, AdminJson.Wire.BackendInfo);
+        Backend backend = node.Node.Pools.Single(p => p.Name == "emqx").Pool.Snapshot.Find(id)!;
+        Assert.Equal((verb, state), (taken.Admin, backend.AdminState));
+        Assert.Equal([block], taken.Blocks);
+
+        BackendInfo back = await node.SendAsync(HttpMethod.Post, $"backends/{id}/up", null, AdminJson.Wire.BackendInfo);
+        Assert.Equal(AdminState.Up, backend.AdminState);
+        Assert.Empty(back.Blocks);
+    }
+
+    [Fact]
+    public async Task Weight_Changed_HoldsAndIsShown()
+    {
+        await using AdminNode node = await AdminNode.StartAsync();
+        await node.SendAsync(HttpMethod.Put, $"backends/{node.Two.EndPoint}/weight", """{"weight":7}""", AdminJson.Wire.BackendInfo);
+        PoolInfo pool = await node.GetAsync("pools/emqx", AdminJson.Wire.PoolInfo);
+        Assert.Equal([1, 7], pool.Backends.Select(b => b.Weight));
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("null")]
+    [InlineData("{")]
+    [InlineData("7")]
+    [InlineData("{}")]
+    [InlineData("""{"weight":"7"}""")]
+    [InlineData("""{"weight":null}""")]
+    [InlineData("""{"weight":0}""")]
+    [InlineData("""{"weight":65536}""")]
+    [InlineData("""{"weight":99999999999}""")]
+    [InlineData("""{"wieght":7}""")]
+    [InlineData("""{"weight":7,"more":1}""")]
+    [InlineData("""[{"weight":7}]""")]
+    public async Task Weight_BadBody_IsRefusedAndNothingChanges(string body)
+    {
+        await using AdminNode node = await AdminNode.StartAsync();
+        AdminError error = await AdminNode.ErrorAsync(
+            HttpStatusCode.BadRequest, await node.SendAsync(HttpMethod.Put, $"backends/{node.Two.EndPoint}/weight", body));
+        Assert.Equal(AdminErrors.Invalid, error.Error);
+        Assert.Contains("weight", error.Detail, StringComparison.Ordinal);
+        Assert.Equal(1, node.Node.Pools.Single(p => p.Name == "emqx").Pool.Snapshot.Find(node.Two.EndPoint.ToString())!.Weight);
+    }
+
+    [Fact]
+    public async Task Backend_InTwoPools_HasToBeNamedWithOne()
+    {
+        await using AdminNode node = await AdminNode.StartAsync();
+        string id = node.One.EndPoint.ToString();
+        AdminError error = await AdminNode.ErrorAsync(HttpStatusCode.Conflict, await node.SendAsync(HttpMethod.Post, $"backends/{id}/down"));
+        Assert.Contains($"emqx/{id}, plain/{id}", error.Detail, StringComparison.Ordinal);
+
+        await node.SendAsync(HttpMethod.Post, $"backends/{id}/down?pool=plain", null, AdminJson.Wire.BackendInfo);
+        Assert.Equal(AdminState.Down, node.Node.Pools.Single(p => p.Name == "plain").Pool.Snapshot.Find(id)!.AdminState);
+        Assert.Equal(AdminState.Up, node.Node.Pools.Single(p => p.Name == "emqx").Pool.Snapshot.Find(id)!.AdminState);
+    }
+
+    [Theory]
+    [InlineData("GET", "pools/emxq", "did you mean 'emqx'? Known: emqx, plain")]
+    [InlineData("POST", "backends/nobody:1/drain", "no backend 'nobody:1'")]
+    [InlineData("POST", "backends/nobody:1/drain?pool=nowhere", "no pool 'nowhere'. Known: emqx, plain")]
+    public async Task Name_Unknown_TellsWhatIsKnown(string method, string path, string detail)
+    {
+        await using AdminNode node = await AdminNode.StartAsync();
+        AdminError error = await AdminNode.ErrorAsync(HttpStatusCode.NotFound, await node.SendAsync(new HttpMethod(method), path));
+        Assert.Equal(AdminErrors.Unknown, error.Error);
+        Assert.Contains(detail, error.Detail, StringComparison.Ordinal);
+    }
+}

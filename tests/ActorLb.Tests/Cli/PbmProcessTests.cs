@@ -1,0 +1,184 @@
+using System.Text.Json;
+using ActorLb.Protocol.Admin;
+using ActorLb.Testing;
+using ActorLb.Tests.Admin;
+
+namespace ActorLb.Tests.Cli;
+
+/// <summary>The program as operators run it, against a node in the test process.</summary>
+public sealed class PbmProcessTests
+{
+    private static readonly string Pbm = Path.Combine(AppContext.BaseDirectory, "pbm");
+
+    [Fact]
+    public async Task Table_IsForPeople_JsonIsWhatTheApiAnswered()
+    {
+        await using AdminNode node = await AdminNode.StartAsync();
+        ProcessResult table = await RunAsync(node, "pool", "show", "emqx");
+        Assert.Equal(0, table.ExitCode);
+        Assert.Contains(table.Lines, l => l.Contains("connections", StringComparison.Ordinal) && l.Contains("health", StringComparison.Ordinal));
+        Assert.Contains(table.Lines, l => l.Contains(node.Two.EndPoint.ToString(), StringComparison.Ordinal) && l.Contains("yes", StringComparison.Ordinal));
+        Assert.DoesNotContain('\u001b', table.Output);
+
+        ProcessResult json = await RunAsync(node, "pool", "show", "emqx", "--json");
+        Assert.Equal(await node.Http.GetStringAsync("pools/emqx"), json.Output);
+    }
+
+    [Fact]
+    public async Task Change_HoldsOnTheNode()
+    {
+        await using AdminNode node = await AdminNode.StartAsync();
+        string id = node.Two.EndPoint.ToString();
+        Assert.Equal(0, (await RunAsync(node, "sticky", "set", "@odd client", $"emqx/{id}")).ExitCode);
+        ProcessResult found = await RunAsync(node, "--json", "sticky", "get", "@odd client");
+        Assert.Equal(id, JsonSerializer.Deserialize(found.Output, AdminJson.Wire.StickyEntries)!.Entries[0].Backend);
+        Assert.Equal(0, (await RunAsync(node, "pool", "weight", id, "9")).ExitCode);
+        Assert.Equal(9, node.Node.Pools.Single(p => p.Name == "emqx").Pool.Snapshot.Find(id)!.Weight);
+    }
+
+    [Theory]
+    [InlineData(1, "did you mean 'emqx'?", "pool", "show", "emxq")]
+    [InlineData(1, "weight", "pool", "weight", "x:1", "0")]
+    [InlineData(1, "no session", "session", "find", "nobody")]
+    [InlineData(1, "there is no cluster to leave", "cluster", "leave")]
+    [InlineData(2, "pol", "pol", "list")]
+    [InlineData(2, "see: pbm pool --help", "pool")]
+    [InlineData(2, "WEIGHT", "pool", "weight", "x:1")]
+    [InlineData(2, "many", "pool", "weight", "x:1", "many")]
+    [InlineData(2, "--token-file", "node", "info", "--token-file", "/dev/null")]
+    [InlineData(2, "/nowhere", "node", "info", "--ca", "/nowhere")]
+    [InlineData(2, "/nowhere", "config", "check", "/nowhere")]
+    public async Task ExitCode_TellsWhoseFaultItIs(int code, string message, params string[] command)
+    {
+        await using AdminNode node = await AdminNode.StartAsync();
+        ProcessResult result = await RunAsync(node, command);
+        Assert.Equal((code, result.Output), (result.ExitCode, result.Output));
+        Assert.Contains(message, result.Output, StringComparison.OrdinalIgnoreCase);
+    }
+
+    [Fact]
+    public async Task NobodyThere_OrSomebodyElse_IsUnreachable()
+    {
+        ProcessResult refused = await ProcessHost.RunAsync(Pbm, ["--host", "127.0.0.1:1", "node", "info"]);
+        Assert.Equal(3, refused.ExitCode);
+        Assert.Contains("127.0.0.1:1", refused.Output, StringComparison.Ordinal);
+
+        await using FakeBroker stranger = FakeBroker.Start(async (connection, stop) =>
+        {
+            await connection.ReadSomeAsync(stop);
+            await connection.SendAsync("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"u8.ToArray(), stop);
+            await connection.ReadToEndAsync(stop);
+        });
+        ProcessResult other = await ProcessHost.RunAsync(Pbm, ["--host", stranger.EndPoint.ToString(), "node", "info"]);
+        Assert.Equal(3, other.ExitCode);
+        Assert.Contains("not answer like a node", other.Output, StringComparison.Ordinal);
+
+        ProcessResult address = await ProcessHost.RunAsync(Pbm, ["--host", "ftp://x", "node", "info"]);
+        Assert.Equal(2, address.ExitCode);
+    }
+
+    [Fact]
+    public async Task Token_FromAFile_IsSent()
+    {
+        await using AdminNode node = await AdminNode.StartAsync("s3cret");
+        Assert.Equal(1, (await RunAsync(node, "node", "info")).ExitCode);
+        ProcessResult right = await RunAsync(node, "node", "info", "--token-file", node["token"]);
+        Assert.Equal((0, right.Output), (right.ExitCode, right.Output));
+    }
+
+    [Fact]
+    public async Task Tls_BelievesOnlyItsAuthority_AndShowsItsCertificate()
+    {
+        using var folder = new TempFolder();
+        using var authority = new ServiceAuthority(folder.Path, "ca");
+        (string certificate, string key) = authority.Issue("node");
+        (string own, string ownKey) = authority.Issue("operator");
+        string ca = authority.CertificateFile;
+        await using AdminNode node = await AdminNode.StartAsync(admin: $"tls {{ certificate = \"{certificate}\", key = \"{key}\", ca = \"{ca}\" }}");
+        string host = $"https://{node.Address}";
+
+        ProcessResult trusted = await ProcessHost.RunAsync(Pbm, ["--host", host, "--ca", ca, "--cert", own, "--key", ownKey, "node", "info"]);
+        Assert.Equal((0, trusted.Output), (trusted.ExitCode, trusted.Output));
+        ProcessResult insecure = await ProcessHost.RunAsync(Pbm, ["--host", host, "--insecure", "--cert", own, "--key", ownKey, "node", "info"]);
+        Assert.Equal((0, insecure.Output), (insecure.ExitCode, insecure.Output));
+        ProcessResult stranger = await ProcessHost.RunAsync(Pbm, ["--host", host, "--cert", own, "--key", ownKey, "node", "info"]);
+        Assert.Equal((3, stranger.Output), (stranger.ExitCode, stranger.Output));
+        ProcessResult nobody = await ProcessHost.RunAsync(Pbm, ["--host", host, "--ca", ca, "node", "info"]);
+        Assert.Equal((3, nobody.Output), (nobody.ExitCode, nobody.Output));
+    }
+
+    [Fact]
+    public async Task ConfigCheck_Invalid_TellsWhereAndExitsWithOne()
+    {
+        await using AdminNode node = await AdminNode.StartAsync();
+        using var folder = new TempFolder();
+        string file = folder.Write("new.conf", "actorlb {\n  nodes { }\n}\n");
+        ProcessResult bad = await RunAsync(node, "config", "check", file);
+        Assert.Equal(1, bad.ExitCode);
+        Assert.Contains($"{file}:2:3: actorlb.nodes", bad.Output, StringComparison.Ordinal);
+        ProcessResult good = await RunAsync(node, "config", "check", node.Configuration);
+        Assert.Equal((0, $"{node.Configuration}: the configuration is valid (1 listeners, 2 pools)"), (good.ExitCode, good.Lines[^1]));
+    }
+
+    [Fact]
+    public async Task Session_OfAClientWithEscapesInItsId_LeavesTheTerminalAlone()
+    {
+        await using AdminNode node = await AdminNode.StartAsync();
+        using RawClient client = await node.ConnectAsync("x\u202ey");
+        ProcessResult list = await RunAsync(node, "session", "list");
+        Assert.Contains("x\\u202ey", list.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Prompt_ThroughAPipe_RunsEveryLine_ExitsWithTheWorst()
+    {
+        await using AdminNode node = await AdminNode.StartAsync();
+        await using ProcessHost pbm = ProcessHost.Start(Pbm, ["--host", node.Address.ToString()]);
+        await pbm.Input.WriteAsync($"# a script\n\nnode info\npool drain \"{node.Two.EndPoint}\"\npool show nowhere\nhelp sticky\n\"open\nlistener list\n");
+        pbm.Input.Close();
+        Assert.Equal(2, await pbm.WaitForExitAsync());
+        Assert.Contains("configuration", pbm.Output, StringComparison.Ordinal);
+        Assert.Contains("no: draining", pbm.Output, StringComparison.Ordinal);
+        Assert.Contains("no pool 'nowhere'", pbm.Output, StringComparison.Ordinal);
+        Assert.Contains("pbm sticky [command]", pbm.Output, StringComparison.Ordinal);
+        Assert.Contains("not closed", pbm.Output, StringComparison.Ordinal);
+        Assert.Contains(node.Mqtt.ToString(), pbm.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Tail_PrintsEventsUntilInterrupted()
+    {
+        await using AdminNode node = await AdminNode.StartAsync();
+        node.Node.Events.Publish("marked", "here");
+        await using ProcessHost pbm = ProcessHost.Start(Pbm, ["--host", node.Address.ToString(), "cluster", "tail", "-n", "1"]);
+        await pbm.WaitForLineAsync("lb-1 marked: here");
+        node.Node.Events.Publish("later", "there");
+        await pbm.WaitForLineAsync("lb-1 later: there");
+        pbm.Signal(ProcessHost.SigInt);
+        Assert.Equal(0, await pbm.WaitForExitAsync());
+    }
+
+    [Fact]
+    [Trait("speed", "slow")]
+    public async Task Prompt_OnATerminal_EditsCompletesAndRemembers()
+    {
+        await using AdminNode node = await AdminNode.StartAsync();
+        using var state = new TempFolder();
+        var environment = new Dictionary<string, string?>(StringComparer.Ordinal) { ["XDG_STATE_HOME"] = state.Path, ["TERM"] = "xterm" };
+        // script(1) gives the program a terminal and hands it what is written here.
+        await using ProcessHost pbm = ProcessHost.Start("script", ["-qefc", $"{Pbm} --host {node.Address}", "/dev/null"], environment);
+        await pbm.WaitForLineAsync("help tells the commands");
+        // Tab completes the group, the verb and the node's pool.
+        await pbm.Input.WriteAsync("poo\tsh\tem\t\r");
+        await pbm.WaitForLineAsync(l => l.Contains(node.Two.EndPoint.ToString(), StringComparison.Ordinal));
+        // A line is dropped by Ctrl-C; the arrow brings the last one back; Ctrl-A and typing change it.
+        await pbm.Input.WriteAsync("bad\u0003\u001b[A --json\r");
+        await pbm.WaitForLineAsync(l => l.Contains("{\"pool\":{\"name\":\"emqx\"", StringComparison.Ordinal));
+        await pbm.Input.WriteAsync("\u0004");
+        Assert.Equal(0, await pbm.WaitForExitAsync());
+        Assert.Equal(["pool show emqx", "pool show emqx --json"], await File.ReadAllLinesAsync(state["pbm/history"]));
+    }
+
+    private static Task<ProcessResult> RunAsync(AdminNode node, params IEnumerable<string> command) =>
+        ProcessHost.RunAsync(Pbm, ["--host", node.Address.ToString(), .. command]);
+}
