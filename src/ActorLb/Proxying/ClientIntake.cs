@@ -155,9 +155,10 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
     {
         if (session.Borrowed) return;
         session.Client.Readable = session.Client.Writable = false;
-        if (session.HandshakeBegun)
+        if (session.HandshakeBegun && !session.Client.Tls.AwaitsHello && session.Entered!.Options.Tls!.VerifyClient == VerifyClient.Off)
         {
-            // The signature is made; what is left costs less than the way to another thread and back.
+            // The signature is made and none of the client's is to be checked; what is left costs less than the way to another
+            // thread and back. A hello of two segments is not there yet: a post-quantum key share alone fills one.
             HandshakeStepped(reactor, session, Handshaking.Finish(services, session, session.Client.Tls));
             return;
         }

@@ -31,20 +31,21 @@ public sealed partial class StormTests(ITestOutputHelper output) : IDisposable
         {
             for (var i = 0; i < Relaying; i++)
                 clients.Add(Established(node, $"relay-{i}"));
-            var best = double.MaxValue;
-            for (var attempt = 1; attempt <= 3 && best > 3; attempt++)
+            // Other work on the machine only ever adds to either: the least of each is the nearest to the truth.
+            double quiet = double.MaxValue, flooded = double.MaxValue;
+            for (var attempt = 1; attempt == 1 || (attempt <= 3 && flooded > 3 * quiet); attempt++)
             {
-                var quiet = P99(clients, Stopwatch.StartNew(), s => s.Elapsed < TimeSpan.FromSeconds(2));
+                quiet = Math.Min(quiet, P99(clients, Stopwatch.StartNew(), s => s.Elapsed < TimeSpan.FromSeconds(2)));
                 var before = node.Sum(c => c.TlsHandshakes);
-                var (failed, flooded) = await Flood(node, clients);
+                var (failed, p99) = await Flood(node, clients);
+                flooded = Math.Min(flooded, p99);
                 Assert.Equal(0, failed);
                 // A client is done before the node knows: its last flight may be on the way.
                 await node.UntilAsync(() => node.Sum(c => c.TlsHandshakes) == before + Storm);
                 output.WriteLine($"attempt {attempt}: p99 {quiet * 1e6:F0} us, under the storm {flooded * 1e6:F0} us: {flooded / quiet:F2} times");
-                best = Math.Min(best, flooded / quiet);
             }
 
-            Assert.InRange(best, 0, 3);
+            Assert.InRange(flooded / quiet, 0, 3);
         }
         finally
         {
@@ -124,15 +125,21 @@ public sealed partial class StormTests(ITestOutputHelper output) : IDisposable
         var publish = ConnectBytes.Publish("t", new byte[58]);
         var echo = new byte[publish.Length];
         var times = new List<double>(1 << 16);
+        var starts = new long[clients.Count];
         while (goOn(state))
         {
-            foreach (var client in clients)
+            // All of them have a message on its way at once.
+            for (var i = 0; i < clients.Count; i++)
             {
-                var start = Stopwatch.GetTimestamp();
-                client.Send(publish);
+                starts[i] = Stopwatch.GetTimestamp();
+                clients[i].Send(publish);
+            }
+
+            for (var i = 0; i < clients.Count; i++)
+            {
                 for (var read = 0; read < echo.Length;)
-                    read += client.Receive(echo.AsSpan(read));
-                times.Add(Stopwatch.GetElapsedTime(start).TotalSeconds);
+                    read += clients[i].Receive(echo.AsSpan(read));
+                times.Add(Stopwatch.GetElapsedTime(starts[i]).TotalSeconds);
             }
         }
 

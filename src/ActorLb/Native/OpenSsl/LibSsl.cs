@@ -83,6 +83,7 @@ internal static unsafe partial class LibSsl
     // ---- what a handshake agreed on ----
     [LibraryImport(Library)] internal static partial nint SSL_get_version(nint ssl);
     [LibraryImport(Library)] internal static partial int SSL_version(nint ssl);
+    [LibraryImport(Library)] internal static partial int SSL_get_state(nint ssl);
     [LibraryImport(Library)] internal static partial nint SSL_get_current_cipher(nint ssl);
     [LibraryImport(Library)] internal static partial nint SSL_CIPHER_get_name(nint cipher);
     [LibraryImport(Library)] internal static partial nint SSL_get_servername(nint ssl, int type);

@@ -13,6 +13,10 @@ internal static class OpenSslConstants
     internal const int ErrorSyscall = 5;
     internal const int ErrorZeroReturn = 6;
 
+    // OSSL_HANDSHAKE_STATE (ssl.h)
+    internal const int StateBefore = 0;
+    internal const int StateReadsClientHello = 20;
+
     // SSL_CTX_ctrl and SSL_ctrl (ssl.h)
     internal const int CtrlSetMode = 33;
     internal const int CtrlSetReadAhead = 41;
