@@ -63,7 +63,7 @@ public sealed class SimulationTests(ITestOutputHelper output)
     /// <summary>How many seeds it took until a check failed; 0 when none did.</summary>
     private int FirstCaught(Variant variant)
     {
-        for (var seed = 1; seed <= 60; seed++)
+        for (var seed = 1; seed <= 200; seed++)
         {
             try
             {
