@@ -59,7 +59,7 @@ internal sealed class LocalStickyMap : IStickyMap, IDisposable
         var shard = _region.Shards[StickyHash.ShardOf(h)];
         lock (shard.Gate)
         {
-            return shard.Store.Peek(h, _region.Context.Clock.Seconds);
+            return shard.Store.Peek(h, _region.Context.Clock.Ticks);
         }
     }
 
@@ -70,7 +70,7 @@ internal sealed class LocalStickyMap : IStickyMap, IDisposable
         var shard = _region.Shards[StickyHash.ShardOf(h)];
         lock (shard.Gate)
         {
-            var now = _region.Context.Clock.Seconds;
+            var now = _region.Context.Clock.Ticks;
             if (!backend.IsNone)
             {
                 return !shard.Store.Reassign(h, BackendRef.None, [backend], force: true, now).Backend.IsNone;

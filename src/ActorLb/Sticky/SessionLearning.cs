@@ -29,7 +29,7 @@ internal sealed class SessionLearning(RegionContext context)
         live[h] = new LiveSession(backend, number, now, fellBack && !shard.Serves);
         if (fellBack && shard.Serves)
         {
-            Learn(shard, h, backend, StickyClock.SecondsAgo(now, 0), fellBack: true, now);
+            Learn(shard, h, backend, StickyClock.TicksAgo(now, 0), fellBack: true, now);
             context.MarkSoon(shard.Number);
         }
         else if (fellBack)
@@ -51,7 +51,7 @@ internal sealed class SessionLearning(RegionContext context)
 
         if (shard.Serves)
         {
-            shard.Store.Refresh(h, backend, StickyClock.SecondsAgo(now, 0));
+            shard.Store.Refresh(h, backend, StickyClock.TicksAgo(now, 0));
             context.Later.Set(shard.Number);
             return;
         }
@@ -83,7 +83,7 @@ internal sealed class SessionLearning(RegionContext context)
         {
             foreach (var (h, session) in live)
             {
-                Learn(shard, h, session.Backend, StickyClock.SecondsAgo(now, now - session.Opened), session.FellBack, now);
+                Learn(shard, h, session.Backend, StickyClock.TicksAgo(now, now - session.Opened), session.FellBack, now);
             }
 
             Confirm(shard, shard.LearnVersion);
@@ -102,7 +102,7 @@ internal sealed class SessionLearning(RegionContext context)
     /// <summary>Signs of life for every session here, so that no entry of a live connection expires.</summary>
     public void TouchAll(RegionShard shard, RegionView view, long now)
     {
-        shard.LiveTouchAt = now + (context.Rules.TtlSeconds * 1000L / 3);
+        shard.LiveTouchAt = now + (context.Rules.TtlTicks * (long)StickyClock.TickMilliseconds / 3);
         if (shard.Live is not { Count: > 0 } live)
         {
             return;
@@ -120,7 +120,7 @@ internal sealed class SessionLearning(RegionContext context)
 
         foreach (var (h, session) in live)
         {
-            shard.Store.Refresh(h, session.Backend, StickyClock.SecondsAgo(now, 0));
+            shard.Store.Refresh(h, session.Backend, StickyClock.TicksAgo(now, 0));
         }
     }
 
@@ -137,7 +137,7 @@ internal sealed class SessionLearning(RegionContext context)
                 if (context.ShardOf(entry.H) == shard.Number)
                 {
                     Learn(
-                        shard, entry.H, BackendRef.FromValue(entry.Backend), StickyClock.SecondsAgo(now, entry.AgeMilliseconds),
+                        shard, entry.H, BackendRef.FromValue(entry.Backend), StickyClock.TicksAgo(now, entry.AgeMilliseconds),
                         entry.IsMarked, now);
                 }
             }
@@ -171,7 +171,7 @@ internal sealed class SessionLearning(RegionContext context)
             var entry = entries[i];
             if (context.ShardOf(entry.H) == shard.Number)
             {
-                shard.Store.Refresh(entry.H, BackendRef.FromValue(entry.Backend), StickyClock.SecondsAgo(now, entry.AgeMilliseconds));
+                shard.Store.Refresh(entry.H, BackendRef.FromValue(entry.Backend), StickyClock.TicksAgo(now, entry.AgeMilliseconds));
             }
         }
 
@@ -180,7 +180,7 @@ internal sealed class SessionLearning(RegionContext context)
 
     private void Learn(RegionShard shard, ulong h, BackendRef backend, uint opened, bool fellBack, long now)
     {
-        if (shard.Store.Learn(h, backend, opened, fellBack, StickyClock.SecondsAgo(now, 0)))
+        if (shard.Store.Learn(h, backend, opened, fellBack, StickyClock.TicksAgo(now, 0)))
         {
             context.Counters.CountLearned();
             context.Answered?.Invoke(PeerFrameType.Learn, h, shard.Epoch, new LookupResult(LookupStatus.Assigned, backend));
@@ -213,7 +213,7 @@ internal sealed class SessionLearning(RegionContext context)
         {
             foreach (var (h, backend, at) in ended)
             {
-                shard.Store.Refresh(h, backend, StickyClock.SecondsAgo(now, now - at));
+                shard.Store.Refresh(h, backend, StickyClock.TicksAgo(now, now - at));
             }
         }
         else if (view.Peer(shard.Owner) is { } owner)

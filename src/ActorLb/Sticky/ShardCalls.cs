@@ -13,7 +13,7 @@ internal static class ShardCalls
     {
         var store = shard.Store;
         var before = store.Log.Last;
-        var now = context.Clock.Seconds;
+        var now = context.Clock.Ticks;
         LookupResult result;
         if (type == PeerFrameType.GetOrAssign)
         {
@@ -44,7 +44,7 @@ internal static class ShardCalls
         lock (shard.Gate)
         {
             var may = shard.Epoch == epoch && (shard.Role == ShardRole.Replica || shard.Serves);
-            return may ? shard.Store.Peek(h, context.Clock.Seconds) : BackendRef.None;
+            return may ? shard.Store.Peek(h, context.Clock.Ticks) : BackendRef.None;
         }
     }
 
@@ -80,7 +80,7 @@ internal static class ShardCalls
 
     private static (PeerStatus Status, BackendRef Backend) Read(RegionShard shard, RegionContext context, ulong h)
     {
-        var backend = shard.Role == ShardRole.Replica || shard.Serves ? shard.Store.Peek(h, context.Clock.Seconds) : BackendRef.None;
+        var backend = shard.Role == ShardRole.Replica || shard.Serves ? shard.Store.Peek(h, context.Clock.Ticks) : BackendRef.None;
         return (backend.IsNone ? PeerStatus.NotReady : PeerStatus.Ok, backend);
     }
 

@@ -418,7 +418,7 @@ internal sealed class ShardCopying(RegionContext context)
             {
                 ref readonly var entry = ref entries[offset + i];
                 wire[i] = new PeerEntry(
-                    entry.H, entry.Backend.Value, PeerEntry.AgeOf(StickyClock.Age(now, entry.Seconds), entry.IsRefreshed));
+                    entry.H, entry.Backend.Value, PeerEntry.AgeOf(StickyClock.Age(now, entry.Ticks), entry.IsRefreshed));
             }
 
             var n = PeerChunk.Write(
@@ -469,5 +469,5 @@ internal sealed class ShardCopying(RegionContext context)
     private static PeerFrameHeader Header(PeerFrameType type, RegionShard shard) => new(type, 0, (ushort)shard.Number, 0, shard.Epoch);
 
     private static uint TouchOf(in PeerEntry entry, long now) =>
-        StickyClock.SecondsAgo(now, entry.AgeMilliseconds) | (entry.IsMarked ? ShardEntry.RefreshedBit : 0);
+        StickyClock.TicksAgo(now, entry.AgeMilliseconds) | (entry.IsMarked ? ShardEntry.RefreshedBit : 0);
 }

@@ -16,16 +16,16 @@ internal enum LookupStatus : byte
 
 internal readonly record struct LookupResult(LookupStatus Status, BackendRef Backend);
 
-/// <param name="TtlSeconds">Life of an entry since its last touch.</param>
+/// <param name="TtlTicks">Life of an entry since its last touch.</param>
 /// <param name="MaxPerShard">Entries a shard holds at most.</param>
-internal sealed record StickyRules(uint TtlSeconds, int MaxPerShard)
+internal sealed record StickyRules(uint TtlTicks, int MaxPerShard)
 {
     /// <summary>
     /// The hash spreads the clients evenly (over 4,096 shards the fullest of ten million entries has 10 % more than the mean), so a
     /// bound on each shard bounds the whole without a counter that all threads share. It costs the last few percent of the cap.
     /// </summary>
     public static StickyRules From(TimeSpan ttl, int maxEntries, int shards) => new(
-        (uint)Math.Clamp(ttl.TotalSeconds, 1, 1 << 29), Math.Max(1, maxEntries / shards));
+        (uint)Math.Clamp(ttl.TotalMilliseconds / StickyClock.TickMilliseconds, 1, 1 << 29), Math.Max(1, maxEntries / shards));
 }
 
 /// <summary>
@@ -82,12 +82,12 @@ internal sealed class ShardStore(int skipBits, BackendSlots slots, StickyRules r
     }
 
     /// <summary>A session's end or sign of life: keeps the entry from expiring, if it is still this backend's.</summary>
-    public void Refresh(ulong h, BackendRef backend, uint seconds)
+    public void Refresh(ulong h, BackendRef backend, uint ticks)
     {
         ref var entry = ref Table.Find(h);
-        if (!Unsafe.IsNullRef(ref entry) && entry.Backend == backend && seconds > entry.Seconds)
+        if (!Unsafe.IsNullRef(ref entry) && entry.Backend == backend && ticks > entry.Ticks)
         {
-            Touch(ref entry, seconds | ShardEntry.RefreshedBit);
+            Touch(ref entry, ticks | ShardEntry.RefreshedBit);
         }
     }
 
@@ -111,7 +111,7 @@ internal sealed class ShardStore(int skipBits, BackendSlots slots, StickyRules r
                 return true;
             }
 
-            var newer = opened >= entry.Seconds || (fellBack && entry.IsRefreshed);
+            var newer = opened > entry.Ticks || (entry.IsRefreshed && (fellBack || opened == entry.Ticks));
             if (!newer)
             {
                 return false;
@@ -201,7 +201,7 @@ internal sealed class ShardStore(int skipBits, BackendSlots slots, StickyRules r
 
     private bool IsValid(in ShardEntry entry, uint now) => slots.IsKept(entry.Backend) && !IsExpired(entry, now);
 
-    private bool IsExpired(in ShardEntry entry, uint now) => now > entry.Seconds && now - entry.Seconds > rules.TtlSeconds;
+    private bool IsExpired(in ShardEntry entry, uint now) => now > entry.Ticks && now - entry.Ticks > rules.TtlTicks;
 
     private bool IsDead(in ShardEntry entry, uint now) => slots.StateOf(entry.Backend) == SlotState.Free || IsExpired(entry, now);
 
@@ -229,8 +229,8 @@ internal sealed class ShardStore(int skipBits, BackendSlots slots, StickyRules r
     /// <summary>A copy hears of a touch only when it moves the entry's end by a noticeable part: most reconnects cost no frame.</summary>
     private void Touch(ref ShardEntry entry, uint touch)
     {
-        var step = (touch & ~ShardEntry.RefreshedBit) - entry.Seconds;
-        var told = (entry.Touch ^ touch) >= ShardEntry.RefreshedBit || step > rules.TtlSeconds / 32;
+        var step = (touch & ~ShardEntry.RefreshedBit) - entry.Ticks;
+        var told = (entry.Touch ^ touch) >= ShardEntry.RefreshedBit || step > rules.TtlTicks / 32;
         entry.Touch = touch;
         if (told)
         {
@@ -246,7 +246,7 @@ internal sealed class ShardStore(int skipBits, BackendSlots slots, StickyRules r
         _random ^= _random << 5;
         var i = (int)(((ulong)_random * (uint)Table.Capacity) >> 32);
         var oldest = -1;
-        var seconds = uint.MaxValue;
+        var ticks = uint.MaxValue;
         var seen = 0;
         for (var looked = 0; looked < Table.Capacity && seen < 8; looked++, i = i + 1 == Table.Capacity ? 0 : i + 1)
         {
@@ -257,9 +257,9 @@ internal sealed class ShardStore(int skipBits, BackendSlots slots, StickyRules r
             }
 
             seen++;
-            if (entry.Seconds < seconds)
+            if (entry.Ticks < ticks)
             {
-                seconds = entry.Seconds;
+                ticks = entry.Ticks;
                 oldest = i;
             }
         }

@@ -14,12 +14,12 @@ internal struct ShardEntry
     public ushort Slot;
     public ushort Gen;
 
-    /// <summary>Monotonic seconds of the node that holds the entry, 31 bits; bit 31 is <see cref="RefreshedBit"/>.</summary>
+    /// <summary>The holder's monotonic time (<see cref="StickyClock"/>), 31 bits; bit 31 is <see cref="RefreshedBit"/>.</summary>
     public uint Touch;
 
     public readonly BackendRef Backend => new(Slot, Gen);
 
-    public readonly uint Seconds => Touch & ~RefreshedBit;
+    public readonly uint Ticks => Touch & ~RefreshedBit;
 
     public readonly bool IsRefreshed => (Touch & RefreshedBit) != 0;
 }

@@ -97,7 +97,7 @@ public sealed class AcceptedProxyHeaderTests
         var brokers = Enumerable.Range(0, 4).Select(_ => FakeBroker.Start(FakeBroker.Accepting)).ToArray();
         await using var node = await TestNode.StartAsync(
             "balance = ip-hash\n" + TestNode.Backends(brokers), "accept-proxy-protocol { from = [\"127.0.0.0/8\"] }");
-        for (var host = 1; host <= 20; host++)
+        for (var host = 1; host <= 60; host++)
         {
             var before = brokers.Select(b => b.Accepted).ToArray();
             for (var time = 0; time < 2; time++)

@@ -61,7 +61,7 @@ public sealed class BalancingTests
     {
         await using var brokers = new Brokers(4);
         await using var node = await TestNode.StartAsync("balance = ip-hash\n" + brokers.Backends("", "", "", ""));
-        for (var network = 1; network <= 20; network++)
+        for (var network = 1; network <= 60; network++)
         {
             var before = brokers.Accepted;
             // As NGINX does, by the first three octets.
@@ -81,7 +81,7 @@ public sealed class BalancingTests
     {
         await using var brokers = new Brokers(4);
         await using var node = await TestNode.StartAsync("balance = hash\n" + brokers.Backends("", "", "", ""));
-        for (var id = 0; id < 20; id++)
+        for (var id = 0; id < 60; id++)
         {
             var before = brokers.Accepted;
             for (var time = 0; time < 3; time++)
@@ -101,9 +101,9 @@ public sealed class BalancingTests
         await using var brokers = new Brokers(4);
         var text = TestNode.Text("balance = hash\n" + brokers.Backends("", "", "", ""));
         await using var node = await TestNode.StartTextAsync(text);
-        var before = await brokers.HomesAsync(node, 40);
+        var before = await brokers.HomesAsync(node, 80);
         await node.ReloadAsync(TestNode.Text("balance = hash\n" + brokers.Backends("", "", "", "down = true")));
-        var after = await brokers.HomesAsync(node, 40);
+        var after = await brokers.HomesAsync(node, 80);
         Assert.Contains(3, before);
         Assert.DoesNotContain(3, after);
         Assert.All(before.Zip(after), pair => Assert.True(pair.First == pair.Second || pair.First == 3));

@@ -7,7 +7,6 @@ namespace ActorLb.FunctionalTests.Proxying;
 
 public sealed class ConnectTests
 {
-
     public static TheoryData<int> Levels => [3, 4, 5, 0x83, 0x84];
 
     [Theory]

@@ -90,8 +90,8 @@ public sealed class GuideTests
         await node.ReloadAsync(TestNode.Text("balance = hash\n" + TestNode.Backends(brokers.All)));
         var after = await brokers.HomesAsync(node, Clients);
         Assert.All(before.Zip(after), pair => Assert.True(pair.First == pair.Second || pair.Second == 3));
-        // A quarter is to move; four standard deviations.
-        Assert.InRange(after.Count(home => home == 3), 2, 28);
+        // A quarter is to move; five standard deviations.
+        Assert.InRange(after.Count(home => home == 3), 1, 32);
     }
 
     [Fact]
@@ -208,7 +208,7 @@ public sealed class GuideTests
         }
 
         Assert.Equal(["127.0.0.21", "127.0.0.22"], seen.Keys.Order(StringComparer.Ordinal));
-        Assert.All(seen.Values, n => Assert.InRange(n, 14, 46));
+        Assert.All(seen.Values, n => Assert.InRange(n, 8, 52));
     }
 
     [Fact]

@@ -14,7 +14,7 @@ public sealed class ShardStoreTests : IDisposable
     {
         _slots.Set(A, SlotState.Up);
         _slots.Set(B, SlotState.Up);
-        _store = new ShardStore(12, _slots, new StickyRules(TtlSeconds: 100, MaxPerShard: 50));
+        _store = new ShardStore(12, _slots, new StickyRules(TtlTicks: 100, MaxPerShard: 50));
     }
 
     public void Dispose() => _store.Table.Dispose();

@@ -74,7 +74,7 @@ internal sealed class SimFinalChecks(SimWorld world, List<SimNode> alive, SimCli
     {
         var shard = (int)(h >> (64 - Simulation.ShardBits));
         var owner = alive.Find(n => n.Region.Shards[shard].Serves);
-        return owner is null ? BackendRef.None : owner.Region.Shards[shard].Store.Peek(h, owner.Region.Context.Clock.Seconds);
+        return owner is null ? BackendRef.None : owner.Region.Shards[shard].Store.Peek(h, owner.Region.Context.Clock.Ticks);
     }
 
     private static bool Same(SimNode owner, SimNode replica, int shard)
