@@ -181,7 +181,8 @@ public sealed class StreamTests : IDisposable
             }
         }
 
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        // The runtime allocates a little of its own when it compiles the loop anew; a byte a message would be a thousand.
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 999);
         Assert.Equal(1100 * 64, read);
         client.Connection.Tls.Shutdown();
         Assert.Equal(TlsIoStatus.Closed, await served);
