@@ -36,7 +36,6 @@ internal sealed partial class Reactor : IStickyWaiter, IHandshakeOwner, IDisposa
     private readonly Stack<Setup> _freeSetups = new();
     private readonly Stack<int> _freeSlots = new();
     private readonly ListenerSocket?[] _listeners = new ListenerSocket?[1024];
-    private readonly ManualResetEventSlim _stopped = new();
     private readonly Queue<Session> _ready = new();
     private Session?[] _sessions = new Session?[256];
     private int _slotsUsed;
@@ -108,7 +107,7 @@ internal sealed partial class Reactor : IStickyWaiter, IHandshakeOwner, IDisposa
     {
         if (!_started) return;
         Post(static r => r._stopping = true);
-        _stopped.Wait();
+        _thread.Join();
     }
 
     /// <summary>Runs <paramref name="function"/> on the reactor's thread and answers with its result.</summary>
@@ -267,7 +266,6 @@ internal sealed partial class Reactor : IStickyWaiter, IHandshakeOwner, IDisposa
     {
         _epoll.Dispose();
         _wake.Dispose();
-        _stopped.Dispose();
     }
 
     private void Enqueue(in Message message)
@@ -300,7 +298,6 @@ internal sealed partial class Reactor : IStickyWaiter, IHandshakeOwner, IDisposa
         {
             if (listener is not null) StopListening(listener);
         }
-        _stopped.Set();
     }
 
     private void Dispatch(ulong data, EpollFlags flags)
@@ -371,8 +368,9 @@ internal sealed partial class Reactor : IStickyWaiter, IHandshakeOwner, IDisposa
 
     private void DrainInbox()
     {
-        // Cleared before reading: a message that comes after the last read signals again.
-        Volatile.Write(ref _wakePending, 0);
+        // Cleared before reading, and with a full fence: were the reads to overtake the write, a sender could find the flag still set
+        // after the last read, not signal, and its message would lie until the next event.
+        Interlocked.Exchange(ref _wakePending, 0);
         while (_inbox.TryDequeue(out Message message))
         {
             try

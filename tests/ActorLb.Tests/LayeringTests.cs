@@ -1,0 +1,53 @@
+using System.Text.RegularExpressions;
+using ActorLb.Testing;
+
+namespace ActorLb.Tests;
+
+/// <summary>Which part of the engine may know which: a newcomer can rely on the folders' names.</summary>
+public sealed partial class LayeringTests
+{
+    [Theory]
+    [InlineData("Balancing", "Cluster", "Sticky", "Proxying", "Fleet")]
+    [InlineData("Health", "Cluster", "Sticky", "Proxying", "Fleet")]
+    [InlineData("Cluster", "Sticky", "Proxying", "Fleet")]
+    [InlineData("Sticky", "Proxying", "Fleet")]
+    [InlineData("Fleet", "Proxying")]
+    public void Folder_OfTheEngine_UsesNothingThatStandsAboveIt(string folder, params string[] forbidden)
+    {
+        foreach (string file in Sources(Path.Combine("src", "ActorLb", folder)))
+        {
+            string text = File.ReadAllText(file);
+            foreach (string above in forbidden) Assert.False(Regex.IsMatch(text, $@"\bActorLb\.{above}\b"), $"{file} uses {above}");
+        }
+    }
+
+    [Fact]
+    public void Unsafe_StandsOnlyWhereItIsMeantTo()
+    {
+        foreach (string file in Sources("src"))
+        {
+            if (!UnsafeCode().IsMatch(File.ReadAllText(file))) continue;
+            string path = file.Replace(Path.DirectorySeparatorChar, '/');
+            Assert.True(path.Contains("/Native/") || path.EndsWith("/Sticky/ShardTable.cs", StringComparison.Ordinal), $"{path} has unsafe code");
+        }
+    }
+
+    [Fact]
+    public void Protocol_References_Nothing()
+    {
+        string project = File.ReadAllText(RepositoryRoot.File("src", "ActorLb.Protocol", "ActorLb.Protocol.csproj"));
+        Assert.DoesNotContain("<ProjectReference", project, StringComparison.Ordinal);
+        string cli = File.ReadAllText(RepositoryRoot.File("src", "ActorLb.Cli", "ActorLb.Cli.csproj"));
+        Assert.Equal(1, Regex.Count(cli, "<ProjectReference"));
+    }
+
+    private static IEnumerable<string> Sources(string folder)
+    {
+        string[] files = [.. Directory.EnumerateFiles(RepositoryRoot.File(folder), "*.cs", SearchOption.AllDirectories).Where(f => !f.Contains("/obj/"))];
+        Assert.NotEmpty(files);
+        return files;
+    }
+
+    [GeneratedRegex(@"\bunsafe\b(?! code)")]
+    private static partial Regex UnsafeCode();
+}

@@ -1,0 +1,39 @@
+using ActorLb.Balancing;
+using ActorLb.Proxying;
+using ActorLb.Sticky;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace ActorLb.Tests.Proxying;
+
+public sealed class ReactorTests
+{
+    private static Reactor Create()
+    {
+        var map = new LocalStickyMap(new byte[16], TimeSpan.FromHours(1), 1000, new BackendSlots(), TimeProvider.System);
+        var services = new NodeServices(new NodeAdmission(10), map, new BackendDirectory(), NullLoggerFactory.Instance, TimeProvider.System);
+        return new Reactor(0, new SessionFlow(services), NullLogger.Instance);
+    }
+
+    /// <summary>An idle reactor sleeps without a limit: a message whose wake-up were lost would never be answered.</summary>
+    [Fact]
+    [Trait("speed", "slow")]
+    public async Task AskAsync_FromManyThreads_EveryMessageIsAnswered()
+    {
+        using Reactor reactor = Create();
+        reactor.Start();
+        const int PerThread = 50_000;
+        Task[] askers = [.. Enumerable.Range(0, 4).Select(_ => Task.Run(async () =>
+        {
+            for (int i = 0; i < PerThread; i++) Assert.Equal(i, await reactor.AskAsync(_ => i));
+        }))];
+        await Task.WhenAll(askers).WaitAsync(TimeSpan.FromMinutes(2));
+        reactor.Stop();
+    }
+
+    [Fact]
+    public void Stop_NeverStarted_Returns()
+    {
+        using Reactor reactor = Create();
+        reactor.Stop();
+    }
+}
