@@ -11,12 +11,12 @@ public sealed class FleetBadInputTests
         await using var fleet = await TestFleet.StartAsync(new TestFleetOptions { Nodes = 2 });
         var placed = await TestFleet.PlaceAsync(fleet.Nodes, TestFleet.Ids("c", 100));
 
-        await using (var wrong = fleet.Add("lb-wrong", $"secret-file = \"{fleet.Write("other", "not the secret")}\""))
+        await using (var wrong = fleet.Add("lb-wrong", $"secret-file = \"{fleet.Write("other", "this is not the secret of the fleet")}\""))
         {
             await wrong.StartAsync();
             await wrong.Process.WaitForLineAsync(l => l.Contains("refused (", StringComparison.Ordinal));
             await TestFleet.UntilAsync(async () => await FaultsAsync(fleet, "proof", "hash_key") > 0, () => fleet.Nodes[0].Process.Output);
-            Assert.DoesNotContain("not the secret", wrong.Process.Output, StringComparison.Ordinal);
+            Assert.DoesNotContain("this is not the secret of the fleet", wrong.Process.Output, StringComparison.Ordinal);
             await ServesAsync(wrong);
             await fleet.AssertSameAsync(placed, (await TestFleet.VisitAsync(fleet.Nodes, placed.Keys)).Brokers);
         }

@@ -39,14 +39,29 @@ public sealed class FleetBrokerTests
             var dead = brokers[1].EndPoint;
             await brokers[1].DisposeAsync();
             brokers[1] = await Mosquitto.StartAsync(new MosquittoOptions { Listeners = [new MosquittoListener(EndPoint: dead)] });
+            var told = "";
             await TestFleet.UntilAsync(
-                async () => (await Task.WhenAll(fleet.Nodes.Select(n => n.MetricsAsync()))).All(
-                    p => p[$"actorlb_backend_up{{pool=\"p\",backend=\"{dead}\"}}"] == 1),
-                () => "not every node sees that the broker is back");
+                async () =>
+                {
+                    var pools = await Task.WhenAll(fleet.Nodes.Select(n => n.GetAsync("pools/p")));
+                    told = string.Join('\n', pools);
+                    return pools.All(p => p.GetProperty("backends").EnumerateArray().All(b => b.GetProperty("health").GetString() == "up"))
+                        && !told.Contains("fleet-unhealthy", StringComparison.Ordinal);
+                },
+                () => $"not every node sees that the broker is back: {told}\n{string.Join("\n\n", fleet.Nodes.Select(n => n.Process.Output))}");
             for (var turn = 7; turn <= 9; turn++)
                 await VisitAsync(fleet, ids, turn);
             Assert.Empty(brokers[1].Accepted.Where(c => c.Id.StartsWith("c-", StringComparison.Ordinal)));
             Assert.Equal(moved, Where([brokers[0], brokers[2]], 0, 2));
+
+            // New ones come to it, as it has no connections.
+            await TestFleet.UntilAsync(
+                async () =>
+                {
+                    await VisitAsync(fleet, TestFleet.Ids($"new-{Guid.NewGuid():N}", 12), 0);
+                    return brokers[1].Accepted.Any(c => c.Id.StartsWith("new-", StringComparison.Ordinal));
+                },
+                () => "no new client comes to the broker that is back");
         }
         finally
         {
