@@ -80,7 +80,7 @@ internal sealed partial class FleetNode : IFleetOutside, IPeerHandler, IAsyncDis
     /// <summary>Ends when the node left, or when it must stop because another process took its name or an operator gave it up.</summary>
     public Task<FleetEnd> Ended => _end.Task;
 
-    /// <summary>The first table is in force: lookups are answered instead of falling back.</summary>
+    /// <summary>A table is in force and all that it names are connected: lookups are answered instead of falling back.</summary>
     public Task FirstTable => _firstTable.Task;
 
     /// <summary>Frames of peers that made no sense.</summary>
@@ -236,7 +236,7 @@ internal sealed partial class FleetNode : IFleetOutside, IPeerHandler, IAsyncDis
             {
                 Post(new TimePassed());
                 _report = _control.Reports.Report;
-                if (Region.Context.View.Map.Epoch != 0)
+                if (CanAskAll(Region.Context.View))
                 {
                     _firstTable.TrySetResult();
                 }
@@ -248,6 +248,10 @@ internal sealed partial class FleetNode : IFleetOutside, IPeerHandler, IAsyncDis
             // The node stops.
         }
     }
+
+    /// <summary>A table alone is not enough: whoever asks before the links stand falls back, and sends clients astray.</summary>
+    private static bool CanAskAll(RegionView view) =>
+        view.Map.Epoch != 0 && Array.TrueForAll(view.Peers, p => p is not { Link.IsUp: false });
 
     private async Task ProbeAsync(PeerId peer, string address)
     {

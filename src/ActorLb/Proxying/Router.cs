@@ -102,7 +102,9 @@ internal sealed class Router(NodeServices services, SessionCloser closer)
         Backend? mapped = answer.Backend.IsNone ? FallBack(reactor, session) : services.Backends.Find(answer.Backend);
         bool tried = mapped is not null && setup.Tried.AsSpan(0, setup.TriedCount).Contains(mapped);
         bool takes = mapped is not null && !tried
-            && (mapped.IsEligible(reactor.Now, newClient: answer.IsNew) || (!answer.IsNew && mapped.HasGrace(reactor.Now)));
+            && (ReferenceEquals(mapped, setup.Trial)
+                || (mapped.IsEligible(reactor.Now, newClient: answer.IsNew) && mapped.TryClaim(reactor.Now))
+                || (!answer.IsNew && mapped.HasGrace(reactor.Now)));
         if (takes && mapped!.TryAcquire())
         {
             Dialer.Dial(reactor, session, mapped);
@@ -139,6 +141,8 @@ internal sealed class Router(NodeServices services, SessionCloser closer)
         Setup setup = session.Setup!;
         ReadOnlySpan<Backend> tried = setup.Tried.AsSpan(0, setup.TriedCount);
         if (Pick(reactor, session, tried) is not { } first) return 0;
+        // Picked, and yet not eligible any more: the pick claimed its trial.
+        if (!first.IsEligible(reactor.Now, newClient: true)) setup.Trial = first;
         into[0] = BackendDirectory.ReferenceOf(first);
         int count = 1;
         Backend[] ranked = reactor.Ranking;

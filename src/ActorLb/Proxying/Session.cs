@@ -175,6 +175,9 @@ internal sealed class Setup
     public readonly Backend[] Tried = new Backend[MaxTries];
     public int TriedCount;
     public bool StickyAsked;
+
+    /// <summary>The backend, out by max-fails, whose trial this session claimed when it proposed it: it may go there, others may not.</summary>
+    public Backend? Trial;
     public long FirstTryAt;
 
     /// <summary><see cref="System.Diagnostics.Stopwatch"/> time stamps.</summary>
@@ -194,6 +197,7 @@ internal sealed class Setup
         InboundLength = ConnectLength = OutboundStart = OutboundEnd = PreambleEnd = UpgradeEnd = ReplyLength = 0;
         Refusal = LastFailure = CloseReason.None;
         Committed = StickyAsked = Rewritten = false;
+        Trial = null;
         Array.Clear(Tried, 0, TriedCount);
         TriedCount = 0;
         ForwardedFor = Host = null;

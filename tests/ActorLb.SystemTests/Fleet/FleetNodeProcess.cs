@@ -54,13 +54,17 @@ internal sealed class FleetNodeProcess(string name, string folder) : IAsyncDispo
         await Http.GetFromJsonAsync<JsonElement>(new Uri("api/v1/" + path, UriKind.Relative));
 
     /// <summary>A change over the admin API; it must be accepted.</summary>
-    public async Task ChangeAsync(HttpMethod method, string path, object? body = null)
+    public async Task ChangeAsync(HttpMethod method, string path, object? body = null) =>
+        Assert.Null(await TryChangeAsync(method, path, body));
+
+    /// <returns>Null when it was accepted, else what was answered.</returns>
+    public async Task<string?> TryChangeAsync(HttpMethod method, string path, object? body = null)
     {
         using var request = new HttpRequestMessage(method, new Uri("api/v1/" + path, UriKind.Relative));
         if (body is not null)
             request.Content = JsonContent.Create(body);
         using var answer = await Http.SendAsync(request);
-        Assert.True(answer.IsSuccessStatusCode, $"{method} {path}: {(int)answer.StatusCode} {await answer.Content.ReadAsStringAsync()}");
+        return answer.IsSuccessStatusCode ? null : $"{method} {path}: {(int)answer.StatusCode} {await answer.Content.ReadAsStringAsync()}";
     }
 
     /// <summary>The metrics by name and labels as they are written.</summary>

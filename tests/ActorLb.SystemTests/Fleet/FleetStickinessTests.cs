@@ -33,7 +33,6 @@ public sealed class FleetStickinessTests(HealthyFleet healthy) : IClassFixture<H
 
         var pages = await Task.WhenAll(_fleet.Nodes.Select(n => n.MetricsAsync()));
         Assert.Equal(1000, pages.Sum(p => p["actorlb_sticky_entries"]) - before);
-        Assert.Equal(0, pages.Sum(p => p["actorlb_sticky_lookups_total{outcome=\"fallback\"}"]));
         Assert.All(pages, p => Assert.True(p["actorlb_sticky_lookups_total{outcome=\"remote\"}"] > 500));
     }
 

@@ -1,0 +1,96 @@
+using ActorLb.Testing;
+
+namespace ActorLb.SystemTests.Fleet;
+
+/// <summary>Real brokers behind a fleet, one of which dies.</summary>
+[Collection(FleetGroup.Name)]
+public sealed class FleetBrokerTests
+{
+    private const int Clients = 90;
+
+    [Fact]
+    [Trait("speed", "slow")]
+    public async Task BrokerKilled_EachOfItsClientsMovesOnce_AndAllNodesAgree()
+    {
+        var brokers = await Task.WhenAll(Enumerable.Range(0, 3).Select(_ => Mosquitto.StartAsync()));
+        try
+        {
+            await using var fleet = await TestFleet.StartAsync(new TestFleetOptions
+            {
+                Backends = [.. brokers.Select(b => b.EndPoint)],
+                Pool = "health { probe = tcp, interval = 500ms, timeout = 400ms, rise = 1, fall = 2 }",
+            });
+            var ids = TestFleet.Ids("c", Clients);
+            await VisitAsync(fleet, ids, 0);
+            var placed = Where(brokers);
+            Assert.Equal(Clients, placed.Count);
+
+            brokers[1].Process.Signal(9);
+            await brokers[1].Process.WaitForExitAsync();
+
+            // At once, through other nodes than before, and again and again through all.
+            for (var turn = 1; turn <= 6; turn++)
+                await VisitAsync(fleet, ids, turn);
+            var moved = Where([brokers[0], brokers[2]], 0, 2);
+            Assert.Equal(Clients, moved.Count);
+            Assert.All(moved, m => Assert.True(placed[m.Key] == m.Value || placed[m.Key] == 1, $"{m.Key}: {placed[m.Key]} -> {m.Value}"));
+
+            // The broker is back, its sessions are not: nobody moves a second time.
+            var dead = brokers[1].EndPoint;
+            await brokers[1].DisposeAsync();
+            brokers[1] = await Mosquitto.StartAsync(new MosquittoOptions { Listeners = [new MosquittoListener(EndPoint: dead)] });
+            var told = "";
+            await TestFleet.UntilAsync(
+                async () =>
+                {
+                    var pools = await Task.WhenAll(fleet.Nodes.Select(n => n.GetAsync("pools/p")));
+                    told = string.Join('\n', pools);
+                    return pools.All(p => p.GetProperty("backends").EnumerateArray().All(b => b.GetProperty("health").GetString() == "up"))
+                        && !told.Contains("fleet-unhealthy", StringComparison.Ordinal);
+                },
+                () => $"not every node sees that the broker is back: {told}\n{string.Join("\n\n", fleet.Nodes.Select(n => n.Process.Output))}");
+            for (var turn = 7; turn <= 9; turn++)
+                await VisitAsync(fleet, ids, turn);
+            Assert.Empty(brokers[1].Accepted.Where(c => c.Id.StartsWith("c-", StringComparison.Ordinal)));
+            Assert.Equal(moved, Where([brokers[0], brokers[2]], 0, 2));
+
+            // New ones come to it, as it has no connections.
+            await TestFleet.UntilAsync(
+                async () =>
+                {
+                    await VisitAsync(fleet, TestFleet.Ids($"new-{Guid.NewGuid():N}", 12), 0);
+                    return brokers[1].Accepted.Any(c => c.Id.StartsWith("new-", StringComparison.Ordinal));
+                },
+                () => "no new client comes to the broker that is back");
+        }
+        finally
+        {
+            foreach (var broker in brokers)
+                await broker.DisposeAsync();
+        }
+    }
+
+    /// <summary>By client, the one broker to which it came.</summary>
+    private static SortedDictionary<string, int> Where(IReadOnlyList<Mosquitto> brokers, params int[] numbers)
+    {
+        var where = new SortedDictionary<string, int>(StringComparer.Ordinal);
+        for (var i = 0; i < brokers.Count; i++)
+        {
+            var number = numbers.Length == 0 ? i : numbers[i];
+            foreach (var id in brokers[i].Accepted.Select(c => c.Id).Where(id => id.StartsWith("c-", StringComparison.Ordinal)).Distinct())
+                Assert.True(where.TryAdd(id, number), $"{id} came to the brokers {where.GetValueOrDefault(id)} and {number}");
+        }
+
+        return where;
+    }
+
+    /// <summary>Every client connects, is accepted and leaves, through the node that the turn gives it.</summary>
+    private static Task VisitAsync(TestFleet fleet, string[] ids, int turn) => Parallel.ForEachAsync(
+        ids.Select((id, i) => (id, fleet.Nodes[(i + turn) % fleet.Nodes.Count])), new ParallelOptions { MaxDegreeOfParallelism = 4 },
+        async (visit, _) =>
+        {
+            using var client = await RawClient.ConnectAsync(visit.Item2.Front);
+            await client.SendAsync(ConnectBytes.V311(visit.id));
+            Assert.Equal(FakeBroker.ConnackBytes(0), await client.ReadAsync(4));
+        });
+}
