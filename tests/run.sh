@@ -45,13 +45,7 @@ else
 fi
 
 logs=$(mktemp -d "${TMPDIR:-/tmp}/actorlb-run.XXXXXX")
-child=
-finish() {
-  # Brokers that a test started end with it; here only an interrupted runner is left.
-  [ -n "$child" ] && kill "$child" 2>/dev/null
-  rm -rf "$logs"
-}
-trap finish EXIT
+trap 'rm -rf "$logs"' EXIT
 trap 'exit 130' INT TERM
 
 if [ $install = yes ]; then
@@ -89,11 +83,8 @@ again() {
   while read -r test; do methods+=(-method "$test"); done < <(
     grep -o '<test [^>]*result="Fail"' "$report" | sed -n 's/.* type="\([^"]*\)".* method="\([^"]*\)".*/\1.\2/p' | sort -u)
   [ ${#methods[@]} -gt 0 ] && [ ${#methods[@]} -le 12 ] || return 1
-  "$root/tests/$name/bin/Release/net10.0/$name" -noLogo -noColor -xml "$logs/again.xml" "${methods[@]}" > "$logs/again.log" 2>&1 &
-  child=$!
-  wait $child
+  "$root/tests/$name/bin/Release/net10.0/$name" -noLogo -noColor -xml "$logs/again.xml" "${methods[@]}" > "$logs/again.log" 2>&1
   local code=$?
-  child=
   [ $code -eq 0 ] && [ "$(count "$logs/again.xml" passed)" -gt 0 ] || return 1
   echo "-- failed among the others and passed when run again:"
   printf '     %s\n' "${methods[@]}" | grep -v -e '-method$'
@@ -106,11 +97,8 @@ for name in "${selected[@]}"; do
   arguments=(-noLogo -noColor -xml "$report")
   [ $fast = yes ] && arguments+=(-trait- "speed=slow")
   started=$SECONDS
-  "$root/tests/$name/bin/Release/net10.0/$name" "${arguments[@]}" ${runner[@]+"${runner[@]}"} > "$logs/$name.log" 2>&1 &
-  child=$!
-  wait $child
+  "$root/tests/$name/bin/Release/net10.0/$name" "${arguments[@]}" ${runner[@]+"${runner[@]}"} > "$logs/$name.log" 2>&1
   code=$?
-  child=
   if [ ! -s "$report" ]; then
     cat "$logs/$name.log"
     echo "-- $name ended with exit code $code and no report"

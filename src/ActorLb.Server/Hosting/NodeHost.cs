@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Threading.Channels;
 using ActorLb.Configuration;
+using ActorLb.Native;
 using ActorLb.Native.OpenSsl;
 using ActorLb.Server.Admin;
 using Microsoft.Extensions.Logging;
@@ -11,6 +12,8 @@ namespace ActorLb.Server.Hosting;
 /// one stops at once), SIGQUIT stops at once.</summary>
 internal sealed partial class NodeHost(string path, ActorLbOptions options)
 {
+    private const int SIGQUIT = 3, SIG_DFL = 0; // signal(7)
+
     private readonly Channel<Signal> _signals = Channel.CreateBounded<Signal>(
         new BoundedChannelOptions(16) { SingleReader = true, FullMode = BoundedChannelFullMode.DropWrite });
 
@@ -33,6 +36,9 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options)
                 pidFile = PidFile.Take(file);
                 File.Delete(ReloadReport.PathFor(file));
             }
+            // A shell without job control starts what it puts in the background with SIGQUIT ignored (POSIX, 2.11), and the runtime would
+            // respect that: `actorlb stop --now` could not reach such a node.
+            Libc.signal(SIGQUIT, SIG_DFL);
             using PosixSignalRegistration hup = On(PosixSignal.SIGHUP, Signal.Reload);
             using PosixSignalRegistration term = On(PosixSignal.SIGTERM, Signal.Stop);
             using PosixSignalRegistration interrupt = On(PosixSignal.SIGINT, Signal.Stop);

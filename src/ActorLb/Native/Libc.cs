@@ -90,6 +90,10 @@ internal static unsafe partial class Libc
     [LibraryImport(Library), SuppressGCTransition]
     public static partial int kill(int pid, int signal);
 
+    /// <param name="handler">0 is SIG_DFL (signal(2)).</param>
+    [LibraryImport(Library)]
+    public static partial nint signal(int signal, nint handler);
+
     [LibraryImport(Library), SuppressGCTransition]
     private static partial int* __errno_location();
 

@@ -138,6 +138,21 @@ public sealed class CommandTests
         Assert.Equal(0, await node.Process.WaitForExitAsync());
     }
 
+    /// <summary>A shell without job control starts background programs so.</summary>
+    [Fact]
+    public async Task Stop_Now_NodeStartedWithTheSignalIgnored_StillStops()
+    {
+        await using var broker = FakeBroker.Start(FakeBroker.Accepting);
+        using var files = new NodeFiles();
+        files.Write(TestNode.Backends(broker), more: "node.drain-timeout = 1h");
+        await using var node = ProcessHost.Start("bash", ["-c", "trap '' QUIT; exec \"$0\" run -c \"$1\"", ActorLbProcess.Program, files.Path]);
+        await node.WaitForPortAsync(files.Front);
+        await node.WaitForLineAsync("admin endpoint");
+        using var client = await files.OpenAsync("five");
+        Assert.Equal(0, (await NodeFiles.RunAsync("stop", files.Path, "--now")).ExitCode);
+        Assert.Equal(0, await node.WaitForExitAsync());
+    }
+
     [Fact]
     public async Task Terminate_Twice_EndsTheDrain()
     {
