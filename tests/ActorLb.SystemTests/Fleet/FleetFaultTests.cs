@@ -6,7 +6,7 @@ namespace ActorLb.SystemTests.Fleet;
 [Collection(FleetGroup.Name)]
 public sealed class FleetFaultTests
 {
-    /// <summary>CLUSTER.md section 9, invariant 6 speaks of assignments older than the replication bound; a second is far above it.</summary>
+    /// <summary>The sixth invariant of the fleet speaks of assignments older than the replication bound; a second is far above it.</summary>
     private static readonly TimeSpan Settling = TimeSpan.FromSeconds(1);
 
     private static readonly TimeSpan LongestConnect = TimeSpan.FromSeconds(1);

@@ -5,7 +5,7 @@ namespace ActorLb.Cluster.Transport;
 /// <summary>One authenticated stream to a peer: a loop that writes what is queued, and one that reads frames for the link.</summary>
 internal sealed class PeerConnection(Stream output, FrameReader reader, PeerLane lane, bool dialled)
 {
-    /// <summary>Queued bytes of the calls lane, then immediate failure (CLUSTER.md: back-pressure).</summary>
+    /// <summary>Queued bytes of the calls lane, then immediate failure.</summary>
     public const int CallsLimit = 1 << 20;
 
     /// <summary>Queued bytes of the bulk lane.</summary>

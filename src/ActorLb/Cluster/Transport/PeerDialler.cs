@@ -9,7 +9,7 @@ namespace ActorLb.Cluster.Transport;
 /// <summary>Opens connections to peers. Every lane has a TCP connection of its own, so each dial has a handler of its own.</summary>
 internal sealed class PeerDialler
 {
-    /// <summary>HTTP/2 pings find a peer that is gone without a word; see CLUSTER.md, events.</summary>
+    /// <summary>HTTP/2 pings find a peer that is gone without a word.</summary>
     public static readonly TimeSpan PingDelay = TimeSpan.FromSeconds(1);
 
     public static readonly TimeSpan PingTimeout = TimeSpan.FromSeconds(2);

@@ -17,7 +17,7 @@ internal enum Variant
 }
 
 /// <summary>
-/// A fleet, its store, its network and its clients over some seconds of virtual time, with everything that CLUSTER.md lets happen to
+/// A fleet, its store, its network and its clients over some seconds of virtual time, with everything that the protocol lets happen to
 /// them; then quiet, and what must hold when quiet has come.
 /// </summary>
 internal sealed class Simulation
