@@ -81,7 +81,7 @@ count() {
 again() {
   local name=$1 report=$2 test methods=()
   while read -r test; do methods+=(-method "$test"); done < <(
-    grep -o '<test [^>]*result="Fail"' "$report" | sed -n 's/.* type="\([^"]*\)".* method="\([^"]*\)".*/\1.\2/p' | sort -u)
+    grep -o '<test [^>]*>' "$report" | grep 'result="Fail"' | sed -n 's/.* type="\([^"]*\)".* method="\([^"]*\)".*/\1.\2/p' | sort -u)
   [ ${#methods[@]} -gt 0 ] && [ ${#methods[@]} -le 12 ] || return 1
   "$root/tests/$name/bin/Release/net10.0/$name" -noLogo -noColor -xml "$logs/again.xml" "${methods[@]}" > "$logs/again.log" 2>&1
   local code=$?

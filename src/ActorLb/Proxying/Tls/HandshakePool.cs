@@ -24,8 +24,8 @@ internal sealed partial class HandshakePool : IDisposable
     /// <summary>Handshakes that may wait for each that may be under way; more than that no client would wait for.</summary>
     internal const int WaitingForEach = 16;
 
-    // nice(2): low enough to yield to the reactors, high enough that handshakes go on beside a busy one.
-    private const int Niceness = 10;
+    // nice(2): the lowest, a seventieth of a reactor's share; handshakes go on beside a busy one all the same.
+    private const int Niceness = 19;
     private const int PriorityOfProcess = 0;
 
     // Monitor's, for its Wait: what a thread can take depends on both queues and on the count.

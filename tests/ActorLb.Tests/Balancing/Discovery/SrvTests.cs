@@ -102,16 +102,36 @@ public sealed class SrvTests
         Assert.Equal(["x."], settings.Candidates("x."));
     }
 
+    /// <summary>One port that is free for both: what is free for UDP may be taken for TCP.</summary>
+    private static (Socket Udp, TcpListener Tcp) ListenOnBoth()
+    {
+        for (int attempt = 1; ; attempt++)
+        {
+            Socket udp = new(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
+            udp.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+            TcpListener tcp = new((IPEndPoint)udp.LocalEndPoint!);
+            try
+            {
+                tcp.Start();
+                return (udp, tcp);
+            }
+            catch (SocketException) when (attempt < 20)
+            {
+                tcp.Dispose();
+                udp.Dispose();
+            }
+        }
+    }
+
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
     public async Task Client_FakeServer_AnswersOverUdpAndTcp(bool truncate)
     {
-        using Socket udp = new(AddressFamily.InterNetwork, SocketType.Dgram, ProtocolType.Udp);
-        udp.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        (Socket udp, TcpListener tcp) = ListenOnBoth();
+        using Socket udpUntilEnd = udp;
+        using TcpListener tcpUntilEnd = tcp;
         IPEndPoint server = (IPEndPoint)udp.LocalEndPoint!;
-        using TcpListener tcp = new(server);
-        tcp.Start();
         using CancellationTokenSource patience = new(TimeSpan.FromSeconds(20));
         SrvClient client = new(() => new ResolverSettings([server], ["no.example"], Dots: 1), TimeProvider.System);
         Task<IReadOnlyList<SrvRecord>> asking = client.ResolveAsync("_mqtt._tcp.example", patience.Token);
