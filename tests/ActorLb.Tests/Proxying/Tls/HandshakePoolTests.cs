@@ -172,7 +172,7 @@ public sealed class HandshakePoolTests : IDisposable
         using var idle = new Idle(_server);
         Assert.True(pool.TryBegin(idle.Connection.Tls, 1, owner));
         _ = owner.Take();
-        Assert.Equal(10, owner.Niceness);
+        Assert.Equal(19, owner.Niceness);
     }
 
     private sealed class Idle : IDisposable
