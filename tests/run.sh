@@ -115,7 +115,7 @@ for name in "${selected[@]}"; do
     f=1
   fi
   [ $f -gt 0 ] && grep -v -e '^  *Discover' -e '^  *Starting:' -e '^  *Finished:' "$logs/$name.log"
-  if [ $f -gt 0 ] && [ $((p + f)) -gt $f ] && [ "$e" -eq 0 ] && again "$name" "$report"; then
+  if [ $f -gt 0 ] && [ $((p + f)) -gt $f ] && [ "$e" -eq 0 ] && { again "$name" "$report" || again "$name" "$report"; }; then
     p=$((p + f)) f=0
   fi
   echo "-- $name: $p passed, $f failed, $s skipped in $((SECONDS - started)) s"
