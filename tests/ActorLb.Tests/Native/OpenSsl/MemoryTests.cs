@@ -5,9 +5,8 @@ using ActorLb.Testing;
 
 namespace ActorLb.Tests.Native.OpenSsl;
 
-/// <summary>Counts the bytes that malloc has handed out, so nothing else may run beside them.</summary>
-[CollectionDefinition(nameof(MemoryTests), DisableParallelization = true)]
-[Collection(nameof(MemoryTests))]
+/// <summary>Counts the bytes that malloc has handed out.</summary>
+[Collection(AloneCollection.Name)]
 public sealed partial class MemoryTests(ITestOutputHelper output) : IDisposable
 {
     private readonly TestCertificates _ca = new();
