@@ -15,6 +15,7 @@ struct options {
     double warm, seconds, rate, settle;
     bool tls, tls12, resume;
     int pids[MAX_PIDS], npids;
+    unsigned *ids, nids; // numbers that clients take their ids from, in turn; none: a client's own number
 };
 extern struct options opt;
 _Noreturn void die(const char *format, ...) __attribute__((format(printf, 1, 2)));

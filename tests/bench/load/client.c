@@ -113,7 +113,7 @@ static void send_mqtt(struct client *c, const uint8_t *packet, size_t n)
 static void send_connect(struct client *c)
 {
     uint8_t packet[64];
-    send_mqtt(c, packet, mqtt_connect(packet, c->number));
+    send_mqtt(c, packet, mqtt_connect(packet, opt.nids ? opt.ids[c->number % opt.nids] : c->number));
     c->phase = CONNACK;
 }
 

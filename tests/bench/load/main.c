@@ -24,7 +24,8 @@ static void usage(void)
          "load rt    --port P --pids A,B -c N --size BYTES --warm S --seconds S [--rate N]   round trips; N a second, or closed loop\n"
          "load conn  --port P --pids A,B -c CONCURRENCY --count N [--resume]                 new connections\n"
          "load idle  --port P --pids A,B -c N --settle S                                     memory of idle connections\n"
-         "all but backend: [--host ADDRESS] [--tls] [--tls12] [--ws PATH]; results are one line of NAME=VALUE");
+         "all but backend: [--host ADDRESS] [--tls] [--tls12] [--ws PATH] [--ids FILE]; client ids are bench-%08x of a client's number,\n"
+         "or of the numbers in FILE; results are one line of NAME=VALUE");
 }
 
 static void parse_pids(char *text)
@@ -33,12 +34,28 @@ static void parse_pids(char *text)
         opt.pids[opt.npids++] = atoi(word);
 }
 
+// Decimal numbers between white space.
+static void read_ids(const char *path)
+{
+    FILE *file = fopen(path, "r");
+    unsigned id;
+    if (!file)
+        die("%s: cannot be read", path);
+    while (fscanf(file, "%u", &id) == 1) {
+        opt.ids = realloc(opt.ids, (opt.nids + 1) * sizeof *opt.ids);
+        opt.ids[opt.nids++] = id;
+    }
+    if (!feof(file) || !opt.nids)
+        die("%s: holds something else than numbers, or nothing", path);
+    fclose(file);
+}
+
 int main(int argc, char **argv)
 {
     static const struct option names[] = {
         {"host", 1, 0, 'h'}, {"port", 1, 0, 'p'}, {"ws-port", 1, 0, 'W'}, {"clients", 1, 0, 'c'}, {"size", 1, 0, 's'},
         {"count", 1, 0, 'n'}, {"warm", 1, 0, 'w'}, {"seconds", 1, 0, 'd'}, {"rate", 1, 0, 'r'}, {"settle", 1, 0, 'S'},
-        {"pids", 1, 0, 'P'}, {"tls", 0, 0, 't'}, {"tls12", 0, 0, '2'}, {"resume", 0, 0, 'R'}, {"ws", 1, 0, 'u'}, {0}};
+        {"pids", 1, 0, 'P'}, {"tls", 0, 0, 't'}, {"tls12", 0, 0, '2'}, {"resume", 0, 0, 'R'}, {"ids", 1, 0, 'I'}, {"ws", 1, 0, 'u'}, {0}};
     const char *command = argc > 1 ? argv[1] : "";
     int o;
     optind = 2;
@@ -58,6 +75,7 @@ int main(int argc, char **argv)
         case 't': opt.tls = true; break;
         case '2': opt.tls = opt.tls12 = true; break;
         case 'R': opt.resume = true; break;
+        case 'I': read_ids(optarg); break;
         case 'u': opt.ws_path = optarg; break;
         default: usage(); return 2;
         }
