@@ -23,27 +23,26 @@ internal sealed class NodeFleet : IAsyncDisposable
     private readonly HttpPeerTransport _transport;
     private readonly BackendDirectory _directory;
     private readonly Func<IEnumerable<(string Pool, Backend Backend)>> _backends;
-    private readonly TimeProvider _time;
     private readonly CancellationTokenSource _stop = new();
     private readonly SharedTicketKeys _tickets;
     private readonly EventFeed _events;
-    private Task _reporting = Task.CompletedTask;
     private Task _telling = Task.CompletedTask;
 
     private NodeFleet(
         EtcdStore store, HttpPeerTransport transport, FleetNode node, BackendDirectory directory, SharedTicketKeys tickets,
-        Func<IEnumerable<(string, Backend)>> backends, EventFeed events, TimeProvider time)
+        Func<IEnumerable<(string, Backend)>> backends, EventFeed events)
     {
         _events = events;
         _store = store;
         _transport = transport;
         _directory = directory;
         _backends = backends;
-        _time = time;
         _tickets = tickets;
         Node = node;
         Operations = new FleetOperations(node);
         node.BackendsChanged = OnBackendsChanged;
+        node.CollectReports = Collect;
+        node.Reported = OnReported;
     }
 
     public FleetNode Node { get; }
@@ -93,7 +92,7 @@ internal sealed class NodeFleet : IAsyncDisposable
             options.Sticky.MaxEntries, key, KeepHashKey: secret is null, IsAlone: false);
         var node = new FleetNode(fleetOptions, store, transport, slots, time, loggers);
         var tickets = new SharedTicketKeys(store, secret, time, loggers.CreateLogger("ActorLb.Fleet"));
-        return new NodeFleet(store, transport, node, directory, tickets, backends, events, time);
+        return new NodeFleet(store, transport, node, directory, tickets, backends, events);
     }
 
     /// <exception cref="IOException">The peers' address cannot be bound.</exception>
@@ -103,7 +102,6 @@ internal sealed class NodeFleet : IAsyncDisposable
         await Node.StartAsync(Wanted(), cancellation).ConfigureAwait(false);
         _telling = TellAsync();
         _tickets.Start();
-        _reporting = ReportAsync();
     }
 
     /// <summary>The pools have other backends than before.</summary>
@@ -116,7 +114,6 @@ internal sealed class NodeFleet : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync().ConfigureAwait(false);
-        await _reporting.ConfigureAwait(false);
         await _telling.ConfigureAwait(false);
         await _tickets.DisposeAsync().ConfigureAwait(false);
         await Node.DisposeAsync().ConfigureAwait(false);
@@ -152,23 +149,6 @@ internal sealed class NodeFleet : IAsyncDisposable
         _directory.Set(own.Select(b => b.Backend));
     }
 
-    private async Task ReportAsync()
-    {
-        using var timer = new PeriodicTimer(TimeSpan.FromMilliseconds(FleetReports.PublishMilliseconds), _time);
-        try
-        {
-            do
-            {
-                Exchange();
-            }
-            while (await timer.WaitForNextTickAsync(_stop.Token).ConfigureAwait(false));
-        }
-        catch (OperationCanceledException)
-        {
-            // The node stops.
-        }
-    }
-
     /// <summary>The fleet's events among the node's own.</summary>
     private async Task TellAsync()
     {
@@ -185,14 +165,17 @@ internal sealed class NodeFleet : IAsyncDisposable
         }
     }
 
-    private void Exchange()
+    /// <summary>On the fleet's loop.</summary>
+    private IEnumerable<BackendReport> Collect() => _backends().Select(b => b.Backend).Where(b => b.Reference != 0)
+        .Select(b => new BackendReport(BackendDirectory.ReferenceOf(b), b.Active, b.Health == HealthState.Down));
+
+    /// <summary>On the fleet's loop.</summary>
+    private void OnReported(FleetReport fleet)
     {
-        Backend[] named = [.. _backends().Select(b => b.Backend).Where(b => b.Reference != 0)];
-        Node.SetReports([.. named.Select(b => new BackendReport(BackendDirectory.ReferenceOf(b), b.Active, b.Health == HealthState.Down))]);
-        FleetReport fleet = Node.Report;
-        foreach (Backend backend in named)
+        foreach ((_, Backend backend) in _backends())
         {
-            backend.SetRemoteActive(fleet.ConnectionsOf(backend.Reference));
+            if (backend.Reference == 0) continue;
+            backend.SetRemoteActive(fleet.ConnectionsOf(backend.Reference), fleet.LiveNodes - 1);
             backend.SetFleetHealth(!fleet.Down.Contains(backend.Reference));
         }
     }

@@ -39,7 +39,10 @@ public sealed class Backend
     private int _active;
     private long _lastSuccess = long.MinValue / 2;
     private long _blockedAt = long.MinValue / 2;
+    private int _proposed;
     private volatile int _remoteActive;
+    private volatile int _others;
+    private long _connectsReported;
     private int _nextEndPoint;
     private long _failures;
     private long _connects;
@@ -102,6 +105,21 @@ public sealed class Backend
 
     /// <summary>Connections over the whole fleet, as far as this node knows.</summary>
     public int Load => Active + _remoteActive;
+
+    /// <summary>
+    /// What a pick compares: the fleet's connections, with those that are on their way. The other nodes' numbers are a moment old, and
+    /// they see what this node sees: each is taken to have placed since then what this node has. Else all would run to the same
+    /// backend, and past the mark, until they hear of each other.
+    /// </summary>
+    public long ExpectedLoad
+    {
+        get
+        {
+            int proposed = Volatile.Read(ref _proposed);
+            long since = Math.Max(0, Connects - Interlocked.Read(ref _connectsReported)) + proposed;
+            return Load + proposed + (_others * since);
+        }
+    }
 
     /// <summary>Failures reported since start.</summary>
     public long Failures => Interlocked.Read(ref _failures);
@@ -168,6 +186,11 @@ public sealed class Backend
     }
 
     public void Release() => Interlocked.Decrement(ref _active);
+
+    /// <summary>Proposed for a client whose place another node has to confirm. Pair with <see cref="Withdraw"/>.</summary>
+    public void Propose() => Interlocked.Increment(ref _proposed);
+
+    public void Withdraw() => Interlocked.Decrement(ref _proposed);
 
     /// <summary>
     /// Counts a failure (dial, time-out, closed before CONNACK). max-fails within fail-timeout take the backend out for fail-timeout.
@@ -332,8 +355,14 @@ public sealed class Backend
         _changed(this, up ? PoolEventKind.FleetHealthUp : PoolEventKind.FleetHealthDown, null);
     }
 
-    /// <summary>Connections of the fleet's other nodes, absolute.</summary>
-    public void SetRemoteActive(int connections) => _remoteActive = Math.Max(0, connections);
+    /// <summary>What another node just said: the connections of the fleet's other nodes, absolute.</summary>
+    /// <param name="others">Nodes that place clients beside this one.</param>
+    public void SetRemoteActive(int connections, int others)
+    {
+        _remoteActive = Math.Max(0, connections);
+        _others = Math.Max(0, others);
+        Interlocked.Exchange(ref _connectsReported, Connects);
+    }
 
     /// <summary>The node's own verdict.</summary>
     internal void SetHealth(HealthState state, string? reason)

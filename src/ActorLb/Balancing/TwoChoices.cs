@@ -17,7 +17,7 @@ internal static class TwoChoices
 
     /// <summary>By connections over weight, compared without a division.</summary>
     public static int CompareLoad(Backend a, Backend b, long now) =>
-        (a.Load * b.EffectiveWeight(now)).CompareTo(b.Load * a.EffectiveWeight(now));
+        (a.ExpectedLoad * b.EffectiveWeight(now)).CompareTo(b.ExpectedLoad * a.EffectiveWeight(now));
 
     /// <summary>One pass: each candidate replaces the one held with probability weight / (sum of the weights so far).</summary>
     private static Backend? Draw(in PickContext context, Backend? except)

@@ -25,6 +25,11 @@ internal sealed class CoordinatorRole(
     private ulong _attempted;
     private long _tableAt = long.MinValue / 2;
 
+    // Reckoning the wish for 4,096 shards takes milliseconds, and a plan is asked for at every turn: neither is done again for what is known.
+    private ImmutableArray<Member> _wishOf;
+    private ShardSeats[]? _wish;
+    private (ShardMap Map, ImmutableArray<Member> Members, ulong Highest)? _atRest;
+
     /// <summary>Holds the key under its present lease, as far as this node knows.</summary>
     public bool IsHolder =>
         registration.IsRegistered && view.Coordinator?.Id == settings.Self && view.Entry(StoreKeys.Coordinator)!.Lease == registration.Lease;
@@ -32,7 +37,14 @@ internal sealed class CoordinatorRole(
     /// <summary>The node's key was deleted: its lease ran out or was revoked. No doubt, so no grace.</summary>
     public void OnGone(PeerId id) => _gone.Add(id);
 
-    public void OnReady(PeerId id, ulong epoch, ReadOnlySpan<bool> shards) => _ready[id] = (epoch, shards.ToArray());
+    public void OnReady(PeerId id, ulong epoch, ReadOnlySpan<bool> shards)
+    {
+        if (!_ready.TryGetValue(id, out var known) || known.Epoch != epoch || !shards.SequenceEqual(known.Shards))
+        {
+            _ready[id] = (epoch, shards.ToArray());
+            _atRest = null;
+        }
+    }
 
     public void Reconcile(long now, ShardMap current)
     {
@@ -105,12 +117,25 @@ internal sealed class CoordinatorRole(
             highest = Math.Max(highest, current.Epoch + 1);
         }
 
+        var members = view.Members;
+        if (_atRest == (current, members, highest))
+        {
+            return;
+        }
+
+        if (_wish is null || _wishOf != members)
+        {
+            _wishOf = members;
+            _wish = Placement.Wish(members, settings.ShardCount);
+        }
+
         bool Ready(PeerId id, int shard) =>
             _ready.TryGetValue(id, out var report) && report.Epoch == current.Epoch && shard < report.Shards.Length && report.Shards[shard];
         var patient = now - _tableAt < PatienceMilliseconds;
-        var next = MovePlan.Next(current, view.Members, kept, Ready, patient, settings.ShardCount, highest, settings.Self.Incarnation);
+        var next = MovePlan.Next(current, members, kept, Ready, patient, settings.ShardCount, highest, settings.Self.Incarnation, _wish);
         if (next is null)
         {
+            _atRest = patient || kept.Count > 0 ? null : (current, members, highest);
             return;
         }
 

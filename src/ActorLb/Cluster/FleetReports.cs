@@ -1,4 +1,3 @@
-using System.Collections.Frozen;
 using ActorLb.Protocol.Peer;
 
 namespace ActorLb.Cluster;
@@ -7,16 +6,17 @@ namespace ActorLb.Cluster;
 /// <param name="Connections">By backend: connections of the other live nodes.</param>
 /// <param name="Down">Backends that a majority of the live nodes calls down.</param>
 /// <param name="LiveNodes">Nodes heard of lately, this one included.</param>
-internal sealed record FleetReport(FrozenDictionary<uint, int> Connections, FrozenSet<uint> Down, int LiveNodes)
+internal sealed record FleetReport(IReadOnlyDictionary<uint, int> Connections, IReadOnlySet<uint> Down, int LiveNodes)
 {
-    public static readonly FleetReport Alone = new(FrozenDictionary<uint, int>.Empty, FrozenSet<uint>.Empty, 1);
+    public static readonly FleetReport Alone = new(new Dictionary<uint, int>(), new HashSet<uint>(), 1);
 
     public int ConnectionsOf(uint backend) => Connections.GetValueOrDefault(backend);
 }
 
 /// <summary>
-/// Exchanges connection counts and health verdicts: absolute numbers, published every 250 ms, so a lost frame costs nothing and a
-/// node that falls silent stops to count within a second. A pure state machine of one actor.
+/// Exchanges connection counts and health verdicts: absolute numbers, published every 250 ms and as soon as they change, so a lost
+/// frame costs nothing and a node that falls silent stops to count within a second. What comes in counts at once: every moment that a
+/// number is older, nodes place more clients where they would not. A pure state machine of one actor.
 /// </summary>
 internal sealed class FleetReports(PeerId self)
 {
@@ -28,10 +28,20 @@ internal sealed class FleetReports(PeerId self)
     private readonly Dictionary<PeerId, Heard> _heard = [];
     private PeerReport[] _counts = [];
     private PeerReport[] _verdicts = [];
+    private PeerReport[] _publishedCounts = [];
+    private PeerReport[] _publishedVerdicts = [];
     private uint _version;
     private long _nextAt;
+    private volatile FleetReport _report = FleetReport.Alone;
 
-    public FleetReport Report { get; private set; } = FleetReport.Alone;
+    /// <summary>Replaced as a whole; any thread may read it.</summary>
+    public FleetReport Report => _report;
+
+    /// <summary>Brings the numbers of the moment by <see cref="SetCounts"/> and <see cref="SetVerdicts"/>, before they are published.</summary>
+    public Action? Collect { get; set; }
+
+    /// <summary>Hears every new report, with each node's word that came in.</summary>
+    public Action<FleetReport>? Reckoned { get; set; }
 
     /// <summary>This node's connections by backend.</summary>
     public void SetCounts(ReadOnlySpan<PeerReport> counts) => _counts = counts[..Math.Min(counts.Length, PeerReports.MaxReports)].ToArray();
@@ -40,21 +50,38 @@ internal sealed class FleetReports(PeerId self)
     public void SetVerdicts(ReadOnlySpan<PeerReport> verdicts) =>
         _verdicts = verdicts[..Math.Min(verdicts.Length, PeerReports.MaxReports)].ToArray();
 
-    /// <summary>Publishes when it is time, and reckons anew.</summary>
+    /// <summary>Publishes what changed, and everything when it is time. Every 50 ms.</summary>
     /// <param name="broadcast">Sends a frame to every peer.</param>
     public void Tick(long now, ulong epoch, Action<ReadOnlyMemory<byte>> broadcast)
     {
-        if (now < _nextAt)
+        Collect?.Invoke();
+        var isTime = now >= _nextAt;
+        if (isTime)
         {
-            return;
+            _nextAt = now + PublishMilliseconds;
         }
 
-        _nextAt = now + PublishMilliseconds;
-        _version++;
-        broadcast(Frame(PeerFrameType.Counts, _counts, epoch));
-        broadcast(Frame(PeerFrameType.Health, _verdicts, epoch));
-        Reckon(now);
+        if (isTime || !_counts.AsSpan().SequenceEqual(_publishedCounts))
+        {
+            _publishedCounts = _counts;
+            broadcast(Frame(PeerFrameType.Counts, _counts, epoch));
+        }
+
+        var verdictsChanged = !_verdicts.AsSpan().SequenceEqual(_publishedVerdicts);
+        if (isTime || verdictsChanged)
+        {
+            _publishedVerdicts = _verdicts;
+            broadcast(Frame(PeerFrameType.Health, _verdicts, epoch));
+        }
+
+        if (Silence(now) || verdictsChanged)
+        {
+            Reckon();
+        }
     }
+
+    /// <summary>A peer is connected anew: it hears everything with the next tick.</summary>
+    public void PublishSoon() => _nextAt = 0;
 
     /// <summary>Another node's counts or verdicts; the incarnation is the link's, whatever the frame says.</summary>
     public void OnReports(PeerId from, PeerFrameType type, in PeerReports reports, long now)
@@ -64,7 +91,8 @@ internal sealed class FleetReports(PeerId self)
             return;
         }
 
-        if (!_heard.TryGetValue(from, out var heard))
+        var isNew = !_heard.TryGetValue(from, out var heard);
+        if (heard is null)
         {
             _heard[from] = heard = new Heard();
         }
@@ -86,26 +114,42 @@ internal sealed class FleetReports(PeerId self)
         if (type == PeerFrameType.Counts)
         {
             heard.Counts = items;
+            Reckon();
         }
-        else
+        else if (isNew || !items.AsSpan().SequenceEqual(heard.Verdicts))
         {
             heard.Verdicts = items;
+            Reckon();
         }
     }
 
     /// <summary>A node is gone: its connections are too.</summary>
-    public void Forget(PeerId peer) => _heard.Remove(peer);
-
-    private void Reckon(long now)
+    public void Forget(PeerId peer)
     {
-        foreach (var (id, heard) in _heard.ToArray())
+        if (_heard.Remove(peer))
+        {
+            Reckon();
+        }
+    }
+
+    /// <returns>Whether a node fell silent.</returns>
+    private bool Silence(long now)
+    {
+        var silent = false;
+        foreach (var (id, heard) in _heard)
         {
             if (now - heard.At > SilentMilliseconds)
             {
-                _heard.Remove(id);
+                // Removal does not disturb the enumeration.
+                silent |= _heard.Remove(id);
             }
         }
 
+        return silent;
+    }
+
+    private void Reckon()
+    {
         var connections = new Dictionary<uint, int>();
         var votes = new Dictionary<uint, int>();
         foreach (var heard in _heard.Values)
@@ -120,8 +164,8 @@ internal sealed class FleetReports(PeerId self)
 
         Vote(votes, _verdicts);
         var live = _heard.Count + 1;
-        Report = new FleetReport(
-            connections.ToFrozenDictionary(), votes.Where(v => v.Value * 2 > live).Select(v => v.Key).ToFrozenSet(), live);
+        _report = new FleetReport(connections, votes.Where(v => v.Value * 2 > live).Select(v => v.Key).ToHashSet(), live);
+        Reckoned?.Invoke(_report);
     }
 
     private static void Vote(Dictionary<uint, int> votes, PeerReport[] verdicts)
@@ -138,7 +182,7 @@ internal sealed class FleetReports(PeerId self)
     private byte[] Frame(PeerFrameType type, PeerReport[] reports, ulong epoch)
     {
         var frame = new byte[PeerReports.SizeOf(reports.Length)];
-        PeerReports.Write(frame, new PeerFrameHeader(type, 0, 0, 0, epoch), self.Incarnation, _version, reports);
+        PeerReports.Write(frame, new PeerFrameHeader(type, 0, 0, 0, epoch), self.Incarnation, ++_version, reports);
         return frame;
     }
 

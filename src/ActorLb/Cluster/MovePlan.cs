@@ -17,10 +17,11 @@ internal static class MovePlan
     /// <param name="ready">Whether a node reported, under the current table, that it holds a complete copy of a shard.</param>
     /// <param name="patient">Moves wait until every copy that is being taken is complete: fewer tables, more shards in each.</param>
     /// <param name="highest">Highest epoch heard of.</param>
+    /// <param name="wish">What <see cref="Placement.Wish"/> says for these members; asked here when it is not given.</param>
     /// <returns>Null when the current table is as it should be.</returns>
     public static ShardMap? Next(
         ShardMap current, ImmutableArray<Member> members, IReadOnlySet<PeerId> kept, Func<PeerId, int, bool> ready,
-        bool patient, int shardCount, ulong highest, ulong writer)
+        bool patient, int shardCount, ulong highest, ulong writer, ShardSeats[]? wish = null)
     {
         var sorted = members.Sort((a, b) => string.CompareOrdinal(a.Name, b.Name));
         var nodes = sorted.Select(m => new MapNode(m.Id, m.Address))
@@ -31,7 +32,7 @@ internal static class MovePlan
         var settled = nodes.Length == sorted.Length;
         if (settled && sorted.Length > 0)
         {
-            var wish = Placement.Wish(sorted, shardCount);
+            wish ??= Placement.Wish(sorted, shardCount);
             Fill(seats, wish);
             bool Ready(int node, int shard) => ready(nodes[node].Id, shard);
             if (!patient || !AnyUnready(seats, Ready))

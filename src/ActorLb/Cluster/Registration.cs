@@ -14,7 +14,9 @@ internal sealed class Registration(ClusterSettings settings, StoreView view, Sto
     private readonly string _key = StoreKeys.Node(settings.Self.Name);
     private long _nextKeepAlive;
     private bool _wasRegistered;
+    private long _ownRevision;
     private long _nextProbe;
+    private PeerId? _reachable;
     private PeerId? _unreachable;
     private PeerId? _announced;
 
@@ -52,7 +54,11 @@ internal sealed class Registration(ClusterSettings settings, StoreView view, Sto
         }
     }
 
-    public void OnProbed(PeerId peer, bool reachable) => _unreachable = reachable ? null : peer;
+    public void OnProbed(PeerId peer, bool reachable)
+    {
+        _reachable = reachable ? peer : null;
+        _unreachable = reachable ? null : peer;
+    }
 
     private void Register(long now, ulong maxEpoch)
     {
@@ -64,9 +70,12 @@ internal sealed class Registration(ClusterSettings settings, StoreView view, Sto
             return;
         }
 
-        if (member is not null && member.Incarnation != settings.Self.Incarnation && _wasRegistered)
+        // A store that was restored may show an earlier run of the name, which is no take-over: a take-over is younger than what it
+        // replaced. Where revisions began anew, whoever lives under the name has it.
+        var isAnothers = member is not null && member.Incarnation != settings.Self.Incarnation;
+        if (isAnothers && _wasRegistered && (entry!.ModRevision > _ownRevision || _reachable == member!.Id))
         {
-            Displaced = $"another process at {member.Address} took over the node name {settings.Self.Name}";
+            Displaced = $"another process at {member!.Address} took over the node name {settings.Self.Name}";
             return;
         }
 
@@ -94,6 +103,7 @@ internal sealed class Registration(ClusterSettings settings, StoreView view, Sto
             else
             {
                 _wasRegistered = true;
+                _ownRevision = entry.ModRevision;
             }
         }
         else if (_unreachable == member.Id)

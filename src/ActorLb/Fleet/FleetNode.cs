@@ -32,7 +32,6 @@ internal sealed partial class FleetNode : IFleetOutside, IPeerHandler, IAsyncDis
     private readonly CancellationTokenSource _stop = new();
     private RegionClock? _regionClock;
     private Task _ticking = Task.CompletedTask;
-    private volatile FleetReport _report = FleetReport.Alone;
     private ImmutableArray<FleetBackend> _backends = [];
     private long _badFrames;
     private long _badFrameLoggedAt = long.MinValue / 2;
@@ -58,6 +57,8 @@ internal sealed partial class FleetNode : IFleetOutside, IPeerHandler, IAsyncDis
             HashKey = options.KeepHashKey ? options.HashKey : null,
         };
         _control = new FleetControl(settings, Region, slots, this);
+        _control.Reports.Collect = Collect;
+        _control.Reports.Reckoned = report => Reported?.Invoke(report);
         _runner = new StoreRunner(
             store, options.LeaseTtl, reply => Post(new StoreReplied(reply)),
             async (generation, batch, cancellation) =>
@@ -74,13 +75,10 @@ internal sealed partial class FleetNode : IFleetOutside, IPeerHandler, IAsyncDis
 
     public FleetEvents Events => _events;
 
-    /// <summary>Connections of the other nodes, and the majority's verdicts. Swapped every 250 ms.</summary>
-    public FleetReport Report => _report;
-
     /// <summary>Ends when the node left, or when it must stop because another process took its name or an operator gave it up.</summary>
     public Task<FleetEnd> Ended => _end.Task;
 
-    /// <summary>A table is in force and all that it names are connected: lookups are answered instead of falling back.</summary>
+    /// <summary>A table is in force, all that it names are connected and told their connections: lookups are answered instead of falling back.</summary>
     public Task FirstTable => _firstTable.Task;
 
     /// <summary>Frames of peers that made no sense.</summary>
@@ -88,6 +86,12 @@ internal sealed partial class FleetNode : IFleetOutside, IPeerHandler, IAsyncDis
 
     /// <summary>Hears of changed slots and of what operators want of the backends; on the fleet's loop, must not block.</summary>
     public Action<ImmutableArray<FleetBackend>>? BackendsChanged { get; set; }
+
+    /// <summary>This node's connections and verdicts, complete; asked on the fleet's loop every 50 ms, must not block.</summary>
+    public Func<IEnumerable<BackendReport>>? CollectReports { get; set; }
+
+    /// <summary>Hears the connections of the other nodes and the majority's verdicts as they come in; on the fleet's loop, must not block.</summary>
+    public Action<FleetReport>? Reported { get; set; }
 
     /// <summary>What is known of the backends.</summary>
     public ImmutableArray<FleetBackend> Backends => _backends;
@@ -116,26 +120,6 @@ internal sealed partial class FleetNode : IFleetOutside, IPeerHandler, IAsyncDis
     {
         var keys = Keys(backends).ToArray();
         Post(new FleetWish(control => control.Change(core => core.Backends.Want(keys)), null));
-    }
-
-    /// <summary>This node's connections and verdicts, complete; every 250 ms.</summary>
-    public void SetReports(ReadOnlySpan<BackendReport> reports)
-    {
-        var counts = new PeerReport[reports.Length];
-        var verdicts = new PeerReport[reports.Length];
-        for (var i = 0; i < reports.Length; i++)
-        {
-            counts[i] = new PeerReport(reports[i].Backend.Value, (uint)Math.Max(0, reports[i].Connections));
-            verdicts[i] = new PeerReport(reports[i].Backend.Value, reports[i].IsDown ? PeerReports.Down : PeerReports.Up);
-        }
-
-        Post(new FleetWish(
-            control =>
-            {
-                control.Reports.SetCounts(counts);
-                control.Reports.SetVerdicts(verdicts);
-            },
-            null));
     }
 
     /// <summary>A planned leave: the shards move to the others, then the lease is given back.</summary>
@@ -190,7 +174,11 @@ internal sealed partial class FleetNode : IFleetOutside, IPeerHandler, IAsyncDis
         }
     }
 
-    void IPeerHandler.OnUp(IPeerLink link) => Announce(ClusterEventKind.PeerUp, $"{link.Peer.Name} is connected");
+    void IPeerHandler.OnUp(IPeerLink link)
+    {
+        Announce(ClusterEventKind.PeerUp, $"{link.Peer.Name} is connected");
+        Post(new FleetWish(control => control.Reports.PublishSoon(), null));
+    }
 
     void IPeerHandler.OnDown(IPeerLink link, string reason) =>
         Announce(ClusterEventKind.PeerDown, $"{link.Peer.Name} is not connected: {reason}");
@@ -227,6 +215,18 @@ internal sealed partial class FleetNode : IFleetOutside, IPeerHandler, IAsyncDis
         return done.Task;
     }
 
+    private void Collect()
+    {
+        if (CollectReports is not { } collect)
+        {
+            return;
+        }
+
+        BackendReport[] reports = [.. collect()];
+        _control.Reports.SetCounts([.. reports.Select(r => new PeerReport(r.Backend.Value, (uint)Math.Max(0, r.Connections)))]);
+        _control.Reports.SetVerdicts([.. reports.Select(r => new PeerReport(r.Backend.Value, r.IsDown ? PeerReports.Down : PeerReports.Up))]);
+    }
+
     private async Task TickAsync()
     {
         using var timer = new PeriodicTimer(TickPeriod, _time);
@@ -235,8 +235,7 @@ internal sealed partial class FleetNode : IFleetOutside, IPeerHandler, IAsyncDis
             do
             {
                 Post(new TimePassed());
-                _report = _control.Reports.Report;
-                if (CanAskAll(Region.Context.View))
+                if (CanAskAll(Region.Context.View, _control.Reports.Report))
                 {
                     _firstTable.TrySetResult();
                 }
@@ -249,9 +248,13 @@ internal sealed partial class FleetNode : IFleetOutside, IPeerHandler, IAsyncDis
         }
     }
 
-    /// <summary>A table alone is not enough: whoever asks before the links stand falls back, and sends clients astray.</summary>
-    private static bool CanAskAll(RegionView view) =>
-        view.Map.Epoch != 0 && Array.TrueForAll(view.Peers, p => p is not { Link.IsUp: false });
+    /// <summary>
+    /// A table alone is not enough: whoever asks before the links stand falls back, and sends clients astray; whoever places clients
+    /// before the others told their connections places them where there are too many.
+    /// </summary>
+    private static bool CanAskAll(RegionView view, FleetReport report) =>
+        view.Map.Epoch != 0 && Array.TrueForAll(view.Peers, p => p is not { Link.IsUp: false })
+        && report.LiveNodes > view.Peers.Count(p => p is not null);
 
     private async Task ProbeAsync(PeerId peer, string address)
     {

@@ -49,6 +49,7 @@ internal sealed class Router(NodeServices services, SessionCloser closer)
     public void Answered(Reactor reactor, Session session, in StickyAnswer answer)
     {
         reactor.ClearDeadline(session);
+        session.Setup!.Withdraw();
         Take(reactor, session, answer);
     }
 
@@ -69,27 +70,20 @@ internal sealed class Router(NodeServices services, SessionCloser closer)
     private void AskSticky(Reactor reactor, Session session)
     {
         Setup setup = session.Setup!;
-        if (!setup.StickyAsked) session.StickyHash = services.Sticky.Hash(session.Pool.NameUtf8, session.ClientId);
+        if (setup.Questions == 0) session.StickyHash = services.Sticky.Hash(session.Pool.NameUtf8, session.ClientId);
         Span<BackendRef> proposals = stackalloc BackendRef[Proposals];
-        int count = Propose(reactor, session, proposals);
+        int count = Propose(reactor, session, proposals, out Backend? first);
         if (count == 0 && setup.TriedCount > 0)
         {
             GiveUp(reactor, session);
             return;
         }
         StickyAnswer answer;
-        bool answered;
-        if (!setup.StickyAsked)
-        {
-            setup.StickyAsked = true;
-            answered = services.Sticky.GetOrAssign(session.StickyHash, proposals[..count], reactor, session.Ticket, out answer);
-        }
-        else
-        {
-            answered = services.Sticky.Reassign(
-                session.StickyHash, session.StickyBackend, proposals[..count], reactor, session.Ticket, out answer);
-        }
+        bool answered = setup.Questions++ == 0
+            ? services.Sticky.GetOrAssign(session.StickyHash, proposals[..count], reactor, session.Ticket, out answer)
+            : services.Sticky.Reassign(session.StickyHash, session.StickyBackend, proposals[..count], reactor, session.Ticket, out answer);
         if (answered) Take(reactor, session, answer);
+        else setup.Await(first);
     }
 
     private void Take(Reactor reactor, Session session, in StickyAnswer answer)
@@ -98,10 +92,20 @@ internal sealed class Router(NodeServices services, SessionCloser closer)
         session.StickyBackend = answer.Backend;
         session.StickyOutcome = answer.Outcome;
         session.IsSticky = true;
-        // No owner, no replica, nothing remembered: the choice on which every node falls back alike.
-        Backend? mapped = answer.Backend.IsNone ? FallBack(reactor, session) : services.Backends.Find(answer.Backend);
-        bool tried = mapped is not null && setup.Tried.AsSpan(0, setup.TriedCount).Contains(mapped);
-        bool takes = mapped is not null && !tried
+        Backend? mapped = services.Backends.Find(answer.Backend);
+        if (answer.Backend.IsNone || (answer.Outcome == StickyOutcome.Fallback && (mapped is null || setup.HasTried(mapped))))
+        {
+            // Nobody knows: the choice on which every node falls back alike, which the owner learns once it holds.
+            mapped = FallBack(reactor, session);
+            if (mapped is null)
+            {
+                GiveUp(reactor, session);
+                return;
+            }
+            session.StickyBackend = BackendDirectory.ReferenceOf(mapped);
+            session.StickyOutcome = StickyOutcome.Fallback;
+        }
+        bool takes = mapped is not null && !setup.HasTried(mapped)
             && (ReferenceEquals(mapped, setup.Trial)
                 || (mapped.IsEligible(reactor.Now, newClient: answer.IsNew) && mapped.TryClaim(reactor.Now))
                 || (!answer.IsNew && mapped.HasGrace(reactor.Now)));
@@ -110,14 +114,10 @@ internal sealed class Router(NodeServices services, SessionCloser closer)
             Dialer.Dial(reactor, session, mapped);
             return;
         }
-        // The mapped backend cannot take the client now. It counts as a try, so that the questions come to an end.
-        if (setup.TriedCount < Setup.MaxTries && mapped is not null && !tried) setup.Tried[setup.TriedCount++] = mapped;
-        else if (mapped is null || setup.TriedCount >= Setup.MaxTries)
-        {
-            GiveUp(reactor, session);
-            return;
-        }
-        if (setup.TriedCount >= Setup.MaxTries) GiveUp(reactor, session);
+        // The mapped backend cannot take the client now, or this node's configuration does not have it (any more, or not yet): the
+        // client moves. The number of questions is bounded, whatever the answers are.
+        if (mapped is not null && !setup.HasTried(mapped) && setup.TriedCount < Setup.MaxTries) setup.Tried[setup.TriedCount++] = mapped;
+        if (setup.TriedCount >= Setup.MaxTries || setup.Questions > Setup.MaxTries) GiveUp(reactor, session);
         else AskSticky(reactor, session);
     }
 
@@ -129,18 +129,19 @@ internal sealed class Router(NodeServices services, SessionCloser closer)
         Backend? best = null;
         for (int i = 0; i < found && best is null; i++)
         {
-            if (!setup.Tried.AsSpan(0, setup.TriedCount).Contains(ranked[i])) best = ranked[i];
+            if (!setup.HasTried(ranked[i])) best = ranked[i];
         }
         Array.Clear(ranked, 0, found);
         return best;
     }
 
     /// <summary>The policy's choice, then others in the order on which all nodes agree, in case the first is gone when it arrives.</summary>
-    private int Propose(Reactor reactor, Session session, Span<BackendRef> into)
+    private int Propose(Reactor reactor, Session session, Span<BackendRef> into, out Backend? first)
     {
         Setup setup = session.Setup!;
         ReadOnlySpan<Backend> tried = setup.Tried.AsSpan(0, setup.TriedCount);
-        if (Pick(reactor, session, tried) is not { } first) return 0;
+        first = Pick(reactor, session, tried);
+        if (first is null) return 0;
         // Picked, and yet not eligible any more: the pick claimed its trial.
         if (!first.IsEligible(reactor.Now, newClient: true)) setup.Trial = first;
         into[0] = BackendDirectory.ReferenceOf(first);

@@ -174,7 +174,12 @@ internal sealed class Setup
 
     public readonly Backend[] Tried = new Backend[MaxTries];
     public int TriedCount;
-    public bool StickyAsked;
+
+    /// <summary>Questions that the sticky map was asked; the first is for its entry, the others are to move it.</summary>
+    public int Questions;
+
+    /// <summary>Proposed to the sticky map, whose answer is awaited: counts as if it had the client.</summary>
+    private Backend? _proposed;
 
     /// <summary>The backend, out by max-fails, whose trial this session claimed when it proposed it: it may go there, others may not.</summary>
     public Backend? Trial;
@@ -192,11 +197,28 @@ internal sealed class Setup
     /// <summary>The client id replaced the client's own.</summary>
     public bool Rewritten;
 
+    public bool HasTried(Backend backend) => Tried.AsSpan(0, TriedCount).Contains(backend);
+
+    public void Await(Backend? proposed)
+    {
+        proposed?.Propose();
+        _proposed = proposed;
+    }
+
+    /// <summary>The answer is here, or nobody waits for it any more.</summary>
+    public void Withdraw()
+    {
+        _proposed?.Withdraw();
+        _proposed = null;
+    }
+
     public void Reset()
     {
         InboundLength = ConnectLength = OutboundStart = OutboundEnd = PreambleEnd = UpgradeEnd = ReplyLength = 0;
         Refusal = LastFailure = CloseReason.None;
-        Committed = StickyAsked = Rewritten = false;
+        Committed = Rewritten = false;
+        Questions = 0;
+        Withdraw();
         Trial = null;
         Array.Clear(Tried, 0, TriedCount);
         TriedCount = 0;

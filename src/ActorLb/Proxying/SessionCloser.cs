@@ -153,6 +153,7 @@ internal sealed class SessionCloser(NodeServices services)
             session.Source = -1;
             CloseSide(reactor, ref session.Upstream);
         }
+        session.Setup?.Withdraw();
         session.Backend?.Release();
         session.Backend = null;
         session.Traffic = BackendTraffic.None;

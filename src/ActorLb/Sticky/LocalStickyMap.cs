@@ -6,7 +6,7 @@ namespace ActorLb.Sticky;
 internal sealed class LocalStickyMap : IStickyMap, IDisposable
 {
     /// <summary>Nothing waits for this clock but expired entries and long-lived sessions.</summary>
-    private static readonly TimeSpan TickPeriod = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(1);
 
     private readonly ShardRegion _region;
     private readonly ITimer _timer;
@@ -22,7 +22,8 @@ internal sealed class LocalStickyMap : IStickyMap, IDisposable
         var seats = Enumerable.Repeat(new ShardSeats(0, ShardSeats.Nobody, ShardSeats.Nobody), StickyHash.Shards);
         var map = new ShardMap(ShardMap.NextEpoch(0, self.Incarnation), [new MapNode(self, "local")], [.. seats]);
         _region.Adopt(map, _ => throw new InvalidOperationException("There is no other node."));
-        _timer = time.CreateTimer(_ => Tick(), null, TickPeriod, TickPeriod);
+        var pause = TimeSpan.FromMilliseconds(Math.Min(LongestPause.TotalMilliseconds, _region.Context.RoundMilliseconds));
+        _timer = time.CreateTimer(_ => Tick(), null, pause, pause);
     }
 
     public int Count

@@ -100,6 +100,9 @@ internal sealed class RegionContext(RegionSettings settings, BackendSlots slots,
 
     public StickyClock Clock => clock;
 
+    /// <summary>Time in which every shard has its turn once: often enough that the sign of life of a session comes within its entry's life.</summary>
+    public long RoundMilliseconds { get; } = Math.Min(settings.DigestMilliseconds, Math.Max(1, (long)settings.Ttl.TotalMilliseconds / 6));
+
     public StickyRules Rules { get; } = StickyRules.From(settings.Ttl, settings.MaxEntries, 1 << settings.ShardBits);
 
     public RegionView View

@@ -29,7 +29,7 @@ internal sealed class RemoteLookups(RegionContext context, Func<int, RegionShard
         var call = CanAsk(view, context.ShardOf(h), now) ? _calls.Rent() : null;
         if (call is null)
         {
-            answer = FallBack(h);
+            answer = FallBack(h, expected);
             context.Counters.Count(StickyOutcome.Fallback);
             return true;
         }
@@ -136,7 +136,7 @@ internal sealed class RemoteLookups(RegionContext context, Func<int, RegionShard
         {
             lock (call.Gate)
             {
-                return call.IsActive && Finish(call, FallBack(call.H), tell: true);
+                return call.IsActive && Finish(call, FallBack(call), tell: true);
             }
         }
     }
@@ -154,7 +154,7 @@ internal sealed class RemoteLookups(RegionContext context, Func<int, RegionShard
             StickyAnswer answer;
             if (now - call.Started >= context.Settings.FallbackMilliseconds)
             {
-                answer = FallBack(call.H);
+                answer = LastWord(call, view);
                 done = true;
             }
             else
@@ -200,7 +200,7 @@ internal sealed class RemoteLookups(RegionContext context, Func<int, RegionShard
         // Nobody left who could know, and no sign that waiting would change that.
         if (call.HedgeMissed || !CanAsk(view, number, now))
         {
-            answer = FallBack(call.H);
+            answer = FallBack(call);
             return true;
         }
 
@@ -300,7 +300,7 @@ internal sealed class RemoteLookups(RegionContext context, Func<int, RegionShard
                 answer = new StickyAnswer(BackendRef.None, StickyOutcome.Remote, false);
                 return true;
             case PeerStatus.Overload:
-                answer = FallBack(call.H);
+                answer = FallBack(call);
                 return true;
             case PeerStatus.WrongOwner or PeerStatus.StaleEpoch or PeerStatus.NotReady:
                 context.Reconcile(link, header.Epoch);
@@ -331,7 +331,7 @@ internal sealed class RemoteLookups(RegionContext context, Func<int, RegionShard
 
         if (call.Moved)
         {
-            answer = FallBack(call.H);
+            answer = FallBack(call);
             return true;
         }
 
@@ -353,10 +353,33 @@ internal sealed class RemoteLookups(RegionContext context, Func<int, RegionShard
         return view.Peers[seats.Owner] is not { InFlight: >= PeerCalls.MaxInFlight };
     }
 
-    private StickyAnswer FallBack(ulong h)
+    /// <summary>
+    /// The time is up. This node may have come to own the shard meanwhile, or hold its copy: late threads are no reason to send a client
+    /// astray.
+    /// </summary>
+    private StickyAnswer LastWord(PendingCall call, RegionView view)
+    {
+        var number = context.ShardOf(call.H);
+        var seats = view.Seats(number);
+        if (seats.Owner == view.Self && view.Self >= 0 && AttemptHere(call, shards(number), out var answer))
+        {
+            return answer;
+        }
+
+        var here = call.Type == PeerFrameType.GetOrAssign && view.Self >= 0
+            ? ShardCalls.Peek(shards(number), context, call.H, view.Map.Epoch)
+            : BackendRef.None;
+        return here.IsNone ? FallBack(call) : new StickyAnswer(here, StickyOutcome.Hedge, false);
+    }
+
+    private StickyAnswer FallBack(PendingCall call) => FallBack(call.H, BackendRef.FromValue(call.Expected));
+
+    /// <param name="leaving">The backend that the caller wants to leave: what it last saw is no help when it is that one.</param>
+    private StickyAnswer FallBack(ulong h, BackendRef leaving)
     {
         var known = _known.Find(h);
-        return new StickyAnswer(context.Slots.IsKept(known) ? known : BackendRef.None, StickyOutcome.Fallback, false);
+        var helps = known != leaving && context.Slots.IsKept(known);
+        return new StickyAnswer(helps ? known : BackendRef.None, StickyOutcome.Fallback, false);
     }
 
     /// <summary>Under the call's lock; the caller returns the call afterwards.</summary>

@@ -373,7 +373,7 @@ internal sealed class ShardRegion : IStickyMap, IDisposable
     /// <summary>Every shard's turn once in the digest's time: expired entries, signs of life, comparison with the copy.</summary>
     private void Visit(RegionView view, long now)
     {
-        var due = (now - _visitedAt) * _shards.Length / _context.Settings.DigestMilliseconds;
+        var due = (now - _visitedAt) * _shards.Length / _context.RoundMilliseconds;
         if (due <= 0)
         {
             return;

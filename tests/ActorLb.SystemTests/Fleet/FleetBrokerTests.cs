@@ -70,6 +70,47 @@ public sealed class FleetBrokerTests
         }
     }
 
+    [Fact]
+    [Trait("speed", "slow")]
+    public async Task NodeAndBrokerKilled_ClientsMoveAtOnce()
+    {
+        await using var fleet = await TestFleet.StartAsync(new TestFleetOptions { Nodes = 2 });
+        var placed = await TestFleet.PlaceAsync([fleet.Nodes[0]], TestFleet.Ids("c", Clients));
+        Assert.Contains(1, placed.Values);
+
+        // Whoever could move the broker's clients is dead for as long as its lease lives; what this node remembers is the dead broker.
+        await fleet.Nodes[1].KillAsync();
+        await fleet.Brokers[1].DisposeAsync();
+        var (moved, longest) = await TestFleet.VisitAsync([fleet.Nodes[0]], placed.Keys);
+        Assert.InRange(longest, TimeSpan.Zero, TimeSpan.FromSeconds(1));
+        Assert.All(moved, m => Assert.True(m.Value != 1 && (placed[m.Key] == 1 || placed[m.Key] == m.Value), $"{m.Key}: {placed[m.Key]} -> {m.Value}"));
+
+        await fleet.WhenSettledAsync();
+        var (after, _) = await TestFleet.VisitAsync([fleet.Nodes[0]], placed.Keys);
+        Assert.All(after, a => Assert.NotEqual(1, a.Value));
+    }
+
+    [Fact]
+    [Trait("speed", "slow")]
+    public async Task BrokerTakenOutOfTheFiles_ItsClientsMove_TheOthersStay()
+    {
+        await using var fleet = await TestFleet.StartAsync(new TestFleetOptions { Nodes = 2 });
+        var placed = await TestFleet.PlaceAsync(fleet.Nodes, TestFleet.Ids("c", Clients));
+        Assert.Contains(1, placed.Values);
+
+        // One node after the other, as an operator does it: in between the two know different brokers.
+        for (var reloaded = 0; reloaded < 2; reloaded++)
+        {
+            await fleet.Nodes[reloaded].ReloadAsync(text => text.Replace($", \"{fleet.Brokers[1].EndPoint}\"", "", StringComparison.Ordinal));
+            var (moved, longest) = await TestFleet.VisitAsync([fleet.Nodes[reloaded]], placed.Keys);
+            Assert.InRange(longest, TimeSpan.Zero, TimeSpan.FromSeconds(1));
+            Assert.All(moved, m => Assert.True(m.Value != 1 && (placed[m.Key] == 1 || placed[m.Key] == m.Value), $"{m.Key}: {placed[m.Key]} -> {m.Value}"));
+            placed = moved;
+        }
+
+        TestFleet.AssertSame(placed, (await TestFleet.VisitAsync(fleet.Nodes, placed.Keys)).Brokers);
+    }
+
     /// <summary>By client, the one broker to which it came.</summary>
     private static SortedDictionary<string, int> Where(IReadOnlyList<Mosquitto> brokers, params int[] numbers)
     {

@@ -33,6 +33,17 @@ internal sealed class FleetNodeProcess(string name, string folder) : IAsyncDispo
 
     public async Task StartAsync() => _process = await ActorLbProcess.StartAsync(ConfigurationFile, Admin);
 
+    /// <summary>Changes the file and has the node read it, by the command.</summary>
+    public async Task ReloadAsync(Func<string, string> change)
+    {
+        var before = await File.ReadAllTextAsync(ConfigurationFile);
+        var after = change(before);
+        Assert.NotEqual(before, after);
+        await File.WriteAllTextAsync(ConfigurationFile, after);
+        var result = await ActorLbProcess.RunAsync("reload", "-c", ConfigurationFile);
+        Assert.True(result.ExitCode == 0, result.Output);
+    }
+
     /// <summary>kill -9.</summary>
     public async Task KillAsync()
     {

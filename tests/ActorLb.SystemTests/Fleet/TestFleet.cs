@@ -122,6 +122,21 @@ internal sealed class TestFleet : IAsyncDisposable
             () => $"The fleet did not settle: {told}\n{string.Join("\n\n", Nodes.Where(n => n.IsRunning).Select(n => n.Process.Output))}");
     }
 
+    /// <summary>Waits until no node counts a connection of anybody: what an earlier test held is over, and every node knows.</summary>
+    public Task WhenEmptyAsync()
+    {
+        var told = "";
+        return UntilAsync(
+            async () =>
+            {
+                var pages = await Task.WhenAll(Nodes.Where(n => n.IsRunning).Select(n => n.MetricsAsync()));
+                var counts = pages.SelectMany(p => p).Where(m => m.Key.StartsWith("actorlb_backend_fleet_connections", StringComparison.Ordinal)).ToArray();
+                told = string.Join("; ", counts.Select(c => $"{c.Key}={c.Value}"));
+                return counts.Length > 0 && counts.All(c => c.Value == 0);
+            },
+            () => $"connections are left: {told}");
+    }
+
     /// <summary>Waits until every node shows the operator's wish.</summary>
     /// <param name="wish">up, drain or down.</param>
     public Task UntilAdminAsync(MarkedBroker broker, string wish) =>
@@ -260,4 +275,10 @@ internal sealed class TestFleet : IAsyncDisposable
 internal sealed record FleetClient(string Id, RawClient Raw, int Broker, TimeSpan Took) : IDisposable
 {
     public void Dispose() => Raw.Dispose();
+}
+
+/// <summary>Clients that are held, and let go whatever happens.</summary>
+internal sealed class FleetClients : List<FleetClient>, IDisposable
+{
+    public void Dispose() => ForEach(c => c.Dispose());
 }

@@ -156,13 +156,45 @@ public sealed class PolicyTests
     }
 
     [Fact]
+    public void LeastConnections_Proposed_CountsAsTaken()
+    {
+        // Answers of another node are awaited: a storm must not run to one backend until they come.
+        Pool pool = Pools.OfWeights(BalanceKind.LeastConnections, 1, 1, 1);
+        Backend[] backends = pool.Snapshot.Backends.ToArray();
+        for (int i = 0; i < 20; i++)
+        {
+            backends[0].TryAcquire();
+            backends[1].TryAcquire();
+        }
+
+        Dictionary<Backend, int> proposed = backends.ToDictionary(b => b, _ => 0);
+        for (int i = 0; i < 50; i++)
+        {
+            Backend picked = pool.Pick()!;
+            picked.Propose();
+            proposed[picked]++;
+        }
+
+        Assert.Equal([10, 10, 30], backends.Select(b => proposed[b]));
+        foreach (Backend backend in backends)
+        {
+            for (int i = proposed[backend]; i > 0; i--)
+            {
+                backend.Withdraw();
+            }
+        }
+
+        Assert.Same(backends[2], pool.Pick());
+    }
+
+    [Fact]
     public void LeastConnections_FleetCounts_LeastLoadedOfTwo()
     {
         ThreadRandom.Seed(5);
         Pool pool = Pools.OfWeights(BalanceKind.LeastConnections, 1, 1, 1);
         Backend[] backends = pool.Snapshot.Backends.ToArray();
-        backends[0].SetRemoteActive(100);
-        backends[1].SetRemoteActive(10);
+        backends[0].SetRemoteActive(100, others: 1);
+        backends[1].SetRemoteActive(10, others: 1);
 
         int[] spread = pool.Spread(3_000);
 

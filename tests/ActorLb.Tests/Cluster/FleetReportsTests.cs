@@ -23,6 +23,20 @@ public sealed class FleetReportsTests
     }
 
     [Fact]
+    public void Change_IsTold_WithTheNextTick_AndCountsAtOnce()
+    {
+        Counts_SumOfTheOthers_WithinASecond();
+        Say(1, 8, PeerReports.Up);
+        Run(1050, 1050);
+        Assert.Equal([9, 6, 13], _nodes.Select(n => n.Report.ConnectionsOf(Backend)));
+
+        Say(1, 8, PeerReports.Down);
+        Say(2, 1, PeerReports.Down);
+        Run(1100, 1100);
+        Assert.All(_nodes, n => Assert.Contains(Backend, n.Report.Down));
+    }
+
+    [Fact]
     public void SilentNode_CountsNothing_AfterASecond()
     {
         Counts_SumOfTheOthers_WithinASecond();

@@ -123,6 +123,32 @@ public sealed class MembershipTests : IDisposable
     }
 
     [Fact]
+    public void StoreRestored_WithEarlierRunsOfTheNames_NobodyStops()
+    {
+        var (first, second) = (Start("lb-1"), Start("lb-2"));
+        _world.RunUntil(4000);
+        _store.Backup();
+
+        // Both are restarted, and run on for a while, before the store is set back.
+        foreach (var old in new[] { first, second })
+        {
+            old.Kill(silently: false);
+        }
+
+        SimNode[] now = [Start("lb-1"), Start("lb-2")];
+        _world.RunUntil(9000);
+        Assert.True(SimFinalChecks.IsSettled([.. now], out var why), why);
+        var before = now[0].Epoch;
+        _store.Restore();
+        _world.RunUntil(16_000);
+
+        Assert.All(now, n => Assert.Null(n.Stopped));
+        Assert.True(SimFinalChecks.IsSettled([.. now], out why), why);
+        Assert.True(now[0].Epoch > before);
+        Assert.All(now, n => Assert.True(n.Control.Core.IsRegistered));
+    }
+
+    [Fact]
     public void TableDamaged_LastGoodOneStays_AndIsWrittenAgain()
     {
         var first = Start("lb-1");

@@ -44,11 +44,19 @@ public sealed class SimulationTests(ITestOutputHelper output)
         var outcomes = new Dictionary<StickyOutcome, long>();
         long answers = 0;
         long handOffs = 0;
+        long evicted = 0;
+        var events = new SortedDictionary<string, int>(StringComparer.Ordinal);
         for (var seed = first; seed < first + count; seed++)
         {
             var result = Simulation.Simulation.Run(seed);
             answers += result.Answers;
             handOffs += result.HandOffs;
+            evicted += result.Evicted;
+            foreach (var (what, n) in result.Events)
+            {
+                events[what] = events.GetValueOrDefault(what) + n;
+            }
+
             foreach (var (outcome, n) in result.Outcomes)
             {
                 outcomes[outcome] = outcomes.GetValueOrDefault(outcome) + n;
@@ -57,7 +65,9 @@ public sealed class SimulationTests(ITestOutputHelper output)
 
         output.WriteLine($"{answers} answers ({string.Join(", ", outcomes.OrderBy(o => o.Key).Select(o => $"{o.Key} {o.Value}"))}), {handOffs} hand-offs");
         Assert.All(Enum.GetValues<StickyOutcome>(), o => Assert.True(outcomes.GetValueOrDefault(o) > 0, $"no answer was {o}"));
-        Assert.True(handOffs > 0);
+        output.WriteLine($"{evicted} entries pushed out; {string.Join(", ", events.Select(e => $"{e.Key} {e.Value}"))}");
+        Assert.True(handOffs > 0 && evicted > 0);
+        Assert.True(count < 100 || events.Count == 15, $"only these happened: {string.Join(", ", events.Keys)}");
     }
 
     /// <summary>How many seeds it took until a check failed; 0 when none did.</summary>

@@ -45,6 +45,21 @@ public sealed class LocalStickyMapTests : IDisposable
     }
 
     [Fact]
+    public void ShortLife_LiveSession_KeepsTheEntryAllTheSame()
+    {
+        var slots = new BackendSlots();
+        slots.Set(A, SlotState.Up);
+        using var map = new LocalStickyMap(new byte[16], TimeSpan.FromSeconds(20), 100_000, slots, _time);
+        map.GetOrAssign(5, [A], null!, 0, out var answer);
+        map.Opened(5, A, answer.Outcome);
+        for (var second = 0; second < 200; second++)
+        {
+            _time.Advance(TimeSpan.FromSeconds(1));
+            Assert.Equal(A, map.Peek(5));
+        }
+    }
+
+    [Fact]
     public void NobodyThere_EntryIsSweptAfterItsLife()
     {
         _map.GetOrAssign(5, [A], null!, 0, out _);

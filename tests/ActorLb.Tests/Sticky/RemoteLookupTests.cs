@@ -88,6 +88,51 @@ public sealed class RemoteLookupTests : IDisposable, IStickyWaiter
     }
 
     [Fact]
+    public void Reassign_FallsBack_NeverToTheBackendThatIsLeft()
+    {
+        _region.GetOrAssign(77, [A, B], this, 1, out _);
+        Reply(_owner, PeerStatus.Ok, B);
+        _region.Reassign(77, B, [A], this, 2, out _);
+        Pass(100);
+        Assert.Equal(new StickyAnswer(BackendRef.None, StickyOutcome.Fallback, false), _heard[^1].Answer);
+
+        _owner.IsUp = false;
+        _replica.IsUp = false;
+        Assert.True(_region.Reassign(77, B, [A], this, 3, out var answer));
+        Assert.True(answer.Backend.IsNone);
+        Assert.True(_region.Reassign(77, A, [B], this, 4, out answer));
+        Assert.Equal(B, answer.Backend);
+    }
+
+    [Fact]
+    public void TimeIsUp_LateClock_TheCopyHereIsReadFirst()
+    {
+        Adopt(owner: 0, replica: 1);
+        Assert.True(_region.GetOrAssign(77, [B], this, 1, out _));
+        Adopt(owner: 1, replica: 0);
+        Assert.False(_region.GetOrAssign(77, [A], this, 2, out _));
+
+        // A machine without time: the clock's first look comes when everything is over.
+        _time.Advance(TimeSpan.FromMilliseconds(120));
+        _region.Tick();
+        Assert.Equal([(2UL, new StickyAnswer(B, StickyOutcome.Hedge, false))], _heard);
+    }
+
+    [Fact]
+    public void TimeIsUp_LateClock_TheOwnerHereAnswers()
+    {
+        Adopt(owner: 1, replica: 0);
+        _region.GetOrAssign(77, [A], this, 1, out _);
+        Adopt(owner: 0, replica: 1);
+        Assert.Empty(_heard);
+
+        // The former owner's seal does not come; the clock is late for its end, too.
+        _time.Advance(TimeSpan.FromMilliseconds(120));
+        _region.Tick();
+        Assert.Equal([(1UL, new StickyAnswer(A, StickyOutcome.Local, true))], _heard);
+    }
+
+    [Fact]
     public void EverybodyDown_FallsBackAtOnce()
     {
         _owner.IsUp = false;

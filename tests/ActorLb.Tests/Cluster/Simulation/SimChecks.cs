@@ -16,6 +16,9 @@ internal sealed class SimChecks
     private readonly Func<IEnumerable<SimNode>> _nodes;
     private ulong _highestWritten;
 
+    /// <summary>The cap is tight: an entry may be pushed out and made anew at any time.</summary>
+    public bool EntriesMayGo { get; init; }
+
     public SimChecks(SimWorld world, SimNetwork network, SimStore store, SimClients clients, Func<IEnumerable<SimNode>> nodes)
     {
         _store = store;
@@ -74,13 +77,19 @@ internal sealed class SimChecks
             _world.Fail($"{node.Id.Name}#{node.Process} answered for shard {shard}, which its table does not give it (rule 4)");
         }
 
+        var held = node.Region.Shards[shard].Store.Table;
+        if (held.Count > node.Region.Context.Rules.MaxPerShard || held.Bytes > SimFinalChecks.BytesOf(node))
+        {
+            _world.Fail($"{node.Id.Name}#{node.Process} holds {held.Count} entries of shard {shard} in {held.Bytes} bytes (rule 11)");
+        }
+
         if (result.Status == LookupStatus.None)
         {
             return;
         }
 
         var key = (h, epoch);
-        if (_assigned.TryGetValue(key, out var before) && before != result.Backend && node.Slots.IsKept(before) && !Explained(type, h, result))
+        if (_assigned.TryGetValue(key, out var before) && before != result.Backend && node.Slots.IsKept(before) && !Explained(type, h, result) && !EntriesMayGo)
         {
             _world.Fail($"client {h:x} had {before} and now {result.Backend} in epoch {epoch}, without a reason (rule 2)");
         }

@@ -58,7 +58,7 @@ internal sealed class SimClients : IStickyWaiter
         if (!IsPaused)
         {
             var client = _world.Pick(All);
-            if (client.IsConnected && _world.Chance(0.3))
+            if (client.IsConnected && !client.Node!.IsStalled && _world.Chance(0.3))
             {
                 Disconnect(client);
             }
@@ -76,6 +76,7 @@ internal sealed class SimClients : IStickyWaiter
     public void Connect(SimClient client)
     {
         var nodes = _nodes();
+        nodes.RemoveAll(n => n.IsStalled);
         if (nodes.Count == 0)
         {
             return;
@@ -104,7 +105,7 @@ internal sealed class SimClients : IStickyWaiter
 
         Answers++;
         Outcomes[answer.Outcome] = Outcomes.GetValueOrDefault(answer.Outcome) + 1;
-        if (_world.Now - pending.Started > 105)
+        if (_world.Now - pending.Started > 105 && pending.Node.StalledUntil < pending.Started)
         {
             _world.Fail($"a decision took {_world.Now - pending.Started} ms (rule 9)");
         }

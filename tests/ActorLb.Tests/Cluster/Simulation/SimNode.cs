@@ -19,7 +19,7 @@ internal sealed class SimNode : IFleetOutside
 
     public SimNode(
         SimWorld world, SimNetwork network, SimStore store, Func<IEnumerable<SimNode>> all, int process, PeerId id, string? zone,
-        IEnumerable<(BackendKey, string)> backends)
+        IEnumerable<(BackendKey, string)> backends, int maxEntries = Simulation.MaxEntries)
     {
         _world = world;
         _network = network;
@@ -27,7 +27,7 @@ internal sealed class SimNode : IFleetOutside
         _all = all;
         Process = process;
         Id = id;
-        var region = new RegionSettings(id, TimeSpan.FromHours(1), Simulation.MaxEntries)
+        var region = new RegionSettings(id, TimeSpan.FromHours(1), maxEntries)
         {
             ShardBits = Simulation.ShardBits,
             DigestMilliseconds = 1500,
@@ -61,6 +61,11 @@ internal sealed class SimNode : IFleetOutside
     /// <summary>Until then others do not see that the process is dead.</summary>
     public long DiedVisiblyAt { get; private set; }
 
+    /// <summary>Until then the process does nothing; what comes for it waits.</summary>
+    public long StalledUntil { get; private set; }
+
+    public bool IsStalled => _world.Now < StalledUntil;
+
     public bool HasLeft { get; private set; }
 
     public string? Stopped { get; private set; }
@@ -74,10 +79,17 @@ internal sealed class SimNode : IFleetOutside
         _store.Forget(this);
     }
 
+    public void Stall(long milliseconds) => StalledUntil = Math.Max(StalledUntil, _world.Now + milliseconds);
+
     public void Free() => Region.Dispose();
 
     public void OnFrame(SimNode from, byte[] frame)
     {
+        if (Waits(() => OnFrame(from, frame)))
+        {
+            return;
+        }
+
         var link = LinkTo(from);
         var error = PeerFrameHeader.TryRead(frame, out var header);
         Assert.Equal(PeerFrameError.None, error);
@@ -93,7 +105,7 @@ internal sealed class SimNode : IFleetOutside
 
     public void OnStoreReply(StoreReply reply)
     {
-        if (IsAlive)
+        if (IsAlive && !Waits(() => OnStoreReply(reply)))
         {
             Control.OnStoreReply(reply, _world.Now);
         }
@@ -101,7 +113,7 @@ internal sealed class SimNode : IFleetOutside
 
     public void OnWatch(int generation, StoreBatch batch)
     {
-        if (IsAlive && generation == _watch)
+        if (IsAlive && generation == _watch && !Waits(() => OnWatch(generation, batch)))
         {
             Control.OnWatch(batch, _world.Now);
         }
@@ -144,9 +156,21 @@ internal sealed class SimNode : IFleetOutside
         ? link
         : _links[node.Process] = new SimLink(_network, this, node);
 
+    /// <summary>In the order in which they came: the world's events of one moment keep it.</summary>
+    private bool Waits(Action action)
+    {
+        if (!IsAlive || !IsStalled)
+        {
+            return !IsAlive;
+        }
+
+        _world.At(StalledUntil, action);
+        return true;
+    }
+
     private void RegionLoop()
     {
-        if (IsAlive)
+        if (IsAlive && !Waits(RegionLoop))
         {
             Region.Tick();
             _world.In(5, RegionLoop);
@@ -155,7 +179,7 @@ internal sealed class SimNode : IFleetOutside
 
     private void ControlLoop()
     {
-        if (IsAlive)
+        if (IsAlive && !Waits(ControlLoop))
         {
             Control.Tick(_world.Now);
             _world.In(50, ControlLoop);

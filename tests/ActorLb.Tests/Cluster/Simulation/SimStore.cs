@@ -11,6 +11,7 @@ internal sealed class SimStore
     private readonly HashSet<int> _cut = [];
     private readonly Dictionary<int, Watch> _watches = [];
     private StoreState _state = new();
+    private ImmutableArray<StoreEntry> _backup = [];
 
     public SimStore(SimWorld world)
     {
@@ -57,10 +58,31 @@ internal sealed class SimStore
     }
 
     /// <summary>Everything is lost, and the revisions begin anew.</summary>
-    public void Wipe()
+    public void Wipe() => Begin([]);
+
+    /// <summary>Keeps what is there now for <see cref="Restore"/>.</summary>
+    public void Backup() => _backup = _state.Range("").Entries;
+
+    /// <summary>
+    /// What was kept comes back, earlier runs' registrations included; the leases have other numbers, so that nobody's keep-alive
+    /// finds them.
+    /// </summary>
+    public void Restore() => Begin(_backup);
+
+    private void Begin(ImmutableArray<StoreEntry> entries)
     {
         _state.Changed = null;
-        _state = new StoreState(_world.Random.NextInt64(1000, long.MaxValue / 2)) { Changed = Publish };
+        _state = new StoreState(_world.Random.NextInt64(1000, long.MaxValue / 2));
+        foreach (var group in entries.GroupBy(e => e.Lease))
+        {
+            var lease = group.Key == 0 ? 0 : _state.Grant(TimeSpan.FromSeconds(1.5), _world.Now);
+            foreach (var some in group.Chunk(StoreTransaction.MaxOperations))
+            {
+                _state.Commit(new StoreTransaction([], [.. some.Select(e => StoreWrite.Put(e.Key, e.Value, lease))]));
+            }
+        }
+
+        _state.Changed = Publish;
         foreach (var (process, watch) in _watches.ToArray())
         {
             _watches.Remove(process);

@@ -25,6 +25,9 @@ internal sealed class Simulation
     public const int ShardBits = 4;
     public const int Shards = 1 << ShardBits;
     public const int MaxEntries = Shards * 60;
+
+    /// <summary>Of every eighth run: less than a shard's clients, so that entries are pushed out all the time.</summary>
+    public const int TightMaxEntries = Shards * 3;
     private const int ClientCount = 70;
     private const long ChaosMilliseconds = 14_000;
     private const int TypicalNodes = 3;
@@ -37,19 +40,22 @@ internal sealed class Simulation
     private readonly SimClients _clients;
     private readonly SimChecks _checks;
     private readonly Variant _variant;
+    private readonly bool _isTight;
     private readonly List<SimNode> _nodes = [];
     private readonly HashSet<string> _leaving = [];
+    private readonly Dictionary<string, int> _happened = [];
     private int _processes;
     private long _calmUntil;
 
     private Simulation(int seed, Variant variant)
     {
         _variant = variant;
+        _isTight = seed % 8 == 0;
         _world = new SimWorld(seed);
         _network = new SimNetwork(_world);
         _store = new SimStore(_world);
         _clients = new SimClients(_world, () => Alive, ClientCount);
-        _checks = new SimChecks(_world, _network, _store, _clients, () => _nodes);
+        _checks = new SimChecks(_world, _network, _store, _clients, () => _nodes) { EntriesMayGo = _isTight };
         if (variant == Variant.NoEpochCheck)
         {
             _network.Tamper = PretendSameEpoch;
@@ -66,7 +72,8 @@ internal sealed class Simulation
             simulation.Run();
             return new SimulationResult(
                 simulation._clients.Answers, simulation._clients.Outcomes,
-                simulation._nodes.Sum(n => n.Region.Context.Counters.HandOffs), simulation._nodes.Max(n => ShardMap.Number(n.Epoch)));
+                simulation._nodes.Sum(n => n.Region.Context.Counters.HandOffs), simulation._nodes.Max(n => ShardMap.Number(n.Epoch)),
+                simulation._nodes.Sum(n => n.Region.Shards.ToArray().Sum(s => s.Store.Evicted)), simulation._happened);
         }
         finally
         {
@@ -90,7 +97,7 @@ internal sealed class Simulation
         }
 
         Settle();
-        new SimFinalChecks(_world, Alive, _clients).Check();
+        new SimFinalChecks(_world, Alive, _clients) { EntriesMayGo = _isTight }.Check();
     }
 
     private void Start(string name)
@@ -105,8 +112,9 @@ internal sealed class Simulation
         var zone = _world.Chance(0.5) ? "a" : "b";
         var node = new SimNode(
             _world, _network, _store, () => _nodes, process, new PeerId(name, incarnation), zone,
-            Brokers.Select(b => (new BackendKey("emqx", b), b)));
+            Brokers.Select(b => (new BackendKey("emqx", b), b)), _isTight ? TightMaxEntries : MaxEntries);
         _world.Note($"{name}#{process} starts");
+        Happens("start");
         _nodes.Add(node);
         _checks.Watch(node);
         ReportLoop(node);
@@ -158,6 +166,7 @@ internal sealed class Simulation
                 break;
             case 5 or 6 when one is not null && one != other:
                 _world.Note($"cut {one.Id.Name}#{one.Process} -> {other!.Id.Name}#{other.Process}");
+                Happens("one-way cut");
                 _network.Cut(one, other);
                 _world.In(_world.Random.Next(50, 4000), _network.HealAll);
                 break;
@@ -165,26 +174,31 @@ internal sealed class Simulation
                 Isolate(one);
                 break;
             case 8:
+                Happens("loss and delay");
                 _network.Loss = 0.1;
                 _network.MaxDelay = _world.Random.Next(3, 60);
                 _world.In(_world.Random.Next(100, 2000), _network.HealAll);
                 break;
             case 9:
                 _world.Note("store down");
+                Happens("store down");
                 _store.Stop();
                 _world.In(_world.Random.Next(200, 4000), _store.Start);
                 break;
             case 10 when _world.Chance(0.5):
                 _world.Note("store wiped");
+                Happens("store wiped");
                 _store.Wipe();
                 _checks.OnWiped();
                 break;
             case 11:
+                Happens("outcomes unknown");
                 _store.Unknown = 0.3;
                 _world.In(1000, _store.HealAll);
                 break;
             case 12 when one is not null:
                 _world.Note($"{one.Id.Name}#{one.Process} loses the store");
+                Happens("cut from the store");
                 _store.CutFrom(one);
                 _world.In(_world.Random.Next(200, 4000), _store.HealAll);
                 break;
@@ -194,8 +208,15 @@ internal sealed class Simulation
             case 15:
                 KillBroker();
                 break;
-            case 16:
+            case 16 when !_isTight:
+                Happens("calm event");
                 new SimCalmEvents(_world, _clients, () => Alive).Plan(Crash, Leave, IsCalm, calm => _calmUntil = calm);
+                break;
+            case 17:
+                Restore();
+                break;
+            case 18 when one is not null:
+                Stall(one);
                 break;
             default:
                 break;
@@ -203,12 +224,13 @@ internal sealed class Simulation
     }
 
     /// <summary>Nothing is wrong anywhere and every shard has two complete copies.</summary>
-    private bool IsCalm() => _network.IsClean && _store.IsClean && _leaving.Count == 0 && Alive.Count > 1
+    private bool IsCalm() => Alive.TrueForAll(n => !n.IsStalled) && _network.IsClean && _store.IsClean && _leaving.Count == 0 && Alive.Count > 1
         && SimFinalChecks.IsSettled(Alive, out _);
 
     private void Crash(SimNode node, bool restart)
     {
         _world.Note($"{node.Id.Name}#{node.Process} is killed");
+        Happens("crash");
         node.Kill(silently: _world.Chance(0.5));
         _clients.OnCrash(node);
         if (restart)
@@ -225,6 +247,7 @@ internal sealed class Simulation
         }
 
         _world.Note($"{node.Id.Name}#{node.Process} is asked to leave");
+        Happens("leave");
         node.Control.Change(core => core.Leave());
         Watch();
 
@@ -245,8 +268,41 @@ internal sealed class Simulation
         }
     }
 
+    /// <summary>The store is set back to some seconds ago: earlier runs of the nodes' names come back, and an older table.</summary>
+    private void Restore()
+    {
+        if (_variant != Variant.None)
+        {
+            return;
+        }
+
+        _store.Backup();
+        _world.In(_world.Random.Next(500, 4000), () =>
+        {
+            if (_world.Now < _calmUntil || _world.Now > ChaosMilliseconds)
+            {
+                return;
+            }
+
+            Happens("store restored");
+            _store.Restore();
+            _checks.OnWiped();
+        });
+    }
+
+    /// <summary>A process that gets no processor for a while (SIGSTOP), with its connections standing.</summary>
+    private void Stall(SimNode node)
+    {
+        Happens("stall");
+        _world.Note($"{node.Id.Name}#{node.Process} stalls");
+        node.Stall(_world.Random.Next(50, 4000));
+    }
+
+    private void Happens(string what) => _happened[what] = _happened.GetValueOrDefault(what) + 1;
+
     private void Isolate(SimNode node)
     {
+        Happens("cut off");
         _world.Note($"{node.Id.Name}#{node.Process} is cut off");
         foreach (var other in Alive.Where(n => n != node))
         {
@@ -272,6 +328,7 @@ internal sealed class Simulation
         var key = new BackendKey("emqx", _world.Pick(Brokers));
         var what = _world.Random.Next(4);
         _world.Note($"operator: {key.Id} {what}");
+        Happens("operator");
         node.Control.Change(core => core.Backends.Change(
             key,
             record => what switch
@@ -289,6 +346,7 @@ internal sealed class Simulation
         var broker = _world.Pick(Brokers);
         if (_clients.DeadBrokers.Count == 0)
         {
+            Happens("broker dead");
             _clients.DeadBrokers.Add(broker);
             _world.In(_world.Random.Next(200, 3000), () => _clients.DeadBrokers.Remove(broker));
         }
@@ -334,4 +392,6 @@ internal sealed class Simulation
     }
 }
 
-internal sealed record SimulationResult(long Answers, IReadOnlyDictionary<StickyOutcome, long> Outcomes, long HandOffs, ulong Tables);
+/// <param name="Events">How often each kind of disturbance happened.</param>
+internal sealed record SimulationResult(
+    long Answers, IReadOnlyDictionary<StickyOutcome, long> Outcomes, long HandOffs, ulong Tables, long Evicted, IReadOnlyDictionary<string, int> Events);
