@@ -28,9 +28,6 @@ internal sealed partial class Node : IAsyncDisposable
     /// <summary>How long a start waits for the fleet's first shard table; without it, lookups fall back.</summary>
     private static readonly TimeSpan TableWait = TimeSpan.FromSeconds(2);
 
-    /// <summary>How long a drain waits for the other nodes to take this one's shards.</summary>
-    private static readonly TimeSpan LeavePatience = TimeSpan.FromSeconds(10);
-
     private readonly ILoggerFactory _loggers;
     private readonly ILogger _logger;
     private readonly TimeProvider _time;
@@ -178,19 +175,19 @@ internal sealed partial class Node : IAsyncDisposable
         return ConfigurationDiff.Between(old, options).RestartRequired;
     }
 
-    /// <summary>Stops accepting and closes what is open, paced over <paramref name="within"/>.</summary>
+    /// <summary>Leaves the fleet, stops accepting and closes what is open, paced over what is left of <paramref name="within"/>.</summary>
     public async Task DrainAsync(TimeSpan within, CancellationToken cancel)
     {
         IsReady = false;
+        long start = _time.GetTimestamp();
         if (_fleet is not null && !_fleet.Node.Ended.IsCompleted)
         {
-            // The others take over this node's shards while it still answers for them.
-            bool left = await _fleet.Node.LeaveAsync(TimeSpan.FromTicks(Math.Min(LeavePatience.Ticks, within.Ticks / 2))).ConfigureAwait(false);
+            // The others take over this node's shards while it still answers for them; half of the time at most.
+            bool left = await _fleet.Node.LeaveAsync(within / 2).ConfigureAwait(false);
             if (!left) Log.LeaveUnfinished(_logger);
         }
         _services.Admission.Draining = true;
         await _listeners.StopAllAsync().ConfigureAwait(false);
-        long start = _time.GetTimestamp();
         // The last tenth is for clients that are slow to take their DISCONNECT.
         TimeSpan closing = within * 0.9;
         DisconnectReason reason = _services.ServerReferenceUtf8.Length > 0 ? DisconnectReason.UseAnotherServer : DisconnectReason.ServerShuttingDown;

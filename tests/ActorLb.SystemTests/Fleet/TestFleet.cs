@@ -79,7 +79,7 @@ internal sealed class TestFleet : IAsyncDisposable
         var node = new FleetNodeProcess(file ?? name, _folder.Path);
         _folder.Write($"{node.Name}.conf", $$"""
             actorlb {
-              node { name = {{name}}, workers = 1, data-dir = "{{_folder[node.Name]}}", pid-file = "{{node.PidFile}}", drain-timeout = 30s }
+              node { name = {{name}}, workers = 1, data-dir = "{{_folder[node.Name]}}", pid-file = "{{node.PidFile}}", drain-timeout = 120s }
               admin.bind = "{{node.Admin}}"
               cluster {
                 coordinator = etcd, name = production, bind = "{{node.Peer}}", secret-file = "{{SecretFile}}"
