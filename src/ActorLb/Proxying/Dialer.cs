@@ -118,8 +118,8 @@ internal sealed partial class Dialer(NodeServices services, Router router, Backe
         int fd = Tcp.Open(session.Destination);
         if (fd < 0) return Libc.Errno;
         TcpOptions options = session.Pool.Options.Tcp;
-        if (options.NoDelay) Tcp.SetNoDelay(fd);
-        if (options.KeepAlive > TimeSpan.Zero) Tcp.SetKeepAlive(fd, Math.Max(1, (int)options.KeepAlive.TotalSeconds));
+        if (options.NoDelay) Tcp.SetNoDelay(fd, on: true);
+        if (options.KeepAlive > TimeSpan.Zero) Tcp.SetKeepAlive(fd, (int)Math.Ceiling(options.KeepAlive.TotalSeconds));
         if (options.UserTimeout > TimeSpan.Zero) Tcp.SetUserTimeout(fd, (int)options.UserTimeout.TotalMilliseconds);
         int error = source < 0 ? 0 : Tcp.BindSource(fd, session.Pool.Sources![source]);
         if (error == 0) error = Tcp.Connect(fd, session.Destination);
