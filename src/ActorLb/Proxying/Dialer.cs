@@ -38,7 +38,7 @@ internal sealed partial class Dialer(NodeServices services, Router router, Backe
                 break;
             case Libc.EINPROGRESS:
                 SessionCloser.MoveTo(reactor, session, Phase.Dialing);
-                reactor.SetDeadline(session, reactor.Now + (long)session.Pool.Options.ConnectTimeout.TotalMilliseconds);
+                reactor.SetDeadline(session, reactor.Now + Router.DialTime(reactor, session));
                 break;
             case Libc.EADDRNOTAVAIL or Libc.EMFILE or Libc.ENFILE or Libc.ENOBUFS or Libc.ENOMEM:
                 LocalShortage(reactor, session, error);
@@ -66,9 +66,8 @@ internal sealed partial class Dialer(NodeServices services, Router router, Backe
 
     private void Fail(Reactor reactor, Session session, int errno)
     {
-        session.Backend!.ReportFailure(reactor.Now);
-        session.Traffic.ConnectFailures++;
-        Log.ConnectFailed(services.Logger, session.Backend.Id, session.Pool.Name, Libc.ErrorText(errno));
+        Router.Blame(reactor, session);
+        Log.ConnectFailed(services.Logger, session.Backend!.Id, session.Pool.Name, Libc.ErrorText(errno));
         router.TryNext(reactor, session, CloseReason.BackendsFailed);
     }
 
