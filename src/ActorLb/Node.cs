@@ -237,7 +237,7 @@ internal sealed partial class Node : IAsyncDisposable
 
     private static bool CloseSome(Reactor reactor, int portion, DisconnectReason reason)
     {
-        foreach (Session session in reactor.Sessions.Where(s => s.Phase != Phase.Lingering).Take(portion).ToArray())
+        foreach (Session session in reactor.Sessions.Where(s => s.Phase != Phase.Lingering && !s.Leaving).Take(portion).ToArray())
         {
             reactor.Flow.Closer.Drain(reactor, session, reason, CloseReason.Drained);
         }

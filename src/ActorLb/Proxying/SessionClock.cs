@@ -43,6 +43,11 @@ internal sealed class SessionClock(NodeServices services, SessionCloser closer)
 
     private void Idle(Reactor reactor, Session session)
     {
+        if (session.Leaving)
+        {
+            closer.Leave(reactor, session);
+            return;
+        }
         if (session.Client.Ended || session.Upstream.Ended)
         {
             long quietFor = reactor.Now - session.LastActivity;
