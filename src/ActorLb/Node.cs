@@ -234,7 +234,7 @@ internal sealed partial class Node : IAsyncDisposable
 
     private static bool CloseSome(Reactor reactor, int portion, DisconnectReason reason)
     {
-        foreach (Session session in reactor.Sessions.Where(s => s.Phase != Phase.Lingering).Take(portion).ToArray())
+        foreach (Session session in reactor.Sessions.Where(s => s.Phase != Phase.Lingering && !s.Leaving).Take(portion).ToArray())
         {
             reactor.Flow.Closer.Drain(reactor, session, reason, CloseReason.Drained);
         }
@@ -296,13 +296,14 @@ internal sealed partial class Node : IAsyncDisposable
     private async Task ApplyCoreAsync(ActorLbOptions options)
     {
         // Everything that can fail comes first; nothing is in force until all of it stands.
+        TcpOptions TcpOf(ListenerOptions listener) => options.Pools[listener.Pool].Tcp;
         TlsContexts contexts = TlsContexts.Build(options, TicketKeysOf, _time);
         AccessLog? newLog = null;
         ListenerSet.Opened opened;
         try
         {
             if (options.Log.Access is { } path && _services.AccessLog?.Path != path) newLog = new AccessLog(path, options.Log.Format, _time);
-            opened = _listeners.Open(options.Listeners.Values, l => options.Pools[l.Pool].Tcp);
+            opened = _listeners.Open(options.Listeners.Values, TcpOf);
         }
         catch
         {
@@ -341,7 +342,7 @@ internal sealed partial class Node : IAsyncDisposable
             wanted.Add((listener, known));
         }
         if (_fleet is not null) ShareTicketKeys(_fleet.Tickets.Current, wanted.Select(w => w.Item2.Current));
-        await _listeners.ApplyAsync(wanted, opened).ConfigureAwait(false);
+        await _listeners.ApplyAsync(wanted, opened, TcpOf).ConfigureAwait(false);
         foreach ((string name, PoolEntry entry) in oldPools)
         {
             if (!_pools.ContainsKey(name)) await entry.Actor.DisposeAsync().ConfigureAwait(false);

@@ -14,8 +14,11 @@ public struct FrameTracker(FrameSender sender, long maxFrameSize)
     private byte _partialLength;
     private bool _inMessage;
 
-    /// <summary>Whether the last byte seen ended a frame, or none was seen: where a frame of one's own can be slipped in.</summary>
+    /// <summary>Whether the last byte seen ended a frame, or none was seen: where a control frame can be slipped in.</summary>
     public readonly bool AtBoundary => _left == 0 && _partialLength == 0;
+
+    /// <summary>Whether no message is under way either: where a message of one's own can be slipped in (RFC 6455, 5.4).</summary>
+    public readonly bool AtMessageBoundary => AtBoundary && !_inMessage;
 
     /// <summary>A close frame has begun.</summary>
     public bool CloseSeen { get; private set; }
@@ -23,18 +26,18 @@ public struct FrameTracker(FrameSender sender, long maxFrameSize)
     public FrameError Error { get; private set; }
 
     /// <returns>Frames whose last byte is among <paramref name="bytes"/>.</returns>
-    public int Advance(ReadOnlySpan<byte> bytes) => Advance(bytes, stopAtBoundary: false, out _);
+    public int Advance(ReadOnlySpan<byte> bytes) => Advance(bytes, stopAtMessage: false, out _);
 
-    /// <summary>Advances to the next frame's end only.</summary>
+    /// <summary>Advances to the end of the message under way only.</summary>
     /// <returns>Bytes up to it; all of them when it does not come here or on an error. 0 when already there.</returns>
-    public int AdvanceToBoundary(ReadOnlySpan<byte> bytes)
+    public int AdvanceToMessageBoundary(ReadOnlySpan<byte> bytes)
     {
-        if (AtBoundary) return 0;
-        Advance(bytes, stopAtBoundary: true, out int taken);
+        if (AtMessageBoundary) return 0;
+        Advance(bytes, stopAtMessage: true, out int taken);
         return taken;
     }
 
-    private int Advance(ReadOnlySpan<byte> bytes, bool stopAtBoundary, out int taken)
+    private int Advance(ReadOnlySpan<byte> bytes, bool stopAtMessage, out int taken)
     {
         int completed = 0;
         taken = 0;
@@ -57,7 +60,7 @@ public struct FrameTracker(FrameSender sender, long maxFrameSize)
             }
             if (!AtBoundary || Error != FrameError.None) continue;
             completed++;
-            if (stopAtBoundary) return completed;
+            if (stopAtMessage && !_inMessage) return completed;
         }
         return completed;
     }

@@ -1,13 +1,17 @@
 namespace ActorLb.Balancing;
 
 /// <summary>
-/// Consistent hashing on the pool's hash key. A slow start does not apply: it would move keys back and forth.
+/// Consistent hashing on the pool's hash key. A slow start does not apply: it would move keys back and forth. Clients without a key
+/// (an empty client id) have no place of their own: they go in turn, as with NGINX.
 /// </summary>
 internal sealed class HashPolicy : IBalancingPolicy
 {
+    private readonly RoundRobinPolicy _keyless = new();
+
     public string Name => "hash";
 
-    public Backend? Pick(in PickContext context) => First(context, context.KeyHash);
+    public Backend? Pick(in PickContext context) =>
+        context.KeyHash == PickContext.NoKey ? _keyless.Pick(context) : First(context, context.KeyHash);
 
     /// <summary>First in rendezvous order among the allowed candidates.</summary>
     internal static Backend? First(in PickContext context, ulong hash)

@@ -3,8 +3,11 @@ namespace ActorLb.Balancing;
 /// <summary>What a policy may know about the client that it places. Built on the reactor's stack for each pick.</summary>
 public readonly ref struct PickContext
 {
+    /// <summary>The <see cref="KeyHash"/> of a client whose key is empty.</summary>
+    public const ulong NoKey = 0;
+
     /// <param name="snapshot">The pool as this connection sees it, to its end.</param>
-    /// <param name="keyHash"><see cref="ActorLb.Balancing.KeyHash.Of"/> of the pool's hash key; for other policies anything.</param>
+    /// <param name="keyHash"><see cref="ActorLb.Balancing.KeyHash.Of"/> of the pool's hash key, or <see cref="NoKey"/>; for other policies anything.</param>
     /// <param name="addressHash"><see cref="ActorLb.Balancing.KeyHash.OfAddress(ReadOnlySpan{byte})"/> of the client.</param>
     /// <param name="now">Milliseconds of <see cref="MonotonicTime"/>.</param>
     /// <param name="tried">Backends that already failed this client.</param>

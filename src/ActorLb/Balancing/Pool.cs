@@ -88,7 +88,8 @@ public sealed class Pool
     internal void Raise(Backend? backend, PoolEventKind kind, string? detail) =>
         _events?.Invoke(new PoolEvent(Name, backend, kind, detail));
 
-    private static BalanceKind PlacingKind(PoolOptions options) =>
+    /// <summary>The policy that places new clients.</summary>
+    internal static BalanceKind PlacingKind(PoolOptions options) =>
         options.Balance == BalanceKind.Sticky ? options.Place : options.Balance;
 
     private PoolChange Rebuild(PoolOptions options)

@@ -92,7 +92,10 @@ public enum ProbeKind { None, Tcp, Mqtt, Http }
 public sealed record HealthOptions(ProbeKind Probe, TimeSpan Interval, TimeSpan Timeout, int Rise, int Fall, string Path, int Port);
 
 /// <param name="Tries">Backends tried a client, the first included.</param>
-public sealed record RetryOptions(int Tries, TimeSpan Timeout);
+public sealed record RetryOptions(int Tries, TimeSpan Timeout)
+{
+    public const int MaxTries = 16;
+}
 
 /// <param name="KeepAlive">Idle time before the first TCP keep-alive probe; zero is off.</param>
 /// <param name="UserTimeout">TCP_USER_TIMEOUT; zero leaves the kernel's.</param>

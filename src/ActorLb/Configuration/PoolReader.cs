@@ -92,7 +92,7 @@ internal static class PoolReader
     {
         RetryOptions absent = ConfigurationDefaults.Retry;
         var result = new RetryOptions(
-            section.Integer("tries", absent.Tries, 1, 1000),
+            section.Integer("tries", absent.Tries, 1, RetryOptions.MaxTries),
             section.Duration("timeout", absent.Timeout, ConfigurationDefaults.Instant, TimeSpan.FromHours(1)));
         section.Close();
         return result;

@@ -69,7 +69,7 @@ internal static unsafe class Tcp
 
     /// <summary>Opens a listening socket.</summary>
     /// <exception cref="IOException">With the address and the system's reason: in use, not permitted, not available.</exception>
-    public static int Listen(IPEndPoint at, int backlog, bool noDelay)
+    public static int Listen(IPEndPoint at, int backlog)
     {
         NetEndPoint target = NetEndPoint.From(at);
         int fd = Open(target);
@@ -77,8 +77,6 @@ internal static unsafe class Tcp
         SetOption(fd, Libc.SOL_SOCKET, Libc.SO_REUSEADDR, 1);
         SetOption(fd, Libc.SOL_SOCKET, Libc.SO_REUSEPORT, 1);
         if (!target.IsIPv4) SetOption(fd, Libc.IPPROTO_IPV6, Libc.IPV6_V6ONLY, at.Address.Equals(IPAddress.IPv6Any) ? 0 : 1);
-        // Accepted sockets inherit it: one system call less a connection.
-        if (noDelay) SetOption(fd, Libc.IPPROTO_TCP, Libc.TCP_NODELAY, 1);
         int error = Bind(fd, target);
         if (error == 0 && Libc.listen(fd, backlog) != 0) error = Libc.Errno;
         if (error == 0) return fd;
@@ -116,25 +114,23 @@ internal static unsafe class Tcp
         return Libc.getsockopt(fd, Libc.SOL_SOCKET, Libc.SO_ERROR, &error, &length) == 0 ? error : Libc.Errno;
     }
 
-    public static void SetNoDelay(int fd) => SetOption(fd, Libc.IPPROTO_TCP, Libc.TCP_NODELAY, 1);
+    /// <summary>Changes how many connections may wait on a listening socket.</summary>
+    public static void SetBacklog(int fd, int backlog) => Libc.listen(fd, backlog);
 
-    /// <summary>TCP keep-alive after <paramref name="idleSeconds"/> of silence, three probes at a third of it (tcp(7)).</summary>
+    public static void SetNoDelay(int fd, bool on) => SetOption(fd, Libc.IPPROTO_TCP, Libc.TCP_NODELAY, on ? 1 : 0);
+
+    /// <summary>TCP keep-alive after <paramref name="idleSeconds"/> of silence, three probes at a third of it (tcp(7)); 0 is off.</summary>
     public static void SetKeepAlive(int fd, int idleSeconds)
     {
-        SetOption(fd, Libc.SOL_SOCKET, Libc.SO_KEEPALIVE, 1);
+        SetOption(fd, Libc.SOL_SOCKET, Libc.SO_KEEPALIVE, idleSeconds > 0 ? 1 : 0);
+        if (idleSeconds <= 0) return;
         SetOption(fd, Libc.IPPROTO_TCP, Libc.TCP_KEEPIDLE, idleSeconds);
         SetOption(fd, Libc.IPPROTO_TCP, Libc.TCP_KEEPINTVL, Math.Max(1, idleSeconds / 3));
         SetOption(fd, Libc.IPPROTO_TCP, Libc.TCP_KEEPCNT, 3);
     }
 
+    /// <param name="milliseconds">0 leaves it to the system.</param>
     public static void SetUserTimeout(int fd, int milliseconds) => SetOption(fd, Libc.IPPROTO_TCP, Libc.TCP_USER_TIMEOUT, milliseconds);
-
-    /// <summary>Makes the coming close send RST instead of waiting in TIME_WAIT.</summary>
-    public static void SetResetOnClose(int fd)
-    {
-        long linger = 1; // l_onoff = 1, l_linger = 0
-        Libc.setsockopt(fd, Libc.SOL_SOCKET, Libc.SO_LINGER, &linger, sizeof(long));
-    }
 
     public static void ShutdownWrite(int fd) => Libc.shutdown(fd, Libc.SHUT_WR);
 

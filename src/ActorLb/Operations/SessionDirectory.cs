@@ -93,7 +93,7 @@ internal sealed class SessionDirectory(string node, IReadOnlyList<Reactor> react
         int slot = from, kicked = 0;
         for (; slot < end && kicked < KicksAtOnce; slot++)
         {
-            if (reactor.SessionAt(slot) is not { Phase: not Phase.Lingering } session || !filter.Matches(session)) continue;
+            if (reactor.SessionAt(slot) is not { Phase: not Phase.Lingering, Leaving: false } session || !filter.Matches(session)) continue;
             reactor.Flow.Closer.Drain(reactor, session, DisconnectReason.AdministrativeAction, CloseReason.Kicked);
             kicked++;
         }

@@ -109,6 +109,13 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
         {
             if (!session.Upstream.Writable) return false;
             int sent = Channel.Send(ref session.Upstream, setup.Outbound.AsSpan(setup.OutboundStart, end - setup.OutboundStart));
+            if (sent == Tcp.Failed && session.Phase == Phase.Connack && session.IsMqtt)
+            {
+                // It closed before it had the whole CONNECT, and may have said why: what it sent is read, then the end found.
+                setup.OutboundStart = end;
+                session.Upstream.Readable = true;
+                return true;
+            }
             if (sent == Tcp.Failed)
             {
                 Fail(reactor, session, CloseReason.BackendsFailed);
@@ -166,9 +173,11 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
 
     private void ReadConnack(Reactor reactor, Session session)
     {
-        if (session.Setup!.Committed && !SendInbound(reactor, session)) return;
+        Setup setup = session.Setup!;
+        if (setup.Committed && !Exchange(reactor, session)) return;
         while (session.Phase == Phase.Connack && session.Upstream.Readable)
         {
+            if (setup.Committed && session.Client.PendingLength > 0) return;
             int received = ReceiveReply(reactor, session);
             if (received == 0) return;
             ReadReply(reactor, session);
@@ -202,10 +211,8 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
         }
         session.Upstream.Readable = false;
         if (received == Tcp.WouldBlock) return 0;
-        // Closed before the CONNACK: over its connection rate, or going down. A backend that answers others is busy, not dead.
-        if (!session.Backend!.HasAnsweredLately(reactor.Now)) session.Backend.ReportFailure(reactor.Now);
-        Log.ClosedEarly(services.Logger, session.Backend.Id, session.Pool.Name);
-        session.Traffic.ConnectFailures++;
+        Router.Suspect(reactor, session);
+        Log.ClosedEarly(services.Logger, session.Backend!.Id, session.Pool.Name);
         router.TryNext(reactor, session, CloseReason.BackendsFailed);
         return 0;
     }
@@ -252,7 +259,27 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
         return true;
     }
 
-    /// <summary>Once the session is bound to its broker, what the client sends goes there at once.</summary>
+    /// <summary>Between AUTHs the session relays already, at most a buffer each way. False when it is closed.</summary>
+    private bool Exchange(Reactor reactor, Session session)
+    {
+        if (!Channel.Flush(reactor, ref session.Client))
+        {
+            closer.Close(reactor, session, CloseReason.ClientGone);
+            return false;
+        }
+        if (!Channel.Flush(reactor, ref session.Upstream))
+        {
+            closer.Close(reactor, session, CloseReason.BackendReset);
+            return false;
+        }
+        if (session.Upstream.PendingLength > 0) return true;
+        if (!SendInbound(reactor, session)) return false;
+        // There was no room for more before.
+        if (session.Client.Readable) reactor.Again(session);
+        return true;
+    }
+
+    /// <summary>Once the session is bound to its broker, what the client sends goes there.</summary>
     private bool SendInbound(Reactor reactor, Session session)
     {
         Setup setup = session.Setup!;
@@ -269,12 +296,14 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
     {
         Setup setup = session.Setup!;
         reactor.Counters.ConnackTime.Record(Stopwatch.GetElapsedTime(setup.ConnectStamp).TotalSeconds);
+        Router.Convict(reactor, setup);
         if (!connack.IsAccepted)
         {
             session.Traffic.Refusals++;
             if (!setup.Committed && Connack.IsRetryable(session.Version, connack.Code))
             {
                 // "Not me, not now": the backend lives and says so, so it is not counted as a failure.
+                setup.LastRefusal = setup.Reply.AsSpan(0, connack.TotalLength).ToArray();
                 router.TryNext(reactor, session, CloseReason.BackendRefused);
                 return;
             }
@@ -314,8 +343,8 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
         }
         else
         {
-            session.PacketsFromClient = 1;
-            session.BytesFromClient = setup.ConnectLength;
+            session.PacketsFromClient++;
+            session.BytesFromClient += setup.ConnectLength;
         }
         Span<byte> reply = setup.Reply.AsSpan(0, setup.ReplyLength);
         Relay.Count(reactor, session, reply, fromClient: false);
@@ -334,8 +363,7 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
 
     private void Fail(Reactor reactor, Session session, CloseReason reason)
     {
-        session.Backend!.ReportFailure(reactor.Now);
-        session.Traffic.ConnectFailures++;
+        Router.Blame(reactor, session);
         router.TryNext(reactor, session, reason);
     }
 

@@ -262,7 +262,8 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
 
     private static bool Matches(Session session, Template binding)
     {
-        Span<byte> value = stackalloc byte[1024];
+        // One more byte than the id, so that a longer value is seen as such; texts of addresses want some room.
+        Span<byte> value = session.ClientId!.Length < 1024 ? stackalloc byte[1024] : new byte[session.ClientId.Length + 64];
         int length = Variables.Write(binding, session, value);
         return length > 0 && value[..length].SequenceEqual(session.ClientId);
     }

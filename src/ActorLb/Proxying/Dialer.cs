@@ -38,7 +38,7 @@ internal sealed partial class Dialer(NodeServices services, Router router, Backe
                 break;
             case Libc.EINPROGRESS:
                 SessionCloser.MoveTo(reactor, session, Phase.Dialing);
-                reactor.SetDeadline(session, reactor.Now + (long)session.Pool.Options.ConnectTimeout.TotalMilliseconds);
+                reactor.SetDeadline(session, reactor.Now + Router.DialTime(reactor, session));
                 break;
             case Libc.EADDRNOTAVAIL or Libc.EMFILE or Libc.ENFILE or Libc.ENOBUFS or Libc.ENOMEM:
                 LocalShortage(reactor, session, error);
@@ -66,9 +66,8 @@ internal sealed partial class Dialer(NodeServices services, Router router, Backe
 
     private void Fail(Reactor reactor, Session session, int errno)
     {
-        session.Backend!.ReportFailure(reactor.Now);
-        session.Traffic.ConnectFailures++;
-        Log.ConnectFailed(services.Logger, session.Backend.Id, session.Pool.Name, Libc.ErrorText(errno));
+        Router.Blame(reactor, session);
+        Log.ConnectFailed(services.Logger, session.Backend!.Id, session.Pool.Name, Libc.ErrorText(errno));
         router.TryNext(reactor, session, CloseReason.BackendsFailed);
     }
 
@@ -118,8 +117,8 @@ internal sealed partial class Dialer(NodeServices services, Router router, Backe
         int fd = Tcp.Open(session.Destination);
         if (fd < 0) return Libc.Errno;
         TcpOptions options = session.Pool.Options.Tcp;
-        if (options.NoDelay) Tcp.SetNoDelay(fd);
-        if (options.KeepAlive > TimeSpan.Zero) Tcp.SetKeepAlive(fd, Math.Max(1, (int)options.KeepAlive.TotalSeconds));
+        if (options.NoDelay) Tcp.SetNoDelay(fd, on: true);
+        if (options.KeepAlive > TimeSpan.Zero) Tcp.SetKeepAlive(fd, (int)Math.Ceiling(options.KeepAlive.TotalSeconds));
         if (options.UserTimeout > TimeSpan.Zero) Tcp.SetUserTimeout(fd, (int)options.UserTimeout.TotalMilliseconds);
         int error = source < 0 ? 0 : Tcp.BindSource(fd, session.Pool.Sources![source]);
         if (error == 0) error = Tcp.Connect(fd, session.Destination);

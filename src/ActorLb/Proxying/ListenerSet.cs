@@ -36,40 +36,42 @@ internal sealed class ListenerSet(IReadOnlyList<Reactor> reactors)
     public Opened Open(IEnumerable<ListenerOptions> wanted, Func<ListenerOptions, TcpOptions> tcp)
     {
         var opened = new Opened();
+        string name = "";
         try
         {
-            foreach (ListenerOptions options in wanted)
+            ListenerOptions[] opening = [.. wanted.Where(o => !(_entries.TryGetValue(o.Name, out Entry? kept) && kept.Bind.Equals(o.Bind)))];
+            // All are asked for before the first is taken: those of one port may overlap, as 0.0.0.0 and [::] do.
+            foreach (ListenerOptions options in opening)
             {
-                if (_entries.TryGetValue(options.Name, out Entry? kept) && kept.Bind.Equals(options.Bind)) continue;
-                if (!_entries.Values.Any(e => e.Bind.Equals(options.Bind))) Tcp.DemandFree(options.Bind);
-                TcpOptions settings = tcp(options);
+                name = options.Name;
+                if (!_entries.Values.Any(e => Overlap(e.Bind, options.Bind))) Tcp.DemandFree(options.Bind);
+            }
+            foreach (ListenerOptions options in opening)
+            {
+                name = options.Name;
                 var descriptors = new List<int>();
-                opened.Sockets[options.Name] = (options.Bind, []);
                 IPEndPoint bound = options.Bind;
                 foreach (Reactor _ in reactors)
                 {
-                    int fd = Tcp.Listen(bound, options.Backlog, settings.NoDelay);
-                    // What accepted sockets inherit (socket(7), tcp(7)) costs no call a connection.
-                    if (settings.KeepAlive > TimeSpan.Zero) Tcp.SetKeepAlive(fd, Math.Max(1, (int)settings.KeepAlive.TotalSeconds));
-                    if (settings.UserTimeout > TimeSpan.Zero) Tcp.SetUserTimeout(fd, (int)settings.UserTimeout.TotalMilliseconds);
+                    int fd = Tcp.Listen(bound, options.Backlog);
+                    Tune(fd, tcp(options));
                     descriptors.Add(fd);
                     if (bound.Port == 0) bound = new IPEndPoint(bound.Address, Tcp.LocalEndPoint(fd).Port);
-                    opened.Sockets[options.Name] = (bound, [.. descriptors]);
+                    opened.Sockets[name] = (bound, [.. descriptors]);
                 }
             }
             return opened;
         }
         catch (IOException e)
         {
-            string name = opened.Sockets.Keys.LastOrDefault() ?? "";
             opened.Dispose();
-            string culprit = wanted.FirstOrDefault(o => e.Message.Contains(o.Bind.ToString(), StringComparison.Ordinal))?.Name ?? name;
-            throw new IOException($"listener {culprit}: {e.Message}", e);
+            throw new IOException($"listener {name}: {e.Message}", e);
         }
     }
 
     /// <summary>Puts the listeners into force: new ones start, removed ones stop; what is already connected stays.</summary>
-    public async Task ApplyAsync(IReadOnlyList<(ListenerOptions Options, Listener Listener)> wanted, Opened opened)
+    public async Task ApplyAsync(
+        IReadOnlyList<(ListenerOptions Options, Listener Listener)> wanted, Opened opened, Func<ListenerOptions, TcpOptions> tcp)
     {
         opened.Taken = true;
         var names = wanted.Select(w => w.Options.Name).ToHashSet(StringComparer.Ordinal);
@@ -81,7 +83,15 @@ internal sealed class ListenerSet(IReadOnlyList<Reactor> reactors)
         }
         foreach ((ListenerOptions options, Listener listener) in wanted)
         {
-            if (!opened.Sockets.TryGetValue(options.Name, out (IPEndPoint Bound, int[] Descriptors) sockets)) continue;
+            if (!opened.Sockets.TryGetValue(options.Name, out (IPEndPoint Bound, int[] Descriptors) sockets))
+            {
+                foreach (ListenerSocket socket in _entries[options.Name].Sockets)
+                {
+                    Tune(socket.Fd, tcp(options));
+                    Tcp.SetBacklog(socket.Fd, options.Backlog);
+                }
+                continue;
+            }
             listener.BoundTo = sockets.Bound;
             ListenerSocket[] own = [.. sockets.Descriptors.Select(fd => new ListenerSocket(listener, fd))];
             _entries = _entries.SetItem(options.Name, new Entry(listener, options.Bind, own));
@@ -115,6 +125,19 @@ internal sealed class ListenerSet(IReadOnlyList<Reactor> reactors)
             ListenerSocket socket = entry.Sockets[i];
             await reactors[i].AskAsync(r => { r.SetAccepting(socket, !paused); return true; }).ConfigureAwait(false);
         }
+    }
+
+    private static bool Overlap(IPEndPoint one, IPEndPoint other) => one.Port == other.Port
+        && (one.Address.Equals(other.Address) || IsAny(one.Address) || IsAny(other.Address));
+
+    private static bool IsAny(IPAddress address) => address.Equals(IPAddress.Any) || address.Equals(IPAddress.IPv6Any);
+
+    /// <summary>What accepted sockets inherit (socket(7), tcp(7)) costs no call a connection.</summary>
+    private static void Tune(int fd, TcpOptions settings)
+    {
+        Tcp.SetNoDelay(fd, settings.NoDelay);
+        Tcp.SetKeepAlive(fd, (int)Math.Ceiling(settings.KeepAlive.TotalSeconds));
+        Tcp.SetUserTimeout(fd, (int)settings.UserTimeout.TotalMilliseconds);
     }
 
     private async Task StopAsync(Entry entry)

@@ -35,7 +35,7 @@ internal sealed partial class Reactor : IStickyWaiter, IHandshakeOwner, IDisposa
     private readonly Stack<Session> _freeSessions = new();
     private readonly Stack<Setup> _freeSetups = new();
     private readonly Stack<int> _freeSlots = new();
-    private readonly ListenerSocket?[] _listeners = new ListenerSocket?[1024];
+    private ListenerSocket?[] _listeners = new ListenerSocket?[16];
     private readonly Queue<Session> _ready = new();
     private Session?[] _sessions = new Session?[256];
     private int _slotsUsed;
@@ -52,7 +52,7 @@ internal sealed partial class Reactor : IStickyWaiter, IHandshakeOwner, IDisposa
         _logger = logger;
         Now = Environment.TickCount64;
         _timers = new TimerWheel(Now);
-        _expired = timed => Flow.Expired(this, (Session)timed);
+        _expired = timed => Expire((Session)timed);
         Random = new Random(unchecked((index * 7919) + Environment.TickCount));
         _epoll.Add(_wake.Fd, EpollFlags.In, WakeData);
         _thread = new Thread(Run) { IsBackground = true, Name = $"reactor-{index}" };
@@ -237,7 +237,11 @@ internal sealed partial class Reactor : IStickyWaiter, IHandshakeOwner, IDisposa
     public void Listen(ListenerSocket socket)
     {
         int index = Array.IndexOf(_listeners, null);
-        if (index < 0) throw new InvalidOperationException("more than 1,024 listeners");
+        if (index < 0)
+        {
+            index = _listeners.Length;
+            Array.Resize(ref _listeners, index * 2);
+        }
         _listeners[index] = socket;
         socket.Index = index;
         _listenerCount = Math.Max(_listenerCount, index + 1);
@@ -310,7 +314,7 @@ internal sealed partial class Reactor : IStickyWaiter, IHandshakeOwner, IDisposa
         }
         if ((data & ListenerBit) != 0)
         {
-            if (_listeners[(int)(data & 0xffff)] is { } listener) Flow.Accept(this, listener);
+            if (_listeners[(int)(data & 0xffff_ffff)] is { } listener) Flow.Accept(this, listener);
             return;
         }
         Session? session = _sessions[(int)((data & 0xffff_ffff) >> 1)];
@@ -351,9 +355,26 @@ internal sealed partial class Reactor : IStickyWaiter, IHandshakeOwner, IDisposa
         }
         catch (Exception e)
         {
-            Log.SessionFailed(_logger, e, session.Phase, session.Remote);
-            if (session.Phase != Phase.Free) Flow.Close(this, session, CloseReason.Internal);
+            GiveUp(session, e);
         }
+    }
+
+    private void Expire(Session session)
+    {
+        try
+        {
+            Flow.Expired(this, session);
+        }
+        catch (Exception e)
+        {
+            GiveUp(session, e);
+        }
+    }
+
+    private void GiveUp(Session session, Exception e)
+    {
+        Log.SessionFailed(_logger, e, session.Phase, session.Remote);
+        if (session.Phase != Phase.Free) Flow.Close(this, session, CloseReason.Internal);
     }
 
     private void RunReady()
@@ -373,6 +394,7 @@ internal sealed partial class Reactor : IStickyWaiter, IHandshakeOwner, IDisposa
         Interlocked.Exchange(ref _wakePending, 0);
         while (_inbox.TryDequeue(out Message message))
         {
+            Session? about = message.Kind == MessageKind.Run ? null : Find(message.Ticket);
             try
             {
                 switch (message.Kind)
@@ -381,16 +403,17 @@ internal sealed partial class Reactor : IStickyWaiter, IHandshakeOwner, IDisposa
                         message.Action!(this);
                         break;
                     case MessageKind.Sticky:
-                        if (Find(message.Ticket) is { Phase: Phase.Routing } routed) Flow.StickyAnswered(this, routed, message.Answer);
+                        if (about is { Phase: Phase.Routing }) Flow.StickyAnswered(this, about, message.Answer);
                         break;
                     case MessageKind.Handshake:
-                        if (Find(message.Ticket) is { } stepped) Flow.HandshakeStepped(this, stepped, message.Outcome);
+                        if (about is not null) Flow.HandshakeStepped(this, about, message.Outcome);
                         break;
                 }
             }
             catch (Exception e)
             {
-                Log.MessageFailed(_logger, e, message.Kind);
+                if (about is not null) GiveUp(about, e);
+                else Log.MessageFailed(_logger, e, message.Kind);
             }
         }
     }

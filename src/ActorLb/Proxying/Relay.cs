@@ -1,4 +1,5 @@
 using ActorLb.Native;
+using ActorLb.Protocol.Mqtt;
 
 namespace ActorLb.Proxying;
 
@@ -19,6 +20,11 @@ internal sealed class Relay(SessionCloser closer)
     {
         if (!Pump(reactor, session, fromClient: true)) return;
         if (!Pump(reactor, session, fromClient: false)) return;
+        if (session.Leaving && SessionCloser.CanLeave(session))
+        {
+            closer.Leave(reactor, session);
+            return;
+        }
         if (session.Client.Ended && session.Upstream.Ended && session.Client.PendingLength == 0 && session.Upstream.PendingLength == 0)
         {
             closer.Close(reactor, session, session.EndReason);
@@ -44,6 +50,7 @@ internal sealed class Relay(SessionCloser closer)
         int asked = session.Pool.Options.BufferSize;
         for (int reads = 0; source.Readable; reads++)
         {
+            if (session.Leaving && session.AtBoundary(fromClient)) return true;
             if (reads == ReadsAtOnce)
             {
                 reactor.Again(session);
@@ -76,15 +83,7 @@ internal sealed class Relay(SessionCloser closer)
 
     private bool Forward(Reactor reactor, Session session, ref Side source, ref Side target, int received, bool fromClient)
     {
-        if (session.WebSocket is null)
-        {
-            Span<byte> bytes = reactor.Scratch.AsSpan(Reactor.Headroom, received);
-            CountPackets(reactor, session, bytes, fromClient);
-            return Channel.Write(reactor, ref target, bytes)
-                || Failed(reactor, session, targetFailed: true, fromClient);
-        }
-        WebSocketOutcome outcome = session.WebSocket.Forward(reactor, session, ref source, ref target, received, fromClient);
-        switch (outcome)
+        switch (Pass(reactor, session, ref source, ref target, received, fromClient))
         {
             case WebSocketOutcome.Ok:
                 return true;
@@ -97,6 +96,25 @@ internal sealed class Relay(SessionCloser closer)
             default:
                 return Failed(reactor, session, targetFailed: true, fromClient);
         }
+    }
+
+    private static WebSocketOutcome Pass(Reactor reactor, Session session, ref Side source, ref Side target, int received, bool fromClient)
+    {
+        if (session.WebSocket is { } webSocket) return webSocket.Forward(reactor, session, ref source, ref target, received, fromClient);
+        Span<byte> bytes = Following(reactor, session, reactor.Scratch.AsSpan(Reactor.Headroom, received), fromClient);
+        return Channel.Write(reactor, ref target, bytes) ? WebSocketOutcome.Ok : WebSocketOutcome.Failed;
+    }
+
+    /// <summary>Counts the packets in the bytes; of a leaving session's, only what ends the packet under way is to be passed on.</summary>
+    public static Span<byte> Following(Reactor reactor, Session session, Span<byte> bytes, bool fromClient)
+    {
+        if (session.Leaving && session.IsMqtt)
+        {
+            PacketFramer ahead = fromClient ? session.FromClient : session.FromBackend;
+            bytes = bytes[..ahead.AdvanceToBoundary(bytes)];
+        }
+        CountPackets(reactor, session, bytes, fromClient);
+        return bytes;
     }
 
     public static void Count(Reactor reactor, Session session, ReadOnlySpan<byte> bytes, bool fromClient)
@@ -151,7 +169,7 @@ internal sealed class Relay(SessionCloser closer)
             session.EndReason = TakenLeave(session) ?? (fromClient ? CloseReason.ClientClosed : CloseReason.BackendClosed);
         }
         if (target.PendingLength == 0) Finish(reactor, session, ref target, fromClient);
-        reactor.SetDeadline(session, reactor.Now + HalfCloseTimeout);
+        if (!session.Leaving) reactor.SetDeadline(session, reactor.Now + HalfCloseTimeout);
     }
 
     /// <summary>Writes MQTT bytes of a session outside the pump, framed where the receiver wants frames. False when it is gone.</summary>
@@ -166,7 +184,8 @@ internal sealed class Relay(SessionCloser closer)
     {
         if (target.Finished) return;
         session.WebSocket?.WriteClose(reactor, ref target, toClient: !fromClient);
-        Channel.Finish(ref target);
+        // What the socket did not take of the close frame goes first: the next flush comes here again.
+        if (target.PendingLength == 0) Channel.Finish(ref target);
     }
 
     /// <summary>After a DISCONNECT the other side may well be the first to close: it was still its sender who ended the session.</summary>
@@ -179,9 +198,29 @@ internal sealed class Relay(SessionCloser closer)
     private bool Failed(Reactor reactor, Session session, bool targetFailed, bool fromClient)
     {
         bool clientFailed = fromClient != targetFailed;
+        if (targetFailed) LastWords(reactor, session, fromClient: clientFailed);
         CloseReason reason = session.EndReason;
         if (reason == CloseReason.None) reason = TakenLeave(session) ?? (clientFailed ? CloseReason.ClientReset : CloseReason.BackendReset);
-        closer.Close(reactor, session, reason);
+        if (clientFailed) closer.Close(reactor, session, reason);
+        else closer.Linger(reactor, session, reason);
         return false;
+    }
+
+    /// <summary>
+    /// Passes on what a side had sent before it stopped taking anything: a broker that says DISCONNECT and closes resets the connection
+    /// when a PUBLISH crosses it, and the client should hear why. Only as far as the other side takes it at once.
+    /// </summary>
+    private static void LastWords(Reactor reactor, Session session, bool fromClient)
+    {
+        ref Side source = ref fromClient ? ref session.Client : ref session.Upstream;
+        ref Side target = ref fromClient ? ref session.Upstream : ref session.Client;
+        int asked = session.Pool.Options.BufferSize;
+        while (!source.Ended && !target.Finished && target.PendingLength == 0)
+        {
+            int received = Channel.Receive(ref source, reactor.Scratch.AsSpan(Reactor.Headroom, asked));
+            if (received <= 0) return;
+            CountBytes(reactor, session, received, fromClient);
+            if (Pass(reactor, session, ref source, ref target, received, fromClient) != WebSocketOutcome.Ok) return;
+        }
     }
 }

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Diagnostics;
+using System.Numerics;
 using ActorLb.Balancing;
 using ActorLb.Configuration;
 using ActorLb.Protocol.Mqtt;
@@ -45,6 +46,50 @@ internal sealed class Router(NodeServices services, SessionCloser closer)
         Choose(reactor, session);
     }
 
+    /// <summary>Counts a failure of the session's backend, but for one that said AUTH: it lives, and the client may be to blame.</summary>
+    public static void Blame(Reactor reactor, Session session)
+    {
+        session.Traffic.ConnectFailures++;
+        if (!session.Setup!.Committed) session.Backend!.ReportFailure(reactor.Now);
+    }
+
+    /// <summary>
+    /// The session's backend closed before its CONNACK: over its connection rate, going down, or because it cannot bear this very
+    /// CONNECT. One that answers others is not failing; of the rest is said so once another backend has taken the same CONNECT, or a
+    /// single client could have all of them out.
+    /// </summary>
+    public static void Suspect(Reactor reactor, Session session)
+    {
+        Setup setup = session.Setup!;
+        session.Traffic.ConnectFailures++;
+        if (!setup.Committed && !session.Backend!.HasAnsweredLately(reactor.Now)) setup.Suspects |= 1U << (setup.TriedCount - 1);
+    }
+
+    /// <summary>A backend answered the CONNECT: those that closed on it before have failed.</summary>
+    public static void Convict(Reactor reactor, Setup setup)
+    {
+        for (uint left = setup.Suspects; left != 0; left &= left - 1)
+        {
+            setup.Tried[BitOperations.TrailingZeroCount(left)].ReportFailure(reactor.Now);
+        }
+        setup.Suspects = 0;
+    }
+
+    /// <summary>
+    /// How long a dial may take (milliseconds): connect-timeout, and no more than its part of the time for retries while there is
+    /// another backend to go to; a host that is gone would use up all of it.
+    /// </summary>
+    public static long DialTime(Reactor reactor, Session session)
+    {
+        Setup setup = session.Setup!;
+        PoolOptions options = session.Pool.Options;
+        double limit = options.ConnectTimeout.TotalMilliseconds;
+        int triesLeft = Math.Min(options.Retry.Tries, Setup.MaxTries) - setup.TriedCount + 1;
+        if (triesLeft <= 1 || !HasAnother(reactor, session)) return (long)limit;
+        double timeLeft = options.Retry.Timeout.TotalMilliseconds - (reactor.Now - setup.FirstTryAt);
+        return (long)Math.Min(limit, Math.Max(timeLeft, 0) / triesLeft);
+    }
+
     /// <summary>The sticky map's answer to a question that had to wait.</summary>
     public void Answered(Reactor reactor, Session session, in StickyAnswer answer)
     {
@@ -65,6 +110,17 @@ internal sealed class Router(NodeServices services, SessionCloser closer)
             return;
         }
         AskSticky(reactor, session);
+    }
+
+    private static bool HasAnother(Reactor reactor, Session session)
+    {
+        Setup setup = session.Setup!;
+        ReadOnlySpan<Backend> tried = setup.Tried.AsSpan(0, setup.TriedCount);
+        foreach (Backend backend in session.Pool.Pool.Snapshot.Backends)
+        {
+            if (backend.IsEligible(reactor.Now, newClient: true) && !tried.Contains(backend)) return true;
+        }
+        return false;
     }
 
     private void AskSticky(Reactor reactor, Session session)
@@ -163,7 +219,7 @@ internal sealed class Router(NodeServices services, SessionCloser closer)
         Span<byte> address = stackalloc byte[16];
         int length = session.Remote.WriteAddress(address);
         var context = new PickContext(
-            snapshot, snapshot.Options.Balance == BalanceKind.Hash ? HashOfKey(session, snapshot.Options.HashKey) : 0,
+            snapshot, Pool.PlacingKind(snapshot.Options) == BalanceKind.Hash ? HashOfKey(session, snapshot.Options.HashKey) : PickContext.NoKey,
             KeyHash.OfAddress(address[..length]), reactor.Now, tried);
         return pool.Pick(context);
     }
@@ -181,11 +237,13 @@ internal sealed class Router(NodeServices services, SessionCloser closer)
         }
     }
 
+    /// <returns><see cref="PickContext.NoKey"/> of an empty key.</returns>
     private static ulong HashOfKey(Session session, Template key)
     {
         Span<byte> value = stackalloc byte[512];
         int length = Variables.Write(key, session, value);
-        if (length >= 0) return KeyHash.Of(value[..length]);
+        if (length == 0) return PickContext.NoKey;
+        if (length > 0) return KeyHash.Of(value[..length]);
         byte[] large = ArrayPool<byte>.Shared.Rent(Variables.MaxLength * 2);
         length = Math.Max(0, Variables.Write(key, session, large));
         ulong hash = KeyHash.Of(large.AsSpan(0, length));
@@ -196,6 +254,11 @@ internal sealed class Router(NodeServices services, SessionCloser closer)
     private void GiveUp(Reactor reactor, Session session)
     {
         CloseReason reason = session.Setup!.LastFailure == CloseReason.None ? CloseReason.NoBackend : session.Setup.LastFailure;
+        if (reason == CloseReason.BackendRefused && session.Setup.LastRefusal is { } refusal)
+        {
+            closer.Answer(reactor, session, reason, refusal);
+            return;
+        }
         closer.Refuse(reactor, session, reason, RefusalReason.ServerUnavailable);
     }
 }

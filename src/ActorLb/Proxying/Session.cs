@@ -80,6 +80,12 @@ internal sealed class Session : Timed
     public CloseReason EndReason;
     public bool InReadyList;
 
+    /// <summary>The session relays only until both directions stand between two packets; it is closed then.</summary>
+    public bool Leaving;
+
+    /// <summary>What an MQTT 5 client is told when it has come so far.</summary>
+    public DisconnectReason Farewell;
+
     public Listener Listener = null!;
 
     /// <summary>The listener's options at the time of the accept.</summary>
@@ -141,12 +147,20 @@ internal sealed class Session : Timed
     public bool IsMqtt => Version != MqttVersion.Unknown;
 
     public ulong Ticket => ((ulong)Generation << 32) | (uint)Slot;
+
+    /// <summary>Whether a packet of the balancer's own can be slipped into the direction now, or nothing comes there any more.</summary>
+    public bool AtBoundary(bool fromClient)
+    {
+        if (fromClient ? Client.Ended : Upstream.Ended) return true;
+        if (WebSocket is not null) return WebSocket.AtBoundary(this, fromClient);
+        return fromClient ? FromClient.AtBoundary : FromBackend.AtBoundary;
+    }
 }
 
 /// <summary>What a session needs until its CONNACK. Pooled by the reactor.</summary>
 internal sealed class Setup
 {
-    public const int MaxTries = 16;
+    public const int MaxTries = Configuration.RetryOptions.MaxTries;
 
     /// <summary>What the client has sent, its PROXY header, upgrade request and frame headers taken off: the CONNECT, then whatever
     /// followed it.</summary>
@@ -194,6 +208,13 @@ internal sealed class Setup
 
     public CloseReason LastFailure;
 
+    /// <summary>The CONNACK of the last backend that refused for reasons of its own: the client gets it when no other takes it.</summary>
+    public byte[]? LastRefusal;
+
+    /// <summary>Bits by index into <see cref="Tried"/>: those that closed before a CONNACK. Whether that was their fault or the client's
+    /// shows when another answers.</summary>
+    public uint Suspects;
+
     /// <summary>The client id replaced the client's own.</summary>
     public bool Rewritten;
 
@@ -220,6 +241,8 @@ internal sealed class Setup
         Questions = 0;
         Withdraw();
         Trial = null;
+        LastRefusal = null;
+        Suspects = 0;
         Array.Clear(Tried, 0, TriedCount);
         TriedCount = 0;
         ForwardedFor = Host = null;

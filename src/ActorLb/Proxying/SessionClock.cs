@@ -18,8 +18,7 @@ internal sealed class SessionClock(NodeServices services, SessionCloser closer)
                 closer.Close(reactor, session, CloseReason.ConnectTimeout);
                 break;
             case Phase.Dialing or Phase.BackendPreamble or Phase.BackendTls or Phase.BackendUpgrade or Phase.Connack when !session.Borrowed:
-                session.Backend!.ReportFailure(reactor.Now);
-                session.Traffic.ConnectFailures++;
+                Router.Blame(reactor, session);
                 Router.TryNext(reactor, session, CloseReason.BackendsFailed);
                 break;
             default:
@@ -44,6 +43,11 @@ internal sealed class SessionClock(NodeServices services, SessionCloser closer)
 
     private void Idle(Reactor reactor, Session session)
     {
+        if (session.Leaving)
+        {
+            closer.Leave(reactor, session);
+            return;
+        }
         if (session.Client.Ended || session.Upstream.Ended)
         {
             long quietFor = reactor.Now - session.LastActivity;

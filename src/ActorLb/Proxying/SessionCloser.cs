@@ -116,9 +116,12 @@ internal sealed class SessionCloser(NodeServices services)
         }
     }
 
-    /// <summary>Ends an established session in an orderly way: an MQTT 5 client between two packets gets a DISCONNECT that says
-    /// why; the broker gets one where the Will is to be suppressed.</summary>
-    public void Drain(Reactor reactor, Session session, DisconnectReason reason, CloseReason closeReason)
+    /// <summary>
+    /// Ends a session in an orderly way: what was taken from either side is passed on up to the end of its packet, then an MQTT 5
+    /// client gets a DISCONNECT that says why, and the broker one where the Will is to be suppressed. A packet that does not end in
+    /// time is cut.
+    /// </summary>
+    public void Drain(Reactor reactor, Session session, DisconnectReason farewell, CloseReason closeReason)
     {
         if (session.Phase != Phase.Relay)
         {
@@ -126,21 +129,49 @@ internal sealed class SessionCloser(NodeServices services)
             else if (session.Phase is not (Phase.Free or Phase.Lingering)) Refuse(reactor, session, closeReason, RefusalReason.ServerUnavailable);
             return;
         }
+        if (session.Leaving) return;
         session.EndReason = closeReason;
+        session.Farewell = farewell;
+        // Whoever fell silent ends no packet any more.
+        if (closeReason == CloseReason.IdleTimeout || CanLeave(session))
+        {
+            Leave(reactor, session);
+            return;
+        }
+        session.Leaving = true;
+        reactor.SetDeadline(session, reactor.Now + LingerTimeout);
+        reactor.Again(session);
+    }
+
+    /// <summary>Whether a leaving session has nothing left to pass on.</summary>
+    public static bool CanLeave(Session session) =>
+        session.Upstream.PendingLength == 0 && session.AtBoundary(fromClient: true) && session.AtBoundary(fromClient: false);
+
+    /// <summary>Says farewell where the packets allow it, and closes.</summary>
+    public void Leave(Reactor reactor, Session session)
+    {
         // Only of a drain: a client that fell silent is to have its Will published.
-        if (closeReason == CloseReason.Drained && services.SuppressWill && session.IsMqtt && AtBoundary(session, fromClient: true))
+        if (session.EndReason == CloseReason.Drained && services.SuppressWill && session.IsMqtt
+            && !session.Upstream.Finished && session.AtBoundary(fromClient: true))
         {
             Channel.Write(reactor, ref session.Upstream, Framed(reactor, session, Disconnect.Clean, toClient: false));
         }
-        if (session.Version == MqttVersion.V5 && AtBoundary(session, fromClient: false))
+        bool between = session.AtBoundary(fromClient: false);
+        if (session.Version == MqttVersion.V5 && between && !session.Client.Finished)
         {
             byte[] reference = services.ServerReferenceUtf8;
             Span<byte> bye = stackalloc byte[MaxDisconnect];
-            int length = Disconnect.Write(bye, reason, reason == DisconnectReason.UseAnotherServer ? reference : default);
-            Answer(reactor, session, closeReason, bye[..length]);
-            return;
+            int length = Disconnect.Write(bye, session.Farewell, session.Farewell == DisconnectReason.UseAnotherServer ? reference : default);
+            Answer(reactor, session, session.EndReason, bye[..length]);
         }
-        Close(reactor, session, closeReason);
+        else if (session.EndReason != CloseReason.IdleTimeout)
+        {
+            Linger(reactor, session, session.EndReason);
+        }
+        else
+        {
+            Close(reactor, session, session.EndReason);
+        }
     }
 
     /// <summary>Lets go of the backend: its descriptor, buffers and counts. The client stays.</summary>
@@ -188,10 +219,6 @@ internal sealed class SessionCloser(NodeServices services)
         services.Handshakes!.Abandon();
     }
 
-    private static bool AtBoundary(Session session, bool fromClient) => session.WebSocket is { } ws
-        ? ws.AtBoundary(session, fromClient)
-        : (fromClient ? session.FromClient.AtBoundary : session.FromBackend.AtBoundary);
-
     private static bool WriteFramed(Reactor reactor, Session session, ReadOnlySpan<byte> bytes) =>
         Channel.Write(reactor, ref session.Client, Framed(reactor, session, bytes, toClient: true));
 
@@ -224,6 +251,7 @@ internal sealed class SessionCloser(NodeServices services)
         session.Version = MqttVersion.Unknown;
         session.CountsForAddress = false;
         session.EndReason = CloseReason.None;
+        session.Leaving = false;
         session.WebSocket = null;
         session.Entered = null;
         session.SourcePool = null;

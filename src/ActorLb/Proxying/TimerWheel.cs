@@ -25,6 +25,9 @@ internal sealed class TimerWheel
     private readonly Timed?[] _heads = new Timed?[Buckets];
     private long _tick;
 
+    // No bucket between _tick and this one holds anything; saves the search for the next one a turn of the wheel.
+    private long _earliest;
+
     public TimerWheel(long now) => _tick = now / Granularity;
 
     public int Count { get; private set; }
@@ -73,9 +76,11 @@ internal sealed class TimerWheel
     public int DelayUntilNext(long now)
     {
         if (Count == 0) return -1;
-        for (long tick = _tick + 1; tick <= _tick + Buckets; tick++)
+        for (long tick = Math.Max(_tick + 1, _earliest); tick <= _tick + Buckets; tick++)
         {
-            if (_heads[tick & (Buckets - 1)] is not null) return (int)Math.Max(0, (tick * Granularity) - now);
+            if (_heads[tick & (Buckets - 1)] is null) continue;
+            _earliest = tick;
+            return (int)Math.Max(0, (tick * Granularity) - now);
         }
         return Granularity;
     }
@@ -84,6 +89,7 @@ internal sealed class TimerWheel
     {
         // Rounded up, so that no visit comes before the deadline.
         long tick = Math.Clamp((timed.Deadline + Granularity - 1) / Granularity, _tick + 1, _tick + Buckets - 1);
+        _earliest = Math.Min(_earliest, tick);
         int bucket = (int)(tick & (Buckets - 1));
         timed.TimerBucket = bucket;
         timed.TimerNext = _heads[bucket];

@@ -64,7 +64,7 @@ internal sealed class WebSocketRelay
     /// <summary>Whether a packet of the balancer's own can be slipped into the direction now.</summary>
     public bool AtBoundary(Session session, bool fromClient)
     {
-        if (fromClient ? _clientPasses : _backendPasses) return fromClient ? _clientTracker.AtBoundary : _backendTracker.AtBoundary;
+        if (fromClient ? _clientPasses : _backendPasses) return fromClient ? _clientTracker.AtMessageBoundary : _backendTracker.AtMessageBoundary;
         // Frames that are put on here are written whole.
         return fromClient ? session.FromClient.AtBoundary : session.FromBackend.AtBoundary;
     }
@@ -143,14 +143,14 @@ internal sealed class WebSocketRelay
     public WebSocketOutcome Forward(Reactor reactor, Session session, ref Side source, ref Side target, int received, bool fromClient)
     {
         Span<byte> bytes = reactor.Scratch.AsSpan(Reactor.Headroom, received);
-        if (fromClient ? _clientPasses : _backendPasses) return Pass(reactor, ref target, bytes, fromClient);
+        if (fromClient ? _clientPasses : _backendPasses) return Pass(reactor, session, ref target, bytes, fromClient);
         WebSocketOutcome outcome = WebSocketOutcome.Ok;
         if (fromClient ? FramesClient : FramesBackend) outcome = Unframe(reactor, ref source, received, fromClient, out bytes);
         if (outcome is WebSocketOutcome.Invalid or WebSocketOutcome.Failed) return outcome;
         if (!bytes.IsEmpty)
         {
-            Relay.CountPackets(reactor, session, bytes, fromClient);
-            if (!WriteFramed(reactor, ref target, bytes, fromClient)) return WebSocketOutcome.Failed;
+            bytes = Relay.Following(reactor, session, bytes, fromClient);
+            if (!bytes.IsEmpty && !WriteFramed(reactor, ref target, bytes, fromClient)) return WebSocketOutcome.Failed;
         }
         if (outcome == WebSocketOutcome.Ok && FramesClient && FramesBackend) PassFromHere(fromClient);
         return outcome;
@@ -178,10 +178,11 @@ internal sealed class WebSocketRelay
         Channel.WriteControl(reactor, ref side, frame[..FrameWriter.WriteClose(frame, code, toClient ? null : NewMask())]);
     }
 
-    private WebSocketOutcome Pass(Reactor reactor, ref Side target, ReadOnlySpan<byte> bytes, bool fromClient)
+    private WebSocketOutcome Pass(Reactor reactor, Session session, ref Side target, ReadOnlySpan<byte> bytes, bool fromClient)
     {
         ref FrameTracker tracker = ref fromClient ? ref _clientTracker : ref _backendTracker;
-        tracker.Advance(bytes);
+        if (session.Leaving) bytes = bytes[..tracker.AdvanceToMessageBoundary(bytes)];
+        else tracker.Advance(bytes);
         if (tracker.Error != FrameError.None) return WebSocketOutcome.Invalid;
         return Channel.Write(reactor, ref target, bytes) ? WebSocketOutcome.Ok : WebSocketOutcome.Failed;
     }

@@ -96,6 +96,26 @@ public sealed class BalancingTests
     }
 
     [Fact]
+    public async Task Hash_ClientsWithoutId_GoInTurn()
+    {
+        await using var brokers = new Brokers(4);
+        await using var node = await TestNode.StartAsync("balance = hash\n" + brokers.Backends("", "", "", ""));
+        using var clients = await Clients.OpenAsync(node, 12, ids: _ => "");
+        Assert.Equal([3, 3, 3, 3], brokers.Accepted);
+    }
+
+    [Fact]
+    public async Task Sticky_PlacedByHash_NewClientsGoWhereTheirKeySays()
+    {
+        await using var brokers = new Brokers(4);
+        await using var hashing = await TestNode.StartAsync("balance = hash\n" + brokers.Backends("", "", "", ""));
+        await using var sticky = await TestNode.StartAsync("balance = sticky, place = hash\n" + brokers.Backends("", "", "", ""));
+        var homes = await brokers.HomesAsync(hashing, 40);
+        Assert.Equal(homes, await brokers.HomesAsync(sticky, 40));
+        Assert.Equal([0, 1, 2, 3], homes.Distinct().Order());
+    }
+
+    [Fact]
     public async Task Hash_BackendLeaves_OnlyItsClientsMove()
     {
         await using var brokers = new Brokers(4);

@@ -41,11 +41,14 @@ internal sealed class Brokers(int count) : IAsyncDisposable
 /// <summary>Clients that stay until disposal.</summary>
 internal sealed record Clients(IReadOnlyList<RawClient> All) : IDisposable
 {
-    public static async Task<Clients> OpenAsync(TestNode node, int count, string prefix = "client")
+    public static Task<Clients> OpenAsync(TestNode node, int count, string prefix = "client") =>
+        OpenAsync(node, count, i => $"{prefix}-{i}");
+
+    public static async Task<Clients> OpenAsync(TestNode node, int count, Func<int, string> ids)
     {
         var clients = new List<RawClient>();
         for (var i = 0; i < count; i++)
-            clients.Add(await node.OpenAsync($"{prefix}-{i}"));
+            clients.Add(await node.OpenAsync(ids(i)));
         return new Clients(clients);
     }
 

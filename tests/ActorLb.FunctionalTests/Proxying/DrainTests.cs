@@ -114,6 +114,85 @@ public sealed class DrainTests
     }
 
     [Fact]
+    public async Task Drain_BrokerInTheMiddleOfAPacket_ClientGetsItsEndThenTheDisconnect()
+    {
+        var packet = ConnectBytes.Publish("t", new byte[100]);
+        var gate = new TaskCompletionSource();
+        await using var broker = FakeBroker.Start(async (connection, stop) =>
+        {
+            await connection.ReadPacketAsync(stop);
+            await connection.SendAsync(FakeBroker.ConnackBytes(0, 5).Concat(packet[..50]).ToArray(), stop);
+            await gate.Task.WaitAsync(stop);
+            // What follows the packet is no longer of interest.
+            await connection.SendAsync(packet[50..].Concat(packet).ToArray(), stop);
+            await connection.ReadToEndAsync(stop);
+        });
+        await using var node = await TestNode.StartAsync(TestNode.Backends(broker));
+        using var client = await node.OpenAsync("middle", 5);
+        Assert.Equal(packet[..50], await client.ReadAsync(50));
+        var draining = node.Node.DrainAsync(Second, Cancel);
+        await UntilLeavingAsync(node);
+        gate.SetResult();
+        byte[] expected = [.. packet[50..], 0xE0, 1, 0x8B];
+        Assert.Equal(expected, (await client.ReadToEndAsync()).Bytes);
+        client.Dispose();
+        await draining;
+    }
+
+    [Fact]
+    public async Task Drain_ClientInTheMiddleOfAPacketWillToBeSuppressed_BrokerGetsItsEndThenTheDisconnect()
+    {
+        var packet = ConnectBytes.Publish("t", new byte[100]);
+        await using var broker = FakeBroker.Start(FakeBroker.Connack(0));
+        await using var node = await TestNode.StartAsync(TestNode.Backends(broker), more: "node.will = suppress");
+        using var client = await node.OpenAsync("middle");
+        await client.SendAsync(packet[..50]);
+        var connection = await broker.NextConnectionAsync();
+        var connect = ConnectBytes.V311("middle");
+        await connection.WaitForReceivedAsync(connect.Length + 50);
+        var draining = node.Node.DrainAsync(Second, Cancel);
+        await UntilLeavingAsync(node);
+        await client.SendAsync(packet[50..].Concat(packet).ToArray());
+        await connection.Ended.WaitAsync(TimeSpan.FromSeconds(10), Cancel);
+        byte[] expected = [.. connect, .. packet, 0xE0, 0];
+        Assert.Equal(expected, connection.Received);
+        client.Dispose();
+        await draining;
+    }
+
+    [Fact]
+    public async Task Drain_BrokerSlowToRead_GetsAllThatWasTakenFromTheClient()
+    {
+        var gate = new TaskCompletionSource();
+        await using var broker = FakeBroker.Start(async (connection, stop) =>
+        {
+            await connection.ReadPacketAsync(stop);
+            await connection.SendAsync(FakeBroker.ConnackBytes(0), stop);
+            await gate.Task.WaitAsync(stop);
+            await connection.ReadToEndAsync(stop);
+        });
+        await using var node = await TestNode.StartAsync(TestNode.Backends(broker), more: "node.will = suppress");
+        using var client = await node.OpenAsync("eager");
+        var connection = await broker.NextConnectionAsync();
+        var packet = ConnectBytes.Publish("t", new byte[1000]);
+        var stream = Enumerable.Repeat(packet, 40_000).SelectMany(p => p).ToArray();
+        var sending = client.SendAsync(stream);
+        await node.UntilAsync(() => node.Node.Reactors[0].Buffers.Rented > 0 && node.Sum(c => c.Relaying) == 1);
+        var draining = node.Node.DrainAsync(Second, Cancel);
+        await UntilLeavingAsync(node);
+        gate.SetResult();
+        await connection.Ended.WaitAsync(TimeSpan.FromSeconds(10), Cancel);
+        var received = connection.Received.AsSpan(ConnectBytes.V311("eager").Length);
+        Assert.Equal(0, (received.Length - 2) % packet.Length);
+        Assert.True(received[..^2].SequenceEqual(stream.AsSpan(0, received.Length - 2)));
+        Assert.True(received[^2..].SequenceEqual(new byte[] { 0xE0, 0 }));
+        client.Dispose();
+        await draining;
+        // What the broker was not given anymore is read and dropped, or refused.
+        await Task.WhenAny(sending);
+    }
+
+    [Fact]
     public async Task Drain_ClientThatNeverReads_DoesNotHoldTheNode()
     {
         await using var broker = FakeBroker.Start(FakeBroker.Accepting);
@@ -123,6 +202,9 @@ public sealed class DrainTests
         await node.Node.DrainAsync(Second, Cancel);
         Assert.InRange(watch.Elapsed, TimeSpan.Zero, TimeSpan.FromSeconds(5));
     }
+
+    private static Task UntilLeavingAsync(TestNode node) => node.UntilAsync(() =>
+        node.Node.Reactors[0].AskAsync(r => r.Sessions.All(s => s.Leaving)).GetAwaiter().GetResult());
 
     private static async Task<TimeSpan> EndOf(RawClient client, Stopwatch watch)
     {

@@ -92,6 +92,41 @@ public sealed class EndingTests
     }
 
     [Theory]
+    [InlineData(4)]
+    [InlineData(5)]
+    public async Task Reset_OfTheBrokerBehindItsLastWords_ClientGetsThem(int version)
+    {
+        byte[] farewell = [.. ConnectBytes.Publish("t", "last"u8), 0xE0, 1, 0x8E];
+        var gate = new TaskCompletionSource();
+        var left = new TaskCompletionSource();
+        await using var broker = FakeBroker.Start(async (connection, stop) =>
+        {
+            await connection.ReadPacketAsync(stop);
+            await connection.SendAsync(FakeBroker.ConnackBytes(0, version), stop);
+            await gate.Task.WaitAsync(stop);
+            await connection.SendAsync(farewell, stop);
+            connection.Abort();
+            left.SetResult();
+        });
+        await using var node = await TestNode.StartAsync(TestNode.Backends(broker));
+        using var client = await node.OpenAsync("talks on", version);
+        // While the reactor is held up, the client's message and the broker's end cross.
+        using (var held = new ManualResetEventSlim())
+        {
+            var holding = node.Node.Reactors[0].AskAsync(_ => held.Wait(Minute));
+            await client.SendAsync(ConnectBytes.Publish("t", "crossing"u8));
+            gate.SetResult();
+            await left.Task.WaitAsync(Minute, TestContext.Current.CancellationToken);
+            held.Set();
+            await holding;
+        }
+
+        Assert.Equal(farewell, (await client.ReadToEndAsync()).Bytes);
+        client.Dispose();
+        await node.UntilClosedAsync(CloseReason.BackendClosed);
+    }
+
+    [Theory]
     [InlineData(false)]
     [InlineData(true)]
     public async Task Disconnect_OfTheClientBrokerClosesFirst_SessionEndsAsTheClientsDoing(bool reset)

@@ -107,9 +107,10 @@ public sealed class KeepAliveTests
         });
         await using var node = await TestNode.StartAsync(
             TestNode.Backends(broker), more: "listeners.clock { bind = \"127.0.0.1:0\", pool = p, connect-timeout = 2s }");
+        // Made before: the client has a second and a half from here.
+        var data = Repeated(ConnectBytes.Publish("t", new byte[1000]), 40_000);
         using var client = await node.OpenAsync("eager", keepAlive: 1);
         var connection = await broker.NextConnectionAsync();
-        var data = Enumerable.Repeat(ConnectBytes.Publish("t", new byte[1000]), 40_000).SelectMany(p => p).ToArray();
         var sending = client.SendAsync(data);
         using var clock = await RawClient.ConnectAsync(node.Of("clock"));
         await clock.ReadToEndAsync();
@@ -118,5 +119,13 @@ public sealed class KeepAliveTests
         await sending;
         var length = ConnectBytes.V311("eager").Length + data.Length;
         Assert.Equal(length, (await connection.WaitForReceivedAsync(length)).Length);
+    }
+
+    private static byte[] Repeated(byte[] packet, int times)
+    {
+        var all = new byte[packet.Length * times];
+        for (var at = 0; at < all.Length; at += packet.Length)
+            packet.CopyTo(all, at);
+        return all;
     }
 }

@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using ActorLb.Proxying;
 using ActorLb.Testing;
 
@@ -61,6 +62,21 @@ public sealed class ReloadTests
         using var one = await node.OpenAsync("one");
         using var two = await node.OpenAsync("two");
         Assert.Equal((2, 0), (broker.Accepted, other.Accepted));
+    }
+
+    [Fact]
+    public async Task Reload_TcpSettings_HoldForNewClientsOfTheSameListener()
+    {
+        await using var broker = FakeBroker.Start(FakeBroker.Accepting);
+        await using var node = await TestNode.StartAsync(TestNode.Backends(broker) + "tcp { keep-alive = 60s, no-delay = on }");
+        await node.ReloadAsync(TestNode.Text(TestNode.Backends(broker) + "tcp { keep-alive = 77s, no-delay = off }"));
+        using var client = await node.OpenAsync("young");
+        var options = await node.Node.Reactors[0].AskAsync(r =>
+        {
+            var socket = new Socket(new SafeSocketHandle(r.Sessions.Single().Client.Fd, ownsHandle: false));
+            return ((int)socket.GetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime)!, socket.NoDelay);
+        });
+        Assert.Equal((77, false), options);
     }
 
     [Fact]

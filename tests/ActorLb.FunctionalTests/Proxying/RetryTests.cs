@@ -1,3 +1,6 @@
+using System.Net;
+using System.Net.Sockets;
+using ActorLb.Balancing;
 using ActorLb.Proxying;
 using ActorLb.Testing;
 
@@ -150,6 +153,8 @@ public sealed class RetryTests
 
         Assert.Equal(FakeBroker.ConnackBytes(0, 5), await client.ReadAsync(5));
         Assert.Equal(response, answered);
+        var sent = await node.Node.Reactors[0].AskAsync(r => r.Sessions.Select(s => (s.PacketsFromClient, s.BytesFromClient)).Single());
+        Assert.Equal((3, ConnectBytes.V5("auth", properties: [0x15, 0, 1, (byte)'m']).Length + (2 * response.Length)), sent);
     }
 
     [Fact]
@@ -170,6 +175,114 @@ public sealed class RetryTests
         await client.SendAsync(challenge);
         Assert.Equal("2003008800", Convert.ToHexString((await client.ReadToEndAsync()).Bytes));
         Assert.Equal(0, other.Accepted);
+    }
+
+    [Fact]
+    public async Task Authentication_ClientFallsSilent_BrokerIsNotBlamed()
+    {
+        byte[] challenge = [0xF0, 6, 0x18, 4, 0x15, 0, 1, (byte)'m'];
+        await using var broker = FakeBroker.Start(async (connection, stop) =>
+        {
+            await connection.ReadPacketAsync(stop);
+            await connection.SendAsync(challenge, stop);
+            await connection.ReadToEndAsync(stop);
+        });
+        await using var other = FakeBroker.Start(FakeBroker.Accepting);
+        await using var node = await TestNode.StartAsync(Quick + TestNode.Backends(broker, other));
+        using var client = await node.DialAsync();
+        await client.SendAsync(ConnectBytes.V5("auth", properties: [0x15, 0, 1, (byte)'m']));
+        Assert.Equal([.. challenge, 0x20, 3, 0, 0x88, 0], (await client.ReadToEndAsync()).Bytes);
+        Assert.Equal((0, BackendBlocks.None), (node.Backend(broker).Failures, node.Backend(broker).Blocks));
+    }
+
+    [Fact]
+    public async Task Authentication_ClientFloodsABrokerThatDoesNotRead_MemoryStaysBounded()
+    {
+        byte[] challenge = [0xF0, 6, 0x18, 4, 0x15, 0, 1, (byte)'m'];
+        await using var broker = FakeBroker.Start(async (connection, stop) =>
+        {
+            await connection.ReadPacketAsync(stop);
+            await connection.SendAsync(challenge, stop);
+            await Task.Delay(Timeout.Infinite, stop);
+        });
+        await using var node = await TestNode.StartAsync("connect-timeout = 2s\n" + TestNode.Backends(broker));
+        using var client = await node.DialAsync();
+        await client.SendAsync(ConnectBytes.V5("auth", properties: [0x15, 0, 1, (byte)'m']));
+        Assert.Equal(challenge, await client.ReadAsync(challenge.Length));
+        var sending = client.SendAsync(new byte[100 << 20]);
+        long most = 0;
+        await node.UntilAsync(() =>
+        {
+            most = Math.Max(most, node.Node.Reactors[0].Buffers.Rented);
+            return node.Closed(CloseReason.BackendsFailed) == 1 || sending.IsCompleted;
+        });
+        // A buffer of 64 KiB each way, and what the next power of two adds.
+        Assert.InRange(most, 1, 512 * 1024);
+    }
+
+    [Fact]
+    public async Task AllBackends_CloseOnOneClient_NoneIsTakenOut()
+    {
+        FakeBrokerScript choosy = async (connection, stop) =>
+        {
+            if ((await connection.ReadPacketAsync(stop)).AsSpan().IndexOf("poison"u8) >= 0)
+                return;
+            await connection.SendAsync(FakeBroker.ConnackBytes(0), stop);
+            await FakeBroker.Echo(connection, stop);
+        };
+        await using var first = FakeBroker.Start(choosy);
+        await using var second = FakeBroker.Start(choosy);
+        await using var node = await TestNode.StartAsync(TestNode.Backends(first, second));
+        Assert.Equal(FakeBroker.ConnackBytes(3), await node.AskAsync(ConnectBytes.V311("poison")));
+        using var client = await node.OpenAsync("plain");
+        Assert.Equal((0, 0), (node.Backend(first).Failures, node.Backend(second).Failures));
+    }
+
+    [Fact]
+    public async Task Backend_RefusesAHugeConnectBeforeItHasItAll_ClientGetsTheRefusal()
+    {
+        await using var broker = FakeBroker.Start(async (connection, stop) =>
+        {
+            await connection.ReadSomeAsync(stop);
+            await connection.SendAsync(FakeBroker.ConnackBytes(0x95, 5), stop);
+        });
+        await using var other = FakeBroker.Start(FakeBroker.Accepting);
+        await using var node = await TestNode.StartAsync(TestNode.Backends(broker, other), "max-packet-size = 32MiB");
+        byte[] property = [0x26, .. ConnectBytes.Text("k"), .. ConnectBytes.Text(new string('v', 60_000))];
+        var connect = ConnectBytes.V5("huge", properties: [.. Enumerable.Repeat(property, 400).SelectMany(p => p)]);
+        Assert.Equal(FakeBroker.ConnackBytes(0x95, 5), await node.AskAsync(connect));
+        Assert.Equal((0, 0), (node.Backend(broker).Failures, other.Accepted));
+    }
+
+    [Fact]
+    public async Task AllBackends_RefuseForReasonsOfTheirOwn_ClientGetsTheLastRefusal()
+    {
+        byte[] refusal = [0x20, 8, 0, 0x9C, 5, 0x1C, 0, 2, (byte)'b', (byte)'2'];
+        await using var busy = FakeBroker.Start(FakeBroker.Answering(0x9F));
+        await using var moved = FakeBroker.Start(async (connection, stop) =>
+        {
+            await connection.ReadPacketAsync(stop);
+            await connection.SendAsync(refusal, stop);
+        });
+        await using var node = await TestNode.StartAsync(TestNode.Backends(busy, moved));
+        Assert.Equal(refusal, await node.AskAsync(ConnectBytes.V5("who")));
+        await node.UntilClosedAsync(CloseReason.BackendRefused);
+    }
+
+    [Fact]
+    public async Task Backend_TakesNoConnection_NextIsDialledWithinTheTimeForRetries()
+    {
+        // With a full backlog the kernel drops SYNs, as a host that is gone does.
+        using var gone = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        gone.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        gone.Listen(0);
+        using var queued = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        await queued.ConnectAsync(gone.LocalEndPoint!);
+        await using var good = FakeBroker.Start(FakeBroker.Accepting);
+        await using var node = await TestNode.StartAsync(
+            $"backends = [\"{gone.LocalEndPoint}\", \"{good.EndPoint}\"], connect-timeout = 4s, retry {{ tries = 3, timeout = 4s }}");
+        using var client = await node.OpenAsync("patient");
+        Assert.Equal(1, node.Sum(c => c.Retries));
     }
 
     private static FakeBrokerScript Script(string failure) => failure switch

@@ -115,19 +115,21 @@ public sealed class FrameTests
         int frames = whole.Advance(stream);
         Assert.Equal((10, true, true), (frames, whole.AtBoundary, whole.CloseSeen));
         var single = new FrameTracker(sender, MalformedFrames.MaxFrameSize);
-        List<int> ends = [];
+        List<int> ends = [], messageEnds = [];
         for (int i = 0; i < stream.Length; i++)
         {
             single.Advance(stream.AsSpan(i, 1));
             if (single.AtBoundary) ends.Add(i + 1);
+            if (single.AtMessageBoundary) messageEnds.Add(i + 1);
         }
         Assert.Equal(10, ends.Count);
+        Assert.InRange(messageEnds.Count, 1, 9);
         for (int split = 0; split <= stream.Length; split++)
         {
             var tracker = new FrameTracker(sender, MalformedFrames.MaxFrameSize);
             Assert.Equal(ends.Count(e => e <= split), tracker.Advance(stream.AsSpan(0, split)));
-            int next = tracker.AtBoundary ? 0 : ends.First(e => e > split) - split;
-            Assert.Equal(next, tracker.AdvanceToBoundary(stream.AsSpan(split)));
+            int next = tracker.AtMessageBoundary ? 0 : messageEnds.First(e => e > split) - split;
+            Assert.Equal(next, tracker.AdvanceToMessageBoundary(stream.AsSpan(split)));
             Assert.Equal(ends.Count(e => e > split + next), tracker.Advance(stream.AsSpan(split + next)));
             Assert.Equal(FrameError.None, tracker.Error);
         }

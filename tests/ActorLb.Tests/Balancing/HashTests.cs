@@ -69,20 +69,29 @@ public sealed class HashTests
     public void Hash_BackendGone_OnlyItsKeysMove()
     {
         Pool pool = Pools.OfWeights(BalanceKind.Hash, 1, 2, 3, 1);
-        Backend[] before = [.. Enumerable.Range(0, 5_000).Select(i => pool.Pick(KeyHash.Mix((ulong)i))!)];
+        Backend[] before = [.. Enumerable.Range(0, 5_000).Select(i => pool.Pick(KeyHash.Mix((ulong)i + 1))!)];
         Backend gone = pool.Snapshot.Backends[1];
         gone.SetAdminState(AdminState.Down);
         int moved = 0;
         for (int i = 0; i < before.Length; i++)
         {
-            Backend now = pool.Pick(KeyHash.Mix((ulong)i))!;
+            Backend now = pool.Pick(KeyHash.Mix((ulong)i + 1))!;
             Assert.True(now == before[i] || before[i] == gone);
             moved += now == before[i] ? 0 : 1;
         }
 
         Assert.InRange(moved, 1_300, 1_560);
         gone.SetAdminState(AdminState.Up);
-        Assert.Equal(before, Enumerable.Range(0, 5_000).Select(i => pool.Pick(KeyHash.Mix((ulong)i))!));
+        Assert.Equal(before, Enumerable.Range(0, 5_000).Select(i => pool.Pick(KeyHash.Mix((ulong)i + 1))!));
+    }
+
+    [Fact]
+    public void Hash_NoKey_GoesInTurn()
+    {
+        Pool pool = Pools.OfWeights(BalanceKind.Hash, 2, 1, 1);
+
+        Assert.Equal([6, 3, 3], Enumerable.Range(0, 12).Select(_ => pool.Pick(PickContext.NoKey)!)
+            .GroupBy(b => b.Id).OrderBy(g => g.Key, StringComparer.Ordinal).Select(g => g.Count()));
     }
 
     [Fact]
@@ -90,7 +99,7 @@ public sealed class HashTests
     {
         Pool pool = Pools.OfWeights(BalanceKind.Hash, 1, 1, 2);
         Backend gone = pool.Snapshot.Backends[0];
-        ulong[] its = [.. Enumerable.Range(0, 30_000).Select(i => KeyHash.Mix((ulong)i)).Where(h => pool.Pick(h) == gone)];
+        ulong[] its = [.. Enumerable.Range(0, 30_000).Select(i => KeyHash.Mix((ulong)i + 1)).Where(h => pool.Pick(h) == gone)];
         gone.SetAdminState(AdminState.Down);
 
         double second = its.Count(h => pool.Pick(h) == pool.Snapshot.Backends[1]) / (double)its.Length;
@@ -107,7 +116,7 @@ public sealed class HashTests
         Backend[] into = new Backend[5];
         for (int i = 0; i < 1_000; i++)
         {
-            ulong hash = KeyHash.Mix((ulong)i);
+            ulong hash = KeyHash.Mix((ulong)i + 1);
             int count = pool.Snapshot.Rank(hash, 0, newClient: true, into);
             Assert.Equal(4, count);
             List<Backend> tried = [];

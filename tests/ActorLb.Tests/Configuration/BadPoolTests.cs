@@ -21,6 +21,7 @@ public sealed class BadPoolTests
         "4:14: actorlb.pools.p.hash-key: 'a${remote_addr' is not a valid template: '${remote_addr' lacks its closing brace")]
     [InlineData("hash-key = \"\"", "4:14: actorlb.pools.p.hash-key: '' is empty")]
     [InlineData("connect-timeout = 0s", "4:21: actorlb.pools.p.connect-timeout: '0s' is not within 1ms to 1h")]
+    [InlineData("retry.tries = 17", "4:17: actorlb.pools.p.retry.tries: '17' is not a whole number from 1 to 16")]
     [InlineData("proxy-protocol = v3", "4:20: actorlb.pools.p.proxy-protocol: 'v3' is not one of off, v1, v2")]
     [InlineData(
         "proxy-protocol-tlvs = [ssl, sll]",
@@ -61,7 +62,7 @@ public sealed class BadPoolTests
     [InlineData("health.rise = 0", "4:17: actorlb.pools.p.health.rise: '0' is not a whole number from 1 to 1000")]
     [InlineData("health.path = \"no slash\"", "4:17: actorlb.pools.p.health.path: 'no slash' is not a path such as /mqtt")]
     [InlineData("health.port = 65536", "4:17: actorlb.pools.p.health.port: '65536' is not a whole number from 0 to 65535")]
-    [InlineData("retry.tries = 0", "4:17: actorlb.pools.p.retry.tries: '0' is not a whole number from 1 to 1000")]
+    [InlineData("retry.tries = 0", "4:17: actorlb.pools.p.retry.tries: '0' is not a whole number from 1 to 16")]
     [InlineData("buffer-size = 1", "4:17: actorlb.pools.p.buffer-size: '1' is not within 1KiB to 64MiB")]
     [InlineData("buffer-size = 1GiB", "4:17: actorlb.pools.p.buffer-size: '1GiB' is not within 1KiB to 64MiB")]
     [InlineData("buffer-size = 64KB", "4:17: actorlb.pools.p.buffer-size: '64KB' is not a size such as 65536, 64KiB or 1MiB")]
