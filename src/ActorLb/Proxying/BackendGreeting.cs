@@ -275,7 +275,7 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
         if (session.Upstream.PendingLength > 0) return true;
         if (!SendInbound(reactor, session)) return false;
         // There was no room for more before.
-        if (session.Client.Readable) reactor.Again(session);
+        if (session.Client is { Readable: true, Ended: false }) reactor.Again(session);
         return true;
     }
 

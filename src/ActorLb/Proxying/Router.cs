@@ -15,6 +15,9 @@ internal sealed class Router(NodeServices services, SessionCloser closer)
     /// <summary>Backends proposed to the sticky map for a client that it does not know, best first.</summary>
     private const int Proposals = 3;
 
+    /// <summary>No dial is cut short below this (milliseconds): far hosts, and a SYN that has to be sent again, take so long.</summary>
+    private const int ShortestDial = 1_500;
+
     public Dialer Dialer { private get; set; } = null!;
 
     /// <summary>The CONNECT is complete (or the listener is plain TCP): chooses and dials.</summary>
@@ -55,14 +58,16 @@ internal sealed class Router(NodeServices services, SessionCloser closer)
 
     /// <summary>
     /// The session's backend closed before its CONNACK: over its connection rate, going down, or because it cannot bear this very
-    /// CONNECT. One that answers others is not failing; of the rest is said so once another backend has taken the same CONNECT, or a
-    /// single client could have all of them out.
+    /// CONNECT. One that answers others is not failing; of the rest is said so once another backend has answered the same CONNECT, or a
+    /// single client could have all of them out. Where no other is ever asked, it is said at once.
     /// </summary>
     public static void Suspect(Reactor reactor, Session session)
     {
         Setup setup = session.Setup!;
         session.Traffic.ConnectFailures++;
-        if (!setup.Committed && !session.Backend!.HasAnsweredLately(reactor.Now)) setup.Suspects |= 1U << (setup.TriedCount - 1);
+        if (setup.Committed || session.Backend!.HasAnsweredLately(reactor.Now)) return;
+        if (session.Pool.Options.Retry.Tries == 1) session.Backend.ReportFailure(reactor.Now);
+        else setup.Suspects |= 1U << (setup.TriedCount - 1);
     }
 
     /// <summary>A backend answered the CONNECT: those that closed on it before have failed.</summary>
@@ -77,7 +82,7 @@ internal sealed class Router(NodeServices services, SessionCloser closer)
 
     /// <summary>
     /// How long a dial may take (milliseconds): connect-timeout, and no more than its part of the time for retries while there is
-    /// another backend to go to; a host that is gone would use up all of it.
+    /// another backend to go to; a host that is gone would use up all of it. A time too short to be parted is left whole.
     /// </summary>
     public static long DialTime(Reactor reactor, Session session)
     {
@@ -87,7 +92,7 @@ internal sealed class Router(NodeServices services, SessionCloser closer)
         int triesLeft = Math.Min(options.Retry.Tries, Setup.MaxTries) - setup.TriedCount + 1;
         if (triesLeft <= 1 || !HasAnother(reactor, session)) return (long)limit;
         double timeLeft = options.Retry.Timeout.TotalMilliseconds - (reactor.Now - setup.FirstTryAt);
-        return (long)Math.Min(limit, Math.Max(timeLeft, 0) / triesLeft);
+        return timeLeft <= ShortestDial ? (long)limit : (long)Math.Min(limit, Math.Max(timeLeft / triesLeft, ShortestDial));
     }
 
     /// <summary>The sticky map's answer to a question that had to wait.</summary>

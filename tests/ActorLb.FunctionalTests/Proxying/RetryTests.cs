@@ -239,6 +239,16 @@ public sealed class RetryTests
     }
 
     [Fact]
+    public async Task OnlyOneTry_BackendCloses_CountsAsFailedAtOnce()
+    {
+        await using var first = FakeBroker.Start(FakeBroker.CloseAtOnce);
+        await using var second = FakeBroker.Start(FakeBroker.Accepting);
+        await using var node = await TestNode.StartAsync("retry.tries = 1\n" + TestNode.Backends(first, second));
+        Assert.Equal(FakeBroker.ConnackBytes(3), await node.AskAsync(ConnectBytes.V311("x")));
+        Assert.Equal(1, node.Backend(first).Failures);
+    }
+
+    [Fact]
     public async Task Backend_RefusesAHugeConnectBeforeItHasItAll_ClientGetsTheRefusal()
     {
         await using var broker = FakeBroker.Start(async (connection, stop) =>

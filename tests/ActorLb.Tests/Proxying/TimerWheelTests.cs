@@ -143,6 +143,9 @@ public sealed class TimerWheelTests
                 Assert.True(deadline <= at, "a timer fired early");
             });
             foreach (long deadline in due.Values) Assert.True(deadline > at - (2 * TimerWheel.Granularity) - 400, "a timer is late");
+            int delay = wheel.DelayUntilNext(at);
+            if (due.Count == 0) Assert.Equal(-1, delay);
+            else Assert.InRange(delay, 0, Math.Max(0, due.Values.Min() - at) + TimerWheel.Granularity);
         }
         Assert.Equal(due.Count, wheel.Count);
     }
