@@ -283,7 +283,9 @@ internal sealed partial class Node : IAsyncDisposable
         }
     }
 
-    private TicketKeyRing? TicketKeysOf(string listener) => _listeners.Find(listener)?.Current.Tls?.TicketKeys;
+    /// <summary>Keys of a file are read from it again; those of a file that is named no longer must not stay in use.</summary>
+    private TicketKeyRing? TicketKeysOf(string listener) =>
+        _listeners.Find(listener)?.Current is { Options.Tls.TicketKeyFile: null, Tls: { } tls } ? tls.TicketKeys : null;
 
     private void LogWarnings(TlsContexts contexts)
     {

@@ -52,7 +52,7 @@ public static class FrameErrors
         FrameError.MessageNotFinished => "a message begins before the last one ended",
         FrameError.Text => "a text frame came where MQTT needs binary ones",
         FrameError.FrameTooLarge => "a frame is larger than max-frame-size",
-        FrameError.MessageTooLarge => "a fragmented message is too large",
+        FrameError.MessageTooLarge => "a message is larger than max-message-size",
         FrameError.CloseCode => "a close frame's code is malformed",
         FrameError.CloseReason => "a close frame's reason is not UTF-8",
         _ => "unknown error",

@@ -4,9 +4,12 @@ namespace ActorLb.Protocol.WebSocket;
 /// Follows frame boundaries through one direction that is relayed as it is: nothing is unmasked or kept, every byte may go on
 /// at once. Checks what headers tell; payloads of control frames are not looked at.
 /// </summary>
-public struct FrameTracker(FrameSender sender, long maxFrameSize)
+/// <param name="maxFrameSize">Largest payload of a data frame in bytes.</param>
+/// <param name="maxMessageSize">Largest payload of a message over all of its fragments; 0 is unlimited.</param>
+public struct FrameTracker(FrameSender sender, long maxFrameSize, long maxMessageSize = 0)
 {
     private long _left;
+    private long _messageLength;
 
     /// <summary>The bytes of a header that is not whole yet, first byte lowest, for the 14 it may have.</summary>
     private UInt128 _partial;
@@ -117,7 +120,11 @@ public struct FrameTracker(FrameSender sender, long maxFrameSize)
         if (header.Opcode == FrameOpcode.Text) return FrameError.Text;
         if (header.Opcode == FrameOpcode.Continuation != _inMessage)
             return _inMessage ? FrameError.MessageNotFinished : FrameError.NoMessageToContinue;
+        if (header.PayloadLength > maxFrameSize) return FrameError.FrameTooLarge;
+        long before = _inMessage ? _messageLength : 0;
+        if (maxMessageSize > 0 && header.PayloadLength > maxMessageSize - before) return FrameError.MessageTooLarge;
+        _messageLength = before + header.PayloadLength;
         _inMessage = !header.Final;
-        return header.PayloadLength > maxFrameSize ? FrameError.FrameTooLarge : FrameError.None;
+        return FrameError.None;
     }
 }

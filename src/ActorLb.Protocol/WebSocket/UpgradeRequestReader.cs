@@ -6,6 +6,9 @@ public static class UpgradeRequestReader
     /// <summary>Longest request, also the most that has to be kept while it comes.</summary>
     public const int MaxLength = HttpHead.MaxLength;
 
+    /// <summary>RFC 1035, section 2.3.4.</summary>
+    private const int MaxHostLength = 255;
+
     /// <param name="received">Everything received so far; what follows the head is not looked at.</param>
     /// <param name="error">The reason, when <see cref="ReadStatus.Invalid"/>.</param>
     public static ReadStatus Read(ReadOnlySpan<byte> received, UpgradeRules rules, out UpgradeRequest request, out UpgradeError error)
@@ -155,7 +158,7 @@ public static class UpgradeRequestReader
         int bracket = host.LastIndexOf((byte)']');
         int colon = host[(bracket + 1)..].IndexOf((byte)':');
         int end = colon < 0 ? host.Length : bracket + 1 + colon;
-        if (end == 0 || (colon >= 0 && host[(end + 1)..].IndexOfAnyExceptInRange((byte)'0', (byte)'9') >= 0)) return false;
+        if (end is 0 or > MaxHostLength || (colon >= 0 && host[(end + 1)..].IndexOfAnyExceptInRange((byte)'0', (byte)'9') >= 0)) return false;
         name = host[..end];
         bool bracketed = bracket >= 0;
         if (bracketed && (name[0] != '[' || bracket < 3)) return false;

@@ -28,6 +28,9 @@ internal static class ConfigurationDefaults
     /// <summary>Twice EMQX's default packet limit.</summary>
     public const int MaxFrameSize = 2 << 20;
 
+    /// <summary>Eight of the largest frames.</summary>
+    public const long MaxMessageSize = 8L * MaxFrameSize;
+
     public static readonly IPEndPoint Admin = new(IPAddress.Loopback, 8888);
 
     public static readonly IPEndPoint Peers = new(IPAddress.Any, 7946);

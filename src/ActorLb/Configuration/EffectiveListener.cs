@@ -62,6 +62,7 @@ internal static class EffectiveListener
         writer.Text("path", webSocket.Path);
         writer.Texts("hosts", webSocket.Hosts);
         writer.Size("max-frame-size", webSocket.MaxFrameSize);
+        writer.Size("max-message-size", webSocket.MaxMessageSize);
         writer.End();
     }
 

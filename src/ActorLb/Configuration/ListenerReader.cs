@@ -59,7 +59,8 @@ internal static class ListenerReader
         var result = new ListenerWebSocketOptions(
             RequestPath(section, "path", ConfigurationDefaults.WebSocketPath),
             hosts.ToImmutable(),
-            (int)section.Size("max-frame-size", ConfigurationDefaults.MaxFrameSize, min: 1 << 10, max: 1 << 30));
+            (int)section.Size("max-frame-size", ConfigurationDefaults.MaxFrameSize, min: 1 << 10, max: 1 << 30),
+            section.Size("max-message-size", ConfigurationDefaults.MaxMessageSize, min: 1 << 10, max: 1L << 40, offIsZero: true));
         section.Close();
         return result;
     }

@@ -130,7 +130,7 @@ public sealed record RewriteOptions(Template? ClientId, Template? UserName, Temp
 
 /// <param name="Path">Request path that upgrades; others get 404.</param>
 /// <param name="Hosts">Accepted Host names without port; empty accepts any. Others get 421.</param>
-public sealed record ListenerWebSocketOptions(string Path, ImmutableArray<string> Hosts, int MaxFrameSize);
+public sealed record ListenerWebSocketOptions(string Path, ImmutableArray<string> Hosts, int MaxFrameSize, long MaxMessageSize);
 
 [Flags]
 public enum TlsProtocols { None = 0, Tls10 = 1, Tls11 = 2, Tls12 = 4, Tls13 = 8 }

@@ -59,12 +59,17 @@ internal static class Channel
         return true;
     }
 
-    /// <summary>Ends our direction: close_notify under TLS, then FIN.</summary>
+    /// <summary>Ends our direction: close_notify under TLS, then FIN. <see cref="Side.Finished"/> stays false where the socket is too
+    /// full for close_notify: to be called again when it has room.</summary>
     public static void Finish(ref Side side)
     {
         if (side.Finished) return;
+        if (!side.Tls.IsNone && side.Tls.Shutdown() == TlsIoStatus.WantWrite)
+        {
+            side.Writable = false;
+            return;
+        }
         side.Finished = true;
-        if (!side.Tls.IsNone) side.Tls.Shutdown();
         Tcp.ShutdownWrite(side.Fd);
     }
 

@@ -253,7 +253,7 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
         reactor.Counters.Handled++;
         if (session.WebSocket is null && session.Pool.Options.WebSocketPath is not null)
         {
-            session.WebSocket = new WebSocketRelay(framesClient: false, framesBackend: true, maxFrameSize: 0);
+            session.WebSocket = new WebSocketRelay(framesClient: false, framesBackend: true);
         }
         if (!session.IsMqtt) session.IdleTimeout = IdleTimeouts.Of(session.Entered!.Options.IdleTimeout, 0);
         reactor.ClearDeadline(session);
@@ -367,8 +367,9 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
             closer.Close(reactor, session, CloseReason.ClientGone);
             return;
         }
+        ListenerWebSocketOptions limits = session.Entered!.Options.WebSocket!;
         session.WebSocket = new WebSocketRelay(
-            framesClient: true, framesBackend: session.Pool.Options.WebSocketPath is not null, session.Entered!.Options.WebSocket!.MaxFrameSize);
+            framesClient: true, framesBackend: session.Pool.Options.WebSocketPath is not null, limits.MaxFrameSize, limits.MaxMessageSize);
         SessionCloser.MoveTo(reactor, session, Phase.Connect);
 
         // Frames may have come right behind the request.

@@ -11,8 +11,7 @@ namespace ActorLb.Proxying;
 /// <summary>Composes what a backend gets first: the PROXY header, the upgrade request where it speaks WebSocket, the CONNECT.</summary>
 internal static class Greeting
 {
-    /// <summary>Room for a PROXY header: the longest address block and values of usual length; longer ones grow it.</summary>
-    private const int ProxyRoom = 1024;
+    private const int UniqueIdLength = 32;
 
     // Distinguishes this run of the node in unique ids.
     private static readonly ulong Run = BinaryPrimitives.ReadUInt64LittleEndian(RandomNumberGenerator.GetBytes(8));
@@ -22,7 +21,9 @@ internal static class Greeting
     {
         Setup setup = session.Setup!;
         ReadOnlySpan<byte> connect = setup.Inbound.AsSpan(0, setup.ConnectLength);
-        int room = ProxyRoom + connect.Length + WebSocketRelay.GreetingRoom(session);
+        Span<byte> unique = stackalloc byte[UniqueIdLength];
+        ProxyTlvValues tlvs = Tlvs(session, unique);
+        int room = Math.Max(ProxyHeaderReader.MaxV1Length, ProxyHeaderWriter.MaxV2Length(tlvs)) + connect.Length + WebSocketRelay.GreetingRoom(session);
         if (setup.Outbound is null || setup.Outbound.Length < room)
         {
             reactor.ReturnBuffer(ref setup.Outbound);
@@ -30,7 +31,7 @@ internal static class Greeting
         }
         session.WebSocket?.ResetBackend();
         setup.OutboundStart = 0;
-        int at = WriteProxyHeader(session, setup.Outbound);
+        int at = WriteProxyHeader(session, tlvs, setup.Outbound);
         setup.PreambleEnd = at;
         if (session.WebSocket is { FramesBackend: true } webSocket)
         {
@@ -47,27 +48,30 @@ internal static class Greeting
         setup.OutboundEnd = at;
     }
 
-    private static int WriteProxyHeader(Session session, Span<byte> into)
+    private static int WriteProxyHeader(Session session, in ProxyTlvValues tlvs, Span<byte> into)
     {
         PoolOptions options = session.Pool.Options;
         if (options.ProxyProtocol == ProxyProtocolVersion.Off) return 0;
         EndpointAddress from = ToAddress(session.Remote), to = ToAddress(session.Local);
         if (options.ProxyProtocol == ProxyProtocolVersion.V1) return ProxyHeaderWriter.WriteV1(into, from, to);
+        if (ProxyHeaderWriter.TryWriteV2(into, from, to, tlvs, out int written)) return written;
+        // More than the header's own length can tell. Only texts of the client's own choice can be so long: it goes without them.
+        ProxyHeaderWriter.TryWriteV2(into, from, to, new ProxyTlvValues { Crc32c = tlvs.Crc32c, UniqueId = tlvs.UniqueId }, out written);
+        return written;
+    }
 
-        ProxyTlvs wanted = options.ProxyTlvs;
-        Span<byte> unique = stackalloc byte[32];
-        var values = new ProxyTlvValues
-        {
-            Crc32c = wanted.HasFlag(ProxyTlvs.Crc32c),
-            UniqueId = unique[..(wanted.HasFlag(ProxyTlvs.UniqueId) ? WriteUniqueId(unique) : 0)],
-        };
+    /// <summary>What a version 2 header tells beside the addresses; nothing where none is sent.</summary>
+    /// <param name="unique">Where the unique id is written.</param>
+    private static ProxyTlvValues Tlvs(Session session, Span<byte> unique)
+    {
+        var values = new ProxyTlvValues();
+        if (session.Pool.Options.ProxyProtocol != ProxyProtocolVersion.V2) return values;
+        ProxyTlvs wanted = session.Pool.Options.ProxyTlvs;
+        values.Crc32c = wanted.HasFlag(ProxyTlvs.Crc32c);
+        if (wanted.HasFlag(ProxyTlvs.UniqueId)) values.UniqueId = unique[..WriteUniqueId(unique)];
         if (!session.Client.Tls.IsNone) AddTls(session, wanted, ref values);
         else if (wanted.HasFlag(ProxyTlvs.Authority) && session.Setup!.Host is { } host) values.Authority = host;
-        if (ProxyHeaderWriter.TryWriteV2(into, from, to, values, out int written)) return written;
-        // Only texts of the client's own choice can be too long: without them it always fits.
-        var plain = new ProxyTlvValues { Crc32c = values.Crc32c, UniqueId = values.UniqueId };
-        ProxyHeaderWriter.TryWriteV2(into, from, to, plain, out written);
-        return written;
+        return values;
     }
 
     private static int WriteUniqueId(Span<byte> into)

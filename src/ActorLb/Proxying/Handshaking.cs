@@ -40,7 +40,8 @@ internal static class Handshaking
         session.Borrowed = session.HandshakeBegun = false;
     }
 
-    /// <summary>Whether the descriptor has become what the step waits for, as told by events that came while the step ran.</summary>
+    /// <summary>Whether the descriptor has become what the step waits for, as told by events that came while the step ran. A peer that
+    /// has closed its direction is read to its end, but makes no room to write.</summary>
     public static bool IsReady(in Side side, HandshakeOutcome outcome) =>
-        side.PeerClosed || (outcome.Status == HandshakeStatus.WantWrite ? side.Writable : side.Readable);
+        outcome.Status == HandshakeStatus.WantWrite ? side.Writable : side.Readable || side.PeerClosed;
 }

@@ -1,5 +1,6 @@
 using ActorLb.Native;
 using ActorLb.Protocol.Mqtt;
+using ActorLb.Protocol.WebSocket;
 
 namespace ActorLb.Proxying;
 
@@ -91,7 +92,9 @@ internal sealed class Relay(SessionCloser closer)
                 End(reactor, session, ref source, ref target, fromClient);
                 return true;
             case WebSocketOutcome.Invalid:
-                closer.Close(reactor, session, fromClient ? CloseReason.BadFrame : CloseReason.BackendProtocol);
+                // The sender has been told; a client is also told of what its backend did.
+                if (!fromClient) session.WebSocket?.WriteClose(reactor, ref target, toClient: true, CloseCodes.InternalError);
+                closer.Linger(reactor, session, fromClient ? CloseReason.BadFrame : CloseReason.BackendProtocol);
                 return false;
             default:
                 return Failed(reactor, session, targetFailed: true, fromClient);

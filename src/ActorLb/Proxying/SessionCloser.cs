@@ -56,6 +56,7 @@ internal sealed class SessionCloser(NodeServices services)
     /// <summary>Sends the last bytes a client gets, then closes. Without bytes it closes at once.</summary>
     public void Answer(Reactor reactor, Session session, CloseReason reason, ReadOnlySpan<byte> bytes)
     {
+        if (IsLent(reactor, session, reason)) return;
         LeaveBackend(reactor, session);
         if (session.EndReason == CloseReason.None) session.EndReason = reason;
         if (bytes.IsEmpty || !WriteFramed(reactor, session, bytes))
@@ -69,6 +70,7 @@ internal sealed class SessionCloser(NodeServices services)
     /// <summary>Closes once the client has what was already written to it.</summary>
     public void Linger(Reactor reactor, Session session, CloseReason reason)
     {
+        if (IsLent(reactor, session, reason)) return;
         LeaveBackend(reactor, session);
         if (session.EndReason == CloseReason.None) session.EndReason = reason;
         MoveTo(reactor, session, Phase.Lingering);
@@ -89,7 +91,7 @@ internal sealed class SessionCloser(NodeServices services)
         if (client.PendingLength == 0 && !client.Finished)
         {
             session.WebSocket?.WriteClose(reactor, ref client, toClient: true);
-            Channel.Finish(ref client);
+            if (client.PendingLength == 0) Channel.Finish(ref client);
         }
         if (client.Ended)
         {
@@ -211,6 +213,15 @@ internal sealed class SessionCloser(NodeServices services)
         if (phase == Phase.Lingering) return ref counters.Lingering;
         if (phase is > Phase.Free and <= Phase.Connect) return ref counters.Reading;
         return ref counters.Connecting;
+    }
+
+    /// <summary>Whether a handshake thread is at a step of the session's, so that nothing of it may be freed: then it is closed when
+    /// the step has ended. One that still waits for its turn is taken back.</summary>
+    private bool IsLent(Reactor reactor, Session session, CloseReason reason)
+    {
+        Handshaking.TakeBack(services, reactor, session);
+        if (session.Borrowed) Close(reactor, session, reason);
+        return session.Borrowed;
     }
 
     private void EndHandshake(Session session)

@@ -33,16 +33,16 @@ internal sealed class WebSocketRelay
     private FrameReader _client, _backend;
     private FrameTracker _clientTracker, _backendTracker;
     private byte[]? _clientHeld, _backendHeld;
-    private bool _clientPasses, _backendPasses;
+    private bool _passes;
     private bool _closeSentToClient, _closeSentToBackend;
     private readonly byte[]? _backendKey;
 
-    public WebSocketRelay(bool framesClient, bool framesBackend, int maxFrameSize)
+    public WebSocketRelay(bool framesClient, bool framesBackend, long maxFrameSize = 0, long maxMessageSize = 0)
     {
         FramesClient = framesClient;
         FramesBackend = framesBackend;
-        _client = new FrameReader(FrameSender.Client, maxFrameSize);
-        _clientTracker = new FrameTracker(FrameSender.Client, maxFrameSize);
+        _client = new FrameReader(FrameSender.Client, maxFrameSize, maxMessageSize);
+        _clientTracker = new FrameTracker(FrameSender.Client, maxFrameSize, maxMessageSize);
         if (framesBackend) _backendKey = new byte[AcceptKey.KeyLength];
         ResetBackend();
     }
@@ -64,7 +64,7 @@ internal sealed class WebSocketRelay
     /// <summary>Whether a packet of the balancer's own can be slipped into the direction now.</summary>
     public bool AtBoundary(Session session, bool fromClient)
     {
-        if (fromClient ? _clientPasses : _backendPasses) return fromClient ? _clientTracker.AtMessageBoundary : _backendTracker.AtMessageBoundary;
+        if (_passes) return fromClient ? _clientTracker.AtMessageBoundary : _backendTracker.AtMessageBoundary;
         // Frames that are put on here are written whole.
         return fromClient ? session.FromClient.AtBoundary : session.FromBackend.AtBoundary;
     }
@@ -143,7 +143,7 @@ internal sealed class WebSocketRelay
     public WebSocketOutcome Forward(Reactor reactor, Session session, ref Side source, ref Side target, int received, bool fromClient)
     {
         Span<byte> bytes = reactor.Scratch.AsSpan(Reactor.Headroom, received);
-        if (fromClient ? _clientPasses : _backendPasses) return Pass(reactor, session, ref target, bytes, fromClient);
+        if (_passes) return Pass(reactor, session, ref source, ref target, bytes, fromClient);
         WebSocketOutcome outcome = WebSocketOutcome.Ok;
         if (fromClient ? FramesClient : FramesBackend) outcome = Unframe(reactor, ref source, received, fromClient, out bytes);
         if (outcome is WebSocketOutcome.Invalid or WebSocketOutcome.Failed) return outcome;
@@ -152,7 +152,7 @@ internal sealed class WebSocketRelay
             bytes = Relay.Following(reactor, session, bytes, fromClient);
             if (!bytes.IsEmpty && !WriteFramed(reactor, ref target, bytes, fromClient)) return WebSocketOutcome.Failed;
         }
-        if (outcome == WebSocketOutcome.Ok && FramesClient && FramesBackend) PassFromHere(fromClient);
+        if (outcome == WebSocketOutcome.Ok && FramesClient && FramesBackend && !session.Leaving) PassFromHere();
         return outcome;
     }
 
@@ -170,33 +170,37 @@ internal sealed class WebSocketRelay
     {
         if (!(toClient ? FramesClient : FramesBackend)) return;
         ref bool sent = ref toClient ? ref _closeSentToClient : ref _closeSentToBackend;
-        bool passes = toClient ? _backendPasses : _clientPasses;
         FrameTracker tracker = toClient ? _backendTracker : _clientTracker;
-        if (sent || (passes && (!tracker.AtBoundary || tracker.CloseSeen))) return;
+        if (sent || (_passes && (!tracker.AtBoundary || tracker.CloseSeen))) return;
         sent = true;
         Span<byte> frame = stackalloc byte[16];
         Channel.WriteControl(reactor, ref side, frame[..FrameWriter.WriteClose(frame, code, toClient ? null : NewMask())]);
     }
 
-    private WebSocketOutcome Pass(Reactor reactor, Session session, ref Side target, ReadOnlySpan<byte> bytes, bool fromClient)
+    private WebSocketOutcome Pass(Reactor reactor, Session session, ref Side source, ref Side target, ReadOnlySpan<byte> bytes, bool fromClient)
     {
         ref FrameTracker tracker = ref fromClient ? ref _clientTracker : ref _backendTracker;
         if (session.Leaving) bytes = bytes[..tracker.AdvanceToMessageBoundary(bytes)];
         else tracker.Advance(bytes);
-        if (tracker.Error != FrameError.None) return WebSocketOutcome.Invalid;
+        if (tracker.Error != FrameError.None)
+        {
+            WriteClose(reactor, ref source, toClient: fromClient, FrameErrors.CloseCodeFor(tracker.Error));
+            return WebSocketOutcome.Invalid;
+        }
         return Channel.Write(reactor, ref target, bytes) ? WebSocketOutcome.Ok : WebSocketOutcome.Failed;
     }
 
-    /// <summary>Between two WebSocket sides frames are relayed as they are, from the first message boundary after the CONNACK.</summary>
-    private void PassFromHere(bool fromClient)
-    {
-        if (fromClient) _clientPasses = _client.AtMessageBoundary && _clientHeld is null;
-        else _backendPasses = _backend.AtMessageBoundary && _backendHeld is null;
-    }
+    /// <summary>Between two WebSocket sides frames are relayed as they are, from the first moment after the CONNACK at which both
+    /// directions stand between two messages. Not one direction before the other: who reads frames answers pings, into the other
+    /// direction, where a frame of somebody else's may just be on its way.</summary>
+    private void PassFromHere() =>
+        _passes = _client.AtMessageBoundary && _clientHeld is null && _backend.AtMessageBoundary && _backendHeld is null;
 
     private bool WriteFramed(Reactor reactor, ref Side target, Span<byte> payload, bool fromClient)
     {
         if (!(fromClient ? FramesBackend : FramesClient)) return Channel.Write(reactor, ref target, payload);
+        // No data behind a close frame (RFC 6455, 5.5.1).
+        if (fromClient ? _closeSentToBackend : _closeSentToClient) return true;
         uint? mask = fromClient ? NewMask() : null;
         int header = FrameWriter.HeaderLength(payload.Length, mask is not null);
         // The payload lies in the scratch buffer with Headroom before it: the header goes there, nothing is copied.

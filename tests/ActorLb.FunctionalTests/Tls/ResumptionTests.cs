@@ -58,4 +58,18 @@ public sealed class ResumptionTests : IAsyncLifetime
         await node.ReloadAsync(text);
         Assert.Contains("Reused, TLSv1", await OpenSslClient.TalkAsync(node.EndPoint, until, option, "-sess_in", session), StringComparison.Ordinal);
     }
+
+    [Fact]
+    public async Task Session_OfKeyFileNamedNoLonger_IsNotResumed()
+    {
+        var keys = _ca.Write("old.key", [.. Enumerable.Range(1, 80).Select(i => (byte)i)]);
+        var server = _ca.Server(["localhost"]);
+        string Text(string more) => TestNode.Text(TestNode.Backends(_broker), TlsListener.With(server, more));
+        await using var node = await TestNode.StartTextAsync(Text($"ticket-key-file = \"{keys}\""));
+        var session = Path.Combine(_ca.Directory, "session");
+        await OpenSslClient.TalkAsync(node.EndPoint, "Verify return code", "-tls1_2", "-sess_out", session);
+        await node.ReloadAsync(Text(""));
+        Assert.Contains(
+            "New, TLSv1.2", await OpenSslClient.TalkAsync(node.EndPoint, "Verify return code", "-tls1_2", "-sess_in", session), StringComparison.Ordinal);
+    }
 }

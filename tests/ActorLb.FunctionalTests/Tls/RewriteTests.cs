@@ -105,6 +105,15 @@ public sealed class RewriteTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task RequireClientId_LongAndEqual_IsAccepted()
+    {
+        await using var node = await Start("require-client-id = \"$mqtt_preread_clientid\"");
+        var connect = ConnectBytes.V5(new string('i', 30_000));
+        await Send(node, connect);
+        Assert.Equal(connect, await Arrived());
+    }
+
+    [Fact]
     public async Task StickyKey_OfRewrittenClient_IsTheNewClientId()
     {
         await using var other = FakeBroker.Start(FakeBroker.Accepting);

@@ -87,6 +87,7 @@ public static class MalformedUpgrades
         With("host with a bad port", "Host: mqtt.example.com", "Host: mqtt.example.com:80a", UpgradeError.Host),
         With("host with an open bracket", "Host: mqtt.example.com", "Host: [::1", UpgradeError.Host),
         With("host with text behind the bracket", "Host: mqtt.example.com", "Host: [::1]x", UpgradeError.Host),
+        With("host too long", "Host: mqtt.example.com", "Host: " + new string('a', 256), UpgradeError.Host),
         With("two hosts in one", "Host: mqtt.example.com", "Host: mqtt.example.com, a", UpgradeError.Host),
         With("other host", "Host: mqtt.example.com", "Host: example.com", UpgradeError.HostUnknown),
         With("address as host", "Host: mqtt.example.com", "Host: 127.0.0.1:8083", UpgradeError.HostUnknown),

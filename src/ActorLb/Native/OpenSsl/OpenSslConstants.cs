@@ -66,7 +66,8 @@ internal static class OpenSslConstants
     internal const int SentShutdown = 1;
     internal const int ReceivedShutdown = 2;
 
-    // SSL_CB_* (ssl.h): SSL_CB_ALERT, SSL_CB_READ, SSL_CB_WRITE
+    // SSL_CB_* (ssl.h): SSL_CB_LOOP, SSL_CB_ALERT, SSL_CB_READ
+    internal const int CallbackLoop = 0x01;
     internal const int CallbackAlert = 0x4000;
     internal const int CallbackRead = 0x04;
 

@@ -10,7 +10,9 @@ namespace ActorLb.Native.OpenSsl;
 internal sealed class TicketKeyRing
 {
     private readonly TimeProvider _time;
-    private readonly TimeSpan _lifeTime;
+
+    // Written by one change of the configuration at a time, in seconds so that a reader sees it whole.
+    private volatile int _lifeSeconds;
 
     // Replaced as a whole, by compare and exchange where two threads may rotate at once; readers take it once.
     private volatile Keys _keys;
@@ -18,8 +20,15 @@ internal sealed class TicketKeyRing
     internal TicketKeyRing(TimeProvider time, TimeSpan lifeTime)
     {
         _time = time;
-        _lifeTime = lifeTime;
+        LifeTime = lifeTime;
         _keys = new Keys([TicketKey.CreateRandom()], Own: true, Since: time.GetTimestamp());
+    }
+
+    /// <summary>How long keys made here encrypt; a reload may change it.</summary>
+    internal TimeSpan LifeTime
+    {
+        get => TimeSpan.FromSeconds(_lifeSeconds);
+        set => _lifeSeconds = (int)value.TotalSeconds;
     }
 
     /// <summary>All keys, the encrypting one first.</summary>
@@ -37,7 +46,7 @@ internal sealed class TicketKeyRing
     internal TicketKey ForEncryption()
     {
         var keys = _keys;
-        if (keys.Own && _time.GetElapsedTime(keys.Since) >= _lifeTime)
+        if (keys.Own && _time.GetElapsedTime(keys.Since) >= LifeTime)
         {
             var next = new Keys([TicketKey.CreateRandom(), keys.Ring[0]], Own: true, Since: _time.GetTimestamp());
             var before = Interlocked.CompareExchange(ref _keys, next, keys);

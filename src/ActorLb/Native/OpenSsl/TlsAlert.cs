@@ -5,14 +5,27 @@ using static ActorLb.Native.OpenSsl.OpenSslConstants;
 namespace ActorLb.Native.OpenSsl;
 
 /// <summary>
-/// The last alert that this thread sent or received. OpenSSL tells it only to a callback, which runs on the thread that is inside
-/// the library, so one field a thread serves every connection.
+/// What OpenSSL tells only to a callback, which runs on the thread that is inside the library, so that fields of the thread serve
+/// every connection: the last alert that was sent or received, and how many handshake messages one call went through.
 /// </summary>
 internal static class TlsAlert
 {
-    [ThreadStatic] private static int s_last;
+    /// <summary>
+    /// Handshake messages that one call may go through, several times what a handshake has. SSL_read goes on by itself while it
+    /// finds key updates (RFC 8446, section 4.6.3) or refused renegotiations: a client that sends nothing else would keep the
+    /// thread for itself.
+    /// </summary>
+    private const int MaxMessages = 256;
 
-    internal static void Forget() => s_last = -1;
+    [ThreadStatic] private static int s_last;
+    [ThreadStatic] private static int s_messages;
+
+    /// <summary>To be called before the library is.</summary>
+    internal static void Forget()
+    {
+        s_last = -1;
+        s_messages = 0;
+    }
 
     /// <summary>The alert since <see cref="Forget"/>: its number (RFC 8446, section 6), or -1.</summary>
     internal static int Last => s_last < 0 ? -1 : s_last & 0xFF;
@@ -42,6 +55,11 @@ internal static class TlsAlert
         if ((where & CallbackAlert) != 0)
         {
             s_last = (value & 0xFF) | ((where & CallbackRead) != 0 ? 0x100 : 0);
+        }
+        else if ((where & CallbackLoop) != 0 && ++s_messages > MaxMessages)
+        {
+            // The only way to stop a call from within: it takes the peer for gone.
+            LibSsl.SSL_set_shutdown(ssl, SentShutdown | ReceivedShutdown);
         }
     }
 }

@@ -82,6 +82,7 @@ internal sealed unsafe class TlsServerContext : IDisposable
         }
 
         var ring = ticketKeys ?? new TicketKeyRing(time, options.SessionTimeout);
+        ring.LifeTime = options.SessionTimeout;
         if (!fileKeys.IsEmpty)
         {
             ring.Set(fileKeys);

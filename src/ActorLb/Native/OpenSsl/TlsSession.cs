@@ -60,6 +60,7 @@ internal readonly unsafe struct TlsSession : IDisposable
     public TlsIoResult Read(Span<byte> buffer)
     {
         LibCrypto.ERR_clear_error();
+        TlsAlert.Forget();
         var bio = LibSsl.SSL_get_rbio(_ssl);
         var before = LibCrypto.BIO_number_read(bio);
         int count;

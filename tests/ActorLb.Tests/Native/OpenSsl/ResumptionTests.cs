@@ -142,6 +142,18 @@ public sealed class ResumptionTests : IDisposable
         Assert.NotNull(ring.ForDecryption(second.Name, out _));
     }
 
+    [Fact]
+    public void Ring_KeptOverAChangeOfTheTimeOut_RotatesByTheNewOne()
+    {
+        var time = new FakeTimeProvider();
+        using var before = TlsServerContext.Build(Options with { SessionTimeout = TimeSpan.FromMinutes(10) }, webSocket: false, time);
+        var first = before.TicketKeys.ForEncryption();
+        using var after = TlsServerContext.Build(
+            Options with { SessionTimeout = TimeSpan.FromHours(1) }, webSocket: false, time, before.TicketKeys);
+        time.Advance(TimeSpan.FromMinutes(59));
+        Assert.Same(first, after.TicketKeys.ForEncryption());
+    }
+
     [Theory]
     [InlineData(80, 1, true)]
     [InlineData(160, 2, true)]

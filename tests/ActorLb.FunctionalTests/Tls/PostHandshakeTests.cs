@@ -1,0 +1,83 @@
+using System.Runtime.InteropServices;
+using ActorLb.Configuration;
+using ActorLb.Native.OpenSsl;
+using ActorLb.Testing;
+
+namespace ActorLb.FunctionalTests.Tls;
+
+/// <summary>What a client may do with TLS once the handshake is over.</summary>
+public sealed partial class PostHandshakeTests(ITestOutputHelper output) : IDisposable
+{
+    private readonly TestCertificates _ca = new();
+
+    public void Dispose() => _ca.Dispose();
+
+    [Fact]
+    public async Task KeyUpdates_AFew_LeaveTheSessionAsItIs()
+    {
+        await using var broker = FakeBroker.Start(FakeBroker.Accepting);
+        await using var node = await StartAsync(broker);
+        using var context = TlsClientContext.Build(new UpstreamTlsOptions(null, null, false, null, null));
+        using var client = Established(context, node);
+        var packet = ConnectBytes.Publish("t", new byte[100]);
+        var echo = new byte[packet.Length];
+        for (var i = 0; i < 20; i++)
+        {
+            Update(client, wanted: i % 2);
+            client.Write(packet);
+            for (var read = 0; read < echo.Length;)
+                read += client.Read(echo.AsSpan(read));
+            Assert.Equal(packet, echo);
+        }
+    }
+
+    /// <summary>Each costs the node more than the 27 bytes that it takes: one client must not keep a reactor from all the others.</summary>
+    [Fact]
+    public async Task KeyUpdates_WithoutEnd_EndTheSession()
+    {
+        await using var broker = FakeBroker.Start(FakeBroker.Accepting);
+        await using var node = await StartAsync(broker);
+        using var context = TlsClientContext.Build(new UpstreamTlsOptions(null, null, false, null, null));
+        using var client = Established(context, node);
+        using var go = new ManualResetEventSlim();
+        var reactor = node.Node.Reactors.Single();
+        reactor.Post(_ => go.Wait());
+        int updates = 0;
+        while (TryUpdate(client))
+            updates++;
+        var stopwatch = System.Diagnostics.Stopwatch.StartNew();
+        go.Set();
+        // Behind the event of the client's that is there already.
+        for (var i = 0; i < 3; i++)
+            await reactor.AskAsync(_ => true);
+        output.WriteLine($"{updates} updates held the reactor up for {stopwatch.ElapsedMilliseconds} ms");
+        Assert.InRange(updates, 2_000, int.MaxValue);
+        await node.UntilAsync(() => node.Node.Admission.Active == 0);
+    }
+
+    private Task<TestNode> StartAsync(FakeBroker broker) =>
+        TestNode.StartAsync(TestNode.Backends(broker), TlsListener.With(_ca.Server(["localhost"]), "protocols = [TLSv1.3]"));
+
+    private static NativeClient Established(TlsClientContext context, TestNode node)
+    {
+        var client = new NativeClient(context, node.EndPoint, "localhost");
+        Assert.Equal(HandshakeStatus.Done, client.Handshake());
+        client.Write(ConnectBytes.V311("a"));
+        var connack = new byte[4];
+        Assert.Equal(4, client.Read(connack));
+        return client;
+    }
+
+    private static void Update(NativeClient client, int wanted)
+    {
+        Assert.Equal(1, SSL_key_update(client.Tls.Pointer, wanted));
+        Assert.Equal(HandshakeStatus.Done, client.Step());
+    }
+
+    /// <summary>False when the socket takes no more.</summary>
+    private static bool TryUpdate(NativeClient client) =>
+        SSL_key_update(client.Tls.Pointer, 0) == 1 && client.Step() == HandshakeStatus.Done;
+
+    [LibraryImport("libssl.so.3")]
+    private static partial int SSL_key_update(nint ssl, int type);
+}

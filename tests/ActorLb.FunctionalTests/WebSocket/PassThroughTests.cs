@@ -1,0 +1,102 @@
+using System.Threading.Channels;
+using ActorLb.Protocol.Tests.WebSocket;
+using ActorLb.Protocol.WebSocket;
+using ActorLb.Proxying;
+using ActorLb.Testing;
+
+namespace ActorLb.FunctionalTests.WebSocket;
+
+/// <summary>Between a WebSocket client and a WebSocket broker frames go through as they are; nothing of the node's own may break them.</summary>
+public sealed class PassThroughTests : IAsyncLifetime
+{
+    // What the test has the broker send, piece by piece.
+    private readonly Channel<byte[]> _toClient = System.Threading.Channels.Channel.CreateUnbounded<byte[]>();
+    private FakeBroker _broker = null!;
+    private TestNode _node = null!;
+
+    // Payloads of control frames are the receiver's to judge.
+    public static TheoryData<string> Headers =>
+        [.. MalformedFrames.All.Where(f => f.Expected is not (FrameError.CloseCode or FrameError.CloseReason)).Select(f => f.Name)];
+
+    public async ValueTask InitializeAsync()
+    {
+        _broker = FakeBroker.Start(FramedBroker.Accepting((connection, stop) => Task.WhenAll(connection.ReadToEndAsync(stop), SendAsync(connection, stop))));
+        _node = await TestNode.StartAsync(TestNode.Backends(_broker) + "websocket { path = \"/mqtt\" }", WebSocketBytes.Listener);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _node.DisposeAsync();
+        await _broker.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task Ping_WithinAMessageWhileTheBrokersFrameIsHalfSent_LeavesThatFrameWhole()
+    {
+        using var client = await OpenAsync();
+        // The client's message stays unfinished, so its direction is read frame by frame.
+        var begun = MalformedFrames.Masked(0x02, [0x30]);
+        await client.SendAsync(begun);
+        await UntilReadAsync(begun.Length);
+        byte[] payload = [.. Enumerable.Range(0, 1000).Select(i => (byte)i)];
+        await SayAsync([0x82, 2, 0xD0, 0]);
+        await SayAsync([0x82, 126, 3, 0xE8, .. payload[..400]]);
+        var ping = MalformedFrames.Masked(0x89, "there?"u8);
+        await client.SendAsync(ping);
+        await UntilReadAsync(begun.Length + ping.Length);
+        await SayAsync(payload[400..]);
+        _toClient.Writer.Complete();
+
+        var frames = WebSocketBytes.Frames((await client.ReadToEndAsync()).Bytes).ToArray();
+        Assert.Equal([0xD0, 0, .. payload], frames.Where(f => (f.First & 0x0F) is 0 or 2).SelectMany(f => f.Payload));
+        Assert.Equal("there?"u8, Assert.Single(frames, f => f.First == 0x8A).Payload);
+    }
+
+    [Theory]
+    [MemberData(nameof(Headers))]
+    public async Task Frame_MalformedWhereFramesGoThrough_ClosesTheSessionWithItsCode(string name)
+    {
+        var frame = MalformedFrames.All.Single(f => f.Name == name);
+        using var client = await OpenAsync();
+        var good = WebSocketBytes.Binary([0xC0, 0]);
+        await client.SendAsync(good);
+        await UntilReadAsync(good.Length);
+        var broker = await _broker.NextConnectionAsync();
+        await client.SendAsync(frame.Bytes);
+
+        Assert.Equal(FrameErrors.CloseCodeFor(frame.Expected), WebSocketBytes.CloseCode((await client.ReadToEndAsync()).Bytes));
+        client.Dispose();
+        await _node.UntilClosedAsync(CloseReason.BadFrame);
+        _toClient.Writer.Complete();
+        await broker.Ended;
+    }
+
+    private async Task<RawClient> OpenAsync()
+    {
+        var client = await _node.DialAsync();
+        await client.SendAsync((byte[])[.. WebSocketBytes.Upgrade, .. WebSocketBytes.Binary(ConnectBytes.V311("a"))]);
+        var head = new List<byte>();
+        while (!head.ToArray().AsSpan().EndsWith("\r\n\r\n"u8))
+            head.AddRange(await client.ReadAsync(1));
+        Assert.Equal([0x82, 4, 0x20, 2, 0, 0], await client.ReadAsync(6));
+        await _node.UntilAsync(() => _node.Sum(c => Volatile.Read(ref c.Relaying)) == 1);
+        return client;
+    }
+
+    /// <summary>Until the node has read so many bytes of the client's.</summary>
+    private Task UntilReadAsync(int count) => _node.UntilAsync(() => _node.Sum(c => Volatile.Read(ref c.BytesFromClients)) == count);
+
+    private async Task SayAsync(byte[] bytes)
+    {
+        long before = _node.Sum(c => Volatile.Read(ref c.BytesFromBackends));
+        await _toClient.Writer.WriteAsync(bytes);
+        await _node.UntilAsync(() => _node.Sum(c => Volatile.Read(ref c.BytesFromBackends)) == before + bytes.Length);
+    }
+
+    private async Task SendAsync(FakeBrokerConnection connection, CancellationToken stop)
+    {
+        await foreach (var bytes in _toClient.Reader.ReadAllAsync(stop))
+            await connection.SendAsync(bytes, stop);
+        connection.HalfClose();
+    }
+}
