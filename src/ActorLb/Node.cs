@@ -268,6 +268,8 @@ internal sealed partial class Node : IAsyncDisposable
             {
                 if (contexts.Client(name) is not { } tls) continue;
                 _pools = _pools.SetItem(name, entry with { Upstream = new UpstreamPool(entry.Upstream.Pool, entry.Upstream.Sources, tls) });
+                // Its probes speak TLS of their own.
+                await entry.Actor.ReloadAsync(entry.Upstream.Options, CancellationToken.None).ConfigureAwait(false);
             }
             foreach (Listener listener in _listeners.All)
             {

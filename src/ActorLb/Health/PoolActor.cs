@@ -192,7 +192,8 @@ internal sealed partial class PoolActor : Actor<PoolMessage>
         PoolOptions options = reload.Options;
         PoolChange change = Pool.Apply(options);
         await ForgetAsync(change.Removed).ConfigureAwait(false);
-        if (old.Health != options.Health || old.ProxyProtocol != options.ProxyProtocol || old.Tls != options.Tls
+        // With TLS always: the files that the options name may hold something else by now.
+        if (old.Health != options.Health || old.ProxyProtocol != options.ProxyProtocol || old.Tls != options.Tls || options.Tls is not null
             || !string.Equals(old.WebSocketPath, options.WebSocketPath, StringComparison.Ordinal))
         {
             foreach (BackendWatch watch in _watches.Values)

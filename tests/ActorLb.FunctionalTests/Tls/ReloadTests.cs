@@ -1,3 +1,4 @@
+using ActorLb.Balancing;
 using ActorLb.Native.OpenSsl;
 using ActorLb.Server.Admin;
 using ActorLb.Testing;
@@ -131,6 +132,30 @@ public sealed class ReloadTests : IAsyncLifetime
         await node.UntilAsync(() => node.Log.Lines.Any(l => l.Text.EndsWith("put into force: " + crl, StringComparison.Ordinal)));
         var output = await OpenSslClient.FailAsync(node.EndPoint, "-cert", device.CertificatePath, "-key", device.KeyPath);
         Assert.Contains("alert number 44", output, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    [Trait("speed", "slow")]
+    public async Task AuthorityOfTheBackends_Changed_HoldsForTheirProbesToo(bool reload)
+    {
+        var trusted = Path.Combine(_ca.Directory, "probed-ca.pem");
+        using var stranger = new TestCertificates("A Stranger's CA");
+        File.Copy(stranger.CaPath, trusted);
+        var server = _ca.Server(["127.0.0.1"]);
+        await using var broker = await Mosquitto.StartAsync(new MosquittoOptions { Listeners = [new(Tls: new(server.CertificatePath, server.KeyPath))] });
+        var text = TestNode.Text($$"""
+            backends = ["{{broker.EndPoint}}"], tls { ca = "{{trusted}}" }
+            health { probe = mqtt, interval = 100ms, timeout = 2s, rise = 1, fall = 1 }
+            """);
+        await using var node = await TestNode.StartTextAsync(text);
+        var backend = node.Node.Pools.Single().Pool.Snapshot.Find(broker.EndPoint.ToString())!;
+        await node.UntilAsync(() => backend.Health == HealthState.Down);
+        File.Copy(_ca.CaPath, trusted, overwrite: true);
+        if (reload)
+            await node.ReloadAsync(text);
+        await node.UntilAsync(() => backend.Health == HealthState.Up);
     }
 
     private void Install(TestCertificate certificate)
