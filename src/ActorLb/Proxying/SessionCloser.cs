@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using ActorLb.Native;
 using ActorLb.Protocol.Mqtt;
+using ActorLb.Protocol.WebSocket;
 using ActorLb.Telemetry;
 
 namespace ActorLb.Proxying;
@@ -90,7 +91,8 @@ internal sealed class SessionCloser(NodeServices services)
         }
         if (client.PendingLength == 0 && !client.Finished)
         {
-            session.WebSocket?.WriteClose(reactor, ref client, toClient: true);
+            ushort code = session.EndReason == CloseReason.Drained ? CloseCodes.GoingAway : CloseCodes.Normal;
+            session.WebSocket?.WriteClose(reactor, ref client, toClient: true, code);
             if (client.PendingLength == 0) Channel.Finish(ref client);
         }
         if (client.Ended)
@@ -166,8 +168,9 @@ internal sealed class SessionCloser(NodeServices services)
             int length = Disconnect.Write(bye, session.Farewell, session.Farewell == DisconnectReason.UseAnotherServer ? reference : default);
             Answer(reactor, session, session.EndReason, bye[..length]);
         }
-        else if (session.EndReason != CloseReason.IdleTimeout)
+        else if (session.EndReason != CloseReason.IdleTimeout || session.WebSocket is { FramesClient: true })
         {
+            // A WebSocket client gets a close frame, which may stand where no packet may.
             Linger(reactor, session, session.EndReason);
         }
         else

@@ -34,6 +34,21 @@ public sealed class ClosingTests : IDisposable
         await node.UntilClosedAsync(CloseReason.ClientClosed);
     }
 
+    [Fact]
+    public async Task Drain_OfAClientBeforeMqtt5_SaysGoingAway()
+    {
+        await using var broker = FakeBroker.Start(FakeBroker.Accepting);
+        await using var node = await TestNode.StartAsync(TestNode.Backends(broker), WebSocketBytes.Listener);
+        using var client = await node.DialAsync();
+        await client.SendAsync((byte[])[.. WebSocketBytes.Upgrade, .. WebSocketBytes.Binary(ConnectBytes.V311("a"))]);
+        await node.UntilAsync(() => node.Sum(c => Volatile.Read(ref c.Relaying)) == 1);
+        var drain = node.Node.DrainAsync(TimeSpan.FromMilliseconds(200), TestContext.Current.CancellationToken);
+        var (_, rest) = WebSocketBytes.Split((await client.ReadToEndAsync()).Bytes);
+        client.Dispose();
+        await drain;
+        Assert.Equal(1001, WebSocketBytes.CloseCode(rest));
+    }
+
     /// <summary>The TLS of the backend's side belongs to the handshake threads then: it must not be freed under them.</summary>
     [Fact]
     public async Task BadFrame_WhileTheBackendsHandshakeWaitsForItsTurn_EndsThatSessionAlone()

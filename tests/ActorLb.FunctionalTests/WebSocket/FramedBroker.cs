@@ -6,8 +6,6 @@ namespace ActorLb.FunctionalTests.WebSocket;
 /// <summary>A script that speaks WebSocket as a broker does, as far as the CONNACK, and leaves every later byte to the test.</summary>
 internal static class FramedBroker
 {
-    private static readonly byte[] s_connack = [0x82, 4, 0x20, 2, 0, 0];
-
     /// <param name="then">Goes on when the CONNACK is sent.</param>
     public static FakeBrokerScript Accepting(FakeBrokerScript then) => async (connection, stop) =>
     {
@@ -17,9 +15,19 @@ internal static class FramedBroker
         // The CONNECT's frame is not split: the node writes it whole.
         while (connection.Received.AsSpan().EndsWith("\r\n\r\n"u8))
             await connection.ReadSomeAsync(stop);
-        await connection.SendAsync(s_connack, stop);
+        var connack = FakeBroker.ConnackBytes(0, LevelOf(connection.Received));
+        await connection.SendAsync((byte[])[0x82, (byte)connack.Length, .. connack], stop);
         await then(connection, stop);
     };
+
+    /// <summary>The protocol level in the masked frame behind the request, of a CONNECT of less than 126 bytes.</summary>
+    private static int LevelOf(byte[] received)
+    {
+        var frame = received.AsSpan(received.AsSpan().IndexOf("\r\n\r\n"u8) + 4);
+        // Fixed header 2, name 6, level; the mask is 4 bytes long.
+        const int At = 8;
+        return frame[6 + At] ^ frame[2 + (At & 3)];
+    }
 
     private static byte[] Switching(byte[] request)
     {

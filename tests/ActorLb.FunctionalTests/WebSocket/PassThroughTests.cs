@@ -53,6 +53,25 @@ public sealed class PassThroughTests : IAsyncLifetime
     }
 
     [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Drain_BetweenTwoFragmentsOfTheBrokers_PutsNoMessageInBetween(bool fragmented)
+    {
+        using var client = await OpenAsync(version: 5);
+        // One packet, in the first of two fragments or in a message of its own.
+        await SayAsync([0x82, 2, 0xD0, 0]);
+        await SayAsync([(byte)(fragmented ? 0x02 : 0x82), 2, 0xD0, 0]);
+        var drain = _node.Node.DrainAsync(TimeSpan.FromMilliseconds(200), TestContext.Current.CancellationToken);
+        var frames = WebSocketBytes.Frames((await client.ReadToEndAsync()).Bytes).ToArray();
+        client.Dispose();
+        await drain;
+        byte[] expected = fragmented ? [0x82, 0x02, 0x88] : [0x82, 0x82, 0x82, 0x88];
+        Assert.Equal(expected, frames.Select(f => f.First));
+        Assert.Equal([0x03, 0xE9], frames[^1].Payload);
+        _toClient.Writer.Complete();
+    }
+
+    [Theory]
     [MemberData(nameof(Headers))]
     public async Task Frame_MalformedWhereFramesGoThrough_ClosesTheSessionWithItsCode(string name)
     {
@@ -71,14 +90,15 @@ public sealed class PassThroughTests : IAsyncLifetime
         await broker.Ended;
     }
 
-    private async Task<RawClient> OpenAsync()
+    private async Task<RawClient> OpenAsync(int version = 4)
     {
         var client = await _node.DialAsync();
-        await client.SendAsync((byte[])[.. WebSocketBytes.Upgrade, .. WebSocketBytes.Binary(ConnectBytes.V311("a"))]);
+        await client.SendAsync((byte[])[.. WebSocketBytes.Upgrade, .. WebSocketBytes.Binary(ConnectBytes.Of(version, "a"))]);
         var head = new List<byte>();
         while (!head.ToArray().AsSpan().EndsWith("\r\n\r\n"u8))
             head.AddRange(await client.ReadAsync(1));
-        Assert.Equal([0x82, 4, 0x20, 2, 0, 0], await client.ReadAsync(6));
+        var connack = FakeBroker.ConnackBytes(0, version);
+        Assert.Equal([0x82, (byte)connack.Length, .. connack], await client.ReadAsync(2 + connack.Length));
         await _node.UntilAsync(() => _node.Sum(c => Volatile.Read(ref c.Relaying)) == 1);
         return client;
     }
