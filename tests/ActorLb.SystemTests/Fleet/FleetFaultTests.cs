@@ -37,8 +37,7 @@ public sealed class FleetFaultTests
         await WatchAsync(fleet, [fleet.Nodes[1], fleet.Nodes[2]], placed, fleet.WhenSettledAsync());
     }
 
-    // Does not hold reliably yet: on a busy machine one CONNECT of several hundred goes astray during the leave. Run it by name.
-    [Fact(Explicit = true)]
+    [Fact]
     [Trait("speed", "slow")]
     public async Task NodeStopped_AsPlanned_ChangesNoMapping()
     {
