@@ -39,6 +39,9 @@ internal sealed record StoreReply(
     int Number, StoreError Error, string? Detail, long Lease, bool Alive, StoreRange? Range, StoreCommit Commit)
 {
     public bool IsOk => Error == StoreError.None;
+
+    /// <summary>Of a commit: nobody knows whether it was done, or the store is not as this node pictured it. Listing again tells.</summary>
+    public bool LeavesDoubt => Error == StoreError.OutcomeUnknown || (IsOk && !Commit.Succeeded);
 }
 
 /// <summary>What the core wants done. The shell does it in order.</summary>

@@ -93,10 +93,7 @@ internal sealed class CoordinatorRole(
             calls.Issue(_seatErrand, now, StoreCallKind.Commit, 0, new StoreTransaction([condition], [seat]), (reply, then) =>
             {
                 _seatErrand.NotBefore = then + settings.RetryMilliseconds;
-                if (reply.Error == StoreError.OutcomeUnknown)
-                {
-                    view.IsCurrent = false;
-                }
+                view.IsCurrent &= !reply.LeavesDoubt;
             });
         }
     }
@@ -153,7 +150,7 @@ internal sealed class CoordinatorRole(
             else
             {
                 _tableErrand.NotBefore = then + settings.RetryMilliseconds;
-                view.IsCurrent &= reply.Error != StoreError.OutcomeUnknown;
+                view.IsCurrent &= !reply.LeavesDoubt;
             }
         });
     }

@@ -139,12 +139,10 @@ internal sealed class Registration(ClusterSettings settings, StoreView view, Sto
 
         calls.Issue(_nodeErrand, now, StoreCallKind.Commit, 0, new StoreTransaction([condition], writes.ToImmutable()), (reply, then) =>
         {
-            // Done or not, the watch will show it; until then the same write would only fail.
+            // Done or not, the watch will show it; until then the same write would only fail. A condition that does not hold says that the
+            // picture is an old one: where the store was set back in the middle of a listing, no change would ever correct it.
             _nodeErrand.NotBefore = then + settings.RetryMilliseconds;
-            if (reply.Error == StoreError.OutcomeUnknown)
-            {
-                view.IsCurrent = false;
-            }
+            view.IsCurrent &= !reply.LeavesDoubt;
         });
     }
 

@@ -6,8 +6,8 @@ using ActorLb.Protocol.Peer;
 namespace ActorLb.Sticky;
 
 /// <summary>
-/// Tells owners what lives here. A shard's live sessions go to its owner whenever the owner changed or a lookup fell back, again and
-/// again until the owner confirms; ends and signs of life go once. So a map that lost everything is rebuilt from the connections.
+/// Tells owners what lives here. A shard's live sessions go to its owner whenever the owner changed or a lookup was not answered by
+/// it, again and again until the owner confirms; ends and signs of life go once. So a map that lost everything is rebuilt from the connections.
 /// All methods are called under the shard's lock.
 /// </summary>
 internal sealed class SessionLearning(RegionContext context)
@@ -37,6 +37,19 @@ internal sealed class SessionLearning(RegionContext context)
             shard.LearnVersion++;
             shard.LearnAt = now;
             context.MarkSoon(shard.Number);
+        }
+        else if (outcome == StickyOutcome.Hedge)
+        {
+            // A replica that was cut off from its owner may have told an old broker: the owner has to hear where the session is now.
+            // No haste: while an owner is slow there are many of them.
+            shard.LearnVersion++;
+            shard.LearnAt = Math.Max(shard.LearnAt, now + RetryMilliseconds);
+            context.Later.Set(shard.Number);
+            if (shard.Serves)
+            {
+                Learn(shard, h, backend, StickyClock.TicksAgo(now, 0), fellBack: false, now);
+                context.MarkSoon(shard.Number);
+            }
         }
 
         return number;

@@ -81,11 +81,15 @@ internal sealed class ShardStore(int skipBits, BackendSlots slots, StickyRules r
         return Assign(h, slots.FirstEligible(proposals, expected), now);
     }
 
-    /// <summary>A session's end or sign of life: keeps the entry from expiring, if it is still this backend's.</summary>
+    /// <summary>
+    /// A session's end or sign of life: keeps the entry from expiring, if it is still this backend's. An end in the tick of the beginning
+    /// counts, too: of two sessions begun at once the one that lasts must win.
+    /// </summary>
     public void Refresh(ulong h, BackendRef backend, uint ticks)
     {
         ref var entry = ref Table.Find(h);
-        if (!Unsafe.IsNullRef(ref entry) && entry.Backend == backend && ticks > entry.Ticks)
+        if (!Unsafe.IsNullRef(ref entry) && entry.Backend == backend
+            && (ticks > entry.Ticks || (ticks == entry.Ticks && !entry.IsRefreshed)))
         {
             Touch(ref entry, ticks | ShardEntry.RefreshedBit);
         }

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using ActorLb.Testing;
 
 namespace ActorLb.SystemTests.Fleet;
@@ -88,6 +89,38 @@ public sealed class FleetBrokerTests
         await fleet.WhenSettledAsync();
         var (after, _) = await TestFleet.VisitAsync([fleet.Nodes[0]], placed.Keys);
         Assert.All(after, a => Assert.NotEqual(1, a.Value));
+    }
+
+    [Fact]
+    [Trait("speed", "slow")]
+    public async Task ConcurrentClients_OfAllNodes_WhileABrokerDies_AreLinearizable()
+    {
+        await using var fleet = await TestFleet.StartAsync();
+        var ids = TestFleet.Ids("c", Clients);
+        var history = new AssignmentHistory();
+        var diedAt = new Dictionary<int, long>();
+        using var end = new CancellationTokenSource();
+
+        // Each client is asked for by several at once, through different nodes, for the first time too.
+        var asking = Enumerable.Range(0, 6).Select(async worker =>
+        {
+            var random = new Random(worker);
+            for (var n = 0; !end.IsCancellationRequested; n++)
+                await history.AskAsync(fleet.Nodes[(worker + n) % 3], ids[n < Clients ? n : random.Next(Clients)]);
+        }).ToArray();
+        await TestFleet.UntilAsync(() => history.Count > 10 * Clients || asking.Any(a => a.IsCompleted), "the clients do not get on");
+        await fleet.Brokers[1].DisposeAsync();
+        diedAt[1] = Stopwatch.GetTimestamp();
+        var before = history.Count;
+        await TestFleet.UntilAsync(() => history.Count > before + (20 * Clients) || asking.Any(a => a.IsCompleted), "the clients do not get on");
+        await end.CancelAsync();
+        await Task.WhenAll(asking);
+
+        // A lookup that fell back on a machine without time is not the map's word; each costs at most a move and a move back.
+        var contradictions = history.Contradictions(diedAt);
+        var fallbacks = await fleet.SumAsync("actorlb_sticky_lookups_total{outcome=\"fallback\"}");
+        TestContext.Current.TestOutputHelper!.WriteLine($"{history.Count} answers, {fallbacks} lookups fell back, {contradictions.Count} contradictions");
+        Assert.True(contradictions.Count <= 2 * fallbacks, string.Join('\n', contradictions));
     }
 
     [Fact]

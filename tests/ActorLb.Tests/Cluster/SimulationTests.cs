@@ -19,6 +19,9 @@ public sealed class SimulationTests(ITestOutputHelper output)
 
     /// <summary>Seeds that once found a fault.</summary>
     [Theory]
+    [InlineData(510)]
+    [InlineData(604)]
+    [InlineData(798)]
     [InlineData(1195)]
     [InlineData(1322)]
     [InlineData(12773)]

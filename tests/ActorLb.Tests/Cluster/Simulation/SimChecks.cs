@@ -67,6 +67,7 @@ internal sealed class SimChecks
 
     private void OnAnswered(SimNode node, PeerFrameType type, ulong h, ulong epoch, LookupResult result)
     {
+        _world.Trace(h, () => $"{node.Id.Name}#{node.Process} {type}: {result.Status} {result.Backend} in epoch {ShardMap.Number(epoch)}");
         var map = node.Region.Context.View.Map;
         var shard = node.Region.Context.ShardOf(h);
         Own(node, shard, epoch);

@@ -226,6 +226,7 @@ internal sealed class SimClients : IStickyWaiter
         client.Opened = _world.Now;
         client.LastEvent = _world.Now;
         client.Been.Add(backend);
+        _world.Trace(client.H, () => $"the client opens {backend} through {node.Id.Name}#{node.Process}, {outcome}");
         if (oldNode is { IsAlive: true })
         {
             // The brokers end the older session; its node notices a little later.
@@ -241,6 +242,7 @@ internal sealed class SimClients : IStickyWaiter
 
     private void Disconnect(SimClient client)
     {
+        _world.Trace(client.H, () => $"the client leaves {client.Backend}");
         client.Node!.Region.Closed(client.H, client.Backend, client.Session);
         client.Node = null;
         client.LastEvent = _world.Now;

@@ -206,7 +206,8 @@ internal sealed class SimCalmEvents(SimWorld world, SimClients clients, Func<Lis
             if (!backend.IsNone && after != backend && alive().All(n => n.Slots.IsKept(backend)))
             {
                 world.Fail(
-                    $"client {client.H:x} had {backend} before {node.Id.Name}#{node.Process} {(planned ? "left (rule 8)" : "died (rule 6)")}, now {after}");
+                    $"client {client.H:x} had {backend} before {node.Id.Name}#{node.Process} {(planned ? "left (rule 8)" : "died (rule 6)")}, now {after}; "
+                    + $"it lives on {client.Backend} since {client.Opened} through {client.Node?.Id.Name}#{client.Node?.Process}");
             }
         }
     }

@@ -66,6 +66,9 @@ internal sealed class SimNode : IFleetOutside
 
     public bool IsStalled => _world.Now < StalledUntil;
 
+    /// <summary>Nothing is left that an owner has yet to learn.</summary>
+    public bool HasToldItsSessions => !Region.Shards.ToArray().Any(s => s.LearnVersion != s.Learned);
+
     public bool HasLeft { get; private set; }
 
     public string? Stopped { get; private set; }

@@ -224,7 +224,7 @@ internal sealed class Simulation
     }
 
     /// <summary>Nothing is wrong anywhere and every shard has two complete copies.</summary>
-    private bool IsCalm() => Alive.TrueForAll(n => !n.IsStalled) && _network.IsClean && _store.IsClean && _leaving.Count == 0 && Alive.Count > 1
+    private bool IsCalm() => Alive.TrueForAll(n => !n.IsStalled && n.HasToldItsSessions) && _network.IsClean && _store.IsClean && _leaving.Count == 0 && Alive.Count > 1
         && SimFinalChecks.IsSettled(Alive, out _);
 
     private void Crash(SimNode node, bool restart)
@@ -318,6 +318,7 @@ internal sealed class Simulation
 
         _world.In(_world.Random.Next(300, 5000), () =>
         {
+            _world.Note("nobody is cut off any more");
             _network.HealAll();
             _store.HealAll();
         });
