@@ -14,6 +14,6 @@ internal static class Program
         using var interruption = new Interruption();
         CommandTree tree = null!;
         tree = new CommandTree(screen, (parsed, _) => new Shell(tree, screen, interruption).RunAsync(parsed, arguments));
-        return await tree.RunAsync(tree.Parse(arguments), interruption.Token);
+        return await tree.RunAsync(tree.Parse(arguments), interruption.Begin());
     }
 }

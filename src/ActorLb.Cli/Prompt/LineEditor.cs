@@ -14,11 +14,11 @@ internal sealed class LineEditor(TextWriter output, LineHistory history, Func<st
     {
         _prompt = prompt;
         var buffer = new EditBuffer(history.Lines);
-        Draw(buffer);
-        // Ctrl-C drops the line while there is one; a running command gets it as a signal.
+        // Ctrl-C drops the line while there is one; a running command gets it as a signal. Who sees the prompt may count on that.
         Console.TreatControlCAsInput = true;
         try
         {
+            Draw(buffer);
             while (true)
             {
                 switch (buffer.Apply(Console.ReadKey(intercept: true)))

@@ -34,10 +34,13 @@ internal sealed class Shell(CommandTree tree, Screen screen, Interruption interr
     private async Task<int> RunScriptAsync(IReadOnlyList<string> options)
     {
         int worst = ExitCodes.Done;
-        while (!interruption.Token.IsCancellationRequested && Console.In.ReadLine() is { } line)
+        while (Console.In.ReadLine() is { } line)
         {
-            if (await RunLineAsync(line, options) is not { } code) break;
+            CancellationToken cancel = interruption.Begin();
+            if (await RunLineAsync(line, options, cancel) is not { } code) break;
             worst = Math.Max(worst, code);
+            // Ctrl-C is meant for the script, not for one of its lines.
+            if (cancel.IsCancellationRequested) break;
         }
         return worst;
     }
@@ -48,20 +51,23 @@ internal sealed class Shell(CommandTree tree, Screen screen, Interruption interr
         var names = new KnownNames(client, TimeProvider.System);
         var completion = new Completion(tree.Root, names.OfAsync);
         var editor = new LineEditor(Console.Out, history, completion.FindAsync);
-        string prompt = await GreetAsync(client);
+        string prompt = await GreetAsync(client, interruption.Begin());
+        interruption.End();
         while (await editor.ReadLineAsync(prompt) is { } line)
         {
             history.Add(line.Trim());
-            if (await RunLineAsync(line, options) is null) break;
+            int? code = await RunLineAsync(line, options, interruption.Begin());
+            interruption.End();
+            if (code is null) break;
         }
         return ExitCodes.Done;
     }
 
-    private async Task<string> GreetAsync(AdminClient client)
+    private async Task<string> GreetAsync(AdminClient client, CancellationToken cancel)
     {
         try
         {
-            NodeInfo node = (await client.GetAsync("node", AdminJson.Wire.NodeInfo, interruption.Renew())).Value;
+            NodeInfo node = (await client.GetAsync("node", AdminJson.Wire.NodeInfo, cancel)).Value;
             screen.Line($"{Printable.Of(node.Name)} at {client.Address}, ActorLb {Printable.Of(node.Version)}; help tells the commands, Ctrl-D ends");
             return $"pbm {Printable.Of(node.Name)}> ";
         }
@@ -74,7 +80,7 @@ internal sealed class Shell(CommandTree tree, Screen screen, Interruption interr
     }
 
     /// <returns>The line's exit code; null when it ends the prompt.</returns>
-    private async Task<int?> RunLineAsync(string line, IReadOnlyList<string> options)
+    private async Task<int?> RunLineAsync(string line, IReadOnlyList<string> options, CancellationToken cancel)
     {
         if (line.TrimStart().StartsWith('#')) return ExitCodes.Done;
         if (Words.Split(line, out string? problem) is not { } words)
@@ -96,6 +102,6 @@ internal sealed class Shell(CommandTree tree, Screen screen, Interruption interr
             screen.Error("no command; help tells them");
             return ExitCodes.Usage;
         }
-        return await tree.RunAsync(parsed, interruption.Renew());
+        return await tree.RunAsync(parsed, cancel);
     }
 }

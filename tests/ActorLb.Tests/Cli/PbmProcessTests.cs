@@ -164,19 +164,35 @@ public sealed class PbmProcessTests
     {
         await using AdminNode node = await AdminNode.StartAsync();
         using var state = new TempFolder();
-        var environment = new Dictionary<string, string?>(StringComparer.Ordinal) { ["XDG_STATE_HOME"] = state.Path, ["TERM"] = "xterm" };
-        // script(1) gives the program a terminal and hands it what is written here.
-        await using ProcessHost pbm = ProcessHost.Start("script", ["-qefc", $"{Pbm} --host {node.Address}", "/dev/null"], environment);
-        await pbm.WaitForLineAsync("help tells the commands");
+        // script(1) gives the program a terminal and hands it what is written here; the shell makes room for the program, whose exit code counts.
+        var environment = new Dictionary<string, string?>(StringComparer.Ordinal)
+        {
+            ["XDG_STATE_HOME"] = state.Path, ["TERM"] = "xterm", ["SHELL"] = "/bin/sh",
+        };
+        await using ProcessHost pbm = ProcessHost.Start("script", ["-qefc", $"exec {Pbm} --host {node.Address}", "/dev/null"], environment);
+        await PromptAsync(pbm, 0);
         // Tab completes the group, the verb and the node's pool.
         await pbm.Input.WriteAsync("poo\tsh\tem\t\r");
-        await pbm.WaitForLineAsync(l => l.Contains(node.Two.EndPoint.ToString(), StringComparison.Ordinal));
-        // A line is dropped by Ctrl-C; the arrow brings the last one back; Ctrl-A and typing change it.
+        int shown = await LineAsync(pbm, l => l.Contains(node.Two.EndPoint.ToString(), StringComparison.Ordinal), 0);
+        // Ctrl-C, a key once the prompt is back, drops the line; the arrow brings the last one back, and typing changes it.
+        await PromptAsync(pbm, shown);
         await pbm.Input.WriteAsync("bad\u0003\u001b[A --json\r");
-        await pbm.WaitForLineAsync(l => l.Contains("{\"pool\":{\"name\":\"emqx\"", StringComparison.Ordinal));
+        shown = await LineAsync(pbm, l => l.Contains("{\"pool\":{\"name\":\"emqx\"", StringComparison.Ordinal), shown);
+        await PromptAsync(pbm, shown);
         await pbm.Input.WriteAsync("\u0004");
-        Assert.Equal(0, await pbm.WaitForExitAsync());
+        int code = await pbm.WaitForExitAsync();
+        Assert.Equal((0, pbm.Output), (code, pbm.Output));
         Assert.Equal(["pool show emqx", "pool show emqx --json"], await File.ReadAllLinesAsync(state["pbm/history"]));
+    }
+
+    /// <summary>Waits for a prompt with nothing typed, after that line.</summary>
+    private static Task<int> PromptAsync(ProcessHost pbm, int from) => LineAsync(pbm, l => l.EndsWith("pbm lb-1> ", StringComparison.Ordinal), from);
+
+    /// <returns>How many lines there are up to the one that fits.</returns>
+    private static async Task<int> LineAsync(ProcessHost pbm, Func<string, bool> fits, int from)
+    {
+        string line = await pbm.WaitForLineAsync(fits, from: from);
+        return Enumerable.Range(from, pbm.Lines.Count - from).First(i => pbm.Lines[i] == line) + 1;
     }
 
     private static Task<ProcessResult> RunAsync(AdminNode node, params IEnumerable<string> command) =>
