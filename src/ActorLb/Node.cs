@@ -147,10 +147,11 @@ internal sealed partial class Node : IAsyncDisposable
     /// <summary>Binds, resolves and starts.</summary>
     /// <exception cref="IOException">A listener cannot be opened, or the access log: nothing was started.</exception>
     /// <exception cref="TlsConfigurationException">A certificate, key or cipher list is not usable.</exception>
-    public async Task StartAsync()
+    /// <param name="cancel">Ends the wait for etcd, which may be long.</param>
+    public async Task StartAsync(CancellationToken cancel = default)
     {
         WarnOfOpenFiles();
-        if (_options.Cluster.Coordinator == CoordinatorKind.Etcd) await EnterFleetAsync().ConfigureAwait(false);
+        if (_options.Cluster.Coordinator == CoordinatorKind.Etcd) await EnterFleetAsync(cancel).ConfigureAwait(false);
         foreach (Reactor reactor in _reactors) reactor.Start();
         await ApplyAsync(_options).ConfigureAwait(false);
         _certificateWatch.Start();
@@ -401,10 +402,10 @@ internal sealed partial class Node : IAsyncDisposable
         Events.Publish(EventFeed.Word(e.Kind.ToString()), e.Detail is { Length: > 0 } detail ? $"{subject}: {detail}" : subject);
     }
 
-    private async Task EnterFleetAsync()
+    private async Task EnterFleetAsync(CancellationToken cancel)
     {
         _fleet = await NodeFleet.CreateAsync(
-            _options, _slots, _directory, AllBackends, Events, _time, _loggers, CancellationToken.None).ConfigureAwait(false);
+            _options, _slots, _directory, AllBackends, Events, _time, _loggers, cancel).ConfigureAwait(false);
         _fleet.Tickets.Changed = keys => ShareTicketKeys(keys, _listeners.All.Select(l => l.Current));
         _services.Sticky = _fleet.Node.Map;
         Fleet = new FleetMembership(_fleet.Node, () => _options.Sticky, _time);
@@ -452,22 +453,22 @@ internal sealed partial class Node : IAsyncDisposable
 
     private static partial class Log
     {
-        [LoggerMessage(2001, LogLevel.Information, "listener {Listener} takes {Kind} on {Address} for pool {Pool}")]
+        [LoggerMessage(2201, LogLevel.Information, "listener {Listener} takes {Kind} on {Address} for pool {Pool}")]
         public static partial void Listening(ILogger logger, string listener, System.Net.IPEndPoint address, string kind, string pool);
 
-        [LoggerMessage(2002, LogLevel.Warning, "node.max-connections = {Wanted} needs two open files a client, but the limit is {Limit}: this node takes {Capacity} clients; raise the limit (ulimit -n, LimitNOFILE)")]
+        [LoggerMessage(2202, LogLevel.Warning, "node.max-connections = {Wanted} needs two open files a client, but the limit is {Limit}: this node takes {Capacity} clients; raise the limit (ulimit -n, LimitNOFILE)")]
         public static partial void FewOpenFiles(ILogger logger, int wanted, long limit, int capacity);
 
-        [LoggerMessage(2003, LogLevel.Information, "draining {Open} connections within {Seconds} s")]
+        [LoggerMessage(2203, LogLevel.Information, "draining {Open} connections within {Seconds} s")]
         public static partial void Draining(ILogger logger, int open, double seconds);
 
-        [LoggerMessage(2005, LogLevel.Warning, "listener {Listener}: {Warning}")]
+        [LoggerMessage(2205, LogLevel.Warning, "listener {Listener}: {Warning}")]
         public static partial void Tls(ILogger logger, string listener, string warning);
 
-        [LoggerMessage(2005, LogLevel.Warning, "the other nodes have not taken all shards in time; those that remain are rebuilt from the live connections")]
+        [LoggerMessage(2206, LogLevel.Warning, "the other nodes have not taken all shards in time; those that remain are rebuilt from the live connections")]
         public static partial void LeaveUnfinished(ILogger logger);
 
-        [LoggerMessage(2004, LogLevel.Information, "pool {Pool}, backend {Backend}: {Kind} {Detail}")]
+        [LoggerMessage(2204, LogLevel.Information, "pool {Pool}, backend {Backend}: {Kind} {Detail}")]
         public static partial void Pool(ILogger logger, string pool, string backend, PoolEventKind kind, string detail);
     }
 }

@@ -41,12 +41,24 @@ public sealed partial class LayeringTests
         Assert.Equal(1, Regex.Count(cli, "<ProjectReference"));
     }
 
+    [Fact]
+    public void EventIds_NameOneEventEach()
+    {
+        // Whoever filters a log by an id gets that event and no other; ids are by folder.
+        var twice = Sources("src").SelectMany(f => EventId().Matches(File.ReadAllText(f)).Select(m => (Id: m.Groups[1].Value, File: f)))
+            .GroupBy(e => e.Id).Where(g => g.Count() > 1).Select(g => $"{g.Key}: {string.Join(", ", g.Select(e => e.File))}");
+        Assert.Empty(twice);
+    }
+
     private static IEnumerable<string> Sources(string folder)
     {
         string[] files = [.. Directory.EnumerateFiles(RepositoryRoot.File(folder), "*.cs", SearchOption.AllDirectories).Where(f => !f.Contains("/obj/"))];
         Assert.NotEmpty(files);
         return files;
     }
+
+    [GeneratedRegex(@"\[LoggerMessage\((?:EventId = )?(\d+)")]
+    private static partial Regex EventId();
 
     [GeneratedRegex(@"\bunsafe\b(?! code)")]
     private static partial Regex UnsafeCode();

@@ -71,7 +71,7 @@ internal static class NodeCommands
             {
                 foreach (string warning in check.Warnings) screen.Line($"warning: {Printable.Of(warning)}");
                 foreach (string error in check.Errors) screen.Line($"error: {Printable.Of(error)}");
-                if (check.Valid) screen.Line($"{Printable.Of(path)}: the configuration is valid ({check.Listeners} listeners, {check.Pools} pools)");
+                if (check.Valid) screen.Line($"{Printable.Of(path)}: the configuration is valid ({Count(check.Listeners, "listener")}, {Count(check.Pools, "pool")})");
             });
             return answer.Value.Valid ? ExitCodes.Done : ExitCodes.Refused;
         }, file);
@@ -90,6 +90,8 @@ internal static class NodeCommands
             ("process", n.ProcessId.ToString(CultureInfo.InvariantCulture)), ("up for", Printable.Time(n.UptimeSeconds)),
             ("workers", Printable.Of(n.Workers)), ("connections", $"{Printable.Of(n.Connections)} of {Printable.Of(n.Capacity)}"),
             ("accepted", Printable.Of(n.Accepted)), ("log level", n.LogLevel), ("configuration", Printable.Of(n.Configuration))));
+
+    private static string Count(int count, string noun) => $"{count} {noun}{(count == 1 ? "" : "s")}";
 
     private static Command Drain(Verb verb)
     {

@@ -2,6 +2,7 @@ using System.Net;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
+using ActorLb.Cluster.Transport;
 using ActorLb.Configuration;
 using ActorLb.Protocol.Admin;
 using ActorLb.Server.Admin.Api;
@@ -33,7 +34,7 @@ internal sealed class AdminEndpoint(Node node, NodeLogging logging, NodeControl 
 
     public IPEndPoint Address { get; private set; } = new(IPAddress.None, 0);
 
-    /// <exception cref="IOException">The address is in use, or a file cannot be read.</exception>
+    /// <exception cref="IOException">The address is in use, or a file cannot be used.</exception>
     public async Task StartAsync(AdminOptions options)
     {
         if (options.TokenFile is { } tokenFile)
@@ -134,17 +135,25 @@ internal sealed class AdminEndpoint(Node node, NodeLogging logging, NodeControl 
 
     private static HttpsConnectionAdapterOptions Https(ServiceTlsOptions tls)
     {
-        var https = new HttpsConnectionAdapterOptions { ServerCertificate = X509Certificate2.CreateFromPemFile(tls.Certificate!, tls.Key) };
-        if (tls.Ca is null) return https;
-        var authorities = new X509Certificate2Collection();
-        authorities.ImportFromPemFile(tls.Ca);
+        X509Certificate2 own;
+        X509Certificate2Collection intermediates;
+        X509ChainPolicy? trust;
+        try
+        {
+            own = ServiceCertificates.OwnOf(tls)!;
+            intermediates = ServiceCertificates.IntermediatesOf(tls);
+            trust = ServiceCertificates.TrustOf(tls);
+        }
+        catch (InvalidOperationException e)
+        {
+            throw new IOException($"admin.tls: {e.Message}", e);
+        }
+        var https = new HttpsConnectionAdapterOptions { ServerCertificate = own, ServerCertificateChain = intermediates };
+        if (trust is null) return https;
         https.ClientCertificateMode = ClientCertificateMode.RequireCertificate;
         https.ClientCertificateValidation = (certificate, _, _) =>
         {
-            using var chain = new X509Chain();
-            chain.ChainPolicy.TrustMode = X509ChainTrustMode.CustomRootTrust;
-            chain.ChainPolicy.CustomTrustStore.AddRange(authorities);
-            chain.ChainPolicy.RevocationMode = X509RevocationMode.NoCheck;
+            using var chain = new X509Chain { ChainPolicy = trust.Clone() };
             return chain.Build(certificate);
         };
         return https;

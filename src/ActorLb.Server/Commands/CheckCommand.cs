@@ -20,7 +20,7 @@ internal static class CheckCommand
         string[] problems = [.. TlsProblems(options)];
         foreach (string problem in problems) Console.Error.WriteLine($"error: {problem}");
         if (problems.Length > 0) return 1;
-        Console.WriteLine($"{path}: the configuration is valid ({options.Listeners.Count} listeners, {options.Pools.Count} pools)");
+        Console.WriteLine($"{path}: the configuration is valid ({Count(options.Listeners.Count, "listener")}, {Count(options.Pools.Count, "pool")})");
         return 0;
     }
 
@@ -36,6 +36,8 @@ internal static class CheckCommand
             if (pool.Tls is { } tls && Problem(() => TlsClientContext.Build(tls).Dispose()) is { } problem) yield return problem;
         }
     }
+
+    private static string Count(int count, string noun) => $"{count} {noun}{(count == 1 ? "" : "s")}";
 
     private static string? Problem(Action build)
     {

@@ -17,6 +17,8 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options)
     private readonly Channel<Signal> _signals = Channel.CreateBounded<Signal>(
         new BoundedChannelOptions(16) { SingleReader = true, FullMode = BoundedChannelFullMode.DropWrite });
 
+    private readonly CancellationTokenSource _starting = new();
+
     private volatile NodeControl? _control;
     private bool _stopping;
     private int _exitCode;
@@ -49,13 +51,18 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options)
             await using var admin = new AdminEndpoint(node, logging, control);
             // The admin endpoint first: a port in use is told before any client is taken.
             await admin.StartAsync(options.Admin);
-            await node.StartAsync();
-            Log.Started(logger, options.Node.Name, Program.Version, Environment.ProcessId, admin.Address);
+            await node.StartAsync(_starting.Token);
+            Log.Started(logger, options.Node.Name, Program.Version, Environment.ProcessId, options.Admin.Tls is null ? "http" : "https", admin.Address);
             _ = WatchFleetAsync(node, logger);
             await ServeAsync(node, control);
             await control.EndAsync();
             Log.Stopped(logger);
             return _exitCode;
+        }
+        catch (OperationCanceledException) when (_starting.IsCancellationRequested)
+        {
+            Log.Stopped(logger);
+            return 0;
         }
         catch (Exception e) when (e is IOException or TlsConfigurationException or UnauthorizedAccessException)
         {
@@ -104,14 +111,18 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options)
     {
         context.Cancel = true;
         if (signal == Signal.StopNow || (signal == Signal.Stop && _stopping)) _control?.Hurry();
-        if (signal != Signal.Reload) _stopping = true;
+        if (signal != Signal.Reload)
+        {
+            _stopping = true;
+            _starting.Cancel();
+        }
         _signals.Writer.TryWrite(signal);
     });
 
     private static partial class Log
     {
-        [LoggerMessage(3001, LogLevel.Information, "node {Name}, ActorLb {Version}, process {Pid}, admin endpoint http://{Admin}")]
-        public static partial void Started(ILogger logger, string name, string version, int pid, System.Net.IPEndPoint admin);
+        [LoggerMessage(3001, LogLevel.Information, "node {Name}, ActorLb {Version}, process {Pid}, admin endpoint {Scheme}://{Admin}")]
+        public static partial void Started(ILogger logger, string name, string version, int pid, string scheme, System.Net.IPEndPoint admin);
 
         [LoggerMessage(3002, LogLevel.Critical, "cannot start: {Reason}")]
         public static partial void CannotStart(ILogger logger, string reason);

@@ -223,13 +223,13 @@ internal abstract partial class Actor<T> : IAsyncDisposable
 
     private static partial class Log
     {
-        [LoggerMessage(1001, LogLevel.Error, "Actor {Name} failed; it goes on in {Delay}.")]
+        [LoggerMessage(1701, LogLevel.Error, "Actor {Name} failed; it goes on in {Delay}.")]
         public static partial void Failed(ILogger logger, Exception exception, string name, TimeSpan delay);
 
-        [LoggerMessage(1002, LogLevel.Error, "Actor {Name} failed while stopping.")]
+        [LoggerMessage(1702, LogLevel.Error, "Actor {Name} failed while stopping.")]
         public static partial void FailedAtStop(ILogger logger, Exception exception, string name);
 
-        [LoggerMessage(1003, LogLevel.Debug, "Actor {Name} stopped.")]
+        [LoggerMessage(1703, LogLevel.Debug, "Actor {Name} stopped.")]
         public static partial void Stopped(ILogger logger, string name);
     }
 }

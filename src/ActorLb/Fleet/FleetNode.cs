@@ -302,19 +302,19 @@ internal sealed partial class FleetNode : IFleetOutside, IPeerHandler, IAsyncDis
 
     private static partial class Log
     {
-        [LoggerMessage(3001, LogLevel.Information, "{Kind}: {Text}.")]
+        [LoggerMessage(3301, LogLevel.Information, "{Kind}: {Text}.")]
         public static partial void Told(ILogger logger, ClusterEventKind kind, string text);
 
-        [LoggerMessage(3002, LogLevel.Warning, "{Kind}: {Text}.")]
+        [LoggerMessage(3302, LogLevel.Warning, "{Kind}: {Text}.")]
         public static partial void Warned(ILogger logger, ClusterEventKind kind, string text);
 
-        [LoggerMessage(3003, LogLevel.Debug, "{Kind}: {Text}.")]
+        [LoggerMessage(3303, LogLevel.Debug, "{Kind}: {Text}.")]
         public static partial void Noted(ILogger logger, ClusterEventKind kind, string text);
 
-        [LoggerMessage(3004, LogLevel.Warning, "{Peer} sent what is not understood: {Fault}. (At most one line in 10 s.)")]
+        [LoggerMessage(3304, LogLevel.Warning, "{Peer} sent what is not understood: {Fault}. (At most one line in 10 s.)")]
         public static partial void BadFrame(ILogger logger, string peer, string fault);
 
-        [LoggerMessage(3005, LogLevel.Error, "The shard clock failed; it goes on.")]
+        [LoggerMessage(3305, LogLevel.Error, "The shard clock failed; it goes on.")]
         public static partial void ClockFailed(ILogger logger, Exception exception);
     }
 }

@@ -11,7 +11,7 @@ public sealed class CommandTests
         files.Write("backends = [\"127.0.0.1:1\"]");
         var valid = await NodeFiles.RunAsync("check", files.Path);
         Assert.Equal(0, valid.ExitCode);
-        Assert.Contains($"{files.Path}: the configuration is valid (1 listeners, 1 pools)", valid.Lines);
+        Assert.Contains($"{files.Path}: the configuration is valid (1 listener, 1 pool)", valid.Lines);
 
         files.Write("backends = [{ address = \"127.0.0.1:1\", wieght = 3 }], balance = best", "connect-timeout = 10");
         var broken = await NodeFiles.RunAsync("check", files.Path);

@@ -41,6 +41,37 @@ public sealed class RunTests
     }
 
     [Fact]
+    public async Task Run_CertificatesThatAreNone_AreNamed()
+    {
+        using var files = new NodeFiles();
+        string garbage = files.Add("garbage.pem", "garbage");
+        files.Write("backends = [\"127.0.0.1:1\"]", more: $"admin.tls {{ certificate = \"{garbage}\", key = \"{garbage}\" }}");
+        var run = await NodeFiles.RunAsync("run", files.Path);
+        Assert.Equal(1, run.ExitCode);
+        Assert.Contains(run.Lines, l => l.Contains($"cannot start: admin.tls: {garbage}", StringComparison.Ordinal));
+        Assert.DoesNotContain("   at ", run.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Run_StoppedWhileEtcdIsAway_Ends()
+    {
+        using var files = new NodeFiles();
+        files.Write("balance = sticky, backends = [\"127.0.0.1:1\"]", more: $$"""
+            cluster {
+              coordinator = etcd, name = c, bind = "{{Ports.FreeEndPoint()}}", secret-file = "{{files.Add("secret", "a long text that the nodes of a fleet share")}}"
+              etcd.endpoints = ["http://{{Ports.FreeEndPoint()}}"]
+            }
+            """);
+        await using var host = ProcessHost.Start(ActorLbProcess.Program, ["run", "-c", files.Path]);
+        await host.WaitForPortAsync(files.Admin);
+        Assert.False(host.HasExited, host.Output);
+        var stopped = await NodeFiles.RunAsync("stop", files.Path);
+        Assert.True(stopped.ExitCode == 0, stopped.Output);
+        await host.WaitForExitAsync();
+        Assert.DoesNotContain("   at ", host.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Run_SecondNodeWithTheSamePidFile_IsRefused()
     {
         await using var broker = FakeBroker.Start(FakeBroker.Accepting);
