@@ -243,6 +243,7 @@ internal sealed class ClusterCore
         var older = View.Revision > reply.Range!.Revision;
         if (older)
         {
+            _coordinator.OnRestored(now);
             _effects.Add(new Announce(ClusterEventKind.StoreRestored, "the cluster store lost its history; what the nodes know goes on"));
         }
 

@@ -24,6 +24,7 @@ internal sealed class CoordinatorRole(
     private long? _planningSince;
     private ulong _attempted;
     private long _tableAt = long.MinValue / 2;
+    private long _restoredAt = long.MinValue / 2;
 
     // Reckoning the wish for 4,096 shards takes milliseconds, and a plan is asked for at every turn: neither is done again for what is known.
     private ImmutableArray<Member> _wishOf;
@@ -36,6 +37,9 @@ internal sealed class CoordinatorRole(
 
     /// <summary>The node's key was deleted: its lease ran out or was revoked. No doubt, so no grace.</summary>
     public void OnGone(PeerId id) => _gone.Add(id);
+
+    /// <summary>The store was wiped or set back: until the nodes have said which tables they know, none is written over them.</summary>
+    public void OnRestored(long now) => _restoredAt = now;
 
     public void OnReady(PeerId id, ulong epoch, ReadOnlySpan<bool> shards)
     {
@@ -102,6 +106,11 @@ internal sealed class CoordinatorRole(
     {
         _planningSince ??= now;
         if (current.Epoch == 0 && view.Members.All(m => m.MaxEpoch == 0) && now - _planningSince < settings.FirstTableMilliseconds)
+        {
+            return;
+        }
+
+        if (now - _restoredAt < settings.FirstTableMilliseconds)
         {
             return;
         }

@@ -37,7 +37,9 @@ internal sealed class ShardSeal(PeerId to, ulong sent, ulong final, long until)
 
 /// <summary>A session that lives on this node.</summary>
 /// <param name="Opened">Milliseconds of the clock.</param>
-/// <param name="FellBack">The owner was not asked, or its answer did not come, and it has not confirmed the mapping since.</param>
+/// <param name="FellBack">
+/// The owner was not asked, or its answer did not come in time, and it has not confirmed the mapping since.
+/// </param>
 internal readonly record struct LiveSession(BackendRef Backend, uint Number, long Opened, bool FellBack);
 
 /// <summary>

@@ -93,12 +93,13 @@ internal sealed class RemoteLookups(RegionContext context, Func<int, RegionShard
         }
     }
 
-    public void OnReply(IPeerLink link, in PeerFrameHeader header, in PeerReply reply)
+    /// <returns>Whether somebody still waited for it.</returns>
+    public bool OnReply(IPeerLink link, in PeerFrameHeader header, in PeerReply reply)
     {
         var call = _calls.Find(header.RequestId);
         if (call is null)
         {
-            return;
+            return false;
         }
 
         var now = context.Clock.Milliseconds;
@@ -108,7 +109,7 @@ internal sealed class RemoteLookups(RegionContext context, Func<int, RegionShard
         {
             if (!call.IsActive || call.Id != header.RequestId)
             {
-                return;
+                return false;
             }
 
             done = Judge(call, link, header, reply, now, out answer);
@@ -119,6 +120,8 @@ internal sealed class RemoteLookups(RegionContext context, Func<int, RegionShard
         {
             _calls.Return(call);
         }
+
+        return true;
     }
 
     /// <summary>Every lookup under way falls back: the node stops.</summary>

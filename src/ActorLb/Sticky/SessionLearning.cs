@@ -25,7 +25,7 @@ internal sealed class SessionLearning(RegionContext context)
     {
         var number = (uint)Interlocked.Increment(ref _sessions);
         var live = shard.Live ??= [];
-        var fellBack = outcome == StickyOutcome.Fallback;
+        var fellBack = outcome is StickyOutcome.Fallback or StickyOutcome.Hedge;
         live[h] = new LiveSession(backend, number, now, fellBack && !shard.Serves);
         if (fellBack && shard.Serves)
         {
@@ -34,22 +34,11 @@ internal sealed class SessionLearning(RegionContext context)
         }
         else if (fellBack)
         {
+            // A replica that was cut off from its owner may have told an old broker: the owner has to hear of that, too, but without
+            // haste; while an owner is slow there are many of these.
             shard.LearnVersion++;
-            shard.LearnAt = now;
+            shard.LearnAt = outcome == StickyOutcome.Fallback ? now : Math.Max(shard.LearnAt, now + RetryMilliseconds);
             context.MarkSoon(shard.Number);
-        }
-        else if (outcome == StickyOutcome.Hedge)
-        {
-            // A replica that was cut off from its owner may have told an old broker: the owner has to hear where the session is now.
-            // No haste: while an owner is slow there are many of them.
-            shard.LearnVersion++;
-            shard.LearnAt = Math.Max(shard.LearnAt, now + RetryMilliseconds);
-            context.Later.Set(shard.Number);
-            if (shard.Serves)
-            {
-                Learn(shard, h, backend, StickyClock.TicksAgo(now, 0), fellBack: false, now);
-                context.MarkSoon(shard.Number);
-            }
         }
 
         return number;
@@ -74,6 +63,31 @@ internal sealed class SessionLearning(RegionContext context)
         {
             shard.Ended.Add((h, backend, now));
             context.Later.Set(shard.Number);
+        }
+    }
+
+    /// <summary>
+    /// The owner answered a question that was given up meanwhile: with that it dated the entry later than the session which went
+    /// without its word. The session lives, so it is the newer.
+    /// </summary>
+    public void OnLateReply(RegionShard shard, long now)
+    {
+        var any = false;
+        foreach (var h in shard.Live?.Keys.ToArray() ?? [])
+        {
+            ref var session = ref CollectionsMarshal.GetValueRefOrNullRef(shard.Live!, h);
+            if (session.FellBack)
+            {
+                session = session with { Opened = now };
+                any = true;
+            }
+        }
+
+        if (any)
+        {
+            shard.LearnVersion++;
+            shard.LearnAt = now;
+            context.MarkSoon(shard.Number);
         }
     }
 

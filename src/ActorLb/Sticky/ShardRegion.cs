@@ -261,7 +261,15 @@ internal sealed class ShardRegion : IStickyMap, IDisposable
 
         if ((header.CallFlags & PeerCallFlags.Learn) == PeerCallFlags.None)
         {
-            _remote.OnReply(link, header, reply);
+            var isLate = !_remote.OnReply(link, header, reply);
+            if (isLate && (reply.Status is PeerStatus.Ok or PeerStatus.New) && (header.CallFlags & PeerCallFlags.Hedge) == PeerCallFlags.None)
+            {
+                lock (shard.Gate)
+                {
+                    _learning.OnLateReply(shard, _context.Clock.Milliseconds);
+                }
+            }
+
             return error;
         }
 

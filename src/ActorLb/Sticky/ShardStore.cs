@@ -115,7 +115,8 @@ internal sealed class ShardStore(int skipBits, BackendSlots slots, StickyRules r
                 return true;
             }
 
-            var newer = opened > entry.Ticks || (entry.IsRefreshed && (fellBack || opened == entry.Ticks));
+            var newer = opened > entry.Ticks || (entry.IsRefreshed && fellBack)
+                || (opened == entry.Ticks && (entry.IsRefreshed || fellBack));
             if (!newer)
             {
                 return false;

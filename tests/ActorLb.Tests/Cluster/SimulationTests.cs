@@ -22,6 +22,8 @@ public sealed class SimulationTests(ITestOutputHelper output)
     [InlineData(510)]
     [InlineData(604)]
     [InlineData(798)]
+    [InlineData(941)]
+    [InlineData(1084)]
     [InlineData(1195)]
     [InlineData(1322)]
     [InlineData(12773)]
