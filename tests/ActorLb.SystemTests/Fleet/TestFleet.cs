@@ -30,6 +30,9 @@ internal sealed class TestFleet : IAsyncDisposable
     /// <summary>What must come true does so in a few seconds; a machine that is busy with other things may take longer.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
+    /// <summary>Entries that copies may be behind at any time while clients come and go.</summary>
+    private const int LargestLag = 256;
+
     private readonly TempFolder _folder = new();
     private readonly TestFleetOptions _options;
     private readonly List<IPEndPoint> _backends;
@@ -117,7 +120,7 @@ internal sealed class TestFleet : IAsyncDisposable
                     && Sum("shards_copied") == (pages.Length > 1 ? ShardCount : 0) && Sum("shards_unsynced") == 0
                     && pages.Min(p => p["actorlb_fleet_shards_owned"]) >= ShardCount / pages.Length - 1
                     && pages.Select(p => p["actorlb_fleet_epoch"]).Distinct().Count() == 1
-                    && Sum("replication_lag") == 0;
+                    && Sum("replication_lag") <= LargestLag;
             },
             () => $"The fleet did not settle: {told}\n{string.Join("\n\n", Nodes.Where(n => n.IsRunning).Select(n => n.Process.Output))}");
     }

@@ -117,7 +117,7 @@ public sealed class PbmProcessTests
         Assert.Equal(1, bad.ExitCode);
         Assert.Contains($"{file}:2:3: actorlb.nodes", bad.Output, StringComparison.Ordinal);
         ProcessResult good = await RunAsync(node, "config", "check", node.Configuration);
-        Assert.Equal((0, $"{node.Configuration}: the configuration is valid (1 listeners, 2 pools)"), (good.ExitCode, good.Lines[^1]));
+        Assert.Equal((0, $"{node.Configuration}: the configuration is valid (1 listener, 2 pools)"), (good.ExitCode, good.Lines[^1]));
     }
 
     [Fact]
