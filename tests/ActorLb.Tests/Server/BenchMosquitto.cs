@@ -60,8 +60,10 @@ public sealed class BenchMosquitto : IAsyncLifetime
         {
             await hash.WaitForExitAsync();
         }
+        // A subscriber that is slow for a moment is owed all messages: by default the broker keeps 1,000 and drops the rest.
         string configuration = Write("mosquitto.conf", $"""
             user root
+            max_queued_messages 0
             per_listener_settings true
             listener {Port}
             allow_anonymous true
