@@ -112,8 +112,7 @@ internal sealed partial class Node : IAsyncDisposable
     /// <summary>Changed TLS files that could not be used.</summary>
     public long CertificateFailures => _certificateWatch.Failures;
 
-    /// <summary>Null until the first listener or pool with TLS.</summary>
-    public HandshakePool? Handshakes => _services.Handshakes;
+    public HandshakePlaces Handshakes => _services.Handshakes;
 
     public LocalStickyMap Sticky => _localSticky;
 
@@ -216,7 +215,6 @@ internal sealed partial class Node : IAsyncDisposable
     {
         IsReady = false;
         await _certificateWatch.DisposeAsync().ConfigureAwait(false);
-        _services.Handshakes?.Dispose();
         foreach (Reactor reactor in _reactors)
         {
             reactor.Stop();
@@ -317,8 +315,7 @@ internal sealed partial class Node : IAsyncDisposable
             throw;
         }
 
-        if (_services.Handshakes is { } handshakes) handshakes.MaxHandshakes = MaxHandshakes(options);
-        else if (contexts.Count > 0) _services.Handshakes = new HandshakePool(MaxHandshakes(options));
+        _services.Handshakes.Max = MaxHandshakes(options);
         AccessLog? oldLog = _services.AccessLog;
         if (newLog is not null || options.Log.Access is null) _services.AccessLog = newLog;
         _services.SuppressWill = options.Node.Will == WillOnDrain.Suppress;

@@ -109,8 +109,8 @@ internal static class MetricsPage
 
     private static void Tls(MetricsWriter w, Node node)
     {
-        w.Single("actorlb_tls_handshakes_running", "gauge", "TLS handshakes under way.", node.Handshakes?.Handshakes ?? 0);
-        w.Single("actorlb_tls_handshakes_waiting", "gauge", "TLS handshakes that wait for a place among max-handshakes.", node.Handshakes?.Waiting ?? 0);
+        w.Single("actorlb_tls_handshakes_running", "gauge", "TLS handshakes under way.", node.Handshakes.Handshakes);
+        w.Single("actorlb_tls_handshakes_waiting", "gauge", "TLS handshakes that wait for a place among max-handshakes.", node.Handshakes.Waiting);
         w.Family("actorlb_certificate_expiry_seconds", "gauge", "Unix time at which a certificate in use, or one of its chain, expires.");
         foreach (CertificateUse use in node.Certificates)
         {

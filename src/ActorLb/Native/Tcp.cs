@@ -120,13 +120,14 @@ internal static unsafe class Tcp
     public static void SetNoDelay(int fd, bool on) => SetOption(fd, Libc.IPPROTO_TCP, Libc.TCP_NODELAY, on ? 1 : 0);
 
     /// <summary>TCP keep-alive after <paramref name="idleSeconds"/> of silence, three probes at a third of it (tcp(7)); 0 is off.</summary>
-    public static void SetKeepAlive(int fd, int idleSeconds)
+    /// <param name="counted">False leaves out the number of probes, which a user time-out makes void (tcp(7), TCP_USER_TIMEOUT).</param>
+    public static void SetKeepAlive(int fd, int idleSeconds, bool counted = true)
     {
         SetOption(fd, Libc.SOL_SOCKET, Libc.SO_KEEPALIVE, idleSeconds > 0 ? 1 : 0);
         if (idleSeconds <= 0) return;
         SetOption(fd, Libc.IPPROTO_TCP, Libc.TCP_KEEPIDLE, idleSeconds);
         SetOption(fd, Libc.IPPROTO_TCP, Libc.TCP_KEEPINTVL, Math.Max(1, idleSeconds / 3));
-        SetOption(fd, Libc.IPPROTO_TCP, Libc.TCP_KEEPCNT, 3);
+        if (counted) SetOption(fd, Libc.IPPROTO_TCP, Libc.TCP_KEEPCNT, 3);
     }
 
     /// <param name="milliseconds">0 leaves it to the system.</param>

@@ -68,8 +68,9 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
         }
     }
 
-    public void HandshakeStepped(Reactor reactor, Session session, HandshakeOutcome outcome)
+    public void StepHandshake(Reactor reactor, Session session)
     {
+        HandshakeOutcome outcome = Handshaking.Step(services, session, ref session.Upstream);
         switch (outcome.Status)
         {
             case HandshakeStatus.Done:
@@ -80,17 +81,12 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
                 Log.HandshakeFailed(services.Logger, session.Backend!.Id, session.Pool.Name, outcome.Reason ?? "unknown");
                 Fail(reactor, session, CloseReason.BackendsFailed);
                 break;
-            default:
-                if (Handshaking.IsReady(session.Upstream, outcome)) Handshake(reactor, session);
-                break;
         }
     }
 
     private void Handshake(Reactor reactor, Session session)
     {
-        if (session.Borrowed) return;
-        session.Upstream.Readable = session.Upstream.Writable = false;
-        if (!Handshaking.Step(services, reactor, session, session.Upstream.Tls)) router.TryNext(reactor, session, CloseReason.HandshakeLimit);
+        if (!reactor.Handshaking.Continue(services, reactor, session)) router.TryNext(reactor, session, CloseReason.HandshakeLimit);
     }
 
     private void Secured(Reactor reactor, Session session)

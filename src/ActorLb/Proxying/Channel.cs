@@ -23,6 +23,11 @@ internal static class Channel
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool IsDrained(in Side side, int received, int asked) => received < asked && side.Tls.IsNone && !side.PeerClosed;
 
+    /// <summary>Whether such a read was the last: the peer's FIN comes behind all that it sent, and it has come.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool IsLast(in Side side, int received, int asked) =>
+        side.PeerClosed && received < asked && side.Tls.IsNone && !side.HungUp;
+
     /// <summary>Writes, keeping what the socket does not take. False when the connection failed.</summary>
     public static bool Write(Reactor reactor, ref Side side, ReadOnlySpan<byte> bytes)
     {

@@ -26,7 +26,7 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
                 ReadProxyHeader(reactor, session);
                 break;
             case Phase.TlsHandshake:
-                if (session.Borrowed) LeaveQueue(reactor, session);
+                if (session.AwaitsPlace || session.AwaitsTurn) LeaveQueue(reactor, session);
                 else if (session.Client.Readable || session.Client.PeerClosed || session.HandshakeBegun) Handshake(reactor, session);
                 break;
             case Phase.Upgrade:
@@ -54,9 +54,10 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
         Secured(reactor, session);
     }
 
-    /// <summary>After an outcome of the handshake threads.</summary>
-    public void HandshakeStepped(Reactor reactor, Session session, HandshakeOutcome outcome)
+    /// <summary>Makes the next step of the client's handshake.</summary>
+    public void StepHandshake(Reactor reactor, Session session)
     {
+        HandshakeOutcome outcome = Handshaking.Step(services, session, ref session.Client);
         switch (outcome.Status)
         {
             case HandshakeStatus.Done:
@@ -72,10 +73,6 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
                 Log.HandshakeFailed(services.Logger, session.Remote, session.Listener.Name, outcome.Reason ?? "unknown");
                 session.Client.Finished = true;
                 closer.Close(reactor, session, CloseReason.TlsFailed);
-                break;
-            default:
-                // What came while the step ran has set the flags again.
-                if (Handshaking.IsReady(session.Client, outcome)) Handshake(reactor, session);
                 break;
         }
     }
@@ -153,22 +150,19 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
 
     private void Handshake(Reactor reactor, Session session)
     {
-        if (session.Borrowed) return;
-        session.Client.Readable = session.Client.Writable = false;
         if (session.HandshakeBegun && !session.Client.Tls.AwaitsHello && session.Entered!.Options.Tls!.VerifyClient == VerifyClient.Off)
         {
-            // The signature is made and none of the client's is to be checked; what is left costs less than the way to another
-            // thread and back. A hello of two segments is not there yet: a post-quantum key share alone fills one.
-            HandshakeStepped(reactor, session, Handshaking.Finish(services, session, session.Client.Tls));
+            // The signature is made and none of the client's is to be checked: what is left is not worth a wait.
+            StepHandshake(reactor, session);
             return;
         }
-        if (!Handshaking.Step(services, reactor, session, session.Client.Tls)) closer.Close(reactor, session, CloseReason.HandshakeLimit);
+        if (!reactor.Handshaking.Continue(services, reactor, session)) closer.Close(reactor, session, CloseReason.HandshakeLimit);
     }
 
     /// <summary>In a storm a client that went away while it waited for its turn must not cost a signature.</summary>
     private void LeaveQueue(Reactor reactor, Session session)
     {
-        if (session.Client.PeerClosed && services.Handshakes!.IsFull) closer.Close(reactor, session, CloseReason.ClientGone);
+        if (session.Client.PeerClosed && services.Handshakes.IsFull) closer.Close(reactor, session, CloseReason.ClientGone);
     }
 
     private void Secured(Reactor reactor, Session session)

@@ -52,7 +52,7 @@ internal sealed partial class Dialer(NodeServices services, Router router, Backe
     /// <summary>The descriptor that is being connected had an event.</summary>
     public void Advance(Reactor reactor, Session session)
     {
-        int error = Tcp.TakeError(session.Upstream.Fd);
+        int error = session.Upstream.HungUp ? Tcp.TakeError(session.Upstream.Fd) : 0;
         if (error != 0) Fail(reactor, session, error);
         else if (session.Upstream.Writable) Connected(reactor, session);
     }
@@ -118,7 +118,7 @@ internal sealed partial class Dialer(NodeServices services, Router router, Backe
         if (fd < 0) return Libc.Errno;
         TcpOptions options = session.Pool.Options.Tcp;
         if (options.NoDelay) Tcp.SetNoDelay(fd, on: true);
-        if (options.KeepAlive > TimeSpan.Zero) Tcp.SetKeepAlive(fd, (int)Math.Ceiling(options.KeepAlive.TotalSeconds));
+        if (options.KeepAlive > TimeSpan.Zero) Tcp.SetKeepAlive(fd, (int)Math.Ceiling(options.KeepAlive.TotalSeconds), counted: options.UserTimeout == TimeSpan.Zero);
         if (options.UserTimeout > TimeSpan.Zero) Tcp.SetUserTimeout(fd, (int)options.UserTimeout.TotalMilliseconds);
         int error = source < 0 ? 0 : Tcp.BindSource(fd, session.Pool.Sources![source]);
         if (error == 0) error = Tcp.Connect(fd, session.Destination);

@@ -3,45 +3,97 @@ using ActorLb.Proxying.Tls;
 
 namespace ActorLb.Proxying;
 
-/// <summary>Lends a session's TLS to the handshake threads, a step at a time.</summary>
-internal static class Handshaking
+/// <summary>
+/// A reactor's handshakes that have a step to make. A step costs up to a millisecond, most of it one signature; made as they come, a
+/// storm of them would hold up every relayed message for the whole storm. So they wait here for their turn: one step after each
+/// look at the descriptors that found nothing else to do; on a busy reactor one step, and then none until relaying has had
+/// <see cref="RelayShare"/> times as long as the step took.
+/// </summary>
+internal sealed class Handshaking
 {
-    /// <summary>Has the next step made; the outcome comes to the reactor as a message. False when far too many handshakes wait.</summary>
-    public static bool Step(NodeServices services, Reactor reactor, Session session, TlsSession tls)
+    /// <summary>How much longer than a step the work that goes before handshakes has until the next: they get a quarter of a busy reactor.</summary>
+    private const int RelayShare = 3;
+
+    private readonly Queue<ulong> _turns = new();
+    private long _notBefore;
+
+    /// <summary>Whether somebody waits for a turn.</summary>
+    public bool Any => _turns.Count > 0;
+
+    /// <summary>Brings the session to its next step, as soon as it has a place and a turn; false when far too many wait for a place.
+    /// To be called when what the step waits for has come.</summary>
+    public bool Continue(NodeServices services, Reactor reactor, Session session)
     {
-        HandshakePool pool = services.Handshakes!;
-        session.Borrowed = true;
-        if (session.HandshakeBegun)
+        if (session.AwaitsPlace) return true;
+        if (!session.HandshakeBegun)
         {
-            pool.Submit(tls, (long)session.Ticket, reactor);
-            return true;
+            PlaceAnswer answer = services.Handshakes.Take(reactor, session.Ticket);
+            if (answer == PlaceAnswer.Refused) return false;
+            session.AwaitsPlace = answer == PlaceAnswer.Waits;
+            session.HandshakeBegun = answer == PlaceAnswer.Granted;
+            if (session.AwaitsPlace) return true;
         }
-        session.HandshakeBegun = pool.TryBegin(tls, (long)session.Ticket, reactor);
-        session.Borrowed = session.HandshakeBegun;
-        return session.HandshakeBegun;
+        AwaitTurn(session);
+        return true;
     }
 
-    /// <summary>Makes a later step of a begun handshake on the reactor's own thread.</summary>
-    public static HandshakeOutcome Finish(NodeServices services, Session session, TlsSession tls)
+    /// <summary>A place was granted; <paramref name="session"/> is null when its session has ended since.</summary>
+    public void PlaceGranted(NodeServices services, Session? session)
     {
-        HandshakeOutcome outcome = tls.Handshake();
-        if (outcome.Status is HandshakeStatus.Done or HandshakeStatus.Failed)
+        if (session is not { AwaitsPlace: true })
         {
-            session.HandshakeBegun = false;
-            services.Handshakes!.Abandon();
+            services.Handshakes.Release();
+            return;
         }
+        session.AwaitsPlace = false;
+        session.HandshakeBegun = true;
+        AwaitTurn(session);
+    }
+
+    /// <summary>Whose turn it is now, if anybody's: <see cref="TurnTaken"/> is to follow.</summary>
+    /// <param name="busy">The reactor has had other work since it last looked, or has some left.</param>
+    /// <param name="now">A <see cref="System.Diagnostics.Stopwatch"/> time stamp.</param>
+    public bool TryNextTurn(bool busy, long now, out ulong ticket)
+    {
+        ticket = 0;
+        if (_turns.Count == 0 || (busy && now < _notBefore)) return false;
+        ticket = _turns.Dequeue();
+        return true;
+    }
+
+    /// <param name="began">A <see cref="System.Diagnostics.Stopwatch"/> time stamp, as <paramref name="ended"/>.</param>
+    /// <param name="ended">When the step was made.</param>
+    public void TurnTaken(long began, long ended) => _notBefore = ended + (RelayShare * (ended - began));
+
+    /// <summary>Makes the next step now. The descriptor's flags are as new: a step that waits has read or written until it would block.</summary>
+    public static HandshakeOutcome Step(NodeServices services, Session session, ref Side side)
+    {
+        side.Readable = side.Writable = false;
+        HandshakeOutcome outcome = side.Tls.Handshake();
+        if (outcome.Status is HandshakeStatus.Done or HandshakeStatus.Failed) End(services, session);
         return outcome;
     }
 
-    /// <summary>Takes the session back from the queue of those that wait for a place, if it is there.</summary>
-    public static void TakeBack(NodeServices services, Reactor reactor, Session session)
+    /// <summary>The session's handshake is over or given up: its place is free, and it waits for none.</summary>
+    public static void Leave(NodeServices services, Reactor reactor, Session session)
     {
-        if (!session.Borrowed || !services.Handshakes!.TryTakeBack((long)session.Ticket, reactor)) return;
-        session.Borrowed = session.HandshakeBegun = false;
+        // One whose place was granted a moment ago gives it back when it is told.
+        if (session.AwaitsPlace) services.Handshakes.TryTakeBack(reactor, session.Ticket);
+        session.AwaitsPlace = false;
+        if (session.HandshakeBegun) End(services, session);
     }
 
-    /// <summary>Whether the descriptor has become what the step waits for, as told by events that came while the step ran. A peer that
-    /// has closed its direction is read to its end, but makes no room to write.</summary>
-    public static bool IsReady(in Side side, HandshakeOutcome outcome) =>
-        outcome.Status == HandshakeStatus.WantWrite ? side.Writable : side.Readable || side.PeerClosed;
+    private static void End(NodeServices services, Session session)
+    {
+        session.HandshakeBegun = false;
+        services.Handshakes.Release();
+    }
+
+    private void AwaitTurn(Session session)
+    {
+        // A turn that an earlier handshake of the session waited for serves this one too.
+        if (session.AwaitsTurn) return;
+        session.AwaitsTurn = true;
+        _turns.Enqueue(session.Ticket);
+    }
 }

@@ -19,8 +19,7 @@ internal sealed class NodeServices(NodeAdmission admission, IStickyMap sticky, B
 
     public ILogger Logger { get; } = loggers.CreateLogger("ActorLb.Proxying");
 
-    /// <summary>Null until the first listener with TLS.</summary>
-    public volatile HandshakePool? Handshakes;
+    public HandshakePlaces Handshakes { get; } = new(1);
 
     /// <summary>Null is off.</summary>
     public volatile AccessLog? AccessLog;

@@ -2,7 +2,6 @@ using System.Collections.Concurrent;
 using System.Diagnostics;
 using ActorLb.Balancing;
 using ActorLb.Native;
-using ActorLb.Native.OpenSsl;
 using ActorLb.Proxying.Tls;
 using ActorLb.Sticky;
 using ActorLb.Telemetry;
@@ -14,7 +13,7 @@ namespace ActorLb.Proxying;
 /// One thread with its own epoll instance, its own listening sockets and the sessions it accepted, from accept to close. Nothing
 /// here is shared but by messages: other threads <see cref="Post"/>, and an eventfd wakes the loop.
 /// </summary>
-internal sealed partial class Reactor : IStickyWaiter, IHandshakeOwner, IDisposable
+internal sealed partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposable
 {
     /// <summary>Room before what is read: for the held beginning of a WebSocket control frame, and a frame header before it.</summary>
     public const int Headroom = 160;
@@ -71,6 +70,9 @@ internal sealed partial class Reactor : IStickyWaiter, IHandshakeOwner, IDisposa
 
     public Random Random { get; }
 
+    /// <summary>TLS handshakes that have a step to make.</summary>
+    public Handshaking Handshaking { get; } = new();
+
     /// <summary>Whatever one call reads, used before the next: <see cref="Headroom"/> bytes and the largest buffer-size.</summary>
     public byte[] Scratch { get; private set; } = new byte[Headroom + (64 * 1024)];
 
@@ -83,9 +85,9 @@ internal sealed partial class Reactor : IStickyWaiter, IHandshakeOwner, IDisposa
     /// <summary>Sessions that hold a descriptor.</summary>
     public int SessionCount { get; private set; }
 
-    private enum MessageKind : byte { Run, Sticky, Handshake }
+    private enum MessageKind : byte { Run, Sticky, Place }
 
-    private readonly record struct Message(MessageKind Kind, ulong Ticket, Action<Reactor>? Action, StickyAnswer Answer, HandshakeOutcome Outcome);
+    private readonly record struct Message(MessageKind Kind, ulong Ticket, Action<Reactor>? Action, StickyAnswer Answer);
 
     public void Start()
     {
@@ -94,13 +96,12 @@ internal sealed partial class Reactor : IStickyWaiter, IHandshakeOwner, IDisposa
     }
 
     /// <summary>Runs <paramref name="action"/> on the reactor's thread; from any thread.</summary>
-    public void Post(Action<Reactor> action) => Enqueue(new Message(MessageKind.Run, 0, action, default, default));
+    public void Post(Action<Reactor> action) => Enqueue(new Message(MessageKind.Run, 0, action, default));
 
     void IStickyWaiter.Complete(ulong ticket, in StickyAnswer answer) =>
-        Enqueue(new Message(MessageKind.Sticky, ticket, null, answer, default));
+        Enqueue(new Message(MessageKind.Sticky, ticket, null, answer));
 
-    void IHandshakeOwner.HandshakeStepped(long token, HandshakeOutcome outcome) =>
-        Enqueue(new Message(MessageKind.Handshake, (ulong)token, null, default, outcome));
+    void IPlaceWaiter.PlaceGranted(ulong token) => Enqueue(new Message(MessageKind.Place, token, null, default));
 
     /// <summary>Closes everything and ends the thread; waits for it.</summary>
     public void Stop()
@@ -284,7 +285,7 @@ internal sealed partial class Reactor : IStickyWaiter, IHandshakeOwner, IDisposa
         long stamp = Stopwatch.GetTimestamp();
         while (!_stopping)
         {
-            int timeout = _ready.Count > 0 ? 0 : _timers.DelayUntilNext(Environment.TickCount64);
+            int timeout = _ready.Count > 0 || Handshaking.Any ? 0 : _timers.DelayUntilNext(Environment.TickCount64);
             if (resting) timeout = timeout < 0 ? Acceptor.Pause : Math.Min(timeout, Acceptor.Pause);
             Counters.BusyNanoseconds += (long)Stopwatch.GetElapsedTime(stamp).TotalNanoseconds;
             int count = _epoll.Wait(timeout);
@@ -294,6 +295,7 @@ internal sealed partial class Reactor : IStickyWaiter, IHandshakeOwner, IDisposa
             Counters.Events += count;
             for (int i = 0; i < count; i++) Dispatch(_epoll.DataAt(i), _epoll.FlagsAt(i));
             RunReady();
+            if (Handshaking.Any) StepHandshake(busy: count > 0 || _ready.Count > 0);
             _timers.Advance(Now, _expired);
             resting = ResumeAccepting();
         }
@@ -325,6 +327,7 @@ internal sealed partial class Reactor : IStickyWaiter, IHandshakeOwner, IDisposa
         if (side.Tag != (uint)(data >> 32) || !side.IsOpen) return;
         if ((flags & (EpollFlags.In | EpollFlags.PeerClosed | EpollFlags.HangUp | EpollFlags.Error)) != EpollFlags.None) side.Readable = true;
         if ((flags & (EpollFlags.PeerClosed | EpollFlags.HangUp | EpollFlags.Error)) != EpollFlags.None) side.PeerClosed = true;
+        if ((flags & (EpollFlags.HangUp | EpollFlags.Error)) != EpollFlags.None) side.HungUp = true;
         if ((flags & (EpollFlags.Out | EpollFlags.HangUp | EpollFlags.Error)) != EpollFlags.None) side.Writable = true;
         Guarded(session, upstream);
     }
@@ -377,6 +380,21 @@ internal sealed partial class Reactor : IStickyWaiter, IHandshakeOwner, IDisposa
         if (session.Phase != Phase.Free) Flow.Close(this, session, CloseReason.Internal);
     }
 
+    private void StepHandshake(bool busy)
+    {
+        long began = Stopwatch.GetTimestamp();
+        if (!Handshaking.TryNextTurn(busy, began, out ulong ticket) || Find(ticket) is not { } session) return;
+        try
+        {
+            Flow.StepHandshake(this, session);
+        }
+        catch (Exception e)
+        {
+            GiveUp(session, e);
+        }
+        Handshaking.TurnTaken(began, Stopwatch.GetTimestamp());
+    }
+
     private void RunReady()
     {
         for (int n = _ready.Count; n > 0; n--)
@@ -405,8 +423,8 @@ internal sealed partial class Reactor : IStickyWaiter, IHandshakeOwner, IDisposa
                     case MessageKind.Sticky:
                         if (about is { Phase: Phase.Routing }) Flow.StickyAnswered(this, about, message.Answer);
                         break;
-                    case MessageKind.Handshake:
-                        if (about is not null) Flow.HandshakeStepped(this, about, message.Outcome);
+                    case MessageKind.Place:
+                        Flow.PlaceGranted(this, about);
                         break;
                 }
             }

@@ -26,11 +26,11 @@ internal sealed class Relay(SessionCloser closer)
             closer.Leave(reactor, session);
             return;
         }
-        if (session.Client.Ended && session.Upstream.Ended && session.Client.PendingLength == 0 && session.Upstream.PendingLength == 0)
-        {
-            closer.Close(reactor, session, session.EndReason);
-        }
+        if (IsOver(session)) closer.Close(reactor, session, session.EndReason);
     }
+
+    private static bool IsOver(Session session) =>
+        session.Client.Ended && session.Upstream.Ended && session.Client.PendingLength == 0 && session.Upstream.PendingLength == 0;
 
     /// <summary>One direction; false when the session is closed.</summary>
     private bool Pump(Reactor reactor, Session session, bool fromClient)
@@ -65,6 +65,7 @@ internal sealed class Relay(SessionCloser closer)
                 CountBytes(reactor, session, received, fromClient);
                 if (!Forward(reactor, session, ref source, ref target, received, fromClient)) return false;
                 if (target.PendingLength > 0) return true;
+                if (Channel.IsLast(source, received, asked) && !source.Ended) End(reactor, session, ref source, ref target, fromClient);
             }
             else if (received == Tcp.WouldBlock)
             {
@@ -185,7 +186,9 @@ internal sealed class Relay(SessionCloser closer)
 
     private static void Finish(Reactor reactor, Session session, ref Side target, bool fromClient)
     {
-        if (target.Finished) return;
+        // Nothing but a FIN is left to send to either side, and closing sends it.
+        bool over = IsOver(session) && target.Tls.IsNone && session.WebSocket is null;
+        if (target.Finished || over) return;
         session.WebSocket?.WriteClose(reactor, ref target, toClient: !fromClient);
         // What the socket did not take of the close frame goes first: the next flush comes here again.
         if (target.PendingLength == 0) Channel.Finish(ref target);

@@ -31,6 +31,9 @@ internal struct Side
     /// <summary>The peer has closed its direction or the connection failed: reads go on until they say so.</summary>
     public bool PeerClosed;
 
+    /// <summary>The connection failed or is closed in both directions; which of the two, reading and the socket's error tell.</summary>
+    public bool HungUp;
+
     /// <summary>The end of the peer's stream has been read.</summary>
     public bool Ended;
 
@@ -70,11 +73,14 @@ internal sealed class Session : Timed
     public MqttVersion Version;
     public bool CountsForAddress;
 
-    /// <summary>Set while another thread works on a TLS handshake of this session: its descriptors are not closed until it is back.</summary>
-    public bool Borrowed;
-
-    /// <summary>The handshake threads count a handshake of this session as under way.</summary>
+    /// <summary>A TLS handshake of this session has a place among those under way.</summary>
     public bool HandshakeBegun;
+
+    /// <summary>Its handshake waits for such a place.</summary>
+    public bool AwaitsPlace;
+
+    /// <summary>Its ticket is among those that wait for the reactor to make a handshake step.</summary>
+    public bool AwaitsTurn;
 
     /// <summary>Why the session ends, once it is known: the first end that came, or what a close waits for.</summary>
     public CloseReason EndReason;

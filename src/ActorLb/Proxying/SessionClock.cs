@@ -2,13 +2,12 @@ namespace ActorLb.Proxying;
 
 /// <summary>What happens when a session's deadline comes. An established session's timer is not moved by
 /// traffic: when it comes, it looks at what happened since and sets the next.</summary>
-internal sealed class SessionClock(NodeServices services, SessionCloser closer)
+internal sealed class SessionClock(SessionCloser closer)
 {
     public Router Router { private get; set; } = null!;
 
     public void Expired(Reactor reactor, Session session)
     {
-        Handshaking.TakeBack(services, reactor, session);
         switch (session.Phase)
         {
             case Phase.Relay:
@@ -17,7 +16,7 @@ internal sealed class SessionClock(NodeServices services, SessionCloser closer)
             case Phase.ProxyHeader or Phase.TlsHandshake or Phase.Upgrade or Phase.Connect:
                 closer.Close(reactor, session, CloseReason.ConnectTimeout);
                 break;
-            case Phase.Dialing or Phase.BackendPreamble or Phase.BackendTls or Phase.BackendUpgrade or Phase.Connack when !session.Borrowed:
+            case Phase.Dialing or Phase.BackendPreamble or Phase.BackendTls or Phase.BackendUpgrade or Phase.Connack:
                 Router.Blame(reactor, session);
                 Router.TryNext(reactor, session, CloseReason.BackendsFailed);
                 break;

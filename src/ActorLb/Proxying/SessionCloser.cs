@@ -21,15 +21,8 @@ internal sealed class SessionCloser(NodeServices services)
     {
         if (session.Phase == Phase.Free) return;
         if (session.EndReason == CloseReason.None) session.EndReason = reason;
-        Handshaking.TakeBack(services, reactor, session);
-        if (session.Borrowed)
-        {
-            // A handshake thread holds the TLS session; HandshakeStepped closes when it is back.
-            reactor.ClearDeadline(session);
-            return;
-        }
         LeaveBackend(reactor, session);
-        if (session.HandshakeBegun) EndHandshake(session);
+        Handshaking.Leave(services, reactor, session);
         CloseSide(reactor, ref session.Client);
         Count(reactor, session, session.EndReason);
         services.AccessLog?.Write(session, session.EndReason, reactor.Now);
@@ -57,7 +50,6 @@ internal sealed class SessionCloser(NodeServices services)
     /// <summary>Sends the last bytes a client gets, then closes. Without bytes it closes at once.</summary>
     public void Answer(Reactor reactor, Session session, CloseReason reason, ReadOnlySpan<byte> bytes)
     {
-        if (IsLent(reactor, session, reason)) return;
         LeaveBackend(reactor, session);
         if (session.EndReason == CloseReason.None) session.EndReason = reason;
         if (bytes.IsEmpty || !WriteFramed(reactor, session, bytes))
@@ -71,7 +63,6 @@ internal sealed class SessionCloser(NodeServices services)
     /// <summary>Closes once the client has what was already written to it.</summary>
     public void Linger(Reactor reactor, Session session, CloseReason reason)
     {
-        if (IsLent(reactor, session, reason)) return;
         LeaveBackend(reactor, session);
         if (session.EndReason == CloseReason.None) session.EndReason = reason;
         MoveTo(reactor, session, Phase.Lingering);
@@ -129,8 +120,7 @@ internal sealed class SessionCloser(NodeServices services)
     {
         if (session.Phase != Phase.Relay)
         {
-            if (session.Borrowed) Close(reactor, session, closeReason);
-            else if (session.Phase is not (Phase.Free or Phase.Lingering)) Refuse(reactor, session, closeReason, RefusalReason.ServerUnavailable);
+            if (session.Phase is not (Phase.Free or Phase.Lingering)) Refuse(reactor, session, closeReason, RefusalReason.ServerUnavailable);
             return;
         }
         if (session.Leaving) return;
@@ -182,7 +172,7 @@ internal sealed class SessionCloser(NodeServices services)
     /// <summary>Lets go of the backend: its descriptor, buffers and counts. The client stays.</summary>
     public void LeaveBackend(Reactor reactor, Session session)
     {
-        if (session.HandshakeBegun && session.Upstream.IsOpen) EndHandshake(session);
+        if (session.Phase == Phase.BackendTls) Handshaking.Leave(services, reactor, session);
         if (session.Upstream.IsOpen)
         {
             if (session.Source >= 0) session.SourcePool!.Leave(session.Source, session.Destination);
@@ -218,21 +208,6 @@ internal sealed class SessionCloser(NodeServices services)
         return ref counters.Connecting;
     }
 
-    /// <summary>Whether a handshake thread is at a step of the session's, so that nothing of it may be freed: then it is closed when
-    /// the step has ended. One that still waits for its turn is taken back.</summary>
-    private bool IsLent(Reactor reactor, Session session, CloseReason reason)
-    {
-        Handshaking.TakeBack(services, reactor, session);
-        if (session.Borrowed) Close(reactor, session, reason);
-        return session.Borrowed;
-    }
-
-    private void EndHandshake(Session session)
-    {
-        session.HandshakeBegun = false;
-        services.Handshakes!.Abandon();
-    }
-
     private static bool WriteFramed(Reactor reactor, Session session, ReadOnlySpan<byte> bytes) =>
         Channel.Write(reactor, ref session.Client, Framed(reactor, session, bytes, toClient: true));
 
@@ -266,6 +241,7 @@ internal sealed class SessionCloser(NodeServices services)
         session.CountsForAddress = false;
         session.EndReason = CloseReason.None;
         session.Leaving = false;
+        session.AwaitsTurn = false;
         session.WebSocket = null;
         session.Entered = null;
         session.SourcePool = null;

@@ -1,4 +1,3 @@
-using ActorLb.Native.OpenSsl;
 using ActorLb.Sticky;
 
 namespace ActorLb.Proxying;
@@ -9,6 +8,7 @@ namespace ActorLb.Proxying;
 /// </summary>
 internal sealed class SessionFlow
 {
+    private readonly NodeServices _services;
     private readonly Acceptor _acceptor;
     private readonly ClientIntake _intake;
     private readonly Router _router;
@@ -19,9 +19,10 @@ internal sealed class SessionFlow
 
     public SessionFlow(NodeServices services)
     {
+        _services = services;
         Closer = new SessionCloser(services);
         _relay = new Relay(Closer);
-        _clock = new SessionClock(services, Closer);
+        _clock = new SessionClock(Closer);
         _router = new Router(services, Closer);
         _greeting = new BackendGreeting(services, Closer, _router, _relay, _clock);
         _dialer = new Dialer(services, _router, _greeting);
@@ -62,14 +63,17 @@ internal sealed class SessionFlow
 
     public void StickyAnswered(Reactor reactor, Session session, in StickyAnswer answer) => _router.Answered(reactor, session, answer);
 
-    public void HandshakeStepped(Reactor reactor, Session session, HandshakeOutcome outcome)
+    /// <summary>It is the turn of the session's handshake.</summary>
+    public void StepHandshake(Reactor reactor, Session session)
     {
-        session.Borrowed = false;
-        if (outcome.Status is HandshakeStatus.Done or HandshakeStatus.Failed) session.HandshakeBegun = false;
-        if (session.EndReason != CloseReason.None) Closer.Close(reactor, session, session.EndReason);
-        else if (session.Phase == Phase.TlsHandshake) _intake.HandshakeStepped(reactor, session, outcome);
-        else if (session.Phase == Phase.BackendTls) _greeting.HandshakeStepped(reactor, session, outcome);
+        session.AwaitsTurn = false;
+        if (!session.HandshakeBegun) return;
+        if (session.Phase == Phase.TlsHandshake) _intake.StepHandshake(reactor, session);
+        else if (session.Phase == Phase.BackendTls) _greeting.StepHandshake(reactor, session);
     }
+
+    /// <summary>A handshake that waited for a place has one; <paramref name="session"/> is null when its session has ended since.</summary>
+    public void PlaceGranted(Reactor reactor, Session? session) => reactor.Handshaking.PlaceGranted(_services, session);
 
     public void Close(Reactor reactor, Session session, CloseReason reason) => Closer.Close(reactor, session, reason);
 }

@@ -122,7 +122,7 @@ public sealed partial class ChurnTests(ITestOutputHelper output)
 
     private static async Task<(long Bytes, int Sockets)> Held(TestNode node)
     {
-        await node.UntilAsync(() => node.Node.Admission.Active == 0 && node.Node.Handshakes!.Handshakes == 0);
+        await node.UntilAsync(() => node.Node.Admission.Active == 0 && node.Node.Handshakes.Handshakes == 0);
         // The broker's ends of the last connections.
         var sockets = 0;
         await node.UntilAsync(() =>

@@ -107,7 +107,7 @@ public sealed class FuzzTests : IAsyncLifetime
         Assert.Equal(count, reasons.Length);
         Assert.DoesNotContain(reasons, r => r.EndsWith(": ", StringComparison.Ordinal) || r.EndsWith("unknown", StringComparison.Ordinal));
         Assert.Equal(0, _broker.Accepted);
-        await _node.UntilAsync(() => _node.Node.Handshakes!.Handshakes == 0);
+        await _node.UntilAsync(() => _node.Node.Handshakes.Handshakes == 0);
         await _node.UntilAsync(() => Descriptors.CountSockets(Environment.ProcessId) <= sockets);
     }
 

@@ -80,12 +80,12 @@ public sealed partial class StormTests(ITestOutputHelper output) : IDisposable
         // The first has the only place and does not go on: its hello never ends.
         using var first = await node.DialAsync();
         await first.SendAsync((byte[])[0x16, 3, 1, 2, 0, 1]);
-        await node.UntilAsync(() => node.Node.Handshakes!.Handshakes == 1);
+        await node.UntilAsync(() => node.Node.Handshakes.Handshakes == 1);
         using var second = new NativeClient(context, node.EndPoint, "second");
         Assert.Equal(HandshakeStatus.WantRead, second.Step());
         await node.UntilClosedAsync(ActorLb.Proxying.CloseReason.ConnectTimeout, 1);
         await node.UntilAsync(() => node.Node.Admission.Active == 0);
-        Assert.Equal((0, 0), (node.Node.Handshakes!.Handshakes, node.Node.Handshakes.Waiting));
+        Assert.Equal((0, 0), (node.Node.Handshakes.Handshakes, node.Node.Handshakes.Waiting));
 
         using var third = new NativeClient(context, node.EndPoint, "third");
         Assert.Equal(HandshakeStatus.Done, third.Handshake());

@@ -1,0 +1,95 @@
+using ActorLb.Balancing;
+using ActorLb.Proxying;
+using ActorLb.Sticky;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace ActorLb.Tests.Proxying.Tls;
+
+public sealed class HandshakingTests : IDisposable
+{
+    private readonly NodeServices _services;
+    private readonly Reactor _reactor;
+    private readonly Handshaking _handshaking = new();
+
+    public HandshakingTests()
+    {
+        var map = new LocalStickyMap(new byte[16], TimeSpan.FromHours(1), 1000, new BackendSlots(), TimeProvider.System);
+        _services = new NodeServices(new NodeAdmission(10), map, new BackendDirectory(), NullLoggerFactory.Instance, TimeProvider.System);
+        _services.Handshakes.Max = 2;
+        _reactor = new Reactor(0, new SessionFlow(_services), NullLogger.Instance);
+    }
+
+    public void Dispose() => _reactor.Dispose();
+
+    [Fact]
+    public void TryNextTurn_OfABusyReactor_LetsRelayingHaveThreeTimesAsLongFirst()
+    {
+        Wait(2);
+        Assert.True(_handshaking.TryNextTurn(busy: true, now: 1000, out _));
+        _handshaking.TurnTaken(1000, 1100);
+        Assert.False(_handshaking.TryNextTurn(busy: true, now: 1399, out _));
+        Assert.True(_handshaking.TryNextTurn(busy: true, now: 1400, out _));
+        Assert.False(_handshaking.Any);
+    }
+
+    [Fact]
+    public void TryNextTurn_OfAReactorWithNothingElseToDo_ComesAtOnceAndInOrder()
+    {
+        Session[] sessions = [.. Wait(2)];
+        Assert.True(_handshaking.TryNextTurn(busy: false, now: 1000, out ulong first));
+        _handshaking.TurnTaken(1000, 2000);
+        Assert.True(_handshaking.TryNextTurn(busy: false, now: 2000, out ulong second));
+        Assert.Equal([sessions[0].Ticket, sessions[1].Ticket], [first, second]);
+        Assert.False(_handshaking.TryNextTurn(busy: false, now: 3000, out _));
+    }
+
+    [Fact]
+    public void Continue_WithoutAPlace_WaitsForOneThenForItsTurn()
+    {
+        Wait(2);
+        var third = new Session { Slot = 3 };
+        Assert.True(_handshaking.Continue(_services, _reactor, third));
+        Assert.Equal((true, false, false), (third.AwaitsPlace, third.AwaitsTurn, third.HandshakeBegun));
+        Assert.Equal((2, 1), (_services.Handshakes.Handshakes, _services.Handshakes.Waiting));
+        _services.Handshakes.Release();
+        _handshaking.PlaceGranted(_services, third);
+        Assert.Equal((false, true, true), (third.AwaitsPlace, third.AwaitsTurn, third.HandshakeBegun));
+    }
+
+    [Fact]
+    public void PlaceGranted_ToASessionThatHasEnded_IsGivenBack()
+    {
+        Wait(2);
+        var gone = new Session { Slot = 3 };
+        Assert.True(_handshaking.Continue(_services, _reactor, gone));
+        _services.Handshakes.Release();
+        Handshaking.Leave(_services, _reactor, gone);
+        Assert.Equal(2, _services.Handshakes.Handshakes);
+        _handshaking.PlaceGranted(_services, gone);
+        Assert.Equal(1, _services.Handshakes.Handshakes);
+        _handshaking.PlaceGranted(_services, null);
+        Assert.Equal(0, _services.Handshakes.Handshakes);
+    }
+
+    /// <summary>A client's first backend is given up while its handshake waits for a turn: the second's must not wait for ever.</summary>
+    [Fact]
+    public void Continue_WithATurnOfAnEarlierHandshakeStillComing_HasAPlaceWhenItComes()
+    {
+        Session session = Wait(1).Single();
+        Handshaking.Leave(_services, _reactor, session);
+        Assert.Equal((true, false), (session.AwaitsTurn, session.HandshakeBegun));
+        Assert.True(_handshaking.Continue(_services, _reactor, session));
+        Assert.True(session.HandshakeBegun);
+        Assert.Equal(1, _services.Handshakes.Handshakes);
+        Assert.True(_handshaking.TryNextTurn(busy: false, 0, out _));
+        Assert.False(_handshaking.Any);
+    }
+
+    private List<Session> Wait(int count)
+    {
+        _services.Handshakes.Max = Math.Max(2, count);
+        List<Session> sessions = [.. Enumerable.Range(0, count).Select(i => new Session { Slot = i })];
+        sessions.ForEach(s => Assert.True(_handshaking.Continue(_services, _reactor, s)));
+        return sessions;
+    }
+}
