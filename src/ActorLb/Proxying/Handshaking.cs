@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using ActorLb.Native.OpenSsl;
 using ActorLb.Proxying.Tls;
 
@@ -6,15 +7,15 @@ namespace ActorLb.Proxying;
 /// <summary>
 /// A reactor's handshakes that have a step to make. A step costs up to a millisecond, most of it one signature; made as they come, a
 /// storm of them would hold up every relayed message for the whole storm. So they wait here for their turn: one step after each
-/// look at the descriptors that found nothing else to do; on a busy reactor one step, and then none until relaying has had
-/// <see cref="RelayShare"/> times as long as the step took.
+/// look at the descriptors, and while messages are relayed none after <see cref="Slice"/> of steps until as much time has gone by.
 /// </summary>
 internal sealed class Handshaking
 {
-    /// <summary>How much longer than a step the work that goes before handshakes has until the next: they get a quarter of a busy reactor.</summary>
-    private const int RelayShare = 3;
+    /// <summary>Half a millisecond, less than one signature with RSA, in units of <see cref="Stopwatch"/>.</summary>
+    private static readonly long Slice = Stopwatch.Frequency / 2000;
 
     private readonly Queue<ulong> _turns = new();
+    private long _spent;
     private long _notBefore;
 
     /// <summary>Whether somebody waits for a turn.</summary>
@@ -51,19 +52,25 @@ internal sealed class Handshaking
     }
 
     /// <summary>Whose turn it is now, if anybody's: <see cref="TurnTaken"/> is to follow.</summary>
-    /// <param name="busy">The reactor has had other work since it last looked, or has some left.</param>
-    /// <param name="now">A <see cref="System.Diagnostics.Stopwatch"/> time stamp.</param>
-    public bool TryNextTurn(bool busy, long now, out ulong ticket)
+    /// <param name="relaying">The reactor has relayed something since the last turn.</param>
+    /// <param name="now">A <see cref="Stopwatch"/> time stamp.</param>
+    public bool TryNextTurn(bool relaying, long now, out ulong ticket)
     {
         ticket = 0;
-        if (_turns.Count == 0 || (busy && now < _notBefore)) return false;
+        if (_turns.Count == 0 || (relaying && now < _notBefore)) return false;
         ticket = _turns.Dequeue();
         return true;
     }
 
-    /// <param name="began">A <see cref="System.Diagnostics.Stopwatch"/> time stamp, as <paramref name="ended"/>.</param>
+    /// <param name="began">A <see cref="Stopwatch"/> time stamp, as <paramref name="ended"/>.</param>
     /// <param name="ended">When the step was made.</param>
-    public void TurnTaken(long began, long ended) => _notBefore = ended + (RelayShare * (ended - began));
+    public void TurnTaken(long began, long ended)
+    {
+        _spent += ended - began;
+        if (_spent < Slice) return;
+        _notBefore = ended + _spent;
+        _spent = 0;
+    }
 
     /// <summary>Makes the next step now. The descriptor's flags are as new: a step that waits has read or written until it would block.</summary>
     public static HandshakeOutcome Step(NodeServices services, Session session, ref Side side)

@@ -40,6 +40,7 @@ internal sealed partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposable
     private int _slotsUsed;
     private int _listenerCount;
     private uint _nextTag;
+    private long _relayedAtTurn;
     private int _wakePending;
     private bool _stopping;
     private bool _started;
@@ -281,11 +282,12 @@ internal sealed partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposable
 
     private void Run()
     {
-        bool resting = false;
+        bool resting = false, handshakesRest = false;
         long stamp = Stopwatch.GetTimestamp();
         while (!_stopping)
         {
             int timeout = _ready.Count > 0 || Handshaking.Any ? 0 : _timers.DelayUntilNext(Environment.TickCount64);
+            if (handshakesRest && _ready.Count == 0) timeout = 1;
             if (resting) timeout = timeout < 0 ? Acceptor.Pause : Math.Min(timeout, Acceptor.Pause);
             Counters.BusyNanoseconds += (long)Stopwatch.GetElapsedTime(stamp).TotalNanoseconds;
             int count = _epoll.Wait(timeout);
@@ -295,7 +297,7 @@ internal sealed partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposable
             Counters.Events += count;
             for (int i = 0; i < count; i++) Dispatch(_epoll.DataAt(i), _epoll.FlagsAt(i));
             RunReady();
-            if (Handshaking.Any) StepHandshake(busy: count > 0 || _ready.Count > 0);
+            handshakesRest = Handshaking.Any && !StepHandshake();
             _timers.Advance(Now, _expired);
             resting = ResumeAccepting();
         }
@@ -380,10 +382,14 @@ internal sealed partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposable
         if (session.Phase != Phase.Free) Flow.Close(this, session, CloseReason.Internal);
     }
 
-    private void StepHandshake(bool busy)
+    /// <summary>False when those that wait have to wait on.</summary>
+    private bool StepHandshake()
     {
         long began = Stopwatch.GetTimestamp();
-        if (!Handshaking.TryNextTurn(busy, began, out ulong ticket) || Find(ticket) is not { } session) return;
+        long relayed = Counters.BytesFromClients + Counters.BytesFromBackends;
+        if (!Handshaking.TryNextTurn(relayed != _relayedAtTurn, began, out ulong ticket)) return false;
+        _relayedAtTurn = relayed;
+        if (Find(ticket) is not { } session) return true;
         try
         {
             Flow.StepHandshake(this, session);
@@ -393,6 +399,7 @@ internal sealed partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposable
             GiveUp(session, e);
         }
         Handshaking.TurnTaken(began, Stopwatch.GetTimestamp());
+        return true;
     }
 
     private void RunReady()

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using ActorLb.Balancing;
 using ActorLb.Proxying;
 using ActorLb.Sticky;
@@ -22,25 +23,42 @@ public sealed class HandshakingTests : IDisposable
     public void Dispose() => _reactor.Dispose();
 
     [Fact]
-    public void TryNextTurn_OfABusyReactor_LetsRelayingHaveThreeTimesAsLongFirst()
+    public void TryNextTurn_WhileMessagesAreRelayed_LeavesThemAsLongAsAnExpensiveStepTook()
     {
+        long step = Stopwatch.Frequency / 1000;
         Wait(2);
-        Assert.True(_handshaking.TryNextTurn(busy: true, now: 1000, out _));
-        _handshaking.TurnTaken(1000, 1100);
-        Assert.False(_handshaking.TryNextTurn(busy: true, now: 1399, out _));
-        Assert.True(_handshaking.TryNextTurn(busy: true, now: 1400, out _));
+        Assert.True(_handshaking.TryNextTurn(relaying: true, now: step, out _));
+        _handshaking.TurnTaken(step, 2 * step);
+        Assert.False(_handshaking.TryNextTurn(relaying: true, now: (3 * step) - 1, out _));
+        Assert.True(_handshaking.TryNextTurn(relaying: true, now: 3 * step, out _));
         Assert.False(_handshaking.Any);
     }
 
     [Fact]
-    public void TryNextTurn_OfAReactorWithNothingElseToDo_ComesAtOnceAndInOrder()
+    public void TryNextTurn_AfterCheapSteps_WaitsOnlyWhenTheyAddUp()
     {
+        // Four of them make half a millisecond.
+        long step = Stopwatch.Frequency / 8000, now = 0;
+        Wait(5);
+        for (int i = 0; i < 4; i++)
+        {
+            Assert.True(_handshaking.TryNextTurn(relaying: true, now, out _));
+            _handshaking.TurnTaken(now, now += step);
+        }
+        Assert.False(_handshaking.TryNextTurn(relaying: true, now, out _));
+        Assert.True(_handshaking.TryNextTurn(relaying: true, now + (4 * step), out _));
+    }
+
+    [Fact]
+    public void TryNextTurn_WithNothingRelayed_ComesAtOnceAndInOrder()
+    {
+        long step = Stopwatch.Frequency / 1000;
         Session[] sessions = [.. Wait(2)];
-        Assert.True(_handshaking.TryNextTurn(busy: false, now: 1000, out ulong first));
-        _handshaking.TurnTaken(1000, 2000);
-        Assert.True(_handshaking.TryNextTurn(busy: false, now: 2000, out ulong second));
+        Assert.True(_handshaking.TryNextTurn(relaying: false, now: step, out ulong first));
+        _handshaking.TurnTaken(step, 2 * step);
+        Assert.True(_handshaking.TryNextTurn(relaying: false, now: 2 * step, out ulong second));
         Assert.Equal([sessions[0].Ticket, sessions[1].Ticket], [first, second]);
-        Assert.False(_handshaking.TryNextTurn(busy: false, now: 3000, out _));
+        Assert.False(_handshaking.TryNextTurn(relaying: false, now: 3 * step, out _));
     }
 
     [Fact]
@@ -81,7 +99,7 @@ public sealed class HandshakingTests : IDisposable
         Assert.True(_handshaking.Continue(_services, _reactor, session));
         Assert.True(session.HandshakeBegun);
         Assert.Equal(1, _services.Handshakes.Handshakes);
-        Assert.True(_handshaking.TryNextTurn(busy: false, 0, out _));
+        Assert.True(_handshaking.TryNextTurn(relaying: false, 0, out _));
         Assert.False(_handshaking.Any);
     }
 
