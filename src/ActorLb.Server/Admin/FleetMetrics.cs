@@ -68,6 +68,7 @@ internal static class FleetMetrics
         w.Single("actorlb_fleet_hand_offs_total", "counter", "Shards that this node took over.", shards.HandOffs);
         w.Single("actorlb_fleet_unsealed_total", "counter", "Shards taken over without the last owner's word that nothing is missing.", shards.Unsealed);
         w.Single("actorlb_fleet_snapshots_total", "counter", "Shards copied as a whole.", shards.Snapshots);
+        w.Single("actorlb_fleet_replication_overflows_total", "counter", "Copies that fell behind by more changes than are kept, and took another snapshot.", shards.LogOverflows);
         w.Single("actorlb_fleet_digest_mismatches_total", "counter", "Copies found to differ from their owner's shard.", shards.DigestMismatches);
     }
 

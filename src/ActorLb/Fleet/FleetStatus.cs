@@ -21,7 +21,7 @@ internal sealed record FleetStatus(
 /// <param name="Bytes">Native memory of the tables.</param>
 internal sealed record ShardStatus(
     int Owned, int Copies, int Unsynced, long Entries, long CopiedEntries, long Bytes, long Lag, long Evicted, long LiveSessions,
-    long HandOffs, long Unsealed, long Snapshots, long DigestMismatches, long Learned);
+    long HandOffs, long Unsealed, long Snapshots, long DigestMismatches, long LogOverflows, long Learned);
 
 internal sealed record LookupCounts(long Local, long Remote, long Hedge, long Fallback, int InFlight);
 

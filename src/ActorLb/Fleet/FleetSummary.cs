@@ -59,7 +59,7 @@ internal static class FleetSummary
 
         var c = region.Context.Counters;
         return new ShardStatus(
-            owned, copies, unsynced, entries, copied, bytes, lag, evicted, live, c.HandOffs, c.Unsealed, c.Snapshots, c.DigestMismatches,
+            owned, copies, unsynced, entries, copied, bytes, lag, evicted, live, c.HandOffs, c.Unsealed, c.Snapshots, c.DigestMismatches, c.LogOverflows,
             c.Learned);
     }
 

@@ -85,6 +85,9 @@ internal sealed record RegionSettings(PeerId Self, TimeSpan Ttl, int MaxEntries)
     public long FallbackMilliseconds { get; init; } = 95;
 
     public int LastKnownGoodEntries { get; init; } = 1 << 17;
+
+    /// <summary>Changes that a shard keeps for its copies at most; a copy further behind takes a snapshot.</summary>
+    public int LogOps { get; init; } = ReplicationLog.MaxOps;
 }
 
 /// <summary>What the region's parts share.</summary>
@@ -103,7 +106,7 @@ internal sealed class RegionContext(RegionSettings settings, BackendSlots slots,
     /// <summary>Time in which every shard has its turn once: often enough that the sign of life of a session comes within its entry's life.</summary>
     public long RoundMilliseconds { get; } = Math.Min(settings.DigestMilliseconds, Math.Max(1, (long)settings.Ttl.TotalMilliseconds / 6));
 
-    public StickyRules Rules { get; } = StickyRules.From(settings.Ttl, settings.MaxEntries, 1 << settings.ShardBits);
+    public StickyRules Rules { get; } = StickyRules.From(settings.Ttl, settings.MaxEntries, 1 << settings.ShardBits) with { LogOps = settings.LogOps };
 
     public RegionView View
     {
@@ -178,6 +181,7 @@ internal sealed class RegionCounters
     private long _snapshots;
     private long _digestMismatches;
     private long _unsealed;
+    private long _logOverflows;
     private long _learned;
 
     public long Remote => Volatile.Read(ref _remote);
@@ -196,6 +200,9 @@ internal sealed class RegionCounters
 
     /// <summary>Shards served before the former owner's seal came.</summary>
     public long Unsealed => Volatile.Read(ref _unsealed);
+
+    /// <summary>Copies that fell so far behind that they had to take another snapshot.</summary>
+    public long LogOverflows => Volatile.Read(ref _logOverflows);
 
     public long Learned => Volatile.Read(ref _learned);
 
@@ -216,6 +223,8 @@ internal sealed class RegionCounters
     public void CountSnapshot() => Interlocked.Increment(ref _snapshots);
 
     public void CountDigestMismatch() => Interlocked.Increment(ref _digestMismatches);
+
+    public void CountLogOverflow() => Interlocked.Increment(ref _logOverflows);
 
     public void CountUnsealed() => Interlocked.Increment(ref _unsealed);
 

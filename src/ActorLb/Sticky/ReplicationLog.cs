@@ -6,10 +6,10 @@ internal enum LogOpKind : byte { Put = 1, Remove = 2 }
 internal readonly record struct LogOp(LogOpKind Kind, ulong H, BackendRef Backend, uint Touch);
 
 /// <summary>
-/// The changes of one shard that its copies have not confirmed yet, numbered from 1. It holds at most <see cref="MaxOps"/>: a copy
+/// The changes of one shard that its copies have not confirmed yet, numbered from 1. It holds at most <paramref name="maxOps"/>: a copy
 /// that falls further behind has to take a snapshot. Guarded by the shard's lock.
 /// </summary>
-internal sealed class ReplicationLog
+internal sealed class ReplicationLog(int maxOps = ReplicationLog.MaxOps)
 {
     public const int MaxOps = 1024;
 
@@ -36,9 +36,9 @@ internal sealed class ReplicationLog
 
         if (_count == _ops.Length)
         {
-            if (_count == MaxOps)
+            if (_count == maxOps)
             {
-                _head = (_head + 1) % MaxOps;
+                _head = (_head + 1) % maxOps;
                 _count--;
             }
             else
@@ -104,7 +104,7 @@ internal sealed class ReplicationLog
 
     private void Grow()
     {
-        var grown = new LogOp[Math.Max(8, _ops.Length * 2)];
+        var grown = new LogOp[Math.Min(maxOps, Math.Max(8, _ops.Length * 2))];
         for (var i = 0; i < _count; i++)
         {
             grown[i] = _ops[(_head + i) % _ops.Length];

@@ -348,6 +348,7 @@ internal sealed class ShardCopying(RegionContext context)
         if (target.Streams && target.Sent + 1 < log.First && target.Sent < log.Last)
         {
             target.Streams = false;
+            context.Counters.CountLogOverflow();
         }
 
         if (link is null || !target.Streams)

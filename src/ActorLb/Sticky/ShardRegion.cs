@@ -401,7 +401,7 @@ internal sealed class ShardRegion : IStickyMap, IDisposable
 
                 if (shard.Serves)
                 {
-                    shard.Store.Sweep(0, int.MaxValue, ReplicationLog.MaxOps / 2, _context.Clock.Ticks);
+                    shard.Store.Sweep(0, int.MaxValue, _context.Rules.LogOps / 2, _context.Clock.Ticks);
                     _copying.SendDigests(shard, view);
                     _context.Later.Set(shard.Number);
                 }

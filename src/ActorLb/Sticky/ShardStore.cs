@@ -20,6 +20,9 @@ internal readonly record struct LookupResult(LookupStatus Status, BackendRef Bac
 /// <param name="MaxPerShard">Entries a shard holds at most.</param>
 internal sealed record StickyRules(uint TtlTicks, int MaxPerShard)
 {
+    /// <summary>Changes that a shard keeps for its copies at most.</summary>
+    public int LogOps { get; init; } = ReplicationLog.MaxOps;
+
     /// <summary>
     /// The hash spreads the clients evenly (over 4,096 shards the fullest of ten million entries has 10 % more than the mean), so a
     /// bound on each shard bounds the whole without a counter that all threads share. It costs the last few percent of the cap.
@@ -38,7 +41,7 @@ internal sealed class ShardStore(int skipBits, BackendSlots slots, StickyRules r
 
     public ShardTable Table { get; private set; } = new(skipBits);
 
-    public ReplicationLog Log { get; } = new();
+    public ReplicationLog Log { get; } = new(rules.LogOps);
 
     /// <summary>Entries pushed out by the cap.</summary>
     public long Evicted { get; private set; }

@@ -27,6 +27,7 @@ internal sealed class SimChecks
         _clients = clients.All.ToDictionary(c => c.H);
         network.Sent = OnSent;
         network.Arrived = OnArrived;
+        network.Handing = Guard;
         store.TableWritten = OnTableWritten;
     }
 
@@ -63,6 +64,35 @@ internal sealed class SimChecks
             // Asked twice, under two tables: the answer to either may be the one that arrives.
             Own(from, header.Shard, asked.Contains(header.Epoch) ? header.Epoch : asked[^1]);
         }
+    }
+
+    /// <summary>Rule 13: what a frame of a stale epoch brings must leave the copy as it is.</summary>
+    private Action? Guard(SimNode to, byte[] frame)
+    {
+        PeerFrameHeader.TryRead(frame, out var header);
+        if (header.Type is not (PeerFrameType.Replicate or PeerFrameType.Learn or PeerFrameType.Seal or PeerFrameType.Chunk)
+            || to.IsStalled || header.Epoch >= to.Region.Shards[header.Shard].Epoch)
+        {
+            return null;
+        }
+
+        var before = Fingerprint(to.Region.Shards[header.Shard]);
+        return () =>
+        {
+            if (Fingerprint(to.Region.Shards[header.Shard]) != before)
+            {
+                _world.Fail(
+                    $"{to.Id.Name}#{to.Process}: a {header.Type} of epoch {ShardMap.Number(header.Epoch)} changed shard {header.Shard}, "
+                    + $"which is in epoch {ShardMap.Number(to.Region.Shards[header.Shard].Epoch)} (rule 13)");
+            }
+        };
+    }
+
+    private static string Fingerprint(RegionShard shard)
+    {
+        Span<ulong> lanes = stackalloc ulong[16];
+        shard.Store.Digest(lanes);
+        return $"{string.Join(',', lanes.ToArray())} {shard.Store.Table.Count} {shard.Applied} {shard.Synced} {shard.Serves}";
     }
 
     private void OnAnswered(SimNode node, PeerFrameType type, ulong h, ulong epoch, LookupResult result)

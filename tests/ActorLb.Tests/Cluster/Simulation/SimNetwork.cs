@@ -17,6 +17,9 @@ internal sealed class SimNetwork(SimWorld world)
 
     public int MaxDelay { get; set; } = 3;
 
+    /// <summary>How often a peer's queue is too full to take a frame.</summary>
+    public double Full { get; set; }
+
     /// <summary>What a broken variant of the protocol does to a frame on its way.</summary>
     public Func<SimNode, byte[], byte[]>? Tamper { get; set; }
 
@@ -25,14 +28,17 @@ internal sealed class SimNetwork(SimWorld world)
 
     public Action<SimNode, SimNode, byte[]>? Arrived { get; set; }
 
-    public bool IsClean => _cut.Count == 0 && Loss == 0 && MaxDelay <= 5;
+    /// <summary>Sees every frame right before it is handed over; what it returns is called right after.</summary>
+    public Func<SimNode, byte[], Action?>? Handing { get; set; }
+
+    public bool IsClean => _cut.Count == 0 && Loss == 0 && Full == 0 && MaxDelay <= 5;
 
     public void Cut(SimNode from, SimNode to) => _cut.TryAdd((from.Process, to.Process), world.Now);
 
     public void HealAll()
     {
         _cut.Clear();
-        Loss = 0;
+        Loss = Full = 0;
         MaxDelay = 3;
     }
 
@@ -41,7 +47,7 @@ internal sealed class SimNetwork(SimWorld world)
 
     public bool Send(SimNode from, SimNode to, ReadOnlySpan<byte> frame, PeerLane lane)
     {
-        if (!IsUp(from, to))
+        if (!IsUp(from, to) || (Full > 0 && world.Chance(Full)))
         {
             return false;
         }
@@ -65,9 +71,8 @@ internal sealed class SimNetwork(SimWorld world)
     {
         if (to.IsAlive && !_cut.ContainsKey((from.Process, to.Process)))
         {
-            bytes = Tamper?.Invoke(to, bytes) ?? bytes;
             Arrived?.Invoke(from, to, bytes);
-            to.OnFrame(from, bytes);
+            Hand(from, to, bytes);
         }
     }
 
@@ -86,9 +91,16 @@ internal sealed class SimNetwork(SimWorld world)
             PeerFrameHeader.TryRead(bytes, out var header);
             if (from.IsAlive && to.IsAlive && header.Epoch < to.Region.Context.View.Map.Epoch && !_cut.ContainsKey((from.Process, to.Process)))
             {
-                to.OnFrame(from, Tamper?.Invoke(to, bytes) ?? bytes);
+                Hand(from, to, bytes);
             }
         });
+    }
+
+    private void Hand(SimNode from, SimNode to, byte[] bytes)
+    {
+        var check = Handing?.Invoke(to, bytes);
+        to.OnFrame(from, Tamper?.Invoke(to, bytes) ?? bytes);
+        check?.Invoke();
     }
 
     private bool IsLongCut((int, int) way) => _cut.TryGetValue(way, out var since) && world.Now - since >= 500;

@@ -19,7 +19,7 @@ internal sealed class SimNode : IFleetOutside
 
     public SimNode(
         SimWorld world, SimNetwork network, SimStore store, Func<IEnumerable<SimNode>> all, int process, PeerId id, string? zone,
-        IEnumerable<(BackendKey, string)> backends, int maxEntries = Simulation.MaxEntries)
+        IEnumerable<(BackendKey, string)> backends, int maxEntries = Simulation.MaxEntries, int logOps = ReplicationLog.MaxOps)
     {
         _world = world;
         _network = network;
@@ -32,6 +32,7 @@ internal sealed class SimNode : IFleetOutside
             ShardBits = Simulation.ShardBits,
             DigestMilliseconds = 1500,
             LastKnownGoodEntries = 256,
+            LogOps = logOps,
         };
         Region = new ShardRegion(region, Hash, Slots, new StickyClock(world));
         var cluster = new ClusterSettings(id, $"{id.Name}:{process}", zone, 1, TimeSpan.FromSeconds(1.5), Simulation.Shards)

@@ -14,6 +14,9 @@ internal enum Variant
 
     /// <summary>Nobody looks at the epoch of what others send.</summary>
     NoEpochCheck,
+
+    /// <summary>Now and then a copy takes a change for one of another key.</summary>
+    WrongChange,
 }
 
 /// <summary>
@@ -29,6 +32,9 @@ internal sealed class Simulation
     /// <summary>Of every eighth run: less than a shard's clients, so that entries are pushed out all the time.</summary>
     public const int TightMaxEntries = Shards * 3;
     private const int ClientCount = 70;
+
+    /// <summary>Changes that a shard keeps for its copies, in the runs where queues are full and logs are short.</summary>
+    private const int CrampedLogOps = 4;
     private const long ChaosMilliseconds = 14_000;
     private const int TypicalNodes = 3;
 
@@ -41,6 +47,7 @@ internal sealed class Simulation
     private readonly SimChecks _checks;
     private readonly Variant _variant;
     private readonly bool _isTight;
+    private readonly bool _isCramped;
     private readonly List<SimNode> _nodes = [];
     private readonly HashSet<string> _leaving = [];
     private readonly Dictionary<string, int> _happened = [];
@@ -51,6 +58,7 @@ internal sealed class Simulation
     {
         _variant = variant;
         _isTight = seed % 8 == 0;
+        _isCramped = seed % 6 == 3;
         _world = new SimWorld(seed);
         _network = new SimNetwork(_world);
         _store = new SimStore(_world);
@@ -59,6 +67,10 @@ internal sealed class Simulation
         if (variant == Variant.NoEpochCheck)
         {
             _network.Tamper = PretendSameEpoch;
+        }
+        else if (variant == Variant.WrongChange)
+        {
+            _network.Tamper = ChangeAnotherKey;
         }
     }
 
@@ -70,6 +82,11 @@ internal sealed class Simulation
         try
         {
             simulation.Run();
+            if (simulation._nodes.Any(n => n.Region.Context.Counters.LogOverflows > 0))
+            {
+                simulation.Happens("log overflow");
+            }
+
             return new SimulationResult(
                 simulation._clients.Answers, simulation._clients.Outcomes,
                 simulation._nodes.Sum(n => n.Region.Context.Counters.HandOffs), simulation._nodes.Max(n => ShardMap.Number(n.Epoch)),
@@ -112,7 +129,7 @@ internal sealed class Simulation
         var zone = _world.Chance(0.5) ? "a" : "b";
         var node = new SimNode(
             _world, _network, _store, () => _nodes, process, new PeerId(name, incarnation), zone,
-            Brokers.Select(b => (new BackendKey("emqx", b), b)), _isTight ? TightMaxEntries : MaxEntries);
+            Brokers.Select(b => (new BackendKey("emqx", b), b)), _isTight ? TightMaxEntries : MaxEntries, _isCramped ? CrampedLogOps : ReplicationLog.MaxOps);
         _world.Note($"{name}#{process} starts");
         Happens("start");
         _nodes.Add(node);
@@ -177,6 +194,12 @@ internal sealed class Simulation
                 Happens("loss and delay");
                 _network.Loss = 0.1;
                 _network.MaxDelay = _world.Random.Next(3, 60);
+                if (_isCramped)
+                {
+                    Happens("back-pressure");
+                    _network.Full = 0.3;
+                }
+
                 _world.In(_world.Random.Next(100, 2000), _network.HealAll);
                 break;
             case 9:
@@ -377,6 +400,27 @@ internal sealed class Simulation
         }
 
         _world.RunUntil(_world.Now + 3500);
+    }
+
+    /// <summary>One change in fifty is of a key that differs in its last bit.</summary>
+    private byte[] ChangeAnotherKey(SimNode to, byte[] frame)
+    {
+        PeerFrameHeader.TryRead(frame, out var header);
+        if (header.Type == PeerFrameType.Replicate && PeerReplicate.TryRead(frame, out var replicate) == PeerFrameError.None
+            && replicate.Count > 0 && _world.Chance(0.02))
+        {
+            var ops = new PeerOp[replicate.Count];
+            for (var i = 0; i < ops.Length; i++)
+            {
+                ops[i] = replicate[i];
+            }
+
+            ops[0] = ops[0] with { Entry = ops[0].Entry with { H = ops[0].Entry.H ^ 1 } };
+            frame = new byte[frame.Length];
+            PeerReplicate.Write(frame, header, replicate.Owner, replicate.First, ops);
+        }
+
+        return frame;
     }
 
     /// <summary>The receiver is made to believe that the sender has its own table, which is what not looking at epochs comes to.</summary>
