@@ -10,6 +10,7 @@ internal static unsafe partial class LibCrypto
     // ---- error queue of the thread ----
     [LibraryImport(Library), SuppressGCTransition] internal static partial ulong BIO_number_read(nint bio);
     [LibraryImport(Library), SuppressGCTransition] internal static partial void ERR_clear_error();
+    [LibraryImport(Library), SuppressGCTransition] internal static partial nuint ERR_peek_error();
     [LibraryImport(Library)] internal static partial nuint ERR_get_error();
     [LibraryImport(Library)] internal static partial nint ERR_reason_error_string(nuint error);
     [LibraryImport(Library)] internal static partial void ERR_error_string_n(nuint error, byte* buffer, nuint length);

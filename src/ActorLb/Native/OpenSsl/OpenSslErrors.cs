@@ -23,6 +23,15 @@ internal static unsafe class OpenSslErrors
         return reasons.Count == 0 ? null : string.Join("; ", reasons);
     }
 
+    /// <summary>Empties the queue, which SSL_get_error(3) wants empty before a call. Looking first costs a tenth of emptying an empty one.</summary>
+    internal static void Forget()
+    {
+        if (LibCrypto.ERR_peek_error() != 0)
+        {
+            LibCrypto.ERR_clear_error();
+        }
+    }
+
     internal static string Text(nint utf8) => Marshal.PtrToStringUTF8(utf8) ?? "";
 
     private static string Describe(nuint code)

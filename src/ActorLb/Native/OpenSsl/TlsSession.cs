@@ -30,7 +30,7 @@ internal readonly unsafe struct TlsSession : IDisposable
     /// <summary>Goes on with the handshake until it is complete, fails, or has to wait for the descriptor.</summary>
     public HandshakeOutcome Handshake()
     {
-        LibCrypto.ERR_clear_error();
+        OpenSslErrors.Forget();
         TlsAlert.Forget();
         var result = LibSsl.SSL_do_handshake(_ssl);
         if (result == 1)
@@ -59,7 +59,7 @@ internal readonly unsafe struct TlsSession : IDisposable
     /// <param name="buffer">Not empty.</param>
     public TlsIoResult Read(Span<byte> buffer)
     {
-        LibCrypto.ERR_clear_error();
+        OpenSslErrors.Forget();
         TlsAlert.Forget();
         var bio = LibSsl.SSL_get_rbio(_ssl);
         var before = LibCrypto.BIO_number_read(bio);
@@ -88,7 +88,7 @@ internal readonly unsafe struct TlsSession : IDisposable
     /// <param name="buffer">Not empty.</param>
     public TlsIoResult Write(ReadOnlySpan<byte> buffer)
     {
-        LibCrypto.ERR_clear_error();
+        OpenSslErrors.Forget();
         int count;
         fixed (byte* bytes = buffer)
         {
@@ -116,7 +116,7 @@ internal readonly unsafe struct TlsSession : IDisposable
             return TlsIoStatus.Ok;
         }
 
-        LibCrypto.ERR_clear_error();
+        OpenSslErrors.Forget();
         var result = LibSsl.SSL_shutdown(_ssl);
         return result >= 0 ? TlsIoStatus.Ok : WhyNot(result).Status;
     }
