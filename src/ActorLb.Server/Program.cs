@@ -21,8 +21,12 @@ internal static class Program
             ShowConfigCommand.Create(),
             BenchCommand.Create(),
         };
-        // -h is the host of `bench`, as in other MQTT tools; help is asked for by --help.
-        foreach (HelpOption help in root.Options.OfType<HelpOption>()) help.Aliases.Remove("-h");
+        // -h is the host of `bench`, as in other MQTT tools, and help everywhere else.
+        foreach (HelpOption help in root.Options.OfType<HelpOption>())
+        {
+            foreach (string alias in (string[])["-h", "/h", "/?"]) help.Aliases.Remove(alias);
+        }
+        if (arguments is not ["bench", ..]) arguments = [.. arguments.Select(a => a == "-h" ? "--help" : a)];
 
         // Commands handle signals themselves: a node drains, a bench reports.
         return root.Parse(arguments).InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null });
