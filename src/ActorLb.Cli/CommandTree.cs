@@ -39,7 +39,13 @@ internal sealed class CommandTree
     {
         if (parsed.Action is ParseErrorAction)
         {
+            Command at = parsed.CommandResult.Command;
+            IEnumerable<string> known = at.Subcommands.Select(c => c.Name).Concat(Target.Names).Concat(at.Options.Select(o => o.Name));
             foreach (string message in parsed.Errors.Select(e => e.Message).Distinct()) _screen.Error(message);
+            foreach (string word in parsed.UnmatchedTokens)
+            {
+                if (Nearest.Find(word, known) is { } nearest) _screen.Error($"did you mean '{nearest}'?");
+            }
             string path = string.Join(' ', PathOf(parsed.CommandResult.Command));
             _screen.Error($"see: {path} --help");
             return ExitCodes.Usage;
