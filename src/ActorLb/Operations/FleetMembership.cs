@@ -25,10 +25,13 @@ internal sealed class FleetMembership(FleetNode node, Func<StickyOptions> option
 
     private readonly FleetOperations _operations = new(node);
 
-    public Task<Refusal?> SetStateAsync(Pool pool, Backend backend, AdminState state, CancellationToken cancel)
+    public Task<Refusal?> SetStateAsync(Pool pool, Backend backend, AdminState state, TimeSpan? deadline, CancellationToken cancel)
     {
-        SlotState slot = state switch { AdminState.Drain => SlotState.Drain, AdminState.Down => SlotState.Down, _ => SlotState.Up };
-        return ChangeAsync(_operations.SetStateAsync(pool.Name, backend.Id, slot), () => backend.AdminState == state, cancel);
+        string word = state switch { AdminState.Drain => BackendRegistry.Drain, AdminState.Down => BackendRegistry.Down, _ => BackendRegistry.Up };
+        uint? seconds = deadline is { } after ? (uint)Math.Ceiling(after.TotalSeconds) : null;
+        Task<string?> change = node.ChangeAsync((core, done) => core.Backends.Change(
+            new BackendKey(pool.Name, backend.Id), record => BackendRegistry.InState(record, word, seconds), done));
+        return ChangeAsync(change, () => backend.AdminState == state, cancel);
     }
 
     public Task<Refusal?> SetWeightAsync(Pool pool, Backend backend, int weight, CancellationToken cancel) =>
