@@ -68,7 +68,7 @@ internal sealed partial class Node : IAsyncDisposable
         _listeners = new ListenerSet(_reactors);
         _certificateWatch = new CertificateWatch(time, _logger, RenewCertificatesAsync, () => Certificates);
         Events = new EventFeed(options.Node.Name, time);
-        Fleet = new LoneNode(options.Node.Name, options.Cluster.Name, () => _options.Sticky, _localSticky, _localSlots, () => IsReady, () => IsDraining, time);
+        Fleet = new LoneNode(options.Node.Name, options.Cluster.Name, options.Sticky, _localSticky, _localSlots, () => IsReady, () => IsDraining, time);
         Sessions = new SessionDirectory(options.Node.Name, _reactors);
         StartedAt = time.GetUtcNow();
     }
@@ -409,7 +409,7 @@ internal sealed partial class Node : IAsyncDisposable
             _options, _slots, _directory, AllBackends, Events, _time, _loggers, cancel).ConfigureAwait(false);
         _fleet.Tickets.Changed = keys => ShareTicketKeys(keys, _listeners.All.Select(l => l.Current));
         _services.Sticky = _fleet.Node.Map;
-        Fleet = new FleetMembership(_fleet.Node, () => _options.Sticky, _time);
+        Fleet = new FleetMembership(_fleet.Node, _options.Sticky, _time);
     }
 
     /// <summary>Backends that the file no longer names. What DNS finds comes and goes by itself and is not meant: an answer may hold a part.</summary>

@@ -26,7 +26,8 @@ internal sealed partial class NodeControl(Node node, NodeLogging logging, string
     private Task? _drain;
     private int _reloads;
 
-    public string Path => path;
+    /// <summary>In full: who asks over the admin endpoint stands elsewhere.</summary>
+    public string Path { get; } = System.IO.Path.GetFullPath(path);
 
     /// <summary>What the admin endpoint asks for; a reload reads its file again.</summary>
     public AdminToken Token { get; } = new();

@@ -9,7 +9,7 @@ namespace ActorLb.Operations;
 
 /// <summary>The fleet of one: it is its only member, coordinates itself and owns every shard.</summary>
 internal sealed class LoneNode(
-    string name, string cluster, Func<StickyOptions> options, LocalStickyMap sticky, LocalBackendSlots slots, Func<bool> isReady,
+    string name, string cluster, StickyOptions options, LocalStickyMap sticky, LocalBackendSlots slots, Func<bool> isReady,
     Func<bool> isDraining, TimeProvider time) : IFleetOperations
 {
     private static readonly Task<Refusal?> Granted = Task.FromResult<Refusal?>(null);
@@ -74,9 +74,8 @@ internal sealed class LoneNode(
     public Task<StickyStats> StickyStatsAsync(string[] stickyPools, CancellationToken cancel)
     {
         (int Entries, long Bytes, long Evicted)[] shards = Measure();
-        StickyOptions now = options();
         return Task.FromResult(new StickyStats(
-            name, shards.Sum(s => (long)s.Entries), shards.Sum(s => s.Bytes), shards.Sum(s => s.Evicted), now.MaxEntries, now.Ttl.TotalSeconds,
+            name, shards.Sum(s => (long)s.Entries), shards.Sum(s => s.Bytes), shards.Sum(s => s.Evicted), options.MaxEntries, options.Ttl.TotalSeconds,
             stickyPools));
     }
 

@@ -149,6 +149,18 @@ public sealed class CommandTests
     }
 
     [Theory]
+    [InlineData("actorlb: no command 'chekc'; did you mean 'check'?\nsee: actorlb --help", "chekc", "-c", "x")]
+    [InlineData("actorlb: no command 'xyzzy'; known: run, check, reload, stop, show-config, bench\nsee: actorlb --help", "xyzzy")]
+    [InlineData("actorlb bench: no command 'con'; did you mean 'conn'?\nsee: actorlb bench --help", "bench", "con")]
+    [InlineData("actorlb check: Option '--config' is required.\nsee: actorlb check --help", "check")]
+    [InlineData("actorlb bench pub: --duration: '1x' is no duration such as 500ms, 10s, 5m or 1h\nsee: actorlb bench pub --help", "bench", "pub", "-t", "t", "-d", "1x")]
+    public async Task Usage_Wrong_IsToldInTwoLines(string expected, params string[] arguments)
+    {
+        var wrong = await ActorLbProcess.RunAsync(arguments);
+        Assert.Equal((2, expected), (wrong.ExitCode, wrong.Output.Trim()));
+    }
+
+    [Theory]
     [InlineData("-h")]
     [InlineData("check", "-h")]
     public async Task Help_ByItsShortName_IsShown(params string[] arguments)

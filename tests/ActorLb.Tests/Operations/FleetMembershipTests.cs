@@ -38,7 +38,7 @@ public sealed class FleetMembershipTests : IAsyncLifetime
                 }
             },
         };
-        _fleet = new FleetMembership(_node, () => result.Options.Sticky, TimeProvider.System);
+        _fleet = new FleetMembership(_node, result.Options.Sticky, TimeProvider.System);
     }
 
     private Backend One => _pool.Snapshot.Backends[0];
