@@ -141,7 +141,6 @@ internal sealed class BenchTargetOptions
         {
             authorities = [];
             Load(ca, () => authorities.ImportFromPemFile(ca.FullName));
-            if (authorities.Count == 0) throw new BenchFailure($"{ca}: no certificate in it");
         }
         X509Certificate2? own = null;
         if (certificate is not null) Load(certificate, () => own = X509Certificate2.CreateFromPemFile(certificate.FullName, key?.FullName));
