@@ -1,6 +1,5 @@
 using System.Net.Http.Headers;
 using System.Net.Security;
-using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.Json;
@@ -39,8 +38,7 @@ internal sealed class AdminClient : IDisposable
 
     private readonly HttpClient _http;
 
-    /// <exception cref="IOException">A PEM file cannot be read.</exception>
-    /// <exception cref="CryptographicException">A PEM file holds no certificate or key.</exception>
+    /// <exception cref="UsageException">A PEM file cannot be used.</exception>
     public AdminClient(AdminTarget target)
     {
         Address = target.Address;
@@ -169,7 +167,7 @@ internal sealed class AdminClient : IDisposable
         var ssl = new SslClientAuthenticationOptions();
         if (target.Certificate is { } certificate)
         {
-            ssl.ClientCertificates = [X509Certificate2.CreateFromPemFile(certificate, target.Key)];
+            ssl.ClientCertificates = [PemFiles.Certificate(certificate, target.Key)];
         }
         if (target.Insecure)
         {
@@ -177,9 +175,7 @@ internal sealed class AdminClient : IDisposable
         }
         else if (target.Ca is { } ca)
         {
-            var authorities = new X509Certificate2Collection();
-            authorities.ImportFromPemFile(ca);
-            if (authorities.Count == 0) throw new CryptographicException($"{ca} holds no certificate");
+            X509Certificate2Collection authorities = PemFiles.Authorities(ca);
             ssl.CertificateChainPolicy = new X509ChainPolicy
             {
                 TrustMode = X509ChainTrustMode.CustomRootTrust,

@@ -39,12 +39,29 @@ internal sealed class CommandTree
     {
         if (parsed.Action is ParseErrorAction)
         {
-            foreach (string message in parsed.Errors.Select(e => e.Message).Distinct()) _screen.Error(message);
+            foreach (string message in Complaints(parsed)) _screen.Error(message);
             string path = string.Join(' ', PathOf(parsed.CommandResult.Command));
             _screen.Error($"see: {path} --help");
             return ExitCodes.Usage;
         }
         return await parsed.InvokeAsync(new InvocationConfiguration { Output = _screen.Output, ProcessTerminationTimeout = null }, cancel);
+    }
+
+    /// <summary>A word that is no command says enough; what follows it, and that a command lacks, only follows from that.</summary>
+    private IEnumerable<string> Complaints(ParseResult parsed)
+    {
+        Command at = parsed.CommandResult.Command;
+        string[] commands = [.. at.Subcommands.Select(c => c.Name)];
+        string[] unknown = [.. parsed.UnmatchedTokens];
+        if (unknown.FirstOrDefault(w => !w.StartsWith('-')) is { } word && commands.Length > 0)
+        {
+            string? nearest = Nearest.Find(word, commands);
+            string known = nearest is null ? $"known: {string.Join(", ", commands)}" : $"did you mean '{nearest}'?";
+            return [$"no command '{word}' of {string.Join(' ', PathOf(at))}; {known}"];
+        }
+        string[] options = [.. Target.Names, .. at.Options.Select(o => o.Name)];
+        return parsed.Errors.Select(e => e.Message).Distinct()
+            .Concat(unknown.Select(w => Nearest.Find(w, options)).OfType<string>().Select(o => $"did you mean '{o}'?"));
     }
 
     private static IEnumerable<string> PathOf(Command command)

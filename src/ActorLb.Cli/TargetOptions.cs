@@ -1,6 +1,5 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
-using System.Security.Cryptography;
 
 namespace ActorLb.Cli;
 
@@ -44,6 +43,7 @@ internal sealed class TargetOptions
     public AdminClient Connect(ParseResult parsed)
     {
         string? tokenFile = parsed.GetValue(_token);
+        if (parsed.GetValue(_key) is not null && parsed.GetValue(_certificate) is null) throw new UsageException("--key is of no use without --cert");
         try
         {
             string? token = tokenFile is null ? null : File.ReadAllText(tokenFile).Trim();
@@ -52,7 +52,7 @@ internal sealed class TargetOptions
             return new AdminClient(new AdminTarget(
                 parsed.GetValue(_host)!, token, parsed.GetValue(_ca), parsed.GetValue(_insecure), parsed.GetValue(_certificate), parsed.GetValue(_key)));
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or CryptographicException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             throw new UsageException(e.Message);
         }

@@ -1,14 +1,36 @@
 using System.CommandLine;
 using System.CommandLine.Help;
+using System.CommandLine.Invocation;
 using System.Reflection;
+using ActorLb.Configuration;
 using ActorLb.Server.Commands;
 
 namespace ActorLb.Server;
 
 internal static class Program
 {
+    private const int UsageError = 2;
+
     public static string Version { get; } =
         typeof(Program).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "unknown";
+
+    /// <summary>What is wrong with the command line, and where its help is, rather than all of the help.</summary>
+    private static int Complain(ParseResult parsed)
+    {
+        Command at = parsed.CommandResult.Command;
+        string command = at is RootCommand ? "actorlb" : $"actorlb {string.Join(' ', PathOf(at))}";
+        string? unknown = at.Subcommands.Count > 0 ? parsed.UnmatchedTokens.FirstOrDefault(w => !w.StartsWith('-')) : null;
+        string? nearest = unknown is null ? null : NearestKey.Find(unknown, at.Subcommands.Select(c => c.Name));
+        IEnumerable<string> complaints = unknown is null
+            ? parsed.Errors.Select(e => e.Message).Distinct()
+            : [$"no command '{unknown}'; {(nearest is null ? $"known: {string.Join(", ", at.Subcommands.Select(c => c.Name))}" : $"did you mean '{nearest}'?")}"];
+        foreach (string complaint in complaints) Console.Error.WriteLine($"{command}: {complaint}");
+        Console.Error.WriteLine($"see: {command} --help");
+        return UsageError;
+    }
+
+    private static IEnumerable<string> PathOf(Command command) =>
+        command.Parents.OfType<Command>().FirstOrDefault() is { } parent and not RootCommand ? PathOf(parent).Append(command.Name) : [command.Name];
 
     private static Task<int> Main(string[] arguments)
     {
@@ -21,10 +43,17 @@ internal static class Program
             ShowConfigCommand.Create(),
             BenchCommand.Create(),
         };
-        // -h is the host of `bench`, as in other MQTT tools; help is asked for by --help.
-        foreach (HelpOption help in root.Options.OfType<HelpOption>()) help.Aliases.Remove("-h");
+        // -h is the host of `bench`, as in other MQTT tools, and help everywhere else.
+        foreach (HelpOption help in root.Options.OfType<HelpOption>())
+        {
+            foreach (string alias in (string[])["-h", "/h", "/?"]) help.Aliases.Remove(alias);
+        }
+        if (arguments is not ["bench", ..]) arguments = [.. arguments.Select(a => a == "-h" ? "--help" : a)];
+
+        ParseResult parsed = root.Parse(arguments);
+        if (parsed.Action is ParseErrorAction && arguments.Length > 0) return Task.FromResult(Complain(parsed));
 
         // Commands handle signals themselves: a node drains, a bench reports.
-        return root.Parse(arguments).InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null });
+        return parsed.InvokeAsync(new InvocationConfiguration { ProcessTerminationTimeout = null });
     }
 }

@@ -68,7 +68,7 @@ internal sealed partial class Node : IAsyncDisposable
         _listeners = new ListenerSet(_reactors);
         _certificateWatch = new CertificateWatch(time, _logger, RenewCertificatesAsync, () => Certificates);
         Events = new EventFeed(options.Node.Name, time);
-        Fleet = new LoneNode(options.Node.Name, options.Cluster.Name, () => _options.Sticky, _localSticky, _localSlots, () => IsReady, () => IsDraining);
+        Fleet = new LoneNode(options.Node.Name, options.Cluster.Name, options.Sticky, _localSticky, _localSlots, () => IsReady, () => IsDraining, time);
         Sessions = new SessionDirectory(options.Node.Name, _reactors);
         StartedAt = time.GetUtcNow();
     }
@@ -170,6 +170,7 @@ internal sealed partial class Node : IAsyncDisposable
     {
         ActorLbOptions old = _options;
         await ApplyAsync(options).ConfigureAwait(false);
+        if (_fleet is { } fleet) await ForgetAsync(fleet, Removed(old, options)).ConfigureAwait(false);
         _services.AccessLog?.Reopen();
         Events.Publish("config_applied", "a new configuration is in force");
         return ConfigurationDiff.Between(old, options).RestartRequired;
@@ -392,11 +393,11 @@ internal sealed partial class Node : IAsyncDisposable
         if (e.Kind is PoolEventKind.BackendOut or PoolEventKind.BackendIn or PoolEventKind.FleetHealthUp or PoolEventKind.FleetHealthDown
             or PoolEventKind.AdminStateChanged or PoolEventKind.WeightChanged)
         {
-            Log.Pool(_logger, e.Pool, e.Backend?.Id ?? "-", e.Kind, e.Detail ?? "");
+            Log.Pool(_logger, e.Pool, e.Backend?.Id ?? "-", PoolEventText.Of(e));
         }
         if (e.Kind is PoolEventKind.BackendAdded or PoolEventKind.BackendRemoved or PoolEventKind.AdminStateChanged) UpdateSlots();
         string subject = e.Backend is { } backend ? $"pool {e.Pool}, backend {backend.Id}" : $"pool {e.Pool}";
-        Events.Publish(EventFeed.Word(e.Kind.ToString()), e.Detail is { Length: > 0 } detail ? $"{subject}: {detail}" : subject);
+        Events.Publish(EventFeed.Word(e.Kind.ToString()), $"{subject} {PoolEventText.Of(e)}");
     }
 
     private async Task EnterFleetAsync(CancellationToken cancel)
@@ -405,7 +406,26 @@ internal sealed partial class Node : IAsyncDisposable
             _options, _slots, _directory, AllBackends, Events, _time, _loggers, cancel).ConfigureAwait(false);
         _fleet.Tickets.Changed = keys => ShareTicketKeys(keys, _listeners.All.Select(l => l.Current));
         _services.Sticky = _fleet.Node.Map;
-        Fleet = new FleetMembership(_fleet.Node, () => _options.Sticky, _time);
+        Fleet = new FleetMembership(_fleet.Node, _options.Sticky, _time);
+    }
+
+    /// <summary>Backends that the file no longer names. What DNS finds comes and goes by itself and is not meant: an answer may hold a part.</summary>
+    private static IEnumerable<(string Pool, string Id)> Removed(ActorLbOptions old, ActorLbOptions next) =>
+        Named(old).Except(Named(next));
+
+    private static IEnumerable<(string Pool, string Id)> Named(ActorLbOptions options) =>
+        from pool in options.Pools.Values from backend in pool.Backends select (pool.Name, AddressText.Format(backend.Address));
+
+    /// <summary>Tells the fleet which backends are gone, so that what it remembers of them never holds again.</summary>
+    private async Task ForgetAsync(NodeFleet fleet, IEnumerable<(string Pool, string Id)> removed)
+    {
+        await Task.WhenAll(removed.Select(async gone =>
+        {
+            if (await fleet.ForgetAsync(gone.Pool, gone.Id).ConfigureAwait(false) is { } reason)
+            {
+                Log.NotForgotten(_logger, gone.Id, gone.Pool, reason);
+            }
+        })).ConfigureAwait(false);
     }
 
     /// <summary>The fleet's ticket keys go to every listener that has no file of its own.</summary>
@@ -465,7 +485,10 @@ internal sealed partial class Node : IAsyncDisposable
         [LoggerMessage(2206, LogLevel.Warning, "the other nodes have not taken all shards in time; those that remain are rebuilt from the live connections")]
         public static partial void LeaveUnfinished(ILogger logger);
 
-        [LoggerMessage(2204, LogLevel.Information, "pool {Pool}, backend {Backend}: {Kind} {Detail}")]
-        public static partial void Pool(ILogger logger, string pool, string backend, PoolEventKind kind, string detail);
+        [LoggerMessage(2204, LogLevel.Information, "pool {Pool}, backend {Backend} {What}")]
+        public static partial void Pool(ILogger logger, string pool, string backend, string what);
+
+        [LoggerMessage(2209, LogLevel.Warning, "backend {Backend} is no longer in pool {Pool}, but the fleet could not be told: {Reason}; if it comes back, flush it (pbm sticky flush), or clients of before return to it")]
+        public static partial void NotForgotten(ILogger logger, string backend, string pool, string reason);
     }
 }

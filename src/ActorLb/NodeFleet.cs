@@ -17,8 +17,21 @@ namespace ActorLb;
 /// Ties a node's pools to the fleet: brings the fleet what this node knows of the backends (connections, verdicts), and the backends
 /// what the fleet knows (slots, operators' wishes, the others' connections, the majority's verdict).
 /// </summary>
-internal sealed class NodeFleet : IAsyncDisposable
+internal sealed partial class NodeFleet : IAsyncDisposable
 {
+    private const int ForgetTries = 5;
+
+    private static readonly TimeSpan ForgetPause = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>A reload waits no longer for the store.</summary>
+    private static readonly TimeSpan StorePatience = TimeSpan.FromSeconds(3);
+
+    /// <summary>A store that answers takes a moment; one that does not is told at once after it, then rarely.</summary>
+    private static readonly TimeSpan FirstWait = TimeSpan.FromSeconds(1);
+
+    private static readonly TimeSpan LaterWaits = TimeSpan.FromMinutes(1);
+
+    private readonly TimeProvider _time;
     private readonly EtcdStore _store;
     private readonly HttpPeerTransport _transport;
     private readonly BackendDirectory _directory;
@@ -30,9 +43,10 @@ internal sealed class NodeFleet : IAsyncDisposable
 
     private NodeFleet(
         EtcdStore store, HttpPeerTransport transport, FleetNode node, BackendDirectory directory, SharedTicketKeys tickets,
-        Func<IEnumerable<(string, Backend)>> backends, EventFeed events)
+        Func<IEnumerable<(string, Backend)>> backends, EventFeed events, TimeProvider time)
     {
         _events = events;
+        _time = time;
         _store = store;
         _transport = transport;
         _directory = directory;
@@ -85,14 +99,33 @@ internal sealed class NodeFleet : IAsyncDisposable
         var store = new EtcdStore(cluster.Etcd, time, Random.Shared, loggers.CreateLogger<EtcdStore>());
         byte[] key = secret is not null
             ? HashKeys.FromSecret(secret, cluster.Name)
-            : await HashKeys.FromStoreAsync(store, time, cancellation).ConfigureAwait(false);
+            : await WaitForKeyAsync(store, cluster.Etcd, time, loggers.CreateLogger("ActorLb.Fleet"), cancellation).ConfigureAwait(false);
         var transport = new HttpPeerTransport(cluster, HashKeys.Check(key), time, Random.Shared, loggers);
         var fleetOptions = new FleetOptions(
             cluster.Name, options.Node.Name, AdvertisedAddress(cluster), cluster.Zone, Weight: 1, cluster.Etcd.LeaseTtl, options.Sticky.Ttl,
             options.Sticky.MaxEntries, key, KeepHashKey: secret is null, IsAlone: false);
         var node = new FleetNode(fleetOptions, store, transport, slots, time, loggers);
         var tickets = new SharedTicketKeys(store, secret, time, loggers.CreateLogger("ActorLb.Fleet"));
-        return new NodeFleet(store, transport, node, directory, tickets, backends, events);
+        return new NodeFleet(store, transport, node, directory, tickets, backends, events, time);
+    }
+
+    /// <summary>Without a shared secret the key of the client ids comes from etcd, and the start waits for it: that is told.</summary>
+    private static async Task<byte[]> WaitForKeyAsync(
+        EtcdStore store, EtcdOptions etcd, TimeProvider time, ILogger logger, CancellationToken cancellation)
+    {
+        Task<byte[]> key = HashKeys.FromStoreAsync(store, time, cancellation);
+        long start = time.GetTimestamp();
+        bool told = false;
+        while (await Task.WhenAny(key, Task.Delay(told ? LaterWaits : FirstWait, time, cancellation)).ConfigureAwait(false) != key)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            Log.WaitingForEtcd(
+                logger, string.Join(", ", etcd.Endpoints.Select(e => e.GetLeftPart(UriPartial.Authority))), store.LastError ?? "no answer yet");
+            told = true;
+        }
+        byte[] result = await key.ConfigureAwait(false);
+        if (told) Log.EtcdAnswers(logger, time.GetElapsedTime(start).TotalSeconds);
+        return result;
     }
 
     /// <exception cref="IOException">The peers' address cannot be bound.</exception>
@@ -109,6 +142,29 @@ internal sealed class NodeFleet : IAsyncDisposable
     {
         Node.SetBackends(Wanted());
         OnBackendsChanged(Node.Backends);
+    }
+
+    /// <summary>Marks a backend as removed: its generation is not valid again, should it come back. A node whose file still names it
+    /// takes it back at once, until its own reload.</summary>
+    /// <returns>Null when done, else why not.</returns>
+    public async Task<string?> ForgetAsync(string pool, string id)
+    {
+        string? reason = null;
+        for (int tries = 0; tries < ForgetTries; tries++)
+        {
+            try
+            {
+                reason = await Operations.SetStateAsync(pool, id, SlotState.Free).WaitAsync(StorePatience, _time).ConfigureAwait(false);
+            }
+            catch (TimeoutException)
+            {
+                return $"the cluster store has not answered within {StorePatience.TotalSeconds} s";
+            }
+            if (reason is null || StoreError is not null) break;
+            // Another node wrote at the same time.
+            await Task.Delay(ForgetPause, _time).ConfigureAwait(false);
+        }
+        return reason;
     }
 
     public async ValueTask DisposeAsync()
@@ -178,5 +234,14 @@ internal sealed class NodeFleet : IAsyncDisposable
             backend.SetRemoteActive(fleet.ConnectionsOf(backend.Reference), fleet.LiveNodes - 1);
             backend.SetFleetHealth(!fleet.Down.Contains(backend.Reference));
         }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(2207, LogLevel.Warning, "the start waits for etcd at {Endpoints}: {Reason}")]
+        public static partial void WaitingForEtcd(ILogger logger, string endpoints, string reason);
+
+        [LoggerMessage(2208, LogLevel.Information, "etcd answers after {Seconds:0.0} s: the start goes on")]
+        public static partial void EtcdAnswers(ILogger logger, double seconds);
     }
 }

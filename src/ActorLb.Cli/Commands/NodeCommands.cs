@@ -95,10 +95,10 @@ internal static class NodeCommands
 
     private static Command Drain(Verb verb)
     {
-        var within = new Option<double?>("--within") { Description = "time over which connections close; the configured one when left out", HelpName = "SECONDS" };
+        Option<TimeSpan?> within = Durations.Option("--within", "time over which connections close, the configured one when left out");
         return verb.Create("drain", "Take no clients any more and close the connections bit by bit", async (call, cancel) => call.Show(
             await call.Client.PostAsync(
-                "node/drain", new NodeDrainRequest(call.Parsed.GetValue(within)), AdminJson.Wire.NodeDrainRequest, AdminJson.Wire.NodeDrain, cancel),
+                "node/drain", new NodeDrainRequest(call.Parsed.GetValue(within)?.TotalSeconds), AdminJson.Wire.NodeDrainRequest, AdminJson.Wire.NodeDrain, cancel),
             (drain, screen) => screen.Line(
                 $"{Printable.Of(drain.Node)} closes {Printable.Of(drain.Connections)} connections within {Printable.Time(drain.Seconds)}")), within);
     }

@@ -14,7 +14,7 @@ internal static class PoolCommands
         {
             verb.Create("list", "List the pools", ListAsync),
             verb.Create("show", "Show a pool's backends", (call, cancel) => ShowAsync(call, pool, cancel), pool),
-            Change(verb, "drain", "Send a backend no new clients; those that belong to it keep it"),
+            Drain(verb),
             Change(verb, "down", "Send a backend nobody: its clients move at their next connect"),
             Change(verb, "up", "Send a backend clients again"),
             Weight(verb),
@@ -26,6 +26,18 @@ internal static class PoolCommands
         Argument<string> backend = BackendName.Argument();
         return verb.Create(name, description, async (call, cancel) => Changed(call, await call.Client.PostAsync(
             BackendName.Parse(call.Parsed.GetValue(backend)!).Path(name), AdminJson.Wire.BackendInfo, cancel)), backend);
+    }
+
+    private static Command Drain(Verb verb)
+    {
+        Argument<string> backend = BackendName.Argument();
+        Option<TimeSpan?> deadline = Durations.Option("--deadline", "after this time take it down: its clients move at their next connect");
+        return verb.Create("drain", "Send a backend no new clients; those that belong to it keep it", async (call, cancel) =>
+        {
+            var drain = new BackendDrain(call.Parsed.GetValue(deadline)?.TotalSeconds);
+            Changed(call, await call.Client.PostAsync(
+                BackendName.Parse(call.Parsed.GetValue(backend)!).Path("drain"), drain, AdminJson.Wire.BackendDrain, AdminJson.Wire.BackendInfo, cancel));
+        }, backend, deadline);
     }
 
     private static Command Weight(Verb verb)

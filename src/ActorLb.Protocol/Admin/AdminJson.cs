@@ -19,6 +19,7 @@ namespace ActorLb.Protocol.Admin;
 [JsonSerializable(typeof(PoolList))]
 [JsonSerializable(typeof(PoolInfo))]
 [JsonSerializable(typeof(BackendInfo))]
+[JsonSerializable(typeof(BackendDrain))]
 [JsonSerializable(typeof(BackendWeight))]
 [JsonSerializable(typeof(StickyEntries))]
 [JsonSerializable(typeof(StickyBackend))]

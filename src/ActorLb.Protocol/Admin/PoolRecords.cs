@@ -20,5 +20,8 @@ public sealed record BackendInfo(
 
 public sealed record PoolInfo(PoolSummary Pool, BackendInfo[] Backends);
 
+/// <param name="Deadline">Seconds after which the drain becomes down; null for never.</param>
+public sealed record BackendDrain(double? Deadline = null);
+
 /// <param name="Weight">1 to 65,535.</param>
 public sealed record BackendWeight(int Weight);

@@ -1,7 +1,5 @@
 using System.Net;
-using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
-using System.Text;
 using ActorLb.Cluster.Transport;
 using ActorLb.Configuration;
 using ActorLb.Protocol.Admin;
@@ -30,18 +28,13 @@ internal sealed class AdminEndpoint(Node node, NodeLogging logging, NodeControl 
 
     private readonly CancellationTokenSource _stopping = new();
     private WebApplication? _app;
-    private byte[]? _token;
 
     public IPEndPoint Address { get; private set; } = new(IPAddress.None, 0);
 
     /// <exception cref="IOException">The address is in use, or a file cannot be used.</exception>
     public async Task StartAsync(AdminOptions options)
     {
-        if (options.TokenFile is { } tokenFile)
-        {
-            _token = Encoding.UTF8.GetBytes((await File.ReadAllTextAsync(tokenFile)).Trim());
-            if (_token.Length == 0) throw new IOException($"admin.token-file {tokenFile}: it is empty, which would admit everyone");
-        }
+        control.Token.Set(AdminToken.ReadHash(options.TokenFile));
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
         builder.Logging.ClearProviders();
         builder.Services.AddSingleton(logging.Factory);
@@ -60,7 +53,7 @@ internal sealed class AdminEndpoint(Node node, NodeLogging logging, NodeControl 
         });
         WebApplication app = builder.Build();
         var guard = new ApiGuard(
-            logging.Factory.CreateLogger("ActorLb.Server.Admin"), () => _token is null && options.Tls is not { Ca: not null });
+            logging.Factory.CreateLogger("ActorLb.Server.Admin"), () => !control.Token.IsSet && options.Tls is not { Ca: not null });
         app.Use(guard.InvokeAsync);
         app.Use(Authorize);
         app.MapGet("/status", context => Text(context, StatusPage.Render(node)));
@@ -112,16 +105,14 @@ internal sealed class AdminEndpoint(Node node, NodeLogging logging, NodeControl 
 
     private async Task Authorize(HttpContext context, RequestDelegate next)
     {
-        if (_token is null || context.Request.Path == "/healthz" || context.Request.Path == "/readyz")
+        if (!control.Token.IsSet || context.Request.Path == "/healthz" || context.Request.Path == "/readyz")
         {
             await next(context);
             return;
         }
         const string Scheme = "Bearer ";
         string header = context.Request.Headers.Authorization.ToString();
-        byte[] given = Encoding.UTF8.GetBytes(header.StartsWith(Scheme, StringComparison.Ordinal) ? header[Scheme.Length..] : "");
-        // In constant time: a wrong guess is not to tell how much of it was right.
-        if (CryptographicOperations.FixedTimeEquals(SHA256.HashData(given), SHA256.HashData(_token)))
+        if (control.Token.Matches(header.StartsWith(Scheme, StringComparison.Ordinal) ? header[Scheme.Length..] : ""))
         {
             await next(context);
             return;

@@ -11,7 +11,7 @@ internal static class BenchConnCommand
     {
         var command = new Command("conn", "Open MQTT clients: time to CONNACK, failures by reason, distribution over the backends");
         var options = new BenchTargetOptions(command);
-        Option<TimeSpan> hold = BenchTargetOptions.Duration("--hold", "Keep the clients connected", TimeSpan.Zero);
+        Option<TimeSpan?> hold = BenchTargetOptions.Duration("--hold", "Time to keep the clients connected once all are open or failed", "0s");
         var admin = new Option<Uri?>("--admin")
         {
             Description = "Admin endpoint of the balancer, such as http://127.0.0.1:8888: shows the distribution",
@@ -34,7 +34,7 @@ internal static class BenchConnCommand
                 ? new BackendDistribution(uri, await ReadTokenAsync(parsed.GetValue(token), stop))
                 : null;
             return await RunAsync(target, parsed.GetValue(options.Clients), TimeSpan.FromMilliseconds(parsed.GetValue(options.Interval)),
-                parsed.GetValue(hold), distribution, BenchConsole.ForProcess(), TimeProvider.System, stop);
+                parsed.GetValue(hold) ?? TimeSpan.Zero, distribution, BenchConsole.ForProcess(), TimeProvider.System, stop);
         }));
         return command;
     }

@@ -15,7 +15,7 @@ internal static class BenchPubCommand
         var size = new Option<int>("--size", "-s") { Description = "Bytes of a payload", DefaultValueFactory = _ => 64 };
         var qos = new Option<int>("--qos", "-q") { Description = "QoS 0, 1 or 2", DefaultValueFactory = _ => 0 };
         var rate = new Option<double>("--rate", "-r") { Description = "Messages a second over all clients; 0 is as fast as possible", DefaultValueFactory = _ => 0 };
-        Option<TimeSpan> duration = BenchTargetOptions.Duration("--duration", "Time to publish", TimeSpan.FromSeconds(10), "-d");
+        Option<TimeSpan?> duration = BenchTargetOptions.Duration("--duration", "Time to publish, after all clients are open or failed", "10s", "-d");
         var window = new Option<int>("--inflight") { Description = "Unacknowledged messages a client with QoS 1 and 2", DefaultValueFactory = _ => 20 };
         var subscribe = new Option<bool>("--sub") { Description = "Receive the messages with a client of its own: latency from end to end" };
         topic.Validators.Add(result =>
@@ -31,7 +31,7 @@ internal static class BenchPubCommand
         command.SetAction((parsed, cancellation) => BenchCommand.GuardAsync(parsed, cancellation, async stop =>
         {
             var plan = new PublishPlan(parsed.GetValue(topic)!, parsed.GetValue(size), parsed.GetValue(qos), parsed.GetValue(rate),
-                parsed.GetValue(duration), parsed.GetValue(window), parsed.GetValue(subscribe));
+                parsed.GetValue(duration) ?? TimeSpan.FromSeconds(10), parsed.GetValue(window), parsed.GetValue(subscribe));
             if (plan.Subscribe && plan.Size < PayloadStamp.Length)
                 throw new BenchFailure($"--sub needs --size {PayloadStamp.Length} or more, for the time stamp in each message");
             return await RunAsync(options.Read(parsed), parsed.GetValue(options.Clients),

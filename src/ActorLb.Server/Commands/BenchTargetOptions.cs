@@ -3,6 +3,8 @@ using System.CommandLine.Parsing;
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using ActorLb.Configuration;
+using ActorLb.Native.OpenSsl;
 using ActorLb.Protocol.Mqtt;
 using ActorLb.Server.Bench;
 
@@ -49,7 +51,7 @@ internal sealed class BenchTargetOptions
         Description = "Keep Alive in seconds",
         DefaultValueFactory = _ => 60,
     };
-    private readonly Option<TimeSpan> _timeout = Duration("--timeout", "From connect to CONNACK", TimeSpan.FromSeconds(30));
+    private readonly Option<TimeSpan?> _timeout = Duration("--timeout", "Longest wait from connect to CONNACK, after which a client counts as failed", "30s");
 
     public Option<int> Clients { get; } = new("--clients", "-c")
     {
@@ -93,19 +95,19 @@ internal sealed class BenchTargetOptions
         // Short enough for the 23 characters of MQTT 3.1 with six digits behind it.
         string prefix = parsed.GetValue(_prefix) ?? $"bench-{RandomNumberGenerator.GetHexString(6, lowercase: true)}-";
         return new BenchTarget(parsed.GetValue(_host)!, port, version, user, password, tls, webSocket, prefix,
-            (ushort)parsed.GetValue(_keepAlive), parsed.GetValue(_timeout));
+            (ushort)parsed.GetValue(_keepAlive), parsed.GetValue(_timeout) ?? TimeSpan.FromSeconds(30));
     }
 
-    public static Option<TimeSpan> Duration(string name, string description, TimeSpan fallback, params string[] aliases) => new(name, aliases)
+    /// <param name="absent">What holds without the option, for the help; whoever reads it knows.</param>
+    public static Option<TimeSpan?> Duration(string name, string description, string absent, params string[] aliases) => new(name, aliases)
     {
-        Description = $"{description}: 500ms, 10s, 5m, 1h",
+        Description = $"{description}; such as 500ms, 10s, 5m, 1h, a plain number is seconds [{absent}]",
         HelpName = "duration",
-        DefaultValueFactory = _ => fallback,
         CustomParser = result =>
         {
             if (BenchDuration.Parse(result.Tokens[0].Value) is { } duration) return duration;
             result.AddError($"{name}: '{result.Tokens[0].Value}' is no duration such as 500ms, 10s, 5m or 1h");
-            return default;
+            return null;
         },
     };
 
@@ -125,12 +127,20 @@ internal sealed class BenchTargetOptions
         bool insecure = parsed.GetValue(_insecure);
         if (key is not null && certificate is null) throw new BenchFailure("--key is of no use without --cert");
         if (!parsed.GetValue(_tls) && ca is null && certificate is null && !insecure) return null;
+        try
+        {
+            // OpenSSL tells which file is at fault, and a key that belongs to another certificate.
+            TlsClientContext.Build(new UpstreamTlsOptions(ca?.FullName, null, Verify: true, certificate?.FullName, key?.FullName)).Dispose();
+        }
+        catch (TlsConfigurationException exception)
+        {
+            throw new BenchFailure(string.Join("\nactorlb bench: ", exception.Problems));
+        }
         X509Certificate2Collection? authorities = null;
         if (ca is not null)
         {
             authorities = [];
             Load(ca, () => authorities.ImportFromPemFile(ca.FullName));
-            if (authorities.Count == 0) throw new BenchFailure($"{ca}: no certificate in it");
         }
         X509Certificate2? own = null;
         if (certificate is not null) Load(certificate, () => own = X509Certificate2.CreateFromPemFile(certificate.FullName, key?.FullName));

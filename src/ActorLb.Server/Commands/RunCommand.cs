@@ -13,7 +13,7 @@ internal static class RunCommand
         command.SetAction(async (result, _) =>
         {
             string path = result.GetValue(file)!;
-            return ConfigurationFile.Load(path) is { } options ? await new NodeHost(path, options).RunAsync() : 1;
+            return ConfigurationFile.LoadWithFiles(path) is { } options ? await new NodeHost(path, options).RunAsync() : 1;
         });
         return command;
     }

@@ -81,7 +81,8 @@ internal static class SignalCommands
     /// <summary>The running node's process id; null after having told why there is none.</summary>
     private static int? Find(string path, out ActorLbOptions? options)
     {
-        options = ConfigurationFile.Load(path);
+        // The node's own report brings the warnings.
+        options = ConfigurationFile.Load(path, warn: false);
         if (options is null) return null;
         if (options.Node.PidFile is not { } pidFile)
         {

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using ActorLb.Configuration;
 using ActorLb.Native.OpenSsl;
 using ActorLb.Operations;
+using ActorLb.Server.Admin;
 using Microsoft.Extensions.Logging;
 
 namespace ActorLb.Server.Hosting;
@@ -20,10 +21,16 @@ internal sealed partial class NodeControl(Node node, NodeLogging logging, string
     private readonly Lock _gate = new();
     // The file that the process holds, whatever a later configuration says.
     private readonly string? _pidFile = node.Options.Node.PidFile;
+    // As the endpoint listens, whatever a later configuration says.
+    private readonly AdminOptions _admin = node.Options.Admin;
     private Task? _drain;
     private int _reloads;
 
-    public string Path => path;
+    /// <summary>In full: who asks over the admin endpoint stands elsewhere.</summary>
+    public string Path { get; } = System.IO.Path.GetFullPath(path);
+
+    /// <summary>What the admin endpoint asks for; a reload reads its file again.</summary>
+    public AdminToken Token { get; } = new();
 
     /// <summary>The level in force; a reload sets the configured one again.</summary>
     public LogLevelName Level
@@ -110,19 +117,26 @@ internal sealed partial class NodeControl(Node node, NodeLogging logging, string
 
     private async Task<ReloadReport> ApplyAsync()
     {
-        ConfigurationResult result = ConfigurationLoader.Load(path);
+        ConfigurationResult result = NamedFiles.Check(ConfigurationLoader.Load(path));
         if (result.Options is not { } options) return new ReloadReport(++_reloads, false, [.. result.Errors.Select(e => e.ToString())]);
         try
         {
+            byte[]? token = AdminToken.ReadHash(options.Admin.TokenFile);
             ImmutableArray<string> restart = await node.ReloadAsync(options);
             logging.Level = options.Log.Level;
-            return new ReloadReport(++_reloads, true, [.. restart.Select(r => $"{r} changes only with a restart")]);
+            // An endpoint that others reach does not lose its token before it has moved to loopback.
+            if (token is null && Token.IsSet && !MayBeOpen(_admin)) restart = restart.Add("actorlb.admin.token-file");
+            else Token.Set(token);
+            return new ReloadReport(
+                ++_reloads, true, [.. result.Warnings.Select(w => w.ToString()), .. restart.Select(r => $"{r} changes only with a restart")]);
         }
         catch (Exception e) when (e is IOException or TlsConfigurationException or UnauthorizedAccessException)
         {
             return new ReloadReport(++_reloads, false, [e.Message]);
         }
     }
+
+    private static bool MayBeOpen(AdminOptions admin) => System.Net.IPAddress.IsLoopback(admin.Bind.Address) || admin.Tls is { Ca: not null };
 
     private void Leave(ReloadReport report, string pidFile)
     {

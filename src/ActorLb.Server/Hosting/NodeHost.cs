@@ -36,7 +36,7 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options)
             if (options.Node.PidFile is { } file)
             {
                 pidFile = PidFile.Take(file);
-                File.Delete(ReloadReport.PathFor(file));
+                ReloadReport.Delete(file);
             }
             // A shell without job control starts what it puts in the background with SIGQUIT ignored (POSIX, 2.11), and the runtime would
             // respect that: `actorlb stop --now` could not reach such a node.
@@ -72,6 +72,7 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options)
         finally
         {
             _control = null;
+            if (pidFile is not null) ReloadReport.Delete(pidFile.Path);
             pidFile?.Dispose();
         }
     }

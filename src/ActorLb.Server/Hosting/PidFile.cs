@@ -47,7 +47,7 @@ internal sealed class PidFile : IDisposable
     {
         // The lock is the node's: reading goes past it.
         if (!int.TryParse(UnlockedFile.ReadAscii(path)?.Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out int pid)) return null;
-        return IsNode(pid) ? pid : null;
+        return IsNode(pid) && Holds(pid, path) ? pid : null;
     }
 
     public void Dispose()
@@ -61,6 +61,34 @@ internal sealed class PidFile : IDisposable
             // A stale file is recognised as such.
         }
         _file.Dispose();
+    }
+
+    /// <summary>Whether the process has the file open, as a node has its own all the time: it could be the node of another file.</summary>
+    private static bool Holds(int pid, string path)
+    {
+        if (RealPath(path) is not { } real) return false;
+        try
+        {
+            return new DirectoryInfo($"/proc/{pid}/fd").EnumerateFileSystemInfos().Any(open => open.LinkTarget == real);
+        }
+        catch (UnauthorizedAccessException)
+        {
+            return true; // of another user, or with capabilities: what it has open is not told, and a signal may be refused as well
+        }
+        catch (IOException)
+        {
+            return false;
+        }
+    }
+
+    private static string? RealPath(string path)
+    {
+        const int O_RDONLY = 0, O_CLOEXEC = 0x80000; // asm-generic/fcntl.h
+        int fd = Libc.open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0) return null;
+        string? real = new FileInfo($"/proc/self/fd/{fd}").LinkTarget;
+        Libc.close(fd);
+        return real;
     }
 
     /// <summary>Whether the process is this program, running a node: process ids are used again.</summary>

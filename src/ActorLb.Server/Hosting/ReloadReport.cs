@@ -9,6 +9,19 @@ internal sealed record ReloadReport(int Sequence, bool Accepted, string[] Messag
 {
     public static string PathFor(string pidFile) => pidFile + ".reload";
 
+    /// <summary>That of a node which is gone tells nothing.</summary>
+    public static void Delete(string pidFile)
+    {
+        try
+        {
+            File.Delete(PathFor(pidFile));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // Whoever reads it looks for a later one.
+        }
+    }
+
     /// <summary>Null when there is none, or none that can be read.</summary>
     public static ReloadReport? Read(string pidFile)
     {

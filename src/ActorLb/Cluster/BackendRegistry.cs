@@ -23,11 +23,15 @@ internal sealed class BackendRegistry(StoreView view, StoreCalls calls, List<Clu
     public const string Removed = "removed";
 
     private const string Slots = "slots/";
+    private const long EndAgain = 1000;
 
     private readonly StoreErrand _errand = new();
     private readonly Dictionary<BackendKey, string> _wanted = [];
     private readonly Dictionary<BackendKey, BackendRecord> _records = [];
     private readonly Dictionary<BackendKey, long> _writtenAt = [];
+
+    // Drains with a deadline: which order it is, and since when this node knows of it.
+    private readonly Dictionary<BackendKey, (uint Ordered, long Since)> _drains = [];
     private bool _settled;
 
     /// <summary>What is known of every backend, of other nodes' too. Revision 0 is this node's guess until the store has a record.</summary>
@@ -80,6 +84,7 @@ internal sealed class BackendRegistry(StoreView view, StoreCalls calls, List<Clu
     /// <summary>Writes one record that the store lacks, if there is one.</summary>
     public void Reconcile(long now)
     {
+        EndDrains(now);
         if (_settled || !view.IsCurrent || !_errand.IsDue(now))
         {
             return;
@@ -126,6 +131,11 @@ internal sealed class BackendRegistry(StoreView view, StoreCalls calls, List<Clu
         }
 
         var changed = change(record) with { Revision = record.Revision + 1 };
+        if (changed.State != Drain)
+        {
+            changed = changed with { Deadline = null };
+        }
+
         var put = StoreWrite.Put(key.StoreKey, StoreJson.Write(changed));
         calls.Issue(
             StoreCallKind.Commit, 0, new StoreTransaction([StoreCompare.Unchanged(key.StoreKey, entry.ModRevision)], [put]),
@@ -136,6 +146,7 @@ internal sealed class BackendRegistry(StoreView view, StoreCalls calls, List<Clu
                     effects.Add(new Announce(
                         ClusterEventKind.BackendChanged,
                         $"backend {key.Id} of pool {key.Pool}: {changed.State}, generation {changed.Gen}"
+                        + (changed.Deadline is { } deadline ? $" and down after {deadline.Seconds} s" : "")
                         + (changed.Weight is { } weight ? $", weight {weight}" : "")));
                 }
 
@@ -144,8 +155,44 @@ internal sealed class BackendRegistry(StoreView view, StoreCalls calls, List<Clu
             });
     }
 
+    /// <summary>A record in the wished state.</summary>
+    /// <param name="deadline">Seconds after which a drain becomes down; null for never.</param>
+    public static BackendRecord InState(BackendRecord record, string state, uint? deadline) => record with
+    {
+        State = state, Deadline = state == Drain && deadline is { } seconds ? new DrainDeadline(seconds, record.Revision + 1) : null,
+    };
+
     /// <summary>The next generation: 0 is never given out.</summary>
     public static ushort NextGen(ushort gen) => gen == ushort.MaxValue ? (ushort)1 : (ushort)(gen + 1);
+
+    /// <summary>A drain whose deadline has passed becomes down. The first node that counts to the end writes it, the others read it.</summary>
+    private void EndDrains(long now)
+    {
+        foreach (var (key, record) in _records)
+        {
+            if (record is not { State: Drain, Deadline: { } deadline })
+            {
+                _drains.Remove(key);
+                continue;
+            }
+
+            if (!_drains.TryGetValue(key, out var known) || known.Ordered != deadline.Ordered)
+            {
+                _drains[key] = known = (deadline.Ordered, now);
+            }
+
+            var time = deadline.Seconds * 1000L;
+            if (now - known.Since < time || !view.IsCurrent || view.Entry(key.StoreKey) is not { } entry
+                || StoreJson.ReadBackend(entry.Value.Span) != record)
+            {
+                continue;
+            }
+
+            // Should it not be written: again soon.
+            _drains[key] = known with { Since = now - time + EndAgain };
+            Change(key, r => InState(r, Down, null), _ => { });
+        }
+    }
 
     private static string SlotKey(ushort slot) => Slots + slot.ToString(CultureInfo.InvariantCulture);
 

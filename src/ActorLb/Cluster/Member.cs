@@ -26,7 +26,13 @@ internal sealed record CoordinatorSeat(string Name, ulong Incarnation)
 /// <param name="Weight">An operator's weight; null leaves the configured one.</param>
 /// <param name="State">"up", "drain", "down", or "removed": a tombstone that keeps the slot's generation.</param>
 /// <param name="Revision">Grows with every change, so that the newer of two records is known after the store was restored.</param>
-internal sealed record BackendRecord(ushort Slot, ushort Gen, string Address, int? Weight, string State, uint Revision);
+/// <param name="Deadline">When a drain ends; null for one without an end, and in every other state.</param>
+internal sealed record BackendRecord(
+    ushort Slot, ushort Gen, string Address, int? Weight, string State, uint Revision, DrainDeadline? Deadline = null);
+
+/// <summary>The end of a drain: its clients are placed anew. Every node counts for itself from when it heard of the order.</summary>
+/// <param name="Ordered">Revision of the record with which the drain was ordered: another order counts anew.</param>
+internal sealed record DrainDeadline(uint Seconds, uint Ordered);
 
 [JsonSerializable(typeof(Member))]
 [JsonSerializable(typeof(CoordinatorSeat))]

@@ -40,7 +40,8 @@ internal static class ConfigurationDefaults
     public static readonly HealthOptions Health =
         new(ProbeKind.Mqtt, TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(2), Rise: 2, Fall: 3, Path: "/status", Port: 0);
 
-    public static readonly RetryOptions Retry = new(Tries: 3, TimeSpan.FromSeconds(10));
+    /// <summary>Twice the default of <c>connect-timeout</c>: a backend that keeps silent leaves time for another.</summary>
+    public static readonly RetryOptions Retry = new(Tries: 3, TimeSpan.FromSeconds(20));
 
     public static readonly TcpOptions Tcp = new(NoDelay: true, TimeSpan.FromSeconds(60), TimeSpan.FromSeconds(90));
 }

@@ -17,13 +17,13 @@ internal sealed record ConfigurationDiff(
     NameChanges Listeners, NameChanges Pools, ImmutableArray<ConfigurationChange> Changes, ImmutableArray<string> RestartRequired)
 {
     /// <summary>
-    /// The node's identity, its threads and directories and its sockets that no listener owns are made at the start. Each is a key or
-    /// a block.
+    /// The node's identity, its threads and directories, its sockets that no listener owns and the bounds of its sticky map are made at
+    /// the start, and a log keeps its format. Each is a key or a block.
     /// </summary>
     private static readonly string[] FixedAtStart =
     [
         "actorlb.node.name", "actorlb.node.workers", "actorlb.node.data-dir", "actorlb.node.pid-file", "actorlb.admin.bind",
-        "actorlb.admin.tls", "actorlb.cluster",
+        "actorlb.admin.tls", "actorlb.cluster", "actorlb.log.format", "actorlb.sticky",
     ];
 
     public bool IsEmpty => Changes.IsEmpty;

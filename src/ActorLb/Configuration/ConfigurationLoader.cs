@@ -21,10 +21,10 @@ internal static class ConfigurationLoader
     {
         if (source.Error is { } error)
         {
-            return new ConfigurationResult(null, [new ConfigurationError(error.Position, error.Path, null, error.Reason)], []);
+            return new ConfigurationResult(null, [new ConfigurationError(error.Position, error.Path, null, error.Reason)], [], report.Positions);
         }
         ActorLbOptions options = Read(source.Root!, report);
-        return new ConfigurationResult(report.HasErrors ? null : options, report.Errors, report.Warnings);
+        return new ConfigurationResult(report.HasErrors ? null : options, report.Errors, report.Warnings, report.Positions);
     }
 
     private static ActorLbOptions Read(HoconObject file, ConfigurationReport report)

@@ -9,6 +9,7 @@ internal sealed class ConfigurationReport(string rootFile)
     private readonly List<ConfigurationError> errors = [];
     private readonly List<ConfigurationError> warnings = [];
     private readonly HashSet<string> knownKeys = [];
+    private readonly Dictionary<string, SourcePosition> positions = [];
 
     /// <summary>The file that the loading started with: defaults are relative to its directory.</summary>
     public string RootFile => rootFile;
@@ -22,7 +23,14 @@ internal sealed class ConfigurationReport(string rootFile)
 
     public ImmutableArray<ConfigurationError> Warnings => Sort(warnings);
 
-    public void Know(string path) => knownKeys.Add(path);
+    /// <summary>Where the values of known keys are written; keys that are not written have none.</summary>
+    public IReadOnlyDictionary<string, SourcePosition> Positions => positions;
+
+    public void Know(string path, SourcePosition? written)
+    {
+        knownKeys.Add(path);
+        if (written is { } position) positions[path] = position;
+    }
 
     public void Error(SourcePosition position, string path, string? value, string reason) =>
         errors.Add(new ConfigurationError(position, path, value, reason));

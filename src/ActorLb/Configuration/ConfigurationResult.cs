@@ -23,5 +23,7 @@ internal sealed record ConfigurationError(string File, int Line, int Column, str
 /// <param name="Options">Null when there is an error.</param>
 /// <param name="Errors">All of them, in the order of the files; a syntax error is the only one.</param>
 /// <param name="Warnings">What is allowed but hardly meant.</param>
+/// <param name="Positions">Of the values that are written, by the paths of their keys: for errors that only their use finds.</param>
 internal sealed record ConfigurationResult(
-    ActorLbOptions? Options, ImmutableArray<ConfigurationError> Errors, ImmutableArray<ConfigurationError> Warnings);
+    ActorLbOptions? Options, ImmutableArray<ConfigurationError> Errors, ImmutableArray<ConfigurationError> Warnings,
+    IReadOnlyDictionary<string, SourcePosition> Positions);

@@ -17,6 +17,7 @@ internal sealed class ConfigurationWriter(bool showSecrets)
 {
     private readonly StringBuilder text = new();
     private readonly Stack<string> paths = new([""]);
+    private int depth;
 
     public List<ConfigurationEntry> Entries { get; } = [];
 
@@ -25,32 +26,45 @@ internal sealed class ConfigurationWriter(bool showSecrets)
     public void Begin(string key)
     {
         Indent().Append(HoconPath.Quote(key)).Append(" {\n");
+        depth++;
         paths.Push(HoconPath.Child(paths.Peek(), key));
     }
 
     public void End()
     {
         paths.Pop();
+        depth--;
         Indent().Append("}\n");
     }
 
-    public void BeginArray(string key) => Indent().Append(HoconPath.Quote(key)).Append(" = [\n");
+    public void BeginArray(string key)
+    {
+        Indent().Append(HoconPath.Quote(key)).Append(" = [\n");
+        depth++;
+    }
 
     public void BeginElement(string key, int index)
     {
-        text.Append("  ");
         Indent().Append("{\n");
+        depth++;
         paths.Push(HoconPath.Element(HoconPath.Child(paths.Peek(), key), index));
     }
 
     public void EndElement()
     {
         paths.Pop();
-        text.Append("  ");
+        depth--;
         Indent().Append("}\n");
     }
 
-    public void EndArray() => Indent().Append("]\n");
+    public void EndArray()
+    {
+        depth--;
+        // Nothing came since it began: both brackets go on one line.
+        if (text[^2] == '[') text.Length--;
+        else Indent();
+        text.Append("]\n");
+    }
 
     /// <param name="value">Valid HOCON.</param>
     public void Raw(string key, string value, bool secret = false)
@@ -80,5 +94,5 @@ internal sealed class ConfigurationWriter(bool showSecrets)
 
     private static string Quoted(string? value) => value is null ? "null" : HoconPath.QuoteText(value);
 
-    private StringBuilder Indent() => text.Append(' ', 2 * (paths.Count - 1));
+    private StringBuilder Indent() => text.Append(' ', 2 * depth);
 }

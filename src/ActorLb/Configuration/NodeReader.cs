@@ -15,7 +15,7 @@ internal static class NodeReader
             section.Integer("max-connections", absent: 20480, min: 1, max: 10_000_000),
             data,
             section.Duration("drain-timeout", TimeSpan.FromSeconds(30), TimeSpan.Zero, TimeSpan.FromDays(1)),
-            PidFile(section),
+            PidFile(section, data),
             section.Choice("will", WillOnDrain.Keep, ConfigurationNames.Will),
             section.OptionalText("server-reference"));
         section.Close();
@@ -71,8 +71,8 @@ internal static class NodeReader
         return scalar?.Text ?? Environment.MachineName;
     }
 
-    private static string? PidFile(Section section) =>
-        IsOff(section, "pid-file") ? null : section.FilePath("pid-file", Path.Combine("data", "actorlb.pid"));
+    private static string? PidFile(Section section, string data) =>
+        IsOff(section, "pid-file") ? null : section.FilePath("pid-file", Path.Combine(data, "actorlb.pid"));
 
     private static string? AccessLog(Section section)
     {

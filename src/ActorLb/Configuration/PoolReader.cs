@@ -28,7 +28,18 @@ internal static class PoolReader
             (int)section.Size("buffer-size", absent: 64 << 10, min: 1 << 10, max: 64 << 20),
             ReadTcp(section.Child("tcp")));
         section.Close();
+        CheckRetry(section, result);
         return result;
+    }
+
+    private static void CheckRetry(Section section, PoolOptions pool)
+    {
+        if (pool.Retry.Tries == 1 || pool.Retry.Timeout > pool.ConnectTimeout) return;
+        Section retry = section.Child("retry");
+        bool byRetry = retry.Has("timeout");
+        section.Report.Warn(
+            byRetry ? retry.PositionOf("timeout") : section.PositionOf("connect-timeout"), retry.PathOf("timeout"), Hocon.HoconUnits.FormatDuration(pool.Retry.Timeout),
+            "is not longer than connect-timeout: when a backend takes the connection and keeps silent, no other is tried");
     }
 
     private static Template DefaultHashKey() =>

@@ -129,6 +129,6 @@ internal sealed class Section(HoconObject fields, string path, ConfigurationRepo
     {
         if (known.Contains(key)) return;
         known.Add(key);
-        report.Know(PathOf(key));
+        report.Know(PathOf(key), fields.Find(key)?.Value.Position);
     }
 }

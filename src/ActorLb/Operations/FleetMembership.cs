@@ -10,7 +10,7 @@ using ActorLb.Sticky;
 namespace ActorLb.Operations;
 
 /// <summary>The operator's wishes in a fleet: what is changed holds on every node, because all read it from the cluster's store.</summary>
-internal sealed class FleetMembership(FleetNode node, Func<StickyOptions> options, TimeProvider time) : IFleetOperations
+internal sealed class FleetMembership(FleetNode node, StickyOptions options, TimeProvider time) : IFleetOperations
 {
     /// <summary>The store hangs for seven seconds when it has no leader, then says so.</summary>
     private static readonly TimeSpan StorePatience = TimeSpan.FromSeconds(10);
@@ -25,10 +25,19 @@ internal sealed class FleetMembership(FleetNode node, Func<StickyOptions> option
 
     private readonly FleetOperations _operations = new(node);
 
-    public Task<Refusal?> SetStateAsync(Pool pool, Backend backend, AdminState state, CancellationToken cancel)
+    public Task<Refusal?> SetStateAsync(Pool pool, Backend backend, AdminState state, TimeSpan? deadline, CancellationToken cancel)
     {
-        SlotState slot = state switch { AdminState.Drain => SlotState.Drain, AdminState.Down => SlotState.Down, _ => SlotState.Up };
-        return ChangeAsync(_operations.SetStateAsync(pool.Name, backend.Id, slot), () => backend.AdminState == state, cancel);
+        // What the file takes out stays out: an operator can only take out more.
+        if (state == AdminState.Up && backend.Options.Down)
+        {
+            return Task.FromResult<Refusal?>(new Refusal(
+                RefusalKind.Refused, $"backend {backend.Id} of pool {pool.Name} is down by this node's file (down = on): change it there and reload"));
+        }
+        string word = state switch { AdminState.Drain => BackendRegistry.Drain, AdminState.Down => BackendRegistry.Down, _ => BackendRegistry.Up };
+        uint? seconds = deadline is { } after ? (uint)Math.Ceiling(after.TotalSeconds) : null;
+        Task<string?> change = node.ChangeAsync((core, done) => core.Backends.Change(
+            new BackendKey(pool.Name, backend.Id), record => BackendRegistry.InState(record, word, seconds), done));
+        return ChangeAsync(change, () => backend.AdminState == state, cancel);
     }
 
     public Task<Refusal?> SetWeightAsync(Pool pool, Backend backend, int weight, CancellationToken cancel) =>
@@ -63,9 +72,8 @@ internal sealed class FleetMembership(FleetNode node, Func<StickyOptions> option
     public async Task<StickyStats> StickyStatsAsync(string[] stickyPools, CancellationToken cancel)
     {
         FleetStatus status = await node.GetStatusAsync().WaitAsync(Patience, time, cancel).ConfigureAwait(false);
-        StickyOptions now = options();
         return new StickyStats(
-            status.Node, status.Shards.Entries, status.Shards.Bytes, status.Shards.Evicted, now.MaxEntries, now.Ttl.TotalSeconds, stickyPools);
+            status.Node, status.Shards.Entries, status.Shards.Bytes, status.Shards.Evicted, options.MaxEntries, options.Ttl.TotalSeconds, stickyPools);
     }
 
     public async Task<ClusterMembers> MembersAsync(CancellationToken cancel)

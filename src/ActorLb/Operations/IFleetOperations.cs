@@ -30,7 +30,8 @@ internal readonly record struct StickyFinding(BackendRef Backend, int Shard, str
 /// </summary>
 internal interface IFleetOperations
 {
-    Task<Refusal?> SetStateAsync(Pool pool, Backend backend, AdminState state, CancellationToken cancel);
+    /// <param name="deadline">After this time a drain becomes down: its clients are placed anew. Null for never; only for a drain.</param>
+    Task<Refusal?> SetStateAsync(Pool pool, Backend backend, AdminState state, TimeSpan? deadline, CancellationToken cancel);
 
     /// <param name="weight">1 to 65,535.</param>
     Task<Refusal?> SetWeightAsync(Pool pool, Backend backend, int weight, CancellationToken cancel);

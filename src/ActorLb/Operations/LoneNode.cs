@@ -9,17 +9,43 @@ namespace ActorLb.Operations;
 
 /// <summary>The fleet of one: it is its only member, coordinates itself and owns every shard.</summary>
 internal sealed class LoneNode(
-    string name, string cluster, Func<StickyOptions> options, LocalStickyMap sticky, LocalBackendSlots slots, Func<bool> isReady,
-    Func<bool> isDraining) : IFleetOperations
+    string name, string cluster, StickyOptions options, LocalStickyMap sticky, LocalBackendSlots slots, Func<bool> isReady,
+    Func<bool> isDraining, TimeProvider time) : IFleetOperations
 {
     private static readonly Task<Refusal?> Granted = Task.FromResult<Refusal?>(null);
 
+    private readonly Lock _gate = new();
+
+    // Drains with a deadline.
+    private readonly Dictionary<Backend, ITimer> _deadlines = [];
+
     private string State => isDraining() ? "draining" : isReady() ? "up" : "starting";
 
-    public Task<Refusal?> SetStateAsync(Pool pool, Backend backend, AdminState state, CancellationToken cancel)
+    public Task<Refusal?> SetStateAsync(Pool pool, Backend backend, AdminState state, TimeSpan? deadline, CancellationToken cancel)
     {
-        backend.SetAdminState(state);
+        lock (_gate)
+        {
+            if (_deadlines.Remove(backend, out ITimer? before)) before.Dispose();
+            backend.SetAdminState(state);
+            if (deadline is not { } after) return Granted;
+            ITimer? own = null;
+            // Within the lock, so that the callback finds it in its place.
+            own = time.CreateTimer(_ => EndDrain(backend, own!), null, after, Timeout.InfiniteTimeSpan);
+            _deadlines[backend] = own;
+        }
         return Granted;
+    }
+
+    private void EndDrain(Backend backend, ITimer own)
+    {
+        lock (_gate)
+        {
+            // Another order came meanwhile.
+            if (_deadlines.GetValueOrDefault(backend) != own) return;
+            _deadlines.Remove(backend);
+            own.Dispose();
+            backend.SetAdminState(AdminState.Down);
+        }
     }
 
     public Task<Refusal?> SetWeightAsync(Pool pool, Backend backend, int weight, CancellationToken cancel)
@@ -48,9 +74,8 @@ internal sealed class LoneNode(
     public Task<StickyStats> StickyStatsAsync(string[] stickyPools, CancellationToken cancel)
     {
         (int Entries, long Bytes, long Evicted)[] shards = Measure();
-        StickyOptions now = options();
         return Task.FromResult(new StickyStats(
-            name, shards.Sum(s => (long)s.Entries), shards.Sum(s => s.Bytes), shards.Sum(s => s.Evicted), now.MaxEntries, now.Ttl.TotalSeconds,
+            name, shards.Sum(s => (long)s.Entries), shards.Sum(s => s.Bytes), shards.Sum(s => s.Evicted), options.MaxEntries, options.Ttl.TotalSeconds,
             stickyPools));
     }
 

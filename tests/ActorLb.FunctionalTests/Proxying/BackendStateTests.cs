@@ -64,7 +64,8 @@ public sealed class BackendStateTests
         using var later = await Clients.OpenAsync(node, 4, "later");
         Assert.Equal(BackendBlocks.None, backend.Blocks);
         Assert.InRange(bad.Accepted, 3, 6);
-        Assert.Contains(node.Log.Lines, l => l.Text.Contains(nameof(PoolEventKind.BackendIn), StringComparison.Ordinal));
+        Assert.Contains(node.Log.Lines, l => l.Text == $"pool p, backend {bad.EndPoint} takes no clients for its fail-timeout: max-fails is reached");
+        Assert.Contains(node.Log.Lines, l => l.Text == $"pool p, backend {bad.EndPoint} takes clients again after a failure");
     }
 
     [Fact]

@@ -107,6 +107,70 @@ public sealed class CommandTests
         Assert.Contains(off.Lines, l => l.Contains("sets no pid-file", StringComparison.Ordinal));
     }
 
+    /// <summary>Process ids are used again, by other nodes too.</summary>
+    [Theory]
+    [InlineData("reload")]
+    [InlineData("stop")]
+    public async Task Signals_PidOfTheNodeOfAnotherFile_IsNotSignalled(string command)
+    {
+        using var others = new NodeFiles();
+        others.Write("backends = [\"127.0.0.1:1\"]");
+        await using var other = await others.StartAsync();
+        using var files = new NodeFiles();
+        files.Write("backends = [\"127.0.0.1:1\"]");
+        files.Add("pid", $"{other.Process.Id}\n");
+        var none = await NodeFiles.RunAsync(command, files.Path);
+        Assert.Equal(1, none.ExitCode);
+        Assert.Contains($"error: no node runs with pid-file {files["pid"]}", none.Lines);
+        Assert.False(other.Process.HasExited);
+        Assert.DoesNotContain("configuration", other.Process.Output, StringComparison.Ordinal);
+
+        // By a name that leads to the same file it is that node.
+        File.Delete(files["pid"]);
+        File.CreateSymbolicLink(files["pid"], others["pid"]);
+        Assert.Equal(0, (await NodeFiles.RunAsync("stop", files.Path)).ExitCode);
+        Assert.Equal(0, await other.Process.WaitForExitAsync());
+    }
+
+    [Fact]
+    public async Task Reload_Warnings_AreToldOnceAndLogged()
+    {
+        using var files = new NodeFiles();
+        files.Write("backends = [\"127.0.0.1:1\"]");
+        await using var node = await files.StartAsync();
+        files.Write("backends = [\"127.0.0.1:1\"], connect-timeout = 1m");
+        var reload = await NodeFiles.RunAsync("reload", files.Path);
+        Assert.Equal(0, reload.ExitCode);
+        Assert.Single(reload.Lines, l => l.StartsWith("warning: ", StringComparison.Ordinal) && l.Contains("actorlb.pools.p.retry.timeout", StringComparison.Ordinal));
+        await node.Process.WaitForLineAsync("actorlb.pools.p.retry.timeout");
+        Assert.Equal(0, (await NodeFiles.RunAsync("stop", files.Path)).ExitCode);
+        await node.Process.WaitForExitAsync();
+        Assert.Empty(Directory.GetFiles(Path.GetDirectoryName(files.Path)!, "pid*"));
+    }
+
+    [Theory]
+    [InlineData("actorlb: no command 'chekc'; did you mean 'check'?\nsee: actorlb --help", "chekc", "-c", "x")]
+    [InlineData("actorlb: no command 'xyzzy'; known: run, check, reload, stop, show-config, bench\nsee: actorlb --help", "xyzzy")]
+    [InlineData("actorlb bench: no command 'con'; did you mean 'conn'?\nsee: actorlb bench --help", "bench", "con")]
+    [InlineData("actorlb check: Option '--config' is required.\nsee: actorlb check --help", "check")]
+    [InlineData("actorlb bench pub: --duration: '1x' is no duration such as 500ms, 10s, 5m or 1h\nsee: actorlb bench pub --help", "bench", "pub", "-t", "t", "-d", "1x")]
+    public async Task Usage_Wrong_IsToldInTwoLines(string expected, params string[] arguments)
+    {
+        var wrong = await ActorLbProcess.RunAsync(arguments);
+        Assert.Equal((2, expected), (wrong.ExitCode, wrong.Output.Trim()));
+    }
+
+    [Theory]
+    [InlineData("-h")]
+    [InlineData("check", "-h")]
+    public async Task Help_ByItsShortName_IsShown(params string[] arguments)
+    {
+        var help = await ActorLbProcess.RunAsync(arguments);
+        Assert.Equal(0, help.ExitCode);
+        Assert.Contains("Usage:", help.Output, StringComparison.Ordinal);
+        Assert.DoesNotContain("/h", help.Output, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Stop_RunningNode_DrainsAndWaits()
     {

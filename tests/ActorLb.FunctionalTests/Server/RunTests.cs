@@ -48,7 +48,7 @@ public sealed class RunTests
         files.Write("backends = [\"127.0.0.1:1\"]", more: $"admin.tls {{ certificate = \"{garbage}\", key = \"{garbage}\" }}");
         var run = await NodeFiles.RunAsync("run", files.Path);
         Assert.Equal(1, run.ExitCode);
-        Assert.Contains(run.Lines, l => l.Contains($"cannot start: admin.tls: {garbage}", StringComparison.Ordinal));
+        Assert.Contains(run.Lines, l => l.Contains($"actorlb.admin.tls.certificate: '{garbage}' holds no readable PEM certificate", StringComparison.Ordinal));
         Assert.DoesNotContain("   at ", run.Output, StringComparison.Ordinal);
     }
 

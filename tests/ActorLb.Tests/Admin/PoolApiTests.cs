@@ -1,6 +1,7 @@
 using System.Net;
 using ActorLb.Balancing;
 using ActorLb.Protocol.Admin;
+using ActorLb.Telemetry;
 
 namespace ActorLb.Tests.Admin;
 
@@ -31,6 +32,42 @@ public sealed class PoolApiTests
         BackendInfo back = await node.SendAsync(HttpMethod.Post, $"backends/{id}/up", null, AdminJson.Wire.BackendInfo);
         Assert.Equal(AdminState.Up, backend.AdminState);
         Assert.Empty(back.Blocks);
+    }
+
+    [Fact]
+    public async Task Drain_WithADeadline_BecomesDown_UnlessTakenBack()
+    {
+        await using AdminNode node = await AdminNode.StartAsync();
+        string one = node.One.EndPoint.ToString(), two = node.Two.EndPoint.ToString();
+        Pool pool = node.Node.Pools.Single(p => p.Name == "emqx").Pool;
+        using EventFeed.Watch watch = node.Node.Events.TryWatch(0)!;
+        foreach (string id in new[] { one, two })
+        {
+            BackendInfo drains = await node.SendAsync(HttpMethod.Post, $"backends/{id}/drain?pool=emqx", """{"deadline":1}""", AdminJson.Wire.BackendInfo);
+            Assert.Equal("drain", drains.Admin);
+        }
+        await node.SendAsync(HttpMethod.Post, $"backends/{one}/drain?pool=emqx", null, AdminJson.Wire.BackendInfo);
+        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        while (pool.Snapshot.Find(two)!.AdminState != AdminState.Down) await Task.Delay(20, patience.Token);
+        await Task.Delay(200, patience.Token);
+        Assert.Equal(AdminState.Drain, pool.Snapshot.Find(one)!.AdminState);
+        var texts = new List<string>();
+        while (watch.Events.TryRead(out NodeEvent? e)) texts.Add(e.Text);
+        Assert.Contains($"pool emqx, backend {two} drains by the operator's wish: it takes no new clients", texts);
+        Assert.Contains($"pool emqx, backend {two} is taken down by the operator or the file: it takes nobody", texts);
+    }
+
+    [Theory]
+    [InlineData("""{"deadline":0}""")]
+    [InlineData("""{"deadline":-1}""")]
+    [InlineData("""{"deadline":1e300}""")]
+    [InlineData("""{"deadline":"1m"}""")]
+    [InlineData("""{"dedline":60}""")]
+    public async Task Drain_BadDeadline_IsRefusedAndNothingChanges(string body)
+    {
+        await using AdminNode node = await AdminNode.StartAsync();
+        await AdminNode.ErrorAsync(HttpStatusCode.BadRequest, await node.SendAsync(HttpMethod.Post, $"backends/{node.Two.EndPoint}/drain", body));
+        Assert.Equal(AdminState.Up, node.Node.Pools.Single(p => p.Name == "emqx").Pool.Snapshot.Find(node.Two.EndPoint.ToString())!.AdminState);
     }
 
     [Fact]

@@ -41,7 +41,13 @@ public sealed class PbmProcessTests
     [InlineData(1, "weight", "pool", "weight", "x:1", "0")]
     [InlineData(1, "no session", "session", "find", "nobody")]
     [InlineData(1, "there is no cluster to leave", "cluster", "leave")]
-    [InlineData(2, "pol", "pol", "list")]
+    [InlineData(2, "pbm: no command 'pol' of pbm; did you mean 'pool'?\npbm: see: pbm --help", "pol", "list")]
+    [InlineData(2, "pbm: no command 'shwo' of pbm pool; did you mean 'show'?\npbm: see: pbm pool --help", "pool", "shwo", "emqx")]
+    [InlineData(2, "did you mean 'cluster-sharding'?", "cluster-shading", "stats")]
+    [InlineData(2, "no command 'xyzzy' of pbm listener; known: list, pause, resume", "listener", "xyzzy")]
+    [InlineData(2, "did you mean '--json'?", "pool", "list", "--jsn")]
+    [InlineData(2, "--key is of no use without --cert", "node", "info", "--key", "/nowhere")]
+    [InlineData(2, "is no duration such as", "pool", "drain", "x:1", "--deadline", "soon")]
     [InlineData(2, "see: pbm pool --help", "pool")]
     [InlineData(2, "WEIGHT", "pool", "weight", "x:1")]
     [InlineData(2, "many", "pool", "weight", "x:1", "many")]
@@ -105,6 +111,30 @@ public sealed class PbmProcessTests
         Assert.Equal((3, stranger.Output), (stranger.ExitCode, stranger.Output));
         ProcessResult nobody = await ProcessHost.RunAsync(Pbm, ["--host", host, "--ca", ca, "node", "info"]);
         Assert.Equal((3, nobody.Output), (nobody.ExitCode, nobody.Output));
+    }
+
+    [Fact]
+    public async Task Tls_FilesThatCannotBeUsed_AreNamed()
+    {
+        using var certificates = new TestCertificates();
+        using var folder = new TempFolder();
+        TestCertificate one = certificates.Client("CN=one"), two = certificates.Client("CN=two"), rsa = certificates.Client("CN=three", rsa: true);
+        string garbage = folder.Write("garbage", "garbage");
+        foreach (TestCertificate other in new[] { two, rsa })
+        {
+            await HasAsync($"--key {other.KeyPath}: does not belong to the certificate {one.CertificatePath}", "--cert", one.CertificatePath, "--key", other.KeyPath);
+        }
+        await HasAsync($"--key {garbage}: holds no readable PEM private key", "--cert", one.CertificatePath, "--key", garbage);
+        await HasAsync($"--cert {one.CertificatePath}: holds no readable PEM private key", "--cert", one.CertificatePath);
+        await HasAsync($"--cert {garbage}: holds no readable PEM certificate", "--cert", garbage, "--key", one.KeyPath);
+        await HasAsync($"--ca {garbage}: holds no readable PEM certificate", "--ca", garbage);
+        await HasAsync($"--ca {folder["none"]}: it does not exist", "--ca", folder["none"]);
+
+        static async Task HasAsync(string expected, params string[] options)
+        {
+            ProcessResult result = await ProcessHost.RunAsync(Pbm, ["--host", "https://127.0.0.1:1", .. options, "node", "info"]);
+            Assert.Equal((2, $"pbm: {expected}"), (result.ExitCode, result.Output.Trim()));
+        }
     }
 
     [Fact]

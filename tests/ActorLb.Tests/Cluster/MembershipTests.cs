@@ -185,6 +185,38 @@ public sealed class MembershipTests : IDisposable
             (first.Control.Core.Backends.Records[key].State, first.Control.Core.Backends.Records[key].Gen));
     }
 
+    [Fact]
+    public void Drain_WithADeadline_BecomesDown_ThoughTheNodeThatTookTheOrderIsGone()
+    {
+        var (first, second) = (Start("lb-1"), Start("lb-2"));
+        _world.RunUntil(5000);
+        BackendKey one = new("emqx", "b1:1883"), two = new("emqx", "b2:1883"), three = new("emqx", "b3:1883");
+        foreach (var key in new[] { one, two, three })
+        {
+            first.Control.Change(core => core.Backends.Change(key, r => BackendRegistry.InState(r, BackendRegistry.Drain, 10), Assert.Null));
+        }
+
+        _world.RunUntil(8000);
+        // Another order counts anew, one without a deadline never ends, a change of another kind does not matter.
+        second.Control.Change(core => core.Backends.Change(one, r => BackendRegistry.InState(r, BackendRegistry.Drain, 10), Assert.Null));
+        second.Control.Change(core => core.Backends.Change(two, r => BackendRegistry.InState(r, BackendRegistry.Drain, null), Assert.Null));
+        second.Control.Change(core => core.Backends.Change(three, r => r with { Weight = 7 }, Assert.Null));
+        first.Kill(silently: false);
+        _world.RunUntil(14_500);
+        Assert.Equal((BackendRegistry.Drain, BackendRegistry.Drain, BackendRegistry.Drain), States());
+        _world.RunUntil(17_000);
+        Assert.Equal((BackendRegistry.Drain, BackendRegistry.Drain, BackendRegistry.Down), States());
+        _world.RunUntil(20_000);
+        Assert.Equal((BackendRegistry.Down, BackendRegistry.Drain, BackendRegistry.Down), States());
+        Assert.All(second.Control.Core.Backends.Records.Values, r => Assert.Null(r.Deadline));
+
+        (string, string, string) States()
+        {
+            var records = second.Control.Core.Backends.Records;
+            return (records[one].State, records[two].State, records[three].State);
+        }
+    }
+
     private SimNode Start(string name)
     {
         string[] brokers = ["b1:1883", "b2:1883", "b3:1883"];

@@ -52,17 +52,20 @@ public sealed class ConfigurationDiffTests : IDisposable
 
     [Theory]
     [InlineData("node.workers = 2", "actorlb.node.workers")]
-    [InlineData("node.data-dir = other", "actorlb.node.data-dir")]
+    [InlineData("node { data-dir = other, pid-file = \"data/actorlb.pid\" }", "actorlb.node.data-dir")]
     [InlineData("node.name = m", "actorlb.node.name")]
     [InlineData("admin.bind = \"127.0.0.1:1\"", "actorlb.admin.bind")]
     [InlineData("cluster.zone = z", "actorlb.cluster.zone")]
+    [InlineData("sticky.ttl = 1h", "actorlb.sticky.ttl")]
+    [InlineData("sticky.max-entries = 7", "actorlb.sticky.max-entries")]
+    [InlineData("log.format = json", "actorlb.log.format")]
     [InlineData("cluster.etcd.lease-ttl = 9s", "actorlb.cluster.etcd.lease-ttl")]
     public void Between_WhatIsFixedAtTheStart_RequiresARestart(string text, string path) => Assert.Equal([path], Diff(text).RestartRequired);
 
     [Theory]
     [InlineData("node.drain-timeout = 1s")]
     [InlineData("log.level = debug")]
-    [InlineData("sticky.ttl = 1h")]
+    [InlineData("admin.token-file = secret")]
     public void Between_WhatAReloadCanChange_RequiresNoRestart(string text)
     {
         ConfigurationDiff diff = Diff(text);
@@ -80,6 +83,9 @@ public sealed class ConfigurationDiffTests : IDisposable
         Assert.Equal(["y"], diff.Listeners.Changed);
     }
 
-    private ConfigurationDiff Diff(string next, string old = "") =>
-        ConfigurationDiff.Between(folder.LoadValid($"actorlb {{ {Base}\n{old} }}"), folder.LoadValid($"actorlb {{ {Base}\n{next} }}"));
+    private ConfigurationDiff Diff(string next, string old = "")
+    {
+        folder.WriteFiles("secret");
+        return ConfigurationDiff.Between(folder.LoadValid($"actorlb {{ {Base}\n{old} }}"), folder.LoadValid($"actorlb {{ {Base}\n{next} }}"));
+    }
 }

@@ -31,7 +31,7 @@ public sealed class ConfigurationLoaderTests : IDisposable
 
         Assert.Equal(Path.Combine(folder.Directory, "tls/c.pem"), options.Listeners["l"].Tls!.Certificates[0].Certificate);
         Assert.Equal(Path.Combine(folder.Directory, "node/state"), options.Node.DataDirectory);
-        Assert.Equal(Path.Combine(folder.Directory, "data/actorlb.pid"), options.Node.PidFile);
+        Assert.Equal(Path.Combine(folder.Directory, "node/state/actorlb.pid"), options.Node.PidFile);
     }
 
     [Fact]

@@ -36,6 +36,31 @@ public sealed class EffectiveConfigurationTests
     }
 
     [Fact]
+    public void Render_EveryLine_IsIndentedByItsBrackets()
+    {
+        using var folder = new ConfigurationFolder();
+        folder.WriteFiles("c.pem", "k.pem");
+        string text = EffectiveConfiguration.Render(folder.LoadValid("""
+            actorlb {
+              pools.p { backends = ["h:1", "h:2"], source-addresses = ["127.0.0.1"] }
+              listeners.l { bind = "*:1", pool = p, tls { certificate = c.pem, key = k.pem, certificates = [{ names = [a], certificate = c.pem, key = k.pem }] } }
+              listeners.m { bind = "*:2", pool = p, tls { certificate = c.pem, key = k.pem } }
+            }
+            """));
+
+        int depth = 0;
+        foreach (string line in text.TrimEnd('\n').Split('\n'))
+        {
+            string bare = line.TrimStart(' ');
+            if (bare[0] is '}' or ']') depth--;
+            Assert.Equal((2 * depth, line), (line.Length - bare.Length, line));
+            if (bare[^1] is '{' or '[') depth++;
+        }
+        Assert.Equal(0, depth);
+        Assert.Contains("        certificates = []\n", text, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Render_OfDifficultTexts_ReadsBack()
     {
         using var folder = new ConfigurationFolder();

@@ -38,7 +38,7 @@ public sealed class FleetMembershipTests : IAsyncLifetime
                 }
             },
         };
-        _fleet = new FleetMembership(_node, () => result.Options.Sticky, TimeProvider.System);
+        _fleet = new FleetMembership(_node, result.Options.Sticky, TimeProvider.System);
     }
 
     private Backend One => _pool.Snapshot.Backends[0];
@@ -67,7 +67,7 @@ public sealed class FleetMembershipTests : IAsyncLifetime
     public async Task Backend_Changed_IsInForceWhenTheAnswerComes()
     {
         Assert.Equal(2, One.Weight);
-        Assert.Null(await _fleet.SetStateAsync(_pool, One, AdminState.Drain, CancellationToken.None));
+        Assert.Null(await _fleet.SetStateAsync(_pool, One, AdminState.Drain, null, CancellationToken.None));
         Assert.Equal(AdminState.Drain, One.AdminState);
         uint before = Two.Reference;
         Assert.Null(await _fleet.FlushAsync(_pool, Two, CancellationToken.None));
@@ -92,7 +92,7 @@ public sealed class FleetMembershipTests : IAsyncLifetime
         Assert.Null(await _fleet.ImposeAsync("emqx", "c", BackendRef.None, CancellationToken.None));
         Assert.True((await _fleet.FindAsync("emqx", "c", CancellationToken.None)).Backend.IsNone);
 
-        await _fleet.SetStateAsync(_pool, One, AdminState.Down, CancellationToken.None);
+        await _fleet.SetStateAsync(_pool, One, AdminState.Down, null, CancellationToken.None);
         Refusal? refused = await _fleet.ImposeAsync("emqx", "c", BackendRef.FromValue(One.Reference), CancellationToken.None);
         Assert.Equal(RefusalKind.Refused, refused!.Kind);
     }

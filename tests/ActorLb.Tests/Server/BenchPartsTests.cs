@@ -174,7 +174,7 @@ public sealed class BenchPartsTests
     [Theory]
     [InlineData("--ca /nonexistent.pem", "/nonexistent.pem")]
     [InlineData("--cert /dev/null", "/dev/null")]
-    [InlineData("--ca /dev/null", "no certificate")]
+    [InlineData("--ca /dev/null", "CA file /dev/null: holds no readable PEM certificate")]
     [InlineData("--key /dev/null", "--cert")]
     [InlineData("-P secret", "--user")]
     public void TargetOptions_Contradiction_IsAFault(string arguments, string expected) =>

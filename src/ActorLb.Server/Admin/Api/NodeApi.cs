@@ -1,7 +1,6 @@
 using ActorLb.Configuration;
 using ActorLb.Protocol.Admin;
 using ActorLb.Proxying;
-using ActorLb.Server.Commands;
 using ActorLb.Server.Hosting;
 using Microsoft.AspNetCore.Http;
 
@@ -73,9 +72,8 @@ internal sealed class NodeApi(Node node, NodeControl control, KnownNames names, 
     {
         using var reader = new StreamReader(context.Request.Body);
         string text = await reader.ReadToEndAsync(context.RequestAborted);
-        ConfigurationResult result = ConfigurationLoader.LoadText(text, ApiRequest.Query(context, "file") ?? control.Path);
+        ConfigurationResult result = NamedFiles.Check(ConfigurationLoader.LoadText(text, ApiRequest.Query(context, "file") ?? control.Path));
         string[] errors = [.. result.Errors.Select(e => e.ToString())];
-        if (result.Options is { } options) errors = [.. CheckCommand.TlsProblems(options)];
         return ApiResult.Of(
             new ConfigCheck(
                 errors.Length == 0, result.Options?.Listeners.Count ?? 0, result.Options?.Pools.Count ?? 0, errors,

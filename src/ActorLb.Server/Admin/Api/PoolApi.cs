@@ -9,11 +9,14 @@ namespace ActorLb.Server.Admin.Api;
 /// <summary>The group <c>pool</c>: backends and what the operator wants of them, on all nodes.</summary>
 internal sealed class PoolApi(Node node, KnownNames names)
 {
+    /// <summary>What a timer can wait for.</summary>
+    private static readonly TimeSpan LongestDrain = TimeSpan.FromDays(30);
+
     public void Map(ApiRoutes routes)
     {
         routes.Get("pools", _ => Task.FromResult(List()));
         routes.Get("pools/{pool}", context => Task.FromResult(Show(context)));
-        routes.Post("backends/{backend}/drain", context => SetStateAsync(context, AdminState.Drain));
+        routes.Post("backends/{backend}/drain", DrainAsync);
         routes.Post("backends/{backend}/down", context => SetStateAsync(context, AdminState.Down));
         routes.Post("backends/{backend}/up", context => SetStateAsync(context, AdminState.Up));
         routes.Put("backends/{backend}/weight", SetWeightAsync);
@@ -30,10 +33,20 @@ internal sealed class PoolApi(Node node, KnownNames names)
             new PoolInfo(Summarize(pool), [.. pool.Pool.Snapshot.Backends.ToArray().Select(b => Describe(pool, b))]), AdminJson.Wire.PoolInfo);
     }
 
-    private async Task<ApiResult> SetStateAsync(HttpContext context, AdminState state)
+    private async Task<ApiResult> DrainAsync(HttpContext context)
+    {
+        (BackendDrain? request, ApiResult? problem) = await ApiRequest.ReadAsync(context, AdminJson.Requests.BackendDrain, new BackendDrain());
+        if (problem is { } bad) return bad;
+        if (request!.Deadline is not { } seconds) return await SetStateAsync(context, AdminState.Drain);
+        return seconds >= 1 && seconds <= LongestDrain.TotalSeconds
+            ? await SetStateAsync(context, AdminState.Drain, TimeSpan.FromSeconds(seconds))
+            : ApiResult.Invalid($"deadline: {seconds} is not from 1 to {LongestDrain.TotalSeconds} seconds");
+    }
+
+    private async Task<ApiResult> SetStateAsync(HttpContext context, AdminState state, TimeSpan? deadline = null)
     {
         if (names.FindBackend(context, out UpstreamPool pool, out Backend backend) is { } unknown) return unknown;
-        if (await node.Fleet.SetStateAsync(pool.Pool, backend, state, context.RequestAborted) is { } refusal) return ApiResult.Of(refusal);
+        if (await node.Fleet.SetStateAsync(pool.Pool, backend, state, deadline, context.RequestAborted) is { } refusal) return ApiResult.Of(refusal);
         return ApiResult.Of(Describe(pool, backend), AdminJson.Wire.BackendInfo);
     }
 

@@ -73,7 +73,8 @@ internal sealed class PeerSecurity
     public bool Verify(ReadOnlySpan<byte> proof, ReadOnlySpan<byte> role, PeerHello dialler, PeerHello listener) =>
         CryptographicOperations.FixedTimeEquals(proof, Proof(role, dialler, listener));
 
-    private static byte[] ReadSecret(string file)
+    /// <exception cref="InvalidOperationException">The file cannot be read, or is too short.</exception>
+    public static byte[] ReadSecret(string file)
     {
         byte[] bytes;
         try

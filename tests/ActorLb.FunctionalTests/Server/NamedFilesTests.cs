@@ -1,0 +1,99 @@
+using ActorLb.Testing;
+
+namespace ActorLb.FunctionalTests.Server;
+
+/// <summary>Files that are there and cannot be used: told at the place of their key, before anything runs.</summary>
+public sealed class NamedFilesTests : IDisposable
+{
+    private readonly NodeFiles _files = new();
+    private readonly TestCertificates _certificates = new();
+
+    [Theory]
+    [InlineData("admin.tls")]
+    [InlineData("cluster.tls")]
+    [InlineData("cluster.etcd.tls")]
+    public async Task Check_ServiceTls_NamesKeyPlaceFileAndReason(string block)
+    {
+        TestCertificate one = _certificates.Server(["lb-1"]), two = _certificates.Server(["lb-2"], rsa: true);
+        string garbage = _files.Add("garbage.pem", "-----BEGIN CERTIFICATE-----\ngarbage\n"), empty = _files.Add("empty.pem", "");
+
+        await HasAsync(block, one.CertificatePath, one.KeyPath, _certificates.CaPath);
+        await HasAsync(block, one.CertificatePath, two.KeyPath, _certificates.CaPath,
+            $"4:9: actorlb.{block}.key: '{two.KeyPath}' does not belong to the certificate {one.CertificatePath}");
+        await HasAsync(block, garbage, one.KeyPath, _certificates.CaPath,
+            $"3:17: actorlb.{block}.certificate: '{garbage}' holds no readable PEM certificate");
+        await HasAsync(block, one.CertificatePath, one.CertificatePath, _certificates.CaPath,
+            $"4:9: actorlb.{block}.key: '{one.CertificatePath}' holds no readable PEM private key");
+        await HasAsync(block, empty, empty, empty,
+            $"3:17: actorlb.{block}.certificate: '{empty}' is empty",
+            $"4:9: actorlb.{block}.key: '{empty}' is empty",
+            $"5:8: actorlb.{block}.ca: '{empty}' is empty");
+    }
+
+    [Fact]
+    public async Task Check_ListenersAndPools_AreToldAtTheirPlaceToo()
+    {
+        TestCertificate one = _certificates.Server(["lb-1"]), two = _certificates.Server(["lb-2"]);
+        _files.Write(
+            $$"""
+            backends = ["127.0.0.1:1"]
+            tls.ca = "{{one.KeyPath}}"
+            """,
+            $$"""
+            tls { certificate = "{{one.CertificatePath}}", key = "{{one.KeyPath}}"
+            certificates = [{ names = [b.example.com], certificate = "{{two.CertificatePath}}"
+            key = "{{one.KeyPath}}" }]
+            ciphers = nonsense
+            }
+            """);
+        ProcessResult check = await NodeFiles.RunAsync("check", _files.Path);
+        Assert.Equal(1, check.ExitCode);
+        string[] told = [.. check.Lines.Where(l => l.StartsWith("error: ", StringComparison.Ordinal))];
+        Assert.Equal(3, told.Length);
+        Assert.StartsWith($"error: {_files.Path}:7:10: actorlb.pools.p.tls.ca: '{one.KeyPath}' holds no readable PEM certificate", told[0], StringComparison.Ordinal);
+        Assert.StartsWith(
+            $"error: {_files.Path}:13:7: actorlb.listeners.mqtt.tls.certificates[0].key: '{one.KeyPath}' does not belong to the certificate {two.CertificatePath}",
+            told[1], StringComparison.Ordinal);
+        Assert.StartsWith($"error: {_files.Path}:14:11: actorlb.listeners.mqtt.tls.ciphers: 'nonsense' no cipher", told[2], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Check_Secrets_AreRead()
+    {
+        string empty = _files.Add("empty", "\n"), brief = _files.Add("brief", "too short\n");
+        _files.Write("backends = [\"127.0.0.1:1\"]", more: $$"""
+            admin.token-file = "{{empty}}"
+            cluster { secret-file = "{{brief}}", etcd { user = u, password-file = "{{empty}}" } }
+            """);
+        ProcessResult check = await NodeFiles.RunAsync("check", _files.Path);
+        Assert.Equal(1, check.ExitCode);
+        Assert.Contains(check.Lines, l => l.Contains($"actorlb.admin.token-file: '{empty}' is empty", StringComparison.Ordinal));
+        Assert.Contains(check.Lines, l => l.Contains($"actorlb.cluster.secret-file: '{brief}' 9 bytes, at least 16 are needed", StringComparison.Ordinal));
+        Assert.Contains(check.Lines, l => l.Contains($"actorlb.cluster.etcd.password-file: '{empty}' is empty", StringComparison.Ordinal));
+    }
+
+    public void Dispose()
+    {
+        _files.Dispose();
+        _certificates.Dispose();
+    }
+
+    private async Task HasAsync(string block, string certificate, string key, string ca, params string[] expected)
+    {
+        File.WriteAllText(_files.Path, $$"""
+            actorlb {
+              {{block}} {
+              certificate = "{{certificate}}"
+              key = "{{key}}"
+              ca = "{{ca}}"
+              }
+              pools.p.backends = ["127.0.0.1:1"]
+              listeners.mqtt { bind = "127.0.0.1:0", pool = p }
+            }
+            """);
+        ProcessResult check = await NodeFiles.RunAsync("check", _files.Path);
+        string[] told = [.. check.Lines.Where(l => l.StartsWith("error: ", StringComparison.Ordinal))];
+        Assert.Equal((expected.Length == 0 ? 0 : 1, expected.Length, check.Output), (check.ExitCode, told.Length, check.Output));
+        Assert.All(expected.Zip(told), pair => Assert.StartsWith($"error: {_files.Path}:{pair.First}", pair.Second, StringComparison.Ordinal));
+    }
+}
