@@ -81,8 +81,9 @@ internal sealed class Router(NodeServices services, SessionCloser closer)
     }
 
     /// <summary>
-    /// How long a dial may take (milliseconds): connect-timeout, and no more than its part of the time for retries while there is
-    /// another backend to go to; a host that is gone would use up all of it. A time too short to be parted is left whole.
+    /// How long a dial may take (milliseconds): connect-timeout; while there is another backend to go to, only this try's part of
+    /// it (or of the time left for retries, if that is less), for a host that is gone would use up all of it. A time too short to be
+    /// parted is left whole.
     /// </summary>
     public static long DialTime(Reactor reactor, Session session)
     {
@@ -91,7 +92,7 @@ internal sealed class Router(NodeServices services, SessionCloser closer)
         double limit = options.ConnectTimeout.TotalMilliseconds;
         int triesLeft = Math.Min(options.Retry.Tries, Setup.MaxTries) - setup.TriedCount + 1;
         if (triesLeft <= 1 || !HasAnother(reactor, session)) return (long)limit;
-        double timeLeft = options.Retry.Timeout.TotalMilliseconds - (reactor.Now - setup.FirstTryAt);
+        double timeLeft = Math.Min(limit, options.Retry.Timeout.TotalMilliseconds - (reactor.Now - setup.FirstTryAt));
         return timeLeft <= ShortestDial ? (long)limit : (long)Math.Min(limit, Math.Max(timeLeft / triesLeft, ShortestDial));
     }
 

@@ -14,7 +14,7 @@ public sealed class FleetMetricsTests
             [Member("lb-1", isSelf: true, isReachable: true), Member("lb-2", isSelf: false, isReachable: false)],
             new ShardStatus(
                 Owned: 2048, Copies: 2047, Unsynced: 3, Entries: 50, CopiedEntries: 49, Bytes: 4096, Lag: 5, Evicted: 6, LiveSessions: 7,
-                HandOffs: 8, Unsealed: 9, Snapshots: 10, DigestMismatches: 11, Learned: 12),
+                HandOffs: 8, Unsealed: 9, Snapshots: 10, DigestMismatches: 11, LogOverflows: 14, Learned: 12),
             new LookupCounts(Local: 100, Remote: 101, Hedge: 102, Fallback: 103, InFlight: 104), LiveNodes: 1);
         var writer = new MetricsWriter();
         FleetMetrics.Write(writer, status, fault => 200 + (int)fault, badFrames: 13);
@@ -41,6 +41,7 @@ public sealed class FleetMetricsTests
                 "actorlb_fleet_hand_offs_total 8",
                 "actorlb_fleet_unsealed_total 9",
                 "actorlb_fleet_snapshots_total 10",
+                "actorlb_fleet_replication_overflows_total 14",
                 "actorlb_fleet_digest_mismatches_total 11",
                 "actorlb_sticky_lookups_total{outcome=\"local\"} 100",
                 "actorlb_sticky_lookups_total{outcome=\"remote\"} 101",
