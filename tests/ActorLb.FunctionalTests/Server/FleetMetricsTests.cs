@@ -62,7 +62,7 @@ public sealed class FleetMetricsTests
                 "actorlb_fleet_bad_frames_total 13",
             ],
             lines.Where(l => !l.StartsWith('#')));
-        Assert.Equal(23, lines.Count(l => l.StartsWith("# TYPE ", StringComparison.Ordinal)));
+        Assert.Equal(24, lines.Count(l => l.StartsWith("# TYPE ", StringComparison.Ordinal)));
     }
 
     private static FleetMember Member(string name, bool isSelf, bool isReachable) =>
