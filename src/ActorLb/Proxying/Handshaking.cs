@@ -7,12 +7,15 @@ namespace ActorLb.Proxying;
 /// <summary>
 /// A reactor's handshakes that have a step to make. A step costs up to a millisecond, most of it one signature; made as they come, a
 /// storm of them would hold up every relayed message for the whole storm. So they wait here for their turn: one step after each
-/// look at the descriptors, and while messages are relayed none after <see cref="Slice"/> of steps until as much time has gone by.
+/// look at the descriptors; and on a busy reactor, none after <see cref="Slice"/> of steps until as much time has gone by.
 /// </summary>
 internal sealed class Handshaking
 {
     /// <summary>Half a millisecond, less than one signature with RSA, in units of <see cref="Stopwatch"/>.</summary>
     private static readonly long Slice = Stopwatch.Frequency / 2000;
+
+    /// <summary>More events between two turns than the handshaking clients themselves bring: the reactor has much to relay.</summary>
+    internal const int BusyEvents = 16;
 
     private readonly Queue<ulong> _turns = new();
     private long _spent;
@@ -52,12 +55,12 @@ internal sealed class Handshaking
     }
 
     /// <summary>Whose turn it is now, if anybody's: <see cref="TurnTaken"/> is to follow.</summary>
-    /// <param name="relaying">The reactor has relayed something since the last turn.</param>
+    /// <param name="events">How many descriptors had news since the last turn.</param>
     /// <param name="now">A <see cref="Stopwatch"/> time stamp.</param>
-    public bool TryNextTurn(bool relaying, long now, out ulong ticket)
+    public bool TryNextTurn(long events, long now, out ulong ticket)
     {
         ticket = 0;
-        if (_turns.Count == 0 || (relaying && now < _notBefore)) return false;
+        if (_turns.Count == 0 || (events >= BusyEvents && now < _notBefore)) return false;
         ticket = _turns.Dequeue();
         return true;
     }

@@ -40,7 +40,7 @@ internal sealed partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposable
     private int _slotsUsed;
     private int _listenerCount;
     private uint _nextTag;
-    private long _relayedAtTurn;
+    private long _eventsAtTurn;
     private int _wakePending;
     private bool _stopping;
     private bool _started;
@@ -386,9 +386,8 @@ internal sealed partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposable
     private bool StepHandshake()
     {
         long began = Stopwatch.GetTimestamp();
-        long relayed = Counters.BytesFromClients + Counters.BytesFromBackends;
-        if (!Handshaking.TryNextTurn(relayed != _relayedAtTurn, began, out ulong ticket)) return false;
-        _relayedAtTurn = relayed;
+        if (!Handshaking.TryNextTurn(Counters.Events - _eventsAtTurn, began, out ulong ticket)) return false;
+        _eventsAtTurn = Counters.Events;
         if (Find(ticket) is not { } session) return true;
         try
         {
