@@ -11,8 +11,12 @@ internal sealed class ActorLbProcess : IAsyncDisposable
         Admin = new HttpClient { BaseAddress = new Uri($"http://{admin}/") };
     }
 
-    /// <summary>The program, which the build puts beside the tests that refer to its project.</summary>
-    public static string Program { get; } = Path.Combine(AppContext.BaseDirectory, "actorlb");
+    /// <summary>
+    /// The program that the environment names by <c>ACTORLB</c>, as <c>tests/run.sh</c> does with the published one; else what the build
+    /// puts beside the tests that refer to its project.
+    /// </summary>
+    public static string Program { get; } =
+        Environment.GetEnvironmentVariable("ACTORLB") is { Length: > 0 } named ? named : Path.Combine(AppContext.BaseDirectory, "actorlb");
 
     public ProcessHost Process { get; }
 
