@@ -39,6 +39,9 @@ internal sealed class PendingCall
     /// <summary>The replica was asked and does not know.</summary>
     public bool HedgeMissed { get; set; }
 
+    /// <summary>A complete copy was asked and has no such client: what this node saw of it once is over.</summary>
+    public bool IsUnknown { get; set; }
+
     /// <summary>The owner's answer was not acceptable here and it was asked to move the client.</summary>
     public bool Moved { get; set; }
 
@@ -68,6 +71,7 @@ internal sealed class PendingCall
         RetryAt = now;
         Hedged = false;
         HedgeMissed = false;
+        IsUnknown = false;
         Moved = false;
         CountedAt = null;
     }

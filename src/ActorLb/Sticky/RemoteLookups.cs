@@ -29,7 +29,7 @@ internal sealed class RemoteLookups(RegionContext context, Func<int, RegionShard
         var call = CanAsk(view, context.ShardOf(h), now) ? _calls.Rent() : null;
         if (call is null)
         {
-            answer = FallBack(h, expected);
+            answer = FallBack(h, expected, silent: true);
             context.Counters.Count(StickyOutcome.Fallback);
             return true;
         }
@@ -264,8 +264,9 @@ internal sealed class RemoteLookups(RegionContext context, Func<int, RegionShard
         call.Hedged = true;
         if (seats.Replica == view.Self)
         {
-            var backend = ShardCalls.Peek(shards(number), context, call.H, view.Map.Epoch);
+            var (status, backend) = ShardCalls.Peek(shards(number), context, call.H, view.Map.Epoch);
             call.HedgeMissed = backend.IsNone;
+            call.IsUnknown = status == PeerStatus.None;
             answer = new StickyAnswer(backend, StickyOutcome.Hedge, false);
             return !backend.IsNone;
         }
@@ -299,6 +300,10 @@ internal sealed class RemoteLookups(RegionContext context, Func<int, RegionShard
 
                 answer = new StickyAnswer(backend, hedge ? StickyOutcome.Hedge : StickyOutcome.Remote, reply.Status == PeerStatus.New);
                 return true;
+            case PeerStatus.None when hedge:
+                call.HedgeMissed = true;
+                call.IsUnknown = true;
+                return false;
             case PeerStatus.None:
                 answer = new StickyAnswer(BackendRef.None, StickyOutcome.Remote, false);
                 return true;
@@ -369,20 +374,38 @@ internal sealed class RemoteLookups(RegionContext context, Func<int, RegionShard
             return answer;
         }
 
-        var here = call.Type == PeerFrameType.GetOrAssign && view.Self >= 0
-            ? ShardCalls.Peek(shards(number), context, call.H, view.Map.Epoch)
-            : BackendRef.None;
-        return here.IsNone ? FallBack(call) : new StickyAnswer(here, StickyOutcome.Hedge, false);
+        if (call.Type == PeerFrameType.GetOrAssign && view.Self >= 0)
+        {
+            var (status, here) = ShardCalls.Peek(shards(number), context, call.H, view.Map.Epoch);
+            call.IsUnknown |= status == PeerStatus.None;
+            if (!here.IsNone)
+            {
+                return new StickyAnswer(here, StickyOutcome.Hedge, false);
+            }
+        }
+
+        return FallBack(call);
     }
 
-    private StickyAnswer FallBack(PendingCall call) => FallBack(call.H, BackendRef.FromValue(call.Expected));
+    private StickyAnswer FallBack(PendingCall call) => FallBack(call.H, BackendRef.FromValue(call.Expected), !call.IsUnknown);
 
-    /// <param name="leaving">The backend that the caller wants to leave: what it last saw is no help when it is that one.</param>
-    private StickyAnswer FallBack(ulong h, BackendRef leaving)
+    /// <summary>
+    /// Nobody who should know has answered: what is left of the shard here, then what this node last saw of the client, then nothing,
+    /// which has the caller draw by rendezvous.
+    /// </summary>
+    /// <param name="leaving">The backend that the caller wants to leave: what is known is no help when it is that one.</param>
+    /// <param name="silent">No complete copy has said that it does not know the client.</param>
+    private StickyAnswer FallBack(ulong h, BackendRef leaving, bool silent)
     {
-        var known = _known.Find(h);
-        var helps = known != leaving && context.Slots.IsKept(known);
-        return new StickyAnswer(helps ? known : BackendRef.None, StickyOutcome.Fallback, false);
+        var known = ShardCalls.Remains(shards(context.ShardOf(h)), context, h);
+        if (!Helps(known) && silent)
+        {
+            known = _known.Find(h);
+        }
+
+        return new StickyAnswer(Helps(known) ? known : BackendRef.None, StickyOutcome.Fallback, false);
+
+        bool Helps(BackendRef backend) => !backend.IsNone && backend != leaving && context.Slots.IsKept(backend);
     }
 
     /// <summary>Under the call's lock; the caller returns the call afterwards.</summary>
