@@ -133,6 +133,30 @@ public sealed class FleetFaultTests
 
     [Fact]
     [Trait("speed", "slow")]
+    public async Task LinkCut_BetweenNodesInNamespaces_NoClientMovesAndNoConnectTakesOverASecond()
+    {
+        await using var fleet = await TestFleet.StartAsync(new TestFleetOptions { InNamespaces = true });
+        var placed = await TestFleet.PlaceAsync(fleet.Nodes, TestFleet.Ids("c", 300));
+        await Task.Delay(Settling, TestContext.Current.CancellationToken);
+
+        // Longer than the pings need to find out, which close the connections: then the two dial each other in vain.
+        await fleet.Network.CutAsync(0, 1);
+        var longest = await WatchAsync(fleet, fleet.Nodes, placed, Task.Delay(TimeSpan.FromSeconds(8), TestContext.Current.CancellationToken));
+        var live = await Task.WhenAll(fleet.Nodes.Select(async n => (await n.MetricsAsync())["actorlb_fleet_live_nodes"]));
+        Assert.Equal([2, 2, 3], live);
+        TestContext.Current.TestOutputHelper!.WriteLine($"longest CONNECT with the link cut: {longest.TotalMilliseconds:f0} ms");
+        Assert.InRange(longest, TimeSpan.Zero, LongestConnect);
+
+        await fleet.Network.HealAsync(0, 1);
+        longest = await WatchAsync(fleet, fleet.Nodes, placed, fleet.WhenSettledAsync(whileVisited: true));
+        Assert.InRange(longest, TimeSpan.Zero, LongestConnect);
+        await fleet.WhenSettledAsync();
+        foreach (var node in fleet.Nodes)
+            await fleet.AssertSameAsync(placed, (await TestFleet.VisitAsync([node], placed.Keys)).Brokers);
+    }
+
+    [Fact]
+    [Trait("speed", "slow")]
     public async Task AdminChange_ThroughOneNode_HoldsOnAll_AndAfterEverythingWasRestarted()
     {
         await using var fleet = await TestFleet.StartAsync();

@@ -12,6 +12,9 @@ internal sealed record TestFleetOptions
 
     public int EtcdMembers { get; init; } = 1;
 
+    /// <summary>Each node in a network namespace of its own, so that links can be cut: <see cref="TestFleet.Network"/>.</summary>
+    public bool InNamespaces { get; init; }
+
     /// <summary>Further settings of the pool <c>p</c>.</summary>
     public string Pool { get; init; } = "";
 
@@ -30,6 +33,8 @@ internal sealed class TestFleet : IAsyncDisposable
     /// <summary>What must come true does so in a few seconds; a machine that is busy with other things may take longer.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
+    private const string AdminToken = "the-token-of-the-test";
+
     /// <summary>Entries that copies may be behind at any time while clients come and go.</summary>
     private const int LargestLag = 256;
 
@@ -41,14 +46,16 @@ internal sealed class TestFleet : IAsyncDisposable
 
     private readonly TempFolder _folder = new();
     private readonly TestFleetOptions _options;
+    private readonly FleetNetwork? _network;
     private readonly List<IPEndPoint> _backends;
 
-    private TestFleet(TestFleetOptions options, EtcdServer etcd)
+    private TestFleet(TestFleetOptions options, EtcdServer etcd, FleetNetwork? network)
     {
         _options = options;
+        _network = network;
         Etcd = etcd;
         if (options.Backends is null)
-            Brokers = [.. Enumerable.Range(0, 3).Select(i => new MarkedBroker(i))];
+            Brokers = [.. Enumerable.Range(0, 3).Select(i => new MarkedBroker(i, new IPEndPoint(network?.Host ?? IPAddress.Loopback, Ports.Free())))];
         _backends = [.. options.Backends ?? Brokers.Select(b => b.EndPoint)];
         SecretFile = _folder.Write("secret", "a long text that all nodes of the test share");
         for (var i = 1; i <= options.Nodes; i++)
@@ -63,10 +70,25 @@ internal sealed class TestFleet : IAsyncDisposable
 
     public string SecretFile { get; }
 
+    public FleetNetwork Network => _network ?? throw new InvalidOperationException("the nodes share the network of the machine");
+
     public static async Task<TestFleet> StartAsync(TestFleetOptions? options = null)
     {
         options ??= new TestFleetOptions();
-        var fleet = new TestFleet(options, await EtcdServer.StartAsync(options.EtcdMembers));
+        var network = options.InNamespaces ? await FleetNetwork.CreateAsync(options.Nodes) : null;
+        EtcdServer etcd;
+        try
+        {
+            etcd = await EtcdServer.StartAsync(options.EtcdMembers, new EtcdServerOptions(Address: network?.Host));
+        }
+        catch
+        {
+            if (network is not null)
+                await network.DisposeAsync();
+            throw;
+        }
+
+        var fleet = new TestFleet(options, etcd, network);
         try
         {
             await Task.WhenAll(fleet.Nodes.Select(n => n.StartAsync()));
@@ -85,11 +107,13 @@ internal sealed class TestFleet : IAsyncDisposable
     /// <param name="cluster">Settings of the <c>cluster</c> block that differ.</param>
     public FleetNodeProcess Add(string name, string cluster = "", string? file = null)
     {
-        var node = new FleetNodeProcess(file ?? name, _folder.Path);
+        var node = _network is null
+            ? new FleetNodeProcess(file ?? name, _folder.Path)
+            : new FleetNodeProcess(file ?? name, _folder.Path, _network.AddressOf(Nodes.Count), AdminToken, _network.Within(Nodes.Count));
         _folder.Write($"{node.Name}.conf", $$"""
             actorlb {
               node { name = {{name}}, workers = 1, data-dir = "{{_folder[node.Name]}}", pid-file = "{{node.PidFile}}", drain-timeout = 120s }
-              admin.bind = "{{node.Admin}}"
+              admin { bind = "{{node.Admin}}", token-file = {{(_network is null ? "null" : $"\"{Write("token", AdminToken)}\"")}} }
               cluster {
                 coordinator = etcd, name = production, bind = "{{node.Peer}}", secret-file = "{{SecretFile}}"
                 etcd { endpoints = [{{string.Join(", ", Etcd.Members.Select(m => $"\"{m.Client.ToString().TrimEnd('/')}\""))}}], lease-ttl = 3s }
@@ -266,6 +290,8 @@ internal sealed class TestFleet : IAsyncDisposable
         await Etcd.DisposeAsync();
         foreach (var broker in Brokers)
             await broker.DisposeAsync();
+        if (_network is not null)
+            await _network.DisposeAsync();
         _folder.Dispose();
     }
 
