@@ -32,6 +32,9 @@ internal sealed class PendingCall
 
     public long Started { get; private set; }
 
+    /// <summary>Milliseconds since then in which this node did not run: an answer may have come all the same.</summary>
+    public long Late { get; set; }
+
     public long RetryAt { get; set; }
 
     public bool Hedged { get; set; }
@@ -68,6 +71,7 @@ internal sealed class PendingCall
         Waiter = waiter;
         Ticket = ticket;
         Started = now;
+        Late = 0;
         RetryAt = now;
         Hedged = false;
         HedgeMissed = false;

@@ -11,8 +11,20 @@ internal sealed class RemoteLookups(RegionContext context, Func<int, RegionShard
 {
     private const long RetryMilliseconds = 5;
 
+    /// <summary>Twice the clock's step: it is late only past that.</summary>
+    private const long StepMilliseconds = 10;
+
+    /// <summary>
+    /// A deadline is there for peers that are silent. While this very node got no time from its machine, or stood still to collect
+    /// garbage, the answer lay in its sockets unread; so much of a call's age does not count, and no more.
+    /// </summary>
+    private const long MaxLateMilliseconds = 300;
+
     private readonly PendingCalls _calls = new();
     private readonly LastKnownGood _known = new(context.Settings.LastKnownGoodEntries);
+
+    // The clock's alone.
+    private long _tickedAt;
 
     public int Active => _calls.Active;
 
@@ -57,6 +69,8 @@ internal sealed class RemoteLookups(RegionContext context, Func<int, RegionShard
     /// <summary>Deadlines, hedges and retries; every 5 ms while calls are under way.</summary>
     public void Tick(long now)
     {
+        var before = _tickedAt;
+        _tickedAt = now;
         if (_calls.Active == 0)
         {
             return;
@@ -68,7 +82,7 @@ internal sealed class RemoteLookups(RegionContext context, Func<int, RegionShard
         {
             if (_calls.At(i) is { } call)
             {
-                Look(call, view, now);
+                Look(call, view, now, before);
             }
         }
     }
@@ -88,7 +102,7 @@ internal sealed class RemoteLookups(RegionContext context, Func<int, RegionShard
                     call.RetryAt = now;
                 }
 
-                Look(call, view, now);
+                Look(call, view, now, lastLook: now);
             }
         }
     }
@@ -144,7 +158,8 @@ internal sealed class RemoteLookups(RegionContext context, Func<int, RegionShard
         }
     }
 
-    private void Look(PendingCall call, RegionView view, long now)
+    /// <param name="lastLook">When the clock came by before.</param>
+    private void Look(PendingCall call, RegionView view, long now, long lastLook)
     {
         var done = false;
         lock (call.Gate)
@@ -154,8 +169,15 @@ internal sealed class RemoteLookups(RegionContext context, Func<int, RegionShard
                 return;
             }
 
+            var late = now - Math.Max(lastLook, call.Started) - StepMilliseconds;
+            if (late > 0)
+            {
+                call.Late = Math.Min(call.Late + late, MaxLateMilliseconds);
+            }
+
+            var age = now - call.Started - call.Late;
             StickyAnswer answer;
-            if (now - call.Started >= context.Settings.FallbackMilliseconds)
+            if (age >= context.Settings.FallbackMilliseconds)
             {
                 answer = LastWord(call, view);
                 done = true;
@@ -164,7 +186,7 @@ internal sealed class RemoteLookups(RegionContext context, Func<int, RegionShard
             {
                 answer = default;
                 done = now >= call.RetryAt && Attempt(call, view, now, out answer);
-                done = done || (!call.Hedged && now - call.Started >= context.Settings.HedgeMilliseconds && Hedge(call, view, out answer));
+                done = done || (!call.Hedged && age >= context.Settings.HedgeMilliseconds && Hedge(call, view, out answer));
             }
 
             done = done && Finish(call, answer, tell: true);

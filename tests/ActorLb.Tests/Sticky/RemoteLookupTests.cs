@@ -179,7 +179,7 @@ public sealed class RemoteLookupTests : IDisposable, IStickyWaiter
         Assert.False(_region.GetOrAssign(77, [A], this, 2, out _));
 
         // A machine without time: the clock's first look comes when everything is over.
-        _time.Advance(TimeSpan.FromMilliseconds(120));
+        _time.Advance(TimeSpan.FromMilliseconds(420));
         _region.Tick();
         Assert.Equal([(2UL, new StickyAnswer(B, StickyOutcome.Hedge, false))], _heard);
     }
@@ -193,9 +193,43 @@ public sealed class RemoteLookupTests : IDisposable, IStickyWaiter
         Assert.Empty(_heard);
 
         // The former owner's seal does not come; the clock is late for its end, too.
-        _time.Advance(TimeSpan.FromMilliseconds(120));
+        _time.Advance(TimeSpan.FromMilliseconds(420));
         _region.Tick();
         Assert.Equal([(1UL, new StickyAnswer(A, StickyOutcome.Local, true))], _heard);
+    }
+
+    [Fact]
+    public void LateClock_TimeInWhichThisNodeDidNotRun_IsNoSilenceOfTheOwner()
+    {
+        _region.Tick();
+        _region.GetOrAssign(77, [A], this, 1, out _);
+        _time.Advance(TimeSpan.FromMilliseconds(120));
+        _region.Tick();
+        Assert.Empty(_heard);
+        Reply(_owner, PeerStatus.Ok, B);
+        Assert.Equal([(1UL, new StickyAnswer(B, StickyOutcome.Remote, false))], _heard);
+
+        // From then on it runs, and the owner is as silent as ever.
+        _region.GetOrAssign(78, [A], this, 2, out _);
+        _time.Advance(TimeSpan.FromMilliseconds(120));
+        _region.Tick();
+        Pass(90);
+        Assert.Equal((2UL, StickyOutcome.Fallback), (_heard[^1].Ticket, _heard[^1].Answer.Outcome));
+    }
+
+    [Fact]
+    public void LateClock_AgainAndAgain_IsBounded()
+    {
+        _region.Tick();
+        _region.GetOrAssign(77, [A], this, 1, out _);
+        var waited = 0;
+        for (; _heard.Count == 0 && waited < 2000; waited += 60)
+        {
+            _time.Advance(TimeSpan.FromMilliseconds(60));
+            _region.Tick();
+        }
+
+        Assert.InRange(waited, 395, 455);
     }
 
     [Fact]
