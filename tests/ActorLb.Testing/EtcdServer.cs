@@ -8,7 +8,8 @@ namespace ActorLb.Testing;
 
 /// <param name="Tls">Certificates for the client port; null serves clear text.</param>
 /// <param name="Heartbeat">Milliseconds; the election time-out is ten of them. Fast, so that tests need not wait.</param>
-internal sealed record EtcdServerOptions(EtcdServerTls? Tls = null, int Heartbeat = 50);
+/// <param name="Address">Where clients come to; null is loopback.</param>
+internal sealed record EtcdServerOptions(EtcdServerTls? Tls = null, int Heartbeat = 50, IPAddress? Address = null);
 
 internal sealed record EtcdServerTls(string Certificate, string Key, string Ca, bool ClientCertificates);
 
@@ -32,7 +33,7 @@ internal sealed class EtcdServer : IAsyncDisposable
             // Memory, where there is some: etcd waits for the disk at every write.
             var root = Directory.Exists("/dev/shm") ? "/dev/shm" : Path.GetTempPath();
             var folder = Directory.CreateDirectory(Path.Combine(root, $"actorlb-etcd-{Guid.NewGuid():N}")).FullName;
-            var ports = FreePorts(2 * members);
+            var ports = FreePorts(2 * members, options?.Address ?? IPAddress.Loopback);
             var server = new EtcdServer(
                 folder, [.. Enumerable.Range(0, members).Select(i => new EtcdMember(i, ports, folder, options ?? new EtcdServerOptions()))]);
             try
@@ -106,9 +107,9 @@ internal sealed class EtcdServer : IAsyncDisposable
     private static string? Field(string table, string name) =>
         table.Split('\n').FirstOrDefault(l => l.StartsWith($"\"{name}\"", StringComparison.Ordinal))?.Split(':')[1].Trim();
 
-    private static int[] FreePorts(int count)
+    private static int[] FreePorts(int count, IPAddress address)
     {
-        var sockets = Enumerable.Range(0, count).Select(_ => new TcpListener(IPAddress.Loopback, 0)).ToArray();
+        var sockets = Enumerable.Range(0, count).Select(_ => new TcpListener(address, 0)).ToArray();
         try
         {
             return [.. sockets.Select(s =>
@@ -140,7 +141,7 @@ internal sealed class EtcdMember
         var count = ports.Length / 2;
         _tls = options.Tls;
         _data = Path.Combine(folder, $"m{index}");
-        Client = new Uri($"{(_tls is null ? "http" : "https")}://127.0.0.1:{ports[index]}");
+        Client = new Uri($"{(_tls is null ? "http" : "https")}://{options.Address ?? IPAddress.Loopback}:{ports[index]}");
         var peer = $"http://127.0.0.1:{ports[count + index]}";
         List<string> arguments =
         [

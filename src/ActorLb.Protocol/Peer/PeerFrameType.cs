@@ -36,7 +36,7 @@ public enum PeerStatus : byte
     /// <summary>The epochs agree, but the shard is not the receiver's.</summary>
     WrongOwner = 3,
 
-    /// <summary>The receiver is taking the shard over; a replica without the entry says so too.</summary>
+    /// <summary>The receiver is taking the shard over, or its copy is not complete and has no such entry.</summary>
     NotReady = 4,
 
     /// <summary>Too many calls.</summary>
@@ -45,7 +45,7 @@ public enum PeerStatus : byte
     /// <summary>The epochs differ: the reply's header carries the receiver's.</summary>
     StaleEpoch = 6,
 
-    /// <summary>No entry, and no proposal that could become one.</summary>
+    /// <summary>No entry, and no proposal that could become one. Of a replica: its copy is complete and has no such entry.</summary>
     None = 7,
 }
 

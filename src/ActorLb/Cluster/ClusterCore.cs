@@ -121,7 +121,10 @@ internal sealed class ClusterCore
 
     public void OnProbed(PeerId peer, bool reachable) => _registration.OnProbed(peer, reachable);
 
-    /// <summary>Says whether a shard that this node gave up still waits for its new owner: a leave waits for that.</summary>
+    /// <summary>
+    /// Says whether a shard that this node gave up still waits for its new owner: a leave waits for that. Asked of the region that has
+    /// adopted the table in force.
+    /// </summary>
     public void OnHandOffs(bool pending) => _handOffsPending = pending;
 
     /// <summary>A planned leave: shards move away, then <see cref="Ended"/> comes.</summary>
@@ -323,6 +326,9 @@ internal sealed class ClusterCore
         }
 
         Map = map;
+
+        // What the table takes from this node has to be handed over first; the shard region says when that is done.
+        _handOffsPending = true;
         _effects.Add(new AdoptMap(map));
         _effects.Add(new Announce(
             ClusterEventKind.TableAdopted, $"table {ShardMap.Number(map.Epoch)} with {map.Nodes.Length} nodes is in force"));

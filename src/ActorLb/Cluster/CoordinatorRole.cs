@@ -23,6 +23,7 @@ internal sealed class CoordinatorRole(
     private long _nextTick;
     private long? _planningSince;
     private ulong _attempted;
+    private ulong _written;
     private long _tableAt = long.MinValue / 2;
     private long _restoredAt = long.MinValue / 2;
 
@@ -68,6 +69,12 @@ internal sealed class CoordinatorRole(
             var value = new byte[8];
             BinaryPrimitives.WriteInt64LittleEndian(value, ++_counter);
             Commit(_tickErrand, now, [], StoreWrite.Put(StoreKeys.Tick, value), (_, then) => _nextTick = then + settings.TickMilliseconds);
+        }
+
+        if (_written != 0 && view.Table?.Epoch >= _written)
+        {
+            _written = 0;
+            _tableErrand.NotBefore = 0;
         }
 
         if (_tableErrand.IsDue(now))
@@ -150,15 +157,15 @@ internal sealed class CoordinatorRole(
         var condition = StoreCompare.Unchanged(StoreKeys.Table, view.ModRevision(StoreKeys.Table));
         Commit(_tableErrand, now, [condition], StoreWrite.Put(StoreKeys.Table, next.Encode()), (reply, then) =>
         {
-            // Until the watch has shown the write, a second one could only fail on the revision.
-            _tableErrand.NotBefore = then + 20;
+            _tableErrand.NotBefore = then + settings.RetryMilliseconds;
             if (reply.IsOk && reply.Commit.Succeeded)
             {
+                // Until the watch has shown the write, a second one could only fail on the revision.
+                _written = next.Epoch;
                 adopt(next, then);
             }
             else
             {
-                _tableErrand.NotBefore = then + settings.RetryMilliseconds;
                 view.IsCurrent &= !reply.LeavesDoubt;
             }
         });

@@ -9,8 +9,13 @@ namespace ActorLb.Cluster;
 /// </summary>
 internal static class MovePlan
 {
-    /// <summary>Shards that move at once: bounds the copying that a join causes.</summary>
+    /// <summary>Shards that are copied at once: bounds the copying that a join or a leave causes.</summary>
     public const int MaxMoves = 64;
+
+    /// <summary>
+    /// Shards that one table gives from their owner to a complete replica. Nothing is copied, but the lookups of each wait for its seal.
+    /// </summary>
+    public const int MaxSwaps = 256;
 
     /// <param name="members">Registered nodes, in any order.</param>
     /// <param name="kept">Nodes of the table that are not registered at the moment but not given up either.</param>
@@ -128,7 +133,7 @@ internal static class MovePlan
 
     private static void Move(ShardSeats[] seats, ShardSeats[] wish, Func<int, int, bool> ready, Func<int, bool> leaving)
     {
-        var moving = 0;
+        var copying = 0;
         for (var i = 0; i < seats.Length; i++)
         {
             var (owner, _, next) = seats[i];
@@ -141,20 +146,20 @@ internal static class MovePlan
             {
                 seats[i] = seats[i] with { Next = ShardSeats.Nobody };
             }
-            else if (!ready(next, i) || moving >= MaxMoves)
+            else if (!ready(next, i))
             {
-                moving++;
+                copying++;
             }
             else
             {
-                moving++;
                 seats[i] = next == wish[i].Owner && owner != next
                     ? new ShardSeats(next, Keep(seats[i], wish[i].Replica, leaving), ShardSeats.Nobody)
                     : seats[i] with { Replica = next, Next = ShardSeats.Nobody };
             }
         }
 
-        for (var i = 0; i < seats.Length && moving < MaxMoves; i++)
+        var swaps = 0;
+        for (var i = 0; i < seats.Length; i++)
         {
             var (owner, replica, next) = seats[i];
             if (next >= 0)
@@ -164,15 +169,18 @@ internal static class MovePlan
 
             if (wish[i].Owner >= 0 && owner != wish[i].Owner)
             {
-                if (replica != wish[i].Owner)
+                if (replica == wish[i].Owner)
+                {
+                    if (swaps < MaxSwaps && ready(replica, i))
+                    {
+                        seats[i] = new ShardSeats(replica, owner, ShardSeats.Nobody);
+                        swaps++;
+                    }
+                }
+                else if (copying < MaxMoves)
                 {
                     seats[i] = seats[i] with { Next = wish[i].Owner };
-                    moving++;
-                }
-                else if (ready(replica, i))
-                {
-                    seats[i] = new ShardSeats(replica, owner, ShardSeats.Nobody);
-                    moving++;
+                    copying++;
                 }
             }
             else if (wish[i].Owner >= 0 && wish[i].Replica < 0)
@@ -180,10 +188,10 @@ internal static class MovePlan
                 // Only one node stays: nobody can take over from a replica that leaves.
                 seats[i] = seats[i] with { Replica = ShardSeats.Nobody };
             }
-            else if (wish[i].Replica >= 0 && replica != wish[i].Replica)
+            else if (wish[i].Replica >= 0 && replica != wish[i].Replica && copying < MaxMoves)
             {
                 seats[i] = seats[i] with { Next = wish[i].Replica };
-                moving++;
+                copying++;
             }
         }
     }

@@ -10,6 +10,8 @@ internal abstract record FleetMessage;
 
 internal sealed record TimePassed : FleetMessage;
 
+internal sealed record CopiesChanged : FleetMessage;
+
 internal sealed record StoreReplied(StoreReply Reply) : FleetMessage;
 
 internal sealed record StoreChanged(int Generation, StoreBatch Batch) : FleetMessage;
@@ -38,6 +40,9 @@ internal sealed class FleetActor(
         {
             case TimePassed:
                 control.Tick(now());
+                break;
+            case CopiesChanged:
+                control.OnCopies(now());
                 break;
             case StoreReplied replied:
                 control.OnStoreReply(replied.Reply, now());

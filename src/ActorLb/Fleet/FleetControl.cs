@@ -75,6 +75,9 @@ internal sealed class FleetControl
         ReportReady(now);
     }
 
+    /// <summary>The region has more complete copies, or other ones to take: the coordinator hears of it at once.</summary>
+    public void OnCopies(long now) => ReportReady(now);
+
     public void OnStoreReply(StoreReply reply, long now)
     {
         Core.OnStoreReply(reply, now);
@@ -131,7 +134,7 @@ internal sealed class FleetControl
                         shards[i] = ready[i];
                     }
 
-                    Core.OnReady(link.Peer, header.Epoch, shards);
+                    Report(link.Peer, header.Epoch, shards, now);
                 }
 
                 break;
@@ -224,7 +227,7 @@ internal sealed class FleetControl
         _ready.CopyTo(_sentReady, 0);
         if (coordinator.Id == _settings.Self)
         {
-            Core.OnReady(_settings.Self, epoch, _ready);
+            Report(_settings.Self, epoch, _ready, now);
         }
         else if (_links.TryGetValue(coordinator.Id, out var link))
         {
@@ -232,6 +235,14 @@ internal sealed class FleetControl
             PeerReady.Write(frame, new PeerFrameHeader(PeerFrameType.Ready, 0, 0, 0, epoch), _ready);
             link.Send(frame, PeerLane.Calls);
         }
+    }
+
+    /// <summary>What is planned next depends on it.</summary>
+    private void Report(PeerId from, ulong epoch, ReadOnlySpan<bool> shards, long now)
+    {
+        Core.OnReady(from, epoch, shards);
+        Core.Tick(now);
+        Do();
     }
 
     private void PublishSlots()

@@ -110,6 +110,7 @@ internal sealed partial class FleetNode : IFleetOutside, IPeerHandler, IAsyncDis
             await _transport.StartAsync(new PeerEndpoint(Self, _options.Address), this, cancellation).ConfigureAwait(false);
         }
 
+        Region.Context.CopiesChanged = () => Post(new CopiesChanged());
         _regionClock = new RegionClock(Region, e => Log.ClockFailed(_logger, e));
         _actor.Start();
         _ticking = TickAsync();

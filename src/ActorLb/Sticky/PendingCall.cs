@@ -32,12 +32,18 @@ internal sealed class PendingCall
 
     public long Started { get; private set; }
 
+    /// <summary>Milliseconds since then in which this node did not run: an answer may have come all the same.</summary>
+    public long Late { get; set; }
+
     public long RetryAt { get; set; }
 
     public bool Hedged { get; set; }
 
     /// <summary>The replica was asked and does not know.</summary>
     public bool HedgeMissed { get; set; }
+
+    /// <summary>A complete copy was asked and has no such client: what this node saw of it once is over.</summary>
+    public bool IsUnknown { get; set; }
 
     /// <summary>The owner's answer was not acceptable here and it was asked to move the client.</summary>
     public bool Moved { get; set; }
@@ -65,9 +71,11 @@ internal sealed class PendingCall
         Waiter = waiter;
         Ticket = ticket;
         Started = now;
+        Late = 0;
         RetryAt = now;
         Hedged = false;
         HedgeMissed = false;
+        IsUnknown = false;
         Moved = false;
         CountedAt = null;
     }

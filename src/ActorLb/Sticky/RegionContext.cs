@@ -94,6 +94,7 @@ internal sealed record RegionSettings(PeerId Self, TimeSpan Ttl, int MaxEntries)
 internal sealed class RegionContext(RegionSettings settings, BackendSlots slots, StickyClock clock)
 {
     private RegionView _view = RegionView.Empty;
+    private bool _copiesChanged;
 
     public RegionSettings Settings => settings;
 
@@ -125,8 +126,28 @@ internal sealed class RegionContext(RegionSettings settings, BackendSlots slots,
     /// <summary>Wakes the clock when it sleeps.</summary>
     public Action? Wake { get; set; }
 
+    /// <summary>Hears that copies became complete, or that a table gave new ones; on the clock's thread, once for all of its turn.</summary>
+    public Action? CopiesChanged { get; set; }
+
     /// <summary>Hears every answer that an owner gives and every mapping it learns, under the shard's lock: for whoever checks the rules.</summary>
     public Action<Protocol.Peer.PeerFrameType, ulong, ulong, LookupResult>? Answered { get; set; }
+
+    public bool HaveCopiesChanged => Volatile.Read(ref _copiesChanged);
+
+    public void ChangeCopies()
+    {
+        Volatile.Write(ref _copiesChanged, true);
+        Wake?.Invoke();
+    }
+
+    /// <summary>The clock's: tells whoever wants to know.</summary>
+    public void TellCopies()
+    {
+        if (HaveCopiesChanged && Interlocked.Exchange(ref _copiesChanged, false))
+        {
+            CopiesChanged?.Invoke();
+        }
+    }
 
     public int ShardOf(ulong h) => (int)(h >> (64 - settings.ShardBits));
 

@@ -11,8 +11,20 @@ internal sealed class RemoteLookups(RegionContext context, Func<int, RegionShard
 {
     private const long RetryMilliseconds = 5;
 
+    /// <summary>Twice the clock's step: it is late only past that.</summary>
+    private const long StepMilliseconds = 10;
+
+    /// <summary>
+    /// A deadline is there for peers that are silent. While this very node got no time from its machine, or stood still to collect
+    /// garbage, the answer lay in its sockets unread; so much of a call's age does not count, and no more.
+    /// </summary>
+    private const long MaxLateMilliseconds = 300;
+
     private readonly PendingCalls _calls = new();
     private readonly LastKnownGood _known = new(context.Settings.LastKnownGoodEntries);
+
+    // The clock's alone.
+    private long _tickedAt;
 
     public int Active => _calls.Active;
 
@@ -29,7 +41,7 @@ internal sealed class RemoteLookups(RegionContext context, Func<int, RegionShard
         var call = CanAsk(view, context.ShardOf(h), now) ? _calls.Rent() : null;
         if (call is null)
         {
-            answer = FallBack(h, expected);
+            answer = FallBack(h, expected, silent: true);
             context.Counters.Count(StickyOutcome.Fallback);
             return true;
         }
@@ -57,6 +69,8 @@ internal sealed class RemoteLookups(RegionContext context, Func<int, RegionShard
     /// <summary>Deadlines, hedges and retries; every 5 ms while calls are under way.</summary>
     public void Tick(long now)
     {
+        var before = _tickedAt;
+        _tickedAt = now;
         if (_calls.Active == 0)
         {
             return;
@@ -68,7 +82,7 @@ internal sealed class RemoteLookups(RegionContext context, Func<int, RegionShard
         {
             if (_calls.At(i) is { } call)
             {
-                Look(call, view, now);
+                Look(call, view, now, before);
             }
         }
     }
@@ -88,7 +102,7 @@ internal sealed class RemoteLookups(RegionContext context, Func<int, RegionShard
                     call.RetryAt = now;
                 }
 
-                Look(call, view, now);
+                Look(call, view, now, lastLook: now);
             }
         }
     }
@@ -144,7 +158,8 @@ internal sealed class RemoteLookups(RegionContext context, Func<int, RegionShard
         }
     }
 
-    private void Look(PendingCall call, RegionView view, long now)
+    /// <param name="lastLook">When the clock came by before.</param>
+    private void Look(PendingCall call, RegionView view, long now, long lastLook)
     {
         var done = false;
         lock (call.Gate)
@@ -154,8 +169,15 @@ internal sealed class RemoteLookups(RegionContext context, Func<int, RegionShard
                 return;
             }
 
+            var late = now - Math.Max(lastLook, call.Started) - StepMilliseconds;
+            if (late > 0)
+            {
+                call.Late = Math.Min(call.Late + late, MaxLateMilliseconds);
+            }
+
+            var age = now - call.Started - call.Late;
             StickyAnswer answer;
-            if (now - call.Started >= context.Settings.FallbackMilliseconds)
+            if (age >= context.Settings.FallbackMilliseconds)
             {
                 answer = LastWord(call, view);
                 done = true;
@@ -164,7 +186,7 @@ internal sealed class RemoteLookups(RegionContext context, Func<int, RegionShard
             {
                 answer = default;
                 done = now >= call.RetryAt && Attempt(call, view, now, out answer);
-                done = done || (!call.Hedged && now - call.Started >= context.Settings.HedgeMilliseconds && Hedge(call, view, out answer));
+                done = done || (!call.Hedged && age >= context.Settings.HedgeMilliseconds && Hedge(call, view, out answer));
             }
 
             done = done && Finish(call, answer, tell: true);
@@ -264,8 +286,9 @@ internal sealed class RemoteLookups(RegionContext context, Func<int, RegionShard
         call.Hedged = true;
         if (seats.Replica == view.Self)
         {
-            var backend = ShardCalls.Peek(shards(number), context, call.H, view.Map.Epoch);
+            var (status, backend) = ShardCalls.Peek(shards(number), context, call.H, view.Map.Epoch);
             call.HedgeMissed = backend.IsNone;
+            call.IsUnknown = status == PeerStatus.None;
             answer = new StickyAnswer(backend, StickyOutcome.Hedge, false);
             return !backend.IsNone;
         }
@@ -299,6 +322,10 @@ internal sealed class RemoteLookups(RegionContext context, Func<int, RegionShard
 
                 answer = new StickyAnswer(backend, hedge ? StickyOutcome.Hedge : StickyOutcome.Remote, reply.Status == PeerStatus.New);
                 return true;
+            case PeerStatus.None when hedge:
+                call.HedgeMissed = true;
+                call.IsUnknown = true;
+                return false;
             case PeerStatus.None:
                 answer = new StickyAnswer(BackendRef.None, StickyOutcome.Remote, false);
                 return true;
@@ -369,20 +396,38 @@ internal sealed class RemoteLookups(RegionContext context, Func<int, RegionShard
             return answer;
         }
 
-        var here = call.Type == PeerFrameType.GetOrAssign && view.Self >= 0
-            ? ShardCalls.Peek(shards(number), context, call.H, view.Map.Epoch)
-            : BackendRef.None;
-        return here.IsNone ? FallBack(call) : new StickyAnswer(here, StickyOutcome.Hedge, false);
+        if (call.Type == PeerFrameType.GetOrAssign && view.Self >= 0)
+        {
+            var (status, here) = ShardCalls.Peek(shards(number), context, call.H, view.Map.Epoch);
+            call.IsUnknown |= status == PeerStatus.None;
+            if (!here.IsNone)
+            {
+                return new StickyAnswer(here, StickyOutcome.Hedge, false);
+            }
+        }
+
+        return FallBack(call);
     }
 
-    private StickyAnswer FallBack(PendingCall call) => FallBack(call.H, BackendRef.FromValue(call.Expected));
+    private StickyAnswer FallBack(PendingCall call) => FallBack(call.H, BackendRef.FromValue(call.Expected), !call.IsUnknown);
 
-    /// <param name="leaving">The backend that the caller wants to leave: what it last saw is no help when it is that one.</param>
-    private StickyAnswer FallBack(ulong h, BackendRef leaving)
+    /// <summary>
+    /// Nobody who should know has answered: what is left of the shard here, then what this node last saw of the client, then nothing,
+    /// which has the caller draw by rendezvous.
+    /// </summary>
+    /// <param name="leaving">The backend that the caller wants to leave: what is known is no help when it is that one.</param>
+    /// <param name="silent">No complete copy has said that it does not know the client.</param>
+    private StickyAnswer FallBack(ulong h, BackendRef leaving, bool silent)
     {
-        var known = _known.Find(h);
-        var helps = known != leaving && context.Slots.IsKept(known);
-        return new StickyAnswer(helps ? known : BackendRef.None, StickyOutcome.Fallback, false);
+        var known = ShardCalls.Remains(shards(context.ShardOf(h)), context, h);
+        if (!Helps(known) && silent)
+        {
+            known = _known.Find(h);
+        }
+
+        return new StickyAnswer(Helps(known) ? known : BackendRef.None, StickyOutcome.Fallback, false);
+
+        bool Helps(BackendRef backend) => !backend.IsNone && backend != leaving && context.Slots.IsKept(backend);
     }
 
     /// <summary>Under the call's lock; the caller returns the call afterwards.</summary>

@@ -38,13 +38,24 @@ internal static class ShardCalls
         return result;
     }
 
-    /// <summary>What a replica knows, or none. Takes the shard's lock.</summary>
-    public static BackendRef Peek(RegionShard shard, RegionContext context, ulong h, ulong epoch)
+    /// <summary>What a replica knows: <see cref="PeerStatus.Ok"/> with a backend, or as <see cref="Read"/> says. Takes the shard's lock.</summary>
+    public static (PeerStatus Status, BackendRef Backend) Peek(RegionShard shard, RegionContext context, ulong h, ulong epoch)
     {
         lock (shard.Gate)
         {
-            var may = shard.Epoch == epoch && (shard.Role == ShardRole.Replica || shard.Serves);
-            return may ? shard.Store.Peek(h, context.Clock.Ticks) : BackendRef.None;
+            return shard.Epoch == epoch ? Read(shard, context, h) : (PeerStatus.StaleEpoch, BackendRef.None);
+        }
+    }
+
+    /// <summary>
+    /// What is left here of a shard whose holders are silent, whatever this node is or was to it: a copy that is not complete, or one
+    /// that it has given up and not handed over yet. Older than the owner's word, but some holder's word. Takes the shard's lock.
+    /// </summary>
+    public static BackendRef Remains(RegionShard shard, RegionContext context, ulong h)
+    {
+        lock (shard.Gate)
+        {
+            return shard.Store.Peek(h, context.Clock.Ticks);
         }
     }
 
@@ -78,10 +89,13 @@ internal static class ShardCalls
         link.Send(frame, PeerLane.Calls);
     }
 
+    /// <summary>Only a complete copy can say that there is no such client; that word is <see cref="PeerStatus.None"/>.</summary>
     private static (PeerStatus Status, BackendRef Backend) Read(RegionShard shard, RegionContext context, ulong h)
     {
-        var backend = shard.Role == ShardRole.Replica || shard.Serves ? shard.Store.Peek(h, context.Clock.Ticks) : BackendRef.None;
-        return (backend.IsNone ? PeerStatus.NotReady : PeerStatus.Ok, backend);
+        var isReplica = shard.Role == ShardRole.Replica;
+        var backend = isReplica || shard.Serves ? shard.Store.Peek(h, context.Clock.Ticks) : BackendRef.None;
+        return !backend.IsNone ? (PeerStatus.Ok, backend)
+            : (shard.Serves || (isReplica && shard.Synced) ? PeerStatus.None : PeerStatus.NotReady, BackendRef.None);
     }
 
     private static (PeerStatus Status, BackendRef Backend) Decide(

@@ -15,6 +15,9 @@ internal sealed class ShardCopying(RegionContext context)
     private const long ResendMilliseconds = 200;
     private const long PullRetryMilliseconds = 500;
 
+    /// <summary>An owner's hint and a question to it may cross for that long.</summary>
+    private const long CrossingMilliseconds = 20;
+
     /// <summary>Snapshots asked for at once: a node that joins does not drown in them.</summary>
     private const int MaxPulls = 64;
 
@@ -125,6 +128,12 @@ internal sealed class ShardCopying(RegionContext context)
             else if (shard.Synced)
             {
                 Ack(shard, link, PeerCopyFlags.Resend);
+            }
+            else if (shard.Staging is null)
+            {
+                // The owner has the table now. What was asked of it before was in vain, unless the two have crossed just now.
+                shard.PullAt = Math.Min(shard.PullAt, Math.Max(now, shard.PullAt - PullRetryMilliseconds + CrossingMilliseconds));
+                context.MarkSoon(shard.Number);
             }
 
             return;
@@ -256,6 +265,7 @@ internal sealed class ShardCopying(RegionContext context)
             shard.Synced = true;
             EndPull(shard);
             context.Counters.CountSnapshot();
+            context.ChangeCopies();
             Ack(shard, link, PeerCopyFlags.Resend);
         }
     }

@@ -45,7 +45,7 @@ internal sealed class ShardRegion : IStickyMap, IDisposable
     public int CallsInFlight => _remote.Active;
 
     /// <summary>Something waits for the clock's next 5 ms.</summary>
-    public bool IsBusy => _remote.Active > 0 || _context.Soon.Any;
+    public bool IsBusy => _remote.Active > 0 || _context.Soon.Any || _context.HaveCopiesChanged;
 
     public ulong Hash(ReadOnlySpan<byte> pool, ReadOnlySpan<byte> clientId) => _hash.Of(pool, clientId);
 
@@ -131,7 +131,7 @@ internal sealed class ShardRegion : IStickyMap, IDisposable
         // Shards first: a caller that still routes by the old table meets an owner that already knows better, never the reverse.
         _context.View = new RegionView(map, self, peers);
         _remote.OnAdopted();
-        _context.Wake?.Invoke();
+        _context.ChangeCopies();
     }
 
     /// <summary>A peer spoke, under an epoch of its own: whoever has the older table gets the newer, without the store.</summary>
@@ -190,6 +190,7 @@ internal sealed class ShardRegion : IStickyMap, IDisposable
         }
 
         _remote.Tick(now);
+        _context.TellCopies();
     }
 
     /// <summary>Which shards this node holds a complete copy of as replica or newcomer.</summary>
@@ -359,6 +360,9 @@ internal sealed class ShardRegion : IStickyMap, IDisposable
             soon |= shard.Seal is not null && _copying.ServeSeal(shard, view, now);
             var later = shard.Serves ? _copying.ServeCopies(shard, view, now) : shard.IsCopy && _copying.Pull(shard, view, now);
             later |= _learning.Tell(shard, view, now);
+
+            // The next question to the owner is due before the next slow turn.
+            soon |= shard.Pulling && shard.PullAt > now && shard.PullAt - now < LaterMilliseconds;
             if (shard.Serves && shard.Store.Log.Last > Sent(shard))
             {
                 // What was just learned goes out with the next round.

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using ActorLb.Testing;
 
 namespace ActorLb.SystemTests.Fleet;
 
@@ -11,6 +12,9 @@ public sealed class FleetFaultTests
 
     private static readonly TimeSpan LongestConnect = TimeSpan.FromSeconds(1);
 
+    /// <summary>Half of the drain time that a node has by default: what a leave may take of it.</summary>
+    private static readonly TimeSpan LongestLeave = TimeSpan.FromSeconds(15);
+
     [Fact]
     [Trait("speed", "slow")]
     public async Task NodeKilled_EveryMappingSurvives_AndNoConnectTakesASecond()
@@ -20,24 +24,21 @@ public sealed class FleetFaultTests
         var placed = await TestFleet.PlaceAsync(fleet.Nodes, ids);
         await Task.Delay(Settling, TestContext.Current.CancellationToken);
 
-        var places = await KnownPlaces.SinceNowAsync(fleet, placed);
         await fleet.Nodes[1].KillAsync();
         FleetNodeProcess[] rest = [fleet.Nodes[0], fleet.Nodes[2]];
-        var longest = await places.WatchAsync(rest, fleet.WhenSettledAsync());
+        var longest = await WatchAsync(fleet, rest, placed, fleet.WhenSettledAsync(whileVisited: true));
         Assert.InRange(longest, TimeSpan.Zero, LongestConnect);
         TestContext.Current.TestOutputHelper!.WriteLine($"longest CONNECT after kill -9: {longest.TotalMilliseconds:f0} ms");
 
         // Under its name it comes back as another run, and takes its part without moving anybody.
         await fleet.Nodes[1].StartAsync();
-        places.Restarted(fleet.Nodes[1]);
-        longest = await places.WatchAsync(fleet.Nodes, fleet.WhenSettledAsync());
+        longest = await WatchAsync(fleet, fleet.Nodes, placed, fleet.WhenSettledAsync(whileVisited: true));
         Assert.InRange(longest, TimeSpan.Zero, LongestConnect);
 
         // The replicas of the dead are owners of their own: a second death costs nothing either.
         await Task.Delay(Settling, TestContext.Current.CancellationToken);
         await fleet.Nodes[0].KillAsync();
-        await places.WatchAsync([fleet.Nodes[1], fleet.Nodes[2]], fleet.WhenSettledAsync());
-        TestContext.Current.TestOutputHelper!.WriteLine(places.ToString());
+        await WatchAsync(fleet, [fleet.Nodes[1], fleet.Nodes[2]], placed, fleet.WhenSettledAsync(whileVisited: true));
     }
 
     [Fact]
@@ -48,17 +49,29 @@ public sealed class FleetFaultTests
         var placed = await TestFleet.PlaceAsync(fleet.Nodes, TestFleet.Ids("c", 600));
 
         // No settling here: what was just assigned is handed over too.
-        var places = await KnownPlaces.SinceNowAsync(fleet, placed);
         var leaver = fleet.Nodes[0].Process;
-        var stop = fleet.Nodes[0].StopAsync();
+        var start = Stopwatch.GetTimestamp();
+        var took = TimeSpan.Zero;
+        var stop = StopAsync();
         FleetNodeProcess[] rest = [fleet.Nodes[1], fleet.Nodes[2]];
-        var longest = await places.WatchAsync(rest, stop);
+        var longest = await WatchAsync(fleet, rest, placed, stop);
         var result = await stop;
         Assert.True(result.ExitCode == 0, result.Output);
         Assert.DoesNotContain("have not taken all shards", leaver.Output, StringComparison.Ordinal);
         Assert.InRange(longest, TimeSpan.Zero, LongestConnect);
-        await places.WatchAsync(rest, fleet.WhenSettledAsync());
-        TestContext.Current.TestOutputHelper!.WriteLine($"longest CONNECT during the leave: {longest.TotalMilliseconds:f0} ms; {places}");
+        await fleet.WhenSettledAsync();
+        var (after, _) = await TestFleet.VisitAsync(rest, placed.Keys);
+        TestFleet.AssertSame(placed, after);
+        TestContext.Current.TestOutputHelper!.WriteLine(
+            $"longest CONNECT during the leave: {longest.TotalMilliseconds:f0} ms; it took {took.TotalSeconds:f1} s");
+        Assert.InRange(took, TimeSpan.Zero, LongestLeave);
+
+        async Task<ProcessResult> StopAsync()
+        {
+            var ended = await fleet.Nodes[0].StopAsync();
+            took = Stopwatch.GetElapsedTime(start);
+            return ended;
+        }
     }
 
     [Fact]
@@ -70,27 +83,26 @@ public sealed class FleetFaultTests
         var epoch = (await fleet.Nodes[0].MetricsAsync())["actorlb_fleet_epoch"];
 
         // Down for longer than the lease lives: nodes cannot renew it and go on.
-        var places = await KnownPlaces.SinceNowAsync(fleet, placed);
         fleet.Etcd.Members[0].Kill();
         await TestFleet.UntilAsync(
             async () => await fleet.SumAsync("actorlb_fleet_store_up") == 0, () => "the nodes do not notice that the store is gone");
-        var longest = await places.WatchAsync(fleet.Nodes, Task.Delay(TimeSpan.FromSeconds(4), TestContext.Current.CancellationToken));
-        var during = await KnownPlaces.SinceNowAsync(fleet, await TestFleet.PlaceAsync([fleet.Nodes[0]], TestFleet.Ids("new", 100)));
-        await during.VisitAsync([fleet.Nodes[1]]);
+        var longest = await WatchAsync(fleet, fleet.Nodes, placed, Task.Delay(TimeSpan.FromSeconds(4), TestContext.Current.CancellationToken));
+        var during = await TestFleet.PlaceAsync([fleet.Nodes[0]], TestFleet.Ids("new", 100));
+        TestFleet.AssertSame(during, (await TestFleet.VisitAsync([fleet.Nodes[1]], during.Keys)).Brokers);
 
         fleet.Etcd.Members[0].Wipe();
         fleet.Etcd.Members[0].Start();
-        var back = places.WatchAsync(fleet.Nodes, fleet.WhenSettledAsync());
+        var back = WatchAsync(fleet, fleet.Nodes, placed, fleet.WhenSettledAsync(whileVisited: true));
         longest = TimeSpan.FromTicks(Math.Max(longest.Ticks, (await back).Ticks));
         Assert.InRange(longest, TimeSpan.Zero, LongestConnect);
         foreach (var node in fleet.Nodes)
         {
-            await places.VisitAsync([node]);
-            await during.VisitAsync([node]);
+            TestFleet.AssertSame(placed, (await TestFleet.VisitAsync([node], placed.Keys)).Brokers);
+            TestFleet.AssertSame(during, (await TestFleet.VisitAsync([node], during.Keys)).Brokers);
         }
 
         Assert.True((await fleet.Nodes[0].MetricsAsync())["actorlb_fleet_epoch"] >= epoch, "the epoch went back");
-        TestContext.Current.TestOutputHelper!.WriteLine($"longest CONNECT around the wipe: {longest.TotalMilliseconds:f0} ms; {places}");
+        TestContext.Current.TestOutputHelper!.WriteLine($"longest CONNECT around the wipe: {longest.TotalMilliseconds:f0} ms");
 
         // The store is a store again: what an operator wants through one node holds on the others.
         await fleet.Nodes[2].ChangeAsync(HttpMethod.Post, $"backends/{fleet.Brokers[0].EndPoint}/drain");
@@ -104,20 +116,43 @@ public sealed class FleetFaultTests
         await using var fleet = await TestFleet.StartAsync(new TestFleetOptions { EtcdMembers = 3 });
         var placed = await TestFleet.PlaceAsync(fleet.Nodes, TestFleet.Ids("c", 300));
 
-        var places = await KnownPlaces.SinceNowAsync(fleet, placed);
         (await fleet.Etcd.LeaderAsync()).Kill();
         var start = Stopwatch.GetTimestamp();
         // While there is no leader the answer is an honest "unavailable"; an operator asks again.
         var change = TestFleet.UntilAsync(
             async () => await fleet.Nodes[1].TryChangeAsync(HttpMethod.Post, $"backends/{fleet.Brokers[2].EndPoint}/drain") is null,
             () => "no change is accepted after the leader's death");
-        var longest = await places.WatchAsync([fleet.Nodes[2], fleet.Nodes[0], fleet.Nodes[1]], change);
+        var longest = await WatchAsync(fleet, [fleet.Nodes[2], fleet.Nodes[0], fleet.Nodes[1]], placed, change);
         TestContext.Current.TestOutputHelper!.WriteLine(
-            $"longest CONNECT: {longest.TotalMilliseconds:f0} ms; the change held after {Stopwatch.GetElapsedTime(start).TotalMilliseconds:f0} ms; {places}");
+            $"longest CONNECT: {longest.TotalMilliseconds:f0} ms; the change held after {Stopwatch.GetElapsedTime(start).TotalMilliseconds:f0} ms");
         Assert.InRange(longest, TimeSpan.Zero, LongestConnect);
         await fleet.UntilAdminAsync(fleet.Brokers[2], "drain");
         await fleet.WhenSettledAsync();
-        await places.VisitAsync(fleet.Nodes);
+        TestFleet.AssertSame(placed, (await TestFleet.VisitAsync(fleet.Nodes, placed.Keys)).Brokers);
+    }
+
+    [Fact]
+    [Trait("speed", "slow")]
+    public async Task LinkCut_BetweenNodesInNamespaces_NoClientMovesAndNoConnectTakesOverASecond()
+    {
+        await using var fleet = await TestFleet.StartAsync(new TestFleetOptions { InNamespaces = true });
+        var placed = await TestFleet.PlaceAsync(fleet.Nodes, TestFleet.Ids("c", 300));
+        await Task.Delay(Settling, TestContext.Current.CancellationToken);
+
+        // Longer than the pings need to find out, which close the connections: then the two dial each other in vain.
+        await fleet.Network.CutAsync(0, 1);
+        var longest = await WatchAsync(fleet, fleet.Nodes, placed, Task.Delay(TimeSpan.FromSeconds(8), TestContext.Current.CancellationToken));
+        var live = await Task.WhenAll(fleet.Nodes.Select(async n => (await n.MetricsAsync())["actorlb_fleet_live_nodes"]));
+        Assert.Equal([2, 2, 3], live);
+        TestContext.Current.TestOutputHelper!.WriteLine($"longest CONNECT with the link cut: {longest.TotalMilliseconds:f0} ms");
+        Assert.InRange(longest, TimeSpan.Zero, LongestConnect);
+
+        await fleet.Network.HealAsync(0, 1);
+        longest = await WatchAsync(fleet, fleet.Nodes, placed, fleet.WhenSettledAsync(whileVisited: true));
+        Assert.InRange(longest, TimeSpan.Zero, LongestConnect);
+        await fleet.WhenSettledAsync();
+        foreach (var node in fleet.Nodes)
+            await fleet.AssertSameAsync(placed, (await TestFleet.VisitAsync([node], placed.Keys)).Brokers);
     }
 
     [Fact]
@@ -151,5 +186,26 @@ public sealed class FleetFaultTests
             await fleet.UntilAdminAsync(fleet.Brokers[1], "down");
             await fleet.UntilAsync(fleet.Brokers[2], b => b.GetProperty("weight").GetInt32() == 7, "has the weight 7");
         }
+    }
+
+    /// <summary>Goes on visiting with all clients, through all these nodes, until something has come to its end, and once more.</summary>
+    /// <returns>The longest that a CONNECT took.</returns>
+    private static async Task<TimeSpan> WatchAsync(
+        TestFleet fleet, IReadOnlyList<FleetNodeProcess> through, Dictionary<string, int> placed, Task until)
+    {
+        var longest = TimeSpan.Zero;
+        var turn = 0;
+        bool ended;
+        do
+        {
+            ended = until.IsCompleted;
+            turn++;
+            var (found, took) = await TestFleet.VisitAsync([.. through.Skip(turn % through.Count), .. through.Take(turn % through.Count)], placed.Keys);
+            await fleet.AssertSameAsync(placed, found);
+            longest = took > longest ? took : longest;
+        }
+        while (!ended);
+        await until;
+        return longest;
     }
 }

@@ -7,19 +7,23 @@ using ActorLb.Testing;
 namespace ActorLb.SystemTests.Fleet;
 
 /// <summary>One node of a fleet: its files, its ports, which outlive its process, and the process while there is one.</summary>
-internal sealed class FleetNodeProcess(string name, string folder) : IAsyncDisposable
+/// <param name="address">Null is loopback.</param>
+/// <param name="token">Of the admin endpoint, which asks for one where it is not on loopback.</param>
+/// <param name="through">A command that runs the node where its address is.</param>
+internal sealed class FleetNodeProcess(
+    string name, string folder, IPAddress? address = null, string? token = null, IReadOnlyList<string>? through = null) : IAsyncDisposable
 {
     private ActorLbProcess? _process;
 
     public string Name => name;
 
-    public IPEndPoint Front { get; } = Ports.FreeEndPoint();
+    public IPEndPoint Front { get; } = new(address ?? IPAddress.Loopback, Ports.Free());
 
-    public IPEndPoint Secure { get; } = Ports.FreeEndPoint();
+    public IPEndPoint Secure { get; } = new(address ?? IPAddress.Loopback, Ports.Free());
 
-    public IPEndPoint Admin { get; } = Ports.FreeEndPoint();
+    public IPEndPoint Admin { get; } = new(address ?? IPAddress.Loopback, Ports.Free());
 
-    public IPEndPoint Peer { get; } = Ports.FreeEndPoint();
+    public IPEndPoint Peer { get; } = new(address ?? IPAddress.Loopback, Ports.Free());
 
     public string ConfigurationFile { get; } = Path.Combine(folder, name + ".conf");
 
@@ -31,7 +35,8 @@ internal sealed class FleetNodeProcess(string name, string folder) : IAsyncDispo
 
     public HttpClient Http => _process?.Admin ?? throw new InvalidOperationException($"{name} does not run");
 
-    public async Task StartAsync() => _process = await ActorLbProcess.StartAsync(ConfigurationFile, Admin);
+    public async Task StartAsync() => _process = await ActorLbProcess.StartAsync(
+        ConfigurationFile, Admin, through is null ? null : SystemPath.Environment, token, through);
 
     /// <summary>Changes the file and has the node read it, by the command.</summary>
     public async Task ReloadAsync(Func<string, string> change)

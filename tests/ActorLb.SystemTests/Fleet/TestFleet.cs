@@ -12,6 +12,9 @@ internal sealed record TestFleetOptions
 
     public int EtcdMembers { get; init; } = 1;
 
+    /// <summary>Each node in a network namespace of its own, so that links can be cut: <see cref="TestFleet.Network"/>.</summary>
+    public bool InNamespaces { get; init; }
+
     /// <summary>Further settings of the pool <c>p</c>.</summary>
     public string Pool { get; init; } = "";
 
@@ -30,19 +33,29 @@ internal sealed class TestFleet : IAsyncDisposable
     /// <summary>What must come true does so in a few seconds; a machine that is busy with other things may take longer.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
+    private const string AdminToken = "the-token-of-the-test";
+
     /// <summary>Entries that copies may be behind at any time while clients come and go.</summary>
     private const int LargestLag = 256;
 
+    /// <summary>
+    /// Between two clients that visit: what is asked is what the fleet does in a fault, not how many clients two cores can serve that
+    /// the clients themselves run on.
+    /// </summary>
+    private static readonly TimeSpan Pace = TimeSpan.FromMilliseconds(4);
+
     private readonly TempFolder _folder = new();
     private readonly TestFleetOptions _options;
+    private readonly FleetNetwork? _network;
     private readonly List<IPEndPoint> _backends;
 
-    private TestFleet(TestFleetOptions options, EtcdServer etcd)
+    private TestFleet(TestFleetOptions options, EtcdServer etcd, FleetNetwork? network)
     {
         _options = options;
+        _network = network;
         Etcd = etcd;
         if (options.Backends is null)
-            Brokers = [.. Enumerable.Range(0, 3).Select(i => new MarkedBroker(i))];
+            Brokers = [.. Enumerable.Range(0, 3).Select(i => new MarkedBroker(i, new IPEndPoint(network?.Host ?? IPAddress.Loopback, Ports.Free())))];
         _backends = [.. options.Backends ?? Brokers.Select(b => b.EndPoint)];
         SecretFile = _folder.Write("secret", "a long text that all nodes of the test share");
         for (var i = 1; i <= options.Nodes; i++)
@@ -57,10 +70,25 @@ internal sealed class TestFleet : IAsyncDisposable
 
     public string SecretFile { get; }
 
+    public FleetNetwork Network => _network ?? throw new InvalidOperationException("the nodes share the network of the machine");
+
     public static async Task<TestFleet> StartAsync(TestFleetOptions? options = null)
     {
         options ??= new TestFleetOptions();
-        var fleet = new TestFleet(options, await EtcdServer.StartAsync(options.EtcdMembers));
+        var network = options.InNamespaces ? await FleetNetwork.CreateAsync(options.Nodes) : null;
+        EtcdServer etcd;
+        try
+        {
+            etcd = await EtcdServer.StartAsync(options.EtcdMembers, new EtcdServerOptions(Address: network?.Host));
+        }
+        catch
+        {
+            if (network is not null)
+                await network.DisposeAsync();
+            throw;
+        }
+
+        var fleet = new TestFleet(options, etcd, network);
         try
         {
             await Task.WhenAll(fleet.Nodes.Select(n => n.StartAsync()));
@@ -79,11 +107,13 @@ internal sealed class TestFleet : IAsyncDisposable
     /// <param name="cluster">Settings of the <c>cluster</c> block that differ.</param>
     public FleetNodeProcess Add(string name, string cluster = "", string? file = null)
     {
-        var node = new FleetNodeProcess(file ?? name, _folder.Path);
+        var node = _network is null
+            ? new FleetNodeProcess(file ?? name, _folder.Path)
+            : new FleetNodeProcess(file ?? name, _folder.Path, _network.AddressOf(Nodes.Count), AdminToken, _network.Within(Nodes.Count));
         _folder.Write($"{node.Name}.conf", $$"""
             actorlb {
               node { name = {{name}}, workers = 1, data-dir = "{{_folder[node.Name]}}", pid-file = "{{node.PidFile}}", drain-timeout = 120s }
-              admin.bind = "{{node.Admin}}"
+              admin { bind = "{{node.Admin}}", token-file = {{(_network is null ? "null" : $"\"{Write("token", AdminToken)}\"")}} }
               cluster {
                 coordinator = etcd, name = production, bind = "{{node.Peer}}", secret-file = "{{SecretFile}}"
                 etcd { endpoints = [{{string.Join(", ", Etcd.Members.Select(m => $"\"{m.Client.ToString().TrimEnd('/')}\""))}}], lease-ttl = 3s }
@@ -104,7 +134,8 @@ internal sealed class TestFleet : IAsyncDisposable
     public string Write(string name, string text) => _folder.Write(name, text);
 
     /// <summary>Waits until the running nodes are all members, hold every shard twice, and agree on the table.</summary>
-    public Task WhenSettledAsync()
+    /// <param name="whileVisited">Clients come and go meanwhile, so that copies are always a little behind.</param>
+    public Task WhenSettledAsync(bool whileVisited = false)
     {
         var told = "";
         return UntilAsync(
@@ -120,7 +151,7 @@ internal sealed class TestFleet : IAsyncDisposable
                     && Sum("shards_copied") == (pages.Length > 1 ? ShardCount : 0) && Sum("shards_unsynced") == 0
                     && pages.Min(p => p["actorlb_fleet_shards_owned"]) >= ShardCount / pages.Length - 1
                     && pages.Select(p => p["actorlb_fleet_epoch"]).Distinct().Count() == 1
-                    && Sum("replication_lag") <= LargestLag;
+                    && Sum("replication_lag") <= (whileVisited ? LargestLag : 0);
             },
             () => $"The fleet did not settle: {told}\n{string.Join("\n\n", Nodes.Where(n => n.IsRunning).Select(n => n.Process.Output))}");
     }
@@ -199,7 +230,7 @@ internal sealed class TestFleet : IAsyncDisposable
         var brokers = new ConcurrentDictionary<string, int>(StringComparer.Ordinal);
         long longest = 0;
         await Parallel.ForEachAsync(
-            ids.Select((id, i) => (id, through[i % through.Count])), new ParallelOptions { MaxDegreeOfParallelism = atOnce },
+            PacedAsync(ids.Select((id, i) => (id, through[i % through.Count]))), new ParallelOptions { MaxDegreeOfParallelism = atOnce },
             async (turn, _) =>
             {
                 using var client = await OpenAsync(turn.Item2, turn.id);
@@ -211,21 +242,29 @@ internal sealed class TestFleet : IAsyncDisposable
 
     /// <summary>
     /// Places clients. On a machine without time a new client may fall back, which places it only as long as it is connected: it comes
-    /// again until every node's answer is the map's.
+    /// again until every node's answer is the map's. That two visits agree does not say so: nodes that fall back agree, too.
     /// </summary>
     public static async Task<Dictionary<string, int>> PlaceAsync(IReadOnlyList<FleetNodeProcess> through, string[] ids)
     {
         var (placed, _) = await VisitAsync(through, ids);
         for (var turn = 0; ; turn++)
         {
+            var before = await FallbacksAsync(through);
             var (again, _) = await VisitAsync(through, ids);
-            if (again.All(a => placed[a.Key] == a.Value))
+            if (again.All(a => placed[a.Key] == a.Value) && await FallbacksAsync(through) == before)
                 return placed;
             if (turn == 5)
+            {
                 AssertSame(placed, again);
+                Assert.Fail("the clients are asked for again and again, and always some lookup falls back");
+            }
+
             placed = again;
         }
     }
+
+    private static async Task<double> FallbacksAsync(IReadOnlyList<FleetNodeProcess> nodes) =>
+        (await Task.WhenAll(nodes.Select(n => n.MetricsAsync()))).Sum(p => p["actorlb_sticky_lookups_total{outcome=\"fallback\"}"]);
 
     /// <summary>All of them come to where they were before.</summary>
     public static void AssertSame(IReadOnlyDictionary<string, int> before, IReadOnlyDictionary<string, int> after)
@@ -259,7 +298,19 @@ internal sealed class TestFleet : IAsyncDisposable
         await Etcd.DisposeAsync();
         foreach (var broker in Brokers)
             await broker.DisposeAsync();
+        if (_network is not null)
+            await _network.DisposeAsync();
         _folder.Dispose();
+    }
+
+    private static async IAsyncEnumerable<T> PacedAsync<T>(IEnumerable<T> items)
+    {
+        using var timer = new PeriodicTimer(Pace);
+        foreach (var item in items)
+        {
+            yield return item;
+            await timer.WaitForNextTickAsync();
+        }
     }
 
     private static void InterlockedMax(ref long target, long value)

@@ -57,10 +57,7 @@ public sealed class SourceExhaustionTests
             done
             node {{clients}}
             """);
-        await using var inside = ProcessHost.Start("unshare", ["--net", "--mount", "bash", script], new Dictionary<string, string?>(StringComparer.Ordinal)
-        {
-            ["PATH"] = Environment.GetEnvironmentVariable("PATH") + ":/usr/sbin:/sbin",
-        });
+        await using var inside = ProcessHost.Start("unshare", ["--net", "--mount", "bash", script], SystemPath.Environment);
         var codes = await inside.WaitForLineAsync("codes ");
 
         // Forty ports to each of the two sources; the twenty others are told "server unavailable".

@@ -88,6 +88,26 @@ public sealed class MembershipTests : IDisposable
     }
 
     [Fact]
+    public void Leave_EndsWhenAllIsHandedOver_AndWaitsForNoTick()
+    {
+        SimNode[] nodes = [Start("lb-1"), Start("lb-2"), Start("lb-3")];
+        _world.RunUntil(5000);
+        Assert.True(SimFinalChecks.IsSettled(_nodes, out var why), why);
+        nodes[2].Control.Change(core => core.Leave());
+        var start = _world.Now;
+        while (!nodes[2].HasLeft && _world.Now < start + 5000)
+        {
+            _world.RunUntil(_world.Now + 1);
+        }
+
+        TestContext.Current.TestOutputHelper!.WriteLine($"left after {_world.Now - start} ms");
+        // One step follows the other at once; with the 50 ms of a tick between them it would be 150.
+        Assert.InRange(_world.Now - start, 1, 130);
+        _world.RunUntil(_world.Now + 1000);
+        Assert.Equal((0, 0), (nodes[0].Region.Context.Counters.Unsealed, nodes[1].Region.Context.Counters.Unsealed));
+    }
+
+    [Fact]
     public void StoreDown_TableStays_ThenLifeGoesOn()
     {
         var (first, second) = (Start("lb-1"), Start("lb-2"));

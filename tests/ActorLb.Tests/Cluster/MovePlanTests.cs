@@ -91,6 +91,29 @@ public sealed class MovePlanTests
     }
 
     [Fact]
+    public void Leave_Copies64AtOnce_AndGivesToCompleteReplicasBesides()
+    {
+        var members = Members(3);
+        var map = Settle(ShardMap.None, members, out _);
+        var leaving = members.SetItem(2, members[2] with { Leaving = true });
+        var tables = 0;
+        var copies = 0;
+        while (map.Shards.Any(s => s.Holds(2)))
+        {
+            var before = map;
+            map = MovePlan.Next(map, leaving, NoOne, (id, i) => before.Shards[i].Holds(before.IndexOf(id)), true, Shards, map.Epoch, 1)!;
+            tables++;
+            copies += map.Shards.Count(s => s.Next >= 0);
+            Assert.InRange(map.Shards.Count(s => s.Next >= 0), 0, MovePlan.MaxMoves);
+            var given = Enumerable.Range(0, Shards).Count(i => before.Shards[i] is { Owner: 2, Next: -1 } && map.Shards[i].Owner != 2);
+            Assert.InRange(given, tables == 1 ? MovePlan.MaxMoves + 1 : 0, MovePlan.MaxSwaps);
+        }
+
+        // Every table but the last few begins as many copies as may be.
+        Assert.InRange(tables, 1, (copies / MovePlan.MaxMoves) + 4);
+    }
+
+    [Fact]
     public void Settled_NothingToDo()
     {
         var map = Settle(ShardMap.None, Members(5), out _);

@@ -87,6 +87,72 @@ public sealed class RemoteLookupTests : IDisposable, IStickyWaiter
         Assert.True(_heard.Count == 3 ? _heard[^1].Answer.Backend.IsNone : answer.Backend.IsNone);
     }
 
+    [Theory]
+    [InlineData(-1)]
+    [InlineData(0)]
+    public void Silence_WhatRemainsHereOfTheShard_IsReadBeforeTheLastKnownGood(short next)
+    {
+        _region.GetOrAssign(77, [A], this, 1, out _);
+        Reply(_owner, PeerStatus.Ok, A);
+        Adopt(owner: 0, replica: 1);
+        Assert.True(_region.Reassign(77, A, [B], this, 2, out _));
+
+        // Given up and not handed over yet, or to be copied anew: in both cases the entries are still here.
+        Adopt(owner: 1, replica: 2, next);
+        Assert.False(_region.GetOrAssign(77, [A], this, 3, out _));
+        Pass(100);
+        Assert.Equal((3UL, new StickyAnswer(B, StickyOutcome.Fallback, false)), _heard[^1]);
+
+        _owner.IsUp = false;
+        _replica.IsUp = false;
+        Assert.True(_region.GetOrAssign(77, [A], this, 4, out var answer));
+        Assert.Equal(new StickyAnswer(B, StickyOutcome.Fallback, false), answer);
+        Assert.True(_region.Reassign(77, B, [A], this, 5, out answer));
+        Assert.Equal(A, answer.Backend);
+    }
+
+    [Fact]
+    public void Fallback_ReplicaKnowsNoSuchClient_TheLastKnownGoodIsNotAsked()
+    {
+        _region.GetOrAssign(77, [A, B], this, 1, out _);
+        Reply(_owner, PeerStatus.Ok, B);
+        _region.GetOrAssign(77, [A], this, 2, out _);
+        Pass(35);
+        Reply(_replica, PeerStatus.None, default);
+        Assert.Single(_heard);
+        Pass(65);
+        Assert.Equal((2UL, new StickyAnswer(BackendRef.None, StickyOutcome.Fallback, false)), _heard[^1]);
+
+        // Who has no complete copy says nothing of the client.
+        _region.OnHeard(_owner, _epoch);
+        _region.GetOrAssign(77, [A], this, 3, out _);
+        Pass(35);
+        Reply(_replica, PeerStatus.NotReady, default);
+        Pass(65);
+        Assert.Equal((3UL, new StickyAnswer(B, StickyOutcome.Fallback, false)), _heard[^1]);
+    }
+
+    [Fact]
+    public void Replica_CompleteOrNot_TellsTheDifference_ToOthersAndToItself()
+    {
+        _region.GetOrAssign(77, [A], this, 1, out _);
+        Reply(_owner, PeerStatus.Ok, A);
+        Adopt(owner: 1, replica: 0);
+        Assert.Equal(PeerStatus.NotReady, AskedByAnother());
+        _region.GetOrAssign(77, [B], this, 2, out _);
+        Pass(100);
+        Assert.Equal(A, _heard[^1].Answer.Backend);
+
+        var header = new PeerFrameHeader(PeerFrameType.Chunk, 0, 0, 0, _epoch);
+        var frame = new byte[PeerChunk.MaxSize];
+        var n = PeerChunk.Write(frame, header, _owner.Peer.Incarnation, 0, 0, 0, default);
+        Assert.Equal(PeerFrameError.None, _region.OnFrame(_owner, header, frame.AsSpan(0, n)));
+        Assert.Equal(PeerStatus.None, AskedByAnother());
+        _region.GetOrAssign(77, [B], this, 3, out _);
+        Pass(100);
+        Assert.Equal((3UL, new StickyAnswer(BackendRef.None, StickyOutcome.Fallback, false)), _heard[^1]);
+    }
+
     [Fact]
     public void Reassign_FallsBack_NeverToTheBackendThatIsLeft()
     {
@@ -113,7 +179,7 @@ public sealed class RemoteLookupTests : IDisposable, IStickyWaiter
         Assert.False(_region.GetOrAssign(77, [A], this, 2, out _));
 
         // A machine without time: the clock's first look comes when everything is over.
-        _time.Advance(TimeSpan.FromMilliseconds(120));
+        _time.Advance(TimeSpan.FromMilliseconds(420));
         _region.Tick();
         Assert.Equal([(2UL, new StickyAnswer(B, StickyOutcome.Hedge, false))], _heard);
     }
@@ -127,9 +193,43 @@ public sealed class RemoteLookupTests : IDisposable, IStickyWaiter
         Assert.Empty(_heard);
 
         // The former owner's seal does not come; the clock is late for its end, too.
-        _time.Advance(TimeSpan.FromMilliseconds(120));
+        _time.Advance(TimeSpan.FromMilliseconds(420));
         _region.Tick();
         Assert.Equal([(1UL, new StickyAnswer(A, StickyOutcome.Local, true))], _heard);
+    }
+
+    [Fact]
+    public void LateClock_TimeInWhichThisNodeDidNotRun_IsNoSilenceOfTheOwner()
+    {
+        _region.Tick();
+        _region.GetOrAssign(77, [A], this, 1, out _);
+        _time.Advance(TimeSpan.FromMilliseconds(120));
+        _region.Tick();
+        Assert.Empty(_heard);
+        Reply(_owner, PeerStatus.Ok, B);
+        Assert.Equal([(1UL, new StickyAnswer(B, StickyOutcome.Remote, false))], _heard);
+
+        // From then on it runs, and the owner is as silent as ever.
+        _region.GetOrAssign(78, [A], this, 2, out _);
+        _time.Advance(TimeSpan.FromMilliseconds(120));
+        _region.Tick();
+        Pass(90);
+        Assert.Equal((2UL, StickyOutcome.Fallback), (_heard[^1].Ticket, _heard[^1].Answer.Outcome));
+    }
+
+    [Fact]
+    public void LateClock_AgainAndAgain_IsBounded()
+    {
+        _region.Tick();
+        _region.GetOrAssign(77, [A], this, 1, out _);
+        var waited = 0;
+        for (; _heard.Count == 0 && waited < 2000; waited += 60)
+        {
+            _time.Advance(TimeSpan.FromMilliseconds(60));
+            _region.Tick();
+        }
+
+        Assert.InRange(waited, 395, 455);
     }
 
     [Fact]
@@ -242,10 +342,21 @@ public sealed class RemoteLookupTests : IDisposable, IStickyWaiter
         Assert.Equal(6000, _heard.Count);
     }
 
-    private void Adopt(short owner, short replica)
+    /// <summary>Another node reads the copy here.</summary>
+    private PeerStatus AskedByAnother()
+    {
+        Span<byte> frame = stackalloc byte[PeerLookup.MaxSize];
+        var header = new PeerFrameHeader(PeerFrameType.GetOrAssign, (byte)PeerCallFlags.Hedge, 0, 1, _epoch);
+        var n = PeerLookup.Write(frame, header, 77, 0, default);
+        Assert.Equal(PeerFrameError.None, _region.OnFrame(_replica, header, frame[..n]));
+        Assert.Equal(PeerFrameError.None, PeerReply.TryRead(_replica.Last, out var reply));
+        return reply.Status;
+    }
+
+    private void Adopt(short owner, short replica, short next = -1)
     {
         _epoch = ShardMap.NextEpoch(_epoch, 1);
-        var seats = Enumerable.Repeat(new ShardSeats(owner, replica, -1), StickyHash.Shards);
+        var seats = Enumerable.Repeat(new ShardSeats(owner, replica, next), StickyHash.Shards);
         var map = new ShardMap(
             _epoch, [new MapNode(Self, "a:1"), new MapNode(_owner.Peer, "b:1"), new MapNode(_replica.Peer, "c:1")], [.. seats]);
         _region.Adopt(map, peer => peer.Id == _owner.Peer ? _owner : _replica);

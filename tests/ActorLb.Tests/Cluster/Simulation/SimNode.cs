@@ -41,6 +41,7 @@ internal sealed class SimNode : IFleetOutside
             RetryMilliseconds = 100,
         };
         Control = new FleetControl(cluster, Region, Slots, this);
+        Region.Context.CopiesChanged = () => Control.OnCopies(world.Now);
         Control.Change(core => core.Backends.Want(backends));
         RegionLoop();
         ControlLoop();
