@@ -6,8 +6,8 @@ namespace ActorLb.Proxying;
 
 /// <summary>
 /// A reactor's handshakes that have a step to make. A step costs up to a millisecond, most of it one signature; made as they come, a
-/// storm of them would hold up every relayed message for the whole storm. So they wait here for their turn: one step after each
-/// look at the descriptors; and on a busy reactor, none after <see cref="Slice"/> of steps until as much time has gone by.
+/// storm of them would hold up every relayed message for the whole storm. So they wait here for their turn: <see cref="Slice"/>
+/// of steps, or one, after each look at the descriptors; and on a busy reactor none until as much time has gone by again.
 /// </summary>
 internal sealed class Handshaking
 {
@@ -54,10 +54,10 @@ internal sealed class Handshaking
         AwaitTurn(session);
     }
 
-    /// <summary>Whose turn it is now, if anybody's: <see cref="TurnTaken"/> is to follow.</summary>
-    /// <param name="events">How many descriptors had news since the last turn.</param>
+    /// <summary>Whose turn it is now, if anybody's: <see cref="MayGoOn"/> is to follow.</summary>
+    /// <param name="events">How many descriptors had news since the last turn; 0 when there is nothing else to do now.</param>
     /// <param name="now">A <see cref="Stopwatch"/> time stamp.</param>
-    public bool TryNextTurn(long events, long now, out ulong ticket)
+    public bool TryNext(long events, long now, out ulong ticket)
     {
         ticket = 0;
         if (_turns.Count == 0 || (events >= BusyEvents && now < _notBefore)) return false;
@@ -65,14 +65,16 @@ internal sealed class Handshaking
         return true;
     }
 
+    /// <summary>A step was made; false when the descriptors are to be looked at before the next.</summary>
     /// <param name="began">A <see cref="Stopwatch"/> time stamp, as <paramref name="ended"/>.</param>
     /// <param name="ended">When the step was made.</param>
-    public void TurnTaken(long began, long ended)
+    public bool MayGoOn(long began, long ended)
     {
         _spent += ended - began;
-        if (_spent < Slice) return;
+        if (_spent < Slice) return true;
         _notBefore = ended + _spent;
         _spent = 0;
+        return false;
     }
 
     /// <summary>Makes the next step now. The descriptor's flags are as new: a step that waits has read or written until it would block.</summary>

@@ -282,12 +282,11 @@ internal sealed partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposable
 
     private void Run()
     {
-        bool resting = false, handshakesRest = false;
+        bool resting = false;
         long stamp = Stopwatch.GetTimestamp();
         while (!_stopping)
         {
             int timeout = _ready.Count > 0 || Handshaking.Any ? 0 : _timers.DelayUntilNext(Environment.TickCount64);
-            if (handshakesRest && _ready.Count == 0) timeout = 1;
             if (resting) timeout = timeout < 0 ? Acceptor.Pause : Math.Min(timeout, Acceptor.Pause);
             Counters.BusyNanoseconds += (long)Stopwatch.GetElapsedTime(stamp).TotalNanoseconds;
             int count = _epoll.Wait(timeout);
@@ -297,7 +296,7 @@ internal sealed partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposable
             Counters.Events += count;
             for (int i = 0; i < count; i++) Dispatch(_epoll.DataAt(i), _epoll.FlagsAt(i));
             RunReady();
-            handshakesRest = Handshaking.Any && !StepHandshake();
+            if (Handshaking.Any) StepHandshakes(idle: count == 0 && _ready.Count == 0);
             _timers.Advance(Now, _expired);
             resting = ResumeAccepting();
         }
@@ -382,23 +381,26 @@ internal sealed partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposable
         if (session.Phase != Phase.Free) Flow.Close(this, session, CloseReason.Internal);
     }
 
-    /// <summary>False when those that wait have to wait on.</summary>
-    private bool StepHandshake()
+    private void StepHandshakes(bool idle)
     {
-        long began = Stopwatch.GetTimestamp();
-        if (!Handshaking.TryNextTurn(Counters.Events - _eventsAtTurn, began, out ulong ticket)) return false;
-        _eventsAtTurn = Counters.Events;
-        if (Find(ticket) is not { } session) return true;
-        try
+        for (bool more = true; more;)
         {
-            Flow.StepHandshake(this, session);
+            long began = Stopwatch.GetTimestamp();
+            if (!Handshaking.TryNext(idle ? 0 : Counters.Events - _eventsAtTurn, began, out ulong ticket)) return;
+            _eventsAtTurn = Counters.Events;
+            if (Find(ticket) is { } session)
+            {
+                try
+                {
+                    Flow.StepHandshake(this, session);
+                }
+                catch (Exception e)
+                {
+                    GiveUp(session, e);
+                }
+            }
+            more = Handshaking.MayGoOn(began, Stopwatch.GetTimestamp());
         }
-        catch (Exception e)
-        {
-            GiveUp(session, e);
-        }
-        Handshaking.TurnTaken(began, Stopwatch.GetTimestamp());
-        return true;
     }
 
     private void RunReady()

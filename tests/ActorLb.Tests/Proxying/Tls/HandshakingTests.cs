@@ -23,42 +23,42 @@ public sealed class HandshakingTests : IDisposable
     public void Dispose() => _reactor.Dispose();
 
     [Fact]
-    public void TryNextTurn_OfABusyReactor_LeavesItAsLongAsAnExpensiveStepTook()
+    public void TryNext_OfABusyReactor_LeavesItAsLongAsAnExpensiveStepTook()
     {
         long step = Stopwatch.Frequency / 1000;
         Wait(2);
-        Assert.True(_handshaking.TryNextTurn(Handshaking.BusyEvents, now: step, out _));
-        _handshaking.TurnTaken(step, 2 * step);
-        Assert.False(_handshaking.TryNextTurn(Handshaking.BusyEvents, now: (3 * step) - 1, out _));
-        Assert.True(_handshaking.TryNextTurn(Handshaking.BusyEvents, now: 3 * step, out _));
+        Assert.True(_handshaking.TryNext(Handshaking.BusyEvents, now: step, out _));
+        Assert.False(_handshaking.MayGoOn(step, 2 * step));
+        Assert.False(_handshaking.TryNext(Handshaking.BusyEvents, now: (3 * step) - 1, out _));
+        Assert.True(_handshaking.TryNext(Handshaking.BusyEvents, now: 3 * step, out _));
         Assert.False(_handshaking.Any);
     }
 
     [Fact]
-    public void TryNextTurn_OfABusyReactorAfterCheapSteps_WaitsOnlyWhenTheyAddUp()
+    public void TryNext_OfABusyReactorAfterCheapSteps_WaitsOnlyWhenTheyAddUp()
     {
         // Four of them make half a millisecond.
         long step = Stopwatch.Frequency / 8000, now = 0;
         Wait(5);
         for (int i = 0; i < 4; i++)
         {
-            Assert.True(_handshaking.TryNextTurn(Handshaking.BusyEvents, now, out _));
-            _handshaking.TurnTaken(now, now += step);
+            Assert.True(_handshaking.TryNext(Handshaking.BusyEvents, now, out _));
+            Assert.Equal(i < 3, _handshaking.MayGoOn(now, now += step));
         }
-        Assert.False(_handshaking.TryNextTurn(Handshaking.BusyEvents, now, out _));
-        Assert.True(_handshaking.TryNextTurn(Handshaking.BusyEvents, now + (4 * step), out _));
+        Assert.False(_handshaking.TryNext(Handshaking.BusyEvents, now, out _));
+        Assert.True(_handshaking.TryNext(Handshaking.BusyEvents, now + (4 * step), out _));
     }
 
     [Fact]
-    public void TryNextTurn_OfAReactorWithLittleToDo_ComesAtOnceAndInOrder()
+    public void TryNext_OfAReactorWithLittleToDo_ComesAtOnceAndInOrder()
     {
         long step = Stopwatch.Frequency / 1000;
         Session[] sessions = [.. Wait(2)];
-        Assert.True(_handshaking.TryNextTurn(Handshaking.BusyEvents - 1, now: step, out ulong first));
-        _handshaking.TurnTaken(step, 2 * step);
-        Assert.True(_handshaking.TryNextTurn(Handshaking.BusyEvents - 1, now: 2 * step, out ulong second));
+        Assert.True(_handshaking.TryNext(Handshaking.BusyEvents - 1, now: step, out ulong first));
+        Assert.False(_handshaking.MayGoOn(step, 2 * step));
+        Assert.True(_handshaking.TryNext(Handshaking.BusyEvents - 1, now: 2 * step, out ulong second));
         Assert.Equal([sessions[0].Ticket, sessions[1].Ticket], [first, second]);
-        Assert.False(_handshaking.TryNextTurn(Handshaking.BusyEvents - 1, now: 3 * step, out _));
+        Assert.False(_handshaking.TryNext(Handshaking.BusyEvents - 1, now: 3 * step, out _));
     }
 
     [Fact]
@@ -99,7 +99,7 @@ public sealed class HandshakingTests : IDisposable
         Assert.True(_handshaking.Continue(_services, _reactor, session));
         Assert.True(session.HandshakeBegun);
         Assert.Equal(1, _services.Handshakes.Handshakes);
-        Assert.True(_handshaking.TryNextTurn(Handshaking.BusyEvents - 1, 0, out _));
+        Assert.True(_handshaking.TryNext(Handshaking.BusyEvents - 1, 0, out _));
         Assert.False(_handshaking.Any);
     }
 
