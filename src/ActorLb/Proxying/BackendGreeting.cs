@@ -21,8 +21,9 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
     public void Start(Reactor reactor, Session session)
     {
         Greeting.Compose(reactor, session);
-        reactor.SetDeadline(session, reactor.Now + (long)session.Pool.Options.ConnectTimeout.TotalMilliseconds);
         Setup setup = session.Setup!;
+        setup.BackendTime = (long)session.Pool.Options.ConnectTimeout.TotalMilliseconds;
+        reactor.SetDeadline(session, reactor.Now + setup.BackendTime);
         bool straight = session.Pool.Tls is null && setup.UpgradeEnd == setup.PreambleEnd;
         SessionCloser.MoveTo(reactor, session, straight ? Phase.Connack : Phase.BackendPreamble);
         Advance(reactor, session);

@@ -38,7 +38,8 @@ internal sealed partial class Dialer(NodeServices services, Router router, Backe
                 break;
             case Libc.EINPROGRESS:
                 SessionCloser.MoveTo(reactor, session, Phase.Dialing);
-                reactor.SetDeadline(session, reactor.Now + Router.DialTime(reactor, session));
+                setup.BackendTime = Router.DialTime(reactor, session);
+                reactor.SetDeadline(session, reactor.Now + setup.BackendTime);
                 break;
             case Libc.EADDRNOTAVAIL or Libc.EMFILE or Libc.ENFILE or Libc.ENOBUFS or Libc.ENOMEM:
                 LocalShortage(reactor, session, error);

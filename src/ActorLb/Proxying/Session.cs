@@ -205,6 +205,9 @@ internal sealed class Setup
     public Backend? Trial;
     public long FirstTryAt;
 
+    /// <summary>How long the backend may take for the step under way (milliseconds).</summary>
+    public long BackendTime;
+
     /// <summary><see cref="System.Diagnostics.Stopwatch"/> time stamps.</summary>
     public long ConnectStamp, DialStamp;
 

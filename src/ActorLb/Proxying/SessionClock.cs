@@ -1,8 +1,10 @@
+using Microsoft.Extensions.Logging;
+
 namespace ActorLb.Proxying;
 
 /// <summary>What happens when a session's deadline comes. An established session's timer is not moved by
 /// traffic: when it comes, it looks at what happened since and sets the next.</summary>
-internal sealed class SessionClock(SessionCloser closer)
+internal sealed partial class SessionClock(NodeServices services, SessionCloser closer)
 {
     public Router Router { private get; set; } = null!;
 
@@ -18,6 +20,9 @@ internal sealed class SessionClock(SessionCloser closer)
                 break;
             case Phase.Dialing or Phase.BackendPreamble or Phase.BackendTls or Phase.BackendUpgrade or Phase.Connack:
                 Router.Blame(reactor, session);
+                // After an AUTH the silence may be the client's.
+                if (!session.Setup!.Committed) Log.BackendSilent(
+                    services.Logger, session.Backend!.Id, session.Pool.Name, Owed(session), session.Setup.BackendTime / 1000.0);
                 Router.TryNext(reactor, session, CloseReason.BackendsFailed);
                 break;
             default:
@@ -39,6 +44,16 @@ internal sealed class SessionClock(SessionCloser closer)
         session.EndReason = CloseReason.ClientClosed;
         reactor.SetDeadline(session, reactor.Now + Relay.HalfCloseTimeout);
     }
+
+    /// <summary>What the session's backend was waited for.</summary>
+    private static string Owed(Session session) => session.Phase switch
+    {
+        Phase.Dialing => "no connection",
+        Phase.BackendTls => "no TLS handshake",
+        Phase.BackendUpgrade => "no answer to the upgrade",
+        Phase.Connack when session.IsMqtt => "no CONNACK",
+        _ => "the PROXY header was not taken",
+    };
 
     private void Idle(Reactor reactor, Session session)
     {
@@ -76,5 +91,11 @@ internal sealed class SessionClock(SessionCloser closer)
     {
         if (session.IdleTimeout == 0) reactor.ClearDeadline(session);
         else reactor.SetDeadline(session, (session.IdleByKeepAlive ? session.LastFromClient : session.LastActivity) + session.IdleTimeout);
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(1501, LogLevel.Warning, "backend {Backend} of pool {Pool}: {Owed} within {Seconds:0.###} s")]
+        public static partial void BackendSilent(ILogger logger, string backend, string pool, string owed, double seconds);
     }
 }

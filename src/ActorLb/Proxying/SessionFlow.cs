@@ -22,7 +22,7 @@ internal sealed class SessionFlow
         _services = services;
         Closer = new SessionCloser(services);
         _relay = new Relay(Closer);
-        _clock = new SessionClock(Closer);
+        _clock = new SessionClock(services, Closer);
         _router = new Router(services, Closer);
         _greeting = new BackendGreeting(services, Closer, _router, _relay, _clock);
         _dialer = new Dialer(services, _router, _greeting);

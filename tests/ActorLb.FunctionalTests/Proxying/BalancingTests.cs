@@ -105,6 +105,51 @@ public sealed class BalancingTests
     }
 
     [Fact]
+    public async Task Hash_ByUserName_TellsNothingElseApart()
+    {
+        await using var brokers = new Brokers(4);
+        await using var node = await TestNode.StartAsync(
+            "balance = hash, hash-key = \"$mqtt_preread_username\"\n" + brokers.Backends("", "", "", ""));
+        for (var user = 0; user < 60; user++)
+        {
+            var before = brokers.Accepted;
+            for (var time = 0; time < 3; time++)
+                await ComeAsync(node, $"client-{user}-{time}", $"user-{user}", time + 1);
+            Assert.Equal([0, 0, 0, 3], brokers.Accepted.Zip(before, (now, then) => now - then).Order());
+        }
+
+        Assert.All(brokers.Accepted, n => Assert.NotEqual(0, n));
+        // Clients without a user name have no key.
+        var keyed = brokers.Accepted;
+        using var clients = await Clients.OpenAsync(node, 12);
+        Assert.Equal([3, 3, 3, 3], brokers.Accepted.Zip(keyed, (now, then) => now - then));
+    }
+
+    [Fact]
+    public async Task Hash_ByTextOfTwoVariables_TellsBothApartAndNothingElse()
+    {
+        await using var brokers = new Brokers(4);
+        await using var node = await TestNode.StartAsync(
+            "balance = hash, hash-key = \"user $mqtt_preread_username at ${remote_addr}!\"\n" + brokers.Backends("", "", "", ""));
+        // By user and address.
+        var homes = new int[8, 8];
+        for (var user = 0; user < 8; user++)
+            for (var host = 0; host < 8; host++)
+            {
+                var before = brokers.Accepted;
+                for (var time = 0; time < 3; time++)
+                    await ComeAsync(node, $"client-{time}", $"user-{user}", host + 1);
+                var came = brokers.Accepted.Zip(before, (now, then) => now - then).ToArray();
+                Assert.Equal([0, 0, 0, 3], came.Order());
+                homes[user, host] = Array.IndexOf(came, 3);
+            }
+
+        var all = Enumerable.Range(0, 8).ToArray();
+        Assert.All(all, user => Assert.NotEqual(1, all.Select(host => homes[user, host]).Distinct().Count()));
+        Assert.All(all, host => Assert.NotEqual(1, all.Select(user => homes[user, host]).Distinct().Count()));
+    }
+
+    [Fact]
     public async Task Sticky_PlacedByHash_NewClientsGoWhereTheirKeySays()
     {
         await using var brokers = new Brokers(4);
@@ -187,5 +232,13 @@ public sealed class BalancingTests
         }
 
         Assert.Equal((4, 0), (broker.Accepted, other.Accepted));
+    }
+
+    /// <summary>A client that is accepted and leaves.</summary>
+    private static async Task ComeAsync(TestNode node, string id, string user, int host)
+    {
+        using var client = await node.DialAsync(IPAddress.Parse($"127.0.0.{host}"));
+        await client.SendAsync(ConnectBytes.Of(4, id, user: user));
+        Assert.Equal(FakeBroker.ConnackBytes(0), await client.ReadAsync(4));
     }
 }

@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using ActorLb.Balancing;
 using ActorLb.Proxying;
 using ActorLb.Testing;
+using Microsoft.Extensions.Logging;
 
 namespace ActorLb.FunctionalTests.Proxying;
 
@@ -31,6 +32,22 @@ public sealed class RetryTests
         Assert.Equal(1, node.Sum(c => c.Retries));
         Assert.Equal(1, node.Node.Pools.Single().Pool.Snapshot.Backends[0].Failures);
         Assert.Equal(0, node.Node.Pools.Single().Pool.Snapshot.Backends[0].Active);
+        Assert.Single(node.Log.Lines, l => l.Text.StartsWith($"backend {badAddress} of pool p", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("", "no CONNACK")]
+    [InlineData("proxy-protocol = v1", "no CONNACK")]
+    [InlineData("tls.verify = off", "no TLS handshake")]
+    [InlineData("websocket { path = \"/mqtt\" }", "no answer to the upgrade")]
+    public async Task Backend_KeepsSilent_IsLoggedWithTheStepThatItOwes(string pool, string owed)
+    {
+        await using var silent = FakeBroker.Start(FakeBroker.Silent);
+        await using var node = await TestNode.StartAsync(Quick + $"retry.tries = 1\n{pool}\n" + TestNode.Backends(silent));
+        Assert.Equal(FakeBroker.ConnackBytes(3), await node.AskAsync(ConnectBytes.V311("nobody")));
+        Assert.Equal(
+            (LogLevel.Warning, $"backend {silent.EndPoint} of pool p: {owed} within 0.2 s"),
+            Assert.Single(node.Log.Lines, l => l.Text.StartsWith("backend ", StringComparison.Ordinal)));
     }
 
     [Theory]
@@ -193,6 +210,7 @@ public sealed class RetryTests
         await client.SendAsync(ConnectBytes.V5("auth", properties: [0x15, 0, 1, (byte)'m']));
         Assert.Equal([.. challenge, 0x20, 3, 0, 0x88, 0], (await client.ReadToEndAsync()).Bytes);
         Assert.Equal((0, BackendBlocks.None), (node.Backend(broker).Failures, node.Backend(broker).Blocks));
+        Assert.DoesNotContain(node.Log.Lines, l => l.Text.StartsWith("backend ", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -293,6 +311,8 @@ public sealed class RetryTests
             $"backends = [\"{gone.LocalEndPoint}\", \"{good.EndPoint}\"], connect-timeout = 4s, retry {{ tries = 3, timeout = 4s }}");
         using var client = await node.OpenAsync("patient");
         Assert.Equal(1, node.Sum(c => c.Retries));
+        // A third of the time would be less than a dial is given.
+        Assert.Contains((LogLevel.Warning, $"backend {gone.LocalEndPoint} of pool p: no connection within 1.5 s"), node.Log.Lines);
     }
 
     private static FakeBrokerScript Script(string failure) => failure switch

@@ -1,6 +1,8 @@
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using ActorLb.FunctionalTests.WebSocket;
+using ActorLb.Protocol.Tests.WebSocket;
 using ActorLb.Testing;
 
 namespace ActorLb.FunctionalTests.Server;
@@ -15,47 +17,84 @@ public sealed class EndingsTests
     [Trait("speed", "slow")]
     public async Task Descriptors_TenThousandConnectionsOfEveryEnding_AreAllGivenBack()
     {
-        const int Batches = 100, PerBatch = 100;
+        const int Batches = 100, OfEach = 6;
         await using var echo = FakeBroker.Start(FakeBroker.Accepting);
         await using var closing = FakeBroker.Start(EndAfterConnack(c => c.HalfClose()));
         await using var resetting = FakeBroker.Start(EndAfterConnack(c => c.Abort()));
         await using var refusing = FakeBroker.Start(FakeBroker.Answering(5));
         await using var silent = FakeBroker.Start(FakeBroker.Silent);
+        await using var busy = FakeBroker.Start(FakeBroker.Answering(3));
+        await using var nonsense = FakeBroker.Start(async (connection, stop) =>
+        {
+            await connection.ReadSomeAsync(stop);
+            await connection.SendAsync("HTTP/1.1 400 Bad Request\r\n\r\n"u8.ToArray(), stop);
+        });
         using var files = new NodeFiles();
-        var fronts = Enumerable.Range(0, 5).Select(_ => Ports.FreeEndPoint()).ToArray();
-        FakeBroker[] brokers = [echo, closing, resetting, refusing, silent];
-        files.Write(
-            TestNode.Backends(echo), "connect-timeout = 100ms",
-            string.Join('\n', brokers.Select((b, i) => $$"""
-                pools.p{{i}} { {{TestNode.Backends(b)}}, health.probe = none, connect-timeout = 100ms, retry.tries = 1 }
-                listeners.l{{i}} { bind = "{{fronts[i]}}", pool = p{{i}}, connect-timeout = 100ms }
-
-                """)) + "log.level = error");
+        var fronts = new Dictionary<string, IPEndPoint>(StringComparer.Ordinal);
+        string[] pools =
+        [
+            Pool("echo", Backend(echo)), Pool("closing", Backend(closing)), Pool("resetting", Backend(resetting)),
+            Pool("refusing", Backend(refusing)), Pool("silent", Backend(silent), "connect-timeout = 100ms"),
+            Pool("busy", $"{Backend(busy)}, {Backend(echo, "backup = true")}", "retry.tries = 2"),
+            Pool("none", Backend(echo, "down = true")), Pool("nonsense", Backend(nonsense)), Pool("no-tls", Backend(nonsense), "tls.verify = off"),
+        ];
+        string listeners = string.Concat(
+            Front("echo", "echo", "connect-timeout = 100ms"), Front("closing"), Front("resetting"), Front("refusing"), Front("silent"), Front("busy"),
+            Front("none"), Front("nonsense"), Front("no-tls"), Front("limited", "closing", "limits.per-address.rate = 1"),
+            Front("idle", "echo", "idle-timeout = 100ms"), Front("proxied", "echo", "accept-proxy-protocol { from = [\"127.0.0.0/8\"] }"),
+            Front("framed", "echo", WebSocketBytes.Listener));
+        files.Write(TestNode.Backends(echo), more: string.Concat(pools) + listeners + "log.level = error");
         await using var node = await files.StartAsync();
+        var frame = MalformedFrames.All[0].Bytes;
         Func<Task>[] endings =
         [
-            () => EndAsync(fronts[0], Connect, 4, c => c.Dispose()),
-            () => EndAsync(fronts[0], Connect, 4, c => c.Abort()),
-            () => EndAsync(fronts[0], Connect, 4, c => c.HalfClose()),
-            () => EndAsync(fronts[1], Connect, 4, null),
-            () => EndAsync(fronts[2], Connect, 4, null),
-            () => EndAsync(fronts[3], Connect, 4, null),
-            () => EndAsync(fronts[4], Connect, 4, null),
-            () => EndAsync(fronts[0], Connect[..5], 0, null),
-            () => EndAsync(fronts[0], Connect[..5], 0, c => c.Abort()),
-            () => EndAsync(fronts[0], "GET / HTTP/1.1\r\n\r\n"u8.ToArray(), 0, null),
+            () => EndAsync(fronts["echo"], Connect, 4, c => c.Dispose()),
+            () => EndAsync(fronts["echo"], Connect, 4, c => c.Abort()),
+            () => EndAsync(fronts["echo"], Connect, 4, c => c.HalfClose()),
+            () => EndAsync(fronts["closing"], Connect, 4, null),
+            () => EndAsync(fronts["resetting"], Connect, 4, null),
+            () => EndAsync(fronts["refusing"], Connect, 4, null),
+            () => EndAsync(fronts["silent"], Connect, 4, null),
+            () => EndAsync(fronts["echo"], Connect[..5], 0, null),
+            () => EndAsync(fronts["echo"], Connect[..5], 0, c => c.Abort()),
+            () => EndAsync(fronts["echo"], "GET / HTTP/1.1\r\n\r\n"u8.ToArray(), 0, null),
+            () => EndAsync(fronts["busy"], Connect, 4, c => c.Dispose()),
+            () => EndAsync(fronts["none"], Connect, 4, null),
+            () => EndAsync(fronts["limited"], Connect, 4, null),
+            () => EndAsync(fronts["idle"], Connect, 4, null),
+            () => EndAsync(fronts["proxied"], "PROXY NONSENSE\r\n"u8.ToArray(), 0, null),
+            () => EndAsync(fronts["nonsense"], Connect, 4, null),
+            () => EndAsync(fronts["framed"], "GET / HTTP/1.1\r\n\r\n"u8.ToArray(), 0, null),
+            () => EndAsync(fronts["framed"], [.. WebSocketBytes.Upgrade, .. frame], 0, null),
+            () => EndAsync(fronts["no-tls"], Connect, 4, null),
         ];
         // The first round opens what stays open: log, timers, the runtime's own.
         await Task.WhenAll(endings.Select(e => e()));
         await UntilIdleAsync(node);
         var before = Descriptors.Count(node.Process.Id);
         for (var batch = 0; batch < Batches; batch++)
-            await Task.WhenAll(Enumerable.Range(0, PerBatch).Select(i => endings[i % endings.Length]()));
+            await Task.WhenAll(Enumerable.Range(0, OfEach * endings.Length).Select(i => endings[i % endings.Length]()));
         await UntilIdleAsync(node);
         // The request that asked for the figures may still hold its own connection.
         Assert.InRange(Descriptors.Count(node.Process.Id), before - 3, before + 3);
+        const int Each = (Batches * OfEach) + 1;
         var status = await StatusAsync(node);
-        Assert.Contains(" 10010 ", status, StringComparison.Ordinal);
+        Assert.Contains($" {Each * endings.Length} ", status, StringComparison.Ordinal);
+
+        // Each ended in the way that is meant.
+        var metrics = (await node.Admin.GetStringAsync(new Uri("metrics", UriKind.Relative), TestContext.Current.CancellationToken)).Split('\n');
+        foreach (var reason in new[] { "no_backend", "bad_proxy_header", "backend_protocol", "bad_upgrade", "bad_frame" })
+            Assert.Contains($"actorlb_connections_rejected_total{{reason=\"{reason}\"}} {Each}", metrics);
+        Assert.Contains($"actorlb_sessions_closed_total{{reason=\"idle_timeout\"}} {Each}", metrics);
+        Assert.Contains($"actorlb_backend_failures_total{{pool=\"no-tls\",backend=\"{nonsense.EndPoint}\"}} {Each}", metrics);
+        Assert.Contains($"actorlb_backend_refusals_total{{pool=\"busy\",backend=\"{busy.EndPoint}\"}} {Each}", metrics);
+        Assert.DoesNotContain("actorlb_connections_rejected_total{reason=\"address_rate\"} 0", metrics);
+
+        string Front(string name, string? pool = null, string settings = "")
+        {
+            fronts[name] = Ports.FreeEndPoint();
+            return $"listeners.{name} {{ bind = \"{fronts[name]}\", pool = {pool ?? name}\n{settings} }}\n";
+        }
     }
 
     [Fact]
@@ -86,6 +125,12 @@ public sealed class EndingsTests
             clients.ForEach(c => c.Dispose());
         }
     }
+
+    private static string Pool(string name, string backends, string settings = "") =>
+        $"pools.{name} {{ backends = [{backends}], health.probe = none, retry.tries = 1\n{settings} }}\n";
+
+    // Whatever fails is asked again: each connection is to end in its own way.
+    private static string Backend(FakeBroker broker, string settings = "") => $"{{ address = \"{broker.EndPoint}\", max-fails = 0, {settings} }}";
 
     private static FakeBrokerScript EndAfterConnack(Action<FakeBrokerConnection> end) => async (connection, stop) =>
     {

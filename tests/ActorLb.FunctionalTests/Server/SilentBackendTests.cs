@@ -1,4 +1,5 @@
 using ActorLb.Testing;
+using Microsoft.Extensions.Logging;
 
 namespace ActorLb.FunctionalTests.Server;
 
@@ -16,5 +17,6 @@ public sealed class SilentBackendTests
         await client.SendAsync(ConnectBytes.V311("patient"));
         Assert.Equal(FakeBroker.ConnackBytes(0, 4), await client.ReadAsync(4, TimeSpan.FromSeconds(25)));
         Assert.Equal((1, 1), (silent.Accepted, accepting.Accepted));
+        Assert.Contains((LogLevel.Warning, $"backend {silent.EndPoint} of pool p: no CONNACK within 10 s"), node.Log.Lines);
     }
 }
