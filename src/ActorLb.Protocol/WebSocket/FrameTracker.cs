@@ -1,8 +1,8 @@
 namespace ActorLb.Protocol.WebSocket;
 
 /// <summary>
-/// Follows frame boundaries through one direction that is relayed as it is: nothing is unmasked or kept, every byte may go on
-/// at once. Checks what headers tell; payloads of control frames are not looked at.
+/// Follows frame boundaries through one direction that is relayed as it is: nothing is unmasked, and only a header that is not
+/// whole yet is kept. Checks what headers tell; payloads of control frames, a close frame's code among them, are not looked at.
 /// </summary>
 /// <param name="maxFrameSize">Largest payload of a data frame in bytes.</param>
 /// <param name="maxMessageSize">Largest payload of a message over all of its fragments; 0 is unlimited.</param>
@@ -19,6 +19,20 @@ public struct FrameTracker(FrameSender sender, long maxFrameSize, long maxMessag
 
     /// <summary>Whether the last byte seen ended a frame, or none was seen: where a control frame can be slipped in.</summary>
     public readonly bool AtBoundary => _left == 0 && _partialLength == 0;
+
+    /// <summary>Whether the last byte seen, those of a header that is not whole yet aside, was within a frame.</summary>
+    public readonly bool WithinFrame => _left > 0;
+
+    /// <summary>Bytes at the end of what was seen that begin a header: until it is whole, nobody knows whether it may go on.</summary>
+    public readonly int HeaderBegun => _partialLength;
+
+    /// <summary>Copies the <see cref="HeaderBegun"/> bytes.</summary>
+    public readonly void CopyHeaderBegun(Span<byte> into)
+    {
+        Span<byte> bytes = stackalloc byte[16];
+        System.Buffers.Binary.BinaryPrimitives.WriteUInt128LittleEndian(bytes, _partial);
+        bytes[.._partialLength].CopyTo(into);
+    }
 
     /// <summary>Whether no message is under way either: where a message of one's own can be slipped in (RFC 6455, 5.4).</summary>
     public readonly bool AtMessageBoundary => AtBoundary && !_inMessage;

@@ -23,7 +23,7 @@ internal enum WebSocketOutcome
 /// <summary>
 /// The WebSocket framing of a session that has it on one side or both. Between a WebSocket client and a TCP backend (or the other
 /// way round) frames are taken off and put on; between two WebSocket sides that happens until the CONNACK, and afterwards frames go
-/// through as they are. Used by the session's reactor alone.
+/// through as they are, a close frame with a code that is not allowed among them: its receiver judges it. Used by the session's reactor alone.
 /// </summary>
 internal sealed class WebSocketRelay
 {
@@ -143,7 +143,7 @@ internal sealed class WebSocketRelay
     public WebSocketOutcome Forward(Reactor reactor, Session session, ref Side source, ref Side target, int received, bool fromClient)
     {
         Span<byte> bytes = reactor.Scratch.AsSpan(Reactor.Headroom, received);
-        if (_passes) return Pass(reactor, session, ref source, ref target, bytes, fromClient);
+        if (_passes) return Pass(reactor, session, ref source, ref target, received, fromClient);
         WebSocketOutcome outcome = WebSocketOutcome.Ok;
         if (fromClient ? FramesClient : FramesBackend) outcome = Unframe(reactor, ref source, received, fromClient, out bytes);
         if (outcome is WebSocketOutcome.Invalid or WebSocketOutcome.Failed) return outcome;
@@ -171,23 +171,36 @@ internal sealed class WebSocketRelay
         if (!(toClient ? FramesClient : FramesBackend)) return;
         ref bool sent = ref toClient ? ref _closeSentToClient : ref _closeSentToBackend;
         FrameTracker tracker = toClient ? _backendTracker : _clientTracker;
-        if (sent || (_passes && (!tracker.AtBoundary || tracker.CloseSeen))) return;
+        if (sent || (_passes && (tracker.WithinFrame || tracker.CloseSeen))) return;
         sent = true;
         Span<byte> frame = stackalloc byte[16];
         Channel.WriteControl(reactor, ref side, frame[..FrameWriter.WriteClose(frame, code, toClient ? null : NewMask())]);
     }
 
-    private WebSocketOutcome Pass(Reactor reactor, Session session, ref Side source, ref Side target, ReadOnlySpan<byte> bytes, bool fromClient)
+    private WebSocketOutcome Pass(Reactor reactor, Session session, ref Side source, ref Side target, int received, bool fromClient)
     {
         ref FrameTracker tracker = ref fromClient ? ref _clientTracker : ref _backendTracker;
-        if (session.Leaving) bytes = bytes[..tracker.AdvanceToMessageBoundary(bytes)];
-        else tracker.Advance(bytes);
+        // The beginning of a header was held back at the end of the last read, and goes before the rest of it.
+        int start = Reactor.Headroom - tracker.HeaderBegun;
+        tracker.CopyHeaderBegun(reactor.Scratch.AsSpan(start));
+        int end = Reactor.Headroom;
+        if (session.Leaving)
+        {
+            end += tracker.AdvanceToMessageBoundary(reactor.Scratch.AsSpan(Reactor.Headroom, received));
+        }
+        else
+        {
+            tracker.Advance(reactor.Scratch.AsSpan(Reactor.Headroom, received));
+            end += received;
+        }
         if (tracker.Error != FrameError.None)
         {
             WriteClose(reactor, ref source, toClient: fromClient, FrameErrors.CloseCodeFor(tracker.Error));
             return WebSocketOutcome.Invalid;
         }
-        return Channel.Write(reactor, ref target, bytes) ? WebSocketOutcome.Ok : WebSocketOutcome.Failed;
+        end -= tracker.HeaderBegun;
+        if (start == end) return WebSocketOutcome.Ok;
+        return Channel.Write(reactor, ref target, reactor.Scratch.AsSpan(start, end - start)) ? WebSocketOutcome.Ok : WebSocketOutcome.Failed;
     }
 
     /// <summary>Between two WebSocket sides frames are relayed as they are, from the first moment after the CONNACK at which both

@@ -4,7 +4,7 @@ using ActorLb.Native.OpenSsl;
 
 namespace ActorLb.FunctionalTests.Tls;
 
-/// <summary>A client of TLS that costs little and is stepped by hand, for tests that need thousands.</summary>
+/// <summary>A client of TLS that costs little and is stepped by hand, for tests that need thousands; or what <see cref="NativeServer"/> accepted.</summary>
 internal sealed class NativeClient : IDisposable
 {
     private TlsSession _tls;
@@ -16,6 +16,15 @@ internal sealed class NativeClient : IDisposable
         Socket.Connect(server);
         Socket.Blocking = false;
         _tls = context.Connect((int)Socket.Handle, name);
+    }
+
+    /// <param name="socket">Accepted.</param>
+    /// <param name="context">The server's.</param>
+    public NativeClient(Socket socket, TlsServerContext context)
+    {
+        Socket = socket;
+        Socket.Blocking = false;
+        _tls = context.Accept((int)Socket.Handle);
     }
 
     public Socket Socket { get; }
@@ -54,6 +63,27 @@ internal sealed class NativeClient : IDisposable
             if (!Socket.Poll(TimeSpan.FromSeconds(60), SelectMode.SelectRead))
                 throw new TimeoutException("The server sent nothing.");
         }
+    }
+
+    /// <summary>Exactly this many bytes.</summary>
+    public byte[] ReadExactly(int count)
+    {
+        var bytes = new byte[count];
+        for (var read = 0; read < count;)
+        {
+            var more = Read(bytes.AsSpan(read));
+            Assert.True(more > 0, $"The stream ended after {read} of {count} bytes.");
+            read += more;
+        }
+
+        return bytes;
+    }
+
+    /// <summary>Asserts that nothing more comes, and that a close_notify says so: OpenSSL is told to take a bare FIN for one.</summary>
+    public void AssertCloseNotify()
+    {
+        Assert.Equal(0, Read(stackalloc byte[64]));
+        Assert.Equal("alert close notify received", TlsAlert.Describe());
     }
 
     /// <summary>Closes with RST.</summary>

@@ -59,6 +59,30 @@ public sealed class ResumptionTests : IAsyncLifetime
         Assert.Contains("Reused, TLSv1", await OpenSslClient.TalkAsync(node.EndPoint, until, option, "-sess_in", session), StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("-tls1_2", "Verify return code")]
+    [InlineData("-tls1_3", "Post-Handshake New Session Ticket arrived")]
+    public async Task KeyFile_Rotated_ResumesUntilTheOldKeyIsGone(string option, string until)
+    {
+        byte[] old = [.. Enumerable.Range(1, 80).Select(i => (byte)i)], fresh = [.. Enumerable.Range(1, 80).Select(i => (byte)(i * 5))];
+        var keys = _ca.Write("rotated.key", old);
+        var text = TestNode.Text(TestNode.Backends(_broker), TlsListener.With(_ca.Server(["localhost"]), $"ticket-key-file = \"{keys}\""));
+        await using var node = await TestNode.StartTextAsync(text);
+        string before = Path.Combine(_ca.Directory, "before"), between = Path.Combine(_ca.Directory, "between");
+        Task<string> Talk(params string[] arguments) => OpenSslClient.TalkAsync(node.EndPoint, until, [option, .. arguments]);
+        await Talk("-sess_out", before);
+
+        File.WriteAllBytes(keys, [.. fresh, .. old]);
+        await node.ReloadAsync(text);
+        Assert.Contains("Reused, TLSv1", await Talk("-sess_in", before), StringComparison.Ordinal);
+        Assert.Contains("New, TLSv1", await Talk("-sess_out", between), StringComparison.Ordinal);
+
+        File.WriteAllBytes(keys, fresh);
+        await node.ReloadAsync(text);
+        Assert.Contains("New, TLSv1", await Talk("-sess_in", before), StringComparison.Ordinal);
+        Assert.Contains("Reused, TLSv1", await Talk("-sess_in", between), StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Session_OfKeyFileNamedNoLonger_IsNotResumed()
     {

@@ -49,7 +49,7 @@ public sealed class ClosingTests : IDisposable
         Assert.Equal(1001, WebSocketBytes.CloseCode(rest));
     }
 
-    /// <summary>The TLS of the backend's side belongs to the handshake threads then: it must not be freed under them.</summary>
+    /// <summary>What waits for a place is told of it by another thread: the session must be out of the queue when its TLS is freed.</summary>
     [Fact]
     public async Task BadFrame_WhileTheBackendsHandshakeWaitsForItsTurn_EndsThatSessionAlone()
     {

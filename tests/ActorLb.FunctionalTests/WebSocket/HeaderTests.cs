@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using ActorLb.FunctionalTests.Tls;
 using ActorLb.Testing;
 
 namespace ActorLb.FunctionalTests.WebSocket;
@@ -6,15 +7,19 @@ namespace ActorLb.FunctionalTests.WebSocket;
 /// <summary>What a WebSocket backend is told of the client.</summary>
 public sealed class HeaderTests
 {
-    [Fact]
-    public async Task Upgrade_AtAedes_TellsTheClientsAddressAndHost()
+    [Theory]
+    [InlineData("ws")]
+    [InlineData("wss")]
+    public async Task Upgrade_AtAedes_TellsTheClientsAddressAndHost(string scheme)
     {
+        using var ca = new TestCertificates();
         await using var broker = await Aedes.StartAsync(proxyProtocol: false);
         await using var js = await MqttJs.StartAsync();
-        await using var node = await Start(broker);
+        await using var node = await Start(broker, scheme == "wss" ? TlsListener.With(ca.Server(["localhost", "127.0.0.1", "mqtt.example.com"])) : "");
         var client = await js.ConnectAsync(new MqttJsConnect
         {
-            Url = MqttJsConnect.Address("ws", node.EndPoint, "/mqtt"),
+            Url = MqttJsConnect.Address(scheme, node.EndPoint, "/mqtt"),
+            Ca = scheme == "wss" ? ca.CaPath : null,
             ClientId = "a",
             Options = new JsonObject
             {
@@ -37,6 +42,7 @@ public sealed class HeaderTests
         await client.SubscribeAsync("t", qos: 1);
         await client.PublishAsync("t", new byte[300_000], qos: 1);
         Assert.Equal(300_000, (await client.NextMessageAsync()).Payload.Length);
+        Assert.Equal(scheme == "wss" ? 1 : 0, node.Sum(c => c.TlsHandshakes));
     }
 
     [Fact]

@@ -15,6 +15,22 @@ public sealed class MalformedTests : IAsyncLifetime
 
     public static TheoryData<string> FrameNames => [.. MalformedFrames.All.Select(f => f.Name)];
 
+    /// <summary>Each in one piece, and with its header cut behind the first byte.</summary>
+    public static TheoryData<string, bool> FrameNamesAndCuts
+    {
+        get
+        {
+            var rows = new TheoryData<string, bool>();
+            foreach (var frame in MalformedFrames.All)
+            {
+                rows.Add(frame.Name, false);
+                rows.Add(frame.Name, true);
+            }
+
+            return rows;
+        }
+    }
+
     public async ValueTask InitializeAsync() => _node = await TestNode.StartAsync(TestNode.Backends(_broker), WebSocketBytes.Listener);
 
     public async ValueTask DisposeAsync()
@@ -56,21 +72,28 @@ public sealed class MalformedTests : IAsyncLifetime
     }
 
     [Theory]
-    [MemberData(nameof(FrameNames))]
-    public async Task Frame_MalformedWithinASession_ClosesItWithItsCode(string name)
+    [MemberData(nameof(FrameNamesAndCuts))]
+    public async Task Frame_MalformedWithinASession_ClosesItWithItsCodeAndReachesNoBroker(string name, bool cut)
     {
         var frame = MalformedFrames.All.Single(f => f.Name == name);
         using var client = await _node.DialAsync();
         await client.SendAsync((byte[])[.. WebSocketBytes.Upgrade, .. WebSocketBytes.Binary(ConnectBytes.V311("a"))]);
         var broker = await _broker.NextConnectionAsync();
         await broker.WaitForReceivedAsync(ConnectBytes.V311("a").Length);
+        await _node.UntilAsync(() => _node.Sum(c => Volatile.Read(ref c.Relaying)) == 1);
         // A packet that is not whole: it may go on for as long as any of the frames below.
         byte[] publish = [0x30, 0xFF, 0xFF, 0x7F, 0, 1, (byte)'t'];
-        await client.SendAsync((byte[])[.. WebSocketBytes.Binary(publish), .. frame.Bytes]);
+        byte[] frames = [.. WebSocketBytes.Binary(publish), .. frame.Bytes];
+        var first = cut ? frames.Length - frame.Bytes.Length + frame.Good.Length + 1 : frames.Length;
+        await client.SendAsync(frames.AsMemory(0, first));
+        await _node.UntilAsync(() => _node.Sum(c => Volatile.Read(ref c.BytesFromClients)) >= first);
+        await client.SendAsync(frames.AsMemory(first));
 
         var (_, rest) = WebSocketBytes.Split((await client.ReadToEndAsync()).Bytes);
         Assert.Equal(FrameErrors.CloseCodeFor(frame.Expected), WebSocketBytes.CloseCode(rest));
         await broker.Ended;
+        byte[] allowed = [.. ConnectBytes.V311("a"), .. publish, .. frame.Good.Payload];
+        Assert.Equal(allowed.Take(broker.Received.Length), broker.Received);
         client.Dispose();
         await _node.UntilClosedAsync(CloseReason.BadFrame);
     }

@@ -9,14 +9,28 @@ namespace ActorLb.FunctionalTests.WebSocket;
 /// <summary>Between a WebSocket client and a WebSocket broker frames go through as they are; nothing of the node's own may break them.</summary>
 public sealed class PassThroughTests : IAsyncLifetime
 {
+    private static readonly byte[] s_first = WebSocketBytes.Binary([0xC0, 0]);
+
     // What the test has the broker send, piece by piece.
     private readonly Channel<byte[]> _toClient = System.Threading.Channels.Channel.CreateUnbounded<byte[]>();
     private FakeBroker _broker = null!;
     private TestNode _node = null!;
 
     // Payloads of control frames are the receiver's to judge.
-    public static TheoryData<string> Headers =>
-        [.. MalformedFrames.All.Where(f => f.Expected is not (FrameError.CloseCode or FrameError.CloseReason)).Select(f => f.Name)];
+    public static TheoryData<string, bool> Headers
+    {
+        get
+        {
+            var rows = new TheoryData<string, bool>();
+            foreach (var frame in MalformedFrames.All.Where(f => f.Expected is not (FrameError.CloseCode or FrameError.CloseReason)))
+            {
+                rows.Add(frame.Name, false);
+                rows.Add(frame.Name, true);
+            }
+
+            return rows;
+        }
+    }
 
     public async ValueTask InitializeAsync()
     {
@@ -73,21 +87,68 @@ public sealed class PassThroughTests : IAsyncLifetime
 
     [Theory]
     [MemberData(nameof(Headers))]
-    public async Task Frame_MalformedWhereFramesGoThrough_ClosesTheSessionWithItsCode(string name)
+    public async Task Frame_MalformedWhereFramesGoThrough_ClosesTheSessionWithItsCodeAndReachesNoBroker(string name, bool cut)
     {
         var frame = MalformedFrames.All.Single(f => f.Name == name);
         using var client = await OpenAsync();
-        var good = WebSocketBytes.Binary([0xC0, 0]);
-        await client.SendAsync(good);
-        await UntilReadAsync(good.Length);
         var broker = await _broker.NextConnectionAsync();
-        await client.SendAsync(frame.Bytes);
+        var before = await BeginToPassAsync(client, broker);
+        byte[] allowed = [.. before, .. frame.Bytes[..frame.Good.Length]];
+        // The header of the bad frame comes in two pieces: the first byte alone may look like a good one.
+        var first = cut ? frame.Good.Length + 1 : frame.Bytes.Length;
+        await client.SendAsync(frame.Bytes.AsMemory(0, first));
+        await UntilReadAsync(s_first.Length + first);
+        await client.SendAsync(frame.Bytes.AsMemory(first));
 
         Assert.Equal(FrameErrors.CloseCodeFor(frame.Expected), WebSocketBytes.CloseCode((await client.ReadToEndAsync()).Bytes));
         client.Dispose();
         await _node.UntilClosedAsync(CloseReason.BadFrame);
         _toClient.Writer.Complete();
         await broker.Ended;
+        Assert.Equal(allowed.Take(broker.Received.Length), broker.Received);
+    }
+
+    [Fact]
+    public async Task Frame_CutAnywhereInItsHeader_GoesThroughWhole()
+    {
+        using var client = await OpenAsync();
+        var broker = await _broker.NextConnectionAsync();
+        var frame = WebSocketBytes.Binary([.. Enumerable.Range(0, 300).Select(i => (byte)i)]);
+        var before = await BeginToPassAsync(client, broker);
+        var sent = 0;
+        for (var cut = 1; cut <= 9; cut++)
+        {
+            await client.SendAsync(frame.AsMemory(0, cut));
+            await UntilReadAsync(s_first.Length + sent + cut);
+            await client.SendAsync(frame.AsMemory(cut));
+            sent += frame.Length;
+            await UntilReadAsync(s_first.Length + sent);
+        }
+
+        byte[] whole = [.. before, .. Enumerable.Repeat(frame, 9).SelectMany(f => f)];
+        var received = await broker.WaitForReceivedAsync(whole.Length);
+        Assert.Equal(whole, received);
+        byte[] said = [0x82, 126, 1, 0, .. new byte[256]];
+        for (var cut = 1; cut <= 5; cut++)
+        {
+            await SayAsync(said[..cut]);
+            await SayAsync(said[cut..]);
+            Assert.Equal(said, await client.ReadAsync(said.Length));
+        }
+
+        _toClient.Writer.Complete();
+    }
+
+    /// <summary>The header that the broker began is held back, so the client stands between two frames and can be told.</summary>
+    [Fact]
+    public async Task End_OfTheBrokerWithinAHeader_IsTheClientsClose()
+    {
+        using var client = await OpenAsync();
+        await BeginToPassAsync(client, await _broker.NextConnectionAsync());
+        await SayAsync([0x82, 2, 0xD0, 0]);
+        await SayAsync([0x82, 126, 1]);
+        _toClient.Writer.Complete();
+        Assert.Equal([0x82, 2, 0xD0, 0, 0x88, 2, 0x03, 0xE8], (await client.ReadToEndAsync()).Bytes);
     }
 
     private async Task<RawClient> OpenAsync(int version = 4)
@@ -101,6 +162,15 @@ public sealed class PassThroughTests : IAsyncLifetime
         Assert.Equal([0x82, (byte)connack.Length, .. connack], await client.ReadAsync(2 + connack.Length));
         await _node.UntilAsync(() => _node.Sum(c => Volatile.Read(ref c.Relaying)) == 1);
         return client;
+    }
+
+    /// <summary>The client's first frame is still put together anew; what follows it goes through.</summary>
+    /// <returns>All that the broker has received then.</returns>
+    private async Task<byte[]> BeginToPassAsync(RawClient client, FakeBrokerConnection broker)
+    {
+        var before = broker.Received.Length;
+        await client.SendAsync(s_first);
+        return await broker.WaitForReceivedAsync(before + s_first.Length);
     }
 
     /// <summary>Until the node has read so many bytes of the client's.</summary>

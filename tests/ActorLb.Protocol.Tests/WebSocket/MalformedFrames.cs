@@ -5,6 +5,33 @@ namespace ActorLb.Protocol.Tests.WebSocket;
 /// <summary>Frames from a client that must be refused, and why.</summary>
 public sealed record MalformedFrame(string Name, byte[] Bytes, FrameError Expected)
 {
+    /// <summary>Bytes before the bad frame, which is the last, and the data that the good frames there hold.</summary>
+    public (int Length, byte[] Payload) Good
+    {
+        get
+        {
+            List<byte> payload = [];
+            int start = 0;
+            while (Bytes.Length - start >= 4 && (Bytes[start + 1] & 0x7F) != 127)
+            {
+                int length = Bytes[start + 1] & 0x7F, mask = start + 2;
+                if (length == 126)
+                {
+                    length = (Bytes[start + 2] << 8) | Bytes[start + 3];
+                    mask += 2;
+                }
+                int body = mask + 4, end = body + length;
+                if (end >= Bytes.Length) break;
+                if ((Bytes[start] & 0x08) == 0)
+                {
+                    for (int i = 0; i < length; i++) payload.Add((byte)(Bytes[body + i] ^ Bytes[mask + (i & 3)]));
+                }
+                start = end;
+            }
+            return (start, [.. payload]);
+        }
+    }
+
     public override string ToString() => Name;
 }
 
