@@ -104,9 +104,14 @@ public sealed partial class MemoryTests(ITestOutputHelper output) : IDisposable
         using var server = TlsServerContext.Build(
             TlsOptions.For(certificate) with { VerifyClient = VerifyClient.Optional, ClientCa = _ca.CaPath, SessionCache = 1024 * 1024 },
             false, TimeProvider.System);
+        var older = TlsOptions.For(certificate) with { Protocols = TlsProtocols.Tls12, SessionTickets = false };
+        using var forgetful = TlsServerContext.Build(older with { SessionCache = 0 }, false, TimeProvider.System);
+        using var remembering = TlsServerContext.Build(older with { SessionCache = 1024 * 1024 }, false, TimeProvider.System);
         using var foreignCa = new TestCertificates("Foreign CA");
         var foreignIdentity = foreignCa.Client("CN=foreign");
         using var plain = TlsClientContext.Build(new UpstreamTlsOptions(_ca.CaPath, "a.test", true, null, null));
+        using var returning = TlsClientContext.Build(new UpstreamTlsOptions(_ca.CaPath, "a.test", true, null, null));
+        using var byId = TlsClientContext.Build(new UpstreamTlsOptions(_ca.CaPath, "a.test", true, null, null));
         using var known = TlsClientContext.Build(
             new UpstreamTlsOptions(_ca.CaPath, "a.test", true, identity.CertificatePath, identity.KeyPath));
         using var foreign = TlsClientContext.Build(
@@ -134,9 +139,10 @@ public sealed partial class MemoryTests(ITestOutputHelper output) : IDisposable
 
         void End(int ending, int[] counts)
         {
-            var client = ending switch { 3 => foreign, 4 => known, _ => plain };
+            var client = ending switch { 3 => foreign, 4 => known, 5 => returning, 7 => byId, _ => plain };
+            var context = ending switch { 6 => forgetful, 7 => remembering, _ => server };
             var sockets = new SocketPair();
-            var one = server.Accept(sockets.One);
+            var one = context.Accept(sockets.One);
             var two = client.Connect(sockets.Two, "a.test");
             HandshakeOutcome outcome;
             switch (ending)
@@ -171,6 +177,17 @@ public sealed partial class MemoryTests(ITestOutputHelper output) : IDisposable
                     outcome = Complete(one, two);
                     counts[ending] += one.PeerCertificate()?.CommonName == "device" && one.ProxyValues().Verify == 0 ? 1 : 0;
                     break;
+                case 5: // TLS 1.3, resumed by the ticket of the one before
+                case 7: // TLS 1.2, resumed by the id of the one before
+                    outcome = Complete(one, two);
+                    Exchange(one, two);
+                    counts[ending] += one.Reused() ? 1 : 0;
+                    break;
+                case 6: // TLS 1.2, from scratch
+                    outcome = Complete(one, two);
+                    Exchange(one, two);
+                    counts[ending] += one.Protocol() == "TLSv1.2" && !one.Reused() ? 1 : 0;
+                    break;
                 default: // neither side says close_notify
                     outcome = Complete(one, two);
                     Exchange(one, two);
@@ -184,7 +201,7 @@ public sealed partial class MemoryTests(ITestOutputHelper output) : IDisposable
         }
     }
 
-    private const int Endings = 6;
+    private const int Endings = 9;
     private const int Rounds = 5;
 
     private static SocketPair Establish(TlsServerContext server, TlsClientContext client, out (TlsSession Server, TlsSession Client) sessions)

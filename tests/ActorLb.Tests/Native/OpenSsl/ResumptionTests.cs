@@ -46,6 +46,31 @@ public sealed class ResumptionTests : IDisposable
     }
 
     [Theory]
+    [InlineData(1, 1)]
+    [InlineData(1024, 2)]
+    public async Task Session_OverTheSizeOfTheCache_PutsTheOldestOut(int size, int newest)
+    {
+        const int Sessions = 5;
+
+        // By id: with tickets the clients keep the sessions themselves.
+        using var server = new TlsTestServer(Options with { SessionTickets = false, SessionCache = size });
+        async Task<bool> Connect(string use, int number) =>
+            (await ConnectAs(server, "-tls1_2", use, $"{_session}{number}", [])).Reused;
+        for (var i = 0; i < Sessions; i++)
+        {
+            Assert.False(await Connect("-sess_out", i));
+        }
+
+        // 1,024 bytes are three sessions by NGINX's measure, and OpenSSL puts the oldest out when the third comes.
+        for (var i = 1; i <= newest; i++)
+        {
+            Assert.True(await Connect("-sess_in", Sessions - i), $"session {Sessions - i} is gone");
+        }
+
+        Assert.False(await Connect("-sess_in", 0));
+    }
+
+    [Theory]
     [InlineData("-tls1_2", 80)]
     [InlineData("-tls1_3", 80)]
     [InlineData("-tls1_2", 48)]
@@ -182,10 +207,13 @@ public sealed class ResumptionTests : IDisposable
     private async Task<bool> Connect(TlsTestServer server, string version, string use) =>
         (await ConnectAs(server, version, use, [])).Reused;
 
-    private async Task<Seen> ConnectAs(TlsTestServer server, string version, string use, string[] arguments)
+    private Task<Seen> ConnectAs(TlsTestServer server, string version, string use, string[] arguments) =>
+        ConnectAs(server, version, use, _session, arguments);
+
+    private static async Task<Seen> ConnectAs(TlsTestServer server, string version, string use, string session, string[] arguments)
     {
         var served = server.Serve(Talks.Greet);
-        var output = await OpenSslClient.Run(server.Port, [version, "-servername", "a.test", use, _session, .. arguments]);
+        var output = await OpenSslClient.Run(server.Port, [version, "-servername", "a.test", use, session, .. arguments]);
         var seen = await served;
         Assert.True(seen.Outcome.Status == HandshakeStatus.Done, seen.Outcome.Reason);
         Assert.Contains(seen.Reused ? "Reused, TLSv1" : "New, TLSv1", output, StringComparison.Ordinal);
