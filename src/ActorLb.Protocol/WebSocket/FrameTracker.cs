@@ -119,6 +119,8 @@ public struct FrameTracker(FrameSender sender, long maxFrameSize, long maxMessag
             error = Check(header);
             if (error != FrameError.None) status = ReadStatus.Invalid;
         }
+        // A frame that is refused is not entered.
+        if (error != FrameError.None) _left = 0;
         Error = error;
         return status;
     }

@@ -12,7 +12,7 @@ namespace ActorLb.Server.Hosting;
 /// one stops at once), SIGQUIT stops at once.</summary>
 internal sealed partial class NodeHost(string path, ActorLbOptions options)
 {
-    private const int SIGQUIT = 3, SIG_DFL = 0; // signal(7)
+    private const int SIGHUP = 1, SIGQUIT = 3, SIG_DFL = 0; // signal(7)
 
     private readonly Channel<Signal> _signals = Channel.CreateBounded<Signal>(
         new BoundedChannelOptions(16) { SingleReader = true, FullMode = BoundedChannelFullMode.DropWrite });
@@ -38,9 +38,10 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options)
                 pidFile = PidFile.Take(file);
                 ReloadReport.Delete(file);
             }
-            // A shell without job control starts what it puts in the background with SIGQUIT ignored (POSIX, 2.11), and the runtime would
-            // respect that: `actorlb stop --now` could not reach such a node.
+            // A shell without job control starts what it puts in the background with SIGQUIT ignored (POSIX, 2.11), nohup(1) what it starts
+            // with SIGHUP, and the runtime would respect that: `actorlb stop --now` and `actorlb reload` could not reach such a node.
             Libc.signal(SIGQUIT, SIG_DFL);
+            Libc.signal(SIGHUP, SIG_DFL);
             using PosixSignalRegistration hup = On(PosixSignal.SIGHUP, Signal.Reload);
             using PosixSignalRegistration term = On(PosixSignal.SIGTERM, Signal.Stop);
             using PosixSignalRegistration interrupt = On(PosixSignal.SIGINT, Signal.Stop);

@@ -18,6 +18,10 @@ internal sealed partial class SessionClock(NodeServices services, SessionCloser 
             case Phase.ProxyHeader or Phase.TlsHandshake or Phase.Upgrade or Phase.Connect:
                 closer.Close(reactor, session, CloseReason.ConnectTimeout);
                 break;
+            case Phase.BackendTls when session.AwaitsPlace:
+                // For its turn among this node's own handshakes: the backend was not even asked.
+                Router.TryNext(reactor, session, CloseReason.HandshakeLimit);
+                break;
             case Phase.Dialing or Phase.BackendPreamble or Phase.BackendTls or Phase.BackendUpgrade or Phase.Connack:
                 Router.Blame(reactor, session);
                 // After an AUTH the silence may be the client's.

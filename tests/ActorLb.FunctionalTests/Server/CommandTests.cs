@@ -43,6 +43,18 @@ public sealed class CommandTests
         Assert.Equal(1, (await NodeFiles.RunAsync("show-config", files.Path)).ExitCode);
     }
 
+    /// <summary>nohup has its child ignore SIGHUP.</summary>
+    [Fact]
+    public async Task Reload_OfANodeStartedWithNohup_Works()
+    {
+        await using var broker = FakeBroker.Start(FakeBroker.Accepting);
+        using var files = new NodeFiles();
+        files.Write(TestNode.Backends(broker));
+        await using var node = await files.StartAsync("nohup");
+        var applied = await NodeFiles.RunAsync("reload", files.Path);
+        Assert.Equal((0, "reloaded"), (applied.ExitCode, applied.Lines[^1]));
+    }
+
     [Fact]
     public async Task Reload_RunningNode_AppliesOrRejectsWhole()
     {

@@ -38,7 +38,7 @@ internal sealed class NodeFiles : IDisposable
             """);
     }
 
-    public Task<ActorLbProcess> StartAsync() => ActorLbProcess.StartAsync(Path, Admin);
+    public Task<ActorLbProcess> StartAsync(params string[] through) => ActorLbProcess.StartAsync(Path, Admin, through: through);
 
     public static Task<ProcessResult> RunAsync(string command, string file, params string[] more) =>
         ActorLbProcess.RunAsync([command, "-c", file, .. more]);

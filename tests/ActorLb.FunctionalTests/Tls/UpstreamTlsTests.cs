@@ -38,6 +38,27 @@ public sealed class UpstreamTlsTests : IDisposable
         await AllGoTo(right, wrong, "hostname mismatch", "server-name = emqx.test");
     }
 
+    /// <summary>The wait for a place among this node's own handshakes says nothing of the backend.</summary>
+    [Fact]
+    public async Task Backend_WhoseHandshakeGetsNoPlaceInTime_IsNotBlamed()
+    {
+        await using var broker = FakeBroker.Start(FakeBroker.Silent);
+        await using var node = await TestNode.StartAsync(
+            TestNode.Backends(broker) + "tls { verify = off }, connect-timeout = 200ms, retry { tries = 1 }",
+            TlsListener.With(_ca.Server(["localhost"]), "max-handshakes = 1, handshake-timeout = 60s") + "connect-timeout = 120s",
+            "listeners.plain { bind = \"127.0.0.1:0\", pool = p }");
+        // Takes the only place and does not go on.
+        using var other = await node.DialAsync();
+        await other.SendAsync((byte[])[0x16, 3, 1, 2, 0, 1]);
+        await node.UntilAsync(() => node.Node.Handshakes.Handshakes == 1);
+        using var client = await RawClient.ConnectAsync(node.Of("plain"));
+        await client.SendAsync(ConnectBytes.V311("a"));
+        Assert.Equal(FakeBroker.ConnackBytes(3), (await client.ReadToEndAsync()).Bytes);
+        await node.UntilClosedAsync(ActorLb.Proxying.CloseReason.HandshakeLimit);
+        Assert.DoesNotContain(node.Log.Lines, l => l.Text.Contains("no TLS handshake", StringComparison.Ordinal));
+        Assert.Equal((1, 0), (node.Node.Handshakes.Handshakes, node.Node.Handshakes.Waiting));
+    }
+
     [Fact]
     public async Task Backend_OfAnyCertificate_IsTakenWithVerifyOff()
     {

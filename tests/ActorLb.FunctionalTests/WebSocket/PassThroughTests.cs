@@ -151,6 +151,17 @@ public sealed class PassThroughTests : IAsyncLifetime
         Assert.Equal([0x82, 2, 0xD0, 0, 0x88, 2, 0x03, 0xE8], (await client.ReadToEndAsync()).Bytes);
     }
 
+    [Fact]
+    public async Task Frame_OfTheBrokersThatIsNotAllowed_IsAnInternalErrorToTheClient()
+    {
+        using var client = await OpenAsync();
+        await BeginToPassAsync(client, await _broker.NextConnectionAsync());
+        await SayAsync([0x82, 2, 0xD0, 0]);
+        await SayAsync([0x81, 2, (byte)'h', (byte)'i']);
+        Assert.Equal([0x82, 2, 0xD0, 0, 0x88, 2, 0x03, 0xF3], (await client.ReadToEndAsync()).Bytes);
+        _toClient.Writer.Complete();
+    }
+
     private async Task<RawClient> OpenAsync(int version = 4)
     {
         var client = await _node.DialAsync();
