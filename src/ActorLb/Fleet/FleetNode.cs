@@ -110,6 +110,8 @@ internal sealed partial class FleetNode : IFleetOutside, IPeerHandler, IAsyncDis
             await _transport.StartAsync(new PeerEndpoint(Self, _options.Address), this, cancellation).ConfigureAwait(false);
         }
 
+        Region.Context.WantsFellBack = () => _logger.IsEnabled(LogLevel.Debug);
+        Region.Context.FellBack = n => Log.FellBack(_logger, n.Shard, n.Waited, n.Late, n.Owner, n.Replica, n.Answer.Backend);
         Region.Context.CopiesChanged = () => Post(new CopiesChanged());
         _regionClock = new RegionClock(Region, e => Log.ClockFailed(_logger, e));
         _actor.Start();
@@ -317,5 +319,8 @@ internal sealed partial class FleetNode : IFleetOutside, IPeerHandler, IAsyncDis
 
         [LoggerMessage(3305, LogLevel.Error, "The shard clock failed; it goes on.")]
         public static partial void ClockFailed(ILogger logger, Exception exception);
+
+        [LoggerMessage(3306, LogLevel.Debug, "A lookup in shard {Shard} fell back to {Backend} after {Waited} ms, {Late} of them not run. Owner: {Owner}. Replica: {Replica}.")]
+        public static partial void FellBack(ILogger logger, int shard, long waited, long late, string owner, string replica, BackendRef backend);
     }
 }

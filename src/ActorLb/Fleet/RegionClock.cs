@@ -4,9 +4,10 @@ namespace ActorLb.Fleet;
 
 /// <summary>
 /// The region's time: a thread of its own, so that no deadline of a CONNECT depends on the thread pool. It looks every 5 ms while
-/// there is something to do, every 50 ms else.
+/// there is something to do, every 50 ms else. Answers of peers do come by the pool, so while it waits for some the clock asks the pool
+/// for signs of life.
 /// </summary>
-internal sealed class RegionClock : IDisposable
+internal sealed class RegionClock : IThreadPoolWorkItem, IDisposable
 {
     private const int BusyMilliseconds = 5;
     private const int IdleMilliseconds = 50;
@@ -17,6 +18,10 @@ internal sealed class RegionClock : IDisposable
     private readonly Action<Exception> _failed;
     private volatile bool _asleep;
     private volatile bool _stopped;
+
+    // The clock's alone: when a sign of life was asked for. Set by the pool: it came.
+    private long _askedAt;
+    private volatile bool _answered = true;
 
     /// <param name="failed">Hears what a tick threw; the clock goes on.</param>
     public RegionClock(ShardRegion region, Action<Exception> failed)
@@ -37,6 +42,26 @@ internal sealed class RegionClock : IDisposable
         _wake.Dispose();
     }
 
+    void IThreadPoolWorkItem.Execute() => _answered = true;
+
+    private void AskPool()
+    {
+        if (_answered)
+        {
+            _region.Context.PoolOwesSince = 0;
+            if (_region.CallsInFlight > 0)
+            {
+                _answered = false;
+                _askedAt = Math.Max(1, _region.Context.Clock.Milliseconds);
+                ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+            }
+        }
+        else
+        {
+            _region.Context.PoolOwesSince = _askedAt;
+        }
+    }
+
     private void Wake()
     {
         // Almost always one volatile read: the clock sleeps long only when nothing was to be done.
@@ -53,6 +78,7 @@ internal sealed class RegionClock : IDisposable
         {
             try
             {
+                AskPool();
                 _region.Tick();
             }
             catch (Exception e)

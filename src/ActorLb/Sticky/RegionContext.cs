@@ -90,6 +90,13 @@ internal sealed record RegionSettings(PeerId Self, TimeSpan Ttl, int MaxEntries)
     public int LogOps { get; init; } = ReplicationLog.MaxOps;
 }
 
+/// <summary>Why a lookup was decided without the map, for people.</summary>
+/// <param name="Waited">Milliseconds since it was asked, those included in which this node did not run.</param>
+/// <param name="Late">Milliseconds of them in which it did not run.</param>
+/// <param name="Owner">Name and state.</param>
+/// <param name="Replica">Name and state.</param>
+internal readonly record struct FallbackNote(int Shard, long Waited, long Late, string Owner, string Replica, StickyAnswer Answer);
+
 /// <summary>What the region's parts share.</summary>
 internal sealed class RegionContext(RegionSettings settings, BackendSlots slots, StickyClock clock)
 {
@@ -126,8 +133,20 @@ internal sealed class RegionContext(RegionSettings settings, BackendSlots slots,
     /// <summary>Wakes the clock when it sleeps.</summary>
     public Action? Wake { get; set; }
 
+    /// <summary>
+    /// Since when the thread pool owes the region's clock a sign of life, 0 for not at all. The clock has a thread of its own, but the
+    /// answers of peers come by the pool: while that stands still they are not read. Written by the clock before its tick.
+    /// </summary>
+    public long PoolOwesSince { get; set; }
+
     /// <summary>Hears that copies became complete, or that a table gave new ones; on the clock's thread, once for all of its turn.</summary>
     public Action? CopiesChanged { get; set; }
+
+    /// <summary>Hears of every lookup that fell back; on the thread that gave it up, under the call's lock, so it must not block.</summary>
+    public Action<FallbackNote>? FellBack { get; set; }
+
+    /// <summary>Whether it wants to at the moment: writing a note is work, and many lookups may fall back at once.</summary>
+    public Func<bool>? WantsFellBack { get; set; }
 
     /// <summary>Hears every answer that an owner gives and every mapping it learns, under the shard's lock: for whoever checks the rules.</summary>
     public Action<Protocol.Peer.PeerFrameType, ulong, ulong, LookupResult>? Answered { get; set; }

@@ -15,8 +15,8 @@ internal sealed class RemoteLookups(RegionContext context, Func<int, RegionShard
     private const long StepMilliseconds = 10;
 
     /// <summary>
-    /// A deadline is there for peers that are silent. While this very node got no time from its machine, or stood still to collect
-    /// garbage, the answer lay in its sockets unread; so much of a call's age does not count, and no more.
+    /// A deadline is there for peers that are silent. While this very node, or its thread pool, got no time from its machine, or stood
+    /// still to collect garbage, the answer lay in its sockets unread; so much of a call's age does not count, and no more.
     /// </summary>
     private const long MaxLateMilliseconds = 300;
 
@@ -42,6 +42,7 @@ internal sealed class RemoteLookups(RegionContext context, Func<int, RegionShard
         if (call is null)
         {
             answer = FallBack(h, expected, silent: true);
+            Note(h, null, now, answer);
             context.Counters.Count(StickyOutcome.Fallback);
             return true;
         }
@@ -169,7 +170,8 @@ internal sealed class RemoteLookups(RegionContext context, Func<int, RegionShard
                 return;
             }
 
-            var late = now - Math.Max(lastLook, call.Started) - StepMilliseconds;
+            var stuck = context.PoolOwesSince != 0 && now - context.PoolOwesSince > StepMilliseconds;
+            var late = now - Math.Max(lastLook, call.Started) - (stuck ? 0 : StepMilliseconds);
             if (late > 0)
             {
                 call.Late = Math.Min(call.Late + late, MaxLateMilliseconds);
@@ -409,7 +411,12 @@ internal sealed class RemoteLookups(RegionContext context, Func<int, RegionShard
         return FallBack(call);
     }
 
-    private StickyAnswer FallBack(PendingCall call) => FallBack(call.H, BackendRef.FromValue(call.Expected), !call.IsUnknown);
+    private StickyAnswer FallBack(PendingCall call)
+    {
+        var answer = FallBack(call.H, BackendRef.FromValue(call.Expected), !call.IsUnknown);
+        Note(call.H, call, context.Clock.Milliseconds, answer);
+        return answer;
+    }
 
     /// <summary>
     /// Nobody who should know has answered: what is left of the shard here, then what this node last saw of the client, then nothing,
@@ -428,6 +435,36 @@ internal sealed class RemoteLookups(RegionContext context, Func<int, RegionShard
         return new StickyAnswer(Helps(known) ? known : BackendRef.None, StickyOutcome.Fallback, false);
 
         bool Helps(BackendRef backend) => !backend.IsNone && backend != leaving && context.Slots.IsKept(backend);
+    }
+
+    private void Note(ulong h, PendingCall? call, long now, in StickyAnswer answer)
+    {
+        if (context.FellBack is not { } told || context.WantsFellBack?.Invoke() == false)
+        {
+            return;
+        }
+
+        var view = context.View;
+        var number = context.ShardOf(h);
+        var seats = view.Seats(number);
+        var replica = call switch
+        {
+            null or { Hedged: false, HedgeMissed: false } => "not asked",
+            { IsUnknown: true } => "does not know the client",
+            { HedgeMissed: true } => "has no complete copy, or could not be asked",
+            _ => "silent",
+        };
+        told(new FallbackNote(
+            number, call is null ? 0 : now - call.Started, call?.Late ?? 0, $"{NameOf(seats.Owner)} {State(seats.Owner)}",
+            $"{NameOf(seats.Replica)} {replica}, {State(seats.Replica)}", answer));
+
+        string NameOf(short node) => view.Map.NodeAt(node)?.Name ?? "nobody";
+        string State(short node) => node < 0 ? "-" : node == view.Self ? "this node" : view.Peers[node] switch
+        {
+            { Link.IsUp: false } or null => "not connected",
+            { } peer when peer.IsSilent(now) => $"silent, {peer.InFlight} calls under way",
+            { } peer => $"connected, {peer.InFlight} calls under way",
+        };
     }
 
     /// <summary>Under the call's lock; the caller returns the call afterwards.</summary>

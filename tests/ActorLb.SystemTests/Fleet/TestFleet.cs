@@ -113,6 +113,7 @@ internal sealed class TestFleet : IAsyncDisposable
         _folder.Write($"{node.Name}.conf", $$"""
             actorlb {
               node { name = {{name}}, workers = 1, data-dir = "{{_folder[node.Name]}}", pid-file = "{{node.PidFile}}", drain-timeout = 120s }
+              log.level = debug
               admin { bind = "{{node.Admin}}", token-file = {{(_network is null ? "null" : $"\"{Write("token", AdminToken)}\"")}} }
               cluster {
                 coordinator = etcd, name = production, bind = "{{node.Peer}}", secret-file = "{{SecretFile}}"

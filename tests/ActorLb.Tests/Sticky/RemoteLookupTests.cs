@@ -218,6 +218,29 @@ public sealed class RemoteLookupTests : IDisposable, IStickyWaiter
     }
 
     [Fact]
+    public void StuckPool_TimeInWhichNoAnswerCouldBeRead_IsNoSilenceOfTheOwner()
+    {
+        _time.Advance(TimeSpan.FromSeconds(1));
+        _region.Tick();
+        _region.GetOrAssign(77, [A], this, 1, out _);
+        _region.Context.PoolOwesSince = _region.Context.Clock.Milliseconds;
+        Pass(200);
+        Assert.Empty(_heard);
+
+        _region.Context.PoolOwesSince = 0;
+        Pass(90);
+        Assert.Equal(StickyOutcome.Fallback, Assert.Single(_heard).Answer.Outcome);
+
+        // Stuck for ever: the client waits no longer than that.
+        _region.GetOrAssign(78, [A], this, 2, out _);
+        _region.Context.PoolOwesSince = _region.Context.Clock.Milliseconds;
+        Pass(380);
+        Assert.Single(_heard);
+        Pass(30);
+        Assert.Equal(2, _heard.Count);
+    }
+
+    [Fact]
     public void LateClock_AgainAndAgain_IsBounded()
     {
         _region.Tick();
@@ -230,6 +253,26 @@ public sealed class RemoteLookupTests : IDisposable, IStickyWaiter
         }
 
         Assert.InRange(waited, 395, 455);
+    }
+
+    [Fact]
+    public void FellBack_IsToldWithTheReason()
+    {
+        var notes = new List<FallbackNote>();
+        _region.Context.FellBack = notes.Add;
+        _region.GetOrAssign(77, [A], this, 1, out _);
+        Pass(35);
+        Reply(_replica, PeerStatus.None, default);
+        Pass(65);
+        _owner.IsUp = false;
+        _replica.IsUp = false;
+        _region.GetOrAssign(77, [A], this, 2, out _);
+
+        Assert.Equal((95, 0), (notes[0].Waited, notes[0].Late));
+        Assert.Equal("lb-2 connected, 1 calls under way", notes[0].Owner);
+        Assert.Contains("lb-3 does not know the client", notes[0].Replica, StringComparison.Ordinal);
+        Assert.Equal("lb-2 not connected", notes[1].Owner);
+        Assert.Equal(2, notes.Count);
     }
 
     [Fact]
