@@ -59,9 +59,7 @@ public sealed partial class MemoryTests(ITestOutputHelper output) : IDisposable
     public void Handshakes_HundredThousandOfEveryEnding_LeaveNothingBehind() => Repeat(100_000);
 
     [Fact]
-    public void Handshakes_TwentyThousandOfEveryEnding_LeaveNothingBehind() => Repeat(20_000);
-
-    [Fact]
+    [Trait("speed", "slow")]
     public void Contexts_BuiltAndReplacedOften_LeaveNothingBehind()
     {
         var server = TlsOptions.For(_ca.Server(["a.test"]), _ca.Server(["b.test"])) with
