@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Invocation;
 using ActorLb.Cli.Commands;
 using ActorLb.Cli.Output;
+using ActorLb.Protocol.CommandLine;
 
 namespace ActorLb.Cli;
 
@@ -55,13 +56,13 @@ internal sealed class CommandTree
         string[] unknown = [.. parsed.UnmatchedTokens];
         if (unknown.FirstOrDefault(w => !w.StartsWith('-')) is { } word && commands.Length > 0)
         {
-            string? nearest = Nearest.Find(word, commands);
+            string? nearest = NearestName.Find(word, commands);
             string known = nearest is null ? $"known: {string.Join(", ", commands)}" : $"did you mean '{nearest}'?";
             return [$"no command '{word}' of {string.Join(' ', PathOf(at))}; {known}"];
         }
         string[] options = [.. Target.Names, .. at.Options.Select(o => o.Name)];
         return parsed.Errors.Select(e => e.Message).Distinct()
-            .Concat(unknown.Select(w => Nearest.Find(w, options)).OfType<string>().Select(o => $"did you mean '{o}'?"));
+            .Concat(unknown.Select(w => NearestName.Find(w, options)).OfType<string>().Select(o => $"did you mean '{o}'?"));
     }
 
     private static IEnumerable<string> PathOf(Command command)

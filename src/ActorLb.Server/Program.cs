@@ -2,7 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using System.Reflection;
-using ActorLb.Configuration;
+using ActorLb.Protocol.CommandLine;
 using ActorLb.Server.Commands;
 
 namespace ActorLb.Server;
@@ -20,7 +20,7 @@ internal static class Program
         Command at = parsed.CommandResult.Command;
         string command = at is RootCommand ? "actorlb" : $"actorlb {string.Join(' ', PathOf(at))}";
         string? unknown = at.Subcommands.Count > 0 ? parsed.UnmatchedTokens.FirstOrDefault(w => !w.StartsWith('-')) : null;
-        string? nearest = unknown is null ? null : NearestKey.Find(unknown, at.Subcommands.Select(c => c.Name));
+        string? nearest = unknown is null ? null : NearestName.Find(unknown, at.Subcommands.Select(c => c.Name));
         IEnumerable<string> complaints = unknown is null
             ? parsed.Errors.Select(e => e.Message).Distinct()
             : [$"no command '{unknown}'; {(nearest is null ? $"known: {string.Join(", ", at.Subcommands.Select(c => c.Name))}" : $"did you mean '{nearest}'?")}"];

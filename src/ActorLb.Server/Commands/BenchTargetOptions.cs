@@ -5,6 +5,7 @@ using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using ActorLb.Configuration;
 using ActorLb.Native.OpenSsl;
+using ActorLb.Protocol.CommandLine;
 using ActorLb.Protocol.Mqtt;
 using ActorLb.Server.Bench;
 
@@ -105,7 +106,7 @@ internal sealed class BenchTargetOptions
         HelpName = "duration",
         CustomParser = result =>
         {
-            if (BenchDuration.Parse(result.Tokens[0].Value) is { } duration) return duration;
+            if (DurationText.Parse(result.Tokens[0].Value) is { } duration) return duration;
             result.AddError($"{name}: '{result.Tokens[0].Value}' is no duration such as 500ms, 10s, 5m or 1h");
             return null;
         },

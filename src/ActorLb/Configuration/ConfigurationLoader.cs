@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Net;
 using ActorLb.Configuration.Hocon;
+using ActorLb.Protocol.CommandLine;
 
 namespace ActorLb.Configuration;
 
@@ -52,7 +53,7 @@ internal static class ConfigurationLoader
         if (missing) whole.Missing("actorlb", "is required: the configuration stands within actorlb { ... }");
         foreach (HoconField field in file.Fields)
         {
-            if (missing && NearestKey.Find(field.Key, ["actorlb"]) is not null)
+            if (missing && NearestName.Find(field.Key, ["actorlb"]) is not null)
             {
                 whole.Report.Error(field.KeyPosition, whole.PathOf(field.Key), null, "unknown key; did you mean 'actorlb'?");
             }
@@ -86,7 +87,7 @@ internal static class ConfigurationLoader
             PoolOptions? pool = pools.GetValueOrDefault(listener.Pool);
             if (pool is null && section.Get("pool") is HoconScalar { Text.Length: > 0 } unknown)
             {
-                string? nearest = NearestKey.Find(listener.Pool, pools.Keys);
+                string? nearest = NearestName.Find(listener.Pool, pools.Keys);
                 section.Error("pool", unknown, nearest is null ? "is not one of the pools" : $"is not one of the pools; did you mean '{nearest}'?");
             }
             ListenerChecks.Check(section, listener, pool);

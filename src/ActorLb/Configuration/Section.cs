@@ -1,4 +1,5 @@
 using ActorLb.Configuration.Hocon;
+using ActorLb.Protocol.CommandLine;
 
 namespace ActorLb.Configuration;
 
@@ -113,7 +114,7 @@ internal sealed class Section(HoconObject fields, string path, ConfigurationRepo
         foreach (HoconField field in fields.Fields)
         {
             if (known.Contains(field.Key)) continue;
-            string? nearest = NearestKey.Find(field.Key, known);
+            string? nearest = NearestName.Find(field.Key, known);
             string hint = nearest is null ? $"known here: {string.Join(", ", known.Order(StringComparer.Ordinal))}" : $"did you mean '{nearest}'?";
             report.Error(field.KeyPosition, PathOf(field.Key), null, $"unknown key; {hint}");
         }

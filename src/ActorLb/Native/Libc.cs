@@ -51,8 +51,9 @@ internal static unsafe partial class Libc
     [LibraryImport(Library), SuppressGCTransition]
     public static partial int getsockopt(int fd, int level, int name, void* value, uint* length);
 
-    // libc's recv and send are cancellation points: in a process of several threads each call switches cancellation on and off, which is
-    // a twentieth of a relayed message's cost. libc's syscall() is none. Numbers: asm/unistd_64.h, asm-generic/unistd.h; 0 uses the functions.
+    // libc's recv and send are cancellation points: in a process of several threads each call switches cancellation on and off. In a
+    // profile of small relayed messages the functions and that were 4.6 % of all samples. libc's syscall() is none, and was 0.9 %.
+    // Numbers: asm/unistd_64.h, asm-generic/unistd.h; 0 uses the functions.
     private static readonly nint s_recvfrom = SystemCall(x64: 45, arm64: 207), s_sendto = SystemCall(x64: 44, arm64: 206);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -2,11 +2,8 @@ using ActorLb.Configuration;
 using ActorLb.Native;
 using ActorLb.Native.OpenSsl;
 using ActorLb.Proxying;
-using ActorLb.Sticky;
-using ActorLb.Balancing;
 using ActorLb.Testing;
 using ActorLb.Tests.Native.OpenSsl;
-using Microsoft.Extensions.Logging.Abstractions;
 
 namespace ActorLb.Tests.Proxying;
 
@@ -49,9 +46,8 @@ public sealed class EndOfStreamTests : IDisposable
     [Fact]
     public void CloseFrame_OnAFullSocket_IsSentBeforeTheEnd()
     {
-        var map = new LocalStickyMap(new byte[16], TimeSpan.FromHours(1), 1000, new BackendSlots(), TimeProvider.System);
-        var services = new NodeServices(new NodeAdmission(10), map, new BackendDirectory(), NullLoggerFactory.Instance, TimeProvider.System);
-        using var reactor = new Reactor(0, new SessionFlow(services), NullLogger.Instance);
+        NodeServices services = BareServices.Create();
+        using Reactor reactor = BareServices.ReactorOf(services);
         var relay = new Relay(new SessionCloser(services));
         using var pair = new SocketPair();
         // The backend has ended; it does not take what the client sends, so nothing is read from that one.

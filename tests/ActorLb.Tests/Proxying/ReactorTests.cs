@@ -1,18 +1,10 @@
-using ActorLb.Balancing;
 using ActorLb.Proxying;
-using ActorLb.Sticky;
-using Microsoft.Extensions.Logging.Abstractions;
 
 namespace ActorLb.Tests.Proxying;
 
 public sealed class ReactorTests
 {
-    private static Reactor Create()
-    {
-        var map = new LocalStickyMap(new byte[16], TimeSpan.FromHours(1), 1000, new BackendSlots(), TimeProvider.System);
-        var services = new NodeServices(new NodeAdmission(10), map, new BackendDirectory(), NullLoggerFactory.Instance, TimeProvider.System);
-        return new Reactor(0, new SessionFlow(services), NullLogger.Instance);
-    }
+    private static Reactor Create() => BareServices.ReactorOf(BareServices.Create());
 
     /// <summary>An idle reactor sleeps without a limit: a message whose wake-up were lost would never be answered.</summary>
     [Fact]

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using ActorLb.Protocol.CommandLine;
 using ActorLb.Protocol.Mqtt;
 using ActorLb.Server.Bench;
 using ActorLb.Server.Commands;
@@ -59,6 +60,7 @@ public sealed class BenchPartsTests
     [InlineData("10", 10_000)]
     [InlineData("1.5m", 90_000)]
     [InlineData("1h", 3_600_000)]
+    [InlineData("2d", 172_800_000)]
     [InlineData("0", 0)]
     [InlineData("1x", null)]
     [InlineData("s", null)]
@@ -67,7 +69,7 @@ public sealed class BenchPartsTests
     [InlineData("99999999h", null)]
     [InlineData("", null)]
     public void Duration_Text_IsReadOrRefused(string text, int? milliseconds) =>
-        Assert.Equal(milliseconds is { } value ? TimeSpan.FromMilliseconds(value) : null, BenchDuration.Parse(text));
+        Assert.Equal(milliseconds is { } value ? TimeSpan.FromMilliseconds(value) : null, DurationText.Parse(text));
 
     [Theory]
     [InlineData("a/%c/b", "a/7/b", "a/+/b")]

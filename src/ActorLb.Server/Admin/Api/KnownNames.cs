@@ -1,5 +1,6 @@
 using ActorLb.Balancing;
 using ActorLb.Configuration;
+using ActorLb.Protocol.CommandLine;
 using ActorLb.Proxying;
 using Microsoft.AspNetCore.Http;
 
@@ -59,7 +60,7 @@ internal sealed class KnownNames(Node node)
     private static ApiResult Unknown(string what, string name, IEnumerable<string> known)
     {
         string[] names = [.. known.Distinct().Order(StringComparer.Ordinal)];
-        string nearest = NearestKey.Find(name, names) is { } meant ? $"; did you mean '{meant}'?" : ".";
+        string nearest = NearestName.Find(name, names) is { } meant ? $"; did you mean '{meant}'?" : ".";
         return ApiResult.Unknown(names.Length == 0
             ? $"no {what} '{name}': there is none"
             : $"no {what} '{name}'{nearest} Known: {List(names)}");

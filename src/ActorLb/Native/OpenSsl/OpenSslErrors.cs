@@ -23,7 +23,8 @@ internal static unsafe class OpenSslErrors
         return reasons.Count == 0 ? null : string.Join("; ", reasons);
     }
 
-    /// <summary>Empties the queue, which SSL_get_error(3) wants empty before a call. Looking first costs a tenth of emptying an empty one.</summary>
+    /// <summary>Empties the queue, which SSL_get_error(3) wants empty before a call. It nearly always is; emptying it all the same was
+    /// 1.5 % of the samples in a profile of small TLS messages, looking first is none of the visible ones.</summary>
     internal static void Forget()
     {
         if (LibCrypto.ERR_peek_error() != 0)

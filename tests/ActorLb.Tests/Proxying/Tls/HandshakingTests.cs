@@ -1,23 +1,17 @@
 using System.Diagnostics;
-using ActorLb.Balancing;
 using ActorLb.Proxying;
-using ActorLb.Sticky;
-using Microsoft.Extensions.Logging.Abstractions;
 
 namespace ActorLb.Tests.Proxying.Tls;
 
 public sealed class HandshakingTests : IDisposable
 {
-    private readonly NodeServices _services;
+    private readonly NodeServices _services = BareServices.Create();
     private readonly Reactor _reactor;
     private readonly Handshaking _handshaking = new();
 
     public HandshakingTests()
     {
-        var map = new LocalStickyMap(new byte[16], TimeSpan.FromHours(1), 1000, new BackendSlots(), TimeProvider.System);
-        _services = new NodeServices(new NodeAdmission(10), map, new BackendDirectory(), NullLoggerFactory.Instance, TimeProvider.System);
-        _services.Handshakes.Max = 2;
-        _reactor = new Reactor(0, new SessionFlow(_services), NullLogger.Instance);
+        _reactor = BareServices.ReactorOf(_services);
     }
 
     public void Dispose() => _reactor.Dispose();

@@ -1,0 +1,18 @@
+using ActorLb.Balancing;
+using ActorLb.Proxying;
+using ActorLb.Sticky;
+using Microsoft.Extensions.Logging.Abstractions;
+
+namespace ActorLb.Tests.Proxying;
+
+/// <summary>What the steps of a reactor need, without a node around it.</summary>
+internal static class BareServices
+{
+    public static NodeServices Create()
+    {
+        var map = new LocalStickyMap(new byte[16], TimeSpan.FromHours(1), 1000, new BackendSlots(), TimeProvider.System);
+        return new NodeServices(new NodeAdmission(10), map, new BackendDirectory(), NullLoggerFactory.Instance, TimeProvider.System);
+    }
+
+    public static Reactor ReactorOf(NodeServices services) => new(0, new SessionFlow(services), NullLogger.Instance);
+}
