@@ -118,14 +118,15 @@ internal sealed class TestNode : IAsyncDisposable
         while (!holds())
         {
             if (deadline.IsCancellationRequested)
-                throw new TimeoutException(otherwise?.Invoke() ?? "What the node was expected to do did not come.");
+                throw new TimeoutException((otherwise?.Invoke() ?? "What the node was expected to do did not come.")
+                    + $" {Sum(c => c.Accepted)} connections were accepted; ended: {string.Join(", ", Endings())}");
             await Task.Delay(2);
         }
     }
 
     public Task UntilClosedAsync(CloseReason reason, long count = 1) => UntilAsync(
         () => Closed(reason) >= count,
-        () => $"{Closed(reason)} of {count} ended by {reason}; all: {string.Join(", ", Endings())}");
+        () => $"{Closed(reason)} of {count} ended by {reason}.");
 
     public async ValueTask DisposeAsync()
     {

@@ -283,11 +283,25 @@ internal sealed class TestFleet : IAsyncDisposable
         }
         catch (Exception e)
         {
-            var nodes = await Task.WhenAll(Nodes.Where(n => n.IsRunning).Select(async n =>
-                $"{n.Name}: {string.Join(' ', (await n.MetricsAsync()).Where(m => m.Key.Contains("_lookups_", StringComparison.Ordinal)
-                    || m.Key.Contains("learned", StringComparison.Ordinal) || m.Key.Contains("unsealed", StringComparison.Ordinal)
-                    || m.Key.Contains("_retries_", StringComparison.Ordinal) || m.Key.Contains("epoch", StringComparison.Ordinal)))}\n{n.Process.Output}"));
+            var nodes = await Task.WhenAll(Nodes.Where(n => n.IsRunning).Select(TellAsync));
             throw new InvalidOperationException($"{DateTimeOffset.UtcNow:HH:mm:ss.fff} {e.Message}\n{string.Join("\n\n", nodes)}", e);
+        }
+    }
+
+    /// <summary>What a node counts and logs; it may be about to end.</summary>
+    private static async Task<string> TellAsync(FleetNodeProcess node)
+    {
+        var output = node.Process.Output;
+        try
+        {
+            var metrics = (await node.MetricsAsync()).Where(m => m.Key.Contains("_lookups_", StringComparison.Ordinal)
+                || m.Key.Contains("learned", StringComparison.Ordinal) || m.Key.Contains("unsealed", StringComparison.Ordinal)
+                || m.Key.Contains("_retries_", StringComparison.Ordinal) || m.Key.Contains("epoch", StringComparison.Ordinal));
+            return $"{node.Name}: {string.Join(' ', metrics)}\n{output}";
+        }
+        catch (HttpRequestException e)
+        {
+            return $"{node.Name}: {e.Message}\n{output}";
         }
     }
 
