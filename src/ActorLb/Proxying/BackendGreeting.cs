@@ -115,6 +115,8 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
             }
             if (sent == Tcp.Failed)
             {
+                string why = session.Upstream.Tls.IsNone ? Libc.ErrorText(Libc.Errno) : TlsSession.LastError;
+                Log.NotSent(services.Logger, session.Backend!.Id, session.Pool.Name, Part(session.Phase), why);
                 Fail(reactor, session, CloseReason.BackendsFailed);
                 return false;
             }
@@ -123,6 +125,13 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
         }
         return true;
     }
+
+    private static string Part(Phase phase) => phase switch
+    {
+        Phase.BackendPreamble => "the PROXY header",
+        Phase.BackendUpgrade => "the upgrade request",
+        _ => "the first bytes",
+    };
 
     private void ReadUpgradeReply(Reactor reactor, Session session)
     {
@@ -155,6 +164,12 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
         WebSocketOutcome outcome = session.WebSocket!.Unframe(reactor, ref session.Upstream, received, fromClient: false, out Span<byte> payload);
         if (outcome != WebSocketOutcome.Ok && payload.IsEmpty)
         {
+            Log.BadFrames(services.Logger, session.Backend!.Id, session.Pool.Name, outcome switch
+            {
+                WebSocketOutcome.Ended => "it sent a close frame",
+                WebSocketOutcome.Invalid => "its WebSocket frames break the protocol",
+                _ => "it took no more bytes",
+            });
             Fail(reactor, session, CloseReason.BackendProtocol);
             return false;
         }
@@ -374,6 +389,12 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
 
         [LoggerMessage(1404, LogLevel.Warning, "backend {Backend} of pool {Pool} refused the upgrade with status {Status}: {Reason}")]
         public static partial void UpgradeRefused(ILogger logger, string backend, string pool, int status, string reason);
+
+        [LoggerMessage(1405, LogLevel.Information, "backend {Backend} of pool {Pool} did not take {Part}: {Reason}")]
+        public static partial void NotSent(ILogger logger, string backend, string pool, string part, string reason);
+
+        [LoggerMessage(1406, LogLevel.Warning, "backend {Backend} of pool {Pool} sent no CONNACK: {Reason}")]
+        public static partial void BadFrames(ILogger logger, string backend, string pool, string reason);
 
         [LoggerMessage(1403, LogLevel.Warning, "backend {Backend} of pool {Pool}: TLS handshake failed: {Reason}")]
         public static partial void HandshakeFailed(ILogger logger, string backend, string pool, string reason);

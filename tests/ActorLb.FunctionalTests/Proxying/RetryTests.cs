@@ -51,6 +51,21 @@ public sealed class RetryTests
     }
 
     [Theory]
+    [InlineData("proxy-protocol = v1")]
+    [InlineData("websocket { path = \"/mqtt\" }")]
+    [InlineData("proxy-protocol = v2\nwebsocket { path = \"/mqtt\" }")]
+    public async Task Backend_ResetsAtOnce_EachTimeOneLineSaysSo(string pool)
+    {
+        // Whether its reset comes before the connect, the first bytes or their answer is a race; none of the ways is silent.
+        const int Clients = 60;
+        await using var bad = FakeBroker.Start(FakeBroker.ResetAtOnce);
+        await using var node = await TestNode.StartAsync($"retry.tries = 1\n{pool}\n" + TestNode.Backends(bad));
+        for (var i = 0; i < Clients; i++)
+            Assert.Equal(FakeBroker.ConnackBytes(3), await node.AskAsync(ConnectBytes.V311("nobody")));
+        Assert.Equal(Clients, node.Log.Lines.Count(l => l.Text.StartsWith($"backend {bad.EndPoint} of pool p", StringComparison.Ordinal)));
+    }
+
+    [Theory]
     [InlineData(3, 3)]
     [InlineData(4, 3)]
     [InlineData(5, 0x88)]

@@ -63,12 +63,14 @@ public sealed partial class StormTests(ITestOutputHelper output) : IDisposable
             TestNode.Backends(broker), TlsListener.With(_ca.Server(["localhost"]), "max-handshakes = 8, handshake-timeout = 60s") + "connect-timeout = 120s");
         using var context = TlsClientContext.Build(new UpstreamTlsOptions(null, null, false, null, null));
         var clients = Enumerable.Range(0, 100).Select(i => new NativeClient(context, node.EndPoint, $"h{i}")).ToList();
-        clients.ForEach(c => c.Step());
-        // No client has read its answer yet, so whoever has a place keeps it.
+        // On a busy machine a client finds the answer to its hello already there, and is done at once. The others have not read
+        // theirs yet, so whoever has a place keeps it.
+        var pending = clients.Where(c => c.Step() != HandshakeStatus.Done).ToDictionary(c => c.Socket);
+        Assert.True(pending.Count > 8, $"{pending.Count} clients have not done with their handshake");
         var places = node.Node.Handshakes;
-        await node.UntilAsync(() => (places.Handshakes, places.Waiting) == (8, 92), () => $"{places.Handshakes} run, {places.Waiting} wait");
+        await node.UntilAsync(
+            () => (places.Handshakes, places.Waiting) == (8, pending.Count - 8), () => $"{places.Handshakes} run, {places.Waiting} wait, of {pending.Count}.");
         // In the order in which they are answered: who has a place need not be who came first.
-        var pending = clients.ToDictionary(c => c.Socket);
         while (pending.Count > 0)
         {
             var answered = pending.Keys.ToList();

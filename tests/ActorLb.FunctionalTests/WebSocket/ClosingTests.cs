@@ -2,6 +2,7 @@ using ActorLb.FunctionalTests.Tls;
 using ActorLb.Proxying;
 using ActorLb.Protocol.Tests.WebSocket;
 using ActorLb.Testing;
+using Microsoft.Extensions.Logging;
 
 namespace ActorLb.FunctionalTests.WebSocket;
 
@@ -73,5 +74,22 @@ public sealed class ClosingTests : IDisposable
         await node.UntilAsync(() => node.Node.Handshakes.Handshakes == 0 && node.Node.Admission.Active == 0);
         var (_, rest) = WebSocketBytes.Split(await client.ReadAsync(4096));
         Assert.Equal(1003, WebSocketBytes.CloseCode(rest));
+    }
+
+    [Theory]
+    [InlineData("8800", "it sent a close frame")]
+    [InlineData("F100", "its WebSocket frames break the protocol")]
+    public async Task Backend_AnswersTheConnectWithNoMessage_IsLoggedAndTheClientRefused(string frame, string reason)
+    {
+        await using var bad = FakeBroker.Start(FramedBroker.Upgrading(async (connection, stop) =>
+        {
+            await connection.SendAsync(Convert.FromHexString(frame), stop);
+            await connection.ReadToEndAsync(stop);
+        }));
+        await using var node = await TestNode.StartAsync("retry.tries = 1\nwebsocket { path = \"/mqtt\" }\n" + TestNode.Backends(bad));
+        Assert.Equal(FakeBroker.ConnackBytes(3), await node.AskAsync(ConnectBytes.V311("nobody")));
+        Assert.Equal(
+            (LogLevel.Warning, $"backend {bad.EndPoint} of pool p sent no CONNACK: {reason}"),
+            Assert.Single(node.Log.Lines, l => l.Text.StartsWith("backend ", StringComparison.Ordinal)));
     }
 }

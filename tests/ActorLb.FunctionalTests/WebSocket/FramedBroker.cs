@@ -7,7 +7,15 @@ namespace ActorLb.FunctionalTests.WebSocket;
 internal static class FramedBroker
 {
     /// <param name="then">Goes on when the CONNACK is sent.</param>
-    public static FakeBrokerScript Accepting(FakeBrokerScript then) => async (connection, stop) =>
+    public static FakeBrokerScript Accepting(FakeBrokerScript then) => Upgrading(async (connection, stop) =>
+    {
+        var connack = FakeBroker.ConnackBytes(0, LevelOf(connection.Received));
+        await connection.SendAsync((byte[])[0x82, (byte)connack.Length, .. connack], stop);
+        await then(connection, stop);
+    });
+
+    /// <param name="then">Goes on when the CONNECT has come, in a WebSocket frame.</param>
+    public static FakeBrokerScript Upgrading(FakeBrokerScript then) => async (connection, stop) =>
     {
         while (connection.Received.AsSpan().IndexOf("\r\n\r\n"u8) < 0)
             await connection.ReadSomeAsync(stop);
@@ -15,8 +23,6 @@ internal static class FramedBroker
         // The CONNECT's frame is not split: the node writes it whole.
         while (connection.Received.AsSpan().EndsWith("\r\n\r\n"u8))
             await connection.ReadSomeAsync(stop);
-        var connack = FakeBroker.ConnackBytes(0, LevelOf(connection.Received));
-        await connection.SendAsync((byte[])[0x82, (byte)connack.Length, .. connack], stop);
         await then(connection, stop);
     };
 
