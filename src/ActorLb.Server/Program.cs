@@ -12,7 +12,7 @@ internal static class Program
     private const int UsageError = 2;
 
     public static string Version { get; } =
-        typeof(Program).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "unknown";
+        typeof(Program).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown";
 
     /// <summary>What is wrong with the command line, and where its help is, rather than all of the help.</summary>
     private static int Complain(ParseResult parsed)
