@@ -10,6 +10,9 @@ internal sealed class CollectedLog : ILoggerFactory, ILogger
 
     public IReadOnlyList<(LogLevel Level, string Text)> Lines => [.. _lines];
 
+    /// <summary>Forgets the lines, and their memory.</summary>
+    public void Clear() => _lines.Clear();
+
     public ILogger CreateLogger(string categoryName) => this;
 
     public void AddProvider(ILoggerProvider provider) => throw new NotSupportedException();
