@@ -1,5 +1,6 @@
 using System.Net;
 using ActorLb.Configuration.Hocon;
+using ActorLb.Sticky;
 
 namespace ActorLb.Configuration;
 
@@ -59,7 +60,7 @@ internal static class NodeReader
     {
         var result = new StickyOptions(
             section.Duration("ttl", TimeSpan.FromHours(24), TimeSpan.FromSeconds(1), ConfigurationDefaults.Forever),
-            section.Integer("max-entries", absent: 10_000_000, min: 1, max: 1_000_000_000));
+            section.Integer("max-entries", absent: 10_000_000, min: 1 << StickyHash.ShardBits, max: 1_000_000_000));
         section.Close();
         return result;
     }

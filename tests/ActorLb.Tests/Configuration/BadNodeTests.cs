@@ -50,10 +50,10 @@ public sealed class BadNodeTests
         "admin.bind = \"127.0.0.1:70000\"",
         "2:14: actorlb.admin.bind: '127.0.0.1:70000' has no port from 0 to 65535 after its last colon")]
     [InlineData("sticky.ttl = 0s", "2:14: actorlb.sticky.ttl: '0s' is not within 1s to 3650d")]
-    [InlineData("sticky.max-entries = 0", "2:22: actorlb.sticky.max-entries: '0' is not a whole number from 1 to 1000000000")]
+    [InlineData("sticky.max-entries = 4095", "2:22: actorlb.sticky.max-entries: '4095' is not a whole number from 4096 to 1000000000")]
     [InlineData(
         "sticky.max-entries = 99999999999",
-        "2:22: actorlb.sticky.max-entries: '99999999999' is not a whole number from 1 to 1000000000")]
+        "2:22: actorlb.sticky.max-entries: '99999999999' is not a whole number from 4096 to 1000000000")]
     [InlineData("cluster.coordinator = zookeeper", "2:23: actorlb.cluster.coordinator: 'zookeeper' is not one of local, etcd")]
     [InlineData(
         "cluster.coordinator = etcd",

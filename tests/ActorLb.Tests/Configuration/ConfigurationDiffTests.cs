@@ -57,7 +57,7 @@ public sealed class ConfigurationDiffTests : IDisposable
     [InlineData("admin.bind = \"127.0.0.1:1\"", "actorlb.admin.bind")]
     [InlineData("cluster.zone = z", "actorlb.cluster.zone")]
     [InlineData("sticky.ttl = 1h", "actorlb.sticky.ttl")]
-    [InlineData("sticky.max-entries = 7", "actorlb.sticky.max-entries")]
+    [InlineData("sticky.max-entries = 7000", "actorlb.sticky.max-entries")]
     [InlineData("log.format = json", "actorlb.log.format")]
     [InlineData("cluster.etcd.lease-ttl = 9s", "actorlb.cluster.etcd.lease-ttl")]
     public void Between_WhatIsFixedAtTheStart_RequiresARestart(string text, string path) => Assert.Equal([path], Diff(text).RestartRequired);

@@ -95,7 +95,7 @@ public sealed class ConfigurationLoaderTests : IDisposable
               node { name = n-1, workers = 3, max-connections = 5, data-dir = /d, drain-timeout = 0s, pid-file = off, will = suppress
                      server-reference = "other:1883" }
               log { level = warn, format = json, access = logs/access.log }
-              sticky { ttl = 1h, max-entries = 9 }
+              sticky { ttl = 1h, max-entries = 4096 }
               {{Pool}}{{Listener}}
             }
             """);
@@ -103,7 +103,7 @@ public sealed class ConfigurationLoaderTests : IDisposable
         Assert.Equal(
             new NodeOptions("n-1", 3, 5, "/d", TimeSpan.Zero, null, WillOnDrain.Suppress, "other:1883"), options.Node);
         Assert.Equal(new LogOptions(LogLevelName.Warning, LogFormat.Json, Path.Combine(folder.Directory, "logs/access.log")), options.Log);
-        Assert.Equal(new StickyOptions(TimeSpan.FromHours(1), 9), options.Sticky);
+        Assert.Equal(new StickyOptions(TimeSpan.FromHours(1), 4096), options.Sticky);
     }
 
     [Fact]
