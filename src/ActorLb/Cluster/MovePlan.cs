@@ -9,8 +9,11 @@ namespace ActorLb.Cluster;
 /// </summary>
 internal static class MovePlan
 {
-    /// <summary>Shards that are copied at once: bounds the copying that a join or a leave causes.</summary>
-    public const int MaxMoves = 64;
+    /// <summary>
+    /// Shards that one table has copied. Who copies takes fewer at once; with fewer in a table there are more tables, and with every
+    /// table the nodes have different ones for a moment.
+    /// </summary>
+    public const int MaxMoves = 256;
 
     /// <summary>
     /// Shards that one table gives from their owner to a complete replica. Nothing is copied, but the lookups of each wait for its seal.
@@ -40,7 +43,7 @@ internal static class MovePlan
             wish ??= Placement.Wish(sorted, shardCount);
             Fill(seats, wish);
             bool Ready(int node, int shard) => ready(nodes[node].Id, shard);
-            if (!patient || !AnyUnready(seats, Ready))
+            if (!patient || !AnyUnready(seats, wish, Ready))
             {
                 Move(seats, wish, Ready, node => sorted[node].Leaving);
             }
@@ -52,11 +55,13 @@ internal static class MovePlan
             : new ShardMap(ShardMap.NextEpoch(Math.Max(highest, current.Epoch), writer), nodes, [.. seats]);
     }
 
-    private static bool AnyUnready(ShardSeats[] seats, Func<int, int, bool> ready)
+    private static bool AnyUnready(ShardSeats[] seats, ShardSeats[] wish, Func<int, int, bool> ready)
     {
         for (var i = 0; i < seats.Length; i++)
         {
-            if (seats[i].Next >= 0 && !ready(seats[i].Next, i))
+            var (owner, replica, next) = seats[i];
+            var heir = next >= 0 ? next : replica >= 0 && replica == wish[i].Owner && owner != replica ? replica : ShardSeats.Nobody;
+            if (heir >= 0 && !ready(heir, i))
             {
                 return true;
             }

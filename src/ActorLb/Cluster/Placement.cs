@@ -5,7 +5,8 @@ namespace ActorLb.Cluster;
 /// <summary>
 /// Where shards ought to be: weighted rendezvous, bounded for every node to its share plus one, the replica in another zone where
 /// there is one. It depends on who is there and on nothing else, so moves towards it end, and a node that comes or goes moves little
-/// more than its own share.
+/// more than its own share. Owner and replica are the first two of one order: who is promoted when the owner dies is who ought to own
+/// the shard without it.
 /// </summary>
 internal static class Placement
 {
@@ -34,7 +35,7 @@ internal static class Placement
 
         for (var shard = 0; shard < shards && candidates.Count > 0; shard++)
         {
-            var owner = Best(candidates, shard, salt: 0, c => c.Owned < c.Cap)!;
+            var owner = Best(candidates, shard, c => c.Owned < c.Cap)!;
             owner.Owned++;
             wish[shard] = wish[shard] with { Owner = owner.Index };
         }
@@ -45,10 +46,10 @@ internal static class Placement
             var zone = members[owner].Zone;
 
             // Bounds and zones may contradict each other: the zone matters more, a replica at all most.
-            var replica = Best(candidates, shard, 1, c => c.Index != owner && c.Zone != zone && c.Copied < c.Cap)
-                ?? Best(candidates, shard, 1, c => c.Index != owner && c.Zone != zone)
-                ?? Best(candidates, shard, 1, c => c.Index != owner && c.Copied < c.Cap)
-                ?? Best(candidates, shard, 1, c => c.Index != owner)!;
+            var replica = Best(candidates, shard, c => c.Index != owner && c.Zone != zone && c.Copied < c.Cap)
+                ?? Best(candidates, shard, c => c.Index != owner && c.Zone != zone)
+                ?? Best(candidates, shard, c => c.Index != owner && c.Copied < c.Cap)
+                ?? Best(candidates, shard, c => c.Index != owner)!;
             replica.Copied++;
             wish[shard] = wish[shard] with { Replica = replica.Index };
         }
@@ -56,13 +57,13 @@ internal static class Placement
         return wish;
     }
 
-    private static Candidate? Best(List<Candidate> candidates, int shard, ulong salt, Func<Candidate, bool> fits)
+    private static Candidate? Best(List<Candidate> candidates, int shard, Func<Candidate, bool> fits)
     {
         Candidate? best = null;
         var draw = ulong.MaxValue;
         foreach (var candidate in candidates)
         {
-            if (fits(candidate) && candidate.Draw(shard, salt) is var d && d < draw)
+            if (fits(candidate) && candidate.Draw(shard) is var d && d < draw)
             {
                 best = candidate;
                 draw = d;
@@ -87,6 +88,6 @@ internal static class Placement
 
         public int Copied { get; set; }
 
-        public ulong Draw(int shard, ulong salt) => Rendezvous.Draw((ulong)shard + (salt << 32), number, weight);
+        public ulong Draw(int shard) => Rendezvous.Draw((ulong)shard, number, weight);
     }
 }

@@ -16,8 +16,8 @@ internal sealed class PeerCalls(PeerId id, IPeerLink link)
 
     private long _owesSince;
     private long _trialAt;
-    private long _tableAskedAt = long.MinValue / 2;
-    private long _tableSentAt = long.MinValue / 2;
+    private readonly Pace _tablesAsked = new(50);
+    private readonly Pace _tablesSent = new(100);
     private int _inFlight;
 
     public PeerId Id => id;
@@ -63,15 +63,32 @@ internal sealed class PeerCalls(PeerId id, IPeerLink link)
 
     public void End() => Interlocked.Decrement(ref _inFlight);
 
-    /// <summary>At most one table asked of a peer in 50 ms.</summary>
-    public bool MayAskTable(long now) => IsDue(ref _tableAskedAt, now, 50);
+    /// <summary>A table is asked of a peer at once, and again after 50 ms.</summary>
+    public bool MayAskTable(ulong epoch, long now) => _tablesAsked.IsDue(epoch, now);
 
-    /// <summary>At most one table sent to a peer unasked in 100 ms.</summary>
-    public bool MaySendTable(long now) => IsDue(ref _tableSentAt, now, 100);
+    /// <summary>A table is sent to a peer unasked at once, and again after 100 ms.</summary>
+    public bool MaySendTable(ulong epoch, long now) => _tablesSent.IsDue(epoch, now);
 
-    private static bool IsDue(ref long at, long now, long pause)
+    /// <summary>Tables may follow one another faster than one is repeated: while two nodes go by different ones, lookups between them wait.</summary>
+    private sealed class Pace(long repeatMilliseconds)
     {
-        var last = Volatile.Read(ref at);
-        return now - last >= pause && Interlocked.CompareExchange(ref at, now, last) == last;
+        private readonly Lock _gate = new();
+        private ulong _epoch;
+        private long _at;
+
+        public bool IsDue(ulong epoch, long now)
+        {
+            lock (_gate)
+            {
+                if (epoch <= _epoch && now - _at < repeatMilliseconds)
+                {
+                    return false;
+                }
+
+                _epoch = Math.Max(_epoch, epoch);
+                _at = now;
+                return true;
+            }
+        }
     }
 }

@@ -183,14 +183,14 @@ internal sealed class RegionContext(RegionSettings settings, BackendSlots slots,
         var peer = view.Peer(link.Peer.Incarnation);
         if (theirEpoch > view.Map.Epoch)
         {
-            if (peer is null || peer.MayAskTable(clock.Milliseconds))
+            if (peer is null || peer.MayAskTable(theirEpoch, clock.Milliseconds))
             {
                 Span<byte> frame = stackalloc byte[PeerFrameHeader.Size];
                 var n = PeerOpaque.Write(frame, new PeerFrameHeader(PeerFrameType.TableRequest, 0, 0, 0, view.Map.Epoch), default);
                 link.Send(frame[..n], PeerLane.Calls);
             }
         }
-        else if (theirEpoch < view.Map.Epoch && (peer is null || peer.MaySendTable(clock.Milliseconds)))
+        else if (theirEpoch < view.Map.Epoch && (peer is null || peer.MaySendTable(view.Map.Epoch, clock.Milliseconds)))
         {
             SendTable(link);
         }

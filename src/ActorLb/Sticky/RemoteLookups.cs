@@ -100,7 +100,10 @@ internal sealed class RemoteLookups(RegionContext context, Func<int, RegionShard
             {
                 lock (call.Gate)
                 {
+                    // Another replica now, perhaps.
                     call.RetryAt = now;
+                    call.Hedged = false;
+                    call.HedgeMissed = false;
                 }
 
                 Look(call, view, now, lastLook: now);
@@ -285,16 +288,23 @@ internal sealed class RemoteLookups(RegionContext context, Func<int, RegionShard
             return false;
         }
 
-        call.Hedged = true;
         if (seats.Replica == view.Self)
         {
             var (status, backend) = ShardCalls.Peek(shards(number), context, call.H, view.Map.Epoch);
+            if (status == PeerStatus.StaleEpoch)
+            {
+                // The next table is being put in force; it brings the call back here.
+                return false;
+            }
+
+            call.Hedged = true;
             call.HedgeMissed = backend.IsNone;
             call.IsUnknown = status == PeerStatus.None;
             answer = new StickyAnswer(backend, StickyOutcome.Hedge, false);
             return !backend.IsNone;
         }
 
+        call.Hedged = true;
         Span<byte> frame = stackalloc byte[PeerLookup.MaxSize];
         var flags = PeerCallFlags.Hedge;
         var n = PeerLookup.Write(
@@ -336,13 +346,18 @@ internal sealed class RemoteLookups(RegionContext context, Func<int, RegionShard
                 return true;
             case PeerStatus.WrongOwner or PeerStatus.StaleEpoch or PeerStatus.NotReady:
                 context.Reconcile(link, header.Epoch);
-                if (hedge)
+                if (!hedge)
                 {
-                    call.HedgeMissed = true;
+                    call.RetryAt = now + RetryMilliseconds;
+                }
+                else if (reply.Status == PeerStatus.StaleEpoch)
+                {
+                    // It has not said whether it knows the client: it is asked again until the tables are the same.
+                    call.Hedged = false;
                 }
                 else
                 {
-                    call.RetryAt = now + RetryMilliseconds;
+                    call.HedgeMissed = true;
                 }
 
                 return false;

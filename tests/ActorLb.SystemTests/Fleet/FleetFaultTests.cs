@@ -39,6 +39,7 @@ public sealed class FleetFaultTests
         await Task.Delay(Settling, TestContext.Current.CancellationToken);
         await fleet.Nodes[0].KillAsync();
         await WatchAsync(fleet, [fleet.Nodes[1], fleet.Nodes[2]], placed, fleet.WhenSettledAsync(whileVisited: true));
+        await fleet.TellFallbacksAsync();
     }
 
     [Fact]
@@ -65,6 +66,7 @@ public sealed class FleetFaultTests
         TestContext.Current.TestOutputHelper!.WriteLine(
             $"longest CONNECT during the leave: {longest.TotalMilliseconds:f0} ms; it took {took.TotalSeconds:f1} s");
         Assert.InRange(took, TimeSpan.Zero, LongestLeave);
+        await fleet.TellFallbacksAsync();
 
         async Task<ProcessResult> StopAsync()
         {
@@ -153,6 +155,7 @@ public sealed class FleetFaultTests
         await fleet.WhenSettledAsync();
         foreach (var node in fleet.Nodes)
             await fleet.AssertSameAsync(placed, (await TestFleet.VisitAsync([node], placed.Keys)).Brokers);
+        await fleet.TellFallbacksAsync();
     }
 
     [Fact]

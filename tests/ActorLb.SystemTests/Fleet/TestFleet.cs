@@ -267,6 +267,10 @@ internal sealed class TestFleet : IAsyncDisposable
     private static async Task<double> FallbacksAsync(IReadOnlyList<FleetNodeProcess> nodes) =>
         (await Task.WhenAll(nodes.Select(n => n.MetricsAsync()))).Sum(p => p["actorlb_sticky_lookups_total{outcome=\"fallback\"}"]);
 
+    /// <summary>Writes how many lookups fell back: each is a client that came to its broker by luck, if it did.</summary>
+    public async Task TellFallbacksAsync() => TestContext.Current.TestOutputHelper!.WriteLine(
+        $"{await FallbacksAsync([.. Nodes.Where(n => n.IsRunning)])} lookups fell back");
+
     /// <summary>All of them come to where they were before.</summary>
     public static void AssertSame(IReadOnlyDictionary<string, int> before, IReadOnlyDictionary<string, int> after)
     {

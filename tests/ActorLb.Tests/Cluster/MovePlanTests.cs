@@ -43,7 +43,7 @@ public sealed class MovePlanTests
     }
 
     [Fact]
-    public void Join_MovesLittleMoreThanTheShare_64AtOnce()
+    public void Join_MovesLittleMoreThanTheShare_InFewTables()
     {
         var three = Settle(ShardMap.None, Members(3), out _);
         var four = Settle(three, Members(4), out var most);
@@ -69,6 +69,45 @@ public sealed class MovePlanTests
         }
     }
 
+    [Theory]
+    [InlineData(3)]
+    [InlineData(5)]
+    public void Crash_TakesAHandfulOfTables(int nodes)
+    {
+        var map = Settle(ShardMap.None, Members(nodes), out _);
+        var wish = Placement.Wish(Members(nodes - 1), Shards);
+        var tables = 0;
+        var copied = new HashSet<(PeerId, int)>(Enumerable.Range(0, Shards).Select(i => (map.NodeAt(map.Shards[i].Replica)!.Value, i)));
+
+        // Copies come in one after another, as they do: a plan is asked for whenever a few more are complete.
+        for (var step = 0; step < 4 * Shards; step++)
+        {
+            var seats = map;
+            foreach (var i in Enumerable.Range(0, Shards).Where(i => Missing(seats, i)).Take(12).ToArray())
+            {
+                copied.Add((seats.NodeAt(seats.Shards[i].Replica)!.Value, i));
+                copied.Add((seats.NodeAt(seats.Shards[i].Next) ?? default, i));
+            }
+
+            bool Has(PeerId id, int shard) => seats.NodeAt(seats.Shards[shard].Owner) == id || copied.Contains((id, shard));
+            if (MovePlan.Next(map, Members(nodes - 1), NoOne, Has, patient: true, Shards, map.Epoch, 1, wish) is { } next)
+            {
+                tables++;
+                map = next;
+            }
+            else if (!Enumerable.Range(0, Shards).Any(i => Missing(map, i)))
+            {
+                break;
+            }
+        }
+
+        Assert.Null(MovePlan.Next(map, Members(nodes - 1), NoOne, (_, _) => true, false, Shards, map.Epoch, 1));
+        Assert.InRange(tables, 1, 6);
+
+        bool Missing(ShardMap seats, int i) =>
+            (seats.NodeAt(seats.Shards[i].Replica) is { } r && !copied.Contains((r, i))) || (seats.NodeAt(seats.Shards[i].Next) is { } n && !copied.Contains((n, i)));
+    }
+
     [Fact]
     public void Leave_NeverGivesUpTheLastCompleteCopy()
     {
@@ -91,7 +130,7 @@ public sealed class MovePlanTests
     }
 
     [Fact]
-    public void Leave_Copies64AtOnce_AndGivesToCompleteReplicasBesides()
+    public void Leave_CopiesInBounds_AndGivesToCompleteReplicasBesides()
     {
         var members = Members(3);
         var map = Settle(ShardMap.None, members, out _);
@@ -106,7 +145,7 @@ public sealed class MovePlanTests
             copies += map.Shards.Count(s => s.Next >= 0);
             Assert.InRange(map.Shards.Count(s => s.Next >= 0), 0, MovePlan.MaxMoves);
             var given = Enumerable.Range(0, Shards).Count(i => before.Shards[i] is { Owner: 2, Next: -1 } && map.Shards[i].Owner != 2);
-            Assert.InRange(given, tables == 1 ? MovePlan.MaxMoves + 1 : 0, MovePlan.MaxSwaps);
+            Assert.InRange(given, tables == 1 ? MovePlan.MaxSwaps : 0, MovePlan.MaxSwaps);
         }
 
         // Every table but the last few begins as many copies as may be.
@@ -155,7 +194,7 @@ public sealed class MovePlanTests
             Assert.NotEmpty(reason);
         }
 
-        for (var i = 0; i < 20_000; i++)
+        for (var i = 0; i < 5_000; i++)
         {
             var bad = bytes.ToArray();
             bad[random.Next(60)] = (byte)random.Next(256);

@@ -313,6 +313,61 @@ public sealed class RemoteLookupTests : IDisposable, IStickyWaiter
     }
 
     [Fact]
+    public void OwnerDown_ReplicaHasAnotherTable_TheCallWaitsForIt()
+    {
+        _owner.IsUp = false;
+        Assert.False(_region.GetOrAssign(77, [A], this, 1, out _));
+        Reply(_replica, PeerStatus.StaleEpoch, default, epoch: _epoch + (5UL << 12));
+        Assert.Equal(PeerFrameType.TableRequest, _replica.Header.Type);
+        Assert.Empty(_heard);
+
+        // Asked again meanwhile: which of the two has the older table may change.
+        Pass(5);
+        Assert.Equal(PeerCallFlags.Hedge, _replica.Header.CallFlags);
+        Adopt(owner: 2, replica: 0);
+        Assert.Equal((PeerFrameType.GetOrAssign, _epoch), (_replica.Header.Type, _replica.Header.Epoch));
+        Reply(_replica, PeerStatus.Ok, A);
+        Assert.Equal(new StickyAnswer(A, StickyOutcome.Remote, false), Assert.Single(_heard).Answer);
+    }
+
+    [Fact]
+    public void ReplicaMissed_AnotherTable_TheNewReplicaIsAsked()
+    {
+        _owner.IsUp = false;
+        Adopt(owner: 1, replica: 0);
+        Assert.True(_region.GetOrAssign(76, [A], this, 1, out var answer));
+        Assert.Equal(StickyOutcome.Fallback, answer.Outcome);
+
+        _owner.IsUp = true;
+        Assert.False(_region.GetOrAssign(77, [A], this, 2, out _));
+        Pass(35);
+        _owner.IsUp = false;
+        Adopt(owner: 1, replica: 2);
+        Assert.Equal(PeerCallFlags.Hedge, _replica.Header.CallFlags);
+        Reply(_replica, PeerStatus.Ok, B);
+        Assert.Equal(new StickyAnswer(B, StickyOutcome.Hedge, false), Assert.Single(_heard).Answer);
+    }
+
+    [Fact]
+    public void PeerIsBehind_EveryNewTableIsSentAtOnce_TheSameNotAgain()
+    {
+        var old = _epoch;
+        for (var i = 0; i < 3; i++)
+        {
+            Adopt(owner: 1, replica: 2);
+            _region.OnHeard(_owner, old);
+            Assert.Equal((PeerFrameType.Table, _epoch), (_owner.Header.Type, _owner.Header.Epoch));
+            _region.GetOrAssign((ulong)i, [A], this, 1, out _);
+            _region.OnHeard(_owner, old);
+            Assert.Equal(PeerFrameType.GetOrAssign, _owner.Header.Type);
+        }
+
+        _time.Advance(TimeSpan.FromMilliseconds(100));
+        _region.OnHeard(_owner, old);
+        Assert.Equal(PeerFrameType.Table, _owner.Header.Type);
+    }
+
+    [Fact]
     public void Answer_InMaintenanceHere_OwnerIsAskedToMove()
     {
         _region.GetOrAssign(77, [B], this, 1, out _);
