@@ -81,14 +81,13 @@ internal sealed class NamedFiles
         }
         catch (TlsConfigurationException e)
         {
-            foreach (string problem in e.Problems)
+            foreach (TlsProblem problem in e.Problems)
             {
-                Setting[] meant = [.. settings.Where(s => problem.StartsWith(s.Subject + ": ", StringComparison.Ordinal))];
+                Setting[] meant = [.. settings.Where(s => s.Kind == problem.Setting && (problem.Value is null || s.Value == problem.Value))];
                 // One key file may stand beside several certificates.
-                Setting? one = meant.FirstOrDefault(s => s.Certificate is { } certificate && problem.Contains(certificate, StringComparison.Ordinal))
-                    ?? meant.FirstOrDefault();
-                if (one is null) Add(block, null, problem);
-                else Add(one.Key, one.Value, IsEmpty(one.Value) ? "is empty" : problem[(one.Subject.Length + 2)..]);
+                Setting? one = meant.FirstOrDefault(s => s.Certificate == problem.Certificate) ?? meant.FirstOrDefault();
+                if (one is null) Add(block, null, problem.ToString());
+                else Add(one.Key, one.Value, IsEmpty(one.Value) ? "is empty" : problem.Reason);
             }
             return false;
         }
@@ -124,36 +123,38 @@ internal sealed class NamedFiles
 
     private static List<Setting> Keys(string block, string? certificate, string? key, string? ca) =>
     [
-        new($"certificate {certificate}", block + ".certificate", certificate),
-        new($"key {key}", block + ".key", key),
-        new($"CA file {ca}", block + ".ca", ca),
+        new(TlsSetting.Certificate, block + ".certificate", certificate),
+        new(TlsSetting.Key, block + ".key", key),
+        new(TlsSetting.Ca, block + ".ca", ca),
     ];
 
     private static List<Setting> Keys(string block, ListenerTlsOptions tls)
     {
         var settings = new List<Setting>
         {
-            new($"CA file {tls.ClientCa}", block + ".client-ca", tls.ClientCa),
-            new($"CRL file {tls.CrlFile}", block + ".crl", tls.CrlFile),
-            new($"ticket key file {tls.TicketKeyFile}", block + ".ticket-key-file", tls.TicketKeyFile),
-            new($"ciphers \"{tls.Ciphers}\"", block + ".ciphers", tls.Ciphers),
-            new($"cipher-suites \"{tls.CipherSuites}\"", block + ".cipher-suites", tls.CipherSuites),
-            new("protocols", block + ".protocols", null),
-            new("certificates", block + ".certificates", null),
+            new(TlsSetting.Ca, block + ".client-ca", tls.ClientCa),
+            new(TlsSetting.Crl, block + ".crl", tls.CrlFile),
+            new(TlsSetting.TicketKeyFile, block + ".ticket-key-file", tls.TicketKeyFile),
+            new(TlsSetting.Ciphers, block + ".ciphers", tls.Ciphers),
+            new(TlsSetting.CipherSuites, block + ".cipher-suites", tls.CipherSuites),
+            new(TlsSetting.Protocols, block + ".protocols", null),
+            new(TlsSetting.Certificates, block + ".certificates", null),
         };
         for (int i = 0; i < tls.Certificates.Length; i++)
         {
             // The first is the block's own.
             string at = i == 0 ? block : HoconPath.Element(block + ".certificates", i - 1);
             (string certificate, string key) = (tls.Certificates[i].Certificate, tls.Certificates[i].Key);
-            settings.Add(new Setting($"certificate {certificate}", at + ".certificate", certificate));
-            settings.Add(new Setting($"key {key}", at + ".key", key, certificate));
+            settings.Add(new Setting(TlsSetting.Certificate, at + ".certificate", certificate));
+            settings.Add(new Setting(TlsSetting.Key, at + ".key", key) { Certificate = certificate });
         }
         return settings;
     }
 
-    /// <param name="Subject">What OpenSSL's problems with it begin with.</param>
     /// <param name="Key">Its path in the configuration.</param>
-    /// <param name="Certificate">Of a key: the certificate beside it.</param>
-    private sealed record Setting(string Subject, string Key, string? Value, string? Certificate = null);
+    private sealed record Setting(TlsSetting Kind, string Key, string? Value)
+    {
+        /// <summary>Of a key: the certificate beside it.</summary>
+        public string? Certificate { get; init; }
+    }
 }

@@ -273,15 +273,15 @@ internal sealed partial class FleetNode : IFleetOutside, IPeerHandler, IAsyncDis
         if (kind is ClusterEventKind.StoreLost or ClusterEventKind.TableInvalid or ClusterEventKind.NameTaken or ClusterEventKind.LeaseLost
             or ClusterEventKind.Displaced or ClusterEventKind.StoreRestored)
         {
-            Log.Warned(_logger, kind, text);
+            Log.Warned(_logger, text);
         }
         else if (kind == ClusterEventKind.TableAdopted)
         {
-            Log.Noted(_logger, kind, text);
+            Log.Noted(_logger, text);
         }
         else
         {
-            Log.Told(_logger, kind, text);
+            Log.Told(_logger, text);
         }
     }
 
@@ -305,14 +305,14 @@ internal sealed partial class FleetNode : IFleetOutside, IPeerHandler, IAsyncDis
 
     private static partial class Log
     {
-        [LoggerMessage(3301, LogLevel.Information, "{Kind}: {Text}.")]
-        public static partial void Told(ILogger logger, ClusterEventKind kind, string text);
+        [LoggerMessage(3301, LogLevel.Information, "{Text}.")]
+        public static partial void Told(ILogger logger, string text);
 
-        [LoggerMessage(3302, LogLevel.Warning, "{Kind}: {Text}.")]
-        public static partial void Warned(ILogger logger, ClusterEventKind kind, string text);
+        [LoggerMessage(3302, LogLevel.Warning, "{Text}.")]
+        public static partial void Warned(ILogger logger, string text);
 
-        [LoggerMessage(3303, LogLevel.Debug, "{Kind}: {Text}.")]
-        public static partial void Noted(ILogger logger, ClusterEventKind kind, string text);
+        [LoggerMessage(3303, LogLevel.Debug, "{Text}.")]
+        public static partial void Noted(ILogger logger, string text);
 
         [LoggerMessage(3304, LogLevel.Warning, "{Peer} sent what is not understood: {Fault}. (At most one line in 10 s.)")]
         public static partial void BadFrame(ILogger logger, string peer, string fault);

@@ -10,7 +10,7 @@ namespace ActorLb.Native.OpenSsl;
 /// <param name="NotAfter">The earliest of the certificate and the chain behind it in the file.</param>
 internal sealed record CertificateInfo(string Path, ImmutableArray<string> Names, DateTimeOffset NotBefore, DateTimeOffset NotAfter)
 {
-    internal static CertificateInfo? Read(string path, byte[] pem, List<string> problems)
+    internal static CertificateInfo? Read(string path, byte[] pem, List<TlsProblem> problems)
     {
         var chain = new X509Certificate2Collection();
         try
@@ -29,7 +29,7 @@ internal sealed record CertificateInfo(string Path, ImmutableArray<string> Names
         }
         catch (Exception e) when (e is CryptographicException or ArgumentException)
         {
-            problems.Add($"certificate {path}: {e.Message}");
+            problems.Add(new TlsProblem(TlsSetting.Certificate, path, e.Message));
             return null;
         }
         finally

@@ -8,7 +8,7 @@ namespace ActorLb.Native.OpenSsl;
 internal static unsafe class PemFile
 {
     /// <summary>The file's bytes, or null after adding a problem.</summary>
-    internal static byte[]? ReadBytes(string what, string path, List<string> problems)
+    internal static byte[]? ReadBytes(TlsSetting setting, string path, List<TlsProblem> problems)
     {
         try
         {
@@ -18,23 +18,23 @@ internal static unsafe class PemFile
         {
             var reason = e is FileNotFoundException or DirectoryNotFoundException ? "no such file"
                 : e is UnauthorizedAccessException ? "no permission to read it" : e.Message;
-            problems.Add($"{what} {path}: {reason}");
+            problems.Add(new TlsProblem(setting, path, reason));
             return null;
         }
     }
 
     /// <summary>All certificates of the file, in its order; the caller frees each. Empty after adding a problem.</summary>
-    internal static List<nint> ReadCertificates(string what, string path, byte[] pem, List<string> problems) =>
-        ReadAll(what, path, pem, "certificate", &ReadCertificate, &LibCrypto.X509_free, problems);
+    internal static List<nint> ReadCertificates(TlsSetting setting, string path, byte[] pem, List<TlsProblem> problems) =>
+        ReadAll(setting, path, pem, "certificate", &ReadCertificate, &LibCrypto.X509_free, problems);
 
     /// <summary>All revocation lists of the file; the caller frees each. Empty after adding a problem.</summary>
-    internal static List<nint> ReadRevocationLists(string what, string path, byte[] pem, List<string> problems) =>
-        ReadAll(what, path, pem, "revocation list", &ReadRevocationList, &LibCrypto.X509_CRL_free, problems);
+    internal static List<nint> ReadRevocationLists(TlsSetting setting, string path, byte[] pem, List<TlsProblem> problems) =>
+        ReadAll(setting, path, pem, "revocation list", &ReadRevocationList, &LibCrypto.X509_CRL_free, problems);
 
     /// <summary>The private key of the file, which the caller frees; 0 after adding a problem.</summary>
-    internal static nint ReadPrivateKey(string what, string path, List<string> problems)
+    internal static nint ReadPrivateKey(TlsSetting setting, string path, List<TlsProblem> problems)
     {
-        var pem = ReadBytes(what, path, problems);
+        var pem = ReadBytes(setting, path, problems);
         if (pem is null)
         {
             return 0;
@@ -52,9 +52,9 @@ internal static unsafe class PemFile
                 var reason = OpenSslErrors.Take();
                 if (key == 0)
                 {
-                    problems.Add(s_passwordAsked
-                        ? $"{what} {path}: the key is encrypted; a key without a password is needed"
-                        : $"{what} {path}: holds no readable PEM private key ({reason})");
+                    problems.Add(new TlsProblem(setting, path, s_passwordAsked
+                        ? "the key is encrypted; a key without a password is needed"
+                        : $"holds no readable PEM private key ({reason})"));
                 }
 
                 return key;
@@ -67,8 +67,8 @@ internal static unsafe class PemFile
     }
 
     private static List<nint> ReadAll(
-        string what, string path, byte[] pem, string kind,
-        delegate* managed<nint, nint> read, delegate* managed<nint, void> free, List<string> problems)
+        TlsSetting setting, string path, byte[] pem, string kind,
+        delegate* managed<nint, nint> read, delegate* managed<nint, void> free, List<TlsProblem> problems)
     {
         var found = new List<nint>();
         fixed (byte* bytes = pem)
@@ -90,9 +90,9 @@ internal static unsafe class PemFile
             return found;
         }
 
-        problems.Add(found.Count == 0
-            ? $"{what} {path}: holds no readable PEM {kind} ({reason ?? "the file is empty"})"
-            : $"{what} {path}: PEM {kind} number {found.Count + 1} cannot be read ({reason})");
+        problems.Add(new TlsProblem(setting, path, found.Count == 0
+            ? $"holds no readable PEM {kind} ({reason ?? "the file is empty"})"
+            : $"PEM {kind} number {found.Count + 1} cannot be read ({reason})"));
         foreach (var item in found)
         {
             free(item);

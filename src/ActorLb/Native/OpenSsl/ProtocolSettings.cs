@@ -15,12 +15,12 @@ internal static class ProtocolSettings
         (TlsProtocols.Tls13, Tls13, OptionNoTls13),
     ];
 
-    internal static void Apply(SslContextHandle context, ListenerTlsOptions options, List<string> problems, List<string> warnings)
+    internal static void Apply(SslContextHandle context, ListenerTlsOptions options, List<TlsProblem> problems, List<string> warnings)
     {
         var enabled = s_versions.Where(v => options.Protocols.HasFlag(v.Protocol)).ToList();
         if (enabled.Count == 0)
         {
-            problems.Add("protocols: none is enabled");
+            problems.Add(new TlsProblem(TlsSetting.Protocols, null, "none is enabled"));
             return;
         }
 
@@ -33,12 +33,12 @@ internal static class ProtocolSettings
         CheckSecurityLevel(context, options, problems, warnings);
     }
 
-    private static void ApplyCiphers(SslContextHandle context, ListenerTlsOptions options, List<string> problems)
+    private static void ApplyCiphers(SslContextHandle context, ListenerTlsOptions options, List<TlsProblem> problems)
     {
         LibCrypto.ERR_clear_error();
         if (LibSsl.SSL_CTX_set_cipher_list(context, options.Ciphers) != 1)
         {
-            problems.Add($"ciphers \"{options.Ciphers}\": {OpenSslErrors.Take() ?? "no cipher of this list is known"}");
+            problems.Add(new TlsProblem(TlsSetting.Ciphers, options.Ciphers, OpenSslErrors.Take() ?? "no cipher of this list is known"));
         }
 
         if (options.CipherSuites is not { } suites)
@@ -51,7 +51,7 @@ internal static class ProtocolSettings
         {
             if (LibSsl.SSL_CTX_set_ciphersuites(context, suite) != 1 || suite.Length == 0)
             {
-                problems.Add($"cipher-suites \"{suites}\": \"{suite}\" is no TLS 1.3 suite ({OpenSslErrors.Take() ?? "unknown"})");
+                problems.Add(new TlsProblem(TlsSetting.CipherSuites, suites, $"\"{suite}\" is no TLS 1.3 suite ({OpenSslErrors.Take() ?? "unknown"})"));
             }
         }
 
@@ -61,7 +61,7 @@ internal static class ProtocolSettings
 
     // OpenSSL 3 signs the handshakes of TLS 1.0 and 1.1 with SHA-1, which only security level 0 allows (SSL_CTX_set_security_level(3)).
     private static void CheckSecurityLevel(
-        SslContextHandle context, ListenerTlsOptions options, List<string> problems, List<string> warnings)
+        SslContextHandle context, ListenerTlsOptions options, List<TlsProblem> problems, List<string> warnings)
     {
         const TlsProtocols Old = TlsProtocols.Tls10 | TlsProtocols.Tls11;
         if ((options.Protocols & Old) == TlsProtocols.None || LibSsl.SSL_CTX_get_security_level(context) == 0)
@@ -69,7 +69,14 @@ internal static class ProtocolSettings
             return;
         }
 
-        const string Text = "protocols: TLSv1 and TLSv1.1 work only with \"@SECLEVEL=0\" in ciphers";
-        ((options.Protocols & ~Old) == TlsProtocols.None ? problems : warnings).Add(Text);
+        var problem = new TlsProblem(TlsSetting.Protocols, null, "TLSv1 and TLSv1.1 work only with \"@SECLEVEL=0\" in ciphers");
+        if ((options.Protocols & ~Old) == TlsProtocols.None)
+        {
+            problems.Add(problem);
+        }
+        else
+        {
+            warnings.Add(problem.ToString());
+        }
     }
 }

@@ -22,7 +22,7 @@ internal sealed class ServerNames
     }
 
     /// <param name="names">A name given twice goes to the first and is a problem.</param>
-    internal static ServerNames Create(IEnumerable<(string Name, SslContextHandle Context)> names, List<string> problems)
+    internal static ServerNames Create(IEnumerable<(string Name, SslContextHandle Context)> names, List<TlsProblem> problems)
     {
         var exact = new Dictionary<string, SslContextHandle>(StringComparer.OrdinalIgnoreCase);
         var wildcards = new Dictionary<string, SslContextHandle>(StringComparer.OrdinalIgnoreCase);
@@ -32,11 +32,12 @@ internal sealed class ServerNames
             var key = wild ? name[1..] : name;
             if (key.Length < 2 || key.Contains('*', StringComparison.Ordinal))
             {
-                problems.Add($"certificates: \"{name}\" is no host name and no wildcard like \"*.example.com\"");
+                problems.Add(new TlsProblem(
+                    TlsSetting.Certificates, null, $"\"{name}\" is no host name and no wildcard like \"*.example.com\""));
             }
             else if (!(wild ? wildcards : exact).TryAdd(key, context))
             {
-                problems.Add($"certificates: \"{name}\" is named twice");
+                problems.Add(new TlsProblem(TlsSetting.Certificates, null, $"\"{name}\" is named twice"));
             }
         }
 

@@ -22,14 +22,14 @@ internal sealed class SslContextHandle : SafeHandleZeroOrMinusOneIsInvalid
         }
         catch (DllNotFoundException)
         {
-            throw new TlsConfigurationException(["OpenSSL 3 (libssl.so.3, libcrypto.so.3) is not installed"]);
+            throw new TlsConfigurationException([new TlsProblem(TlsSetting.None, null, "OpenSSL 3 (libssl.so.3, libcrypto.so.3) is not installed")]);
         }
 
         LibCrypto.ERR_clear_error();
         var context = LibSsl.SSL_CTX_new(server ? LibSsl.TLS_server_method() : LibSsl.TLS_client_method());
         if (context == 0)
         {
-            throw new TlsConfigurationException([$"OpenSSL cannot make a context: {OpenSslErrors.Take()}"]);
+            throw new TlsConfigurationException([new TlsProblem(TlsSetting.None, null, $"OpenSSL cannot make a context: {OpenSslErrors.Take()}")]);
         }
 
         var handle = new SslContextHandle(context);

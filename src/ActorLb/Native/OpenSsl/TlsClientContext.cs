@@ -32,7 +32,7 @@ internal sealed class TlsClientContext : IDisposable
     /// <exception cref="TlsConfigurationException">Settings or files cannot be used.</exception>
     internal static TlsClientContext Build(UpstreamTlsOptions options)
     {
-        var problems = new List<string>();
+        var problems = new List<TlsProblem>();
         var context = SslContextHandle.Create(server: false);
         context.Control(CtrlSetMinProtocol, Tls12);
         ApplyTrust(context, options, problems);
@@ -44,7 +44,7 @@ internal sealed class TlsClientContext : IDisposable
         }
         else if (options.Key is not null)
         {
-            problems.Add("key: is given without a certificate");
+            problems.Add(new TlsProblem(TlsSetting.Key, null, "is given without a certificate"));
         }
 
         if (problems.Count > 0)
@@ -95,11 +95,11 @@ internal sealed class TlsClientContext : IDisposable
             : new ClientTarget(name, slot: 0);
     }
 
-    private static void ApplyTrust(SslContextHandle context, UpstreamTlsOptions options, List<string> problems)
+    private static void ApplyTrust(SslContextHandle context, UpstreamTlsOptions options, List<TlsProblem> problems)
     {
         if (options.Ca is { } path)
         {
-            if (PemFile.ReadBytes("CA file", path, problems) is { } pem)
+            if (PemFile.ReadBytes(TlsSetting.Ca, path, problems) is { } pem)
             {
                 CertificateSettings.Trust(context, path, pem, announce: false, problems);
             }

@@ -3,7 +3,7 @@ using System.Collections.Immutable;
 namespace ActorLb.Native.OpenSsl;
 
 /// <summary>TLS settings or files that cannot be used: every problem found, each naming the file or the setting and the reason.</summary>
-public sealed class TlsConfigurationException(ImmutableArray<string> problems) : Exception(string.Join("; ", problems))
+public sealed class TlsConfigurationException(ImmutableArray<TlsProblem> problems) : Exception(string.Join("; ", problems))
 {
-    public ImmutableArray<string> Problems { get; } = problems;
+    public ImmutableArray<TlsProblem> Problems { get; } = problems;
 }

@@ -41,7 +41,7 @@ internal sealed unsafe class TlsServerContext : IDisposable
     internal static TlsServerContext Build(
         ListenerTlsOptions options, bool webSocket, TimeProvider time, TicketKeyRing? ticketKeys = null)
     {
-        var problems = new List<string>();
+        var problems = new List<TlsProblem>();
         var warnings = new List<string>();
         var trust = ReadTrust(options, problems);
         var fileKeys = ReadTicketKeys(options, problems);
@@ -50,7 +50,7 @@ internal sealed unsafe class TlsServerContext : IDisposable
         var names = new List<(string, SslContextHandle)>();
         if (options.Certificates.IsDefaultOrEmpty)
         {
-            problems.Add("certificate: none is given");
+            problems.Add(new TlsProblem(TlsSetting.Certificate, null, "none is given"));
         }
         else
         {
@@ -78,7 +78,7 @@ internal sealed unsafe class TlsServerContext : IDisposable
                 context.Dispose();
             }
 
-            throw new TlsConfigurationException([.. problems.Distinct(StringComparer.Ordinal)]);
+            throw new TlsConfigurationException([.. problems.Distinct()]);
         }
 
         var ring = ticketKeys ?? new TicketKeyRing(time, options.SessionTimeout);
@@ -116,7 +116,7 @@ internal sealed unsafe class TlsServerContext : IDisposable
     public void Dispose() => _context.Dispose();
 
     private static void ApplyListener(
-        SslContextHandle context, ListenerTlsOptions options, Trust trust, List<string> problems, List<string> warnings)
+        SslContextHandle context, ListenerTlsOptions options, Trust trust, List<TlsProblem> problems, List<string> warnings)
     {
         ProtocolSettings.Apply(context, options, problems, warnings);
         ApplySessions(context, options, trust.SessionContext);
@@ -168,7 +168,7 @@ internal sealed unsafe class TlsServerContext : IDisposable
 
     // The context under which sessions are resumed holds all that decides over a client's certificate: a session made before
     // a CA was removed or a certificate revoked is not resumed after it. Nodes with equal settings compute the same.
-    private static Trust ReadTrust(ListenerTlsOptions options, List<string> problems)
+    private static Trust ReadTrust(ListenerTlsOptions options, List<TlsProblem> problems)
     {
         byte[]? ca = null;
         byte[]? crl = null;
@@ -176,14 +176,14 @@ internal sealed unsafe class TlsServerContext : IDisposable
         {
             if (options.ClientCa is { } path)
             {
-                ca = PemFile.ReadBytes("CA file", path, problems);
+                ca = PemFile.ReadBytes(TlsSetting.Ca, path, problems);
             }
             else
             {
-                problems.Add("client-ca: verify-client needs it");
+                problems.Add(new TlsProblem(TlsSetting.Ca, null, "verify-client needs it"));
             }
 
-            crl = options.CrlFile is { } crlPath ? PemFile.ReadBytes("CRL file", crlPath, problems) : null;
+            crl = options.CrlFile is { } crlPath ? PemFile.ReadBytes(TlsSetting.Crl, crlPath, problems) : null;
         }
 
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
@@ -193,10 +193,10 @@ internal sealed unsafe class TlsServerContext : IDisposable
         return new Trust(ca, crl, hash.GetHashAndReset());
     }
 
-    private static ImmutableArray<TicketKey> ReadTicketKeys(ListenerTlsOptions options, List<string> problems)
+    private static ImmutableArray<TicketKey> ReadTicketKeys(ListenerTlsOptions options, List<TlsProblem> problems)
     {
         if (!options.SessionTickets || options.TicketKeyFile is not { } path
-            || PemFile.ReadBytes("ticket key file", path, problems) is not { } bytes)
+            || PemFile.ReadBytes(TlsSetting.TicketKeyFile, path, problems) is not { } bytes)
         {
             return [];
         }
@@ -204,7 +204,8 @@ internal sealed unsafe class TlsServerContext : IDisposable
         var keys = TicketKey.Parse(bytes);
         if (keys.IsEmpty)
         {
-            problems.Add($"ticket key file {path}: {bytes.Length} bytes are not one or more keys of 80 or of 48 bytes");
+            problems.Add(new TlsProblem(
+                TlsSetting.TicketKeyFile, path, $"{bytes.Length} bytes are not one or more keys of 80 or of 48 bytes"));
         }
 
         CryptographicOperations.ZeroMemory(bytes);

@@ -28,7 +28,7 @@ internal sealed class TlsContexts
         ActorLbOptions options, Func<string, TicketKeyRing?> known, TimeProvider time, IReadOnlySet<string>? changed = null)
     {
         var contexts = new TlsContexts();
-        var problems = new List<string>();
+        var problems = new List<TlsProblem>();
         foreach (ListenerOptions listener in options.Listeners.Values)
         {
             if (listener.Tls is not { } tls || !Reads(TlsFiles.Of(tls), changed)) continue;
@@ -38,7 +38,7 @@ internal sealed class TlsContexts
             }
             catch (TlsConfigurationException e)
             {
-                problems.AddRange(e.Problems.Select(p => $"listener {listener.Name}: {p}"));
+                problems.AddRange(e.Problems.Select(p => p with { Owner = $"listener {listener.Name}" }));
             }
         }
         foreach (PoolOptions pool in options.Pools.Values)
@@ -50,7 +50,7 @@ internal sealed class TlsContexts
             }
             catch (TlsConfigurationException e)
             {
-                problems.AddRange(e.Problems.Select(p => $"pool {pool.Name}: {p}"));
+                problems.AddRange(e.Problems.Select(p => p with { Owner = $"pool {pool.Name}" }));
             }
         }
         if (problems.Count == 0) return contexts;

@@ -72,7 +72,7 @@ public sealed class BuildErrorTests : IDisposable
         AssertProblem(Good with { Ciphers = "NONSENSE" }, "ciphers \"NONSENSE\": no cipher match");
         AssertProblem(Good with { CipherSuites = "TLS_AES_128_GCM_SHA256:TLS_NONSENSE" }, "\"TLS_NONSENSE\" is no TLS 1.3 suite");
         AssertProblem(Good with { Protocols = TlsProtocols.None }, "protocols: none is enabled");
-        AssertProblem(Good with { VerifyClient = VerifyClient.Optional }, "client-ca: verify-client needs it");
+        AssertProblem(Good with { VerifyClient = VerifyClient.Optional }, "CA file: verify-client needs it");
         AssertProblem(Good with { Certificates = [] }, "certificate: none is given");
         AssertProblem(Good with { Protocols = TlsProtocols.Tls10, Ciphers = "HIGH:@SECLEVEL=1" }, "\"@SECLEVEL=0\"");
         AssertProblem(Good with { TicketKeyFile = _ca.Write("short", new byte[79]) }, "79 bytes are not one or more keys of 80 or of 48 bytes");
@@ -95,7 +95,7 @@ public sealed class BuildErrorTests : IDisposable
     {
         var exception = Assert.Throws<TlsConfigurationException>(() => TlsClientContext.Build(
             new UpstreamTlsOptions("/nowhere/ca.pem", null, true, null, "/nowhere/key")));
-        Assert.Equal(["CA file /nowhere/ca.pem: no such file", "key: is given without a certificate"], exception.Problems);
+        Assert.Equal(["CA file /nowhere/ca.pem: no such file", "key: is given without a certificate"], exception.Problems.Select(p => p.ToString()));
     }
 
     [Fact]
@@ -116,7 +116,7 @@ public sealed class BuildErrorTests : IDisposable
         TlsOptions.For() with { Certificates = [new CertificateOptions([], certificate, key)] };
 
     private static string[] Problems(ListenerTlsOptions options) => [.. Assert.Throws<TlsConfigurationException>(
-        () => TlsServerContext.Build(options, false, TimeProvider.System).Dispose()).Problems];
+        () => TlsServerContext.Build(options, false, TimeProvider.System).Dispose()).Problems.Select(p => p.ToString())];
 
     private static void AssertProblem(ListenerTlsOptions options, string expected) =>
         Assert.Contains(expected, string.Join('\n', Problems(options)), StringComparison.Ordinal);

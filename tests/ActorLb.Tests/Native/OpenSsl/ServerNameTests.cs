@@ -45,7 +45,7 @@ public sealed class ServerNameTests : IDisposable
     [Fact]
     public void Find_OfOddNames_IsNull()
     {
-        var problems = new List<string>();
+        var problems = new List<TlsProblem>();
         using var context = SslContextHandle.Create(server: true);
         var names = ServerNames.Create([("*.a.test", context), ("b.test", context)], problems);
         Assert.Empty(problems);
@@ -66,9 +66,9 @@ public sealed class ServerNameTests : IDisposable
     [InlineData("*.*.test")]
     public void Create_WithBadName_NamesIt(string name)
     {
-        var problems = new List<string>();
+        var problems = new List<TlsProblem>();
         using var context = SslContextHandle.Create(server: true);
         _ = ServerNames.Create([(name, context)], problems);
-        Assert.Contains($"\"{name}\"", Assert.Single(problems), StringComparison.Ordinal);
+        Assert.Contains($"\"{name}\"", Assert.Single(problems).Reason, StringComparison.Ordinal);
     }
 }

@@ -123,6 +123,6 @@ public sealed class CertificateWatchTests : IDisposable
     private CertificateWatch Watch(Func<string?> problem) => new(_time, _log, changed =>
     {
         _renewed.Add(string.Join(' ', changed.Order(StringComparer.Ordinal)));
-        return problem() is { } text ? throw new TlsConfigurationException([text]) : Task.CompletedTask;
+        return problem() is { } text ? throw new TlsConfigurationException([new TlsProblem(TlsSetting.Certificate, null, text)]) : Task.CompletedTask;
     }, () => ImmutableArray<CertificateUse>.Empty);
 }
