@@ -115,11 +115,13 @@ rows_of() { # GROUP ROUND BALANCER
         ;;
     tls)
         measure "$@" rt64-c100 rt -p "$port" --tls -c 100 --size 64 $time
+        measure "$@" rt64-c1000 rt -p "$port" --tls -c 1000 --size 64 $time
         measure "$@" full conn -p "$port" --tls -c 20 --count $((1200 / DIVIDE))
         measure "$@" resumed conn -p "$port" --tls --resume -c 20 --count $((2000 / DIVIDE))
         ;;
     ws)
         measure "$@" rt64-c100 rt -p "$port" --ws /mqtt -c 100 --size 64 $time
+        measure "$@" rt64-c1000 rt -p "$port" --ws /mqtt -c 1000 --size 64 $time
         # Only ActorLb can take WebSocket to a TCP backend; its rivals' figure is that of their WebSocket backend.
         [ "$3" != actorlb ] || port=$((PORT_BASE + 4))
         measure "$@" rt64-tcp rt -p "$port" --ws /mqtt -c 100 --size 64 $time
