@@ -187,9 +187,9 @@ internal sealed class Relay(SessionCloser closer)
     private static void Finish(Reactor reactor, Session session, ref Side target, bool fromClient)
     {
         // Nothing but a FIN is left to send to either side, and closing sends it.
-        bool over = IsOver(session) && target.Tls.IsNone && session.WebSocket is null;
+        bool over = IsOver(session) && target.Tls.IsNone;
         if (target.Finished || over) return;
-        session.WebSocket?.WriteClose(reactor, ref target, toClient: !fromClient);
+        session.WebSocket?.WriteEnd(reactor, ref target, fromClient);
         // What the socket did not take of the close frame goes first: the next flush comes here again.
         if (target.PendingLength == 0) Channel.Finish(ref target);
     }

@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using ActorLb.Protocol;
 using ActorLb.Protocol.Mqtt;
 using ActorLb.Protocol.WebSocket;
@@ -58,7 +57,10 @@ internal sealed class WebSocketRelay
         _backendTracker = new FrameTracker(FrameSender.Server, MaxBackendFrame);
         _backendHeld = null;
         _closeSentToBackend = false;
-        if (_backendKey is not null) AcceptKey.WriteKey(RandomNumberGenerator.GetBytes(AcceptKey.NonceLength), _backendKey);
+        if (_backendKey is null) return;
+        Span<byte> nonce = stackalloc byte[AcceptKey.NonceLength];
+        RandomBytes.Fill(nonce);
+        AcceptKey.WriteKey(nonce, _backendKey);
     }
 
     /// <summary>Whether a packet of the balancer's own can be slipped into the direction now.</summary>
@@ -177,6 +179,16 @@ internal sealed class WebSocketRelay
         Channel.WriteControl(reactor, ref side, frame[..FrameWriter.WriteClose(frame, code, toClient ? null : NewMask())]);
     }
 
+    /// <summary>
+    /// One side has ended, and the other hears of it by a close frame; but of a WebSocket client that went without one the backend
+    /// hears what the client said, which is nothing.
+    /// </summary>
+    public void WriteEnd(Reactor reactor, ref Side target, bool fromClient)
+    {
+        if (fromClient && FramesClient && !_closeSentToClient) return;
+        WriteClose(reactor, ref target, toClient: !fromClient);
+    }
+
     private WebSocketOutcome Pass(Reactor reactor, Session session, ref Side source, ref Side target, int received, bool fromClient)
     {
         ref FrameTracker tracker = ref fromClient ? ref _clientTracker : ref _backendTracker;
@@ -239,7 +251,7 @@ internal sealed class WebSocketRelay
     private static uint NewMask()
     {
         Span<byte> mask = stackalloc byte[4];
-        RandomNumberGenerator.Fill(mask);
+        RandomBytes.Fill(mask);
         return BitConverter.ToUInt32(mask);
     }
 }

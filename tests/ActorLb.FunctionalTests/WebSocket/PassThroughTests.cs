@@ -151,6 +151,28 @@ public sealed class PassThroughTests : IAsyncLifetime
         Assert.Equal([0x82, 2, 0xD0, 0, 0x88, 2, 0x03, 0xE8], (await client.ReadToEndAsync()).Bytes);
     }
 
+    [Theory]
+    [InlineData(false, false)]
+    [InlineData(false, true)]
+    [InlineData(true, false)]
+    [InlineData(true, true)]
+    public async Task End_OfTheClient_WithOrWithoutACloseFrame_IsWhatTheBrokerHears(bool passes, bool closes)
+    {
+        using var client = await OpenAsync();
+        var broker = await _broker.NextConnectionAsync();
+        var before = passes ? (await BeginToPassAsync(client, broker)).Length : broker.Received.Length;
+        if (closes)
+            await client.SendAsync(MalformedFrames.Masked(0x88, [0x03, 0xE9]));
+        client.HalfClose();
+        _toClient.Writer.Complete();
+        await broker.Ended;
+        await _node.UntilClosedAsync(CloseReason.ClientClosed);
+
+        var heard = broker.Received[before..];
+        Assert.Equal(closes ? [0x88, 0x82] : [], heard.Take(2));
+        Assert.Equal(closes ? 8 : 0, heard.Length);
+    }
+
     [Fact]
     public async Task Frame_OfTheBrokersThatIsNotAllowed_IsAnInternalErrorToTheClient()
     {
