@@ -34,7 +34,7 @@ public sealed class FleetBadInputTests
         await using (var twin = fleet.Add("lb-1", file: "twin"))
         {
             await twin.StartAsync();
-            var line = await twin.Process.WaitForLineAsync(l => l.Contains("NameTaken", StringComparison.Ordinal));
+            var line = await twin.Process.WaitForLineAsync(l => l.Contains("is registered by a process at", StringComparison.Ordinal));
             Assert.Contains("lb-1", line, StringComparison.Ordinal);
             Assert.Contains(fleet.Nodes[0].Peer.ToString(), line, StringComparison.Ordinal);
             await ServesAsync(twin);
@@ -53,7 +53,7 @@ public sealed class FleetBadInputTests
         await member.ControlAsync("auth", "enable");
         await using var node = fleet.Add("lb-1", $"etcd {{ user = root, password-file = \"{fleet.Write("password", "wr0ng-password")}\" }}");
         await node.StartAsync();
-        var line = await node.Process.WaitForLineAsync(l => l.Contains("StoreLost", StringComparison.Ordinal));
+        var line = await node.Process.WaitForLineAsync(l => l.Contains("the cluster store fails", StringComparison.Ordinal));
         Assert.Contains("root", line, StringComparison.Ordinal);
         Assert.DoesNotContain("wr0ng-password", node.Process.Output, StringComparison.Ordinal);
         Assert.Equal(0, (await node.MetricsAsync())["actorlb_fleet_store_up"]);
@@ -67,12 +67,15 @@ public sealed class FleetBadInputTests
         await using var fleet = await TestFleet.StartAsync();
         var placed = await TestFleet.PlaceAsync(fleet.Nodes, TestFleet.Ids("c", 100));
         await fleet.Etcd.Members[0].ControlAsync("put", "/actorlb/table", "no table at all");
-        await Task.WhenAll(fleet.Nodes.Select(n => n.Process.WaitForLineAsync(l => l.Contains("TableInvalid", StringComparison.Ordinal))));
+        await Task.WhenAll(fleet.Nodes.Select(n => n.Process.WaitForLineAsync(l => l.Contains("the shard table in the cluster store cannot be read", StringComparison.Ordinal))));
         foreach (var node in fleet.Nodes)
             await fleet.AssertSameAsync(placed, (await TestFleet.VisitAsync([node], placed.Keys)).Brokers);
 
         // The coordinator writes a readable one again: the next node that goes is replaced as ever.
-        await Task.Delay(TimeSpan.FromSeconds(1), TestContext.Current.CancellationToken);
+        await TestFleet.UntilAsync(
+            async () => !(await fleet.Etcd.Members[0].ControlAsync("get", "/actorlb/table")).Contains("no table at all", StringComparison.Ordinal),
+            () => "nobody writes the table again");
+        await fleet.WhenSettledAsync();
         await fleet.Nodes[2].KillAsync();
         await fleet.WhenSettledAsync();
         await fleet.AssertSameAsync(placed, (await TestFleet.VisitAsync([fleet.Nodes[0], fleet.Nodes[1]], placed.Keys)).Brokers);

@@ -44,26 +44,37 @@ public sealed class RegionClockTests : IStickyWaiter, IDisposable
     [Fact]
     public void PoolBlocked_TheOwnerIsGivenUpOnlyAfterItRunsAgain()
     {
+        // As few threads as may be, and all of them held, if this is one of them too.
+        ThreadPool.GetMaxThreads(out var most, out var completions);
+        ThreadPool.GetMinThreads(out var least, out _);
+        var threads = Math.Max(least, Environment.ProcessorCount);
+        Assert.True(ThreadPool.SetMaxThreads(threads, completions));
         using var free = new ManualResetEventSlim();
-        var blocked = new CountdownEvent(Environment.ProcessorCount * 8);
-        for (var i = blocked.InitialCount; i > 0; i--)
+        var count = threads - (Thread.CurrentThread.IsThreadPoolThread ? 1 : 0);
+        var held = new CountdownEvent(count);
+        var let = new CountdownEvent(count);
+        for (var i = 0; i < count; i++)
         {
             ThreadPool.UnsafeQueueUserWorkItem(
                 _ =>
                 {
+                    held.Signal();
                     free.Wait();
-                    blocked.Signal();
+                    let.Signal();
                 }, null);
         }
 
+        Assert.True(held.Wait(TimeSpan.FromSeconds(30)));
         var start = Stopwatch.GetTimestamp();
         Assert.False(_region.GetOrAssign(77, [A], this, 1, out _));
         var early = _heard.Wait(200);
+        ThreadPool.SetMaxThreads(most, completions);
         free.Set();
         Assert.True(_heard.Wait(TimeSpan.FromSeconds(10)));
         var waited = Stopwatch.GetElapsedTime(start);
-        blocked.Wait();
-        blocked.Dispose();
+        let.Wait();
+        let.Dispose();
+        held.Dispose();
 
         Assert.False(early, "the owner was given up while no answer could have been read");
         Assert.InRange(waited.TotalMilliseconds, 200, 2000);
