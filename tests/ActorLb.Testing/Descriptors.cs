@@ -8,8 +8,6 @@ internal static class Descriptors
     public static int Count(int processId) =>
         Directory.GetFileSystemEntries($"/proc/{processId.ToString(CultureInfo.InvariantCulture)}/fd").Length;
 
-    public static int CountOwn() => Count(Environment.ProcessId);
-
     /// <summary>How many of the open descriptors are sockets; the runtime's own files come and go.</summary>
     public static int CountSockets(int processId)
     {

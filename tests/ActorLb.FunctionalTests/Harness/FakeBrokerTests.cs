@@ -1,4 +1,3 @@
-using System.Net.Sockets;
 using ActorLb.Testing;
 
 namespace ActorLb.FunctionalTests.Harness;
@@ -56,19 +55,5 @@ public sealed class FakeBrokerTests
         await Assert.ThrowsAsync<TimeoutException>(() => client.ReadAsync(1, TimeSpan.FromMilliseconds(50)));
         client.Abort();
         await connection.Ended.WaitAsync(TimeSpan.FromSeconds(20));
-    }
-
-    [Fact]
-    public void Descriptors_OpenedAndClosed_AreCounted()
-    {
-        // Other tests run beside this one, so a margin must be larger than what they open.
-        const int Many = 500;
-        var sockets = new List<Socket>();
-        var before = Descriptors.CountSockets(Environment.ProcessId);
-        for (var i = 0; i < Many; i++)
-            sockets.Add(new Socket(SocketType.Stream, ProtocolType.Tcp));
-        Assert.InRange(Descriptors.CountSockets(Environment.ProcessId) - before, Many - 100, Many + 100);
-        sockets.ForEach(s => s.Dispose());
-        Assert.InRange(Descriptors.CountOwn() - before, -100, 300);
     }
 }
