@@ -85,31 +85,9 @@ esac
 
 passed=0 failed=0 skipped=0
 
-# The tests of one project; further arguments are the runner's.
-run() {
-  local name=$1 program=
-  shift
-  [ "$name" = ActorLb.SystemTests ] && program=$actorlb
-  ACTORLB=$program "$root/tests/$name/bin/Release/net10.0/$name" -noLogo -noColor "$@"
-}
-
 # Adds up the runner's own report: <assembly total= passed= failed= skipped= errors= ...>
 count() {
   sed -n 's/.*<assembly [^>]*[[:space:]]'"$2"'="\([0-9]*\)".*/\1/p' "$1" | awk '{ n += $1 } END { print n + 0 }'
-}
-
-# Tests that start dozens of processes share two cores with them. A handful that failed is run again by itself, once: what passes then
-# was disturbed, and is named at the end; what fails again has failed.
-disturbed=()
-again() {
-  local name=$1 report=$2 test methods=()
-  while read -r test; do methods+=(-method "$test"); done < <(
-    grep -o '<test [^>]*>' "$report" | grep 'result="Fail"' | sed -n 's/.* type="\([^"]*\)".* method="\([^"]*\)".*/\1.\2/p' | sort -u)
-  [ ${#methods[@]} -gt 0 ] && [ ${#methods[@]} -le 12 ] || return 1
-  run "$name" -xml "$logs/again.xml" "${methods[@]}" > "$logs/again.log" 2>&1
-  local code=$?
-  [ $code -eq 0 ] && [ "$(count "$logs/again.xml" passed)" -gt 0 ] || return 1
-  for test in "${methods[@]}"; do [ "$test" = -method ] || disturbed+=("$test"); done
 }
 
 for name in "${selected[@]}"; do
@@ -119,7 +97,8 @@ for name in "${selected[@]}"; do
   arguments=(-xml "$report")
   [ $fast = yes ] && arguments+=(-trait- "speed=slow")
   started=$SECONDS
-  run "$name" "${arguments[@]}" ${runner[@]+"${runner[@]}"} > "$logs/$name.log" 2>&1
+  ACTORLB=$actorlb "$root/tests/$name/bin/Release/net10.0/$name" -noLogo -noColor "${arguments[@]}" \
+    ${runner[@]+"${runner[@]}"} > "$logs/$name.log" 2>&1
   code=$?
   if [ ! -s "$report" ]; then
     cat "$logs/$name.log"
@@ -137,17 +116,10 @@ for name in "${selected[@]}"; do
     f=1
   fi
   [ $f -gt 0 ] && grep -v -e '^  *Discover' -e '^  *Starting:' -e '^  *Finished:' "$logs/$name.log"
-  if [ $f -gt 0 ] && [ $((p + f)) -gt $f ] && [ "$e" -eq 0 ] && again "$name" "$report"; then
-    p=$((p + f)) f=0
-  fi
   echo "-- $name: $p passed, $f failed, $s skipped in $((SECONDS - started)) s"
   passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
 done
 
 echo
-if [ ${#disturbed[@]} -gt 0 ]; then
-  echo "Failed among the others and passed when run again:"
-  printf '  %s\n' "${disturbed[@]}"
-fi
 echo "$passed passed, $failed failed, $skipped skipped"
 [ $failed -eq 0 ]

@@ -10,8 +10,8 @@ namespace ActorLb.Cluster;
 internal static class MovePlan
 {
     /// <summary>
-    /// Shards that one table has copied. Who copies takes fewer at once; with fewer in a table there are more tables, and with every
-    /// table the nodes have different ones for a moment.
+    /// Shards that one table has copied; how many are copied at once is the copies' own bound. Fewer in a table make more tables, and
+    /// with every table the nodes have different ones for a moment.
     /// </summary>
     public const int MaxMoves = 256;
 
@@ -60,8 +60,8 @@ internal static class MovePlan
         for (var i = 0; i < seats.Length; i++)
         {
             var (owner, replica, next) = seats[i];
-            var heir = next >= 0 ? next : replica >= 0 && replica == wish[i].Owner && owner != replica ? replica : ShardSeats.Nobody;
-            if (heir >= 0 && !ready(heir, i))
+            var heir = next >= 0 ? next : replica == wish[i].Owner ? replica : owner;
+            if (heir >= 0 && heir != owner && !ready(heir, i))
             {
                 return true;
             }

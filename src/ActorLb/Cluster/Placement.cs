@@ -5,8 +5,8 @@ namespace ActorLb.Cluster;
 /// <summary>
 /// Where shards ought to be: weighted rendezvous, bounded for every node to its share plus one, the replica in another zone where
 /// there is one. It depends on who is there and on nothing else, so moves towards it end, and a node that comes or goes moves little
-/// more than its own share. Owner and replica are the first two of one order: who is promoted when the owner dies is who ought to own
-/// the shard without it.
+/// more than its own share. Owner and replica are the first two of one order: as far as bounds and zones let it, who is promoted when
+/// the owner dies is who ought to own the shard without it.
 /// </summary>
 internal static class Placement
 {

@@ -21,14 +21,14 @@ internal sealed class RemoteLookups(RegionContext context, Func<int, RegionShard
     private const long MaxLateMilliseconds = 300;
 
     private readonly PendingCalls _calls = new();
-    private readonly LastKnownGood _known = new(context.Settings.LastKnownGoodEntries);
+    private readonly Fallbacks _fallbacks = new(context, shards);
 
     // The clock's alone.
     private long _tickedAt;
 
     public int Active => _calls.Active;
 
-    public void Remember(ulong h, BackendRef backend) => _known.Remember(h, backend);
+    public void Remember(ulong h, BackendRef backend) => _fallbacks.Remember(h, backend);
 
     /// <summary>Begins a lookup.</summary>
     /// <returns>True when it fell back at once, with the answer; false when the waiter will hear.</returns>
@@ -41,8 +41,7 @@ internal sealed class RemoteLookups(RegionContext context, Func<int, RegionShard
         var call = CanAsk(view, context.ShardOf(h), now) ? _calls.Rent() : null;
         if (call is null)
         {
-            answer = FallBack(h, expected, silent: true);
-            Note(h, null, now, answer);
+            answer = _fallbacks.Answer(h, expected);
             context.Counters.Count(StickyOutcome.Fallback);
             return true;
         }
@@ -157,7 +156,7 @@ internal sealed class RemoteLookups(RegionContext context, Func<int, RegionShard
         {
             lock (call.Gate)
             {
-                return call.IsActive && Finish(call, FallBack(call), tell: true);
+                return call.IsActive && Finish(call, _fallbacks.Answer(call), tell: true);
             }
         }
     }
@@ -230,7 +229,7 @@ internal sealed class RemoteLookups(RegionContext context, Func<int, RegionShard
         // Nobody left who could know, and no sign that waiting would change that.
         if (call.HedgeMissed || !CanAsk(view, number, now))
         {
-            answer = FallBack(call);
+            answer = _fallbacks.Answer(call);
             return true;
         }
 
@@ -291,14 +290,10 @@ internal sealed class RemoteLookups(RegionContext context, Func<int, RegionShard
         if (seats.Replica == view.Self)
         {
             var (status, backend) = ShardCalls.Peek(shards(number), context, call.H, view.Map.Epoch);
-            if (status == PeerStatus.StaleEpoch)
-            {
-                // The next table is being put in force; it brings the call back here.
-                return false;
-            }
 
-            call.Hedged = true;
-            call.HedgeMissed = backend.IsNone;
+            // While the next table is being put in force there is no answer yet; that table brings the call back here.
+            call.Hedged = status != PeerStatus.StaleEpoch;
+            call.HedgeMissed = call.Hedged && backend.IsNone;
             call.IsUnknown = status == PeerStatus.None;
             answer = new StickyAnswer(backend, StickyOutcome.Hedge, false);
             return !backend.IsNone;
@@ -342,7 +337,7 @@ internal sealed class RemoteLookups(RegionContext context, Func<int, RegionShard
                 answer = new StickyAnswer(BackendRef.None, StickyOutcome.Remote, false);
                 return true;
             case PeerStatus.Overload:
-                answer = FallBack(call);
+                answer = _fallbacks.Answer(call);
                 return true;
             case PeerStatus.WrongOwner or PeerStatus.StaleEpoch or PeerStatus.NotReady:
                 context.Reconcile(link, header.Epoch);
@@ -378,7 +373,7 @@ internal sealed class RemoteLookups(RegionContext context, Func<int, RegionShard
 
         if (call.Moved)
         {
-            answer = FallBack(call);
+            answer = _fallbacks.Answer(call);
             return true;
         }
 
@@ -423,63 +418,7 @@ internal sealed class RemoteLookups(RegionContext context, Func<int, RegionShard
             }
         }
 
-        return FallBack(call);
-    }
-
-    private StickyAnswer FallBack(PendingCall call)
-    {
-        var answer = FallBack(call.H, BackendRef.FromValue(call.Expected), !call.IsUnknown);
-        Note(call.H, call, context.Clock.Milliseconds, answer);
-        return answer;
-    }
-
-    /// <summary>
-    /// Nobody who should know has answered: what is left of the shard here, then what this node last saw of the client, then nothing,
-    /// which has the caller draw by rendezvous.
-    /// </summary>
-    /// <param name="leaving">The backend that the caller wants to leave: what is known is no help when it is that one.</param>
-    /// <param name="silent">No complete copy has said that it does not know the client.</param>
-    private StickyAnswer FallBack(ulong h, BackendRef leaving, bool silent)
-    {
-        var known = ShardCalls.Remains(shards(context.ShardOf(h)), context, h);
-        if (!Helps(known) && silent)
-        {
-            known = _known.Find(h);
-        }
-
-        return new StickyAnswer(Helps(known) ? known : BackendRef.None, StickyOutcome.Fallback, false);
-
-        bool Helps(BackendRef backend) => !backend.IsNone && backend != leaving && context.Slots.IsKept(backend);
-    }
-
-    private void Note(ulong h, PendingCall? call, long now, in StickyAnswer answer)
-    {
-        if (context.FellBack is not { } told || context.WantsFellBack?.Invoke() == false)
-        {
-            return;
-        }
-
-        var view = context.View;
-        var number = context.ShardOf(h);
-        var seats = view.Seats(number);
-        var replica = call switch
-        {
-            null or { Hedged: false, HedgeMissed: false } => "not asked",
-            { IsUnknown: true } => "does not know the client",
-            { HedgeMissed: true } => "has no complete copy, or could not be asked",
-            _ => "silent",
-        };
-        told(new FallbackNote(
-            number, call is null ? 0 : now - call.Started, call?.Late ?? 0, $"{NameOf(seats.Owner)} {State(seats.Owner)}",
-            $"{NameOf(seats.Replica)} {replica}, {State(seats.Replica)}", answer));
-
-        string NameOf(short node) => view.Map.NodeAt(node)?.Name ?? "nobody";
-        string State(short node) => node < 0 ? "-" : node == view.Self ? "this node" : view.Peers[node] switch
-        {
-            { Link.IsUp: false } or null => "not connected",
-            { } peer when peer.IsSilent(now) => $"silent, {peer.InFlight} calls under way",
-            { } peer => $"connected, {peer.InFlight} calls under way",
-        };
+        return _fallbacks.Answer(call);
     }
 
     /// <summary>Under the call's lock; the caller returns the call afterwards.</summary>
@@ -490,7 +429,7 @@ internal sealed class RemoteLookups(RegionContext context, Func<int, RegionShard
         call.CountedAt = null;
         if (answer.Outcome != StickyOutcome.Fallback && !answer.Backend.IsNone)
         {
-            _known.Remember(call.H, answer.Backend);
+            _fallbacks.Remember(call.H, answer.Backend);
         }
 
         context.Counters.Count(answer.Outcome);

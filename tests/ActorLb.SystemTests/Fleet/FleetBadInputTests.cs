@@ -67,7 +67,8 @@ public sealed class FleetBadInputTests
         await using var fleet = await TestFleet.StartAsync();
         var placed = await TestFleet.PlaceAsync(fleet.Nodes, TestFleet.Ids("c", 100));
         await fleet.Etcd.Members[0].ControlAsync("put", "/actorlb/table", "no table at all");
-        await Task.WhenAll(fleet.Nodes.Select(n => n.Process.WaitForLineAsync(l => l.Contains("the shard table in the cluster store cannot be read", StringComparison.Ordinal))));
+        await Task.WhenAll(fleet.Nodes.Select(n => n.Process.WaitForLineAsync(
+            l => l.Contains("the shard table in the cluster store cannot be read", StringComparison.Ordinal))));
         foreach (var node in fleet.Nodes)
             await fleet.AssertSameAsync(placed, (await TestFleet.VisitAsync([node], placed.Keys)).Brokers);
 

@@ -7,9 +7,6 @@ namespace ActorLb.SystemTests.Fleet;
 [Collection(FleetGroup.Name)]
 public sealed class FleetFaultTests
 {
-    /// <summary>The sixth invariant of the fleet speaks of assignments older than the replication bound; a second is far above it.</summary>
-    private static readonly TimeSpan Settling = TimeSpan.FromSeconds(1);
-
     private static readonly TimeSpan LongestConnect = TimeSpan.FromSeconds(1);
 
     /// <summary>Half of the drain time that a node has by default: what a leave may take of it.</summary>
@@ -22,7 +19,8 @@ public sealed class FleetFaultTests
         await using var fleet = await TestFleet.StartAsync();
         var ids = TestFleet.Ids("c", 600);
         var placed = await TestFleet.PlaceAsync(fleet.Nodes, ids);
-        await Task.Delay(Settling, TestContext.Current.CancellationToken);
+        // The sixth invariant is one of assignments that the copies have.
+        await fleet.WhenSettledAsync();
 
         await fleet.Nodes[1].KillAsync();
         FleetNodeProcess[] rest = [fleet.Nodes[0], fleet.Nodes[2]];
@@ -36,7 +34,7 @@ public sealed class FleetFaultTests
         Assert.InRange(longest, TimeSpan.Zero, LongestConnect);
 
         // The replicas of the dead are owners of their own: a second death costs nothing either.
-        await Task.Delay(Settling, TestContext.Current.CancellationToken);
+        await fleet.WhenSettledAsync();
         await fleet.Nodes[0].KillAsync();
         await WatchAsync(fleet, [fleet.Nodes[1], fleet.Nodes[2]], placed, fleet.WhenSettledAsync(whileVisited: true));
         await fleet.TellFallbacksAsync();
@@ -139,7 +137,7 @@ public sealed class FleetFaultTests
     {
         await using var fleet = await TestFleet.StartAsync(new TestFleetOptions { InNamespaces = true });
         var placed = await TestFleet.PlaceAsync(fleet.Nodes, TestFleet.Ids("c", 300));
-        await Task.Delay(Settling, TestContext.Current.CancellationToken);
+        await fleet.WhenSettledAsync();
 
         // Longer than the pings need to find out, which close the connections: then the two dial each other in vain.
         await fleet.Network.CutAsync(0, 1);

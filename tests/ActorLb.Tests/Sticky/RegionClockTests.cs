@@ -51,8 +51,8 @@ public sealed class RegionClockTests : IStickyWaiter, IDisposable
         Assert.True(ThreadPool.SetMaxThreads(threads, completions));
         using var free = new ManualResetEventSlim();
         var count = threads - (Thread.CurrentThread.IsThreadPoolThread ? 1 : 0);
-        var held = new CountdownEvent(count);
-        var let = new CountdownEvent(count);
+        using var held = new CountdownEvent(count);
+        using var let = new CountdownEvent(count);
         for (var i = 0; i < count; i++)
         {
             ThreadPool.UnsafeQueueUserWorkItem(
@@ -64,18 +64,24 @@ public sealed class RegionClockTests : IStickyWaiter, IDisposable
                 }, null);
         }
 
-        Assert.True(held.Wait(TimeSpan.FromSeconds(30)));
-        var start = Stopwatch.GetTimestamp();
-        Assert.False(_region.GetOrAssign(77, [A], this, 1, out _));
-        var early = _heard.Wait(200);
-        ThreadPool.SetMaxThreads(most, completions);
-        free.Set();
+        bool early;
+        long start;
+        try
+        {
+            Assert.True(held.Wait(TimeSpan.FromSeconds(30)));
+            start = Stopwatch.GetTimestamp();
+            Assert.False(_region.GetOrAssign(77, [A], this, 1, out _));
+            early = _heard.Wait(200);
+        }
+        finally
+        {
+            ThreadPool.SetMaxThreads(most, completions);
+            free.Set();
+            let.Wait();
+        }
+
         Assert.True(_heard.Wait(TimeSpan.FromSeconds(10)));
         var waited = Stopwatch.GetElapsedTime(start);
-        let.Wait();
-        let.Dispose();
-        held.Dispose();
-
         Assert.False(early, "the owner was given up while no answer could have been read");
         Assert.InRange(waited.TotalMilliseconds, 200, 2000);
         Assert.Empty(_failures);

@@ -19,8 +19,8 @@ public sealed partial class MemoryTests(ITestOutputHelper output) : IDisposable
         const int Count = 400;
 
         // OpenSSL 3.0 itself holds 13.9 KB after a TLS 1.3 handshake, 7.6 of them the SSL structure; one record buffer
-        // would be 16 KB more. The runtime's compiler allocates by malloc too, up to 3.5 KB a connection seen here.
-        const int Bound = 20 * 1024;
+        // would be 16 KB more.
+        const int Least = 10 * 1024, Bound = 15 * 1024;
         using var server = TlsServerContext.Build(TlsOptions.For(_ca.Server(["a.test"])), false, TimeProvider.System);
         using var client = TlsClientContext.Build(new UpstreamTlsOptions(_ca.CaPath, "a.test", true, null, null));
         var pairs = new (SocketPair Sockets, TlsSession Server, TlsSession Client)[Count];
@@ -48,10 +48,10 @@ public sealed partial class MemoryTests(ITestOutputHelper output) : IDisposable
             }
         }
 
-        Array.Sort(growths);
-        var bytes = growths[Rounds / 2] / Count;
+        // The runtime's compiler allocates by malloc, too, as much as 3.5 KB a connection in the median: it adds to some rounds.
+        var bytes = growths.Min() / Count;
         output.WriteLine($"An idle TLS 1.3 connection of a server costs {bytes} bytes.");
-        Assert.InRange(bytes, 1, Bound);
+        Assert.InRange(bytes, Least, Bound);
     }
 
     [Fact]
