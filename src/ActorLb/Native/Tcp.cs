@@ -25,11 +25,11 @@ internal static unsafe class Tcp
 
     /// <summary>Bytes written, <see cref="WouldBlock"/> or <see cref="Failed"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static int Send(int fd, ReadOnlySpan<byte> from)
+    public static int Send(int fd, ReadOnlySpan<byte> from, int flags = 0)
     {
         fixed (byte* p = from)
         {
-            nint n = Libc.send(fd, p, (nuint)from.Length, Libc.MSG_NOSIGNAL);
+            nint n = Libc.send(fd, p, (nuint)from.Length, flags | Libc.MSG_NOSIGNAL);
             return n >= 0 ? (int)n : Classify();
         }
     }
@@ -118,6 +118,10 @@ internal static unsafe class Tcp
     public static void SetBacklog(int fd, int backlog) => Libc.listen(fd, backlog);
 
     public static void SetNoDelay(int fd, bool on) => SetOption(fd, Libc.IPPROTO_TCP, Libc.TCP_NODELAY, on ? 1 : 0);
+
+    /// <summary>Has the kernel hold back an acknowledgement until there is something to send with it (tcp(7), TCP_QUICKACK), which a
+    /// socket that is not yet connected does for the last step of its handshake too: one segment less, and the listener wakes once.</summary>
+    public static void DelayAcknowledgement(int fd) => SetOption(fd, Libc.IPPROTO_TCP, Libc.TCP_QUICKACK, 0);
 
     /// <summary>TCP keep-alive after <paramref name="idleSeconds"/> of silence, three probes at a third of it (tcp(7)); 0 is off.</summary>
     /// <param name="counted">False leaves out the number of probes, which a user time-out makes void (tcp(7), TCP_USER_TIMEOUT).</param>

@@ -29,11 +29,12 @@ internal static class Channel
         side.PeerClosed && received < asked && side.Tls.IsNone && !side.HungUp;
 
     /// <summary>Writes, keeping what the socket does not take. False when the connection failed.</summary>
-    public static bool Write(Reactor reactor, ref Side side, ReadOnlySpan<byte> bytes)
+    /// <param name="more">Something without which the receiver cannot go on follows at once, bytes or the FIN: they may share a segment.</param>
+    public static bool Write(Reactor reactor, ref Side side, ReadOnlySpan<byte> bytes, bool more = false)
     {
         if (side.PendingLength == 0 && side.Writable)
         {
-            int sent = Send(ref side, bytes);
+            int sent = more && side.Tls.IsNone ? Tcp.Send(side.Fd, bytes, Libc.MSG_MORE) : Send(ref side, bytes);
             if (sent == bytes.Length) return true;
             if (sent == Tcp.Failed) return false;
             if (sent > 0) bytes = bytes[sent..];

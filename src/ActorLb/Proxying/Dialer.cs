@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using ActorLb.Balancing;
-using ActorLb.Configuration;
 using ActorLb.Native;
 using Microsoft.Extensions.Logging;
 
@@ -117,10 +116,10 @@ internal sealed partial class Dialer(NodeServices services, Router router, Backe
     {
         int fd = Tcp.Open(session.Destination);
         if (fd < 0) return Libc.Errno;
-        TcpOptions options = session.Pool.Options.Tcp;
-        if (options.NoDelay) Tcp.SetNoDelay(fd, on: true);
-        if (options.KeepAlive > TimeSpan.Zero) Tcp.SetKeepAlive(fd, (int)Math.Ceiling(options.KeepAlive.TotalSeconds), counted: options.UserTimeout == TimeSpan.Zero);
-        if (options.UserTimeout > TimeSpan.Zero) Tcp.SetUserTimeout(fd, (int)options.UserTimeout.TotalMilliseconds);
+        // Keep-alive and user time-out follow when the session has lasted: see SessionClock.
+        if (session.Pool.Options.Tcp.NoDelay) Tcp.SetNoDelay(fd, on: true);
+        // The backend never speaks first.
+        Tcp.DelayAcknowledgement(fd);
         int error = source < 0 ? 0 : Tcp.BindSource(fd, session.Pool.Sources![source]);
         if (error == 0) error = Tcp.Connect(fd, session.Destination);
         if (error is 0 or Libc.EINPROGRESS)

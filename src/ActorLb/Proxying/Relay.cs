@@ -62,10 +62,11 @@ internal sealed class Relay(SessionCloser closer)
             if (received > 0)
             {
                 if (Channel.IsDrained(source, received, asked)) source.Readable = false;
+                bool last = Channel.IsLast(source, received, asked);
                 CountBytes(reactor, session, received, fromClient);
-                if (!Forward(reactor, session, ref source, ref target, received, fromClient)) return false;
+                if (!Forward(reactor, session, ref source, ref target, received, fromClient, last)) return false;
                 if (target.PendingLength > 0) return true;
-                if (Channel.IsLast(source, received, asked) && !source.Ended) End(reactor, session, ref source, ref target, fromClient);
+                if (last && !source.Ended) End(reactor, session, ref source, ref target, fromClient);
             }
             else if (received == Tcp.WouldBlock)
             {
@@ -83,9 +84,9 @@ internal sealed class Relay(SessionCloser closer)
         return true;
     }
 
-    private bool Forward(Reactor reactor, Session session, ref Side source, ref Side target, int received, bool fromClient)
+    private bool Forward(Reactor reactor, Session session, ref Side source, ref Side target, int received, bool fromClient, bool last)
     {
-        switch (Pass(reactor, session, ref source, ref target, received, fromClient))
+        switch (Pass(reactor, session, ref source, ref target, received, fromClient, last))
         {
             case WebSocketOutcome.Ok:
                 return true;
@@ -102,11 +103,14 @@ internal sealed class Relay(SessionCloser closer)
         }
     }
 
-    private static WebSocketOutcome Pass(Reactor reactor, Session session, ref Side source, ref Side target, int received, bool fromClient)
+    private static WebSocketOutcome Pass(
+        Reactor reactor, Session session, ref Side source, ref Side target, int received, bool fromClient, bool last)
     {
         if (session.WebSocket is { } webSocket) return webSocket.Forward(reactor, session, ref source, ref target, received, fromClient);
         Span<byte> bytes = Following(reactor, session, reactor.Scratch.AsSpan(Reactor.Headroom, received), fromClient);
-        return Channel.Write(reactor, ref target, bytes) ? WebSocketOutcome.Ok : WebSocketOutcome.Failed;
+        // Of a packet longer than the buffer the rest is on its way, and the receiver waits for it.
+        bool within = received == session.Pool.Options.BufferSize && session.IsMqtt && !session.AtBoundary(fromClient);
+        return Channel.Write(reactor, ref target, bytes, more: last || within) ? WebSocketOutcome.Ok : WebSocketOutcome.Failed;
     }
 
     /// <summary>Counts the packets in the bytes; of a leaving session's, only what ends the packet under way is to be passed on.</summary>
@@ -226,7 +230,7 @@ internal sealed class Relay(SessionCloser closer)
             int received = Channel.Receive(ref source, reactor.Scratch.AsSpan(Reactor.Headroom, asked));
             if (received <= 0) return;
             CountBytes(reactor, session, received, fromClient);
-            if (Pass(reactor, session, ref source, ref target, received, fromClient) != WebSocketOutcome.Ok) return;
+            if (Pass(reactor, session, ref source, ref target, received, fromClient, last: false) != WebSocketOutcome.Ok) return;
         }
     }
 }

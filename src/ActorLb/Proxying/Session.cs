@@ -124,6 +124,8 @@ internal sealed class Session : Timed
         set => _local = value;
     }
 
+    /// <summary>The backend's socket has its keep-alive and user time-out.</summary>
+    public bool BackendWatched;
 
     /// <summary>UTF-8, as the broker sees it (the broker's assigned one where the client sent none); null before the CONNECT.</summary>
     public byte[]? ClientId;

@@ -254,7 +254,7 @@ internal sealed class SessionCloser(NodeServices services)
         session.BytesFromClient = session.BytesFromBackend = session.PacketsFromClient = session.PacketsFromBackend = 0;
         session.EstablishedAt = 0;
         session.IdleTimeout = 0;
-        session.IdleByKeepAlive = false;
+        session.IdleByKeepAlive = session.BackendWatched = false;
         session.Remote = session.Local = default;
         session.Destination = default;
     }

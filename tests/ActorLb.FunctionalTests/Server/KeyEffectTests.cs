@@ -61,15 +61,20 @@ public sealed class KeyEffectTests
     {
         await using var broker = FakeBroker.Start(FakeBroker.Accepting);
         await using var node = await TestNode.StartAsync(
-            TestNode.Backends(broker) + "tcp { no-delay = on, keep-alive = 77s, user-timeout = 33s }");
+            TestNode.Backends(broker) + "tcp { no-delay = on, keep-alive = 77s, user-timeout = 33s }", "idle-timeout = off");
         using var client = await node.OpenAsync("one");
+        await UntilWatchedAsync(node);
         Assert.Equal([(1, 1, 77, 33_000), (1, 1, 77, 33_000)], await OptionsAsync(node));
 
         await using var other = await TestNode.StartAsync(
             TestNode.Backends(broker) + "tcp { no-delay = off, keep-alive = off, user-timeout = off }");
         using var second = await other.OpenAsync("two");
+        await UntilWatchedAsync(other);
         Assert.All(await OptionsAsync(other), o => Assert.Equal((0, 0, 0), (o.NoDelay, o.KeepAlive, o.UserTimeout)));
     }
+
+    /// <summary>The backend's socket gets its options when the session has lasted for a second.</summary>
+    private static Task UntilWatchedAsync(TestNode node) => node.UntilAsync(() => node.Node.Reactors[0].Sessions.All(s => s.BackendWatched));
 
     /// <summary>As the kernel has them, of the client's side and of the broker's.</summary>
     private static async Task<(int NoDelay, int KeepAlive, int Idle, int UserTimeout)[]> OptionsAsync(TestNode node)
