@@ -1,7 +1,9 @@
 # The balancers under test: how each is started, stopped, and which processes it consists of.
 # Sourced by run.sh, which sets DIR, ROOT, LB_CPU, the ports and ACTORLB_DLL. A balancer has a port of its own.
 
-port_of() { case $1 in nginx) echo $((PORT_BASE + 1)) ;; haproxy) echo $((PORT_BASE + 2)) ;; actorlb) echo $((PORT_BASE + 3)) ;; esac; }
+port_of() {
+    case $1 in nginx) echo $((PORT_BASE + 1)) ;; haproxy) echo $((PORT_BASE + 2)) ;; actorlb) echo $((PORT_BASE + 3)) ;; relay) echo $((PORT_BASE + 6)) ;; esac
+}
 
 # render BALANCER GROUP: writes the configuration with its places filled in and prints the path.
 render() {
@@ -17,11 +19,17 @@ declare -A LB_PID=()
 start_nginx() { exec taskset -c "$LB_CPU" nginx -p "$DIR" -c "$1"; }
 start_haproxy() { exec taskset -c "$LB_CPU" haproxy -db -f "$1"; }
 start_actorlb() { DOTNET_gcServer=0 exec taskset -c "$LB_CPU" dotnet "$ACTORLB_DLL" run -c "$1"; }
+# The floor beside them, which needs no configuration. GROUP is start's.
+start_relay() {
+    local backend=$BACKEND_PORT
+    [ "$GROUP" != ws ] || backend=$WS_BACKEND_PORT
+    exec taskset -c "$LB_CPU" "$BENCH/build/load" relay --port "$(port_of relay)" --backend "$backend"
+}
 
 # start BALANCER GROUP: returns when the port answers.
 start() {
-    local conf
-    conf=$(render "$1" "$2")
+    local GROUP=$2 conf=
+    [ "$1" = relay ] || conf=$(render "$1" "$2")
     ("start_$1" "$conf") >"$DIR/$1-$2.log" 2>&1 &
     LB_PID[$1]=$!
     for _ in $(seq 200); do

@@ -7,10 +7,11 @@ ROOT=$(cd "$BENCH/../.." && pwd)
 usage() {
     cat <<'TEXT'
 usage: tests/bench/run.sh [--quick] [--rounds N] [--groups plain,tls,ws] [--rows REGEX] [--json FILE] [--enforce]
-                          [--without-actorlb] [--without-haproxy] [--actorlb DLL] [--keep]
+                          [--without-actorlb] [--without-haproxy] [--with-relay] [--actorlb DLL] [--keep]
   --quick            a minute instead of ten; shows the shape, not the last percent
   --groups, --rows   only some of the table (rows are named as in targets.tsv: rt64-c100, conn, idle, ...)
   --json FILE        the table as JSON
+  --with-relay       beside them a relay that only reads and writes (small round trips without TLS): what the kernel alone costs
   --enforce          exit code 1 if a target is missed
   --actorlb DLL      another build than artifacts of this tree (built in Release when absent)
   --keep             keep the folder of configurations, logs and raw results
@@ -32,6 +33,7 @@ while [ $# -gt 0 ]; do
     --keep) KEEP=1 ;;
     --without-actorlb) BALANCERS=("${BALANCERS[@]/actorlb/}") ;;
     --without-haproxy) BALANCERS=("${BALANCERS[@]/haproxy/}") ;;
+    --with-relay) BALANCERS+=(relay) ;;
     --actorlb) ACTORLB_DLL=$(realpath "$2"); shift ;;
     --help | -h) usage; exit 0 ;;
     *) echo "run.sh: unknown option $1" >&2; usage >&2; exit 2 ;;
@@ -94,6 +96,7 @@ measure() {
     local group=$1 round=$2 lb=$3 row=$4 line
     shift 4
     [[ $row =~ $ROWS ]] || return 0
+    [ "$lb" != relay ] || [[ $group != tls && $row == rt*-c* ]] || return 0
     note "$group $row round $round $lb"
     line=$($LOAD "$@" --pids "$(pids "$lb")") || { echo "run.sh: $group $row failed with $lb" >&2; tail -n 5 "$DIR/$lb-$group.log" >&2; exit 1; }
     for pair in $line; do printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$group" "$row" "${pair%%=*}" "$lb" "$round" "${pair#*=}" >>"$RESULTS"; done
@@ -135,7 +138,7 @@ rows_of() { # GROUP ROUND BALANCER
 in_turn() { local n=${#BALANCERS[@]} i; for ((i = 0; i < n; i++)); do echo "${BALANCERS[$(((i + $1) % n))]}"; done; }
 
 for group in ${GROUPS_ARG//,/ }; do
-    for lb in "${BALANCERS[@]}"; do start "$lb" "$group"; done
+    for lb in "${BALANCERS[@]}"; do [[ $lb == relay && $group == tls ]] || start "$lb" "$group"; done
     for lb in "${BALANCERS[@]}"; do rows_of "$group" 0 "$lb"; done # warms code and caches; round 0 is not counted
     for ((round = 1; round <= ROUNDS; round++)); do
         for lb in $(in_turn $round); do rows_of "$group" $round "$lb"; done
@@ -146,6 +149,7 @@ for group in ${GROUPS_ARG//,/ }; do
     [[ idle =~ $ROWS ]] || continue
     for ((round = 1; round <= MEMORY_ROUNDS; round++)); do
         for lb in $(in_turn $round); do
+            [ "$lb" != relay ] || continue
             start "$lb" "$group"
             measure "$group" $round "$lb" idle idle -p "$(port_of "$lb")" $idle
             stop "$lb"

@@ -11,7 +11,7 @@
 // ---- options (main.c)
 struct options {
     const char *host, *ws_path;
-    int port, ws_port, clients, size, count;
+    int port, ws_port, backend, clients, size, count;
     double warm, seconds, rate, settle;
     bool tls, tls12, resume;
     int pids[MAX_PIDS], npids;
@@ -71,6 +71,7 @@ void clients_open_all(struct client *clients, int count);
 
 // ---- commands
 int run_backend(void);
+int run_relay(void);
 int run_round_trips(void);
 int run_connections(void);
 int run_idle(void);

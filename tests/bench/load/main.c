@@ -21,10 +21,11 @@ void die(const char *format, ...)
 static void usage(void)
 {
     puts("load backend --port P [--ws-port P]                       broker that answers CONNECT, then echoes\n"
+         "load relay --port P --backend P                           passes bytes between the two and knows nothing else\n"
          "load rt    --port P --pids A,B -c N --size BYTES --warm S --seconds S [--rate N]   round trips; N a second, or closed loop\n"
          "load conn  --port P --pids A,B -c CONCURRENCY --count N [--resume]                 new connections\n"
          "load idle  --port P --pids A,B -c N --settle S                                     memory of idle connections\n"
-         "all but backend: [--host ADDRESS] [--tls] [--tls12] [--ws PATH] [--ids FILE]; client ids are bench-%08x of a client's number,\n"
+         "all but the first two: [--host ADDRESS] [--tls] [--tls12] [--ws PATH] [--ids FILE]; client ids are bench-%08x of a client's number,\n"
          "or of the numbers in FILE; results are one line of NAME=VALUE");
 }
 
@@ -55,7 +56,8 @@ int main(int argc, char **argv)
     static const struct option names[] = {
         {"host", 1, 0, 'h'}, {"port", 1, 0, 'p'}, {"ws-port", 1, 0, 'W'}, {"clients", 1, 0, 'c'}, {"size", 1, 0, 's'},
         {"count", 1, 0, 'n'}, {"warm", 1, 0, 'w'}, {"seconds", 1, 0, 'd'}, {"rate", 1, 0, 'r'}, {"settle", 1, 0, 'S'},
-        {"pids", 1, 0, 'P'}, {"tls", 0, 0, 't'}, {"tls12", 0, 0, '2'}, {"resume", 0, 0, 'R'}, {"ids", 1, 0, 'I'}, {"ws", 1, 0, 'u'}, {0}};
+        {"pids", 1, 0, 'P'}, {"tls", 0, 0, 't'}, {"tls12", 0, 0, '2'}, {"resume", 0, 0, 'R'}, {"ids", 1, 0, 'I'}, {"ws", 1, 0, 'u'},
+        {"backend", 1, 0, 'b'}, {0}};
     const char *command = argc > 1 ? argv[1] : "";
     int o;
     optind = 2;
@@ -76,6 +78,7 @@ int main(int argc, char **argv)
         case '2': opt.tls = opt.tls12 = true; break;
         case 'R': opt.resume = true; break;
         case 'I': read_ids(optarg); break;
+        case 'b': opt.backend = atoi(optarg); break;
         case 'u': opt.ws_path = optarg; break;
         default: usage(); return 2;
         }
@@ -84,6 +87,8 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     if (strcmp(command, "backend") == 0)
         return run_backend();
+    if (strcmp(command, "relay") == 0)
+        return run_relay();
     client_setup();
     if (strcmp(command, "rt") == 0)
         return run_round_trips();
