@@ -97,6 +97,10 @@ internal sealed class Mosquitto : IAsyncDisposable
     public async Task<MosquittoClient> WaitForClientAsync(string id) =>
         Parse(await Process.WaitForLineAsync(line => Parse(line)?.Id == id))!;
 
+    /// <summary>Waits until so many sessions were accepted: what the log says may come after the client's CONNACK.</summary>
+    public static Task WaitForSessionsAsync(int count, params IReadOnlyList<Mosquitto> brokers) =>
+        brokers[0].Process.WaitUntilAsync(() => Task.FromResult(brokers.Sum(b => b.Accepted.Count) >= count));
+
     public Task WaitForGoneAsync(string id) => Process.WaitForLineAsync(line => Gone(line) == id);
 
     public async ValueTask DisposeAsync()

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Diagnostics;
 using ActorLb.Configuration;
 using ActorLb.Native;
@@ -16,6 +17,9 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
 {
     private const int FirstRead = 1024;
     private const int FramedRead = 8192;
+
+    // RFC 8446, section 5.1: content type, length of the header, most bytes behind it.
+    private const int HandshakeRecord = 22, RecordHeader = 5, MaxRecord = 1 << 14;
 
     /// <summary>Goes on with a session that has not sent its whole CONNECT.</summary>
     public void Advance(Reactor reactor, Session session)
@@ -156,7 +160,26 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
             StepHandshake(reactor, session);
             return;
         }
+        if (!session.HandshakeBegun && !HelloIsHere(reactor, session)) return;
         if (!reactor.Handshaking.Continue(services, reactor, session)) closer.Close(reactor, session, CloseReason.HandshakeLimit);
+    }
+
+    /// <summary>Whether there is something to answer: the client's first record whole, what is no such record, or its end. A part of a
+    /// hello takes no place.</summary>
+    private static bool HelloIsHere(Reactor reactor, Session session)
+    {
+        ref Side client = ref session.Client;
+        int peeked = Tcp.Peek(client.Fd, reactor.Scratch);
+        if (peeked == Tcp.WouldBlock)
+        {
+            client.Readable = false;
+            return client.PeerClosed;
+        }
+        ReadOnlySpan<byte> bytes = reactor.Scratch.AsSpan(0, Math.Max(0, peeked));
+        if (bytes.IsEmpty || client.PeerClosed || bytes[0] != HandshakeRecord) return true;
+        if (bytes.Length < RecordHeader) return false;
+        int length = BinaryPrimitives.ReadUInt16BigEndian(bytes[3..]);
+        return length > MaxRecord || bytes.Length >= RecordHeader + length;
     }
 
     /// <summary>In a storm a client that went away while it waited for its turn must not cost a signature.</summary>

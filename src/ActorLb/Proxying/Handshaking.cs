@@ -18,11 +18,15 @@ internal sealed class Handshaking
     internal const int BusyEvents = 16;
 
     private readonly Queue<ulong> _turns = new();
+    private readonly Queue<(ulong Ticket, long Since)> _held = new();
     private long _spent;
     private long _notBefore;
 
     /// <summary>Whether somebody waits for a turn.</summary>
     public bool Any => _turns.Count > 0;
+
+    /// <summary>Whether <see cref="YieldPlaces"/> may have something to do.</summary>
+    public bool HoldPlaces => _held.Count > 0;
 
     /// <summary>Brings the session to its next step, as soon as it has a place and a turn; false when far too many wait for a place.
     /// To be called when what the step waits for has come.</summary>
@@ -34,15 +38,15 @@ internal sealed class Handshaking
             PlaceAnswer answer = services.Handshakes.Take(reactor, session.Ticket);
             if (answer == PlaceAnswer.Refused) return false;
             session.AwaitsPlace = answer == PlaceAnswer.Waits;
-            session.HandshakeBegun = answer == PlaceAnswer.Granted;
             if (session.AwaitsPlace) return true;
+            Begin(reactor, session);
         }
         AwaitTurn(session);
         return true;
     }
 
     /// <summary>A place was granted; <paramref name="session"/> is null when its session has ended since.</summary>
-    public void PlaceGranted(NodeServices services, Session? session)
+    public void PlaceGranted(NodeServices services, Reactor reactor, Session? session)
     {
         if (session is not { AwaitsPlace: true })
         {
@@ -50,8 +54,32 @@ internal sealed class Handshaking
             return;
         }
         session.AwaitsPlace = false;
-        session.HandshakeBegun = true;
+        Begin(reactor, session);
         AwaitTurn(session);
+    }
+
+    /// <summary>When others wait for a place, takes it from handshakes that have waited for their peers for
+    /// <see cref="HandshakePlaces.HoldTime"/>. They may go on all the same, until their own time is over.</summary>
+    public void YieldPlaces(NodeServices services, Reactor reactor)
+    {
+        HandshakePlaces places = services.Handshakes;
+        for (int n = _held.Count; n > 0; n--)
+        {
+            (ulong Ticket, long Since) oldest = _held.Peek();
+            Session? session = reactor.Find(oldest.Ticket);
+            bool holds = session is { HoldsPlace: true };
+            if (holds && (reactor.Now - oldest.Since < places.HoldTime || places.Waiting == 0)) return;
+            _held.Dequeue();
+            if (!holds) continue;
+            if (session!.AwaitsTurn)
+            {
+                // It waits for this node, not for its peer.
+                _held.Enqueue((oldest.Ticket, reactor.Now));
+                continue;
+            }
+            session.HoldsPlace = false;
+            places.Release();
+        }
     }
 
     /// <summary>Whose turn it is now, if anybody's: <see cref="MayGoOn"/> is to follow.</summary>
@@ -95,9 +123,17 @@ internal sealed class Handshaking
         if (session.HandshakeBegun) End(services, session);
     }
 
+    private void Begin(Reactor reactor, Session session)
+    {
+        session.HandshakeBegun = session.HoldsPlace = true;
+        _held.Enqueue((session.Ticket, reactor.Now));
+    }
+
     private static void End(NodeServices services, Session session)
     {
         session.HandshakeBegun = false;
+        if (!session.HoldsPlace) return;
+        session.HoldsPlace = false;
         services.Handshakes.Release();
     }
 

@@ -19,6 +19,9 @@ internal sealed partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposable
     public const int Headroom = 160;
 
     private const int EventsAtOnce = 512;
+
+    /// <summary>How often it is seen whether a slow handshake is to yield its place (milliseconds).</summary>
+    private const int LookAtPlaces = 200;
     private const int RetainedSessions = 4096;
     private const ulong WakeData = ulong.MaxValue;
     private const ulong ListenerBit = 1UL << 63;
@@ -167,6 +170,13 @@ internal sealed partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposable
     /// <summary>Null where nobody is at present.</summary>
     public Session? SessionAt(int slot) => _sessions[slot] is { Phase: not Phase.Free } session ? session : null;
 
+    /// <summary>Null when the session of this <see cref="Session.Ticket"/> has ended.</summary>
+    public Session? Find(ulong ticket)
+    {
+        int slot = (int)(ticket & 0xffff_ffff);
+        return slot < _slotsUsed && _sessions[slot] is { } session && session.Ticket == ticket ? session : null;
+    }
+
     // ---- what the flow asks of its reactor ----
 
     public Session Open(int fd)
@@ -287,7 +297,8 @@ internal sealed partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposable
         while (!_stopping)
         {
             int timeout = _ready.Count > 0 || Handshaking.Any ? 0 : _timers.DelayUntilNext(Environment.TickCount64);
-            if (resting) timeout = timeout < 0 ? Acceptor.Pause : Math.Min(timeout, Acceptor.Pause);
+            if (resting) timeout = AtMost(timeout, Acceptor.Pause);
+            if (Handshaking.HoldPlaces) timeout = AtMost(timeout, LookAtPlaces);
             Counters.BusyNanoseconds += (long)Stopwatch.GetElapsedTime(stamp).TotalNanoseconds;
             int count = _epoll.Wait(timeout);
             stamp = Stopwatch.GetTimestamp();
@@ -297,6 +308,7 @@ internal sealed partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposable
             for (int i = 0; i < count; i++) Dispatch(_epoll.DataAt(i), _epoll.FlagsAt(i));
             RunReady();
             if (Handshaking.Any) StepHandshakes(idle: count == 0 && _ready.Count == 0);
+            if (Handshaking.HoldPlaces) Flow.YieldPlaces(this);
             _timers.Advance(Now, _expired);
             resting = ResumeAccepting();
         }
@@ -306,6 +318,8 @@ internal sealed partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposable
             if (listener is not null) StopListening(listener);
         }
     }
+
+    private static int AtMost(int timeout, int most) => timeout < 0 ? most : Math.Min(timeout, most);
 
     private void Dispatch(ulong data, EpollFlags flags)
     {
@@ -442,12 +456,6 @@ internal sealed partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposable
                 else Log.MessageFailed(_logger, e, message.Kind);
             }
         }
-    }
-
-    private Session? Find(ulong ticket)
-    {
-        int slot = (int)(ticket & 0xffff_ffff);
-        return slot < _slotsUsed && _sessions[slot] is { } session && session.Ticket == ticket ? session : null;
     }
 
     private static partial class Log

@@ -73,8 +73,11 @@ internal sealed class Session : Timed
     public MqttVersion Version;
     public bool CountsForAddress;
 
-    /// <summary>A TLS handshake of this session has a place among those under way.</summary>
+    /// <summary>A TLS handshake of this session is under way.</summary>
     public bool HandshakeBegun;
+
+    /// <summary>It has a place among those that count.</summary>
+    public bool HoldsPlace;
 
     /// <summary>Its handshake waits for such a place.</summary>
     public bool AwaitsPlace;

@@ -32,6 +32,7 @@ public sealed class GuideRowTests : IAsyncLifetime
     {
         await using var node = await Start(TlsListener.Verifying(_server, _ca) + $"rewrite {{ client-id = \"{template}\" }}");
         await MosquittoClients.PublishAsync(node.EndPoint, "t", "x", 1, retain: false, "mqttv311", [.. WithCertificate, "-i", "whoever"]);
+        await Mosquitto.WaitForSessionsAsync(1, _broker);
         var seen = _broker.Accepted.Single().Id;
         // RFC 2253, section 2.1 names the last first; which of both is last is the certificate's own affair.
         Assert.True(seen == id || seen == string.Join(',', id.Split(',').Reverse()), seen);
@@ -83,6 +84,7 @@ public sealed class GuideRowTests : IAsyncLifetime
         await MosquittoClients.PublishAsync(node.EndPoint, "t", "x", 1, retain: false, "mqttv5", [.. WithCertificate, "-i", "with"]);
         await Assert.ThrowsAsync<InvalidOperationException>(() => MosquittoClients.PublishAsync(
             node.EndPoint, "t", "x", 1, retain: false, "mqttv5", "--cafile", _ca.CaPath, "-i", "without"));
+        await Mosquitto.WaitForSessionsAsync(1, _broker);
         Assert.Equal("with", _broker.Accepted.Single().Id);
     }
 

@@ -44,6 +44,7 @@ public sealed class OneClientIdTests
             }
         }
 
+        await Mosquitto.WaitForSessionsAsync(4 * ids.Length, brokers);
         foreach (var id in ids)
         {
             Assert.Equal([0, 0, 4], brokers.Select(b => b.Accepted.Count(c => c.Id == id)).Order());

@@ -61,6 +61,7 @@ public sealed partial class StormTests(ITestOutputHelper output) : IDisposable
         await using var broker = FakeBroker.Start(FakeBroker.Accepting);
         await using var node = await TestNode.StartAsync(
             TestNode.Backends(broker), TlsListener.With(_ca.Server(["localhost"]), "max-handshakes = 8, handshake-timeout = 60s") + "connect-timeout = 120s");
+        node.Node.Handshakes.HoldTime = int.MaxValue;
         using var context = TlsClientContext.Build(new UpstreamTlsOptions(null, null, false, null, null));
         var clients = Enumerable.Range(0, 100).Select(i => new NativeClient(context, node.EndPoint, $"h{i}")).ToList();
         // On a busy machine a client finds the answer to its hello already there, and is done at once. The others have not read
@@ -92,15 +93,63 @@ public sealed partial class StormTests(ITestOutputHelper output) : IDisposable
     }
 
     [Fact]
+    public async Task Hello_ThatIsNotWhole_TakesNoPlace()
+    {
+        await using var broker = FakeBroker.Start(FakeBroker.Accepting);
+        await using var node = await TestNode.StartAsync(
+            TestNode.Backends(broker), TlsListener.With(_ca.Server(["localhost"]), "max-handshakes = 1, handshake-timeout = 60s") + "connect-timeout = 120s");
+        node.Node.Handshakes.HoldTime = int.MaxValue;
+        using var context = TlsClientContext.Build(new UpstreamTlsOptions(null, null, false, null, null));
+        byte[] begun = [0x16, 3, 1, 2, 0, 1];
+        var slow = new List<RawClient>();
+        for (var length = 0; length <= begun.Length; length++)
+        {
+            slow.Add(await node.DialAsync());
+            await slow[^1].SendAsync(begun.AsMemory(0, length));
+        }
+
+        await node.UntilAsync(() => node.Node.Admission.Active == slow.Count);
+        using var client = new NativeClient(context, node.EndPoint, "one");
+        Assert.Equal(HandshakeStatus.Done, client.Handshake());
+        slow.ForEach(c => c.Dispose());
+        await node.UntilAsync(() => (node.Node.Admission.Active, node.Node.Handshakes.Handshakes) == (1, 0));
+    }
+
+    [Fact]
+    public async Task Handshake_ThatWaitsForItsClient_LosesItsPlaceToOthersAndGoesOn()
+    {
+        await using var broker = FakeBroker.Start(FakeBroker.Accepting);
+        await using var node = await TestNode.StartAsync(
+            TestNode.Backends(broker), TlsListener.With(_ca.Server(["localhost"]), "max-handshakes = 1, handshake-timeout = 60s") + "connect-timeout = 120s");
+        node.Node.Handshakes.HoldTime = 50;
+        using var context = TlsClientContext.Build(new UpstreamTlsOptions(null, null, false, null, null));
+        using var slow = new NativeClient(context, node.EndPoint, "slow");
+        // The answer must not be there before the client has looked once.
+        using var begun = new ManualResetEventSlim();
+        node.Node.Reactors[0].Post(_ => begun.Wait());
+        var status = slow.Step();
+        begun.Set();
+        Assert.Equal(HandshakeStatus.WantRead, status);
+        await node.UntilAsync(() => node.Node.Handshakes.Handshakes == 1);
+        using var never = await node.DialAsync();
+        await never.SendAsync(TlsListener.EndlessHello);
+        using var client = new NativeClient(context, node.EndPoint, "one");
+        Assert.Equal(HandshakeStatus.Done, client.Handshake());
+        Assert.Equal(HandshakeStatus.Done, slow.Handshake());
+        await node.UntilAsync(() => (node.Node.Handshakes.Handshakes, node.Node.Handshakes.Waiting) == (0, 0));
+    }
+
+    [Fact]
     public async Task Handshake_ThatWaitsTooLong_EndsByItsTime()
     {
         await using var broker = FakeBroker.Start(FakeBroker.Accepting);
         await using var node = await TestNode.StartAsync(
             TestNode.Backends(broker), TlsListener.With(_ca.Server(["localhost"]), "max-handshakes = 1, handshake-timeout = 3s"));
         using var context = TlsClientContext.Build(new UpstreamTlsOptions(null, null, false, null, null));
-        // The first has the only place and does not go on: its hello never ends.
+        // The first has the only place, keeps it, and does not go on.
+        node.Node.Handshakes.HoldTime = int.MaxValue;
         using var first = await node.DialAsync();
-        await first.SendAsync((byte[])[0x16, 3, 1, 2, 0, 1]);
+        await first.SendAsync(TlsListener.EndlessHello);
         await node.UntilAsync(() => node.Node.Handshakes.Handshakes == 1);
         using var second = new NativeClient(context, node.EndPoint, "second");
         Assert.Equal(HandshakeStatus.WantRead, second.Step());

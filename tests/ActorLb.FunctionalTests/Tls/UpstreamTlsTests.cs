@@ -47,9 +47,10 @@ public sealed class UpstreamTlsTests : IDisposable
             TestNode.Backends(broker) + "tls { verify = off }, connect-timeout = 200ms, retry { tries = 1 }",
             TlsListener.With(_ca.Server(["localhost"]), "max-handshakes = 1, handshake-timeout = 60s") + "connect-timeout = 120s",
             "listeners.plain { bind = \"127.0.0.1:0\", pool = p }");
-        // Takes the only place and does not go on.
+        // Takes the only place, keeps it, and does not go on.
+        node.Node.Handshakes.HoldTime = int.MaxValue;
         using var other = await node.DialAsync();
-        await other.SendAsync((byte[])[0x16, 3, 1, 2, 0, 1]);
+        await other.SendAsync(TlsListener.EndlessHello);
         await node.UntilAsync(() => node.Node.Handshakes.Handshakes == 1);
         using var client = await RawClient.ConnectAsync(node.Of("plain"));
         await client.SendAsync(ConnectBytes.V311("a"));
@@ -114,6 +115,7 @@ public sealed class UpstreamTlsTests : IDisposable
             using var client = await node.OpenAsync($"c{i}");
         }
 
+        await Mosquitto.WaitForSessionsAsync(4, right, wrong);
         Assert.Equal(4, right.Accepted.Count);
         Assert.Empty(wrong.Accepted);
         Assert.Contains(node.Log.Lines, l => l.Text.Contains($"backend {wrong.EndPoint} of pool p: TLS handshake failed", StringComparison.Ordinal)

@@ -60,9 +60,10 @@ public sealed class ClosingTests : IDisposable
             TlsListener.With(_ca.Server(["localhost"]), "max-handshakes = 1, handshake-timeout = 60s") + WebSocketBytes.Listener);
         await using var client = await SecureClient.ConnectAsync(node.EndPoint);
         await node.UntilAsync(() => node.Node.Handshakes.Handshakes == 0);
-        // Takes the only place and does not go on.
+        // Takes the only place, keeps it, and does not go on.
+        node.Node.Handshakes.HoldTime = int.MaxValue;
         using var other = await node.DialAsync();
-        await other.SendAsync((byte[])[0x16, 3, 1, 2, 0, 1]);
+        await other.SendAsync(TlsListener.EndlessHello);
         await node.UntilAsync(() => node.Node.Handshakes.Handshakes == 1);
         await client.SendAsync((byte[])[.. WebSocketBytes.Upgrade, .. WebSocketBytes.Binary(ConnectBytes.V311("a"))]);
         await node.UntilAsync(() => node.Node.Handshakes.Waiting == 1);

@@ -24,8 +24,8 @@ internal enum PlaceAnswer : byte
 }
 
 /// <summary>
-/// Bounds the handshakes under way on all reactors, and so the memory that OpenSSL holds for them: so many at once, the others
-/// wait in the order in which they came. Any thread may call.
+/// Bounds the handshakes under way on all reactors, and so the memory that OpenSSL holds for them: so many at once, or in each
+/// <see cref="HoldTime"/> where they are slow; the others wait in the order in which they came. Any thread may call.
 /// </summary>
 internal sealed class HandshakePlaces(int max)
 {
@@ -53,7 +53,11 @@ internal sealed class HandshakePlaces(int max)
         }
     }
 
-    /// <summary>Handshakes under way.</summary>
+    /// <summary>How long a handshake whose next step is its peer's keeps its place when others wait for one (milliseconds). A thousand
+    /// clients that begin and do not go on, or a broker that hangs, are not to keep all others from connecting.</summary>
+    internal int HoldTime { get; set; } = 1000;
+
+    /// <summary>Handshakes under way that have a place.</summary>
     internal int Handshakes => Volatile.Read(ref _taken);
 
     /// <summary>Handshakes that wait for a place.</summary>
@@ -107,7 +111,7 @@ internal sealed class HandshakePlaces(int max)
         }
     }
 
-    /// <summary>Gives back a place: the handshake is complete, has failed or was given up.</summary>
+    /// <summary>Gives back a place: the handshake is complete, has failed, was given up or is slow.</summary>
     internal void Release()
     {
         lock (_gate)

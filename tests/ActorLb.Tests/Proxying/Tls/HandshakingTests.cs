@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using ActorLb.Proxying;
+using ActorLb.Proxying.Tls;
 
 namespace ActorLb.Tests.Proxying.Tls;
 
@@ -64,7 +65,7 @@ public sealed class HandshakingTests : IDisposable
         Assert.Equal((true, false, false), (third.AwaitsPlace, third.AwaitsTurn, third.HandshakeBegun));
         Assert.Equal((2, 1), (_services.Handshakes.Handshakes, _services.Handshakes.Waiting));
         _services.Handshakes.Release();
-        _handshaking.PlaceGranted(_services, third);
+        _handshaking.PlaceGranted(_services, _reactor, third);
         Assert.Equal((false, true, true), (third.AwaitsPlace, third.AwaitsTurn, third.HandshakeBegun));
     }
 
@@ -77,10 +78,42 @@ public sealed class HandshakingTests : IDisposable
         _services.Handshakes.Release();
         Handshaking.Leave(_services, _reactor, gone);
         Assert.Equal(2, _services.Handshakes.Handshakes);
-        _handshaking.PlaceGranted(_services, gone);
+        _handshaking.PlaceGranted(_services, _reactor, gone);
         Assert.Equal(1, _services.Handshakes.Handshakes);
-        _handshaking.PlaceGranted(_services, null);
+        _handshaking.PlaceGranted(_services, _reactor, null);
         Assert.Equal(0, _services.Handshakes.Handshakes);
+    }
+
+    [Fact]
+    public void YieldPlaces_OthersWait_TakesThemFromThoseThatWaitForTheirPeers()
+    {
+        HandshakePlaces places = _services.Handshakes;
+        places.Max = 2;
+        places.HoldTime = 0;
+        Session slow = _reactor.Open(-1), ready = _reactor.Open(-1), other = _reactor.Open(-1);
+        foreach (Session session in (Session[])[slow, ready])
+        {
+            Assert.True(_handshaking.Continue(_services, _reactor, session));
+            Assert.True(_handshaking.TryNext(0, 0, out _));
+        }
+        slow.AwaitsTurn = false;
+        _handshaking.YieldPlaces(_services, _reactor);
+        Assert.True(slow.HoldsPlace && ready.HoldsPlace);
+
+        Assert.True(_handshaking.Continue(_services, _reactor, other));
+        Assert.True(other.AwaitsPlace);
+        places.HoldTime = 1;
+        _handshaking.YieldPlaces(_services, _reactor);
+        Assert.True(slow.HoldsPlace);
+
+        places.HoldTime = 0;
+        _handshaking.YieldPlaces(_services, _reactor);
+        Assert.Equal((false, true, true), (slow.HoldsPlace, slow.HandshakeBegun, ready.HoldsPlace));
+        Assert.Equal((2, 0), (places.Handshakes, places.Waiting));
+        Handshaking.Leave(_services, _reactor, slow);
+        Assert.Equal(2, places.Handshakes);
+        Handshaking.Leave(_services, _reactor, ready);
+        Assert.Equal(1, places.Handshakes);
     }
 
     /// <summary>A client's first backend is given up while its handshake waits for a turn: the second's must not wait for ever.</summary>
