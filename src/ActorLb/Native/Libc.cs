@@ -46,6 +46,9 @@ internal static unsafe partial class Libc
     public static partial int getsockname(int fd, byte* address, uint* length);
 
     [LibraryImport(Library), SuppressGCTransition]
+    public static partial int getpeername(int fd, byte* address, uint* length);
+
+    [LibraryImport(Library), SuppressGCTransition]
     public static partial int setsockopt(int fd, int level, int name, void* value, uint length);
 
     [LibraryImport(Library), SuppressGCTransition]

@@ -106,6 +106,14 @@ internal static unsafe class Tcp
         return Libc.getsockname(fd, address, &length) == 0 ? NetEndPoint.FromSockaddr(new ReadOnlySpan<byte>(address, (int)length)) : default;
     }
 
+    /// <summary>Whether a socket that was being connected is so by now.</summary>
+    public static bool IsConnected(int fd)
+    {
+        byte* address = stackalloc byte[NetEndPoint.MaxSockaddrSize];
+        uint length = NetEndPoint.MaxSockaddrSize;
+        return Libc.getpeername(fd, address, &length) == 0;
+    }
+
     /// <summary>The pending error of a socket, cleared by the call; 0 is none.</summary>
     public static int TakeError(int fd)
     {

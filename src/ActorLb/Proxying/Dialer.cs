@@ -28,7 +28,9 @@ internal sealed partial class Dialer(NodeServices services, Router router, Backe
         if (error is 0 or Libc.EINPROGRESS)
         {
             int watched = reactor.Watch(session, upstream: true);
+            // On the same machine the handshake is done by now, and the call that began it did not know yet.
             if (watched != 0) error = watched;
+            else if (error != 0 && Tcp.IsConnected(session.Upstream.Fd)) error = 0;
         }
         switch (error)
         {
