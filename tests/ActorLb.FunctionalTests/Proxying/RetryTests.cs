@@ -330,6 +330,30 @@ public sealed class RetryTests
         Assert.Contains((LogLevel.Warning, $"backend {gone.LocalEndPoint} of pool p: no connection within 1.5 s"), node.Log.Lines);
     }
 
+    [Fact]
+    public async Task Backend_TakesTheConnectionLate_GetsTheConnect()
+    {
+        using var late = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        late.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        late.Listen(0);
+        using var queued = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        await queued.ConnectAsync(late.LocalEndPoint!);
+        await using var node = await TestNode.StartAsync($"backends = [\"{late.LocalEndPoint}\"]");
+        using var client = await node.DialAsync();
+        var connect = ConnectBytes.V311("patient");
+        await client.SendAsync(connect);
+        await node.UntilAsync(() => node.Node.Reactors[0].Sessions.Any(s => s.Phase == Phase.Dialing));
+        // There is room now, and the kernel sends its SYN again.
+        using var first = await late.AcceptAsync();
+        using var broker = await late.AcceptAsync();
+        byte[] bytes = new byte[connect.Length];
+        await broker.ReceiveAsync(bytes);
+        Assert.Equal(connect, bytes);
+        await broker.SendAsync(FakeBroker.ConnackBytes(0));
+        Assert.Equal(FakeBroker.ConnackBytes(0), await client.ReadAsync(4));
+        Assert.Equal(0, node.Sum(c => c.Retries));
+    }
+
     private static FakeBrokerScript Script(string failure) => failure switch
     {
         "close" => FakeBroker.CloseAtOnce,
