@@ -169,7 +169,7 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
     private static bool HelloIsHere(Reactor reactor, Session session)
     {
         ref Side client = ref session.Client;
-        int peeked = Tcp.Peek(client.Fd, reactor.Scratch);
+        int peeked = Tcp.Peek(client.Fd, reactor.Scratch.AsSpan(0, RecordHeader + MaxRecord));
         if (peeked == Tcp.WouldBlock)
         {
             client.Readable = false;

@@ -315,12 +315,8 @@ public sealed class RetryTests
     [Fact]
     public async Task Backend_TakesNoConnection_NextIsDialledWithinTheTimeForRetries()
     {
-        // With a full backlog the kernel drops SYNs, as a host that is gone does.
         using var gone = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        gone.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        gone.Listen(0);
-        using var queued = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        await queued.ConnectAsync(gone.LocalEndPoint!);
+        using var queued = await FillAsync(gone);
         await using var good = FakeBroker.Start(FakeBroker.Accepting);
         await using var node = await TestNode.StartAsync(
             $"backends = [\"{gone.LocalEndPoint}\", \"{good.EndPoint}\"], connect-timeout = 4s, retry {{ tries = 3, timeout = 4s }}");
@@ -334,10 +330,7 @@ public sealed class RetryTests
     public async Task Backend_TakesTheConnectionLate_GetsTheConnect()
     {
         using var late = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        late.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        late.Listen(0);
-        using var queued = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        await queued.ConnectAsync(late.LocalEndPoint!);
+        using var queued = await FillAsync(late);
         await using var node = await TestNode.StartAsync($"backends = [\"{late.LocalEndPoint}\"]");
         using var client = await node.DialAsync();
         var connect = ConnectBytes.V311("patient");
@@ -352,6 +345,16 @@ public sealed class RetryTests
         await broker.SendAsync(FakeBroker.ConnackBytes(0));
         Assert.Equal(FakeBroker.ConnackBytes(0), await client.ReadAsync(4));
         Assert.Equal(0, node.Sum(c => c.Retries));
+    }
+
+    /// <summary>Has the socket listen and fills its backlog: the kernel drops SYNs then, as a host that is gone does.</summary>
+    private static async Task<Socket> FillAsync(Socket listener)
+    {
+        listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+        listener.Listen(0);
+        var queued = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        await queued.ConnectAsync(listener.LocalEndPoint!);
+        return queued;
     }
 
     private static FakeBrokerScript Script(string failure) => failure switch

@@ -59,8 +59,7 @@ public sealed partial class StormTests(ITestOutputHelper output) : IDisposable
     public async Task Handshakes_OverTheBound_WaitAndAllAreDone()
     {
         await using var broker = FakeBroker.Start(FakeBroker.Accepting);
-        await using var node = await TestNode.StartAsync(
-            TestNode.Backends(broker), TlsListener.With(_ca.Server(["localhost"]), "max-handshakes = 8, handshake-timeout = 60s") + "connect-timeout = 120s");
+        await using var node = await BoundedAsync(broker, 8);
         node.Node.Handshakes.HoldTime = int.MaxValue;
         using var context = TlsClientContext.Build(new UpstreamTlsOptions(null, null, false, null, null));
         var clients = Enumerable.Range(0, 100).Select(i => new NativeClient(context, node.EndPoint, $"h{i}")).ToList();
@@ -96,8 +95,7 @@ public sealed partial class StormTests(ITestOutputHelper output) : IDisposable
     public async Task Hello_ThatIsNotWhole_TakesNoPlace()
     {
         await using var broker = FakeBroker.Start(FakeBroker.Accepting);
-        await using var node = await TestNode.StartAsync(
-            TestNode.Backends(broker), TlsListener.With(_ca.Server(["localhost"]), "max-handshakes = 1, handshake-timeout = 60s") + "connect-timeout = 120s");
+        await using var node = await BoundedAsync(broker, 1);
         node.Node.Handshakes.HoldTime = int.MaxValue;
         using var context = TlsClientContext.Build(new UpstreamTlsOptions(null, null, false, null, null));
         byte[] begun = [0x16, 3, 1, 2, 0, 1];
@@ -119,8 +117,7 @@ public sealed partial class StormTests(ITestOutputHelper output) : IDisposable
     public async Task Handshake_ThatWaitsForItsClient_LosesItsPlaceToOthersAndGoesOn()
     {
         await using var broker = FakeBroker.Start(FakeBroker.Accepting);
-        await using var node = await TestNode.StartAsync(
-            TestNode.Backends(broker), TlsListener.With(_ca.Server(["localhost"]), "max-handshakes = 1, handshake-timeout = 60s") + "connect-timeout = 120s");
+        await using var node = await BoundedAsync(broker, 1);
         node.Node.Handshakes.HoldTime = 50;
         using var context = TlsClientContext.Build(new UpstreamTlsOptions(null, null, false, null, null));
         using var slow = new NativeClient(context, node.EndPoint, "slow");
@@ -160,6 +157,10 @@ public sealed partial class StormTests(ITestOutputHelper output) : IDisposable
         using var third = new NativeClient(context, node.EndPoint, "third");
         Assert.Equal(HandshakeStatus.Done, third.Handshake());
     }
+
+    private Task<TestNode> BoundedAsync(FakeBroker broker, int handshakes) => TestNode.StartAsync(
+        TestNode.Backends(broker),
+        TlsListener.With(_ca.Server(["localhost"]), $"max-handshakes = {handshakes}, handshake-timeout = 60s") + "connect-timeout = 120s");
 
     /// <summary>All hellos are sent before any is answered by the client; returns failures and the p99 of what was relayed meanwhile.</summary>
     private static async Task<(int Failed, double P99)> Flood(TestNode node, List<Socket> relaying)

@@ -13,7 +13,7 @@ internal static class CertificateSettings
         var before = problems.Count;
         var pem = PemFile.ReadBytes(TlsSetting.Certificate, certificatePath, problems);
         var chain = pem is null ? [] : PemFile.ReadCertificates(TlsSetting.Certificate, certificatePath, pem, problems);
-        var key = PemFile.ReadPrivateKey(TlsSetting.Key, keyPath, problems);
+        var key = PemFile.ReadPrivateKey(keyPath, problems);
         try
         {
             if (problems.Count == before)
@@ -56,7 +56,7 @@ internal static class CertificateSettings
     /// <summary>Revocation lists; with them every certificate of a chain but the root needs one, as in NGINX.</summary>
     internal static void Revoke(SslContextHandle context, string path, byte[] pem, List<TlsProblem> problems)
     {
-        var lists = PemFile.ReadRevocationLists(TlsSetting.Crl, path, pem, problems);
+        var lists = PemFile.ReadRevocationLists(path, pem, problems);
         var store = LibSsl.SSL_CTX_get_cert_store(context);
         foreach (var list in lists)
         {

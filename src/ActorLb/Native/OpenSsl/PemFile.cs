@@ -28,13 +28,13 @@ internal static unsafe class PemFile
         ReadAll(setting, path, pem, "certificate", &ReadCertificate, &LibCrypto.X509_free, problems);
 
     /// <summary>All revocation lists of the file; the caller frees each. Empty after adding a problem.</summary>
-    internal static List<nint> ReadRevocationLists(TlsSetting setting, string path, byte[] pem, List<TlsProblem> problems) =>
-        ReadAll(setting, path, pem, "revocation list", &ReadRevocationList, &LibCrypto.X509_CRL_free, problems);
+    internal static List<nint> ReadRevocationLists(string path, byte[] pem, List<TlsProblem> problems) =>
+        ReadAll(TlsSetting.Crl, path, pem, "revocation list", &ReadRevocationList, &LibCrypto.X509_CRL_free, problems);
 
     /// <summary>The private key of the file, which the caller frees; 0 after adding a problem.</summary>
-    internal static nint ReadPrivateKey(TlsSetting setting, string path, List<TlsProblem> problems)
+    internal static nint ReadPrivateKey(string path, List<TlsProblem> problems)
     {
-        var pem = ReadBytes(setting, path, problems);
+        var pem = ReadBytes(TlsSetting.Key, path, problems);
         if (pem is null)
         {
             return 0;
@@ -52,7 +52,7 @@ internal static unsafe class PemFile
                 var reason = OpenSslErrors.Take();
                 if (key == 0)
                 {
-                    problems.Add(new TlsProblem(setting, path, s_passwordAsked
+                    problems.Add(new TlsProblem(TlsSetting.Key, path, s_passwordAsked
                         ? "the key is encrypted; a key without a password is needed"
                         : $"holds no readable PEM private key ({reason})"));
                 }
