@@ -199,7 +199,7 @@ internal sealed partial class NodeFleet : IAsyncDisposable
             backend.Reference = told.State == SlotState.Free ? 0 : told.Reference.Value;
             // What the file takes out stays out; operators can only take out more.
             AdminState wished = told.State switch { SlotState.Drain => AdminState.Drain, SlotState.Down => AdminState.Down, _ => AdminState.Up };
-            backend.SetAdminState(backend.Options.Down ? AdminState.Down : wished);
+            backend.SetAdminState(backend.Options.Down ? AdminState.Down : wished, told.DrainLeft);
             backend.SetWeight(told.Weight ?? backend.Options.Weight);
         }
         _directory.Set(own.Select(b => b.Backend));

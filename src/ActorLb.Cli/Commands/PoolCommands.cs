@@ -69,7 +69,8 @@ internal static class PoolCommands
         ["pool", "backend", "admin", "health", "new clients", ">weight", ">connections", ">fleet", ">limit", ">connects", ">failures"],
         backends.Select(b => new[]
         {
-            Printable.Of(b.Pool), Printable.Of(b.Backup ? $"{b.Backend} (backup)" : b.Backend), b.Admin, b.Health,
+            Printable.Of(b.Pool), Printable.Of(b.Backup ? $"{b.Backend} (backup)" : b.Backend),
+            b.DrainLeft is { } left ? $"{b.Admin}, down in {Printable.Time(left)}" : b.Admin, b.Health,
             b.Blocks.Length == 0 ? "yes" : $"no: {string.Join(", ", b.Blocks)}", Printable.Of(b.Weight), Printable.Of(b.Connections),
             Printable.Of(b.FleetConnections), b.Limit == 0 ? "-" : Printable.Of(b.Limit), Printable.Of(b.Connects), Printable.Of(b.Failures),
         }));

@@ -36,6 +36,9 @@ public sealed class Backend
     // Start of the slow start in Now's milliseconds; -1 is none.
     private long _rampStart = -1;
 
+    // When a drain becomes down, in Now's milliseconds; -1 is never.
+    private long _drainEnd = -1;
+
     private int _active;
     private long _lastSuccess = long.MinValue / 2;
     private long _blockedAt = long.MinValue / 2;
@@ -86,6 +89,10 @@ public sealed class Backend
     public int Weight => _weight;
 
     public AdminState AdminState => _adminState;
+
+    /// <summary>After what time a drain becomes down; null for never, and in every other state.</summary>
+    public TimeSpan? DrainLeft =>
+        Volatile.Read(ref _drainEnd) is >= 0 and var end ? TimeSpan.FromMilliseconds(Math.Max(0, end - Now)) : null;
 
     public HealthState Health => _health;
 
@@ -312,10 +319,13 @@ public sealed class Backend
     }
 
     /// <summary>The operator's wish, from this node or any of the fleet.</summary>
-    public void SetAdminState(AdminState state)
+    /// <param name="state">The wish.</param>
+    /// <param name="drainLeft">For a drain: after what time the caller will take it down.</param>
+    public void SetAdminState(AdminState state, TimeSpan? drainLeft = null)
     {
         lock (_gate)
         {
+            Volatile.Write(ref _drainEnd, state == AdminState.Drain && drainLeft is { } left ? Now + (long)left.TotalMilliseconds : -1);
             if (_adminState == state)
             {
                 return;

@@ -162,6 +162,18 @@ internal sealed class BackendRegistry(StoreView view, StoreCalls calls, List<Clu
         State = state, Deadline = state == Drain && deadline is { } seconds ? new DrainDeadline(seconds, record.Revision + 1) : null,
     };
 
+    /// <summary>After what time a backend's drain becomes down; null for never. Not below 0.</summary>
+    public TimeSpan? DrainLeft(BackendKey key, long now)
+    {
+        if (!_records.TryGetValue(key, out var record) || record is not { State: Drain, Deadline: { } deadline })
+        {
+            return null;
+        }
+
+        var since = _drains.TryGetValue(key, out var known) && known.Ordered == deadline.Ordered ? known.Since : now;
+        return TimeSpan.FromMilliseconds(Math.Max(0, since + (deadline.Seconds * 1000L) - now));
+    }
+
     /// <summary>The next generation: 0 is never given out.</summary>
     public static ushort NextGen(ushort gen) => gen == ushort.MaxValue ? (ushort)1 : (ushort)(gen + 1);
 

@@ -202,7 +202,7 @@ internal sealed partial class FleetNode : IFleetOutside, IPeerHandler, IAsyncDis
 
     void IFleetOutside.BackendsChanged()
     {
-        _backends = FleetSummary.Backends(_control.Core.Backends.Records);
+        _backends = FleetSummary.Backends(_control.Core.Backends, _clock.Milliseconds);
         BackendsChanged?.Invoke(_backends);
     }
 

@@ -78,9 +78,9 @@ internal static class FleetSummary
         return lines.MoveToImmutable();
     }
 
-    public static ImmutableArray<FleetBackend> Backends(IReadOnlyDictionary<BackendKey, BackendRecord> records) =>
+    public static ImmutableArray<FleetBackend> Backends(BackendRegistry registry, long now) =>
     [
-        .. records.Select(r => new FleetBackend(
+        .. registry.Records.Select(r => new FleetBackend(
             r.Key.Pool, r.Key.Id, new BackendRef(r.Value.Slot, r.Value.Gen),
             r.Value.State switch
             {
@@ -89,6 +89,6 @@ internal static class FleetSummary
                 BackendRegistry.Down => SlotState.Down,
                 _ => SlotState.Free,
             },
-            r.Value.Weight)),
+            r.Value.Weight, registry.DrainLeft(r.Key, now))),
     ];
 }

@@ -37,7 +37,7 @@ internal sealed class FleetMembership(FleetNode node, StickyOptions options, Tim
         uint? seconds = deadline is { } after ? (uint)Math.Ceiling(after.TotalSeconds) : null;
         Task<string?> change = node.ChangeAsync((core, done) => core.Backends.Change(
             new BackendKey(pool.Name, backend.Id), record => BackendRegistry.InState(record, word, seconds), done));
-        return ChangeAsync(change, () => backend.AdminState == state, cancel);
+        return ChangeAsync(change, () => backend.AdminState == state && backend.DrainLeft.HasValue == seconds.HasValue, cancel);
     }
 
     public Task<Refusal?> SetWeightAsync(Pool pool, Backend backend, int weight, CancellationToken cancel) =>

@@ -26,7 +26,7 @@ internal sealed class LoneNode(
         lock (_gate)
         {
             if (_deadlines.Remove(backend, out ITimer? before)) before.Dispose();
-            backend.SetAdminState(state);
+            backend.SetAdminState(state, deadline);
             if (deadline is not { } after) return Granted;
             ITimer? own = null;
             // Within the lock, so that the callback finds it in its place.

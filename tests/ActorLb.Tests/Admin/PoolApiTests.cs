@@ -45,8 +45,9 @@ public sealed class PoolApiTests
         {
             BackendInfo drains = await node.SendAsync(HttpMethod.Post, $"backends/{id}/drain?pool=emqx", """{"deadline":1}""", AdminJson.Wire.BackendInfo);
             Assert.Equal("drain", drains.Admin);
+            Assert.InRange(drains.DrainLeft!.Value, 0, 1);
         }
-        await node.SendAsync(HttpMethod.Post, $"backends/{one}/drain?pool=emqx", null, AdminJson.Wire.BackendInfo);
+        Assert.Null((await node.SendAsync(HttpMethod.Post, $"backends/{one}/drain?pool=emqx", null, AdminJson.Wire.BackendInfo)).DrainLeft);
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
         string down = $"pool emqx, backend {two} is taken down by the operator or the file: it takes nobody";
         var texts = new List<string>();

@@ -32,6 +32,9 @@ public sealed class PbmProcessTests
         Assert.Equal(0, (await RunAsync(node, "sticky", "set", "@odd client", $"emqx/{id}")).ExitCode);
         ProcessResult found = await RunAsync(node, "--json", "sticky", "get", "@odd client");
         Assert.Equal(id, JsonSerializer.Deserialize(found.Output, AdminJson.Wire.StickyEntries)!.Entries[0].Backend);
+        ProcessResult drain = await RunAsync(node, "pool", "drain", id, "--deadline", "2h");
+        Assert.Contains(drain.Lines, l => l.Contains("drain, down in ", StringComparison.Ordinal));
+        Assert.Equal(0, (await RunAsync(node, "pool", "up", id)).ExitCode);
         Assert.Equal(0, (await RunAsync(node, "pool", "weight", id, "9")).ExitCode);
         Assert.Equal(9, node.Node.Pools.Single(p => p.Name == "emqx").Pool.Snapshot.Find(id)!.Weight);
     }

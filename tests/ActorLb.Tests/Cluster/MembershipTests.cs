@@ -222,6 +222,12 @@ public sealed class MembershipTests : IDisposable
         second.Control.Change(core => core.Backends.Change(two, r => BackendRegistry.InState(r, BackendRegistry.Drain, null), Assert.Null));
         second.Control.Change(core => core.Backends.Change(three, r => r with { Weight = 7 }, Assert.Null));
         first.Kill(silently: false);
+        _world.RunUntil(13_000);
+        // Each in its own time since the order: five, three and never.
+        var left = new[] { three, one, two }.Select(k => second.Control.Core.Backends.DrainLeft(k, 13_000)?.TotalSeconds).ToArray();
+        Assert.InRange(left[0]!.Value, 2, 2.6);
+        Assert.InRange(left[1]!.Value, 5, 5.6);
+        Assert.Null(left[2]);
         _world.RunUntil(14_500);
         Assert.Equal((BackendRegistry.Drain, BackendRegistry.Drain, BackendRegistry.Drain), States());
         _world.RunUntil(17_000);

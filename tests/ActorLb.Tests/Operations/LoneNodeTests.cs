@@ -26,9 +26,12 @@ public sealed class LoneNodeTests
             Assert.Null(await node.SetStateAsync(pool, backend, AdminState.Drain, TimeSpan.FromSeconds(60), cancel));
         Assert.Null(await node.SetStateAsync(pool, backends[0], AdminState.Drain, deadline: null, cancel));
 
+        Assert.Null(backends[0].DrainLeft);
+        Assert.InRange(backends[1].DrainLeft!.Value, TimeSpan.Zero, TimeSpan.FromSeconds(60));
         time.Advance(TimeSpan.FromSeconds(59));
         Assert.Equal([AdminState.Drain, AdminState.Drain], backends.Select(b => b.AdminState));
         time.Advance(TimeSpan.FromSeconds(2));
         Assert.Equal([AdminState.Drain, AdminState.Down], backends.Select(b => b.AdminState));
+        Assert.Null(backends[1].DrainLeft);
     }
 }
