@@ -19,18 +19,18 @@ declare -A LB_PID=()
 start_nginx() { exec taskset -c "$LB_CPU" nginx -p "$DIR" -c "$1"; }
 start_haproxy() { exec taskset -c "$LB_CPU" haproxy -db -f "$1"; }
 start_actorlb() { DOTNET_gcServer=0 exec taskset -c "$LB_CPU" dotnet "$ACTORLB_DLL" run -c "$1"; }
-# The floor beside them, which needs no configuration. GROUP is start's.
+# Beside them, without a configuration.
 start_relay() {
     local backend=$BACKEND_PORT
-    [ "$GROUP" != ws ] || backend=$WS_BACKEND_PORT
+    [ "$2" != ws ] || backend=$WS_BACKEND_PORT
     exec taskset -c "$LB_CPU" "$BENCH/build/load" relay --port "$(port_of relay)" --backend "$backend"
 }
 
 # start BALANCER GROUP: returns when the port answers.
 start() {
-    local GROUP=$2 conf=
+    local conf=
     [ "$1" = relay ] || conf=$(render "$1" "$2")
-    ("start_$1" "$conf") >"$DIR/$1-$2.log" 2>&1 &
+    ("start_$1" "$conf" "$2") >"$DIR/$1-$2.log" 2>&1 &
     LB_PID[$1]=$!
     for _ in $(seq 200); do
         if (exec 3<>"/dev/tcp/127.0.0.1/$(port_of "$1")") 2>/dev/null; then return 0; fi

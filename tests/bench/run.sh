@@ -11,7 +11,7 @@ usage: tests/bench/run.sh [--quick] [--rounds N] [--groups plain,tls,ws] [--rows
   --quick            a minute instead of ten; shows the shape, not the last percent
   --groups, --rows   only some of the table (rows are named as in targets.tsv: rt64-c100, conn, idle, ...)
   --json FILE        the table as JSON
-  --with-relay       beside them a relay that only reads and writes (small round trips without TLS): what the kernel alone costs
+  --with-relay       beside them a relay that only reads and writes (small round trips without TLS)
   --enforce          exit code 1 if a target is missed
   --actorlb DLL      another build than artifacts of this tree (built in Release when absent)
   --keep             keep the folder of configurations, logs and raw results
@@ -138,7 +138,7 @@ rows_of() { # GROUP ROUND BALANCER
 in_turn() { local n=${#BALANCERS[@]} i; for ((i = 0; i < n; i++)); do echo "${BALANCERS[$(((i + $1) % n))]}"; done; }
 
 for group in ${GROUPS_ARG//,/ }; do
-    for lb in "${BALANCERS[@]}"; do [[ $lb == relay && $group == tls ]] || start "$lb" "$group"; done
+    for lb in "${BALANCERS[@]}"; do start "$lb" "$group"; done
     for lb in "${BALANCERS[@]}"; do rows_of "$group" 0 "$lb"; done # warms code and caches; round 0 is not counted
     for ((round = 1; round <= ROUNDS; round++)); do
         for lb in $(in_turn $round); do rows_of "$group" $round "$lb"; done
@@ -149,7 +149,6 @@ for group in ${GROUPS_ARG//,/ }; do
     [[ idle =~ $ROWS ]] || continue
     for ((round = 1; round <= MEMORY_ROUNDS; round++)); do
         for lb in $(in_turn $round); do
-            [ "$lb" != relay ] || continue
             start "$lb" "$group"
             measure "$group" $round "$lb" idle idle -p "$(port_of "$lb")" $idle
             stop "$lb"

@@ -190,18 +190,17 @@ internal sealed class BackendRegistry(StoreView view, StoreCalls calls, List<Clu
 
             if (!_drains.TryGetValue(key, out var known) || known.Ordered != deadline.Ordered)
             {
-                _drains[key] = known = (deadline.Ordered, now);
+                _drains[key] = (deadline.Ordered, now);
             }
 
-            var time = deadline.Seconds * 1000L;
-            if (now - known.Since < time || !view.IsCurrent || view.Entry(key.StoreKey) is not { } entry
+            if (DrainLeft(key, now) > TimeSpan.Zero || !view.IsCurrent || view.Entry(key.StoreKey) is not { } entry
                 || StoreJson.ReadBackend(entry.Value.Span) != record)
             {
                 continue;
             }
 
             // Should it not be written: again soon.
-            _drains[key] = known with { Since = now - time + EndAgain };
+            _drains[key] = (deadline.Ordered, now - (deadline.Seconds * 1000L) + EndAgain);
             Change(key, r => InState(r, Down, null), _ => { });
         }
     }

@@ -31,7 +31,7 @@ internal sealed record ShardLine(int Shard, string? Owner, string? Replica, stri
 /// <summary>A backend as the fleet knows it.</summary>
 /// <param name="Reference">What the sticky map calls it.</param>
 /// <param name="Weight">An operator's weight; null leaves the configured one.</param>
-/// <param name="DrainLeft">After what time a drain becomes down; null for never.</param>
+/// <param name="DrainLeft">After what time, when this was told, a drain becomes down; null for never.</param>
 internal sealed record FleetBackend(string Pool, string Id, BackendRef Reference, SlotState State, int? Weight, TimeSpan? DrainLeft);
 
 /// <param name="Backend">None when the client has no entry.</param>

@@ -18,7 +18,7 @@ internal sealed class Handshaking
     internal const int BusyEvents = 16;
 
     private readonly Queue<ulong> _turns = new();
-    private readonly Queue<(ulong Ticket, long Since)> _held = new();
+    private readonly Queue<ulong> _held = new();
     private long _spent;
     private long _notBefore;
 
@@ -26,7 +26,7 @@ internal sealed class Handshaking
     public bool Any => _turns.Count > 0;
 
     /// <summary>Whether <see cref="YieldPlaces"/> may have something to do.</summary>
-    public bool HoldPlaces => _held.Count > 0;
+    public bool HoldsPlaces => _held.Count > 0;
 
     /// <summary>Brings the session to its next step, as soon as it has a place and a turn; false when far too many wait for a place.
     /// To be called when what the step waits for has come.</summary>
@@ -58,27 +58,26 @@ internal sealed class Handshaking
         AwaitTurn(session);
     }
 
-    /// <summary>When others wait for a place, takes it from handshakes that have waited for their peers for
-    /// <see cref="HandshakePlaces.HoldTime"/>. They may go on all the same, until their own time is over.</summary>
+    /// <summary>When others wait for a place, takes it from handshakes that have had one for <see cref="HandshakePlaces.HoldTime"/> and
+    /// wait for their peers. They may go on all the same, until their own time is over.</summary>
     public void YieldPlaces(NodeServices services, Reactor reactor)
     {
         HandshakePlaces places = services.Handshakes;
         for (int n = _held.Count; n > 0; n--)
         {
-            (ulong Ticket, long Since) oldest = _held.Peek();
-            Session? session = reactor.Find(oldest.Ticket);
-            bool holds = session is { HoldsPlace: true };
-            if (holds && (reactor.Now - oldest.Since < places.HoldTime || places.Waiting == 0)) return;
+            ulong oldest = _held.Peek();
+            Session? session = reactor.Find(oldest);
+            bool holds = session?.Setup is { PlaceSince: not 0 };
+            if (holds && (reactor.Now - session!.Setup!.PlaceSince < places.HoldTime || places.Waiting == 0)) return;
             _held.Dequeue();
             if (!holds) continue;
             if (session!.AwaitsTurn)
             {
                 // It waits for this node, not for its peer.
-                _held.Enqueue((oldest.Ticket, reactor.Now));
+                Hold(reactor, session);
                 continue;
             }
-            session.HoldsPlace = false;
-            places.Release();
+            GiveBack(services, session);
         }
     }
 
@@ -125,16 +124,26 @@ internal sealed class Handshaking
 
     private void Begin(Reactor reactor, Session session)
     {
-        session.HandshakeBegun = session.HoldsPlace = true;
-        _held.Enqueue((session.Ticket, reactor.Now));
+        session.HandshakeBegun = true;
+        Hold(reactor, session);
+    }
+
+    private void Hold(Reactor reactor, Session session)
+    {
+        session.Setup!.PlaceSince = reactor.Now;
+        _held.Enqueue(session.Ticket);
+    }
+
+    private static void GiveBack(NodeServices services, Session session)
+    {
+        session.Setup!.PlaceSince = 0;
+        services.Handshakes.Release();
     }
 
     private static void End(NodeServices services, Session session)
     {
         session.HandshakeBegun = false;
-        if (!session.HoldsPlace) return;
-        session.HoldsPlace = false;
-        services.Handshakes.Release();
+        if (session.Setup!.PlaceSince != 0) GiveBack(services, session);
     }
 
     private void AwaitTurn(Session session)

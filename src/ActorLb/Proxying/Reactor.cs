@@ -22,6 +22,7 @@ internal sealed partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposable
 
     /// <summary>How often it is seen whether a slow handshake is to yield its place (milliseconds).</summary>
     private const int LookAtPlaces = 200;
+
     private const int RetainedSessions = 4096;
     private const ulong WakeData = ulong.MaxValue;
     private const ulong ListenerBit = 1UL << 63;
@@ -298,7 +299,7 @@ internal sealed partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposable
         {
             int timeout = _ready.Count > 0 || Handshaking.Any ? 0 : _timers.DelayUntilNext(Environment.TickCount64);
             if (resting) timeout = AtMost(timeout, Acceptor.Pause);
-            if (Handshaking.HoldPlaces) timeout = AtMost(timeout, LookAtPlaces);
+            if (Handshaking.HoldsPlaces) timeout = AtMost(timeout, LookAtPlaces);
             Counters.BusyNanoseconds += (long)Stopwatch.GetElapsedTime(stamp).TotalNanoseconds;
             int count = _epoll.Wait(timeout);
             stamp = Stopwatch.GetTimestamp();
@@ -308,7 +309,7 @@ internal sealed partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposable
             for (int i = 0; i < count; i++) Dispatch(_epoll.DataAt(i), _epoll.FlagsAt(i));
             RunReady();
             if (Handshaking.Any) StepHandshakes(idle: count == 0 && _ready.Count == 0);
-            if (Handshaking.HoldPlaces) Flow.YieldPlaces(this);
+            if (Handshaking.HoldsPlaces) Flow.YieldPlaces(this);
             _timers.Advance(Now, _expired);
             resting = ResumeAccepting();
         }

@@ -108,7 +108,7 @@ internal sealed class Relay(SessionCloser closer)
     {
         if (session.WebSocket is { } webSocket) return webSocket.Forward(reactor, session, ref source, ref target, received, fromClient);
         Span<byte> bytes = Following(reactor, session, reactor.Scratch.AsSpan(Reactor.Headroom, received), fromClient);
-        // Of a packet longer than the buffer the rest is on its way, and the receiver waits for it.
+        // The receiver can do nothing with a part of a packet: its last bytes need not leave before those that follow.
         bool within = received == session.Pool.Options.BufferSize && session.IsMqtt && !session.AtBoundary(fromClient);
         return Channel.Write(reactor, ref target, bytes, more: last || within) ? WebSocketOutcome.Ok : WebSocketOutcome.Failed;
     }

@@ -76,10 +76,7 @@ internal sealed class Session : Timed
     /// <summary>A TLS handshake of this session is under way.</summary>
     public bool HandshakeBegun;
 
-    /// <summary>It has a place among those that count.</summary>
-    public bool HoldsPlace;
-
-    /// <summary>Its handshake waits for such a place.</summary>
+    /// <summary>Its handshake waits for a place among those that may be under way.</summary>
     public bool AwaitsPlace;
 
     /// <summary>Its ticket is among those that wait for the reactor to make a handshake step.</summary>
@@ -210,6 +207,9 @@ internal sealed class Setup
     public Backend? Trial;
     public long FirstTryAt;
 
+    /// <summary>Since when its handshake has a place among those that count (the reactor's clock); 0 is none.</summary>
+    public long PlaceSince;
+
     /// <summary>How long the backend may take for the step under way (milliseconds).</summary>
     public long BackendTime;
 
@@ -253,6 +253,7 @@ internal sealed class Setup
         Refusal = LastFailure = CloseReason.None;
         Committed = Rewritten = false;
         Questions = 0;
+        PlaceSince = 0;
         Withdraw();
         Trial = null;
         LastRefusal = null;

@@ -46,6 +46,31 @@ public sealed class SegmentTests
         Assert.Equal(1u, Field(broker, SegmentsIn) - before);
     }
 
+    /// <summary>The bytes of a packet need not leave before those that follow, but they do not wait for them for long.</summary>
+    [Fact]
+    public async Task Packet_WhoseSenderStalls_IsPassedOnAsFarAsItCame()
+    {
+        const int Buffer = 4096;
+        var received = new TaskCompletionSource<int>();
+        await using var broker = FakeBroker.Start(async (connection, stop) =>
+        {
+            await connection.ReadPacketAsync(stop);
+            await connection.SendAsync(FakeBroker.ConnackBytes(0), stop);
+            for (var count = 0; count < Buffer;)
+            {
+                count += (await connection.ReadSomeAsync(stop)).Length;
+                if (count >= Buffer)
+                    received.SetResult(count);
+            }
+
+            await connection.ReadToEndAsync(stop);
+        });
+        await using var node = await TestNode.StartAsync(TestNode.Backends(broker) + $"buffer-size = {Buffer}");
+        using var client = await node.OpenAsync("one");
+        await client.SendAsync(ConnectBytes.Publish("t", new byte[3 * Buffer]).AsMemory(0, Buffer));
+        Assert.Equal(Buffer, await received.Task.WaitAsync(TimeSpan.FromSeconds(20)));
+    }
+
     private static uint Field(Socket socket, int offset)
     {
         byte[] info = new byte[256];

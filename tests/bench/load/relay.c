@@ -1,5 +1,5 @@
-// What the kernel alone costs: a relay that reads from one socket and writes to the other, and knows nothing else. It stands
-// beside the balancers as their floor; it has no back-pressure, so only small round trips are to be sent through it.
+// A relay that reads from one socket and writes to the other, and knows nothing else: nearly all that it costs, the kernel costs.
+// It has no back-pressure, so only small round trips are to be sent through it.
 #include "bench.h"
 #include <arpa/inet.h>
 #include <errno.h>

@@ -53,8 +53,8 @@ internal sealed class HandshakePlaces(int max)
         }
     }
 
-    /// <summary>How long a handshake whose next step is its peer's keeps its place when others wait for one (milliseconds). A thousand
-    /// clients that begin and do not go on, or a broker that hangs, are not to keep all others from connecting.</summary>
+    /// <summary>How long a handshake keeps its place when others wait for one and its next step is its peer's (milliseconds). Clients
+    /// that begin and do not go on, or a broker that hangs, are not to keep all others from connecting.</summary>
     internal int HoldTime { get; set; } = 1000;
 
     /// <summary>Handshakes under way that have a place.</summary>

@@ -60,7 +60,7 @@ public sealed class HandshakingTests : IDisposable
     public void Continue_WithoutAPlace_WaitsForOneThenForItsTurn()
     {
         Wait(2);
-        var third = new Session { Slot = 3 };
+        var third = new Session { Slot = 3, Setup = new Setup() };
         Assert.True(_handshaking.Continue(_services, _reactor, third));
         Assert.Equal((true, false, false), (third.AwaitsPlace, third.AwaitsTurn, third.HandshakeBegun));
         Assert.Equal((2, 1), (_services.Handshakes.Handshakes, _services.Handshakes.Waiting));
@@ -73,7 +73,7 @@ public sealed class HandshakingTests : IDisposable
     public void PlaceGranted_ToASessionThatHasEnded_IsGivenBack()
     {
         Wait(2);
-        var gone = new Session { Slot = 3 };
+        var gone = new Session { Slot = 3, Setup = new Setup() };
         Assert.True(_handshaking.Continue(_services, _reactor, gone));
         _services.Handshakes.Release();
         Handshaking.Leave(_services, _reactor, gone);
@@ -90,7 +90,7 @@ public sealed class HandshakingTests : IDisposable
         HandshakePlaces places = _services.Handshakes;
         places.Max = 2;
         places.HoldTime = 0;
-        Session slow = _reactor.Open(-1), ready = _reactor.Open(-1), other = _reactor.Open(-1);
+        Session slow = Open(), ready = Open(), other = Open();
         foreach (Session session in (Session[])[slow, ready])
         {
             Assert.True(_handshaking.Continue(_services, _reactor, session));
@@ -98,22 +98,47 @@ public sealed class HandshakingTests : IDisposable
         }
         slow.AwaitsTurn = false;
         _handshaking.YieldPlaces(_services, _reactor);
-        Assert.True(slow.HoldsPlace && ready.HoldsPlace);
+        Assert.True(Holds(slow) && Holds(ready));
 
         Assert.True(_handshaking.Continue(_services, _reactor, other));
         Assert.True(other.AwaitsPlace);
         places.HoldTime = 1;
         _handshaking.YieldPlaces(_services, _reactor);
-        Assert.True(slow.HoldsPlace);
+        Assert.True(Holds(slow));
 
         places.HoldTime = 0;
         _handshaking.YieldPlaces(_services, _reactor);
-        Assert.Equal((false, true, true), (slow.HoldsPlace, slow.HandshakeBegun, ready.HoldsPlace));
+        Assert.Equal((false, true, true), (Holds(slow), slow.HandshakeBegun, Holds(ready)));
         Assert.Equal((2, 0), (places.Handshakes, places.Waiting));
         Handshaking.Leave(_services, _reactor, slow);
         Assert.Equal(2, places.Handshakes);
         Handshaking.Leave(_services, _reactor, ready);
         Assert.Equal(1, places.Handshakes);
+    }
+
+    /// <summary>A client's handshake and the one with its backend are two.</summary>
+    [Fact]
+    public void YieldPlaces_SecondHandshakeOfASession_CountsFromItsOwnBegin()
+    {
+        HandshakePlaces places = _services.Handshakes;
+        places.Max = 1;
+        Session session = Open(), other = Open();
+        Assert.True(_handshaking.Continue(_services, _reactor, session));
+        Handshaking.Leave(_services, _reactor, session);
+        Assert.True(_handshaking.Continue(_services, _reactor, session));
+        session.AwaitsTurn = false;
+        Assert.True(_handshaking.Continue(_services, _reactor, other));
+        Assert.Equal((1, 1), (places.Handshakes, places.Waiting));
+        places.HoldTime = 0;
+        session.Setup!.PlaceSince = _reactor.Now + 1;
+        _handshaking.YieldPlaces(_services, _reactor);
+        Assert.True(Holds(session));
+
+        session.Setup.PlaceSince = _reactor.Now;
+        _handshaking.YieldPlaces(_services, _reactor);
+        Assert.False(Holds(session));
+        Assert.Equal((1, 0), (places.Handshakes, places.Waiting));
+        Assert.False(_handshaking.HoldsPlaces);
     }
 
     /// <summary>A client's first backend is given up while its handshake waits for a turn: the second's must not wait for ever.</summary>
@@ -130,10 +155,19 @@ public sealed class HandshakingTests : IDisposable
         Assert.False(_handshaking.Any);
     }
 
+    private static bool Holds(Session session) => session.Setup!.PlaceSince != 0;
+
+    private Session Open()
+    {
+        Session session = _reactor.Open(-1);
+        session.Setup = new Setup();
+        return session;
+    }
+
     private List<Session> Wait(int count)
     {
         _services.Handshakes.Max = Math.Max(2, count);
-        List<Session> sessions = [.. Enumerable.Range(0, count).Select(i => new Session { Slot = i })];
+        List<Session> sessions = [.. Enumerable.Range(0, count).Select(i => new Session { Slot = i, Setup = new Setup() })];
         sessions.ForEach(s => Assert.True(_handshaking.Continue(_services, _reactor, s)));
         return sessions;
     }
