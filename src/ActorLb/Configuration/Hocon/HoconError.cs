@@ -14,7 +14,7 @@ internal sealed record HoconError(SourcePosition Position, string Path, string R
 }
 
 /// <summary>Unwinds the reader at its first error; never leaves <see cref="HoconReader"/>.</summary>
-internal sealed class HoconException(HoconError error) : Exception(error.ToString())
+internal class HoconException(HoconError error) : Exception(error.ToString())
 {
     public HoconException(SourcePosition position, string path, string reason) : this(new HoconError(position, path, reason)) { }
 

@@ -14,24 +14,43 @@ internal sealed class HoconResolver(ObjectSyntax root, IReadOnlyDictionary<strin
 
     public HoconObject Resolve() => (HoconObject)Build(new ObjectView([root]), "");
 
+    /// <summary>Null when the value is undefined.</summary>
     private HoconValue? Build(List<Syntax> layers, string path)
     {
-        SourcePosition at = layers[^1].Position;
-        View? view = LayersView(layers);
-        if (view is null) return null;
-        foreach (Syntax layer in layers)
+        while (true)
         {
-            if (layer is DeferredSyntax { IsBuilding: true } self) throw new HoconException(self.Position, self.Path, "the value contains itself");
+            SourcePosition at = layers[^1].Position;
+            View? view = LayersView(layers);
+            if (view is null) return null;
+            foreach (Syntax layer in layers)
+            {
+                if (layer is DeferredSyntax { IsBuilding: true } self) throw new ContainsItselfException(self);
+            }
+            if (++nesting > HoconLimits.SubstitutionNesting)
+            {
+                throw new HoconException(at, path, $"nested deeper than {HoconLimits.SubstitutionNesting} levels");
+            }
+            int depth = nesting;
+            SetBuilding(layers, true);
+            try
+            {
+                return Build(view, path);
+            }
+            catch (ContainsItselfException e) when (layers.Contains(e.Value) && e.Value.TryWithdraw())
+            {
+                // Once more, without it.
+            }
+            finally
+            {
+                SetBuilding(layers, false);
+                nesting = depth - 1;
+            }
         }
-        if (++nesting > HoconLimits.SubstitutionNesting)
-        {
-            throw new HoconException(at, path, $"nested deeper than {HoconLimits.SubstitutionNesting} levels");
-        }
-        foreach (Syntax layer in layers) if (layer is DeferredSyntax deferred) deferred.IsBuilding = true;
-        HoconValue result = Build(view, path);
-        foreach (Syntax layer in layers) if (layer is DeferredSyntax deferred) deferred.IsBuilding = false;
-        nesting--;
-        return result;
+    }
+
+    private static void SetBuilding(List<Syntax> layers, bool building)
+    {
+        foreach (Syntax layer in layers) if (layer is DeferredSyntax deferred) deferred.IsBuilding = building;
     }
 
     private HoconValue Build(View view, string path)
@@ -44,11 +63,25 @@ internal sealed class HoconResolver(ObjectSyntax root, IReadOnlyDictionary<strin
                 foreach (Syntax element in array.Elements)
                 {
                     Charge(1, element.Position, path);
-                    HoconValue? value = Build([element], HoconPath.Element(path, elements.Count));
+                    HoconValue? value = BuildElement(element, HoconPath.Element(path, elements.Count));
                     if (value is not null) elements.Add(value);
                 }
                 return new HoconArray(array.Position, elements.DrainToImmutable());
             default: return BuildObject((ObjectView)view, path);
+        }
+    }
+
+    private HoconValue? BuildElement(Syntax element, string path)
+    {
+        if (element is not AppendedSyntax { Append: { IsBuilding: false } append } appended) return Build([(element as AppendedSyntax)?.Element ?? element], path);
+        append.IsBuilding = true;
+        try
+        {
+            return Build([appended.Element], path);
+        }
+        finally
+        {
+            append.IsBuilding = false;
         }
     }
 
@@ -114,7 +147,11 @@ internal sealed class HoconResolver(ObjectSyntax root, IReadOnlyDictionary<strin
         ArrayView? array = below is null ? new ArrayView(first.Position, []) : HoconConcatenation.AsArray(below);
         if (array is null) throw new HoconException(first.Position, first.Path, $"'+=' needs an array before it, not {below!.Kind}");
         List<Syntax> elements = [.. array.Elements];
-        for (int i = appends.Count - 1; i >= 0; i--) elements.AddRange(appends[i].Elements);
+        for (int i = appends.Count - 1; i >= 0; i--)
+        {
+            AppendSyntax append = appends[i];
+            elements.AddRange(append.IsKnown ? append.Elements : append.Elements.Select(e => new AppendedSyntax(append, e)));
+        }
         Charge(elements.Count, first.Position, first.Path);
         return new ArrayView(array.Position, elements);
     }
@@ -185,9 +222,9 @@ internal sealed class HoconResolver(ObjectSyntax root, IReadOnlyDictionary<strin
     private View? Find(ImmutableArray<string> path, ref bool cycle)
     {
         List<Syntax> layers = [root];
-        foreach (string key in path)
+        for (int i = 0; i < path.Length; i++)
         {
-            layers = Gather(layers, key, ref cycle);
+            layers = Gather(layers, path[i], ref cycle, isTarget: i == path.Length - 1);
             if (layers.Count == 0) return null;
         }
         return LayersView(layers);
@@ -197,7 +234,8 @@ internal sealed class HoconResolver(ObjectSyntax root, IReadOnlyDictionary<strin
     /// The definitions of a key in objects that are merged, lowest first. Where one of them is being looked up, it and what is above
     /// it is left out.
     /// </summary>
-    private List<Syntax> Gather(List<Syntax> objects, string key, ref bool cycle)
+    /// <param name="isTarget">The key is the one that a substitution names: it does not mean the value that the substitution is a part of.</param>
+    private List<Syntax> Gather(List<Syntax> objects, string key, ref bool cycle, bool isTarget = false)
     {
         var found = new List<Syntax>();
         for (int i = objects.Count - 1; i >= 0; i--)
@@ -206,13 +244,13 @@ internal sealed class HoconResolver(ObjectSyntax root, IReadOnlyDictionary<strin
             switch (objects[i] is ObjectSyntax ? null : objects[i] is AppendSyntax ? AppendedView : ViewOf(objects[i]))
             {
                 case null when objects[i] is ObjectSyntax only:
-                    if (!GatherField(only, key, found, ref cycle)) goto done;
+                    if (!GatherField(only, key, isTarget, found, ref cycle)) goto done;
                     break;
                 case null: break;
                 case ObjectView view:
                     for (int j = view.Layers.Count - 1; j >= 0; j--)
                     {
-                        if (!GatherField(view.Layers[j], key, found, ref cycle)) goto done;
+                        if (!GatherField(view.Layers[j], key, isTarget, found, ref cycle)) goto done;
                     }
                     break;
                 default: goto done;
@@ -227,14 +265,14 @@ internal sealed class HoconResolver(ObjectSyntax root, IReadOnlyDictionary<strin
     private static readonly View AppendedView = new ArrayView(default, []);
 
     /// <summary>False when what lies below is hidden.</summary>
-    private bool GatherField(ObjectSyntax fields, string key, List<Syntax> found, ref bool cycle)
+    private bool GatherField(ObjectSyntax fields, string key, bool isTarget, List<Syntax> found, ref bool cycle)
     {
         Charge(1, fields.Position, "");
         if (!fields.Fields.TryGetValue(key, out FieldSyntax? field)) return true;
         for (int i = field.Layers.Count - 1; i >= 0; i--)
         {
             Syntax layer = field.Layers[i];
-            if (layer is DeferredSyntax { IsBusy: true })
+            if (layer is DeferredSyntax { IsBusy: true } || (isTarget && layer is ConcatenationSyntax { IsBuilding: true } or AppendSyntax { IsBuilding: true }))
             {
                 found.Clear();
                 cycle = true;
@@ -256,6 +294,12 @@ internal sealed class HoconResolver(ObjectSyntax root, IReadOnlyDictionary<strin
         return elements.Count == 0 ? null : new ArrayView(substitution.Position, elements);
 
         HoconScalar Text(string value) => new(substitution.Position, ScalarKind.String, value);
+    }
+
+    /// <summary>A value would contain itself: an error, unless it may be missing.</summary>
+    private sealed class ContainsItselfException(DeferredSyntax value) : HoconException(value.Position, value.Path, "the value contains itself")
+    {
+        public DeferredSyntax Value { get; } = value;
     }
 
     private void Charge(int cost, SourcePosition position, string path)

@@ -48,7 +48,7 @@ internal static class HoconUnits
         duration = default;
         if (!TrySplit(text, out decimal number, out unit) || NanosecondsOf(unit) is not (> 0 and long each)) return false;
         if (Math.Abs(number) > (decimal)TimeSpan.MaxValue.Ticks * 100 / each) return false;
-        duration = TimeSpan.FromTicks((long)(number * each / 100));
+        duration = TimeSpan.FromTicks((long)Math.Round(number * each / 100, MidpointRounding.AwayFromZero));
         return true;
     }
 
@@ -97,7 +97,7 @@ internal static class HoconUnits
         unit = trimmed[end..].ToString();
         ReadOnlySpan<char> digits = trimmed[..end].TrimEnd();
         number = 0;
-        const NumberStyles Style = NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint;
+        const NumberStyles Style = NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint | NumberStyles.AllowExponent;
         return HoconScanner.IsNumber(digits) && decimal.TryParse(digits, Style, CultureInfo.InvariantCulture, out number);
     }
 }

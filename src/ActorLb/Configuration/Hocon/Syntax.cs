@@ -6,21 +6,30 @@ namespace ActorLb.Configuration.Hocon;
 internal abstract class Syntax(SourcePosition position)
 {
     public SourcePosition Position { get; } = position;
+
+    /// <summary>Holds no substitution.</summary>
+    public abstract bool IsKnown { get; }
 }
 
 internal sealed class ScalarSyntax(HoconScalar value) : Syntax(value.Position)
 {
     public HoconScalar Value { get; } = value;
+
+    public override bool IsKnown => true;
 }
 
 internal sealed class ArraySyntax(SourcePosition position) : Syntax(position)
 {
     public List<Syntax> Elements { get; } = [];
+
+    public override bool IsKnown => Elements.TrueForAll(e => e.IsKnown);
 }
 
 internal sealed class ObjectSyntax(SourcePosition position) : Syntax(position)
 {
     public OrderedDictionary<string, FieldSyntax> Fields { get; } = [];
+
+    public override bool IsKnown => Fields.Values.All(f => f.Layers.TrueForAll(l => l.IsKnown));
 
     public void Add(string key, SourcePosition keyPosition, Syntax value)
     {
@@ -59,8 +68,9 @@ internal sealed class FieldSyntax(SourcePosition keyPosition)
                 Layers.Add(value);
                 break;
             case (ObjectSyntax upper, ObjectSyntax lower): lower.Merge(upper); break;
-            case (AppendSyntax append, ArraySyntax array): array.Elements.AddRange(append.Elements); break;
-            case (AppendSyntax append, AppendSyntax before): before.Elements.AddRange(append.Elements); break;
+            // An element that waits for a substitution may refer to the definitions below: it keeps its layer.
+            case (AppendSyntax { IsKnown: true } append, ArraySyntax array): array.Elements.AddRange(append.Elements); break;
+            case (AppendSyntax { IsKnown: true } append, AppendSyntax before): before.Elements.AddRange(append.Elements); break;
             default: Layers.Add(value); break;
         }
     }
@@ -70,6 +80,8 @@ internal sealed class FieldSyntax(SourcePosition keyPosition)
 internal sealed class LayeredSyntax(SourcePosition position, List<Syntax> layers) : Syntax(position)
 {
     public List<Syntax> Layers { get; } = layers;
+
+    public override bool IsKnown => Layers.TrueForAll(l => l.IsKnown);
 }
 
 /// <summary><c>key += value</c>: elements that follow what the definitions below give.</summary>
@@ -78,6 +90,21 @@ internal sealed class AppendSyntax(SourcePosition position, string path) : Synta
     public string Path { get; } = path;
 
     public List<Syntax> Elements { get; } = [];
+
+    /// <summary>One of its elements is being built: who meets it from there looks below it.</summary>
+    public bool IsBuilding { get; set; }
+
+    public override bool IsKnown => Elements.TrueForAll(e => e.IsKnown);
+}
+
+/// <summary>An element of <c>key += value</c> among those of the array that it makes.</summary>
+internal sealed class AppendedSyntax(AppendSyntax append, Syntax element) : Syntax(element.Position)
+{
+    public AppendSyntax Append { get; } = append;
+
+    public Syntax Element { get; } = element;
+
+    public override bool IsKnown => Element.IsKnown;
 }
 
 /// <summary>
@@ -99,6 +126,14 @@ internal abstract class DeferredSyntax(SourcePosition position, string path) : S
 
     /// <summary>Its value is being built: who meets it again contains itself.</summary>
     public bool IsBuilding { get; set; }
+
+    public override bool IsKnown => false;
+
+    /// <summary>
+    /// Takes out what may be missing, because the value would contain itself by it ("Self-Referential Substitutions": an optional
+    /// substitution that cannot be resolved is as one to a missing value). False when nothing may.
+    /// </summary>
+    public abstract bool TryWithdraw();
 }
 
 /// <param name="prefix">Where the root of the file is included; null where no path leads (within an array).</param>
@@ -115,6 +150,14 @@ internal sealed class SubstitutionSyntax(
 
     public bool IsList { get; } = list;
 
+    public override bool TryWithdraw()
+    {
+        if (!IsOptional) return false;
+        Resolved = null;
+        IsResolved = true;
+        return true;
+    }
+
     public string Text => $"${{{(IsOptional ? "?" : "")}{HoconPath.Render(Target)}{(IsList ? "[]" : "")}}}";
 }
 
@@ -126,4 +169,15 @@ internal sealed class ConcatenationSyntax(SourcePosition position, string path, 
 
     /// <summary>The whitespace before each part, which strings keep.</summary>
     public List<string> Spaces { get; } = spaces;
+
+    public override bool TryWithdraw()
+    {
+        bool any = false;
+        foreach (Syntax part in Parts)
+        {
+            if (part is SubstitutionSyntax { Resolved: ObjectView or ArrayView } substitution) any |= substitution.TryWithdraw();
+        }
+        IsResolved = !any;
+        return any;
+    }
 }

@@ -83,6 +83,8 @@ public sealed class HoconBadFileTests
     [InlineData("a : ${b}, b : ${c}, c : ${a}", "1:25: c: ${a} leads back to itself")]
     [InlineData("a : { b : ${a} }", "1:11: a.b: the value contains itself")]
     [InlineData("a : [${a}]", "1:6: a[0]: the value contains itself")]
+    [InlineData("c : [${c}], c += 1", "1:6: c[0]: the value contains itself")]
+    [InlineData("c += ${c}", "1:6: c[0]: ${c} leads back to itself")]
     [InlineData("a = [1] x", "1:5: a: an array cannot be joined with a string")]
     [InlineData("a = {b:1} [1]", "1:5: a: an object cannot be joined with an array")]
     [InlineData("a = {b:1} \"x\"", "1:5: a: an object cannot be joined with a string")]

@@ -50,6 +50,28 @@ public sealed class HoconSubstitutionTests
     [InlineData("a = ${?b}, b = ${?a}", "{}")]
     public void SelfReference_LooksBack(string text, string expected) => Assert.Equal(expected, HoconText.Json(text));
 
+    /// <summary>Where a value would contain itself by an optional substitution, that is missing; found by the reference implementation.</summary>
+    [Theory]
+    [InlineData("a.b = ${?a}", """{"a":{}}""")]
+    [InlineData("a = [${?a}]", """{"a":[]}""")]
+    [InlineData("a = [1, ${?a}, 2]", """{"a":[1,2]}""")]
+    [InlineData("a = [[${?a}]]", """{"a":[[]]}""")]
+    [InlineData("a { b { c = ${?a}, d = 1 } }", """{"a":{"b":{"d":1}}}""")]
+    [InlineData("a { x = 1, b = ${?a}{ c = 2 } }", """{"a":{"x":1,"b":{"c":2}}}""")]
+    [InlineData("a = ${?x} [${?a}]", """{"a":[]}""")]
+    public void Optional_ThroughAnEnclosingValue_IsMissing(string text, string expected) => Assert.Equal(expected, HoconText.Json(text));
+
+    [Theory]
+    [InlineData("c = [1], c += ${c}", """{"c":[1,[1]]}""")]
+    [InlineData("c = [1], c += ${c}, c += ${c}", """{"c":[1,[1],[1,[1]]]}""")]
+    [InlineData("c += ${?c}", """{"c":[]}""")]
+    [InlineData("c = [1], c += { d = ${c} }", """{"c":[1,{"d":[1]}]}""")]
+    [InlineData("c = [1], c = ${c} [${c}]", """{"c":[1,[1]]}""")]
+    [InlineData("c = { a = 1 }, c = ${c} { b = ${c} }", """{"c":{"a":1,"b":{"a":1}}}""")]
+    [InlineData("c = [1], c += 2, c += ${c}, c += 3", """{"c":[1,2,[1,2],3]}""")]
+    [InlineData("x = 7, c = [1], c += ${x}, x = 8", """{"x":8,"c":[1,8]}""")]
+    public void SelfReference_WithinAPartOfAConcatenation_LooksBack(string text, string expected) => Assert.Equal(expected, HoconText.Json(text));
+
     [Theory]
     [InlineData("generic = { size = 6 }, east = ${generic} { name = \"east\" }", """{"generic":{"size":6},"east":{"size":6,"name":"east"}}""")]
     [InlineData("b { x = 1 }, a = ${b} { y = ${a.x} }", """{"b":{"x":1},"a":{"x":1,"y":1}}""")]

@@ -18,6 +18,11 @@ public sealed class HoconUnitTests
     [InlineData("7us", 70)]
     [InlineData("0", 0)]
     [InlineData("-1s", -10_000_000)]
+    [InlineData("1e6", 10_000_000_000)]
+    [InlineData("1e1s", 100_000_000)]
+    [InlineData("15E-1 s", 15_000_000)]
+    [InlineData("0.01666666666666666666666m", 10_000_000)]
+    [InlineData("151ns", 2)]
     public void Duration_WithUnit_IsItsTicks(string text, long ticks)
     {
         Assert.True(HoconUnits.TryDuration(text, out TimeSpan duration, out _));
@@ -29,7 +34,8 @@ public sealed class HoconUnitTests
     [InlineData("s")]
     [InlineData("10 S")]
     [InlineData("10 ms ms")]
-    [InlineData("1e3s")]
+    [InlineData("1es")]
+    [InlineData("1e99s")]
     [InlineData("0x10s")]
     [InlineData("1,5s")]
     [InlineData("99999999999999999999d")]
@@ -41,6 +47,8 @@ public sealed class HoconUnitTests
     [Theory]
     [InlineData("512", 512)]
     [InlineData("512B", 512)]
+    [InlineData("1e3", 1000)]
+    [InlineData("1e1KiB", 10240)]
     [InlineData("1 byte", 1)]
     [InlineData("1kB", 1000)]
     [InlineData("1 kilobyte", 1000)]
