@@ -1,0 +1,77 @@
+using System.Buffers.Binary;
+using System.Text;
+using ActorLb.Balancing;
+using ActorLb.Sticky;
+
+namespace ActorLb.Fleet.Spread;
+
+/// <param name="Id">Host and port as configured or discovered; holds no slash.</param>
+internal readonly record struct BackendKey(string Pool, string Id)
+{
+    /// <summary>Name of the backend's register.</summary>
+    public string Name => $"{Pool}/{Id}";
+
+    /// <returns>Null when it is no name of a backend.</returns>
+    public static BackendKey? TryParse(string name)
+    {
+        int slash = name.LastIndexOf('/');
+        return slash <= 0 || slash == name.Length - 1 ? null : new BackendKey(name[..slash], name[(slash + 1)..]);
+    }
+}
+
+/// <summary>When a drain becomes down. Every node counts from when it heard of the order.</summary>
+/// <param name="Ordered">Stamp of the order: another order counts again from the beginning.</param>
+internal readonly record struct DrainDeadline(uint Seconds, long Ordered);
+
+/// <summary>What the fleet agrees on about a backend: what the sticky map calls it, and what operators did to it.</summary>
+/// <param name="State"><see cref="SlotState.Free"/> is a backend that was removed.</param>
+/// <param name="Weight">An operator's weight; null leaves the configured one.</param>
+internal sealed record BackendRecord(BackendRef Reference, SlotState State, int? Weight = null, DrainDeadline? Deadline = null)
+{
+    /// <summary>Stamp of a record that nobody has changed: any change supersedes it.</summary>
+    public const long DefaultStamp = 1;
+
+    private const byte Version = 1;
+    private const int Length = 1 + 4 + 1 + 4 + 4 + 8;
+
+    /// <summary>
+    /// The record of a backend that nobody has changed. Slot and generation come from its name, so nodes that never spoke to each other
+    /// agree on it, and two backends that meet in a slot are still told apart.
+    /// </summary>
+    public static BackendRecord Default(BackendKey key)
+    {
+        ulong hash = KeyHash.Of(Encoding.UTF8.GetBytes(key.Name));
+        ushort gen = (ushort)(hash >> 32);
+        return new BackendRecord(new BackendRef((ushort)hash, gen == 0 ? (ushort)1 : gen), SlotState.Up);
+    }
+
+    /// <summary>All clients of the backend are forgotten: what names the old generation is invalid. 0 is never given out.</summary>
+    public BackendRecord WithNextGeneration() =>
+        this with { Reference = Reference with { Gen = Reference.Gen == ushort.MaxValue ? (ushort)1 : (ushort)(Reference.Gen + 1) } };
+
+    /// <summary><c>version u8 | reference u32 | state u8 | weight i32, 0 for none | seconds u32, 0 for no deadline | ordered i64</c>.</summary>
+    public byte[] Encode()
+    {
+        byte[] bytes = new byte[Length];
+        bytes[0] = Version;
+        BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(1), Reference.Value);
+        bytes[5] = (byte)State;
+        BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(6), Weight ?? 0);
+        BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(10), Deadline?.Seconds ?? 0);
+        BinaryPrimitives.WriteInt64LittleEndian(bytes.AsSpan(14), Deadline?.Ordered ?? 0);
+        return bytes;
+    }
+
+    /// <returns>Null when it is no such record. A longer one, of a later release, is read as far as it is known.</returns>
+    public static BackendRecord? TryDecode(ReadOnlySpan<byte> bytes)
+    {
+        if (bytes.Length < Length || bytes[0] == 0 || bytes[5] > (byte)SlotState.Down) return null;
+        BackendRef reference = BackendRef.FromValue(BinaryPrimitives.ReadUInt32LittleEndian(bytes[1..]));
+        int weight = BinaryPrimitives.ReadInt32LittleEndian(bytes[6..]);
+        uint seconds = BinaryPrimitives.ReadUInt32LittleEndian(bytes[10..]);
+        if (reference.IsNone || weight is < 0 or > ushort.MaxValue) return null;
+        return new BackendRecord(
+            reference, (SlotState)bytes[5], weight == 0 ? null : weight,
+            seconds == 0 ? null : new DrainDeadline(seconds, BinaryPrimitives.ReadInt64LittleEndian(bytes[14..])));
+    }
+}

@@ -1,0 +1,210 @@
+using System.Collections.Immutable;
+using ActorLb.Sticky;
+
+namespace ActorLb.Fleet.Spread;
+
+/// <summary>A backend as the fleet knows it.</summary>
+/// <param name="Reference">What the sticky map calls it.</param>
+/// <param name="Weight">An operator's weight; null leaves the configured one.</param>
+/// <param name="DrainLeft">When a drain becomes down, from the moment this was read; null for never.</param>
+/// <param name="IsLocal">Changed on this node, and the fleet has not confirmed it yet.</param>
+internal sealed record SpreadBackend(
+    BackendKey Key, BackendRef Reference, SlotState State, int? Weight, TimeSpan? DrainLeft, bool IsLocal);
+
+/// <summary>
+/// Slots, generations and operators' changes of all backends, as this node knows them. It lives as long as the process: a change holds here
+/// at once, in a fleet or detached from it, and what the fleet knows is merged in, newest stamp first. Any thread.
+/// </summary>
+internal sealed class BackendRegistry(SpreadClock clock, TimeProvider time)
+{
+    private readonly Lock _gate = new();
+    private readonly Dictionary<BackendKey, (BackendRecord Record, long Stamp)> _records = [];
+    private readonly HashSet<BackendKey> _wanted = [];
+
+    // Changed here, and not confirmed by the fleet yet: the stamp of the change.
+    private readonly Dictionary<BackendKey, long> _unconfirmed = [];
+
+    // Drains with a deadline: which order it is, and since when this node knows of it.
+    private readonly Dictionary<BackendKey, (long Ordered, long Since)> _drains = [];
+
+    /// <summary>The backends of this node's pools: they get a record where there is none, and a removed one comes back.</summary>
+    /// <returns>Whether a record is new or changed.</returns>
+    public bool Want(IEnumerable<BackendKey> keys)
+    {
+        lock (_gate)
+        {
+            _wanted.Clear();
+            _wanted.UnionWith(keys);
+            return Settle();
+        }
+    }
+
+    /// <summary>An operator's change, in force here at once.</summary>
+    /// <returns>The record now; null when no such backend is known.</returns>
+    public BackendRecord? Change(BackendKey key, Func<BackendRecord, long, BackendRecord> change)
+    {
+        lock (_gate)
+        {
+            if (!_records.TryGetValue(key, out var known)) return null;
+            long stamp = clock.Next();
+            BackendRecord changed = change(known.Record, stamp);
+            if (changed.State != SlotState.Drain) changed = changed with { Deadline = null };
+            Put(key, changed, stamp);
+            return changed;
+        }
+    }
+
+    /// <summary>What another node, an earlier run or the fleet's store knows. Names and values that make no sense are left out.</summary>
+    /// <returns>Whether something changed here.</returns>
+    public bool Merge(Registers registers)
+    {
+        lock (_gate)
+        {
+            bool changed = false;
+            foreach ((string name, Register register) in registers.Items)
+            {
+                clock.Saw(register.Stamp);
+                if (BackendKey.TryParse(name) is not { } key || BackendRecord.TryDecode(register.Value.Span) is not { } record) continue;
+                if (_records.TryGetValue(key, out var known))
+                {
+                    if (!register.Supersedes(new Register(known.Stamp, known.Record.Encode()))) continue;
+                    if (_unconfirmed.TryGetValue(key, out long mine) && mine < register.Stamp) _unconfirmed.Remove(key);
+                }
+                _records[key] = (record, register.Stamp);
+                changed = true;
+            }
+            return changed | Settle();
+        }
+    }
+
+    public Registers ToRegisters()
+    {
+        lock (_gate)
+        {
+            Registers all = Registers.Empty;
+            foreach ((BackendKey key, (BackendRecord record, long stamp)) in _records) all = all.With(key.Name, new Register(stamp, record.Encode()));
+            return all;
+        }
+    }
+
+    /// <summary>The fleet has everything up to what it was given.</summary>
+    public bool Confirm(Registers written)
+    {
+        lock (_gate)
+        {
+            bool any = false;
+            foreach (BackendKey key in _unconfirmed.Keys.ToArray())
+            {
+                if (written.Items.TryGetValue(key.Name, out Register register) && register.Stamp >= _unconfirmed[key]) any |= _unconfirmed.Remove(key);
+            }
+            return any;
+        }
+    }
+
+    public bool HasUnconfirmed
+    {
+        get
+        {
+            lock (_gate) return _unconfirmed.Count > 0;
+        }
+    }
+
+    /// <summary>Drains whose deadline has passed become down. Each node does so by itself: they write the same.</summary>
+    public bool EndDrains()
+    {
+        lock (_gate)
+        {
+            bool any = false;
+            foreach ((BackendKey key, (BackendRecord record, _)) in _records.ToArray())
+            {
+                if (DrainLeft(key, record) is not { } left || left > TimeSpan.Zero) continue;
+                Put(key, record with { State = SlotState.Down, Deadline = null }, clock.Next());
+                any = true;
+            }
+            return any;
+        }
+    }
+
+    public ImmutableArray<SpreadBackend> Snapshot()
+    {
+        lock (_gate)
+        {
+            return
+            [
+                .. _records.Select(r => new SpreadBackend(
+                    r.Key, r.Value.Record.Reference, r.Value.Record.State, r.Value.Record.Weight, DrainLeft(r.Key, r.Value.Record),
+                    _unconfirmed.ContainsKey(r.Key))),
+            ];
+        }
+    }
+
+    /// <summary>Every wanted backend has a record, none that is wanted is removed, and no two share a slot. Under the lock.</summary>
+    private bool Settle()
+    {
+        bool changed = false;
+        foreach (BackendKey key in _wanted.Order(Comparer<BackendKey>.Create(static (a, b) => string.CompareOrdinal(a.Name, b.Name))))
+        {
+            if (!_records.TryGetValue(key, out var known))
+            {
+                _records[key] = (BackendRecord.Default(key), BackendRecord.DefaultStamp);
+                changed = true;
+            }
+            else if (known.Record.State == SlotState.Free)
+            {
+                Put(key, known.Record.WithNextGeneration() with { State = SlotState.Up }, clock.Next());
+                changed = true;
+            }
+        }
+        return changed | Separate();
+    }
+
+    /// <summary>Of backends that share a slot the first by name keeps it. Under the lock.</summary>
+    private bool Separate()
+    {
+        var taken = new Dictionary<ushort, BackendKey>();
+        List<BackendKey>? moving = null;
+        foreach ((BackendKey key, (BackendRecord record, _)) in _records)
+        {
+            ushort slot = record.Reference.Slot;
+            if (!taken.TryGetValue(slot, out BackendKey other))
+            {
+                taken[slot] = key;
+                continue;
+            }
+            bool first = string.CompareOrdinal(key.Name, other.Name) < 0;
+            if (first) taken[slot] = key;
+            (moving ??= []).Add(first ? other : key);
+        }
+        if (moving is null || taken.Count > ushort.MaxValue) return false;
+        foreach (BackendKey key in moving.OrderBy(k => k.Name, StringComparer.Ordinal))
+        {
+            (BackendRecord record, long stamp) = _records[key];
+            ushort slot = record.Reference.Slot;
+            while (taken.ContainsKey(slot)) slot++;
+            taken[slot] = key;
+            // One above: every node that sees the collision writes the same, and an operator's next change still supersedes it.
+            _records[key] = (record with { Reference = record.Reference with { Slot = slot } }, stamp + 1);
+            clock.Saw(stamp + 1);
+        }
+        return true;
+    }
+
+    private void Put(BackendKey key, BackendRecord record, long stamp)
+    {
+        _records[key] = (record, stamp);
+        _unconfirmed[key] = stamp;
+    }
+
+    private TimeSpan? DrainLeft(BackendKey key, BackendRecord record)
+    {
+        if (record is not { State: SlotState.Drain, Deadline: { } deadline })
+        {
+            _drains.Remove(key);
+            return null;
+        }
+        long now = time.GetTimestamp();
+        if (!_drains.TryGetValue(key, out var known) || known.Ordered != deadline.Ordered) _drains[key] = known = (deadline.Ordered, now);
+        TimeSpan left = TimeSpan.FromSeconds(deadline.Seconds) - time.GetElapsedTime(known.Since, now);
+        return left > TimeSpan.Zero ? left : TimeSpan.Zero;
+    }
+}

@@ -1,0 +1,48 @@
+using System.Collections.Immutable;
+using Akka.DistributedData;
+
+namespace ActorLb.Fleet.Spread;
+
+/// <summary>One named value of the spread state. The higher stamp wins; of equal stamps the greater bytes, so that all nodes choose alike.</summary>
+/// <param name="Stamp">A <see cref="SpreadClock"/> reading, above 0.</param>
+internal readonly record struct Register(long Stamp, ReadOnlyMemory<byte> Value)
+{
+    public bool Supersedes(Register other) =>
+        Stamp != other.Stamp ? Stamp > other.Stamp : Value.Span.SequenceCompareTo(other.Value.Span) > 0;
+
+    public bool Equals(Register other) => Stamp == other.Stamp && Value.Span.SequenceEqual(other.Value.Span);
+
+    public override int GetHashCode() => HashCode.Combine(Stamp, Value.Length);
+}
+
+/// <summary>Named values that every node may write: a map of last-writer-wins registers, merged name by name. Immutable.</summary>
+internal sealed class Registers : IReplicatedData<Registers>, IEquatable<Registers>
+{
+    public static readonly Registers Empty = new(ImmutableSortedDictionary.Create<string, Register>(StringComparer.Ordinal));
+
+    private Registers(ImmutableSortedDictionary<string, Register> items) => Items = items;
+
+    /// <summary>In ordinal order, so that equal contents have equal bytes: the replicators compare digests.</summary>
+    public ImmutableSortedDictionary<string, Register> Items { get; }
+
+    /// <summary>The same with that value, unless a newer one is there.</summary>
+    public Registers With(string name, Register register) =>
+        Items.TryGetValue(name, out Register known) && !register.Supersedes(known) ? this : new Registers(Items.SetItem(name, register));
+
+    public Registers Merge(Registers other)
+    {
+        if (ReferenceEquals(this, other)) return this;
+        Registers merged = this;
+        foreach ((string name, Register register) in other.Items) merged = merged.With(name, register);
+        return merged;
+    }
+
+    IReplicatedData IReplicatedData.Merge(IReplicatedData other) => Merge((Registers)other);
+
+    public bool Equals(Registers? other) =>
+        other is not null && (ReferenceEquals(this, other) || (Items.Count == other.Items.Count && Items.SequenceEqual(other.Items)));
+
+    public override bool Equals(object? obj) => Equals(obj as Registers);
+
+    public override int GetHashCode() => Items.Count;
+}

@@ -1,0 +1,166 @@
+using ActorLb.Fleet.Spread;
+using ActorLb.Sticky;
+using Microsoft.Extensions.Time.Testing;
+
+namespace ActorLb.Tests.Fleet.Spread;
+
+public sealed class BackendRegistryTests
+{
+    private static readonly BackendKey First = new("emqx", "10.0.0.1:1883");
+    private static readonly BackendKey Second = new("emqx", "10.0.0.2:1883");
+
+    private readonly FakeTimeProvider _time = new(new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero));
+
+    [Fact]
+    public void Want_NodesThatNeverSpoke_NameABackendAlike()
+    {
+        BackendRegistry one = Node(First, Second), other = Node(Second, First);
+        Assert.Equal(Of(one, First).Reference, Of(other, First).Reference);
+        Assert.Equal(Of(one, Second).Reference, Of(other, Second).Reference);
+        Assert.NotEqual(Of(one, First).Reference, Of(one, Second).Reference);
+    }
+
+    /// <summary>Frozen: nodes of two releases, and a node and its own file, must name a backend alike.</summary>
+    [Fact]
+    public void Default_OfAName_IsPinned() => Assert.Equal("34764.14158", BackendRecord.Default(First).Reference.ToString());
+
+    [Fact]
+    public void Change_OnANodeByItself_HoldsAtOnceAndIsMarked()
+    {
+        BackendRegistry node = Node(First);
+        node.Change(First, (r, _) => r with { State = SlotState.Drain });
+        Assert.True(Of(node, First) is { State: SlotState.Drain, IsLocal: true });
+        Assert.True(node.Confirm(node.ToRegisters()));
+        Assert.False(Of(node, First).IsLocal);
+    }
+
+    [Fact]
+    public void Change_OfABackendThatNobodyKnows_IsNone() => Assert.Null(Node(First).Change(Second, (r, _) => r));
+
+    [Fact]
+    public void Merge_ChangesMadeApart_TheLaterOneWinsOnBothSides()
+    {
+        BackendRegistry fleet = Node(First), detached = Node(First);
+        fleet.Change(First, (r, _) => r with { State = SlotState.Down });
+        fleet.Change(First, (r, _) => r with { Weight = 7 });
+        _time.Advance(TimeSpan.FromSeconds(1));
+        detached.Change(First, (r, _) => r with { State = SlotState.Drain });
+        Registers fromFleet = fleet.ToRegisters();
+        fleet.Merge(detached.ToRegisters());
+        detached.Merge(fromFleet);
+        Assert.Equal(SlotState.Drain, Of(fleet, First).State);
+        Assert.Equal(SlotState.Drain, Of(detached, First).State);
+    }
+
+    [Fact]
+    public void Change_WithAnotherInView_SupersedesItWhateverTheClocksSay()
+    {
+        BackendRegistry ahead = Node(First);
+        _time.Advance(TimeSpan.FromHours(1));
+        ahead.Change(First, (r, _) => r with { State = SlotState.Down });
+        var behind = new BackendRegistry(new SpreadClock(new FakeTimeProvider(DateTimeOffset.UnixEpoch)), _time);
+        behind.Want([First]);
+        behind.Merge(ahead.ToRegisters());
+        behind.Change(First, (r, _) => r with { State = SlotState.Up });
+        ahead.Merge(behind.ToRegisters());
+        Assert.Equal(SlotState.Up, Of(ahead, First).State);
+    }
+
+    [Fact]
+    public void Merge_ANewerChangeOfTheFleet_EndsTheWaitForConfirmation()
+    {
+        BackendRegistry one = Node(First), other = Node(First);
+        one.Change(First, (r, _) => r with { State = SlotState.Down });
+        _time.Advance(TimeSpan.FromSeconds(1));
+        other.Change(First, (r, _) => r with { State = SlotState.Up });
+        one.Merge(other.ToRegisters());
+        Assert.False(one.HasUnconfirmed);
+    }
+
+    [Fact]
+    public void Want_OfARemovedBackend_BringsItBackUnderANewGeneration()
+    {
+        BackendRegistry node = Node(First);
+        BackendRef before = Of(node, First).Reference;
+        node.Change(First, (r, _) => r with { State = SlotState.Free });
+        Assert.True(node.Want([First]));
+        Assert.True(Of(node, First) is { State: SlotState.Up } now && now.Reference.Slot == before.Slot && now.Reference.Gen != before.Gen);
+    }
+
+    [Fact]
+    public void Merge_TwoBackendsInOneSlot_TheFirstByNameKeepsItOnAllNodes()
+    {
+        BackendRegistry one = Node(First, Second), other = Node(Second);
+        Registers clash = Registers.Empty.With(
+            Second.Name, new Register(50, new BackendRecord(new BackendRef(Of(one, First).Reference.Slot, 9), SlotState.Up).Encode()));
+        one.Merge(clash);
+        other.Merge(clash);
+        other.Merge(one.ToRegisters());
+        one.Merge(other.ToRegisters());
+        Assert.NotEqual(Of(one, First).Reference.Slot, Of(one, Second).Reference.Slot);
+        Assert.Equal(Of(one, Second).Reference, Of(other, Second).Reference);
+        Assert.Equal(Of(one, First).Reference, Of(other, First).Reference);
+        Assert.Equal(BackendRecord.Default(First).Reference, Of(one, First).Reference);
+    }
+
+    [Fact]
+    public void EndDrains_PastTheDeadline_MakesThemDown()
+    {
+        BackendRegistry node = Node(First);
+        node.Change(First, (r, stamp) => r with { State = SlotState.Drain, Deadline = new DrainDeadline(60, stamp) });
+        Assert.Equal(TimeSpan.FromSeconds(60), Of(node, First).DrainLeft);
+        _time.Advance(TimeSpan.FromSeconds(59));
+        Assert.False(node.EndDrains());
+        _time.Advance(TimeSpan.FromSeconds(1));
+        Assert.True(node.EndDrains());
+        Assert.True(Of(node, First) is { State: SlotState.Down, DrainLeft: null });
+    }
+
+    [Fact]
+    public void EndDrains_OfAnOrderThatWasRepeated_CountsFromTheLastOne()
+    {
+        BackendRegistry node = Node(First);
+        node.Change(First, (r, stamp) => r with { State = SlotState.Drain, Deadline = new DrainDeadline(60, stamp) });
+        node.Snapshot();
+        _time.Advance(TimeSpan.FromSeconds(50));
+        node.Change(First, (r, stamp) => r with { State = SlotState.Drain, Deadline = new DrainDeadline(60, stamp) });
+        // A weight is no order.
+        node.Change(First, (r, _) => r with { Weight = 3 });
+        Assert.Equal(TimeSpan.FromSeconds(60), Of(node, First).DrainLeft);
+    }
+
+    [Fact]
+    public void Merge_OfWhatIsNoRecord_LeavesItOut()
+    {
+        BackendRegistry node = Node(First);
+        byte[] good = Of(node, First) is var b ? new BackendRecord(b.Reference, SlotState.Down).Encode() : [];
+        byte[] badState = [.. good];
+        badState[5] = 77;
+        Registers bad = Registers.Empty
+            .With("no-slash", new Register(1L << 50, good)).With("pool/", new Register(1L << 50, good))
+            .With(First.Name, new Register(1L << 50, badState)).With(Second.Name, new Register(1L << 50, new byte[] { 1, 2, 3 }));
+        Assert.False(node.Merge(bad));
+        Assert.Equal(SlotState.Up, Assert.Single(node.Snapshot()).State);
+    }
+
+    [Fact]
+    public void Encode_OfEveryField_IsRead()
+    {
+        var record = new BackendRecord(new BackendRef(513, 65535), SlotState.Drain, 65535, new DrainDeadline(uint.MaxValue, long.MaxValue));
+        Assert.Equal(record, BackendRecord.TryDecode(record.Encode()));
+        var plain = new BackendRecord(new BackendRef(0, 1), SlotState.Free);
+        Assert.Equal(plain, BackendRecord.TryDecode(plain.Encode()));
+        // A later release may append fields.
+        Assert.Equal(plain, BackendRecord.TryDecode([.. plain.Encode(), 1, 2, 3]));
+        Assert.Equal("01FFFF010202FFFF0000FFFFFFFFFFFFFFFFFFFFFF7F", Convert.ToHexString(record.Encode()));
+    }
+
+    private BackendRegistry Node(params BackendKey[] wanted)
+    {
+        var node = new BackendRegistry(new SpreadClock(_time), _time);
+        node.Want(wanted);
+        return node;
+    }
+
+    private static SpreadBackend Of(BackendRegistry node, BackendKey key) => node.Snapshot().Single(b => b.Key == key);
+}
