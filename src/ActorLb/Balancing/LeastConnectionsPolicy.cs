@@ -1,11 +1,17 @@
 namespace ActorLb.Balancing;
 
 /// <summary>
-/// Fewest connections for its weight; ties take turns. Once other nodes report connections, the lesser of two random choices: their
-/// counts are up to 250 ms old, and nodes that all ran to the same least backend would herd.
+/// Fewest connections for its weight; ties take turns. Once other nodes report connections, ties fall at random, for nodes that broke them
+/// alike would all choose the same backend; and in large pools the lesser of two random choices is taken instead of looking at all.
 /// </summary>
 internal sealed class LeastConnectionsPolicy : IBalancingPolicy
 {
+    /// <summary>
+    /// Up to so many candidates all are compared. What keeps nodes from running to the same one is <see cref="Backend.ExpectedLoad"/>: each
+    /// node takes the others to have placed since their last report what it has placed itself.
+    /// </summary>
+    private const int SmallPool = 32;
+
     private readonly Rotation _rotation = new();
 
     public string Name => "least-connections";
@@ -26,7 +32,7 @@ internal sealed class LeastConnectionsPolicy : IBalancingPolicy
 
                 if (backend.RemoteActive > 0)
                 {
-                    return TwoChoices.Pick(context);
+                    return context.Candidates.Length <= SmallPool ? LeastOfAll(context) : TwoChoices.Pick(context);
                 }
 
                 Rotation.Turn turn = _rotation.NextTurn(backend, context.Now, reached);
@@ -43,5 +49,32 @@ internal sealed class LeastConnectionsPolicy : IBalancingPolicy
                 return best;
             }
         }
+    }
+
+    private static Backend? LeastOfAll(in PickContext context)
+    {
+        Backend? best = null;
+        ulong ties = 0;
+        foreach (Backend backend in context.Candidates)
+        {
+            if (!context.Allows(backend))
+            {
+                continue;
+            }
+
+            int order = best is null ? -1 : TwoChoices.CompareLoad(backend, best, context.Now);
+            if (order > 0)
+            {
+                continue;
+            }
+
+            ties = order < 0 ? 1 : ties + 1;
+            if (ThreadRandom.Below(ties) == 0)
+            {
+                best = backend;
+            }
+        }
+
+        return best;
     }
 }

@@ -188,19 +188,74 @@ public sealed class PolicyTests
     }
 
     [Fact]
-    public void LeastConnections_FleetCounts_LeastLoadedOfTwo()
+    public void LeastConnections_FleetCountsInALargePool_LeastLoadedOfTwo()
     {
         ThreadRandom.Seed(5);
-        Pool pool = Pools.OfWeights(BalanceKind.LeastConnections, 1, 1, 1);
+        Pool pool = Pools.OfWeights(BalanceKind.LeastConnections, [.. Enumerable.Repeat(1, 40)]);
         Backend[] backends = pool.Snapshot.Backends.ToArray();
         backends[0].SetRemoteActive(100, others: 1);
-        backends[1].SetRemoteActive(10, others: 1);
 
-        int[] spread = pool.Spread(3_000);
+        int[] spread = pool.Spread(4_000);
 
-        // The most loaded never wins a pair; the least loaded wins its two pairs of three.
+        // The most loaded never wins a pair; the others win alike.
         Assert.Equal(0, spread[0]);
-        Assert.InRange(spread[1], 850, 1_150);
-        Assert.InRange(spread[2], 1_850, 2_150);
+        Assert.All(spread.Skip(1), n => Assert.InRange(n, 60, 150));
+    }
+
+    [Fact]
+    public void LeastConnections_FleetCountsWithRoomOnOneOfFew_FillsThatOne()
+    {
+        Pool pool = Pools.OfWeights(BalanceKind.LeastConnections, 1, 1, 1);
+        Backend[] backends = pool.Snapshot.Backends.ToArray();
+        for (int i = 0; i < 3; i++) backends[i].SetRemoteActive(i == 1 ? 20 : 100, others: 2);
+
+        int[] placed = new int[3];
+        for (int i = 0; i < 80; i++)
+        {
+            // This node alone places, and hears of the others in between, who have placed nobody.
+            if (i % 5 == 0)
+            {
+                for (int b = 0; b < 3; b++) backends[b].SetRemoteActive(b == 1 ? 20 : 100, others: 2);
+            }
+            Backend picked = pool.Pick()!;
+            picked.TryAcquire();
+            placed[Array.IndexOf(backends, picked)]++;
+        }
+        // Within 5 % of even: 100 each.
+        Assert.InRange(placed[1], 75, 80);
+    }
+
+    [Theory]
+    [InlineData(3, 600, 30, 15)]
+    [InlineData(3, 600, 5, 15)]
+    [InlineData(3, 3000, 250, 30)]
+    [InlineData(10, 2000, 50, 30)]
+    public void LeastConnections_NodesThatPlaceAtOnce_DoNotHerd(int nodes, int clients, int betweenReports, int bound)
+    {
+        ThreadRandom.Seed(7);
+        Backend[][] fleet = new Backend[nodes][];
+        Pool[] pools = new Pool[nodes];
+        for (int n = 0; n < nodes; n++)
+        {
+            pools[n] = Pools.OfWeights(BalanceKind.LeastConnections, 1, 1, 1);
+            fleet[n] = pools[n].Snapshot.Backends.ToArray();
+        }
+        Report();
+        for (int i = 0; i < clients; i++)
+        {
+            pools[i % nodes].Pick()!.TryAcquire();
+            if (i % betweenReports == betweenReports - 1) Report();
+        }
+
+        int[] totals = [.. Enumerable.Range(0, 3).Select(b => fleet.Sum(f => f[b].Active))];
+        Assert.All(totals, t => Assert.InRange(t, (clients / 3) - bound, (clients / 3) + bound));
+
+        void Report()
+        {
+            for (int n = 0; n < nodes; n++)
+            {
+                for (int b = 0; b < 3; b++) fleet[n][b].SetRemoteActive(fleet.Where((_, other) => other != n).Sum(f => f[b].Active), nodes - 1);
+            }
+        }
     }
 }
