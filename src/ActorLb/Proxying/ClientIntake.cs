@@ -42,20 +42,11 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
         }
     }
 
-    /// <summary>The client's address is certain: what depends on it is decided, then its bytes are read.</summary>
-    public void AddressKnown(Reactor reactor, Session session)
+    /// <summary>The client's address is certain and judged: its bytes are read.</summary>
+    public void Begin(Reactor reactor, Session session)
     {
-        Listener.State listening = session.Entered!;
-        Setup setup = session.Setup!;
-        if (setup.Refusal == CloseReason.None) setup.Refusal = Judge(session, listening);
-        if (listening.Tls is not null)
-        {
-            // A handshake costs a thousand times what a refusal does: a client that is refused gets none.
-            if (setup.Refusal != CloseReason.None) closer.Close(reactor, session, setup.Refusal);
-            else StartTls(reactor, session, listening);
-            return;
-        }
-        Secured(reactor, session);
+        if (session.Entered!.Tls is null) Secured(reactor, session);
+        else StartTls(reactor, session, session.Entered);
     }
 
     /// <summary>Makes the next step of the client's handshake.</summary>
@@ -74,7 +65,7 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
                 break;
             case HandshakeStatus.Failed:
                 reactor.Counters.TlsFailed++;
-                Log.HandshakeFailed(services.Logger, session.Remote, session.Listener.Name, outcome.Reason ?? "unknown");
+                LogHandshakeFailed(session, outcome.Reason ?? "unknown");
                 session.Client.Finished = true;
                 closer.Close(reactor, session, CloseReason.TlsFailed);
                 break;
@@ -94,18 +85,6 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
         return true;
     }
 
-    private CloseReason Judge(Session session, Listener.State listening)
-    {
-        if (listening.Refuses(session.Remote)) return CloseReason.Banned;
-        if (listening.Addresses is { } limits)
-        {
-            CloseReason over = limits.TryEnter(session.Remote);
-            if (over != CloseReason.None) return over;
-            session.CountsForAddress = true;
-        }
-        return listening.Rate is null || listening.Rate.TryTake(Stopwatch.GetTimestamp()) ? CloseReason.None : CloseReason.ConnectRate;
-    }
-
     /// <summary>Peeks, so that not a byte beyond the header leaves the socket: what follows may belong to TLS.</summary>
     private void ReadProxyHeader(Reactor reactor, Session session)
     {
@@ -113,7 +92,7 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
         int peeked = Tcp.Peek(client.Fd, reactor.Scratch);
         if (peeked <= 0)
         {
-            if (peeked != Tcp.WouldBlock) closer.Close(reactor, session, CloseReason.ClientGone);
+            if (peeked != Tcp.WouldBlock) closer.Close(reactor, session, GoneUnheard(session));
             return;
         }
         ProxyStatus status = ProxyHeaderReader.Read(
@@ -125,7 +104,8 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
         }
         if (status != ProxyStatus.Done)
         {
-            Log.BadProxyHeader(services.Logger, session.Remote, session.Listener.Name, error.Text());
+            if (Admits(session, error.Text(), LogLevel.Warning))
+                Log.BadProxyHeader(services.Logger, session.Remote, session.Listener.Name, error.Text());
             closer.Close(reactor, session, CloseReason.BadProxyHeader);
             return;
         }
@@ -136,8 +116,15 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
         }
         Tcp.Receive(client.Fd, reactor.Scratch.AsSpan(0, header.TotalLength));
         SessionCloser.MoveTo(reactor, session, Phase.Connect);
-        AddressKnown(reactor, session);
+        // Of one that is refused already, only whether it is to be closed at once is still to be seen.
+        CloseReason refusal = session.Setup!.Refusal == CloseReason.None ? ClientPlaces.Judge(session)
+            : session.Entered!.Refuses(session.Remote) ? CloseReason.Banned : CloseReason.None;
+        if (refusal == CloseReason.None || closer.TurnAway(reactor, session, refusal)) Begin(reactor, session);
     }
+
+    /// <summary>Why a client ends that went before its first byte.</summary>
+    private static CloseReason GoneUnheard(Session session) =>
+        session.Entered!.Tls is null ? CloseReason.ClientGone : CloseReason.BareConnect;
 
     private void StartTls(Reactor reactor, Session session, Listener.State listening)
     {
@@ -160,13 +147,13 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
             StepHandshake(reactor, session);
             return;
         }
-        if (!session.HandshakeBegun && !HelloIsHere(reactor, session)) return;
+        if (!session.HandshakeBegun && !AwaitHello(reactor, session)) return;
         if (!reactor.Handshaking.Continue(services, reactor, session)) closer.Close(reactor, session, CloseReason.HandshakeLimit);
     }
 
-    /// <summary>Whether there is something to answer: the client's first record whole, what is no such record, or its end. A part of a
-    /// hello takes no place.</summary>
-    private static bool HelloIsHere(Reactor reactor, Session session)
+    /// <summary>Whether there is something to answer: the client's first record whole, what is no such record, or its end within one.
+    /// A part of a hello takes no place, and who went without a byte began no handshake: the session is closed.</summary>
+    private bool AwaitHello(Reactor reactor, Session session)
     {
         ref Side client = ref session.Client;
         int peeked = Tcp.Peek(client.Fd, reactor.Scratch.AsSpan(0, RecordHeader + MaxRecord));
@@ -175,8 +162,14 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
             client.Readable = false;
             return client.PeerClosed;
         }
-        ReadOnlySpan<byte> bytes = reactor.Scratch.AsSpan(0, Math.Max(0, peeked));
-        if (bytes.IsEmpty || client.PeerClosed || bytes[0] != HandshakeRecord) return true;
+        if (peeked <= 0)
+        {
+            closer.Close(reactor, session, GoneUnheard(session));
+            return false;
+        }
+        ReadOnlySpan<byte> bytes = reactor.Scratch.AsSpan(0, peeked);
+        if (bytes[0] != HandshakeRecord) session.Setup!.Speaks = SpokenProtocols.Guess(bytes);
+        if (client.PeerClosed || bytes[0] != HandshakeRecord) return true;
         if (bytes.Length < RecordHeader) return false;
         int length = BinaryPrimitives.ReadUInt16BigEndian(bytes[3..]);
         return length > MaxRecord || bytes.Length >= RecordHeader + length;
@@ -199,9 +192,7 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
         }
         if (session.Entered.Options.Protocol == ListenerProtocol.Tcp)
         {
-            Setup setup = session.Setup!;
-            if (setup.Refusal != CloseReason.None) closer.Close(reactor, session, setup.Refusal);
-            else Complete(reactor, session);
+            Complete(reactor, session);
             return;
         }
         SessionCloser.MoveTo(reactor, session, Phase.Connect);
@@ -228,8 +219,15 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
             }
             if (status == ReadStatus.Invalid)
             {
-                Log.BadConnect(services.Logger, session.Remote, session.Listener.Name, error.Text());
+                LogBadConnect(session, error);
                 closer.Answer(reactor, session, CloseReason.BadConnect, ConnectErrors.ConnackFor(error, setup.Connect.Version));
+                return;
+            }
+            if (setup.Refusal != CloseReason.None && setup.InboundLength >= FirstRead && setup.Connect.Version != MqttVersion.Unknown)
+            {
+                // How to answer is known: no more of it is kept.
+                session.Version = setup.Connect.Version;
+                closer.Refuse(reactor, session, setup.Refusal, Refusals.For(setup.Refusal));
                 return;
             }
         }
@@ -250,13 +248,13 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
         }
         if (listening.Options.RequireClientId is { } binding && !Matches(session, binding))
         {
-            Log.ClientIdMismatch(services.Logger, session.Remote, session.Listener.Name, binding.Text);
+            if (Admits(session, "client id mismatch")) Log.ClientIdMismatch(services.Logger, session.Remote, session.Listener.Name, binding.Text);
             closer.Refuse(reactor, session, CloseReason.ClientIdMismatch, RefusalReason.ClientIdNotValid);
             return;
         }
         if (!listening.Options.Rewrite.IsEmpty && ConnectRewrite.Apply(reactor, session, listening.Options.Rewrite) is { } failure)
         {
-            Log.RewriteFailed(services.Logger, session.Remote, session.Listener.Name, failure);
+            if (Admits(session, failure)) Log.RewriteFailed(services.Logger, session.Remote, session.Listener.Name, failure);
             closer.Refuse(reactor, session, CloseReason.RewriteFailed, RefusalReason.ClientIdNotValid);
             return;
         }
@@ -268,6 +266,7 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
     private void Complete(Reactor reactor, Session session)
     {
         reactor.Counters.Handled++;
+        session.Within?.Remove(session);
         if (session.WebSocket is null && session.Pool.Options.WebSocketPath is not null)
         {
             session.WebSocket = new WebSocketRelay(framesClient: false, framesBackend: true);
@@ -351,7 +350,7 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
             }
             if (status == ReadStatus.Invalid)
             {
-                Log.BadUpgrade(services.Logger, session.Remote, session.Listener.Name, error.Text());
+                LogBadUpgrade(session, error);
                 closer.Answer(reactor, session, CloseReason.BadUpgrade, UpgradeErrors.ResponseFor(error));
                 return;
             }
@@ -420,19 +419,46 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
         return true;
     }
 
+    /// <summary>Whether this is to be logged now: whoever can connect can bring it about, as often as it likes.</summary>
+    private bool Admits(Session session, string reason, LogLevel level = LogLevel.Information) =>
+        services.LogLimit.Admits(level, "listener", session.Listener.Name, reason);
+
+    private void LogBadConnect(Session session, ConnectError error)
+    {
+        Setup setup = session.Setup!;
+        string hint = SpokenProtocols.Hint(SpokenProtocols.Guess(setup.Inbound.AsSpan(0, setup.InboundLength)), SpokenProtocol.Mqtt);
+        if (!Admits(session, hint + error.Text())) return;
+        string reason = error == ConnectError.PacketTooLarge
+            ? $"{error.Text()}: {setup.Connect.TotalLength} bytes of at most {session.Entered!.Options.MaxPacketSize}" : error.Text();
+        Log.BadConnect(services.Logger, session.Remote, session.Listener.Name, hint, reason);
+    }
+
+    private void LogBadUpgrade(Session session, UpgradeError error)
+    {
+        Setup setup = session.Setup!;
+        string hint = SpokenProtocols.Hint(SpokenProtocols.Guess(setup.Inbound.AsSpan(0, setup.InboundLength)), SpokenProtocol.Http);
+        if (Admits(session, hint + error.Text())) Log.BadUpgrade(services.Logger, session.Remote, session.Listener.Name, hint, error.Text());
+    }
+
+    private void LogHandshakeFailed(Session session, string reason)
+    {
+        string hint = SpokenProtocols.Hint(session.Setup!.Speaks, SpokenProtocol.Tls);
+        if (Admits(session, hint + reason)) Log.HandshakeFailed(services.Logger, session.Remote, session.Listener.Name, hint, reason);
+    }
+
     private static partial class Log
     {
-        [LoggerMessage(1201, LogLevel.Debug, "{Remote} on listener {Listener}: CONNECT refused: {Reason}")]
-        public static partial void BadConnect(ILogger logger, NetEndPoint remote, string listener, string reason);
+        [LoggerMessage(1201, LogLevel.Information, "{Remote} on listener {Listener}{Hint}: CONNECT refused: {Reason}")]
+        public static partial void BadConnect(ILogger logger, NetEndPoint remote, string listener, string hint, string reason);
 
         [LoggerMessage(1202, LogLevel.Warning, "{Remote} on listener {Listener}: PROXY header refused: {Reason}")]
         public static partial void BadProxyHeader(ILogger logger, NetEndPoint remote, string listener, string reason);
 
-        [LoggerMessage(1203, LogLevel.Information, "{Remote} on listener {Listener}: TLS handshake failed: {Reason}")]
-        public static partial void HandshakeFailed(ILogger logger, NetEndPoint remote, string listener, string reason);
+        [LoggerMessage(1203, LogLevel.Information, "{Remote} on listener {Listener}{Hint}: TLS handshake failed: {Reason}")]
+        public static partial void HandshakeFailed(ILogger logger, NetEndPoint remote, string listener, string hint, string reason);
 
-        [LoggerMessage(1206, LogLevel.Debug, "{Remote} on listener {Listener}: upgrade refused: {Reason}")]
-        public static partial void BadUpgrade(ILogger logger, NetEndPoint remote, string listener, string reason);
+        [LoggerMessage(1206, LogLevel.Information, "{Remote} on listener {Listener}{Hint}: upgrade refused: {Reason}")]
+        public static partial void BadUpgrade(ILogger logger, NetEndPoint remote, string listener, string hint, string reason);
 
         [LoggerMessage(1204, LogLevel.Information, "{Remote} on listener {Listener}: the client id is not {Template}")]
         public static partial void ClientIdMismatch(ILogger logger, NetEndPoint remote, string listener, string template);

@@ -10,6 +10,11 @@ internal sealed class NodeServices(NodeAdmission admission, IStickyMap sticky, B
 {
     public NodeAdmission Admission { get; } = admission;
 
+    public ClientPlaces Places { get; } = new(admission);
+
+    /// <summary>For the log lines that whoever can connect can bring about.</summary>
+    public LogLimit LogLimit { get; } = new(loggers.CreateLogger("ActorLb.Proxying"), time);
+
     /// <summary>Set before the reactors start.</summary>
     public IStickyMap Sticky { get; set; } = sticky;
 

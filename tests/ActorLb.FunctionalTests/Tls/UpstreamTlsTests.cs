@@ -47,11 +47,7 @@ public sealed class UpstreamTlsTests : IDisposable
             TestNode.Backends(broker) + "tls { verify = off }, connect-timeout = 200ms, retry { tries = 1 }",
             TlsListener.With(_ca.Server(["localhost"]), "max-handshakes = 1, handshake-timeout = 60s") + "connect-timeout = 120s",
             "listeners.plain { bind = \"127.0.0.1:0\", pool = p }");
-        // Takes the only place, keeps it, and does not go on.
-        node.Node.Handshakes.HoldTime = int.MaxValue;
-        using var other = await node.DialAsync();
-        await other.SendAsync(TlsListener.EndlessHello);
-        await node.UntilAsync(() => node.Node.Handshakes.Handshakes == 1);
+        using var held = new HeldPlaces(node.Node.Handshakes);
         using var client = await RawClient.ConnectAsync(node.Of("plain"));
         await client.SendAsync(ConnectBytes.V311("a"));
         Assert.Equal(FakeBroker.ConnackBytes(3), (await client.ReadToEndAsync()).Bytes);
