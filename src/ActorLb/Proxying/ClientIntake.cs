@@ -116,10 +116,17 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
         }
         Tcp.Receive(client.Fd, reactor.Scratch.AsSpan(0, header.TotalLength));
         SessionCloser.MoveTo(reactor, session, Phase.Connect);
-        // Of one that is refused already, only whether it is to be closed at once is still to be seen.
-        CloseReason refusal = session.Setup!.Refusal == CloseReason.None ? ClientPlaces.Judge(session)
-            : session.Entered!.Refuses(session.Remote) ? CloseReason.Banned : CloseReason.None;
+        CloseReason refusal = JudgeTold(session, header.Kind);
         if (refusal == CloseReason.None || closer.TurnAway(reactor, session, refusal)) Begin(reactor, session);
+    }
+
+    private static CloseReason JudgeTold(Session session, ProxyKind kind)
+    {
+        // The proxy's own connection, such as its health check, is to be accepted (PROXY protocol, 2.2): the lists and limits are for clients.
+        if (kind == ProxyKind.Local) return CloseReason.None;
+        // Of one that is refused already, only whether it is to be closed at once is still to be seen.
+        if (session.Setup!.Refusal == CloseReason.None) return ClientPlaces.Judge(session);
+        return session.Entered!.Refuses(session.Remote) ? CloseReason.Banned : CloseReason.None;
     }
 
     /// <summary>Why a client ends that went before its first byte.</summary>

@@ -38,6 +38,27 @@ public sealed class AcceptedProxyHeaderTests
         Assert.Contains(" 203.0.113.66:4004 mqtt mqtt=- client=\"-\" ", log, StringComparison.Ordinal);
     }
 
+    /// <summary>The balancer's health check is none of the clients that the lists and limits are for.</summary>
+    [Theory]
+    [InlineData("allow = [\"192.0.2.0/24\"]")]
+    [InlineData("limits.per-address = 1")]
+    [InlineData("limits { connects-per-second = 1 }")]
+    public async Task ProxyHeader_OfTheProxyItself_IsAccepted(string limits)
+    {
+        await using var broker = FakeBroker.Start(FakeBroker.Accepting);
+        await using var node = await TestNode.StartAsync(
+            TestNode.Backends(broker), "accept-proxy-protocol { from = [\"127.0.0.2/32\"] }, " + limits);
+        var checks = new List<RawClient>();
+        for (var i = 0; i < 3; i++)
+        {
+            checks.Add(await node.DialAsync(IPAddress.Parse("127.0.0.2")));
+            await checks[i].SendAsync((byte[])[.. "\r\n\r\n\0\r\nQUIT\n"u8, 0x20, 0, 0, 0, .. ConnectBytes.V311($"check{i}")]);
+            Assert.Equal(FakeBroker.ConnackBytes(0), await checks[i].ReadAsync(4));
+        }
+
+        checks.ForEach(c => c.Dispose());
+    }
+
     [Fact]
     public async Task ProxyHeader_FromAnybodyElse_IsNoConnect()
     {

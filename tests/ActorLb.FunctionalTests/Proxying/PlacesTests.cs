@@ -56,6 +56,33 @@ public sealed class PlacesTests : IAsyncDisposable
         Assert.Equal(0, node.Closed(CloseReason.NodeFull));
     }
 
+    /// <summary>Behind another balancer all connections have its address, and the header tells the clients'.</summary>
+    [Theory]
+    [InlineData("deny = [\"192.0.2.0/24\"]", nameof(CloseReason.Banned))]
+    [InlineData("limits.per-address = 1", nameof(CloseReason.AddressFull))]
+    public async Task RefusedClientsBehindAProxy_ThatKeepSilent_TakeNoPlace(string listener, string reason)
+    {
+        await using var node = await TestNode.StartAsync(
+            TestNode.Backends(_broker), listener + ", connect-timeout = 60s, accept-proxy-protocol { from = [\"127.0.0.0/8\"] }",
+            "node.max-connections = 10");
+        byte[] header = [.. "PROXY TCP4 192.0.2.1 198.51.100.1 4001 1883\r\n"u8];
+        using var first = await node.DialAsync();
+        await first.SendAsync((byte[])[.. "PROXY TCP4 203.0.113.1 198.51.100.1 4001 1883\r\n"u8, .. ConnectBytes.V311("first")]);
+        Assert.Equal(FakeBroker.ConnackBytes(0), await first.ReadAsync(4));
+        for (var i = 0; i < Many; i++)
+        {
+            // One by one: whose address is not told yet has a place.
+            await OpenSilentAsync(node, 1, sent: header);
+            await node.UntilAsync(() => node.Sum(c => c.Accepted) == i + 2 && node.Node.Admission.Active == 1);
+        }
+
+        await node.UntilAsync(() => node.Closed(Enum.Parse<CloseReason>(reason)) >= Many - 130);
+        using var honest = await node.DialAsync();
+        await honest.SendAsync((byte[])[.. "PROXY TCP4 203.0.113.2 198.51.100.1 4001 1883\r\n"u8, .. ConnectBytes.V311("honest")]);
+        Assert.Equal(FakeBroker.ConnackBytes(0), await honest.ReadAsync(4));
+        Assert.Equal((0, 0), (node.Closed(CloseReason.NodeFull), node.Closed(CloseReason.Displaced)));
+    }
+
     /// <summary>The kernel's own limits are what a descriptor counts against.</summary>
     [Fact]
     public async Task DeniedClients_HoldNoDescriptor()
