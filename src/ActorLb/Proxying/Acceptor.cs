@@ -69,8 +69,7 @@ internal sealed partial class Acceptor(NodeServices services, SessionCloser clos
         // Once for the node and once for the listener.
         for (int i = 0; i < 2 && ClientPlaces.WhoGivesWay(reactor, socket, full) is { } silent; i++)
         {
-            if (services.LogLimit.Admits(LogLevel.Information, "listener", silent.Listener.Name, CloseReasons.Text(CloseReason.Displaced)))
-                Log.Displaced(services.Logger, silent.Remote, silent.Listener.Name, CloseReasons.Text(full), reactor.Now - silent.AcceptedAt);
+            services.Refused.Displaced(silent, full, reactor.Now - silent.AcceptedAt);
             closer.Close(reactor, silent, CloseReason.Displaced);
             full = services.Places.Take(session);
         }
@@ -91,9 +90,6 @@ internal sealed partial class Acceptor(NodeServices services, SessionCloser clos
     {
         [LoggerMessage(1101, LogLevel.Error, "listener {Listener} cannot accept: {Reason}; {Active} connections are open, new ones wait in the kernel's queue")]
         public static partial void CannotAccept(ILogger logger, string listener, string reason, int active);
-
-        [LoggerMessage(1103, LogLevel.Information, "{Remote} on listener {Listener} makes room for a newer client ({Full}): it has sent no CONNECT for {Milliseconds} ms")]
-        public static partial void Displaced(ILogger logger, NetEndPoint remote, string listener, string full, long milliseconds);
 
         [LoggerMessage(1102, LogLevel.Error, "cannot watch the connection of {Remote}: {Reason}")]
         public static partial void CannotWatch(ILogger logger, NetEndPoint remote, string reason);

@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Diagnostics;
 using ActorLb.Configuration;
 using ActorLb.Native;
 using ActorLb.Protocol;
@@ -8,12 +7,11 @@ using ActorLb.Protocol.ProxyProtocol;
 using ActorLb.Native.OpenSsl;
 using ActorLb.Protocol.WebSocket;
 using ActorLb.Proxying.Tls;
-using Microsoft.Extensions.Logging;
 
 namespace ActorLb.Proxying;
 
 /// <summary>The client's side of the way to a CONNECT: PROXY header, TLS, upgrade, CONNECT, rewrite.</summary>
-internal sealed partial class ClientIntake(NodeServices services, SessionCloser closer, Router router)
+internal sealed class ClientIntake(NodeServices services, SessionCloser closer, Router router)
 {
     private const int FirstRead = 1024;
     private const int FramedRead = 8192;
@@ -65,7 +63,7 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
                 break;
             case HandshakeStatus.Failed:
                 reactor.Counters.TlsFailed++;
-                LogHandshakeFailed(session, outcome.Reason ?? "unknown");
+                services.Refused.HandshakeFailed(session, outcome.Reason ?? "unknown");
                 session.Client.Finished = true;
                 closer.Close(reactor, session, CloseReason.TlsFailed);
                 break;
@@ -104,8 +102,7 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
         }
         if (status != ProxyStatus.Done)
         {
-            if (Admits(session, error.Text(), LogLevel.Warning))
-                Log.BadProxyHeader(services.Logger, session.Remote, session.Listener.Name, error.Text());
+            services.Refused.BadProxyHeader(session, error);
             closer.Close(reactor, session, CloseReason.BadProxyHeader);
             return;
         }
@@ -226,7 +223,7 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
             }
             if (status == ReadStatus.Invalid)
             {
-                LogBadConnect(session, error);
+                services.Refused.BadConnect(session, error);
                 closer.Answer(reactor, session, CloseReason.BadConnect, ConnectErrors.ConnackFor(error, setup.Connect.Version));
                 return;
             }
@@ -255,13 +252,13 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
         }
         if (listening.Options.RequireClientId is { } binding && !Matches(session, binding))
         {
-            if (Admits(session, "client id mismatch")) Log.ClientIdMismatch(services.Logger, session.Remote, session.Listener.Name, binding.Text);
+            services.Refused.ClientIdMismatch(session, binding.Text);
             closer.Refuse(reactor, session, CloseReason.ClientIdMismatch, RefusalReason.ClientIdNotValid);
             return;
         }
         if (!listening.Options.Rewrite.IsEmpty && ConnectRewrite.Apply(reactor, session, listening.Options.Rewrite) is { } failure)
         {
-            if (Admits(session, failure)) Log.RewriteFailed(services.Logger, session.Remote, session.Listener.Name, failure);
+            services.Refused.RewriteFailed(session, failure);
             closer.Refuse(reactor, session, CloseReason.RewriteFailed, RefusalReason.ClientIdNotValid);
             return;
         }
@@ -357,7 +354,7 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
             }
             if (status == ReadStatus.Invalid)
             {
-                LogBadUpgrade(session, error);
+                services.Refused.BadUpgrade(session, error);
                 closer.Answer(reactor, session, CloseReason.BadUpgrade, UpgradeErrors.ResponseFor(error));
                 return;
             }
@@ -424,53 +421,5 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
         payload.CopyTo(setup.Inbound.AsSpan(setup.InboundLength));
         setup.InboundLength += payload.Length;
         return true;
-    }
-
-    /// <summary>Whether this is to be logged now: whoever can connect can bring it about, as often as it likes.</summary>
-    private bool Admits(Session session, string reason, LogLevel level = LogLevel.Information) =>
-        services.LogLimit.Admits(level, "listener", session.Listener.Name, reason);
-
-    private void LogBadConnect(Session session, ConnectError error)
-    {
-        Setup setup = session.Setup!;
-        string hint = SpokenProtocols.Hint(SpokenProtocols.Guess(setup.Inbound.AsSpan(0, setup.InboundLength)), SpokenProtocol.Mqtt);
-        if (!Admits(session, hint + error.Text())) return;
-        string reason = error == ConnectError.PacketTooLarge
-            ? $"{error.Text()}: {setup.Connect.TotalLength} bytes of at most {session.Entered!.Options.MaxPacketSize}" : error.Text();
-        Log.BadConnect(services.Logger, session.Remote, session.Listener.Name, hint, reason);
-    }
-
-    private void LogBadUpgrade(Session session, UpgradeError error)
-    {
-        Setup setup = session.Setup!;
-        string hint = SpokenProtocols.Hint(SpokenProtocols.Guess(setup.Inbound.AsSpan(0, setup.InboundLength)), SpokenProtocol.Http);
-        if (Admits(session, hint + error.Text())) Log.BadUpgrade(services.Logger, session.Remote, session.Listener.Name, hint, error.Text());
-    }
-
-    private void LogHandshakeFailed(Session session, string reason)
-    {
-        string hint = SpokenProtocols.Hint(session.Setup!.Speaks, SpokenProtocol.Tls);
-        if (Admits(session, hint + reason)) Log.HandshakeFailed(services.Logger, session.Remote, session.Listener.Name, hint, reason);
-    }
-
-    private static partial class Log
-    {
-        [LoggerMessage(1201, LogLevel.Information, "{Remote} on listener {Listener}{Hint}: CONNECT refused: {Reason}")]
-        public static partial void BadConnect(ILogger logger, NetEndPoint remote, string listener, string hint, string reason);
-
-        [LoggerMessage(1202, LogLevel.Warning, "{Remote} on listener {Listener}: PROXY header refused: {Reason}")]
-        public static partial void BadProxyHeader(ILogger logger, NetEndPoint remote, string listener, string reason);
-
-        [LoggerMessage(1203, LogLevel.Information, "{Remote} on listener {Listener}{Hint}: TLS handshake failed: {Reason}")]
-        public static partial void HandshakeFailed(ILogger logger, NetEndPoint remote, string listener, string hint, string reason);
-
-        [LoggerMessage(1206, LogLevel.Information, "{Remote} on listener {Listener}{Hint}: upgrade refused: {Reason}")]
-        public static partial void BadUpgrade(ILogger logger, NetEndPoint remote, string listener, string hint, string reason);
-
-        [LoggerMessage(1204, LogLevel.Information, "{Remote} on listener {Listener}: the client id is not {Template}")]
-        public static partial void ClientIdMismatch(ILogger logger, NetEndPoint remote, string listener, string template);
-
-        [LoggerMessage(1205, LogLevel.Information, "{Remote} on listener {Listener}: rewrite failed: {Reason}")]
-        public static partial void RewriteFailed(ILogger logger, NetEndPoint remote, string listener, string reason);
     }
 }

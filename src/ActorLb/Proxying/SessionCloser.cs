@@ -3,13 +3,12 @@ using ActorLb.Native;
 using ActorLb.Protocol.Mqtt;
 using ActorLb.Protocol.WebSocket;
 using ActorLb.Telemetry;
-using Microsoft.Extensions.Logging;
 
 namespace ActorLb.Proxying;
 
 /// <summary>Ends sessions: at once, with an answer first, or as part of a drain. Every way out of the other steps leads here, so
 /// that descriptors, buffers and counts are given back in one place.</summary>
-internal sealed partial class SessionCloser(NodeServices services)
+internal sealed class SessionCloser(NodeServices services)
 {
     /// <summary>How long a refused client may take to read its answer (milliseconds).</summary>
     private const int LingerTimeout = 2_000;
@@ -45,9 +44,7 @@ internal sealed partial class SessionCloser(NodeServices services)
     /// </summary>
     public bool TurnAway(Reactor reactor, Session session, CloseReason reason)
     {
-        string text = CloseReasons.Text(reason);
-        if (services.LogLimit.Admits(LogLevel.Information, "listener", session.Listener.Name, text))
-            Log.TurnedAway(services.Logger, session.Remote, session.Listener.Name, text);
+        services.Refused.TurnedAway(session, reason);
         Configuration.ListenerOptions options = session.Entered!.Options;
         if (reason == CloseReason.Banned || options.Tls is not null || options.Protocol == Configuration.ListenerProtocol.Tcp)
         {
@@ -286,11 +283,5 @@ internal sealed partial class SessionCloser(NodeServices services)
         session.IdleByKeepAlive = session.BackendWatched = false;
         session.Remote = session.Local = default;
         session.Destination = default;
-    }
-
-    private static partial class Log
-    {
-        [LoggerMessage(1207, LogLevel.Information, "{Remote} on listener {Listener}: refused: {Reason}")]
-        public static partial void TurnedAway(ILogger logger, NetEndPoint remote, string listener, string reason);
     }
 }

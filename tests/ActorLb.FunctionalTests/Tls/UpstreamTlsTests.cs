@@ -56,6 +56,28 @@ public sealed class UpstreamTlsTests : IDisposable
         Assert.Equal((1, 0), (node.Node.Handshakes.Handshakes, node.Node.Handshakes.Waiting));
     }
 
+    /// <summary>A broker that hangs in its handshakes takes no place of those of others.</summary>
+    [Fact]
+    public async Task Backend_ThatAnswersNoHello_KeepsNoHandshakeWaiting()
+    {
+        await using var broker = FakeBroker.Start(FakeBroker.Silent);
+        await using var node = await TestNode.StartAsync(
+            TestNode.Backends(broker) + "tls { verify = off }, connect-timeout = 60s",
+            TlsListener.With(_ca.Server(["localhost"]), "max-handshakes = 1"), "listeners.plain { bind = \"127.0.0.1:0\", pool = p }");
+        var waiting = new List<RawClient>();
+        for (var i = 0; i < 5; i++)
+        {
+            waiting.Add(await RawClient.ConnectAsync(node.Of("plain")));
+            await waiting[i].SendAsync(ConnectBytes.V311($"c{i}"));
+            await (await broker.NextConnectionAsync()).WaitForReceivedAsync(1);
+        }
+
+        await node.UntilAsync(() => (node.Node.Handshakes.Handshakes, node.Node.Handshakes.Waiting) == (0, 0));
+        await using var client = await SecureClient.ConnectAsync(node.EndPoint);
+        Assert.Equal(5, node.Sum(c => Volatile.Read(ref c.Connecting)));
+        waiting.ForEach(c => c.Dispose());
+    }
+
     [Fact]
     public async Task Backend_OfAnyCertificate_IsTakenWithVerifyOff()
     {
