@@ -62,7 +62,7 @@ internal sealed partial class Node : IAsyncDisposable
         _localSticky = new LocalStickyMap(RandomNumberGenerator.GetBytes(16), options.Sticky.Ttl, options.Sticky.MaxEntries, _slots, time);
         int workers = options.Node.Workers == 0 ? Environment.ProcessorCount : options.Node.Workers;
         Capacity = OpenFiles.Fit(options.Node.MaxConnections, options.Listeners.Count, workers, OpenFiles.Limit);
-        _services = new NodeServices(new NodeAdmission(Capacity), _localSticky, _directory, loggers, time);
+        _services = new NodeServices(new NodeAdmission(Capacity, NodeAdmission.RefusedOnEach(workers)), _localSticky, _directory, loggers, time);
         var flow = new SessionFlow(_services);
         _reactors = [.. Enumerable.Range(0, workers).Select(i => new Reactor(i, flow, _services.Logger))];
         _listeners = new ListenerSet(_reactors);
@@ -194,7 +194,7 @@ internal sealed partial class Node : IAsyncDisposable
         DisconnectReason reason = _services.ServerReferenceUtf8.Length > 0 ? DisconnectReason.UseAnotherServer : DisconnectReason.ServerShuttingDown;
         Log.Draining(_logger, _services.Admission.Active, within.TotalSeconds);
         Events.Publish("node_draining", $"{_services.Admission.Active} connections close within {within.TotalSeconds} s");
-        while (_services.Admission.Active > 0 && _time.GetElapsedTime(start) < within && !cancel.IsCancellationRequested)
+        while (OpenClients > 0 && _time.GetElapsedTime(start) < within && !cancel.IsCancellationRequested)
         {
             TimeSpan left = closing - _time.GetElapsedTime(start);
             foreach (Reactor reactor in _reactors)
@@ -229,8 +229,12 @@ internal sealed partial class Node : IAsyncDisposable
         if (_services.AccessLog is { } log) await log.DisposeAsync().ConfigureAwait(false);
         if (_fleet is not null) await _fleet.DisposeAsync().ConfigureAwait(false);
         _localSticky.Dispose();
+        _services.LogLimit.Dispose();
         _applying.Dispose();
     }
+
+    /// <summary>Those that are being refused, too.</summary>
+    private long OpenClients => _services.Admission.Active + _reactors.Sum(r => Volatile.Read(ref r.Counters.Refused));
 
     private static bool CloseSome(Reactor reactor, int portion, DisconnectReason reason)
     {

@@ -44,9 +44,11 @@ internal static class MetricsPage
         w.Sample("actorlb_connections_active", all.Sum(c => Volatile.Read(ref c.Connecting)), ("state", "connecting"));
         w.Sample("actorlb_connections_active", all.Sum(c => Volatile.Read(ref c.Relaying)), ("state", "established"));
         w.Sample("actorlb_connections_active", all.Sum(c => Volatile.Read(ref c.Lingering)), ("state", "closing"));
+        w.Single("actorlb_connections_refused_open", "gauge", "Refused clients that wait for their answer or are reading it; they take no place of others.", all.Sum(c => Volatile.Read(ref c.Refused)));
         w.Family("actorlb_listener_connections", "gauge", "Client connections by listener.");
         foreach (Listener listener in node.Listeners) w.Sample("actorlb_listener_connections", listener.Active, ("listener", listener.Name));
         ByReason(w, all, "actorlb_connections_rejected_total", "Client connections refused, by reason.", refusals: true);
+        w.Single("actorlb_bare_connects_total", "counter", "Connections to TLS listeners that ended before their first byte, such as health checks and port scans.", all.Sum(c => Volatile.Read(ref c.Closed[(int)CloseReason.BareConnect])));
         ByReason(w, all, "actorlb_sessions_closed_total", "Established sessions ended, by reason.", refusals: false);
         w.Family("actorlb_bytes_total", "counter", "MQTT bytes relayed, by direction.");
         w.Sample("actorlb_bytes_total", all.Sum(c => Volatile.Read(ref c.BytesFromClients)), ("direction", "from_clients"));
@@ -65,7 +67,7 @@ internal static class MetricsPage
         w.Family(name, "counter", help);
         foreach (CloseReason reason in Enum.GetValues<CloseReason>())
         {
-            if (reason == CloseReason.None || CloseReasons.IsRefusal(reason) != refusals) continue;
+            if (reason is CloseReason.None or CloseReason.BareConnect || CloseReasons.IsRefusal(reason) != refusals) continue;
             w.Sample(name, all.Sum(c => Volatile.Read(ref c.Closed[(int)reason])), ("reason", CloseReasons.Text(reason)));
         }
     }
@@ -109,7 +111,7 @@ internal static class MetricsPage
 
     private static void Tls(MetricsWriter w, Node node)
     {
-        w.Single("actorlb_tls_handshakes_running", "gauge", "TLS handshakes under way.", node.Handshakes.Handshakes);
+        w.Single("actorlb_tls_handshakes_running", "gauge", "TLS handshakes that have a place among max-handshakes: their first step is due.", node.Handshakes.Handshakes);
         w.Single("actorlb_tls_handshakes_waiting", "gauge", "TLS handshakes that wait for a place among max-handshakes.", node.Handshakes.Waiting);
         w.Family("actorlb_certificate_expiry_seconds", "gauge", "Unix time at which a certificate in use, or one of its chain, expires.");
         foreach (CertificateUse use in node.Certificates)

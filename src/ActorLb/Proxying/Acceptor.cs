@@ -28,22 +28,14 @@ internal sealed partial class Acceptor(NodeServices services, SessionCloser clos
                 return;
             }
             reactor.Counters.Accepted++;
-            Admit(reactor, socket.Listener, fd, remote);
+            Admit(reactor, socket, fd, remote);
         }
     }
 
-    private void Admit(Reactor reactor, Listener listener, int fd, in NetEndPoint remote)
+    private void Admit(Reactor reactor, ListenerSocket socket, int fd, in NetEndPoint remote)
     {
-        CloseReason? room = services.Admission.Enter();
-        if (room is not { } refusal)
-        {
-            reactor.Counters.Closed[(int)CloseReason.NodeFull]++;
-            Tcp.Close(fd);
-            return;
-        }
+        Listener listener = socket.Listener;
         Listener.State state = listener.Current;
-        bool fits = listener.TryEnter(state.Options.MaxConnections);
-        if (refusal == CloseReason.None && !fits) refusal = CloseReason.ListenerFull;
         Session session = reactor.Open(fd);
         session.Listener = listener;
         session.Entered = state;
@@ -51,10 +43,14 @@ internal sealed partial class Acceptor(NodeServices services, SessionCloser clos
         session.Remote = remote;
         session.AcceptedAt = session.LastFromClient = session.LastActivity = reactor.Now;
         session.Client.Writable = true;
-        Setup setup = session.Setup = reactor.RentSetup();
-        setup.Refusal = refusal;
+        session.Setup = reactor.RentSetup();
         bool proxied = state.Options.AcceptProxyFrom.Length > 0 && state.ExpectsProxyHeaderFrom(remote);
         SessionCloser.Enter(reactor, session, proxied ? Phase.ProxyHeader : Phase.Connect);
+        // Whose address is not wanted must not drive out others: it is judged first, unless a PROXY header is to tell it.
+        CloseReason refusal = proxied ? CloseReason.None : ClientPlaces.Judge(session);
+        if (refusal == CloseReason.None) refusal = TakePlace(reactor, socket, session);
+        if (refusal == CloseReason.None) socket.Unconnected.Add(session);
+        else if (!closer.TurnAway(reactor, session, refusal)) return;
         int error = reactor.Watch(session, upstream: false);
         if (error != 0)
         {
@@ -63,7 +59,21 @@ internal sealed partial class Acceptor(NodeServices services, SessionCloser clos
             return;
         }
         reactor.SetDeadline(session, reactor.Now + (long)state.Options.ConnectTimeout.TotalMilliseconds);
-        if (!proxied) intake.AddressKnown(reactor, session);
+        if (!proxied) intake.Begin(reactor, session);
+    }
+
+    /// <summary>Where the node or the listener is full, a client that keeps its CONNECT back makes room.</summary>
+    private CloseReason TakePlace(Reactor reactor, ListenerSocket socket, Session session)
+    {
+        CloseReason full = services.Places.Take(session);
+        // Once for the node and once for the listener.
+        for (int i = 0; i < 2 && ClientPlaces.WhoGivesWay(reactor, socket, full) is { } silent; i++)
+        {
+            services.Refused.Displaced(silent, full, reactor.Now - silent.AcceptedAt);
+            closer.Close(reactor, silent, CloseReason.Displaced);
+            full = services.Places.Take(session);
+        }
+        return full;
     }
 
     private void Rest(Reactor reactor, ListenerSocket socket, int errno)

@@ -118,29 +118,33 @@ internal sealed class AddressLimits
 }
 
 /// <summary>The node's own limit of client connections and whether it takes new ones, shared by the reactors.</summary>
-internal sealed class NodeAdmission(int maxConnections)
+/// <param name="refusedOnAReactor">Most refused clients of a reactor that wait for their answer or are reading it.</param>
+internal sealed class NodeAdmission(int maxConnections, int refusedOnAReactor = NodeAdmission.RefusedAtOnce)
 {
+    /// <summary>Refused clients of the node that are told why; their descriptors are set aside for them.</summary>
+    private const int RefusedAtOnce = 128;
+
     private int _active;
 
     /// <summary>Changed by a reload.</summary>
     public int MaxConnections { get; set; } = maxConnections;
 
+    public int RefusedOnAReactor => refusedOnAReactor;
+
+    /// <summary>Clients that have a place. Those that were refused have none.</summary>
     public int Active => Volatile.Read(ref _active);
 
     /// <summary>Set once the node drains: new clients are refused.</summary>
     public volatile bool Draining;
 
-    /// <summary>Over the limit a client is still told why, but only this many at a time.</summary>
-    public const int RefusalsAtOnce = 128;
+    /// <summary>A reactor's part of the refused clients, few as they may be.</summary>
+    public static int RefusedOnEach(int reactors) => Math.Max(8, RefusedAtOnce / reactors);
 
-    /// <summary>None, <see cref="CloseReason.NodeFull"/> (tell the client), or null: no room even for that.</summary>
-    public CloseReason? Enter()
+    public bool TryEnter()
     {
-        int active = Interlocked.Increment(ref _active);
-        if (active <= MaxConnections) return Draining ? CloseReason.Draining : CloseReason.None;
-        if (active <= MaxConnections + RefusalsAtOnce) return CloseReason.NodeFull;
-        Interlocked.Decrement(ref _active);
-        return null;
+        if (Interlocked.Increment(ref _active) <= MaxConnections) return true;
+        Leave();
+        return false;
     }
 
     public void Leave() => Interlocked.Decrement(ref _active);

@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Diagnostics;
 using ActorLb.Configuration;
 using ActorLb.Native;
 using ActorLb.Protocol;
@@ -8,12 +7,11 @@ using ActorLb.Protocol.ProxyProtocol;
 using ActorLb.Native.OpenSsl;
 using ActorLb.Protocol.WebSocket;
 using ActorLb.Proxying.Tls;
-using Microsoft.Extensions.Logging;
 
 namespace ActorLb.Proxying;
 
 /// <summary>The client's side of the way to a CONNECT: PROXY header, TLS, upgrade, CONNECT, rewrite.</summary>
-internal sealed partial class ClientIntake(NodeServices services, SessionCloser closer, Router router)
+internal sealed class ClientIntake(NodeServices services, SessionCloser closer, Router router)
 {
     private const int FirstRead = 1024;
     private const int FramedRead = 8192;
@@ -42,20 +40,11 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
         }
     }
 
-    /// <summary>The client's address is certain: what depends on it is decided, then its bytes are read.</summary>
-    public void AddressKnown(Reactor reactor, Session session)
+    /// <summary>The client's address is certain and judged: its bytes are read.</summary>
+    public void Begin(Reactor reactor, Session session)
     {
-        Listener.State listening = session.Entered!;
-        Setup setup = session.Setup!;
-        if (setup.Refusal == CloseReason.None) setup.Refusal = Judge(session, listening);
-        if (listening.Tls is not null)
-        {
-            // A handshake costs a thousand times what a refusal does: a client that is refused gets none.
-            if (setup.Refusal != CloseReason.None) closer.Close(reactor, session, setup.Refusal);
-            else StartTls(reactor, session, listening);
-            return;
-        }
-        Secured(reactor, session);
+        if (session.Entered!.Tls is null) Secured(reactor, session);
+        else StartTls(reactor, session, session.Entered);
     }
 
     /// <summary>Makes the next step of the client's handshake.</summary>
@@ -74,7 +63,7 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
                 break;
             case HandshakeStatus.Failed:
                 reactor.Counters.TlsFailed++;
-                Log.HandshakeFailed(services.Logger, session.Remote, session.Listener.Name, outcome.Reason ?? "unknown");
+                services.Refused.HandshakeFailed(session, outcome.Reason ?? "unknown");
                 session.Client.Finished = true;
                 closer.Close(reactor, session, CloseReason.TlsFailed);
                 break;
@@ -94,18 +83,6 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
         return true;
     }
 
-    private CloseReason Judge(Session session, Listener.State listening)
-    {
-        if (listening.Refuses(session.Remote)) return CloseReason.Banned;
-        if (listening.Addresses is { } limits)
-        {
-            CloseReason over = limits.TryEnter(session.Remote);
-            if (over != CloseReason.None) return over;
-            session.CountsForAddress = true;
-        }
-        return listening.Rate is null || listening.Rate.TryTake(Stopwatch.GetTimestamp()) ? CloseReason.None : CloseReason.ConnectRate;
-    }
-
     /// <summary>Peeks, so that not a byte beyond the header leaves the socket: what follows may belong to TLS.</summary>
     private void ReadProxyHeader(Reactor reactor, Session session)
     {
@@ -113,7 +90,7 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
         int peeked = Tcp.Peek(client.Fd, reactor.Scratch);
         if (peeked <= 0)
         {
-            if (peeked != Tcp.WouldBlock) closer.Close(reactor, session, CloseReason.ClientGone);
+            if (peeked != Tcp.WouldBlock) closer.Close(reactor, session, GoneUnheard(session));
             return;
         }
         ProxyStatus status = ProxyHeaderReader.Read(
@@ -125,7 +102,7 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
         }
         if (status != ProxyStatus.Done)
         {
-            Log.BadProxyHeader(services.Logger, session.Remote, session.Listener.Name, error.Text());
+            services.Refused.BadProxyHeader(session, error);
             closer.Close(reactor, session, CloseReason.BadProxyHeader);
             return;
         }
@@ -136,8 +113,22 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
         }
         Tcp.Receive(client.Fd, reactor.Scratch.AsSpan(0, header.TotalLength));
         SessionCloser.MoveTo(reactor, session, Phase.Connect);
-        AddressKnown(reactor, session);
+        CloseReason refusal = JudgeTold(session, header.Kind);
+        if (refusal == CloseReason.None || closer.TurnAway(reactor, session, refusal)) Begin(reactor, session);
     }
+
+    private static CloseReason JudgeTold(Session session, ProxyKind kind)
+    {
+        // The proxy's own connection, such as its health check, is to be accepted (PROXY protocol, 2.2): the lists and limits are for clients.
+        if (kind == ProxyKind.Local) return CloseReason.None;
+        // Of one that is refused already, only whether it is to be closed at once is still to be seen.
+        if (session.Setup!.Refusal == CloseReason.None) return ClientPlaces.Judge(session);
+        return session.Entered!.Refuses(session.Remote) ? CloseReason.Banned : CloseReason.None;
+    }
+
+    /// <summary>Why a client ends that went before its first byte.</summary>
+    private static CloseReason GoneUnheard(Session session) =>
+        session.Entered!.Tls is null ? CloseReason.ClientGone : CloseReason.BareConnect;
 
     private void StartTls(Reactor reactor, Session session, Listener.State listening)
     {
@@ -160,13 +151,13 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
             StepHandshake(reactor, session);
             return;
         }
-        if (!session.HandshakeBegun && !HelloIsHere(reactor, session)) return;
+        if (!session.HandshakeBegun && !AwaitHello(reactor, session)) return;
         if (!reactor.Handshaking.Continue(services, reactor, session)) closer.Close(reactor, session, CloseReason.HandshakeLimit);
     }
 
-    /// <summary>Whether there is something to answer: the client's first record whole, what is no such record, or its end. A part of a
-    /// hello takes no place.</summary>
-    private static bool HelloIsHere(Reactor reactor, Session session)
+    /// <summary>Whether there is something to answer: the client's first record whole, what is no such record, or its end within one.
+    /// A part of a hello takes no place, and who went without a byte began no handshake: the session is closed.</summary>
+    private bool AwaitHello(Reactor reactor, Session session)
     {
         ref Side client = ref session.Client;
         int peeked = Tcp.Peek(client.Fd, reactor.Scratch.AsSpan(0, RecordHeader + MaxRecord));
@@ -175,8 +166,14 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
             client.Readable = false;
             return client.PeerClosed;
         }
-        ReadOnlySpan<byte> bytes = reactor.Scratch.AsSpan(0, Math.Max(0, peeked));
-        if (bytes.IsEmpty || client.PeerClosed || bytes[0] != HandshakeRecord) return true;
+        if (peeked <= 0)
+        {
+            closer.Close(reactor, session, GoneUnheard(session));
+            return false;
+        }
+        ReadOnlySpan<byte> bytes = reactor.Scratch.AsSpan(0, peeked);
+        if (bytes[0] != HandshakeRecord) session.Setup!.Speaks = SpokenProtocols.Guess(bytes);
+        if (client.PeerClosed || bytes[0] != HandshakeRecord) return true;
         if (bytes.Length < RecordHeader) return false;
         int length = BinaryPrimitives.ReadUInt16BigEndian(bytes[3..]);
         return length > MaxRecord || bytes.Length >= RecordHeader + length;
@@ -199,9 +196,7 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
         }
         if (session.Entered.Options.Protocol == ListenerProtocol.Tcp)
         {
-            Setup setup = session.Setup!;
-            if (setup.Refusal != CloseReason.None) closer.Close(reactor, session, setup.Refusal);
-            else Complete(reactor, session);
+            Complete(reactor, session);
             return;
         }
         SessionCloser.MoveTo(reactor, session, Phase.Connect);
@@ -228,8 +223,15 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
             }
             if (status == ReadStatus.Invalid)
             {
-                Log.BadConnect(services.Logger, session.Remote, session.Listener.Name, error.Text());
+                services.Refused.BadConnect(session, error);
                 closer.Answer(reactor, session, CloseReason.BadConnect, ConnectErrors.ConnackFor(error, setup.Connect.Version));
+                return;
+            }
+            if (setup.Refusal != CloseReason.None && setup.InboundLength >= FirstRead && setup.Connect.Version != MqttVersion.Unknown)
+            {
+                // How to answer is known: no more of it is kept.
+                session.Version = setup.Connect.Version;
+                closer.Refuse(reactor, session, setup.Refusal, Refusals.For(setup.Refusal));
                 return;
             }
         }
@@ -250,13 +252,13 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
         }
         if (listening.Options.RequireClientId is { } binding && !Matches(session, binding))
         {
-            Log.ClientIdMismatch(services.Logger, session.Remote, session.Listener.Name, binding.Text);
+            services.Refused.ClientIdMismatch(session, binding.Text);
             closer.Refuse(reactor, session, CloseReason.ClientIdMismatch, RefusalReason.ClientIdNotValid);
             return;
         }
         if (!listening.Options.Rewrite.IsEmpty && ConnectRewrite.Apply(reactor, session, listening.Options.Rewrite) is { } failure)
         {
-            Log.RewriteFailed(services.Logger, session.Remote, session.Listener.Name, failure);
+            services.Refused.RewriteFailed(session, failure);
             closer.Refuse(reactor, session, CloseReason.RewriteFailed, RefusalReason.ClientIdNotValid);
             return;
         }
@@ -268,6 +270,7 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
     private void Complete(Reactor reactor, Session session)
     {
         reactor.Counters.Handled++;
+        session.Within?.Remove(session);
         if (session.WebSocket is null && session.Pool.Options.WebSocketPath is not null)
         {
             session.WebSocket = new WebSocketRelay(framesClient: false, framesBackend: true);
@@ -351,7 +354,7 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
             }
             if (status == ReadStatus.Invalid)
             {
-                Log.BadUpgrade(services.Logger, session.Remote, session.Listener.Name, error.Text());
+                services.Refused.BadUpgrade(session, error);
                 closer.Answer(reactor, session, CloseReason.BadUpgrade, UpgradeErrors.ResponseFor(error));
                 return;
             }
@@ -418,26 +421,5 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
         payload.CopyTo(setup.Inbound.AsSpan(setup.InboundLength));
         setup.InboundLength += payload.Length;
         return true;
-    }
-
-    private static partial class Log
-    {
-        [LoggerMessage(1201, LogLevel.Debug, "{Remote} on listener {Listener}: CONNECT refused: {Reason}")]
-        public static partial void BadConnect(ILogger logger, NetEndPoint remote, string listener, string reason);
-
-        [LoggerMessage(1202, LogLevel.Warning, "{Remote} on listener {Listener}: PROXY header refused: {Reason}")]
-        public static partial void BadProxyHeader(ILogger logger, NetEndPoint remote, string listener, string reason);
-
-        [LoggerMessage(1203, LogLevel.Information, "{Remote} on listener {Listener}: TLS handshake failed: {Reason}")]
-        public static partial void HandshakeFailed(ILogger logger, NetEndPoint remote, string listener, string reason);
-
-        [LoggerMessage(1206, LogLevel.Debug, "{Remote} on listener {Listener}: upgrade refused: {Reason}")]
-        public static partial void BadUpgrade(ILogger logger, NetEndPoint remote, string listener, string reason);
-
-        [LoggerMessage(1204, LogLevel.Information, "{Remote} on listener {Listener}: the client id is not {Template}")]
-        public static partial void ClientIdMismatch(ILogger logger, NetEndPoint remote, string listener, string template);
-
-        [LoggerMessage(1205, LogLevel.Information, "{Remote} on listener {Listener}: rewrite failed: {Reason}")]
-        public static partial void RewriteFailed(ILogger logger, NetEndPoint remote, string listener, string reason);
     }
 }

@@ -25,6 +25,9 @@ internal enum CloseReason : byte
     Banned = 25,
     Draining = 26,
 
+    /// <summary>Had sent no CONNECT when no place was left for a newer client.</summary>
+    Displaced = 27,
+
     // Refused on what the client sent.
     ConnectTimeout = 40,
     ClientGone = 41,
@@ -37,6 +40,9 @@ internal enum CloseReason : byte
     ClientIdMismatch = 48,
     EarlyDataLimit = 49,
     HandshakeLimit = 50,
+
+    /// <summary>A TLS client ended before its first byte, as health checks and port scans do: nobody was refused.</summary>
+    BareConnect = 51,
 
     // No backend took it.
     NoBackend = 60,

@@ -78,7 +78,12 @@ internal sealed partial class Dialer(NodeServices services, Router router, Backe
     {
         bool ports = errno == Libc.EADDRNOTAVAIL;
         if (ports) reactor.Counters.SourceExhausted++;
-        Log.LocalShortage(services.Logger, session.Backend!.Id, session.Pool.Name, Libc.ErrorText(errno));
+        string reason = Libc.ErrorText(errno), backend = session.Backend!.Id, pool = session.Pool.Name;
+        if (services.LogLimit.Admits(LogLevel.Error, "pool", pool, $"cannot dial {backend}: {reason}"))
+        {
+            if (ports && session.Pool.Sources is { } sources) Log.SourcesExhausted(services.Logger, backend, pool, sources.Count, sources.PortsPerPair, reason);
+            else Log.LocalShortage(services.Logger, backend, pool, reason);
+        }
         router.TryNext(reactor, session, ports ? CloseReason.SourceExhausted : CloseReason.BackendsFailed);
     }
 
@@ -137,6 +142,9 @@ internal sealed partial class Dialer(NodeServices services, Router router, Backe
     {
         [LoggerMessage(1301, LogLevel.Warning, "backend {Backend} of pool {Pool}: connect failed: {Reason}")]
         public static partial void ConnectFailed(ILogger logger, string backend, string pool, string reason);
+
+        [LoggerMessage(1303, LogLevel.Error, "cannot dial {Backend} of pool {Pool}: none of its {Sources} source-addresses has a free port of its {Ports} ({Reason}); more source-addresses or open files are needed")]
+        public static partial void SourcesExhausted(ILogger logger, string backend, string pool, int sources, int ports, string reason);
 
         [LoggerMessage(1302, LogLevel.Error, "cannot dial {Backend} of pool {Pool}: {Reason}; more source-addresses or open files are needed")]
         public static partial void LocalShortage(ILogger logger, string backend, string pool, string reason);

@@ -18,35 +18,31 @@ internal sealed class Handshaking
     internal const int BusyEvents = 16;
 
     private readonly Queue<ulong> _turns = new();
-    private readonly Queue<ulong> _held = new();
     private long _spent;
     private long _notBefore;
 
     /// <summary>Whether somebody waits for a turn.</summary>
     public bool Any => _turns.Count > 0;
 
-    /// <summary>Whether <see cref="YieldPlaces"/> may have something to do.</summary>
-    public bool HoldsPlaces => _held.Count > 0;
-
-    /// <summary>Brings the session to its next step, as soon as it has a place and a turn; false when far too many wait for a place.
-    /// To be called when what the step waits for has come.</summary>
+    /// <summary>Brings the session to its next step, as soon as it has a turn, and for its first step a place; false when far too many
+    /// wait for a place. To be called when what the step waits for has come.</summary>
     public bool Continue(NodeServices services, Reactor reactor, Session session)
     {
         if (session.AwaitsPlace) return true;
-        if (!session.HandshakeBegun)
+        if (!session.HasHandshakePlace && (!session.HandshakeBegun || session.AwaitsHello))
         {
             PlaceAnswer answer = services.Handshakes.Take(reactor, session.Ticket);
             if (answer == PlaceAnswer.Refused) return false;
             session.AwaitsPlace = answer == PlaceAnswer.Waits;
             if (session.AwaitsPlace) return true;
-            Begin(reactor, session);
+            Begin(session);
         }
         AwaitTurn(session);
         return true;
     }
 
     /// <summary>A place was granted; <paramref name="session"/> is null when its session has ended since.</summary>
-    public void PlaceGranted(NodeServices services, Reactor reactor, Session? session)
+    public void PlaceGranted(NodeServices services, Session? session)
     {
         if (session is not { AwaitsPlace: true })
         {
@@ -54,31 +50,8 @@ internal sealed class Handshaking
             return;
         }
         session.AwaitsPlace = false;
-        Begin(reactor, session);
+        Begin(session);
         AwaitTurn(session);
-    }
-
-    /// <summary>When others wait for a place, takes it from handshakes that have had one for <see cref="HandshakePlaces.HoldTime"/> and
-    /// wait for their peers. They may go on all the same, until their own time is over.</summary>
-    public void YieldPlaces(NodeServices services, Reactor reactor)
-    {
-        HandshakePlaces places = services.Handshakes;
-        for (int n = _held.Count; n > 0; n--)
-        {
-            ulong oldest = _held.Peek();
-            Session? session = reactor.Find(oldest);
-            bool holds = session?.Setup is { PlaceSince: not 0 };
-            if (holds && (reactor.Now - session!.Setup!.PlaceSince < places.HoldTime || places.Waiting == 0)) return;
-            _held.Dequeue();
-            if (!holds) continue;
-            if (session!.AwaitsTurn)
-            {
-                // It waits for this node, not for its peer.
-                Hold(reactor, session);
-                continue;
-            }
-            GiveBack(services, session);
-        }
     }
 
     /// <summary>Whose turn it is now, if anybody's: <see cref="MayGoOn"/> is to follow.</summary>
@@ -109,7 +82,10 @@ internal sealed class Handshaking
     {
         side.Readable = side.Writable = false;
         HandshakeOutcome outcome = side.Tls.Handshake();
-        if (outcome.Status is HandshakeStatus.Done or HandshakeStatus.Failed) End(services, session);
+        GiveBackPlace(services, session);
+        if (outcome.Status is HandshakeStatus.Done or HandshakeStatus.Failed) session.HandshakeBegun = false;
+        // Of a hello in several records only a part has come: the expensive step is still to be made.
+        else session.AwaitsHello = side.Tls.AwaitsHello;
         return outcome;
     }
 
@@ -119,31 +95,21 @@ internal sealed class Handshaking
         // One whose place was granted a moment ago gives it back when it is told.
         if (session.AwaitsPlace) services.Handshakes.TryTakeBack(reactor, session.Ticket);
         session.AwaitsPlace = false;
-        if (session.HandshakeBegun) End(services, session);
-    }
-
-    private void Begin(Reactor reactor, Session session)
-    {
-        session.HandshakeBegun = true;
-        Hold(reactor, session);
-    }
-
-    private void Hold(Reactor reactor, Session session)
-    {
-        session.Setup!.PlaceSince = reactor.Now;
-        _held.Enqueue(session.Ticket);
-    }
-
-    private static void GiveBack(NodeServices services, Session session)
-    {
-        session.Setup!.PlaceSince = 0;
-        services.Handshakes.Release();
-    }
-
-    private static void End(NodeServices services, Session session)
-    {
         session.HandshakeBegun = false;
-        if (session.Setup!.PlaceSince != 0) GiveBack(services, session);
+        GiveBackPlace(services, session);
+    }
+
+    private static void Begin(Session session)
+    {
+        session.HandshakeBegun = session.HasHandshakePlace = true;
+        session.AwaitsHello = false;
+    }
+
+    private static void GiveBackPlace(NodeServices services, Session session)
+    {
+        if (!session.HasHandshakePlace) return;
+        session.HasHandshakePlace = false;
+        services.Handshakes.Release();
     }
 
     private void AwaitTurn(Session session)

@@ -47,7 +47,7 @@ internal sealed class Listener
     /// <summary>Everything a new session needs, one consistent view.</summary>
     public State Current => _state;
 
-    /// <summary>Client connections open now, over all reactors.</summary>
+    /// <summary>Clients that have a place now, over all reactors.</summary>
     public int Active => Volatile.Read(ref _active);
 
     /// <summary>The port in use: the configured one, or what the kernel gave for port 0.</summary>
@@ -64,11 +64,13 @@ internal sealed class Listener
             sameLimits ? old.Addresses : AddressLimits.Create(options.Limits, time));
     }
 
-    /// <summary>Counts a connection; false when the listener is full.</summary>
+    /// <summary>Counts a client; false, and not counted, when the listener is full.</summary>
     public bool TryEnter(int limit)
     {
         int active = Interlocked.Increment(ref _active);
-        return limit == 0 || active <= limit;
+        if (limit == 0 || active <= limit) return true;
+        Leave();
+        return false;
     }
 
     public void Leave() => Interlocked.Decrement(ref _active);
@@ -80,6 +82,9 @@ internal sealed class ListenerSocket(Listener listener, int fd)
     public Listener Listener { get; } = listener;
 
     public int Fd { get; } = fd;
+
+    /// <summary>Clients with a place that have not sent their whole CONNECT.</summary>
+    public SessionList Unconnected { get; } = new();
 
     /// <summary>Place in the reactor's table; -1 when closed.</summary>
     public int Index { get; set; } = -1;

@@ -6,18 +6,37 @@ using Microsoft.Extensions.Logging;
 namespace ActorLb.Proxying;
 
 /// <summary>What the steps of all reactors share. Settings that a reload changes are replaced whole, by the control plane.</summary>
-internal sealed class NodeServices(NodeAdmission admission, IStickyMap sticky, BackendDirectory backends, ILoggerFactory loggers, TimeProvider time)
+internal sealed class NodeServices
 {
-    public NodeAdmission Admission { get; } = admission;
+    public NodeServices(NodeAdmission admission, IStickyMap sticky, BackendDirectory backends, ILoggerFactory loggers, TimeProvider time)
+    {
+        Admission = admission;
+        Places = new ClientPlaces(admission);
+        Sticky = sticky;
+        Backends = backends;
+        Time = time;
+        Logger = loggers.CreateLogger("ActorLb.Proxying");
+        LogLimit = new LogLimit(Logger, time);
+        Refused = new RefusalLog(Logger, LogLimit);
+    }
+
+    public NodeAdmission Admission { get; }
+
+    public ClientPlaces Places { get; }
+
+    /// <summary>For the log lines that whoever can connect can bring about.</summary>
+    public LogLimit LogLimit { get; }
+
+    public RefusalLog Refused { get; }
 
     /// <summary>Set before the reactors start.</summary>
-    public IStickyMap Sticky { get; set; } = sticky;
+    public IStickyMap Sticky { get; set; }
 
-    public BackendDirectory Backends { get; } = backends;
+    public BackendDirectory Backends { get; }
 
-    public TimeProvider Time { get; } = time;
+    public TimeProvider Time { get; }
 
-    public ILogger Logger { get; } = loggers.CreateLogger("ActorLb.Proxying");
+    public ILogger Logger { get; }
 
     public HandshakePlaces Handshakes { get; } = new(1);
 

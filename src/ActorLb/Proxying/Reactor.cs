@@ -20,9 +20,6 @@ internal sealed partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposable
 
     private const int EventsAtOnce = 512;
 
-    /// <summary>How often it is seen whether a slow handshake is to yield its place (milliseconds).</summary>
-    private const int LookAtPlaces = 200;
-
     private const int RetainedSessions = 4096;
     private const ulong WakeData = ulong.MaxValue;
     private const ulong ListenerBit = 1UL << 63;
@@ -86,6 +83,9 @@ internal sealed partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposable
 
     /// <summary>Where backends are ranked, used within one call.</summary>
     public Backend[] Ranking { get; } = new Backend[Setup.MaxTries];
+
+    /// <summary>Refused clients that wait for their answer or are reading it: they have no place.</summary>
+    public SessionList Refused { get; } = new();
 
     /// <summary>Sessions that hold a descriptor.</summary>
     public int SessionCount { get; private set; }
@@ -277,6 +277,17 @@ internal sealed partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposable
         _epoll.Modify(socket.Fd, accepting ? EpollFlags.In : EpollFlags.None, ListenerBit | (uint)socket.Index);
     }
 
+    /// <summary>Of the clients of all listeners that have not sent their whole CONNECT, the one that came first.</summary>
+    public Session? LongestUnconnected()
+    {
+        Session? longest = null;
+        for (int i = 0; i < _listenerCount; i++)
+        {
+            if (_listeners[i]?.Unconnected.Oldest is { } oldest && !(oldest.AcceptedAt >= longest?.AcceptedAt)) longest = oldest;
+        }
+        return longest;
+    }
+
     public IEnumerable<ListenerSocket> Listeners => _listeners.Where(l => l is not null)!;
 
     public void Dispose()
@@ -298,8 +309,7 @@ internal sealed partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposable
         while (!_stopping)
         {
             int timeout = _ready.Count > 0 || Handshaking.Any ? 0 : _timers.DelayUntilNext(Environment.TickCount64);
-            if (resting) timeout = AtMost(timeout, Acceptor.Pause);
-            if (Handshaking.HoldsPlaces) timeout = AtMost(timeout, LookAtPlaces);
+            if (resting) timeout = timeout < 0 ? Acceptor.Pause : Math.Min(timeout, Acceptor.Pause);
             Counters.BusyNanoseconds += (long)Stopwatch.GetElapsedTime(stamp).TotalNanoseconds;
             int count = _epoll.Wait(timeout);
             stamp = Stopwatch.GetTimestamp();
@@ -309,7 +319,6 @@ internal sealed partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposable
             for (int i = 0; i < count; i++) Dispatch(_epoll.DataAt(i), _epoll.FlagsAt(i));
             RunReady();
             if (Handshaking.Any) StepHandshakes(idle: count == 0 && _ready.Count == 0);
-            if (Handshaking.HoldsPlaces) Flow.YieldPlaces(this);
             _timers.Advance(Now, _expired);
             resting = ResumeAccepting();
         }
@@ -319,8 +328,6 @@ internal sealed partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposable
             if (listener is not null) StopListening(listener);
         }
     }
-
-    private static int AtMost(int timeout, int most) => timeout < 0 ? most : Math.Min(timeout, most);
 
     private void Dispatch(ulong data, EpollFlags flags)
     {

@@ -62,6 +62,10 @@ internal sealed class Session : Timed
 
     private NetEndPoint _local;
 
+    /// <summary>The list that it is in, and its neighbours there.</summary>
+    public SessionList? Within;
+    public Session? Older, Newer;
+
     public int Slot;
 
     /// <summary>Changes each time the object is used again, so that a late answer finds nobody.</summary>
@@ -73,11 +77,20 @@ internal sealed class Session : Timed
     public MqttVersion Version;
     public bool CountsForAddress;
 
+    /// <summary>Counts among the max-connections of the node and of its listener.</summary>
+    public bool HasPlace;
+
     /// <summary>A TLS handshake of this session is under way.</summary>
     public bool HandshakeBegun;
 
-    /// <summary>Its handshake waits for a place among those that may be under way.</summary>
+    /// <summary>Its handshake has one of the <see cref="Tls.HandshakePlaces"/>: its first step is still to be made.</summary>
+    public bool HasHandshakePlace;
+
+    /// <summary>Its handshake waits for such a place.</summary>
     public bool AwaitsPlace;
+
+    /// <summary>Of the client's hello only a part has come with the step that was made.</summary>
+    public bool AwaitsHello;
 
     /// <summary>Its ticket is among those that wait for the reactor to make a handshake step.</summary>
     public bool AwaitsTurn;
@@ -191,6 +204,9 @@ internal sealed class Setup
     /// <summary>Refuse the client with this as soon as its CONNECT tells how to.</summary>
     public CloseReason Refusal;
 
+    /// <summary>What a client of a TLS listener speaks instead, as far as its first bytes tell.</summary>
+    public Protocol.SpokenProtocol Speaks;
+
     /// <summary>Something of the backend's has gone to the client (AUTH): it cannot be sent to another backend any more.</summary>
     public bool Committed;
 
@@ -206,9 +222,6 @@ internal sealed class Setup
     /// <summary>The backend, out by max-fails, whose trial this session claimed when it proposed it: it may go there, others may not.</summary>
     public Backend? Trial;
     public long FirstTryAt;
-
-    /// <summary>Since when its handshake has a place among those that count (the reactor's clock); 0 is none.</summary>
-    public long PlaceSince;
 
     /// <summary>How long the backend may take for the step under way (milliseconds).</summary>
     public long BackendTime;
@@ -252,8 +265,8 @@ internal sealed class Setup
         InboundLength = ConnectLength = OutboundStart = OutboundEnd = PreambleEnd = UpgradeEnd = ReplyLength = 0;
         Refusal = LastFailure = CloseReason.None;
         Committed = Rewritten = false;
+        Speaks = Protocol.SpokenProtocol.Unknown;
         Questions = 0;
-        PlaceSince = 0;
         Withdraw();
         Trial = null;
         LastRefusal = null;

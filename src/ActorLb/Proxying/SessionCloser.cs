@@ -20,7 +20,7 @@ internal sealed class SessionCloser(NodeServices services)
     public void Close(Reactor reactor, Session session, CloseReason reason)
     {
         if (session.Phase == Phase.Free) return;
-        if (session.EndReason == CloseReason.None) session.EndReason = reason;
+        if (session.EndReason == CloseReason.None) session.EndReason = ReasonOf(session, reason);
         LeaveBackend(reactor, session);
         Handshaking.Leave(services, reactor, session);
         CloseSide(reactor, ref session.Client);
@@ -32,11 +32,28 @@ internal sealed class SessionCloser(NodeServices services)
             session.Setup = null;
         }
         if (session.StickyOpened) services.Sticky.Closed(session.StickyHash, session.StickyBackend, session.StickySession);
-        if (session.CountsForAddress) session.Entered!.Addresses?.Leave(session.Remote);
-        session.Listener.Leave();
-        services.Admission.Leave();
+        services.Places.Leave(reactor, session);
         Clear(session);
         reactor.Release(session);
+    }
+
+    /// <summary>
+    /// Refuses a client that has not sent its CONNECT. One of a network that is not wanted, and one that would first need a
+    /// handshake (a thousand times what a refusal costs), is closed at once: false. Another is owed a CONNACK, and has no place while
+    /// its CONNECT is awaited.
+    /// </summary>
+    public bool TurnAway(Reactor reactor, Session session, CloseReason reason)
+    {
+        services.Refused.TurnedAway(session, reason);
+        Configuration.ListenerOptions options = session.Entered!.Options;
+        if (reason == CloseReason.Banned || options.Tls is not null || options.Protocol == Configuration.ListenerProtocol.Tcp)
+        {
+            Close(reactor, session, reason);
+            return false;
+        }
+        session.Setup!.Refusal = reason;
+        GiveUpPlace(reactor, session);
+        return true;
     }
 
     /// <summary>Answers the CONNECT with a refusal, then closes without losing the answer.</summary>
@@ -65,6 +82,7 @@ internal sealed class SessionCloser(NodeServices services)
     {
         LeaveBackend(reactor, session);
         if (session.EndReason == CloseReason.None) session.EndReason = reason;
+        if (CloseReasons.IsRefusal(session.EndReason)) GiveUpPlace(reactor, session);
         MoveTo(reactor, session, Phase.Lingering);
         reactor.SetDeadline(session, reactor.Now + LingerTimeout);
         Linger(reactor, session);
@@ -208,6 +226,15 @@ internal sealed class SessionCloser(NodeServices services)
         return ref counters.Connecting;
     }
 
+    private void GiveUpPlace(Reactor reactor, Session session)
+    {
+        if (services.Places.Refuse(reactor, session) is { } oldest) Close(reactor, oldest, CloseReason.Internal);
+    }
+
+    /// <summary>A client that was refused ends for that reason, whatever came of it while its CONNECT was awaited.</summary>
+    private static CloseReason ReasonOf(Session session, CloseReason reason) =>
+        session.Setup is { Refusal: not CloseReason.None and var refusal } ? refusal : reason;
+
     private static bool WriteFramed(Reactor reactor, Session session, ReadOnlySpan<byte> bytes) =>
         Channel.Write(reactor, ref session.Client, Framed(reactor, session, bytes, toClient: true));
 
@@ -238,7 +265,6 @@ internal sealed class SessionCloser(NodeServices services)
     private static void Clear(Session session)
     {
         session.Version = MqttVersion.Unknown;
-        session.CountsForAddress = false;
         session.EndReason = CloseReason.None;
         session.Leaving = false;
         session.AwaitsTurn = false;

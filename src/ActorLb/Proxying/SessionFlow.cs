@@ -73,9 +73,7 @@ internal sealed class SessionFlow
     }
 
     /// <summary>A handshake that waited for a place has one; <paramref name="session"/> is null when its session has ended since.</summary>
-    public void PlaceGranted(Reactor reactor, Session? session) => reactor.Handshaking.PlaceGranted(_services, reactor, session);
-
-    public void YieldPlaces(Reactor reactor) => reactor.Handshaking.YieldPlaces(_services, reactor);
+    public void PlaceGranted(Reactor reactor, Session? session) => reactor.Handshaking.PlaceGranted(_services, session);
 
     public void Close(Reactor reactor, Session session, CloseReason reason) => Closer.Close(reactor, session, reason);
 }

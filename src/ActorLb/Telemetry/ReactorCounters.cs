@@ -15,6 +15,9 @@ internal sealed class ReactorCounters
     /// <summary>Sessions before their complete CONNECT, between it and the CONNACK, and relaying.</summary>
     public long Reading, Connecting, Relaying, Lingering;
 
+    /// <summary>Refused clients that wait for their answer or are reading it; they are among the others too.</summary>
+    public long Refused;
+
     public long BytesFromClients, BytesFromBackends;
     public long PacketsFromClients, PacketsFromBackends;
     public long Retries;

@@ -27,7 +27,7 @@ public sealed class AcceptedProxyHeaderTests
             using var fourth = await ProxiedAsync(node, front, Harness.Packets.ProxyV2, "fourth");
             Assert.Equal(FakeBroker.ConnackBytes(0), await fourth.ReadAsync(4));
             using var banned = await ProxiedAsync(node, front, "PROXY TCP4 203.0.113.66 198.51.100.1 4004 1883\r\n"u8, "banned");
-            Assert.Equal(FakeBroker.ConnackBytes(5), await banned.ReadAsync(4));
+            Assert.Empty((await banned.ReadToEndAsync()).Bytes);
         }
 
         var log = await File.ReadAllTextAsync(folder["access.log"], TestContext.Current.CancellationToken);
@@ -35,7 +35,28 @@ public sealed class AcceptedProxyHeaderTests
         Assert.Contains(" 192.0.2.1:4002 mqtt mqtt=3.1.1 client=\"second\" ", log, StringComparison.Ordinal);
         Assert.Contains(" [2001:db8::7]:4003 mqtt mqtt=3.1.1 client=\"third\" ", log, StringComparison.Ordinal);
         Assert.Contains(" 203.0.113.9:4660 mqtt mqtt=3.1.1 client=\"fourth\" ", log, StringComparison.Ordinal);
-        Assert.Contains(" 203.0.113.66:4004 mqtt mqtt=3.1.1 client=\"banned\" ", log, StringComparison.Ordinal);
+        Assert.Contains(" 203.0.113.66:4004 mqtt mqtt=- client=\"-\" ", log, StringComparison.Ordinal);
+    }
+
+    /// <summary>The balancer's health check is none of the clients that the lists and limits are for.</summary>
+    [Theory]
+    [InlineData("allow = [\"192.0.2.0/24\"]")]
+    [InlineData("limits.per-address = 1")]
+    [InlineData("limits { connects-per-second = 1 }")]
+    public async Task ProxyHeader_OfTheProxyItself_IsAccepted(string limits)
+    {
+        await using var broker = FakeBroker.Start(FakeBroker.Accepting);
+        await using var node = await TestNode.StartAsync(
+            TestNode.Backends(broker), "accept-proxy-protocol { from = [\"127.0.0.2/32\"] }, " + limits);
+        var checks = new List<RawClient>();
+        for (var i = 0; i < 3; i++)
+        {
+            checks.Add(await node.DialAsync(IPAddress.Parse("127.0.0.2")));
+            await checks[i].SendAsync((byte[])[.. "\r\n\r\n\0\r\nQUIT\n"u8, 0x20, 0, 0, 0, .. ConnectBytes.V311($"check{i}")]);
+            Assert.Equal(FakeBroker.ConnackBytes(0), await checks[i].ReadAsync(4));
+        }
+
+        checks.ForEach(c => c.Dispose());
     }
 
     [Fact]

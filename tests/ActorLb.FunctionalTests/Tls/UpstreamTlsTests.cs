@@ -47,17 +47,35 @@ public sealed class UpstreamTlsTests : IDisposable
             TestNode.Backends(broker) + "tls { verify = off }, connect-timeout = 200ms, retry { tries = 1 }",
             TlsListener.With(_ca.Server(["localhost"]), "max-handshakes = 1, handshake-timeout = 60s") + "connect-timeout = 120s",
             "listeners.plain { bind = \"127.0.0.1:0\", pool = p }");
-        // Takes the only place, keeps it, and does not go on.
-        node.Node.Handshakes.HoldTime = int.MaxValue;
-        using var other = await node.DialAsync();
-        await other.SendAsync(TlsListener.EndlessHello);
-        await node.UntilAsync(() => node.Node.Handshakes.Handshakes == 1);
+        using var held = new HeldPlaces(node.Node.Handshakes);
         using var client = await RawClient.ConnectAsync(node.Of("plain"));
         await client.SendAsync(ConnectBytes.V311("a"));
         Assert.Equal(FakeBroker.ConnackBytes(3), (await client.ReadToEndAsync()).Bytes);
         await node.UntilClosedAsync(ActorLb.Proxying.CloseReason.HandshakeLimit);
         Assert.DoesNotContain(node.Log.Lines, l => l.Text.Contains("no TLS handshake", StringComparison.Ordinal));
         Assert.Equal((1, 0), (node.Node.Handshakes.Handshakes, node.Node.Handshakes.Waiting));
+    }
+
+    /// <summary>A broker that hangs in its handshakes takes no place of those of others.</summary>
+    [Fact]
+    public async Task Backend_ThatAnswersNoHello_KeepsNoHandshakeWaiting()
+    {
+        await using var broker = FakeBroker.Start(FakeBroker.Silent);
+        await using var node = await TestNode.StartAsync(
+            TestNode.Backends(broker) + "tls { verify = off }, connect-timeout = 60s",
+            TlsListener.With(_ca.Server(["localhost"]), "max-handshakes = 1"), "listeners.plain { bind = \"127.0.0.1:0\", pool = p }");
+        var waiting = new List<RawClient>();
+        for (var i = 0; i < 5; i++)
+        {
+            waiting.Add(await RawClient.ConnectAsync(node.Of("plain")));
+            await waiting[i].SendAsync(ConnectBytes.V311($"c{i}"));
+            await (await broker.NextConnectionAsync()).WaitForReceivedAsync(1);
+        }
+
+        await node.UntilAsync(() => (node.Node.Handshakes.Handshakes, node.Node.Handshakes.Waiting) == (0, 0));
+        await using var client = await SecureClient.ConnectAsync(node.EndPoint);
+        Assert.Equal(5, node.Sum(c => Volatile.Read(ref c.Connecting)));
+        waiting.ForEach(c => c.Dispose());
     }
 
     [Fact]

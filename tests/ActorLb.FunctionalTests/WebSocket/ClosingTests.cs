@@ -60,18 +60,14 @@ public sealed class ClosingTests : IDisposable
             TlsListener.With(_ca.Server(["localhost"]), "max-handshakes = 1, handshake-timeout = 60s") + WebSocketBytes.Listener);
         await using var client = await SecureClient.ConnectAsync(node.EndPoint);
         await node.UntilAsync(() => node.Node.Handshakes.Handshakes == 0);
-        // Takes the only place, keeps it, and does not go on.
-        node.Node.Handshakes.HoldTime = int.MaxValue;
-        using var other = await node.DialAsync();
-        await other.SendAsync(TlsListener.EndlessHello);
-        await node.UntilAsync(() => node.Node.Handshakes.Handshakes == 1);
+        var held = new HeldPlaces(node.Node.Handshakes);
         await client.SendAsync((byte[])[.. WebSocketBytes.Upgrade, .. WebSocketBytes.Binary(ConnectBytes.V311("a"))]);
         await node.UntilAsync(() => node.Node.Handshakes.Waiting == 1);
 
         await client.SendAsync(MalformedFrames.Masked(0x81, "text"u8));
         await node.UntilClosedAsync(CloseReason.BadFrame);
         Assert.Equal((1, 0), (node.Node.Handshakes.Handshakes, node.Node.Handshakes.Waiting));
-        other.Dispose();
+        held.Dispose();
         await node.UntilAsync(() => node.Node.Handshakes.Handshakes == 0 && node.Node.Admission.Active == 0);
         var (_, rest) = WebSocketBytes.Split(await client.ReadAsync(4096));
         Assert.Equal(1003, WebSocketBytes.CloseCode(rest));

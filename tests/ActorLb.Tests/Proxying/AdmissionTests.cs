@@ -70,19 +70,26 @@ public sealed class AdmissionTests
     }
 
     [Fact]
-    public void NodeAdmission_OverTheLimit_TellsAFewThenCloses()
+    public void NodeAdmission_OverTheLimit_CountsNobody()
     {
         var node = new NodeAdmission(2);
-        Assert.Equal(CloseReason.None, node.Enter());
-        Assert.Equal(CloseReason.None, node.Enter());
-        for (int i = 0; i < NodeAdmission.RefusalsAtOnce; i++) Assert.Equal(CloseReason.NodeFull, node.Enter());
-        Assert.Null(node.Enter());
-        Assert.Equal(2 + NodeAdmission.RefusalsAtOnce, node.Active);
-        for (int i = 0; i < 2 + NodeAdmission.RefusalsAtOnce; i++) node.Leave();
-        Assert.Equal(0, node.Active);
-        node.Draining = true;
-        Assert.Equal(CloseReason.Draining, node.Enter());
+        Assert.True(node.TryEnter());
+        Assert.True(node.TryEnter());
+        for (int i = 0; i < 1000; i++) Assert.False(node.TryEnter());
+        Assert.Equal(2, node.Active);
+        node.Leave();
+        Assert.True(node.TryEnter());
+        node.MaxConnections = 3;
+        Assert.True(node.TryEnter());
+        Assert.False(node.TryEnter());
     }
+
+    [Theory]
+    [InlineData(1, 128)]
+    [InlineData(4, 32)]
+    [InlineData(64, 8)]
+    public void NodeAdmission_Refused_ArePartedAmongTheReactors(int reactors, int each) =>
+        Assert.Equal(each, NodeAdmission.RefusedOnEach(reactors));
 
     [Theory]
     [InlineData(100_000, 1, 1, 20_000)]
@@ -92,6 +99,6 @@ public sealed class AdmissionTests
     {
         int fit = OpenFiles.Fit(wanted, listeners, workers, limit);
         Assert.InRange(fit, 1, wanted);
-        Assert.True((fit * 2L) + (workers * listeners) + NodeAdmission.RefusalsAtOnce < limit);
+        Assert.True((fit * 2L) + (workers * (listeners + NodeAdmission.RefusedOnEach(workers))) < limit);
     }
 }

@@ -60,6 +60,7 @@ internal static class OpenSslConstants
 
     // SSL_TLSEXT_ERR_* (tls1.h)
     internal const int ExtensionOk = 0;
+    internal const int ExtensionAlertFatal = 2;
     internal const int ExtensionNoAck = 3;
 
     // SSL_SENT_SHUTDOWN, SSL_RECEIVED_SHUTDOWN (ssl.h)

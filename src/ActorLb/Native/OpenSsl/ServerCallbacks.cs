@@ -20,22 +20,28 @@ internal sealed unsafe class ServerCallbacks
     private readonly ServerNames _names;
     private readonly ImmutableArray<SslContextHandle> _contexts;
     private readonly ImmutableArray<byte[]> _applicationProtocols;
+    private readonly bool _refusesOtherProtocols;
     private readonly TicketKeyRing _ticketKeys;
 
     private ServerCallbacks(
-        ServerNames names, ImmutableArray<SslContextHandle> contexts, ImmutableArray<byte[]> applicationProtocols, TicketKeyRing ticketKeys)
+        ServerNames names, ImmutableArray<SslContextHandle> contexts, ImmutableArray<byte[]> applicationProtocols,
+        bool refusesOtherProtocols, TicketKeyRing ticketKeys)
     {
         _names = names;
         _contexts = contexts;
         _applicationProtocols = applicationProtocols;
+        _refusesOtherProtocols = refusesOtherProtocols;
         _ticketKeys = ticketKeys;
     }
 
     /// <param name="contexts">The default first; the others are owned from here on.</param>
+    /// <param name="applicationProtocols">In the server's order of preference.</param>
+    /// <param name="refusesOtherProtocols">A client that offers protocols, but none of these, is refused.</param>
     internal static void Install(
-        ServerNames names, ImmutableArray<SslContextHandle> contexts, ImmutableArray<byte[]> applicationProtocols, TicketKeyRing ticketKeys)
+        ServerNames names, ImmutableArray<SslContextHandle> contexts, ImmutableArray<byte[]> applicationProtocols,
+        bool refusesOtherProtocols, TicketKeyRing ticketKeys)
     {
-        var callbacks = new ServerCallbacks(names, contexts[1..], applicationProtocols, ticketKeys);
+        var callbacks = new ServerCallbacks(names, contexts[1..], applicationProtocols, refusesOtherProtocols, ticketKeys);
         var self = GCHandle.ToIntPtr(GCHandle.Alloc(callbacks));
         _ = LibSsl.SSL_CTX_set_ex_data(contexts[0], s_ownerIndex, self);
         foreach (var context in contexts)
@@ -80,13 +86,15 @@ internal sealed unsafe class ServerCallbacks
         }
     }
 
-    // RFC 7301, section 3.2 wants an alert when no protocol fits; NGINX and HAProxy go on without, and old clients offer odd names.
+    // RFC 7301, section 3.2: a client that offers protocols, none of which is spoken here, gets the alert no_application_protocol.
+    // A listener that passes bytes on unseen does not know what it speaks, and goes on without.
     [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
     private static int OnApplicationProtocols(nint ssl, byte** chosen, byte* chosenLength, byte* offered, uint offeredLength, nint argument)
     {
         try
         {
-            foreach (var protocol in From(argument)._applicationProtocols)
+            var callbacks = From(argument);
+            foreach (var protocol in callbacks._applicationProtocols)
             {
                 for (uint at = 0; at < offeredLength; at += 1u + offered[at])
                 {
@@ -100,7 +108,7 @@ internal sealed unsafe class ServerCallbacks
                 }
             }
 
-            return ExtensionNoAck;
+            return callbacks._refusesOtherProtocols ? ExtensionAlertFatal : ExtensionNoAck;
         }
         catch (Exception)
         {

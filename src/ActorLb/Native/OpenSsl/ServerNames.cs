@@ -4,8 +4,9 @@ using System.Text;
 namespace ActorLb.Native.OpenSsl;
 
 /// <summary>
-/// Contexts by the name in the client's server_name extension (RFC 6066, section 3): an exact name wins, then the longest
-/// wildcard. As in NGINX <c>*.example.com</c> stands for any number of labels, not for <c>example.com</c> itself.
+/// Contexts by the name in the client's server_name extension (RFC 6066, section 3): an exact name wins, then a
+/// wildcard. As in certificates (RFC 9525, section 6.3) <c>*.example.com</c> stands for exactly one label: the certificate shown
+/// for <c>a.b.example.com</c> would not be accepted by its client.
 /// </summary>
 internal sealed class ServerNames
 {
@@ -29,7 +30,9 @@ internal sealed class ServerNames
         foreach (var (name, context) in names)
         {
             var wild = name.StartsWith("*.", StringComparison.Ordinal);
+            // The dot of the root is no part of a server name (RFC 6066, section 3), but people and some clients write it.
             var key = wild ? name[1..] : name;
+            key = key.EndsWith('.') ? key[..^1] : key;
             if (key.Length < 2 || key.Contains('*', StringComparison.Ordinal))
             {
                 problems.Add(new TlsProblem(
@@ -64,18 +67,7 @@ internal sealed class ServerNames
             return found;
         }
 
-        var wildcards = _wildcards.GetAlternateLookup<ReadOnlySpan<char>>();
-        for (var dot = rest.IndexOf('.'); dot >= 0; dot = rest.IndexOf('.'))
-        {
-            rest = rest[dot..];
-            if (wildcards.TryGetValue(rest, out found))
-            {
-                return found;
-            }
-
-            rest = rest[1..];
-        }
-
-        return null;
+        var dot = rest.IndexOf('.');
+        return dot > 0 && _wildcards.GetAlternateLookup<ReadOnlySpan<char>>().TryGetValue(rest[dot..], out found) ? found : null;
     }
 }

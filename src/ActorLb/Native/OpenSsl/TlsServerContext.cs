@@ -14,6 +14,11 @@ internal sealed unsafe class TlsServerContext : IDisposable
     // NGINX's measure (ngx_http_ssl_module, ssl_session_cache): one megabyte can store about 4000 sessions.
     private const long SessionsPerMebibyte = 4000;
 
+    private static readonly byte[] s_http = "http/1.1"u8.ToArray();
+
+    // The second is what devices send that were made for AWS IoT, where it stands for MQTT with a client certificate.
+    private static readonly ImmutableArray<byte[]> s_mqtt = ["mqtt"u8.ToArray(), "x-amzn-mqtt-ca"u8.ToArray()];
+
     private readonly SslContextHandle _context;
 
     private TlsServerContext(
@@ -37,9 +42,10 @@ internal sealed unsafe class TlsServerContext : IDisposable
     /// <param name="webSocket">The listener speaks WebSocket, so ALPN <c>http/1.1</c> is right for it, and goes before <c>mqtt</c>.</param>
     /// <param name="ticketKeys">The ring of the context which this one replaces, so that tickets stay good; null makes a new one.
     /// A key file is read again in any case.</param>
+    /// <param name="passesAnything">The listener passes bytes on unseen, so no application protocol of a client's is wrong for it.</param>
     /// <exception cref="TlsConfigurationException">Settings or files cannot be used.</exception>
     internal static TlsServerContext Build(
-        ListenerTlsOptions options, bool webSocket, TimeProvider time, TicketKeyRing? ticketKeys = null)
+        ListenerTlsOptions options, bool webSocket, TimeProvider time, TicketKeyRing? ticketKeys = null, bool passesAnything = false)
     {
         var problems = new List<TlsProblem>();
         var warnings = new List<string>();
@@ -88,8 +94,8 @@ internal sealed unsafe class TlsServerContext : IDisposable
             ring.Set(fileKeys);
         }
 
-        ImmutableArray<byte[]> protocols = webSocket ? ["http/1.1"u8.ToArray(), "mqtt"u8.ToArray()] : ["mqtt"u8.ToArray()];
-        ServerCallbacks.Install(serverNames, contexts.ToImmutable(), protocols, ring);
+        ServerCallbacks.Install(
+            serverNames, contexts.ToImmutable(), webSocket ? [s_http, .. s_mqtt] : s_mqtt, refusesOtherProtocols: !passesAnything, ring);
         return new TlsServerContext(contexts[0], certificates.ToImmutable(), ring, [.. warnings]);
     }
 

@@ -24,12 +24,14 @@ internal enum PlaceAnswer : byte
 }
 
 /// <summary>
-/// Bounds the handshakes under way on all reactors, and so the memory that OpenSSL holds for them: so many at once, or in each
-/// <see cref="HoldTime"/> where they are slow; the others wait in the order in which they came. Any thread may call.
+/// Bounds the handshakes of all reactors that wait for their first step, which is the expensive one: those under way go on before
+/// the many that have just come, which wait in the order in which they came. A handshake has its place until the step is made. What
+/// comes then is its peer's to do, which costs nothing here, and the handshake's own time ends it: however many peers keep silent,
+/// they keep nobody else waiting. Any thread may call.
 /// </summary>
 internal sealed class HandshakePlaces(int max)
 {
-    /// <summary>Handshakes that may wait for each that may be under way; more than that no client would wait for.</summary>
+    /// <summary>Handshakes that may wait for each that has a place; more than that no client would wait for.</summary>
     internal const int WaitingForEach = 16;
 
     private readonly Lock _gate = new();
@@ -38,7 +40,7 @@ internal sealed class HandshakePlaces(int max)
     private int _max = max;
     private int _taken;
 
-    /// <summary>Handshakes that may be under way at once, at least 1; a reload may change it.</summary>
+    /// <summary>Handshakes that may have a place at once, at least 1; a reload may change it.</summary>
     internal int Max
     {
         get => Volatile.Read(ref _max);
@@ -53,11 +55,7 @@ internal sealed class HandshakePlaces(int max)
         }
     }
 
-    /// <summary>How long a handshake keeps its place when others wait for one and its next step is its peer's (milliseconds). Clients
-    /// that begin and do not go on, or a broker that hangs, are not to keep all others from connecting.</summary>
-    internal int HoldTime { get; set; } = 1000;
-
-    /// <summary>Handshakes under way that have a place.</summary>
+    /// <summary>Handshakes that have a place.</summary>
     internal int Handshakes => Volatile.Read(ref _taken);
 
     /// <summary>Handshakes that wait for a place.</summary>
@@ -111,7 +109,7 @@ internal sealed class HandshakePlaces(int max)
         }
     }
 
-    /// <summary>Gives back a place: the handshake is complete, has failed, was given up or is slow.</summary>
+    /// <summary>Gives back a place: the step is made, or the handshake was given up.</summary>
     internal void Release()
     {
         lock (_gate)

@@ -34,7 +34,8 @@ internal sealed class TlsContexts
             if (listener.Tls is not { } tls || !Reads(TlsFiles.Of(tls), changed)) continue;
             try
             {
-                contexts._servers[listener.Name] = TlsServerContext.Build(tls, listener.WebSocket is not null, time, known(listener.Name));
+                contexts._servers[listener.Name] = TlsServerContext.Build(
+                    tls, listener.WebSocket is not null, time, known(listener.Name), passesAnything: listener.Protocol == ListenerProtocol.Tcp);
             }
             catch (TlsConfigurationException e)
             {

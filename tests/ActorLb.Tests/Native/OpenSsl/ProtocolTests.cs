@@ -96,11 +96,12 @@ public sealed class ProtocolTests : IDisposable
     [Theory]
     [InlineData("mqtt", false, "mqtt")]
     [InlineData("x-other,mqtt", false, "mqtt")]
-    [InlineData("http/1.1", false, null)]
+    [InlineData("x-amzn-mqtt-ca", false, "x-amzn-mqtt-ca")]
+    [InlineData("x-amzn-mqtt-ca,mqtt", false, "mqtt")]
     [InlineData("h2,http/1.1", true, "http/1.1")]
     [InlineData("mqtt", true, "mqtt")]
-    [InlineData("h2", true, null)]
-    public async Task Alpn_Offered_ChoosesOwnOrGoesOnWithout(string offered, bool webSocket, string? chosen)
+    [InlineData("h2,x-amzn-mqtt-ca", true, "x-amzn-mqtt-ca")]
+    public async Task Alpn_Offered_ChoosesOwn(string offered, bool webSocket, string chosen)
     {
         using var server = new TlsTestServer(TlsOptions.For(_ca.Server(["a.test"])), webSocket);
         var served = server.Serve(Talks.Greet);
@@ -108,7 +109,49 @@ public sealed class ProtocolTests : IDisposable
         var seen = await served;
         Assert.Equal(HandshakeStatus.Done, seen.Outcome.Status);
         Assert.Equal(chosen, seen.Alpn);
-        Assert.Contains(chosen is null ? "No ALPN negotiated" : $"ALPN protocol: {chosen}", output, StringComparison.Ordinal);
+        Assert.Contains($"ALPN protocol: {chosen}", output, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("http/1.1", false, "-tls1_2")]
+    [InlineData("http/1.1", false, "-tls1_3")]
+    [InlineData("mqttx,x-amzn-mqtt", false, "-tls1_3")]
+    [InlineData("MQTT", false, "-tls1_3")]
+    [InlineData("h2", true, "-tls1_3")]
+    public async Task Alpn_NoneThatIsKnown_GetsTheAlert(string offered, bool webSocket, string version)
+    {
+        using var server = new TlsTestServer(TlsOptions.For(_ca.Server(["a.test"])), webSocket);
+        var served = server.Serve(Talks.Greet);
+        var output = await OpenSslClient.Run(server.Port, "-alpn", offered, version);
+        var seen = await served;
+        Assert.Equal((HandshakeStatus.Failed, 120), (seen.Outcome.Status, seen.Outcome.Alert));
+        Assert.Contains("alert no application protocol sent", seen.Outcome.Reason, StringComparison.Ordinal);
+        Assert.Contains("alert number 120", output, StringComparison.Ordinal);
+    }
+
+    /// <summary>A name of the certificates' list brings a context of its own, which must judge alike.</summary>
+    [Fact]
+    public async Task Alpn_NoneThatIsKnownForAnotherName_GetsTheAlert()
+    {
+        var other = _ca.Server(["b.test"]);
+        var options = TlsOptions.For(_ca.Server(["a.test"]));
+        options = options with { Certificates = options.Certificates.Add(new CertificateOptions(["b.test"], other.CertificatePath, other.KeyPath)) };
+        using var server = new TlsTestServer(options);
+        var served = server.Serve(Talks.Greet);
+        _ = await OpenSslClient.Run(server.Port, "-alpn", "foo", "-servername", "b.test");
+        Assert.Equal(120, (await served).Outcome.Alert);
+    }
+
+    [Theory]
+    [InlineData("foo", null)]
+    [InlineData("foo,mqtt", "mqtt")]
+    public async Task Alpn_OfAListenerThatPassesAnything_IsNeverRefused(string offered, string? chosen)
+    {
+        using var server = new TlsTestServer(TlsOptions.For(_ca.Server(["a.test"])), passesAnything: true);
+        var served = server.Serve(Talks.Greet);
+        _ = await OpenSslClient.Run(server.Port, "-alpn", offered);
+        var seen = await served;
+        Assert.Equal((HandshakeStatus.Done, chosen), (seen.Outcome.Status, seen.Alpn));
     }
 
     [Fact]

@@ -15,8 +15,11 @@ public sealed class ServerNameTests : IDisposable
     [InlineData("exact.test", "exact.test")]
     [InlineData("EXACT.test", "exact.test")]
     [InlineData("a.example.com", "*.example.com")]
-    [InlineData("a.b.example.com", "*.example.com")]
-    [InlineData("deep.b.sub.example.com", "*.sub.example.com")]
+    [InlineData("A.Example.COM", "*.example.com")]
+    [InlineData("a.b.example.com", "default.test")]
+    [InlineData("sub.example.com", "*.example.com")]
+    [InlineData("b.sub.example.com", "*.sub.example.com")]
+    [InlineData("deep.b.sub.example.com", "default.test")]
     [InlineData("www.example.com", "www.example.com")]
     [InlineData("example.com", "default.test")]
     [InlineData("other.test", "default.test")]
@@ -47,16 +50,23 @@ public sealed class ServerNameTests : IDisposable
     {
         var problems = new List<TlsProblem>();
         using var context = SslContextHandle.Create(server: true);
-        var names = ServerNames.Create([("*.a.test", context), ("b.test", context)], problems);
+        var names = ServerNames.Create([("*.a.test", context), ("b.test", context), ("c.test.", context), ("*.d.test.", context)], problems);
         Assert.Empty(problems);
         Assert.Null(names.Find(""u8));
         Assert.Null(names.Find("."u8));
         Assert.Null(names.Find("..."u8));
         Assert.Null(names.Find("a.test"u8));
+        Assert.Null(names.Find(".a.test"u8));
+        Assert.Null(names.Find("x.y.a.test"u8));
+        Assert.Null(names.Find("x..a.test"u8));
+        Assert.Null(names.Find("*.b.test"u8));
         Assert.Null(names.Find(new byte[300]));
         Assert.Null(names.Find(Encoding.UTF8.GetBytes(new string('x', 249) + ".a.test")));
         Assert.Same(context, names.Find("b.test."u8));
         Assert.Same(context, names.Find("x.A.TEST"u8));
+        Assert.Same(context, names.Find("x.a.test."u8));
+        Assert.Same(context, names.Find("c.test"u8));
+        Assert.Same(context, names.Find("x.d.test."u8));
     }
 
     [Theory]
@@ -64,6 +74,7 @@ public sealed class ServerNameTests : IDisposable
     [InlineData("a*.test")]
     [InlineData("")]
     [InlineData("*.*.test")]
+    [InlineData("*..")]
     public void Create_WithBadName_NamesIt(string name)
     {
         var problems = new List<TlsProblem>();

@@ -142,8 +142,8 @@ internal sealed class TlsTestServer : IDisposable
         _listener.Listen(100);
     }
 
-    internal TlsTestServer(ListenerTlsOptions options, bool webSocket = false)
-        : this(TlsServerContext.Build(options, webSocket, TimeProvider.System))
+    internal TlsTestServer(ListenerTlsOptions options, bool webSocket = false, bool passesAnything = false)
+        : this(TlsServerContext.Build(options, webSocket, TimeProvider.System, passesAnything: passesAnything))
     {
     }
 

@@ -65,7 +65,7 @@ public sealed class HandshakingTests : IDisposable
         Assert.Equal((true, false, false), (third.AwaitsPlace, third.AwaitsTurn, third.HandshakeBegun));
         Assert.Equal((2, 1), (_services.Handshakes.Handshakes, _services.Handshakes.Waiting));
         _services.Handshakes.Release();
-        _handshaking.PlaceGranted(_services, _reactor, third);
+        _handshaking.PlaceGranted(_services, third);
         Assert.Equal((false, true, true), (third.AwaitsPlace, third.AwaitsTurn, third.HandshakeBegun));
     }
 
@@ -78,67 +78,50 @@ public sealed class HandshakingTests : IDisposable
         _services.Handshakes.Release();
         Handshaking.Leave(_services, _reactor, gone);
         Assert.Equal(2, _services.Handshakes.Handshakes);
-        _handshaking.PlaceGranted(_services, _reactor, gone);
+        _handshaking.PlaceGranted(_services, gone);
         Assert.Equal(1, _services.Handshakes.Handshakes);
-        _handshaking.PlaceGranted(_services, _reactor, null);
+        _handshaking.PlaceGranted(_services, null);
         Assert.Equal(0, _services.Handshakes.Handshakes);
     }
 
+    /// <summary>The steps behind the first wait for a turn alone: whoever is under way goes on before those that have just come.</summary>
     [Fact]
-    public void YieldPlaces_OthersWait_TakesThemFromThoseThatWaitForTheirPeers()
+    public void Continue_OfAHandshakeUnderWay_NeedsNoPlace()
     {
-        HandshakePlaces places = _services.Handshakes;
-        places.Max = 2;
-        places.HoldTime = 0;
-        Session slow = Open(), ready = Open(), other = Open();
-        foreach (Session session in (Session[])[slow, ready])
-        {
-            Assert.True(_handshaking.Continue(_services, _reactor, session));
-            Assert.True(_handshaking.TryNext(0, 0, out _));
-        }
-        slow.AwaitsTurn = false;
-        _handshaking.YieldPlaces(_services, _reactor);
-        Assert.True(Holds(slow) && Holds(ready));
+        Session session = Wait(1).Single();
+        session.HasHandshakePlace = session.AwaitsTurn = false;
+        _services.Handshakes.Release();
+        Wait(2);
+        Assert.True(_services.Handshakes.IsFull);
+        Assert.True(_handshaking.Continue(_services, _reactor, session));
+        Assert.Equal((false, true, false), (session.AwaitsPlace, session.AwaitsTurn, session.HasHandshakePlace));
+    }
 
-        Assert.True(_handshaking.Continue(_services, _reactor, other));
-        Assert.True(other.AwaitsPlace);
-        places.HoldTime = 1;
-        _handshaking.YieldPlaces(_services, _reactor);
-        Assert.True(Holds(slow));
-
-        places.HoldTime = 0;
-        _handshaking.YieldPlaces(_services, _reactor);
-        Assert.Equal((false, true, true), (Holds(slow), slow.HandshakeBegun, Holds(ready)));
-        Assert.Equal((2, 0), (places.Handshakes, places.Waiting));
-        Handshaking.Leave(_services, _reactor, slow);
-        Assert.Equal(2, places.Handshakes);
-        Handshaking.Leave(_services, _reactor, ready);
-        Assert.Equal(1, places.Handshakes);
+    [Fact]
+    public void Continue_OfOneWhoseHelloWasNotWhole_NeedsAPlaceAgain()
+    {
+        Session session = Wait(1).Single();
+        session.HasHandshakePlace = session.AwaitsTurn = false;
+        session.AwaitsHello = true;
+        _services.Handshakes.Release();
+        Wait(2);
+        Assert.True(_handshaking.Continue(_services, _reactor, session));
+        Assert.True(session.AwaitsPlace);
+        _services.Handshakes.Release();
+        _handshaking.PlaceGranted(_services, session);
+        Assert.Equal((true, true, false), (session.HasHandshakePlace, session.AwaitsTurn, session.AwaitsHello));
     }
 
     /// <summary>A client's handshake and the one with its backend are two.</summary>
     [Fact]
-    public void YieldPlaces_SecondHandshakeOfASession_CountsFromItsOwnBegin()
+    public void Leave_OfASession_GivesItsPlaceBackOnce()
     {
-        HandshakePlaces places = _services.Handshakes;
-        places.Max = 1;
-        Session session = Open(), other = Open();
-        Assert.True(_handshaking.Continue(_services, _reactor, session));
+        Session session = Wait(1).Single();
         Handshaking.Leave(_services, _reactor, session);
+        Handshaking.Leave(_services, _reactor, session);
+        Assert.Equal((0, false), (_services.Handshakes.Handshakes, session.HandshakeBegun));
         Assert.True(_handshaking.Continue(_services, _reactor, session));
-        session.AwaitsTurn = false;
-        Assert.True(_handshaking.Continue(_services, _reactor, other));
-        Assert.Equal((1, 1), (places.Handshakes, places.Waiting));
-        places.HoldTime = 0;
-        session.Setup!.PlaceSince = _reactor.Now + 1;
-        _handshaking.YieldPlaces(_services, _reactor);
-        Assert.True(Holds(session));
-
-        session.Setup.PlaceSince = _reactor.Now;
-        _handshaking.YieldPlaces(_services, _reactor);
-        Assert.False(Holds(session));
-        Assert.Equal((1, 0), (places.Handshakes, places.Waiting));
-        Assert.False(_handshaking.HoldsPlaces);
+        Assert.Equal((1, true), (_services.Handshakes.Handshakes, session.HasHandshakePlace));
     }
 
     /// <summary>A client's first backend is given up while its handshake waits for a turn: the second's must not wait for ever.</summary>
@@ -153,15 +136,6 @@ public sealed class HandshakingTests : IDisposable
         Assert.Equal(1, _services.Handshakes.Handshakes);
         Assert.True(_handshaking.TryNext(Handshaking.BusyEvents - 1, 0, out _));
         Assert.False(_handshaking.Any);
-    }
-
-    private static bool Holds(Session session) => session.Setup!.PlaceSince != 0;
-
-    private Session Open()
-    {
-        Session session = _reactor.Open(-1);
-        session.Setup = new Setup();
-        return session;
     }
 
     private List<Session> Wait(int count)

@@ -1,0 +1,80 @@
+using System.Diagnostics;
+
+namespace ActorLb.Proxying;
+
+/// <summary>
+/// Who counts among max-connections. A client has a place of the node's and one of its listener's from its accept to its end. One
+/// that is refused gives back both at once, and what it held of its address's: until it has its answer it is one of a bounded number
+/// of others like it, of whom the oldest goes first. One that has not sent its CONNECT keeps its place only while others are free.
+/// </summary>
+internal sealed class ClientPlaces(NodeAdmission admission)
+{
+    /// <summary>How long a client has for its CONNECT before it gives way to a newer one, where no place is free (milliseconds): time
+    /// for a handshake over a slow network, so that clients which come at the same moment do not drive each other out.</summary>
+    public const int GiveWayAfter = 250;
+
+    /// <summary>None, or why the client's address may not come in now.</summary>
+    public static CloseReason Judge(Session session)
+    {
+        Listener.State listening = session.Entered!;
+        if (listening.Refuses(session.Remote)) return CloseReason.Banned;
+        if (listening.Addresses is { } limits)
+        {
+            CloseReason over = limits.TryEnter(session.Remote);
+            if (over != CloseReason.None) return over;
+            session.CountsForAddress = true;
+        }
+        return listening.Rate is null || listening.Rate.TryTake(Stopwatch.GetTimestamp()) ? CloseReason.None : CloseReason.ConnectRate;
+    }
+
+    /// <summary>None when the client has its places, or why not.</summary>
+    public CloseReason Take(Session session)
+    {
+        if (admission.Draining) return CloseReason.Draining;
+        if (!admission.TryEnter()) return CloseReason.NodeFull;
+        if (!session.Listener.TryEnter(session.Entered!.Options.MaxConnections))
+        {
+            admission.Leave();
+            return CloseReason.ListenerFull;
+        }
+        session.HasPlace = true;
+        return CloseReason.None;
+    }
+
+    /// <summary>Who has waited long enough to give way to a client that found no place; null when nobody has.</summary>
+    public static Session? WhoGivesWay(Reactor reactor, ListenerSocket socket, CloseReason full)
+    {
+        Session? waits = full switch
+        {
+            CloseReason.ListenerFull => socket.Unconnected.Oldest,
+            CloseReason.NodeFull => reactor.LongestUnconnected(),
+            _ => null,
+        };
+        return waits is not null && reactor.Now - waits.AcceptedAt >= GiveWayAfter ? waits : null;
+    }
+
+    /// <summary>The client is refused and gets an answer: it counts as such from now on.</summary>
+    /// <returns>Who is to be closed to make room for it among those that wait for their answer; null where there is room.</returns>
+    public Session? Refuse(Reactor reactor, Session session)
+    {
+        if (session.Within == reactor.Refused) return null;
+        Session? oldest = reactor.Refused.Count >= admission.RefusedOnAReactor ? reactor.Refused.Oldest : null;
+        Leave(reactor, session);
+        reactor.Refused.Add(session);
+        reactor.Counters.Refused++;
+        return oldest;
+    }
+
+    /// <summary>Gives back all that the session counts for.</summary>
+    public void Leave(Reactor reactor, Session session)
+    {
+        if (session.Within == reactor.Refused) reactor.Counters.Refused--;
+        session.Within?.Remove(session);
+        if (session.CountsForAddress) session.Entered!.Addresses?.Leave(session.Remote);
+        session.CountsForAddress = false;
+        if (!session.HasPlace) return;
+        session.HasPlace = false;
+        session.Listener.Leave();
+        admission.Leave();
+    }
+}

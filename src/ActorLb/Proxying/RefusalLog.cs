@@ -1,0 +1,97 @@
+using ActorLb.Native;
+using ActorLb.Protocol;
+using ActorLb.Protocol.Mqtt;
+using ActorLb.Protocol.ProxyProtocol;
+using ActorLb.Protocol.WebSocket;
+using ActorLb.Telemetry;
+using Microsoft.Extensions.Logging;
+
+namespace ActorLb.Proxying;
+
+/// <summary>Logs why clients are turned away. Whoever can connect can bring these lines about, as often as it likes: they are bounded
+/// by listener and reason.</summary>
+internal sealed partial class RefusalLog(ILogger logger, LogLimit limit)
+{
+    /// <summary>For what is decided before the client has said a word: a limit, a network.</summary>
+    public void TurnedAway(Session session, CloseReason reason)
+    {
+        string text = CloseReasons.Text(reason);
+        if (Admits(session, text)) Log.TurnedAway(logger, session.Remote, session.Listener.Name, text);
+    }
+
+    public void Displaced(Session session, CloseReason full, long waited)
+    {
+        if (Admits(session, CloseReasons.Text(CloseReason.Displaced)))
+            Log.Displaced(logger, session.Remote, session.Listener.Name, CloseReasons.Text(full), waited);
+    }
+
+    public void BadProxyHeader(Session session, ProxyError error)
+    {
+        if (Admits(session, error.Text(), LogLevel.Warning)) Log.BadProxyHeader(logger, session.Remote, session.Listener.Name, error.Text());
+    }
+
+    public void HandshakeFailed(Session session, string reason)
+    {
+        string hint = SpokenProtocols.Hint(session.Setup!.Speaks, SpokenProtocol.Tls);
+        if (Admits(session, hint + reason)) Log.HandshakeFailed(logger, session.Remote, session.Listener.Name, hint, reason);
+    }
+
+    public void BadUpgrade(Session session, UpgradeError error)
+    {
+        string hint = Hint(session, SpokenProtocol.Http);
+        if (Admits(session, hint + error.Text())) Log.BadUpgrade(logger, session.Remote, session.Listener.Name, hint, error.Text());
+    }
+
+    public void BadConnect(Session session, ConnectError error)
+    {
+        string hint = Hint(session, SpokenProtocol.Mqtt);
+        if (!Admits(session, hint + error.Text())) return;
+        string reason = error == ConnectError.PacketTooLarge
+            ? $"{error.Text()}: {session.Setup!.Connect.TotalLength} bytes of at most {session.Entered!.Options.MaxPacketSize}" : error.Text();
+        Log.BadConnect(logger, session.Remote, session.Listener.Name, hint, reason);
+    }
+
+    public void ClientIdMismatch(Session session, string template)
+    {
+        if (Admits(session, "the client id is not " + template)) Log.ClientIdMismatch(logger, session.Remote, session.Listener.Name, template);
+    }
+
+    public void RewriteFailed(Session session, string reason)
+    {
+        if (Admits(session, reason)) Log.RewriteFailed(logger, session.Remote, session.Listener.Name, reason);
+    }
+
+    /// <summary>What the client speaks instead of what is wanted, in words that follow the listener's name.</summary>
+    private static string Hint(Session session, SpokenProtocol wanted) =>
+        SpokenProtocols.Hint(SpokenProtocols.Guess(session.Setup!.Inbound.AsSpan(0, session.Setup.InboundLength)), wanted);
+
+    private bool Admits(Session session, string reason, LogLevel level = LogLevel.Information) =>
+        limit.Admits(level, "listener", session.Listener.Name, reason);
+
+    private static partial class Log
+    {
+        [LoggerMessage(1103, LogLevel.Information, "{Remote} on listener {Listener} makes room for a newer client ({Full}): it has sent no CONNECT for {Milliseconds} ms")]
+        public static partial void Displaced(ILogger logger, NetEndPoint remote, string listener, string full, long milliseconds);
+
+        [LoggerMessage(1201, LogLevel.Information, "{Remote} on listener {Listener}{Hint}: CONNECT refused: {Reason}")]
+        public static partial void BadConnect(ILogger logger, NetEndPoint remote, string listener, string hint, string reason);
+
+        [LoggerMessage(1202, LogLevel.Warning, "{Remote} on listener {Listener}: PROXY header refused: {Reason}")]
+        public static partial void BadProxyHeader(ILogger logger, NetEndPoint remote, string listener, string reason);
+
+        [LoggerMessage(1203, LogLevel.Information, "{Remote} on listener {Listener}{Hint}: TLS handshake failed: {Reason}")]
+        public static partial void HandshakeFailed(ILogger logger, NetEndPoint remote, string listener, string hint, string reason);
+
+        [LoggerMessage(1204, LogLevel.Information, "{Remote} on listener {Listener}: the client id is not {Template}")]
+        public static partial void ClientIdMismatch(ILogger logger, NetEndPoint remote, string listener, string template);
+
+        [LoggerMessage(1205, LogLevel.Information, "{Remote} on listener {Listener}: rewrite failed: {Reason}")]
+        public static partial void RewriteFailed(ILogger logger, NetEndPoint remote, string listener, string reason);
+
+        [LoggerMessage(1206, LogLevel.Information, "{Remote} on listener {Listener}{Hint}: upgrade refused: {Reason}")]
+        public static partial void BadUpgrade(ILogger logger, NetEndPoint remote, string listener, string hint, string reason);
+
+        [LoggerMessage(1207, LogLevel.Information, "{Remote} on listener {Listener}: refused: {Reason}")]
+        public static partial void TurnedAway(ILogger logger, NetEndPoint remote, string listener, string reason);
+    }
+}

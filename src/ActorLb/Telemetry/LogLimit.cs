@@ -1,0 +1,70 @@
+using System.Runtime.InteropServices;
+using Microsoft.Extensions.Logging;
+
+namespace ActorLb.Telemetry;
+
+/// <summary>
+/// Bounds the log lines that whoever can connect can bring about: of each subject and reason one line passes at once, the others
+/// of the next <see cref="Interval"/> are counted, and their number is logged at its end. Any thread may call.
+/// </summary>
+internal sealed partial class LogLimit : IDisposable
+{
+    public static readonly TimeSpan Interval = TimeSpan.FromSeconds(10);
+
+    /// <summary>Reasons told apart within an interval; what comes beyond them is counted together, by subject.</summary>
+    private const int MaxReasons = 512;
+
+    private readonly Lock _gate = new();
+    private readonly Dictionary<Key, long> _heldBack = [];
+    private readonly ILogger _logger;
+    private readonly ITimer _timer;
+
+    public LogLimit(ILogger logger, TimeProvider time)
+    {
+        _logger = logger;
+        _timer = time.CreateTimer(static self => ((LogLimit)self!).Report(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+    }
+
+    private readonly record struct Key(LogLevel Level, string Kind, string Name, string Reason);
+
+    /// <summary>Whether the line is to be logged now; otherwise it is counted.</summary>
+    /// <param name="kind">What <paramref name="name"/> names: "listener", "pool".</param>
+    /// <param name="reason">A clause of the program's own, not of a client's bytes.</param>
+    public bool Admits(LogLevel level, string kind, string name, string reason)
+    {
+        if (!_logger.IsEnabled(level)) return false;
+        var key = new Key(level, kind, name, reason);
+        lock (_gate)
+        {
+            if (_heldBack.Count >= MaxReasons && !_heldBack.ContainsKey(key)) key = key with { Reason = "other reasons" };
+            ref long heldBack = ref CollectionsMarshal.GetValueRefOrAddDefault(_heldBack, key, out bool logged);
+            if (logged) heldBack++;
+            else if (_heldBack.Count == 1) _timer.Change(Interval, Timeout.InfiniteTimeSpan);
+            return !logged;
+        }
+    }
+
+    /// <summary>Reports what is held back still.</summary>
+    public void Dispose()
+    {
+        _timer.Dispose();
+        Report();
+    }
+
+    private void Report()
+    {
+        KeyValuePair<Key, long>[] heldBack;
+        lock (_gate)
+        {
+            heldBack = [.. _heldBack.Where(h => h.Value > 0)];
+            _heldBack.Clear();
+        }
+        foreach ((Key key, long count) in heldBack) Log.HeldBack(_logger, key.Level, key.Kind, key.Name, count, key.Reason.Trim());
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(EventId = 1801, Message = "{Kind} {Name}: {Count} more lines were left out in the last seconds: {Reason}")]
+        public static partial void HeldBack(ILogger logger, LogLevel level, string kind, string name, long count, string reason);
+    }
+}

@@ -1,0 +1,53 @@
+using ActorLb.Proxying;
+
+namespace ActorLb.Tests.Proxying;
+
+public sealed class SessionListTests
+{
+    [Fact]
+    public void AddAndRemove_InAnyOrder_KeepsTheOrderOfAdding()
+    {
+        var random = new Random(7);
+        var list = new SessionList();
+        var expected = new List<Session>();
+        for (int i = 0; i < 2000; i++)
+        {
+            if (expected.Count == 0 || random.Next(3) > 0)
+            {
+                var session = new Session();
+                list.Add(session);
+                expected.Add(session);
+            }
+            else
+            {
+                int at = random.Next(3) switch { 0 => 0, 1 => expected.Count - 1, _ => random.Next(expected.Count) };
+                list.Remove(expected[at]);
+                Assert.Null(expected[at].Within);
+                expected.RemoveAt(at);
+            }
+            Assert.Equal((expected.Count, expected.FirstOrDefault()), (list.Count, list.Oldest));
+        }
+        foreach (Session session in expected)
+        {
+            Assert.Same(session, list.Oldest);
+            list.Remove(session);
+        }
+        Assert.Null(list.Oldest);
+    }
+
+    [Fact]
+    public void Add_OfASessionOfAnotherList_MovesIt()
+    {
+        SessionList one = new(), other = new();
+        var session = new Session();
+        one.Add(session);
+        other.Add(session);
+        Assert.Equal((0, 1), (one.Count, other.Count));
+        Assert.Same(other, session.Within);
+        // To the end of its own list, too.
+        var second = new Session();
+        other.Add(second);
+        other.Add(session);
+        Assert.Same(second, other.Oldest);
+    }
+}
