@@ -12,7 +12,8 @@ internal sealed partial class Acceptor(NodeServices services, SessionCloser clos
 
     private const int AcceptsAtOnce = 64;
 
-    private long _nextWarning;
+    private readonly LogPace _warnings = new();
+    private readonly LogPace _unwatched = new();
 
     public void Accept(Reactor reactor, ListenerSocket socket)
     {
@@ -28,6 +29,14 @@ internal sealed partial class Acceptor(NodeServices services, SessionCloser clos
                 return;
             }
             reactor.Counters.Accepted++;
+            if (FileDescriptors.IsReserved(fd))
+            {
+                // The admission's limit should have come first; something else in the process holds many.
+                Tcp.Close(fd);
+                reactor.Counters.Closed[(int)CloseReason.NodeFull]++;
+                Rest(reactor, socket, Libc.EMFILE);
+                return;
+            }
             Admit(reactor, socket.Listener, fd, remote);
         }
     }
@@ -58,12 +67,13 @@ internal sealed partial class Acceptor(NodeServices services, SessionCloser clos
         int error = reactor.Watch(session, upstream: false);
         if (error != 0)
         {
-            Log.CannotWatch(services.Logger, remote, Libc.ErrorText(error));
+            if (_unwatched.TryTake(reactor.Now, out _)) Log.CannotWatch(services.Logger, remote, Libc.ErrorText(error));
             closer.Close(reactor, session, CloseReason.Internal);
             return;
         }
         reactor.SetDeadline(session, reactor.Now + (long)state.Options.ConnectTimeout.TotalMilliseconds);
         if (!proxied) intake.AddressKnown(reactor, session);
+        reactor.Setups.Settle(session);
     }
 
     private void Rest(Reactor reactor, ListenerSocket socket, int errno)
@@ -71,8 +81,7 @@ internal sealed partial class Acceptor(NodeServices services, SessionCloser clos
         reactor.Counters.AcceptFailures++;
         reactor.SetAccepting(socket, accepting: false);
         socket.PausedUntil = reactor.Now + Pause;
-        if (reactor.Now < Interlocked.Read(ref _nextWarning)) return;
-        Interlocked.Exchange(ref _nextWarning, reactor.Now + 10_000);
+        if (!_warnings.TryTake(reactor.Now, out _)) return;
         Log.CannotAccept(services.Logger, socket.Listener.Name, Libc.ErrorText(errno), services.Admission.Active);
     }
 

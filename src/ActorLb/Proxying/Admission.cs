@@ -130,6 +130,9 @@ internal sealed class NodeAdmission(int maxConnections)
     /// <summary>Set once the node drains: new clients are refused.</summary>
     public volatile bool Draining;
 
+    /// <summary>The system has hardly any memory left: new clients are refused.</summary>
+    public volatile bool MemoryShort;
+
     /// <summary>Over the limit a client is still told why, but only this many at a time.</summary>
     public const int RefusalsAtOnce = 128;
 
@@ -137,7 +140,7 @@ internal sealed class NodeAdmission(int maxConnections)
     public CloseReason? Enter()
     {
         int active = Interlocked.Increment(ref _active);
-        if (active <= MaxConnections) return Draining ? CloseReason.Draining : CloseReason.None;
+        if (active <= MaxConnections) return Draining ? CloseReason.Draining : MemoryShort ? CloseReason.MemoryShort : CloseReason.None;
         if (active <= MaxConnections + RefusalsAtOnce) return CloseReason.NodeFull;
         Interlocked.Decrement(ref _active);
         return null;

@@ -24,6 +24,7 @@ internal enum CloseReason : byte
     ConnectRate = 24,
     Banned = 25,
     Draining = 26,
+    MemoryShort = 28,
 
     // Refused on what the client sent.
     ConnectTimeout = 40,
@@ -37,6 +38,7 @@ internal enum CloseReason : byte
     ClientIdMismatch = 48,
     EarlyDataLimit = 49,
     HandshakeLimit = 50,
+    SetupMemory = 55,
 
     // No backend took it.
     NoBackend = 60,
@@ -44,6 +46,7 @@ internal enum CloseReason : byte
     BackendRefused = 62,
     BackendProtocol = 63,
     SourceExhausted = 64,
+    LocalShortage = 65,
 
     Internal = 90,
 }

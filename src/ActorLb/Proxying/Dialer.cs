@@ -8,6 +8,8 @@ namespace ActorLb.Proxying;
 /// <summary>Opens the connection to a chosen backend, from a source address of the pool's where it has any.</summary>
 internal sealed partial class Dialer(NodeServices services, Router router, BackendGreeting greeting)
 {
+    private readonly LogPace _shortages = new();
+
     /// <param name="backend">Acquired for the session: <see cref="SessionCloser.LeaveBackend"/> releases it.</param>
     public void Dial(Reactor reactor, Session session, Backend backend)
     {
@@ -42,8 +44,8 @@ internal sealed partial class Dialer(NodeServices services, Router router, Backe
                 setup.BackendTime = Router.DialTime(reactor, session);
                 reactor.SetDeadline(session, reactor.Now + setup.BackendTime);
                 break;
-            case Libc.EADDRNOTAVAIL or Libc.EMFILE or Libc.ENFILE or Libc.ENOBUFS or Libc.ENOMEM:
-                LocalShortage(reactor, session, error);
+            case var own when LocalFault.Is(own):
+                FailHere(reactor, session, own);
                 break;
             default:
                 Fail(reactor, session, error);
@@ -55,7 +57,8 @@ internal sealed partial class Dialer(NodeServices services, Router router, Backe
     public void Advance(Reactor reactor, Session session)
     {
         int error = session.Upstream.HungUp ? Tcp.TakeError(session.Upstream.Fd) : 0;
-        if (error != 0) Fail(reactor, session, error);
+        if (error != 0 && LocalFault.IsShortage(error)) FailHere(reactor, session, error);
+        else if (error != 0) Fail(reactor, session, error);
         else if (session.Upstream.Writable) Connected(reactor, session);
     }
 
@@ -73,13 +76,19 @@ internal sealed partial class Dialer(NodeServices services, Router router, Backe
         router.TryNext(reactor, session, CloseReason.BackendsFailed);
     }
 
-    /// <summary>This machine's fault, not the backend's: it is not blamed.</summary>
-    private void LocalShortage(Reactor reactor, Session session, int errno)
+    /// <summary>This node's fault, not the backend's: it is not blamed. Where no backend could be dialled now, no other is tried: a client
+    /// must not be moved from the one that has its session for that.</summary>
+    private void FailHere(Reactor reactor, Session session, int errno)
     {
-        bool ports = errno == Libc.EADDRNOTAVAIL;
+        bool ports = LocalFault.IsOfAddress(errno);
         if (ports) reactor.Counters.SourceExhausted++;
-        Log.LocalShortage(services.Logger, session.Backend!.Id, session.Pool.Name, Libc.ErrorText(errno));
-        router.TryNext(reactor, session, ports ? CloseReason.SourceExhausted : CloseReason.BackendsFailed);
+        else reactor.Counters.DialShortages++;
+        if (_shortages.TryTake(reactor.Now, out long withheld))
+        {
+            Log.LocalShortage(services.Logger, session.Backend!.Id, session.Pool.Name, Libc.ErrorText(errno), withheld);
+        }
+        if (LocalFault.IsShortage(errno)) router.GiveUp(reactor, session, CloseReason.LocalShortage);
+        else router.TryNext(reactor, session, ports ? CloseReason.SourceExhausted : CloseReason.LocalShortage);
     }
 
     /// <summary>0, EINPROGRESS or another errno; passes over sources that have no port left for the destination.</summary>
@@ -102,7 +111,7 @@ internal sealed partial class Dialer(NodeServices services, Router router, Backe
                     if (sources.IsNearlyFull(held)) reactor.Counters.SourceWarnings++;
                     return error;
                 }
-                if (error != Libc.EADDRNOTAVAIL)
+                if (!LocalFault.IsOfAddress(error))
                 {
                     sources.Leave(source, session.Destination);
                     return error;
@@ -118,6 +127,11 @@ internal sealed partial class Dialer(NodeServices services, Router router, Backe
     {
         int fd = Tcp.Open(session.Destination);
         if (fd < 0) return Libc.Errno;
+        if (FileDescriptors.IsReserved(fd))
+        {
+            Tcp.Close(fd);
+            return Libc.EMFILE;
+        }
         // Keep-alive and user time-out follow when the session has lasted: see SessionClock.
         if (session.Pool.Options.Tcp.NoDelay) Tcp.SetNoDelay(fd, on: true);
         // The backend never speaks first.
@@ -138,7 +152,7 @@ internal sealed partial class Dialer(NodeServices services, Router router, Backe
         [LoggerMessage(1301, LogLevel.Warning, "backend {Backend} of pool {Pool}: connect failed: {Reason}")]
         public static partial void ConnectFailed(ILogger logger, string backend, string pool, string reason);
 
-        [LoggerMessage(1302, LogLevel.Error, "cannot dial {Backend} of pool {Pool}: {Reason}; more source-addresses or open files are needed")]
-        public static partial void LocalShortage(ILogger logger, string backend, string pool, string reason);
+        [LoggerMessage(1302, LogLevel.Error, "cannot dial {Backend} of pool {Pool}: {Reason}; this is of this node (more source-addresses or open files are needed) and does not count against the backend; {Withheld} other dials have failed like this since the last line")]
+        public static partial void LocalShortage(ILogger logger, string backend, string pool, string reason, long withheld);
     }
 }

@@ -21,6 +21,9 @@ internal sealed class NodeServices(NodeAdmission admission, IStickyMap sticky, B
 
     public HandshakePlaces Handshakes { get; } = new(1);
 
+    /// <summary>What sessions without CONNACK may hold.</summary>
+    public SetupBudget SetupBudget { get; } = new();
+
     /// <summary>Null is off.</summary>
     public volatile AccessLog? AccessLog;
 

@@ -3,18 +3,21 @@ using ActorLb.Native;
 using ActorLb.Protocol.Mqtt;
 using ActorLb.Protocol.WebSocket;
 using ActorLb.Telemetry;
+using Microsoft.Extensions.Logging;
 
 namespace ActorLb.Proxying;
 
 /// <summary>Ends sessions: at once, with an answer first, or as part of a drain. Every way out of the other steps leads here, so
 /// that descriptors, buffers and counts are given back in one place.</summary>
-internal sealed class SessionCloser(NodeServices services)
+internal sealed partial class SessionCloser(NodeServices services)
 {
     /// <summary>How long a refused client may take to read its answer (milliseconds).</summary>
     private const int LingerTimeout = 2_000;
 
     /// <summary>Longest DISCONNECT: its Server Reference is at most 1,024 bytes by configuration.</summary>
     private const int MaxDisconnect = 1_100;
+
+    private readonly LogPace _displaced = new();
 
     /// <summary>Closes both descriptors and gives everything back.</summary>
     public void Close(Reactor reactor, Session session, CloseReason reason)
@@ -60,12 +63,37 @@ internal sealed class SessionCloser(NodeServices services)
         Linger(reactor, session, reason);
     }
 
+    /// <summary>Has a session without CONNACK make room for others. The client is told so where it has sent enough to be told how.</summary>
+    public void Displace(Reactor reactor, Session session)
+    {
+        if (_displaced.TryTake(reactor.Now, out long withheld))
+        {
+            Log.Displaced(services.Logger, services.SetupBudget.Held / 1024, session.Remote, session.Setup!.Held / 1024, withheld);
+        }
+        switch (session.Phase)
+        {
+            case Phase.Upgrade:
+                Answer(reactor, session, CloseReason.SetupMemory, UpgradeErrors.ServiceUnavailable);
+                break;
+            case Phase.ProxyHeader or Phase.TlsHandshake or Phase.Lingering:
+                Close(reactor, session, CloseReason.SetupMemory);
+                break;
+            default:
+                // The version stands at the beginning of a CONNECT; the rest of it need not come.
+                if (session.Phase == Phase.Connect) session.Version = session.Setup!.Connect.Version;
+                Refuse(reactor, session, CloseReason.SetupMemory, Refusals.For(CloseReason.SetupMemory));
+                break;
+        }
+    }
+
     /// <summary>Closes once the client has what was already written to it.</summary>
     public void Linger(Reactor reactor, Session session, CloseReason reason)
     {
         LeaveBackend(reactor, session);
         if (session.EndReason == CloseReason.None) session.EndReason = reason;
         MoveTo(reactor, session, Phase.Lingering);
+        // It may have sent much, and takes seconds to read its answer.
+        if (session.Setup is { } setup) reactor.ReturnBuffers(setup);
         reactor.SetDeadline(session, reactor.Now + LingerTimeout);
         Linger(reactor, session);
     }
@@ -257,5 +285,11 @@ internal sealed class SessionCloser(NodeServices services)
         session.IdleByKeepAlive = session.BackendWatched = false;
         session.Remote = session.Local = default;
         session.Destination = default;
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(1801, LogLevel.Warning, "node.setup-memory is used up by {Held} KiB of clients without CONNACK: {Remote} with {Own} KiB, of the largest the oldest, makes room; {Withheld} others have since the last line")]
+        public static partial void Displaced(ILogger logger, long held, NetEndPoint remote, long own, long withheld);
     }
 }
