@@ -7,6 +7,7 @@ using ActorLb.Configuration;
 using ActorLb.Health;
 using ActorLb.Protocol.Mqtt;
 using ActorLb.Proxying;
+using ActorLb.Native;
 using ActorLb.Native.OpenSsl;
 using ActorLb.Operations;
 using ActorLb.Proxying.Tls;
@@ -40,6 +41,8 @@ internal sealed partial class Node : IAsyncDisposable
     private readonly ListenerSet _listeners;
     private readonly NameResolution _names;
     private readonly CertificateWatch _certificateWatch;
+    private readonly SystemMemory _memory = new();
+    private readonly ResourceWatch _resourceWatch;
 
     // A changed certificate is applied by the watch, everything else by the program that runs the node.
     private readonly SemaphoreSlim _applying = new(1, 1);
@@ -61,12 +64,13 @@ internal sealed partial class Node : IAsyncDisposable
         _localSlots = new LocalBackendSlots(_slots, _directory);
         _localSticky = new LocalStickyMap(RandomNumberGenerator.GetBytes(16), options.Sticky.Ttl, options.Sticky.MaxEntries, _slots, time);
         int workers = options.Node.Workers == 0 ? Environment.ProcessorCount : options.Node.Workers;
-        Capacity = OpenFiles.Fit(options.Node.MaxConnections, options.Listeners.Count, workers, OpenFiles.Limit);
+        Capacity = OpenFiles.Fit(options.Node.MaxConnections, options.Listeners.Count, workers, OpenFiles.Limit, ProbesOf(options));
         _services = new NodeServices(new NodeAdmission(Capacity, NodeAdmission.RefusedOnEach(workers)), _localSticky, _directory, loggers, time);
         var flow = new SessionFlow(_services);
         _reactors = [.. Enumerable.Range(0, workers).Select(i => new Reactor(i, flow, _services.Logger))];
         _listeners = new ListenerSet(_reactors);
         _certificateWatch = new CertificateWatch(time, _logger, RenewCertificatesAsync, () => Certificates);
+        _resourceWatch = new ResourceWatch(_services, _reactors, _memory.Read, time, _logger);
         Events = new EventFeed(options.Node.Name, time);
         Fleet = new LoneNode(options.Node.Name, options.Cluster.Name, options.Sticky, _localSticky, _localSlots, () => IsReady, () => IsDraining, time);
         Sessions = new SessionDirectory(options.Node.Name, _reactors);
@@ -89,6 +93,8 @@ internal sealed partial class Node : IAsyncDisposable
     public IEnumerable<UpstreamPool> Pools => _pools.Values.Select(p => p.Upstream);
 
     public NodeAdmission Admission => _services.Admission;
+
+    public SetupBudget SetupBudget => _services.SetupBudget;
 
     /// <summary>The certificates in force.</summary>
     public IEnumerable<CertificateUse> Certificates
@@ -154,6 +160,7 @@ internal sealed partial class Node : IAsyncDisposable
         foreach (Reactor reactor in _reactors) reactor.Start();
         await ApplyAsync(_options).ConfigureAwait(false);
         _certificateWatch.Start();
+        _resourceWatch.Start();
         IsReady = true;
         foreach (Listener listener in _listeners.All)
         {
@@ -216,6 +223,7 @@ internal sealed partial class Node : IAsyncDisposable
     {
         IsReady = false;
         await _certificateWatch.DisposeAsync().ConfigureAwait(false);
+        await _resourceWatch.DisposeAsync().ConfigureAwait(false);
         foreach (Reactor reactor in _reactors)
         {
             reactor.Stop();
@@ -325,8 +333,10 @@ internal sealed partial class Node : IAsyncDisposable
         if (newLog is not null || options.Log.Access is null) _services.AccessLog = newLog;
         _services.SuppressWill = options.Node.Will == WillOnDrain.Suppress;
         _services.ServerReferenceUtf8 = Encoding.UTF8.GetBytes(options.Node.ServerReference ?? "");
-        Capacity = OpenFiles.Fit(options.Node.MaxConnections, options.Listeners.Count, _reactors.Length, OpenFiles.Limit);
+        Capacity = OpenFiles.Fit(options.Node.MaxConnections, options.Listeners.Count, _reactors.Length, OpenFiles.Limit, ProbesOf(options));
         _services.Admission.MaxConnections = Capacity;
+        _services.SetupBudget.Limit =
+            options.Node.SetupMemory == 0 ? SetupBudget.Auto(_memory.Read().Total, Capacity) : options.Node.SetupMemory;
         int bufferSize = options.Pools.Values.Select(p => p.BufferSize).DefaultIfEmpty(0).Max();
         foreach (Reactor reactor in _reactors) await reactor.AskAsync(r => { r.EnsureScratch(bufferSize); return true; }).ConfigureAwait(false);
 
@@ -453,6 +463,9 @@ internal sealed partial class Node : IAsyncDisposable
 
     private void UpdateLocalSlots() => _localSlots.Update(
         from entry in _pools.Values from backend in entry.Upstream.Pool.Snapshot.Backends.ToArray() select backend);
+
+    private static int ProbesOf(ActorLbOptions options) =>
+        options.Pools.Values.Sum(p => p.Health.Probe == ProbeKind.None ? 0 : p.Backends.Length);
 
     private void WarnOfOpenFiles()
     {

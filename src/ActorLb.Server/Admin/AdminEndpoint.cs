@@ -2,10 +2,12 @@ using System.Net;
 using System.Security.Cryptography.X509Certificates;
 using ActorLb.Cluster.Transport;
 using ActorLb.Configuration;
+using ActorLb.Hosting;
 using ActorLb.Protocol.Admin;
 using ActorLb.Server.Admin.Api;
 using ActorLb.Server.Hosting;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
@@ -38,6 +40,7 @@ internal sealed class AdminEndpoint(Node node, NodeLogging logging, NodeControl 
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
         builder.Logging.ClearProviders();
         builder.Services.AddSingleton(logging.Factory);
+        builder.Services.AddSingleton<IConnectionListenerFactory, AcceptingTransport>();
         builder.WebHost.UseKestrelHttpsConfiguration();
         builder.WebHost.ConfigureKestrel(kestrel =>
         {

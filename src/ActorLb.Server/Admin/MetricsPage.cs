@@ -38,6 +38,11 @@ internal static class MetricsPage
         w.Single("actorlb_connects_total", "counter", "CONNECTs, or plain TCP sessions, that were routed.", all.Sum(c => Volatile.Read(ref c.Requests)));
         w.Single("actorlb_retries_total", "counter", "Sessions passed on to a next backend.", all.Sum(c => Volatile.Read(ref c.Retries)));
         w.Single("actorlb_accept_failures_total", "counter", "Accepts that failed for want of descriptors or memory.", all.Sum(c => Volatile.Read(ref c.AcceptFailures)));
+        w.Single("actorlb_dial_shortages_total", "counter", "Dials that this node could not make, for want of descriptors or memory or because it may not; no backend is blamed.", all.Sum(c => Volatile.Read(ref c.DialShortages)));
+        w.Family("actorlb_probes_inconclusive_total", "counter", "Health probes that this node could not make; they say nothing of the backend.");
+        foreach (UpstreamPool pool in node.Pools) w.Sample("actorlb_probes_inconclusive_total", pool.Pool.InconclusiveProbes, ("pool", pool.Name));
+        w.Single("actorlb_setup_memory_bytes", "gauge", "What clients without CONNACK hold together.", node.SetupBudget.Held);
+        w.Single("actorlb_setup_memory_limit_bytes", "gauge", "What they may hold: node.setup-memory.", node.SetupBudget.Limit);
         w.Single("actorlb_connections_limit", "gauge", "Client connections that the node takes at most.", node.Capacity);
         w.Family("actorlb_connections_active", "gauge", "Client connections by state.");
         w.Sample("actorlb_connections_active", all.Sum(c => Volatile.Read(ref c.Reading)), ("state", "reading"));

@@ -19,6 +19,7 @@ public sealed class Pool
     // Backends that DNS found, beside those of the options. Under _gate.
     private ImmutableArray<BackendOptions> _discovered = [];
     private volatile PoolSnapshot _snapshot;
+    private long _inconclusiveProbes;
 
     /// <param name="events">Heard on whatever thread caused the change, reactors included: it must be quick and not throw.</param>
     public Pool(PoolOptions options, TimeProvider time, Action<PoolEvent>? events = null)
@@ -32,6 +33,11 @@ public sealed class Pool
     }
 
     public string Name { get; }
+
+    /// <summary>Probes that this node could not make, so that they say nothing of their backends.</summary>
+    public long InconclusiveProbes => Interlocked.Read(ref _inconclusiveProbes);
+
+    internal void CountInconclusiveProbe() => Interlocked.Increment(ref _inconclusiveProbes);
 
     public PoolSnapshot Snapshot => _snapshot;
 

@@ -44,6 +44,8 @@ internal static class EffectiveConfiguration
         if (node.Workers == 0) writer.Raw("workers", "auto");
         else writer.Number("workers", node.Workers);
         writer.Number("max-connections", node.MaxConnections);
+        if (node.SetupMemory == 0) writer.Raw("setup-memory", "auto");
+        else writer.Size("setup-memory", node.SetupMemory);
         writer.Text("data-dir", node.DataDirectory);
         writer.Duration("drain-timeout", node.DrainTimeout);
         if (node.PidFile is null) writer.Raw("pid-file", "off");

@@ -14,6 +14,7 @@ internal static class NodeReader
             NodeName(section),
             section.Integer("workers", absent: 0, min: 1, max: 1024, word: "auto"),
             section.Integer("max-connections", absent: 20480, min: 1, max: 10_000_000),
+            SetupMemory(section),
             data,
             section.Duration("drain-timeout", TimeSpan.FromSeconds(30), TimeSpan.Zero, TimeSpan.FromDays(1)),
             PidFile(section, data),
@@ -71,6 +72,10 @@ internal static class NodeReader
         if (scalar is not null && !IsName(scalar.Text)) section.Error("name", scalar, NameRule);
         return scalar?.Text ?? Environment.MachineName;
     }
+
+    /// <summary>Room for a CONNECT of the largest size by default, as it came and as it goes on, is the least.</summary>
+    private static long SetupMemory(Section section) =>
+        section.Get("setup-memory") is HoconScalar { Text: "auto" } ? 0 : section.Size("setup-memory", absent: 0, min: 4L << 20, max: 1L << 40);
 
     private static string? PidFile(Section section, string data) =>
         IsOff(section, "pid-file") ? null : section.FilePath("pid-file", Path.Combine(data, "actorlb.pid"));

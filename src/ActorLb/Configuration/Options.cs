@@ -16,13 +16,14 @@ public sealed record ActorLbOptions(
 /// <param name="Name">Unique in the cluster.</param>
 /// <param name="Workers">Reactor threads; 0 is <c>auto</c>, one a processor.</param>
 /// <param name="MaxConnections">Client connections held at once by the node.</param>
+/// <param name="SetupMemory">Bytes that all clients without CONNACK may hold together; 0 is <c>auto</c>.</param>
 /// <param name="DataDirectory">Absolute path.</param>
 /// <param name="DrainTimeout">Time over which a stop closes what is open.</param>
 /// <param name="PidFile">Absolute path; null writes none.</param>
 /// <param name="Will">What a drain does to an MQTT client's Will.</param>
 /// <param name="ServerReference">Server Reference of the DISCONNECT sent on drain to MQTT 5 clients; null sends none.</param>
 public sealed record NodeOptions(
-    string Name, int Workers, int MaxConnections, string DataDirectory, TimeSpan DrainTimeout, string? PidFile,
+    string Name, int Workers, int MaxConnections, long SetupMemory, string DataDirectory, TimeSpan DrainTimeout, string? PidFile,
     WillOnDrain Will, string? ServerReference);
 
 public enum WillOnDrain { Keep, Suppress }

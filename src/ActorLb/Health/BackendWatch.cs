@@ -3,6 +3,7 @@ using ActorLb.Actors;
 using ActorLb.Balancing;
 using ActorLb.Balancing.Discovery;
 using ActorLb.Configuration;
+using ActorLb.Native;
 
 namespace ActorLb.Health;
 
@@ -148,7 +149,9 @@ internal sealed class BackendWatch(
         using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, end);
         try
         {
-            return await probe.ProbeAsync(probed, either.Token).ConfigureAwait(false);
+            ProbeResult result = await probe.ProbeAsync(probed, either.Token).ConfigureAwait(false);
+            // Without descriptors more than the socket can be missing: the authorities' certificates, for one.
+            return result is { Alive: false, Inconclusive: false } && FileDescriptors.AreOut() ? result with { Inconclusive = true } : result;
         }
         catch (OperationCanceledException) when (!end.IsCancellationRequested)
         {
@@ -157,7 +160,7 @@ internal sealed class BackendWatch(
         catch (Exception e) when (e is not OperationCanceledException)
         {
             // The root of a probe: whatever went wrong, the backend could not be proven alive.
-            return ProbeResult.Failed($"{e.GetType().Name}: {e.Message}");
+            return ProbeResult.Of(e, $"{e.GetType().Name}: {e.Message}");
         }
     }
 }

@@ -47,7 +47,7 @@ internal sealed class HttpProbe : IHealthProbe
         }
         catch (IOException e)
         {
-            return ProbeResult.Failed(e.Message);
+            return ProbeResult.Of(e, e.Message);
         }
     }
 

@@ -1,14 +1,18 @@
 using System.Net;
 using System.Net.Sockets;
+using ActorLb.Native;
 
 namespace ActorLb.Health;
 
 /// <summary>What a probe found; the reason is for people.</summary>
-internal readonly record struct ProbeResult(bool Alive, string? Reason)
+/// <param name="Inconclusive">This node could not ask, for want of descriptors, memory or ports: nothing is known of the backend.</param>
+internal readonly record struct ProbeResult(bool Alive, string? Reason, bool Inconclusive = false)
 {
     public static readonly ProbeResult Ok = new(Alive: true, Reason: null);
 
     public static ProbeResult Failed(string reason) => new(Alive: false, reason);
+
+    public static ProbeResult Of(Exception e, string reason) => new(Alive: false, reason, LocalFault.Is(e));
 }
 
 /// <summary>Asks a backend whether it works. The caller bounds the time by the token; failures of the peer are results.</summary>
@@ -26,15 +30,14 @@ internal sealed class TcpProbe : IHealthProbe
 
     public async ValueTask<ProbeResult> ProbeAsync(IPEndPoint endPoint, CancellationToken cancellationToken)
     {
-        using Socket socket = new(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
         try
         {
-            await socket.ConnectAsync(endPoint, cancellationToken).ConfigureAwait(false);
+            (await ProbeStream.ConnectAsync(endPoint, cancellationToken).ConfigureAwait(false)).Dispose();
             return ProbeResult.Ok;
         }
-        catch (SocketException e)
+        catch (IOException e)
         {
-            return ProbeResult.Failed($"connect: {e.Message}");
+            return ProbeResult.Of(e, e.Message);
         }
     }
 }

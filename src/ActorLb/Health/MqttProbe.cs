@@ -40,7 +40,7 @@ internal sealed class MqttProbe(ProbeStream opener, string nodeName) : IHealthPr
         }
         catch (IOException e)
         {
-            return ProbeResult.Failed(e.Message);
+            return ProbeResult.Of(e, e.Message);
         }
     }
 

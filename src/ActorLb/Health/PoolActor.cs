@@ -27,6 +27,9 @@ internal sealed partial class PoolActor : Actor<PoolMessage>
     private readonly Dictionary<Backend, BackendWatch> _watches = [];
     private readonly HashSet<Backend> _unsettled = [];
     private bool _discoveryUnsettled;
+
+    // The last probe said nothing, and this was logged.
+    private bool _unableToProbe;
     private string? _discoveryProblem;
     private Task _discovering = Task.CompletedTask;
     private CancellationTokenSource? _discoveringEnd;
@@ -105,6 +108,19 @@ internal sealed partial class PoolActor : Actor<PoolMessage>
             return ValueTask.CompletedTask;
         }
 
+        if (result.Inconclusive)
+        {
+            Pool.CountInconclusiveProbe();
+            if (!_unableToProbe)
+            {
+                _unableToProbe = true;
+                Log.UnableToProbe(_logger, Pool.Name, watch.Backend.Id, result.Reason);
+            }
+
+            return ValueTask.CompletedTask;
+        }
+
+        _unableToProbe = false;
         HealthTrack before = watch.Track;
         HealthOptions health = Pool.Options.Health;
         watch.Track = before.Next(result.Alive, health.Rise, health.Fall);
@@ -348,6 +364,9 @@ internal sealed partial class PoolActor : Actor<PoolMessage>
 
         [LoggerMessage(2005, LogLevel.Information, "Pool {Pool}: {Name} has {Count} backends, {Added} new, {Removed} gone")]
         public static partial void Discovered(ILogger logger, string pool, string name, int count, int added, int removed);
+
+        [LoggerMessage(2007, LogLevel.Error, "Pool {Pool}: backend {Backend} cannot be probed: {Reason}; this is of this node, so the backends stay as they were found before")]
+        public static partial void UnableToProbe(ILogger logger, string pool, string backend, string? reason);
 
         [LoggerMessage(2006, LogLevel.Error, "Pool {Pool}: backend {Backend} is not probed: {Reason}")]
         public static partial void NoProbe(ILogger logger, string pool, string backend, string reason);

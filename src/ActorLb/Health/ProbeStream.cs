@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
 using ActorLb.Configuration;
+using ActorLb.Native;
 
 namespace ActorLb.Health;
 
@@ -14,27 +15,36 @@ internal sealed class ProbeStream(ProxyProtocolVersion proxy, UpstreamTls? tls)
     /// <summary>Signature, version 2 with command LOCAL, family unspecified, no addresses (section 2.2).</summary>
     private static readonly byte[] ProxyV2 = [.. "\r\n\r\n\0\r\nQUIT\n"u8, 0x20, 0x00, 0x00, 0x00];
 
-    /// <exception cref="IOException">Anything that the peer or the network did, with the step in its message.</exception>
-    public async ValueTask<Stream> OpenAsync(IPEndPoint endPoint, CancellationToken cancellationToken)
+    /// <exception cref="IOException">The connection did not come about; <see cref="LocalFaultException"/> where this node is to blame.</exception>
+    public static async ValueTask<Socket> ConnectAsync(IPEndPoint endPoint, CancellationToken cancellationToken)
     {
-        Socket socket = new(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-        Stream stream;
+        Socket? socket = null;
+        bool atOnce = true;
         try
         {
-            await socket.ConnectAsync(endPoint, cancellationToken).ConfigureAwait(false);
-            stream = new NetworkStream(socket, ownsSocket: true);
+            socket = new Socket(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+            ValueTask connecting = socket.ConnectAsync(endPoint, cancellationToken);
+            atOnce = connecting.IsCompleted;
+            await connecting.ConfigureAwait(false);
+            return socket;
         }
         catch (SocketException e)
         {
-            socket.Dispose();
-            throw new IOException($"connect: {e.Message}", e);
+            socket?.Dispose();
+            string message = $"connect: {e.Message}";
+            throw LocalFault.Is(e.SocketErrorCode, atOnce) ? new LocalFaultException(message, e) : new IOException(message, e);
         }
         catch
         {
-            socket.Dispose();
+            socket?.Dispose();
             throw;
         }
+    }
 
+    /// <exception cref="IOException">Anything that the peer or the network did, with the step in its message.</exception>
+    public async ValueTask<Stream> OpenAsync(IPEndPoint endPoint, CancellationToken cancellationToken)
+    {
+        Stream stream = new NetworkStream(await ConnectAsync(endPoint, cancellationToken).ConfigureAwait(false), ownsSocket: true);
         try
         {
             if (proxy != ProxyProtocolVersion.Off)

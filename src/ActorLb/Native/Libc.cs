@@ -15,7 +15,7 @@ internal static unsafe partial class Libc
     // errno values, asm-generic/errno-base.h and errno.h
     public const int EINTR = 4, EAGAIN = 11, ENFILE = 23, EMFILE = 24, EPIPE = 32, EADDRINUSE = 98, EADDRNOTAVAIL = 99,
         ENETUNREACH = 101, ECONNABORTED = 103, ECONNRESET = 104, ENOBUFS = 105, ETIMEDOUT = 110, ECONNREFUSED = 111,
-        EHOSTUNREACH = 113, EINPROGRESS = 115, ENOMEM = 12, EACCES = 13;
+        EHOSTUNREACH = 113, EINPROGRESS = 115, ENOMEM = 12, EACCES = 13, EPERM = 1, ENOSPC = 28, EAFNOSUPPORT = 97;
 
     public const int AF_INET = 2, AF_INET6 = 10;
     public const int SOCK_STREAM = 1, SOCK_NONBLOCK = 0x800, SOCK_CLOEXEC = 0x80000;
@@ -115,6 +115,10 @@ internal static unsafe partial class Libc
 
     [LibraryImport(Library), SuppressGCTransition]
     public static partial int kill(int pid, int signal);
+
+    /// <summary>Gives free memory of the C library's heaps back to the system; 1 when it gave any. Not in every C library.</summary>
+    [LibraryImport(Library)]
+    public static partial int malloc_trim(nuint keep);
 
     /// <param name="handler">0 is SIG_DFL (signal(2)).</param>
     [LibraryImport(Library)]

@@ -12,8 +12,6 @@ internal sealed partial class Acceptor(NodeServices services, SessionCloser clos
 
     private const int AcceptsAtOnce = 64;
 
-    private long _nextWarning;
-
     public void Accept(Reactor reactor, ListenerSocket socket)
     {
         for (int i = 0; i < AcceptsAtOnce; i++)
@@ -28,6 +26,14 @@ internal sealed partial class Acceptor(NodeServices services, SessionCloser clos
                 return;
             }
             reactor.Counters.Accepted++;
+            if (FileDescriptors.IsReserved(fd))
+            {
+                // The admission's limit should have come first; something else in the process holds many.
+                Tcp.Close(fd);
+                reactor.Counters.Closed[(int)CloseReason.NodeFull]++;
+                Rest(reactor, socket, Libc.EMFILE);
+                return;
+            }
             Admit(reactor, socket, fd, remote);
         }
     }
@@ -54,12 +60,15 @@ internal sealed partial class Acceptor(NodeServices services, SessionCloser clos
         int error = reactor.Watch(session, upstream: false);
         if (error != 0)
         {
-            Log.CannotWatch(services.Logger, remote, Libc.ErrorText(error));
+            string reason = Libc.ErrorText(error);
+            if (services.LogLimit.Admits(LogLevel.Error, "listener", listener.Name, $"cannot watch a connection: {reason}"))
+                Log.CannotWatch(services.Logger, remote, reason);
             closer.Close(reactor, session, CloseReason.Internal);
             return;
         }
         reactor.SetDeadline(session, reactor.Now + (long)state.Options.ConnectTimeout.TotalMilliseconds);
         if (!proxied) intake.Begin(reactor, session);
+        reactor.Setups.Settle(session);
     }
 
     /// <summary>Where the node or the listener is full, a client that keeps its CONNECT back makes room.</summary>
@@ -81,9 +90,9 @@ internal sealed partial class Acceptor(NodeServices services, SessionCloser clos
         reactor.Counters.AcceptFailures++;
         reactor.SetAccepting(socket, accepting: false);
         socket.PausedUntil = reactor.Now + Pause;
-        if (reactor.Now < Interlocked.Read(ref _nextWarning)) return;
-        Interlocked.Exchange(ref _nextWarning, reactor.Now + 10_000);
-        Log.CannotAccept(services.Logger, socket.Listener.Name, Libc.ErrorText(errno), services.Admission.Active);
+        string listener = socket.Listener.Name, reason = Libc.ErrorText(errno);
+        if (services.LogLimit.Admits(LogLevel.Error, "listener", listener, $"cannot accept: {reason}"))
+            Log.CannotAccept(services.Logger, listener, reason, services.Admission.Active);
     }
 
     private static partial class Log

@@ -10,11 +10,14 @@ namespace ActorLb.Proxying;
 
 /// <summary>
 /// A line per connection, written when it ends: by an own task, so that no reactor waits for a disk. When the writer falls behind by
-/// more than <see cref="Capacity"/> lines, lines are dropped and counted.
+/// more than <see cref="Capacity"/> lines, or by <see cref="MaxWaitingBytes"/>, lines are dropped and counted.
 /// </summary>
 internal sealed class AccessLog : IAsyncDisposable
 {
     private const int Capacity = 65_536;
+
+    /// <summary>Of the client ids that wait to be written; each may have 65,535 bytes.</summary>
+    private const long MaxWaitingBytes = 16 << 20;
 
     private readonly Channel<Entry> _entries;
     private readonly Task _writing;
@@ -23,6 +26,7 @@ internal sealed class AccessLog : IAsyncDisposable
     private readonly TimeProvider _time;
     private volatile bool _reopen;
     private long _dropped;
+    private long _waitingBytes;
 
     /// <exception cref="IOException">The file cannot be opened for appending.</exception>
     public AccessLog(string path, LogFormat format, TimeProvider time)
@@ -49,11 +53,20 @@ internal sealed class AccessLog : IAsyncDisposable
 
     public void Write(Session session, CloseReason reason, long now)
     {
+        int length = session.ClientId?.Length ?? 0;
+        if (Interlocked.Add(ref _waitingBytes, length) > MaxWaitingBytes)
+        {
+            Interlocked.Add(ref _waitingBytes, -length);
+            Interlocked.Increment(ref _dropped);
+            return;
+        }
         var entry = new Entry(
             _time.GetUtcNow(), now - session.AcceptedAt, session.EstablishedAt == 0 ? -1 : session.EstablishedAt - session.AcceptedAt,
             session.Listener.Name, session.Remote, session.Version, session.ClientId, session.Pool.Name, session.BackendId,
             session.BytesFromClient, session.BytesFromBackend, session.PacketsFromClient, session.PacketsFromBackend, reason);
-        if (!_entries.Writer.TryWrite(entry)) Interlocked.Increment(ref _dropped);
+        if (_entries.Writer.TryWrite(entry)) return;
+        Interlocked.Add(ref _waitingBytes, -length);
+        Interlocked.Increment(ref _dropped);
     }
 
     public async ValueTask DisposeAsync()
@@ -81,6 +94,7 @@ internal sealed class AccessLog : IAsyncDisposable
                 }
                 while (_entries.Reader.TryRead(out Entry entry))
                 {
+                    Interlocked.Add(ref _waitingBytes, -(entry.ClientId?.Length ?? 0));
                     line.Clear();
                     if (_format == LogFormat.Json) AppendJson(line, entry);
                     else AppendText(line, entry);

@@ -137,6 +137,9 @@ internal sealed class NodeAdmission(int maxConnections, int refusedOnAReactor = 
     /// <summary>Set once the node drains: new clients are refused.</summary>
     public volatile bool Draining;
 
+    /// <summary>The system has hardly any memory left: new clients are refused.</summary>
+    public volatile bool MemoryShort;
+
     /// <summary>A reactor's part of the refused clients, few as they may be.</summary>
     public static int RefusedOnEach(int reactors) => Math.Max(8, RefusedAtOnce / reactors);
 

@@ -115,9 +115,11 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
             }
             if (sent == Tcp.Failed)
             {
-                string why = session.Upstream.Tls.IsNone ? Libc.ErrorText(Libc.Errno) : TlsSession.LastError;
+                int errno = Libc.Errno;
+                string why = session.Upstream.Tls.IsNone ? Libc.ErrorText(errno) : TlsSession.LastError;
                 Log.NotSent(services.Logger, session.Backend!.Id, session.Pool.Name, Part(session.Phase), why);
-                Fail(reactor, session, CloseReason.BackendsFailed);
+                if (session.Upstream.Tls.IsNone && LocalFault.IsShortage(errno)) router.TryNext(reactor, session, CloseReason.LocalShortage);
+                else Fail(reactor, session, CloseReason.BackendsFailed);
                 return false;
             }
             if (sent > 0) setup.OutboundStart += sent;

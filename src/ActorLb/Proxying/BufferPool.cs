@@ -43,6 +43,16 @@ internal sealed class BufferPool
         if (((_free[index].Count + 1) * (long)buffer.Length) <= Math.Max(RetainedBytes, buffer.Length)) _free[index].Push(buffer);
     }
 
+    /// <summary>Lets go of all that is kept for later.</summary>
+    public void Trim()
+    {
+        foreach (Stack<byte[]> free in _free)
+        {
+            free.Clear();
+            free.TrimExcess();
+        }
+    }
+
     /// <summary>Moves <paramref name="used"/> bytes into a buffer of at least <paramref name="size"/>.</summary>
     public void Grow(ref byte[] buffer, int used, int size)
     {

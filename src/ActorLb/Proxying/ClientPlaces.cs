@@ -31,6 +31,7 @@ internal sealed class ClientPlaces(NodeAdmission admission)
     public CloseReason Take(Session session)
     {
         if (admission.Draining) return CloseReason.Draining;
+        if (admission.MemoryShort) return CloseReason.MemoryShort;
         if (!admission.TryEnter()) return CloseReason.NodeFull;
         if (!session.Listener.TryEnter(session.Entered!.Options.MaxConnections))
         {

@@ -28,6 +28,8 @@ internal enum CloseReason : byte
     /// <summary>Had sent no CONNECT when no place was left for a newer client.</summary>
     Displaced = 27,
 
+    MemoryShort = 28,
+
     // Refused on what the client sent.
     ConnectTimeout = 40,
     ClientGone = 41,
@@ -44,12 +46,15 @@ internal enum CloseReason : byte
     /// <summary>A TLS client ended before its first byte, as health checks and port scans do: nobody was refused.</summary>
     BareConnect = 51,
 
+    SetupMemory = 55,
+
     // No backend took it.
     NoBackend = 60,
     BackendsFailed = 61,
     BackendRefused = 62,
     BackendProtocol = 63,
     SourceExhausted = 64,
+    LocalShortage = 65,
 
     Internal = 90,
 }

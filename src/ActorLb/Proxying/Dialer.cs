@@ -42,8 +42,8 @@ internal sealed partial class Dialer(NodeServices services, Router router, Backe
                 setup.BackendTime = Router.DialTime(reactor, session);
                 reactor.SetDeadline(session, reactor.Now + setup.BackendTime);
                 break;
-            case Libc.EADDRNOTAVAIL or Libc.EMFILE or Libc.ENFILE or Libc.ENOBUFS or Libc.ENOMEM:
-                LocalShortage(reactor, session, error);
+            case var own when LocalFault.Is(own):
+                FailHere(reactor, session, own);
                 break;
             default:
                 Fail(reactor, session, error);
@@ -55,7 +55,8 @@ internal sealed partial class Dialer(NodeServices services, Router router, Backe
     public void Advance(Reactor reactor, Session session)
     {
         int error = session.Upstream.HungUp ? Tcp.TakeError(session.Upstream.Fd) : 0;
-        if (error != 0) Fail(reactor, session, error);
+        if (error != 0 && LocalFault.IsShortage(error)) FailHere(reactor, session, error);
+        else if (error != 0) Fail(reactor, session, error);
         else if (session.Upstream.Writable) Connected(reactor, session);
     }
 
@@ -73,18 +74,22 @@ internal sealed partial class Dialer(NodeServices services, Router router, Backe
         router.TryNext(reactor, session, CloseReason.BackendsFailed);
     }
 
-    /// <summary>This machine's fault, not the backend's: it is not blamed.</summary>
-    private void LocalShortage(Reactor reactor, Session session, int errno)
+    /// <summary>This node's fault, not the backend's: it is not blamed. Where no backend could be dialled now, no other is tried: a client
+    /// must not be moved from the one that has its session for that.</summary>
+    private void FailHere(Reactor reactor, Session session, int errno)
     {
-        bool ports = errno == Libc.EADDRNOTAVAIL;
+        bool ports = LocalFault.IsOfAddress(errno);
         if (ports) reactor.Counters.SourceExhausted++;
+        else reactor.Counters.DialShortages++;
         string reason = Libc.ErrorText(errno), backend = session.Backend!.Id, pool = session.Pool.Name;
-        if (services.LogLimit.Admits(LogLevel.Error, "pool", pool, $"cannot dial {backend}: {reason}"))
+        // Ports run out by destination, all else for all of them.
+        if (services.LogLimit.Admits(LogLevel.Error, "pool", pool, ports ? $"cannot dial {backend}: {reason}" : $"cannot dial: {reason}"))
         {
             if (ports && session.Pool.Sources is { } sources) Log.SourcesExhausted(services.Logger, backend, pool, sources.Count, sources.PortsPerPair, reason);
             else Log.LocalShortage(services.Logger, backend, pool, reason);
         }
-        router.TryNext(reactor, session, ports ? CloseReason.SourceExhausted : CloseReason.BackendsFailed);
+        if (LocalFault.IsShortage(errno)) router.GiveUp(reactor, session, CloseReason.LocalShortage);
+        else router.TryNext(reactor, session, ports ? CloseReason.SourceExhausted : CloseReason.LocalShortage);
     }
 
     /// <summary>0, EINPROGRESS or another errno; passes over sources that have no port left for the destination.</summary>
@@ -107,7 +112,7 @@ internal sealed partial class Dialer(NodeServices services, Router router, Backe
                     if (sources.IsNearlyFull(held)) reactor.Counters.SourceWarnings++;
                     return error;
                 }
-                if (error != Libc.EADDRNOTAVAIL)
+                if (!LocalFault.IsOfAddress(error))
                 {
                     sources.Leave(source, session.Destination);
                     return error;
@@ -123,6 +128,11 @@ internal sealed partial class Dialer(NodeServices services, Router router, Backe
     {
         int fd = Tcp.Open(session.Destination);
         if (fd < 0) return Libc.Errno;
+        if (FileDescriptors.IsReserved(fd))
+        {
+            Tcp.Close(fd);
+            return Libc.EMFILE;
+        }
         // Keep-alive and user time-out follow when the session has lasted: see SessionClock.
         if (session.Pool.Options.Tcp.NoDelay) Tcp.SetNoDelay(fd, on: true);
         // The backend never speaks first.
@@ -146,7 +156,7 @@ internal sealed partial class Dialer(NodeServices services, Router router, Backe
         [LoggerMessage(1303, LogLevel.Error, "cannot dial {Backend} of pool {Pool}: none of its {Sources} source-addresses has a free port of its {Ports} ({Reason}); more source-addresses or open files are needed")]
         public static partial void SourcesExhausted(ILogger logger, string backend, string pool, int sources, int ports, string reason);
 
-        [LoggerMessage(1302, LogLevel.Error, "cannot dial {Backend} of pool {Pool}: {Reason}; more source-addresses or open files are needed")]
+        [LoggerMessage(1302, LogLevel.Error, "cannot dial {Backend} of pool {Pool}: {Reason}; this node lacks it (more source-addresses or open files are needed), so it does not count against the backend")]
         public static partial void LocalShortage(ILogger logger, string backend, string pool, string reason);
     }
 }

@@ -40,6 +40,9 @@ internal sealed class NodeServices
 
     public HandshakePlaces Handshakes { get; } = new(1);
 
+    /// <summary>What sessions without CONNACK may hold.</summary>
+    public SetupBudget SetupBudget { get; } = new();
+
     /// <summary>Null is off.</summary>
     public volatile AccessLog? AccessLog;
 

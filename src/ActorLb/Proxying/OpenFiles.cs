@@ -5,13 +5,14 @@ namespace ActorLb.Proxying;
 /// <summary>How many clients the limit of open files allows: each takes two descriptors, its own and its backend's.</summary>
 internal static class OpenFiles
 {
-    /// <summary>For the runtime, the admin endpoint, probes and logs.</summary>
-    private const int Reserve = 192;
+    /// <summary>What a node without clients has open: most of it are assemblies, by two descriptors each.</summary>
+    private const int Own = 176;
 
+    /// <param name="probes">Backends that are probed, all at once in the worst case.</param>
     /// <returns>At most <paramref name="maxConnections"/>.</returns>
-    public static int Fit(int maxConnections, int listeners, int workers, long limit)
+    public static int Fit(int maxConnections, int listeners, int workers, long limit, int probes = 0)
     {
-        long own = Reserve + ((long)workers * (NodeAdmission.RefusedOnEach(workers) + listeners + 4));
+        long own = Own + FileDescriptors.Reserve + ((long)workers * (NodeAdmission.RefusedOnEach(workers) + listeners + 4)) + probes;
         return (int)Math.Clamp((limit - own) / 2, 1, maxConnections);
     }
 

@@ -55,6 +55,7 @@ internal sealed partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposable
         _timers = new TimerWheel(Now);
         _expired = timed => Expire((Session)timed);
         Random = new Random(unchecked((index * 7919) + Environment.TickCount));
+        Setups = new SetupLedger(flow.SetupBudget, session => Flow.Closer.Displace(this, session), () => Post(static r => r.Setups.Answer()));
         _epoll.Add(_wake.Fd, EpollFlags.In, WakeData);
         _thread = new Thread(Run) { IsBackground = true, Name = $"reactor-{index}" };
     }
@@ -69,6 +70,9 @@ internal sealed partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposable
     public ReactorCounters Counters { get; } = new();
 
     public BufferPool Buffers { get; } = new();
+
+    /// <summary>What the sessions without CONNACK hold.</summary>
+    public SetupLedger Setups { get; }
 
     public Random Random { get; }
 
@@ -212,11 +216,19 @@ internal sealed partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposable
 
     public void ReturnSetup(Setup setup)
     {
+        Setups.Leave(setup);
+        ReturnBuffers(setup);
+        setup.Reset();
+        if (_freeSetups.Count < 1024) _freeSetups.Push(setup);
+    }
+
+    /// <summary>Of a session that goes to no backend any more, or has its own by now.</summary>
+    public void ReturnBuffers(Setup setup)
+    {
         ReturnBuffer(ref setup.Inbound);
         ReturnBuffer(ref setup.Outbound);
         ReturnBuffer(ref setup.Reply);
-        setup.Reset();
-        if (_freeSetups.Count < 1024) _freeSetups.Push(setup);
+        setup.InboundLength = setup.ConnectLength = setup.OutboundStart = setup.OutboundEnd = setup.ReplyLength = 0;
     }
 
     public void ReturnBuffer(ref byte[]? buffer)

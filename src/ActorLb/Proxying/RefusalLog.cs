@@ -25,6 +25,12 @@ internal sealed partial class RefusalLog(ILogger logger, LogLimit limit)
             Log.Displaced(logger, session.Remote, session.Listener.Name, CloseReasons.Text(full), waited);
     }
 
+    public void OutOfSetupMemory(Session session, SetupBudget budget)
+    {
+        if (Admits(session, CloseReasons.Text(CloseReason.SetupMemory), LogLevel.Warning))
+            Log.OutOfSetupMemory(logger, session.Remote, session.Listener.Name, session.Setup!.Held / 1024, budget.Held / 1024);
+    }
+
     public void BadProxyHeader(Session session, ProxyError error)
     {
         if (Admits(session, error.Text(), LogLevel.Warning)) Log.BadProxyHeader(logger, session.Remote, session.Listener.Name, error.Text());
@@ -72,6 +78,9 @@ internal sealed partial class RefusalLog(ILogger logger, LogLimit limit)
     {
         [LoggerMessage(1103, LogLevel.Information, "{Remote} on listener {Listener} makes room for a newer client ({Full}): it has sent no CONNECT for {Milliseconds} ms")]
         public static partial void Displaced(ILogger logger, NetEndPoint remote, string listener, string full, long milliseconds);
+
+        [LoggerMessage(1104, LogLevel.Warning, "{Remote} on listener {Listener} makes room with its {Own} KiB: clients without CONNACK hold {Held} KiB, which is all of node.setup-memory, and it is the oldest of the largest")]
+        public static partial void OutOfSetupMemory(ILogger logger, NetEndPoint remote, string listener, long own, long held);
 
         [LoggerMessage(1201, LogLevel.Information, "{Remote} on listener {Listener}{Hint}: CONNECT refused: {Reason}")]
         public static partial void BadConnect(ILogger logger, NetEndPoint remote, string listener, string hint, string reason);

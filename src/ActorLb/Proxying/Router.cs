@@ -49,6 +49,14 @@ internal sealed class Router(NodeServices services, SessionCloser closer)
         Choose(reactor, session);
     }
 
+    /// <summary>No backend can be dialled from here at present: refuses, without a try more.</summary>
+    public void GiveUp(Reactor reactor, Session session, CloseReason failure)
+    {
+        closer.LeaveBackend(reactor, session);
+        session.Setup!.LastFailure = failure;
+        GiveUp(reactor, session);
+    }
+
     /// <summary>Counts a failure of the session's backend, but for one that said AUTH: it lives, and the client may be to blame.</summary>
     public static void Blame(Reactor reactor, Session session)
     {
@@ -265,6 +273,6 @@ internal sealed class Router(NodeServices services, SessionCloser closer)
             closer.Answer(reactor, session, reason, refusal);
             return;
         }
-        closer.Refuse(reactor, session, reason, RefusalReason.ServerUnavailable);
+        closer.Refuse(reactor, session, reason, Refusals.For(reason));
     }
 }

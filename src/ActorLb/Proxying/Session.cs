@@ -245,6 +245,13 @@ internal sealed class Setup
     /// <summary>The client id replaced the client's own.</summary>
     public bool Rewritten;
 
+    /// <summary>The reactor's ledger's: whose set-up it is, what that held when it was last weighed, its class of size (-1: in none), and
+    /// its neighbours there by age.</summary>
+    public Session? Session;
+    public long Held;
+    public sbyte SizeClass = -1;
+    public Setup? Older, Newer;
+
     public bool HasTried(Backend backend) => Tried.AsSpan(0, TriedCount).Contains(backend);
 
     public void Await(Backend? proposed)

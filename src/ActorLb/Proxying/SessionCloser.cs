@@ -77,6 +77,26 @@ internal sealed class SessionCloser(NodeServices services)
         Linger(reactor, session, reason);
     }
 
+    /// <summary>Has a session without CONNACK make room for others. The client is told so where it has sent enough to be told how.</summary>
+    public void Displace(Reactor reactor, Session session)
+    {
+        services.Refused.OutOfSetupMemory(session, services.SetupBudget);
+        switch (session.Phase)
+        {
+            case Phase.Upgrade:
+                Answer(reactor, session, CloseReason.SetupMemory, UpgradeErrors.ServiceUnavailable);
+                break;
+            case Phase.ProxyHeader or Phase.TlsHandshake or Phase.Lingering:
+                Close(reactor, session, CloseReason.SetupMemory);
+                break;
+            default:
+                // The version stands at the beginning of a CONNECT; the rest of it need not come.
+                if (session.Phase == Phase.Connect) session.Version = session.Setup!.Connect.Version;
+                Refuse(reactor, session, CloseReason.SetupMemory, Refusals.For(CloseReason.SetupMemory));
+                break;
+        }
+    }
+
     /// <summary>Closes once the client has what was already written to it.</summary>
     public void Linger(Reactor reactor, Session session, CloseReason reason)
     {
@@ -84,6 +104,8 @@ internal sealed class SessionCloser(NodeServices services)
         if (session.EndReason == CloseReason.None) session.EndReason = reason;
         if (CloseReasons.IsRefusal(session.EndReason)) GiveUpPlace(reactor, session);
         MoveTo(reactor, session, Phase.Lingering);
+        // It may have sent much, and takes seconds to read its answer.
+        if (session.Setup is { } setup) reactor.ReturnBuffers(setup);
         reactor.SetDeadline(session, reactor.Now + LingerTimeout);
         Linger(reactor, session);
     }

@@ -34,6 +34,8 @@ internal sealed class SessionFlow
 
     public SessionCloser Closer { get; }
 
+    public SetupBudget SetupBudget => _services.SetupBudget;
+
     public void Accept(Reactor reactor, ListenerSocket socket) => _acceptor.Accept(reactor, socket);
 
     /// <summary>Goes on with a session one of whose descriptors had an event.</summary>
@@ -43,7 +45,7 @@ internal sealed class SessionFlow
         {
             case Phase.Relay:
                 _relay.Advance(reactor, session);
-                break;
+                return;
             case Phase.ProxyHeader or Phase.TlsHandshake or Phase.Upgrade or Phase.Connect:
                 _intake.Advance(reactor, session);
                 break;
@@ -57,11 +59,20 @@ internal sealed class SessionFlow
                 else if (session.Phase > Phase.Dialing && session.Phase < Phase.Relay) _greeting.Advance(reactor, session);
                 break;
         }
+        reactor.Setups.Settle(session);
     }
 
-    public void Expired(Reactor reactor, Session session) => _clock.Expired(reactor, session);
+    public void Expired(Reactor reactor, Session session)
+    {
+        _clock.Expired(reactor, session);
+        reactor.Setups.Settle(session);
+    }
 
-    public void StickyAnswered(Reactor reactor, Session session, in StickyAnswer answer) => _router.Answered(reactor, session, answer);
+    public void StickyAnswered(Reactor reactor, Session session, in StickyAnswer answer)
+    {
+        _router.Answered(reactor, session, answer);
+        reactor.Setups.Settle(session);
+    }
 
     /// <summary>It is the turn of the session's handshake.</summary>
     public void StepHandshake(Reactor reactor, Session session)
@@ -70,6 +81,7 @@ internal sealed class SessionFlow
         if (!session.HandshakeBegun) return;
         if (session.Phase == Phase.TlsHandshake) _intake.StepHandshake(reactor, session);
         else if (session.Phase == Phase.BackendTls) _greeting.StepHandshake(reactor, session);
+        reactor.Setups.Settle(session);
     }
 
     /// <summary>A handshake that waited for a place has one; <paramref name="session"/> is null when its session has ended since.</summary>

@@ -22,6 +22,9 @@ internal sealed class ReactorCounters
     public long PacketsFromClients, PacketsFromBackends;
     public long Retries;
     public long AcceptFailures;
+
+    /// <summary>Dials that failed for want of descriptors or memory, or because this machine forbids them.</summary>
+    public long DialShortages;
     public long SourceExhausted;
     public long SourceWarnings;
     public long TlsHandshakes, TlsResumed, TlsFailed;

@@ -101,7 +101,7 @@ public sealed class ConfigurationLoaderTests : IDisposable
             """);
 
         Assert.Equal(
-            new NodeOptions("n-1", 3, 5, "/d", TimeSpan.Zero, null, WillOnDrain.Suppress, "other:1883"), options.Node);
+            new NodeOptions("n-1", 3, 5, 0, "/d", TimeSpan.Zero, null, WillOnDrain.Suppress, "other:1883"), options.Node);
         Assert.Equal(new LogOptions(LogLevelName.Warning, LogFormat.Json, Path.Combine(folder.Directory, "logs/access.log")), options.Log);
         Assert.Equal(new StickyOptions(TimeSpan.FromHours(1), 4096), options.Sticky);
     }

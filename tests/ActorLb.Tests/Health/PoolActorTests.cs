@@ -23,6 +23,7 @@ public sealed class PoolActorTests
     private readonly ConcurrentDictionary<string, bool> _dead = new();
     private int _asked;
     private volatile bool _silent;
+    private volatile bool _unable;
 
     private sealed class FakeProbe(PoolActorTests test) : IHealthProbe
     {
@@ -33,6 +34,11 @@ public sealed class PoolActorTests
             if (test._silent)
             {
                 await Task.Delay(Timeout.Infinite, cancellationToken);
+            }
+
+            if (test._unable)
+            {
+                return ProbeResult.Of(new SocketException((int)SocketError.TooManyOpenSockets), "no descriptor");
             }
 
             return test._dead.ContainsKey(endPoint.ToString()) ? ProbeResult.Failed("dead") : ProbeResult.Ok;
@@ -236,4 +242,36 @@ public sealed class PoolActorTests
         Dns = new DnsDiscoveryOptions(
             srv ? "_mqtt._tcp.example" : "emqx-headless", 1883, srv, TimeSpan.FromSeconds(10), Pools.Backend("template")),
     };
+
+    /// <summary>Out of descriptors a node would otherwise take all brokers down, and in a fleet vote for it.</summary>
+    [Fact]
+    public async Task Probe_ThatThisNodeCannotMake_ChangesNothing()
+    {
+        _dead["127.0.0.1:2"] = true;
+        PoolOptions options = Pools.Options(BalanceKind.RoundRobin, Pools.Backend("127.0.0.1", port: 1), Pools.Backend("127.0.0.1", port: 2));
+        await using PoolActor actor = Actor(options with { Health = Pools.NoHealth with { Probe = ProbeKind.Mqtt, Rise = 1, Fall = 1 } });
+        actor.Start();
+        Assert.Equal("127.0.0.1:2", (await EventAsync(PoolEventKind.HealthDown)).Backend!.Id);
+        Backend up = actor.Pool.Snapshot.Find("127.0.0.1:1")!, down = actor.Pool.Snapshot.Find("127.0.0.1:2")!;
+        await UntilAsync(() => up.Health == HealthState.Up);
+        _unable = true;
+        long before = actor.Pool.InconclusiveProbes;
+        await UntilAsync(() => actor.Pool.InconclusiveProbes > before + 10);
+        Assert.Equal((HealthState.Up, HealthState.Down), (up.Health, down.Health));
+        _unable = false;
+        _dead.Clear();
+        Assert.Equal("127.0.0.1:2", (await EventAsync(PoolEventKind.HealthUp)).Backend!.Id);
+        Assert.Equal(HealthState.Up, up.Health);
+    }
+
+    private async Task UntilAsync(Func<bool> holds)
+    {
+        using CancellationTokenSource patience = new(Patience);
+        while (!holds())
+        {
+            _time.Advance(TimeSpan.FromMilliseconds(500));
+            await Task.Yield();
+            patience.Token.ThrowIfCancellationRequested();
+        }
+    }
 }

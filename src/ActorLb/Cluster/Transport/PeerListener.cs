@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Net;
+using ActorLb.Hosting;
 using ActorLb.Protocol.Peer;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
@@ -45,6 +46,7 @@ internal sealed class PeerListener : IAsyncDisposable
         builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
         builder.Services.Configure<HostOptions>(o => o.ShutdownTimeout = StopTimeout);
         builder.WebHost.UseKestrelCore();
+        builder.Services.AddSingleton<IConnectionListenerFactory, AcceptingTransport>();
         if (security.Tls is not null)
         {
             builder.WebHost.UseKestrelHttpsConfiguration();

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using ActorLb.Native;
 using ActorLb.Native.OpenSsl;
 using Microsoft.Extensions.Logging;
 
@@ -30,6 +31,8 @@ internal sealed partial class CertificateWatch(
     private volatile FileStamps? _stamps;
     // What changed but could not be used; tried again with the next change, which may be of the file that was at fault.
     private ImmutableHashSet<string> _rejected = [];
+    // They could not be read for want of descriptors, which is no fault of theirs.
+    private bool _again;
     private Task _loop = Task.CompletedTask;
     private DateTimeOffset _nextWarning;
     private long _failures;
@@ -49,10 +52,13 @@ internal sealed partial class CertificateWatch(
     /// <summary>One look at the files and the dates.</summary>
     public async Task LookAsync()
     {
-        if (_stamps?.Changed() is { IsEmpty: false } changed)
+        ImmutableHashSet<string> changed = _stamps?.Changed() ?? [];
+        if (!changed.IsEmpty || _again)
         {
-            string files = string.Join(", ", changed.Order(StringComparer.Ordinal));
+            _again = false;
             changed = changed.Union(Interlocked.Exchange(ref _rejected, []));
+            if (changed.IsEmpty) return;
+            string files = string.Join(", ", changed.Order(StringComparer.Ordinal));
             try
             {
                 await renew(changed).ConfigureAwait(false);
@@ -62,6 +68,7 @@ internal sealed partial class CertificateWatch(
             catch (TlsConfigurationException e)
             {
                 _rejected = changed;
+                _again = FileDescriptors.AreOut();
                 Interlocked.Increment(ref _failures);
                 Log.Rejected(logger, files, e.Message);
             }

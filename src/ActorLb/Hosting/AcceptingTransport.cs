@@ -1,0 +1,106 @@
+using System.Net;
+using System.Net.Sockets;
+using ActorLb.Native;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
+using Microsoft.Extensions.Logging;
+
+namespace ActorLb.Hosting;
+
+/// <summary>
+/// Kestrel's sockets with an accept loop of our own: Kestrel's tries again at once when the system has no descriptor left, which takes
+/// a core until one is free. This one rests in between.
+/// </summary>
+internal sealed class AcceptingTransport(ILoggerFactory loggers) : IConnectionListenerFactory
+{
+    /// <summary>Kestrel's own default.</summary>
+    private const int Backlog = 512;
+
+    private readonly ILogger _logger = loggers.CreateLogger("ActorLb.Hosting");
+
+    public ValueTask<IConnectionListener> BindAsync(EndPoint endpoint, CancellationToken cancellationToken = default)
+    {
+        Socket? socket = null;
+        try
+        {
+            socket = SocketTransportOptions.CreateDefaultBoundListenSocket(endpoint);
+            socket.Listen(Backlog);
+        }
+        catch (SocketException e)
+        {
+            socket?.Dispose();
+            // What Kestrel makes a message of, with the address.
+            if (e.SocketErrorCode == SocketError.AddressAlreadyInUse) throw new AddressInUseException(e.Message, e);
+            throw;
+        }
+        return ValueTask.FromResult<IConnectionListener>(new AcceptingListener(socket, _logger));
+    }
+}
+
+internal sealed partial class AcceptingListener(Socket socket, ILogger logger) : IConnectionListener
+{
+    /// <summary>How long it rests when an accept fails by this node's fault.</summary>
+    private static readonly TimeSpan Rest = TimeSpan.FromMilliseconds(250);
+
+    private const long WarnEvery = 10_000;
+
+    private readonly SocketConnectionContextFactory _connections = new(new SocketConnectionFactoryOptions(), logger);
+    private readonly CancellationTokenSource _stop = new();
+    private long _nextWarning;
+
+    public EndPoint EndPoint { get; } = socket.LocalEndPoint!;
+
+    public async ValueTask<ConnectionContext?> AcceptAsync(CancellationToken cancellationToken = default)
+    {
+        while (!_stop.IsCancellationRequested)
+        {
+            try
+            {
+                Socket accepted = await socket.AcceptAsync(cancellationToken).ConfigureAwait(false);
+                accepted.NoDelay = true;
+                return _connections.Create(accepted);
+            }
+            catch (Exception e) when (e is ObjectDisposedException or SocketException { SocketErrorCode: SocketError.OperationAborted })
+            {
+                break;
+            }
+            catch (SocketException e)
+            {
+                // One that was reset before it was taken is the next one's business; all else has to pass.
+                if (e.SocketErrorCode is SocketError.ConnectionReset or SocketError.ConnectionAborted) continue;
+                Warn(e);
+                await Task.Delay(Rest, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+        }
+        return null;
+    }
+
+    public ValueTask UnbindAsync(CancellationToken cancellationToken = default)
+    {
+        _stop.Cancel();
+        socket.Dispose();
+        return default;
+    }
+
+    public ValueTask DisposeAsync()
+    {
+        _stop.Cancel();
+        socket.Dispose();
+        _connections.Dispose();
+        return default;
+    }
+
+    private void Warn(SocketException e)
+    {
+        long now = Environment.TickCount64;
+        if (now < _nextWarning) return;
+        _nextWarning = now + WarnEvery;
+        Log.CannotAccept(logger, EndPoint, e.Message);
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(2301, LogLevel.Error, "{EndPoint} cannot accept: {Reason}; connections wait in the kernel's queue meanwhile")]
+        public static partial void CannotAccept(ILogger logger, EndPoint endPoint, string reason);
+    }
+}
