@@ -173,6 +173,8 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
             Fail(reactor, session, CloseReason.BackendProtocol);
             return false;
         }
+        // Its close frame came behind the CONNACK, and nothing that follows it counts.
+        if (outcome == WebSocketOutcome.Ended) session.Upstream.Ended = true;
         setup.Reply ??= reactor.Buffers.Rent(1024);
         if (setup.Reply.Length - setup.ReplyLength < payload.Length)
         {
@@ -193,6 +195,7 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
             int received = ReceiveReply(reactor, session);
             if (received == 0) return;
             ReadReply(reactor, session);
+            if (session.Phase == Phase.Connack && session.Upstream.Ended) ClosedEarly(reactor, session);
         }
     }
 
@@ -222,11 +225,15 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
             return received;
         }
         session.Upstream.Readable = false;
-        if (received == Tcp.WouldBlock) return 0;
+        if (received != Tcp.WouldBlock) ClosedEarly(reactor, session);
+        return 0;
+    }
+
+    private void ClosedEarly(Reactor reactor, Session session)
+    {
         Router.Suspect(reactor, session);
         Log.ClosedEarly(services.Logger, session.Backend!.Id, session.Pool.Name);
         router.TryNext(reactor, session, CloseReason.BackendsFailed);
-        return 0;
     }
 
     private void ReadReply(Reactor reactor, Session session)

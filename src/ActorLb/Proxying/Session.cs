@@ -146,6 +146,9 @@ internal sealed class Session : Timed
     /// <summary>Milliseconds of the reactor's clock.</summary>
     public long AcceptedAt, EstablishedAt, LastFromClient, LastActivity;
 
+    /// <summary>When the backend's side of the relay ended (the reactor's clock); 0 while it has not. The session counts for no backend since.</summary>
+    public long BackendEndedAt;
+
     /// <summary>Milliseconds of silence after which the session ends; 0 is never.</summary>
     public int IdleTimeout;
 

@@ -180,9 +180,15 @@ internal sealed class SessionCloser(NodeServices services)
             CloseSide(reactor, ref session.Upstream);
         }
         session.Setup?.Withdraw();
+        Uncount(session);
+        session.Traffic = BackendTraffic.None;
+    }
+
+    /// <summary>The session is no longer one of its backend's, though its connection may still be open.</summary>
+    public static void Uncount(Session session)
+    {
         session.Backend?.Release();
         session.Backend = null;
-        session.Traffic = BackendTraffic.None;
     }
 
     /// <summary>Changes the phase and the gauges that follow it.</summary>
@@ -252,7 +258,7 @@ internal sealed class SessionCloser(NodeServices services)
         session.StickyHash = 0;
         session.FromClient = session.FromBackend = default;
         session.BytesFromClient = session.BytesFromBackend = session.PacketsFromClient = session.PacketsFromBackend = 0;
-        session.EstablishedAt = 0;
+        session.EstablishedAt = session.BackendEndedAt = 0;
         session.IdleTimeout = 0;
         session.IdleByKeepAlive = session.BackendWatched = false;
         session.Remote = session.Local = default;
