@@ -27,6 +27,7 @@ internal static class EffectivePool
         writer.Number("fall", pool.Health.Fall);
         writer.Text("path", pool.Health.Path);
         writer.Number("port", pool.Health.Port);
+        writer.Duration("grace", pool.Health.Grace);
         writer.End();
         writer.Begin("retry");
         writer.Number("tries", pool.Retry.Tries);

@@ -89,7 +89,11 @@ public enum ProbeKind { None, Tcp, Mqtt, Http }
 
 /// <param name="Path">Request path of the http probe.</param>
 /// <param name="Port">Port probed; 0 is the backend's own.</param>
-public sealed record HealthOptions(ProbeKind Probe, TimeSpan Interval, TimeSpan Timeout, int Rise, int Fall, string Path, int Port);
+public sealed record HealthOptions(ProbeKind Probe, TimeSpan Interval, TimeSpan Timeout, int Rise, int Fall, string Path, int Port)
+{
+    /// <summary>How long after it was found failing a backend may be tried by clients that are mapped to it; zero is never.</summary>
+    public TimeSpan Grace { get; init; } = TimeSpan.FromSeconds(10);
+}
 
 /// <param name="Tries">Backends tried a client, the first included.</param>
 public sealed record RetryOptions(int Tries, TimeSpan Timeout)

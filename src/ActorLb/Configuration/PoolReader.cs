@@ -94,7 +94,10 @@ internal static class PoolReader
             section.Integer("rise", absent.Rise, 1, 1000),
             section.Integer("fall", absent.Fall, 1, 1000),
             ListenerReader.RequestPath(section, "path", absent.Path),
-            section.Integer("port", absent.Port, 0, 65535));
+            section.Integer("port", absent.Port, 0, 65535))
+        {
+            Grace = section.Duration("grace", absent.Grace, TimeSpan.Zero, TimeSpan.FromHours(1), offIsZero: true),
+        };
         section.Close();
         return result;
     }

@@ -143,12 +143,13 @@ internal sealed class BackendWatch(
 
     private async Task<ProbeResult> ProbeOnceAsync(IHealthProbe probe, IPEndPoint endPoint, HealthOptions options, CancellationToken end)
     {
+        long began = MonotonicTime.Milliseconds(time);
         IPEndPoint probed = options.Port == 0 ? endPoint : new IPEndPoint(endPoint.Address, options.Port);
         using CancellationTokenSource timeout = new(options.Timeout, time);
         using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, end);
         try
         {
-            return await probe.ProbeAsync(probed, either.Token).ConfigureAwait(false);
+            return await probe.ProbeAsync(probed, either.Token).ConfigureAwait(false) with { Began = began };
         }
         catch (OperationCanceledException) when (!end.IsCancellationRequested)
         {

@@ -4,11 +4,17 @@ using System.Net.Sockets;
 namespace ActorLb.Health;
 
 /// <summary>What a probe found; the reason is for people.</summary>
-internal readonly record struct ProbeResult(bool Alive, string? Reason)
+/// <param name="Refused">The backend said itself that it takes nobody: no silence that may be the network's.</param>
+internal readonly record struct ProbeResult(bool Alive, string? Reason, bool Refused = false)
 {
     public static readonly ProbeResult Ok = new(Alive: true, Reason: null);
 
+    /// <summary>When the probe began, in milliseconds of <see cref="Balancing.MonotonicTime"/>; set by whoever ran it.</summary>
+    public long Began { get; init; }
+
     public static ProbeResult Failed(string reason) => new(Alive: false, reason);
+
+    public static ProbeResult RefusedBy(string reason) => new(Alive: false, reason, Refused: true);
 }
 
 /// <summary>Asks a backend whether it works. The caller bounds the time by the token; failures of the peer are results.</summary>

@@ -107,7 +107,9 @@ internal sealed partial class PoolActor : Actor<PoolMessage>
 
         HealthTrack before = watch.Track;
         HealthOptions health = Pool.Options.Health;
-        watch.Track = before.Next(result.Alive, health.Rise, health.Fall);
+        watch.Track = before.Next(result.Alive, health.Rise, health.Fall, result.Refused);
+        watch.Backend.ReportProbe(new ProbeReport(
+            result.Alive, result.Refused, watch.Track.Failures, result.Began, HealthProbes.ProvesClients(health, watch.Backend)));
         if (watch.Track.State != before.State)
         {
             watch.Backend.SetHealth(watch.Track.State, result.Reason);

@@ -15,7 +15,7 @@ internal sealed class ProbeStream(ProxyProtocolVersion proxy, UpstreamTls? tls)
     private static readonly byte[] ProxyV2 = [.. "\r\n\r\n\0\r\nQUIT\n"u8, 0x20, 0x00, 0x00, 0x00];
 
     /// <exception cref="IOException">Anything that the peer or the network did, with the step in its message.</exception>
-    public async ValueTask<Stream> OpenAsync(IPEndPoint endPoint, CancellationToken cancellationToken)
+    public async ValueTask<ProbeConnection> OpenAsync(IPEndPoint endPoint, CancellationToken cancellationToken)
     {
         Socket socket = new(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         Stream stream;
@@ -49,7 +49,7 @@ internal sealed class ProbeStream(ProxyProtocolVersion proxy, UpstreamTls? tls)
                 await secure.AuthenticateAsClientAsync(tls.Options, cancellationToken).ConfigureAwait(false);
             }
 
-            return stream;
+            return new ProbeConnection(socket, stream);
         }
         catch (System.Security.Authentication.AuthenticationException e)
         {

@@ -22,7 +22,7 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
     {
         Greeting.Compose(reactor, session);
         Setup setup = session.Setup!;
-        setup.BackendTime = (long)session.Pool.Options.ConnectTimeout.TotalMilliseconds;
+        setup.BackendTime = Router.GreetingTime(reactor, session);
         reactor.SetDeadline(session, reactor.Now + setup.BackendTime);
         bool straight = session.Pool.Tls is null && setup.UpgradeEnd == setup.PreambleEnd;
         SessionCloser.MoveTo(reactor, session, straight ? Phase.Connack : Phase.BackendPreamble);

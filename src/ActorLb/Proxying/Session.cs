@@ -210,6 +210,9 @@ internal sealed class Setup
     public Backend? Trial;
     public long FirstTryAt;
 
+    /// <summary>When a try at a backend that is found failing is over (the reactor's clock); 0 leaves it the usual times.</summary>
+    public long TryEnds;
+
     /// <summary>Since when its handshake has a place among those that count (the reactor's clock); 0 is none.</summary>
     public long PlaceSince;
 
@@ -256,7 +259,7 @@ internal sealed class Setup
         Refusal = LastFailure = CloseReason.None;
         Committed = Rewritten = false;
         Questions = 0;
-        PlaceSince = 0;
+        PlaceSince = TryEnds = 0;
         Withdraw();
         Trial = null;
         LastRefusal = null;
