@@ -33,6 +33,7 @@ internal static class EffectivePool
         writer.Number("tries", pool.Retry.Tries);
         writer.Duration("timeout", pool.Retry.Timeout);
         writer.End();
+        writer.Name("on-down", pool.OnDown, ConfigurationNames.OnDown);
         writer.Size("buffer-size", pool.BufferSize);
         writer.Begin("tcp");
         writer.Flag("no-delay", pool.Tcp.NoDelay);

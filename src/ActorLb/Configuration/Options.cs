@@ -66,7 +66,13 @@ public sealed record PoolOptions(
     ImmutableArray<BackendOptions> Backends, DnsDiscoveryOptions? Dns,
     TimeSpan ConnectTimeout, ProxyProtocolVersion ProxyProtocol, ProxyTlvs ProxyTlvs,
     ImmutableArray<SourceAddressOptions> SourceAddresses, string? WebSocketPath, UpstreamTlsOptions? Tls,
-    HealthOptions Health, RetryOptions Retry, int BufferSize, TcpOptions Tcp);
+    HealthOptions Health, RetryOptions Retry, int BufferSize, TcpOptions Tcp)
+{
+    public SessionsOnDown OnDown { get; init; }
+}
+
+/// <summary>What becomes of the sessions of a backend that is found down.</summary>
+public enum SessionsOnDown { Keep, Close }
 
 /// <param name="Address">Host name or address, and port.</param>
 /// <param name="Weight">1 to 65,535.</param>
@@ -129,7 +135,11 @@ public sealed record RewriteOptions(Template? ClientId, Template? UserName, Temp
 {
     public static readonly RewriteOptions None = new(null, null, null);
 
-    public bool IsEmpty => ClientId is null && UserName is null && Password is null;
+    public bool RemovesUserName { get; init; }
+
+    public bool RemovesPassword { get; init; }
+
+    public bool IsEmpty => ClientId is null && UserName is null && Password is null && !RemovesUserName && !RemovesPassword;
 }
 
 /// <param name="Path">Request path that upgrades; others get 404.</param>

@@ -26,7 +26,10 @@ internal static class PoolReader
             ReadHealth(section.Child("health")),
             ReadRetry(section.Child("retry")),
             (int)section.Size("buffer-size", absent: 64 << 10, min: 1 << 10, max: 64 << 20),
-            ReadTcp(section.Child("tcp")));
+            ReadTcp(section.Child("tcp")))
+        {
+            OnDown = section.Choice("on-down", SessionsOnDown.Keep, ConfigurationNames.OnDown),
+        };
         section.Close();
         CheckRetry(section, result);
         return result;
