@@ -109,6 +109,10 @@ public sealed class Backend
     public BackendBlocks Blocks => (_effective & BackendBlocks.Out) != BackendBlocks.None && Now >= Interlocked.Read(ref _trialAt)
         ? _effective & ~BackendBlocks.Out : _effective;
 
+    /// <summary>Shown to work: by its probes, or without them by a client that it took; and not found failing since.</summary>
+    internal bool Works => (_effective & (FoundFailing | BackendBlocks.Unresolved)) == BackendBlocks.None
+        && (_health == HealthState.Up || (_health == HealthState.Unknown && Interlocked.Read(ref _lastSuccess) >= 0));
+
     /// <summary>First resolved address; null until the host name is resolved.</summary>
     public IPEndPoint? EndPoint => _endPoints is [var first, ..] ? first : null;
 

@@ -90,6 +90,7 @@ internal sealed class BackendWatch(
                 try
                 {
                     addresses = NameResolution.Preferred(await names.Host(Backend.Address.Host, end).ConfigureAwait(false));
+                    addresses = addresses.Length <= DiscoveryMerge.MaxTargets ? addresses : addresses[..DiscoveryMerge.MaxTargets];
                     problem = addresses.Length == 0 ? "no address" : null;
                 }
                 catch (Exception e) when (e is not OperationCanceledException)
