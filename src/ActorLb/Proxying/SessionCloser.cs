@@ -32,6 +32,7 @@ internal sealed class SessionCloser(NodeServices services)
             session.Setup = null;
         }
         if (session.StickyOpened) services.Sticky.Closed(session.StickyHash, session.StickyBackend, session.StickySession);
+        else Abandon(session);
         if (session.CountsForAddress) session.Entered!.Addresses?.Leave(session.Remote);
         session.Listener.Leave();
         services.Admission.Leave();
@@ -47,10 +48,19 @@ internal sealed class SessionCloser(NodeServices services)
         Answer(reactor, session, reason, connack[..length]);
     }
 
+    /// <summary>The session was not accepted: the sticky map need not remember where it was to go.</summary>
+    private void Abandon(Session session)
+    {
+        if (!session.IsSticky || session.StickyOpened) return;
+        session.IsSticky = false;
+        services.Sticky.Abandoned(session.StickyHash, session.StickyBackend);
+    }
+
     /// <summary>Sends the last bytes a client gets, then closes. Without bytes it closes at once.</summary>
     public void Answer(Reactor reactor, Session session, CloseReason reason, ReadOnlySpan<byte> bytes)
     {
         LeaveBackend(reactor, session);
+        Abandon(session);
         if (session.EndReason == CloseReason.None) session.EndReason = reason;
         if (bytes.IsEmpty || !WriteFramed(reactor, session, bytes))
         {
