@@ -43,6 +43,7 @@ internal sealed partial class Node : IAsyncDisposable
     private readonly CertificateWatch _certificateWatch;
     private readonly SystemMemory _memory = new();
     private readonly ResourceWatch _resourceWatch;
+    private readonly DownedBackends _downed;
 
     // A changed certificate is applied by the watch, everything else by the program that runs the node.
     private readonly SemaphoreSlim _applying = new(1, 1);
@@ -69,6 +70,7 @@ internal sealed partial class Node : IAsyncDisposable
         var flow = new SessionFlow(_services);
         _reactors = [.. Enumerable.Range(0, workers).Select(i => new Reactor(i, flow, _services.Logger))];
         _listeners = new ListenerSet(_reactors);
+        _downed = new DownedBackends(_reactors, time, _logger);
         _certificateWatch = new CertificateWatch(time, _logger, RenewCertificatesAsync, () => Certificates);
         _resourceWatch = new ResourceWatch(_services, _reactors, _memory.Read, time, _logger);
         Events = new EventFeed(options.Node.Name, time);
@@ -224,6 +226,7 @@ internal sealed partial class Node : IAsyncDisposable
         IsReady = false;
         await _certificateWatch.DisposeAsync().ConfigureAwait(false);
         await _resourceWatch.DisposeAsync().ConfigureAwait(false);
+        await _downed.DisposeAsync().ConfigureAwait(false);
         foreach (Reactor reactor in _reactors)
         {
             reactor.Stop();
@@ -410,6 +413,11 @@ internal sealed partial class Node : IAsyncDisposable
             Log.Pool(_logger, e.Pool, e.Backend?.Id ?? "-", PoolEventText.Of(e));
         }
         if (e.Kind is PoolEventKind.BackendAdded or PoolEventKind.BackendRemoved or PoolEventKind.AdminStateChanged) UpdateSlots();
+        if (e is { Kind: PoolEventKind.HealthDown or PoolEventKind.FleetHealthDown, Backend: { Active: > 0 } down }
+            && _pools.TryGetValue(e.Pool, out PoolEntry? entry) && entry.Upstream.Options.OnDown == SessionsOnDown.Close)
+        {
+            _downed.Close(e.Pool, down, _options.Node.DrainTimeout);
+        }
         string subject = e.Backend is { } backend ? $"pool {e.Pool}, backend {backend.Id}" : $"pool {e.Pool}";
         Events.Publish(EventFeed.Word(e.Kind.ToString()), $"{subject} {PoolEventText.Of(e)}");
     }

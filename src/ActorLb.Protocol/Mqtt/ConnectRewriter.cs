@@ -33,10 +33,15 @@ public ref struct ConnectChanges
 
     public bool ReplacesPassword { get; private set; }
 
-    public readonly bool IsEmpty => !ReplacesClientId && !ReplacesUserName && !ReplacesPassword;
+    /// <summary>Takes the user name out; before MQTT 5 the client's password with it, which may not stand alone (3.1.1, 3.1.2.9).</summary>
+    public bool RemovesUserName { get; set; }
+
+    public bool RemovesPassword { get; set; }
+
+    public readonly bool IsEmpty => !ReplacesClientId && !ReplacesUserName && !ReplacesPassword && !RemovesUserName && !RemovesPassword;
 }
 
-/// <summary>Replaces client id, user name and password in a valid CONNECT and keeps every other field byte for byte.</summary>
+/// <summary>Replaces client id, user name and password in a valid CONNECT, or removes the latter two, and keeps every other field byte for byte.</summary>
 public static class ConnectRewriter
 {
     /// <summary>Checks the changes and tells how many bytes <see cref="Write"/> will write.</summary>
@@ -67,9 +72,9 @@ public static class ConnectRewriter
         CopyField(changes.ReplacesClientId ? changes.ClientId : connect.ClientId.In(packet), destination, ref at);
         if (connect.HasWill) Copy(packet[connect.ClientId.End..connect.WillPayload.End], destination, ref at);
         if (changes.ReplacesUserName) CopyField(changes.UserName, destination, ref at);
-        else if (connect.UserName.IsPresent) CopyField(connect.UserName.In(packet), destination, ref at);
+        else if (connect.UserName.IsPresent && !changes.RemovesUserName) CopyField(connect.UserName.In(packet), destination, ref at);
         if (changes.ReplacesPassword) CopyField(changes.Password, destination, ref at);
-        else if (connect.Password.IsPresent) CopyField(connect.Password.In(packet), destination, ref at);
+        else if (connect.Password.IsPresent && !RemovesPassword(connect, changes)) CopyField(connect.Password.In(packet), destination, ref at);
         return at;
     }
 
@@ -93,7 +98,7 @@ public static class ConnectRewriter
         {
             if (changes.Password.IsEmpty) return RewriteError.PasswordEmpty;
             if (changes.Password.Length > MqttText.MaxLength) return RewriteError.PasswordTooLong;
-            bool hasUserName = changes.ReplacesUserName || connect.UserName.IsPresent;
+            bool hasUserName = changes.ReplacesUserName || (connect.UserName.IsPresent && !changes.RemovesUserName);
             if (connect.Version != MqttVersion.V5 && !hasUserName) return RewriteError.PasswordWithoutUserName;
         }
         return RewriteError.None;
@@ -105,8 +110,15 @@ public static class ConnectRewriter
         if (changes.ReplacesClientId) length += changes.ClientId.Length - connect.ClientId.Length;
         if (changes.ReplacesUserName) length += changes.UserName.Length - connect.UserName.Length + PrefixIfNew(connect.UserName);
         if (changes.ReplacesPassword) length += changes.Password.Length - connect.Password.Length + PrefixIfNew(connect.Password);
+        if (changes.RemovesUserName && !changes.ReplacesUserName) length -= FieldLength(connect.UserName);
+        if (RemovesPassword(connect, changes)) length -= FieldLength(connect.Password);
         return length;
     }
+
+    private static bool RemovesPassword(in ConnectPacket connect, in ConnectChanges changes) => !changes.ReplacesPassword
+        && (changes.RemovesPassword || (changes.RemovesUserName && !changes.ReplacesUserName && connect.Version != MqttVersion.V5));
+
+    private static int FieldLength(FieldRange field) => field.IsPresent ? 2 + field.Length : 0;
 
     private static int PrefixIfNew(FieldRange replaced) => replaced.IsPresent ? 0 : 2;
 
@@ -114,7 +126,9 @@ public static class ConnectRewriter
     {
         int flags = connect.Flags;
         if (changes.ReplacesUserName) flags |= ConnectFlags.UserName;
+        else if (changes.RemovesUserName) flags &= ~ConnectFlags.UserName;
         if (changes.ReplacesPassword) flags |= ConnectFlags.Password;
+        else if (RemovesPassword(connect, changes)) flags &= ~ConnectFlags.Password;
         return (byte)flags;
     }
 

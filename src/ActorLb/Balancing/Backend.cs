@@ -10,7 +10,8 @@ namespace ActorLb.Balancing;
 public sealed class Backend
 {
     private const int FullWeight = 1 << 8;
-    private const int GraceMilliseconds = 10_000;
+
+    private const BackendBlocks FoundFailing = BackendBlocks.Unhealthy | BackendBlocks.FleetUnhealthy | BackendBlocks.Out;
 
     private readonly Lock _gate = new();
     private readonly FailureWindow _failureWindow = new();
@@ -33,6 +34,14 @@ public sealed class Backend
     private long _trialAt;
     private volatile bool _trialClaimed;
 
+    // The last failure of a client's connection: when, and whether it came after the connection was made. Under _gate.
+    private long _failedAt = long.MinValue / 2;
+    private bool _failedConnected;
+
+    // The node's own probes: failures in a row, and whether the last one is the backend's own word.
+    private volatile int _probeFailures;
+    private volatile bool _refuses;
+
     // Start of the slow start in Now's milliseconds; -1 is none.
     private long _rampStart = -1;
 
@@ -41,7 +50,7 @@ public sealed class Backend
 
     private int _active;
     private long _lastSuccess = long.MinValue / 2;
-    private long _blockedAt = long.MinValue / 2;
+    private long _foundFailingAt = long.MinValue / 2;
     private int _proposed;
     private volatile int _remoteActive;
     private volatile int _others;
@@ -96,8 +105,13 @@ public sealed class Backend
 
     public HealthState Health => _health;
 
-    /// <summary>Everything that holds at present, for status pages.</summary>
-    public BackendBlocks Blocks => _effective;
+    /// <summary>Everything that holds at present, for status pages. Once its fail-timeout is over it takes a client again, and is not out.</summary>
+    public BackendBlocks Blocks => (_effective & BackendBlocks.Out) != BackendBlocks.None && Now >= Interlocked.Read(ref _trialAt)
+        ? _effective & ~BackendBlocks.Out : _effective;
+
+    /// <summary>Shown to work: by its probes, or without them by a client that it took; and not found failing since.</summary>
+    internal bool Works => (_effective & (FoundFailing | BackendBlocks.Unresolved)) == BackendBlocks.None
+        && (_health == HealthState.Up || (_health == HealthState.Unknown && Interlocked.Read(ref _lastSuccess) >= 0));
 
     /// <summary>First resolved address; null until the host name is resolved.</summary>
     public IPEndPoint? EndPoint => _endPoints is [var first, ..] ? first : null;
@@ -202,7 +216,9 @@ public sealed class Backend
     /// <summary>
     /// Counts a failure (dial, time-out, closed before CONNACK). max-fails within fail-timeout take the backend out for fail-timeout.
     /// </summary>
-    public void ReportFailure(long now)
+    /// <param name="now">Milliseconds of <see cref="MonotonicTime"/>.</param>
+    /// <param name="connected">It had taken the connection.</param>
+    public void ReportFailure(long now, bool connected = true)
     {
         Interlocked.Increment(ref _failures);
         BackendOptions options = _options;
@@ -216,6 +232,8 @@ public sealed class Backend
         {
             long window = (long)options.FailTimeout.TotalMilliseconds;
             bool isOut = (_blocks & BackendBlocks.Out) != BackendBlocks.None;
+            _failedAt = now;
+            _failedConnected = connected;
             if (!_failureWindow.Add(now, options.MaxFails, window) && !isOut)
             {
                 return;
@@ -252,9 +270,53 @@ public sealed class Backend
                 return;
             }
 
-            _trialClaimed = false;
+            EndOutage(now);
+        }
+
+        _changed(this, PoolEventKind.BackendIn, null);
+    }
+
+    /// <summary>
+    /// What this node's own probe found. A good one ends an outage by max-fails when it proves the contrary of the last failure: it began
+    /// later, and went as far. One that only connects proves nothing of a backend that took connections all the time; then it ends the
+    /// outage with fail-timeout.
+    /// </summary>
+    internal void ReportProbe(in ProbeReport probe)
+    {
+        _probeFailures = probe.Failures;
+        _refuses = probe.Refused;
+        if (!probe.Alive)
+        {
+            return;
+        }
+
+        lock (_gate)
+        {
+            long now = Now;
+            bool proves = probe.Began > _failedAt && (probe.AsClient || !_failedConnected || now >= Interlocked.Read(ref _trialAt));
+            if ((_blocks & BackendBlocks.Out) == BackendBlocks.None || !proves)
+            {
+                return;
+            }
+
+            EndOutage(now);
+        }
+
+        _changed(this, PoolEventKind.BackendIn, null);
+    }
+
+    /// <summary>The operator wants it up: failures of before count no more.</summary>
+    public void ForgetFailures()
+    {
+        lock (_gate)
+        {
             _failureWindow.Clear();
-            Change(BackendBlocks.Out, on: false, now);
+            if ((_blocks & BackendBlocks.Out) == BackendBlocks.None)
+            {
+                return;
+            }
+
+            EndOutage(Now);
         }
 
         _changed(this, PoolEventKind.BackendIn, null);
@@ -265,11 +327,14 @@ public sealed class Backend
 
     /// <summary>
     /// Whether a client that is mapped to it may try it although it is found failing: for a short time after it was found so, since its
-    /// session is there and the finding may be wrong. What the operator took out gets no grace.
+    /// session is there and the finding may be wrong. Two failed probes in a row are not wrong, nor is the backend's own word; and what
+    /// the operator took out gets no grace.
     /// </summary>
-    public bool HasGrace(long now) =>
-        (_effective & ~(BackendBlocks.Unhealthy | BackendBlocks.FleetUnhealthy | BackendBlocks.Out | BackendBlocks.Draining)) == BackendBlocks.None
-        && now - Interlocked.Read(ref _blockedAt) <= GraceMilliseconds;
+    /// <param name="now">Milliseconds of <see cref="MonotonicTime"/>.</param>
+    /// <param name="grace">The time, in milliseconds; 0 is none.</param>
+    public bool HasGrace(long now, long grace) =>
+        (_effective & ~(FoundFailing | BackendBlocks.Draining)) == BackendBlocks.None
+        && !_refuses && _probeFailures < 2 && now - Interlocked.Read(ref _foundFailingAt) < grace;
 
     /// <summary>
     /// True unless the backend is out and another thread took this turn's trial. A trial whose outcome is never reported gives way to
@@ -335,6 +400,11 @@ public sealed class Backend
             Change(BackendBlocks.AdminDown | BackendBlocks.Draining, BlocksOf(state));
         }
 
+        if (state == AdminState.Up)
+        {
+            ForgetFailures();
+        }
+
         _changed(this, PoolEventKind.AdminStateChanged, state.ToString());
     }
 
@@ -378,6 +448,12 @@ public sealed class Backend
     internal void SetHealth(HealthState state, string? reason)
     {
         HealthState before;
+        if (state == HealthState.Unknown)
+        {
+            _probeFailures = 0;
+            _refuses = false;
+        }
+
         lock (_gate)
         {
             before = _health;
@@ -451,6 +527,14 @@ public sealed class Backend
         _ => BackendBlocks.None,
     };
 
+    /// <summary>Under the gate.</summary>
+    private void EndOutage(long now)
+    {
+        _trialClaimed = false;
+        _failureWindow.Clear();
+        Change(BackendBlocks.Out, on: false, now);
+    }
+
     private void Change(BackendBlocks which, bool on, long now) => Change(which, on ? which : BackendBlocks.None, now);
 
     private void Change(BackendBlocks which, BackendBlocks value) => Change(which, value, Now);
@@ -460,9 +544,9 @@ public sealed class Backend
     {
         BackendBlocks before = _blocks;
         _blocks = (before & ~which) | value;
-        if (before == BackendBlocks.None && _blocks != BackendBlocks.None)
+        if ((before & FoundFailing) == BackendBlocks.None && (_blocks & FoundFailing) != BackendBlocks.None)
         {
-            Interlocked.Exchange(ref _blockedAt, now);
+            Interlocked.Exchange(ref _foundFailingAt, now);
         }
 
         bool cameBack = before != BackendBlocks.None && _blocks == BackendBlocks.None && before != BackendBlocks.Unresolved;

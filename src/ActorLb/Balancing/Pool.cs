@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using ActorLb.Balancing.Discovery;
 using ActorLb.Configuration;
 
 namespace ActorLb.Balancing;
@@ -16,7 +17,8 @@ public sealed class Pool
     private readonly TimeProvider _time;
     private readonly Action<PoolEvent>? _events;
 
-    // Backends that DNS found, beside those of the options. Under _gate.
+    // What DNS said last, and the backends that follow from it beside those of the options. Under _gate.
+    private ImmutableArray<BackendOptions> _answer = [];
     private ImmutableArray<BackendOptions> _discovered = [];
     private volatile PoolSnapshot _snapshot;
     private long _inconclusiveProbes;
@@ -74,22 +76,44 @@ public sealed class Pool
         {
             if (_snapshot.Options.Dns is { } dns && (options.Dns is not { } now || now.Name != dns.Name || now.Srv != dns.Srv))
             {
-                _discovered = [];
+                // Another name: what the old one had serves until the answer comes, and then gives way to it as to any other.
+                _answer = [];
+                _discovered = options.Dns is null ? [] : _discovered;
             }
 
             return Rebuild(options);
         }
     }
 
-    /// <summary>Replaces the backends that discovery found.</summary>
-    internal PoolChange SetDiscovered(ImmutableArray<BackendOptions> discovered)
+    /// <summary>Takes an answer of DNS that has backends: see <see cref="DiscoveryMerge"/>.</summary>
+    internal PoolChange SetDiscovered(ImmutableArray<BackendOptions> answer)
     {
         lock (_gate)
         {
-            _discovered = discovered;
+            _answer = answer;
+            _discovered = DiscoveryMerge.Next(Known(), answer);
             return Rebuild(_snapshot.Options);
         }
     }
+
+    /// <summary>A backend was found to work, or not to: whether others stay beside the last answer may hang on it.</summary>
+    internal PoolChange ReconsiderDiscovered()
+    {
+        lock (_gate)
+        {
+            ImmutableArray<BackendOptions> next = _answer.IsEmpty ? _discovered : DiscoveryMerge.Next(Known(), _answer);
+            if (next.SequenceEqual(_discovered))
+            {
+                return new PoolChange([], []);
+            }
+
+            _discovered = next;
+            return Rebuild(_snapshot.Options);
+        }
+    }
+
+    private KnownBackend[] Known() =>
+        [.. _snapshot.Backends.ToArray().Select(b => new KnownBackend(b.Options, b.Works, b.Works && b.AdminState == AdminState.Up))];
 
     internal void Raise(Backend? backend, PoolEventKind kind, string? detail) =>
         _events?.Invoke(new PoolEvent(Name, backend, kind, detail));

@@ -174,8 +174,8 @@ internal sealed class BackendRegistry(StoreView view, StoreCalls calls, List<Clu
         return TimeSpan.FromMilliseconds(Math.Max(0, since + (deadline.Seconds * 1000L) - now));
     }
 
-    /// <summary>The next generation: 0 is never given out.</summary>
-    public static ushort NextGen(ushort gen) => gen == ushort.MaxValue ? (ushort)1 : (ushort)(gen + 1);
+    /// <summary>The next generation: 0 is never given out, and the sticky map's entries have 14 bits for it.</summary>
+    public static ushort NextGen(ushort gen) => gen >= 0x3FFF ? (ushort)1 : (ushort)(gen + 1);
 
     /// <summary>A drain whose deadline has passed becomes down. The first node that counts to the end writes it, the others read it.</summary>
     private void EndDrains(long now)

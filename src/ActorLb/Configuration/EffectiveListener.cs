@@ -16,8 +16,10 @@ internal static class EffectiveListener
         WriteWebSocket(writer, listener.WebSocket);
         writer.Begin("rewrite");
         writer.Template("client-id", listener.Rewrite.ClientId);
-        writer.Template("username", listener.Rewrite.UserName);
-        writer.Template("password", listener.Rewrite.Password, secret: true);
+        if (listener.Rewrite.RemovesUserName) writer.Raw("username", "remove");
+        else writer.Template("username", listener.Rewrite.UserName);
+        if (listener.Rewrite.RemovesPassword) writer.Raw("password", "remove");
+        else writer.Template("password", listener.Rewrite.Password, secret: true);
         writer.End();
         WriteAcceptProxy(writer, listener.AcceptProxyFrom);
         writer.Duration("connect-timeout", listener.ConnectTimeout);

@@ -27,11 +27,13 @@ internal static class EffectivePool
         writer.Number("fall", pool.Health.Fall);
         writer.Text("path", pool.Health.Path);
         writer.Number("port", pool.Health.Port);
+        writer.Duration("grace", pool.Health.Grace);
         writer.End();
         writer.Begin("retry");
         writer.Number("tries", pool.Retry.Tries);
         writer.Duration("timeout", pool.Retry.Timeout);
         writer.End();
+        writer.Name("on-down", pool.OnDown, ConfigurationNames.OnDown);
         writer.Size("buffer-size", pool.BufferSize);
         writer.Begin("tcp");
         writer.Flag("no-delay", pool.Tcp.NoDelay);

@@ -7,6 +7,9 @@ namespace ActorLb.Configuration;
 /// <summary>One entry of <c>listeners</c>.</summary>
 internal static class ListenerReader
 {
+    /// <summary>In place of a template: the field is taken out.</summary>
+    private const string Remove = "remove";
+
     private static readonly IPEndPoint NoBind = new(IPAddress.Any, 0);
 
     public static ListenerOptions Read(string name, Section section)
@@ -67,11 +70,31 @@ internal static class ListenerReader
 
     private static RewriteOptions ReadRewrite(Section section)
     {
+        if (section.Get("client-id") is HoconScalar { Text: Remove } id)
+        {
+            section.Error("client-id", id, "is no id for all clients, and a client id cannot be removed");
+        }
+        bool userName = Removes(section, "username"), password = Removes(section, "password");
         var result = new RewriteOptions(
-            section.Template("client-id"), section.Template("username"), section.Template("password", secret: true));
+            section.Template("client-id"),
+            userName ? null : section.Template("username"),
+            password ? null : section.Template("password", secret: true))
+        {
+            RemovesUserName = userName,
+            RemovesPassword = password,
+        };
+        if (userName && result.Password is not null)
+        {
+            section.Report.Warn(
+                section.PositionOf("password"), section.PathOf("password"), null,
+                "is set while username is removed: before MQTT 5 there is no password without a user name, and such clients are refused");
+        }
         section.Close();
         return result.IsEmpty ? RewriteOptions.None : result;
     }
+
+    private static bool Removes(Section section, string key) =>
+        section.Get(key) is HoconScalar { Text: Remove } && section.Scalar(key, "a text") is not null;
 
     private static ImmutableArray<IPNetwork> AcceptProxyFrom(Section listener)
     {

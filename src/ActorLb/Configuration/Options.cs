@@ -67,7 +67,13 @@ public sealed record PoolOptions(
     ImmutableArray<BackendOptions> Backends, DnsDiscoveryOptions? Dns,
     TimeSpan ConnectTimeout, ProxyProtocolVersion ProxyProtocol, ProxyTlvs ProxyTlvs,
     ImmutableArray<SourceAddressOptions> SourceAddresses, string? WebSocketPath, UpstreamTlsOptions? Tls,
-    HealthOptions Health, RetryOptions Retry, int BufferSize, TcpOptions Tcp);
+    HealthOptions Health, RetryOptions Retry, int BufferSize, TcpOptions Tcp)
+{
+    public SessionsOnDown OnDown { get; init; }
+}
+
+/// <summary>What becomes of the sessions of a backend that is found down.</summary>
+public enum SessionsOnDown { Keep, Close }
 
 /// <param name="Address">Host name or address, and port.</param>
 /// <param name="Weight">1 to 65,535.</param>
@@ -90,7 +96,11 @@ public enum ProbeKind { None, Tcp, Mqtt, Http }
 
 /// <param name="Path">Request path of the http probe.</param>
 /// <param name="Port">Port probed; 0 is the backend's own.</param>
-public sealed record HealthOptions(ProbeKind Probe, TimeSpan Interval, TimeSpan Timeout, int Rise, int Fall, string Path, int Port);
+public sealed record HealthOptions(ProbeKind Probe, TimeSpan Interval, TimeSpan Timeout, int Rise, int Fall, string Path, int Port)
+{
+    /// <summary>How long after it was found failing a backend may be tried by clients that are mapped to it; zero is never.</summary>
+    public TimeSpan Grace { get; init; } = TimeSpan.FromSeconds(10);
+}
 
 /// <param name="Tries">Backends tried a client, the first included.</param>
 public sealed record RetryOptions(int Tries, TimeSpan Timeout)
@@ -126,7 +136,11 @@ public sealed record RewriteOptions(Template? ClientId, Template? UserName, Temp
 {
     public static readonly RewriteOptions None = new(null, null, null);
 
-    public bool IsEmpty => ClientId is null && UserName is null && Password is null;
+    public bool RemovesUserName { get; init; }
+
+    public bool RemovesPassword { get; init; }
+
+    public bool IsEmpty => ClientId is null && UserName is null && Password is null && !RemovesUserName && !RemovesPassword;
 }
 
 /// <param name="Path">Request path that upgrades; others get 404.</param>

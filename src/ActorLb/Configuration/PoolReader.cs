@@ -26,7 +26,10 @@ internal static class PoolReader
             ReadHealth(section.Child("health")),
             ReadRetry(section.Child("retry")),
             (int)section.Size("buffer-size", absent: 64 << 10, min: 1 << 10, max: 64 << 20),
-            ReadTcp(section.Child("tcp")));
+            ReadTcp(section.Child("tcp")))
+        {
+            OnDown = section.Choice("on-down", SessionsOnDown.Keep, ConfigurationNames.OnDown),
+        };
         section.Close();
         CheckRetry(section, result);
         return result;
@@ -94,7 +97,10 @@ internal static class PoolReader
             section.Integer("rise", absent.Rise, 1, 1000),
             section.Integer("fall", absent.Fall, 1, 1000),
             ListenerReader.RequestPath(section, "path", absent.Path),
-            section.Integer("port", absent.Port, 0, 65535));
+            section.Integer("port", absent.Port, 0, 65535))
+        {
+            Grace = section.Duration("grace", absent.Grace, TimeSpan.Zero, TimeSpan.FromHours(1), offIsZero: true),
+        };
         section.Close();
         return result;
     }

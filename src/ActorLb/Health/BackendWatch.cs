@@ -91,6 +91,7 @@ internal sealed class BackendWatch(
                 try
                 {
                     addresses = NameResolution.Preferred(await names.Host(Backend.Address.Host, end).ConfigureAwait(false));
+                    addresses = addresses.Length <= DiscoveryMerge.MaxTargets ? addresses : addresses[..DiscoveryMerge.MaxTargets];
                     problem = addresses.Length == 0 ? "no address" : null;
                 }
                 catch (Exception e) when (e is not OperationCanceledException)
@@ -144,14 +145,15 @@ internal sealed class BackendWatch(
 
     private async Task<ProbeResult> ProbeOnceAsync(IHealthProbe probe, IPEndPoint endPoint, HealthOptions options, CancellationToken end)
     {
+        long began = MonotonicTime.Milliseconds(time);
         IPEndPoint probed = options.Port == 0 ? endPoint : new IPEndPoint(endPoint.Address, options.Port);
         using CancellationTokenSource timeout = new(options.Timeout, time);
         using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, end);
         try
         {
-            ProbeResult result = await probe.ProbeAsync(probed, either.Token).ConfigureAwait(false);
+            ProbeResult result = await probe.ProbeAsync(probed, either.Token).ConfigureAwait(false) with { Began = began };
             // Without descriptors more than the socket can be missing: the authorities' certificates, for one.
-            return result is { Alive: false, Inconclusive: false } && FileDescriptors.AreOut() ? result with { Inconclusive = true } : result;
+            return result is { Alive: false, Refused: false, Inconclusive: false } && FileDescriptors.AreOut() ? result with { Inconclusive = true } : result;
         }
         catch (OperationCanceledException) when (!end.IsCancellationRequested)
         {

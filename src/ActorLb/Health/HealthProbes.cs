@@ -6,9 +6,12 @@ namespace ActorLb.Health;
 /// <summary>Chooses the probe of a backend by its pool's options.</summary>
 internal static class HealthProbes
 {
+    /// <summary>Whether a good probe shows that a client's CONNECT would be answered.</summary>
+    public static bool ProvesClients(HealthOptions health, Backend backend) =>
+        health.Probe == ProbeKind.Mqtt && (health.Port == 0 || health.Port == backend.Address.Port);
+
     /// <summary>
-    /// Null for <c>none</c>. A pool that speaks WebSocket to its backends gets the WebSocket upgrade in place of the mqtt probe: a 101
-    /// proves that the listener and its path work, which is what breaks there.
+    /// Null for <c>none</c>. The mqtt probe speaks to the backend's own port as the pool's clients do, through WebSocket where they do.
     /// </summary>
     /// <exception cref="IOException">A TLS file of the pool cannot be read.</exception>
     /// <exception cref="System.Security.Cryptography.CryptographicException">A TLS file is not PEM as expected.</exception>
@@ -32,11 +35,9 @@ internal static class HealthProbes
             ownPort && pool.Tls is { } tls ? new UpstreamTls(tls, backend.Address.Host) : null);
         if (health.Probe == ProbeKind.Http)
         {
-            return new HttpProbe(opener, backend.Id, health.Path, upgrade: false);
+            return new HttpProbe(opener, backend.Id, health.Path);
         }
 
-        return pool.WebSocketPath is { } path && ownPort
-            ? new HttpProbe(opener, backend.Id, path, upgrade: true)
-            : new MqttProbe(opener, nodeName);
+        return new MqttProbe(opener, nodeName, pool.WebSocketPath is { } path && ownPort ? (backend.Id, path) : null);
     }
 }

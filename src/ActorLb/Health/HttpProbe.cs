@@ -3,46 +3,40 @@ using System.Text;
 
 namespace ActorLb.Health;
 
-/// <summary>
-/// GET, with 2xx or 3xx alive; or, for backends that speak WebSocket, the upgrade request of RFC 6455 section 4.1, with 101 alive.
-/// Reads no further than the status line.
-/// </summary>
+/// <summary>GET, with 2xx or 3xx alive. 503 is the broker's own word that it takes nobody.</summary>
 internal sealed class HttpProbe : IHealthProbe
 {
     /// <summary>"HTTP/1.1 200" and the byte after it.</summary>
     private const int StatusLength = 13;
+    private const int ServiceUnavailable = 503;
 
     private readonly ProbeStream _opener;
     private readonly byte[] _request;
-    private readonly bool _upgrade;
 
     /// <param name="host">Host header: the backend as configured.</param>
-    /// <param name="upgrade">Ask for a WebSocket of subprotocol mqtt.</param>
-    public HttpProbe(ProbeStream opener, string host, string path, bool upgrade)
+    public HttpProbe(ProbeStream opener, string host, string path)
     {
         _opener = opener;
-        _upgrade = upgrade;
-        string headers = upgrade
-            ? "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-                + $"Sec-WebSocket-Key: {Convert.ToBase64String("actorlb-probe-01"u8)}\r\nSec-WebSocket-Protocol: mqtt\r\n"
-            : "Connection: close\r\n";
-        _request = Encoding.ASCII.GetBytes($"GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: actorlb-probe\r\n{headers}\r\n");
+        _request = Encoding.ASCII.GetBytes($"GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: actorlb-probe\r\nConnection: close\r\n\r\n");
     }
 
-    public string Name => _upgrade ? "websocket" : "http";
+    public string Name => "http";
 
     public async ValueTask<ProbeResult> ProbeAsync(IPEndPoint endPoint, CancellationToken cancellationToken)
     {
         try
         {
-            Stream stream = await _opener.OpenAsync(endPoint, cancellationToken).ConfigureAwait(false);
-            await using (stream.ConfigureAwait(false))
+            ProbeConnection connection = await _opener.OpenAsync(endPoint, cancellationToken).ConfigureAwait(false);
+            await using (connection.ConfigureAwait(false))
             {
-                await stream.WriteAsync(_request, cancellationToken).ConfigureAwait(false);
+                await connection.Stream.WriteAsync(_request, cancellationToken).ConfigureAwait(false);
                 byte[] answer = new byte[StatusLength];
-                int read = await stream.ReadAtLeastAsync(answer, answer.Length, throwOnEndOfStream: false, cancellationToken)
+                int read = await connection.Stream.ReadAtLeastAsync(answer, answer.Length, throwOnEndOfStream: false, cancellationToken)
                     .ConfigureAwait(false);
-                return Judge(answer.AsSpan(0, read), _upgrade);
+
+                // Some servers take an end of this side for an abort, and do not answer to the end.
+                await connection.EndAsync(first: false, cancellationToken).ConfigureAwait(false);
+                return Judge(answer.AsSpan(0, read));
             }
         }
         catch (IOException e)
@@ -51,8 +45,12 @@ internal sealed class HttpProbe : IHealthProbe
         }
     }
 
+    /// <summary>The verdict on a status that is no success.</summary>
+    internal static ProbeResult OfStatus(int status) =>
+        status == ServiceUnavailable ? ProbeResult.RefusedBy($"HTTP status {status}") : ProbeResult.Failed($"HTTP status {status}");
+
     /// <summary>Status line of RFC 9112, section 4.</summary>
-    internal static ProbeResult Judge(ReadOnlySpan<byte> answer, bool upgrade)
+    internal static ProbeResult Judge(ReadOnlySpan<byte> answer)
     {
         if (answer.Length < StatusLength || !answer.StartsWith("HTTP/1."u8) || answer[8] != (byte)' '
             || !int.TryParse(answer.Slice(9, 3), out int status))
@@ -60,7 +58,6 @@ internal sealed class HttpProbe : IHealthProbe
             return ProbeResult.Failed(answer.IsEmpty ? "closed without an answer" : "not an HTTP/1.x answer");
         }
 
-        bool alive = upgrade ? status == 101 : status is >= 200 and < 400;
-        return alive ? ProbeResult.Ok : ProbeResult.Failed($"HTTP status {status}");
+        return status is >= 200 and < 400 ? ProbeResult.Ok : OfStatus(status);
     }
 }

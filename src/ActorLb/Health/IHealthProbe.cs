@@ -5,14 +5,20 @@ using ActorLb.Native;
 namespace ActorLb.Health;
 
 /// <summary>What a probe found; the reason is for people.</summary>
+/// <param name="Refused">The backend said itself that it takes nobody: no silence that may be the network's.</param>
 /// <param name="Inconclusive">This node could not ask, for want of descriptors, memory or ports: nothing is known of the backend.</param>
-internal readonly record struct ProbeResult(bool Alive, string? Reason, bool Inconclusive = false)
+internal readonly record struct ProbeResult(bool Alive, string? Reason, bool Refused = false, bool Inconclusive = false)
 {
     public static readonly ProbeResult Ok = new(Alive: true, Reason: null);
 
+    /// <summary>When the probe began, in milliseconds of <see cref="Balancing.MonotonicTime"/>; set by whoever ran it.</summary>
+    public long Began { get; init; }
+
     public static ProbeResult Failed(string reason) => new(Alive: false, reason);
 
-    public static ProbeResult Of(Exception e, string reason) => new(Alive: false, reason, LocalFault.Is(e));
+    public static ProbeResult RefusedBy(string reason) => new(Alive: false, reason, Refused: true);
+
+    public static ProbeResult Of(Exception e, string reason) => new(Alive: false, reason, Inconclusive: LocalFault.Is(e));
 }
 
 /// <summary>Asks a backend whether it works. The caller bounds the time by the token; failures of the peer are results.</summary>

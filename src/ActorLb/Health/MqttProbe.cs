@@ -4,10 +4,13 @@ using System.Text;
 namespace ActorLb.Health;
 
 /// <summary>
-/// A whole MQTT 3.1.1 greeting: CONNECT, CONNACK, DISCONNECT. Any CONNACK is alive, a refusal of the credentials included, but return
+/// A whole MQTT 3.1.1 greeting, over WebSocket where the pool speaks it: CONNECT, CONNACK, DISCONNECT. Any CONNACK is alive, a refusal of the credentials included, but return
 /// code 3, server unavailable, which is the broker's own word that it is not.
 /// </summary>
-internal sealed class MqttProbe(ProbeStream opener, string nodeName) : IHealthProbe
+/// <param name="opener">Makes the connection.</param>
+/// <param name="nodeName">Part of the client id.</param>
+/// <param name="webSocket">Host and path of a backend that speaks MQTT in WebSocket frames; null for plain MQTT.</param>
+internal sealed class MqttProbe(ProbeStream opener, string nodeName, (string Host, string Path)? webSocket = null) : IHealthProbe
 {
     private const byte Accepted = 0;
     private const byte ServerUnavailable = 3;
@@ -16,26 +19,16 @@ internal sealed class MqttProbe(ProbeStream opener, string nodeName) : IHealthPr
 
     private readonly byte[] _connect = BuildConnect($"actorlb-probe-{nodeName}");
 
-    public string Name => "mqtt";
+    public string Name => webSocket is null ? "mqtt" : "websocket";
 
     public async ValueTask<ProbeResult> ProbeAsync(IPEndPoint endPoint, CancellationToken cancellationToken)
     {
         try
         {
-            Stream stream = await opener.OpenAsync(endPoint, cancellationToken).ConfigureAwait(false);
-            await using (stream.ConfigureAwait(false))
+            ProbeConnection connection = await opener.OpenAsync(endPoint, cancellationToken).ConfigureAwait(false);
+            await using (connection.ConfigureAwait(false))
             {
-                await stream.WriteAsync(_connect, cancellationToken).ConfigureAwait(false);
-                byte[] answer = new byte[4];
-                int read = await stream.ReadAtLeastAsync(answer, answer.Length, throwOnEndOfStream: false, cancellationToken)
-                    .ConfigureAwait(false);
-                ProbeResult result = Judge(answer.AsSpan(0, read));
-                if (result.Alive && answer[3] == Accepted)
-                {
-                    await LeaveAsync(stream, cancellationToken).ConfigureAwait(false);
-                }
-
-                return result;
+                return await GreetAsync(connection, cancellationToken).ConfigureAwait(false);
             }
         }
         catch (IOException e)
@@ -44,16 +37,51 @@ internal sealed class MqttProbe(ProbeStream opener, string nodeName) : IHealthPr
         }
     }
 
-    /// <summary>A courtesy to the broker's log; the verdict stands without it.</summary>
-    private static async ValueTask LeaveAsync(Stream stream, CancellationToken cancellationToken)
+    private async ValueTask<ProbeResult> GreetAsync(ProbeConnection connection, CancellationToken cancellationToken)
     {
+        Stream stream = connection.Stream;
+        ProbeWebSocket? framed = null;
+        if (webSocket is { } target)
+        {
+            (framed, ProbeResult upgraded) = await ProbeWebSocket.UpgradeAsync(stream, target.Host, target.Path, cancellationToken).ConfigureAwait(false);
+            if (framed is null)
+            {
+                await connection.EndAsync(first: true, cancellationToken).ConfigureAwait(false);
+                return upgraded;
+            }
+
+            stream = framed;
+        }
+
+        await stream.WriteAsync(_connect, cancellationToken).ConfigureAwait(false);
+        byte[] answer = new byte[4];
+        int read = await stream.ReadAtLeastAsync(answer, answer.Length, throwOnEndOfStream: false, cancellationToken).ConfigureAwait(false);
+        ProbeResult result = Judge(answer.AsSpan(0, read));
+        await LeaveAsync(stream, framed, accepted: result.Alive && answer[3] == Accepted, cancellationToken).ConfigureAwait(false);
+        await connection.EndAsync(first: true, cancellationToken).ConfigureAwait(false);
+        return result;
+    }
+
+    /// <summary>A courtesy to the broker's log; the verdict stands without it.</summary>
+    private static async ValueTask LeaveAsync(Stream stream, ProbeWebSocket? framed, bool accepted, CancellationToken cancellationToken)
+    {
+        using CancellationTokenSource end = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        end.CancelAfter(ProbeConnection.EndTime);
         try
         {
-            await stream.WriteAsync(Disconnect, cancellationToken).ConfigureAwait(false);
+            if (accepted)
+            {
+                await stream.WriteAsync(Disconnect, end.Token).ConfigureAwait(false);
+            }
+
+            if (framed is not null)
+            {
+                await framed.CloseAsync(end.Token).ConfigureAwait(false);
+            }
         }
         catch (Exception e) when (e is IOException or OperationCanceledException)
         {
-            // The broker has closed already.
+            // The broker has closed already, or does not.
         }
     }
 
@@ -61,7 +89,7 @@ internal sealed class MqttProbe(ProbeStream opener, string nodeName) : IHealthPr
     internal static ProbeResult Judge(ReadOnlySpan<byte> answer) => answer switch
     {
         [] => ProbeResult.Failed("closed without a CONNACK"),
-        [0x20, 0x02, _, ServerUnavailable] => ProbeResult.Failed("CONNACK 3, server unavailable"),
+        [0x20, 0x02, _, ServerUnavailable] => ProbeResult.RefusedBy("CONNACK 3, server unavailable"),
         [0x20, 0x02, _, _] => ProbeResult.Ok,
         { Length: < 4 } => ProbeResult.Failed($"closed after {answer.Length} bytes of {Convert.ToHexString(answer)}"),
         _ => ProbeResult.Failed($"not a CONNACK: {Convert.ToHexString(answer)}"),

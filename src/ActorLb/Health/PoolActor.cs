@@ -31,6 +31,8 @@ internal sealed partial class PoolActor : Actor<PoolMessage>
     // The last probe said nothing, and this was logged.
     private bool _unableToProbe;
     private string? _discoveryProblem;
+    private int _leftOut;
+    private int _kept;
     private Task _discovering = Task.CompletedTask;
     private CancellationTokenSource? _discoveringEnd;
 
@@ -71,7 +73,7 @@ internal sealed partial class PoolActor : Actor<PoolMessage>
 
     protected override ValueTask HandleAsync(PoolMessage message) => message switch
     {
-        PoolMessage.Probed m => OnProbed(m.Watch, m.Result),
+        PoolMessage.Probed m => OnProbedAsync(m.Watch, m.Result),
         PoolMessage.Resolved m => OnResolved(m.Watch, m.Addresses, m.Problem),
         PoolMessage.Discovered m => OnDiscoveredAsync(m),
         PoolMessage.Reload m => OnReloadAsync(m),
@@ -101,11 +103,11 @@ internal sealed partial class PoolActor : Actor<PoolMessage>
         _watches.Clear();
     }
 
-    private ValueTask OnProbed(BackendWatch watch, ProbeResult result)
+    private async ValueTask OnProbedAsync(BackendWatch watch, ProbeResult result)
     {
         if (!IsWatched(watch) || Pool.Options.Health.Probe == ProbeKind.None)
         {
-            return ValueTask.CompletedTask;
+            return;
         }
 
         if (result.Inconclusive)
@@ -117,13 +119,15 @@ internal sealed partial class PoolActor : Actor<PoolMessage>
                 Log.UnableToProbe(_logger, Pool.Name, watch.Backend.Id, result.Reason);
             }
 
-            return ValueTask.CompletedTask;
+            return;
         }
 
         _unableToProbe = false;
         HealthTrack before = watch.Track;
         HealthOptions health = Pool.Options.Health;
-        watch.Track = before.Next(result.Alive, health.Rise, health.Fall);
+        watch.Track = before.Next(result.Alive, health.Rise, health.Fall, result.Refused);
+        watch.Backend.ReportProbe(new ProbeReport(
+            result.Alive, result.Refused, watch.Track.Failures, result.Began, HealthProbes.ProvesClients(health, watch.Backend)));
         if (watch.Track.State != before.State)
         {
             watch.Backend.SetHealth(watch.Track.State, result.Reason);
@@ -135,9 +139,22 @@ internal sealed partial class PoolActor : Actor<PoolMessage>
             {
                 Log.HealthUp(_logger, Pool.Name, watch.Backend.Id);
             }
+
+            await FollowAsync(Pool.ReconsiderDiscovered()).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Brings the watches in line with what discovery changed.</summary>
+    private async ValueTask FollowAsync(PoolChange change)
+    {
+        if (change.Added.Length + change.Removed.Length > 0)
+        {
+            Log.Discovered(_logger, Pool.Name, Pool.Options.Dns?.Name, Pool.Snapshot.Backends.Length, change.Added.Length, change.Removed.Length);
+            Pool.Raise(backend: null, PoolEventKind.Discovered, string.Join(", ", Pool.Snapshot.Backends.ToArray().Select(b => b.Id)));
         }
 
-        return ValueTask.CompletedTask;
+        await ForgetAsync(change.Removed).ConfigureAwait(false);
+        WatchNewBackends();
     }
 
     private ValueTask OnResolved(BackendWatch watch, IPAddress[] addresses, string? problem)
@@ -186,20 +203,31 @@ internal sealed partial class PoolActor : Actor<PoolMessage>
         }
         else
         {
-            PoolChange change = Pool.SetDiscovered(found.Backends);
-            if (change.Added.Length + change.Removed.Length > 0)
-            {
-                Log.Discovered(_logger, Pool.Name, found.Question.Name, found.Backends.Length, change.Added.Length, change.Removed.Length);
-                Pool.Raise(backend: null, PoolEventKind.Discovered, string.Join(", ", Pool.Snapshot.Backends.ToArray().Select(b => b.Id)));
-            }
-
-            await ForgetAsync(change.Removed).ConfigureAwait(false);
-            WatchNewBackends();
+            await FollowAsync(Pool.SetDiscovered(found.Backends)).ConfigureAwait(false);
+            TellUnlike(found);
         }
 
         _discoveryProblem = found.Problem;
         _discoveryUnsettled = false;
         Settle();
+    }
+
+    /// <summary>Says, when it changes, in what the pool differs from the answer.</summary>
+    private void TellUnlike(PoolMessage.Discovered found)
+    {
+        int left = Math.Max(0, found.Backends.Length - DiscoveryMerge.MaxTargets);
+        int kept = Pool.Snapshot.Backends.ToArray().Count(b => !found.Backends.Any(f => Backend.IdOf(f.Address) == b.Id));
+        if (left > 0 && _leftOut != left)
+        {
+            Log.TooMany(_logger, Pool.Name, found.Question.Name, found.Backends.Length, DiscoveryMerge.MaxTargets);
+        }
+
+        if (kept > 0 && _kept != kept)
+        {
+            Log.Kept(_logger, Pool.Name, found.Question.Name, kept);
+        }
+
+        (_leftOut, _kept) = (left, kept);
     }
 
     private async ValueTask OnReloadAsync(PoolMessage.Reload reload)
@@ -363,7 +391,13 @@ internal sealed partial class PoolActor : Actor<PoolMessage>
         public static partial void DiscoveryFailed(ILogger logger, string pool, string name, string problem);
 
         [LoggerMessage(2005, LogLevel.Information, "Pool {Pool}: {Name} has {Count} backends, {Added} new, {Removed} gone")]
-        public static partial void Discovered(ILogger logger, string pool, string name, int count, int added, int removed);
+        public static partial void Discovered(ILogger logger, string pool, string? name, int count, int added, int removed);
+
+        [LoggerMessage(2007, LogLevel.Warning, "Pool {Pool}: {Name} has {Count} backends; {Taken} of them are taken")]
+        public static partial void TooMany(ILogger logger, string pool, string name, int count, int taken);
+
+        [LoggerMessage(2008, LogLevel.Warning, "Pool {Pool}: {Name} does not name {Kept} backends that work; they stay until those that it names do, or until they fail")]
+        public static partial void Kept(ILogger logger, string pool, string name, int kept);
 
         [LoggerMessage(2007, LogLevel.Error, "Pool {Pool}: backend {Backend} cannot be probed: {Reason}; this is of this node, so the backends stay as they were found before")]
         public static partial void UnableToProbe(ILogger logger, string pool, string backend, string? reason);

@@ -42,9 +42,10 @@ internal sealed class ProbeStream(ProxyProtocolVersion proxy, UpstreamTls? tls)
     }
 
     /// <exception cref="IOException">Anything that the peer or the network did, with the step in its message.</exception>
-    public async ValueTask<Stream> OpenAsync(IPEndPoint endPoint, CancellationToken cancellationToken)
+    public async ValueTask<ProbeConnection> OpenAsync(IPEndPoint endPoint, CancellationToken cancellationToken)
     {
-        Stream stream = new NetworkStream(await ConnectAsync(endPoint, cancellationToken).ConfigureAwait(false), ownsSocket: true);
+        Socket socket = await ConnectAsync(endPoint, cancellationToken).ConfigureAwait(false);
+        Stream stream = new NetworkStream(socket, ownsSocket: true);
         try
         {
             if (proxy != ProxyProtocolVersion.Off)
@@ -59,7 +60,7 @@ internal sealed class ProbeStream(ProxyProtocolVersion proxy, UpstreamTls? tls)
                 await secure.AuthenticateAsClientAsync(tls.Options, cancellationToken).ConfigureAwait(false);
             }
 
-            return stream;
+            return new ProbeConnection(socket, stream);
         }
         catch (System.Security.Authentication.AuthenticationException e)
         {

@@ -22,7 +22,7 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
     {
         Greeting.Compose(reactor, session);
         Setup setup = session.Setup!;
-        setup.BackendTime = (long)session.Pool.Options.ConnectTimeout.TotalMilliseconds;
+        setup.BackendTime = Router.GreetingTime(reactor, session);
         reactor.SetDeadline(session, reactor.Now + setup.BackendTime);
         bool straight = session.Pool.Tls is null && setup.UpgradeEnd == setup.PreambleEnd;
         SessionCloser.MoveTo(reactor, session, straight ? Phase.Connack : Phase.BackendPreamble);
@@ -175,6 +175,8 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
             Fail(reactor, session, CloseReason.BackendProtocol);
             return false;
         }
+        // Its close frame came behind the CONNACK, and nothing that follows it counts.
+        if (outcome == WebSocketOutcome.Ended) session.Upstream.Ended = true;
         setup.Reply ??= reactor.Buffers.Rent(1024);
         if (setup.Reply.Length - setup.ReplyLength < payload.Length)
         {
@@ -195,6 +197,7 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
             int received = ReceiveReply(reactor, session);
             if (received == 0) return;
             ReadReply(reactor, session);
+            if (session.Phase == Phase.Connack && session.Upstream.Ended) ClosedEarly(reactor, session);
         }
     }
 
@@ -224,11 +227,15 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
             return received;
         }
         session.Upstream.Readable = false;
-        if (received == Tcp.WouldBlock) return 0;
+        if (received != Tcp.WouldBlock) ClosedEarly(reactor, session);
+        return 0;
+    }
+
+    private void ClosedEarly(Reactor reactor, Session session)
+    {
         Router.Suspect(reactor, session);
         Log.ClosedEarly(services.Logger, session.Backend!.Id, session.Pool.Name);
         router.TryNext(reactor, session, CloseReason.BackendsFailed);
-        return 0;
     }
 
     private void ReadReply(Reactor reactor, Session session)

@@ -16,6 +16,9 @@ internal enum CloseReason : byte
     Drained = 7,
     Kicked = 8,
 
+    /// <summary>The backend is down, and the pool closes the sessions of such.</summary>
+    BackendDown = 9,
+
     // Refused at admission.
     NodeFull = 20,
     ListenerFull = 21,

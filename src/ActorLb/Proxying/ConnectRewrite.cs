@@ -16,7 +16,7 @@ internal static class ConnectRewrite
         byte[] values = ArrayPool<byte>.Shared.Rent(3 * Room);
         try
         {
-            var changes = new ConnectChanges();
+            var changes = new ConnectChanges { RemovesUserName = rewrite.RemovesUserName, RemovesPassword = rewrite.RemovesPassword };
             if (rewrite.ClientId is { } clientId)
             {
                 if (!Evaluate(clientId, session, values.AsSpan(0, Room), out ReadOnlySpan<byte> value)) return "the client id is too long";

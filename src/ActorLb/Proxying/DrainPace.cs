@@ -14,4 +14,8 @@ internal static class DrainPace
         double steps = left / Step;
         return steps <= 1 ? open : (int)Math.Ceiling(open / steps);
     }
+
+    /// <summary>How many are to be closed by now, of those that there were at the beginning: evenly even when they are fewer than the steps.</summary>
+    public static int Due(int total, TimeSpan elapsed, TimeSpan within) =>
+        elapsed >= within ? total : (int)Math.Ceiling(total * (elapsed / within));
 }

@@ -68,7 +68,7 @@ internal sealed class LocalBackendSlots(BackendSlots slots, BackendDirectory dir
     private ushort NextGeneration(ushort slot)
     {
         ushort generation = (ushort)(_generations.GetValueOrDefault(slot) + 1);
-        if (generation == 0) generation = 1;
+        if (generation > BackendRef.MaxGen) generation = 1;
         _generations[slot] = generation;
         return generation;
     }

@@ -13,8 +13,12 @@ internal sealed class Relay(SessionCloser closer)
     /// <summary>Reads a direction may make before the reactor's other sessions get their turn.</summary>
     private const int ReadsAtOnce = 8;
 
-    /// <summary>What one side may still take after the other has ended (milliseconds of silence).</summary>
+    /// <summary>What one side may still take after the other has ended (milliseconds of silence). To an MQTT client whose broker has
+    /// ended it is the longest time in all.</summary>
     public const int HalfCloseTimeout = 30_000;
+
+    /// <summary>Silence (milliseconds) after which a client whose broker has ended is closed: nothing but the rest is owed to it.</summary>
+    public const int EndedBackendTimeout = 5_000;
 
     /// <summary>Goes on with what became readable or writable.</summary>
     public void Advance(Reactor reactor, Session session)
@@ -27,6 +31,27 @@ internal sealed class Relay(SessionCloser closer)
             return;
         }
         if (IsOver(session)) closer.Close(reactor, session, session.EndReason);
+        else if (session.Upstream.PeerClosed || session.Client.PeerClosed || session.Upstream.Ended) HalfClosed(reactor, session);
+    }
+
+    /// <summary>
+    /// One side has ended, even if what it sent before is not all read yet because the other takes nothing. An ended backend has the session
+    /// no longer: it would be passed over by new clients for those that cannot be served any more.
+    /// </summary>
+    private static void HalfClosed(Reactor reactor, Session session)
+    {
+        bool backend = session.Upstream.PeerClosed || session.Upstream.Ended;
+        if (backend && session.BackendEndedAt == 0)
+        {
+            session.BackendEndedAt = reactor.Now;
+            SessionCloser.Uncount(session);
+            if (!session.Leaving) reactor.SetDeadline(session, reactor.Now + SessionClock.HalfClosePatience(session));
+        }
+        else if (!backend && !session.Client.Ended && !session.Leaving)
+        {
+            // Its end waits behind what the backend does not take.
+            reactor.SetDeadline(session, reactor.Now + HalfCloseTimeout);
+        }
     }
 
     private static bool IsOver(Session session) =>
@@ -177,7 +202,7 @@ internal sealed class Relay(SessionCloser closer)
             session.EndReason = TakenLeave(session) ?? (fromClient ? CloseReason.ClientClosed : CloseReason.BackendClosed);
         }
         if (target.PendingLength == 0) Finish(reactor, session, ref target, fromClient);
-        if (!session.Leaving) reactor.SetDeadline(session, reactor.Now + HalfCloseTimeout);
+        if (!session.Leaving && session.BackendEndedAt == 0) reactor.SetDeadline(session, reactor.Now + HalfCloseTimeout);
     }
 
     /// <summary>Writes MQTT bytes of a session outside the pump, framed where the receiver wants frames. False when it is gone.</summary>

@@ -18,6 +18,9 @@ internal sealed class Router(NodeServices services, SessionCloser closer)
     /// <summary>No dial is cut short below this (milliseconds): far hosts, and a SYN that has to be sent again, take so long.</summary>
     private const int ShortestDial = 1_500;
 
+    /// <summary>What a backend that is found failing gets of a client's time, should the finding be wrong (milliseconds).</summary>
+    private const int GraceTry = 1_000;
+
     public Dialer Dialer { private get; set; } = null!;
 
     /// <summary>The CONNECT is complete (or the listener is plain TCP): chooses and dials.</summary>
@@ -38,6 +41,7 @@ internal sealed class Router(NodeServices services, SessionCloser closer)
         closer.LeaveBackend(reactor, session);
         setup.LastFailure = failure;
         setup.ReplyLength = 0;
+        setup.TryEnds = 0;
         bool timeLeft = reactor.Now - setup.FirstTryAt < retry.Timeout.TotalMilliseconds;
         if (setup.Committed || setup.TriedCount >= Math.Min(retry.Tries, Setup.MaxTries) || !timeLeft)
         {
@@ -61,7 +65,7 @@ internal sealed class Router(NodeServices services, SessionCloser closer)
     public static void Blame(Reactor reactor, Session session)
     {
         session.Traffic.ConnectFailures++;
-        if (!session.Setup!.Committed) session.Backend!.ReportFailure(reactor.Now);
+        if (!session.Setup!.Committed) session.Backend!.ReportFailure(reactor.Now, connected: session.Phase > Phase.Dialing);
     }
 
     /// <summary>
@@ -91,18 +95,23 @@ internal sealed class Router(NodeServices services, SessionCloser closer)
     /// <summary>
     /// How long a dial may take (milliseconds): connect-timeout; while there is another backend to go to, only this try's part of
     /// it (or of the time left for retries, if that is less), for a host that is gone would use up all of it. A time too short to be
-    /// parted is left whole.
+    /// parted is left whole. A try by grace has its own end.
     /// </summary>
     public static long DialTime(Reactor reactor, Session session)
     {
         Setup setup = session.Setup!;
         PoolOptions options = session.Pool.Options;
+        if (setup.TryEnds != 0) return Math.Max(1, setup.TryEnds - reactor.Now);
         double limit = options.ConnectTimeout.TotalMilliseconds;
         int triesLeft = Math.Min(options.Retry.Tries, Setup.MaxTries) - setup.TriedCount + 1;
         if (triesLeft <= 1 || !HasAnother(reactor, session)) return (long)limit;
         double timeLeft = Math.Min(limit, options.Retry.Timeout.TotalMilliseconds - (reactor.Now - setup.FirstTryAt));
         return timeLeft <= ShortestDial ? (long)limit : (long)Math.Min(limit, Math.Max(timeLeft / triesLeft, ShortestDial));
     }
+
+    /// <summary>How long a connected backend may take for its CONNACK (milliseconds).</summary>
+    public static long GreetingTime(Reactor reactor, Session session) =>
+        session.Setup!.TryEnds != 0 ? Math.Max(1, session.Setup.TryEnds - reactor.Now) : (long)session.Pool.Options.ConnectTimeout.TotalMilliseconds;
 
     /// <summary>The sticky map's answer to a question that had to wait.</summary>
     public void Answered(Reactor reactor, Session session, in StickyAnswer answer)
@@ -175,12 +184,13 @@ internal sealed class Router(NodeServices services, SessionCloser closer)
             session.StickyBackend = BackendDirectory.ReferenceOf(mapped);
             session.StickyOutcome = StickyOutcome.Fallback;
         }
-        bool takes = mapped is not null && !setup.HasTried(mapped)
-            && (ReferenceEquals(mapped, setup.Trial)
-                || (mapped.IsEligible(reactor.Now, newClient: answer.IsNew) && mapped.TryClaim(reactor.Now))
-                || (!answer.IsNew && mapped.HasGrace(reactor.Now)));
-        if (takes && mapped!.TryAcquire())
+        bool may = mapped is not null && !setup.HasTried(mapped);
+        bool takes = may && (ReferenceEquals(mapped, setup.Trial)
+            || (mapped!.IsEligible(reactor.Now, newClient: answer.IsNew) && mapped.TryClaim(reactor.Now)));
+        bool byGrace = may && !takes && !answer.IsNew && mapped!.HasGrace(reactor.Now, (long)session.Pool.Options.Health.Grace.TotalMilliseconds);
+        if ((takes || byGrace) && mapped!.TryAcquire())
         {
+            if (byGrace) setup.TryEnds = reactor.Now + GraceTry;
             Dialer.Dial(reactor, session, mapped);
             return;
         }

@@ -159,6 +159,9 @@ internal sealed class Session : Timed
     /// <summary>Milliseconds of the reactor's clock.</summary>
     public long AcceptedAt, EstablishedAt, LastFromClient, LastActivity;
 
+    /// <summary>When the backend's side of the relay ended (the reactor's clock); 0 while it has not. The session counts for no backend since.</summary>
+    public long BackendEndedAt;
+
     /// <summary>Milliseconds of silence after which the session ends; 0 is never.</summary>
     public int IdleTimeout;
 
@@ -223,6 +226,9 @@ internal sealed class Setup
     public Backend? Trial;
     public long FirstTryAt;
 
+    /// <summary>When a try at a backend that is found failing is over (the reactor's clock); 0 leaves it the usual times.</summary>
+    public long TryEnds;
+
     /// <summary>How long the backend may take for the step under way (milliseconds).</summary>
     public long BackendTime;
 
@@ -274,6 +280,7 @@ internal sealed class Setup
         Committed = Rewritten = false;
         Speaks = Protocol.SpokenProtocol.Unknown;
         Questions = 0;
+        TryEnds = 0;
         Withdraw();
         Trial = null;
         LastRefusal = null;

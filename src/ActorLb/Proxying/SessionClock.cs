@@ -44,13 +44,13 @@ internal sealed partial class SessionClock(NodeServices services, SessionCloser 
     public void StartRelay(Reactor reactor, Session session)
     {
         session.EstablishedAt = session.LastFromClient = session.LastActivity = reactor.Now;
-        if (!session.Client.Ended)
+        if (!session.Client.Ended && !session.Upstream.Ended)
         {
             Schedule(reactor, session);
             return;
         }
-        // The client ended its direction before the CONNACK came.
-        session.EndReason = CloseReason.ClientClosed;
+        // The client ended its direction before the CONNACK came, or the backend with it.
+        session.EndReason = session.Client.Ended ? CloseReason.ClientClosed : CloseReason.BackendClosed;
         reactor.SetDeadline(session, reactor.Now + Relay.HalfCloseTimeout);
     }
 
@@ -71,11 +71,9 @@ internal sealed partial class SessionClock(NodeServices services, SessionCloser 
             closer.Leave(reactor, session);
             return;
         }
-        if (session.Client.Ended || session.Upstream.Ended)
+        if (session.Client.PeerClosed || session.Client.Ended || session.BackendEndedAt != 0)
         {
-            long quietFor = reactor.Now - session.LastActivity;
-            if (quietFor >= Relay.HalfCloseTimeout) closer.Close(reactor, session, session.EndReason);
-            else reactor.SetDeadline(session, session.LastActivity + Relay.HalfCloseTimeout);
+            HalfClosed(reactor, session);
             return;
         }
         if (!session.BackendWatched) WatchBackend(session);
@@ -95,6 +93,30 @@ internal sealed partial class SessionClock(NodeServices services, SessionCloser 
             }
         }
         Schedule(reactor, session);
+    }
+
+    /// <summary>
+    /// How long a half-closed session may be silent. An MQTT client whose broker has ended is owed nothing but the rest, and soon; to end
+    /// one direction and go on with the other is usual with plain TCP alone.
+    /// </summary>
+    public static int HalfClosePatience(Session session) =>
+        session.BackendEndedAt != 0 && session.IsMqtt ? Relay.EndedBackendTimeout : Relay.HalfCloseTimeout;
+
+    private void HalfClosed(Reactor reactor, Session session)
+    {
+        long last = Math.Max(session.LastActivity, session.BackendEndedAt);
+        long deadline = last + HalfClosePatience(session);
+        if (session.BackendEndedAt != 0 && session.IsMqtt) deadline = Math.Min(deadline, session.BackendEndedAt + Relay.HalfCloseTimeout);
+        if (reactor.Now < deadline)
+        {
+            reactor.SetDeadline(session, deadline);
+            return;
+        }
+        CloseReason reason = session.BackendEndedAt == 0 ? CloseReason.ClientClosed
+            : session.Upstream.HungUp && !session.Upstream.Ended ? CloseReason.BackendReset : CloseReason.BackendClosed;
+        // Closed with something of the client's unread, its socket would drop what it was sent.
+        if (session.BackendEndedAt != 0) closer.Linger(reactor, session, reason);
+        else closer.Close(reactor, session, reason);
     }
 
     private static void WatchBackend(Session session)

@@ -32,6 +32,7 @@ internal sealed class SessionCloser(NodeServices services)
             session.Setup = null;
         }
         if (session.StickyOpened) services.Sticky.Closed(session.StickyHash, session.StickyBackend, session.StickySession);
+        else Abandon(session);
         services.Places.Leave(reactor, session);
         Clear(session);
         reactor.Release(session);
@@ -64,10 +65,19 @@ internal sealed class SessionCloser(NodeServices services)
         Answer(reactor, session, reason, connack[..length]);
     }
 
+    /// <summary>The session was not accepted: the sticky map need not remember where it was to go.</summary>
+    private void Abandon(Session session)
+    {
+        if (!session.IsSticky || session.StickyOpened) return;
+        session.IsSticky = false;
+        services.Sticky.Abandoned(session.StickyHash, session.StickyBackend);
+    }
+
     /// <summary>Sends the last bytes a client gets, then closes. Without bytes it closes at once.</summary>
     public void Answer(Reactor reactor, Session session, CloseReason reason, ReadOnlySpan<byte> bytes)
     {
         LeaveBackend(reactor, session);
+        Abandon(session);
         if (session.EndReason == CloseReason.None) session.EndReason = reason;
         if (bytes.IsEmpty || !WriteFramed(reactor, session, bytes))
         {
@@ -220,9 +230,15 @@ internal sealed class SessionCloser(NodeServices services)
             CloseSide(reactor, ref session.Upstream);
         }
         session.Setup?.Withdraw();
+        Uncount(session);
+        session.Traffic = BackendTraffic.None;
+    }
+
+    /// <summary>The session is no longer one of its backend's, though its connection may still be open.</summary>
+    public static void Uncount(Session session)
+    {
         session.Backend?.Release();
         session.Backend = null;
-        session.Traffic = BackendTraffic.None;
     }
 
     /// <summary>Changes the phase and the gauges that follow it.</summary>
@@ -300,7 +316,7 @@ internal sealed class SessionCloser(NodeServices services)
         session.StickyHash = 0;
         session.FromClient = session.FromBackend = default;
         session.BytesFromClient = session.BytesFromBackend = session.PacketsFromClient = session.PacketsFromBackend = 0;
-        session.EstablishedAt = 0;
+        session.EstablishedAt = session.BackendEndedAt = 0;
         session.IdleTimeout = 0;
         session.IdleByKeepAlive = session.BackendWatched = false;
         session.Remote = session.Local = default;

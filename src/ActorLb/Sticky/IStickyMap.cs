@@ -9,6 +9,9 @@ public readonly record struct BackendRef(ushort Slot, ushort Gen)
 {
     public static readonly BackendRef None;
 
+    /// <summary>The largest generation; 1 follows it. The two bits above it are an entry's own.</summary>
+    public const ushort MaxGen = 0x3FFF;
+
     public bool IsNone => Gen == 0;
 
     /// <summary>Slot in the high, generation in the low half; 0 is no backend.</summary>
@@ -78,6 +81,12 @@ public interface IStickyMap
     /// </summary>
     /// <returns>The session's number, for <see cref="Closed"/>.</returns>
     uint Opened(ulong h, BackendRef backend, StickyOutcome outcome);
+
+    /// <summary>
+    /// The client was not accepted by <paramref name="backend"/>, or is gone before it was: an entry that was made for it is taken back.
+    /// One that a session of the client has confirmed before stays.
+    /// </summary>
+    void Abandoned(ulong h, BackendRef backend);
 
     /// <summary>The session ended: the entry's time to live counts from now.</summary>
     void Closed(ulong h, BackendRef backend, uint session);

@@ -41,7 +41,17 @@ internal sealed class SessionLearning(RegionContext context)
             context.MarkSoon(shard.Number);
         }
 
+        shard.Store.Accept(h, backend, StickyClock.TicksAgo(now, 0), add: shard.Serves);
         return number;
+    }
+
+    /// <summary>A session was not accepted. Where it had moved a client that is connected still, that one's entry comes back.</summary>
+    public void Abandon(RegionShard shard, ulong h, BackendRef backend, long now)
+    {
+        if (shard.Store.TakeBack(h, backend) && shard.Live is { } live && live.TryGetValue(h, out var held))
+        {
+            shard.Store.Accept(h, held.Backend, StickyClock.TicksAgo(now, now - held.Opened), add: true);
+        }
     }
 
     public void Close(RegionShard shard, ulong h, BackendRef backend, uint session, long now)
@@ -49,6 +59,7 @@ internal sealed class SessionLearning(RegionContext context)
         if (shard.Live is { } live && live.TryGetValue(h, out var held) && held.Number == session)
         {
             live.Remove(h);
+            shard.Store.Leave(h, backend);
         }
 
         if (shard.Serves)
@@ -111,6 +122,7 @@ internal sealed class SessionLearning(RegionContext context)
             foreach (var (h, session) in live)
             {
                 Learn(shard, h, session.Backend, StickyClock.TicksAgo(now, now - session.Opened), session.FellBack, now);
+                shard.Store.Accept(h, session.Backend, StickyClock.TicksAgo(now, 0), add: false);
             }
 
             Confirm(shard, shard.LearnVersion);

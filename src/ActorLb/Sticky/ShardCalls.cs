@@ -7,9 +7,10 @@ namespace ActorLb.Sticky;
 internal static class ShardCalls
 {
     /// <summary>Under the lock of a shard that serves.</summary>
+    /// <param name="provisional">The caller is on this node, which will hear whether its client is accepted.</param>
     public static LookupResult Execute(
         RegionShard shard, RegionContext context, PeerFrameType type, PeerCallFlags flags, ulong h, BackendRef expected,
-        ReadOnlySpan<BackendRef> proposals)
+        ReadOnlySpan<BackendRef> proposals, bool provisional = false)
     {
         var store = shard.Store;
         var before = store.Log.Last;
@@ -17,7 +18,7 @@ internal static class ShardCalls
         LookupResult result;
         if (type == PeerFrameType.GetOrAssign)
         {
-            result = store.GetOrAssign(h, proposals, now);
+            result = store.GetOrAssign(h, proposals, now, provisional);
         }
         else if ((flags & PeerCallFlags.Remove) != PeerCallFlags.None)
         {
@@ -25,7 +26,7 @@ internal static class ShardCalls
         }
         else
         {
-            result = store.Reassign(h, expected, proposals, (flags & PeerCallFlags.Force) != PeerCallFlags.None, now);
+            result = store.Reassign(h, expected, proposals, (flags & PeerCallFlags.Force) != PeerCallFlags.None, now, provisional);
         }
 
         shard.Lookups++;

@@ -74,6 +74,18 @@ internal sealed class ShardRegion : IStickyMap, IDisposable
         }
     }
 
+    public void Abandoned(ulong h, BackendRef backend)
+    {
+        var shard = _shards[_context.ShardOf(h)];
+        lock (shard.Gate)
+        {
+            if (shard.Serves)
+            {
+                _learning.Abandon(shard, h, backend, _context.Clock.Milliseconds);
+            }
+        }
+    }
+
     public void Closed(ulong h, BackendRef backend, uint session)
     {
         var shard = _shards[_context.ShardOf(h)];
@@ -243,7 +255,7 @@ internal sealed class ShardRegion : IStickyMap, IDisposable
         {
             if (shard.Serves)
             {
-                var result = ShardCalls.Execute(shard, _context, type, flags, h, expected, proposals);
+                var result = ShardCalls.Execute(shard, _context, type, flags, h, expected, proposals, provisional: true);
                 answer = new StickyAnswer(result.Backend, StickyOutcome.Local, result.Status == LookupStatus.Assigned);
                 return true;
             }

@@ -20,6 +20,12 @@ internal readonly record struct LookupResult(LookupStatus Status, BackendRef Bac
 /// <param name="MaxPerShard">Entries a shard holds at most.</param>
 internal sealed record StickyRules(uint TtlTicks, int MaxPerShard)
 {
+    /// <summary>
+    /// Life of an entry that no backend has confirmed: longer than tries and a CONNACK take by default. It is taken back when its session
+    /// fails; this is for those of which nothing is heard any more.
+    /// </summary>
+    public uint ProvisionalTicks => Math.Min(TtlTicks, 30_000 / StickyClock.TickMilliseconds);
+
     /// <summary>Changes that a shard keeps for its copies at most.</summary>
     public int LogOps { get; init; } = ReplicationLog.MaxOps;
 
@@ -53,7 +59,8 @@ internal sealed class ShardStore(int skipBits, BackendSlots slots, StickyRules r
         return Unsafe.IsNullRef(ref entry) || !IsValid(entry, now) ? BackendRef.None : entry.Backend;
     }
 
-    public LookupResult GetOrAssign(ulong h, ReadOnlySpan<BackendRef> proposals, uint now)
+    /// <param name="provisional">The caller will <see cref="Accept"/> the entry that is made, or <see cref="TakeBack"/> it.</param>
+    public LookupResult GetOrAssign(ulong h, ReadOnlySpan<BackendRef> proposals, uint now, bool provisional = false)
     {
         ref var entry = ref Table.Find(h);
         if (!Unsafe.IsNullRef(ref entry) && IsValid(entry, now))
@@ -66,11 +73,12 @@ internal sealed class ShardStore(int skipBits, BackendSlots slots, StickyRules r
             return new LookupResult(LookupStatus.Found, entry.Backend);
         }
 
-        return Assign(h, slots.FirstEligible(proposals, BackendRef.None), now);
+        return Assign(h, slots.FirstEligible(proposals, BackendRef.None), now, provisional);
     }
 
     /// <summary>Compare and set; see <see cref="IStickyMap.Reassign"/>. With <paramref name="force"/> whatever is there gives way.</summary>
-    public LookupResult Reassign(ulong h, BackendRef expected, ReadOnlySpan<BackendRef> proposals, bool force, uint now)
+    public LookupResult Reassign(
+        ulong h, BackendRef expected, ReadOnlySpan<BackendRef> proposals, bool force, uint now, bool provisional = false)
     {
         if (!force)
         {
@@ -81,7 +89,39 @@ internal sealed class ShardStore(int skipBits, BackendSlots slots, StickyRules r
             }
         }
 
-        return Assign(h, slots.FirstEligible(proposals, expected), now);
+        return Assign(h, slots.FirstEligible(proposals, expected), now, provisional && !force);
+    }
+
+    /// <summary>The backend accepted the client, whose session lives on this node.</summary>
+    /// <param name="add">Make the entry when it was pushed out or has expired meanwhile: this is its owner's.</param>
+    public void Accept(ulong h, BackendRef backend, uint now, bool add)
+    {
+        ref var entry = ref Table.Find(h);
+        if (!Unsafe.IsNullRef(ref entry) && entry.Backend == backend)
+        {
+            Table.SetState(ref entry, EntryState.Connected);
+        }
+        else if (add && (Unsafe.IsNullRef(ref entry) || !IsValid(entry, now)) && slots.IsKept(backend))
+        {
+            Put(h, backend, now, EntryState.Connected);
+        }
+    }
+
+    /// <summary>The client's session on this node is over.</summary>
+    public void Leave(ulong h, BackendRef backend)
+    {
+        ref var entry = ref Table.Find(h);
+        if (!Unsafe.IsNullRef(ref entry) && entry.Backend == backend && entry.IsConnected)
+        {
+            Table.SetState(ref entry, EntryState.None);
+        }
+    }
+
+    /// <summary>The backend did not accept the client: an entry that was made for it goes.</summary>
+    public bool TakeBack(ulong h, BackendRef backend)
+    {
+        ref var entry = ref Table.Find(h);
+        return !Unsafe.IsNullRef(ref entry) && entry.IsProvisional && entry.Backend == backend && Remove(h);
     }
 
     /// <summary>
@@ -94,6 +134,11 @@ internal sealed class ShardStore(int skipBits, BackendSlots slots, StickyRules r
         if (!Unsafe.IsNullRef(ref entry) && entry.Backend == backend
             && (ticks > entry.Ticks || (ticks == entry.Ticks && !entry.IsRefreshed)))
         {
+            if (entry.IsProvisional)
+            {
+                Table.SetState(ref entry, EntryState.None);
+            }
+
             Touch(ref entry, ticks | ShardEntry.RefreshedBit);
         }
     }
@@ -209,29 +254,28 @@ internal sealed class ShardStore(int skipBits, BackendSlots slots, StickyRules r
 
     private bool IsValid(in ShardEntry entry, uint now) => slots.IsKept(entry.Backend) && !IsExpired(entry, now);
 
-    private bool IsExpired(in ShardEntry entry, uint now) => now > entry.Ticks && now - entry.Ticks > rules.TtlTicks;
+    private bool IsExpired(in ShardEntry entry, uint now) =>
+        now > entry.Ticks && now - entry.Ticks > (entry.IsProvisional ? rules.ProvisionalTicks : rules.TtlTicks);
 
     private bool IsDead(in ShardEntry entry, uint now) => slots.StateOf(entry.Backend) == SlotState.Free || IsExpired(entry, now);
 
-    private LookupResult Assign(ulong h, BackendRef pick, uint now)
+    private LookupResult Assign(ulong h, BackendRef pick, uint now, bool provisional)
     {
         if (pick.IsNone)
         {
             return default;
         }
 
-        Put(h, pick, now);
+        Put(h, pick, now, provisional ? EntryState.Provisional : EntryState.None);
         return new LookupResult(LookupStatus.Assigned, pick);
     }
 
-    private void Put(ulong h, BackendRef backend, uint touch)
+    private void Put(ulong h, BackendRef backend, uint touch, ushort state = EntryState.None)
     {
-        if (Table.Set(h, backend, touch) && Table.Count > rules.MaxPerShard)
+        if (!Table.Set(h, backend, touch, state) || Table.Count <= rules.MaxPerShard || Evict(ShardTable.Key(h), state))
         {
-            Evict(ShardTable.Key(h));
+            Log.Append(new LogOp(LogOpKind.Put, ShardTable.Key(h), backend, touch));
         }
-
-        Log.Append(new LogOp(LogOpKind.Put, ShardTable.Key(h), backend, touch));
     }
 
     /// <summary>A copy hears of a touch only when it moves the entry's end by a noticeable part: most reconnects cost no frame.</summary>
@@ -246,8 +290,35 @@ internal sealed class ShardStore(int skipBits, BackendSlots slots, StickyRules r
         }
     }
 
-    /// <summary>The oldest of eight neighbours goes. Places follow the order of hashes, so neighbours are a random sample.</summary>
-    private void Evict(ulong except)
+    /// <summary>
+    /// Makes room for a new entry: one goes that no backend has confirmed, else the oldest of eight neighbours without a session here.
+    /// Places follow the order of hashes, so neighbours are a random sample. A connected one goes for another connected one only: whoever
+    /// may invent client ids must not have the entries of those who are there.
+    /// </summary>
+    /// <returns>False when it is the new one that goes.</returns>
+    private bool Evict(ulong added, ushort state)
+    {
+        var isConnected = state == EntryState.Connected;
+        var others = Table.Count - Table.Connected - (isConnected ? 0 : 1);
+        var unconfirmed = Table.Provisional - (state == EntryState.Provisional ? 1 : 0);
+        var victim = unconfirmed > 0 ? Oldest(added, EntryState.Provisional, EntryState.Provisional, Math.Min(8, unconfirmed))
+            : others > 0 ? Oldest(added, EntryState.Connected, EntryState.None, Math.Min(8, others))
+            : isConnected ? Oldest(added, EntryState.Connected, EntryState.Connected, 8) : -1;
+        Evicted++;
+        if (victim < 0)
+        {
+            Table.Remove(added);
+            return false;
+        }
+
+        Log.Append(new LogOp(LogOpKind.Remove, Table.At(victim).H, default, 0));
+        Table.RemoveAt(victim);
+        return true;
+    }
+
+    /// <summary>Place of the oldest among so many of a kind, from a random place on; -1 when there is none.</summary>
+    /// <param name="kind">The bits of <paramref name="mask"/> that an entry's state has.</param>
+    private int Oldest(ulong except, ushort mask, ushort kind, int sample)
     {
         _random ^= _random << 13;
         _random ^= _random >> 17;
@@ -255,16 +326,15 @@ internal sealed class ShardStore(int skipBits, BackendSlots slots, StickyRules r
         var i = (int)(((ulong)_random * (uint)Table.Capacity) >> 32);
         var oldest = -1;
         var ticks = uint.MaxValue;
-        var seen = 0;
-        for (var looked = 0; looked < Table.Capacity && seen < 8; looked++, i = i + 1 == Table.Capacity ? 0 : i + 1)
+        for (var looked = 0; looked < Table.Capacity && sample > 0; looked++, i = i + 1 == Table.Capacity ? 0 : i + 1)
         {
             ref var entry = ref Table.At(i);
-            if (Unsafe.IsNullRef(ref entry) || entry.H == except)
+            if (Unsafe.IsNullRef(ref entry) || entry.H == except || (entry.GenAndState & mask) != kind)
             {
                 continue;
             }
 
-            seen++;
+            sample--;
             if (entry.Ticks < ticks)
             {
                 ticks = entry.Ticks;
@@ -272,11 +342,6 @@ internal sealed class ShardStore(int skipBits, BackendSlots slots, StickyRules r
             }
         }
 
-        if (oldest >= 0)
-        {
-            Log.Append(new LogOp(LogOpKind.Remove, Table.At(oldest).H, default, 0));
-            Table.RemoveAt(oldest);
-            Evicted++;
-        }
+        return oldest;
     }
 }

@@ -3,6 +3,18 @@ using System.Runtime.InteropServices;
 
 namespace ActorLb.Sticky;
 
+/// <summary>What else an entry says, in the bits above its generation.</summary>
+internal static class EntryState
+{
+    public const ushort None = 0;
+
+    /// <summary>No backend has accepted the client since the entry was made or moved: it holds for a moment only.</summary>
+    public const ushort Provisional = 0x4000;
+
+    /// <summary>A session of the client lives on this node.</summary>
+    public const ushort Connected = 0x8000;
+}
+
 /// <summary>One client of a shard, 16 bytes. <see cref="H"/> is never 0: that marks a free place.</summary>
 [StructLayout(LayoutKind.Sequential, Size = 16)]
 internal struct ShardEntry
@@ -12,12 +24,20 @@ internal struct ShardEntry
 
     public ulong H;
     public ushort Slot;
-    public ushort Gen;
+
+    /// <summary>The generation, and <see cref="EntryState"/> above it.</summary>
+    public ushort GenAndState;
 
     /// <summary>The holder's monotonic time (<see cref="StickyClock"/>), 31 bits; bit 31 is <see cref="RefreshedBit"/>.</summary>
     public uint Touch;
 
+    public readonly ushort Gen => (ushort)(GenAndState & BackendRef.MaxGen);
+
     public readonly BackendRef Backend => new(Slot, Gen);
+
+    public readonly bool IsProvisional => (GenAndState & EntryState.Provisional) != 0;
+
+    public readonly bool IsConnected => (GenAndState & EntryState.Connected) != 0;
 
     public readonly uint Ticks => Touch & ~RefreshedBit;
 
@@ -48,6 +68,12 @@ internal sealed unsafe class ShardTable : IDisposable
     public ShardTable(int skipBits) => _skipBits = skipBits;
 
     public int Count => _count;
+
+    /// <summary>Entries whose client has a session on this node.</summary>
+    public int Connected { get; private set; }
+
+    /// <summary>Entries that no backend has confirmed.</summary>
+    public int Provisional { get; private set; }
 
     public int Capacity => _capacity;
 
@@ -89,8 +115,9 @@ internal sealed unsafe class ShardTable : IDisposable
     }
 
     /// <summary>Sets the entry of a key, which it adds when missing.</summary>
+    /// <param name="state">Of <see cref="EntryState"/>.</param>
     /// <returns>Whether it was added.</returns>
-    public bool Set(ulong h, BackendRef backend, uint touch)
+    public bool Set(ulong h, BackendRef backend, uint touch, ushort state = EntryState.None)
     {
         h = Key(h);
         if (_count >= _limit)
@@ -99,7 +126,7 @@ internal sealed unsafe class ShardTable : IDisposable
             ref var present = ref Find(h);
             if (!Unsafe.IsNullRef(ref present))
             {
-                Write(ref present, h, backend, touch);
+                Write(ref present, h, backend, touch, state);
                 return false;
             }
 
@@ -113,7 +140,7 @@ internal sealed unsafe class ShardTable : IDisposable
             if (entry->H == h || entry->H == 0)
             {
                 var added = entry->H == 0;
-                Write(ref *entry, h, backend, touch);
+                Write(ref *entry, h, backend, touch, state);
                 _count += added ? 1 : 0;
                 return added;
             }
@@ -123,6 +150,14 @@ internal sealed unsafe class ShardTable : IDisposable
                 i = 0;
             }
         }
+    }
+
+    /// <summary>Changes the state of an entry of this table.</summary>
+    public void SetState(ref ShardEntry entry, ushort state)
+    {
+        CountState(entry.GenAndState, -1);
+        CountState(state, 1);
+        entry.GenAndState = (ushort)(entry.Gen | state);
     }
 
     public bool Remove(ulong h)
@@ -155,6 +190,7 @@ internal sealed unsafe class ShardTable : IDisposable
     /// </summary>
     public void RemoveAt(int index)
     {
+        CountState(_entries[index].GenAndState, -1);
         var gap = index;
         var i = index;
         while (true)
@@ -209,6 +245,7 @@ internal sealed unsafe class ShardTable : IDisposable
         _capacity = 0;
         _count = 0;
         _limit = 0;
+        Connected = Provisional = 0;
     }
 
     /// <summary>Room for that many entries without growth in between.</summary>
@@ -236,12 +273,20 @@ internal sealed unsafe class ShardTable : IDisposable
     public void Dispose() => Clear();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Write(ref ShardEntry entry, ulong h, BackendRef backend, uint touch)
+    private void Write(ref ShardEntry entry, ulong h, BackendRef backend, uint touch, ushort state)
     {
+        SetState(ref entry, state);
         entry.H = h;
         entry.Slot = backend.Slot;
-        entry.Gen = backend.Gen;
+        entry.GenAndState = (ushort)((backend.Gen & BackendRef.MaxGen) | state);
         entry.Touch = touch;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void CountState(ushort state, int step)
+    {
+        Connected += step * (state >> 15);
+        Provisional += step * ((state >> 14) & 1);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -61,6 +61,22 @@ public sealed class RewriteTests : IAsyncDisposable
     }
 
     [Theory]
+    [InlineData("password = remove", 4, "u", null)]
+    [InlineData("password = remove", 5, "u", null)]
+    [InlineData("username = remove", 4, null, null)]
+    [InlineData("username = remove", 5, null, "p")]
+    [InlineData("username = remove, password = remove", 5, null, null)]
+    [InlineData("client-id = \"$mqtt_preread_username\", username = \"remove\"", 3, null, null)]
+    public async Task Removed_Fields_NeverReachTheBroker(string rewrite, int version, string? user, string? password)
+    {
+        await using var node = await Start($"rewrite {{ {rewrite} }}");
+        await Send(node, ConnectBytes.Of(version, "u", user: "u", password: "p"));
+        Assert.Equal(ConnectBytes.Of(version, "u", user: user, password: password), await Arrived());
+        await Send(node, ConnectBytes.Of(version, "u", user: "u"));
+        Assert.Equal(ConnectBytes.Of(version, "u", user: user), await Arrived());
+    }
+
+    [Theory]
     [InlineData(4, new byte[] { 0x20, 2, 0, 2 })]
     [InlineData(5, new byte[] { 0x20, 3, 0, 0x85, 0 })]
     public async Task ClientId_OfClientWithoutCertificate_IsEmptyAndRefused(int version, byte[] answer)

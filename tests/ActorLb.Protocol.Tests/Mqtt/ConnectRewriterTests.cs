@@ -135,6 +135,41 @@ public sealed class ConnectRewriterTests
         Assert.False(connect.UserName.IsPresent);
     }
 
+    [Theory]
+    [MemberData(nameof(Valid))]
+    public void Removed_FieldsAreGone_EveryOtherFieldSame(byte[] bytes)
+    {
+        ConnectPacket before = SampleConnects.Read(bytes);
+        foreach ((bool userName, bool password) in new[] { (true, false), (false, true), (true, true) })
+        {
+            byte[] rewritten = Rewrite(bytes, new ConnectChanges { RemovesUserName = userName, RemovesPassword = password });
+            ConnectPacket after = SampleConnects.Read(rewritten);
+            // Without a user name there is no password before MQTT 5.
+            bool noPassword = password || (userName && before.Version != MqttVersion.V5);
+            int removed = (userName ? ConnectFlags.UserName : 0) | (noPassword ? ConnectFlags.Password : 0);
+            Assert.Equal(before.Flags & ~removed, after.Flags);
+            Assert.Equal(!userName && before.UserName.IsPresent, after.UserName.IsPresent);
+            Assert.Equal(!noPassword && before.Password.IsPresent, after.Password.IsPresent);
+            if (after.UserName.IsPresent) Expect.Bytes(before.UserName.In(bytes), after.UserName.In(rewritten));
+            if (after.Password.IsPresent) Expect.Bytes(before.Password.In(bytes), after.Password.In(rewritten));
+            Expect.Bytes(before.ClientId.In(bytes), after.ClientId.In(rewritten));
+            Expect.Bytes(before.WillTopic.In(bytes), after.WillTopic.In(rewritten));
+            Expect.Bytes(before.WillPayload.In(bytes), after.WillPayload.In(rewritten));
+            Expect.Bytes(before.Properties.In(bytes), after.Properties.In(rewritten));
+        }
+    }
+
+    [Fact]
+    public void V311_Golden_UserNameRemovedPasswordReplaced_IsRefused()
+    {
+        byte[] bytes = [0x10, 21, 0, 4, .. "MQTT"u8, 4, 0xC2, 0, 60, 0, 3, .. "abc"u8, 0, 1, (byte)'u', 0, 1, (byte)'p'];
+        Expect.Bytes([0x10, 15, 0, 4, .. "MQTT"u8, 4, 2, 0, 60, 0, 3, .. "abc"u8], Rewrite(bytes, new ConnectChanges { RemovesUserName = true }));
+        Expect.Bytes(
+            [0x10, 18, 0, 4, .. "MQTT"u8, 4, 0x82, 0, 60, 0, 3, .. "abc"u8, 0, 1, (byte)'u'],
+            Rewrite(bytes, new ConnectChanges { RemovesPassword = true }));
+        Assert.Equal(RewriteError.PasswordWithoutUserName, Refusal(bytes, new ConnectChanges { RemovesUserName = true, Password = "x"u8 }));
+    }
+
     private static RewriteError Refusal(byte[] bytes, in ConnectChanges changes) =>
         ConnectRewriter.Measure(SampleConnects.Read(bytes), changes, out _);
 

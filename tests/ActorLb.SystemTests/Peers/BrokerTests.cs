@@ -167,6 +167,28 @@ public sealed class BrokerTests
         await node.UntilAsync(() => backend.Blocks == Balancing.BackendBlocks.None);
     }
 
+    /// <summary>What a broker logs of a probe is one client that came and left as it should.</summary>
+    [Theory]
+    [InlineData(false, false)]
+    [InlineData(true, false)]
+    [InlineData(true, true)]
+    public async Task HealthProbe_OfABroker_IsACleanSession(bool webSocket, bool tls)
+    {
+        using var ca = new TestCertificates();
+        var certificate = ca.Server(["127.0.0.1"]);
+        await using var broker = await Mosquitto.StartAsync(new MosquittoOptions
+        {
+            // With no plain listener mosquitto does not start.
+            Listeners = [new(), new(WebSocket: webSocket, Tls: tls ? new MosquittoTls(certificate.CertificatePath, certificate.KeyPath) : null)],
+        });
+        await using var node = await TestNode.StartAsync(
+            $"backends = [\"{broker.EndPoints[1]}\"], health {{ probe = mqtt, interval = 100ms }}{(webSocket ? ", websocket = on" : "")}{(tls ? ", tls { verify = off }" : "")}");
+        await broker.WaitForGoneAsync("actorlb-probe-test");
+        await node.UntilAsync(() => node.Node.Pools.Single().Pool.Snapshot.Backends[0].Health == Balancing.HealthState.Up);
+        await broker.Process.WaitUntilAsync(() => Task.FromResult(broker.Accepted.Count >= 3));
+        Assert.DoesNotContain(broker.Process.Lines, l => l.Contains("error", StringComparison.OrdinalIgnoreCase) || l.Contains("reset", StringComparison.Ordinal));
+    }
+
     private static Task<TestNode> StartAsync(Mosquitto broker) => TestNode.StartAsync($"backends = [\"{broker.EndPoint}\"]");
 
     private static MqttJsConnect Connect(TestNode node, string id, int version) =>

@@ -35,6 +35,19 @@ public sealed class PoolApiTests
     }
 
     [Fact]
+    public async Task Up_OfABackendThatIsOutByMaxFails_ItTakesClientsAgain()
+    {
+        await using AdminNode node = await AdminNode.StartAsync();
+        string id = node.Two.EndPoint.ToString();
+        node.Node.Pools.Single(p => p.Name == "emqx").Pool.Snapshot.Find(id)!.ReportFailure(Environment.TickCount64);
+        PoolInfo before = await node.GetAsync("pools/emqx", AdminJson.Wire.PoolInfo);
+        Assert.Equal(["max-fails"], before.Backends.Single(b => b.Blocks.Length > 0).Blocks);
+
+        BackendInfo after = await node.SendAsync(HttpMethod.Post, $"backends/{id}/up", null, AdminJson.Wire.BackendInfo);
+        Assert.Empty(after.Blocks);
+    }
+
+    [Fact]
     public async Task Drain_WithADeadline_BecomesDown_UnlessTakenBack()
     {
         await using AdminNode node = await AdminNode.StartAsync();

@@ -155,6 +155,112 @@ public sealed class BackendTests
         }
     }
 
+    /// <summary>
+    /// An outage of 10 s begins by a failed dial ("d") or by a silent connection ("s"); then a good probe that began so many ms later:
+    /// one that speaks MQTT ("m") or one that only connects ("t").
+    /// </summary>
+    [Theory]
+    [InlineData('d', 'm', 1, true)]
+    [InlineData('d', 't', 1, true)]
+    [InlineData('s', 'm', 1, true)]
+    [InlineData('s', 't', 1, false)]
+    [InlineData('s', 't', 9_999, false)]
+    [InlineData('s', 't', 10_000, true)]
+    [InlineData('d', 'm', -1, false)]
+    [InlineData('d', 't', -1, false)]
+    public void MaxFails_GoodProbe_EndsTheOutageWhenItProvesTheContrary(char failure, char probe, int later, bool ends)
+    {
+        FakeTimeProvider time = new();
+        List<PoolEventKind> events = [];
+        Pool pool = new(Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1"), Pools.Backend("10.0.0.2")), time, e => events.Add(e.Kind));
+        Backend backend = pool.Snapshot.Backends[0];
+        long failed = MonotonicTime.Milliseconds(time);
+        backend.ReportFailure(failed, connected: failure == 's');
+        time.Advance(TimeSpan.FromMilliseconds(Math.Max(1, later)));
+
+        backend.ReportProbe(new ProbeReport(Alive: true, Refused: false, Failures: 0, failed + later, AsClient: probe == 'm'));
+
+        Assert.Equal(ends, events.Contains(PoolEventKind.BackendIn));
+        Assert.Equal(ends, pool.Spread(10, MonotonicTime.Milliseconds(time) - (ends ? 0 : 1))[0] == 5);
+    }
+
+    [Fact]
+    public void MaxFails_FailTimeoutOver_IsNoBlockAnyMore()
+    {
+        FakeTimeProvider time = new();
+        Pool pool = new(Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1"), Pools.Backend("10.0.0.2")), time);
+        Backend backend = pool.Snapshot.Backends[0];
+        backend.ReportFailure(MonotonicTime.Milliseconds(time));
+        time.Advance(TimeSpan.FromMilliseconds(9_999));
+        Assert.Equal(BackendBlocks.Out, backend.Blocks);
+        time.Advance(TimeSpan.FromMilliseconds(1));
+        Assert.Equal(BackendBlocks.None, backend.Blocks);
+    }
+
+    [Fact]
+    public void MaxFails_OperatorsWord_EndsTheOutage()
+    {
+        Pool pool = Pools.OfWeights(BalanceKind.RoundRobin, 1, 1);
+        Backend backend = pool.Snapshot.Backends[0];
+        backend.ReportFailure(0);
+        backend.SetAdminState(AdminState.Down);
+        backend.SetAdminState(AdminState.Up);
+        Assert.Equal([5, 5], pool.Spread(10));
+        backend.ReportFailure(0);
+        backend.ForgetFailures();
+        Assert.Equal([5, 5], pool.Spread(10));
+    }
+
+    /// <summary>
+    /// Steps at ms: "f" a connection fails, "p" a probe finds no answer, "r" the backend refuses the probe, "g" a good probe,
+    /// "d" drained, "D" taken down, "+" grace expected, "-" none expected.
+    /// </summary>
+    [Theory]
+    [InlineData("0f 0+ 9999+ 10000-")]
+    [InlineData("0p 0+ 9999+ 10000-")]
+    [InlineData("0p 1000p 1000-")]
+    [InlineData("0f 1p 1+ 2p 2-")]
+    [InlineData("0p 1p 2g 2+")]
+    [InlineData("0r 0-")]
+    [InlineData("0f 1r 1-")]
+    [InlineData("0d 60000f 60000+ 69999+ 70000-")]
+    [InlineData("0f 1D 1-")]
+    public void Grace_Findings_OnlyWhileTheyMayBeWrong(string steps)
+    {
+        FakeTimeProvider time = new();
+        Pool pool = new(Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1", failTimeout: 3600), Pools.Backend("10.0.0.2"), Pools.Backend("10.0.0.3")), time);
+        Backend backend = pool.Snapshot.Backends[0];
+        long start = MonotonicTime.Milliseconds(time);
+        int failures = 0;
+        foreach (string step in steps.Split(' '))
+        {
+            long now = start + long.Parse(step[..^1]);
+            time.Advance(TimeSpan.FromMilliseconds(now - MonotonicTime.Milliseconds(time)));
+            switch (step[^1])
+            {
+                case 'f':
+                    backend.ReportFailure(now);
+                    break;
+                case 'd' or 'D':
+                    backend.SetAdminState(step[^1] == 'd' ? AdminState.Drain : AdminState.Down);
+                    break;
+                case 'p' or 'r' or 'g':
+                    failures = step[^1] == 'g' ? 0 : failures + 1;
+                    backend.ReportProbe(new ProbeReport(failures == 0, step[^1] == 'r', failures, now, AsClient: false));
+                    if (failures > 0)
+                    {
+                        backend.SetHealth(HealthState.Down, "test");
+                    }
+
+                    break;
+                default:
+                    Assert.True(backend.HasGrace(now, 10_000) == (step[^1] == '+'), $"{step} of {steps}");
+                    Assert.False(backend.HasGrace(now, 0));
+                    break;
+            }
+        }
+    }
+
     [Fact]
     public void Health_OwnAndFleet_EitherBlocks()
     {

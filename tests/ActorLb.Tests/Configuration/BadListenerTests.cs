@@ -57,6 +57,12 @@ public sealed class BadListenerTests
         "rewrite.password = \"$hunter2\"",
         "4:22: actorlb.listeners.l.rewrite.password: is not a valid template (its text is kept secret)")]
     [InlineData(
+        "rewrite.client-id = remove",
+        "4:23: actorlb.listeners.l.rewrite.client-id: 'remove' is no id for all clients, and a client id cannot be removed")]
+    [InlineData(
+        "protocol = tcp, rewrite.password = remove",
+        "4:19: actorlb.listeners.l.rewrite: needs protocol = mqtt: with tcp no CONNECT is read")]
+    [InlineData(
         "rewrite.password = [hunter2]",
         "4:22: actorlb.listeners.l.rewrite.password: is an array, but a text is expected")]
     [InlineData("rewrite = hunter2", "4:13: actorlb.listeners.l.rewrite: is a string, but { ... } is expected")]

@@ -62,6 +62,8 @@ public sealed class BadPoolTests
     [InlineData("health.rise = 0", "4:17: actorlb.pools.p.health.rise: '0' is not a whole number from 1 to 1000")]
     [InlineData("health.path = \"no slash\"", "4:17: actorlb.pools.p.health.path: 'no slash' is not a path such as /mqtt")]
     [InlineData("health.port = 65536", "4:17: actorlb.pools.p.health.port: '65536' is not a whole number from 0 to 65535")]
+    [InlineData("health.grace = 2h", "4:18: actorlb.pools.p.health.grace: '2h' is not within 0s to 1h or off")]
+    [InlineData("on-down = drop", "4:13: actorlb.pools.p.on-down: 'drop' is not one of keep, close")]
     [InlineData("retry.tries = 0", "4:17: actorlb.pools.p.retry.tries: '0' is not a whole number from 1 to 16")]
     [InlineData("buffer-size = 1", "4:17: actorlb.pools.p.buffer-size: '1' is not within 1KiB to 64MiB")]
     [InlineData("buffer-size = 1GiB", "4:17: actorlb.pools.p.buffer-size: '1GiB' is not within 1KiB to 64MiB")]
@@ -71,10 +73,10 @@ public sealed class BadPoolTests
     [InlineData("tcp.user-timeout = -1s", "4:22: actorlb.pools.p.tcp.user-timeout: '-1s' is not within 1ms to 20d or off")]
     [InlineData(
         "dns = \"x\"",
-        "4:3: actorlb.pools.p.dns: unknown key; known here: backends, balance, buffer-size, connect-timeout, hash-key, health, place, proxy-protocol, proxy-protocol-tlvs, retry, source-addresses, tcp, tls, websocket")]
+        "4:3: actorlb.pools.p.dns: unknown key; known here: backends, balance, buffer-size, connect-timeout, hash-key, health, on-down, place, proxy-protocol, proxy-protocol-tlvs, retry, source-addresses, tcp, tls, websocket")]
     [InlineData(
         "weight = 1",
-        "4:3: actorlb.pools.p.weight: unknown key; known here: backends, balance, buffer-size, connect-timeout, hash-key, health, place, proxy-protocol, proxy-protocol-tlvs, retry, source-addresses, tcp, tls, websocket")]
+        "4:3: actorlb.pools.p.weight: unknown key; known here: backends, balance, buffer-size, connect-timeout, hash-key, health, on-down, place, proxy-protocol, proxy-protocol-tlvs, retry, source-addresses, tcp, tls, websocket")]
     public void BadPool_Loaded_IsAnErrorAtItsPlace(string text, string expected) =>
         BadConfiguration.Has(BadConfiguration.Pool(text), expected);
 }

@@ -203,6 +203,81 @@ public sealed class PoolActorTests
     }
 
     [Fact]
+    public async Task Discovery_AnswerOfStrangers_WorkingOnesStayUntilTheyAreReplaced()
+    {
+        _hosts["emqx-headless"] = [IPAddress.Parse("10.0.0.1"), IPAddress.Parse("10.0.0.2")];
+        _dead["10.0.0.9:1883"] = true;
+        await using PoolActor actor = Actor(Discovering(srv: false) with { Health = Pools.NoHealth with { Probe = ProbeKind.Mqtt } });
+        actor.Start();
+        await EventAsync(PoolEventKind.HealthUp);
+        await EventAsync(PoolEventKind.HealthUp);
+
+        _hosts["emqx-headless"] = [IPAddress.Parse("10.0.0.9")];
+        await EventAsync(PoolEventKind.Discovered);
+        await EventAsync(PoolEventKind.HealthDown);
+        Assert.Equal(["10.0.0.9:1883", "10.0.0.1:1883", "10.0.0.2:1883"], Ids(actor));
+        Assert.Equal([0, 5, 5], actor.Pool.Spread(10));
+
+        // What is kept and fails goes with its failure, the rest when the new one works.
+        _dead["10.0.0.1:1883"] = true;
+        await EventAsync(PoolEventKind.BackendRemoved);
+        Assert.Equal(["10.0.0.9:1883", "10.0.0.2:1883"], Ids(actor));
+        _dead.Clear();
+        await EventAsync(PoolEventKind.BackendRemoved);
+        await EventAsync(PoolEventKind.Discovered);
+        Assert.Equal(["10.0.0.9:1883"], Ids(actor));
+    }
+
+    [Fact]
+    public async Task Discovery_WithoutProbes_ClientsTakenCountAsProof()
+    {
+        _hosts["emqx-headless"] = [IPAddress.Parse("10.0.0.1"), IPAddress.Parse("10.0.0.2")];
+        await using PoolActor actor = Actor(Discovering(srv: false));
+        actor.Start();
+        await EventAsync(PoolEventKind.Discovered);
+        actor.Pool.Snapshot.Backends[0].ReportSuccess(1);
+
+        _hosts["emqx-headless"] = [IPAddress.Parse("10.0.0.9")];
+        await EventAsync(PoolEventKind.Discovered);
+        Assert.Equal(["10.0.0.9:1883", "10.0.0.1:1883"], Ids(actor));
+        actor.Pool.Snapshot.Backends[0].ReportSuccess(1);
+        await EventAsync(PoolEventKind.Discovered);
+        Assert.Equal(["10.0.0.9:1883"], Ids(actor));
+    }
+
+    [Fact]
+    public async Task Discovery_AnotherNameByReload_OldBackendsServeUntilItIsAnswered()
+    {
+        _hosts["emqx-headless"] = [IPAddress.Parse("10.0.0.1")];
+        await using PoolActor actor = Actor(Discovering(srv: false));
+        actor.Start();
+        await actor.Ready.WaitAsync(Patience);
+
+        PoolOptions other = Discovering(srv: false) with { Dns = Discovering(srv: false).Dns! with { Name = "other" } };
+        await actor.ReloadAsync(other, CancellationToken.None);
+        await EventAsync(PoolEventKind.DiscoveryFailed);
+        Assert.Equal(["10.0.0.1:1883"], Ids(actor));
+        _hosts["other"] = [IPAddress.Parse("10.0.0.2")];
+        await EventAsync(PoolEventKind.Discovered);
+        Assert.Equal(["10.0.0.2:1883"], Ids(actor));
+    }
+
+    [Fact]
+    public async Task Discovery_ThousandsOfAddresses_Bounded()
+    {
+        _hosts["emqx-headless"] = [.. Enumerable.Range(0, 3000).Select(i => new IPAddress(0x0A000000L + i))];
+        _hosts["many.example"] = _hosts["emqx-headless"];
+        await using PoolActor actor = Actor(Discovering(srv: false));
+        actor.Start();
+        await actor.Ready.WaitAsync(Patience);
+        Assert.Equal(DiscoveryMerge.MaxTargets, actor.Pool.Snapshot.Backends.Length);
+
+        await actor.ReloadAsync(Pools.Options(BalanceKind.RoundRobin, Pools.Backend("many.example")), CancellationToken.None);
+        await EventAsync(PoolEventKind.BackendResolved);
+        Assert.Equal(DiscoveryMerge.MaxTargets, actor.Pool.Snapshot.Backends[0].EndPoints.Length);
+    }
+
+    [Fact]
     public async Task Discovery_Srv_PortsWeightsAndPriorities()
     {
         _services["_mqtt._tcp.example"] =

@@ -7,6 +7,7 @@ using System.Text;
 using ActorLb.Balancing;
 using ActorLb.Configuration;
 using ActorLb.Health;
+using ActorLb.Protocol.WebSocket;
 using ActorLb.Tests.Balancing;
 
 namespace ActorLb.Tests.Health;
@@ -82,44 +83,177 @@ public sealed class ProbeTests
     }
 
     [Theory]
-    [InlineData("HTTP/1.1 200 OK\r\n", false, true)]
-    [InlineData("HTTP/1.0 302 Found\r\n", false, true)]
-    [InlineData("HTTP/1.1 404 Not Found\r\n", false, false)]
-    [InlineData("HTTP/1.1 101 Switching\r\n", true, true)]
     [InlineData("HTTP/1.1 200 OK\r\n", true, false)]
+    [InlineData("HTTP/1.0 302 Found\r\n", true, false)]
+    [InlineData("HTTP/1.1 404 Not Found\r\n", false, false)]
+    [InlineData("HTTP/1.1 500 Error\r\n", false, false)]
+    [InlineData("HTTP/1.1 503 Service Unavailable\r\n", false, true)]
     [InlineData("SSH-2.0-OpenSSH_9\r\n", false, false)]
     [InlineData("", false, false)]
-    public async Task Http_Answers_Judged(string answer, bool upgrade, bool alive)
+    public async Task Http_Answers_Judged(string answer, bool alive, bool refused)
     {
         TaskCompletionSource<string> request = new();
         await using FakeService service = new(async (stream, end) =>
         {
-            StringBuilder text = new();
-            while (!text.ToString().EndsWith("\r\n\r\n", StringComparison.Ordinal))
+            string text = await ReadHeadAsync(stream, end);
+            await stream.WriteAsync(Encoding.ASCII.GetBytes(answer), end);
+            request.SetResult(text);
+        });
+        HttpProbe probe = new(Plain, "broker:8083", "/status");
+
+        ProbeResult result = await probe.ProbeAsync(service.EndPoint, Soon);
+
+        Assert.Equal((alive, refused), (result.Alive, result.Refused));
+        Assert.StartsWith("GET /status HTTP/1.1\r\nHost: broker:8083\r\n", await request.Task);
+    }
+
+    /// <summary>A probe that leaves something unread resets the connection, which brokers log.</summary>
+    [Theory]
+    [InlineData("HTTP/1.1 200 OK\r\n\r\n")]
+    [InlineData("HTTP/1.1 503 Service Unavailable\r\n\r\n")]
+    public async Task Http_LongAnswer_ReadToTheEnd(string head)
+    {
+        TaskCompletionSource<int> ending = new();
+        await using FakeService service = new(async (stream, end) =>
+        {
+            await ReadHeadAsync(stream, end);
+            await stream.WriteAsync(Encoding.ASCII.GetBytes(head), end);
+            for (int i = 0; i < 50; i++)
             {
-                text.Append(Encoding.ASCII.GetString(Convert.FromHexString(await ReadAsync(stream, 1, end))));
+                await stream.WriteAsync(new byte[10_000], end);
             }
 
-            await stream.WriteAsync(Encoding.ASCII.GetBytes(answer), end);
-            request.SetResult(text.ToString());
+            ((NetworkStream)stream).Socket.Shutdown(SocketShutdown.Send);
+            await EndingAsync(stream, ending, end);
         });
-        HttpProbe probe = new(new ProbeStream(ProxyProtocolVersion.Off, tls: null), "broker:8083", "/mqtt", upgrade);
 
-        Assert.Equal(alive, (await probe.ProbeAsync(service.EndPoint, Soon)).Alive);
+        await new HttpProbe(Plain, "broker", "/status").ProbeAsync(service.EndPoint, Soon);
 
-        Assert.StartsWith("GET /mqtt HTTP/1.1\r\nHost: broker:8083\r\n", await request.Task);
-        Assert.Equal(upgrade, (await request.Task).Contains("Sec-WebSocket-Protocol: mqtt", StringComparison.Ordinal));
+        Assert.Equal(0, await ending.Task);
+    }
+
+    [Fact]
+    public async Task Http_AnswerWithoutAnEnd_VerdictStandsAllTheSame()
+    {
+        await using FakeService service = new(async (stream, end) =>
+        {
+            await ReadHeadAsync(stream, end);
+            await stream.WriteAsync("HTTP/1.1 200 OK\r\n\r\n"u8.ToArray(), end);
+            await ReadAsync(stream, 1, end);
+        });
+
+        Assert.True((await new HttpProbe(Plain, "broker", "/status").ProbeAsync(service.EndPoint, Soon)).Alive);
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(5)]
+    public async Task Mqtt_MoreThanTheConnack_ReadToTheEnd(byte code)
+    {
+        TaskCompletionSource<int> ending = new();
+        await using FakeService service = new(async (stream, end) =>
+        {
+            await ReadAsync(stream, 30, end);
+            await stream.WriteAsync((byte[])[0x20, 0x02, 0x00, code, 0x30, 0x03, 0x00, 0x01, 0x74], end);
+            if (code == 0)
+            {
+                Assert.Equal("e000", await ReadAsync(stream, 2, end));
+            }
+
+            await EndingAsync(stream, ending, end);
+        });
+
+        Assert.True((await new MqttProbe(Plain, "n1").ProbeAsync(service.EndPoint, Soon)).Alive);
+
+        Assert.Equal(0, await ending.Task);
+    }
+
+    [Theory]
+    [InlineData(false, 0, true, false)]
+    [InlineData(true, 0, true, false)]
+    [InlineData(false, 5, true, false)]
+    [InlineData(false, 3, false, true)]
+    public async Task WebSocket_Session_MqttInFramesAndAClosingHandshake(bool tls, byte code, bool alive, bool refused)
+    {
+        using X509Certificate2 certificate = SelfSigned();
+        TaskCompletionSource<string> seen = new();
+        await using FakeService service = new(async (tcp, end) =>
+        {
+            await using SslStream? secure = tls ? new SslStream(tcp) : null;
+            if (secure is not null)
+            {
+                await secure.AuthenticateAsServerAsync(new SslServerAuthenticationOptions { ServerCertificate = certificate }, end);
+            }
+
+            Stream stream = secure ?? tcp;
+            await AgreeAsync(stream, end);
+            string talk = await ReadFrameAsync(stream, end);
+
+            // The CONNACK in two fragments with a ping between them.
+            await stream.WriteAsync((byte[])[0x02, 0x02, 0x20, 0x02, 0x89, 0x01, 0x70, 0x80, 0x02, 0x00, code], end);
+            talk += " " + await ReadFrameAsync(stream, end);
+            if (code == 0)
+            {
+                talk += " " + await ReadFrameAsync(stream, end);
+            }
+
+            talk += " " + await ReadFrameAsync(stream, end);
+            await stream.WriteAsync((byte[])[0x88, 0x02, 0x03, 0xE8], end);
+            seen.SetResult($"{talk} {await stream.ReadAsync(new byte[1], end)}");
+        });
+        UpstreamTls? upstream = tls ? new UpstreamTls(new UpstreamTlsOptions(null, null, Verify: false, null, null), "127.0.0.1") : null;
+        MqttProbe probe = new(new ProbeStream(ProxyProtocolVersion.Off, upstream), "n1", ("broker:8083", "/mqtt"));
+
+        ProbeResult result = await probe.ProbeAsync(service.EndPoint, Soon);
+
+        Assert.Equal((alive, refused), (result.Alive, result.Refused));
+        Assert.Equal($"2:{Connect} 10:70 {(code == 0 ? "2:e000 " : "")}8:03e8 0", await seen.Task);
+    }
+
+    [Theory]
+    [InlineData("HTTP/1.1 200 OK\r\n\r\n", "HTTP status 200", false)]
+    [InlineData("HTTP/1.1 503 Service Unavailable\r\n\r\n", "HTTP status 503", true)]
+    [InlineData("HTTP/1.1 101 Switching Protocols\r\n\r\n", "upgrade: ", false)]
+    [InlineData("", "closed without an answer to the upgrade", false)]
+    public async Task WebSocket_NoUpgrade_Judged(string answer, string reason, bool refused)
+    {
+        await using FakeService service = new(async (stream, end) =>
+        {
+            await ReadHeadAsync(stream, end);
+            await stream.WriteAsync(Encoding.ASCII.GetBytes(answer), end);
+        });
+
+        ProbeResult result = await new MqttProbe(Plain, "n1", ("broker:8083", "/mqtt")).ProbeAsync(service.EndPoint, Soon);
+
+        Assert.Equal((false, refused), (result.Alive, result.Refused));
+        Assert.StartsWith(reason, result.Reason);
+    }
+
+    /// <summary>A listener that upgrades and has no broker behind it was taken for one.</summary>
+    [Theory]
+    [InlineData("8202ffff", "closed after 2 bytes of FFFF")]
+    [InlineData("820220028802 03e8", "closed after 2 bytes of 2002")]
+    [InlineData("810141", "websocket: ")]
+    [InlineData("", "closed without a CONNACK")]
+    public async Task WebSocket_UpgradeWithoutAConnack_Failed(string frames, string reason)
+    {
+        await using FakeService service = new(async (stream, end) =>
+        {
+            await AgreeAsync(stream, end);
+            await ReadFrameAsync(stream, end);
+            await stream.WriteAsync(Convert.FromHexString(frames.Replace(" ", "", StringComparison.Ordinal)), end);
+        });
+
+        ProbeResult result = await new MqttProbe(Plain, "n1", ("broker:8083", "/mqtt")).ProbeAsync(service.EndPoint, Soon);
+
+        Assert.False(result.Alive);
+        Assert.StartsWith(reason, result.Reason);
     }
 
     [Fact]
     public async Task Mqtt_OverTls_VerifiesByThePoolsCa()
     {
-        using RSA key = RSA.Create(2048);
-        CertificateRequest request = new("CN=broker.example", key, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
-        SubjectAlternativeNameBuilder names = new();
-        names.AddDnsName("broker.example");
-        request.CertificateExtensions.Add(names.Build());
-        using X509Certificate2 certificate = request.CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
+        using X509Certificate2 certificate = SelfSigned();
         string ca = Path.GetTempFileName();
         try
         {
@@ -173,6 +307,62 @@ public sealed class ProbeTests
         Pool pool = new(options, TimeProvider.System);
 
         Assert.Equal(name, HealthProbes.Create(options, pool.Snapshot.Backends[0], "n1")?.Name);
+    }
+
+    private static ProbeStream Plain => new(ProxyProtocolVersion.Off, tls: null);
+
+    private static X509Certificate2 SelfSigned()
+    {
+        using RSA key = RSA.Create(2048);
+        CertificateRequest request = new("CN=broker.example", key, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
+        SubjectAlternativeNameBuilder names = new();
+        names.AddDnsName("broker.example");
+        request.CertificateExtensions.Add(names.Build());
+        return request.CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
+    }
+
+    private static async Task<string> ReadHeadAsync(Stream stream, CancellationToken end)
+    {
+        StringBuilder text = new();
+        while (!text.ToString().EndsWith("\r\n\r\n", StringComparison.Ordinal))
+        {
+            text.Append(Encoding.ASCII.GetString(Convert.FromHexString(await ReadAsync(stream, 1, end))));
+        }
+
+        return text.ToString();
+    }
+
+    private static async Task AgreeAsync(Stream stream, CancellationToken end)
+    {
+        string head = await ReadHeadAsync(stream, end);
+        Assert.StartsWith("GET /mqtt HTTP/1.1\r\nHost: broker:8083\r\n", head);
+        Assert.Contains("Sec-WebSocket-Protocol: mqtt\r\n", head, StringComparison.Ordinal);
+        string key = head.Split("Sec-WebSocket-Key: ")[1].Split('\r')[0];
+        byte[] response = new byte[UpgradeResponse.MaxLength];
+        int length = UpgradeResponse.Write(response, Encoding.ASCII.GetBytes(key), MqttSubprotocol.Mqtt);
+        await stream.WriteAsync(response.AsMemory(0, length), end);
+    }
+
+    /// <summary>A client's short frame as "opcode:payload", unmasked.</summary>
+    private static async Task<string> ReadFrameAsync(Stream stream, CancellationToken end)
+    {
+        byte[] header = Convert.FromHexString(await ReadAsync(stream, 6, end));
+        Assert.Equal((0x80, 0x80), (header[0] & 0x80, header[1] & 0x80));
+        byte[] payload = Convert.FromHexString(await ReadAsync(stream, header[1] & 0x7F, end));
+        return $"{header[0] & 0x0F}:{Convert.ToHexStringLower([.. payload.Select((b, i) => (byte)(b ^ header[2 + (i & 3)]))])}";
+    }
+
+    /// <summary>0 for the peer's end; a reset fails the task.</summary>
+    private static async Task EndingAsync(Stream stream, TaskCompletionSource<int> ending, CancellationToken end)
+    {
+        try
+        {
+            ending.SetResult(await stream.ReadAsync(new byte[1], end));
+        }
+        catch (IOException e)
+        {
+            ending.SetException(e);
+        }
     }
 
     private static async Task<string> ReadAsync(Stream stream, int count, CancellationToken end)

@@ -60,6 +60,39 @@ public sealed class LocalStickyMapTests : IDisposable
     }
 
     [Fact]
+    public void Refused_Client_IsForgotten()
+    {
+        _map.GetOrAssign(5, [A], null!, 0, out var answer);
+        _map.Abandoned(5, answer.Backend);
+        Assert.Equal(0, _map.Count);
+    }
+
+    [Fact]
+    public void Refused_StrangerWhoMovedAConnectedClient_ItsEntryComesBack()
+    {
+        _map.GetOrAssign(5, [A], null!, 0, out var answer);
+        var session = _map.Opened(5, A, answer.Outcome);
+        _map.Reassign(5, A, [B], null!, 0, out var moved);
+        Assert.Equal(B, moved.Backend);
+        _map.Abandoned(5, B);
+        Assert.Equal(A, _map.Peek(5));
+
+        _map.Closed(5, A, session);
+        Pass(minutes: 30);
+        Assert.Equal(A, _map.Peek(5));
+    }
+
+    [Fact]
+    public void SilentBroker_EntryLastsAsLongAsTheTries()
+    {
+        _map.GetOrAssign(5, [A], null!, 0, out _);
+        _time.Advance(TimeSpan.FromSeconds(25));
+        Assert.Equal(A, _map.Peek(5));
+        _time.Advance(TimeSpan.FromSeconds(10));
+        Assert.True(_map.Peek(5).IsNone);
+    }
+
+    [Fact]
     public void NobodyThere_EntryIsSweptAfterItsLife()
     {
         _map.GetOrAssign(5, [A], null!, 0, out _);

@@ -135,6 +135,128 @@ public sealed class ShardStoreTests : IDisposable
         Assert.Equal(A, _store.Peek(Spread(500), Now + 500));
     }
 
+    /// <summary>Nobody is heard of any more: neither accepted nor taken back.</summary>
+    [Fact]
+    public void Provisional_NeverConfirmed_LastsForAMoment()
+    {
+        var rules = new StickyRules(TtlTicks: 100_000, MaxPerShard: 50);
+        var store = new ShardStore(12, _slots, rules);
+        store.GetOrAssign(9, [A], Now, provisional: true);
+        store.GetOrAssign(10, [A], Now, provisional: true);
+        store.Accept(10, A, Now + 1, add: true);
+
+        Assert.Equal(A, store.Peek(9, Now + rules.ProvisionalTicks));
+        Assert.True(store.Peek(9, Now + rules.ProvisionalTicks + 1).IsNone);
+        Assert.Equal(new LookupResult(LookupStatus.Assigned, B), store.GetOrAssign(9, [B], Now + rules.ProvisionalTicks + 1));
+        Assert.Equal(A, store.Peek(10, Now + 50_000));
+        store.Table.Dispose();
+    }
+
+    [Fact]
+    public void TakeBack_OnlyWhatNobodyConfirmed()
+    {
+        _store.GetOrAssign(9, [A], Now, provisional: true);
+        Assert.False(_store.TakeBack(9, B));
+        Assert.True(_store.TakeBack(9, A));
+        Assert.Equal(0, _store.Table.Count);
+
+        // A stranger who names a known client and is refused takes nothing from it.
+        _store.GetOrAssign(9, [A], Now, provisional: true);
+        _store.Accept(9, A, Now, add: true);
+        _store.Leave(9, A);
+        _store.GetOrAssign(9, [B], Now, provisional: true);
+        Assert.False(_store.TakeBack(9, A));
+        Assert.Equal(A, _store.Peek(9, Now));
+
+        // The sign of life of a session elsewhere confirms, too.
+        _store.GetOrAssign(10, [A], Now, provisional: true);
+        _store.Refresh(10, A, Now + 1);
+        Assert.False(_store.TakeBack(10, A));
+    }
+
+    [Fact]
+    public void Accept_EntryPushedOutMeanwhile_IsMadeAgainByItsOwner()
+    {
+        _store.Accept(9, A, Now, add: false);
+        Assert.Equal(0, _store.Table.Count);
+        _store.Accept(9, A, Now, add: true);
+        Assert.Equal(A, _store.Peek(9, Now));
+
+        // Another session of the client was placed elsewhere: its lookup was the later one.
+        _store.Accept(9, B, Now, add: true);
+        Assert.Equal(A, _store.Peek(9, Now));
+    }
+
+    /// <summary>Made-up ids, refused or accepted, push out each other and those who are away, never those who are connected.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Cap_FloodOfMadeUpIds_ConnectedStay(bool accepted)
+    {
+        for (var i = 1u; i <= 20; i++)
+        {
+            Connect(i, Now);
+        }
+
+        for (var i = 100u; i < 5000; i++)
+        {
+            _store.GetOrAssign(Spread(i), [B], Now + 50, provisional: true);
+            if (accepted)
+            {
+                _store.Accept(Spread(i), B, Now + 50, add: true);
+                _store.Leave(Spread(i), B);
+                _store.Refresh(Spread(i), B, Now + 50);
+            }
+
+            Assert.True(_store.Table.Count <= 50);
+        }
+
+        Assert.All(Enumerable.Range(1, 20), i => Assert.Equal(A, _store.Peek(Spread((ulong)i), Now + 60)));
+        Assert.Equal(20, _store.Table.Connected);
+    }
+
+    [Fact]
+    public void Cap_UnconfirmedIds_GoBeforeThoseKnown()
+    {
+        for (var i = 1u; i <= 49; i++)
+        {
+            Connect(i, Now);
+            _store.Leave(Spread(i), A);
+        }
+
+        for (var i = 100u; i < 1000; i++)
+        {
+            _store.GetOrAssign(Spread(i), [B], Now + i, provisional: true);
+        }
+
+        // One place was free.
+        Assert.All(Enumerable.Range(1, 49), i => Assert.Equal(A, _store.Peek(Spread((ulong)i), Now)));
+        Assert.Equal((50, 1), (_store.Table.Count, _store.Table.Provisional));
+    }
+
+    [Fact]
+    public void Cap_AllConnected_NewOnesAreNotKeptUntilTheyConnect()
+    {
+        for (var i = 1u; i <= 50; i++)
+        {
+            Connect(i, Now + i);
+        }
+
+        Assert.Equal(new LookupResult(LookupStatus.Assigned, B), _store.GetOrAssign(Spread(99), [B], Now + 60, provisional: true));
+        Assert.True(_store.Peek(Spread(99), Now + 60).IsNone);
+        Assert.Equal(50, _store.Table.Connected);
+
+        _store.Accept(Spread(99), B, Now + 60, add: true);
+        Assert.Equal(B, _store.Peek(Spread(99), Now + 60));
+        Assert.Equal((50, 50), (_store.Table.Count, _store.Table.Connected));
+    }
+
+    private void Connect(ulong client, uint now)
+    {
+        _store.GetOrAssign(Spread(client), [A], now, provisional: true);
+        _store.Accept(Spread(client), A, now, add: true);
+    }
+
     [Fact]
     public void Sweep_RemovesExpiredAndOrphans_KeepsMaintenance()
     {
@@ -162,8 +284,12 @@ public sealed class ShardStoreTests : IDisposable
         for (var i = 0u; i < 5000; i++)
         {
             var h = (ulong)random.Next(1, 90) << 44;
-            switch (random.Next(4))
+            switch (random.Next(8))
             {
+                case 4: _store.GetOrAssign(h, [B], Now + i, provisional: true); break;
+                case 5: _store.Accept(h, random.Next(2) == 0 ? A : B, Now + i, add: true); break;
+                case 6: _store.Leave(h, A); break;
+                case 7: _store.TakeBack(h, B); break;
                 case 0: _store.Reassign(h, A, [B, A], force: false, Now + i); break;
                 case 1: _store.Remove(h); break;
                 case 2: _store.Learn(h, B, Now + i, fellBack: true, Now + i); break;

@@ -16,6 +16,8 @@ public sealed class ShardTableTests
     {
         var random = new Random(seed);
         var model = new Dictionary<ulong, (BackendRef Backend, uint Touch)>();
+        var connected = new HashSet<ulong>();
+        var provisional = new HashSet<ulong>();
         using var table = new ShardTable(12);
         var universe = Enumerable.Range(0, keys).Select(_ => (ulong)random.NextInt64() & 0x000F_FFFF_FFFF_FFFF).ToArray();
         for (var step = 0; step < 60_000; step++)
@@ -24,14 +26,26 @@ public sealed class ShardTableTests
             if (random.Next(3) > 0)
             {
                 var backend = new BackendRef((ushort)random.Next(100), (ushort)random.Next(1, 100));
-                var added = table.Set(h, backend, (uint)step);
+                var state = (ushort)(random.Next(4) << 14);
+                var added = table.Set(h, backend, (uint)step, state);
                 Assert.Equal(!model.ContainsKey(h), added);
                 model[h] = (backend, (uint)step);
+                if (random.Next(5) == 0)
+                {
+                    table.SetState(ref table.Find(h), state = EntryState.None);
+                }
+
+                _ = (state & EntryState.Connected) != 0 ? connected.Add(h) : connected.Remove(h);
+                _ = (state & EntryState.Provisional) != 0 ? provisional.Add(h) : provisional.Remove(h);
             }
             else
             {
                 Assert.Equal(model.Remove(h), table.Remove(h));
+                connected.Remove(h);
+                provisional.Remove(h);
             }
+
+            Assert.Equal((connected.Count, provisional.Count), (table.Connected, table.Provisional));
 
             if (step % 1000 == 0)
             {

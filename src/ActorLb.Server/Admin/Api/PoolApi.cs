@@ -47,6 +47,7 @@ internal sealed class PoolApi(Node node, KnownNames names)
     {
         if (names.FindBackend(context, out UpstreamPool pool, out Backend backend) is { } unknown) return unknown;
         if (await node.Fleet.SetStateAsync(pool.Pool, backend, state, deadline, context.RequestAborted) is { } refusal) return ApiResult.Of(refusal);
+        if (state == AdminState.Up) backend.ForgetFailures();
         return ApiResult.Of(Describe(pool, backend), AdminJson.Wire.BackendInfo);
     }
 

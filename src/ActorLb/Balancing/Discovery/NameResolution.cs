@@ -15,7 +15,8 @@ internal sealed record NameResolution(
         new((host, token) => Dns.GetHostAddressesAsync(host, token).WaitAsync(token), SrvClient.OfSystem(time).ResolveAsync);
 
     /// <summary>
-    /// One family of a name's addresses, sorted: IPv4 where there is any. A broker rarely listens on both, and "localhost" has both.
+    /// One family of a name's addresses, sorted: IPv4 where there is any. A broker rarely listens on both, and "localhost" has both. Of a
+    /// backend's own name no more than <see cref="DiscoveryMerge.MaxTargets"/> are used.
     /// </summary>
     public static IPAddress[] Preferred(IPAddress[] addresses)
     {
