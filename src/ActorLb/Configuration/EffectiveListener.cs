@@ -61,6 +61,9 @@ internal static class EffectiveListener
         writer.Begin("websocket");
         writer.Text("path", webSocket.Path);
         writer.Texts("hosts", webSocket.Hosts);
+        writer.Texts("origins", webSocket.Origins);
+        writer.Texts("pass-headers", webSocket.PassHeaders);
+        writer.Texts("accept-forwarded-for", webSocket.AcceptForwardedFor.Select(n => n.ToString()));
         writer.Size("max-frame-size", webSocket.MaxFrameSize);
         writer.Size("max-message-size", webSocket.MaxMessageSize);
         writer.End();

@@ -130,7 +130,12 @@ public sealed record RewriteOptions(Template? ClientId, Template? UserName, Temp
 
 /// <param name="Path">Request path that upgrades; others get 404.</param>
 /// <param name="Hosts">Accepted Host names without port; empty accepts any. Others get 421.</param>
-public sealed record ListenerWebSocketOptions(string Path, ImmutableArray<string> Hosts, int MaxFrameSize, long MaxMessageSize);
+/// <param name="Origins">Accepted origins of browsers; empty accepts any. Others get 403.</param>
+/// <param name="PassHeaders">Fields of the upgrade request that WebSocket backends get.</param>
+/// <param name="AcceptForwardedFor">Networks of proxies that are believed about their clients' addresses.</param>
+public sealed record ListenerWebSocketOptions(
+    string Path, ImmutableArray<string> Hosts, ImmutableArray<string> Origins, ImmutableArray<string> PassHeaders,
+    ImmutableArray<IPNetwork> AcceptForwardedFor, int MaxFrameSize, long MaxMessageSize);
 
 [Flags]
 public enum TlsProtocols { None = 0, Tls10 = 1, Tls11 = 2, Tls12 = 4, Tls13 = 8 }

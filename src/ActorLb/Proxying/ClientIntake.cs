@@ -364,18 +364,13 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
     {
         Setup setup = session.Setup!;
         ReadOnlySpan<byte> head = setup.Inbound.AsSpan(0, request.TotalLength);
+        setup.Host = request.HostName.In(head).ToArray();
         if (session.Pool.Options.WebSocketPath is not null)
         {
-            setup.Host = request.Host.In(head).ToArray();
-            if (request.ForwardedFor.IsPresent)
-            {
-                byte[] chain = new byte[head.Length];
-                setup.ForwardedFor = chain[..UpgradeRequestReader.WriteForwardedFor(head, request, chain)];
-            }
-        }
-        else
-        {
-            setup.Host = request.HostName.In(head).ToArray();
+            setup.UpgradeHead = reactor.Buffers.Rent(head.Length);
+            head.CopyTo(setup.UpgradeHead);
+            setup.Upgrade = request;
+            setup.ForwardedIsBelieved = session.Entered!.BelievesForwardedFrom(session.Remote);
         }
         Span<byte> response = stackalloc byte[UpgradeResponse.MaxLength];
         int length = UpgradeResponse.Write(response, request.Key.In(head), request.Subprotocol);

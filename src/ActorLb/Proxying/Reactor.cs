@@ -215,6 +215,7 @@ internal sealed partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposable
         ReturnBuffer(ref setup.Inbound);
         ReturnBuffer(ref setup.Outbound);
         ReturnBuffer(ref setup.Reply);
+        ReturnBuffer(ref setup.UpgradeHead);
         setup.Reset();
         if (_freeSetups.Count < 1024) _freeSetups.Push(setup);
     }

@@ -67,6 +67,15 @@ public sealed class BadListenerTests
     [InlineData(
         "websocket { hosts = [\"a:80\"] }",
         "4:24: actorlb.listeners.l.websocket.hosts[0]: 'a:80' is not a host name without port")]
+    [InlineData(
+        "websocket { origins = [\"app.example.com\", \"https://a/b\"] }",
+        "4:26: actorlb.listeners.l.websocket.origins[0]: 'app.example.com' is not an origin such as https://app.example.com or http://localhost:3000\n4:45: actorlb.listeners.l.websocket.origins[1]: 'https://a/b' is not an origin such as https://app.example.com or http://localhost:3000")]
+    [InlineData(
+        "websocket { pass-headers = [X-Forwarded-For, \"a b\", Cookie, cookie] }",
+        "4:31: actorlb.listeners.l.websocket.pass-headers[0]: 'X-Forwarded-For' is not passed on: it is written for the backend, or of one connection\n4:48: actorlb.listeners.l.websocket.pass-headers[1]: 'a b' is not the name of a header field\n4:63: actorlb.listeners.l.websocket.pass-headers[3]: 'cookie' is listed twice")]
+    [InlineData(
+        "websocket { accept-forwarded-for = [\"10.0.0.1/8\"] }",
+        "4:39: actorlb.listeners.l.websocket.accept-forwarded-for[0]: '10.0.0.1/8' names an address within a network; the network is 10.0.0.0/8")]
     [InlineData("websocket = maybe", "4:15: actorlb.listeners.l.websocket: is a string, but off or { ... } is expected")]
     [InlineData("protocol = tcp, websocket = on", "4:31: actorlb.listeners.l.websocket: needs protocol = mqtt")]
     [InlineData(

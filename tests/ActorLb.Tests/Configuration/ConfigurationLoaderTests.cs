@@ -213,9 +213,11 @@ public sealed class ConfigurationLoaderTests : IDisposable
     public void ProxyProtocol_On_IsVersionOne() =>
         Assert.Equal(ProxyProtocolVersion.V1, OnePool("backends = [\"h:1\"], proxy-protocol = on").ProxyProtocol);
 
-    [Fact]
-    public void ProxyTlvs_Empty_AreNone() =>
-        Assert.Equal(ProxyTlvs.None, OnePool("backends = [\"h:1\"], proxy-protocol-tlvs = []").ProxyTlvs);
+    [Theory]
+    [InlineData("")]
+    [InlineData("proxy-protocol-tlvs = []")]
+    public void ProxyTlvs_AbsentOrEmpty_AreNone(string text) =>
+        Assert.Equal(ProxyTlvs.None, OnePool($"backends = [\"h:1\"], proxy-protocol = v2\n{text}").ProxyTlvs);
 
     [Theory]
     [InlineData("auto", null)]
