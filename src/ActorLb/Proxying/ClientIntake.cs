@@ -254,10 +254,10 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
             closer.Refuse(reactor, session, CloseReason.ClientIdMismatch, RefusalReason.ClientIdNotValid);
             return;
         }
-        if (!listening.Options.Rewrite.IsEmpty && ConnectRewrite.Apply(reactor, session, listening.Options.Rewrite) is { } failure)
+        if (!listening.Options.Rewrite.IsEmpty && ConnectRewrite.Apply(reactor, session, listening.Options.Rewrite, out RefusalReason refusal) is { } failure)
         {
             Log.RewriteFailed(services.Logger, session.Remote, session.Listener.Name, failure);
-            closer.Refuse(reactor, session, CloseReason.RewriteFailed, RefusalReason.ClientIdNotValid);
+            closer.Refuse(reactor, session, CloseReason.RewriteFailed, refusal);
             return;
         }
         session.IdleByKeepAlive = listening.Options.IdleTimeout is null;
@@ -281,8 +281,8 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
     {
         // One more byte than the id, so that a longer value is seen as such; texts of addresses want some room.
         Span<byte> value = session.ClientId!.Length < 1024 ? stackalloc byte[1024] : new byte[session.ClientId.Length + 64];
-        int length = Variables.Write(binding, session, value);
-        return length > 0 && value[..length].SequenceEqual(session.ClientId);
+        int length = Variables.Write(binding, session, value, out int empty);
+        return length > 0 && empty == 0 && value[..length].SequenceEqual(session.ClientId);
     }
 
     /// <summary>One read into the session's inbound buffer. False when the session is closed.</summary>

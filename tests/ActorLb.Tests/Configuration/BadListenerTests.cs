@@ -126,10 +126,18 @@ public sealed class BadListenerTests
         "5:32: actorlb.listeners.l.tls.certificates[0].names[0]: '*' is not a host name, exact or with a leading '*.'")]
     [InlineData(
         "certificates = [{ names = [a.b, A.B], certificate = c.pem, key = k.pem }]",
-        "5:37: actorlb.listeners.l.tls.certificates[0].names[1]: 'A.B' is listed twice: a name has one certificate")]
+        "5:37: actorlb.listeners.l.tls.certificates[0].names[1]: 'A.B' is listed twice")]
     [InlineData(
         "certificates = [x]",
         "5:21: actorlb.listeners.l.tls.certificates[0]: 'x' is a string, but { names, certificate, key } is expected")]
+    [InlineData("crl-check = all", "5:17: actorlb.listeners.l.tls.crl-check: 'all' is not one of leaf, chain")]
+    [InlineData("crl-expired = accept", "5:19: actorlb.listeners.l.tls.crl-expired: 'accept' is not one of refuse, warn")]
+    [InlineData(
+        "certificates = [{ names = [a], certificate = [c.pem, none.pem], key = k.pem }]",
+        "5:58: actorlb.listeners.l.tls.certificates[0].certificate[1]: 'none.pem' cannot be read: it does not exist (DIR/none.pem)\n5:75: actorlb.listeners.l.tls.certificates[0].key: 'k.pem' is a list of 1, but certificate is of 2: each certificate's key stands at its place")]
+    [InlineData(
+        "certificates = [{ names = [a], certificate = [], key = [\"\"] }]",
+        "5:21: actorlb.listeners.l.tls.certificates[0].certificate: is required\n5:61: actorlb.listeners.l.tls.certificates[0].key[0]: '' is not a file name")]
     [InlineData("ciphers = \"\"", "5:15: actorlb.listeners.l.tls.ciphers: '' is empty")]
     [InlineData("sesion-cache = 10m", "5:5: actorlb.listeners.l.tls.sesion-cache: unknown key; did you mean 'session-cache'?")]
     [InlineData(
