@@ -12,6 +12,8 @@ internal sealed class UpgradeTarget : FuzzTarget
     private static readonly PassedFields Passed = new("Cookie", "Authorization", "Origin", "User-Agent");
     private static readonly byte[] Key = Encoding.ASCII.GetBytes("dGhlIHNhbXBsZSBub25jZQ==");
 
+    private readonly byte[] _written = new byte[3 * UpgradeRequestReader.MaxLength];
+
     public override string Name => "upgrade";
 
     public override byte[][] Seeds { get; } =
@@ -41,7 +43,7 @@ internal sealed class UpgradeTarget : FuzzTarget
     }
 
     /// <summary>What goes on to a backend fits its bound, and is a request that a listener takes.</summary>
-    private static void PassOn(ReadOnlySpan<byte> head, in UpgradeRequest request, bool believed)
+    private void PassOn(ReadOnlySpan<byte> head, in UpgradeRequest request, bool believed)
     {
         var values = new UpgradeRequestValues
         {
@@ -49,10 +51,10 @@ internal sealed class UpgradeTarget : FuzzTarget
             Subprotocol = MqttSubprotocol.Mqtt, RemoteAddress = "2001:db8::7"u8, Client = head, ClientRequest = request, Passed = Passed,
             IsBelieved = believed,
         };
-        var written = new byte[UpgradeRequestWriter.MaxLength(values)];
+        Span<byte> written = _written.AsSpan(0, UpgradeRequestWriter.MaxLength(values));
         int length = UpgradeRequestWriter.Write(written, values);
         if (length > UpgradeRequestReader.MaxLength) return;
-        Demand(UpgradeRequestReader.Read(written.AsSpan(0, length), Rules, out UpgradeRequest again, out _) == ReadStatus.Done, "what goes on is no request");
+        Demand(UpgradeRequestReader.Read(written[..length], Rules, out UpgradeRequest again, out _) == ReadStatus.Done, "what goes on is no request");
         Demand(again.TotalLength == length, "what goes on holds more than one request");
         Demand(again.Query.In(written).SequenceEqual(request.Query.In(head)), "another query goes on");
     }

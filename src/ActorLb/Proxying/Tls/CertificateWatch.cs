@@ -33,6 +33,7 @@ internal sealed partial class CertificateWatch(
     private Task _loop = Task.CompletedTask;
     private DateTimeOffset _nextWarning;
     private long _failures;
+    private volatile bool _isNew = true;
 
     /// <summary>Changed files that could not be used.</summary>
     public long Failures => Interlocked.Read(ref _failures);
@@ -42,6 +43,7 @@ internal sealed partial class CertificateWatch(
     {
         _stamps = new FileStamps(stamps);
         Interlocked.Exchange(ref _rejected, []);
+        _isNew = true;
     }
 
     public void Start() => _loop = RunAsync(_stop.Token);
@@ -57,7 +59,7 @@ internal sealed partial class CertificateWatch(
             {
                 await renew(changed).ConfigureAwait(false);
                 Log.Renewed(logger, files);
-                _nextWarning = default;
+                _isNew = true;
             }
             catch (TlsConfigurationException e)
             {
@@ -66,7 +68,7 @@ internal sealed partial class CertificateWatch(
                 Log.Rejected(logger, files, e.Message);
             }
         }
-        if (time.GetUtcNow() >= _nextWarning) WarnOfDates();
+        if (_isNew || time.GetUtcNow() >= _nextWarning) WarnOfDates();
     }
 
     public async ValueTask DisposeAsync()
@@ -103,6 +105,7 @@ internal sealed partial class CertificateWatch(
     /// <summary>Tells of every date that is near or over: daily, and at once when one is reached.</summary>
     private void WarnOfDates()
     {
+        _isNew = false;
         DateTimeOffset now = time.GetUtcNow();
         _nextWarning = now + WarnEvery;
         foreach (IGrouping<(string Owner, string Name), CertificateUse> uses in certificates().GroupBy(u => (u.Owner, u.Name)))
