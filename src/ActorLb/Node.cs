@@ -98,21 +98,21 @@ internal sealed partial class Node : IAsyncDisposable
 
     public SetupBudget SetupBudget => _services.SetupBudget;
 
-    /// <summary>The certificates in force.</summary>
+    /// <summary>The certificates, authorities and revocation lists in force.</summary>
     public IEnumerable<CertificateUse> Certificates
     {
         get
         {
             foreach (Listener listener in _listeners.All)
             {
-                foreach (CertificateInfo certificate in listener.Current.Tls?.Certificates ?? [])
+                foreach (DatedEntry certificate in listener.Current.Tls?.Dated ?? [])
                 {
                     yield return new CertificateUse("listener", listener.Name, certificate);
                 }
             }
             foreach (UpstreamPool pool in Pools)
             {
-                if (pool.Tls?.Certificate is { } certificate) yield return new CertificateUse("pool", pool.Name, certificate);
+                foreach (DatedEntry certificate in pool.Tls?.Dated ?? []) yield return new CertificateUse("pool", pool.Name, certificate);
             }
         }
     }
@@ -308,7 +308,11 @@ internal sealed partial class Node : IAsyncDisposable
     {
         foreach (Listener listener in _listeners.All)
         {
-            foreach (string warning in contexts.Server(listener.Name)?.Warnings ?? []) Log.Tls(_logger, listener.Name, warning);
+            foreach (TlsProblem warning in contexts.Server(listener.Name)?.Warnings ?? []) Log.Tls(_logger, "listener", listener.Name, warning);
+        }
+        foreach (UpstreamPool pool in Pools)
+        {
+            foreach (TlsProblem warning in contexts.Client(pool.Name)?.Warnings ?? []) Log.Tls(_logger, "pool", pool.Name, warning);
         }
     }
 
@@ -504,8 +508,8 @@ internal sealed partial class Node : IAsyncDisposable
         [LoggerMessage(2203, LogLevel.Information, "draining {Open} connections within {Seconds} s")]
         public static partial void Draining(ILogger logger, int open, double seconds);
 
-        [LoggerMessage(2205, LogLevel.Warning, "listener {Listener}: {Warning}")]
-        public static partial void Tls(ILogger logger, string listener, string warning);
+        [LoggerMessage(2205, LogLevel.Warning, "{Owner} {Name}: {Warning}")]
+        public static partial void Tls(ILogger logger, string owner, string name, TlsProblem warning);
 
         [LoggerMessage(2206, LogLevel.Warning, "the other nodes have not taken all shards in time; those that remain are rebuilt from the live connections")]
         public static partial void LeaveUnfinished(ILogger logger);

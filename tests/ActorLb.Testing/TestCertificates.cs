@@ -64,13 +64,13 @@ public sealed class TestCertificates : IDisposable
         Issue(subject, serial, null, null, false, "1.3.6.1.5.5.7.3.2", null);
 
     /// <summary>An intermediate authority with its key, to give as issuer; its certificate joins the chain files it issues.</summary>
-    public X509Certificate2 Intermediate(string name, X509Certificate2? issuer = null)
+    public X509Certificate2 Intermediate(string name, X509Certificate2? issuer = null, DateTimeOffset? notAfter = null)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var request = new CertificateRequest($"CN={name}", key, HashAlgorithmName.SHA256);
         AddAuthorityExtensions(request);
         using var signed = request.Create(
-            issuer ?? _root, DateTimeOffset.UtcNow.AddDays(-20), DateTimeOffset.UtcNow.AddDays(3000), RandomSerial());
+            issuer ?? _root, DateTimeOffset.UtcNow.AddDays(-20), notAfter ?? DateTimeOffset.UtcNow.AddDays(3000), RandomSerial());
         return signed.CopyWithPrivateKey(key);
     }
 
@@ -91,6 +91,29 @@ public sealed class TestCertificates : IDisposable
         }));
         return Write($"crl-{++_files}.pem", text);
     }
+
+    /// <summary>A revocation list of one authority alone, with its time, as PEM.</summary>
+    /// <param name="signer">Whose key signs, when it is not the authority's own.</param>
+    public string RevocationListOf(
+        X509Certificate2 authority, TimeSpan since, TimeSpan until, X509Certificate2[]? revoked = null, X509Certificate2? signer = null)
+    {
+        var builder = new CertificateRevocationListBuilder();
+        foreach (var certificate in revoked ?? [])
+        {
+            builder.AddEntry(certificate);
+        }
+
+        var now = DateTimeOffset.UtcNow;
+        using var key = (signer ?? authority).GetECDsaPrivateKey()!;
+        var identifier = X509AuthorityKeyIdentifierExtension.CreateFromSubjectKeyIdentifier(
+            authority.Extensions.OfType<X509SubjectKeyIdentifierExtension>().First());
+        var list = builder.Build(
+            authority.SubjectName, X509SignatureGenerator.CreateForECDsa(key), 1, now + until, HashAlgorithmName.SHA256, identifier, now + since);
+        return Write($"crl-{++_files}.pem", PemEncoding.WriteString("X509 CRL", list) + "\n");
+    }
+
+    /// <summary>One file of the content of others.</summary>
+    public string Join(params string[] files) => Write($"joined-{++_files}.pem", string.Join('\n', files.Select(File.ReadAllText)));
 
     /// <summary>The certificate's key, encrypted with a password.</summary>
     public string EncryptedKey(TestCertificate certificate, string password)

@@ -21,6 +21,8 @@ public enum UpgradeError : byte
     VersionMissing = 15,
     Version = 16,
     Subprotocol = 17,
+    Origin = 18,
+    Repeated = 19,
 
     /// <summary>From here on: answers of a backend.</summary>
     StatusLine = 32,
@@ -55,6 +57,8 @@ public static class UpgradeErrors
         UpgradeError.VersionMissing => "Sec-WebSocket-Version is missing or repeated",
         UpgradeError.Version => "Sec-WebSocket-Version is not 13",
         UpgradeError.Subprotocol => "Sec-WebSocket-Protocol offers neither mqtt nor mqttv3.1",
+        UpgradeError.Origin => "the origin is none of the listener's",
+        UpgradeError.Repeated => "Authorization or Origin is repeated",
         UpgradeError.StatusLine => "the backend's status line is malformed",
         UpgradeError.Status => "the backend did not switch protocols",
         UpgradeError.ResponseUpgrade => "the backend's Upgrade field is not websocket",
@@ -69,6 +73,7 @@ public static class UpgradeErrors
     public static int StatusOf(UpgradeError error) => error switch
     {
         UpgradeError.None or >= UpgradeError.StatusLine => 0,
+        UpgradeError.Origin => 403,
         UpgradeError.Path => 404,
         UpgradeError.Method => 405,
         UpgradeError.TargetTooLong => 414,
@@ -83,6 +88,7 @@ public static class UpgradeErrors
     public static ReadOnlySpan<byte> ResponseFor(UpgradeError error) => StatusOf(error) switch
     {
         0 => default,
+        403 => "HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"u8,
         404 => "HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"u8,
         405 => "HTTP/1.1 405 Method Not Allowed\r\nAllow: GET\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"u8,
         414 => "HTTP/1.1 414 URI Too Long\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"u8,

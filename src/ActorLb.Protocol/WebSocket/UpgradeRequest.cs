@@ -11,15 +11,23 @@ public sealed class UpgradeRules(string path, params IEnumerable<string> hosts)
 {
     private readonly byte[] _path = Encoding.UTF8.GetBytes(path);
     private readonly byte[][] _hosts = hosts.Select(Encoding.UTF8.GetBytes).ToArray();
+    private readonly byte[][] _origins = [];
+
+    /// <summary>Origins, such as <c>https://app.example.com</c>, whose pages may connect; empty accepts any. Clients that are no browsers
+    /// send none, and are not asked for one.</summary>
+    public IEnumerable<string> Origins { init => _origins = value.Select(Encoding.ASCII.GetBytes).ToArray(); }
 
     internal bool PathFits(ReadOnlySpan<byte> path) => path.SequenceEqual(_path);
 
-    internal bool HostFits(ReadOnlySpan<byte> name)
+    internal bool HostFits(ReadOnlySpan<byte> name) => _hosts.Length == 0 || Holds(_hosts, name);
+
+    internal bool OriginFits(ReadOnlySpan<byte> origin) => _origins.Length == 0 || Holds(_origins, origin);
+
+    private static bool Holds(byte[][] known, ReadOnlySpan<byte> name)
     {
-        if (_hosts.Length == 0) return true;
-        foreach (byte[] host in _hosts)
+        foreach (byte[] one in known)
         {
-            if (HttpHead.Equals(host, name)) return true;
+            if (HttpHead.Equals(one, name)) return true;
         }
         return false;
     }
@@ -48,8 +56,8 @@ public struct UpgradeRequest
     /// <summary>The one to answer with: <c>mqtt</c> when it is offered.</summary>
     public MqttSubprotocol Subprotocol;
 
-    /// <summary>The first one; <see cref="UpgradeRequestReader.WriteForwardedFor"/> joins all.</summary>
-    public FieldRange ForwardedFor;
+    /// <summary>Of the page that connects (RFC 6454, 7); absent from clients that are no browsers.</summary>
+    public FieldRange Origin;
 
     internal int FieldsOffset;
 

@@ -31,21 +31,35 @@ public static class UpgradeRequestReader
         return error == UpgradeError.None ? ReadStatus.Done : ReadStatus.Invalid;
     }
 
-    /// <summary>All X-Forwarded-For values of a request joined with commas, for the chain to go on.</summary>
-    /// <param name="head">The request's bytes.</param>
-    /// <param name="destination">As long as the request is enough.</param>
-    /// <returns>Bytes written; 0 without such a field.</returns>
-    public static int WriteForwardedFor(ReadOnlySpan<byte> head, in UpgradeRequest request, Span<byte> destination)
+    /// <summary>Appends all values of a field, empty ones aside; nothing without such a field.</summary>
+    /// <param name="head">The request's bytes, or none.</param>
+    internal static void Join(
+        ReadOnlySpan<byte> head, in UpgradeRequest request, ReadOnlySpan<byte> name, ReadOnlySpan<byte> separator, Span<byte> destination, ref int at)
     {
-        int at = 0;
+        if (head.IsEmpty) return;
+        bool any = false;
         var field = new HttpFieldCursor(head[..request.TotalLength], request.FieldsOffset);
         while (field.MoveNext())
         {
-            if (field.Value.Length == 0 || !HttpHead.Equals(field.Name.In(head), "X-Forwarded-For"u8)) continue;
-            if (at > 0) HttpHead.Put(destination, ref at, ", "u8);
+            if (field.Value.Length == 0 || !HttpHead.Equals(field.Name.In(head), name)) continue;
+            if (any) HttpHead.Put(destination, ref at, separator);
             HttpHead.Put(destination, ref at, field.Value.In(head));
+            any = true;
         }
-        return at;
+    }
+
+    /// <summary>The last value of a field that is not empty; empty without one.</summary>
+    /// <param name="head">The request's bytes, or none.</param>
+    internal static ReadOnlySpan<byte> Last(ReadOnlySpan<byte> head, in UpgradeRequest request, ReadOnlySpan<byte> name)
+    {
+        if (head.IsEmpty) return default;
+        ReadOnlySpan<byte> last = default;
+        var field = new HttpFieldCursor(head[..request.TotalLength], request.FieldsOffset);
+        while (field.MoveNext())
+        {
+            if (field.Value.Length > 0 && HttpHead.Equals(field.Name.In(head), name)) last = field.Value.In(head);
+        }
+        return last;
     }
 
     /// <summary>What can be told before the head is whole, so that a TLS hello or a scan waits for nothing.</summary>
@@ -71,6 +85,7 @@ public static class UpgradeRequestReader
         request.HostName = request.Host with { Length = name.Length };
         if (!rules.HostFits(name)) return UpgradeError.HostUnknown;
         if (!rules.PathFits(request.Path.In(head))) return UpgradeError.Path;
+        if ((seen & Seen.Origin) != Seen.None && !rules.OriginFits(request.Origin.In(head))) return UpgradeError.Origin;
         if ((seen & Seen.Upgrade) == Seen.None) return UpgradeError.NoUpgrade;
         if ((seen & Seen.Connection) == Seen.None) return UpgradeError.Connection;
         if ((seen & Seen.Version) == Seen.None) return UpgradeError.VersionMissing;
@@ -80,7 +95,7 @@ public static class UpgradeRequestReader
     }
 
     [Flags]
-    private enum Seen { None = 0, Host = 1, Upgrade = 2, Connection = 4, Key = 8, Version = 16, Version13 = 32 }
+    private enum Seen { None = 0, Host = 1, Upgrade = 2, Connection = 4, Key = 8, Version = 16, Version13 = 32, Origin = 64, Authorization = 128 }
 
     private static UpgradeError ReadFields(ReadOnlySpan<byte> head, ref UpgradeRequest request, out Seen seen)
     {
@@ -128,9 +143,17 @@ public static class UpgradeRequestReader
         {
             request.Subprotocol = Better(request.Subprotocol, value);
         }
-        else if (HttpHead.Equals(name, "X-Forwarded-For"u8))
+        else if (HttpHead.Equals(name, "Origin"u8))
         {
-            if (!request.ForwardedFor.IsPresent) request.ForwardedFor = valueRange;
+            if ((seen & Seen.Origin) != Seen.None) return UpgradeError.Repeated;
+            seen |= Seen.Origin;
+            request.Origin = valueRange;
+        }
+        else if (HttpHead.Equals(name, "Authorization"u8))
+        {
+            // Two readers might believe one each.
+            if ((seen & Seen.Authorization) != Seen.None) return UpgradeError.Repeated;
+            seen |= Seen.Authorization;
         }
         else if (HttpHead.Equals(name, "Transfer-Encoding"u8)
             || (HttpHead.Equals(name, "Content-Length"u8) && !value.SequenceEqual("0"u8)))

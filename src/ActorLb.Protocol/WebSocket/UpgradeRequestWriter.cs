@@ -6,6 +6,9 @@ public ref struct UpgradeRequestValues
     /// <summary>Begins with a slash; may hold a query.</summary>
     public ReadOnlySpan<byte> Path;
 
+    /// <summary>The client's query, without the question mark; goes behind the path's own.</summary>
+    public ReadOnlySpan<byte> Query;
+
     public ReadOnlySpan<byte> Host;
 
     /// <summary>Of <see cref="AcceptKey.KeyLength"/> bytes.</summary>
@@ -16,8 +19,17 @@ public ref struct UpgradeRequestValues
     /// <summary>The client's address as text; empty leaves out the fields that tell it, as for a probe.</summary>
     public ReadOnlySpan<byte> RemoteAddress;
 
-    /// <summary>Addresses that proxies before this one told, joined with commas.</summary>
-    public ReadOnlySpan<byte> ForwardedFor;
+    /// <summary>The bytes of the client's own request; empty when it sent none.</summary>
+    public ReadOnlySpan<byte> Client;
+
+    /// <summary>Offsets into <see cref="Client"/>.</summary>
+    public UpgradeRequest ClientRequest;
+
+    /// <summary>Which of its fields go on; null is none.</summary>
+    public PassedFields? Passed;
+
+    /// <summary>The client is a proxy whose word on addresses is believed.</summary>
+    public bool IsBelieved;
 }
 
 /// <summary>Writes the upgrade request to a WebSocket backend (RFC 6455, 4.1), with the fields by which it learns the client.</summary>
@@ -27,7 +39,9 @@ public static class UpgradeRequestWriter
 
     /// <summary>Enough bytes for the request.</summary>
     public static int MaxLength(in UpgradeRequestValues values) =>
-        FixedLength + values.Path.Length + values.Host.Length + 3 * values.RemoteAddress.Length + values.ForwardedFor.Length;
+        FixedLength + values.Path.Length + values.Query.Length + values.Host.Length + ClientAddressFields.MaxLength(values.RemoteAddress)
+        // A space behind the colon of each field that came without.
+        + values.Client.Length + HttpHead.MaxFields;
 
     /// <param name="destination">At least <see cref="MaxLength"/> bytes.</param>
     /// <returns>Bytes written.</returns>
@@ -36,6 +50,11 @@ public static class UpgradeRequestWriter
         int at = 0;
         HttpHead.Put(destination, ref at, "GET "u8);
         HttpHead.Put(destination, ref at, values.Path);
+        if (!values.Query.IsEmpty)
+        {
+            HttpHead.Put(destination, ref at, values.Path.Contains((byte)'?') ? "&"u8 : "?"u8);
+            HttpHead.Put(destination, ref at, values.Query);
+        }
         HttpHead.Put(destination, ref at, " HTTP/1.1\r\nHost: "u8);
         HttpHead.Put(destination, ref at, values.Host);
         HttpHead.Put(destination, ref at, "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "u8);
@@ -45,19 +64,11 @@ public static class UpgradeRequestWriter
             HttpHead.Put(destination, ref at, "\r\nSec-WebSocket-Protocol: "u8);
             HttpHead.Put(destination, ref at, UpgradeRequest.NameOf(values.Subprotocol));
         }
+        if (!values.Client.IsEmpty) values.Passed?.Write(destination, ref at, values.Client, values.ClientRequest);
         if (!values.RemoteAddress.IsEmpty)
         {
-            HttpHead.Put(destination, ref at, "\r\nX-Real-IP: "u8);
-            HttpHead.Put(destination, ref at, values.RemoteAddress);
-            HttpHead.Put(destination, ref at, "\r\nREMOTE-HOST: "u8);
-            HttpHead.Put(destination, ref at, values.RemoteAddress);
-            HttpHead.Put(destination, ref at, "\r\nX-Forwarded-For: "u8);
-            if (!values.ForwardedFor.IsEmpty)
-            {
-                HttpHead.Put(destination, ref at, values.ForwardedFor);
-                HttpHead.Put(destination, ref at, ", "u8);
-            }
-            HttpHead.Put(destination, ref at, values.RemoteAddress);
+            ReadOnlySpan<byte> proxy = values.IsBelieved ? values.Client : default;
+            ClientAddressFields.Write(destination, ref at, values.RemoteAddress, proxy, values.ClientRequest);
         }
         HttpHead.Put(destination, ref at, HttpHead.End);
         return at;

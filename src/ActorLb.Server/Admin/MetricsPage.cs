@@ -1,5 +1,6 @@
 using ActorLb.Balancing;
 using ActorLb.Fleet;
+using ActorLb.Native.OpenSsl;
 using ActorLb.Proxying;
 using ActorLb.Proxying.Tls;
 using ActorLb.Telemetry;
@@ -118,12 +119,21 @@ internal static class MetricsPage
     {
         w.Single("actorlb_tls_handshakes_running", "gauge", "TLS handshakes that have a place among max-handshakes: their first step is due.", node.Handshakes.Handshakes);
         w.Single("actorlb_tls_handshakes_waiting", "gauge", "TLS handshakes that wait for a place among max-handshakes.", node.Handshakes.Waiting);
-        w.Family("actorlb_certificate_expiry_seconds", "gauge", "Unix time at which a certificate in use, or one of its chain, expires.");
-        foreach (CertificateUse use in node.Certificates)
-        {
-            w.Sample("actorlb_certificate_expiry_seconds", use.Certificate.NotAfter.ToUnixTimeSeconds(), (use.Owner, use.Name), ("file", use.Certificate.Path));
-        }
+        Dates(w, node, TlsSetting.Certificate, "actorlb_certificate_expiry_seconds", "Unix time at which a certificate in use, or one of its chain, expires.");
+        Dates(w, node, TlsSetting.Ca, "actorlb_ca_expiry_timestamp_seconds", "Unix time at which the first authority of a CA file expires.");
+        Dates(w, node, TlsSetting.Crl, "actorlb_crl_expiry_timestamp_seconds", "Unix time at which the first list of a CRL file is due for its next update.");
         w.Single("actorlb_certificate_failures_total", "counter", "Changes of TLS files that could not be used; what was in force stayed.", node.CertificateFailures);
+    }
+
+    private static void Dates(MetricsWriter w, Node node, TlsSetting setting, string name, string help)
+    {
+        w.Family(name, "gauge", help);
+        DateTimeOffset now = DateTimeOffset.UtcNow;
+        foreach (var file in node.Certificates.Where(u => u.Certificate.Setting == setting).GroupBy(u => (u.Owner, u.Name, u.Certificate.Path)))
+        {
+            DateTimeOffset first = DatedEntry.InForce(file.Select(u => u.Certificate), now).Min(e => e.NotAfter);
+            if (first < DateTimeOffset.MaxValue) w.Sample(name, first.ToUnixTimeSeconds(), (file.Key.Owner, file.Key.Name), ("file", file.Key.Path));
+        }
     }
 
     private static void Times(MetricsWriter w, ReactorCounters[] all)

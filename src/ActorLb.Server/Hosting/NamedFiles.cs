@@ -10,12 +10,14 @@ namespace ActorLb.Server.Hosting;
 
 /// <summary>
 /// What the loader cannot judge: whether the files of a valid configuration hold what they must, and whether OpenSSL knows the
-/// ciphers. Each problem is told at the place of its key, as the loader's are.
+/// ciphers; and what of them will surprise: dates that are near or over, chains that lead nowhere. Each is told at the place of its key,
+/// as the loader's problems are.
 /// </summary>
 internal sealed class NamedFiles
 {
     private readonly IReadOnlyDictionary<string, SourcePosition> _positions;
-    private readonly List<ConfigurationError> _errors = [];
+    private readonly List<ConfigurationError> _errors = [], _warnings = [];
+    private readonly DateTimeOffset _now = TimeProvider.System.GetUtcNow();
 
     private NamedFiles(IReadOnlyDictionary<string, SourcePosition> positions) => _positions = positions;
 
@@ -25,13 +27,12 @@ internal sealed class NamedFiles
         if (loaded.Options is not { } options) return loaded;
         var files = new NamedFiles(loaded.Positions);
         files.Check(options);
-        if (files._errors.Count == 0) return loaded;
-        return loaded with
-        {
-            Options = null,
-            Errors = [.. files._errors.OrderBy(e => e.File, StringComparer.Ordinal).ThenBy(e => e.Line).ThenBy(e => e.Column)],
-        };
+        loaded = loaded with { Warnings = Sort(loaded.Warnings.Concat(files._warnings)) };
+        return files._errors.Count == 0 ? loaded : loaded with { Options = null, Errors = Sort(files._errors) };
     }
+
+    private static ImmutableArray<ConfigurationError> Sort(IEnumerable<ConfigurationError> list) =>
+        [.. list.OrderBy(e => e.File, StringComparer.Ordinal).ThenBy(e => e.Line).ThenBy(e => e.Column).Distinct()];
 
     private void Check(ActorLbOptions options)
     {
@@ -48,13 +49,13 @@ internal sealed class NamedFiles
         {
             if (pool.Tls is not { } tls) continue;
             string block = HoconPath.Child("actorlb.pools", pool.Name) + ".tls";
-            Build(block, Keys(block, tls.Certificate, tls.Key, tls.Ca), () => TlsClientContext.Build(tls).Dispose());
+            Build(block, Keys(block, tls.Certificate, tls.Key, tls.Ca), () => Findings(TlsClientContext.Build(tls)));
         }
         foreach (ListenerOptions listener in options.Listeners.Values)
         {
             if (listener.Tls is not { } tls) continue;
             string block = HoconPath.Child("actorlb.listeners", listener.Name) + ".tls";
-            Build(block, Keys(block, tls), () => TlsServerContext.Build(tls, listener.WebSocket is not null, TimeProvider.System).Dispose());
+            Build(block, Keys(block, tls), () => Findings(TlsServerContext.Build(tls, listener.WebSocket is not null, TimeProvider.System)));
         }
     }
 
@@ -63,7 +64,7 @@ internal sealed class NamedFiles
     {
         if (tls is null) return;
         var asClient = new UpstreamTlsOptions(tls.Ca, ServerName: null, Verify: true, tls.Certificate, tls.Key);
-        if (!Build(block, Keys(block, tls.Certificate, tls.Key, tls.Ca), () => TlsClientContext.Build(asClient).Dispose())) return;
+        if (!Build(block, Keys(block, tls.Certificate, tls.Key, tls.Ca), () => Findings(TlsClientContext.Build(asClient)))) return;
         Try(block, null, () =>
         {
             ServiceCertificates.OwnOf(tls)?.Dispose();
@@ -72,25 +73,40 @@ internal sealed class NamedFiles
         });
     }
 
-    private bool Build(string block, List<Setting> settings, Action build)
+    private bool Build(string block, List<Setting> settings, Func<IEnumerable<TlsProblem>> build)
     {
         try
         {
-            build();
+            foreach (TlsProblem warning in build()) Add(_warnings, block, settings, warning);
             return true;
         }
         catch (TlsConfigurationException e)
         {
-            foreach (TlsProblem problem in e.Problems)
-            {
-                Setting[] meant = [.. settings.Where(s => s.Kind == problem.Setting && (problem.Value is null || s.Value == problem.Value))];
-                // One key file may stand beside several certificates.
-                Setting? one = meant.FirstOrDefault(s => s.Certificate == problem.Certificate) ?? meant.FirstOrDefault();
-                if (one is null) Add(block, null, problem.ToString());
-                else Add(one.Key, one.Value, IsEmpty(one.Value) ? "is empty" : problem.Reason);
-            }
+            foreach (TlsProblem problem in e.Problems) Add(_errors, block, settings, problem);
             return false;
         }
+    }
+
+    private IEnumerable<TlsProblem> Findings(TlsServerContext context)
+    {
+        using (context) return Findings(context.Warnings, context.Dated);
+    }
+
+    private IEnumerable<TlsProblem> Findings(TlsClientContext context)
+    {
+        using (context) return Findings(context.Warnings, context.Dated);
+    }
+
+    private IEnumerable<TlsProblem> Findings(ImmutableArray<TlsProblem> warnings, ImmutableArray<DatedEntry> dated) => warnings.Concat(
+        DatedEntry.InForce(dated, _now).Where(e => e.TextAt(_now) is not null).Select(e => new TlsProblem(e.Setting, e.Path, e.TextAt(_now)!)));
+
+    private void Add(List<ConfigurationError> told, string block, List<Setting> settings, TlsProblem problem)
+    {
+        Setting[] meant = [.. settings.Where(s => s.Kind == problem.Setting && (problem.Value is null || s.Value == problem.Value))];
+        // One key file may stand beside several certificates.
+        Setting? one = meant.FirstOrDefault(s => s.Certificate == problem.Certificate) ?? meant.FirstOrDefault();
+        if (one is null) Add(told, block, null, problem.ToString());
+        else Add(told, one.Key, one.Value, IsEmpty(one.Value) ? "is empty" : problem.Reason);
     }
 
     private static bool IsEmpty(string? file) => file is not null && new FileInfo(file) is { Exists: true, Length: 0 };
@@ -109,16 +125,16 @@ internal sealed class NamedFiles
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or InvalidOperationException or CryptographicException)
         {
             string subject = $"{key["actorlb.".Length..]} {file}: ";
-            Add(key, file, e.Message.StartsWith(subject, StringComparison.Ordinal) ? e.Message[subject.Length..] : e.Message);
+            Add(_errors, key, file, e.Message.StartsWith(subject, StringComparison.Ordinal) ? e.Message[subject.Length..] : e.Message);
         }
     }
 
-    private void Add(string key, string? value, string reason)
+    private void Add(List<ConfigurationError> told, string key, string? value, string reason)
     {
         // A key of a list that was written by other means than its index stands where its block does.
         string at = key;
         while (!_positions.ContainsKey(at) && at.LastIndexOf('.') is > 0 and var dot) at = at[..dot];
-        _errors.Add(new ConfigurationError(_positions.GetValueOrDefault(at, new SourcePosition("", 1, 1)), key, value, reason));
+        told.Add(new ConfigurationError(_positions.GetValueOrDefault(at, new SourcePosition("", 1, 1)), key, value, reason));
     }
 
     private static List<Setting> Keys(string block, string? certificate, string? key, string? ca) =>
@@ -140,13 +156,10 @@ internal sealed class NamedFiles
             new(TlsSetting.Protocols, block + ".protocols", null),
             new(TlsSetting.Certificates, block + ".certificates", null),
         };
-        for (int i = 0; i < tls.Certificates.Length; i++)
+        foreach (CertificateOptions pair in tls.Certificates)
         {
-            // The first is the block's own.
-            string at = i == 0 ? block : HoconPath.Element(block + ".certificates", i - 1);
-            (string certificate, string key) = (tls.Certificates[i].Certificate, tls.Certificates[i].Key);
-            settings.Add(new Setting(TlsSetting.Certificate, at + ".certificate", certificate));
-            settings.Add(new Setting(TlsSetting.Key, at + ".key", key) { Certificate = certificate });
+            settings.Add(new Setting(TlsSetting.Certificate, pair.Paths.Certificate, pair.Certificate));
+            settings.Add(new Setting(TlsSetting.Key, pair.Paths.Key, pair.Key) { Certificate = pair.Certificate });
         }
         return settings;
     }

@@ -117,7 +117,7 @@ internal sealed partial class NodeControl(Node node, NodeLogging logging, string
 
     private async Task<ReloadReport> ApplyAsync()
     {
-        ConfigurationResult result = NamedFiles.Check(ConfigurationLoader.Load(path));
+        ConfigurationResult loaded = ConfigurationLoader.Load(path), result = NamedFiles.Check(loaded);
         if (result.Options is not { } options) return new ReloadReport(++_reloads, false, [.. result.Errors.Select(e => e.ToString())]);
         try
         {
@@ -127,8 +127,9 @@ internal sealed partial class NodeControl(Node node, NodeLogging logging, string
             // An endpoint that others reach does not lose its token before it has moved to loopback.
             if (token is null && Token.IsSet && !MayBeOpen(_admin)) restart = restart.Add("actorlb.admin.token-file");
             else Token.Set(token);
+            // What the files will surprise with the node logs itself, as it does when it finds them changed.
             return new ReloadReport(
-                ++_reloads, true, [.. result.Warnings.Select(w => w.ToString()), .. restart.Select(r => $"{r} changes only with a restart")]);
+                ++_reloads, true, [.. loaded.Warnings.Select(w => w.ToString()), .. restart.Select(r => $"{r} changes only with a restart")]);
         }
         catch (Exception e) when (e is IOException or TlsConfigurationException or UnauthorizedAccessException)
         {

@@ -19,11 +19,14 @@ internal static class ConfigurationDefaults
 
     public const TlsProtocols Protocols = TlsProtocols.Tls12 | TlsProtocols.Tls13;
 
-    public const ProxyTlvs Tlvs =
-        ProxyTlvs.Authority | ProxyTlvs.Alpn | ProxyTlvs.Ssl | ProxyTlvs.UniqueId | ProxyTlvs.Crc32c;
+    /// <summary>Some brokers' parsers fail on any.</summary>
+    public const ProxyTlvs Tlvs = ProxyTlvs.None;
 
     /// <summary>The path that brokers and clients take by convention.</summary>
     public const string WebSocketPath = "/mqtt";
+
+    /// <summary>By which brokers authenticate a WebSocket client, or tell it from others.</summary>
+    public static readonly ImmutableArray<string> PassHeaders = ["Authorization", "Cookie", "Origin", "User-Agent"];
 
     /// <summary>Twice EMQX's default packet limit.</summary>
     public const int MaxFrameSize = 2 << 20;

@@ -58,6 +58,10 @@ internal static class ConfigurationNames
         ("false", VerifyClient.Off), ("no", VerifyClient.Off), ("true", VerifyClient.On), ("yes", VerifyClient.On),
     ];
 
+    public static readonly (string Name, CrlCheck Value)[] CrlChecks = [("leaf", CrlCheck.Leaf), ("chain", CrlCheck.Chain)];
+
+    public static readonly (string Name, CrlExpired Value)[] CrlExpiries = [("refuse", CrlExpired.Refuse), ("warn", CrlExpired.Warn)];
+
     /// <summary>The six words of HOCON's "Automatic type conversions".</summary>
     public static bool TryFlag(string text, out bool value)
     {

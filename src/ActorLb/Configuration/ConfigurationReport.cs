@@ -32,6 +32,9 @@ internal sealed class ConfigurationReport(string rootFile)
         if (written is { } position) positions[path] = position;
     }
 
+    /// <summary>Where an element of a list is written.</summary>
+    public void Locate(string path, SourcePosition position) => positions[path] = position;
+
     public void Error(SourcePosition position, string path, string? value, string reason) =>
         errors.Add(new ConfigurationError(position, path, value, reason));
 

@@ -63,6 +63,9 @@ internal static class EffectiveListener
         writer.Begin("websocket");
         writer.Text("path", webSocket.Path);
         writer.Texts("hosts", webSocket.Hosts);
+        writer.Texts("origins", webSocket.Origins);
+        writer.Texts("pass-headers", webSocket.PassHeaders);
+        writer.Texts("accept-forwarded-for", webSocket.AcceptForwardedFor.Select(n => n.ToString()));
         writer.Size("max-frame-size", webSocket.MaxFrameSize);
         writer.Size("max-message-size", webSocket.MaxMessageSize);
         writer.End();
@@ -76,15 +79,24 @@ internal static class EffectiveListener
             return;
         }
         writer.Begin("tls");
-        writer.Text("certificate", tls.Certificates[0].Certificate);
-        writer.Text("key", tls.Certificates[0].Key);
-        writer.BeginArray("certificates");
-        for (int i = 1; i < tls.Certificates.Length; i++)
+        CertificateOptions[] own = [.. tls.Certificates.Where(c => c.Names.IsEmpty)], named = [.. tls.Certificates.Where(c => !c.Names.IsEmpty)];
+        if (own.Length == 1)
         {
-            writer.BeginElement("certificates", i - 1);
-            writer.Texts("names", tls.Certificates[i].Names);
-            writer.Text("certificate", tls.Certificates[i].Certificate);
-            writer.Text("key", tls.Certificates[i].Key);
+            writer.Text("certificate", own[0].Certificate);
+            writer.Text("key", own[0].Key);
+        }
+        else
+        {
+            writer.Texts("certificate", own.Select(c => c.Certificate));
+            writer.Texts("key", own.Select(c => c.Key));
+        }
+        writer.BeginArray("certificates");
+        for (int i = 0; i < named.Length; i++)
+        {
+            writer.BeginElement("certificates", i);
+            writer.Texts("names", named[i].Names);
+            writer.Text("certificate", named[i].Certificate);
+            writer.Text("key", named[i].Key);
             writer.EndElement();
         }
         writer.EndArray();
@@ -100,6 +112,8 @@ internal static class EffectiveListener
         writer.Name("verify-client", tls.VerifyClient, ConfigurationNames.Verify);
         writer.Number("verify-depth", tls.VerifyDepth);
         writer.Text("crl", tls.CrlFile);
+        writer.Name("crl-check", tls.CrlCheck, ConfigurationNames.CrlChecks);
+        writer.Name("crl-expired", tls.CrlExpired, ConfigurationNames.CrlExpiries);
         writer.Duration("handshake-timeout", tls.HandshakeTimeout);
         writer.Number("max-handshakes", tls.MaxHandshakes);
         writer.End();

@@ -23,7 +23,7 @@ internal static class ListenerReader
             section.Text("pool", ""),
             section.Choice("protocol", ListenerProtocol.Mqtt, ConfigurationNames.Protocol),
             tls is null ? null : ListenerTlsReader.Read(tls),
-            ReadWebSocket(section.OptionalChild("websocket")),
+            ListenerWebSocketReader.Read(section.OptionalChild("websocket")),
             ReadRewrite(section.Child("rewrite")),
             AcceptProxyFrom(section),
             section.Duration("connect-timeout", TimeSpan.FromSeconds(10), ConfigurationDefaults.Instant, TimeSpan.FromHours(1)),
@@ -48,24 +48,6 @@ internal static class ListenerReader
         if (scalar.Text.StartsWith('/') && scalar.Text.All(c => c is > ' ' and < '\u007f' and not '#')) return scalar.Text;
         section.Error(key, scalar, "is not a path such as /mqtt");
         return absent;
-    }
-
-    private static ListenerWebSocketOptions? ReadWebSocket(Section? section)
-    {
-        if (section is null) return null;
-        var hosts = ImmutableArray.CreateBuilder<string>();
-        foreach ((string path, HoconScalar scalar) in section.Scalars("hosts", "a host name"))
-        {
-            if (AddressText.IsHost(scalar.Text)) hosts.Add(scalar.Text);
-            else section.Report.Error(scalar, path, "is not a host name without port");
-        }
-        var result = new ListenerWebSocketOptions(
-            RequestPath(section, "path", ConfigurationDefaults.WebSocketPath),
-            hosts.ToImmutable(),
-            (int)section.Size("max-frame-size", ConfigurationDefaults.MaxFrameSize, min: 1 << 10, max: 1 << 30),
-            section.Size("max-message-size", ConfigurationDefaults.MaxMessageSize, min: 1 << 10, max: 1L << 40, offIsZero: true));
-        section.Close();
-        return result;
     }
 
     private static RewriteOptions ReadRewrite(Section section)

@@ -9,8 +9,7 @@ internal static class ListenerTlsReader
     public static ListenerTlsOptions Read(Section section)
     {
         var certificates = ImmutableArray.CreateBuilder<CertificateOptions>();
-        (string? certificate, string? key) = ServiceTlsReader.Pair(section, required: true);
-        certificates.Add(new CertificateOptions([], certificate ?? "", key ?? ""));
+        ReadPairs(section, [], certificates);
         ReadCertificates(section, certificates);
         VerifyClient verify = section.Choice("verify-client", VerifyClient.Off, ConfigurationNames.Verify);
         var result = new ListenerTlsOptions(
@@ -26,6 +25,8 @@ internal static class ListenerTlsReader
             verify,
             section.Integer("verify-depth", absent: 1, min: 0, max: 100),
             section.ReadableFile("crl"),
+            section.Choice("crl-check", CrlCheck.Leaf, ConfigurationNames.CrlChecks),
+            section.Choice("crl-expired", CrlExpired.Refuse, ConfigurationNames.CrlExpiries),
             section.Duration("handshake-timeout", TimeSpan.FromSeconds(10), ConfigurationDefaults.Instant, TimeSpan.FromHours(1)),
             section.Integer("max-handshakes", absent: 256, min: 1, max: 1_000_000));
         if (verify != VerifyClient.Off && !section.Has("client-ca"))
@@ -38,7 +39,6 @@ internal static class ListenerTlsReader
 
     private static void ReadCertificates(Section tls, ImmutableArray<CertificateOptions>.Builder certificates)
     {
-        var seen = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
         foreach ((string path, HoconValue element) in tls.Elements("certificates") ?? [])
         {
             if (element is not HoconObject fields)
@@ -47,18 +47,35 @@ internal static class ListenerTlsReader
                 continue;
             }
             var section = new Section(fields, path, tls.Report);
+            // Of several entries for one name each is of another kind of key: who reads the files knows.
+            var seen = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
             var names = ImmutableArray.CreateBuilder<string>();
             foreach ((string namePath, HoconScalar scalar) in section.Scalars("names", "a host name"))
             {
                 string name = scalar.Text.StartsWith("*.", StringComparison.Ordinal) ? scalar.Text[2..] : scalar.Text;
                 if (!AddressText.IsHost(name)) tls.Report.Error(scalar, namePath, "is not a host name, exact or with a leading '*.'");
-                else if (!seen.Add(scalar.Text)) tls.Report.Error(scalar, namePath, "is listed twice: a name has one certificate");
+                else if (!seen.Add(scalar.Text)) tls.Report.Error(scalar, namePath, "is listed twice");
                 else names.Add(scalar.Text);
             }
             if (section.Elements("names") is null or { Count: 0 }) section.Missing("names");
-            (string? certificate, string? key) = ServiceTlsReader.Pair(section, required: true);
+            ReadPairs(section, names.ToImmutable(), certificates);
             section.Close();
-            certificates.Add(new CertificateOptions(names.ToImmutable(), certificate ?? "", key ?? ""));
+        }
+    }
+
+    /// <summary>A certificate and its key, or lists of both.</summary>
+    private static void ReadPairs(Section section, ImmutableArray<string> names, ImmutableArray<CertificateOptions>.Builder result)
+    {
+        List<(string Path, string? File)> certificates = section.ReadableFiles("certificate"), keys = section.ReadableFiles("key");
+        if (certificates.Count == 0) section.Missing("certificate");
+        if (keys.Count == 0) section.Missing("key");
+        if (certificates.Count > 0 && keys.Count > 0 && certificates.Count != keys.Count)
+        {
+            section.Error("key", section.Get("key")!, $"is a list of {keys.Count}, but certificate is of {certificates.Count}: each certificate's key stands at its place");
+        }
+        foreach (((string Path, string? File) certificate, (string Path, string? File) key) in certificates.Zip(keys))
+        {
+            result.Add(new CertificateOptions(names, certificate.File ?? "", key.File ?? "") { Paths = (certificate.Path, key.Path) });
         }
     }
 

@@ -145,23 +145,39 @@ public sealed record RewriteOptions(Template? ClientId, Template? UserName, Temp
 
 /// <param name="Path">Request path that upgrades; others get 404.</param>
 /// <param name="Hosts">Accepted Host names without port; empty accepts any. Others get 421.</param>
-public sealed record ListenerWebSocketOptions(string Path, ImmutableArray<string> Hosts, int MaxFrameSize, long MaxMessageSize);
+/// <param name="Origins">Accepted origins of browsers; empty accepts any. Others get 403.</param>
+/// <param name="PassHeaders">Fields of the upgrade request that WebSocket backends get.</param>
+/// <param name="AcceptForwardedFor">Networks of proxies that are believed about their clients' addresses.</param>
+public sealed record ListenerWebSocketOptions(
+    string Path, ImmutableArray<string> Hosts, ImmutableArray<string> Origins, ImmutableArray<string> PassHeaders,
+    ImmutableArray<IPNetwork> AcceptForwardedFor, int MaxFrameSize, long MaxMessageSize);
 
 [Flags]
 public enum TlsProtocols { None = 0, Tls10 = 1, Tls11 = 2, Tls12 = 4, Tls13 = 8 }
 
 public enum VerifyClient { Off, Optional, On }
 
+/// <summary>Which certificates of a client's chain are looked up in the revocation lists.</summary>
+public enum CrlCheck { Leaf, Chain }
+
+/// <summary>What a revocation list past its next update does to clients with certificates of its issuer.</summary>
+public enum CrlExpired { Refuse, Warn }
+
 /// <param name="Ciphers">OpenSSL cipher list for TLS 1.2 and older.</param>
 /// <param name="CipherSuites">TLS 1.3 suites, colon separated; null keeps OpenSSL's.</param>
 /// <param name="SessionCache">Bytes of the session cache (about 4,000 sessions a MiB, NGINX's measure); 0 is off.</param>
 /// <param name="TicketKeyFile">Keys shared by the nodes; null makes keys of the node's own.</param>
-/// <param name="Certificates">By SNI; the first is the default.</param>
+/// <param name="Certificates">By SNI; those without names are the default.</param>
 public sealed record ListenerTlsOptions(
     ImmutableArray<CertificateOptions> Certificates, TlsProtocols Protocols, string Ciphers, string? CipherSuites,
     long SessionCache, TimeSpan SessionTimeout, bool SessionTickets, string? TicketKeyFile,
-    string? ClientCa, VerifyClient VerifyClient, int VerifyDepth, string? CrlFile,
+    string? ClientCa, VerifyClient VerifyClient, int VerifyDepth, string? CrlFile, CrlCheck CrlCheck, CrlExpired CrlExpired,
     TimeSpan HandshakeTimeout, int MaxHandshakes);
 
+/// <summary>A certificate and its key. Several for one name are of different kinds of key.</summary>
 /// <param name="Names">SNI names, exact or with a leading "*."; empty for the listener's default certificate.</param>
-public sealed record CertificateOptions(ImmutableArray<string> Names, string Certificate, string Key);
+public sealed record CertificateOptions(ImmutableArray<string> Names, string Certificate, string Key)
+{
+    /// <summary>Paths of the two keys in the configuration, for errors that only the use of the files finds.</summary>
+    public (string Certificate, string Key) Paths { get; init; } = ("", "");
+}

@@ -9,11 +9,20 @@ internal static class SectionFiles
     public static string? ReadableFile(this Section section, string key)
     {
         HoconScalar? scalar = section.FileName(key);
-        if (scalar is null) return null;
-        string file = Resolve(scalar.Position.File, scalar.Text);
-        if (FileProblem.Find(file) is not { } problem) return file;
-        section.Error(key, scalar, $"cannot be read: {problem}{(scalar.Text == file ? "" : $" ({file})")}");
-        return null;
+        return scalar is null ? null : section.Readable(section.PathOf(key), scalar);
+    }
+
+    /// <summary>The absolute paths of one file or of a list of them, each with its place in the configuration; null for one that cannot be
+    /// read.</summary>
+    public static List<(string Path, string? File)> ReadableFiles(this Section section, string key)
+    {
+        var result = new List<(string, string?)>();
+        foreach ((string path, HoconScalar scalar) in section.Scalars(key, "a file name"))
+        {
+            section.Report.Locate(path, scalar.Position);
+            result.Add((path, section.IsFileName(path, scalar) ? section.Readable(path, scalar) : null));
+        }
+        return result;
     }
 
     /// <summary>The absolute path of what the node makes itself.</summary>
@@ -32,9 +41,21 @@ internal static class SectionFiles
     private static HoconScalar? FileName(this Section section, string key)
     {
         HoconScalar? scalar = section.Scalar(key, "a file name");
-        if (scalar is null) return null;
-        if (scalar.Text.Length > 0 && !scalar.Text.Contains('\0', StringComparison.Ordinal)) return scalar;
-        section.Error(key, scalar, "is not a file name");
+        return scalar is not null && section.IsFileName(section.PathOf(key), scalar) ? scalar : null;
+    }
+
+    private static bool IsFileName(this Section section, string path, HoconScalar scalar)
+    {
+        if (scalar.Text.Length > 0 && !scalar.Text.Contains('\0', StringComparison.Ordinal)) return true;
+        section.Report.Error(scalar, path, "is not a file name");
+        return false;
+    }
+
+    private static string? Readable(this Section section, string path, HoconScalar scalar)
+    {
+        string file = Resolve(scalar.Position.File, scalar.Text);
+        if (FileProblem.Find(file) is not { } problem) return file;
+        section.Report.Error(scalar, path, $"cannot be read: {problem}{(scalar.Text == file ? "" : $" ({file})")}");
         return null;
     }
 }

@@ -29,6 +29,7 @@ public sealed class Template : IEquatable<Template>
     {
         Text = text;
         Parts = parts;
+        VariableCount = parts.Count(p => p.Literal is null);
     }
 
     /// <summary>As configured.</summary>
@@ -37,6 +38,14 @@ public sealed class Template : IEquatable<Template>
     public ImmutableArray<TemplatePart> Parts { get; }
 
     public static IEnumerable<string> VariableNames => Names.Select(n => n.Name);
+
+    public int VariableCount { get; }
+
+    /// <summary>Whether it is the same for all clients, or for all who come to one address or name.</summary>
+    public bool IsConstant => Parts.All(p => p.Literal is not null || IsShared(p.Variable));
+
+    /// <summary>Whether nothing but their address distinguishes clients.</summary>
+    public bool IsOfAddress => !IsConstant && Parts.All(p => p.Literal is not null || p.Variable == Variable.RemoteAddr || IsShared(p.Variable));
 
     public bool Uses(Variable variable) => Parts.Any(p => p.Literal is null && p.Variable == variable);
 
@@ -69,6 +78,9 @@ public sealed class Template : IEquatable<Template>
         template = new Template(text, parts.ToImmutable());
         return true;
     }
+
+    private static bool IsShared(Variable variable) => variable is Variable.ServerAddr or Variable.ServerPort
+        or Variable.SslServerName or Variable.SslProtocol or Variable.SslCipher;
 
     public bool Equals(Template? other) => other is not null && other.Text == Text;
 

@@ -146,7 +146,7 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
             if (status == ReadStatus.Invalid)
             {
                 Log.UpgradeRefused(services.Logger, session.Backend!.Id, session.Pool.Name, code, error.Text());
-                Fail(reactor, session, CloseReason.BackendProtocol);
+                UpgradeRefused(reactor, session, error == UpgradeError.Status ? code : 0);
                 return;
             }
             if (status == ReadStatus.NeedMore) continue;
@@ -156,6 +156,32 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
             SessionCloser.MoveTo(reactor, session, Phase.Connack);
             if (behind > 0 && !TakeFrames(reactor, session, behind)) return;
             Advance(reactor, session);
+        }
+    }
+
+    /// <summary>
+    /// A status of 400 to 499 blames the request (RFC 9110, 15.5), parts of which are the client's: one bad client must not have the whole
+    /// pool out. Bad credentials are bad everywhere, as in a CONNACK.
+    /// </summary>
+    /// <param name="status">0 when the reply was no answer.</param>
+    private void UpgradeRefused(Reactor reactor, Session session, int status)
+    {
+        Setup setup = session.Setup!;
+        if (setup.UpgradeHead is null || status is < 400 or > 499)
+        {
+            Fail(reactor, session, CloseReason.BackendProtocol);
+        }
+        else if (status is 401 or 403)
+        {
+            session.Traffic.Refusals++;
+            Router.Convict(reactor, setup);
+            session.Backend!.ReportSuccess(reactor.Now);
+            closer.Refuse(reactor, session, CloseReason.BackendRefused, RefusalReason.NotAuthorized);
+        }
+        else
+        {
+            Router.Suspect(reactor, session);
+            router.TryNext(reactor, session, CloseReason.BackendProtocol);
         }
     }
 

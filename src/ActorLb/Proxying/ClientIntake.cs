@@ -256,10 +256,10 @@ internal sealed class ClientIntake(NodeServices services, SessionCloser closer, 
             closer.Refuse(reactor, session, CloseReason.ClientIdMismatch, RefusalReason.ClientIdNotValid);
             return;
         }
-        if (!listening.Options.Rewrite.IsEmpty && ConnectRewrite.Apply(reactor, session, listening.Options.Rewrite) is { } failure)
+        if (!listening.Options.Rewrite.IsEmpty && ConnectRewrite.Apply(reactor, session, listening.Options.Rewrite, out RefusalReason refusal) is { } failure)
         {
             services.Refused.RewriteFailed(session, failure);
-            closer.Refuse(reactor, session, CloseReason.RewriteFailed, RefusalReason.ClientIdNotValid);
+            closer.Refuse(reactor, session, CloseReason.RewriteFailed, refusal);
             return;
         }
         session.IdleByKeepAlive = listening.Options.IdleTimeout is null;
@@ -284,8 +284,8 @@ internal sealed class ClientIntake(NodeServices services, SessionCloser closer, 
     {
         // One more byte than the id, so that a longer value is seen as such; texts of addresses want some room.
         Span<byte> value = session.ClientId!.Length < 1024 ? stackalloc byte[1024] : new byte[session.ClientId.Length + 64];
-        int length = Variables.Write(binding, session, value);
-        return length > 0 && value[..length].SequenceEqual(session.ClientId);
+        int length = Variables.Write(binding, session, value, out int empty);
+        return length > 0 && empty == 0 && value[..length].SequenceEqual(session.ClientId);
     }
 
     /// <summary>One read into the session's inbound buffer. False when the session is closed.</summary>
@@ -367,18 +367,13 @@ internal sealed class ClientIntake(NodeServices services, SessionCloser closer, 
     {
         Setup setup = session.Setup!;
         ReadOnlySpan<byte> head = setup.Inbound.AsSpan(0, request.TotalLength);
+        setup.Host = request.HostName.In(head).ToArray();
         if (session.Pool.Options.WebSocketPath is not null)
         {
-            setup.Host = request.Host.In(head).ToArray();
-            if (request.ForwardedFor.IsPresent)
-            {
-                byte[] chain = new byte[head.Length];
-                setup.ForwardedFor = chain[..UpgradeRequestReader.WriteForwardedFor(head, request, chain)];
-            }
-        }
-        else
-        {
-            setup.Host = request.HostName.In(head).ToArray();
+            setup.UpgradeHead = reactor.Buffers.Rent(head.Length);
+            head.CopyTo(setup.UpgradeHead);
+            setup.Upgrade = request;
+            setup.ForwardedIsBelieved = session.Entered!.BelievesForwardedFrom(session.Remote);
         }
         Span<byte> response = stackalloc byte[UpgradeResponse.MaxLength];
         int length = UpgradeResponse.Write(response, request.Key.In(head), request.Subprotocol);

@@ -7,9 +7,11 @@ namespace ActorLb.Proxying;
 /// <summary>Replaces fields of a session's CONNECT by the listener's templates, in its inbound buffer.</summary>
 internal static class ConnectRewrite
 {
+    /// <param name="refusal">What the client is told then.</param>
     /// <returns>Null, or why the client is refused.</returns>
-    public static string? Apply(Reactor reactor, Session session, RewriteOptions rewrite)
+    public static string? Apply(Reactor reactor, Session session, RewriteOptions rewrite, out RefusalReason refusal)
     {
+        refusal = RefusalReason.ClientIdNotValid;
         Setup setup = session.Setup!;
         // One more byte than a field may have, so that a value that is too long is seen as such.
         const int Room = Variables.MaxLength + 1;
@@ -19,20 +21,23 @@ internal static class ConnectRewrite
             var changes = new ConnectChanges { RemovesUserName = rewrite.RemovesUserName, RemovesPassword = rewrite.RemovesPassword };
             if (rewrite.ClientId is { } clientId)
             {
-                if (!Evaluate(clientId, session, values.AsSpan(0, Room), out ReadOnlySpan<byte> value)) return "the client id is too long";
+                if (Evaluate(clientId, session, values.AsSpan(0, Room), "client id", out ReadOnlySpan<byte> value) is { } problem) return problem;
                 changes.ClientId = value;
             }
             if (rewrite.UserName is { } userName)
             {
-                if (!Evaluate(userName, session, values.AsSpan(Room, Room), out ReadOnlySpan<byte> value)) return "the user name is too long";
+                refusal = RefusalReason.BadUserNameOrPassword;
+                if (Evaluate(userName, session, values.AsSpan(Room, Room), "user name", out ReadOnlySpan<byte> value) is { } problem) return problem;
                 changes.UserName = value;
             }
             if (rewrite.Password is { } password)
             {
-                if (!Evaluate(password, session, values.AsSpan(2 * Room, Room), out ReadOnlySpan<byte> value)) return "the password is too long";
+                refusal = RefusalReason.BadUserNameOrPassword;
+                if (Evaluate(password, session, values.AsSpan(2 * Room, Room), "password", out ReadOnlySpan<byte> value) is { } problem) return problem;
                 changes.Password = value;
             }
             RewriteError error = ConnectRewriter.Measure(setup.Connect, changes, out int length);
+            if (error is RewriteError.ClientIdEmpty or RewriteError.ClientIdTooLong or RewriteError.ClientIdEncoding) refusal = RefusalReason.ClientIdNotValid;
             if (error != RewriteError.None) return Text(error);
             Replace(reactor, session, changes, length);
             return null;
@@ -44,11 +49,18 @@ internal static class ConnectRewrite
         }
     }
 
-    private static bool Evaluate(Template template, Session session, Span<byte> room, out ReadOnlySpan<byte> value)
+    /// <summary>
+    /// A variable that is empty for the client would leave the text around it, the same for all such clients: they would throw each other
+    /// out, or pass for somebody. Leaving the field as the client wrote it would let it pass for anybody.
+    /// </summary>
+    /// <returns>Null, or why there is no value.</returns>
+    private static string? Evaluate(Template template, Session session, Span<byte> room, string field, out ReadOnlySpan<byte> value)
     {
-        int length = Variables.Write(template, session, room);
-        value = length < 0 ? default : room[..length];
-        return length >= 0;
+        int length = Variables.Write(template, session, room, out int empty);
+        value = length <= 0 ? default : room[..length];
+        if (length < 0) return $"the {field} is too long";
+        if (length == 0) return $"the new {field} is empty";
+        return empty > 0 ? $"a variable of the new {field} is empty" : null;
     }
 
     private static void Replace(Reactor reactor, Session session, in ConnectChanges changes, int length)

@@ -21,9 +21,17 @@ internal sealed class Listener
     public sealed record State(ListenerOptions Options, UpstreamPool Pool, TlsServerContext? Tls, ConnectRate? Rate, AddressLimits? Addresses)
     {
         /// <summary>Null where the listener speaks no WebSocket.</summary>
-        public UpgradeRules? Upgrade { get; } = Options.WebSocket is { } webSocket ? new UpgradeRules(webSocket.Path, webSocket.Hosts) : null;
+        public UpgradeRules? Upgrade { get; } =
+            Options.WebSocket is { } webSocket ? new UpgradeRules(webSocket.Path, webSocket.Hosts) { Origins = webSocket.Origins } : null;
+
+        /// <summary>Fields of upgrade requests that WebSocket backends get.</summary>
+        public PassedFields? Passed { get; } = Options.WebSocket is { } webSocket ? new PassedFields(webSocket.PassHeaders) : null;
 
         public bool ExpectsProxyHeaderFrom(in NetEndPoint peer) => Contains(Options.AcceptProxyFrom, peer.Address);
+
+        /// <summary>Whether what an upgrade request tells of addresses before its sender's is believed.</summary>
+        public bool BelievesForwardedFrom(in NetEndPoint sender) =>
+            Options.WebSocket is { AcceptForwardedFor.IsEmpty: false } webSocket && Contains(webSocket.AcceptForwardedFor, sender.Address);
 
         public bool Refuses(in NetEndPoint client)
         {

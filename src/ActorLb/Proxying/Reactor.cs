@@ -228,7 +228,9 @@ internal sealed partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposable
         ReturnBuffer(ref setup.Inbound);
         ReturnBuffer(ref setup.Outbound);
         ReturnBuffer(ref setup.Reply);
+        ReturnBuffer(ref setup.UpgradeHead);
         setup.InboundLength = setup.ConnectLength = setup.OutboundStart = setup.OutboundEnd = setup.ReplyLength = 0;
+        setup.Upgrade = default;
     }
 
     public void ReturnBuffer(ref byte[]? buffer)

@@ -261,15 +261,15 @@ internal sealed class Router(NodeServices services, SessionCloser closer)
         }
     }
 
-    /// <returns><see cref="PickContext.NoKey"/> of an empty key.</returns>
+    /// <returns><see cref="PickContext.NoKey"/> of a key whose variables are all empty, or all such clients would go to one backend.</returns>
     private static ulong HashOfKey(Session session, Template key)
     {
         Span<byte> value = stackalloc byte[512];
-        int length = Variables.Write(key, session, value);
-        if (length == 0) return PickContext.NoKey;
+        int length = Variables.Write(key, session, value, out int empty);
+        if (length == 0 || (empty > 0 && empty == key.VariableCount)) return PickContext.NoKey;
         if (length > 0) return KeyHash.Of(value[..length]);
         byte[] large = ArrayPool<byte>.Shared.Rent(Variables.MaxLength * 2);
-        length = Math.Max(0, Variables.Write(key, session, large));
+        length = Math.Max(0, Variables.Write(key, session, large, out _));
         ulong hash = KeyHash.Of(large.AsSpan(0, length));
         ArrayPool<byte>.Shared.Return(large);
         return hash;

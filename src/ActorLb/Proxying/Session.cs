@@ -1,6 +1,7 @@
 using ActorLb.Balancing;
 using ActorLb.Native;
 using ActorLb.Protocol.Mqtt;
+using ActorLb.Protocol.WebSocket;
 using ActorLb.Native.OpenSsl;
 using ActorLb.Sticky;
 using ActorLb.Telemetry;
@@ -235,8 +236,14 @@ internal sealed class Setup
     /// <summary><see cref="System.Diagnostics.Stopwatch"/> time stamps.</summary>
     public long ConnectStamp, DialStamp;
 
-    /// <summary>The upgrade request's fields that go to a WebSocket backend.</summary>
-    public byte[]? ForwardedFor;
+    /// <summary>The client's upgrade request, of which parts go on to a WebSocket backend; null where there is none of both.</summary>
+    public byte[]? UpgradeHead;
+    public UpgradeRequest Upgrade;
+
+    /// <summary>It came from a proxy that is believed about its clients' addresses.</summary>
+    public bool ForwardedIsBelieved;
+
+    /// <summary>Name that a WebSocket client asked for, without port.</summary>
     public byte[]? Host;
 
     public CloseReason LastFailure;
@@ -287,7 +294,9 @@ internal sealed class Setup
         Suspects = 0;
         Array.Clear(Tried, 0, TriedCount);
         TriedCount = 0;
-        ForwardedFor = Host = null;
+        Host = null;
+        Upgrade = default;
+        ForwardedIsBelieved = false;
         Connect = default;
     }
 }

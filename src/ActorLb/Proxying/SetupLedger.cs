@@ -118,7 +118,7 @@ internal sealed class SetupLedger
     {
         long size = Bare + LengthOf(setup.Inbound) + LengthOf(setup.Outbound) + LengthOf(setup.Reply)
             + LengthOf(session.Client.Pending) + LengthOf(session.Upstream.Pending)
-            + LengthOf(session.ClientId) + LengthOf(setup.ForwardedFor) + LengthOf(setup.Host) + LengthOf(setup.LastRefusal);
+            + LengthOf(session.ClientId) + LengthOf(setup.UpgradeHead) + LengthOf(setup.Host) + LengthOf(setup.LastRefusal);
         if (session.WebSocket is not null) size += WebSocketBytes;
         return size + SizeOf(session.Client.Tls, session, Phase.TlsHandshake) + SizeOf(session.Upstream.Tls, session, Phase.BackendTls);
     }

@@ -12,15 +12,18 @@ internal static class Variables
 
     /// <summary>Writes the template's value as UTF-8; -1 when it is longer than <paramref name="into"/>.</summary>
     /// <param name="session">After its CONNECT for the mqtt variables; an unknown value is empty, as NGINX has it.</param>
-    public static int Write(Template template, Session session, Span<byte> into)
+    /// <param name="empty">How many variables were empty: text around them alone says nothing of the client.</param>
+    public static int Write(Template template, Session session, Span<byte> into, out int empty)
     {
         int length = 0;
+        empty = 0;
         foreach (TemplatePart part in template.Parts)
         {
             int written = part.Literal is { } literal
                 ? (Encoding.UTF8.TryGetBytes(literal, into[length..], out int bytes) ? bytes : -1)
                 : Write(part.Variable, session, into[length..]);
             if (written < 0) return -1;
+            if (written == 0) empty++;
             length += written;
         }
         return length;

@@ -237,15 +237,24 @@ internal sealed class WebSocketRelay
         return Channel.Write(reactor, ref target, frame);
     }
 
-    private static UpgradeRequestValues Values(Session session, Span<byte> address, ReadOnlySpan<byte> key) => new()
+    private static UpgradeRequestValues Values(Session session, Span<byte> address, ReadOnlySpan<byte> key)
     {
-        Path = session.Pool.WebSocketPathUtf8,
-        Host = session.Setup!.Host ?? session.Pool.HostUtf8,
-        Key = key.IsEmpty ? new byte[AcceptKey.KeyLength] : key,
-        Subprotocol = MqttSubprotocol.Mqtt,
-        RemoteAddress = address[..session.Remote.WriteAddressText(address)],
-        ForwardedFor = session.Setup.ForwardedFor,
-    };
+        Setup setup = session.Setup!;
+        ReadOnlySpan<byte> head = setup.UpgradeHead.AsSpan(0, setup.Upgrade.TotalLength);
+        return new UpgradeRequestValues
+        {
+            Path = session.Pool.WebSocketPathUtf8,
+            Query = setup.Upgrade.Query.In(head),
+            Host = head.IsEmpty ? session.Pool.HostUtf8 : setup.Upgrade.Host.In(head),
+            Key = key.IsEmpty ? new byte[AcceptKey.KeyLength] : key,
+            Subprotocol = MqttSubprotocol.Mqtt,
+            RemoteAddress = address[..session.Remote.WriteAddressText(address)],
+            Client = head,
+            ClientRequest = setup.Upgrade,
+            Passed = session.Entered!.Passed,
+            IsBelieved = setup.ForwardedIsBelieved,
+        };
+    }
 
     /// <summary>Masks must not be guessed by whoever chooses the payload (RFC 6455, 10.3).</summary>
     private static uint NewMask()

@@ -43,7 +43,7 @@ public sealed class GuideRowTests : IAsyncLifetime
     {
         await using var broker = await Aedes.StartAsync(proxyProtocol: true);
         await using var node = await TestNode.StartAsync(
-            $"backends = [\"{broker.Mqtt}\"], proxy-protocol = v2", TlsListener.Verifying(_server, _ca));
+            $"backends = [\"{broker.Mqtt}\"], proxy-protocol = v2, proxy-protocol-tlvs = [ssl]", TlsListener.Verifying(_server, _ca));
         await MosquittoClients.PublishAsync(node.EndPoint, "t", "x", 1, retain: false, "mqttv311", [.. WithCertificate, "-i", "a"]);
         var seen = await broker.WaitForClientAsync("a");
         Assert.Equal(("127.0.0.1", 2), (seen.Address, seen.Proxy));
@@ -139,7 +139,7 @@ public sealed class GuideRowTests : IAsyncLifetime
     {
         await using var broker = await Aedes.StartAsync(proxyProtocol: false);
         await using var node = await TestNode.StartAsync(
-            $"backends = [\"{broker.WebSocket}\"], websocket {{ path = \"/mqtt\" }}", "websocket { path = \"/mqtt\", hosts = [\"mqtt.example.com\"] }");
+            $"backends = [\"{broker.WebSocket}\"], websocket {{ path = \"/mqtt\" }}", "websocket { path = \"/mqtt\", hosts = [\"mqtt.example.com\"], accept-forwarded-for = [\"127.0.0.1/32\"] }");
         await using var nginx = await NginxWebSocket.StartAsync(node.EndPoint);
         await using var js = await MqttJs.StartAsync();
         var client = await js.ConnectAsync(new MqttJsConnect { Url = MqttJsConnect.Address("ws", nginx.EndPoint, "/mqtt"), ClientId = "a" });

@@ -72,6 +72,70 @@ public sealed class NamedFilesTests : IDisposable
         Assert.Contains(check.Lines, l => l.Contains($"actorlb.cluster.etcd.password-file: '{empty}' is empty", StringComparison.Ordinal));
     }
 
+    [Fact]
+    public async Task Check_WhatWillSurprise_IsWarnedOfAtItsPlaceAndIsNoError()
+    {
+        using var intermediate = _certificates.Intermediate("Int", notAfter: DateTimeOffset.UtcNow.AddDays(3).AddHours(1));
+        TestCertificate old = _certificates.Server(["a.test"], notAfter: DateTimeOffset.UtcNow.AddDays(-1), rsa: true), bare = _certificates.Server(["a.test"], issuer: intermediate);
+        TestCertificate upstream = _certificates.Client("CN=lb", notAfter: DateTimeOffset.UtcNow.AddDays(9).AddHours(1));
+        string alone = _files.Add("alone.pem", bare.Certificate.ExportCertificatePem());
+        string clients = _certificates.Join(_certificates.CaPath, _files.Add("int.pem", intermediate.ExportCertificatePem()));
+        string list = _certificates.RevocationListOf(_certificates.Root, TimeSpan.FromDays(-9), TimeSpan.FromDays(-1));
+        _files.Write(
+            $$"""
+            backends = ["127.0.0.1:1"]
+            tls { certificate = "{{upstream.CertificatePath}}", key = "{{upstream.KeyPath}}" }
+            """,
+            $$"""
+            idle-timeout = 20s
+            tls { certificate = ["{{old.CertificatePath}}",
+            "{{alone}}"], key = ["{{old.KeyPath}}", "{{bare.KeyPath}}"]
+            client-ca = "{{clients}}", verify-client = on
+            crl = "{{list}}"
+            protocols = [TLSv1.1, TLSv1.2]
+            }
+            """);
+
+        ProcessResult check = await NodeFiles.RunAsync("check", _files.Path);
+
+        Assert.Equal(0, check.ExitCode);
+        Assert.Contains($"{_files.Path}: the configuration is valid (1 listener, 1 pool)", check.Lines);
+        string listener = "actorlb.listeners.mqtt.tls";
+        (string Place, string Text)[] expected =
+        [
+            ("7:21", $"actorlb.pools.p.tls.certificate: '{upstream.CertificatePath}' expires in 9 days, on "),
+            ("11:20", "actorlb.listeners.mqtt.idle-timeout: '20s' is shorter than 1.5 times the usual Keep Alive"),
+            ("12:22", $"{listener}.certificate[0]: '{old.CertificatePath}' has expired on "),
+            ("14:13", $"{listener}.client-ca: '{clients}' holds 'CN=Int', which expires in 3 days, on "),
+            ("15:7", $"{listener}.crl: '{list}' holds no list of 'CN=Int' of client-ca: all clients with its certificates are refused"),
+            ("15:7", $"{listener}.crl: '{list}' holds the list of 'CN=ActorLb Test CA', whose next update was due on "),
+            ("16:13", $"{listener}.protocols: TLSv1 and TLSv1.1 work only with "),
+        ];
+        string[] told = [.. check.Lines.Where(l => l.StartsWith("warning: ", StringComparison.Ordinal))];
+        Assert.True(expected.Length == told.Length, check.Output);
+        Assert.All(expected.Zip(told), pair => Assert.StartsWith($"warning: {_files.Path}:{pair.First.Place}: {pair.First.Text}", pair.Second, StringComparison.Ordinal));
+
+        // The issuer among client-ca vouches for the chain; without it clients would need the intermediate certificate.
+        File.WriteAllText(clients, File.ReadAllText(_certificates.CaPath));
+        check = await NodeFiles.RunAsync("check", _files.Path);
+        Assert.Contains(check.Lines, l => l.StartsWith($"warning: {_files.Path}:13:1: {listener}.certificate[1]: '{alone}' holds no chain: ", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Check_TwoCertificatesOfOneKind_NamesTheSecond()
+    {
+        TestCertificate one = _certificates.Server(["a.test"]), two = _certificates.Server(["a.test"]);
+        _files.Write("backends = [\"127.0.0.1:1\"]", $$"""
+            tls { certificate = ["{{one.CertificatePath}}",
+            "{{two.CertificatePath}}"], key = ["{{one.KeyPath}}", "{{two.KeyPath}}"] }
+            """);
+        ProcessResult check = await NodeFiles.RunAsync("check", _files.Path);
+        Assert.Equal(1, check.ExitCode);
+        Assert.Contains(check.Lines, l => l.StartsWith(
+            $"error: {_files.Path}:11:1: actorlb.listeners.mqtt.tls.certificate[1]: '{two.CertificatePath}' is the second ECDSA certificate of the listener, after {one.CertificatePath}",
+            StringComparison.Ordinal));
+    }
+
     public void Dispose()
     {
         _files.Dispose();

@@ -17,7 +17,7 @@ internal sealed class NativeServer : IDisposable
         var options = new ListenerTlsOptions(
             [new CertificateOptions([], certificate.CertificatePath, certificate.KeyPath)], protocols, "HIGH:!aNULL:!MD5", CipherSuites: null,
             SessionCache: 0, SessionTimeout: TimeSpan.FromMinutes(10), SessionTickets: true, TicketKeyFile: null,
-            ClientCa: null, VerifyClient.Off, VerifyDepth: 1, CrlFile: null, TimeSpan.FromSeconds(10), MaxHandshakes: 1000);
+            ClientCa: null, VerifyClient.Off, VerifyDepth: 1, CrlFile: null, CrlCheck.Leaf, CrlExpired.Refuse, TimeSpan.FromSeconds(10), MaxHandshakes: 1000);
         _context = TlsServerContext.Build(options, webSocket: false, TimeProvider.System);
         _listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         _listener.Listen();

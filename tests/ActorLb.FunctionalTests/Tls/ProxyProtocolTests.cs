@@ -39,8 +39,17 @@ public sealed class ProxyProtocolTests : IDisposable
         var device = _ca.Client("CN=" + name);
         await using var broker = FakeBroker.Start(FakeBroker.Silent);
         await using var node = await TestNode.StartAsync(
-            TestNode.Backends(broker) + "proxy-protocol = v2", TlsListener.Verifying(_ca.Server(["mqtt.test"]), _ca));
+            TestNode.Backends(broker) + "proxy-protocol = v2, proxy-protocol-tlvs = [ssl]", TlsListener.Verifying(_ca.Server(["mqtt.test"]), _ca));
         Assert.Contains("22 CN: " + name, await Tlvs(node.EndPoint, broker, device));
+    }
+
+    [Fact]
+    public async Task Header_ByDefault_HoldsTheAddressesAlone()
+    {
+        await using var broker = FakeBroker.Start(FakeBroker.Silent);
+        await using var node = await TestNode.StartAsync(
+            TestNode.Backends(broker) + "proxy-protocol = v2", TlsListener.Verifying(_ca.Server(["mqtt.test"]), _ca));
+        Assert.Empty(await Tlvs(node.EndPoint, broker, _ca.Client("CN=device-7")));
     }
 
     [Fact]

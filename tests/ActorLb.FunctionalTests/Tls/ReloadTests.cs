@@ -79,6 +79,55 @@ public sealed class ReloadTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Metrics_OfAuthoritiesAndRevocationLists_TellTheirDates()
+    {
+        var upstream = _ca.Client("CN=lb", notAfter: DateTimeOffset.UtcNow.AddDays(50));
+        var list = _ca.RevocationListOf(_ca.Root, TimeSpan.FromDays(-9), TimeSpan.FromHours(-1));
+        await using var broker = FakeBroker.Start(FakeBroker.Accepting);
+        await using var node = await TestNode.StartAsync(
+            TestNode.Backends(broker) + $"tls {{ ca = \"{_ca.CaPath}\", certificate = \"{upstream.CertificatePath}\", key = \"{upstream.KeyPath}\" }}",
+            TlsListener.Verifying(_ca.Server(["one.test"]), _ca, more: $"crl = \"{list}\""));
+        var page = MetricsPage.Render(node.Node);
+        Assert.InRange(Left($"actorlb_certificate_expiry_seconds{{pool=\"p\",file=\"{upstream.CertificatePath}\"}} "), 49, 51);
+        Assert.InRange(Left($"actorlb_ca_expiry_timestamp_seconds{{pool=\"p\",file=\"{_ca.CaPath}\"}} "), 3640, 3651);
+        Assert.InRange(Left($"actorlb_ca_expiry_timestamp_seconds{{listener=\"mqtt\",file=\"{_ca.CaPath}\"}} "), 3640, 3651);
+        Assert.InRange(Left($"actorlb_crl_expiry_timestamp_seconds{{listener=\"mqtt\",file=\"{list}\"}} "), -1, 0);
+        await node.UntilAsync(() => node.Log.Lines.Any(l => l.Level == LogLevel.Error
+            && l.Text.StartsWith($"listener mqtt: the CRL file {list} holds the list of 'CN=ActorLb Test CA', whose next update was due on ", StringComparison.Ordinal)));
+
+        double Left(string start)
+        {
+            var line = page.Split('\n').Single(l => l.StartsWith(start, StringComparison.Ordinal));
+            return (DateTimeOffset.FromUnixTimeSeconds(long.Parse(line[start.Length..])) - DateTimeOffset.UtcNow).TotalDays;
+        }
+    }
+
+    [Fact]
+    public async Task Certificates_OfBothKinds_AreWatchedAndToldOfAlike()
+    {
+        TestCertificate rsa = _ca.Server(["one.test"], rsa: true), ecdsa = _ca.Server(["one.test"], notAfter: DateTimeOffset.UtcNow.AddDays(100));
+        await using var broker = FakeBroker.Start(FakeBroker.Accepting);
+        await using var node = await TestNode.StartAsync(TestNode.Backends(broker), $$"""
+            tls { certificate = ["{{rsa.CertificatePath}}", "{{ecdsa.CertificatePath}}"], key = ["{{rsa.KeyPath}}", "{{ecdsa.KeyPath}}"] }
+            """);
+        var page = MetricsPage.Render(node.Node);
+        foreach (var one in new[] { rsa, ecdsa })
+        {
+            Assert.Contains($"actorlb_certificate_expiry_seconds{{listener=\"mqtt\",file=\"{one.CertificatePath}\"}} ", page, StringComparison.Ordinal);
+        }
+
+        foreach (var (changed, signatures) in new[] { (ecdsa, "ecdsa_secp256r1_sha256"), (rsa, "rsa_pss_rsae_sha256") })
+        {
+            var renewed = _ca.Server(["renewed.test"], rsa: changed == rsa);
+            File.Copy(renewed.CertificatePath, changed.CertificatePath, overwrite: true);
+            File.Copy(renewed.KeyPath, changed.KeyPath, overwrite: true);
+            await node.UntilAsync(() => node.Log.Lines.Any(l => l.Text.Contains("changed and put into force", StringComparison.Ordinal)
+                && l.Text.Contains(changed.CertificatePath, StringComparison.Ordinal)));
+            Assert.Contains("subject=CN = renewed.test", await OpenSslClient.TalkAsync(node.EndPoint, "Verify return code", "-sigalgs", signatures), StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
     [Trait("speed", "slow")]
     public async Task Watch_FilesChanged_ServesTheNewOneKeepsItOverABadOne()
     {

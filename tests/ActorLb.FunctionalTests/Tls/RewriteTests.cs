@@ -89,6 +89,39 @@ public sealed class RewriteTests : IAsyncDisposable
     }
 
     [Theory]
+    [InlineData("client-id = \"dev-$mqtt_preread_clientid\"", "", null, 0x85, "a variable of the new client id is empty")]
+    [InlineData("client-id = \"$mqtt_preread_username/x\"", "a", null, 0x85, "a variable of the new client id is empty")]
+    [InlineData("username = \"cn:$ssl_client_s_dn_cn\"", "a", "cn:admin", 0x86, "a variable of the new user name is empty")]
+    [InlineData("username = \"$ssl_client_s_dn_cn\"", "a", "admin", 0x86, "the new user name is empty")]
+    [InlineData("password = \"x$ssl_client_serial\"", "a", "u", 0x86, "a variable of the new password is empty")]
+    public async Task Template_WithAnEmptyVariable_RefusesTheClient(string rewrite, string id, string? user, byte code, string reason)
+    {
+        await using var node = await Start($"rewrite {{ {rewrite} }}", "optional");
+        Assert.Equal([0x20, 3, 0, code, 0], await Ask(node, ConnectBytes.Of(5, id, user: user), null));
+        await node.UntilClosedAsync(CloseReason.RewriteFailed);
+        Assert.Contains(node.Log.Lines, l => l.Text.EndsWith("rewrite failed: " + reason, StringComparison.Ordinal));
+        Assert.Equal(0, _broker.Accepted);
+    }
+
+    [Fact]
+    public async Task RequireClientId_WithAnEmptyVariable_MatchesNobody()
+    {
+        await using var node = await Start("require-client-id = \"dev-$ssl_client_s_dn_cn\"", "optional");
+        Assert.Equal([0x20, 2, 0, 2], await Ask(node, ConnectBytes.V311("dev-"), null));
+        Assert.Equal(0, _broker.Accepted);
+    }
+
+    [Fact]
+    public async Task HashKey_OfEmptyVariablesAlone_GoesInTurn()
+    {
+        await using var other = FakeBroker.Start(FakeBroker.Accepting);
+        await using var node = await TestNode.StartAsync(
+            TestNode.Backends(_broker, other) + "balance = hash, hash-key = \"u:$mqtt_preread_username\"", TlsListener.With(_server));
+        for (var i = 0; i < 6; i++) await Send(node, ConnectBytes.V311($"c{i}"));
+        Assert.Equal((3, 3), (_broker.Accepted, other.Accepted));
+    }
+
+    [Theory]
     [InlineData(32_767, true)]
     [InlineData(32_768, false)]
     public async Task ClientId_OfTheLongestLengthAndOneMore_PassesAndIsRefused(int length, bool passes)

@@ -11,7 +11,7 @@ internal static class WebSocketBytes
 
     /// <summary>Settings of the listener that takes <see cref="Upgrade"/>.</summary>
     public const string Listener =
-        $"websocket {{ path = \"{MalformedUpgrades.Path}\", hosts = [\"{MalformedUpgrades.Host}\"], max-frame-size = 64KiB, max-message-size = 128KiB }}\n";
+        $"websocket {{ path = \"{MalformedUpgrades.Path}\", hosts = [\"{MalformedUpgrades.Host}\"], origins = [\"{MalformedUpgrades.Origin}\"], max-frame-size = 64KiB, max-message-size = 128KiB }}\n";
 
     public static byte[] Binary(ReadOnlySpan<byte> payload) => MalformedFrames.Masked(0x82, payload);
 

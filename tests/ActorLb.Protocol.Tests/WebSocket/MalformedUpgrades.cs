@@ -10,13 +10,14 @@ public sealed record MalformedUpgrade(string Name, byte[] Bytes, UpgradeError Ex
 }
 
 /// <summary>
-/// Requests that must not upgrade on a listener with path <c>/mqtt</c> and host <c>mqtt.example.com</c>. Other test projects
+/// Requests that must not upgrade on a listener with path <c>/mqtt</c> host <c>mqtt.example.com</c> and one origin. Other test projects
 /// link this file; it needs only the protocol library.
 /// </summary>
 public static class MalformedUpgrades
 {
     public const string Path = "/mqtt";
     public const string Host = "mqtt.example.com";
+    public const string Origin = "https://app.example.com";
 
     public const string Valid =
         "GET /mqtt HTTP/1.1\r\nHost: mqtt.example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -92,6 +93,15 @@ public static class MalformedUpgrades
         With("other host", "Host: mqtt.example.com", "Host: example.com", UpgradeError.HostUnknown),
         With("address as host", "Host: mqtt.example.com", "Host: 127.0.0.1:8083", UpgradeError.HostUnknown),
         With("other host with the name as its end", "Host: mqtt.example.com", "Host: xmqtt.example.com", UpgradeError.HostUnknown),
+        // Origin and what may come once.
+        With("other origin", "Upgrade: websocket", "Origin: https://evil.example.com\r\nUpgrade: websocket", UpgradeError.Origin),
+        With("origin of another scheme", "Upgrade: websocket", "Origin: http://app.example.com\r\nUpgrade: websocket", UpgradeError.Origin),
+        With("origin with a port", "Upgrade: websocket", "Origin: https://app.example.com:8443\r\nUpgrade: websocket", UpgradeError.Origin),
+        With("origin with the name as its beginning", "Upgrade: websocket", "Origin: https://app.example.com.evil\r\nUpgrade: websocket", UpgradeError.Origin),
+        With("origin null", "Upgrade: websocket", "Origin: null\r\nUpgrade: websocket", UpgradeError.Origin),
+        With("origin empty", "Upgrade: websocket", "Origin:\r\nUpgrade: websocket", UpgradeError.Origin),
+        With("origin twice", "Upgrade: websocket", $"Origin: {Origin}\r\nOrigin: {Origin}\r\nUpgrade: websocket", UpgradeError.Repeated),
+        With("authorization twice", "Upgrade: websocket", "Authorization: Basic YQ==\r\nauthorization: Basic Yg==\r\nUpgrade: websocket", UpgradeError.Repeated),
         // Body.
         With("content length", "Upgrade: websocket", "Content-Length: 5\r\nUpgrade: websocket", UpgradeError.Body),
         With("content length not a number", "Upgrade: websocket", "Content-Length: 0, 5\r\nUpgrade: websocket", UpgradeError.Body),

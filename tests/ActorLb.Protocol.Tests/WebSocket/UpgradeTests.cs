@@ -7,7 +7,7 @@ public sealed class UpgradeTests
 {
     private const string SampleKey = "dGhlIHNhbXBsZSBub25jZQ==";
 
-    private static readonly UpgradeRules Rules = new(MalformedUpgrades.Path, MalformedUpgrades.Host);
+    private static readonly UpgradeRules Rules = new(MalformedUpgrades.Path, MalformedUpgrades.Host) { Origins = [MalformedUpgrades.Origin] };
 
     public static TheoryData<MalformedUpgrade> Malformed => [.. MalformedUpgrades.All];
 
@@ -25,8 +25,8 @@ public sealed class UpgradeTests
     public void Request_Valid_FieldsRead()
     {
         byte[] bytes = Encoding.ASCII.GetBytes(
-            "GET /mqtt?u=1 HTTP/1.1\r\nHost: mqtt.example.com:80\r\nX-Forwarded-For: 10.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            + "Sec-WebSocket-Key: " + SampleKey + "\r\nSec-WebSocket-Version: 13\r\nx-forwarded-for:\r\nX-FORWARDED-FOR: 10.0.0.2, ::1\r\n"
+            "GET /mqtt?u=1 HTTP/1.1\r\nHost: mqtt.example.com:80\r\nOrigin: https://app.example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            + "Sec-WebSocket-Key: " + SampleKey + "\r\nSec-WebSocket-Version: 13\r\n"
             + "Sec-WebSocket-Protocol: mqttv3.1\r\n\r\n\x82");
         UpgradeRequest request = Read(bytes);
         Assert.Equal(bytes.Length - 1, request.TotalLength);
@@ -36,9 +36,7 @@ public sealed class UpgradeTests
         Expect.Bytes("mqtt.example.com"u8, request.HostName.In(bytes));
         Assert.Equal(SampleKey, Encoding.ASCII.GetString(request.Key.In(bytes)));
         Assert.Equal(MqttSubprotocol.MqttV31, request.Subprotocol);
-        var chain = new byte[bytes.Length];
-        int length = UpgradeRequestReader.WriteForwardedFor(bytes, request, chain);
-        Assert.Equal("10.0.0.1, 10.0.0.2, ::1", Encoding.ASCII.GetString(chain.AsSpan(0, length)));
+        Expect.Bytes("https://app.example.com"u8, request.Origin.In(bytes));
     }
 
     [Theory]
@@ -106,6 +104,8 @@ public sealed class UpgradeTests
 
     [Theory]
     [InlineData(UpgradeError.RequestLine, 400)]
+    [InlineData(UpgradeError.Origin, 403)]
+    [InlineData(UpgradeError.Repeated, 400)]
     [InlineData(UpgradeError.Path, 404)]
     [InlineData(UpgradeError.Method, 405)]
     [InlineData(UpgradeError.TargetTooLong, 414)]
@@ -200,27 +200,26 @@ public sealed class UpgradeTests
             Key = Encoding.ASCII.GetBytes(SampleKey),
             Subprotocol = MqttSubprotocol.Mqtt,
             RemoteAddress = "192.0.2.9"u8,
-            ForwardedFor = "10.0.0.1"u8,
         };
         var buffer = new byte[UpgradeRequestWriter.MaxLength(values)];
         int length = UpgradeRequestWriter.Write(buffer, values);
         Assert.Equal(
             "GET /mqtt HTTP/1.1\r\nHost: mqtt.example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
             + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: mqtt\r\nX-Real-IP: 192.0.2.9\r\nREMOTE-HOST: 192.0.2.9\r\n"
-            + "X-Forwarded-For: 10.0.0.1, 192.0.2.9\r\n\r\n",
+            + "X-Forwarded-For: 192.0.2.9\r\n\r\n",
             Encoding.ASCII.GetString(buffer.AsSpan(0, length)));
         Assert.Equal(length, Read(buffer.AsSpan(0, length)).TotalLength);
     }
 
     [Theory]
     [InlineData(0, 0, 0)]
-    [InlineData(4000, 1000, 45)]
-    public void RequestWriter_AnyLengths_WithinItsBound(int path, int forwarded, int address)
+    [InlineData(4000, 4000, 45)]
+    public void RequestWriter_AnyLengths_WithinItsBound(int path, int query, int address)
     {
         var values = new UpgradeRequestValues
         {
             Path = new byte[path], Host = new byte[255], Key = new byte[AcceptKey.KeyLength], Subprotocol = MqttSubprotocol.MqttV31,
-            RemoteAddress = new byte[address], ForwardedFor = new byte[forwarded],
+            RemoteAddress = new byte[address], Query = new byte[query],
         };
         int bound = UpgradeRequestWriter.MaxLength(values);
         Assert.InRange(UpgradeRequestWriter.Write(new byte[bound], values), 1, bound);
@@ -240,7 +239,7 @@ public sealed class UpgradeTests
     {
         Assert.Equal(
             "None=0 RequestLine=1 Field=2 HeadTooLong=3 TooManyFields=4 TargetTooLong=5 Method=6 HttpVersion=7 Host=8 HostUnknown=9 Path=10 "
-            + "Body=11 NoUpgrade=12 Connection=13 Key=14 VersionMissing=15 Version=16 Subprotocol=17 StatusLine=32 Status=33 "
+            + "Body=11 NoUpgrade=12 Connection=13 Key=14 VersionMissing=15 Version=16 Subprotocol=17 Origin=18 Repeated=19 StatusLine=32 Status=33 "
             + "ResponseUpgrade=34 ResponseConnection=35 Accept=36 ResponseSubprotocol=37 Extension=38",
             string.Join(' ', Enum.GetValues<UpgradeError>().Select(e => $"{e}={(int)e}")));
         Assert.All(Enum.GetValues<UpgradeError>(), e => Assert.NotEqual("unknown error", e.Text()));

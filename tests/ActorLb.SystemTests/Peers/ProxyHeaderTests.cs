@@ -60,7 +60,7 @@ public sealed class ProxyHeaderTests
     {
         await using var broker = FakeBroker.Start(FakeBroker.Accepting);
         await using var haproxy = await HaproxyPeer.StartAsync(broker.EndPoint);
-        await using var node = await StartAsync(haproxy.EndPoint, version);
+        await using var node = await StartAsync(haproxy.EndPoint, version, "proxy-protocol-tlvs = [unique-id, crc32c]");
         var ids = new HashSet<string>(StringComparer.Ordinal);
         for (var i = 0; i < 2; i++)
         {
@@ -91,6 +91,6 @@ public sealed class ProxyHeaderTests
         Assert.Equal(port, (await haproxy.WaitForConnectionAsync("127.0.0.77")).Port);
     }
 
-    private static Task<TestNode> StartAsync(IPEndPoint broker, string version) =>
-        TestNode.StartAsync($"backends = [\"{broker}\"], proxy-protocol = {version}, connect-timeout = 10s, retry.tries = 1");
+    private static Task<TestNode> StartAsync(IPEndPoint broker, string version, string tlvs = "") =>
+        TestNode.StartAsync($"backends = [\"{broker}\"], proxy-protocol = {version}, connect-timeout = 10s, retry.tries = 1\n{tlvs}");
 }

@@ -73,6 +73,15 @@ public sealed class BadListenerTests
     [InlineData(
         "websocket { hosts = [\"a:80\"] }",
         "4:24: actorlb.listeners.l.websocket.hosts[0]: 'a:80' is not a host name without port")]
+    [InlineData(
+        "websocket { origins = [\"app.example.com\", \"https://a/b\"] }",
+        "4:26: actorlb.listeners.l.websocket.origins[0]: 'app.example.com' is not an origin such as https://app.example.com or http://localhost:3000\n4:45: actorlb.listeners.l.websocket.origins[1]: 'https://a/b' is not an origin such as https://app.example.com or http://localhost:3000")]
+    [InlineData(
+        "websocket { pass-headers = [X-Forwarded-For, \"a b\", Cookie, cookie] }",
+        "4:31: actorlb.listeners.l.websocket.pass-headers[0]: 'X-Forwarded-For' is not passed on: it is written for the backend, or of one connection\n4:48: actorlb.listeners.l.websocket.pass-headers[1]: 'a b' is not the name of a header field\n4:63: actorlb.listeners.l.websocket.pass-headers[3]: 'cookie' is listed twice")]
+    [InlineData(
+        "websocket { accept-forwarded-for = [\"10.0.0.1/8\"] }",
+        "4:39: actorlb.listeners.l.websocket.accept-forwarded-for[0]: '10.0.0.1/8' names an address within a network; the network is 10.0.0.0/8")]
     [InlineData("websocket = maybe", "4:15: actorlb.listeners.l.websocket: is a string, but off or { ... } is expected")]
     [InlineData("protocol = tcp, websocket = on", "4:31: actorlb.listeners.l.websocket: needs protocol = mqtt")]
     [InlineData(
@@ -123,10 +132,18 @@ public sealed class BadListenerTests
         "5:32: actorlb.listeners.l.tls.certificates[0].names[0]: '*' is not a host name, exact or with a leading '*.'")]
     [InlineData(
         "certificates = [{ names = [a.b, A.B], certificate = c.pem, key = k.pem }]",
-        "5:37: actorlb.listeners.l.tls.certificates[0].names[1]: 'A.B' is listed twice: a name has one certificate")]
+        "5:37: actorlb.listeners.l.tls.certificates[0].names[1]: 'A.B' is listed twice")]
     [InlineData(
         "certificates = [x]",
         "5:21: actorlb.listeners.l.tls.certificates[0]: 'x' is a string, but { names, certificate, key } is expected")]
+    [InlineData("crl-check = all", "5:17: actorlb.listeners.l.tls.crl-check: 'all' is not one of leaf, chain")]
+    [InlineData("crl-expired = accept", "5:19: actorlb.listeners.l.tls.crl-expired: 'accept' is not one of refuse, warn")]
+    [InlineData(
+        "certificates = [{ names = [a], certificate = [c.pem, none.pem], key = k.pem }]",
+        "5:58: actorlb.listeners.l.tls.certificates[0].certificate[1]: 'none.pem' cannot be read: it does not exist (DIR/none.pem)\n5:75: actorlb.listeners.l.tls.certificates[0].key: 'k.pem' is a list of 1, but certificate is of 2: each certificate's key stands at its place")]
+    [InlineData(
+        "certificates = [{ names = [a], certificate = [], key = [\"\"] }]",
+        "5:21: actorlb.listeners.l.tls.certificates[0].certificate: is required\n5:61: actorlb.listeners.l.tls.certificates[0].key[0]: '' is not a file name")]
     [InlineData("ciphers = \"\"", "5:15: actorlb.listeners.l.tls.ciphers: '' is empty")]
     [InlineData("sesion-cache = 10m", "5:5: actorlb.listeners.l.tls.sesion-cache: unknown key; did you mean 'session-cache'?")]
     [InlineData(

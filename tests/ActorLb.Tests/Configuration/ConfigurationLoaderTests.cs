@@ -148,6 +148,50 @@ public sealed class ConfigurationLoaderTests : IDisposable
             folder.Short(Assert.Single(result.Warnings).ToString()));
     }
 
+    [Theory]
+    [InlineData("rewrite.client-id = fixed", "3:21: actorlb.listeners.l.rewrite.client-id: 'fixed' is the same client id for all clients: each takes the connection from the one before")]
+    [InlineData("rewrite.client-id = \"dev-$server_port\"", "3:21: actorlb.listeners.l.rewrite.client-id: 'dev-$server_port' is the same client id for all clients: each takes the connection from the one before")]
+    [InlineData("rewrite.client-id = \"$remote_addr\"", "3:21: actorlb.listeners.l.rewrite.client-id: '$remote_addr' is the same client id for all clients behind one address: each takes the connection from the one before")]
+    [InlineData("rewrite.client-id = \"dev-$mqtt_preread_clientid\"", "3:21: actorlb.listeners.l.rewrite.client-id: 'dev-$mqtt_preread_clientid' refuses clients without a client id: the text around an empty variable would be one client id for all of them")]
+    [InlineData("rewrite.client-id = \"$mqtt_preread_username:x\"", "3:21: actorlb.listeners.l.rewrite.client-id: '$mqtt_preread_username:x' refuses clients without a user name: the text around an empty variable would be one client id for all of them")]
+    [InlineData("rewrite.client-id = \"$remote_addr:$remote_port\"", null)]
+    [InlineData("rewrite.client-id = \"$mqtt_preread_username\"", null)]
+    [InlineData("rewrite.username = fixed", null)]
+    [InlineData("require-client-id = fixed", "3:21: actorlb.listeners.l.require-client-id: 'fixed' is the same client id for all clients: each takes the connection from the one before")]
+    [InlineData("idle-timeout = 89s", "3:16: actorlb.listeners.l.idle-timeout: '89s' is shorter than 1.5 times the usual Keep Alive of 60s: healthy clients that have nothing to say are cut; auto goes by each client's own")]
+    [InlineData("idle-timeout = 90s", null)]
+    [InlineData("idle-timeout = off", null)]
+    [InlineData("protocol = tcp, idle-timeout = 5s", null)]
+    [InlineData("pool = q", "3:8: actorlb.listeners.l.pool: 'q' hashes x$server_addr, which is the same for all clients: all go to one backend")]
+    public void Listener_ThatConfoundsOrCutsClients_IsAWarning(string listener, string? expected)
+    {
+        ConfigurationResult result = folder.Load(
+            $"actorlb {{ pools {{ p.backends = [\"h:1\"], q {{ backends = [\"h:1\"], balance = hash, hash-key = \"x$server_addr\" }} }}\nlisteners.l {{ bind = 1, pool = p\n{listener}\n}} }}");
+
+        Assert.Empty(result.Errors);
+        Assert.Equal(expected is null ? [] : ["actorlb.conf:" + expected], result.Warnings.Select(w => folder.Short(w.ToString())));
+    }
+
+    [Fact]
+    public void Certificates_InListsOrOfOneName_AreRenderedAndReadBack()
+    {
+        folder.WriteFiles("r.pem", "r.key", "e.pem", "e.key");
+        ActorLbOptions options = folder.LoadValid("""
+            actorlb { pools.p.backends = ["h:1"], listeners.l { bind = 1, pool = p, tls {
+              certificate = [r.pem, e.pem], key = [r.key, e.key], crl-check = chain, crl-expired = warn
+              certificates = [{ names = [a], certificate = [r.pem, e.pem], key = [r.key, e.key] }, { names = [b], certificate = r.pem, key = r.key }
+                              { names = [b], certificate = e.pem, key = e.key }]
+            } } }
+            """);
+        ListenerTlsOptions tls = options.Listeners["l"].Tls!;
+        Assert.Equal(["r.pem", "e.pem", "r.pem", "e.pem", "r.pem", "e.pem"], tls.Certificates.Select(c => Path.GetFileName(c.Certificate)));
+        Assert.Equal(["", "", "a", "a", "b", "b"], tls.Certificates.Select(c => string.Join(' ', c.Names)));
+        Assert.Equal("actorlb.listeners.l.tls.certificates[0].key[1]", tls.Certificates[3].Paths.Key);
+        Assert.Equal((CrlCheck.Chain, CrlExpired.Warn), (tls.CrlCheck, tls.CrlExpired));
+        string rendered = EffectiveConfiguration.Render(options);
+        Assert.Equal(rendered, EffectiveConfiguration.Render(folder.LoadValid(rendered)));
+    }
+
     [Fact]
     public void Block_OutsideOfActorlb_IsAWarning()
     {
@@ -213,9 +257,11 @@ public sealed class ConfigurationLoaderTests : IDisposable
     public void ProxyProtocol_On_IsVersionOne() =>
         Assert.Equal(ProxyProtocolVersion.V1, OnePool("backends = [\"h:1\"], proxy-protocol = on").ProxyProtocol);
 
-    [Fact]
-    public void ProxyTlvs_Empty_AreNone() =>
-        Assert.Equal(ProxyTlvs.None, OnePool("backends = [\"h:1\"], proxy-protocol-tlvs = []").ProxyTlvs);
+    [Theory]
+    [InlineData("")]
+    [InlineData("proxy-protocol-tlvs = []")]
+    public void ProxyTlvs_AbsentOrEmpty_AreNone(string text) =>
+        Assert.Equal(ProxyTlvs.None, OnePool($"backends = [\"h:1\"], proxy-protocol = v2\n{text}").ProxyTlvs);
 
     [Theory]
     [InlineData("auto", null)]

@@ -29,22 +29,23 @@ public sealed class DesignExampleTests
             ]                                         # or discovery by DNS: { dns = "emqx-headless", port = 1883, srv = false }
             connect-timeout = 10s
             proxy-protocol = off                      # off | v1 | v2
-            proxy-protocol-tlvs = [authority, alpn, ssl, unique-id, crc32c]
+            proxy-protocol-tlvs = []                  # of authority, alpn, ssl, unique-id, crc32c: none by default, some parsers fail on any
             source-addresses = ["10.211.55.5", { address = "10.211.55.20", share = 20% }]
             websocket = off                           # speak WebSocket to the backends: { path = "/mqtt" }
             tls = null                                # speak TLS to the backends: { ca = "ca.pem", server-name = "emqx", verify = on, certificate, key }
             health { probe = mqtt, interval = 5s, timeout = 2s, rise = 2, fall = 3 }   # tcp | mqtt | http | none
-            retry { tries = 3, timeout = 10s }
+            retry { tries = 3, timeout = 20s }
             buffer-size = 64KiB
             tcp { no-delay = on, keep-alive = 60s, user-timeout = 90s }
           }
           listeners.mqtt  { bind = "0.0.0.0:1883", pool = emqx, protocol = mqtt }      # mqtt | tcp
           listeners.mqtts { bind = "0.0.0.0:8883", pool = emqx
             tls { certificate = "emqx.pem", key = "emqx.key", protocols = [TLSv1.2, TLSv1.3], ciphers = "HIGH:!aNULL:!MD5"
-                  session-cache = 10m, session-timeout = 10m, client-ca = "ca.pem", verify-client = on, verify-depth = 1
+                  session-cache = 10m, session-timeout = 10m, client-ca = "ca.pem", verify-client = on, verify-depth = 1, crl = null, crl-check = leaf, crl-expired = refuse
                   certificates = [{ names = ["*.example.com"], certificate = "w.pem", key = "w.key" }] }   # by SNI
             rewrite { client-id = "$ssl_client_serial" } }                             # also username, password
-          listeners.ws  { bind = "0.0.0.0:80", pool = emqx, websocket { path = "/mqtt", hosts = ["mqtt.example.com"] } }
+          listeners.ws  { bind = "0.0.0.0:80", pool = emqx, websocket { path = "/mqtt", hosts = ["mqtt.example.com"], origins = [],
+                          pass-headers = [Authorization, Cookie, Origin, User-Agent], accept-forwarded-for = [] } }
           # every listener: accept-proxy-protocol { from = ["10.0.0.0/8"] }, connect-timeout, idle-timeout = auto,
           #   max-connections, max-packet-size, limits { connects-per-second, per-address }, allow, deny
           # refusals before a backend is chosen: over a limit 0x89 or 0x9F (3.x: 3), banned 0x8A (3.x: 5), no backend 0x88 (3.x: 3)

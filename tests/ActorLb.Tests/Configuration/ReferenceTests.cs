@@ -13,7 +13,7 @@ public sealed partial class ReferenceTests
     [
         "actorlb.pools.*", "actorlb.pools.*.backends", "actorlb.pools.*.backends[].address", "actorlb.pools.*.backends[]",
         "actorlb.pools.*.backends.dns", "actorlb.listeners.*", "actorlb.listeners.*.bind", "actorlb.listeners.*.pool",
-        "actorlb.listeners.*.tls", "actorlb.listeners.*.tls.certificate", "actorlb.listeners.*.tls.key",
+        "actorlb.listeners.*.websocket", "actorlb.listeners.*.tls", "actorlb.listeners.*.tls.certificate", "actorlb.listeners.*.tls.key",
         "actorlb.listeners.*.tls.certificates", "actorlb.listeners.*.tls.certificates[]",
         "actorlb.listeners.*.tls.certificates[].names", "actorlb.listeners.*.tls.certificates[].names[]",
         "actorlb.listeners.*.tls.certificates[].certificate", "actorlb.listeners.*.tls.certificates[].key",

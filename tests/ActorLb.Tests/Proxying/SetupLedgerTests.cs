@@ -36,7 +36,7 @@ public sealed class SetupLedgerTests
         session.Setup!.Outbound = new byte[1];
         session.Setup.Reply = new byte[2];
         session.Setup.Host = new byte[4];
-        session.Setup.ForwardedFor = new byte[8];
+        session.Setup.UpgradeHead = new byte[8];
         session.Setup.LastRefusal = new byte[16];
         session.ClientId = new byte[32];
         session.Client.Pending = new byte[64];

@@ -9,7 +9,7 @@ internal static unsafe class CertificateText
     private const int Sha1Length = 20;
 
     internal static PeerCertificate Read(nint certificate) => new(
-        Serial(certificate), SubjectDn(certificate), CommonName(certificate), Fingerprint(certificate),
+        Serial(certificate), Name(LibCrypto.X509_get_subject_name(certificate)), CommonName(certificate), Fingerprint(certificate),
         SignatureAlgorithm(certificate), KeyAlgorithm(certificate));
 
     internal static string? CommonName(nint certificate)
@@ -66,10 +66,11 @@ internal static unsafe class CertificateText
         return TakeText(bio);
     }
 
-    private static string SubjectDn(nint certificate)
+    /// <summary>A distinguished name.</summary>
+    internal static string Name(nint name)
     {
         var bio = LibCrypto.BIO_new(LibCrypto.BIO_s_mem());
-        _ = LibCrypto.X509_NAME_print_ex(bio, LibCrypto.X509_get_subject_name(certificate), 0, NameRfc2253);
+        _ = LibCrypto.X509_NAME_print_ex(bio, name, 0, NameRfc2253);
         return TakeText(bio);
     }
 

@@ -41,11 +41,29 @@ internal static unsafe partial class LibCrypto
     [LibraryImport(Library)] internal static partial int X509_STORE_add_cert(nint store, nint certificate);
     [LibraryImport(Library)] internal static partial int X509_STORE_add_crl(nint store, nint list);
     [LibraryImport(Library)] internal static partial int X509_STORE_set_flags(nint store, nuint flags);
+    [LibraryImport(Library)] internal static partial int X509_STORE_CTX_get_error(nint verification);
+    [LibraryImport(Library)] internal static partial void X509_STORE_CTX_set_error(nint verification, int error);
     [LibraryImport(Library)] internal static partial nint X509_verify_cert_error_string(nint error);
     [LibraryImport(Library)] internal static partial int X509_VERIFY_PARAM_set1_host(nint parameters, byte* name, nuint length);
     [LibraryImport(Library)] internal static partial int X509_VERIFY_PARAM_set1_ip(nint parameters, byte* address, nuint length);
     [LibraryImport(Library)] internal static partial nint X509_get_serialNumber(nint certificate);
     [LibraryImport(Library)] internal static partial nint X509_get_subject_name(nint certificate);
+    [LibraryImport(Library)] internal static partial nint X509_get_issuer_name(nint certificate);
+    [LibraryImport(Library)] internal static partial nint X509_get0_notBefore(nint certificate);
+    [LibraryImport(Library)] internal static partial nint X509_get0_notAfter(nint certificate);
+    [LibraryImport(Library)] internal static partial int X509_cmp(nint one, nint other);
+    [LibraryImport(Library)] internal static partial int X509_check_issued(nint issuer, nint subject);
+    [LibraryImport(Library)] internal static partial int X509_verify(nint certificate, nint key);
+    [LibraryImport(Library)] internal static partial int X509_check_private_key(nint certificate, nint key);
+    [LibraryImport(Library)] internal static partial int X509_pubkey_digest(nint certificate, nint digest, byte* output, uint* length);
+    [LibraryImport(Library)]
+    internal static partial int X509_get_signature_info(nint certificate, int* digest, int* key, int* securityBits, uint* flags);
+    [LibraryImport(Library)] internal static partial nint X509_CRL_get_issuer(nint list);
+    [LibraryImport(Library)] internal static partial nint X509_CRL_get0_lastUpdate(nint list);
+    [LibraryImport(Library)] internal static partial nint X509_CRL_get0_nextUpdate(nint list);
+    [LibraryImport(Library)] internal static partial int X509_CRL_verify(nint list, nint key);
+    [LibraryImport(Library)] internal static partial int X509_NAME_cmp(nint one, nint other);
+    [LibraryImport(Library)] internal static partial int ASN1_TIME_to_tm(nint time, CertificateDates.Tm* tm);
     [LibraryImport(Library)] internal static partial int X509_digest(nint certificate, nint digest, byte* output, uint* length);
     [LibraryImport(Library)] internal static partial int X509_get_signature_nid(nint certificate);
     [LibraryImport(Library)] internal static partial nint X509_get0_pubkey(nint certificate);
@@ -58,6 +76,7 @@ internal static unsafe partial class LibCrypto
     [LibraryImport(Library)] internal static partial nint OBJ_nid2sn(int nid);
     [LibraryImport(Library)] internal static partial int EVP_PKEY_get_base_id(nint key);
     [LibraryImport(Library)] internal static partial int EVP_PKEY_get_bits(nint key);
+    [LibraryImport(Library)] internal static partial int EVP_PKEY_get_security_bits(nint key);
     [LibraryImport(Library)] internal static partial nint EVP_sha1();
 
     // ---- ciphers and message authentication codes of session tickets ----

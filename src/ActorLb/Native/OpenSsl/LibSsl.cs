@@ -46,7 +46,6 @@ internal static unsafe partial class LibSsl
     // ---- certificates and verification ----
     [LibraryImport(Library)] internal static partial int SSL_CTX_use_certificate(SslContextHandle context, nint certificate);
     [LibraryImport(Library)] internal static partial int SSL_CTX_use_PrivateKey(SslContextHandle context, nint key);
-    [LibraryImport(Library)] internal static partial int SSL_CTX_check_private_key(SslContextHandle context);
     [LibraryImport(Library)] internal static partial void SSL_CTX_set_verify(SslContextHandle context, int mode, nint callback);
     [LibraryImport(Library)] internal static partial void SSL_CTX_set_verify_depth(SslContextHandle context, int depth);
     [LibraryImport(Library)] internal static partial nint SSL_CTX_get_cert_store(SslContextHandle context);

@@ -78,8 +78,11 @@ internal static class OpenSslConstants
     internal const int Tls12 = 0x0303;
     internal const int Tls13 = 0x0304;
 
-    // X509_V_FLAG_CRL_CHECK and X509_V_FLAG_CRL_CHECK_ALL (x509_vfy.h)
-    internal const nuint VerifyCrlCheckAll = 0x4 | 0x8;
+    // X509_V_FLAG_CRL_CHECK and X509_V_FLAG_CRL_CHECK_ALL, X509_V_ERR_* (x509_vfy.h)
+    internal const nuint VerifyCrlCheck = 0x4;
+    internal const nuint VerifyCrlCheckAll = 0x8;
+    internal const int VerifyErrorCrlNotYetValid = 11;
+    internal const int VerifyErrorCrlHasExpired = 12;
 
     // XN_FLAG_RFC2253 (x509.h): ASN1_STRFLGS_RFC2253 0x317, XN_FLAG_SEP_COMMA_PLUS 1 << 16, XN_FLAG_DN_REV 1 << 20,
     // XN_FLAG_FN_SN 0, XN_FLAG_DUMP_UNKNOWN_FIELDS 1 << 24.

@@ -15,7 +15,7 @@ internal static class ProtocolSettings
         (TlsProtocols.Tls13, Tls13, OptionNoTls13),
     ];
 
-    internal static void Apply(SslContextHandle context, ListenerTlsOptions options, List<TlsProblem> problems, List<string> warnings)
+    internal static void Apply(SslContextHandle context, ListenerTlsOptions options, List<TlsProblem> problems, List<TlsProblem> warnings)
     {
         var enabled = s_versions.Where(v => options.Protocols.HasFlag(v.Protocol)).ToList();
         if (enabled.Count == 0)
@@ -61,7 +61,7 @@ internal static class ProtocolSettings
 
     // OpenSSL 3 signs the handshakes of TLS 1.0 and 1.1 with SHA-1, which only security level 0 allows (SSL_CTX_set_security_level(3)).
     private static void CheckSecurityLevel(
-        SslContextHandle context, ListenerTlsOptions options, List<TlsProblem> problems, List<string> warnings)
+        SslContextHandle context, ListenerTlsOptions options, List<TlsProblem> problems, List<TlsProblem> warnings)
     {
         const TlsProtocols Old = TlsProtocols.Tls10 | TlsProtocols.Tls11;
         if ((options.Protocols & Old) == TlsProtocols.None || LibSsl.SSL_CTX_get_security_level(context) == 0)
@@ -76,7 +76,7 @@ internal static class ProtocolSettings
         }
         else
         {
-            warnings.Add(problem.ToString());
+            warnings.Add(problem);
         }
     }
 }

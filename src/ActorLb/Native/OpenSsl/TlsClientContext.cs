@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Collections.Immutable;
 using ActorLb.Configuration;
 using static ActorLb.Native.OpenSsl.OpenSslConstants;
 
@@ -16,31 +17,35 @@ internal sealed class TlsClientContext : IDisposable
     private readonly bool _verify;
     private readonly ConcurrentDictionary<string, ClientTarget> _targets = new(StringComparer.OrdinalIgnoreCase);
 
-    private TlsClientContext(SslContextHandle context, ClientSessions sessions, UpstreamTlsOptions options, CertificateInfo? certificate)
+    private TlsClientContext(SslContextHandle context, ClientSessions sessions, UpstreamTlsOptions options, TlsFindings findings)
     {
         _context = context;
         _sessions = sessions;
         _serverName = options.ServerName;
         _verify = options.Verify;
-        Certificate = certificate;
+        Dated = [.. findings.Dated];
+        Warnings = [.. findings.Warnings];
     }
 
-    /// <summary>The client certificate shown to the backends; null if there is none.</summary>
-    internal CertificateInfo? Certificate { get; }
+    /// <summary>The authorities of the backends, and the client certificate with its chain.</summary>
+    internal ImmutableArray<DatedEntry> Dated { get; }
+
+    /// <summary>What is legal but will surprise, to be logged once.</summary>
+    internal ImmutableArray<TlsProblem> Warnings { get; }
 
     /// <summary>Builds the context or throws, naming every problem.</summary>
     /// <exception cref="TlsConfigurationException">Settings or files cannot be used.</exception>
     internal static TlsClientContext Build(UpstreamTlsOptions options)
     {
-        var problems = new List<TlsProblem>();
+        var findings = new TlsFindings();
+        var problems = findings.Problems;
         var context = SslContextHandle.Create(server: false);
         context.Control(CtrlSetMinProtocol, Tls12);
-        ApplyTrust(context, options, problems);
-        CertificateInfo? certificate = null;
+        ApplyTrust(context, options, findings);
         if (options.Certificate is { } path)
         {
             // One file may hold both.
-            certificate = CertificateSettings.Use(context, path, options.Key ?? path, problems);
+            CertificateSettings.Use(context, path, options.Key ?? path, anchors: null, server: false, findings);
         }
         else if (options.Key is not null)
         {
@@ -53,7 +58,7 @@ internal sealed class TlsClientContext : IDisposable
             throw new TlsConfigurationException([.. problems]);
         }
 
-        return new TlsClientContext(context, ClientSessions.Install(context), options, certificate);
+        return new TlsClientContext(context, ClientSessions.Install(context), options, findings);
     }
 
     /// <summary>The client's side of a connection to a backend.</summary>
@@ -95,13 +100,13 @@ internal sealed class TlsClientContext : IDisposable
             : new ClientTarget(name, slot: 0);
     }
 
-    private static void ApplyTrust(SslContextHandle context, UpstreamTlsOptions options, List<TlsProblem> problems)
+    private static void ApplyTrust(SslContextHandle context, UpstreamTlsOptions options, TlsFindings findings)
     {
         if (options.Ca is { } path)
         {
-            if (PemFile.ReadBytes(TlsSetting.Ca, path, problems) is { } pem)
+            if (PemFile.ReadBytes(TlsSetting.Ca, path, findings.Problems) is { } pem)
             {
-                CertificateSettings.Trust(context, path, pem, announce: false, problems);
+                CertificateSettings.Trust(context, path, pem, announce: false, findings);
             }
         }
         else if (options.Verify)

@@ -21,20 +21,19 @@ internal sealed unsafe class TlsServerContext : IDisposable
 
     private readonly SslContextHandle _context;
 
-    private TlsServerContext(
-        SslContextHandle context, ImmutableArray<CertificateInfo> certificates, TicketKeyRing ticketKeys, ImmutableArray<string> warnings)
+    private TlsServerContext(SslContextHandle context, TlsFindings findings, TicketKeyRing ticketKeys)
     {
         _context = context;
-        Certificates = certificates;
+        Dated = [.. findings.Dated];
+        Warnings = [.. findings.Warnings];
         TicketKeys = ticketKeys;
-        Warnings = warnings;
     }
 
-    /// <summary>In the order of the configuration.</summary>
-    internal ImmutableArray<CertificateInfo> Certificates { get; }
+    /// <summary>Certificates with their chains, authorities and revocation lists.</summary>
+    internal ImmutableArray<DatedEntry> Dated { get; }
 
-    /// <summary>Settings that are legal but will surprise, to be logged once.</summary>
-    internal ImmutableArray<string> Warnings { get; }
+    /// <summary>What is legal but will surprise, to be logged once.</summary>
+    internal ImmutableArray<TlsProblem> Warnings { get; }
 
     internal TicketKeyRing TicketKeys { get; }
 
@@ -47,31 +46,34 @@ internal sealed unsafe class TlsServerContext : IDisposable
     internal static TlsServerContext Build(
         ListenerTlsOptions options, bool webSocket, TimeProvider time, TicketKeyRing? ticketKeys = null, bool passesAnything = false)
     {
-        var problems = new List<TlsProblem>();
-        var warnings = new List<string>();
+        var findings = new TlsFindings();
+        var problems = findings.Problems;
         var trust = ReadTrust(options, problems);
         var fileKeys = ReadTicketKeys(options, problems);
-        var certificates = ImmutableArray.CreateBuilder<CertificateInfo>();
         var contexts = ImmutableArray.CreateBuilder<SslContextHandle>();
         var names = new List<(string, SslContextHandle)>();
-        if (options.Certificates.IsDefaultOrEmpty)
+        var seen = new HashSet<(string, string)>();
+        var groups = CertificateGroup.Of(options.Certificates);
+        if (groups is [] or [{ Names: not [] }, ..])
         {
             problems.Add(new TlsProblem(TlsSetting.Certificate, null, "none is given"));
         }
         else
         {
-            foreach (var certificate in options.Certificates)
+            foreach (var group in groups)
             {
                 var context = SslContextHandle.Create(server: true);
                 contexts.Add(context);
-                names.AddRange(certificate.Names.Select(name => (name, context)));
+                names.AddRange(group.Names.Select(name => (name, context)));
 
-                // What belongs to the listener is reported once, though every name's context needs it.
-                var first = contexts.Count == 1;
-                ApplyListener(context, options, trust, first ? problems : [], first ? warnings : []);
-                if (CertificateSettings.Use(context, certificate.Certificate, certificate.Key, problems) is { } info)
+                // What belongs to the listener is reported once, though every name's context needs it; so is a certificate of several groups.
+                ApplyListener(context, options, trust, contexts.Count == 1 ? findings : new TlsFindings());
+                group.CheckKinds(problems);
+                foreach (var certificate in group.Certificates)
                 {
-                    certificates.Add(info);
+                    var first = seen.Add((certificate.Certificate, certificate.Key));
+                    CertificateSettings.Use(
+                        context, certificate.Certificate, certificate.Key, trust.Ca, server: true, first ? findings : new TlsFindings());
                 }
             }
         }
@@ -96,7 +98,7 @@ internal sealed unsafe class TlsServerContext : IDisposable
 
         ServerCallbacks.Install(
             serverNames, contexts.ToImmutable(), webSocket ? [s_http, .. s_mqtt] : s_mqtt, refusesOtherProtocols: !passesAnything, ring);
-        return new TlsServerContext(contexts[0], certificates.ToImmutable(), ring, [.. warnings]);
+        return new TlsServerContext(contexts[0], findings, ring);
     }
 
     /// <summary>Replaces the ticket keys: the first encrypts, all decrypt. Any thread, at any time.</summary>
@@ -121,10 +123,9 @@ internal sealed unsafe class TlsServerContext : IDisposable
 
     public void Dispose() => _context.Dispose();
 
-    private static void ApplyListener(
-        SslContextHandle context, ListenerTlsOptions options, Trust trust, List<TlsProblem> problems, List<string> warnings)
+    private static void ApplyListener(SslContextHandle context, ListenerTlsOptions options, Trust trust, TlsFindings findings)
     {
-        ProtocolSettings.Apply(context, options, problems, warnings);
+        ProtocolSettings.Apply(context, options, findings.Problems, findings.Warnings);
         ApplySessions(context, options, trust.SessionContext);
         _ = LibSsl.SSL_CTX_set_options(context, OptionCipherServerPreference);
         if (options.VerifyClient == VerifyClient.Off)
@@ -134,17 +135,18 @@ internal sealed unsafe class TlsServerContext : IDisposable
 
         if (trust.Ca is { } ca)
         {
-            CertificateSettings.Trust(context, options.ClientCa!, ca, announce: true, problems);
+            CertificateSettings.Trust(context, options.ClientCa!, ca, announce: true, findings);
         }
 
         if (trust.Crl is { } crl)
         {
-            CertificateSettings.Revoke(context, options.CrlFile!, crl, problems);
+            CertificateSettings.Revoke(context, options, crl, trust.Ca, findings);
         }
 
         LibSsl.SSL_CTX_set_verify_depth(context, options.VerifyDepth);
         var mode = VerifyPeer | (options.VerifyClient == VerifyClient.On ? VerifyFailIfNoPeerCertificate : 0);
-        LibSsl.SSL_CTX_set_verify(context, mode, 0);
+        LibSsl.SSL_CTX_set_verify(
+            context, mode, trust.Crl is not null && options.CrlExpired == CrlExpired.Warn ? CertificateSettings.TolerateDatesOfLists : 0);
     }
 
     private static void ApplySessions(SslContextHandle context, ListenerTlsOptions options, byte[] sessionContext)
@@ -193,7 +195,8 @@ internal sealed unsafe class TlsServerContext : IDisposable
         }
 
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        hash.AppendData([(byte)options.VerifyClient, (byte)Math.Clamp(options.VerifyDepth, 0, byte.MaxValue)]);
+        hash.AppendData(
+            [(byte)options.VerifyClient, (byte)Math.Clamp(options.VerifyDepth, 0, byte.MaxValue), (byte)options.CrlCheck, (byte)options.CrlExpired]);
         hash.AppendData(SHA256.HashData(ca ?? []));
         hash.AppendData(SHA256.HashData(crl ?? []));
         return new Trust(ca, crl, hash.GetHashAndReset());

@@ -5,12 +5,13 @@ using Microsoft.Extensions.Logging;
 
 namespace ActorLb.Proxying.Tls;
 
-/// <summary>A certificate in use.</summary>
+/// <summary>A certificate or revocation list in use.</summary>
 /// <param name="Owner">"listener" or "pool".</param>
-internal readonly record struct CertificateUse(string Owner, string Name, CertificateInfo Certificate);
+internal readonly record struct CertificateUse(string Owner, string Name, DatedEntry Certificate);
 
 /// <summary>
-/// Watches the files of TLS settings and has them read again when they change; warns of certificates that expire. A loop of its own,
+/// Watches the files of TLS settings and has them read again when they change; warns of certificates
+/// and revocation lists whose time ends. A loop of its own,
 /// so that neither waits for a client or an operator.
 /// </summary>
 /// <param name="renew">Puts the changed files into force; throws <see cref="TlsConfigurationException"/> when they cannot be used.</param>
@@ -21,8 +22,7 @@ internal sealed partial class CertificateWatch(
     /// <summary>Often enough that who renews a certificate sees it served at once, and a few calls of the system each.</summary>
     public static readonly TimeSpan Period = TimeSpan.FromSeconds(2);
 
-    /// <summary>How long ahead an expiry is warned of, and how often.</summary>
-    public static readonly TimeSpan WarnAhead = TimeSpan.FromDays(30);
+    /// <summary>How often a date that is near or over is told of.</summary>
     public static readonly TimeSpan WarnEvery = TimeSpan.FromDays(1);
 
     private readonly CancellationTokenSource _stop = new();
@@ -36,6 +36,7 @@ internal sealed partial class CertificateWatch(
     private Task _loop = Task.CompletedTask;
     private DateTimeOffset _nextWarning;
     private long _failures;
+    private volatile bool _isNew = true;
 
     /// <summary>Changed files that could not be used.</summary>
     public long Failures => Interlocked.Read(ref _failures);
@@ -45,6 +46,7 @@ internal sealed partial class CertificateWatch(
     {
         _stamps = new FileStamps(stamps);
         Interlocked.Exchange(ref _rejected, []);
+        _isNew = true;
     }
 
     public void Start() => _loop = RunAsync(_stop.Token);
@@ -63,7 +65,7 @@ internal sealed partial class CertificateWatch(
             {
                 await renew(changed).ConfigureAwait(false);
                 Log.Renewed(logger, files);
-                _nextWarning = default;
+                _isNew = true;
             }
             catch (TlsConfigurationException e)
             {
@@ -73,7 +75,7 @@ internal sealed partial class CertificateWatch(
                 Log.Rejected(logger, files, e.Message);
             }
         }
-        if (time.GetUtcNow() >= _nextWarning) WarnOfExpiry();
+        if (_isNew || time.GetUtcNow() >= _nextWarning) WarnOfDates();
     }
 
     public async ValueTask DisposeAsync()
@@ -107,15 +109,25 @@ internal sealed partial class CertificateWatch(
         }
     }
 
-    private void WarnOfExpiry()
+    /// <summary>Tells of every date that is near or over: daily, and at once when one is reached.</summary>
+    private void WarnOfDates()
     {
+        _isNew = false;
         DateTimeOffset now = time.GetUtcNow();
         _nextWarning = now + WarnEvery;
-        foreach (CertificateUse use in certificates())
+        foreach (IGrouping<(string Owner, string Name), CertificateUse> uses in certificates().GroupBy(u => (u.Owner, u.Name)))
         {
-            TimeSpan left = use.Certificate.NotAfter - now;
-            if (left <= TimeSpan.Zero) Log.Expired(logger, use.Owner, use.Name, use.Certificate.Path, use.Certificate.NotAfter);
-            else if (left <= WarnAhead) Log.Expires(logger, use.Owner, use.Name, use.Certificate.Path, (int)left.TotalDays, use.Certificate.NotAfter);
+            foreach (DatedEntry entry in uses.Select(u => u.Certificate))
+            {
+                if (entry.NextChange(now) is { } change && change < _nextWarning) _nextWarning = change;
+            }
+            foreach (DatedEntry entry in DatedEntry.InForce(uses.Select(u => u.Certificate), now))
+            {
+                if (entry.TextAt(now) is not { } text) continue;
+                string what = entry.Setting switch { TlsSetting.Ca => "CA file", TlsSetting.Crl => "CRL file", _ => "certificate" };
+                if (entry.RefusesAt(now)) Log.Over(logger, uses.Key.Owner, uses.Key.Name, what, entry.Path, text);
+                else Log.Ending(logger, uses.Key.Owner, uses.Key.Name, what, entry.Path, text);
+            }
         }
     }
 
@@ -127,11 +139,11 @@ internal sealed partial class CertificateWatch(
         [LoggerMessage(1602, LogLevel.Error, "changed but not usable, what was in force stays: {Files}: {Reason}")]
         public static partial void Rejected(ILogger logger, string files, string reason);
 
-        [LoggerMessage(1603, LogLevel.Warning, "{Owner} {Name}: the certificate {File} expires in {Days} days, on {Date:u}")]
-        public static partial void Expires(ILogger logger, string owner, string name, string file, int days, DateTimeOffset date);
+        [LoggerMessage(1603, LogLevel.Warning, "{Owner} {Name}: the {What} {File} {Text}")]
+        public static partial void Ending(ILogger logger, string owner, string name, string what, string file, string text);
 
-        [LoggerMessage(1604, LogLevel.Error, "{Owner} {Name}: the certificate {File} has expired on {Date:u}")]
-        public static partial void Expired(ILogger logger, string owner, string name, string file, DateTimeOffset date);
+        [LoggerMessage(1604, LogLevel.Error, "{Owner} {Name}: the {What} {File} {Text}")]
+        public static partial void Over(ILogger logger, string owner, string name, string what, string file, string text);
 
         [LoggerMessage(1605, LogLevel.Error, "looking after the certificates failed; it goes on")]
         public static partial void LookFailed(ILogger logger, Exception e);

@@ -79,7 +79,7 @@ public sealed class BuildErrorTests : IDisposable
         AssertProblem(Good with { TicketKeyFile = _ca.Write("none", Array.Empty<byte>()) }, "0 bytes are not");
         AssertProblem(
             Good with { Certificates = [.. Good.Certificates, .. new[] { "x.test", "x.test" }.Select(n => Good.Certificates[0] with { Names = [n] })] },
-            "\"x.test\" is named twice");
+            "is the second ECDSA certificate of x.test");
     }
 
     [Fact]
@@ -87,7 +87,7 @@ public sealed class BuildErrorTests : IDisposable
     {
         using var context = TlsServerContext.Build(
             Good with { Protocols = TlsProtocols.Tls11 | TlsProtocols.Tls12, Ciphers = "HIGH:@SECLEVEL=1" }, false, TimeProvider.System);
-        Assert.Contains("@SECLEVEL=0", Assert.Single(context.Warnings), StringComparison.Ordinal);
+        Assert.Contains("@SECLEVEL=0", Assert.Single(context.Warnings, w => w.Setting == TlsSetting.Protocols).ToString(), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -104,10 +104,9 @@ public sealed class BuildErrorTests : IDisposable
         var end = new DateTimeOffset(2031, 5, 6, 7, 8, 9, TimeSpan.Zero);
         var certificate = _ca.Server(["a.test", "*.b.test"], notAfter: end);
         using var context = TlsServerContext.Build(TlsOptions.For(certificate), false, TimeProvider.System);
-        var info = Assert.Single(context.Certificates);
-        Assert.Equal(certificate.CertificatePath, info.Path);
-        Assert.Equal(["a.test", "*.b.test"], info.Names);
-        Assert.Equal(end, info.NotAfter);
+        var entry = Assert.Single(context.Dated);
+        Assert.Equal((certificate.CertificatePath, "CN=a.test", true), (entry.Path, entry.Subject, entry.IsLeaf));
+        Assert.Equal((new DateTimeOffset(certificate.Certificate.NotBefore), end), (entry.NotBefore, entry.NotAfter));
     }
 
     private ListenerTlsOptions Good => TlsOptions.For(_good);

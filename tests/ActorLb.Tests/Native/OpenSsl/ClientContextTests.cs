@@ -62,7 +62,7 @@ public sealed class ClientContextTests : IDisposable
             new UpstreamTlsOptions(_ca.CaPath, null, true, client.CertificatePath, client.KeyPath));
         Assert.Equal(HandshakeStatus.Done, Greet(context, server.Port, "a.test").Status);
         Assert.Equal("balancer", (await served).Client!.CommonName);
-        Assert.NotNull(context.Certificate);
+        Assert.Equal(["CN=ActorLb Test CA", "CN=balancer"], context.Dated.Select(e => e.Subject));
     }
 
     [Theory]

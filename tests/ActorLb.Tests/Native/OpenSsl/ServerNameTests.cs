@@ -42,7 +42,7 @@ public sealed class ServerNameTests : IDisposable
         var seen = await served;
         Assert.Equal(name, seen.ServerName);
         Assert.Contains($"subject=CN = {expected}\n", output, StringComparison.Ordinal);
-        Assert.Equal(5, server.Context.Certificates.Length);
+        Assert.Equal(5, server.Context.Dated.Length);
     }
 
     [Fact]

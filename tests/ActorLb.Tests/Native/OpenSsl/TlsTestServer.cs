@@ -14,7 +14,7 @@ internal static class TlsOptions
         [.. certificates.Select(c => new CertificateOptions([], c.CertificatePath, c.KeyPath))],
         TlsProtocols.Tls12 | TlsProtocols.Tls13, "HIGH:!aNULL:!MD5", CipherSuites: null,
         SessionCache: 1024 * 1024, SessionTimeout: TimeSpan.FromMinutes(10), SessionTickets: true, TicketKeyFile: null,
-        ClientCa: null, VerifyClient.Off, VerifyDepth: 1, CrlFile: null, TimeSpan.FromSeconds(10), MaxHandshakes: 1000);
+        ClientCa: null, VerifyClient.Off, VerifyDepth: 1, CrlFile: null, CrlCheck.Leaf, CrlExpired.Refuse, TimeSpan.FromSeconds(10), MaxHandshakes: 1000);
 }
 
 /// <summary>One connection with its TLS, of either side, driven by poll on the test's thread.</summary>

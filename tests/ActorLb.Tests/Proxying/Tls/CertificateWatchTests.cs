@@ -105,7 +105,7 @@ public sealed class CertificateWatchTests : IDisposable
     [InlineData(-1, LogLevel.Error)]
     public async Task Look_CertificateNearItsEnd_WarnsOnceADay(int days, LogLevel? level)
     {
-        var use = new CertificateUse("listener", "mqtts", new CertificateInfo("/c.pem", ["a"], default, _time.GetUtcNow().AddDays(days)));
+        var use = new CertificateUse("listener", "mqtts", new DatedEntry(TlsSetting.Certificate, "/c.pem", "CN=a", default, _time.GetUtcNow().AddDays(days)) { IsLeaf = true });
         await using var watch = new CertificateWatch(_time, _log, _ => Task.CompletedTask, () => [use]);
         for (var hour = 0; hour < 24; hour++)
         {
@@ -118,6 +118,37 @@ public sealed class CertificateWatchTests : IDisposable
         await watch.LookAsync();
         // A day nearer its end, the one that had a day more than thirty is told of too.
         Assert.Equal(level is null ? 1 : 2, _log.Lines.Count);
+    }
+
+    [Fact]
+    public async Task Look_RevocationListRunsOut_IsToldAtOnceAndAsWhatItDoes()
+    {
+        var entry = new DatedEntry(TlsSetting.Crl, "/crl.pem", "CN=CA", _time.GetUtcNow().AddDays(-7), _time.GetUtcNow().AddDays(7));
+        var strict = new CertificateUse("listener", "strict", entry with { NotAfter = entry.NotAfter.AddHours(1) });
+        var lax = new CertificateUse("listener", "lax", entry with { NotAfter = entry.NotAfter.AddHours(1), IsUsedWhenOver = true });
+        await using var watch = new CertificateWatch(_time, _log, _ => Task.CompletedTask, () => [strict, lax]);
+        await watch.LookAsync();
+        Assert.Empty(_log.Lines);
+        // Half of its life and half an hour more, which is in the middle of the day between two warnings.
+        _time.Advance(TimeSpan.FromHours(1));
+        await watch.LookAsync();
+        Assert.Equal([LogLevel.Warning, LogLevel.Warning], _log.Lines.Select(l => l.Level));
+        for (var hour = 0; hour < 7 * 24; hour++)
+        {
+            _time.Advance(TimeSpan.FromHours(1));
+            await watch.LookAsync();
+        }
+
+        Assert.All(_log.Lines, l => Assert.Equal(LogLevel.Warning, l.Level));
+        var before = _log.Lines.Count;
+        _time.Advance(TimeSpan.FromSeconds(2));
+        await watch.LookAsync();
+        Assert.Equal(
+            [
+                (LogLevel.Error, $"listener strict: the CRL file /crl.pem {strict.Certificate.TextAt(_time.GetUtcNow())}"),
+                (LogLevel.Warning, $"listener lax: the CRL file /crl.pem {lax.Certificate.TextAt(_time.GetUtcNow())}"),
+            ],
+            _log.Lines.Skip(before).Select(l => (l.Level, l.Text)));
     }
 
     private CertificateWatch Watch(Func<string?> problem) => new(_time, _log, changed =>

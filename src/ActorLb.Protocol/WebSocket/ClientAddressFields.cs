@@ -1,0 +1,56 @@
+using ActorLb.Protocol.ProxyProtocol;
+
+namespace ActorLb.Protocol.WebSocket;
+
+/// <summary>
+/// The fields by which a WebSocket backend learns the client's address: X-Real-IP, REMOTE-HOST and X-Forwarded-For. What the client
+/// says of itself in them, and in Forwarded (RFC 7239), is dropped, unless it is a proxy that is believed: its list goes on with its own
+/// address behind it, and the address that it names is the client's.
+/// </summary>
+internal static class ClientAddressFields
+{
+    private const int FixedLength = 128;
+
+    /// <param name="address">The address that the request came from, as text.</param>
+    public static int MaxLength(ReadOnlySpan<byte> address) => FixedLength + 2 * IpText.MaxLength + 2 * address.Length;
+
+    /// <summary>Appends the fields, each with the line end before it.</summary>
+    /// <param name="proxy">The request of a proxy that is believed; empty for any other client.</param>
+    public static void Write(Span<byte> destination, ref int at, ReadOnlySpan<byte> address, ReadOnlySpan<byte> proxy, in UpgradeRequest request)
+    {
+        ReadOnlySpan<byte> client = ClientOf(proxy, request, address);
+        HttpHead.Put(destination, ref at, "\r\nX-Real-IP: "u8);
+        HttpHead.Put(destination, ref at, client);
+        HttpHead.Put(destination, ref at, "\r\nREMOTE-HOST: "u8);
+        HttpHead.Put(destination, ref at, client);
+
+        HttpHead.Put(destination, ref at, "\r\nX-Forwarded-For: "u8);
+        int start = at;
+        UpgradeRequestReader.Join(proxy, request, "X-Forwarded-For"u8, ", "u8, destination, ref at);
+        if (at > start) HttpHead.Put(destination, ref at, ", "u8);
+        HttpHead.Put(destination, ref at, address);
+
+        if (UpgradeRequestReader.Last(proxy, request, "Forwarded"u8).IsEmpty) return;
+        HttpHead.Put(destination, ref at, "\r\nForwarded: "u8);
+        UpgradeRequestReader.Join(proxy, request, "Forwarded"u8, ", "u8, destination, ref at);
+        // RFC 7239, section 6: an IPv6 address stands in brackets and quotes.
+        bool v6 = address.Contains((byte)':');
+        HttpHead.Put(destination, ref at, v6 ? ", for=\"["u8 : ", for="u8);
+        HttpHead.Put(destination, ref at, address);
+        if (v6) HttpHead.Put(destination, ref at, "]\""u8);
+    }
+
+    /// <summary>Whom a believed proxy speaks for: its X-Real-IP, else the last of its X-Forwarded-For, which it has added itself; where
+    /// neither is an address, the proxy.</summary>
+    private static ReadOnlySpan<byte> ClientOf(ReadOnlySpan<byte> proxy, in UpgradeRequest request, ReadOnlySpan<byte> address)
+    {
+        ReadOnlySpan<byte> named = UpgradeRequestReader.Last(proxy, request, "X-Real-IP"u8);
+        if (IsAddress(named)) return named;
+        ReadOnlySpan<byte> list = UpgradeRequestReader.Last(proxy, request, "X-Forwarded-For"u8);
+        named = HttpHead.Trim(list[(list.LastIndexOf((byte)',') + 1)..]);
+        return IsAddress(named) ? named : address;
+    }
+
+    private static bool IsAddress(ReadOnlySpan<byte> text) =>
+        text.Length <= IpText.MaxLength && (IpText.TryParseV4(text, out _) || IpText.TryParseV6(text, out _));
+}
