@@ -85,9 +85,14 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
     public bool ReadAhead(Reactor reactor, Session session)
     {
         Setup setup = session.Setup!;
-        while (session.Client.Readable && !session.Client.Ended)
+        for (var turn = default(Turn); session.Client is { Readable: true, Ended: false };)
         {
             if (setup.InboundLength - setup.ConnectLength >= session.Pool.Options.BufferSize) return true;
+            if (!turn.MayRead())
+            {
+                reactor.Again(session);
+                return true;
+            }
             if (!Receive(reactor, session, out bool any)) return false;
             if (!any) break;
         }
@@ -182,9 +187,11 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
         return length > MaxRecord || bytes.Length >= RecordHeader + length;
     }
 
-    /// <summary>In a storm a client that went away while it waited for its turn must not cost a signature.</summary>
+    /// <summary>In a storm a client that went away while it waited for its turn must not cost a signature. Where that is made already,
+    /// a CONNECT may lie behind what is left.</summary>
     private void LeaveQueue(Reactor reactor, Session session)
     {
+        if (session.HandshakeBegun && !session.Client.Tls.AwaitsHello) return;
         if (session.Client.PeerClosed && services.Handshakes.IsFull) closer.Close(reactor, session, CloseReason.ClientGone);
     }
 
@@ -212,11 +219,13 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
     {
         Setup setup = session.Setup!;
         int limit = session.Entered!.Options.MaxPacketSize;
+        var turn = default(Turn);
         bool any;
         do
         {
-            if (!Receive(reactor, session, out any)) return;
-            if (setup.InboundLength == 0) break;
+            if (!TryReceive(reactor, session, ref turn, out any)) return;
+            // Frames may come that hold nothing of it, for as long as a client likes.
+            if (setup.InboundLength == 0) continue;
             ReadStatus status = ConnectReader.Read(
                 setup.Inbound.AsSpan(0, setup.InboundLength), limit, out setup.Connect, out ConnectError error);
             if (status == ReadStatus.Done)
@@ -267,6 +276,12 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
 
     private void Complete(Reactor reactor, Session session)
     {
+        Setup setup = session.Setup!;
+        if (session.Client.Gone && setup.InboundLength == setup.ConnectLength)
+        {
+            closer.Close(reactor, session, CloseReason.ClientGone);
+            return;
+        }
         reactor.Counters.Handled++;
         if (session.WebSocket is null && session.Pool.Options.WebSocketPath is not null)
         {
@@ -283,6 +298,15 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
         Span<byte> value = session.ClientId!.Length < 1024 ? stackalloc byte[1024] : new byte[session.ClientId.Length + 64];
         int length = Variables.Write(binding, session, value);
         return length > 0 && value[..length].SequenceEqual(session.ClientId);
+    }
+
+    /// <summary>As <see cref="Receive"/>, within a turn. False also when it is over: the session goes on with the next one.</summary>
+    private bool TryReceive(Reactor reactor, Session session, ref Turn turn, out bool any)
+    {
+        if (turn.MayRead()) return Receive(reactor, session, out any);
+        any = false;
+        reactor.Again(session);
+        return false;
     }
 
     /// <summary>One read into the session's inbound buffer. False when the session is closed.</summary>
@@ -305,13 +329,14 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
         }
         else
         {
-            room = reactor.Scratch.AsSpan(Reactor.Headroom, FramedRead);
+            room = reactor.Scratch.AsSpan(Reactor.Headroom, session.WebSocket.ReadSize(FramedRead, fromClient: true));
         }
         int received = Channel.Receive(ref client, room);
         if (received > 0)
         {
             any = true;
             if (Channel.IsDrained(client, received, room.Length)) client.Readable = false;
+            if (received == room.Length || received >= Turn.LargeRead) session.BulkUntil = reactor.Now + Turn.BulkTime;
             session.LastFromClient = session.LastActivity = reactor.Now;
             if (session.WebSocket is { FramesClient: true }) return TakeFrames(reactor, session, received);
             setup.InboundLength += received;
@@ -321,9 +346,15 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
         {
             client.Readable = false;
         }
-        else if (received == 0)
+        else if (received == 0 && !client.HungUp)
         {
             client.Ended = true;
+            client.Readable = false;
+        }
+        else if (setup.InboundLength > setup.ConnectLength)
+        {
+            // It may have said what it had to say and left without waiting for the answer: its broker hears it all the same.
+            client.Ended = client.Finished = client.Gone = true;
             client.Readable = false;
         }
         else
@@ -337,10 +368,11 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
     private void ReadUpgrade(Reactor reactor, Session session)
     {
         Setup setup = session.Setup!;
+        var turn = default(Turn);
         bool any;
         do
         {
-            if (!Receive(reactor, session, out any)) return;
+            if (!TryReceive(reactor, session, ref turn, out any)) return;
             if (setup.InboundLength == 0) break;
             ReadStatus status = UpgradeRequestReader.Read(
                 setup.Inbound.AsSpan(0, setup.InboundLength), session.Entered!.Upgrade!, out UpgradeRequest request, out UpgradeError error);
@@ -379,11 +411,7 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
         }
         Span<byte> response = stackalloc byte[UpgradeResponse.MaxLength];
         int length = UpgradeResponse.Write(response, request.Key.In(head), request.Subprotocol);
-        if (!Channel.Write(reactor, ref session.Client, response[..length]))
-        {
-            closer.Close(reactor, session, CloseReason.ClientGone);
-            return;
-        }
+        Channel.WriteControl(reactor, ref session.Client, response[..length]);
         ListenerWebSocketOptions limits = session.Entered!.Options.WebSocket!;
         session.WebSocket = new WebSocketRelay(
             framesClient: true, framesBackend: session.Pool.Options.WebSocketPath is not null, limits.MaxFrameSize, limits.MaxMessageSize);
@@ -402,11 +430,10 @@ internal sealed partial class ClientIntake(NodeServices services, SessionCloser 
     {
         Setup setup = session.Setup!;
         WebSocketOutcome outcome = session.WebSocket!.Unframe(reactor, ref session.Client, received, fromClient: true, out Span<byte> payload);
-        if (outcome is WebSocketOutcome.Invalid or WebSocketOutcome.Failed)
+        if (outcome == WebSocketOutcome.Invalid)
         {
             // The close frame was written; Answer waits until the client has it.
-            if (outcome == WebSocketOutcome.Invalid) closer.Linger(reactor, session, CloseReason.BadFrame);
-            else closer.Close(reactor, session, CloseReason.ClientGone);
+            closer.Linger(reactor, session, CloseReason.BadFrame);
             return false;
         }
         if (outcome == WebSocketOutcome.Ended) session.Client.Ended = true;
