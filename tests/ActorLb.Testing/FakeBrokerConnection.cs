@@ -26,6 +26,9 @@ internal sealed class FakeBrokerConnection : IDisposable
 
     public IPEndPoint Remote { get; }
 
+    /// <summary>For what a script cannot do with <see cref="SendAsync"/>, such as sending on a thread of its own.</summary>
+    public Socket Socket => _socket;
+
     /// <summary>Completes when the connection is over.</summary>
     public Task Ended => _ended.Task;
 

@@ -51,6 +51,9 @@ public struct FrameReader
         _maxMessage = maxMessageSize == 0 ? long.MaxValue : maxMessageSize;
     }
 
+    /// <summary>Frames begun so far, modulo 2^32: what a read costs is told by its frames more than by its bytes.</summary>
+    public int Frames { get; private set; }
+
     /// <summary>After <see cref="FrameEvent.Close"/>: the sender's code, <see cref="CloseCodes.None"/> if it gave none.</summary>
     public ushort CloseCode { get; private set; }
 
@@ -81,6 +84,7 @@ public struct FrameReader
             ReadStatus status = FrameHeader.Read(bytes[consumed..], _sender, out FrameHeader header, out FrameError error);
             if (status == ReadStatus.NeedMore) return FrameEvent.NeedMore;
             if (status == ReadStatus.Invalid) return Fail(error);
+            Frames = unchecked(Frames + 1);
             if (header.IsControl) return ReadControl(bytes, header, ref consumed, ref payload);
             error = BeginData(header);
             if (error != FrameError.None) return Fail(error);

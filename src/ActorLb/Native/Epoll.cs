@@ -6,7 +6,7 @@ namespace ActorLb.Native;
 [Flags]
 internal enum EpollFlags : uint
 {
-    None = 0, In = 1, Out = 4, Error = 8, HangUp = 0x10, PeerClosed = 0x2000, EdgeTriggered = 1u << 31,
+    None = 0, In = 1, Urgent = 2, Out = 4, Error = 8, HangUp = 0x10, PeerClosed = 0x2000, EdgeTriggered = 1u << 31,
 }
 
 /// <summary>An epoll instance and its buffer of events; used by one thread.</summary>

@@ -138,8 +138,13 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
     private void ReadUpgradeReply(Reactor reactor, Session session)
     {
         Setup setup = session.Setup!;
-        while (session.Phase == Phase.BackendUpgrade && session.Upstream.Readable)
+        for (var turn = default(Turn); session is { Phase: Phase.BackendUpgrade, Upstream.Readable: true };)
         {
+            if (!turn.MayRead())
+            {
+                reactor.Again(session);
+                return;
+            }
             if (ReceiveReply(reactor, session) == 0) return;
             ReadStatus status = session.WebSocket!.ReadUpgradeReply(
                 setup.Reply.AsSpan(0, setup.ReplyLength), out int length, out int code, out UpgradeError error);
@@ -192,16 +197,12 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
         WebSocketOutcome outcome = session.WebSocket!.Unframe(reactor, ref session.Upstream, received, fromClient: false, out Span<byte> payload);
         if (outcome != WebSocketOutcome.Ok && payload.IsEmpty)
         {
-            Log.BadFrames(services.Logger, session.Backend!.Id, session.Pool.Name, outcome switch
-            {
-                WebSocketOutcome.Ended => "it sent a close frame",
-                WebSocketOutcome.Invalid => "its WebSocket frames break the protocol",
-                _ => "it took no more bytes",
-            });
+            string why = outcome == WebSocketOutcome.Ended ? "it sent a close frame" : "its WebSocket frames break the protocol";
+            Log.BadFrames(services.Logger, session.Backend!.Id, session.Pool.Name, why);
             Fail(reactor, session, CloseReason.BackendProtocol);
             return false;
         }
-        // Its close frame came behind the CONNACK, and nothing that follows it counts.
+        // Its last frame: nothing that comes behind it counts.
         if (outcome == WebSocketOutcome.Ended) session.Upstream.Ended = true;
         setup.Reply ??= reactor.Buffers.Rent(1024);
         if (setup.Reply.Length - setup.ReplyLength < payload.Length)
@@ -217,14 +218,21 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
     {
         Setup setup = session.Setup!;
         if (setup.Committed && !Exchange(reactor, session)) return;
-        while (session.Phase == Phase.Connack && session.Upstream.Readable)
+        // Behind the answer to the upgrade some of it may have come.
+        if (setup.ReplyLength > 0) ReadReply(reactor, session);
+        for (var turn = default(Turn); session is { Phase: Phase.Connack, Upstream: { Readable: true, Ended: false } };)
         {
             if (setup.Committed && session.Client.PendingLength > 0) return;
+            if (!turn.MayRead())
+            {
+                reactor.Again(session);
+                return;
+            }
             int received = ReceiveReply(reactor, session);
             if (received == 0) return;
             ReadReply(reactor, session);
-            if (session.Phase == Phase.Connack && session.Upstream.Ended) ClosedEarly(reactor, session);
         }
+        if (session is { Phase: Phase.Connack, Upstream.Ended: true }) ClosedEarly(reactor, session);
     }
 
     /// <summary>One read behind what is kept of the reply; 0 when nothing came or the backend was given up.</summary>
@@ -243,11 +251,14 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
             reactor.Buffers.Grow(ref setup.Reply, setup.ReplyLength, setup.Reply.Length * 2);
         }
         bool framed = session.Phase == Phase.Connack && session.WebSocket is { FramesBackend: true };
-        Span<byte> room = framed ? reactor.Scratch.AsSpan(Reactor.Headroom, FramedRead) : setup.Reply.AsSpan(setup.ReplyLength);
+        Span<byte> room = framed
+            ? reactor.Scratch.AsSpan(Reactor.Headroom, session.WebSocket!.ReadSize(FramedRead, fromClient: false))
+            : setup.Reply.AsSpan(setup.ReplyLength);
         int received = Channel.Receive(ref session.Upstream, room);
         if (received > 0)
         {
             if (Channel.IsDrained(session.Upstream, received, room.Length)) session.Upstream.Readable = false;
+            if (received == room.Length || received >= Turn.LargeRead) session.BulkUntil = reactor.Now + Turn.BulkTime;
             if (framed) return TakeFrames(reactor, session, received) ? received : 0;
             setup.ReplyLength += received;
             return received;
@@ -267,30 +278,38 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
     private void ReadReply(Reactor reactor, Session session)
     {
         Setup setup = session.Setup!;
-        while (setup.ReplyLength > 0)
+        int auth = 0;
+        ConnackStatus status;
+        ConnackPacket connack;
+        ConnackError error;
+        while (true)
         {
-            ReadOnlySpan<byte> reply = setup.Reply.AsSpan(0, setup.ReplyLength);
-            switch (ConnackReader.Read(reply, session.Version, MaxReply, out ConnackPacket connack, out ConnackError error))
-            {
-                case ConnackStatus.NeedMore:
-                    return;
-                case ConnackStatus.Auth:
-                    // Enhanced authentication (MQTT 5, 4.12) is between this broker and the client: no other can go on with it.
-                    setup.Committed = true;
-                    if (!PassOn(reactor, session, connack.TotalLength)) return;
-                    break;
-                case ConnackStatus.Done:
-                    Answered(reactor, session, connack);
-                    return;
-                default:
-                    Log.BadReply(services.Logger, session.Backend!.Id, session.Pool.Name, error);
-                    Fail(reactor, session, CloseReason.BackendProtocol);
-                    return;
-            }
+            ReadOnlySpan<byte> reply = setup.Reply.AsSpan(auth, setup.ReplyLength - auth);
+            status = ConnackReader.Read(reply, session.Version, MaxReply, out connack, out error);
+            if (status != ConnackStatus.Auth) break;
+            auth += connack.TotalLength;
+        }
+        if (auth > 0)
+        {
+            // Enhanced authentication (MQTT 5, 4.12) is between this broker and the client: no other can go on with it.
+            setup.Committed = true;
+            if (!PassOn(reactor, session, auth)) return;
+        }
+        switch (status)
+        {
+            case ConnackStatus.NeedMore:
+                return;
+            case ConnackStatus.Done:
+                Answered(reactor, session, connack);
+                return;
+            default:
+                Log.BadReply(services.Logger, session.Backend!.Id, session.Pool.Name, error);
+                Fail(reactor, session, CloseReason.BackendProtocol);
+                return;
         }
     }
 
-    /// <summary>Gives the client an AUTH and takes it off the reply; false when the client is gone.</summary>
+    /// <summary>Gives the client one AUTH or more and takes them off the reply; false when the client is gone.</summary>
     private bool PassOn(Reactor reactor, Session session, int length)
     {
         Setup setup = session.Setup!;
@@ -395,16 +414,13 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
         }
         Span<byte> reply = setup.Reply.AsSpan(0, setup.ReplyLength);
         Relay.Count(reactor, session, reply, fromClient: false);
-        if (!relay.Write(reactor, session, reply, toClient: true))
-        {
-            closer.Close(reactor, session, CloseReason.ClientGone);
-            return;
-        }
+        bool lost = session.Client.Gone || !relay.Write(reactor, session, reply, toClient: true);
         if (setup.Inbound is not null && !SendInbound(reactor, session)) return;
         session.Setup = null;
         reactor.ReturnSetup(setup);
         SessionCloser.MoveTo(reactor, session, Phase.Relay);
         clock.StartRelay(reactor, session);
+        if (lost && !relay.LoseClient(reactor, session)) return;
         relay.Advance(reactor, session);
     }
 

@@ -7,7 +7,7 @@ namespace ActorLb.Proxying;
 /// <summary>Reads and writes of a <see cref="Side"/>, through TLS where it has any. Results as <see cref="Tcp"/>'s.</summary>
 internal static class Channel
 {
-    /// <summary>Most bytes of answers to pings and the like that wait for a client which does not read.</summary>
+    /// <summary>Answers to pings and the like are dropped when more bytes than this wait for a peer which does not read.</summary>
     private const int MaxPendingControl = 4096;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -21,7 +21,7 @@ internal static class Channel
     /// <summary>Whether a read that got less than it asked for has emptied the socket: epoll(7) promises a new event then. TLS
     /// reads a record at a time, so it has to be asked until it would block.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool IsDrained(in Side side, int received, int asked) => received < asked && side.Tls.IsNone && !side.PeerClosed;
+    public static bool IsDrained(in Side side, int received, int asked) => received < asked && side.Tls.IsNone && !side.ReadsToBlock;
 
     /// <summary>Whether such a read was the last: the peer's FIN comes behind all that it sent, and it has come.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -45,9 +45,13 @@ internal static class Channel
         return true;
     }
 
-    /// <summary>As <see cref="Write"/>, for answers that the peer provokes: dropped when too many wait already.</summary>
-    public static bool WriteControl(Reactor reactor, ref Side side, ReadOnlySpan<byte> bytes) =>
-        side.PendingLength > MaxPendingControl || Write(reactor, ref side, bytes);
+    /// <summary>As <see cref="Write"/>, for answers that the peer provokes: dropped when too many wait already. That the connection has
+    /// failed a read tells, when what had come before has been read.</summary>
+    public static void WriteControl(Reactor reactor, ref Side side, ReadOnlySpan<byte> bytes)
+    {
+        if (bytes.IsEmpty || side.Finished || side.PendingLength > MaxPendingControl) return;
+        if (!Write(reactor, ref side, bytes)) side.Gone = side.Finished = true;
+    }
 
     /// <summary>Writes what waits. False when the connection failed; afterwards <see cref="Side.PendingLength"/> tells what still waits.</summary>
     public static bool Flush(Reactor reactor, ref Side side)
@@ -82,7 +86,12 @@ internal static class Channel
     private static int ReceiveTls(ref Side side, Span<byte> into)
     {
         TlsIoResult result = side.Tls.Read(into);
-        if (result.Drained && !side.PeerClosed) side.Readable = false;
+        if (result.Drained && !side.ReadsToBlock) side.Readable = false;
+        if (result.Status == TlsIoStatus.WantWrite)
+        {
+            side.ReadAwaitsRoom = true;
+            side.Writable = false;
+        }
         return Result(result);
     }
 

@@ -74,9 +74,14 @@ internal sealed class ClientIntake(NodeServices services, SessionCloser closer, 
     public bool ReadAhead(Reactor reactor, Session session)
     {
         Setup setup = session.Setup!;
-        while (session.Client.Readable && !session.Client.Ended)
+        for (var turn = default(Turn); session.Client is { Readable: true, Ended: false };)
         {
             if (setup.InboundLength - setup.ConnectLength >= session.Pool.Options.BufferSize) return true;
+            if (!turn.MayRead())
+            {
+                reactor.Again(session);
+                return true;
+            }
             if (!Receive(reactor, session, out bool any)) return false;
             if (!any) break;
         }
@@ -179,9 +184,11 @@ internal sealed class ClientIntake(NodeServices services, SessionCloser closer, 
         return length > MaxRecord || bytes.Length >= RecordHeader + length;
     }
 
-    /// <summary>In a storm a client that went away while it waited for its turn must not cost a signature.</summary>
+    /// <summary>In a storm a client that went away while it waited for its turn must not cost a signature. Where that is made already,
+    /// a CONNECT may lie behind what is left.</summary>
     private void LeaveQueue(Reactor reactor, Session session)
     {
+        if (session.HandshakeBegun && !session.Client.Tls.AwaitsHello) return;
         if (session.Client.PeerClosed && services.Handshakes.IsFull) closer.Close(reactor, session, CloseReason.ClientGone);
     }
 
@@ -207,11 +214,13 @@ internal sealed class ClientIntake(NodeServices services, SessionCloser closer, 
     {
         Setup setup = session.Setup!;
         int limit = session.Entered!.Options.MaxPacketSize;
+        var turn = default(Turn);
         bool any;
         do
         {
-            if (!Receive(reactor, session, out any)) return;
-            if (setup.InboundLength == 0) break;
+            if (!TryReceive(reactor, session, ref turn, out any)) return;
+            // Frames may come that hold nothing of it, for as long as a client likes.
+            if (setup.InboundLength == 0) continue;
             ReadStatus status = ConnectReader.Read(
                 setup.Inbound.AsSpan(0, setup.InboundLength), limit, out setup.Connect, out ConnectError error);
             if (status == ReadStatus.Done)
@@ -269,6 +278,12 @@ internal sealed class ClientIntake(NodeServices services, SessionCloser closer, 
 
     private void Complete(Reactor reactor, Session session)
     {
+        Setup setup = session.Setup!;
+        if (session.Client.Gone && setup.InboundLength == setup.ConnectLength)
+        {
+            closer.Close(reactor, session, CloseReason.ClientGone);
+            return;
+        }
         reactor.Counters.Handled++;
         session.Within?.Remove(session);
         if (session.WebSocket is null && session.Pool.Options.WebSocketPath is not null)
@@ -286,6 +301,15 @@ internal sealed class ClientIntake(NodeServices services, SessionCloser closer, 
         Span<byte> value = session.ClientId!.Length < 1024 ? stackalloc byte[1024] : new byte[session.ClientId.Length + 64];
         int length = Variables.Write(binding, session, value, out int empty);
         return length > 0 && empty == 0 && value[..length].SequenceEqual(session.ClientId);
+    }
+
+    /// <summary>As <see cref="Receive"/>, within a turn. False also when it is over: the session goes on with the next one.</summary>
+    private bool TryReceive(Reactor reactor, Session session, ref Turn turn, out bool any)
+    {
+        if (turn.MayRead()) return Receive(reactor, session, out any);
+        any = false;
+        reactor.Again(session);
+        return false;
     }
 
     /// <summary>One read into the session's inbound buffer. False when the session is closed.</summary>
@@ -308,13 +332,14 @@ internal sealed class ClientIntake(NodeServices services, SessionCloser closer, 
         }
         else
         {
-            room = reactor.Scratch.AsSpan(Reactor.Headroom, FramedRead);
+            room = reactor.Scratch.AsSpan(Reactor.Headroom, session.WebSocket.ReadSize(FramedRead, fromClient: true));
         }
         int received = Channel.Receive(ref client, room);
         if (received > 0)
         {
             any = true;
             if (Channel.IsDrained(client, received, room.Length)) client.Readable = false;
+            if (received == room.Length || received >= Turn.LargeRead) session.BulkUntil = reactor.Now + Turn.BulkTime;
             session.LastFromClient = session.LastActivity = reactor.Now;
             if (session.WebSocket is { FramesClient: true }) return TakeFrames(reactor, session, received);
             setup.InboundLength += received;
@@ -324,9 +349,15 @@ internal sealed class ClientIntake(NodeServices services, SessionCloser closer, 
         {
             client.Readable = false;
         }
-        else if (received == 0)
+        else if (received == 0 && !client.HungUp)
         {
             client.Ended = true;
+            client.Readable = false;
+        }
+        else if (setup.InboundLength > setup.ConnectLength)
+        {
+            // It may have said what it had to say and left without waiting for the answer: its broker hears it all the same.
+            client.Ended = client.Finished = client.Gone = true;
             client.Readable = false;
         }
         else
@@ -340,10 +371,11 @@ internal sealed class ClientIntake(NodeServices services, SessionCloser closer, 
     private void ReadUpgrade(Reactor reactor, Session session)
     {
         Setup setup = session.Setup!;
+        var turn = default(Turn);
         bool any;
         do
         {
-            if (!Receive(reactor, session, out any)) return;
+            if (!TryReceive(reactor, session, ref turn, out any)) return;
             if (setup.InboundLength == 0) break;
             ReadStatus status = UpgradeRequestReader.Read(
                 setup.Inbound.AsSpan(0, setup.InboundLength), session.Entered!.Upgrade!, out UpgradeRequest request, out UpgradeError error);
@@ -377,11 +409,7 @@ internal sealed class ClientIntake(NodeServices services, SessionCloser closer, 
         }
         Span<byte> response = stackalloc byte[UpgradeResponse.MaxLength];
         int length = UpgradeResponse.Write(response, request.Key.In(head), request.Subprotocol);
-        if (!Channel.Write(reactor, ref session.Client, response[..length]))
-        {
-            closer.Close(reactor, session, CloseReason.ClientGone);
-            return;
-        }
+        Channel.WriteControl(reactor, ref session.Client, response[..length]);
         ListenerWebSocketOptions limits = session.Entered!.Options.WebSocket!;
         session.WebSocket = new WebSocketRelay(
             framesClient: true, framesBackend: session.Pool.Options.WebSocketPath is not null, limits.MaxFrameSize, limits.MaxMessageSize);
@@ -400,11 +428,10 @@ internal sealed class ClientIntake(NodeServices services, SessionCloser closer, 
     {
         Setup setup = session.Setup!;
         WebSocketOutcome outcome = session.WebSocket!.Unframe(reactor, ref session.Client, received, fromClient: true, out Span<byte> payload);
-        if (outcome is WebSocketOutcome.Invalid or WebSocketOutcome.Failed)
+        if (outcome == WebSocketOutcome.Invalid)
         {
             // The close frame was written; Answer waits until the client has it.
-            if (outcome == WebSocketOutcome.Invalid) closer.Linger(reactor, session, CloseReason.BadFrame);
-            else closer.Close(reactor, session, CloseReason.ClientGone);
+            closer.Linger(reactor, session, CloseReason.BadFrame);
             return false;
         }
         if (outcome == WebSocketOutcome.Ended) session.Client.Ended = true;

@@ -21,6 +21,11 @@ internal sealed partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposable
     private const int EventsAtOnce = 512;
 
     private const int RetainedSessions = 4096;
+
+    /// <summary>How long sessions that have more to read may go on before the descriptors are looked at again: a quarter of a
+    /// millisecond, in units of <see cref="Stopwatch"/>. However many there are, others wait no longer than that.</summary>
+    private static readonly long ReadySlice = Stopwatch.Frequency / 4000;
+
     private const ulong WakeData = ulong.MaxValue;
     private const ulong ListenerBit = 1UL << 63;
 
@@ -84,6 +89,9 @@ internal sealed partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposable
 
     /// <summary>Frames of the balancer's own, used within one call.</summary>
     public byte[] FrameScratch { get; set; } = new byte[1024];
+
+    /// <summary>Answers to pings, used within one call; for as many as a read brings, where they are empty.</summary>
+    public byte[] Pongs { get; } = new byte[8192];
 
     /// <summary>Where backends are ranked, used within one call.</summary>
     public Backend[] Ranking { get; } = new Backend[Setup.MaxTries];
@@ -246,14 +254,16 @@ internal sealed partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposable
         ref Side side = ref upstream ? ref session.Upstream : ref session.Client;
         side.Tag = unchecked(++_nextTag) & 0x7fff_ffff;
         ulong data = ((ulong)side.Tag << 32) | ((ulong)(uint)session.Slot << 1) | (upstream ? 1UL : 0UL);
-        return _epoll.Add(side.Fd, EpollFlags.In | EpollFlags.Out | EpollFlags.PeerClosed | EpollFlags.EdgeTriggered, data);
+        return _epoll.Add(
+            side.Fd, EpollFlags.In | EpollFlags.Urgent | EpollFlags.Out | EpollFlags.PeerClosed | EpollFlags.EdgeTriggered, data);
     }
 
     public void SetDeadline(Session session, long deadline) => _timers.Set(session, deadline);
 
     public void ClearDeadline(Session session) => _timers.Cancel(session);
 
-    /// <summary>Has the session's relay go on after the other events of this turn: it has used its share.</summary>
+    /// <summary>Has the session go on after the events of this turn of the loop: it has used its share, or reads much at once, or has
+    /// something to do without an event. Until then its events only set flags: who sends without end has no more turns for that.</summary>
     public void Again(Session session)
     {
         if (session.InReadyList) return;
@@ -362,11 +372,24 @@ internal sealed partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposable
         ref Side side = ref upstream ? ref session.Upstream : ref session.Client;
         // The descriptor was closed earlier in this batch and its slot or number used again.
         if (side.Tag != (uint)(data >> 32) || !side.IsOpen) return;
-        if ((flags & (EpollFlags.In | EpollFlags.PeerClosed | EpollFlags.HangUp | EpollFlags.Error)) != EpollFlags.None) side.Readable = true;
-        if ((flags & (EpollFlags.PeerClosed | EpollFlags.HangUp | EpollFlags.Error)) != EpollFlags.None) side.PeerClosed = true;
-        if ((flags & (EpollFlags.HangUp | EpollFlags.Error)) != EpollFlags.None) side.HungUp = true;
-        if ((flags & (EpollFlags.Out | EpollFlags.HangUp | EpollFlags.Error)) != EpollFlags.None) side.Writable = true;
-        Guarded(session, upstream);
+        Note(ref side, flags);
+        if (session.BulkUntil > Now) Again(session);
+        else if (!session.InReadyList) Guarded(session, upstream);
+    }
+
+    private static void Note(ref Side side, EpollFlags flags)
+    {
+        const EpollFlags failed = EpollFlags.HangUp | EpollFlags.Error;
+        const EpollFlags closed = EpollFlags.PeerClosed | failed;
+        if ((flags & (EpollFlags.In | closed)) != EpollFlags.None) side.Readable = true;
+        if ((flags & (EpollFlags.Urgent | closed)) != EpollFlags.None) side.ReadsToBlock = true;
+        if ((flags & closed) != EpollFlags.None) side.PeerClosed = true;
+        if ((flags & failed) != EpollFlags.None) side.HungUp = true;
+        if ((flags & (EpollFlags.Out | failed)) == EpollFlags.None) return;
+        side.Writable = true;
+        if (!side.ReadAwaitsRoom) return;
+        side.ReadAwaitsRoom = false;
+        side.Readable = true;
     }
 
     /// <summary>Has rested listeners accept again when it is time; whether any still rests.</summary>
@@ -441,12 +464,15 @@ internal sealed partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposable
 
     private void RunReady()
     {
-        for (int n = _ready.Count; n > 0; n--)
+        if (_ready.Count == 0) return;
+        long until = Stopwatch.GetTimestamp() + ReadySlice;
+        do
         {
             Session session = _ready.Dequeue();
             session.InReadyList = false;
             if (session.Phase != Phase.Free) Guarded(session, upstream: false);
         }
+        while (_ready.Count > 0 && Stopwatch.GetTimestamp() < until);
     }
 
     private void DrainInbox()

@@ -79,7 +79,7 @@ internal sealed partial class RefusalLog(ILogger logger, LogLimit limit)
         [LoggerMessage(1103, LogLevel.Information, "{Remote} on listener {Listener} makes room for a newer client ({Full}): it has sent no CONNECT for {Milliseconds} ms")]
         public static partial void Displaced(ILogger logger, NetEndPoint remote, string listener, string full, long milliseconds);
 
-        [LoggerMessage(1104, LogLevel.Warning, "{Remote} on listener {Listener} makes room with its {Own} KiB: clients without CONNACK hold {Held} KiB, which is all of node.setup-memory, and it is the oldest of the largest")]
+        [LoggerMessage(1104, LogLevel.Warning, "{Remote} on listener {Listener} makes room with its {Own} KiB: node.setup-memory is used up by {Held} KiB of clients without CONNACK, and it is the oldest of the largest")]
         public static partial void OutOfSetupMemory(ILogger logger, NetEndPoint remote, string listener, long own, long held);
 
         [LoggerMessage(1201, LogLevel.Information, "{Remote} on listener {Listener}{Hint}: CONNECT refused: {Reason}")]

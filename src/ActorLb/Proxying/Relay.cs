@@ -10,9 +10,6 @@ namespace ActorLb.Proxying;
 /// </summary>
 internal sealed class Relay(SessionCloser closer)
 {
-    /// <summary>Reads a direction may make before the reactor's other sessions get their turn.</summary>
-    private const int ReadsAtOnce = 8;
-
     /// <summary>What one side may still take after the other has ended (milliseconds of silence). To an MQTT client whose broker has
     /// ended it is the longest time in all.</summary>
     public const int HalfCloseTimeout = 30_000;
@@ -31,7 +28,8 @@ internal sealed class Relay(SessionCloser closer)
             return;
         }
         if (IsOver(session)) closer.Close(reactor, session, session.EndReason);
-        else if (session.Upstream.PeerClosed || session.Client.PeerClosed || session.Upstream.Ended) HalfClosed(reactor, session);
+        else if (session.Upstream.PeerClosed || session.Client.PeerClosed || session.Upstream.Ended || session.Upstream.Gone)
+            HalfClosed(reactor, session);
     }
 
     /// <summary>
@@ -40,14 +38,15 @@ internal sealed class Relay(SessionCloser closer)
     /// </summary>
     private static void HalfClosed(Reactor reactor, Session session)
     {
-        bool backend = session.Upstream.PeerClosed || session.Upstream.Ended;
+        bool backend = session.Upstream.PeerClosed || session.Upstream.Ended || session.Upstream.Gone;
         if (backend && session.BackendEndedAt == 0)
         {
             session.BackendEndedAt = reactor.Now;
             SessionCloser.Uncount(session);
-            if (!session.Leaving) reactor.SetDeadline(session, reactor.Now + SessionClock.HalfClosePatience(session));
+            int patience = session.Client.Gone ? SessionCloser.LingerTimeout : SessionClock.HalfClosePatience(session);
+            if (!session.Leaving) reactor.SetDeadline(session, reactor.Now + patience);
         }
-        else if (!backend && !session.Client.Ended && !session.Leaving)
+        else if (!backend && session is { Client.Ended: false, Client.Gone: false, Leaving: false })
         {
             // Its end waits behind what the backend does not take.
             reactor.SetDeadline(session, reactor.Now + HalfCloseTimeout);
@@ -62,10 +61,11 @@ internal sealed class Relay(SessionCloser closer)
     {
         ref Side source = ref fromClient ? ref session.Client : ref session.Upstream;
         ref Side target = ref fromClient ? ref session.Upstream : ref session.Client;
+        if (target.Gone) return Drop(reactor, session, ref source);
         if (target.PendingLength > 0)
         {
             if (!target.Writable) return true;
-            if (!Channel.Flush(reactor, ref target)) return Failed(reactor, session, targetFailed: true, fromClient);
+            if (!Channel.Flush(reactor, ref target)) return Lost(reactor, session, client: !fromClient, reading: false);
             if (target.PendingLength > 0) return true;
         }
         if (source.Ended)
@@ -73,38 +73,59 @@ internal sealed class Relay(SessionCloser closer)
             Finish(reactor, session, ref target, fromClient);
             return true;
         }
-        int asked = session.Pool.Options.BufferSize;
-        for (int reads = 0; source.Readable; reads++)
+        for (var turn = default(Turn); source.Readable;)
         {
             if (session.Leaving && session.AtBoundary(fromClient)) return true;
-            if (reads == ReadsAtOnce)
+            if (!turn.MayRead())
             {
                 reactor.Again(session);
                 return true;
             }
+            int asked = session.Pool.Options.BufferSize;
+            if (session.WebSocket is { } webSocket) asked = webSocket.ReadSize(asked, fromClient);
             Span<byte> buffer = reactor.Scratch.AsSpan(Reactor.Headroom, asked);
             int received = Channel.Receive(ref source, buffer);
             if (received > 0)
             {
                 if (Channel.IsDrained(source, received, asked)) source.Readable = false;
+                if (received == asked || received >= Turn.LargeRead) session.BulkUntil = reactor.Now + Turn.BulkTime;
                 bool last = Channel.IsLast(source, received, asked);
                 CountBytes(reactor, session, received, fromClient);
                 if (!Forward(reactor, session, ref source, ref target, received, fromClient, last)) return false;
-                if (target.PendingLength > 0) return true;
+                if (target.PendingLength > 0 || target.Gone) return true;
                 if (last && !source.Ended) End(reactor, session, ref source, ref target, fromClient);
             }
             else if (received == Tcp.WouldBlock)
             {
                 source.Readable = false;
             }
-            else if (received == 0)
+            else if (received == 0 && !source.Gone)
             {
                 End(reactor, session, ref source, ref target, fromClient);
             }
             else
             {
-                return Failed(reactor, session, targetFailed: false, fromClient);
+                return Lost(reactor, session, client: fromClient, reading: true);
             }
+        }
+        return true;
+    }
+
+    /// <summary>Reads what nobody takes any more: closing with unread bytes would send RST, which may overtake what its receiver has
+    /// not read yet.</summary>
+    private static bool Drop(Reactor reactor, Session session, ref Side source)
+    {
+        for (var turn = default(Turn); source is { Readable: true, Ended: false };)
+        {
+            if (!turn.MayRead())
+            {
+                reactor.Again(session);
+                return true;
+            }
+            int received = Channel.Receive(ref source, reactor.Scratch);
+            if (received > 0) continue;
+            source.Readable = false;
+            source.Ended = received != Tcp.WouldBlock;
         }
         return true;
     }
@@ -124,7 +145,7 @@ internal sealed class Relay(SessionCloser closer)
                 closer.Linger(reactor, session, fromClient ? CloseReason.BadFrame : CloseReason.BackendProtocol);
                 return false;
             default:
-                return Failed(reactor, session, targetFailed: true, fromClient);
+                return Lost(reactor, session, client: !fromClient, reading: false);
         }
     }
 
@@ -230,32 +251,59 @@ internal sealed class Relay(SessionCloser closer)
         return session.FromBackend.AtDisconnect ? CloseReason.BackendClosed : null;
     }
 
-    private bool Failed(Reactor reactor, Session session, bool targetFailed, bool fromClient)
-    {
-        bool clientFailed = fromClient != targetFailed;
-        if (targetFailed) LastWords(reactor, session, fromClient: clientFailed);
-        CloseReason reason = session.EndReason;
-        if (reason == CloseReason.None) reason = TakenLeave(session) ?? (clientFailed ? CloseReason.ClientReset : CloseReason.BackendReset);
-        if (clientFailed) closer.Close(reactor, session, reason);
-        else closer.Linger(reactor, session, reason);
-        return false;
-    }
+    /// <summary>The client takes nothing any more, as was seen outside the pump. False when the session is closed.</summary>
+    public bool LoseClient(Reactor reactor, Session session) => Lost(reactor, session, client: true, reading: session.Client.Ended);
 
     /// <summary>
-    /// Passes on what a side had sent before it stopped taking anything: a broker that says DISCONNECT and closes resets the connection
-    /// when a PUBLISH crosses it, and the client should hear why. Only as far as the other side takes it at once.
+    /// A side's connection failed. What it had sent before is passed on all the same, as long as the other side goes on taking it: a
+    /// client may publish and reset at once, and a broker that says DISCONNECT and closes resets the connection when a PUBLISH crosses
+    /// it. A write that fails is therefore not the end; a read that does is. False when the session is closed.
     /// </summary>
-    private static void LastWords(Reactor reactor, Session session, bool fromClient)
+    private bool Lost(Reactor reactor, Session session, bool client, bool reading)
     {
-        ref Side source = ref fromClient ? ref session.Client : ref session.Upstream;
-        ref Side target = ref fromClient ? ref session.Upstream : ref session.Client;
-        int asked = session.Pool.Options.BufferSize;
-        while (!source.Ended && !target.Finished && target.PendingLength == 0)
+        ref Side lost = ref client ? ref session.Client : ref session.Upstream;
+        ref Side other = ref client ? ref session.Upstream : ref session.Client;
+        if (other.Gone)
         {
-            int received = Channel.Receive(ref source, reactor.Scratch.AsSpan(Reactor.Headroom, asked));
-            if (received <= 0) return;
-            CountBytes(reactor, session, received, fromClient);
-            if (Pass(reactor, session, ref source, ref target, received, fromClient, last: false) != WebSocketOutcome.Ok) return;
+            NameEnd(session, client: !client);
+            closer.Close(reactor, session, session.EndReason);
+            return false;
         }
+        if (reading) NameEnd(session, client);
+        if (reading && !client)
+        {
+            closer.Linger(reactor, session, session.EndReason);
+            return false;
+        }
+        reactor.ReturnBuffer(ref lost.Pending);
+        lost.PendingStart = lost.PendingEnd = 0;
+        lost.Gone = lost.Finished = true;
+        lost.Ended |= reading;
+        lost.Readable = !reading;
+        if (!reading) reactor.Again(session);
+        else if (other.PendingLength == 0) Finish(reactor, session, ref other, fromClient: true);
+        // The rest of a backend's is its client's to take, in the time that every ended backend leaves it.
+        if (client) reactor.SetDeadline(session, reactor.Now + SessionCloser.LingerTimeout);
+        return true;
+    }
+
+    /// <summary>The time is up in which the rest of a lost client was to be passed on: it lasts while there is more of it.</summary>
+    public static void GoneTooLong(Reactor reactor, Session session, SessionCloser closer)
+    {
+        long until = session.LastFromClient + SessionCloser.LingerTimeout;
+        if (until > reactor.Now)
+        {
+            reactor.SetDeadline(session, until);
+            return;
+        }
+        NameEnd(session, client: true);
+        closer.Close(reactor, session, session.EndReason);
+    }
+
+    /// <summary>The reason of an end by reset, unless there is one already.</summary>
+    public static void NameEnd(Session session, bool client)
+    {
+        if (session.EndReason != CloseReason.None) return;
+        session.EndReason = TakenLeave(session) ?? (client ? CloseReason.ClientReset : CloseReason.BackendReset);
     }
 }

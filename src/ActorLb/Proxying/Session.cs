@@ -32,6 +32,13 @@ internal struct Side
     /// <summary>The peer has closed its direction or the connection failed: reads go on until they say so.</summary>
     public bool PeerClosed;
 
+    /// <summary>A read that gets less than it asked for may have left something: the peer's end is behind it, or urgent data were sent,
+    /// at whose mark a read stops (tcp(7)).</summary>
+    public bool ReadsToBlock;
+
+    /// <summary>TLS has something to write (the answer to a key update) before it can read on, and the socket had no room for it.</summary>
+    public bool ReadAwaitsRoom;
+
     /// <summary>The connection failed or is closed in both directions; which of the two, reading and the socket's error tell.</summary>
     public bool HungUp;
 
@@ -40,6 +47,9 @@ internal struct Side
 
     /// <summary>Our direction has been shut down.</summary>
     public bool Finished;
+
+    /// <summary>The peer takes nothing any more. What it had sent before is still read and passed on; what would go to it is dropped.</summary>
+    public bool Gone;
 
     /// <summary>What could not be written yet; null when there is none.</summary>
     public byte[]? Pending;
@@ -99,6 +109,9 @@ internal sealed class Session : Timed
     /// <summary>Why the session ends, once it is known: the first end that came, or what a close waits for.</summary>
     public CloseReason EndReason;
     public bool InReadyList;
+
+    /// <summary>Until then its events send it to the ready list: it reads much at once, and may do so again (the reactor's clock).</summary>
+    public long BulkUntil;
 
     /// <summary>The session relays only until both directions stand between two packets; it is closed then.</summary>
     public bool Leaving;

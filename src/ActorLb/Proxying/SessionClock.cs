@@ -40,16 +40,17 @@ internal sealed partial class SessionClock(NodeServices services, SessionCloser 
         }
     }
 
-    /// <summary>Sets the timer of a session that begins to relay.</summary>
+    /// <summary>Sets the timer of a session that begins to relay; that of a client which has gone is the relay's to set.</summary>
     public void StartRelay(Reactor reactor, Session session)
     {
         session.EstablishedAt = session.LastFromClient = session.LastActivity = reactor.Now;
-        if (!session.Client.Ended && !session.Upstream.Ended)
+        if (session.Client.Gone) return;
+        if (session is { Client.Ended: false, Upstream.Ended: false })
         {
             Schedule(reactor, session);
             return;
         }
-        // The client ended its direction before the CONNACK came, or the backend with it.
+        // The client ended its direction before the CONNACK came, or the broker with it.
         session.EndReason = session.Client.Ended ? CloseReason.ClientClosed : CloseReason.BackendClosed;
         reactor.SetDeadline(session, reactor.Now + Relay.HalfCloseTimeout);
     }
@@ -69,6 +70,11 @@ internal sealed partial class SessionClock(NodeServices services, SessionCloser 
         if (session.Leaving)
         {
             closer.Leave(reactor, session);
+            return;
+        }
+        if (session.Client.Gone)
+        {
+            Relay.GoneTooLong(reactor, session, closer);
             return;
         }
         if (session.Client.PeerClosed || session.Client.Ended || session.BackendEndedAt != 0)
@@ -112,6 +118,7 @@ internal sealed partial class SessionClock(NodeServices services, SessionCloser 
             reactor.SetDeadline(session, deadline);
             return;
         }
+        if (session.Upstream.Gone) Relay.NameEnd(session, client: false);
         CloseReason reason = session.BackendEndedAt == 0 ? CloseReason.ClientClosed
             : session.Upstream.HungUp && !session.Upstream.Ended ? CloseReason.BackendReset : CloseReason.BackendClosed;
         // Closed with something of the client's unread, its socket would drop what it was sent.

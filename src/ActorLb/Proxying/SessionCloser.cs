@@ -11,7 +11,7 @@ namespace ActorLb.Proxying;
 internal sealed class SessionCloser(NodeServices services)
 {
     /// <summary>How long a refused client may take to read its answer (milliseconds).</summary>
-    private const int LingerTimeout = 2_000;
+    internal const int LingerTimeout = 2_000;
 
     /// <summary>Longest DISCONNECT: its Server Reference is at most 1,024 bytes by configuration.</summary>
     private const int MaxDisconnect = 1_100;
@@ -141,9 +141,9 @@ internal sealed class SessionCloser(NodeServices services)
             if (client.PendingLength == 0) Close(reactor, session, session.EndReason);
             return;
         }
-        for (int reads = 0; client.Readable; reads++)
+        for (var turn = default(Turn); client.Readable;)
         {
-            if (reads == 16)
+            if (!turn.MayRead())
             {
                 reactor.Again(session);
                 return;
@@ -316,7 +316,7 @@ internal sealed class SessionCloser(NodeServices services)
         session.StickyHash = 0;
         session.FromClient = session.FromBackend = default;
         session.BytesFromClient = session.BytesFromBackend = session.PacketsFromClient = session.PacketsFromBackend = 0;
-        session.EstablishedAt = session.BackendEndedAt = 0;
+        session.EstablishedAt = session.BackendEndedAt = session.BulkUntil = 0;
         session.IdleTimeout = 0;
         session.IdleByKeepAlive = session.BackendWatched = false;
         session.Remote = session.Local = default;

@@ -55,7 +55,7 @@ internal sealed class SessionFlow
             case Phase.Routing or Phase.Dialing or Phase.BackendPreamble or Phase.BackendTls or Phase.BackendUpgrade or Phase.Connack:
                 // What the client sends meanwhile is kept, so that its going away is seen.
                 if (!upstream && !_intake.ReadAhead(reactor, session)) break;
-                if (session.Phase == Phase.Dialing && upstream) _dialer.Advance(reactor, session);
+                if (session.Phase == Phase.Dialing) _dialer.Advance(reactor, session);
                 else if (session.Phase > Phase.Dialing && session.Phase < Phase.Relay) _greeting.Advance(reactor, session);
                 break;
         }

@@ -15,7 +15,7 @@ internal enum WebSocketOutcome
     /// <summary>Frames that break the protocol; the sender has been told.</summary>
     Invalid,
 
-    /// <summary>A descriptor did not take what was written.</summary>
+    /// <summary>The receiver's descriptor did not take what was written.</summary>
     Failed,
 }
 
@@ -29,6 +29,13 @@ internal sealed class WebSocketRelay
     /// <summary>Largest frame taken from a backend: MQTT's largest packet (MQTT 5, 2.1.4).</summary>
     private const long MaxBackendFrame = 268_435_460;
 
+    /// <summary>Frames that a read should hold at most. Headers cost more than the bytes do: 64 KiB of empty pings take as long as 10 MB
+    /// of payload. Frames of more than 64 bytes fill any read.</summary>
+    private const int FramesAtOnce = 1024;
+
+    private const int SmallestRead = 1024, FirstRead = 4096, LargestRead = 1 << 20;
+
+    private int _clientRead = FirstRead, _backendRead = FirstRead;
     private FrameReader _client, _backend;
     private FrameTracker _clientTracker, _backendTracker;
     private byte[]? _clientHeld, _backendHeld;
@@ -53,6 +60,7 @@ internal sealed class WebSocketRelay
     /// <summary>A new backend is dialled: what was read of the last one's frames is void.</summary>
     public void ResetBackend()
     {
+        _backendRead = FirstRead;
         _backend = new FrameReader(FrameSender.Server, MaxBackendFrame);
         _backendTracker = new FrameTracker(FrameSender.Server, MaxBackendFrame);
         _backendHeld = null;
@@ -89,9 +97,20 @@ internal sealed class WebSocketRelay
 
     // ---- frames ----
 
+    /// <summary>How much to read from a side at once: <paramref name="most"/>, or less where its frames are tiny or may be.</summary>
+    public int ReadSize(int most, bool fromClient) => Math.Min(most, fromClient ? _clientRead : _backendRead);
+
+    /// <summary>Twice as much where reads are full, but no more than so many frames like the last ones.</summary>
+    private void Measure(int received, int frames, bool fromClient)
+    {
+        ref int read = ref fromClient ? ref _clientRead : ref _backendRead;
+        if (received > read / 2) read = Math.Min(2 * read, LargestRead);
+        if (frames > FramesAtOnce / 16) read = (int)Math.Clamp((long)received * FramesAtOnce / frames, SmallestRead, read);
+    }
+
     /// <summary>
-    /// Takes the frames off <paramref name="received"/> bytes of the reactor's scratch buffer, answers pings, and leaves the MQTT
-    /// bytes in <paramref name="payload"/>, in the scratch buffer too with room for a frame header before them.
+    /// Takes the frames off <paramref name="received"/> bytes of the reactor's scratch buffer, answers its pings together, and leaves the
+    /// MQTT bytes in <paramref name="payload"/>, in the scratch buffer too with room for a frame header before them.
     /// </summary>
     public WebSocketOutcome Unframe(Reactor reactor, scoped ref Side source, int received, bool fromClient, out Span<byte> payload)
     {
@@ -105,9 +124,8 @@ internal sealed class WebSocketRelay
             held.CopyTo(reactor.Scratch.AsSpan(start));
             held = null;
         }
-        int first = -1, last = -1;
+        int first = -1, last = -1, pongs = 0, framesBefore = reader.Frames;
         payload = default;
-        Span<byte> pong = stackalloc byte[FrameWriter.MaxControlLength];
         while (true)
         {
             FrameEvent found = reader.Read(reactor.Scratch.AsSpan(start, end - start), out int consumed, out FieldRange range);
@@ -121,24 +139,35 @@ internal sealed class WebSocketRelay
                     last += range.Length;
                     break;
                 case FrameEvent.Ping:
-                    int length = FrameWriter.Write(pong, FrameOpcode.Pong, reactor.Scratch.AsSpan(at, range.Length), fromClient ? null : NewMask());
-                    if (!Channel.WriteControl(reactor, ref source, pong[..length])) return WebSocketOutcome.Failed;
+                    if (pongs > reactor.Pongs.Length - FrameWriter.MaxControlLength) WritePongs(reactor, ref source, ref pongs);
+                    pongs += FrameWriter.Write(
+                        reactor.Pongs.AsSpan(pongs), FrameOpcode.Pong, reactor.Scratch.AsSpan(at, range.Length), fromClient ? null : NewMask());
                     break;
                 case FrameEvent.Pong:
                     break;
                 case FrameEvent.Close:
                     if (first >= 0) payload = reactor.Scratch.AsSpan(first, last - first);
+                    WritePongs(reactor, ref source, ref pongs);
                     WriteClose(reactor, ref source, fromClient, reader.CloseCode);
                     return WebSocketOutcome.Ended;
                 case FrameEvent.Invalid:
+                    WritePongs(reactor, ref source, ref pongs);
                     WriteClose(reactor, ref source, fromClient, FrameErrors.CloseCodeFor(reader.Error));
                     return WebSocketOutcome.Invalid;
                 default:
                     if (start < end) held = reactor.Scratch.AsSpan(start, end - start).ToArray();
                     if (first >= 0) payload = reactor.Scratch.AsSpan(first, last - first);
+                    WritePongs(reactor, ref source, ref pongs);
+                    Measure(received, reader.Frames - framesBefore, fromClient);
                     return WebSocketOutcome.Ok;
             }
         }
+    }
+
+    private static void WritePongs(Reactor reactor, ref Side source, ref int length)
+    {
+        Channel.WriteControl(reactor, ref source, reactor.Pongs.AsSpan(0, length));
+        length = 0;
     }
 
     /// <summary>Moves what the relay has read from one side to the other.</summary>
@@ -148,7 +177,7 @@ internal sealed class WebSocketRelay
         if (_passes) return Pass(reactor, session, ref source, ref target, received, fromClient);
         WebSocketOutcome outcome = WebSocketOutcome.Ok;
         if (fromClient ? FramesClient : FramesBackend) outcome = Unframe(reactor, ref source, received, fromClient, out bytes);
-        if (outcome is WebSocketOutcome.Invalid or WebSocketOutcome.Failed) return outcome;
+        if (outcome == WebSocketOutcome.Invalid) return outcome;
         if (!bytes.IsEmpty)
         {
             bytes = Relay.Following(reactor, session, bytes, fromClient);
@@ -202,7 +231,7 @@ internal sealed class WebSocketRelay
         }
         else
         {
-            tracker.Advance(reactor.Scratch.AsSpan(Reactor.Headroom, received));
+            Measure(received, tracker.Advance(reactor.Scratch.AsSpan(Reactor.Headroom, received)), fromClient);
             end += received;
         }
         if (tracker.Error != FrameError.None)

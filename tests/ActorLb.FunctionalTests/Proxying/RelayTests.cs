@@ -7,6 +7,33 @@ namespace ActorLb.FunctionalTests.Proxying;
 
 public sealed class RelayTests
 {
+    /// <summary>A read stops at the mark of urgent data (tcp(7)), short of what it asked for and of what the socket holds.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task UrgentByte_BetweenOthers_LeavesThoseBehindItToBeRead(bool behindTheConnect)
+    {
+        await using var broker = FakeBroker.Start(FakeBroker.Accepting);
+        await using var node = await TestNode.StartAsync(TestNode.Backends(broker));
+        using var client = await node.DialAsync();
+        var connect = ConnectBytes.V311("urgent");
+        byte[] packet = behindTheConnect ? ConnectBytes.Publish("t", new byte[100]) : connect;
+        if (behindTheConnect)
+        {
+            await client.SendAsync(connect);
+            await client.ReadAsync(4);
+        }
+
+        await using (await HeldReactor.OfAsync(node))
+        {
+            await client.SendPiecesAsync(packet.AsMemory(0, 10));
+            client.Socket.Send([1], System.Net.Sockets.SocketFlags.OutOfBand);
+            await client.SendPiecesAsync(packet.AsMemory(10));
+        }
+
+        Assert.Equal(behindTheConnect ? packet : FakeBroker.ConnackBytes(0), await client.ReadAsync(behindTheConnect ? packet.Length : 4));
+    }
+
     private const int Megabyte = 1024 * 1024;
 
     [Theory]

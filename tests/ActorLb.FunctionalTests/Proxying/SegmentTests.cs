@@ -1,5 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
+using ActorLb.FunctionalTests.WebSocket;
+using ActorLb.Protocol.Tests.WebSocket;
 using ActorLb.Testing;
 
 namespace ActorLb.FunctionalTests.Proxying;
@@ -44,6 +46,30 @@ public sealed class SegmentTests
         Assert.Equal(2, await broker.ReceiveAsync(bytes));
         Assert.Equal(0, await broker.ReceiveAsync(bytes));
         Assert.Equal(1u, Field(broker, SegmentsIn) - before);
+    }
+
+    /// <summary>A thousand pings are answered in a few writes, not in a thousand.</summary>
+    [Fact]
+    public async Task Pings_OfOneRead_AreAnsweredTogether()
+    {
+        const int Pings = 1_000;
+        await using var broker = FakeBroker.Start(FakeBroker.Accepting);
+        await using var node = await TestNode.StartAsync(TestNode.Backends(broker), WebSocketBytes.Listener);
+        using var client = await node.DialAsync();
+        await client.SendAsync((byte[])[.. WebSocketBytes.Upgrade, .. WebSocketBytes.Binary(ConnectBytes.V311("pings"))]);
+        await node.UntilAsync(() => node.Sum(c => c.Relaying) == 1);
+        while (!(await client.ReadAsync(1)).SequenceEqual("\r"u8.ToArray()) || !(await client.ReadAsync(3)).SequenceEqual("\n\r\n"u8.ToArray()))
+        {
+            // The head of the answer to the upgrade.
+        }
+
+        await client.ReadAsync(6);
+        uint before = Field(client.Socket, SegmentsIn);
+        await using (await HeldReactor.OfAsync(node))
+            await client.SendAsync(Enumerable.Repeat(MalformedFrames.Masked(0x89, []), Pings).SelectMany(p => p).ToArray());
+        await client.ReadAsync(2 * Pings);
+        // Its acknowledgements for what was sent are among them.
+        Assert.InRange(Field(client.Socket, SegmentsIn) - before, 1u, 20u);
     }
 
     /// <summary>The bytes of a packet need not leave before those that follow, but they do not wait for them for long.</summary>

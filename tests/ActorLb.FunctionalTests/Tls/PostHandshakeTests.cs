@@ -8,6 +8,9 @@ namespace ActorLb.FunctionalTests.Tls;
 /// <summary>What a client may do with TLS once the handshake is over.</summary>
 public sealed partial class PostHandshakeTests(ITestOutputHelper output) : IDisposable
 {
+    // More than the sockets between the node and a client hold.
+    private const int Messages = 1_500;
+
     private readonly TestCertificates _ca = new();
 
     public void Dispose() => _ca.Dispose();
@@ -53,6 +56,62 @@ public sealed partial class PostHandshakeTests(ITestOutputHelper output) : IDisp
         output.WriteLine($"{updates} updates held the reactor up for {stopwatch.ElapsedMilliseconds} ms");
         Assert.InRange(updates, 2_000, int.MaxValue);
         await node.UntilAsync(() => node.Node.Admission.Active == 0);
+    }
+
+    /// <summary>Each read may go through a few only, and a reactor's other sessions have their turn between two reads.</summary>
+    [Fact]
+    public async Task KeyUpdates_BetweenBytes_LetOthersHaveTheirTurn()
+    {
+        await using var broker = FakeBroker.Start(FakeBroker.Accepting);
+        await using var node = await StartAsync(broker);
+        using var context = TlsClientContext.Build(new UpstreamTlsOptions(null, null, false, null, null));
+        using var client = Established(context, node);
+        var reactor = node.Node.Reactors.Single();
+        long before = reactor.Counters.Loops;
+        await using (await Proxying.HeldReactor.OfAsync(node))
+        {
+            for (var i = 0; i < 200; i++)
+            {
+                for (var n = 0; n < 10; n++)
+                    Update(client, wanted: 0);
+                client.Write([0xC0]);
+            }
+        }
+
+        Assert.Equal(200, client.ReadExactly(200).Length);
+        // Ten updates take longer than a turn does after its first read, or close to it.
+        Assert.InRange(reactor.Counters.Loops - before, 10, long.MaxValue);
+    }
+
+    /// <summary>A client that asks for the node's update too while it reads nothing: the answer has no room, and the reading waits for it.</summary>
+    [Fact]
+    public async Task KeyUpdate_WhoseAnswerHasNoRoom_LosesNothingBehindIt()
+    {
+        var message = ConnectBytes.Publish("t", new byte[10_000]);
+        await using var broker = FakeBroker.Start(async (connection, stop) =>
+        {
+            await connection.ReadPacketAsync(stop);
+            await connection.SendAsync(FakeBroker.ConnackBytes(0), stop);
+            var reading = connection.ReadToEndAsync(stop);
+            for (var i = 0; i < Messages; i++)
+                await connection.SendAsync(message, stop);
+            await reading;
+        });
+        await using var node = await StartAsync(broker);
+        using var context = TlsClientContext.Build(new UpstreamTlsOptions(null, null, false, null, null));
+        using var client = Established(context, node);
+        var reactor = node.Node.Reactors.Single();
+        await node.UntilAsync(() => reactor.Sessions.Any(s => s.Client is { PendingLength: > 0, Writable: false }));
+        Update(client, wanted: 1);
+        var behind = ConnectBytes.Publish("t", "behind"u8);
+        client.Write(behind);
+        for (var i = 0; i < 3; i++)
+            await reactor.AskAsync(_ => true);
+
+        Assert.Equal(Messages * message.Length, client.ReadExactly(Messages * message.Length).Length);
+        var connection = await broker.NextConnectionAsync();
+        var connect = ConnectBytes.V311("a");
+        Assert.Equal(behind, (await connection.WaitForReceivedAsync(connect.Length + behind.Length))[connect.Length..]);
     }
 
     private Task<TestNode> StartAsync(FakeBroker broker) =>

@@ -10,21 +10,25 @@ namespace ActorLb.Native.OpenSsl;
 /// </summary>
 internal static class TlsAlert
 {
+    /// <summary>Handshake messages that one call may go through, several times what a handshake has.</summary>
+    internal const int MaxMessages = 256;
+
     /// <summary>
-    /// Handshake messages that one call may go through, several times what a handshake has. SSL_read goes on by itself while it
-    /// finds key updates (RFC 8446, section 4.6.3) or refused renegotiations: a client that sends nothing else would keep the
-    /// thread for itself.
+    /// The same for a call that reads data. SSL_read goes on by itself while it finds key updates (RFC 8446, section 4.6.3) or refused
+    /// renegotiations: a client that sends nothing else would keep the thread for itself, and one that sends a byte now and then
+    /// would keep it as long for each.
     /// </summary>
-    private const int MaxMessages = 256;
+    internal const int MaxMessagesOfRead = 64;
 
     [ThreadStatic] private static int s_last;
-    [ThreadStatic] private static int s_messages;
+    [ThreadStatic] private static int s_messagesLeft;
 
     /// <summary>To be called before the library is.</summary>
-    internal static void Forget()
+    /// <param name="messages">Handshake messages that the call may go through.</param>
+    internal static void Forget(int messages)
     {
         s_last = -1;
-        s_messages = 0;
+        s_messagesLeft = messages;
     }
 
     /// <summary>The alert since <see cref="Forget"/>: its number (RFC 8446, section 6), or -1.</summary>
@@ -56,7 +60,7 @@ internal static class TlsAlert
         {
             s_last = (value & 0xFF) | ((where & CallbackRead) != 0 ? 0x100 : 0);
         }
-        else if ((where & CallbackLoop) != 0 && ++s_messages > MaxMessages)
+        else if ((where & CallbackLoop) != 0 && --s_messagesLeft < 0)
         {
             // The only way to stop a call from within: it takes the peer for gone.
             LibSsl.SSL_set_shutdown(ssl, SentShutdown | ReceivedShutdown);

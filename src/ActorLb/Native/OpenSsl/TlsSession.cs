@@ -31,7 +31,7 @@ internal readonly unsafe struct TlsSession : IDisposable
     public HandshakeOutcome Handshake()
     {
         OpenSslErrors.Forget();
-        TlsAlert.Forget();
+        TlsAlert.Forget(TlsAlert.MaxMessages);
         var result = LibSsl.SSL_do_handshake(_ssl);
         if (result == 1)
         {
@@ -60,7 +60,7 @@ internal readonly unsafe struct TlsSession : IDisposable
     public TlsIoResult Read(Span<byte> buffer)
     {
         OpenSslErrors.Forget();
-        TlsAlert.Forget();
+        TlsAlert.Forget(TlsAlert.MaxMessagesOfRead);
         var bio = LibSsl.SSL_get_rbio(_ssl);
         var before = LibCrypto.BIO_number_read(bio);
         int count;
