@@ -1,6 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
-using ActorLb.Native;
+using ActorLb.Telemetry;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.Logging;
@@ -42,11 +42,9 @@ internal sealed partial class AcceptingListener(Socket socket, ILogger logger) :
     /// <summary>How long it rests when an accept fails by this node's fault.</summary>
     private static readonly TimeSpan Rest = TimeSpan.FromMilliseconds(250);
 
-    private const long WarnEvery = 10_000;
-
     private readonly SocketConnectionContextFactory _connections = new(new SocketConnectionFactoryOptions(), logger);
     private readonly CancellationTokenSource _stop = new();
-    private long _nextWarning;
+    private readonly LogLimit _warnings = new(logger, TimeProvider.System);
 
     public EndPoint EndPoint { get; } = socket.LocalEndPoint!;
 
@@ -87,15 +85,14 @@ internal sealed partial class AcceptingListener(Socket socket, ILogger logger) :
         _stop.Cancel();
         socket.Dispose();
         _connections.Dispose();
+        _warnings.Dispose();
         return default;
     }
 
     private void Warn(SocketException e)
     {
-        long now = Environment.TickCount64;
-        if (now < _nextWarning) return;
-        _nextWarning = now + WarnEvery;
-        Log.CannotAccept(logger, EndPoint, e.Message);
+        if (_warnings.Admits(LogLevel.Error, "endpoint", EndPoint.ToString()!, $"cannot accept: {e.Message}"))
+            Log.CannotAccept(logger, EndPoint, e.Message);
     }
 
     private static partial class Log
