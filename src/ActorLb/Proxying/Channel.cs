@@ -87,11 +87,6 @@ internal static class Channel
     {
         TlsIoResult result = side.Tls.Read(into);
         if (result.Drained && !side.ReadsToBlock) side.Readable = false;
-        if (result.Status == TlsIoStatus.WantWrite)
-        {
-            side.ReadAwaitsRoom = true;
-            side.Writable = false;
-        }
         return Result(result);
     }
 

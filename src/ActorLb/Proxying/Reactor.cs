@@ -377,6 +377,7 @@ internal sealed partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposable
         else if (!session.InReadyList) Guarded(session, upstream);
     }
 
+    /// <summary>What an event tells of a descriptor, until calls that would block tell otherwise.</summary>
     private static void Note(ref Side side, EpollFlags flags)
     {
         const EpollFlags failed = EpollFlags.HangUp | EpollFlags.Error;
@@ -385,11 +386,7 @@ internal sealed partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposable
         if ((flags & (EpollFlags.Urgent | closed)) != EpollFlags.None) side.ReadsToBlock = true;
         if ((flags & closed) != EpollFlags.None) side.PeerClosed = true;
         if ((flags & failed) != EpollFlags.None) side.HungUp = true;
-        if ((flags & (EpollFlags.Out | failed)) == EpollFlags.None) return;
-        side.Writable = true;
-        if (!side.ReadAwaitsRoom) return;
-        side.ReadAwaitsRoom = false;
-        side.Readable = true;
+        if ((flags & (EpollFlags.Out | failed)) != EpollFlags.None) side.Writable = true;
     }
 
     /// <summary>Has rested listeners accept again when it is time; whether any still rests.</summary>

@@ -36,9 +36,6 @@ internal struct Side
     /// at whose mark a read stops (tcp(7)).</summary>
     public bool ReadsToBlock;
 
-    /// <summary>TLS has something to write (the answer to a key update) before it can read on, and the socket had no room for it.</summary>
-    public bool ReadAwaitsRoom;
-
     /// <summary>The connection failed or is closed in both directions; which of the two, reading and the socket's error tell.</summary>
     public bool HungUp;
 
