@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using ActorLb.Configuration;
 using ActorLb.Native.OpenSsl;
 using Microsoft.Extensions.Logging;
 
@@ -49,7 +50,7 @@ internal sealed partial class CertificateWatch(
     /// <summary>One look at the files and the dates.</summary>
     public async Task LookAsync()
     {
-        if (_stamps?.Changed() is { IsEmpty: false } changed)
+        if (_stamps is { } stamps && await FileReading.RunAsync(stamps.Changed).ConfigureAwait(false) is { IsEmpty: false } changed)
         {
             string files = string.Join(", ", changed.Order(StringComparer.Ordinal));
             changed = changed.Union(Interlocked.Exchange(ref _rejected, []));
@@ -59,7 +60,7 @@ internal sealed partial class CertificateWatch(
                 Log.Renewed(logger, files);
                 _nextWarning = default;
             }
-            catch (TlsConfigurationException e)
+            catch (Exception e) when (e is TlsConfigurationException or IOException)
             {
                 _rejected = changed;
                 Interlocked.Increment(ref _failures);
