@@ -11,10 +11,11 @@ internal static class MetricsPage
 {
     public const string ContentType = "text/plain; version=0.0.4; charset=utf-8";
 
-    public static async Task<string> RenderAsync(Node node) => Render(node, await FleetMetrics.ReadAsync(node));
+    public static async Task<string> RenderAsync(Node node, ConnectionPlaces? admin = null) => Render(node, await FleetMetrics.ReadAsync(node), admin);
 
     /// <param name="fleet">Null on a node by itself.</param>
-    public static string Render(Node node, FleetStatus? fleet = null)
+    /// <param name="admin">Of the endpoint that serves the page.</param>
+    public static string Render(Node node, FleetStatus? fleet = null, ConnectionPlaces? admin = null)
     {
         var w = new MetricsWriter();
         ReactorCounters[] counters = [.. node.Reactors.Select(r => r.Counters)];
@@ -27,6 +28,11 @@ internal static class MetricsPage
         w.Single("actorlb_sticky_entries", "gauge", "Clients in this node's part of the sticky map.", fleet?.Shards.Entries ?? node.Sticky.Count);
         if (fleet is not null) FleetMetrics.Write(w, fleet, node.InFleet!.PeerFaults.CountOf, node.InFleet.Node.BadFrames);
         AccessLog(w, node);
+        if (admin is not null)
+        {
+            w.Single("actorlb_admin_connections", "gauge", "Connections of the admin endpoint.", admin.Count);
+            w.Single("actorlb_admin_connections_closed_total", "counter", "Silent or slow connections of the admin endpoint closed to make room for others.", admin.Closed);
+        }
         Process(w, node);
         return w.ToString();
     }
