@@ -39,18 +39,7 @@ internal static class PemFiles
         return result;
     }
 
-    private static string Read(string option, string file)
-    {
-        try
-        {
-            return File.ReadAllText(file);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            string reason = e is FileNotFoundException or DirectoryNotFoundException ? "it does not exist" : Directory.Exists(file) ? "it is a directory" : e.Message;
-            throw new UsageException($"{option} {file}: {reason}");
-        }
-    }
+    private static string Read(string option, string file) => InputFile.ReadText($"{option} ", file);
 
     private static X509Certificate2 Parse(string option, string file, string pem)
     {

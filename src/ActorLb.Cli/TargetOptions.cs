@@ -44,18 +44,11 @@ internal sealed class TargetOptions
     {
         string? tokenFile = parsed.GetValue(_token);
         if (parsed.GetValue(_key) is not null && parsed.GetValue(_certificate) is null) throw new UsageException("--key is of no use without --cert");
-        try
-        {
-            string? token = tokenFile is null ? null : File.ReadAllText(tokenFile).Trim();
-            if (token is { Length: 0 }) throw new UsageException($"--token-file {tokenFile}: it is empty");
-            if (token is not null && token.Any(c => c is < '!' or > '~')) throw new UsageException($"--token-file {tokenFile}: a token is one line of printable ASCII");
-            return new AdminClient(new AdminTarget(
-                parsed.GetValue(_host)!, token, parsed.GetValue(_ca), parsed.GetValue(_insecure), parsed.GetValue(_certificate), parsed.GetValue(_key)));
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new UsageException(e.Message);
-        }
+        string? token = tokenFile is null ? null : InputFile.ReadText("--token-file ", tokenFile).Trim();
+        if (token is { Length: 0 }) throw new UsageException($"--token-file {tokenFile}: it is empty");
+        if (token is not null && token.Any(c => c is < '!' or > '~')) throw new UsageException($"--token-file {tokenFile}: a token is one line of printable ASCII");
+        return new AdminClient(new AdminTarget(
+            parsed.GetValue(_host)!, token, parsed.GetValue(_ca), parsed.GetValue(_insecure), parsed.GetValue(_certificate), parsed.GetValue(_key)));
     }
 
     private static Uri? ReadAddress(ArgumentResult result)

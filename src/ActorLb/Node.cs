@@ -126,6 +126,9 @@ internal sealed partial class Node : IAsyncDisposable
 
     public AccessLog? AccessLog => _services.AccessLog;
 
+    /// <summary>What the access logs could not write since the start.</summary>
+    public AccessLogCounters AccessLogCounters { get; } = new();
+
     /// <summary>Whether the node takes clients: started, not draining.</summary>
     public bool IsReady { get; private set; }
 
@@ -160,7 +163,7 @@ internal sealed partial class Node : IAsyncDisposable
         WarnOfOpenFiles();
         if (_options.Cluster.Coordinator == CoordinatorKind.Etcd) await EnterFleetAsync(cancel).ConfigureAwait(false);
         foreach (Reactor reactor in _reactors) reactor.Start();
-        await ApplyAsync(_options).ConfigureAwait(false);
+        await ApplyAsync(_options, cancel).ConfigureAwait(false);
         _certificateWatch.Start();
         _resourceWatch.Start();
         IsReady = true;
@@ -172,18 +175,22 @@ internal sealed partial class Node : IAsyncDisposable
     }
 
     /// <summary>Puts a configuration into force, whole or not at all.</summary>
+    /// <param name="cancel">Gives up while files are still being read: nothing is in force then.</param>
     /// <returns>Warnings: settings that only a restart changes.</returns>
     /// <exception cref="IOException">The old configuration stays in force.</exception>
     /// <exception cref="TlsConfigurationException">The old configuration stays in force.</exception>
-    public async Task<ImmutableArray<string>> ReloadAsync(ActorLbOptions options)
+    public async Task<ImmutableArray<string>> ReloadAsync(ActorLbOptions options, CancellationToken cancel = default)
     {
         ActorLbOptions old = _options;
-        await ApplyAsync(options).ConfigureAwait(false);
+        await ApplyAsync(options, cancel).ConfigureAwait(false);
         if (_fleet is { } fleet) await ForgetAsync(fleet, Removed(old, options)).ConfigureAwait(false);
-        _services.AccessLog?.Reopen();
+        ReopenLogs();
         Events.Publish("config_applied", "a new configuration is in force");
         return ConfigurationDiff.Between(old, options).RestartRequired;
     }
+
+    /// <summary>Opens log files again, for rotation. From any thread, at any time.</summary>
+    public void ReopenLogs() => _services.AccessLog?.Reopen();
 
     /// <summary>Leaves the fleet, stops accepting and closes what is open, paced over what is left of <paramref name="within"/>.</summary>
     public async Task DrainAsync(TimeSpan within, CancellationToken cancel)
@@ -256,14 +263,15 @@ internal sealed partial class Node : IAsyncDisposable
         return true;
     }
 
-    private async Task ApplyAsync(ActorLbOptions options)
+    private async Task ApplyAsync(ActorLbOptions options, CancellationToken cancel)
     {
-        await _applying.WaitAsync().ConfigureAwait(false);
+        await _applying.WaitAsync(cancel).ConfigureAwait(false);
         try
         {
             // Taken before the files are read: a change in between is found by the next look.
-            ImmutableDictionary<string, FileStamps.Stamp> stamps = FileStamps.Take(TlsFiles.Of(options));
-            await ApplyCoreAsync(options).ConfigureAwait(false);
+            ImmutableDictionary<string, FileStamps.Stamp> stamps =
+                await FileReading.RunAsync(() => FileStamps.Take(TlsFiles.Of(options)), cancel).ConfigureAwait(false);
+            await ApplyCoreAsync(options, cancel).ConfigureAwait(false);
             _certificateWatch.Watch(stamps);
         }
         finally
@@ -278,7 +286,8 @@ internal sealed partial class Node : IAsyncDisposable
         await _applying.WaitAsync().ConfigureAwait(false);
         try
         {
-            TlsContexts contexts = TlsContexts.Build(_options, TicketKeysOf, _time, changed);
+            TlsContexts contexts = await FileReading.RunAsync(
+                () => TlsContexts.Build(_options, TicketKeysOf, _time, changed), discard: late => late.Discard()).ConfigureAwait(false);
             foreach ((string name, PoolEntry entry) in _pools)
             {
                 if (contexts.Client(name) is not { } tls) continue;
@@ -316,16 +325,20 @@ internal sealed partial class Node : IAsyncDisposable
         }
     }
 
-    private async Task ApplyCoreAsync(ActorLbOptions options)
+    private async Task ApplyCoreAsync(ActorLbOptions options, CancellationToken cancel)
     {
         // Everything that can fail comes first; nothing is in force until all of it stands.
         TcpOptions TcpOf(ListenerOptions listener) => options.Pools[listener.Pool].Tcp;
-        TlsContexts contexts = TlsContexts.Build(options, TicketKeysOf, _time);
+        TlsContexts contexts = await FileReading.RunAsync(
+            () => TlsContexts.Build(options, TicketKeysOf, _time), cancel, discard: late => late.Discard()).ConfigureAwait(false);
         AccessLog? newLog = null;
         ListenerSet.Opened opened;
         try
         {
-            if (options.Log.Access is { } path && _services.AccessLog?.Path != path) newLog = new AccessLog(path, options.Log.Format, _time);
+            if (options.Log.Access is { } path && _services.AccessLog?.Path != path)
+            {
+                newLog = await AccessLog.OpenAsync(path, options.Log.Format, _time, AccessLogCounters, _services.Logger).ConfigureAwait(false);
+            }
             opened = _listeners.Open(options.Listeners.Values, TcpOf);
         }
         catch

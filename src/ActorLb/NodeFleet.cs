@@ -94,7 +94,7 @@ internal sealed partial class NodeFleet : IAsyncDisposable
     {
         ClusterOptions cluster = options.Cluster;
         byte[]? secret = cluster.SecretFile is { } file
-            ? Encoding.UTF8.GetBytes((await File.ReadAllTextAsync(file, cancellation).ConfigureAwait(false)).Trim())
+            ? Encoding.UTF8.GetBytes((await FileReading.RunAsync(() => InputFile.ReadText(file), cancellation).ConfigureAwait(false)).Trim())
             : null;
         var store = new EtcdStore(cluster.Etcd, time, Random.Shared, loggers.CreateLogger<EtcdStore>());
         byte[] key = secret is not null

@@ -66,7 +66,7 @@ internal static class ClusterCommands
         {
             if (call.Json)
             {
-                call.Screen.Line(line);
+                call.Screen.Json(line);
                 return;
             }
             if (JsonSerializer.Deserialize(line, AdminJson.Wire.NodeEvent) is not { } e) return;

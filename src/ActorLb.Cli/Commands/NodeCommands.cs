@@ -23,7 +23,7 @@ internal static class NodeCommands
             Check(verb),
             verb.Create("reload", "Read the file again: applied whole or not at all", ReloadAsync),
             verb.Create("show", "Print the effective configuration, secrets masked", async (call, cancel) => call.Show(
-                await call.Client.GetAsync("config", AdminJson.Wire.ConfigText, cancel), (config, screen) => screen.Output.Write(config.Text))),
+                await call.Client.GetAsync("config", AdminJson.Wire.ConfigText, cancel), (config, screen) => screen.Document(config.Text))),
         };
         yield return new Command("node", "The node itself")
         {
@@ -56,15 +56,7 @@ internal static class NodeCommands
         return verb.Create("check", "Have the node check a file without applying it", async (call, cancel) =>
         {
             string path = Path.GetFullPath(call.Parsed.GetValue(file)!);
-            string text;
-            try
-            {
-                text = await File.ReadAllTextAsync(path, cancel);
-            }
-            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-            {
-                throw new UsageException(e.Message);
-            }
+            string text = InputFile.ReadText("", path);
             Answer<ConfigCheck> answer = await call.Client.PostTextAsync(
                 $"config/check?file={Call.Escape(path)}", text, AdminJson.Wire.ConfigCheck, cancel);
             call.Show(answer, (check, screen) =>

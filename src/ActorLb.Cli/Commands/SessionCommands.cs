@@ -20,7 +20,7 @@ internal static class SessionCommands
             Description = "terms that all hold: a part of the client id, or client=, address=, listener=, pool=, backend=, state=", HelpName = "TERMS",
         };
         var limit = new Option<int>("--limit", "-n") { Description = "how many at most (1 to 1000)", HelpName = "N", DefaultValueFactory = _ => 100 };
-        var after = new Option<string?>("--after") { Description = "go on where an earlier list ended", HelpName = "PLACE" };
+        Option<string?> after = After();
         return verb.Create("list", "List connections, a page at a time", async (call, cancel) =>
         {
             string path = $"sessions?limit={call.Parsed.GetValue(limit)}";
@@ -30,11 +30,18 @@ internal static class SessionCommands
         }, filter, limit, after);
     }
 
+    private static Option<string?> After() => new("--after") { Description = "go on where an earlier list ended", HelpName = "PLACE" };
+
     private static Command Find(Verb verb)
     {
         Argument<string> client = StickyCommands.Client();
-        return verb.Create("find", "Show a client's connections", async (call, cancel) => Show(call, await call.Client.GetAsync(
-            $"sessions/find?client={Call.Escape(call.Parsed.GetValue(client)!)}", AdminJson.Wire.SessionPage, cancel)), client);
+        Option<string?> after = After();
+        return verb.Create("find", "Show a client's connections", async (call, cancel) =>
+        {
+            string path = $"sessions/find?client={Call.Escape(call.Parsed.GetValue(client)!)}";
+            if (call.Parsed.GetValue(after) is { } place) path += $"&after={Call.Escape(place)}";
+            Show(call, await call.Client.GetAsync(path, AdminJson.Wire.SessionPage, cancel));
+        }, client, after);
     }
 
     private static Command Kick(Verb verb)

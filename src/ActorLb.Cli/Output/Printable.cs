@@ -1,27 +1,13 @@
 using System.Globalization;
-using System.Text;
+using ActorLb.Protocol.Text;
 
 namespace ActorLb.Cli.Output;
 
-/// <summary>Text that came from elsewhere, made safe for a terminal: a client chooses its id, and must not write escape sequences.</summary>
+/// <summary>What a table shows: text of others, numbers, sizes, times.</summary>
 internal static class Printable
 {
-    public static string Of(string? text)
-    {
-        if (text is null) return "-";
-        if (text.AsSpan().IndexOfAnyInRange('\0', '\u001f') < 0 && text.All(IsHarmless)) return text;
-        var clean = new StringBuilder(text.Length + 16);
-        foreach (char c in text)
-        {
-            if (IsHarmless(c)) clean.Append(c);
-            else clean.Append(CultureInfo.InvariantCulture, $"\\u{(int)c:x4}");
-        }
-        return clean.ToString();
-    }
-
-    /// <summary>Neither a control nor one of the marks that turn the direction of writing around.</summary>
-    private static bool IsHarmless(char c) =>
-        !char.IsControl(c) && c is not ((>= '\u200b' and <= '\u200f') or (>= '\u2028' and <= '\u202e') or (>= '\u2066' and <= '\u2069') or '\ufeff');
+    /// <summary>Safe for a terminal: a client chooses its id. A dash for null.</summary>
+    public static string Of(string? text) => text is null ? "-" : SafeText.Of(text);
 
     public static string Of(long number) => number.ToString("N0", CultureInfo.InvariantCulture);
 

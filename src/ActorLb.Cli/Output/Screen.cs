@@ -1,13 +1,20 @@
 using System.Text;
+using ActorLb.Protocol.Text;
 using Spectre.Console;
 
 namespace ActorLb.Cli.Output;
 
-/// <summary>What a command writes to: tables for people or the API's JSON, and errors beside it.</summary>
+/// <summary>What a command writes to: tables for people or the API's JSON, and errors beside it. Whatever a node answers, nothing reaches
+/// the terminal that it would act upon.</summary>
 internal sealed class Screen
 {
     /// <summary>Cells are never folded: a line that is too long for the terminal goes on in its next, where it can still be copied.</summary>
     private const int Unfolded = 4096;
+
+    /// <summary>A cell is cut behind so many characters: a client id may have 65,535 bytes, which --json shows whole.</summary>
+    private const int LongestCell = 160;
+
+    private const int LongestLine = 16 * 1024;
 
     private static readonly string[] Good = ["up", "ready", "open", "established"];
     private static readonly string[] Bad = ["down", "unreachable", "paused", "leaving"];
@@ -34,14 +41,20 @@ internal sealed class Screen
 
     public bool IsTerminal { get; }
 
-    public void Line(string text) => Output.WriteLine(text);
+    public void Line(string text) => Output.WriteLine(SafeText.Shortened(SafeText.OfMessage(text), LongestLine));
 
     public void Error(string text)
     {
-        foreach (string line in text.Split('\n')) _error.WriteLine($"pbm: {Printable.Of(line)}");
+        foreach (string line in text.Split('\n')) _error.WriteLine($"pbm: {SafeText.Shortened(SafeText.OfMessage(line), LongestLine)}");
     }
 
-    public void Json(ReadOnlySpan<byte> json) => Output.WriteLine(Encoding.UTF8.GetString(json));
+    /// <summary>Its values stay what they are: what is not safe to show is escaped, as JSON may have it.</summary>
+    public void Json(ReadOnlySpan<byte> json) => Json(Encoding.UTF8.GetString(json));
+
+    public void Json(string json) => Output.WriteLine(SafeText.OfDocument(json));
+
+    /// <summary>Lines with a syntax of their own.</summary>
+    public void Document(string text) => Output.Write(SafeText.OfDocument(text));
 
     /// <param name="columns">Those that begin with '>' are aligned right.</param>
     public void Table(string[] columns, IEnumerable<string[]> rows)
@@ -66,7 +79,7 @@ internal sealed class Screen
     }
 
     private static Text Cell(string value) => new(
-        value, Good.Contains(value) ? new Style(Color.Green) : Bad.Contains(value) ? new Style(Color.Red) : Style.Plain);
+        SafeText.Shortened(SafeText.OfMessage(value), LongestCell), Good.Contains(value) ? new Style(Color.Green) : Bad.Contains(value) ? new Style(Color.Red) : Style.Plain);
 
     private void Write(Spectre.Console.Rendering.IRenderable what)
     {

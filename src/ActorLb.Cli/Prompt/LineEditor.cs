@@ -1,4 +1,5 @@
 using ActorLb.Cli.Output;
+using ActorLb.Protocol.Text;
 
 namespace ActorLb.Cli.Prompt;
 
@@ -79,7 +80,7 @@ internal sealed class LineEditor(TextWriter output, LineHistory history, Func<st
         string shown = buffer.Text[from..Math.Min(buffer.Text.Length, from + room)];
         int column = _prompt.Length + buffer.Cursor - from;
         // To the line's start, clear it, write, and back to the cursor's column (ECMA-48: EL, CUF).
-        output.Write($"\r\u001b[K{_prompt}{shown}\r{(column > 0 ? $"\u001b[{column}C" : "")}");
+        output.Write($"\r\u001b[K{_prompt}{SafeText.Masked(shown)}\r{(column > 0 ? $"\u001b[{column}C" : "")}");
         output.Flush();
     }
 

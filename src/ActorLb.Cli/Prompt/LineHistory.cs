@@ -15,9 +15,9 @@ internal sealed class LineHistory
         if (path is null) return;
         try
         {
-            if (File.Exists(path)) _lines.AddRange(File.ReadAllLines(path).Where(l => l.Length > 0).TakeLast(Kept));
+            if (File.Exists(path)) _lines.AddRange(InputFile.ReadText("", path).Split('\n', StringSplitOptions.RemoveEmptyEntries).TakeLast(Kept));
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (UsageException)
         {
             _path = null;
         }

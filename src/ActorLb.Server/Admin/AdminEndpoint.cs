@@ -1,5 +1,6 @@
 using System.Net;
 using System.Security.Cryptography.X509Certificates;
+using System.Text;
 using ActorLb.Cluster.Transport;
 using ActorLb.Configuration;
 using ActorLb.Hosting;
@@ -28,7 +29,21 @@ internal sealed class AdminEndpoint(Node node, NodeLogging logging, NodeControl 
     /// <summary>A client id of 65,535 bytes, each percent-encoded, and the rest of the line.</summary>
     private const int LongestRequestLine = 256 * 1024;
 
+    /// <summary>Connections at once; see <see cref="ConnectionPlaces"/>.</summary>
+    public const int MostConnections = 128;
+
+    /// <summary>Answers that are made and sent at once.</summary>
+    public const int MostAnswers = 8;
+
+    /// <summary>For a request's head, and for a TLS handshake.</summary>
+    private static readonly TimeSpan HeadPatience = TimeSpan.FromSeconds(5);
+
+    // In bytes a second, over the time that a peer has been waited for: slower ones are cut. Kestrel looks once a second.
+    private static readonly MinDataRate SlowestSender = new(4 * 1024, TimeSpan.FromSeconds(5));
+    private static readonly MinDataRate SlowestReader = new(128 * 1024, TimeSpan.FromSeconds(5));
+
     private readonly CancellationTokenSource _stopping = new();
+    private readonly ConnectionPlaces _connections = new(MostConnections, TimeProvider.System, logging.Factory.CreateLogger("ActorLb.Server.Admin"));
     private WebApplication? _app;
 
     public IPEndPoint Address { get; private set; } = new(IPAddress.None, 0);
@@ -36,7 +51,8 @@ internal sealed class AdminEndpoint(Node node, NodeLogging logging, NodeControl 
     /// <exception cref="IOException">The address is in use, or a file cannot be used.</exception>
     public async Task StartAsync(AdminOptions options)
     {
-        control.Token.Set(AdminToken.ReadHash(options.TokenFile));
+        control.Token.Set(await FileReading.RunAsync(() => AdminToken.ReadHash(options.TokenFile)));
+        HttpsConnectionAdapterOptions? https = options.Tls is { } tls ? await FileReading.RunAsync(() => Https(tls)) : null;
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
         builder.Logging.ClearProviders();
         builder.Services.AddSingleton(logging.Factory);
@@ -45,13 +61,17 @@ internal sealed class AdminEndpoint(Node node, NodeLogging logging, NodeControl 
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
-            kestrel.Limits.MaxConcurrentConnections = 64;
             kestrel.Limits.MaxRequestBodySize = 1 << 20;
+            kestrel.Limits.RequestHeadersTimeout = HeadPatience;
+            kestrel.Limits.MinRequestBodyDataRate = SlowestSender;
+            kestrel.Limits.MinResponseDataRate = SlowestReader;
             kestrel.Limits.MaxRequestLineSize = LongestRequestLine;
             kestrel.Listen(options.Bind, listen =>
             {
                 listen.Protocols = HttpProtocols.Http1;
-                if (options.Tls is { } tls) listen.UseHttps(Https(tls));
+                // Before TLS: a handshake that does not go on holds a place too.
+                listen.Use(next => connection => _connections.HoldAsync(connection, next));
+                if (https is not null) listen.UseHttps(https);
             });
         });
         WebApplication app = builder.Build();
@@ -59,8 +79,10 @@ internal sealed class AdminEndpoint(Node node, NodeLogging logging, NodeControl 
             logging.Factory.CreateLogger("ActorLb.Server.Admin"), () => !control.Token.IsSet && options.Tls is not { Ca: not null });
         app.Use(guard.InvokeAsync);
         app.Use(Authorize);
+        var answers = new AnswerPlaces(MostAnswers, _connections, TimeProvider.System);
+        app.Use((context, next) => TakePlaceAsync(context, answers, next));
         app.MapGet("/status", context => Text(context, StatusPage.Render(node)));
-        app.MapGet("/metrics", async context => await Text(context, await MetricsPage.RenderAsync(node), contentType: MetricsPage.ContentType));
+        app.MapGet("/metrics", async context => await Text(context, await MetricsPage.RenderAsync(node, _connections), contentType: MetricsPage.ContentType));
         app.MapGet("/healthz", context => Text(context, "ok\n"));
         app.MapGet("/readyz", context => node.IsReady
             ? Text(context, "ready\n")
@@ -103,12 +125,23 @@ internal sealed class AdminEndpoint(Node node, NodeLogging logging, NodeControl 
     {
         context.Response.StatusCode = status;
         context.Response.ContentType = contentType;
-        return context.Response.WriteAsync(text);
+        return AnswerPlaces.WriteAsync(context, Encoding.UTF8.GetBytes(text));
+    }
+
+    private static bool IsHealth(HttpContext context) => context.Request.Path == "/healthz" || context.Request.Path == "/readyz";
+
+    private static Task TakePlaceAsync(HttpContext context, AnswerPlaces answers, RequestDelegate next)
+    {
+        if (IsHealth(context)) return ConnectionPlaces.UseAsync(context, ConnectionPlaces.Use.Health, next);
+        if (context.Request.Path == ApiRoutes.Prefix + ClusterApi.EventsPath) return ConnectionPlaces.UseAsync(context, ConnectionPlaces.Use.Stream, next);
+        return HttpMethods.IsGet(context.Request.Method) || HttpMethods.IsHead(context.Request.Method)
+            ? ConnectionPlaces.UseAsync(context, ConnectionPlaces.Use.Waiting, waiting => answers.RunAsync(waiting, next))
+            : ConnectionPlaces.UseAsync(context, ConnectionPlaces.Use.Change, next);
     }
 
     private async Task Authorize(HttpContext context, RequestDelegate next)
     {
-        if (!control.Token.IsSet || context.Request.Path == "/healthz" || context.Request.Path == "/readyz")
+        if (!control.Token.IsSet || IsHealth(context))
         {
             await next(context);
             return;
@@ -142,7 +175,10 @@ internal sealed class AdminEndpoint(Node node, NodeLogging logging, NodeControl 
         {
             throw new IOException($"admin.tls: {e.Message}", e);
         }
-        var https = new HttpsConnectionAdapterOptions { ServerCertificate = own, ServerCertificateChain = intermediates };
+        var https = new HttpsConnectionAdapterOptions
+        {
+            ServerCertificate = own, ServerCertificateChain = intermediates, HandshakeTimeout = HeadPatience,
+        };
         if (trust is null) return https;
         https.ClientCertificateMode = ClientCertificateMode.RequireCertificate;
         https.ClientCertificateValidation = (certificate, _, _) =>

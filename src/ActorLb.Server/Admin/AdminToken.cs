@@ -27,7 +27,7 @@ internal sealed class AdminToken
         string token;
         try
         {
-            token = File.ReadAllText(file).Trim();
+            token = InputFile.ReadText(file).Trim();
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

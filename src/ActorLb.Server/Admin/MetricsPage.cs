@@ -12,10 +12,11 @@ internal static class MetricsPage
 {
     public const string ContentType = "text/plain; version=0.0.4; charset=utf-8";
 
-    public static async Task<string> RenderAsync(Node node) => Render(node, await FleetMetrics.ReadAsync(node));
+    public static async Task<string> RenderAsync(Node node, ConnectionPlaces? admin = null) => Render(node, await FleetMetrics.ReadAsync(node), admin);
 
     /// <param name="fleet">Null on a node by itself.</param>
-    public static string Render(Node node, FleetStatus? fleet = null)
+    /// <param name="admin">Of the endpoint that serves the page.</param>
+    public static string Render(Node node, FleetStatus? fleet = null, ConnectionPlaces? admin = null)
     {
         var w = new MetricsWriter();
         ReactorCounters[] counters = [.. node.Reactors.Select(r => r.Counters)];
@@ -27,9 +28,30 @@ internal static class MetricsPage
         Sources(w, node, counters);
         w.Single("actorlb_sticky_entries", "gauge", "Clients in this node's part of the sticky map.", fleet?.Shards.Entries ?? node.Sticky.Count);
         if (fleet is not null) FleetMetrics.Write(w, fleet, node.InFleet!.PeerFaults.CountOf, node.InFleet.Node.BadFrames);
-        w.Single("actorlb_access_log_dropped_total", "counter", "Access log lines dropped because the writer fell behind.", node.AccessLog?.Dropped ?? 0);
+        AccessLog(w, node);
+        if (admin is not null)
+        {
+            w.Single("actorlb_admin_connections", "gauge", "Connections of the admin endpoint.", admin.Count);
+            w.Single("actorlb_admin_connections_closed_total", "counter", "Silent or slow connections of the admin endpoint closed to make room for others.", admin.Closed);
+        }
         Process(w, node);
         return w.ToString();
+    }
+
+    private static void AccessLog(MetricsWriter w, Node node)
+    {
+        AccessLogCounters counters = node.AccessLogCounters;
+        w.Single("actorlb_access_log_failing", "gauge", "1 while lines of the access log cannot be written.", node.AccessLog is { IsFailing: true } ? 1 : 0);
+        w.Family("actorlb_access_log_dropped_total", "counter", "Access log lines lost, by cause: the writer fell behind (slow), or what kept it from writing.");
+        foreach (AccessLogCause cause in Enum.GetValues<AccessLogCause>())
+        {
+            w.Sample("actorlb_access_log_dropped_total", counters.LostBy(cause), ("cause", AccessLogCounters.Word(cause)));
+        }
+        w.Family("actorlb_access_log_failures_total", "counter", "Attempts to open or to write the access log that failed, by cause.");
+        foreach (AccessLogCause cause in Enum.GetValues<AccessLogCause>())
+        {
+            if (cause != AccessLogCause.Slow) w.Sample("actorlb_access_log_failures_total", counters.FailuresBy(cause), ("cause", AccessLogCounters.Word(cause)));
+        }
     }
 
     private static void Clients(MetricsWriter w, Node node, ReactorCounters[] all)

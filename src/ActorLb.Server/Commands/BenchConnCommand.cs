@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using ActorLb.Configuration;
 using ActorLb.Server.Bench;
 
 namespace ActorLb.Server.Commands;
@@ -82,11 +83,11 @@ internal static class BenchConnCommand
     {
         try
         {
-            return file is null ? null : (await File.ReadAllTextAsync(file.FullName, cancellation)).Trim();
+            return file is null ? null : (await FileReading.RunAsync(() => InputFile.ReadText(file.FullName, pipes: true), cancellation)).Trim();
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            throw new BenchFailure(exception.Message);
+            throw new BenchFailure($"{file}: {exception.Message}");
         }
     }
 

@@ -141,10 +141,10 @@ internal sealed class BenchTargetOptions
         if (ca is not null)
         {
             authorities = [];
-            Load(ca, () => authorities.ImportFromPemFile(ca.FullName));
+            Load(ca, () => authorities.ImportFromPem(InputFile.ReadText(ca.FullName)));
         }
         X509Certificate2? own = null;
-        if (certificate is not null) Load(certificate, () => own = X509Certificate2.CreateFromPemFile(certificate.FullName, key?.FullName));
+        if (certificate is not null) Load(certificate, () => own = X509Certificate2.CreateFromPem(InputFile.ReadText(certificate.FullName), InputFile.ReadText((key ?? certificate).FullName)));
         return new BenchTls(authorities, own, insecure, parsed.GetValue(_serverName));
     }
 

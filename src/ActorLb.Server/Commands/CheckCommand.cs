@@ -8,14 +8,14 @@ internal static class CheckCommand
     public static Command Create()
     {
         Option<string> file = ConfigurationFile.Option();
-        var command = new Command("check", "Check a configuration file and tell all its errors.") { file };
+        var command = new Command("check", "Check a configuration file, which may be a pipe such as /dev/stdin, and tell all its errors.") { file };
         command.SetAction(result => Check(result.GetValue(file)!));
         return command;
     }
 
     private static int Check(string path)
     {
-        if (ConfigurationFile.LoadWithFiles(path) is not { } options) return 1;
+        if (ConfigurationFile.LoadWithFiles(path, pipes: true) is not { } options) return 1;
         Console.WriteLine($"{path}: the configuration is valid ({Count(options.Listeners.Count, "listener")}, {Count(options.Pools.Count, "pool")})");
         return 0;
     }

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using ActorLb.Configuration;
+using ActorLb.Protocol.Text;
 using ActorLb.Server.Hosting;
 
 namespace ActorLb.Server.Commands;
@@ -11,15 +12,29 @@ internal static class ConfigurationFile
 
     /// <summary>Null after having told every error on standard error.</summary>
     /// <param name="warn">Whether to tell warnings too.</param>
-    public static ActorLbOptions? Load(string path, bool warn = true) => Tell(ConfigurationLoader.Load(path), warn);
+    /// <param name="pipes">Whether the file may be a pipe: /dev/stdin, or what a shell makes of &lt;(...).</param>
+    public static ActorLbOptions? Load(string path, bool warn = true, bool pipes = false) =>
+        Tell(() => ConfigurationLoader.Load(path, pipes: pipes), warn);
 
     /// <summary>The same, with what the files that it names hold: for what uses them.</summary>
-    public static ActorLbOptions? LoadWithFiles(string path) => Tell(NamedFiles.Check(ConfigurationLoader.Load(path)), warn: true);
+    public static ActorLbOptions? LoadWithFiles(string path, bool pipes = false) =>
+        Tell(() => NamedFiles.Check(ConfigurationLoader.Load(path, pipes: pipes)), warn: true);
 
-    private static ActorLbOptions? Tell(ConfigurationResult result, bool warn)
+    private static ActorLbOptions? Tell(Func<ConfigurationResult> load, bool warn)
     {
-        foreach (ConfigurationError warning in warn ? result.Warnings : []) Console.Error.WriteLine($"warning: {warning}");
-        foreach (ConfigurationError error in result.Errors) Console.Error.WriteLine($"error: {error}");
+        ConfigurationResult result;
+        try
+        {
+            result = FileReading.Run(load);
+        }
+        catch (IOException e)
+        {
+            Console.Error.WriteLine($"error: {SafeText.OfMessage(e.Message)}");
+            return null;
+        }
+        // Values are shown in them, which may be of another's choosing.
+        foreach (ConfigurationError warning in warn ? result.Warnings : []) Console.Error.WriteLine($"warning: {SafeText.OfMessage(warning.ToString())}");
+        foreach (ConfigurationError error in result.Errors) Console.Error.WriteLine($"error: {SafeText.OfMessage(error.ToString())}");
         return result.Options;
     }
 }

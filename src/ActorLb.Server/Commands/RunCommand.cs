@@ -12,6 +12,8 @@ internal static class RunCommand
         var command = new Command("run", "Run a node until it is stopped.") { file };
         command.SetAction(async (result, _) =>
         {
+            // Before the configuration is read, which may take a while.
+            OtherSignals.Ignore();
             string path = result.GetValue(file)!;
             return ConfigurationFile.LoadWithFiles(path) is { } options ? await new NodeHost(path, options).RunAsync() : 1;
         });

@@ -11,7 +11,7 @@ internal static class ShowConfigCommand
         var command = new Command("show-config", "Print the effective configuration: every key, secrets masked.") { file };
         command.SetAction(result =>
         {
-            if (ConfigurationFile.Load(result.GetValue(file)!) is not { } options) return 1;
+            if (ConfigurationFile.Load(result.GetValue(file)!, pipes: true) is not { } options) return 1;
             Console.Write(EffectiveConfiguration.Render(options));
             return 0;
         });

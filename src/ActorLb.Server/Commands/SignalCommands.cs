@@ -1,6 +1,7 @@
 using System.CommandLine;
 using ActorLb.Configuration;
 using ActorLb.Native;
+using ActorLb.Protocol.Text;
 using ActorLb.Server.Hosting;
 
 namespace ActorLb.Server.Commands;
@@ -19,8 +20,9 @@ internal static class SignalCommands
         var command = new Command("reload", "Have the running node read its configuration again, and wait for the outcome.") { file };
         command.SetAction(async (result, cancel) =>
         {
-            if (Find(result.GetValue(file)!, out ActorLbOptions? options) is not { } pid) return 1;
-            return await ReloadAsync(options!.Node.PidFile!, pid, cancel);
+            string path = result.GetValue(file)!;
+            if (Find(path, out ActorLbOptions? options) is not { } pid) return 1;
+            return IsOfAnotherFile(path, options!.Node.PidFile!, pid) ? 1 : await ReloadAsync(options.Node.PidFile!, pid, cancel);
         });
         return command;
     }
@@ -46,7 +48,7 @@ internal static class SignalCommands
         {
             if (ReloadReport.Read(pidFile) is { } report && report.Sequence > before)
             {
-                foreach (string message in report.Messages) Console.Error.WriteLine($"{(report.Accepted ? "warning" : "error")}: {message}");
+                foreach (string message in report.Messages) Console.Error.WriteLine($"{(report.Accepted ? "warning" : "error")}: {SafeText.OfMessage(message)}");
                 Console.WriteLine(report.Accepted ? "reloaded" : "rejected: the old configuration stays in force");
                 return report.Accepted ? 0 : 1;
             }
@@ -59,6 +61,34 @@ internal static class SignalCommands
         }
         Console.Error.WriteLine($"error: the node (process {pid}) has not answered within {ReloadPatience.TotalSeconds} s");
         return 1;
+    }
+
+    /// <summary>A node reads its own file, whichever one names the same pid-file: to call the other one reloaded would be wrong.</summary>
+    private static bool IsOfAnotherFile(string path, string pidFile, int pid)
+    {
+        string given = Path.GetFullPath(path);
+        if (ReloadReport.Read(pidFile)?.Configuration is not { } running || running == given || RealPath(running) == RealPath(given)) return false;
+        Console.Error.WriteLine($"error: the node of pid-file {pidFile} (process {pid}) runs {running}, not {given}: it would read its own file again");
+        return true;
+    }
+
+    /// <summary>With all symbolic links followed, those of folders too.</summary>
+    private static string RealPath(string path)
+    {
+        string real = "/";
+        foreach (string part in path.Split('/', StringSplitOptions.RemoveEmptyEntries))
+        {
+            real = Path.Combine(real, part);
+            try
+            {
+                if (new FileInfo(real).ResolveLinkTarget(returnFinalTarget: true) is { } target) real = target.FullName;
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                // As far as it can be followed.
+            }
+        }
+        return real;
     }
 
     private static async Task<int> StopAsync(ActorLbOptions options, int pid, bool now, CancellationToken cancel)

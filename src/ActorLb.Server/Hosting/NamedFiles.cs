@@ -43,7 +43,7 @@ internal sealed class NamedFiles
         Service("actorlb.cluster.etcd.tls", options.Cluster.Etcd.Tls);
         Read("actorlb.cluster.etcd.password-file", options.Cluster.Etcd.PasswordFile, file =>
         {
-            if (File.ReadAllText(file).TrimEnd('\r', '\n').Length == 0) throw new IOException("is empty");
+            if (InputFile.ReadText(file).TrimEnd('\r', '\n').Length == 0) throw new IOException("is empty");
         });
         foreach (PoolOptions pool in options.Pools.Values)
         {

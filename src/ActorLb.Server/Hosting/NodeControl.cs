@@ -18,6 +18,9 @@ internal sealed partial class NodeControl(Node node, NodeLogging logging, string
     private readonly ILogger _logger = logging.Factory.CreateLogger("ActorLb.Server");
     private readonly SemaphoreSlim _turn = new(1, 1);
     private readonly CancellationTokenSource _hurry = new();
+
+    // Ends a reload that still reads files: a node that leaves does not wait for a disk.
+    private readonly CancellationTokenSource _leaving = new();
     private readonly Lock _gate = new();
     // The file that the process holds, whatever a later configuration says.
     private readonly string? _pidFile = node.Options.Node.PidFile;
@@ -43,13 +46,20 @@ internal sealed partial class NodeControl(Node node, NodeLogging logging, string
         }
     }
 
-    /// <summary>Reads the file anew and applies it, whole or not at all; what came of it.</summary>
+    /// <summary>Tells `actorlb reload` which file this node reads.</summary>
+    public void LeaveFirstReport()
+    {
+        if (_pidFile is not null) Leave(Report(true), _pidFile);
+    }
+
+    /// <summary>Reads the file again and applies it, whole or not at all; what came of it.</summary>
     public async Task<ReloadReport> ReloadAsync()
     {
         await _turn.WaitAsync();
+        _reloads++;
         try
         {
-            ReloadReport report = node.IsDraining ? new ReloadReport(++_reloads, false, [DrainsAlready]) : await ApplyAsync();
+            ReloadReport report = node.IsDraining ? Report(false, DrainsAlready) : await ApplyAsync();
             LogLevel level = report.Accepted ? LogLevel.Warning : LogLevel.Error;
             foreach (string message in report.Messages) Log.ReloadMessage(_logger, level, message);
             Log.Reloaded(_logger, path, report.Accepted ? "applied" : "rejected, the old configuration stays");
@@ -88,6 +98,7 @@ internal sealed partial class NodeControl(Node node, NodeLogging logging, string
     /// <summary>Drains the node, or joins the drain that goes on; ends with it.</summary>
     public Task DrainAsync(TimeSpan within)
     {
+        _leaving.Cancel();
         lock (_gate) return _drain ??= DrainCoreAsync(within);
     }
 
@@ -97,6 +108,7 @@ internal sealed partial class NodeControl(Node node, NodeLogging logging, string
     /// <summary>Waits for what is being changed, a hurried drain included, and changes nothing from then on: the node may be disposed.</summary>
     public async Task EndAsync()
     {
+        await _leaving.CancelAsync();
         Hurry();
         await _turn.WaitAsync();
     }
@@ -117,25 +129,31 @@ internal sealed partial class NodeControl(Node node, NodeLogging logging, string
 
     private async Task<ReloadReport> ApplyAsync()
     {
-        ConfigurationResult loaded = ConfigurationLoader.Load(path), result = NamedFiles.Check(loaded);
-        if (result.Options is not { } options) return new ReloadReport(++_reloads, false, [.. result.Errors.Select(e => e.ToString())]);
         try
         {
-            byte[]? token = AdminToken.ReadHash(options.Admin.TokenFile);
-            ImmutableArray<string> restart = await node.ReloadAsync(options);
+            ConfigurationResult loaded = await FileReading.RunAsync(() => ConfigurationLoader.Load(path), _leaving.Token);
+            ConfigurationResult result = await FileReading.RunAsync(() => NamedFiles.Check(loaded), _leaving.Token);
+            if (result.Options is not { } options) return Report(false, [.. result.Errors.Select(e => e.ToString())]);
+            byte[]? token = await FileReading.RunAsync(() => AdminToken.ReadHash(options.Admin.TokenFile), _leaving.Token);
+            ImmutableArray<string> restart = await node.ReloadAsync(options, _leaving.Token);
             logging.Level = options.Log.Level;
             // An endpoint that others reach does not lose its token before it has moved to loopback.
             if (token is null && Token.IsSet && !MayBeOpen(_admin)) restart = restart.Add("actorlb.admin.token-file");
             else Token.Set(token);
             // What the files will surprise with the node logs itself, as it does when it finds them changed.
-            return new ReloadReport(
-                ++_reloads, true, [.. loaded.Warnings.Select(w => w.ToString()), .. restart.Select(r => $"{r} changes only with a restart")]);
+            return Report(true, [.. loaded.Warnings.Select(w => w.ToString()), .. restart.Select(r => $"{r} changes only with a restart")]);
         }
         catch (Exception e) when (e is IOException or TlsConfigurationException or UnauthorizedAccessException)
         {
-            return new ReloadReport(++_reloads, false, [e.Message]);
+            return Report(false, e.Message);
+        }
+        catch (OperationCanceledException) when (_leaving.IsCancellationRequested)
+        {
+            return Report(false, DrainsAlready);
         }
     }
+
+    private ReloadReport Report(bool accepted, params string[] messages) => new(_reloads, accepted, messages) { Configuration = Path };
 
     private static bool MayBeOpen(AdminOptions admin) => System.Net.IPAddress.IsLoopback(admin.Bind.Address) || admin.Tls is { Ca: not null };
 

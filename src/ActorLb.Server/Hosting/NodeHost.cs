@@ -8,22 +8,29 @@ using Microsoft.Extensions.Logging;
 
 namespace ActorLb.Server.Hosting;
 
-/// <summary>Runs a node as a process: pid-file, admin endpoint, signals. SIGHUP reloads, SIGTERM and SIGINT drain and stop (a second
-/// one stops at once), SIGQUIT stops at once.</summary>
+/// <summary>Runs a node as a process: pid-file, admin endpoint, signals. SIGHUP reloads, SIGUSR1 opens the logs again, SIGTERM and SIGINT
+/// drain and stop (a second one stops at once), SIGQUIT stops at once (a second one ends the process as it is). No signal waits for what
+/// another began.</summary>
 internal sealed partial class NodeHost(string path, ActorLbOptions options)
 {
-    private const int SIGHUP = 1, SIGQUIT = 3, SIG_DFL = 0; // signal(7)
+    private const int SIGHUP = 1, SIGQUIT = 3, SIGUSR1 = 10, SIG_DFL = 0; // signal(7)
 
     private readonly Channel<Signal> _signals = Channel.CreateBounded<Signal>(
         new BoundedChannelOptions(16) { SingleReader = true, FullMode = BoundedChannelFullMode.DropWrite });
 
+    // Reloads take their turn beside the other signals: a slow one holds up no stop. One that waits stands for all that come meanwhile.
+    private readonly Channel<bool> _reloads = Channel.CreateBounded<bool>(
+        new BoundedChannelOptions(1) { SingleReader = true, FullMode = BoundedChannelFullMode.DropWrite });
+
     private readonly CancellationTokenSource _starting = new();
 
     private volatile NodeControl? _control;
-    private bool _stopping;
+    private volatile Node? _node;
+    private volatile bool _stopping;
+    private volatile bool _stoppingNow;
     private int _exitCode;
 
-    private enum Signal { Reload, Stop, StopNow }
+    private enum Signal { Reload, Reopen, Stop, StopNow }
 
     /// <summary>Runs until told to stop; the exit code.</summary>
     public async Task<int> RunAsync()
@@ -31,6 +38,7 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options)
         using var logging = new NodeLogging(options.Log);
         ILogger logger = logging.Factory.CreateLogger("ActorLb.Server");
         PidFile? pidFile = null;
+        bool started = false;
         try
         {
             if (options.Node.PidFile is { } file)
@@ -42,21 +50,29 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options)
             // with SIGHUP, and the runtime would respect that: `actorlb stop --now` and `actorlb reload` could not reach such a node.
             Libc.signal(SIGQUIT, SIG_DFL);
             Libc.signal(SIGHUP, SIG_DFL);
+            Libc.signal(SIGUSR1, SIG_DFL);
             using PosixSignalRegistration hup = On(PosixSignal.SIGHUP, Signal.Reload);
+            using PosixSignalRegistration reopen = On((PosixSignal)SIGUSR1, Signal.Reopen);
             using PosixSignalRegistration term = On(PosixSignal.SIGTERM, Signal.Stop);
             using PosixSignalRegistration interrupt = On(PosixSignal.SIGINT, Signal.Stop);
             using PosixSignalRegistration quit = On(PosixSignal.SIGQUIT, Signal.StopNow);
             await using var node = new Node(options, logging.Factory, TimeProvider.System);
             var control = new NodeControl(node, logging, path);
             _control = control;
+            _node = node;
+            control.LeaveFirstReport();
             await using var admin = new AdminEndpoint(node, logging, control);
             // The admin endpoint first: a port in use is told before any client is taken.
             await admin.StartAsync(options.Admin);
             await node.StartAsync(_starting.Token);
             Log.Started(logger, options.Node.Name, Program.Version, Environment.ProcessId, options.Admin.Tls is null ? "http" : "https", admin.Address);
+            started = true;
             _ = WatchFleetAsync(node, logger);
+            Task reloading = ReloadAsync(control, logger);
             await ServeAsync(node, control);
+            _reloads.Writer.TryComplete();
             await control.EndAsync();
+            await reloading;
             Log.Stopped(logger);
             return _exitCode;
         }
@@ -67,12 +83,14 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options)
         }
         catch (Exception e) when (e is IOException or TlsConfigurationException or UnauthorizedAccessException)
         {
-            Log.CannotStart(logger, e.Message);
+            if (started) Log.Failed(logger, e);
+            else Log.CannotStart(logger, e.Message);
             return 1;
         }
         finally
         {
             _control = null;
+            _node = null;
             if (pidFile is not null) ReloadReport.Delete(pidFile.Path);
             pidFile?.Dispose();
         }
@@ -97,9 +115,6 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options)
         {
             switch (signal)
             {
-                case Signal.Reload:
-                    await control.ReloadAsync();
-                    break;
                 case Signal.Stop:
                     await control.DrainAsync(node.Options.Node.DrainTimeout);
                     return;
@@ -109,15 +124,39 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options)
         }
     }
 
+    private async Task ReloadAsync(NodeControl control, ILogger logger)
+    {
+        await foreach (bool _ in _reloads.Reader.ReadAllAsync())
+        {
+            try
+            {
+                await control.ReloadAsync();
+            }
+            catch (Exception e)
+            {
+                // The old configuration is in force, or what came of the new one; the node goes on.
+                Log.ReloadFailed(logger, e);
+            }
+        }
+    }
+
     private PosixSignalRegistration On(PosixSignal posix, Signal signal) => PosixSignalRegistration.Create(posix, context =>
     {
-        context.Cancel = true;
-        if (signal == Signal.StopNow || (signal == Signal.Stop && _stopping)) _control?.Hurry();
-        if (signal != Signal.Reload)
+        // Whoever sends it a second time means the process, whatever keeps it.
+        context.Cancel = !(signal == Signal.StopNow && _stoppingNow);
+        if (signal == Signal.StopNow) _stoppingNow = true;
+        switch (signal)
         {
-            _stopping = true;
-            _starting.Cancel();
+            case Signal.Reload:
+                _reloads.Writer.TryWrite(true);
+                return;
+            case Signal.Reopen:
+                _node?.ReopenLogs();
+                return;
         }
+        if (signal == Signal.StopNow || (signal == Signal.Stop && _stopping)) _control?.Hurry();
+        _stopping = true;
+        _starting.Cancel();
         _signals.Writer.TryWrite(signal);
     });
 
@@ -131,6 +170,12 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options)
 
         [LoggerMessage(EventId = 3006, Message = "this node is no longer part of the fleet: {Reason}; it drains and stops")]
         public static partial void LeftFleet(ILogger logger, LogLevel level, string reason);
+
+        [LoggerMessage(3007, LogLevel.Critical, "the node has failed and ends")]
+        public static partial void Failed(ILogger logger, Exception e);
+
+        [LoggerMessage(3008, LogLevel.Error, "a reload failed; the node goes on")]
+        public static partial void ReloadFailed(ILogger logger, Exception e);
 
         [LoggerMessage(3005, LogLevel.Information, "stopped")]
         public static partial void Stopped(ILogger logger);

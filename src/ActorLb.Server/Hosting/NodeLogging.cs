@@ -1,4 +1,5 @@
 using ActorLb.Configuration;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Console;
 
@@ -18,20 +19,20 @@ internal sealed class NodeLogging : IDisposable
             builder.AddFilter((category, level) =>
                 level >= ToLevel(_level) && (level >= LogLevel.Warning || category?.StartsWith("ActorLb", StringComparison.Ordinal) == true)
                 && !IsFailedStart(category, level));
-            builder.AddConsole(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
+            builder.AddConsole(console =>
+            {
+                console.LogToStandardErrorThreshold = LogLevel.Trace;
+                console.FormatterName = options.Format == LogFormat.Json ? ConsoleFormatterNames.Json : LineFormatter.FormatterName;
+                // Who logs may be a reactor: it must not wait for who reads a pipe. How many lines were lost is told.
+                console.QueueFullMode = ConsoleLoggerQueueFullMode.DropWrite;
+            });
             if (options.Format == LogFormat.Json)
             {
                 builder.AddJsonConsole(json => { json.UseUtcTimestamp = true; json.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ"; });
             }
             else
             {
-                builder.AddSimpleConsole(text =>
-                {
-                    text.SingleLine = true;
-                    text.UseUtcTimestamp = true;
-                    text.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ ";
-                    text.ColorBehavior = LoggerColorBehavior.Disabled;
-                });
+                builder.Services.AddSingleton<ConsoleFormatter>(new LineFormatter(TimeProvider.System));
             }
         });
     }

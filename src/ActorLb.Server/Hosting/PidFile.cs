@@ -1,4 +1,5 @@
 using System.Globalization;
+using ActorLb.Configuration;
 using ActorLb.Native;
 
 namespace ActorLb.Server.Hosting;
@@ -26,6 +27,7 @@ internal sealed class PidFile : IDisposable
         try
         {
             Directory.CreateDirectory(System.IO.Path.GetDirectoryName(path)!);
+            if (FileStatus.Of(path) is not FileKind.Missing) InputFile.Demand(path);
             file = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
         }
         catch (IOException e) when (Running(path) is { } pid)
@@ -83,8 +85,9 @@ internal sealed class PidFile : IDisposable
 
     private static string? RealPath(string path)
     {
-        const int O_RDONLY = 0, O_CLOEXEC = 0x80000; // asm-generic/fcntl.h
-        int fd = Libc.open(path, O_RDONLY | O_CLOEXEC);
+        const int O_RDONLY = 0, O_NONBLOCK = 0x800, O_CLOEXEC = 0x80000; // asm-generic/fcntl.h
+        if (FileStatus.Of(path) != FileKind.Regular) return null;
+        int fd = Libc.open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
         if (fd < 0) return null;
         string? real = new FileInfo($"/proc/self/fd/{fd}").LinkTarget;
         Libc.close(fd);

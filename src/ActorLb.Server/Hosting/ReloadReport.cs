@@ -1,12 +1,17 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using ActorLb.Configuration;
+using ActorLb.Native;
 
 namespace ActorLb.Server.Hosting;
 
 /// <summary>The outcome of the newest reload, which the node leaves beside its pid-file for <c>actorlb reload</c> to read.</summary>
-/// <param name="Sequence">Reloads since the node's start.</param>
+/// <param name="Sequence">Reloads since the node's start; 0 is the start.</param>
 internal sealed record ReloadReport(int Sequence, bool Accepted, string[] Messages)
 {
+    /// <summary>The file that the node reads, in full; null in the report of an older version.</summary>
+    public string? Configuration { get; init; }
+
     public static string PathFor(string pidFile) => pidFile + ".reload";
 
     /// <summary>That of a node which is gone tells nothing.</summary>
@@ -27,7 +32,7 @@ internal sealed record ReloadReport(int Sequence, bool Accepted, string[] Messag
     {
         try
         {
-            return JsonSerializer.Deserialize(File.ReadAllText(PathFor(pidFile)), ReloadReportJson.Default.ReloadReport);
+            return JsonSerializer.Deserialize(InputFile.ReadText(PathFor(pidFile)), ReloadReportJson.Default.ReloadReport);
         }
         catch (Exception e) when (e is IOException or JsonException or UnauthorizedAccessException)
         {
@@ -39,6 +44,7 @@ internal sealed record ReloadReport(int Sequence, bool Accepted, string[] Messag
     public void Write(string pidFile)
     {
         string path = PathFor(pidFile);
+        if (FileStatus.Of(path + ".new") is not (FileKind.Missing or FileKind.Regular)) File.Delete(path + ".new");
         File.WriteAllText(path + ".new", JsonSerializer.Serialize(this, ReloadReportJson.Default.ReloadReport));
         File.Move(path + ".new", path, overwrite: true);
     }

@@ -11,8 +11,9 @@ internal static class ConfigurationLoader
     private static readonly string[] Blocks = ["node", "log", "admin", "cluster", "sticky", "pools", "listeners"];
 
     /// <param name="environment">What substitutions fall back to; null is the environment of the process.</param>
-    public static ConfigurationResult Load(string path, IReadOnlyDictionary<string, string>? environment = null) =>
-        Load(HoconReader.ReadFile(path, environment), new ConfigurationReport(path));
+    /// <param name="pipes">Whether the file may be a pipe, such as /dev/stdin.</param>
+    public static ConfigurationResult Load(string path, IReadOnlyDictionary<string, string>? environment = null, bool pipes = false) =>
+        Load(HoconReader.ReadFile(path, environment, pipes), new ConfigurationReport(path));
 
     /// <param name="file">Stands in positions; relative names are relative to its directory.</param>
     public static ConfigurationResult LoadText(string text, string file, IReadOnlyDictionary<string, string>? environment = null) =>

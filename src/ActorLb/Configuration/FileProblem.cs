@@ -8,7 +8,8 @@ internal static class FileProblem
     {
         try
         {
-            if (Directory.Exists(file)) return "it is a directory";
+            FileReading.Note(file);
+            InputFile.Demand(file);
             using var stream = new FileStream(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, bufferSize: 1);
             return null;
         }

@@ -17,7 +17,7 @@ internal sealed class UpstreamTls
         _options = new SslClientAuthenticationOptions { TargetHost = options.ServerName ?? host };
         if (options.Certificate is { } certificate)
         {
-            X509Certificate2 own = X509Certificate2.CreateFromPemFile(certificate, options.Key ?? certificate);
+            X509Certificate2 own = X509Certificate2.CreateFromPem(InputFile.ReadText(certificate), InputFile.ReadText(options.Key ?? certificate));
             _options.ClientCertificateContext = SslStreamCertificateContext.Create(own, additionalCertificates: null, offline: true);
         }
 
@@ -29,7 +29,7 @@ internal sealed class UpstreamTls
         else if (options.Ca is { } ca)
         {
             X509Certificate2Collection roots = [];
-            roots.ImportFromPemFile(ca);
+            roots.ImportFromPem(InputFile.ReadText(ca));
             _options.CertificateChainPolicy = new X509ChainPolicy
             {
                 TrustMode = X509ChainTrustMode.CustomRootTrust,

@@ -8,13 +8,14 @@ namespace ActorLb.Native;
 /// </summary>
 internal static unsafe class UnlockedFile
 {
-    private const int O_RDONLY = 0, O_CLOEXEC = 0x80000; // asm-generic/fcntl.h
+    private const int O_RDONLY = 0, O_NONBLOCK = 0x800, O_CLOEXEC = 0x80000; // asm-generic/fcntl.h
     private const int MaxLength = 256;
 
     /// <returns>At most 256 characters; null when the file cannot be read.</returns>
     public static string? ReadAscii(string path)
     {
-        int fd = Libc.open(path, O_RDONLY | O_CLOEXEC);
+        if (FileStatus.Of(path) != FileKind.Regular) return null;
+        int fd = Libc.open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
         if (fd < 0) return null;
         byte* buffer = stackalloc byte[MaxLength];
         nint length = Libc.read(fd, buffer, MaxLength);

@@ -15,27 +15,33 @@ internal sealed class SessionDirectory(string node, IReadOnlyList<Reactor> react
     /// <summary>Slots looked at in one turn of a reactor: well under a millisecond.</summary>
     private const int Stretch = 4096;
 
+    /// <summary>Client ids of one page, together: an id may have 65,535 bytes, each of them six in JSON.</summary>
+    private const int PageBytes = 256 * 1024;
+
     /// <summary>Kicked in one turn of a reactor.</summary>
     private const int KicksAtOnce = 256;
 
     /// <summary>Sessions from a place on. Who comes or goes meanwhile may be missed; nobody who stays is, or comes twice.</summary>
+    /// <param name="limit">At most; fewer when their client ids are long.</param>
     /// <param name="after">A page's <see cref="SessionPage.Next"/>, or null for the beginning.</param>
     /// <returns>Null when <paramref name="after"/> is no such place.</returns>
     public async Task<SessionPage?> ListAsync(SessionFilter filter, string? after, int limit, CancellationToken cancel)
     {
         if (!TryReadPlace(after, out int index, out int slot)) return null;
         var found = new List<SessionInfo>();
+        int bytesLeft = PageBytes;
         for (; index < reactors.Count; index++, slot = 0)
         {
             bool more = true;
             while (more)
             {
                 cancel.ThrowIfCancellationRequested();
-                int from = slot, room = limit - found.Count;
-                (List<SessionInfo> part, int next, more) = await reactors[index].AskAsync(r => Collect(r, filter, from, room)).ConfigureAwait(false);
+                int from = slot, room = limit - found.Count, bytes = bytesLeft;
+                (List<SessionInfo> part, int next, bytesLeft, more) =
+                    await reactors[index].AskAsync(r => Collect(r, filter, from, room, bytes)).ConfigureAwait(false);
                 found.AddRange(part);
                 slot = next;
-                if (found.Count == limit) return new SessionPage([.. found], Place(index, slot));
+                if (found.Count == limit || bytesLeft <= 0) return new SessionPage([.. found], Place(index, slot));
             }
         }
         return new SessionPage([.. found], null);
@@ -75,16 +81,18 @@ internal sealed class SessionDirectory(string node, IReadOnlyList<Reactor> react
         _ => "closing",
     };
 
-    private (List<SessionInfo> Found, int Next, bool More) Collect(Reactor reactor, SessionFilter filter, int from, int room)
+    private (List<SessionInfo> Found, int Next, int BytesLeft, bool More) Collect(Reactor reactor, SessionFilter filter, int from, int room, int bytes)
     {
         var found = new List<SessionInfo>();
         int end = Math.Min(reactor.Slots, from + Stretch);
         int slot = from;
-        for (; slot < end && found.Count < room; slot++)
+        for (; slot < end && found.Count < room && bytes > 0; slot++)
         {
-            if (reactor.SessionAt(slot) is { } session && filter.Matches(session)) found.Add(Describe(reactor, session));
+            if (reactor.SessionAt(slot) is not { } session || !filter.Matches(session)) continue;
+            found.Add(Describe(reactor, session));
+            bytes -= session.ClientId?.Length ?? 0;
         }
-        return (found, slot, slot < reactor.Slots);
+        return (found, slot, bytes, slot < reactor.Slots);
     }
 
     private static (int Kicked, int Next, bool More) Kick(Reactor reactor, SessionFilter filter, int from)

@@ -1,157 +1,173 @@
-using System.Globalization;
-using System.Text;
-using System.Text.Json;
 using System.Threading.Channels;
 using ActorLb.Configuration;
 using ActorLb.Native;
-using ActorLb.Protocol.Mqtt;
+using ActorLb.Telemetry;
+using Microsoft.Extensions.Logging;
 
 namespace ActorLb.Proxying;
 
 /// <summary>
-/// A line per connection, written when it ends: by an own task, so that no reactor waits for a disk. When the writer falls behind by
-/// more than <see cref="Capacity"/> lines, or by <see cref="MaxWaitingBytes"/>, lines are dropped and counted.
+/// A line per connection, written when it ends: by a thread of its own, so that no reactor waits for a disk or for the reader of a pipe.
+/// Lines wait while they cannot be written, up to <see cref="Capacity"/> of them and <see cref="MostBytes"/> of client ids; what is more is
+/// lost and counted. What stands in the way is logged and tried again, so that a log heals when its disk, folder or reader does.
 /// </summary>
 internal sealed class AccessLog : IAsyncDisposable
 {
-    private const int Capacity = 65_536;
+    public const int Capacity = 65_536;
+    public const long MostBytes = 16 << 20;
 
-    /// <summary>Of the client ids that wait to be written; each may have 65,535 bytes.</summary>
-    private const long MaxWaitingBytes = 16 << 20;
+    /// <summary>How long the first open may take, and how long the end waits for what is still to be written.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
-    private readonly Channel<Entry> _entries;
-    private readonly Task _writing;
-    private readonly string _path;
+    private readonly Channel<AccessLogEntry> _entries = System.Threading.Channels.Channel.CreateBounded<AccessLogEntry>(
+        new BoundedChannelOptions(Capacity) { SingleReader = true, FullMode = BoundedChannelFullMode.Wait });
+
+    private readonly ManualResetEventSlim _wake = new();
+    private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly LogFormat _format;
     private readonly TimeProvider _time;
-    private volatile bool _reopen;
-    private long _dropped;
-    private long _waitingBytes;
+    private readonly AccessLogCounters _counters;
+    private readonly AccessLogWriter _writer;
 
-    /// <exception cref="IOException">The file cannot be opened for appending.</exception>
-    public AccessLog(string path, LogFormat format, TimeProvider time)
+    // Of the client ids that wait; approximately, since an entry is counted a moment after it is queued.
+    private long _waitingBytes;
+    private volatile bool _reopen;
+    private volatile bool _closing;
+    private volatile bool _abandoned;
+
+    private AccessLog(string path, LogFormat format, TimeProvider time, AccessLogCounters counters, ILogger logger)
     {
-        _path = path;
+        Path = path;
         _format = format;
         _time = time;
-        _entries = System.Threading.Channels.Channel.CreateBounded<Entry>(
-            new BoundedChannelOptions(Capacity) { SingleReader = true, FullMode = BoundedChannelFullMode.Wait });
-        TextWriter writer = Open();
-        _writing = Task.Run(() => WriteAsync(writer));
+        _counters = counters;
+        _writer = new AccessLogWriter(path, counters, logger);
     }
 
-    private readonly record struct Entry(
-        DateTimeOffset EndedAt, long DurationMs, long ConnackMs, string Listener, NetEndPoint Client, MqttVersion Version, byte[]? ClientId,
-        string? Pool, string? Backend, long BytesIn, long BytesOut, long PacketsIn, long PacketsOut, CloseReason Reason);
+    /// <summary>A file name, or "stdout".</summary>
+    public string Path { get; }
 
-    public string Path => _path;
+    /// <summary>Whether lines cannot be written at the moment.</summary>
+    public bool IsFailing => _writer.Cause is not null;
 
-    public long Dropped => Interlocked.Read(ref _dropped);
+    /// <summary>Opens the file for appending. A pipe may get its reader later.</summary>
+    /// <exception cref="IOException">The file cannot be opened; the message names it.</exception>
+    public static async Task<AccessLog> OpenAsync(string path, LogFormat format, TimeProvider time, AccessLogCounters counters, ILogger logger)
+    {
+        var log = new AccessLog(path, format, time, counters, logger);
+        var opened = new TaskCompletionSource<string?>(TaskCreationOptions.RunContinuationsAsynchronously);
+        new Thread(() => log.Run(opened)) { IsBackground = true, Name = "access log" }.Start();
+        string? problem;
+        try
+        {
+            problem = await opened.Task.WaitAsync(Patience).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            problem = $"opening it takes longer than {Patience.TotalSeconds} s";
+            log._abandoned = true;
+        }
+        return problem is null ? log : throw new IOException($"log.access {path}: {problem}");
+    }
 
-    /// <summary>Opens the file anew before the next line, for log rotation.</summary>
-    public void Reopen() => _reopen = true;
+    /// <summary>Opens the file anew, for log rotation.</summary>
+    public void Reopen()
+    {
+        _reopen = true;
+        _wake.Set();
+    }
 
+    /// <summary>From a reactor: never waits.</summary>
     public void Write(Session session, CloseReason reason, long now)
     {
-        int length = session.ClientId?.Length ?? 0;
-        if (Interlocked.Add(ref _waitingBytes, length) > MaxWaitingBytes)
-        {
-            Interlocked.Add(ref _waitingBytes, -length);
-            Interlocked.Increment(ref _dropped);
-            return;
-        }
-        var entry = new Entry(
+        var entry = new AccessLogEntry(
             _time.GetUtcNow(), now - session.AcceptedAt, session.EstablishedAt == 0 ? -1 : session.EstablishedAt - session.AcceptedAt,
             session.Listener.Name, session.Remote, session.Version, session.ClientId, session.Pool.Name, session.BackendId,
             session.BytesFromClient, session.BytesFromBackend, session.PacketsFromClient, session.PacketsFromBackend, reason);
-        if (_entries.Writer.TryWrite(entry)) return;
-        Interlocked.Add(ref _waitingBytes, -length);
-        Interlocked.Increment(ref _dropped);
+        if (Interlocked.Read(ref _waitingBytes) > MostBytes || !_entries.Writer.TryWrite(entry))
+        {
+            _counters.Lost(_writer.Cause ?? AccessLogCause.Slow, 1);
+            return;
+        }
+        Interlocked.Add(ref _waitingBytes, entry.ClientId?.Length ?? 0);
+        if (!_wake.IsSet) _wake.Set();
     }
 
+    /// <summary>Writes what waits if that can be done in a few seconds; never throws.</summary>
     public async ValueTask DisposeAsync()
     {
-        _entries.Writer.Complete();
-        await _writing.ConfigureAwait(false);
+        _entries.Writer.TryComplete();
+        _closing = true;
+        _wake.Set();
+        if (await Task.WhenAny(_ended.Task, Task.Delay(Patience)).ConfigureAwait(false) == _ended.Task) return;
+        // Its thread waits for a disk, which nothing can end.
+        _abandoned = true;
+        _writer.GiveUp(_entries.Reader.Count);
     }
 
-    private TextWriter Open() => _path == "stdout"
-        ? new StreamWriter(Console.OpenStandardOutput(), new UTF8Encoding(false))
-        : new StreamWriter(new FileStream(_path, FileMode.Append, FileAccess.Write, FileShare.ReadWrite), new UTF8Encoding(false));
-
-    private async Task WriteAsync(TextWriter writer)
+    private void Run(TaskCompletionSource<string?> opened)
     {
-        var line = new StringBuilder();
-        while (await _entries.Reader.WaitToReadAsync().ConfigureAwait(false))
+        try
         {
-            try
+            string? problem = _writer.TryOpenFirst();
+            if (!opened.TrySetResult(problem) || problem is not null) return;
+            while (!_abandoned && Step())
             {
-                if (_reopen)
-                {
-                    _reopen = false;
-                    await writer.DisposeAsync().ConfigureAwait(false);
-                    writer = Open();
-                }
-                while (_entries.Reader.TryRead(out Entry entry))
-                {
-                    Interlocked.Add(ref _waitingBytes, -(entry.ClientId?.Length ?? 0));
-                    line.Clear();
-                    if (_format == LogFormat.Json) AppendJson(line, entry);
-                    else AppendText(line, entry);
-                    await writer.WriteLineAsync(line).ConfigureAwait(false);
-                }
-                await writer.FlushAsync().ConfigureAwait(false);
             }
-            catch (IOException)
-            {
-                // A full disk: what could not be written is lost, counted, and tried again with the next line.
-                Interlocked.Increment(ref _dropped);
-                _reopen = true;
-            }
+            if (!_abandoned) _writer.GiveUp(_entries.Reader.Count);
         }
-        await writer.DisposeAsync().ConfigureAwait(false);
-    }
-
-    private static void AppendText(StringBuilder line, in Entry e) =>
-        line.Append(CultureInfo.InvariantCulture, $"{e.EndedAt:yyyy-MM-ddTHH:mm:ss.fffZ} {e.Client} {e.Listener} mqtt={VersionText(e.Version)} ")
-            .Append(CultureInfo.InvariantCulture, $"client=\"{ClientText(e.ClientId)}\" pool={e.Pool} backend={e.Backend ?? "-"} ")
-            .Append(CultureInfo.InvariantCulture, $"time={e.DurationMs / 1000.0:F3} connack={(e.ConnackMs < 0 ? "-" : (e.ConnackMs / 1000.0).ToString("F3", CultureInfo.InvariantCulture))} ")
-            .Append(CultureInfo.InvariantCulture, $"in={e.BytesIn}/{e.PacketsIn} out={e.BytesOut}/{e.PacketsOut} reason={CloseReasons.Text(e.Reason)}");
-
-    private static void AppendJson(StringBuilder line, in Entry e)
-    {
-        line.Append(CultureInfo.InvariantCulture, $"{{\"time\":\"{e.EndedAt:yyyy-MM-ddTHH:mm:ss.fffZ}\",\"client\":\"{e.Client}\",\"listener\":");
-        line.Append(Quoted(e.Listener)).Append(CultureInfo.InvariantCulture, $",\"mqtt\":\"{VersionText(e.Version)}\",\"client_id\":");
-        line.Append(e.ClientId is null ? "null" : Quoted(Encoding.UTF8.GetString(e.ClientId)));
-        line.Append(",\"pool\":").Append(e.Pool is null ? "null" : Quoted(e.Pool));
-        line.Append(",\"backend\":").Append(e.Backend is null ? "null" : Quoted(e.Backend));
-        line.Append(CultureInfo.InvariantCulture, $",\"duration\":{e.DurationMs / 1000.0:F3},\"connack\":{(e.ConnackMs < 0 ? "null" : (e.ConnackMs / 1000.0).ToString("F3", CultureInfo.InvariantCulture))}");
-        line.Append(CultureInfo.InvariantCulture, $",\"bytes_in\":{e.BytesIn},\"bytes_out\":{e.BytesOut},\"packets_in\":{e.PacketsIn},\"packets_out\":{e.PacketsOut}");
-        line.Append(CultureInfo.InvariantCulture, $",\"reason\":\"{CloseReasons.Text(e.Reason)}\"}}");
-    }
-
-    private static string Quoted(string text) => string.Concat("\"", JsonEncodedText.Encode(text).ToString(), "\"");
-
-    private static string VersionText(MqttVersion version) => version switch
-    {
-        MqttVersion.V31 => "3.1",
-        MqttVersion.V311 => "3.1.1",
-        MqttVersion.V5 => "5",
-        _ => "-",
-    };
-
-    /// <summary>A client chooses its id: what could forge a line or hide in a terminal is escaped.</summary>
-    private static string ClientText(byte[]? id)
-    {
-        if (id is null) return "-";
-        string text = Encoding.UTF8.GetString(id);
-        if (!text.Any(c => c is '"' or '\\' || char.IsControl(c))) return text;
-        var escaped = new StringBuilder();
-        foreach (char c in text)
+        finally
         {
-            if (c is '"' or '\\' || char.IsControl(c)) escaped.Append(CultureInfo.InvariantCulture, $"\\u{(int)c:x4}");
-            else escaped.Append(c);
+            _writer.Dispose();
+            _ended.TrySetResult();
         }
-        return escaped.ToString();
+    }
+
+    /// <summary>Moves some lines on, or waits; false when there is nothing left to do.</summary>
+    private bool Step()
+    {
+        if (_reopen)
+        {
+            _reopen = false;
+            _writer.Reopen();
+        }
+        _wake.Reset();
+        Fill();
+        if (_writer.HasLines)
+        {
+            if (_writer.TryFlush()) return true;
+            if (_closing) return false;
+        }
+        else if (_closing && _entries.Reader.Count == 0)
+        {
+            return false;
+        }
+        else if (_writer.IsMissing)
+        {
+            _writer.TryOpen();
+        }
+        // A failure is tried again after a while however many lines come meanwhile.
+        if (IsFailing) WaitForRetry();
+        else if (!_reopen && !_closing) _wake.Wait(AccessLogWriter.Retry);
+        return true;
+    }
+
+    private void WaitForRetry()
+    {
+        long until = Environment.TickCount64 + (long)AccessLogWriter.Retry.TotalMilliseconds;
+        for (long left; !_reopen && !_closing && (left = until - Environment.TickCount64) > 0;)
+        {
+            _wake.Reset();
+            if (!_reopen && !_closing) _wake.Wait((int)Math.Min(left, 100));
+        }
+    }
+
+    private void Fill()
+    {
+        while (_writer.HasRoom && _entries.Reader.TryRead(out AccessLogEntry entry))
+        {
+            Interlocked.Add(ref _waitingBytes, -(entry.ClientId?.Length ?? 0));
+            _writer.Append(entry, _format);
+        }
     }
 }

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Threading.Channels;
 using ActorLb.Protocol.Admin;
+using ActorLb.Protocol.Text;
 
 namespace ActorLb.Telemetry;
 
@@ -18,6 +19,9 @@ internal sealed class EventFeed(string node, TimeProvider time)
 
     private const int QueueLength = 1024;
 
+    /// <summary>Of an event's text: what a rejected configuration has to say may be long, and many are kept.</summary>
+    private const int LongestText = 4 * 1024;
+
     private readonly Lock _gate = new();
     private readonly Queue<NodeEvent> _recent = new();
     private readonly List<Channel<NodeEvent>> _watchers = [];
@@ -26,6 +30,7 @@ internal sealed class EventFeed(string node, TimeProvider time)
     /// <param name="kind">A stable word in lower case with underscores.</param>
     public void Publish(string kind, string text)
     {
+        text = SafeText.Shortened(text, LongestText);
         lock (_gate)
         {
             var made = new NodeEvent(++_number, time.GetUtcNow(), node, kind, text);

@@ -23,13 +23,13 @@ public sealed class AccessLogQueueTests
             byte[] connect = ConnectBytes.V311(new string('c', IdLength));
             for (int i = 0; i < 400; i++) await node.AskAsync(connect);
             // 16 MiB of ids, and what the pipe and the writer hold.
-            Assert.InRange(node.Node.AccessLog!.Dropped, 400 - 264, 400 - 250);
+            Assert.InRange(node.Node.AccessLogCounters.AllLost, 400 - 264, 400 - 250);
 
             // Once the disk goes on there is room again.
             reading = reader.CopyToAsync(Stream.Null);
-            for (long before = -1; node.Node.AccessLog.Dropped != before;)
+            for (long before = -1; node.Node.AccessLogCounters.AllLost != before;)
             {
-                before = node.Node.AccessLog.Dropped;
+                before = node.Node.AccessLogCounters.AllLost;
                 await node.AskAsync(connect);
             }
         }

@@ -162,6 +162,69 @@ public sealed class PbmProcessTests
         Assert.Contains("x\\u202ey", list.Output, StringComparison.Ordinal);
     }
 
+    /// <summary>The library of the tables ends with an exception on characters of whose width it knows nothing.</summary>
+    [Fact]
+    [Trait("speed", "slow")]
+    public async Task Session_OfAnyName_IsShownByEveryCommand_AndJsonIsExact()
+    {
+        await using AdminNode node = await AdminNode.StartAsync();
+        string[] ids =
+        [
+            "u\uffff", "tag\udb40\udc41", "esc\u001b[2J\u009b1m", "two\u2028lines\u2029", "hidden\u200b\u2060\ufeff\u3164", "[red]markup[/]", "new\nline\rback",
+            "marks" + new string('\u0301', 500), "right\u202eleft", "wide" + new string('字', 20_000), "none\u0378\ue000", "back\\u001b",
+        ];
+        var clients = new List<RawClient>();
+        foreach (string id in ids) clients.Add(await node.ConnectAsync(id));
+        ProcessResult list = await RunAsync(node, "session", "list");
+        Assert.Equal((0, ids.Length + 2), (list.ExitCode, list.Lines.Count));
+        AssertHarmless(list);
+        Assert.Contains(list.Lines, l => l.TrimStart().StartsWith("tag\\udb40\\udc41 ", StringComparison.Ordinal) && l.Contains(" established ", StringComparison.Ordinal));
+        foreach (string id in ids)
+        {
+            foreach (string[] command in (string[][])[["session", "find"], ["sticky", "get"]])
+            {
+                ProcessResult table = await RunAsync(node, [.. command, id]);
+                Assert.Equal((0, table.Output), (table.ExitCode, table.Output));
+                AssertHarmless(table);
+            }
+            ProcessResult json = await RunAsync(node, "session", "find", id, "--json");
+            AssertHarmless(json);
+            Assert.Equal(id, JsonSerializer.Deserialize(json.Output, AdminJson.Wire.SessionPage)!.Sessions[0].ClientId);
+        }
+        ProcessResult unknown = await RunAsync(node, "pool", "show", "\u001b[2J\u202e");
+        Assert.Equal(1, unknown.ExitCode);
+        AssertHarmless(unknown);
+        ProcessResult kick = await RunAsync(node, "session", "kick", ids[2]);
+        Assert.Equal((0, "esc\\u001b[2J\\u009b1m: 1 disconnected"), (kick.ExitCode, kick.Output));
+        clients.ForEach(c => c.Dispose());
+
+        static void AssertHarmless(ProcessResult result) => Assert.All(
+            result.Output, c => Assert.False(c is not '\n' && (char.IsControl(c) || c is '\u2028' or '\u2029' or '\u200b' or '\u202e' or '\ufeff' or '\uffff' or '\ue000' or '\udb40'), $"U+{(int)c:X4}"));
+    }
+
+    [Theory]
+    [InlineData("--token-file")]
+    [InlineData("--ca")]
+    [InlineData("--cert")]
+    public async Task File_WithoutEnd_IsRefused(string option)
+    {
+        ProcessResult zero = await ProcessHost.RunAsync(Pbm, ["--host", "https://127.0.0.1:1", option, "/dev/zero", "node", "info"]);
+        Assert.Equal((2, $"pbm: {option} /dev/zero: it is larger than 16 MiB"), (zero.ExitCode, zero.Output.Trim()));
+    }
+
+    [Fact]
+    [Trait("speed", "slow")]
+    public async Task File_APipeThatNobodyWrites_IsGivenUp_OneOfAShellIsRead()
+    {
+        await using AdminNode node = await AdminNode.StartAsync("s3cret");
+        using var folder = new TempFolder();
+        string fifo = Fifo.Make(folder["fifo"]);
+        ProcessResult silent = await RunAsync(node, "node", "info", "--token-file", fifo);
+        Assert.Equal((2, $"pbm: --token-file {fifo}: reading it takes longer than 10 s"), (silent.ExitCode, silent.Output.Trim()));
+        ProcessResult read = await ProcessHost.RunAsync("bash", ["-c", $"'{Pbm}' --host {node.Address} --token-file <(echo s3cret) node info"]);
+        Assert.Equal((0, read.Output), (read.ExitCode, read.Output));
+    }
+
     [Fact]
     public async Task Prompt_ThroughAPipe_RunsEveryLine_ExitsWithTheWorst()
     {

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Routing;
 
 namespace ActorLb.Server.Admin.Api;
@@ -9,11 +10,15 @@ namespace ActorLb.Server.Admin.Api;
 /// <summary>Reads what a request brings.</summary>
 internal static class ApiRequest
 {
+    /// <summary>Names and numbers need no more; the text of a configuration has a limit of its own.</summary>
+    private const int LargestBody = 64 * 1024;
+
     /// <summary>The body, or what is wrong with it.</summary>
     /// <param name="absent">What an empty body stands for; null demands one.</param>
     public static async Task<(T? Value, ApiResult? Problem)> ReadAsync<T>(HttpContext context, JsonTypeInfo<T> type, T? absent = null)
         where T : class
     {
+        if (context.Features.Get<IHttpMaxRequestBodySizeFeature>() is { IsReadOnly: false } limit) limit.MaxRequestBodySize = LargestBody;
         using var bytes = new MemoryStream();
         await context.Request.Body.CopyToAsync(bytes, context.RequestAborted);
         if (bytes.Length == 0)

@@ -37,7 +37,6 @@ internal readonly record struct ApiResult(int Status, byte[] Json)
         context.Response.StatusCode = Status;
         context.Response.ContentType = ContentType;
         context.Response.Headers.CacheControl = "no-store";
-        context.Response.ContentLength = Json.Length;
-        return context.Response.Body.WriteAsync(Json, 0, Json.Length, context.RequestAborted);
+        return AnswerPlaces.WriteAsync(context, Json);
     }
 }

@@ -13,13 +13,15 @@ internal sealed class ClusterApi(Node node, TimeProvider time, CancellationToken
     /// <summary>An empty line after so long a silence, so that a watcher that is gone is noticed.</summary>
     private static readonly TimeSpan Silence = TimeSpan.FromSeconds(15);
 
+    public const string EventsPath = "cluster/events";
+
     public void Map(ApiRoutes routes)
     {
         routes.Get("cluster", async c => ApiResult.Of(await node.Fleet.MembersAsync(c.RequestAborted), AdminJson.Wire.ClusterMembers));
         routes.Get("cluster/status", async c => ApiResult.Of(await node.Fleet.StatusAsync(c.RequestAborted), AdminJson.Wire.ClusterStatus));
         routes.Post("cluster/leave", LeaveAsync);
         routes.Post("cluster/down", DownAsync);
-        routes.Stream("cluster/events", StreamAsync);
+        routes.Stream(EventsPath, StreamAsync);
         routes.Get("cluster-sharding/regions", async c => ApiResult.Of(await node.Fleet.RegionsAsync(c.RequestAborted), AdminJson.Wire.ShardRegions));
         routes.Get("cluster-sharding/shards", ShardsAsync);
         routes.Get("cluster-sharding/stats", async c => ApiResult.Of(await node.Fleet.ShardingAsync(c.RequestAborted), AdminJson.Wire.ShardingStats));

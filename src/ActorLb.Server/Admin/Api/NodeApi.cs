@@ -12,6 +12,9 @@ internal sealed class NodeApi(Node node, NodeControl control, KnownNames names, 
     /// <summary>A drain longer than a day is a slip of the pen.</summary>
     private static readonly TimeSpan LongestDrain = TimeSpan.FromDays(1);
 
+    /// <summary>Configurations that are checked at once: each may be large, and may name files that are slow to read.</summary>
+    private readonly SemaphoreSlim _checks = new(4, 4);
+
     public void Map(ApiRoutes routes)
     {
         routes.Get("node", _ => Task.FromResult(Info()));
@@ -70,9 +73,29 @@ internal sealed class NodeApi(Node node, NodeControl control, KnownNames names, 
     /// <summary>The body is the text; <c>file</c> is what positions name and what relative names are relative to.</summary>
     private async Task<ApiResult> CheckAsync(HttpContext context)
     {
-        using var reader = new StreamReader(context.Request.Body);
-        string text = await reader.ReadToEndAsync(context.RequestAborted);
-        ConfigurationResult result = NamedFiles.Check(ConfigurationLoader.LoadText(text, ApiRequest.Query(context, "file") ?? control.Path));
+        if (!_checks.Wait(0, CancellationToken.None))
+        {
+            return ApiResult.Fail(StatusCodes.Status503ServiceUnavailable, AdminErrors.Unavailable, "the node is checking other configurations; try again");
+        }
+        try
+        {
+            using var reader = new StreamReader(context.Request.Body);
+            string text = await reader.ReadToEndAsync(context.RequestAborted);
+            string file = ApiRequest.Query(context, "file") ?? control.Path;
+            return Checked(await FileReading.RunAsync(() => NamedFiles.Check(ConfigurationLoader.LoadText(text, file)), context.RequestAborted));
+        }
+        catch (IOException e) when (e is not BadHttpRequestException && !context.RequestAborted.IsCancellationRequested)
+        {
+            return ApiResult.Refused(e.Message);
+        }
+        finally
+        {
+            _checks.Release();
+        }
+    }
+
+    private static ApiResult Checked(ConfigurationResult result)
+    {
         string[] errors = [.. result.Errors.Select(e => e.ToString())];
         return ApiResult.Of(
             new ConfigCheck(

@@ -26,13 +26,16 @@ internal sealed class SessionApi(Node node)
         string? after = ApiRequest.Query(context, "after");
         return await node.Sessions.ListAsync(filter, after, limit, context.RequestAborted) is { } page
             ? ApiResult.Of(page, AdminJson.Wire.SessionPage)
-            : ApiResult.Invalid($"after: '{after}' is not the 'next' of an earlier answer");
+            : NoPlace(after);
     }
+
+    private static ApiResult NoPlace(string? after) => ApiResult.Invalid($"after: '{after}' is not the 'next' of an earlier answer");
 
     private async Task<ApiResult> FindAsync(HttpContext context)
     {
         if (StickyApi.TryClient(context, out string clientId) is { } bad) return bad;
-        SessionPage page = (await node.Sessions.ListAsync(SessionFilter.OfClient(clientId), null, LargestPage, context.RequestAborted))!;
+        string? after = ApiRequest.Query(context, "after");
+        if (await node.Sessions.ListAsync(SessionFilter.OfClient(clientId), after, LargestPage, context.RequestAborted) is not { } page) return NoPlace(after);
         return page.Sessions.Length > 0
             ? ApiResult.Of(page, AdminJson.Wire.SessionPage)
             : ApiResult.Unknown($"no session of that client on node {node.Options.Node.Name}");

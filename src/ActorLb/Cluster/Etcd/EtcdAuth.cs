@@ -77,7 +77,7 @@ internal sealed class EtcdAuth(EtcdOptions options)
 
         try
         {
-            return (await File.ReadAllTextAsync(file, cancellationToken)).TrimEnd('\r', '\n');
+            return (await FileReading.RunAsync(() => InputFile.ReadText(file), cancellationToken)).TrimEnd('\r', '\n');
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -79,7 +79,7 @@ internal sealed class PeerSecurity
         byte[] bytes;
         try
         {
-            bytes = File.ReadAllBytes(file);
+            bytes = InputFile.ReadBytes(file);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

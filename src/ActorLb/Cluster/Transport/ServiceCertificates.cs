@@ -18,7 +18,7 @@ internal static class ServiceCertificates
 
         try
         {
-            return X509Certificate2.CreateFromPemFile(file, options.Key);
+            return X509Certificate2.CreateFromPem(InputFile.ReadText(file), InputFile.ReadText(options.Key ?? file));
         }
         catch (Exception e) when (IsUnusable(e))
         {
@@ -32,7 +32,7 @@ internal static class ServiceCertificates
         var all = new X509Certificate2Collection();
         if (options.Certificate is { } file)
         {
-            all.ImportFromPemFile(file);
+            all.ImportFromPem(InputFile.ReadText(file));
             all.RemoveAt(0);
         }
 
@@ -51,7 +51,7 @@ internal static class ServiceCertificates
         var policy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
         try
         {
-            policy.CustomTrustStore.ImportFromPemFile(file);
+            policy.CustomTrustStore.ImportFromPem(InputFile.ReadText(file));
         }
         catch (Exception e) when (IsUnusable(e))
         {

@@ -8,37 +8,19 @@ namespace ActorLb.Configuration.Hocon;
 internal static class HoconFile
 {
     /// <param name="at">Where the file is named: the position of an error about the file as a whole.</param>
-    public static string ReadText(string file, SourcePosition at, string path)
+    /// <param name="pipes">As of <see cref="InputFile.ReadBytes"/>.</param>
+    public static string ReadText(string file, SourcePosition at, string path, bool pipes = false)
     {
         byte[] bytes;
         try
         {
-            using var stream = new FileStream(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
-            bytes = ReadAll(stream, file, at, path);
+            bytes = InputFile.ReadBytes(file, pipes);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or SecurityException or NotSupportedException
-            or ArgumentException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or SecurityException)
         {
             throw new HoconException(at, path, $"cannot read '{file}': {FileProblem.Describe(e, file)}");
         }
         return Decode(bytes, file, path);
-    }
-
-    /// <summary>Reads what there is rather than what the length says: pipes and files of /proc have none.</summary>
-    private static byte[] ReadAll(FileStream stream, string file, SourcePosition at, string path)
-    {
-        var result = new MemoryStream();
-        byte[] buffer = new byte[64 * 1024];
-        while (true)
-        {
-            int read = stream.Read(buffer);
-            if (read == 0) return result.ToArray();
-            if (result.Length + read > HoconLimits.FileBytes)
-            {
-                throw new HoconException(at, path, $"'{file}' is larger than {HoconLimits.FileBytes >> 20} MiB");
-            }
-            result.Write(buffer, 0, read);
-        }
     }
 
     private static string Decode(ReadOnlySpan<byte> bytes, string file, string path)

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using ActorLb.Native;
 
 namespace ActorLb.Configuration.Hocon;
 
@@ -65,11 +66,12 @@ internal sealed class HoconIncludes
     private ObjectSyntax ParseFiles(string file, bool required, SourcePosition at, Place place)
     {
         var result = new ObjectSyntax(at);
-        bool basename = !Path.HasExtension(file) && !File.Exists(file);
+        FileReading.Note(file);
+        bool basename = !Path.HasExtension(file) && !IsThere(file);
         int found = 0;
         foreach (string candidate in basename ? [file + ".json", file + ".conf"] : (ReadOnlySpan<string>)[file])
         {
-            if (!File.Exists(candidate)) continue;
+            if (!IsThere(candidate)) continue;
             found++;
             result.Merge(ParseOne(candidate, at, place));
         }
@@ -77,6 +79,9 @@ internal sealed class HoconIncludes
         if (found == 0 && required) throw new HoconException(at, place.Path, $"the required file '{file}' does not exist");
         return result;
     }
+
+    /// <summary>Pipes and the like are there, and refused where they are read.</summary>
+    private static bool IsThere(string file) => FileStatus.Of(file) is not (FileKind.Missing or FileKind.Directory or FileKind.NoPermission);
 
     private ObjectSyntax ParseOne(string file, SourcePosition at, Place place)
     {

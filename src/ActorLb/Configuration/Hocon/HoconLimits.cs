@@ -11,8 +11,6 @@ internal static class HoconLimits
 
     public const int IncludedFiles = 1_000;
 
-    public const int FileBytes = 16 << 20;
-
     /// <summary>Substitutions that lead to one another.</summary>
     public const int SubstitutionNesting = 200;
 

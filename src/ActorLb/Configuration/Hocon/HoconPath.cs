@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using ActorLb.Protocol.Text;
 
 namespace ActorLb.Configuration.Hocon;
 
@@ -33,7 +34,7 @@ internal static class HoconPath
                 _ => quoted.Append(c),
             };
         }
-        return quoted.Append('"').ToString();
+        return SafeText.OfDocument(quoted.Append('"').ToString());
     }
 
     public static bool TryIndex(string key, out int index) =>

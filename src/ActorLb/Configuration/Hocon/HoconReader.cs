@@ -12,11 +12,12 @@ internal readonly record struct HoconResult(HoconObject? Root, HoconError? Error
 internal static class HoconReader
 {
     /// <param name="environment">What substitutions fall back to; null is the environment of the process.</param>
-    public static HoconResult ReadFile(string file, IReadOnlyDictionary<string, string>? environment = null)
+    /// <param name="pipes">Whether the file itself may be a pipe; included ones may not.</param>
+    public static HoconResult ReadFile(string file, IReadOnlyDictionary<string, string>? environment = null, bool pipes = false)
     {
         try
         {
-            string text = HoconFile.ReadText(file, new SourcePosition(file, 1, 1), "");
+            string text = HoconFile.ReadText(file, new SourcePosition(file, 1, 1), "", pipes);
             return Read(text, file, environment);
         }
         catch (HoconException e)

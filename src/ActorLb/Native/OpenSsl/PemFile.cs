@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
+using ActorLb.Configuration;
 
 namespace ActorLb.Native.OpenSsl;
 
@@ -12,11 +13,11 @@ internal static unsafe class PemFile
     {
         try
         {
-            return File.ReadAllBytes(path);
+            return InputFile.ReadBytes(path);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
         {
-            var reason = e is FileNotFoundException or DirectoryNotFoundException ? "no such file"
+            var reason = e is FileNotFoundException ? "no such file"
                 : e is UnauthorizedAccessException ? "no permission to read it" : e.Message;
             problems.Add(new TlsProblem(setting, path, reason));
             return null;

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using ActorLb.Configuration;
 using ActorLb.Native;
 using ActorLb.Native.OpenSsl;
 using Microsoft.Extensions.Logging;
@@ -54,7 +55,7 @@ internal sealed partial class CertificateWatch(
     /// <summary>One look at the files and the dates.</summary>
     public async Task LookAsync()
     {
-        ImmutableHashSet<string> changed = _stamps?.Changed() ?? [];
+        ImmutableHashSet<string> changed = _stamps is { } stamps ? await FileReading.RunAsync(stamps.Changed).ConfigureAwait(false) : [];
         if (!changed.IsEmpty || _again)
         {
             _again = false;
@@ -67,7 +68,7 @@ internal sealed partial class CertificateWatch(
                 Log.Renewed(logger, files);
                 _isNew = true;
             }
-            catch (TlsConfigurationException e)
+            catch (Exception e) when (e is TlsConfigurationException or IOException)
             {
                 _rejected = changed;
                 _again = FileDescriptors.AreOut();

@@ -1,4 +1,6 @@
 using System.Collections.Immutable;
+using ActorLb.Configuration;
+using ActorLb.Native;
 using Microsoft.Win32.SafeHandles;
 
 namespace ActorLb.Proxying.Tls;
@@ -32,6 +34,12 @@ internal sealed class FileStamps
     /// </summary>
     public ImmutableHashSet<string> Changed()
     {
+        // A look that takes for ever is left behind, and the next one must not meet it.
+        lock (_inForce) return FindChanged();
+    }
+
+    private ImmutableHashSet<string> FindChanged()
+    {
         var now = _inForce.Keys.ToDictionary(f => f, Look, StringComparer.Ordinal);
         bool settled = _last.Count == now.Count && now.All(n => _last[n.Key] == n.Value);
         _last = now;
@@ -48,6 +56,9 @@ internal sealed class FileStamps
 
     private static Stamp Look(string file)
     {
+        FileReading.Note(file);
+        // To open a pipe would wait for its other end.
+        if (FileStatus.Of(file) != FileKind.Regular) return Stamp.Missing;
         try
         {
             using SafeFileHandle handle = File.OpenHandle(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);

@@ -1,0 +1,32 @@
+using ActorLb.Protocol.Text;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Logging.Console;
+
+namespace ActorLb.Server.Hosting;
+
+/// <summary>An entry of the node's log is one line of text, whatever a client or a peer put into it: nothing that a terminal acts upon.</summary>
+internal sealed class LineFormatter(TimeProvider time) : ConsoleFormatter(FormatterName)
+{
+    public const string FormatterName = "line";
+
+    private const int LongestLine = 32 * 1024;
+
+    public override void Write<TState>(in LogEntry<TState> logEntry, IExternalScopeProvider? scopeProvider, TextWriter textWriter)
+    {
+        string message = logEntry.Formatter(logEntry.State, logEntry.Exception);
+        if (logEntry.Exception is { } exception) message = $"{message} {exception}";
+        string level = logEntry.LogLevel switch
+        {
+            LogLevel.Trace => "trce",
+            LogLevel.Debug => "dbug",
+            LogLevel.Information => "info",
+            LogLevel.Warning => "warn",
+            LogLevel.Error => "fail",
+            _ => "crit",
+        };
+        textWriter.Write($"{time.GetUtcNow():yyyy-MM-ddTHH:mm:ss.fffZ} {level}: {logEntry.Category}[{logEntry.EventId.Id}] ");
+        textWriter.Write(SafeText.Shortened(SafeText.OfMessage(message), LongestLine));
+        textWriter.Write('\n');
+    }
+}

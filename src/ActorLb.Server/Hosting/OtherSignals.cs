@@ -1,0 +1,24 @@
+using ActorLb.Native;
+
+namespace ActorLb.Server.Hosting;
+
+/// <summary>
+/// Signals that mean nothing to a node and would end it without a word: a slip of the pen, a script written for another program, or a limit
+/// of a file's size, of which the write that met it tells (EFBIG). They are ignored.
+/// </summary>
+internal static class OtherSignals
+{
+    private const int SIG_IGN = 1; // signal(2)
+
+    // signal(7): SIGUSR2, SIGPIPE, SIGALRM, SIGSTKFLT, SIGXFSZ, SIGVTALRM, SIGPROF, SIGIO, SIGPWR
+    private static readonly int[] s_numbers = [12, 13, 14, 16, 25, 26, 27, 29, 30];
+
+    // The runtime uses SIGRTMIN (34) itself, glibc the two below it.
+    private const int FirstRealTime = 35, LastRealTime = 64;
+
+    public static void Ignore()
+    {
+        foreach (int number in s_numbers) Libc.signal(number, SIG_IGN);
+        for (int number = FirstRealTime; number <= LastRealTime; number++) Libc.signal(number, SIG_IGN);
+    }
+}

@@ -1,0 +1,58 @@
+using System.Runtime.InteropServices;
+
+namespace ActorLb.Native;
+
+internal enum FileKind { Missing, Regular, Directory, Pipe, Socket, Device, NoPermission, Unknown }
+
+/// <summary>What kind of thing a name stands for, symbolic links followed, without opening it: to open a pipe waits for its other end,
+/// and to open a device may do anything.</summary>
+internal static unsafe partial class FileStatus
+{
+    // fcntl.h, stat.h of the kernel's UAPI; errno-base.h
+    private const int AT_FDCWD = -100, AT_EMPTY_PATH = 0x1000;
+    private const uint STATX_TYPE = 0x1, STATX_NLINK = 0x4;
+    private const int ENOENT = 2, ENOTDIR = 20;
+    private const int S_IFMT = 0xF000, S_IFIFO = 0x1000, S_IFCHR = 0x2000, S_IFDIR = 0x4000, S_IFBLK = 0x6000, S_IFREG = 0x8000, S_IFSOCK = 0xC000;
+
+    // struct statx, the same on all architectures: stx_nlink, stx_mode, stx_rdev_major, stx_rdev_minor.
+    private const int StatxLength = 256, NlinkAt = 16, ModeAt = 28, MajorAt = 128, MinorAt = 132;
+
+    // Documentation/admin-guide/devices.txt: the null device reads as an empty file.
+    private const uint NullMajor = 1, NullMinor = 3;
+
+    public static FileKind Of(string path)
+    {
+        if (path.Contains('\0', StringComparison.Ordinal)) return FileKind.Missing;
+        byte* status = stackalloc byte[StatxLength];
+        if (statx(AT_FDCWD, path, 0, STATX_TYPE, status) == 0) return KindOf(status);
+        return Marshal.GetLastPInvokeError() switch
+        {
+            ENOENT or ENOTDIR => FileKind.Missing,
+            Libc.EACCES => FileKind.NoPermission,
+            _ => FileKind.Unknown,
+        };
+    }
+
+    /// <summary>Whether an open file has lost its last name: nobody can read what is written to it.</summary>
+    public static bool IsUnlinked(int descriptor)
+    {
+        byte* status = stackalloc byte[StatxLength];
+        return statx(descriptor, "", AT_EMPTY_PATH, STATX_TYPE | STATX_NLINK, status) == 0
+            && KindOf(status) == FileKind.Regular && *(uint*)(status + NlinkAt) == 0;
+    }
+
+    private static FileKind KindOf(byte* status) => (*(ushort*)(status + ModeAt) & S_IFMT) switch
+    {
+        S_IFREG => FileKind.Regular,
+        S_IFDIR => FileKind.Directory,
+        S_IFIFO => FileKind.Pipe,
+        S_IFSOCK => FileKind.Socket,
+        S_IFCHR when *(uint*)(status + MajorAt) == NullMajor && *(uint*)(status + MinorAt) == NullMinor => FileKind.Regular,
+        S_IFCHR or S_IFBLK => FileKind.Device,
+        _ => FileKind.Unknown,
+    };
+
+    // Not without the GC's transition: a file system of the network may keep it for long.
+    [LibraryImport("libc", StringMarshalling = StringMarshalling.Utf8, SetLastError = true)]
+    private static partial int statx(int folder, string path, int flags, uint mask, byte* status);
+}
