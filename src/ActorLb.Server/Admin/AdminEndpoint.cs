@@ -108,6 +108,7 @@ internal sealed class AdminEndpoint(Node node, NodeLogging logging, NodeControl 
             // A reader that does not go does not keep the node.
         }
         await _app.DisposeAsync();
+        _connections.Dispose();
         _stopping.Dispose();
     }
 

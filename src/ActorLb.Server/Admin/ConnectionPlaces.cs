@@ -1,3 +1,4 @@
+using ActorLb.Telemetry;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
@@ -9,14 +10,12 @@ namespace ActorLb.Server.Admin;
 /// that does least for longest, in the order of <see cref="Use"/>. So a probe's question is answered whoever holds the endpoint: it needs its place for a moment only.
 /// </summary>
 /// <param name="most">Places.</param>
-internal sealed partial class ConnectionPlaces(int most, TimeProvider time, ILogger logger)
+internal sealed partial class ConnectionPlaces(int most, TimeProvider time, ILogger logger) : IDisposable
 {
-    private static readonly TimeSpan RepeatLog = TimeSpan.FromMinutes(1);
-
+    private readonly LogLimit _lines = new(logger, time);
     private readonly Lock _gate = new();
     private readonly List<Place> _places = [];
-    private long _closed, _told;
-    private long? _toldAt;
+    private long _closed;
 
     /// <summary>What a connection is doing; the first is the first to make room.</summary>
     public enum Use
@@ -92,6 +91,8 @@ internal sealed partial class ConnectionPlaces(int most, TimeProvider time, ILog
         lock (_gate) return CloseFirst(Use.Answer, Use.Answer);
     }
 
+    public void Dispose() => _lines.Dispose();
+
     private void Enter(Place place)
     {
         lock (_gate)
@@ -124,17 +125,8 @@ internal sealed partial class ConnectionPlaces(int most, TimeProvider time, ILog
         _places.Remove(first);
         Interlocked.Increment(ref _closed);
         first.Connection.Abort(new ConnectionAbortedException("closed to make room"));
-        Tell();
+        if (_lines.Admits(LogLevel.Warning, "admin", "endpoint", "a connection was closed to make room")) Log.Crowded(logger, most);
         return true;
-    }
-
-    private void Tell()
-    {
-        if (_toldAt is { } at && time.GetElapsedTime(at) < RepeatLog) return;
-        _toldAt = Now;
-        long closed = _closed;
-        Log.Crowded(logger, most, closed - _told);
-        _told = closed;
     }
 
     /// <summary>Of one connection.</summary>
@@ -158,7 +150,7 @@ internal sealed partial class ConnectionPlaces(int most, TimeProvider time, ILog
 
     private static partial class Log
     {
-        [LoggerMessage(3021, LogLevel.Warning, "the admin endpoint has {Most} places, which do not suffice: {Closed} connections that were silent or slow were closed to make room; more of this is told once a minute")]
-        public static partial void Crowded(ILogger logger, int most, long closed);
+        [LoggerMessage(3021, LogLevel.Warning, "the {Most} places of the admin endpoint are taken: a connection that was silent or slow was closed to make room")]
+        public static partial void Crowded(ILogger logger, int most);
     }
 }

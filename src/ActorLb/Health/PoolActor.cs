@@ -399,7 +399,7 @@ internal sealed partial class PoolActor : Actor<PoolMessage>
         [LoggerMessage(2008, LogLevel.Warning, "Pool {Pool}: {Name} does not name {Kept} backends that work; they stay until those that it names do, or until they fail")]
         public static partial void Kept(ILogger logger, string pool, string name, int kept);
 
-        [LoggerMessage(2007, LogLevel.Error, "Pool {Pool}: backend {Backend} cannot be probed: {Reason}; this is of this node, so the backends stay as they were found before")]
+        [LoggerMessage(2010, LogLevel.Error, "Pool {Pool}: backend {Backend} cannot be probed: {Reason}; this is of this node, so the backends stay as they were found before")]
         public static partial void UnableToProbe(ILogger logger, string pool, string backend, string? reason);
 
         [LoggerMessage(2006, LogLevel.Error, "Pool {Pool}: backend {Backend} is not probed: {Reason}")]
