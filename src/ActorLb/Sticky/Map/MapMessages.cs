@@ -125,9 +125,10 @@ internal sealed record Replicate(ushort Shard, ulong Epoch, ulong First, MapOp[]
     public override int Size => 32 + (Ops.Length * 18);
 }
 
-/// <summary>Owner to copy: nothing is being sent to you; take a snapshot, or say what you have.</summary>
+/// <summary>Owner to copy: say what you have, or take a snapshot.</summary>
 /// <param name="Next">Number of the next change.</param>
-internal sealed record CopyHint(ushort Shard, ulong Epoch, ulong Next) : ShardMessage(Shard, Epoch);
+/// <param name="IsStreaming">Changes are being sent to it, so a snapshot that it is taking stays good.</param>
+internal sealed record CopyHint(ushort Shard, ulong Epoch, ulong Next, bool IsStreaming) : ShardMessage(Shard, Epoch);
 
 /// <summary>Copy to owner.</summary>
 /// <param name="Applied">Number of the last change that it has.</param>

@@ -127,7 +127,7 @@ internal sealed class ShardCopying(MapContext context, ShardSeating seating, Sna
         {
             Ack(shard, from, shard.Applied, resend: true);
         }
-        else if (shard.Synced || shard.Staging is not { IsBegun: false })
+        else if (shard.Synced || (!message.IsStreaming && shard.Staging is not { IsBegun: false }))
         {
             // What the owner has forgotten meanwhile can only come with a snapshot.
             Unsync(shard, now);
@@ -233,14 +233,15 @@ internal sealed class ShardCopying(MapContext context, ShardSeating seating, Sna
             context.Counters.CountLogOverflow();
         }
 
+        // A copy that is complete says so once with its last change, and that may be lost.
+        if ((!target.Streams || (!target.IsComplete && target.Acked == log.Last)) && now - target.HintAt >= ResendMilliseconds)
+        {
+            target.HintAt = now;
+            context.Outbox.Post(target.Peer, new CopyHint((ushort)shard.Number, shard.HeldEpoch, log.Last + 1, target.Streams));
+        }
+
         if (!target.Streams)
         {
-            if (now - target.HintAt >= ResendMilliseconds)
-            {
-                target.HintAt = now;
-                context.Outbox.Post(target.Peer, new CopyHint((ushort)shard.Number, shard.HeldEpoch, log.Last + 1));
-            }
-
             return true;
         }
 
