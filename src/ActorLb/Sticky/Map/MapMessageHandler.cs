@@ -4,8 +4,8 @@ namespace ActorLb.Sticky.Map;
 
 /// <summary>Hands messages of members to the part that they are for.</summary>
 internal sealed class MapMessageHandler(
-    MapContext context, MapShard[] shards, ShardCopying copying, SnapshotTransfer snapshots, ShardOpener opener, ShardAnnouncing announcing,
-    ShardOffers offers, SessionLearning learning, ShardAnswers answers, RemoteLookups remote)
+    MapContext context, MapShard[] shards, ShardCopying copying, SnapshotTransfer snapshots, ShardOpener opener, ShardSealing sealing,
+    ShardAnnouncing announcing, ShardOffers offers, SessionLearning learning, ShardAnswers answers, RemoteLookups remote)
 {
     public void Handle(PeerLookups from, MapMessage message)
     {
@@ -107,8 +107,8 @@ internal sealed class MapMessageHandler(
             case ReplicateAck ack: copying.OnAck(shard, from, ack, view); break;
             case CopyHint hint: copying.OnHint(shard, from, hint, now); break;
             case Digest digest: copying.OnDigest(shard, from, digest, now); break;
-            case Seal seal: opener.OnSeal(shard, from, seal); break;
-            case SealAck ack: opener.OnSealAck(shard, from, ack); break;
+            case Seal seal: sealing.OnSeal(shard, from, seal); break;
+            case SealAck ack: sealing.OnSealAck(shard, from, ack); break;
             case CopyQuery query: opener.OnCopyQuery(shard, from, query); break;
             case CopyAnswer answer: opener.OnCopyAnswer(shard, from, answer, view, now); break;
             case Learn learn: learning.OnLearn(shard, from, learn, now); break;

@@ -45,6 +45,12 @@ internal sealed class MapPartition(int number, ShardStore store)
     public long LearnAt { get; set; }
 
     public long LiveTouchAt { get; set; }
+
+    /// <summary>Some of the sessions fell back since the owner confirmed last.</summary>
+    public bool FellBack { get; set; }
+
+    /// <summary>When the owner's answer came too late, last.</summary>
+    public long LateAt { get; set; } = -1;
 }
 
 /// <summary>How far one copy of an open shard has come.</summary>

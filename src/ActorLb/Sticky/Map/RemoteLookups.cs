@@ -4,10 +4,8 @@ namespace ActorLb.Sticky.Map;
 /// Lookups that another node answers: asked of the owner, after 30 ms of silence read from the replica, after 100 ms given up. A call
 /// never waits for another one, and its deadline holds whatever the peers do.
 /// </summary>
-internal sealed class RemoteLookups(MapContext context, MapShard[] shards, ShardAnswers answers)
+internal sealed class RemoteLookups
 {
-    private const long RetryMilliseconds = 5;
-
     /// <summary>Twice the clock's step: it is late only past that.</summary>
     private const long StepMilliseconds = 10;
 
@@ -17,31 +15,38 @@ internal sealed class RemoteLookups(MapContext context, MapShard[] shards, Shard
     /// </summary>
     private const long MaxLateMilliseconds = 300;
 
+    private readonly MapContext _context;
     private readonly PendingCalls _calls = new();
-    private readonly Fallbacks _fallbacks = new(context, answers);
+    private readonly Fallbacks _fallbacks;
+    private readonly LookupAttempts _attempts;
 
     // The clock's alone.
     private long _tickedAt;
+
+    public RemoteLookups(MapContext context, MapShard[] shards, ShardAnswers answers)
+    {
+        _context = context;
+        _fallbacks = new Fallbacks(context, answers);
+        _attempts = new LookupAttempts(context, shards, answers, _fallbacks);
+    }
 
     public int Active => _calls.Active;
 
     public PendingCalls Calls => _calls;
 
-    public void Remember(ulong h, BackendRef backend) => _fallbacks.Remember(h, backend);
-
-    /// <summary>Begins a lookup.</summary>
+        /// <summary>Begins a lookup.</summary>
     /// <returns>True when it fell back at once, with the answer; false when the waiter will hear.</returns>
     public bool Begin(
         LookupKind kind, ulong h, BackendRef expected, ReadOnlySpan<BackendRef> proposals, IStickyWaiter waiter, ulong ticket,
         out StickyAnswer answer)
     {
-        var view = context.View;
-        var now = context.Clock.Milliseconds;
-        var call = CanAsk(view, view.Routes[context.ShardOf(h)]) ? _calls.Rent() : null;
+        var view = _context.View;
+        var now = _context.Clock.Milliseconds;
+        var call = LookupAttempts.CanAsk(view, view.Routes[_context.ShardOf(h)]) ? _calls.Rent() : null;
         if (call is null)
         {
             answer = _fallbacks.Answer(h, expected);
-            context.Counters.Count(StickyOutcome.Fallback);
+            _context.Counters.Count(StickyOutcome.Fallback);
             return true;
         }
 
@@ -50,7 +55,7 @@ internal sealed class RemoteLookups(MapContext context, MapShard[] shards, Shard
         {
             call.Id = PendingCalls.NextId(call.Id);
             call.Begin(kind, h, expected, proposals, waiter, ticket, now);
-            done = Attempt(call, view, now, out answer) && Finish(call, answer, tell: false);
+            done = _attempts.Attempt(call, view, now, out answer) && Finish(call, answer, tell: false);
         }
 
         if (done)
@@ -59,7 +64,7 @@ internal sealed class RemoteLookups(MapContext context, MapShard[] shards, Shard
         }
         else
         {
-            context.Wake?.Invoke();
+            _context.Wake?.Invoke();
         }
 
         return done;
@@ -75,7 +80,7 @@ internal sealed class RemoteLookups(MapContext context, MapShard[] shards, Shard
             return;
         }
 
-        var view = context.View;
+        var view = _context.View;
         var made = _calls.Made;
         for (var i = 0; i < made; i++)
         {
@@ -90,7 +95,7 @@ internal sealed class RemoteLookups(MapContext context, MapShard[] shards, Shard
     public void OnViewChanged(MapView old, MapView view)
     {
         var made = _calls.Made;
-        var now = context.Clock.Milliseconds;
+        var now = _context.Clock.Milliseconds;
         for (var i = 0; i < made && _calls.Active > 0; i++)
         {
             if (_calls.At(i) is not { IsActive: true } call)
@@ -100,7 +105,7 @@ internal sealed class RemoteLookups(MapContext context, MapShard[] shards, Shard
 
             lock (call.Gate)
             {
-                var shard = context.ShardOf(call.H);
+                var shard = _context.ShardOf(call.H);
                 if (old.Routes[shard] == view.Routes[shard])
                 {
                     continue;
@@ -124,7 +129,7 @@ internal sealed class RemoteLookups(MapContext context, MapShard[] shards, Shard
             return false;
         }
 
-        var now = context.Clock.Milliseconds;
+        var now = _context.Clock.Milliseconds;
         bool done;
         lock (call.Gate)
         {
@@ -175,7 +180,7 @@ internal sealed class RemoteLookups(MapContext context, MapShard[] shards, Shard
                 return;
             }
 
-            var stuck = context.PoolOwesSince != 0 && now - context.PoolOwesSince > StepMilliseconds;
+            var stuck = _context.PoolOwesSince != 0 && now - _context.PoolOwesSince > StepMilliseconds;
             var late = now - Math.Max(lastLook, call.Started) - (stuck ? 0 : StepMilliseconds);
             if (late > 0)
             {
@@ -184,17 +189,17 @@ internal sealed class RemoteLookups(MapContext context, MapShard[] shards, Shard
 
             var age = now - call.Started - call.Late;
             StickyAnswer answer;
-            if (age >= context.Settings.FallbackMilliseconds)
+            if (age >= _context.Settings.FallbackMilliseconds)
             {
-                answer = LastWord(call, view);
+                answer = _attempts.LastWord(call, view);
                 done = true;
             }
             else
             {
                 answer = default;
-                done = now >= call.RetryAt && Attempt(call, view, now, out answer);
-                done = done || (!call.Hedged && age >= context.Settings.HedgeMilliseconds
-                    && Hedge(call, view.Routes[context.ShardOf(call.H)], now, out answer));
+                done = now >= call.RetryAt && _attempts.Attempt(call, view, now, out answer);
+                done = done || (!call.Hedged && age >= _context.Settings.HedgeMilliseconds
+                    && _attempts.Hedge(call, view.Routes[_context.ShardOf(call.H)], now, out answer));
             }
 
             done = done && Finish(call, answer, tell: true);
@@ -206,106 +211,6 @@ internal sealed class RemoteLookups(MapContext context, MapShard[] shards, Shard
         }
     }
 
-    /// <summary>Asks the owner, or does it here when this node is the owner by now. Under the call's lock.</summary>
-    private bool Attempt(PendingCall call, MapView view, long now, out StickyAnswer answer)
-    {
-        var shard = shards[context.ShardOf(call.H)];
-        var route = view.Routes[shard.Number];
-        call.RetryAt = now + RetryMilliseconds;
-        if (AttemptHere(call, shard, out answer))
-        {
-            return true;
-        }
-
-        if (route.Owner is { } owner && TrySend(call, owner, call.Kind, route.Epoch, now))
-        {
-            call.RetryAt = long.MaxValue;
-            return false;
-        }
-
-        if (!call.Hedged && Hedge(call, route, now, out answer))
-        {
-            return true;
-        }
-
-        // Nobody left who could know, and no sign that waiting would change that.
-        if (call.HedgeMissed || !CanAsk(view, route))
-        {
-            answer = _fallbacks.Answer(call);
-            return true;
-        }
-
-        return false;
-    }
-
-    private bool AttemptHere(PendingCall call, MapShard shard, out StickyAnswer answer)
-    {
-        answer = default;
-        lock (shard.Gate)
-        {
-            if (!shard.Serves)
-            {
-                return false;
-            }
-
-            Span<BackendRef> proposals = stackalloc BackendRef[StickyLimits.MaxProposals];
-            var count = call.Proposals.Length;
-            for (var i = 0; i < count; i++)
-            {
-                proposals[i] = BackendRef.FromValue(call.Proposals[i]);
-            }
-
-            var result = answers.Execute(shard, call.Kind, call.H, BackendRef.FromValue(call.Expected), proposals[..count]);
-            answer = new StickyAnswer(result.Backend, StickyOutcome.Local, result.Status == LookupStatus.Assigned);
-            return true;
-        }
-    }
-
-    private static bool TrySend(PendingCall call, PeerLookups peer, LookupKind kind, ulong epoch, long now)
-    {
-        if (!peer.TryBegin(now))
-        {
-            return false;
-        }
-
-        call.CountedAt?.End();
-        call.CountedAt = peer;
-        peer.Ask(call.ToRequest(kind, epoch), now);
-        return true;
-    }
-
-    /// <summary>Reads the replica. A move is the owner's alone.</summary>
-    private bool Hedge(PendingCall call, in ShardRoute route, long now, out StickyAnswer answer)
-    {
-        answer = default;
-        if (call.Kind != LookupKind.GetOrAssign || (!route.IsReplicaHere && route.Replica is null))
-        {
-            call.HedgeMissed = call.Kind == LookupKind.GetOrAssign;
-            return false;
-        }
-
-        if (route.IsReplicaHere)
-        {
-            var (status, backend) = answers.Peek(call.H, route.Epoch);
-
-            // While the change of owners is being put in force there is no answer yet; that brings the call back here.
-            call.Hedged = status != AnswerStatus.NotHere;
-            call.HedgeMissed = call.Hedged && backend.IsNone;
-            call.IsUnknown |= status == AnswerStatus.None;
-            answer = new StickyAnswer(backend, StickyOutcome.Hedge, false);
-            return !backend.IsNone;
-        }
-
-        call.Hedged = true;
-        call.HedgeMissed = route.Replica!.IsSilent(now);
-        if (!call.HedgeMissed)
-        {
-            route.Replica.Ask(call.ToRequest(LookupKind.Read, route.Epoch), now);
-        }
-
-        return false;
-    }
-
     /// <summary>What an answer means. Under the call's lock.</summary>
     private bool Judge(PendingCall call, PeerLookups from, in LookupAnswer reply, long now, out StickyAnswer answer)
     {
@@ -314,7 +219,7 @@ internal sealed class RemoteLookups(MapContext context, MapShard[] shards, Shard
         {
             case AnswerStatus.Found or AnswerStatus.Assigned:
                 var backend = BackendRef.FromValue(reply.Backend);
-                if (!backend.IsNone && !context.Slots.IsKept(backend))
+                if (!backend.IsNone && !_context.Slots.IsKept(backend))
                 {
                     if (call.Proposals.Length > 0)
                     {
@@ -337,17 +242,17 @@ internal sealed class RemoteLookups(MapContext context, MapShard[] shards, Shard
             case AnswerStatus.NotReady or AnswerStatus.NotHere:
                 if (!reply.IsRead)
                 {
-                    call.RetryAt = now + RetryMilliseconds;
+                    call.RetryAt = now + LookupAttempts.RetryMilliseconds;
                     if (reply.Status == AnswerStatus.NotHere && from.MayRequest(now))
                     {
-                        context.Transport.Send(from.Id, new AnnouncementsRequest());
+                        _context.Transport.Send(from.Id, new AnnouncementsRequest());
                     }
                 }
                 else if (reply.Status == AnswerStatus.NotHere)
                 {
                     // It has not said whether it knows the client: it is asked again until it knows of the same owner.
                     call.Hedged = false;
-                    call.RetryAt = Math.Min(call.RetryAt, now + RetryMilliseconds);
+                    call.RetryAt = Math.Min(call.RetryAt, now + LookupAttempts.RetryMilliseconds);
                 }
                 else
                 {
@@ -379,37 +284,7 @@ internal sealed class RemoteLookups(MapContext context, MapShard[] shards, Shard
         call.Moved = true;
         call.Kind = LookupKind.Reassign;
         call.Expected = stale.Value;
-        return Attempt(call, context.View, now, out answer);
-    }
-
-    /// <summary>A member that has not heard of a shard yet is about to.</summary>
-    private static bool CanAsk(MapView view, in ShardRoute route) =>
-        (route.IsOwnerHere || route.IsOwnerUp || route.IsReplicaHere || route.IsReplicaUp || (route.Epoch == 0 && view.Members is not null))
-        && route.Owner is not { InFlight: >= PeerLookups.MaxInFlight };
-
-    /// <summary>
-    /// The time is up. This node may have come to own the shard meanwhile, or hold its copy: late threads are no reason to send a client
-    /// astray.
-    /// </summary>
-    private StickyAnswer LastWord(PendingCall call, MapView view)
-    {
-        var number = context.ShardOf(call.H);
-        if (AttemptHere(call, shards[number], out var answer))
-        {
-            return answer;
-        }
-
-        if (call.Kind == LookupKind.GetOrAssign && view.Routes[number] is { IsReplicaHere: true } route)
-        {
-            var (status, here) = answers.Peek(call.H, route.Epoch);
-            call.IsUnknown |= status == AnswerStatus.None;
-            if (!here.IsNone)
-            {
-                return new StickyAnswer(here, StickyOutcome.Hedge, false);
-            }
-        }
-
-        return _fallbacks.Answer(call);
+        return _attempts.Attempt(call, _context.View, now, out answer);
     }
 
     /// <summary>Under the call's lock; the caller returns the call afterwards.</summary>
@@ -423,7 +298,7 @@ internal sealed class RemoteLookups(MapContext context, MapShard[] shards, Shard
             _fallbacks.Remember(call.H, answer.Backend);
         }
 
-        context.Counters.Count(answer.Outcome);
+        _context.Counters.Count(answer.Outcome);
         var waiter = call.Waiter!;
         call.Waiter = null;
         if (tell)

@@ -21,6 +21,7 @@ internal sealed class SessionLearning(MapContext context)
         var live = partition.Live ??= [];
         var fellBack = outcome is StickyOutcome.Fallback or StickyOutcome.Hedge;
         live[h] = new LiveSession(backend, number, now, fellBack && !shard.Serves);
+        partition.FellBack |= fellBack && !shard.Serves;
         if (fellBack && shard.Serves)
         {
             Learn(shard, partition, h, backend, StickyClock.TicksAgo(now, 0), fellBack: true, now);
@@ -81,23 +82,21 @@ internal sealed class SessionLearning(MapContext context)
     /// </summary>
     public void OnLateReply(MapPartition partition, long now)
     {
-        var any = false;
-        foreach (var h in partition.Live?.Keys.ToArray() ?? [])
+        if (!partition.FellBack || partition.LateAt == now)
         {
-            ref var session = ref CollectionsMarshal.GetValueRefOrNullRef(partition.Live!, h);
-            if (session.FellBack)
-            {
-                session = session with { Opened = now };
-                any = true;
-            }
+            return;
         }
 
-        if (any)
+        partition.LateAt = now;
+        foreach (var h in partition.Live!.Keys.ToArray())
         {
-            partition.LearnVersion++;
-            partition.LearnAt = now;
-            context.MarkTell(partition.Number);
+            ref var session = ref CollectionsMarshal.GetValueRefOrNullRef(partition.Live, h);
+            session = session.FellBack ? session with { Opened = now } : session;
         }
+
+        partition.LearnVersion++;
+        partition.LearnAt = now;
+        context.MarkTell(partition.Number);
     }
 
     /// <summary>Sends what the owner has not confirmed.</summary>
@@ -237,11 +236,13 @@ internal sealed class SessionLearning(MapContext context)
         }
 
         partition.Learned = version;
-        foreach (var h in partition.Live?.Keys.ToArray() ?? [])
+        foreach (var h in partition.FellBack ? partition.Live!.Keys.ToArray() : [])
         {
             ref var session = ref CollectionsMarshal.GetValueRefOrNullRef(partition.Live!, h);
             session = session with { FellBack = false };
         }
+
+        partition.FellBack = false;
     }
 
     private void TellEnds(MapShard shard, MapPartition partition, MapView view, long now)

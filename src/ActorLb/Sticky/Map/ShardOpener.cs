@@ -16,8 +16,8 @@ internal sealed class ShardOpening(long started)
 }
 
 /// <summary>
-/// Opens, seals and closes shards: when this node may answer for one, with which content, and under which epoch. All methods are
-/// called under the shard's lock unless said otherwise.
+/// Opens and closes shards: when this node may answer for one, with which content, and under which epoch. All methods are called under
+/// the shard's lock unless said otherwise.
 /// </summary>
 internal sealed class ShardOpener(MapContext context, ShardSeating seating, SnapshotTransfer snapshots, SessionLearning learning)
 {
@@ -31,11 +31,6 @@ internal sealed class ShardOpener(MapContext context, ShardSeating seating, Snap
 
     /// <summary>A copy that is being taken makes progress within that time, or another one is taken.</summary>
     private const long StuckMilliseconds = 1000;
-
-    /// <summary>The bound of a hand-over. What was not confirmed by then is found by the next owner's questions.</summary>
-    private const long SealMilliseconds = 1000;
-
-    private const long ResealMilliseconds = 20;
 
     /// <summary>The actor of the shard was started here.</summary>
     public void BeginOpen(MapShard shard, MapView view, long now)
@@ -129,87 +124,6 @@ internal sealed class ShardOpener(MapContext context, ShardSeating seating, Snap
         }
 
         Open(shard, view, now);
-    }
-
-    /// <summary>The actor is to be stopped: nothing is answered from now on, and the last changes go to whoever comes.</summary>
-    public void BeginSeal(MapShard shard, long now)
-    {
-        if (shard.Phase != ShardPhase.Open)
-        {
-            if (shard.Phase == ShardPhase.Opening)
-            {
-                Abort(shard);
-            }
-
-            if (shard.Phase == ShardPhase.Closed)
-            {
-                context.Raise(MapEvent.Sealed, shard.Number);
-            }
-
-            return;
-        }
-
-        shard.Phase = ShardPhase.Sealing;
-        shard.SealFinal = shard.Log.Last;
-        shard.SealUntil = now + SealMilliseconds;
-        shard.SealSentAt = long.MinValue / 2;
-        context.MarkSoon(shard.Number);
-    }
-
-    /// <summary>The sealing owner's turn: repeats the seal until the coming owner confirms it.</summary>
-    /// <returns>Whether it still waits.</returns>
-    public bool Seal(MapShard shard, MapView view, long now)
-    {
-        var heir = shard.Next is { IsComplete: true } next ? next : shard.Replica is { IsComplete: true } replica ? replica : null;
-        if (heir is null || heir.IsSealed || now > shard.SealUntil || view.Members?.CanReach(heir.Peer) != true)
-        {
-            if (heir?.IsSealed == true)
-            {
-                context.Counters.CountHandOff();
-            }
-
-            shard.Close(handedOver: heir?.IsSealed == true);
-            context.Raise(MapEvent.Sealed, shard.Number);
-            return false;
-        }
-
-        if (now - shard.SealSentAt >= ResealMilliseconds)
-        {
-            shard.SealSentAt = now;
-            foreach (var target in (ReadOnlySpan<CopyTarget?>)[shard.Replica, shard.Next])
-            {
-                if (target is { Streams: true })
-                {
-                    context.Outbox.Post(target.Peer, new Seal((ushort)shard.Number, shard.HeldEpoch, shard.SealFinal));
-                }
-            }
-        }
-
-        return true;
-    }
-
-    public void OnSeal(MapShard shard, PeerId from, Seal message)
-    {
-        if (shard.HeldEpoch == message.Epoch && shard.Seats?.Owner == from && shard.Synced && shard.Applied >= message.Final)
-        {
-            shard.IsSealed = true;
-            context.Outbox.Post(from, new SealAck(message.Shard, message.Epoch, shard.Applied));
-            context.MarkSoon(shard.Number);
-        }
-        else if (shard.HeldEpoch == message.Epoch && shard.Synced)
-        {
-            context.Outbox.Post(from, new ReplicateAck(message.Shard, message.Epoch, shard.Applied, Resend: true, IsComplete: true));
-        }
-    }
-
-    public void OnSealAck(MapShard shard, PeerId from, SealAck message)
-    {
-        if (shard.Phase == ShardPhase.Sealing && message.Epoch == shard.HeldEpoch && message.Applied >= shard.SealFinal
-            && shard.TargetOf(from) is { } target)
-        {
-            target.IsSealed = true;
-            context.MarkSoon(shard.Number);
-        }
     }
 
     /// <summary>The actor stopped, or the node is in no fleet any more.</summary>
@@ -326,7 +240,6 @@ internal sealed class ShardOpener(MapContext context, ShardSeating seating, Snap
         shard.Opening = null;
         shard.DropStaging();
         shard.Log.Begin();
-        shard.Log.Keeps = true;
         shard.MustOffer = false;
         shard.Synced = false;
         shard.IsSealed = false;

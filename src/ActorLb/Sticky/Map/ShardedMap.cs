@@ -11,31 +11,22 @@ namespace ActorLb.Sticky.Map;
 /// </summary>
 internal sealed class ShardedMap : IStickyMap, IDisposable
 {
-    private const long LaterMilliseconds = 50;
-
-    /// <summary>Partitions whose sessions are told in one turn: when an owner changes there are many.</summary>
-    private const int MaxTold = 64;
-
     private readonly MapShard[] _shards;
     private readonly MapContext _context;
     private readonly StickyHash _hash;
     private readonly ShardSeating _seating;
-    private readonly ShardCopying _copying;
     private readonly ShardOpener _opener;
+    private readonly ShardSealing _sealing;
     private readonly ShardAnnouncing _announcing;
-    private readonly ShardOffers _offers;
     private readonly SessionLearning _learning;
     private readonly MapMessageHandler _messages;
     private readonly ShardAnswers _answers;
     private readonly RemoteLookups _remote;
+    private readonly MapViews _views;
+    private readonly MapTurns _turns;
 
     /// <summary>Taken before any shard's lock, never under one: members and directory are swapped one at a time.</summary>
     private readonly Lock _viewGate = new();
-
-    // The clock's alone.
-    private long _laterAt;
-    private long _visitedAt;
-    private int _visitNext;
 
     public ShardedMap(MapSettings settings, StickyHash hash, BackendSlots slots, StickyClock clock, IMapTransport transport)
     {
@@ -50,14 +41,17 @@ internal sealed class ShardedMap : IStickyMap, IDisposable
         var snapshots = new SnapshotTransfer(_context);
         _seating = new ShardSeating(_context);
         _learning = new SessionLearning(_context);
-        _offers = new ShardOffers(_context);
-        _copying = new ShardCopying(_context, _seating, snapshots);
+        var offers = new ShardOffers(_context);
+        var copying = new ShardCopying(_context, _seating, snapshots);
         _opener = new ShardOpener(_context, _seating, snapshots, _learning);
+        _sealing = new ShardSealing(_context, _opener);
         _announcing = new ShardAnnouncing(_context, _shards, _opener);
         _answers = new ShardAnswers(_context, _shards);
         _remote = new RemoteLookups(_context, _shards, _answers);
         _messages = new MapMessageHandler(
-            _context, _shards, _copying, snapshots, _opener, _announcing, _offers, _learning, _answers, _remote);
+            _context, _shards, copying, snapshots, _opener, _sealing, _announcing, offers, _learning, _answers, _remote);
+        _views = new MapViews(_context, _shards, _remote);
+        _turns = new MapTurns(_context, _shards, copying, _opener, _sealing, offers, _learning);
     }
 
     /// <summary>A shard is open here. Any thread, under no lock.</summary>
@@ -138,13 +132,13 @@ internal sealed class ShardedMap : IStickyMap, IDisposable
             var old = _context.View;
             if (old.Members is { } were && (members is null || members.Self != were.Self))
             {
-                SwapView(old.Directory, null);
+                _views.Swap(old.Directory, null);
                 CloseAll();
             }
 
             if (members is not null)
             {
-                SwapView(old.Directory, members);
+                _views.Swap(old.Directory, members);
                 Enter(old.Members, members);
             }
         }
@@ -169,7 +163,7 @@ internal sealed class ShardedMap : IStickyMap, IDisposable
     {
         lock (_shards[shard].Gate)
         {
-            _opener.BeginSeal(_shards[shard], _context.Clock.Milliseconds);
+            _sealing.Begin(_shards[shard], _context.Clock.Milliseconds);
         }
 
         AfterTurn();
@@ -203,17 +197,7 @@ internal sealed class ShardedMap : IStickyMap, IDisposable
     {
         var now = _context.Clock.Milliseconds;
         var view = _context.View;
-        ServeShards(_context.Soon, view, now);
-        TellSessions(_context.TellSoon, view, now);
-        if (now - _laterAt >= LaterMilliseconds)
-        {
-            _laterAt = now;
-            _copying.CountPulls(_shards);
-            ServeShards(_context.Later, view, now);
-            TellSessions(_context.TellLater, view, now);
-            Visit(view, now);
-        }
-
+        _turns.Tick(view, now);
         _announcing.Tick(view, now);
         foreach (var peer in view.Peers)
         {
@@ -308,7 +292,7 @@ internal sealed class ShardedMap : IStickyMap, IDisposable
         {
             lock (_viewGate)
             {
-                SwapDirectory();
+                _views.SwapDirectory();
             }
         }
 
@@ -322,168 +306,6 @@ internal sealed class ShardedMap : IStickyMap, IDisposable
                 _ => ShardDeposed,
             };
             handler?.Invoke(taken.Shard);
-        }
-    }
-
-    private void SwapDirectory()
-    {
-        var view = _context.View;
-        var shards = view.Directory.Shards.ToBuilder();
-        for (var word = 0; word < _context.SeatsChanged.Words; word++)
-        {
-            for (var taken = _context.SeatsChanged.Take(word); taken != 0;)
-            {
-                var shard = _shards[MapBits.Next(ref taken, word)];
-                lock (shard.Gate)
-                {
-                    shards[shard.Number] = shard.Seats;
-                }
-            }
-        }
-
-        SwapView(new ShardDirectory(shards.MoveToImmutable()), view.Members);
-    }
-
-    private void SwapView(ShardDirectory directory, MapMembers? members)
-    {
-        var old = _context.View;
-        var peers = old.Peers;
-        var wishes = old.Wishes;
-        if (members != old.Members)
-        {
-            peers = members is null ? [] : [.. members.All.Where(m => m.Id != members.Self)
-                .Select(m => old.Peer(m.Id) ?? new PeerLookups(m.Id, _context, _remote.Calls))];
-            wishes = members is null ? ShardWishes.None : ShardWishes.Of(members, _shards.Length);
-            foreach (var peer in peers)
-            {
-                peer.IsReachable = members!.CanReach(peer.Id);
-            }
-        }
-
-        var view = new MapView(members, wishes, directory, peers, new ShardRoute[_shards.Length]);
-        for (var i = 0; members is not null && i < _shards.Length; i++)
-        {
-            view.Routes[i] = RouteOf(directory[i], view, members.Self);
-        }
-
-        _context.View = view;
-        _remote.OnViewChanged(old, view);
-    }
-
-    private static ShardRoute RouteOf(ShardAnnouncement? seats, MapView view, PeerId self)
-    {
-        if (seats is null)
-        {
-            return default;
-        }
-
-        var owner = view.Peer(seats.Owner);
-        var replica = seats.Replica is { } id ? view.Peer(id) : null;
-        return new ShardRoute(
-            owner, seats.Owner == self, owner?.IsReachable == true, replica, seats.Replica == self, replica?.IsReachable == true, seats.Epoch);
-    }
-
-    private void ServeShards(MapBits bits, MapView view, long now)
-    {
-        for (var word = 0; word < bits.Words; word++)
-        {
-            for (var taken = bits.Take(word); taken != 0;)
-            {
-                var shard = _shards[MapBits.Next(ref taken, word)];
-                lock (shard.Gate)
-                {
-                    Serve(shard, view, now);
-                }
-            }
-        }
-    }
-
-    private void Serve(MapShard shard, MapView view, long now)
-    {
-        var soon = false;
-        var later = false;
-        switch (shard.Phase)
-        {
-            case ShardPhase.Opening:
-                _opener.Look(shard, view, now);
-                soon = true;
-                break;
-            case ShardPhase.Open:
-                later = _copying.ServeCopies(shard, view, now);
-                break;
-            case ShardPhase.Sealing:
-                _copying.ServeCopies(shard, view, now);
-                soon = _opener.Seal(shard, view, now);
-                break;
-            default:
-                later = _offers.Tell(shard, view, now) | _copying.Pull(shard, view, now);
-
-                // The next question to the owner is due before the next slow turn.
-                soon = later && shard.PullAt > now && shard.PullAt - now < LaterMilliseconds;
-                break;
-        }
-
-        if (soon)
-        {
-            _context.Soon.Set(shard.Number);
-        }
-        else if (later)
-        {
-            _context.Later.Set(shard.Number);
-        }
-    }
-
-    private void TellSessions(MapBits bits, MapView view, long now)
-    {
-        var told = 0;
-        for (var word = 0; word < bits.Words && told < MaxTold; word++)
-        {
-            for (var taken = bits.Take(word); taken != 0; told++)
-            {
-                var number = MapBits.Next(ref taken, word);
-                var shard = _shards[_context.ShardOfPartition(number)];
-                lock (shard.Gate)
-                {
-                    if (_learning.Tell(shard, shard.Partition(number), view, now))
-                    {
-                        _context.TellLater.Set(number);
-                    }
-                }
-            }
-        }
-    }
-
-    /// <summary>Every partition's turn once in the digest's time: expired entries, signs of life, comparison with the copies.</summary>
-    private void Visit(MapView view, long now)
-    {
-        var partitions = _context.Settings.Partitions;
-        var due = (now - _visitedAt) * partitions / _context.RoundMilliseconds;
-        if (due <= 0)
-        {
-            return;
-        }
-
-        _visitedAt = now;
-        for (var n = Math.Min(due, partitions); n > 0; n--)
-        {
-            var number = _visitNext;
-            _visitNext = (_visitNext + 1) % partitions;
-            var shard = _shards[_context.ShardOfPartition(number)];
-            lock (shard.Gate)
-            {
-                var partition = shard.Partition(number);
-                if (now >= partition.LiveTouchAt)
-                {
-                    _learning.TouchAll(shard, partition, view, now);
-                }
-
-                if (shard.Serves)
-                {
-                    partition.Store.Sweep(0, int.MaxValue, _context.Rules.LogOps / 2, _context.Clock.Ticks);
-                    _copying.SendDigest(shard, partition);
-                    _context.Later.Set(shard.Number);
-                }
-            }
         }
     }
 }
