@@ -197,7 +197,15 @@ internal sealed record Offer(ushort Shard, ulong Epoch, ushort Partition, int Pl
 internal sealed record OfferAck(ushort Shard, ulong Epoch, ushort Partition, int Place) : ShardMessage(Shard, Epoch);
 
 [Flags]
-internal enum SeatFlags : byte { None = 0, ReplicaIsComplete = 1, NextIsComplete = 2 }
+internal enum SeatFlags : byte
+{
+    None = 0,
+    ReplicaIsComplete = 1,
+    NextIsComplete = 2,
+
+    /// <summary>The shard is not open there any more: who owns it now needs a higher epoch.</summary>
+    IsOver = 4,
+}
 
 /// <summary>A <see cref="ShardAnnouncement"/> on the wire: members as indexes, -1 for nobody.</summary>
 internal readonly record struct AnnouncedSeats(

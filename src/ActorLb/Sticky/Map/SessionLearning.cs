@@ -12,6 +12,9 @@ internal sealed class SessionLearning(MapContext context)
 {
     private const long RetryMilliseconds = 300;
 
+    /// <summary>More than passes from the beginning of a split until the smaller side knows of it.</summary>
+    private const long UnconfirmedMilliseconds = 60_000;
+
     private int _sessions;
 
     public uint Open(MapShard shard, ulong h, BackendRef backend, StickyOutcome outcome, long now)
@@ -20,8 +23,11 @@ internal sealed class SessionLearning(MapContext context)
         var partition = shard.Partition(context.PartitionOf(h));
         var live = partition.Live ??= [];
         var fellBack = outcome is StickyOutcome.Fallback or StickyOutcome.Hedge;
-        live[h] = new LiveSession(backend, number, now, fellBack && !shard.Serves);
-        partition.FellBack |= fellBack && !shard.Serves;
+
+        // A fleet of one may be what a split left of a larger one, which goes on without it.
+        var isUnconfirmed = (fellBack && !shard.Serves) || context.View.Members is { All.Length: 1 };
+        live[h] = new LiveSession(backend, number, now, isUnconfirmed);
+        partition.FellBack |= isUnconfirmed;
         if (fellBack && shard.Serves)
         {
             Learn(shard, partition, h, backend, StickyClock.TicksAgo(now, 0), fellBack: true, now);
@@ -72,6 +78,23 @@ internal sealed class SessionLearning(MapContext context)
                 partition.LearnVersion++;
                 partition.LearnAt = now;
                 context.MarkTell(partition.Number);
+            }
+        }
+    }
+
+    /// <summary>The node is in no fleet any more: who answered its last questions may not have been the one whom the others heard.</summary>
+    public static void OnDetached(MapShard shard, long now)
+    {
+        foreach (var partition in shard.Partitions)
+        {
+            foreach (var h in partition.Live?.Keys.ToArray() ?? [])
+            {
+                ref var session = ref CollectionsMarshal.GetValueRefOrNullRef(partition.Live!, h);
+                if (now - session.Opened < UnconfirmedMilliseconds)
+                {
+                    session = session with { FellBack = true };
+                    partition.FellBack = true;
+                }
             }
         }
     }

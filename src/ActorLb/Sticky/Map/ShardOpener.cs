@@ -141,17 +141,18 @@ internal sealed class ShardOpener(MapContext context, ShardSeating seating, Snap
     }
 
     /// <summary>A member says where a shard is. Takes the lock itself.</summary>
+    /// <param name="isClaim">The owner itself says it, and has it open.</param>
     /// <returns>What this node knows, when that is newer.</returns>
-    public ShardAnnouncement? Hear(MapShard shard, ShardAnnouncement seats, PeerId from, MapView view)
+    public ShardAnnouncement? Hear(MapShard shard, ShardAnnouncement seats, bool isClaim, MapView view)
     {
         lock (shard.Gate)
         {
             shard.Highest = Math.Max(shard.Highest, seats.Epoch);
             if (shard.Phase is ShardPhase.Open or ShardPhase.Sealing && seats.Epoch > shard.HeldEpoch)
             {
-                if (from != seats.Owner)
+                if (!isClaim)
                 {
-                    // Nobody claims that epoch himself, but some node goes by it: this ownership has to be the newer.
+                    // Nobody claims that epoch, but some node goes by it: this ownership has to be the newer.
                     Reopen(shard, view);
                     return null;
                 }
@@ -162,17 +163,16 @@ internal sealed class ShardOpener(MapContext context, ShardSeating seating, Snap
 
             if (shard.Seats is { } known && !seats.IsNewerThan(known))
             {
-                var mayReplace = from == seats.Owner && view.Members?.Has(known.Owner) == false;
-                if (!mayReplace)
+                var isKnownThere = view.Members?.Has(known.Owner) == true;
+                if (!isClaim || isKnownThere)
                 {
-                    return known.IsNewerThan(seats) && view.Members?.Has(known.Owner) == true
-                        && (shard.Serves || known.Owner != view.Members.Self) ? known : null;
+                    return isKnownThere && known.IsNewerThan(seats) ? known : null;
                 }
             }
 
             if (!shard.Serves)
             {
-                Adopt(shard, seats, from, view);
+                Adopt(shard, seats, isClaim, view);
             }
 
             return null;
@@ -274,7 +274,7 @@ internal sealed class ShardOpener(MapContext context, ShardSeating seating, Snap
     }
 
     /// <summary>Goes by what another node announced.</summary>
-    private void Adopt(MapShard shard, ShardAnnouncement seats, PeerId from, MapView view)
+    private void Adopt(MapShard shard, ShardAnnouncement seats, bool isClaim, MapView view)
     {
         var now = context.Clock.Milliseconds;
         var old = shard.Seats;
@@ -298,7 +298,7 @@ internal sealed class ShardOpener(MapContext context, ShardSeating seating, Snap
         {
             shard.Synced = false;
             shard.DropStaging();
-            if (!shard.MustOffer && seats.ReplicaIsComplete && from == seats.Owner)
+            if (!shard.MustOffer && seats.ReplicaIsComplete && isClaim)
             {
                 shard.Forget();
             }

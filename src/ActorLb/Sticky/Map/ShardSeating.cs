@@ -185,7 +185,7 @@ internal sealed class ShardAnnouncing(MapContext context, MapShard[] shards, Sha
         lock (shard.Gate)
         {
             shard.Highest = Math.Max(shard.Highest, epoch);
-            newer = shard.Seats is { } known && known.Epoch > epoch && (shard.Serves || Relays(known)) ? known : null;
+            newer = shard.Seats is { } known && known.Epoch > epoch && view.Members?.Has(known.Owner) == true ? known : null;
             if (newer is null && shard.Seats?.Epoch >= epoch)
             {
                 return;
@@ -216,7 +216,7 @@ internal sealed class ShardAnnouncing(MapContext context, MapShard[] shards, Sha
             return;
         }
 
-        var stale = new List<ShardAnnouncement>();
+        List<ShardAnnouncement> stale = [];
         foreach (var item in message.Items)
         {
             if (item.Shard >= shards.Length || Unpack(message.Peers, item) is not { } seats)
@@ -225,7 +225,8 @@ internal sealed class ShardAnnouncing(MapContext context, MapShard[] shards, Sha
                 return;
             }
 
-            if (seats.Owner != members.Self && members.Has(seats.Owner) && opener.Hear(shards[item.Shard], seats, from, view) is { } newer)
+            if (seats.Owner != members.Self && members.Has(seats.Owner)
+                && opener.Hear(shards[item.Shard], seats, from == seats.Owner && (item.Flags & SeatFlags.IsOver) == 0, view) is { } newer)
             {
                 stale.Add(newer);
             }
@@ -247,8 +248,9 @@ internal sealed class ShardAnnouncing(MapContext context, MapShard[] shards, Sha
         }
     }
 
-    private static Announcements Pack(List<ShardAnnouncement> list)
+    private Announcements Pack(List<ShardAnnouncement> list)
     {
+        var self = context.View.Members?.Self;
         var peers = new List<PeerId>();
         short IndexOf(PeerId? id)
         {
@@ -267,7 +269,8 @@ internal sealed class ShardAnnouncing(MapContext context, MapShard[] shards, Sha
 
         var items = list.Select(s => new AnnouncedSeats(
             (ushort)s.Shard, s.Epoch, s.Version, IndexOf(s.Owner), IndexOf(s.Replica), IndexOf(s.Next),
-            (s.ReplicaIsComplete ? SeatFlags.ReplicaIsComplete : 0) | (s.NextIsComplete ? SeatFlags.NextIsComplete : 0))).ToArray();
+            (s.ReplicaIsComplete ? SeatFlags.ReplicaIsComplete : 0) | (s.NextIsComplete ? SeatFlags.NextIsComplete : 0)
+                | (s.Owner == self && !shards[s.Shard].Serves ? SeatFlags.IsOver : 0))).ToArray();
         return new Announcements([.. peers], items);
     }
 

@@ -252,6 +252,7 @@ internal sealed class ShardedMap : IStickyMap, IDisposable
             lock (shard.Gate)
             {
                 _opener.Close(shard);
+                SessionLearning.OnDetached(shard, _context.Clock.Milliseconds);
                 shard.DropStaging();
                 shard.Synced = false;
                 shard.IsSealed = false;

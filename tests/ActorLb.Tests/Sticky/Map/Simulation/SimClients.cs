@@ -21,7 +21,13 @@ internal sealed class SimClient(ulong h)
     /// <summary>Every backend that a session of this client was ever on.</summary>
     public HashSet<BackendRef> Been { get; } = [];
 
-    public long LastEvent { get; set; }
+    /// <summary>
+    /// Backends of sessions about as old as the present one, if one of them went without the owner's word: which was first cannot be told
+    /// from times of 64 ms.
+    /// </summary>
+    public HashSet<BackendRef> Tied { get; } = [];
+
+    public StickyOutcome Outcome { get; set; }
 }
 
 /// <summary>Connects clients through random nodes, as a DNS name would, and plays the reactor's part towards the sticky map.</summary>
@@ -202,11 +208,22 @@ internal sealed class SimClients : IStickyWaiter
     private void Open(SimClient client, SimNode node, BackendRef backend, StickyOutcome outcome)
     {
         var (oldNode, oldBackend, oldSession) = (client.Node, client.Backend, client.Session);
+        var isClose = _world.Now - client.Opened < 200 && (IsUnconfirmed(outcome) || IsUnconfirmed(client.Outcome));
+        if (!isClose)
+        {
+            client.Tied.Clear();
+        }
+
+        else
+        {
+            client.Tied.Add(oldBackend);
+        }
+
+        client.Outcome = outcome;
         client.Node = node;
         client.Backend = backend;
         client.Session = node.Map.Opened(client.H, backend, outcome);
         client.Opened = _world.Now;
-        client.LastEvent = _world.Now;
         client.Been.Add(backend);
         _world.Trace(client.H, () => $"the client opens {backend} through {node.Id.Name}#{node.Process}, {outcome}");
         if (oldNode is { IsAlive: true })
@@ -222,12 +239,13 @@ internal sealed class SimClients : IStickyWaiter
         }
     }
 
+    private static bool IsUnconfirmed(StickyOutcome outcome) => outcome is StickyOutcome.Fallback or StickyOutcome.Hedge;
+
     private void Disconnect(SimClient client)
     {
         _world.Trace(client.H, () => $"the client leaves {client.Backend}");
         client.Node!.Map.Closed(client.H, client.Backend, client.Session);
         client.Node = null;
-        client.LastEvent = _world.Now;
     }
 
     private sealed record Pending(SimClient Client, SimNode Node, long Started, int Moves);

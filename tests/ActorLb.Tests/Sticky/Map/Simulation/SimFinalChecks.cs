@@ -118,7 +118,7 @@ internal sealed class SimFinalChecks(SimWorld world, List<SimNode> alive, SimCli
         }
 
         var mapping = Mapping(alive, client.H);
-        if (mapping != client.Backend)
+        if (mapping != client.Backend && !client.Tied.Contains(mapping))
         {
             world.Fail(
                 $"client {client.H:x} of shard {node.Map.Context.ShardOf(client.H)} lives on {client.Backend} since {client.Opened} through {node}, "
@@ -174,7 +174,7 @@ internal sealed class SimCalmEvents(SimWorld world, SimClients clients, Func<Lis
         foreach (var (client, backend) in before)
         {
             var after = SimFinalChecks.Mapping(alive(), client.H);
-            if (!backend.IsNone && after != backend && alive().All(n => n.Slots.IsKept(backend)))
+            if (!backend.IsNone && after != backend && !client.Tied.Contains(backend) && alive().All(n => n.Slots.IsKept(backend)))
             {
                 world.Fail(
                     $"client {client.H:x} of shard {node.Map.Context.ShardOf(client.H)} had {backend} before {node}'s {what}, now {after} (rules 4 and 6); "
