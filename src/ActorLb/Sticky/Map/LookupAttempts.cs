@@ -80,7 +80,7 @@ internal sealed class LookupAttempts(MapContext context, MapShard[] shards, Shar
         answer = default;
         if (call.Kind != LookupKind.GetOrAssign || (!route.IsReplicaHere && route.Replica is null))
         {
-            call.HedgeMissed = call.Kind == LookupKind.GetOrAssign;
+            call.HedgeMissed = call.Kind == LookupKind.GetOrAssign && route.Epoch != 0;
             return false;
         }
 
