@@ -21,8 +21,8 @@ internal sealed record MapSettings(int Shards, TimeSpan Ttl, int MaxEntries)
 
     public int LastKnownGoodEntries { get; init; } = 1 << 17;
 
-    /// <summary>Changes that a shard keeps for its copies at most; a copy further behind takes a snapshot.</summary>
-    public int LogOps { get; init; } = 4096;
+    /// <summary>Changes that a shard keeps for its copies at most, about 6 MB in all; a copy further behind takes a snapshot.</summary>
+    public int LogOps { get; init; } = Math.Clamp((1 << 18) / Math.Max(1, Shards), 256, 4096);
 
     public int Partitions => 1 << PartitionBits;
 

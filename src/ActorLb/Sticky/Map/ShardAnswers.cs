@@ -13,7 +13,7 @@ internal sealed class ShardAnswers(MapContext context, MapShard[] shards)
         var now = context.Clock.Ticks;
         var result = kind switch
         {
-            LookupKind.GetOrAssign or LookupKind.Read => store.GetOrAssign(h, proposals, now),
+            LookupKind.GetOrAssign => store.GetOrAssign(h, proposals, now),
             LookupKind.Remove => new LookupResult(store.Remove(h) ? LookupStatus.Assigned : LookupStatus.None, BackendRef.None),
             _ => store.Reassign(h, expected, proposals, kind == LookupKind.Force, now),
         };

@@ -13,7 +13,7 @@ internal sealed class ShardCopying(MapContext context, ShardSeating seating, Sna
     private const long ResendMilliseconds = 200;
 
     /// <summary>Snapshots taken at once: they double what their shards take, and a node that joins does not drown in them.</summary>
-    private const int MaxPulls = 8;
+    private readonly int _maxPulls = Math.Clamp(context.Settings.Shards / 8, 1, 8);
 
     private int _pulls;
 
@@ -69,7 +69,7 @@ internal sealed class ShardCopying(MapContext context, ShardSeating seating, Sna
         {
             snapshots.Ask(shard);
         }
-        else if (shard.Staging is not null || Volatile.Read(ref _pulls) < MaxPulls)
+        else if (shard.Staging is not null || Volatile.Read(ref _pulls) < _maxPulls)
         {
             _ = shard.Staging is null ? Interlocked.Increment(ref _pulls) : 0;
             snapshots.Follow(shard, seats.Owner, seats.Epoch, now);

@@ -108,11 +108,6 @@ internal sealed class ShardAnnouncing(MapContext context, MapShard[] shards, Sha
     /// <summary>The clock's turn: what changed goes to everybody in one message each.</summary>
     public void Tick(MapView view, long now)
     {
-        if (view.Members is not { } members)
-        {
-            return;
-        }
-
         List<ShardAnnouncement>? changed = null;
         for (var word = 0; word < context.ToAnnounce.Words; word++)
         {
@@ -123,6 +118,11 @@ internal sealed class ShardAnnouncing(MapContext context, MapShard[] shards, Sha
                     (changed ??= []).Add(seats);
                 }
             }
+        }
+
+        if (view.Members is not { } members)
+        {
+            return;
         }
 
         if (changed is not null)

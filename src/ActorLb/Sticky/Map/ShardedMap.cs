@@ -169,7 +169,10 @@ internal sealed class ShardedMap : IStickyMap, IDisposable
         AfterTurn();
     }
 
-    /// <summary>The actor of a shard has stopped, sealed or not.</summary>
+    /// <summary>
+    /// The actor of a shard has stopped, sealed or not. The actors of a fleet system that ended need not say so after
+    /// <see cref="SetMembers"/> was told, and must not once another fleet system starts theirs.
+    /// </summary>
     public void Close(int shard)
     {
         lock (_shards[shard].Gate)

@@ -36,6 +36,9 @@ public sealed class DetachedMapTests : IDisposable
         Assert.True(answer.Backend.IsNone);
         Assert.Equal(A, owner.Map.Peek(Client));
         Assert.Equal(0, owner.Map.Measure().Owned);
+        owner.Map.BeginOpen(0);
+        _fleet.Pass(100);
+        Assert.False(owner.Map.IsBusy);
     }
 
     [Fact]
