@@ -255,6 +255,9 @@ internal sealed class MapShard
 
     public ShardOpening? Opening { get; set; }
 
+    /// <summary>The actor here was told to stop, and has not yet: it opens nothing again.</summary>
+    public bool AwaitsStop { get; set; }
+
     public ulong SealFinal { get; set; }
 
     public long SealUntil { get; set; }

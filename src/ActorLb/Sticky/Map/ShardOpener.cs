@@ -35,20 +35,14 @@ internal sealed class ShardOpener(MapContext context, ShardSeating seating, Snap
     /// <summary>The actor of the shard was started here.</summary>
     public void BeginOpen(MapShard shard, MapView view, long now)
     {
-        if (view.Members is null || shard.Phase == ShardPhase.Opening)
-        {
-            return;
-        }
-
         if (shard.Phase == ShardPhase.Open)
         {
             context.Raise(MapEvent.Opened, shard.Number);
-            return;
         }
 
-        if (shard.Phase == ShardPhase.Sealing)
+        if (view.Members is null || shard.Phase != ShardPhase.Closed || shard.AwaitsStop)
         {
-            shard.Close(handedOver: false);
+            return;
         }
 
         shard.Phase = ShardPhase.Opening;
@@ -129,6 +123,7 @@ internal sealed class ShardOpener(MapContext context, ShardSeating seating, Snap
     /// <summary>The actor stopped, or the node is in no fleet any more.</summary>
     public void Close(MapShard shard)
     {
+        shard.AwaitsStop = false;
         if (shard.Phase == ShardPhase.Opening)
         {
             Abort(shard);
@@ -158,6 +153,7 @@ internal sealed class ShardOpener(MapContext context, ShardSeating seating, Snap
                 }
 
                 shard.Close(handedOver: false);
+                shard.AwaitsStop = true;
                 context.Raise(MapEvent.Deposed, shard.Number);
             }
 

@@ -23,7 +23,9 @@ internal sealed class ShardSealing(MapContext context, ShardOpener opener)
 
         if (shard.Phase != ShardPhase.Open)
         {
+            var isOpening = shard.Phase == ShardPhase.Opening;
             opener.Close(shard);
+            shard.AwaitsStop = isOpening;
             context.Raise(MapEvent.Sealed, shard.Number);
             return;
         }
@@ -48,6 +50,7 @@ internal sealed class ShardSealing(MapContext context, ShardOpener opener)
             }
 
             shard.Close(handedOver: heir?.IsSealed == true);
+            shard.AwaitsStop = true;
             context.Raise(MapEvent.Sealed, shard.Number);
             return false;
         }

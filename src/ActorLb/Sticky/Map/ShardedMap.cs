@@ -147,7 +147,10 @@ internal sealed class ShardedMap : IStickyMap, IDisposable
         _context.Wake?.Invoke();
     }
 
-    /// <summary>The actor of a shard was started here. <see cref="ShardOpened"/> follows, unless it is stopped before.</summary>
+    /// <summary>
+    /// The actor of a shard was started here. <see cref="ShardOpened"/> follows, unless it is stopped before. Said again it changes
+    /// nothing, in particular not while a hand-over is under way; without members it does nothing.
+    /// </summary>
     public void BeginOpen(int shard)
     {
         lock (_shards[shard].Gate)

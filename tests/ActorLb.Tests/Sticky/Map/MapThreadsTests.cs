@@ -69,6 +69,11 @@ public sealed class MapThreadsTests
             _queues = [.. _ids.Select(_ => Channel.CreateUnbounded<(int, PeerId, MapMessage)>())];
             Maps = [.. Enumerable.Range(0, count).Select(i => new ShardedMap(
                 new MapSettings(Shards, TimeSpan.FromHours(1), 1_000_000), new StickyHash(new byte[16]), slots, new StickyClock(TimeProvider.System), new Out(this, i)))];
+            foreach (var map in Maps)
+            {
+                map.ShardDeposed += map.Close;
+            }
+
             _clocks = [.. Maps.Select(m => new MapClock(m, e => Failures.Add(e)))];
             _readers = [.. Enumerable.Range(0, count).Select(i => Task.Run(() => ReadAsync(i)))];
             Enter();

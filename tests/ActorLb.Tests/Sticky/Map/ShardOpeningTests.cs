@@ -155,6 +155,27 @@ public sealed class ShardOpeningTests : IDisposable
     }
 
     [Fact]
+    public void Open_SaidAgain_WhileItIsHandedOver_ChangesNothing()
+    {
+        _fleet.OpenAll("lb-1", "lb-2", "lb-3");
+        var owner = _fleet.OwnerOf(Client);
+        owner.Map.BeginOpen(0);
+        Assert.True(owner.Map.Shards[0].Serves);
+        owner.Map.BeginSeal(0);
+        owner.Map.BeginOpen(0);
+        _fleet.Pass(60);
+        Assert.Contains("sealed 0", owner.Events);
+        owner.Map.BeginOpen(0);
+        _fleet.Pass(3000);
+        Assert.Equal(ShardPhase.Closed, owner.Map.Shards[0].Phase);
+
+        owner.Map.Close(0);
+        owner.Map.BeginOpen(0);
+        _fleet.Pass(3000);
+        Assert.True(owner.Map.Shards[0].Serves);
+    }
+
+    [Fact]
     public void Seal_OfWhatIsNotOpen_IsConfirmedAtOnce()
     {
         _fleet.Members("lb-1", "lb-2");

@@ -128,6 +128,7 @@ internal sealed class SimCluster(SimWorld world, SimNetwork network, Variant var
         node.Map.ShardDeposed += shard =>
         {
             node.Actors.Remove(shard);
+            node.Map.Close(shard);
             if (_allocated[shard]?.Node == node)
             {
                 _allocated[shard] = null;
@@ -148,7 +149,6 @@ internal sealed class SimCluster(SimWorld world, SimNetwork network, Variant var
         foreach (var member in _members.ToArray().TakeWhile(_ => authority is not null))
         {
             changed |= member.WasConnected != IsConnected(authority!, member);
-            member.WasConnected = IsConnected(authority!, member);
             if (IsConnected(authority!, member) && !member.HasGivenUp)
             {
                 member.LostSince = -1;
@@ -262,10 +262,11 @@ internal sealed class SimCluster(SimWorld world, SimNetwork network, Variant var
         var authority = Authority();
         foreach (var member in _members.ToArray())
         {
+            member.WasConnected = authority is null || IsConnected(authority, member);
             var all = _members.Select(m => new MapMember(m.Id, m.Node.Zone)
             {
                 IsLeaving = m.IsLeaving,
-                IsReachable = m == member || (m.IsReachable && (authority is null || IsConnected(authority, member))),
+                IsReachable = m == member || (m.IsReachable && member.WasConnected),
             }).ToArray();
             var at = Math.Max(world.Now + world.Random.Next(1, 60), member.HearsAt);
             member.HearsAt = at;
@@ -396,6 +397,7 @@ internal sealed class SimCluster(SimWorld world, SimNetwork network, Variant var
 
         public bool IsReachable { get; set; } = true;
 
+        /// <summary>As it was told last.</summary>
         public bool WasConnected { get; set; } = true;
 
         public long LostSince { get; set; } = -1;
