@@ -81,6 +81,22 @@ public sealed class ShardCopyingTests : IDisposable
     }
 
     [Fact]
+    public void Snapshot_AChangeOvertakesItsPartition_ThePartitionIsAskedForAgain()
+    {
+        var staging = new ShardStaging(new PeerId("lb-1", 1), epoch: 1, follows: true, partitions: 2);
+        var entry = new MapEntry((1UL << 63) + 5, A.Value, 0, EntryFlags.None);
+        staging.Take(0, new SnapshotPart(0, Sequence: 5, Total: 0, Offset: 0, []), skipBits: 1, now: 0);
+        staging.Apply(1, new MapOp(LogOpKind.Put, entry), now: 0);
+
+        // Copied before that change, which came when there was nothing to apply it to.
+        staging.Take(1, new SnapshotPart(1, Sequence: 5, Total: 0, Offset: 0, []), skipBits: 1, now: 0);
+        Assert.Equal((1, false), (staging.Missing, staging.IsComplete));
+        staging.Take(1, new SnapshotPart(1, Sequence: 6, Total: 1, Offset: 0, [entry]), skipBits: 1, now: 0);
+        Assert.Equal((true, 6UL), (staging.IsComplete, staging.Sequence));
+        staging.Drop();
+    }
+
+    [Fact]
     public void CopyIsAway_LogOverflows_SnapshotWhenItIsBack()
     {
         _fleet.OpenAll("lb-1", "lb-2");
