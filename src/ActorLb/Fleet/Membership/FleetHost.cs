@@ -41,7 +41,7 @@ internal sealed partial class FleetHost : IAsyncDisposable
     private FleetSecurity? _security;
     private Task _running = Task.CompletedTask;
     private int _port;
-    private bool _isLeaving;
+    private volatile bool _isLeaving;
 
     public FleetHost(FleetSettings settings, IReadOnlyList<IFleetPart> parts, EventFeed events, TimeProvider time, ILoggerFactory loggers)
     {
@@ -186,7 +186,7 @@ internal sealed partial class FleetHost : IAsyncDisposable
     private async Task RunAsync()
     {
         TimeSpan pause = FirstPause;
-        while (!_stop.IsCancellationRequested)
+        while (!_stop.IsCancellationRequested && !_isLeaving)
         {
             long start = _time.GetTimestamp();
             try

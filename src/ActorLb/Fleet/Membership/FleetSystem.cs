@@ -54,6 +54,8 @@ internal sealed partial class FleetSystem
     /// <summary>What the fleet waits for, while this node is no member.</summary>
     public string Missing { get; set; } = "the seeds have not been asked yet";
 
+    public bool IsLeaving => _host.Standing.Stage is FleetStage.Leaving or FleetStage.Stopped;
+
     /// <summary>The reason for which the membership ended.</summary>
     public Task<string> Ended => _ended.Task;
 

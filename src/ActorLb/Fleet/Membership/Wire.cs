@@ -9,6 +9,8 @@ internal struct WireWriter(int capacity)
     private byte[] _bytes = GC.AllocateUninitializedArray<byte>(capacity);
     private int _length;
 
+    public readonly int Length => _length;
+
     public void Byte(byte value) => Take(1)[0] = value;
 
     public void UInt16(ushort value) => BinaryPrimitives.WriteUInt16LittleEndian(Take(2), value);
@@ -27,6 +29,9 @@ internal struct WireWriter(int capacity)
         UInt16(checked((ushort)length));
         Encoding.UTF8.GetBytes(value, Take(length));
     }
+
+    /// <summary>A number for which room was left before.</summary>
+    public readonly void SetInt32(int at, int value) => BinaryPrimitives.WriteInt32LittleEndian(_bytes.AsSpan(at), value);
 
     public readonly byte[] ToArray() => _length == _bytes.Length ? _bytes : _bytes.AsSpan(0, _length).ToArray();
 
@@ -75,9 +80,15 @@ internal ref struct WireReader(ReadOnlySpan<byte> bytes)
         return 0;
     }
 
+    /// <summary>The next bytes, to be read by themselves.</summary>
+    public WireReader Part(int length) => new(Take(length));
+
+    /// <summary>What was read makes no sense.</summary>
+    public void Reject() => IsValid = false;
+
     private ReadOnlySpan<byte> Take(int count)
     {
-        if (IsValid && _rest.Length >= count)
+        if (IsValid && count >= 0 && _rest.Length >= count)
         {
             ReadOnlySpan<byte> taken = _rest[..count];
             _rest = _rest[count..];
