@@ -40,14 +40,16 @@ internal sealed partial class AkkaLogActor : UntypedActor
     /// <summary>What goes wrong on a connection is not an error of this node.</summary>
     private static LogLevel LevelOf(LogEvent line) => line.LogLevel() switch
     {
-        AkkaLevel.ErrorLevel when IsOfConnection(line.LogClass) => LogLevel.Warning,
+        AkkaLevel.ErrorLevel when IsOfConnection(line) => LogLevel.Warning,
         AkkaLevel.ErrorLevel => LogLevel.Error,
-        AkkaLevel.WarningLevel when IsOfConnection(line.LogClass) => LogLevel.Information,
+        AkkaLevel.WarningLevel when IsOfConnection(line) => LogLevel.Information,
         AkkaLevel.WarningLevel => LogLevel.Warning,
         _ => LogLevel.Debug,
     };
 
-    private static bool IsOfConnection(Type source) => source.Namespace?.StartsWith("Akka.Remote", StringComparison.Ordinal) == true;
+    private static bool IsOfConnection(LogEvent line) =>
+        line.LogClass.Namespace?.StartsWith("Akka.Remote", StringComparison.Ordinal) == true
+        || line.LogSource.StartsWith("remoting", StringComparison.OrdinalIgnoreCase);
 
     private static Exception Innermost(Exception e) => e.InnerException is { } inner ? Innermost(inner) : e;
 

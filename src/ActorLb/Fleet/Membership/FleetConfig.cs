@@ -92,7 +92,7 @@ internal static class FleetConfig
           # The process stops its systems itself: no hook on its exit, and no orderly leave of a system that was thrown out.
           coordinated-shutdown {
             exit-clr = off, run-by-clr-shutdown-hook = off, run-by-actor-system-terminate = off
-            phases { cluster-sharding-shutdown-region.timeout = 5s, cluster-exiting.timeout = 5s, actor-system-terminate.timeout = 5s }
+            phases { before-service-unbind.timeout = 3650d, cluster-sharding-shutdown-region.timeout = 5s, cluster-exiting.timeout = 5s, actor-system-terminate.timeout = 5s }
           }
           # An idle system wakes up for each tick; nothing here is due to the millisecond.
           scheduler.tick-duration = 100ms

@@ -50,8 +50,8 @@ internal sealed partial class FleetHost : IAsyncDisposable
         _events = events;
         _time = time;
         Logger = loggers.CreateLogger("ActorLb.Fleet");
-        LogLimit = new LineLimit(time, lines: 5, TimeSpan.FromSeconds(10));
-        _refusals = new LineLimit(time, lines: 1, TimeSpan.FromSeconds(10));
+        LogLimit = new LineLimit(time, lines: 2, TimeSpan.FromSeconds(30));
+        _refusals = new LineLimit(time, lines: 1, TimeSpan.FromSeconds(30));
         _port = settings.Bind.Port;
     }
 
@@ -113,6 +113,17 @@ internal sealed partial class FleetHost : IAsyncDisposable
         }
     }
 
+    /// <summary>Another node may have said so, on an operator's word.</summary>
+    public void OnLeaving(FleetSystem system)
+    {
+        lock (_gate)
+        {
+            if (_system != system || _isLeaving) return;
+            _isLeaving = true;
+            _standing = _standing with { Stage = FleetStage.Leaving, Reason = "it is leaving" };
+        }
+    }
+
     public void Restart(string reason) => System?.End(reason);
 
     /// <summary>Hands the shards over and leaves, then stops; a member again only by another start of the process.</summary>
@@ -120,16 +131,11 @@ internal sealed partial class FleetHost : IAsyncDisposable
     public async Task LeaveAsync(TimeSpan patience)
     {
         FleetSystem? system;
-        lock (_gate)
+        lock (_gate) system = _standing.Stage is FleetStage.Member or FleetStage.Leaving ? _system : null;
+        if (system is not null)
         {
-            system = _system;
-            _isLeaving = true;
-        }
-        if (system is not null && _standing.Stage == FleetStage.Member)
-        {
-            _standing = _standing with { Stage = FleetStage.Leaving, Reason = "it is leaving" };
-            Task leaving = CoordinatedShutdown.Get(system.System).Run(CoordinatedShutdown.ClusterLeavingReason.Instance);
-            await Task.WhenAny(leaving, Task.Delay(patience, _time)).ConfigureAwait(false);
+            OnLeaving(system);
+            await Task.WhenAny(system.LeaveAsync(), Task.Delay(patience, _time)).ConfigureAwait(false);
         }
         await StopAsync().ConfigureAwait(false);
     }
@@ -154,11 +160,12 @@ internal sealed partial class FleetHost : IAsyncDisposable
         _events.Publish("fleet_refused", $"{who} is refused: {reason}");
     }
 
+    /// <param name="peer">As Akka writes it: the end point of a connection, or the address that was dialled.</param>
     public void RefuseCertificate(string peer, string reason)
     {
         // The port of a connection says nothing, and there may be many.
-        int port = peer.LastIndexOf(':');
-        Refuse(port > 0 ? peer[..port] : peer, reason);
+        bool isInbound = IPEndPoint.TryParse(peer, out IPEndPoint? from);
+        Refuse(isInbound ? (from!.Address.IsIPv4MappedToIPv6 ? from.Address.MapToIPv4() : from.Address).ToString() : peer[(peer.IndexOf('@') + 1)..], reason);
     }
 
     /// <summary>Called by the system's actor of members.</summary>
@@ -180,7 +187,6 @@ internal sealed partial class FleetHost : IAsyncDisposable
         await _stop.CancelAsync().ConfigureAwait(false);
         System?.End("the node stops");
         await _running.ConfigureAwait(false);
-        _standing = _standing with { Stage = FleetStage.Stopped, Reason = "it has stopped", Members = null };
     }
 
     private async Task RunAsync()
@@ -201,6 +207,7 @@ internal sealed partial class FleetHost : IAsyncDisposable
             pause = _time.GetElapsedTime(start) > LongestPause ? FirstPause : pause + pause < LongestPause ? pause + pause : LongestPause;
             await Task.Delay(pause, _time, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
+        lock (_gate) _standing = _standing with { Stage = FleetStage.Stopped, Reason = _isLeaving ? "it has left" : "it has stopped", Members = null };
     }
 
     private async Task RunOnceAsync()

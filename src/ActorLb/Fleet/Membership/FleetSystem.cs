@@ -14,6 +14,7 @@ internal sealed partial class FleetSystem
 {
     private readonly FleetHost _host;
     private readonly TimeProvider _time;
+    private readonly TaskCompletionSource<Akka.Done> _leave = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource<string> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     private FleetSystem(FleetHost host, ActorSystem system, TimeProvider time)
@@ -27,6 +28,7 @@ internal sealed partial class FleetSystem
         Self = new PeerId(Settings.Node, MemberTable.IncarnationOf(Cluster.SelfUniqueAddress));
         Family = IPAddress.TryParse(FleetConfig.PublicHost(Settings), out IPAddress? address) ? address.AddressFamily : Settings.Bind.AddressFamily;
         OwnAddresses = AddAliases();
+        HoldShutdown();
     }
 
     public ActorSystem System { get; }
@@ -81,11 +83,34 @@ internal sealed partial class FleetSystem
     /// <summary>Ends this membership; the first reason counts. The process starts a new system unless it is leaving.</summary>
     public void End(string reason) => _ended.TrySetResult(reason);
 
+    /// <summary>Hands over what this member has and leaves; done when the system has ended.</summary>
+    public Task LeaveAsync()
+    {
+        _leave.TrySetResult(Akka.Done.Instance);
+        return CoordinatedShutdown.Get(System).Run(CoordinatedShutdown.ClusterLeavingReason.Instance);
+    }
+
+    /// <summary>The fleet has been told that this member leaves, by whomever.</summary>
+    public void OnLeaving()
+    {
+        _host.OnLeaving(this);
+        _leave.TrySetResult(Akka.Done.Instance);
+    }
+
     public void Publish(ClusterMembers members) => _host.Publish(this, members);
 
     public void Report(string kind, string text) => _host.Report(kind, text);
 
     public void Refuse(Hello hello, Address from, string reason) => _host.Refuse($"{hello.Node} ({from.Host}:{from.Port})", reason);
+
+    /// <summary>
+    /// Akka shuts a system down, leave and all, when one outbound TLS handshake fails: a stranger at a seed's address, or a peer that dies
+    /// in its handshake, would do. Its shutdown waits in its first phase until the node leaves.
+    /// </summary>
+    private void HoldShutdown() => CoordinatedShutdown.Get(System).AddTask(
+        CoordinatedShutdown.PhaseBeforeServiceUnbind, "wait until the node leaves",
+        () => CoordinatedShutdown.Get(System).ShutdownReason is CoordinatedShutdown.ClusterLeavingReason
+            ? Task.FromResult(Akka.Done.Instance) : _leave.Task);
 
     /// <summary>
     /// Akka takes only what is sent to the very address that it was told. Others know this node by the addresses of the seeds first, so

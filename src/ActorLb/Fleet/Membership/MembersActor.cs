@@ -69,6 +69,7 @@ internal sealed class MembersActor : ReceiveActor, IWithTimers
                 break;
             case ClusterEvent.MemberLeft:
                 Report("member_leaving", member, "leaves");
+                if (isSelf) _fleet.OnLeaving();
                 break;
             case ClusterEvent.MemberDowned when isSelf:
                 _fleet.End("the fleet has gone on without this node");

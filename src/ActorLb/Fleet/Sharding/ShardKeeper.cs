@@ -11,6 +11,8 @@ internal sealed class ShardKeeper : ReceiveActor, IWithTimers
 {
     private static readonly TimeSpan Every = TimeSpan.FromMilliseconds(500);
 
+    private static readonly TimeSpan Grace = TimeSpan.FromMilliseconds(500);
+
     private readonly MapPart _part;
     private readonly FleetSystem _fleet;
     private readonly IActorRef _region;
@@ -21,7 +23,9 @@ internal sealed class ShardKeeper : ReceiveActor, IWithTimers
         _fleet = fleet;
         _region = region;
         Receive<LookAtShards>(_ => Look());
-        Receive<Terminated>(_ => OnRegionStopped());
+        // A node that was thrown out loses its region too: that reason is on its way, and says more.
+        Receive<Terminated>(_ => Timers.StartSingleTimer("stopped", RegionStopped.Instance, Grace));
+        Receive<RegionStopped>(_ => OnRegionStopped());
     }
 
     public ITimerScheduler Timers { get; set; } = null!;
@@ -47,5 +51,10 @@ internal sealed class ShardKeeper : ReceiveActor, IWithTimers
     {
         // A planned leave stops it too.
         if (!_fleet.IsLeaving) _fleet.End("its shard region has stopped");
+    }
+
+    private sealed class RegionStopped : INoSerializationVerificationNeeded
+    {
+        public static readonly RegionStopped Instance = new();
     }
 }

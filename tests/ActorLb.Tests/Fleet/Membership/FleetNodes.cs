@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using System.Net;
 using System.Security.Cryptography;
@@ -21,6 +22,7 @@ internal sealed class FleetNodes : IAsyncDisposable
     private const int Port = 7946;
 
     private readonly FleetHost?[] _hosts;
+    private readonly ConcurrentDictionary<int, EventFeed> _events = new();
     private readonly string _prefix = $"127.{RandomNumberGenerator.GetInt32(1, 255)}.{RandomNumberGenerator.GetInt32(1, 255)}.";
 
     public FleetNodes(int count, int? seeds = null)
@@ -56,7 +58,8 @@ internal sealed class FleetNodes : IAsyncDisposable
     {
         foreach (int node in nodes)
         {
-            var host = new FleetHost(SettingsOf(node), Parts(node), new EventFeed($"n{node}", TimeProvider.System), TimeProvider.System, Log);
+            EventFeed events = _events.GetOrAdd(node, n => new EventFeed($"n{n}", TimeProvider.System));
+            var host = new FleetHost(SettingsOf(node), Parts(node), events, TimeProvider.System, Log);
             _hosts[node] = host;
             host.Start();
         }
@@ -106,7 +109,19 @@ internal sealed class FleetNodes : IAsyncDisposable
 
     public async ValueTask DisposeAsync() => await Task.WhenAll(Running.Select(h => h.DisposeAsync().AsTask()));
 
-    private string LogText() => "\n" + string.Join("\n", Log.Lines.TakeLast(60).Select(l => $"{l.Level} {l.Text}"));
+    /// <summary>How often a node's events had this in them.</summary>
+    public int Heard(int node, string kind, string part)
+    {
+        using EventFeed.Watch? watch = _events[node].TryWatch(EventFeed.Kept);
+        int count = 0;
+        while (watch!.Events.TryRead(out var item))
+        {
+            if (item.Kind == kind && item.Text.Contains(part, StringComparison.Ordinal)) count++;
+        }
+        return count;
+    }
+
+    public string LogText() => "\n" + string.Join("\n", Log.Lines.TakeLast(60).Select(l => $"{l.Level} {l.Text}"));
 
     private static string Describe(FleetHost host)
     {
