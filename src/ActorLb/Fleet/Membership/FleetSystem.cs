@@ -76,7 +76,7 @@ internal sealed partial class FleetSystem
         System.ActorOf(MembersActor.Props(this), MembersActor.Name);
         foreach (IFleetPart part in parts) part.Start(this);
         System.ActorOf(FormationActor.Props(this), FormationActor.Name);
-        System.WhenTerminated.ContinueWith(
+        _ = System.WhenTerminated.ContinueWith(
             _ => End("the fleet system has stopped"), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
     }
 

@@ -111,7 +111,7 @@ internal sealed class FormationActor : ReceiveActor, IWithTimers
         TimeSpan every = state == HelloState.Member ? ResolveAsMember : ResolveAlone;
         if (_isResolving || _resolvedAt is { } at && (!_seeds.HasNames || _fleet.Now - at < every)) return;
         _isResolving = true;
-        _seeds.ResolveAsync(_stop.Token).PipeTo(Self);
+        _ = _seeds.ResolveAsync(_stop.Token).PipeTo(Self);
     }
 
     private void OnResolved(ResolvedSeeds seeds)
