@@ -19,6 +19,7 @@ internal sealed class MapPart : IFleetPart
     private readonly Lock _gate = new();
     private readonly IActorRef?[] _actors;
     private FleetSystem? _fleet;
+    private IActorRef? _region;
     private IActorRef? _keeper;
     private ClusterMembers? _members;
 
@@ -60,12 +61,12 @@ internal sealed class MapPart : IFleetPart
         // The replicator of every node has to be there before others ask it. Settings can be read once sharding has added its own.
         DistributedData.Get(system.System);
         ClusterSharding sharding = ClusterSharding.Get(system.System);
-        IActorRef region = sharding.Start(
+        _region = sharding.Start(
             TypeName, entity => ShardActor.Props(this, ShardExtractor.NumberOf(entity)), ClusterShardingSettings.Create(system.System),
             new ShardExtractor(Shards), new AllocationStrategy(this), SealShard.Instance);
         system.System.ActorOf(MapActor.Props(this), MapActor.Gateway);
         system.System.ActorOf(MapActor.Props(this), MapActor.Copies);
-        _keeper = system.System.ActorOf(ShardKeeper.Props(this, system, region), "keeper");
+        _keeper = system.System.ActorOf(ShardKeeper.Props(this, system, _region), "keeper");
     }
 
     public void SetMembers(ClusterMembers? members)
@@ -130,6 +131,8 @@ internal sealed class MapPart : IFleetPart
     {
         if (Volatile.Read(ref _actors[shard]) == actor) Map.BeginSeal(shard);
         else actor.Tell(ShardIsSealed.Instance);
+        // Waits in the region until the shard has a new home, and opens it there at once.
+        _region?.Tell(new OpenShard(shard));
     }
 
     /// <summary>The last word of an actor counts only while no other has taken the shard.</summary>

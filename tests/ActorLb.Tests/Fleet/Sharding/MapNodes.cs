@@ -32,6 +32,15 @@ internal sealed class MapNodes : IAsyncDisposable
         await FleetNodes.UntilAsync(() => Enumerable.Range(0, Shards).All(s => IsReady(s, nodes)), () => Describe(nodes), TimeSpan.FromSeconds(60));
     }
 
+    /// <summary>And none has more than its share plus one: no shard moves any more.</summary>
+    public async Task BalancedAsync(params int[] nodes)
+    {
+        await ReadyAsync(nodes);
+        int most = (Shards / nodes.Length) + 1;
+        await FleetNodes.UntilAsync(() => nodes.All(n => Map(n).Measure().Owned is > 0 and var owned && owned <= most), () => Describe(nodes), TimeSpan.FromSeconds(60));
+        await ReadyAsync(nodes);
+    }
+
     /// <summary>A node's lookup, as one for a CONNECT is made.</summary>
     public async Task<StickyAnswer> AssignAsync(int node, string client, int proposal)
     {
