@@ -68,7 +68,8 @@ internal static class PeerBenchmark
         }
 
         var etcd = new EtcdOptions([], "", TimeSpan.FromSeconds(5), null, null, null);
-        var options = new ClusterOptions(CoordinatorKind.Etcd, "bench", new IPEndPoint(IPAddress.Loopback, port), null, null, null, null, etcd);
+        var options = new ClusterOptions(CoordinatorKind.Etcd, "bench", new IPEndPoint(IPAddress.Loopback, port), null, null, null, null, etcd,
+            [], TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(5), SplitRule.Majority, Shards: 64);
         var self = new PeerEndpoint(new PeerId(name, 1), $"127.0.0.1:{port}");
         var transport = new HttpPeerTransport(options, 1, TimeProvider.System, new Random(1), NullLoggerFactory.Instance);
         await transport.StartAsync(self, handler, CancellationToken.None);

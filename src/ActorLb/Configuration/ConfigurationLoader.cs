@@ -41,10 +41,22 @@ internal static class ConfigurationLoader
         StickyOptions sticky = NodeReader.ReadSticky(root.Child("sticky"));
         ImmutableDictionary<string, PoolOptions> pools = ReadPools(root);
         var binds = new Dictionary<IPEndPoint, string> { [admin.Bind] = "actorlb.admin.bind" };
-        if (cluster.Coordinator == CoordinatorKind.Etcd) CheckBind(root.Child("cluster"), cluster.Bind, binds);
+        if (cluster.Coordinator == CoordinatorKind.Etcd || !cluster.Seeds.IsEmpty) CheckBind(root.Child("cluster"), cluster.Bind, binds);
         ImmutableDictionary<string, ListenerOptions> listeners = ReadListeners(root, pools, binds);
         root.Close();
-        return new ActorLbOptions(node, log, admin, cluster, sticky, pools, listeners);
+        return new ActorLbOptions(node, log, admin, cluster, sticky, pools, listeners, ReadAkka(file, report));
+    }
+
+    private static AkkaOptions ReadAkka(HoconObject file, ConfigurationReport report)
+    {
+        switch (file.Find("akka")?.Value)
+        {
+            case HoconObject fields: return new AkkaOptions(fields);
+            case null or HoconScalar { IsNull: true }: return AkkaOptions.None;
+            case { } other:
+                report.Error(other.Position, "akka", null, $"is {other.Kind}, but {{ ... }} is expected");
+                return AkkaOptions.None;
+        }
     }
 
     /// <summary>Other keys than ours are for substitutions to refer to; those that look like ours are worth a word.</summary>

@@ -16,6 +16,8 @@ internal static class ConfigurationNames
     public static readonly (string Name, CoordinatorKind Value)[] Coordinator =
         [("local", CoordinatorKind.Local), ("etcd", CoordinatorKind.Etcd)];
 
+    public static readonly (string Name, SplitRule Value)[] WhenSplit = [("majority", SplitRule.Majority), ("oldest", SplitRule.Oldest)];
+
     public static readonly (string Name, BalanceKind Value)[] Balance =
     [
         ("round-robin", BalanceKind.RoundRobin), ("least-connections", BalanceKind.LeastConnections), ("random", BalanceKind.Random),

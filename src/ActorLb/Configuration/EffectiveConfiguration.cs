@@ -34,6 +34,7 @@ internal static class EffectiveConfiguration
         }
         writer.End();
         writer.End();
+        options.Akka.Write(writer);
         return writer;
     }
 
@@ -75,6 +76,11 @@ internal static class EffectiveConfiguration
         writer.Text("zone", cluster.Zone);
         writer.Text("secret-file", cluster.SecretFile);
         WriteServiceTls(writer, cluster.Tls);
+        writer.Texts("seeds", cluster.Seeds.Select(AddressText.Format));
+        writer.Duration("down-after", cluster.DownAfter);
+        writer.Duration("form-after", cluster.FormAfter);
+        writer.Name("when-split", cluster.WhenSplit, ConfigurationNames.WhenSplit);
+        writer.Number("shards", cluster.Shards);
         writer.Begin("etcd");
         writer.Texts("endpoints", cluster.Etcd.Endpoints.Select(u => u.GetLeftPart(UriPartial.Authority)));
         writer.Text("prefix", cluster.Etcd.Prefix);

@@ -11,7 +11,8 @@ public sealed record ActorLbOptions(
     ClusterOptions Cluster,
     StickyOptions Sticky,
     ImmutableDictionary<string, PoolOptions> Pools,
-    ImmutableDictionary<string, ListenerOptions> Listeners);
+    ImmutableDictionary<string, ListenerOptions> Listeners,
+    AkkaOptions Akka);
 
 /// <param name="Name">Unique in the cluster.</param>
 /// <param name="Workers">Reactor threads; 0 is <c>auto</c>, one a processor.</param>
@@ -42,9 +43,18 @@ public sealed record ServiceTlsOptions(string? Certificate, string? Key, string?
 
 public enum CoordinatorKind { Local, Etcd }
 
+/// <summary>Which side of a split goes on as the fleet.</summary>
+public enum SplitRule { Majority, Oldest }
+
+/// <param name="Advertise">Where the other members connect to; null is <paramref name="Bind"/>, or the host name when that is all addresses.</param>
+/// <param name="Seeds">The nodes of the fleet; empty is a node by itself.</param>
+/// <param name="DownAfter">A member that stays silent for about this long is removed.</param>
+/// <param name="FormAfter">When no other seed answers for this long, the node forms a fleet alone.</param>
+/// <param name="Shards">A power of two from 16 to 1024, the same on all nodes.</param>
 public sealed record ClusterOptions(
     CoordinatorKind Coordinator, string Name, IPEndPoint Bind, DnsEndPoint? Advertise, string? Zone,
-    string? SecretFile, ServiceTlsOptions? Tls, EtcdOptions Etcd);
+    string? SecretFile, ServiceTlsOptions? Tls, EtcdOptions Etcd,
+    ImmutableArray<DnsEndPoint> Seeds, TimeSpan DownAfter, TimeSpan FormAfter, SplitRule WhenSplit, int Shards);
 
 public sealed record EtcdOptions(
     ImmutableArray<Uri> Endpoints, string Prefix, TimeSpan LeaseTtl, string? User, string? PasswordFile, ServiceTlsOptions? Tls);

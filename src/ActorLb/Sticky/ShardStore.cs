@@ -41,13 +41,14 @@ internal sealed record StickyRules(uint TtlTicks, int MaxPerShard)
 /// The entries of one shard and what may be done to them: the rules of the map, without lock, owner or network. Every change goes to
 /// the log, so that a copy which applies the log holds the same entries.
 /// </summary>
-internal sealed class ShardStore(int skipBits, BackendSlots slots, StickyRules rules)
+internal sealed class ShardStore(int skipBits, BackendSlots slots, StickyRules rules, ReplicationLog? log = null)
 {
     private uint _random = 0x9E3779B9;
 
     public ShardTable Table { get; private set; } = new(skipBits);
 
-    public ReplicationLog Log { get; } = new(rules.LogOps);
+    /// <summary>Several stores may share one.</summary>
+    public ReplicationLog Log { get; } = log ?? new(rules.LogOps);
 
     /// <summary>Entries pushed out by the cap.</summary>
     public long Evicted { get; private set; }

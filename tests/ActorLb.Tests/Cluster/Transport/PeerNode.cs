@@ -35,7 +35,8 @@ internal sealed class PeerNode : IPeerHandler, ILoggerFactory, ILogger, IAsyncDi
 
     public static ClusterOptions Options(int port, string cluster = "test", string? secretFile = null, ServiceTlsOptions? tls = null) => new(
         CoordinatorKind.Etcd, cluster, new IPEndPoint(IPAddress.Loopback, port), null, null, secretFile, tls,
-        new EtcdOptions([new Uri("http://127.0.0.1:2379")], "/t", TimeSpan.FromSeconds(5), null, null, null));
+        new EtcdOptions([new Uri("http://127.0.0.1:2379")], "/t", TimeSpan.FromSeconds(5), null, null, null),
+        [], TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(5), SplitRule.Majority, Shards: 64);
 
     public static async Task<PeerNode> StartAsync(
         string name, ulong incarnation = 1, string cluster = "test", string? secretFile = null, ServiceTlsOptions? tls = null, uint keyCheck = 1, int port = 0)

@@ -1,0 +1,56 @@
+using ActorLb.Configuration.Hocon;
+
+namespace ActorLb.Configuration;
+
+/// <summary>
+/// The file's top-level block <c>akka</c>, resolved. Akka's own parser never sees what the user wrote: there a cyclic substitution ends
+/// the process and an open brace passes silently.
+/// </summary>
+public sealed class AkkaOptions
+{
+    internal static readonly AkkaOptions None = new(null);
+
+    private readonly HoconObject? fields;
+
+    internal AkkaOptions(HoconObject? fields)
+    {
+        this.fields = fields;
+    }
+
+    internal bool IsEmpty => fields is null;
+
+    /// <summary>Plain HOCON for Akka: no substitution, no include, every text within quotes.</summary>
+    internal string ToHocon()
+    {
+        var writer = new ConfigurationWriter(showSecrets: true);
+        Write(writer);
+        return writer.ToString();
+    }
+
+    internal void Write(ConfigurationWriter writer)
+    {
+        if (fields is not null) WriteObject(writer, "akka", fields);
+    }
+
+    private static void WriteObject(ConfigurationWriter writer, string key, HoconObject value)
+    {
+        writer.Begin(key);
+        foreach (HoconField field in value.Fields)
+        {
+            if (field.Value is HoconObject { Fields.IsEmpty: false } inner) WriteObject(writer, field.Key, inner);
+            else writer.Raw(field.Key, Inline(field.Value), IsSecret(field.Key));
+        }
+        writer.End();
+    }
+
+    private static string Inline(HoconValue value) => value switch
+    {
+        HoconArray array => $"[{string.Join(", ", array.Elements.Select(Inline))}]",
+        HoconObject inner => $"{{{string.Join(", ", inner.Fields.Select(f => $"{HoconPath.Quote(f.Key)} = {Inline(f.Value)}"))}}}",
+        HoconScalar { IsNull: false } scalar => HoconPath.QuoteText(scalar.Text),
+        _ => "null",
+    };
+
+    private static bool IsSecret(string key) =>
+        key.Contains("password", StringComparison.OrdinalIgnoreCase) || key.Contains("secret", StringComparison.OrdinalIgnoreCase);
+}

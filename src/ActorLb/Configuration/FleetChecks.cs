@@ -1,0 +1,52 @@
+using System.Net;
+using System.Text;
+using ActorLb.Configuration.Hocon;
+
+namespace ActorLb.Configuration;
+
+/// <summary>What the block <c>cluster</c> must also hold when it names seeds.</summary>
+internal static class FleetChecks
+{
+    /// <summary>What 256 bits need, written as bytes.</summary>
+    public const int MinSecretBytes = 32;
+
+    public static void Check(Section section, ClusterOptions cluster)
+    {
+        if (cluster.Coordinator != CoordinatorKind.Local)
+        {
+            section.Error("seeds", section.Get("seeds")!, "stands beside another coordinator: a fleet with seeds needs none");
+        }
+        bool proven = section.Has("secret-file") || cluster.Tls is not null;
+        if (!proven && !IPAddress.IsLoopback(cluster.Bind.Address))
+        {
+            section.Report.Error(
+                section.PositionOf("bind"), section.PathOf("bind"), cluster.Bind.ToString(),
+                "can be reached from other machines: members must prove who they are, by secret-file or tls");
+        }
+        if (cluster.SecretFile is { } file && SecretProblem(file) is { } problem)
+        {
+            section.Error("secret-file", section.Get("secret-file")!, problem);
+        }
+        if (cluster.Coordinator == CoordinatorKind.Local && IsAny(cluster.Bind.Address) && !section.Has("advertise"))
+        {
+            section.Report.Warn(
+                section.PositionOf("bind"), section.PathOf("advertise"), null,
+                "is not set and bind names all addresses: members are told this machine's host name");
+        }
+    }
+
+    private static bool IsAny(IPAddress address) => address.Equals(IPAddress.Any) || address.Equals(IPAddress.IPv6Any);
+
+    private static string? SecretProblem(string file)
+    {
+        try
+        {
+            int bytes = Encoding.UTF8.GetByteCount(File.ReadAllText(file).Trim());
+            return bytes >= MinSecretBytes ? null : $"holds {bytes} bytes; a secret has {MinSecretBytes} or more";
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return $"cannot be read: {e.Message}";
+        }
+    }
+}

@@ -1,0 +1,263 @@
+using System.Net;
+using System.Net.Sockets;
+using ActorLb.Telemetry;
+using Akka.Actor;
+using Microsoft.Extensions.Logging;
+
+namespace ActorLb.Fleet.Membership;
+
+internal enum FleetStage { Starting, Detached, Member, Leaving, Stopped }
+
+/// <summary>A node's place in its fleet.</summary>
+/// <param name="Reason">Why it is not a member.</param>
+/// <param name="Restarts">Fleet systems that ended, other than by a leave.</param>
+internal sealed record FleetStanding(FleetStage Stage, string Reason, ClusterMembers? Members, int Restarts)
+{
+    public bool IsDetached => Stage is FleetStage.Starting or FleetStage.Detached;
+}
+
+/// <summary>
+/// The node's part in its fleet as long as the process lives: starts a fleet system, and another whenever one ends, on the same port.
+/// Without a membership the node is detached: the map is read-only, balancing goes on. Nothing here touches a client's connection.
+/// </summary>
+internal sealed partial class FleetHost : IAsyncDisposable
+{
+    private static readonly TimeSpan StopPatience = TimeSpan.FromSeconds(5);
+
+    /// <summary>After this time without a membership a start counts as detached.</summary>
+    private static readonly TimeSpan StartPatience = TimeSpan.FromSeconds(5);
+
+    private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(10);
+
+    private readonly IReadOnlyList<IFleetPart> _parts;
+    private readonly EventFeed _events;
+    private readonly TimeProvider _time;
+    private readonly LineLimit _refusals;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Lock _gate = new();
+    private volatile FleetStanding _standing = new(FleetStage.Starting, "it has just started", null, 0);
+    private FleetSystem? _system;
+    private FleetSecurity? _security;
+    private Task _running = Task.CompletedTask;
+    private int _port;
+    private volatile bool _isLeaving;
+
+    public FleetHost(FleetSettings settings, IReadOnlyList<IFleetPart> parts, EventFeed events, TimeProvider time, ILoggerFactory loggers)
+    {
+        Settings = settings;
+        _parts = parts;
+        _events = events;
+        _time = time;
+        Logger = loggers.CreateLogger("ActorLb.Fleet");
+        LogLimit = new LineLimit(time, lines: 2, TimeSpan.FromSeconds(30));
+        _refusals = new LineLimit(time, lines: 1, TimeSpan.FromSeconds(30));
+        _port = settings.Bind.Port;
+    }
+
+    public FleetSettings Settings { get; }
+
+    public ILogger Logger { get; }
+
+    public LineLimit LogLimit { get; }
+
+    public FleetStanding Standing => _standing;
+
+    /// <summary>The fleet system of the moment; null between two.</summary>
+    public FleetSystem? System => Volatile.Read(ref _system);
+
+    /// <summary>Returns at once; the fleet forms beside what the node does.</summary>
+    /// <exception cref="IOException">The address cannot be bound, or a secret or certificate is not usable.</exception>
+    public void Start()
+    {
+        try
+        {
+            _security = FleetSecurity.Load(Settings);
+            using var probe = new Socket(Settings.Bind.AddressFamily, SocketType.Stream, ProtocolType.Tcp);
+            probe.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, optionValue: true);
+            probe.Bind(Settings.Bind);
+        }
+        catch (InvalidOperationException e)
+        {
+            throw new IOException($"cluster: {e.Message}", e);
+        }
+        catch (SocketException e)
+        {
+            throw new IOException($"cluster.bind {Settings.Bind}: {e.Message}", e);
+        }
+        _running = Task.Run(RunAsync);
+    }
+
+    /// <summary>The own certificate was renewed: it is fixed for a fleet system, so another one starts. A bad one changes nothing.</summary>
+    /// <returns>Null when done, else why not.</returns>
+    public string? RenewCertificate()
+    {
+        try
+        {
+            FleetSecurity renewed = FleetSecurity.Load(Settings);
+            lock (_gate)
+            {
+                if (renewed.Own is null || renewed.Own.RawDataMemory.Span.SequenceEqual(_security!.Own!.RawDataMemory.Span))
+                {
+                    renewed.Dispose();
+                    return null;
+                }
+                _security = renewed;
+            }
+            Restart("its certificate was renewed");
+            return null;
+        }
+        catch (InvalidOperationException e)
+        {
+            return e.Message;
+        }
+    }
+
+    /// <summary>Another node may have said so, on an operator's word.</summary>
+    public void OnLeaving(FleetSystem system)
+    {
+        lock (_gate)
+        {
+            if (_system != system || _isLeaving) return;
+            _isLeaving = true;
+            _standing = _standing with { Stage = FleetStage.Leaving, Reason = "it is leaving" };
+        }
+    }
+
+    public void Restart(string reason) => System?.End(reason);
+
+    /// <summary>Hands the shards over and leaves, then stops; a member again only by another start of the process.</summary>
+    /// <param name="patience">After it the rest is cut short.</param>
+    public async Task LeaveAsync(TimeSpan patience)
+    {
+        FleetSystem? system;
+        lock (_gate) system = _standing.Stage is FleetStage.Member or FleetStage.Leaving ? _system : null;
+        if (system is not null)
+        {
+            OnLeaving(system);
+            await Task.WhenAny(system.LeaveAsync(), Task.Delay(patience, _time)).ConfigureAwait(false);
+        }
+        await StopAsync().ConfigureAwait(false);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync().ConfigureAwait(false);
+        _stop.Dispose();
+        _security?.Dispose();
+    }
+
+    public void Report(string kind, string text)
+    {
+        Log.Event(Logger, text);
+        _events.Publish(kind, text);
+    }
+
+    public void Refuse(string who, string reason)
+    {
+        if (!_refusals.TryTake($"{who}: {reason}", out int more)) return;
+        Log.Refused(Logger, who, reason, more);
+        _events.Publish("fleet_refused", $"{who} is refused: {reason}");
+    }
+
+    /// <param name="peer">As Akka writes it: the end point of a connection, or the address that was dialled.</param>
+    public void RefuseCertificate(string peer, string reason)
+    {
+        // The port of a connection says nothing, and there may be many.
+        bool isInbound = IPEndPoint.TryParse(peer, out IPEndPoint? from);
+        Refuse(isInbound ? (from!.Address.IsIPv4MappedToIPv6 ? from.Address.MapToIPv4() : from.Address).ToString() : peer[(peer.IndexOf('@') + 1)..], reason);
+    }
+
+    /// <summary>Called by the system's actor of members.</summary>
+    public void Publish(FleetSystem system, ClusterMembers members)
+    {
+        lock (_gate)
+        {
+            // The last word of a system that has ended must not undo what its end did.
+            if (_system != system || system.Ended.IsCompleted) return;
+            FleetStage stage = _standing.Stage == FleetStage.Leaving ? FleetStage.Leaving : FleetStage.Member;
+            if (_standing.IsDetached) Report("fleet_member", $"is a member of the fleet, one of {members.All.Length}");
+            _standing = _standing with { Stage = stage, Reason = "", Members = members };
+            foreach (IFleetPart part in _parts) part.SetMembers(members);
+        }
+    }
+
+    private async Task StopAsync()
+    {
+        await _stop.CancelAsync().ConfigureAwait(false);
+        System?.End("the node stops");
+        await _running.ConfigureAwait(false);
+    }
+
+    private async Task RunAsync()
+    {
+        TimeSpan pause = FirstPause;
+        while (!_stop.IsCancellationRequested && !_isLeaving)
+        {
+            long start = _time.GetTimestamp();
+            try
+            {
+                await RunOnceAsync().ConfigureAwait(false);
+            }
+            catch (Exception e) when (e is not OutOfMemoryException)
+            {
+                Detach($"the fleet system does not start: {Innermost(e).Message}");
+            }
+            // What ends again and again, at its start above all, is tried less and less often.
+            pause = _time.GetElapsedTime(start) > LongestPause ? FirstPause : pause + pause < LongestPause ? pause + pause : LongestPause;
+            await Task.Delay(pause, _time, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+        lock (_gate) _standing = _standing with { Stage = FleetStage.Stopped, Reason = _isLeaving ? "it has left" : "it has stopped", Members = null };
+    }
+
+    private async Task RunOnceAsync()
+    {
+        FleetSystem system = FleetSystem.Create(this, _port, _security!, _parts.Select(p => p.Configuration), _time);
+        try
+        {
+            if (Settings.Bind.Port == 0) _port = system.Port;
+            lock (_gate) _system = system;
+            if (_stop.IsCancellationRequested) return;
+            system.Start(_parts);
+            await Task.WhenAny(system.Ended, Task.Delay(StartPatience, _time, _stop.Token)).ConfigureAwait(false);
+            if (!system.Ended.IsCompleted) Detach(system.Missing, only: FleetStage.Starting);
+            string reason = await system.Ended.ConfigureAwait(false);
+            if (!_isLeaving && !_stop.IsCancellationRequested) Detach(reason, restarts: 1);
+        }
+        finally
+        {
+            lock (_gate) _system = null;
+            foreach (IFleetPart part in _parts) part.SetMembers(null);
+            // Without the orderly leave: the others have let go of this system, or must notice that it is gone.
+            await Task.WhenAny(system.System.Terminate(), Task.Delay(StopPatience, _time)).ConfigureAwait(false);
+        }
+    }
+
+    /// <param name="only">Nothing happens at another stage.</param>
+    private void Detach(string reason, int restarts = 0, FleetStage? only = null)
+    {
+        lock (_gate)
+        {
+            if (only is { } stage && _standing.Stage != stage) return;
+            bool isNews = _standing.Stage != FleetStage.Detached || _standing.Reason != reason;
+            _standing = new FleetStanding(FleetStage.Detached, reason, null, _standing.Restarts + restarts);
+            if (!isNews) return;
+        }
+        Log.Detached(Logger, reason);
+        _events.Publish("fleet_detached", $"is detached from the fleet: {reason}");
+    }
+
+    private static Exception Innermost(Exception e) => e.InnerException is { } inner ? Innermost(inner) : e;
+
+    private static partial class Log
+    {
+        [LoggerMessage(3511, LogLevel.Information, "Fleet: {Text}")]
+        public static partial void Event(ILogger logger, string text);
+
+        [LoggerMessage(3512, LogLevel.Warning, "Fleet: DETACHED, balancing on with what this node knows: {Reason}")]
+        public static partial void Detached(ILogger logger, string reason);
+
+        [LoggerMessage(3513, LogLevel.Warning, "Fleet: {Who} is refused: {Reason} ({More} more times)")]
+        public static partial void Refused(ILogger logger, string who, string reason, int more);
+    }
+}

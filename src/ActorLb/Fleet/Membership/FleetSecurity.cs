@@ -1,0 +1,119 @@
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using System.Text;
+using ActorLb.Cluster.Transport;
+using ActorLb.Configuration;
+using Akka.Remote.Transport.DotNetty;
+
+namespace ActorLb.Fleet.Membership;
+
+/// <summary>
+/// How members know each other: mutual TLS, by a key pair that all derive from the shared secret, or by the certificates of the user's
+/// own authority. Whoever reaches Akka's port may stop and start actors, so without either it is bound to loopback addresses alone.
+/// </summary>
+internal sealed class FleetSecurity : IDisposable
+{
+    private readonly Func<X509Certificate2?, string?> _judge;
+
+    private FleetSecurity(X509Certificate2? own, Func<X509Certificate2?, string?> judge)
+    {
+        Own = own;
+        _judge = judge;
+    }
+
+    /// <summary>Null when members speak without TLS.</summary>
+    public X509Certificate2? Own { get; }
+
+    /// <exception cref="InvalidOperationException">A file is missing or unusable; the message names it.</exception>
+    public static FleetSecurity Load(FleetSettings settings)
+    {
+        if (settings.Tls is { } tls) return OfAuthority(tls);
+        return settings.SecretFile is { } file ? OfSecret(PeerSecurity.ReadSecret(file), settings.Cluster) : new FleetSecurity(null, _ => null);
+    }
+
+    /// <summary>What Akka's transport is given; null without TLS.</summary>
+    /// <param name="refused">Hears who was refused and why.</param>
+    public DotNettySslSetup? ToSetup(Action<string, string> refused)
+    {
+        if (Own is null) return null;
+        return new DotNettySslSetup(
+            Own, suppressValidation: false, requireMutualAuthentication: true,
+            customValidator: (certificate, _, peer, _, _) =>
+            {
+                if (_judge(certificate) is not { } reason) return true;
+                refused(peer, reason);
+                return false;
+            });
+    }
+
+    public void Dispose() => Own?.Dispose();
+
+    /// <summary>
+    /// The same P-256 key pair on every node that has the secret (HKDF-SHA-256; FIPS 186-5 A.2.1 makes a private key of extra random
+    /// bits). Only its public key counts: no name, no date, so that a wrong clock keeps nobody out.
+    /// </summary>
+    internal static ECDsa DeriveKey(ReadOnlySpan<byte> secret, string cluster)
+    {
+        Span<byte> bits = stackalloc byte[40];
+        HKDF.DeriveKey(HashAlgorithmName.SHA256, secret, bits, "actorlb fleet"u8, Encoding.UTF8.GetBytes("key pair of cluster " + cluster));
+        var order = new System.Numerics.BigInteger(
+            Convert.FromHexString("FFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551"), isUnsigned: true, isBigEndian: true);
+        var d = (new System.Numerics.BigInteger(bits, isUnsigned: true, isBigEndian: true) % (order - 1)) + 1;
+        byte[] scalar = new byte[32];
+        byte[] digits = d.ToByteArray(isUnsigned: true, isBigEndian: true);
+        digits.CopyTo(scalar, scalar.Length - digits.Length);
+        try
+        {
+            return ECDsa.Create(new ECParameters { Curve = ECCurve.NamedCurves.nistP256, D = scalar });
+        }
+        finally
+        {
+            CryptographicOperations.ZeroMemory(scalar);
+            CryptographicOperations.ZeroMemory(bits);
+        }
+    }
+
+    private static FleetSecurity OfSecret(byte[] secret, string cluster)
+    {
+        using ECDsa key = DeriveKey(secret, cluster);
+        byte[] expected = key.ExportSubjectPublicKeyInfo();
+        var request = new CertificateRequest("CN=actorlb fleet", key, HashAlgorithmName.SHA256);
+        // DotNetty names the server after its own certificate.
+        var names = new SubjectAlternativeNameBuilder();
+        names.AddDnsName("fleet.actorlb.invalid");
+        request.CertificateExtensions.Add(names.Build());
+        var from = new DateTimeOffset(2020, 1, 1, 0, 0, 0, TimeSpan.Zero);
+        return new FleetSecurity(
+            request.CreateSelfSigned(from, from.AddYears(1000)),
+            certificate => certificate is null ? "it shows no certificate"
+                : CryptographicOperations.FixedTimeEquals(certificate.PublicKey.ExportSubjectPublicKeyInfo(), expected) ? null
+                : "its certificate was not made with this cluster's secret");
+    }
+
+    private static FleetSecurity OfAuthority(ServiceTlsOptions tls)
+    {
+        X509Certificate2 own = ServiceCertificates.OwnOf(tls)!;
+        X509Certificate2Collection intermediates = ServiceCertificates.IntermediatesOf(tls);
+        ServiceCertificates.TrustOf(tls);
+        return new FleetSecurity(own, certificate => JudgeByAuthority(certificate, tls, intermediates));
+    }
+
+    /// <summary>The file of authorities is read at each handshake: what is trusted anew, or no longer, holds at once.</summary>
+    private static string? JudgeByAuthority(X509Certificate2? certificate, ServiceTlsOptions tls, X509Certificate2Collection intermediates)
+    {
+        if (certificate is null) return "it shows no certificate";
+        try
+        {
+            using var chain = new X509Chain { ChainPolicy = ServiceCertificates.TrustOf(tls)! };
+            // Peers send their own certificate alone; those of one fleet mostly share the issuer.
+            chain.ChainPolicy.ExtraStore.AddRange(intermediates);
+            if (chain.Build(certificate)) return null;
+            string problems = string.Join("; ", chain.ChainStatus.Select(s => s.StatusInformation.Trim().TrimEnd('.')).Distinct());
+            return $"its certificate {certificate.Subject} is not trusted: {problems}";
+        }
+        catch (InvalidOperationException e)
+        {
+            return $"its certificate cannot be judged: {e.Message}";
+        }
+    }
+}

@@ -1,0 +1,78 @@
+using System.Collections.Immutable;
+using System.Runtime.Serialization;
+using Akka.Actor;
+using Akka.Serialization;
+
+namespace ActorLb.Fleet.Membership;
+
+/// <summary>The membership's messages on the wire. Manifests are numbered, never used again, and pinned by a test.</summary>
+internal sealed class FleetSerializer(ExtendedActorSystem system) : SerializerWithStringManifest(system)
+{
+    private const string HelloManifest = "1";
+
+    public override int Identifier => 101;
+
+    public override string Manifest(object o) =>
+        o is Hello ? HelloManifest : throw new SerializationException($"{o.GetType()} is not a message of the fleet");
+
+    public override byte[] ToBinary(object obj) =>
+        obj is Hello hello ? WriteHello(hello) : throw new SerializationException($"{obj.GetType()} is not a message of the fleet");
+
+    public override object FromBinary(byte[] bytes, string manifest)
+    {
+        if (manifest != HelloManifest) throw new SerializationException($"manifest {manifest} is unknown to this release");
+        var reader = new WireReader(bytes);
+        Hello hello = ReadHello(ref reader);
+        // What a later release adds stands at the end and is passed over.
+        return reader.IsValid ? hello : throw new SerializationException("a message of the fleet is malformed");
+    }
+
+    private static byte[] WriteHello(Hello hello)
+    {
+        var writer = new WireWriter(256);
+        writer.UInt16(hello.Protocol);
+        writer.Text(hello.Cluster);
+        writer.Int32(hello.Shards);
+        writer.Text(hello.Node);
+        writer.Int64(hello.Uid);
+        writer.Text(hello.Address);
+        writer.Text(hello.Target);
+        writer.Byte((byte)((hello.WantsAnswer ? 1 : 0) | (hello.IsReady ? 2 : 0)));
+        writer.Byte((byte)hello.State);
+        writer.Byte((byte)hello.Refusal);
+        writer.Int64(hello.Id.FormedAt);
+        writer.Int64(hello.Id.Former);
+        writer.UInt16((ushort)hello.Hears.Length);
+        foreach (string address in hello.Hears) writer.Text(address);
+        writer.UInt16((ushort)hello.Members.Length);
+        foreach (long uid in hello.Members) writer.Int64(uid);
+        return writer.ToArray();
+    }
+
+    private static Hello ReadHello(ref WireReader reader)
+    {
+        ushort protocol = reader.UInt16();
+        string cluster = reader.Text(Hello.MaxText);
+        int shards = reader.Int32();
+        string node = reader.Text(Hello.MaxText);
+        if (protocol != Hello.Current)
+        {
+            return new Hello(protocol, cluster, shards, node, 0, "", "", false, HelloState.Alone, false, HelloRefusal.None, default, [], []);
+        }
+        long uid = reader.Int64();
+        string address = reader.Text(Hello.MaxText), target = reader.Text(Hello.MaxText);
+        byte flags = reader.Byte();
+        var state = (HelloState)reader.Byte();
+        var refusal = (HelloRefusal)reader.Byte();
+        var id = new ClusterId(reader.Int64(), reader.Int64());
+        int hears = reader.Count(Hello.MaxNodes, leastBytes: 2);
+        var heard = ImmutableArray.CreateBuilder<string>(hears);
+        for (int i = 0; i < hears; i++) heard.Add(reader.Text(Hello.MaxText));
+        int count = reader.Count(Hello.MaxNodes, leastBytes: 8);
+        var members = ImmutableArray.CreateBuilder<long>(count);
+        for (int i = 0; i < count; i++) members.Add(reader.Int64());
+        return new Hello(
+            protocol, cluster, shards, node, uid, address, target, (flags & 1) != 0, state, (flags & 2) != 0, refusal, id,
+            heard.MoveToImmutable(), members.MoveToImmutable());
+    }
+}

@@ -1,0 +1,78 @@
+using System.Collections.Immutable;
+using Akka.Actor;
+using Akka.Cluster;
+using PeerId = ActorLb.Cluster.PeerId;
+
+namespace ActorLb.Fleet.Membership;
+
+/// <summary>What Akka's events have told of the members, and the suspicions that broken connections give before a detector does.</summary>
+internal sealed class MemberTable(UniqueAddress self, TimeSpan suspicion)
+{
+    private readonly Dictionary<UniqueAddress, Member> _members = [];
+    private readonly HashSet<UniqueAddress> _unreachable = [];
+    private readonly Dictionary<Address, TimeSpan> _suspects = [];
+
+    /// <summary>Whether this node takes part: only then do the others matter to it.</summary>
+    public bool IsMember => _members.TryGetValue(self, out Member? own) && IsUp(own.Status);
+
+    public static bool IsUp(MemberStatus status) => status is MemberStatus.Up or MemberStatus.Leaving or MemberStatus.Exiting;
+
+    public static PeerId IdOf(Member member) => new(RoleOf(member, FleetConfig.NameRole) ?? member.Address.ToString(), IncarnationOf(member.UniqueAddress));
+
+    public static ulong IncarnationOf(UniqueAddress address) => (uint)address.Uid;
+
+    public void Set(Member member)
+    {
+        if (member.Status == MemberStatus.Removed) Remove(member);
+        else _members[member.UniqueAddress] = member;
+    }
+
+    public void Remove(Member member)
+    {
+        _members.Remove(member.UniqueAddress);
+        _unreachable.Remove(member.UniqueAddress);
+        if (!_members.Keys.Any(m => m.Address.Equals(member.Address))) _suspects.Remove(member.Address);
+    }
+
+    public void SetReachable(Member member, bool isReachable)
+    {
+        if (isReachable) _unreachable.Remove(member.UniqueAddress);
+        else _unreachable.Add(member.UniqueAddress);
+    }
+
+    /// <summary>A connection with a member broke: it is not counted on until there is one again, or the suspicion has passed.</summary>
+    /// <returns>Whether that changes anything.</returns>
+    public bool Suspect(Address address, TimeSpan now)
+    {
+        if (address.Equals(self.Address) || !_members.Keys.Any(m => m.Address.Equals(address))) return false;
+        bool isNew = !_suspects.ContainsKey(address);
+        _suspects[address] = now + suspicion;
+        return isNew;
+    }
+
+    /// <summary>There is a connection with a member.</summary>
+    public bool Trust(Address address) => _suspects.Remove(address);
+
+    /// <summary>Ends old suspicions: by then the failure detector knows.</summary>
+    public bool Expire(TimeSpan now)
+    {
+        bool changed = false;
+        foreach ((Address address, TimeSpan until) in _suspects)
+        {
+            if (until <= now) changed |= _suspects.Remove(address);
+        }
+        return changed;
+    }
+
+    public ClusterMembers View() => new(
+        new PeerId(_members.TryGetValue(self, out Member? own) ? IdOf(own).Name : "", IncarnationOf(self)),
+        [.. _members.Values.Where(m => IsUp(m.Status)).Select(Entry).OrderBy(m => m.Id.Name, StringComparer.Ordinal)]);
+
+    private ClusterMember Entry(Member member) => new(
+        IdOf(member), member.Address, RoleOf(member, FleetConfig.ZoneRole),
+        IsReachable: !_unreachable.Contains(member.UniqueAddress) && !_suspects.ContainsKey(member.Address),
+        IsLeaving: member.Status is MemberStatus.Leaving or MemberStatus.Exiting);
+
+    private static string? RoleOf(Member member, string prefix) =>
+        member.Roles.FirstOrDefault(r => r.StartsWith(prefix, StringComparison.Ordinal))?[prefix.Length..];
+}

@@ -1,0 +1,118 @@
+using Akka.Actor;
+using Akka.Cluster;
+using Akka.Remote;
+using AkkaCluster = Akka.Cluster.Cluster;
+
+namespace ActorLb.Fleet.Membership;
+
+using ClusterEvent = Akka.Cluster.ClusterEvent;
+
+/// <summary>Turns what Akka says of members and connections into <see cref="ClusterMembers"/> and events.</summary>
+internal sealed class MembersActor : ReceiveActor, IWithTimers
+{
+    public const string Name = "members";
+
+    private static readonly TimeSpan ExpiryTick = TimeSpan.FromMilliseconds(500);
+
+    private readonly FleetSystem _fleet;
+    private readonly AkkaCluster _cluster;
+    private readonly MemberTable _table;
+
+    public MembersActor(FleetSystem fleet)
+    {
+        _fleet = fleet;
+        _cluster = fleet.Cluster;
+        // Half of it is what the failure detector takes to be sure.
+        _table = new MemberTable(_cluster.SelfUniqueAddress, fleet.Settings.DownAfter / 2);
+        Receive<ClusterEvent.CurrentClusterState>(OnState);
+        Receive<ClusterEvent.IMemberEvent>(OnMember);
+        Receive<ClusterEvent.ReachabilityEvent>(OnReachability);
+        Receive<DisassociatedEvent>(e => OnBroken(e.RemoteAddress));
+        Receive<AssociationErrorEvent>(e => OnBroken(e.RemoteAddress));
+        Receive<AssociatedEvent>(e => PublishIf(_table.Trust(e.RemoteAddress)));
+        Receive<ThisActorSystemQuarantinedEvent>(e => _fleet.End($"{e.RemoteAddress} has removed this node as a member"));
+        Receive<Expiry>(_ => PublishIf(_table.Expire(_fleet.Now)));
+    }
+
+    public ITimerScheduler Timers { get; set; } = null!;
+
+    public static Props Props(FleetSystem fleet) => Akka.Actor.Props.Create(() => new MembersActor(fleet));
+
+    protected override void PreStart()
+    {
+        _cluster.Subscribe(
+            Self, ClusterEvent.SubscriptionInitialStateMode.InitialStateAsSnapshot, typeof(ClusterEvent.IMemberEvent),
+            typeof(ClusterEvent.ReachabilityEvent));
+        Context.System.EventStream.Subscribe(Self, typeof(AssociationEvent));
+        Context.System.EventStream.Subscribe(Self, typeof(ThisActorSystemQuarantinedEvent));
+        Timers.StartPeriodicTimer("expiry", Expiry.Instance, ExpiryTick);
+    }
+
+    protected override void PostStop() => _cluster.Unsubscribe(Self);
+
+    private void OnState(ClusterEvent.CurrentClusterState state)
+    {
+        foreach (Member member in state.Members) _table.Set(member);
+        foreach (Member member in state.Unreachable) _table.SetReachable(member, isReachable: false);
+        Publish();
+    }
+
+    private void OnMember(ClusterEvent.IMemberEvent change)
+    {
+        Member member = change.Member;
+        _table.Set(member);
+        bool isSelf = member.UniqueAddress.Equals(_cluster.SelfUniqueAddress);
+        switch (change)
+        {
+            case ClusterEvent.MemberUp:
+                Report("member_up", member, "is a member");
+                break;
+            case ClusterEvent.MemberLeft:
+                Report("member_leaving", member, "leaves");
+                if (isSelf) _fleet.OnLeaving();
+                break;
+            case ClusterEvent.MemberDowned when isSelf:
+                _fleet.End("the fleet has gone on without this node");
+                break;
+            case ClusterEvent.MemberDowned:
+                Report("member_down", member, "is given up as dead");
+                break;
+            case ClusterEvent.MemberRemoved removed when isSelf:
+                _fleet.End(removed.PreviousStatus == MemberStatus.Exiting ? "the node has left" : "the fleet has removed this node");
+                break;
+            case ClusterEvent.MemberRemoved:
+                Report("member_removed", member, "is no longer a member");
+                break;
+        }
+        Publish();
+    }
+
+    private void OnReachability(ClusterEvent.ReachabilityEvent change)
+    {
+        bool isReachable = change is ClusterEvent.ReachableMember;
+        _table.SetReachable(change.Member, isReachable);
+        if (isReachable) Report("member_reachable", change.Member, "is reachable again");
+        else Report("member_unreachable", change.Member, "is unreachable");
+        Publish();
+    }
+
+    private void OnBroken(Address address) => PublishIf(_table.Suspect(address, _fleet.Now));
+
+    private void PublishIf(bool changed)
+    {
+        if (changed) Publish();
+    }
+
+    private void Publish()
+    {
+        if (_table.IsMember) _fleet.Publish(_table.View());
+    }
+
+    private void Report(string kind, Member member, string text) =>
+        _fleet.Report(kind, $"{MemberTable.IdOf(member).Name} ({member.Address.Host}:{member.Address.Port}) {text}");
+
+    private sealed class Expiry : INoSerializationVerificationNeeded
+    {
+        public static readonly Expiry Instance = new();
+    }
+}

@@ -1,0 +1,48 @@
+using System.Collections.Frozen;
+using ActorLb.Fleet.Membership;
+using ActorLb.Sticky.Map;
+using Akka.Actor;
+using Akka.Remote;
+using PeerId = ActorLb.Cluster.PeerId;
+
+namespace ActorLb.Fleet.Sharding;
+
+/// <summary>
+/// Carries the map's messages over Akka's remoting: lookups to a gateway of their own, so that they do not queue behind copies at
+/// either end.
+/// </summary>
+internal sealed class AkkaMapTransport : IMapTransport
+{
+    private readonly FrozenDictionary<PeerId, Route> _none = FrozenDictionary<PeerId, Route>.Empty;
+    private FrozenDictionary<PeerId, Route> _routes = FrozenDictionary<PeerId, Route>.Empty;
+    private ulong _incarnation;
+
+    public void Send(PeerId to, MapMessage message)
+    {
+        // Nobody there to hear it: the map asks again, or somebody else.
+        if (!Volatile.Read(ref _routes).TryGetValue(to, out Route route)) return;
+        IActorRef receiver = message is LookupBatch or LookupAnswers ? route.Gateway : route.Copies;
+        receiver.Tell(new MapEnvelope(_incarnation, message), ActorRefs.NoSender);
+    }
+
+    /// <param name="members">Null for nobody.</param>
+    public void SetMembers(FleetSystem? fleet, ClusterMembers? members)
+    {
+        if (fleet is null || members is null)
+        {
+            Volatile.Write(ref _routes, _none);
+            return;
+        }
+        var provider = (IRemoteActorRefProvider)((ExtendedActorSystem)fleet.System).Provider;
+        _incarnation = members.Self.Incarnation;
+        var routes = members.All.Where(m => m.Id != members.Self)
+            .Select(m => KeyValuePair.Create(m.Id, _routes.TryGetValue(m.Id, out Route known) && known.Fleet == fleet ? known
+                : new Route(fleet, Find(provider, m.Address, MapActor.Gateway), Find(provider, m.Address, MapActor.Copies))));
+        Volatile.Write(ref _routes, routes.ToFrozenDictionary());
+    }
+
+    private static IActorRef Find(IRemoteActorRefProvider provider, Address address, string name) =>
+        provider.ResolveActorRef(new RootActorPath(address) / "user" / name);
+
+    private readonly record struct Route(FleetSystem Fleet, IActorRef Gateway, IActorRef Copies);
+}

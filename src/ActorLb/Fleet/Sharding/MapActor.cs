@@ -1,0 +1,23 @@
+using ActorLb.Sticky.Map;
+using Akka.Actor;
+
+namespace ActorLb.Fleet.Sharding;
+
+/// <summary>Hands the map what other nodes send it: one for lookups, one for all that has to do with copies.</summary>
+internal sealed class MapActor : UntypedActor
+{
+    public const string Gateway = "map";
+    public const string Copies = "copies";
+
+    private readonly MapPart _part;
+
+    public MapActor(MapPart part) => _part = part;
+
+    public static Props Props(MapPart part) => Akka.Actor.Props.Create(() => new MapActor(part));
+
+    protected override void OnReceive(object message)
+    {
+        if (message is MapEnvelope envelope) _part.Receive(envelope);
+        else Unhandled(message);
+    }
+}

@@ -1,0 +1,374 @@
+using ActorLb.Fleet.Membership;
+using ActorLb.Sticky;
+using ActorLb.Sticky.Map;
+using PeerId = ActorLb.Cluster.PeerId;
+
+namespace ActorLb.Fleet.Sharding;
+
+/// <summary>
+/// The map's messages as bytes. Kinds are numbered, never used again, and pinned by a test; so are the fields. What a later release
+/// adds stands at the end and is passed over. A reader makes no array larger than what is left to read.
+/// </summary>
+internal static class MapWire
+{
+    private const int EntryBytes = 17;
+    private const int RequestBytes = 21;
+    private const int AnswerBytes = 19;
+    private const int SeatsBytes = 21;
+    private const int PartBytes = 20;
+
+    /// <summary>0 for what is not a message of the map.</summary>
+    public static byte KindOf(MapMessage message) => message switch
+    {
+        LookupBatch => 1,
+        LookupAnswers => 2,
+        Replicate => 3,
+        CopyHint => 4,
+        ReplicateAck => 5,
+        SnapshotRequest => 6,
+        SnapshotChunk => 7,
+        Seal => 8,
+        SealAck => 9,
+        Digest => 10,
+        CopyQuery => 11,
+        CopyAnswer => 12,
+        Learn => 13,
+        LearnAck => 14,
+        Touch => 15,
+        Offer => 16,
+        OfferAck => 17,
+        Announcements => 18,
+        AnnouncementsRequest => 19,
+        MapMessages => 20,
+        _ => 0,
+    };
+
+    public static void Write(ref WireWriter writer, MapMessage message)
+    {
+        switch (message)
+        {
+            case LookupBatch m: WriteBatch(ref writer, m); break;
+            case LookupAnswers m: WriteAnswers(ref writer, m); break;
+            case Announcements m: WriteAnnouncements(ref writer, m); break;
+            case MapMessages m: WriteMany(ref writer, m); break;
+            case ShardMessage m:
+                writer.UInt16(m.Shard);
+                writer.UInt64(m.Epoch);
+                WriteOfShard(ref writer, m);
+                break;
+        }
+    }
+
+    /// <summary>Null for a kind that this release does not know.</summary>
+    public static MapMessage? Read(ref WireReader reader, int kind) => kind switch
+    {
+        1 => ReadBatch(ref reader),
+        2 => ReadAnswers(ref reader),
+        >= 3 and <= 17 => ReadOfShard(ref reader, kind, reader.UInt16(), reader.UInt64()),
+        18 => ReadAnnouncements(ref reader),
+        19 => new AnnouncementsRequest(),
+        20 => ReadMany(ref reader),
+        _ => null,
+    };
+
+    private static void WriteOfShard(ref WireWriter writer, ShardMessage message)
+    {
+        switch (message)
+        {
+            case Replicate m:
+                writer.UInt64(m.First);
+                writer.UInt16((ushort)m.Ops.Length);
+                foreach (MapOp op in m.Ops)
+                {
+                    writer.Byte((byte)op.Kind);
+                    WriteEntry(ref writer, op.Entry);
+                }
+                break;
+            case CopyHint m:
+                writer.UInt64(m.Next);
+                writer.Byte(Flags(m.IsStreaming, false));
+                break;
+            case ReplicateAck m:
+                writer.UInt64(m.Applied);
+                writer.Byte(Flags(m.Resend, m.IsComplete));
+                break;
+            case SnapshotRequest m:
+                writer.UInt16(m.Partition);
+                writer.Byte(Flags(m.Follow, false));
+                break;
+            case SnapshotChunk m:
+                writer.Byte(Flags(m.IsLast, false));
+                writer.UInt16((ushort)m.Parts.Length);
+                foreach (SnapshotPart part in m.Parts) WritePart(ref writer, part);
+                break;
+            case Seal m: writer.UInt64(m.Final); break;
+            case SealAck m: writer.UInt64(m.Applied); break;
+            case Digest m:
+                writer.UInt16(m.Partition);
+                writer.UInt64(m.Sequence);
+                writer.Int32(m.Count);
+                writer.UInt64(m.Value);
+                break;
+            case CopyAnswer m:
+                writer.UInt64(m.HeldEpoch);
+                writer.UInt64(m.Sequence);
+                writer.Byte(Flags(m.IsServing, m.IsOffered));
+                break;
+            case Learn m:
+                writer.UInt16(m.Partition);
+                writer.UInt32(m.Version);
+                WriteEntries(ref writer, m.Entries);
+                break;
+            case LearnAck m:
+                writer.UInt16(m.Partition);
+                writer.UInt32(m.Version);
+                break;
+            case Touch m:
+                writer.UInt16(m.Partition);
+                WriteEntries(ref writer, m.Entries);
+                break;
+            case Offer m:
+                writer.UInt16(m.Partition);
+                writer.Int32(m.Place);
+                WriteEntries(ref writer, m.Entries);
+                break;
+            case OfferAck m:
+                writer.UInt16(m.Partition);
+                writer.Int32(m.Place);
+                break;
+        }
+    }
+
+    private static MapMessage ReadOfShard(ref WireReader reader, int kind, ushort shard, ulong epoch)
+    {
+        switch (kind)
+        {
+            case 3: return new Replicate(shard, epoch, reader.UInt64(), ReadOps(ref reader));
+            case 4: return new CopyHint(shard, epoch, reader.UInt64(), (reader.Byte() & 1) != 0);
+            case 5:
+                ulong applied = reader.UInt64();
+                byte state = reader.Byte();
+                return new ReplicateAck(shard, epoch, applied, (state & 1) != 0, (state & 2) != 0);
+            case 6: return new SnapshotRequest(shard, epoch, reader.UInt16(), (reader.Byte() & 1) != 0);
+            case 7:
+                bool isLast = (reader.Byte() & 1) != 0;
+                return new SnapshotChunk(shard, epoch, ReadParts(ref reader), isLast);
+            case 8: return new Seal(shard, epoch, reader.UInt64());
+            case 9: return new SealAck(shard, epoch, reader.UInt64());
+            case 10: return new Digest(shard, epoch, reader.UInt16(), reader.UInt64(), reader.Int32(), reader.UInt64());
+            case 11: return new CopyQuery(shard, epoch);
+            case 12:
+                ulong held = reader.UInt64(), sequence = reader.UInt64();
+                byte flags = reader.Byte();
+                return new CopyAnswer(shard, epoch, held, sequence, (flags & 1) != 0, (flags & 2) != 0);
+            case 13: return new Learn(shard, epoch, reader.UInt16(), reader.UInt32(), ReadEntries(ref reader));
+            case 14: return new LearnAck(shard, epoch, reader.UInt16(), reader.UInt32());
+            case 15: return new Touch(shard, epoch, reader.UInt16(), ReadEntries(ref reader));
+            case 16: return new Offer(shard, epoch, reader.UInt16(), reader.Int32(), ReadEntries(ref reader));
+            default: return new OfferAck(shard, epoch, reader.UInt16(), reader.Int32());
+        }
+    }
+
+    /// <summary>Bytes of a message, exactly for the lookups, of which there are many.</summary>
+    public static int SizeOf(MapMessage message)
+    {
+        switch (message)
+        {
+            case LookupBatch batch:
+                int size = 10;
+                foreach (ref readonly LookupRequest item in batch.Items.AsSpan())
+                {
+                    size += RequestBytes + (item.Expected == 0 ? 0 : 4) + (4 * Proposals(item));
+                }
+                return size;
+            case LookupAnswers answers: return 10 + (answers.Items.Length * AnswerBytes);
+            default: return message.Size;
+        }
+    }
+
+    private static int Proposals(in LookupRequest item) => Math.Min((int)item.Count, StickyLimits.MaxProposals);
+
+    /// <summary>The first byte of a request: kind in bits 0 to 2, proposals in 3 to 6, in 7 whether there is an expected backend.</summary>
+    private static void WriteBatch(ref WireWriter writer, LookupBatch batch)
+    {
+        writer.UInt64(batch.Number);
+        writer.UInt16((ushort)batch.Items.Length);
+        foreach (ref readonly LookupRequest item in batch.Items.AsSpan())
+        {
+            int count = Proposals(item);
+            writer.Byte((byte)(((int)item.Kind & 7) | (count << 3) | (item.Expected == 0 ? 0 : 0x80)));
+            writer.UInt32(item.Id);
+            writer.UInt64(item.H);
+            writer.UInt64(item.Epoch);
+            if (item.Expected != 0) writer.UInt32(item.Expected);
+            for (int i = 0; i < count; i++) writer.UInt32(item.Proposals[i]);
+        }
+    }
+
+    private static LookupBatch ReadBatch(ref WireReader reader)
+    {
+        ulong number = reader.UInt64();
+        var items = new LookupRequest[reader.Count(ushort.MaxValue, RequestBytes)];
+        foreach (ref LookupRequest item in items.AsSpan())
+        {
+            byte first = reader.Byte();
+            int count = (first >> 3) & 15;
+            if (count > StickyLimits.MaxProposals)
+            {
+                reader.Reject();
+                break;
+            }
+            uint id = reader.UInt32();
+            ulong h = reader.UInt64(), epoch = reader.UInt64();
+            uint expected = (first & 0x80) != 0 ? reader.UInt32() : 0;
+            LookupProposals proposals = default;
+            for (int i = 0; i < count; i++) proposals[i] = reader.UInt32();
+            item = new LookupRequest(id, (LookupKind)(first & 7), (byte)count, h, epoch, expected, proposals);
+        }
+        return new LookupBatch(number, items);
+    }
+
+    /// <summary>The first byte of an answer: its status, in bit 7 whether it was read only.</summary>
+    private static void WriteAnswers(ref WireWriter writer, LookupAnswers answers)
+    {
+        writer.UInt64(answers.Number);
+        writer.UInt16((ushort)answers.Items.Length);
+        foreach (ref readonly LookupAnswer item in answers.Items.AsSpan())
+        {
+            writer.Byte((byte)(((int)item.Status & 0x7F) | (item.IsRead ? 0x80 : 0)));
+            writer.UInt32(item.Id);
+            writer.UInt16(item.Partition);
+            writer.UInt32(item.Backend);
+            writer.UInt64(item.Epoch);
+        }
+    }
+
+    private static LookupAnswers ReadAnswers(ref WireReader reader)
+    {
+        ulong number = reader.UInt64();
+        var items = new LookupAnswer[reader.Count(ushort.MaxValue, AnswerBytes)];
+        foreach (ref LookupAnswer item in items.AsSpan())
+        {
+            byte first = reader.Byte();
+            item = new LookupAnswer(
+                reader.UInt32(), (AnswerStatus)(first & 0x7F), (first & 0x80) != 0, reader.UInt16(), reader.UInt32(), reader.UInt64());
+        }
+        return new LookupAnswers(number, items);
+    }
+
+    private static void WriteEntry(ref WireWriter writer, in MapEntry entry)
+    {
+        writer.UInt64(entry.H);
+        writer.UInt32(entry.Backend);
+        writer.UInt32(entry.Age);
+        writer.Byte((byte)entry.Flags);
+    }
+
+    private static MapEntry ReadEntry(ref WireReader reader) =>
+        new(reader.UInt64(), reader.UInt32(), reader.UInt32(), (EntryFlags)reader.Byte());
+
+    private static void WriteEntries(ref WireWriter writer, MapEntry[] entries)
+    {
+        writer.UInt16((ushort)entries.Length);
+        foreach (ref readonly MapEntry entry in entries.AsSpan()) WriteEntry(ref writer, entry);
+    }
+
+    private static MapEntry[] ReadEntries(ref WireReader reader)
+    {
+        var entries = new MapEntry[reader.Count(ushort.MaxValue, EntryBytes)];
+        foreach (ref MapEntry entry in entries.AsSpan()) entry = ReadEntry(ref reader);
+        return entries;
+    }
+
+    private static MapOp[] ReadOps(ref WireReader reader)
+    {
+        var ops = new MapOp[reader.Count(ushort.MaxValue, EntryBytes + 1)];
+        foreach (ref MapOp op in ops.AsSpan()) op = new MapOp((LogOpKind)reader.Byte(), ReadEntry(ref reader));
+        return ops;
+    }
+
+    private static void WritePart(ref WireWriter writer, in SnapshotPart part)
+    {
+        writer.UInt16(part.Partition);
+        writer.UInt64(part.Sequence);
+        writer.Int32(part.Total);
+        writer.Int32(part.Offset);
+        WriteEntries(ref writer, part.Entries);
+    }
+
+    private static SnapshotPart[] ReadParts(ref WireReader reader)
+    {
+        var parts = new SnapshotPart[reader.Count(ushort.MaxValue, PartBytes)];
+        foreach (ref SnapshotPart part in parts.AsSpan())
+        {
+            part = new SnapshotPart(reader.UInt16(), reader.UInt64(), reader.Int32(), reader.Int32(), ReadEntries(ref reader));
+        }
+        return parts;
+    }
+
+    private static void WriteAnnouncements(ref WireWriter writer, Announcements message)
+    {
+        writer.UInt16((ushort)message.Peers.Length);
+        foreach (PeerId peer in message.Peers)
+        {
+            writer.Text(peer.Name);
+            writer.UInt64(peer.Incarnation);
+        }
+        writer.UInt16((ushort)message.Items.Length);
+        foreach (ref readonly AnnouncedSeats item in message.Items.AsSpan())
+        {
+            writer.UInt16(item.Shard);
+            writer.UInt64(item.Epoch);
+            writer.UInt32(item.Version);
+            writer.UInt16((ushort)item.Owner);
+            writer.UInt16((ushort)item.Replica);
+            writer.UInt16((ushort)item.Next);
+            writer.Byte((byte)item.Flags);
+        }
+    }
+
+    private static Announcements ReadAnnouncements(ref WireReader reader)
+    {
+        var peers = new PeerId[reader.Count(ushort.MaxValue, leastBytes: 10)];
+        foreach (ref PeerId peer in peers.AsSpan()) peer = new PeerId(reader.Text(Hello.MaxText), reader.UInt64());
+        var items = new AnnouncedSeats[reader.Count(ushort.MaxValue, SeatsBytes)];
+        foreach (ref AnnouncedSeats item in items.AsSpan())
+        {
+            item = new AnnouncedSeats(
+                reader.UInt16(), reader.UInt64(), reader.UInt32(), (short)reader.UInt16(), (short)reader.UInt16(), (short)reader.UInt16(),
+                (SeatFlags)reader.Byte());
+        }
+        return new Announcements(peers, items);
+    }
+
+    private static void WriteMany(ref WireWriter writer, MapMessages messages)
+    {
+        writer.UInt16((ushort)messages.Items.Length);
+        foreach (MapMessage item in messages.Items)
+        {
+            writer.Byte(KindOf(item));
+            int at = writer.Length;
+            writer.Int32(0);
+            Write(ref writer, item);
+            writer.SetInt32(at, writer.Length - at - 4);
+        }
+    }
+
+    private static MapMessages ReadMany(ref WireReader reader)
+    {
+        var items = new MapMessage[reader.Count(ushort.MaxValue, leastBytes: 5)];
+        int known = 0;
+        for (int i = 0; i < items.Length; i++)
+        {
+            int kind = reader.Byte();
+            WireReader inner = reader.Part(reader.Int32());
+            // Messages within messages are not nested further; one of a later release is passed over.
+            if (kind == 20) reader.Reject();
+            else if (Read(ref inner, kind) is { } message) items[known++] = message;
+            if (!inner.IsValid) reader.Reject();
+        }
+        return new MapMessages(known == items.Length ? items : items[..known]);
+    }
+
+    private static byte Flags(bool first, bool second) => (byte)((first ? 1 : 0) | (second ? 2 : 0));
+}

@@ -1,0 +1,53 @@
+namespace ActorLb.Sticky.Map;
+
+/// <summary>What the map holds on this node at one moment.</summary>
+/// <param name="Entries">In all tables, copies included.</param>
+/// <param name="Bytes">Of their tables.</param>
+/// <param name="Evicted">Entries pushed out by the cap since the start.</param>
+/// <param name="Lookups">Answered as owner since the start.</param>
+/// <param name="Owned">Shards open here.</param>
+/// <param name="Opening">Shards whose actor runs here and looks for the newest copy.</param>
+/// <param name="Copies">Shards of others that are copied here.</param>
+/// <param name="CompleteCopies">Of these, those that are up to date.</param>
+/// <param name="Behind">The most changes that a copy of a shard of this node has not confirmed.</param>
+/// <param name="Unreplicated">Shards open here without a complete copy elsewhere.</param>
+/// <param name="Offered">Shards whose former content waits to be taken over by the new owner.</param>
+internal sealed record MapStatistics(
+    long Entries, long Bytes, long Evicted, long Lookups, int Owned, int Opening, int Copies, int CompleteCopies, long Behind, int Unreplicated,
+    int Offered)
+{
+    public static MapStatistics Of(ReadOnlySpan<MapShard> shards)
+    {
+        var sum = new MapStatistics(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+        foreach (var shard in shards)
+        {
+            lock (shard.Gate)
+            {
+                sum = sum.With(shard);
+            }
+        }
+
+        return sum;
+    }
+
+    private MapStatistics With(MapShard shard)
+    {
+        long entries = 0;
+        long bytes = 0;
+        long evicted = 0;
+        foreach (var partition in shard.Partitions)
+        {
+            entries += partition.Store.Table.Count;
+            bytes += partition.Store.Table.Bytes;
+            evicted += partition.Store.Evicted;
+        }
+
+        var isCopy = shard.Phase == ShardPhase.Closed && (shard.Synced || shard.Staging is not null);
+        var acked = Math.Min(shard.Replica is { Streams: true } r ? r.Acked : ulong.MaxValue, shard.Next is { Streams: true } n ? n.Acked : ulong.MaxValue);
+        return new MapStatistics(
+            Entries + entries, Bytes + bytes, Evicted + evicted, Lookups + shard.Lookups, Owned + (shard.Serves ? 1 : 0),
+            Opening + (shard.Phase == ShardPhase.Opening ? 1 : 0), Copies + (isCopy ? 1 : 0), CompleteCopies + (shard.Synced ? 1 : 0),
+            Math.Max(Behind, shard.Serves && acked < shard.Log.Last ? (long)(shard.Log.Last - acked) : 0),
+            Unreplicated + (shard.Serves && shard.Replica is not { IsComplete: true } ? 1 : 0), Offered + (shard.MustOffer ? 1 : 0));
+    }
+}

@@ -1,0 +1,103 @@
+using System.Collections.Concurrent;
+using System.Text;
+using ActorLb.Fleet.Sharding;
+using ActorLb.Sticky;
+using ActorLb.Sticky.Map;
+using ActorLb.Tests.Fleet.Membership;
+
+namespace ActorLb.Tests.Fleet.Sharding;
+
+/// <summary>Several nodes in this process, each with its map, on fleet systems of their own.</summary>
+internal sealed class MapNodes : IAsyncDisposable
+{
+    private const int Backends = 5;
+
+    private readonly ConcurrentDictionary<int, (ShardedMap Map, MapClock Clock)> _maps = new();
+
+    public MapNodes(int count)
+    {
+        Fleet = new FleetNodes(count) { Parts = n => [Make(n)] };
+    }
+
+    public FleetNodes Fleet { get; }
+
+    public static int Shards => 16;
+
+    public ShardedMap Map(int node) => _maps[node].Map;
+
+    /// <summary>Members see each other, every shard is open on one of them, with a complete copy on another where there is one.</summary>
+    public async Task ReadyAsync(params int[] nodes)
+    {
+        await Fleet.FormedAsync(nodes);
+        await FleetNodes.UntilAsync(() => Enumerable.Range(0, Shards).All(s => IsReady(s, nodes)), () => Describe(nodes), TimeSpan.FromSeconds(60));
+    }
+
+    /// <summary>And none has more than its share plus one: no shard moves any more.</summary>
+    public async Task BalancedAsync(params int[] nodes)
+    {
+        await ReadyAsync(nodes);
+        int most = (Shards / nodes.Length) + 1;
+        await FleetNodes.UntilAsync(() => nodes.All(n => Map(n).Measure().Owned is > 0 and var owned && owned <= most), () => Describe(nodes), TimeSpan.FromSeconds(60));
+        await ReadyAsync(nodes);
+    }
+
+    /// <summary>A node's lookup, as one for a CONNECT is made.</summary>
+    public async Task<StickyAnswer> AssignAsync(int node, string client, int proposal)
+    {
+        var waiter = new Waiter();
+        ulong h = Hash(node, client);
+        if (Map(node).GetOrAssign(h, [BackendAt(proposal)], waiter, 1, out StickyAnswer answer)) return answer;
+        return await waiter.Answer.Task.WaitAsync(TimeSpan.FromSeconds(5));
+    }
+
+    public async Task<BackendRef> ReadAsync(int node, string client)
+    {
+        var waiter = new Waiter();
+        if (Map(node).GetOrAssign(Hash(node, client), [], waiter, 1, out StickyAnswer answer)) return answer.Backend;
+        return (await waiter.Answer.Task.WaitAsync(TimeSpan.FromSeconds(5))).Backend;
+    }
+
+    public ulong Hash(int node, string client) => Map(node).Hash("p"u8, Encoding.UTF8.GetBytes(client));
+
+    public static BackendRef BackendAt(int index) => new((ushort)(index % Backends), 1);
+
+    /// <summary>Owners by each node's directory.</summary>
+    public string Describe(IEnumerable<int> nodes) => string.Join("\n", nodes.Select(n =>
+        $"n{n}: " + string.Join(" ", Enumerable.Range(0, Shards).Select(s => Map(n).Directory[s] is { } a
+            ? $"{a.Owner.Name}/{a.Replica?.Name}{(a.ReplicaIsComplete ? "+" : "-")}" : "?"))));
+
+    public async ValueTask DisposeAsync()
+    {
+        await Fleet.DisposeAsync();
+        foreach ((ShardedMap map, MapClock clock) in _maps.Values)
+        {
+            clock.Dispose();
+            map.Dispose();
+        }
+    }
+
+    private bool IsReady(int shard, int[] nodes)
+    {
+        var known = nodes.Select(n => Map(n).Directory[shard]).ToArray();
+        return known.All(a => a is not null && a.Epoch == known[0]!.Epoch && nodes.Any(n => $"n{n}" == a.Owner.Name)
+            && (nodes.Length == 1 || (a.ReplicaIsComplete && nodes.Any(n => $"n{n}" == a.Replica!.Value.Name))));
+    }
+
+    private MapPart Make(int node)
+    {
+        var slots = new BackendSlots();
+        for (int i = 0; i < Backends; i++) slots.Set(BackendAt(i), SlotState.Up);
+        var transport = new AkkaMapTransport();
+        var map = new ShardedMap(
+            new MapSettings(Shards, TimeSpan.FromHours(1), 100_000), new StickyHash("0123456789abcdef"u8), slots, new StickyClock(TimeProvider.System), transport);
+        _maps[node] = (map, new MapClock(map, e => Fleet.Log.Log(Microsoft.Extensions.Logging.LogLevel.Error, 0, "", e, (s, x) => "clock")));
+        return new MapPart(map, transport);
+    }
+
+    private sealed class Waiter : IStickyWaiter
+    {
+        public TaskCompletionSource<StickyAnswer> Answer { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public void Complete(ulong ticket, in StickyAnswer answer) => Answer.SetResult(answer);
+    }
+}

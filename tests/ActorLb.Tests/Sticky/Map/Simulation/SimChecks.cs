@@ -1,0 +1,102 @@
+using ActorLb.Sticky;
+using ActorLb.Sticky.Map;
+
+namespace ActorLb.Tests.Sticky.Map.Simulation;
+
+/// <summary>The rules that hold at every moment, checked on every answer and every message.</summary>
+internal sealed class SimChecks
+{
+    private readonly SimWorld _world;
+    private readonly Dictionary<(int Shard, ulong Epoch), int> _owners = [];
+    private readonly Dictionary<(ulong H, ulong Epoch), BackendRef> _assigned = [];
+    private readonly Dictionary<ulong, SimClient> _clients;
+
+    public SimChecks(SimWorld world, SimNetwork network, SimClients clients)
+    {
+        _world = world;
+        _clients = clients.All.ToDictionary(c => c.H);
+        network.Handing = Guard;
+    }
+
+    /// <summary>The cap is tight: an entry may be pushed out and made anew at any time.</summary>
+    public bool EntriesMayGo { get; init; }
+
+    public void Watch(SimNode node)
+    {
+        node.Map.Context.Answered = (kind, h, epoch, result) => OnAnswered(node, kind, h, epoch, result);
+        node.Map.Context.Rejected = (from, what) => _world.Fail($"{node} rejects {what} from {from}");
+    }
+
+    /// <summary>What a message of a stale epoch brings must leave the content as it is.</summary>
+    private Action? Guard(SimNode to, MapMessage message)
+    {
+        if (message is not (Replicate or Learn or Seal or SnapshotChunk or Touch or Offer or Digest))
+        {
+            return null;
+        }
+
+        var about = (ShardMessage)message;
+        var shard = to.Map.Shards[about.Shard];
+        var epoch = shard.Serves ? shard.HeldEpoch : shard.Seats?.Epoch ?? 0;
+        if (shard.Phase == ShardPhase.Opening || about.Epoch >= epoch)
+        {
+            return null;
+        }
+
+        var before = Fingerprint(shard);
+        return () =>
+        {
+            if (Fingerprint(shard) != before)
+            {
+                _world.Fail(
+                    $"{to}: a {message.GetType().Name} of epoch {ShardEpoch.Number(about.Epoch)} changed shard {about.Shard}, "
+                    + $"which is in epoch {ShardEpoch.Number(epoch)} (stale)");
+            }
+        };
+    }
+
+    private static string Fingerprint(MapShard shard) =>
+        $"{SimFinalChecks.DigestOf(shard)} {shard.Applied} {shard.Synced} {shard.Phase} {shard.Log.Last}";
+
+    private void OnAnswered(SimNode node, LookupKind kind, ulong h, ulong epoch, LookupResult result)
+    {
+        _world.Trace(h, () => $"{node} {kind}: {result.Status} {result.Backend} in epoch {ShardEpoch.Number(epoch)}");
+        var number = node.Map.Context.ShardOf(h);
+        if (!_owners.TryAdd((number, epoch), node.Process) && _owners[(number, epoch)] != node.Process)
+        {
+            _world.Fail($"processes {_owners[(number, epoch)]} and {node.Process} both answered for shard {number} in epoch {epoch} (rule 1)");
+        }
+
+        if (!node.Actors.Contains(number))
+        {
+            _world.Fail($"{node} answered for shard {number}, whose actor does not run there (rule 1)");
+        }
+
+        var store = node.Map.Shards[number].Partition(node.Map.Context.PartitionOf(h)).Store;
+        if (store.Table.Count > node.Map.Context.Rules.MaxPerShard || store.Table.Bytes > SimFinalChecks.BytesOf(node))
+        {
+            _world.Fail($"{node} holds {store.Table.Count} entries of a partition in {store.Table.Bytes} bytes (rule 9)");
+        }
+
+        if (result.Status == LookupStatus.None)
+        {
+            return;
+        }
+
+        if (_assigned.TryGetValue((h, epoch), out var before) && before != result.Backend && node.Slots.IsKept(before)
+            && !IsExplained(kind, h, result) && !EntriesMayGo)
+        {
+            _world.Fail($"client {h:x} had {before} and now {result.Backend} in epoch {epoch}, without a reason (rule 2)");
+        }
+
+        _assigned[(h, epoch)] = result.Backend;
+    }
+
+    /// <summary>A Reassign moves, and a Learn or an offer brings what a session was really opened on.</summary>
+    private bool IsExplained(LookupKind kind, ulong h, LookupResult result) => kind switch
+    {
+        LookupKind.Reassign => result.Status == LookupStatus.Assigned,
+        0 => _clients.TryGetValue(h, out var client) && client.Been.Contains(result.Backend),
+        _ => false,
+    };
+}
