@@ -4,7 +4,9 @@ using System.Text;
 using ActorLb.Balancing;
 using ActorLb.Balancing.Discovery;
 using ActorLb.Configuration;
+using ActorLb.Fleet;
 using ActorLb.Health;
+using ActorLb.Hosting;
 using ActorLb.Protocol.Mqtt;
 using ActorLb.Proxying;
 using ActorLb.Native;
@@ -53,6 +55,7 @@ internal sealed partial class Node : IAsyncDisposable
 
     // Null on a node by itself; set once, before anything runs.
     private NodeFleet? _fleet;
+    private FleetBackends? _seeded;
 
     public Node(ActorLbOptions options, ILoggerFactory loggers, TimeProvider time)
     {
@@ -142,6 +145,9 @@ internal sealed partial class Node : IAsyncDisposable
     /// <summary>The node's part in a fleet; null when it is by itself.</summary>
     public NodeFleet? InFleet => _fleet;
 
+    /// <summary>The node's part in a fleet that formed from seeds; null when it is in none.</summary>
+    public LocalMember? Member => _seeded?.Member;
+
     /// <summary>The connections, one by one.</summary>
     public SessionDirectory Sessions { get; }
 
@@ -162,6 +168,7 @@ internal sealed partial class Node : IAsyncDisposable
     {
         WarnOfOpenFiles();
         if (_options.Cluster.Coordinator == CoordinatorKind.Etcd) await EnterFleetAsync(cancel).ConfigureAwait(false);
+        else if (!_options.Cluster.Seeds.IsEmpty) EnterSeededFleet();
         foreach (Reactor reactor in _reactors) reactor.Start();
         await ApplyAsync(_options, cancel).ConfigureAwait(false);
         _certificateWatch.Start();
@@ -184,6 +191,7 @@ internal sealed partial class Node : IAsyncDisposable
         ActorLbOptions old = _options;
         await ApplyAsync(options, cancel).ConfigureAwait(false);
         if (_fleet is { } fleet) await ForgetAsync(fleet, Removed(old, options)).ConfigureAwait(false);
+        if (_seeded is { } seeded) await Task.WhenAll(Removed(old, options).Select(gone => seeded.ForgetAsync(gone.Pool, gone.Id))).ConfigureAwait(false);
         ReopenLogs();
         Events.Publish("config_applied", "a new configuration is in force");
         return ConfigurationDiff.Between(old, options).RestartRequired;
@@ -197,6 +205,8 @@ internal sealed partial class Node : IAsyncDisposable
     {
         IsReady = false;
         long start = _time.GetTimestamp();
+        // The others take over this node's shards while it still answers for them; half of the time at most.
+        if (_seeded is not null) await _seeded.Member.Host.LeaveAsync(within / 2).ConfigureAwait(false);
         if (_fleet is not null && !_fleet.Node.Ended.IsCompleted)
         {
             // The others take over this node's shards while it still answers for them; half of the time at most.
@@ -246,6 +256,7 @@ internal sealed partial class Node : IAsyncDisposable
         }
         if (_services.AccessLog is { } log) await log.DisposeAsync().ConfigureAwait(false);
         if (_fleet is not null) await _fleet.DisposeAsync().ConfigureAwait(false);
+        if (_seeded is not null) await _seeded.DisposeAsync().ConfigureAwait(false);
         _localSticky.Dispose();
         _services.LogLimit.Dispose();
         _applying.Dispose();
@@ -362,6 +373,7 @@ internal sealed partial class Node : IAsyncDisposable
 
         ImmutableDictionary<string, PoolEntry> oldPools = _pools;
         _pools = await ApplyPoolsAsync(options, contexts).ConfigureAwait(false);
+        if (_seeded is { IsStarted: false }) await _seeded.StartAsync(cancel).ConfigureAwait(false);
         if (_fleet is { IsStarted: false })
         {
             await _fleet.StartAsync(CancellationToken.None).ConfigureAwait(false);
@@ -378,6 +390,7 @@ internal sealed partial class Node : IAsyncDisposable
             else known.Apply(listener, pool, tls, _time);
             wanted.Add((listener, known));
         }
+        if (_seeded is not null) ShareTicketKeys(_seeded.Member.Spread.Tickets.Current, wanted.Select(w => w.Item2.Current));
         if (_fleet is not null) ShareTicketKeys(_fleet.Tickets.Current, wanted.Select(w => w.Item2.Current));
         await _listeners.ApplyAsync(wanted, opened, TcpOf).ConfigureAwait(false);
         foreach ((string name, PoolEntry entry) in oldPools)
@@ -448,6 +461,14 @@ internal sealed partial class Node : IAsyncDisposable
         Fleet = new FleetMembership(_fleet.Node, _options.Sticky, _time);
     }
 
+    private void EnterSeededFleet()
+    {
+        _seeded = new FleetBackends(_options, _slots, _directory, AllBackends, Events, _time, _loggers);
+        _seeded.Member.Spread.Tickets.Changed = keys => ShareTicketKeys(keys, _listeners.All.Select(l => l.Current));
+        _services.Sticky = _seeded.Member.Map;
+        Fleet = new FleetOfNodes(_seeded.Member, _options.Sticky, () => IsDraining, _time);
+    }
+
     /// <summary>Backends that the file no longer names. What DNS finds comes and goes by itself and is not meant: an answer may hold a part.</summary>
     private static IEnumerable<(string Pool, string Id)> Removed(ActorLbOptions old, ActorLbOptions next) =>
         Named(old).Except(Named(next));
@@ -483,6 +504,7 @@ internal sealed partial class Node : IAsyncDisposable
     private void UpdateSlots()
     {
         if (_fleet is not null) _fleet.BackendsMayHaveChanged();
+        else if (_seeded is not null) _seeded.BackendsMayHaveChanged();
         else UpdateLocalSlots();
     }
 

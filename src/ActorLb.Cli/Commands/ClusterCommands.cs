@@ -25,19 +25,20 @@ internal static class ClusterCommands
 
     private static async Task ShowAsync(Call call, CancellationToken cancel) =>
         call.Show(await call.Client.GetAsync("cluster", AdminJson.Wire.ClusterMembers, cancel), (cluster, screen) => screen.Table(
-            ["node", "state", "address", "zone", ">weight", ">shards", "role", "incarnation"],
+            ["node", "state", "address", "zone", ">shards", "role", "incarnation"],
             cluster.Members.Select(m => new[]
             {
-                Printable.Of(m.Self ? $"{m.Name} (this)" : m.Name), m.State, Printable.Of(m.Address), Printable.Of(m.Zone), Printable.Of(m.Weight),
+                Printable.Of(m.Self ? $"{m.Name} (this)" : m.Name), m.State, Printable.Of(m.Address), Printable.Of(m.Zone),
                 Printable.Of(m.Shards), m.Coordinator ? "coordinator" : "-", Printable.Of(m.Incarnation),
             })));
 
     private static async Task StatusAsync(Call call, CancellationToken cancel) =>
         call.Show(await call.Client.GetAsync("cluster/status", AdminJson.Wire.ClusterStatus, cancel), (s, screen) => screen.Facts(
-            ("cluster", Printable.Of(s.Cluster)), ("node", Printable.Of(s.Node)), ("state", s.State),
+            ("cluster", Printable.Of(s.Cluster)), ("node", Printable.Of(s.Node)),
+            ("state", s.Reason is { } reason ? $"{s.State}: {Printable.Of(reason)}" : s.State),
             ("coordination", s.Coordination), ("coordinator", Printable.Of(s.Coordinator)), ("members", Printable.Of(s.Members)),
-            ("epoch", $"{s.Epoch}"), ("shards", $"{Printable.Of(s.ShardsOwned)} of {Printable.Of(s.Shards)} are this node's"),
-            ("moving", Printable.Of(s.Moving)), ("store", Printable.Of(s.Store))));
+            ("unreachable", Printable.Of(s.Unreachable)),
+            ("shards", $"{Printable.Of(s.ShardsOwned)} of {Printable.Of(s.Shards)} are this node's"), ("moving", Printable.Of(s.Moving))));
 
     private static async Task LeaveAsync(Call call, Argument<string?> node, CancellationToken cancel) =>
         Done(call, await call.Client.PostAsync(

@@ -70,7 +70,7 @@ internal static class PoolCommands
         backends.Select(b => new[]
         {
             Printable.Of(b.Pool), Printable.Of(b.Backup ? $"{b.Backend} (backup)" : b.Backend),
-            b.DrainLeft is { } left ? $"{b.Admin}, down in {Printable.Time(left)}" : b.Admin, b.Health,
+            (b.DrainLeft is { } left ? $"{b.Admin}, down in {Printable.Time(left)}" : b.Admin) + (b.Local ? " (this node only)" : ""), b.Health,
             b.Blocks.Length == 0 ? "yes" : $"no: {string.Join(", ", b.Blocks)}", Printable.Of(b.Weight), Printable.Of(b.Connections),
             Printable.Of(b.FleetConnections), b.Limit == 0 ? "-" : Printable.Of(b.Limit), Printable.Of(b.Connects), Printable.Of(b.Failures),
         }));

@@ -38,11 +38,11 @@ internal static class ShardingCommands
 
     private static async Task StatsAsync(Call call, CancellationToken cancel) =>
         call.Show(await call.Client.GetAsync("cluster-sharding/stats", AdminJson.Wire.ShardingStats, cancel), (s, screen) => screen.Facts(
-            ("node", Printable.Of(s.Node)), ("epoch", $"{s.Epoch}"), ("shards", Printable.Of(s.Shards)), ("owned", Printable.Of(s.Owned)),
+            ("node", Printable.Of(s.Node)), ("shards", Printable.Of(s.Shards)), ("owned", Printable.Of(s.Owned)),
             ("replicas", Printable.Of(s.Replicas)), ("moving", Printable.Of(s.Moving)), ("entries", Printable.Of(s.Entries)),
             ("a shard", $"{Printable.Of(s.Smallest)} to {Printable.Of(s.Largest)} entries")));
 
-    /// <summary>Four thousand lines tell less than the runs of equals among them.</summary>
+    /// <summary>A line for each shard tells less than the runs of equals among them.</summary>
     internal static IEnumerable<string[]> Runs(ShardInfo[] shards)
     {
         for (int first = 0, end; first < shards.Length; first = end)

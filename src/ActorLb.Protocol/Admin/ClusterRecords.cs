@@ -1,21 +1,22 @@
 namespace ActorLb.Protocol.Admin;
 
-/// <param name="State">"up", "leaving", "unreachable".</param>
+/// <param name="State">"up", "joining", "leaving", "draining", "unreachable", "detached".</param>
 /// <param name="Incarnation">Hexadecimal; another process of the same name has another. Null on a node without a fleet.</param>
 /// <param name="Shards">Shards that the member owns.</param>
 public sealed record ClusterMember(
-    string Name, string? Address, string? Zone, string State, bool Self, bool Coordinator, int Weight, int Shards, string? Incarnation);
+    string Name, string? Address, string? Zone, string State, bool Self, bool Coordinator, int Shards, string? Incarnation);
 
 public sealed record ClusterMembers(string Cluster, ClusterMember[] Members);
 
-/// <param name="Coordination">"local" (a node by itself) or "etcd".</param>
+/// <param name="Coordination">"none" (a node by itself), "akka" or "etcd".</param>
 /// <param name="Coordinator">Node that hands out the shards.</param>
-/// <param name="Epoch">Of the shard table in force; 0 on a node without a fleet.</param>
-/// <param name="Store">"none", "up", or what is wrong with it.</param>
+/// <param name="Members">0 while the node is detached.</param>
 /// <param name="Moving">Shards on their way to another node.</param>
+/// <param name="State">As that of a member.</param>
+/// <param name="Reason">Why the node is no member; null for one.</param>
 public sealed record ClusterStatus(
-    string Cluster, string Node, string Coordination, string? Coordinator, int Members, ulong Epoch, int Shards, int ShardsOwned,
-    int Moving, string Store, string State);
+    string Cluster, string Node, string Coordination, string? Coordinator, int Members, int Unreachable, int Shards, int ShardsOwned, int Moving,
+    string State, string? Reason);
 
 /// <param name="Node">Null asks the node that is spoken to.</param>
 public sealed record ClusterNodeRequest(string? Node = null);
@@ -30,16 +31,17 @@ public sealed record NodeEvent(long Number, DateTimeOffset Time, string Node, st
 /// <param name="Entries">In the shards that it owns, as far as this node knows; null when it does not.</param>
 public sealed record ShardRegionInfo(string Node, string? Address, int Owned, int Replicas, int Incoming, long? Entries);
 
-public sealed record ShardRegions(ulong Epoch, ShardRegionInfo[] Regions);
+public sealed record ShardRegions(ShardRegionInfo[] Regions);
 
 /// <param name="Next">Node that is taking a copy, to become owner or replica.</param>
 /// <param name="Entries">Null when the shard is not on the node that answers.</param>
-public sealed record ShardInfo(int Shard, string? Owner, string? Replica, string? Next, int? Entries);
+/// <param name="Epoch">How often the shard was opened by a new owner; 0 on a node without a fleet.</param>
+public sealed record ShardInfo(int Shard, string? Owner, string? Replica, string? Next, int? Entries, ulong Epoch);
 
-public sealed record ShardList(ulong Epoch, ShardInfo[] Shards);
+public sealed record ShardList(ShardInfo[] Shards);
 
 /// <param name="Smallest">Entries in the smallest of this node's shards.</param>
 /// <param name="Largest">Entries in the largest of this node's shards.</param>
 /// <param name="Moving">Shards on their way to another node.</param>
 public sealed record ShardingStats(
-    string Node, ulong Epoch, int Shards, int Owned, int Replicas, int Moving, long Entries, int Smallest, int Largest);
+    string Node, int Shards, int Owned, int Replicas, int Moving, long Entries, int Smallest, int Largest);

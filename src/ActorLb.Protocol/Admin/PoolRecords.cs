@@ -15,10 +15,11 @@ public sealed record PoolList(string Node, PoolSummary[] Pools);
 /// <param name="Limit">Connections at most; 0 is unlimited.</param>
 /// <param name="Addresses">What the host name stands for.</param>
 /// <param name="DrainLeft">Seconds after which a drain becomes down; null for never.</param>
+/// <param name="Local">An operator's change holds on this node alone, until the fleet confirms it.</param>
 public sealed record BackendInfo(
     string Pool, string Backend, string Admin, string Health, string[] Blocks, int Weight, bool Backup,
     int Connections, int FleetConnections, int Limit, long Connects, long Failures, string[] Addresses,
-    double? DrainLeft = null);
+    double? DrainLeft = null, bool Local = false);
 
 public sealed record PoolInfo(PoolSummary Pool, BackendInfo[] Backends);
 

@@ -26,7 +26,8 @@ internal static class MetricsPage
         Times(w, counters);
         Reactors(w, node);
         Sources(w, node, counters);
-        w.Single("actorlb_sticky_entries", "gauge", "Clients in this node's part of the sticky map.", fleet?.Shards.Entries ?? node.Sticky.Count);
+        w.Single("actorlb_sticky_entries", "gauge", "Clients in this node's part of the sticky map.", fleet?.Shards.Entries ?? (node.Member?.Map.Measure() is { } map ? map.Entries - map.CopiedEntries : node.Sticky.Count));
+        if (node.Member is { } member) MemberMetrics.Write(w, member);
         if (fleet is not null) FleetMetrics.Write(w, fleet, node.InFleet!.PeerFaults.CountOf, node.InFleet.Node.BadFrames);
         AccessLog(w, node);
         if (admin is not null)

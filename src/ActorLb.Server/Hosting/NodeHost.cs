@@ -100,11 +100,23 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options)
     /// asked to leave.</summary>
     private async Task WatchFleetAsync(Node node, ILogger logger)
     {
-        if (node.InFleet is not { } fleet) return;
-        Fleet.FleetEnd end = await fleet.Node.Ended;
+        bool planned = true;
+        string reason = "it was told to leave";
+        if (node.Member is { } member)
+        {
+            await member.Host.Left;
+        }
+        else if (node.InFleet is { } fleet)
+        {
+            (planned, reason) = await fleet.Node.Ended;
+        }
+        else
+        {
+            return;
+        }
         if (_stopping) return;
-        if (!end.IsPlanned) _exitCode = 1;
-        Log.LeftFleet(logger, end.IsPlanned ? LogLevel.Information : LogLevel.Critical, end.Reason);
+        if (!planned) _exitCode = 1;
+        Log.LeftFleet(logger, planned ? LogLevel.Information : LogLevel.Critical, reason);
         _stopping = true;
         _signals.Writer.TryWrite(Signal.Stop);
     }

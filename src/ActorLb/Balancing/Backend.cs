@@ -103,6 +103,9 @@ public sealed class Backend
     public TimeSpan? DrainLeft =>
         Volatile.Read(ref _drainEnd) is >= 0 and var end ? TimeSpan.FromMilliseconds(Math.Max(0, end - Now)) : null;
 
+    /// <summary>An operator's change of it holds on this node, and the fleet has not confirmed it yet.</summary>
+    public bool IsChangeLocal { get; set; }
+
     public HealthState Health => _health;
 
     /// <summary>Everything that holds at present, for status pages. Once its fail-timeout is over it takes a client again, and is not out.</summary>

@@ -86,11 +86,11 @@ internal sealed class FleetMembership(FleetNode node, StickyOptions options, Tim
     {
         FleetStatus status = await node.GetStatusAsync().WaitAsync(Patience, time, cancel).ConfigureAwait(false);
         ImmutableArray<ShardLine> shards = await node.GetShardsAsync().WaitAsync(Patience, time, cancel).ConfigureAwait(false);
-        string store = status.IsStoreUp switch { null => "not heard of yet", true => "up", _ => status.StoreFault ?? "down" };
+        string? store = status.IsStoreUp switch { null => "the cluster store was not heard of yet", true => null, _ => status.StoreFault ?? "the cluster store is down" };
         return new ClusterStatus(
-            status.Cluster, status.Node, "etcd", status.Members.FirstOrDefault(m => m.IsCoordinator)?.Name, status.Members.Length, status.Epoch,
-            shards.Length, status.Shards.Owned, shards.Count(s => s.Next is not null), store,
-            status.IsLeaving ? "leaving" : status.IsRegistered ? "up" : "joining");
+            status.Cluster, status.Node, "etcd", status.Members.FirstOrDefault(m => m.IsCoordinator)?.Name, status.Members.Length,
+            status.Members.Count(m => !m.IsReachable), shards.Length, status.Shards.Owned, shards.Count(s => s.Next is not null),
+            status.IsLeaving ? "leaving" : status.IsRegistered ? "up" : "joining", store);
     }
 
     public async Task<Refusal?> LeaveAsync(string? name, CancellationToken cancel) =>
@@ -107,7 +107,6 @@ internal sealed class FleetMembership(FleetNode node, StickyOptions options, Tim
         ImmutableArray<ShardLine> shards = await node.GetShardsAsync().WaitAsync(Patience, time, cancel).ConfigureAwait(false);
         ILookup<string?, ShardLine> incoming = shards.ToLookup(s => s.Next);
         return new ShardRegions(
-            status.Epoch,
             [
                 .. status.Members.OrderBy(m => m.Name, StringComparer.Ordinal).Select(m => new ShardRegionInfo(
                     m.Name, m.Address, m.Owned, m.Copies, incoming[m.Name].Count(), m.IsSelf ? status.Shards.Entries : null)),
@@ -118,12 +117,12 @@ internal sealed class FleetMembership(FleetNode node, StickyOptions options, Tim
     {
         if (name is not null && await StrangerAsync(name, cancel).ConfigureAwait(false) is not null) return null;
         string self = node.Self.Name;
+        FleetStatus status = await node.GetStatusAsync().WaitAsync(Patience, time, cancel).ConfigureAwait(false);
         ImmutableArray<ShardLine> shards = await node.GetShardsAsync().WaitAsync(Patience, time, cancel).ConfigureAwait(false);
         return new ShardList(
-            ShardMap.Number(node.Region.Context.View.Map.Epoch),
             [
                 .. shards.Where(s => name is null || s.Owner == name || s.Replica == name || s.Next == name).Select(s => new ShardInfo(
-                    s.Shard, s.Owner, s.Replica, s.Next, s.Owner == self || s.Replica == self ? s.Entries : null)),
+                    s.Shard, s.Owner, s.Replica, s.Next, s.Owner == self || s.Replica == self ? s.Entries : null, status.Epoch)),
             ]);
     }
 
@@ -133,7 +132,7 @@ internal sealed class FleetMembership(FleetNode node, StickyOptions options, Tim
         ImmutableArray<ShardLine> shards = await node.GetShardsAsync().WaitAsync(Patience, time, cancel).ConfigureAwait(false);
         int[] own = [.. shards.Where(s => s.Owner == status.Node).Select(s => s.Entries).DefaultIfEmpty(0)];
         return new ShardingStats(
-            status.Node, status.Epoch, shards.Length, status.Shards.Owned, status.Shards.Copies, shards.Count(s => s.Next is not null),
+            status.Node, shards.Length, status.Shards.Owned, status.Shards.Copies, shards.Count(s => s.Next is not null),
             status.Shards.Entries, own.Min(), own.Max());
     }
 
@@ -147,7 +146,7 @@ internal sealed class FleetMembership(FleetNode node, StickyOptions options, Tim
     }
 
     private static ClusterMember Describe(FleetMember m) => new(
-        m.Name, m.Address, m.Zone, m.IsLeaving ? "leaving" : m.IsReachable ? "up" : "unreachable", m.IsSelf, m.IsCoordinator, m.Weight, m.Owned,
+        m.Name, m.Address, m.Zone, m.IsLeaving ? "leaving" : m.IsReachable ? "up" : "unreachable", m.IsSelf, m.IsCoordinator, m.Owned,
         m.Incarnation.ToString("x16", CultureInfo.InvariantCulture));
 
     private string? OwnerOf(int shard)

@@ -80,10 +80,10 @@ internal sealed class LoneNode(
     }
 
     public Task<ClusterMembers> MembersAsync(CancellationToken cancel) => Task.FromResult(
-        new ClusterMembers(cluster, [new ClusterMember(name, null, null, State, Self: true, Coordinator: true, 1, StickyHash.Shards, null)]));
+        new ClusterMembers(cluster, [new ClusterMember(name, null, null, State, Self: true, Coordinator: true, StickyHash.Shards, null)]));
 
     public Task<ClusterStatus> StatusAsync(CancellationToken cancel) => Task.FromResult(
-        new ClusterStatus(cluster, name, "local", name, 1, 0, StickyHash.Shards, StickyHash.Shards, 0, "none", State));
+        new ClusterStatus(cluster, name, "none", name, 1, 0, StickyHash.Shards, StickyHash.Shards, 0, State, null));
 
     public Task<Refusal?> LeaveAsync(string? node, CancellationToken cancel) => Task.FromResult<Refusal?>(
         Stranger(node) ?? new Refusal(RefusalKind.Refused, $"{name} is by itself (coordinator = local): there is no cluster to leave; see node drain"));
@@ -92,17 +92,17 @@ internal sealed class LoneNode(
         Stranger(node) ?? new Refusal(RefusalKind.Refused, $"{name} is by itself (coordinator = local) and cannot be given up"));
 
     public Task<ShardRegions> RegionsAsync(CancellationToken cancel) => Task.FromResult(
-        new ShardRegions(0, [new ShardRegionInfo(name, null, StickyHash.Shards, 0, 0, sticky.Count)]));
+        new ShardRegions([new ShardRegionInfo(name, null, StickyHash.Shards, 0, 0, sticky.Count)]));
 
     public Task<ShardList?> ShardsAsync(string? node, CancellationToken cancel) => Task.FromResult(node is not null && node != name
         ? null
-        : new ShardList(0, [.. Measure().Select((shard, i) => new ShardInfo(i, name, null, null, shard.Entries))]));
+        : new ShardList([.. Measure().Select((shard, i) => new ShardInfo(i, name, null, null, shard.Entries, 0))]));
 
     public Task<ShardingStats> ShardingAsync(CancellationToken cancel)
     {
         int[] counts = [.. Measure().Select(s => s.Entries)];
         return Task.FromResult(new ShardingStats(
-            name, 0, counts.Length, counts.Length, 0, 0, counts.Sum(c => (long)c), counts.Min(), counts.Max()));
+            name, counts.Length, counts.Length, 0, 0, counts.Sum(c => (long)c), counts.Min(), counts.Max()));
     }
 
     /// <summary>All shards are where they belong already.</summary>

@@ -1,21 +1,19 @@
 namespace ActorLb.Sticky;
 
 /// <summary>From a client id to its key, and from the key to its shard. The same on every node that has the cluster's key.</summary>
-internal readonly struct StickyHash
+internal sealed class StickyHash
 {
     /// <summary>The top 12 bits of the key choose the shard. Fixed: nodes of all versions must agree.</summary>
     public const int ShardBits = 12;
 
     public const int Shards = 1 << ShardBits;
 
-    private readonly SipHash _ids;
-    private readonly SipHash _pools;
+    private volatile Keys _keys;
 
-    public StickyHash(ReadOnlySpan<byte> key)
-    {
-        _ids = SipHash.FromKey(key);
-        _pools = _ids.Inverted();
-    }
+    public StickyHash(ReadOnlySpan<byte> key) => _keys = new Keys(SipHash.FromKey(key));
+
+    /// <summary>From now on keys are others: what was stored under the old ones is worth nothing.</summary>
+    public void Rekey(ReadOnlySpan<byte> key) => _keys = new Keys(SipHash.FromKey(key));
 
     public static int ShardOf(ulong h) => (int)(h >> (64 - ShardBits));
 
@@ -23,6 +21,16 @@ internal readonly struct StickyHash
     /// The id's hash; for a named pool exclusive-or the name's hash under another key, so that one id in two pools has two entries in
     /// two shards.
     /// </summary>
-    public ulong Of(ReadOnlySpan<byte> pool, ReadOnlySpan<byte> clientId) =>
-        pool.IsEmpty ? _ids.Hash(clientId) : _ids.Hash(clientId) ^ _pools.Hash(pool);
+    public ulong Of(ReadOnlySpan<byte> pool, ReadOnlySpan<byte> clientId)
+    {
+        Keys keys = _keys;
+        return pool.IsEmpty ? keys.Ids.Hash(clientId) : keys.Ids.Hash(clientId) ^ keys.Pools.Hash(pool);
+    }
+
+    private sealed class Keys(SipHash ids)
+    {
+        public SipHash Ids { get; } = ids;
+
+        public SipHash Pools { get; } = ids.Inverted();
+    }
 }

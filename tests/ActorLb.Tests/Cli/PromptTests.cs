@@ -96,7 +96,7 @@ public sealed class PromptTests
     [Fact]
     public void Shards_NeighboursOfOneOwner_StandInOneRow()
     {
-        ShardInfo[] shards = [new(0, "a", "b", null, 1), new(1, "a", "b", null, 2), new(2, "b", "a", null, null), new(4, "b", "a", null, null)];
+        ShardInfo[] shards = [new(0, "a", "b", null, 1, 1), new(1, "a", "b", null, 2, 1), new(2, "b", "a", null, null, 1), new(4, "b", "a", null, null, 1)];
         Assert.Equal([["0-1", "a", "b", "-", "3"], ["2", "b", "a", "-", "-"], ["4", "b", "a", "-", "-"]], ShardingCommands.Runs(shards));
     }
 

@@ -75,7 +75,7 @@ internal sealed class PoolApi(Node node, KnownNames names)
     private static BackendInfo Describe(UpstreamPool pool, Backend backend) => new(
         pool.Name, backend.Id, Word(backend.AdminState), Word(backend.Health), [.. Words(backend.Blocks)], backend.Weight, backend.Backup,
         backend.Active, backend.Load, backend.Options.MaxConnections, backend.Connects, backend.Failures,
-        [.. backend.EndPoints.ToArray().Select(e => e.ToString())], backend.DrainLeft?.TotalSeconds);
+        [.. backend.EndPoints.ToArray().Select(e => e.ToString())], backend.DrainLeft?.TotalSeconds, backend.IsChangeLocal);
 
     private static string Word(AdminState state) => state switch { AdminState.Drain => "drain", AdminState.Down => "down", _ => "up" };
 

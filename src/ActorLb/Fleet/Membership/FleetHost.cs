@@ -39,6 +39,7 @@ internal sealed partial class FleetHost : IAsyncDisposable
     private volatile FleetStanding _standing = new(FleetStage.Starting, "it has just started", null, 0);
     private FleetSystem? _system;
     private FleetSecurity? _security;
+    private readonly TaskCompletionSource _left = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Task _running = Task.CompletedTask;
     private int _port;
     private volatile bool _isLeaving;
@@ -62,6 +63,9 @@ internal sealed partial class FleetHost : IAsyncDisposable
     public LineLimit LogLimit { get; }
 
     public FleetStanding Standing => _standing;
+
+    /// <summary>An operator had the node leave, through whatever node: it has, and it does not come back by itself.</summary>
+    public Task Left => _left.Task;
 
     /// <summary>The fleet system of the moment; null between two.</summary>
     public FleetSystem? System => Volatile.Read(ref _system);
@@ -222,7 +226,11 @@ internal sealed partial class FleetHost : IAsyncDisposable
             await Task.WhenAny(system.Ended, Task.Delay(StartPatience, _time, _stop.Token)).ConfigureAwait(false);
             if (!system.Ended.IsCompleted) Detach(system.Missing, only: FleetStage.Starting);
             string reason = await system.Ended.ConfigureAwait(false);
-            if (!_isLeaving && !_stop.IsCancellationRequested) Detach(reason, restarts: 1);
+            if (_isLeaving || _stop.IsCancellationRequested) return;
+            Detach(reason, restarts: 1);
+            if (!system.HasLeft) return;
+            _isLeaving = true;
+            _left.TrySetResult();
         }
         finally
         {

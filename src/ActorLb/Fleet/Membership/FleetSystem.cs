@@ -44,6 +44,10 @@ internal sealed partial class FleetSystem
 
     public int Port => Cluster.SelfAddress.Port ?? 0;
 
+    /// <summary>Name of the oldest member, where Akka runs its singletons; null when there is none.</summary>
+    public string? Oldest => Cluster.State.Members.Where(m => MemberTable.IsUp(m.Status)).OrderBy(m => m, Akka.Cluster.Member.AgeOrdering).FirstOrDefault() is { } oldest
+        ? MemberTable.IdOf(oldest).Name : null;
+
     public AddressFamily Family { get; }
 
     /// <summary>As host:port, whatever others may find this node by.</summary>
@@ -57,6 +61,12 @@ internal sealed partial class FleetSystem
     public string Missing { get; set; } = "the seeds have not been asked yet";
 
     public bool IsLeaving => _host.Standing.Stage is FleetStage.Leaving or FleetStage.Stopped;
+
+    /// <summary>What the seeds that answer say: whether one of them is a member of a cluster. Null before any has answered.</summary>
+    public bool? FoundCluster { get; set; }
+
+    /// <summary>The membership ended because the node was told to leave.</summary>
+    public bool HasLeft { get; private set; }
 
     /// <summary>The reason for which the membership ended.</summary>
     public Task<string> Ended => _ended.Task;
@@ -95,6 +105,13 @@ internal sealed partial class FleetSystem
     {
         _host.OnLeaving(this);
         _leave.TrySetResult(Akka.Done.Instance);
+    }
+
+    /// <summary>The node has left as it was told to, by whatever node.</summary>
+    public void EndByLeave()
+    {
+        HasLeft = true;
+        End("the node has left");
     }
 
     public void Publish(ClusterMembers members) => _host.Publish(this, members);

@@ -62,6 +62,13 @@ internal sealed class Formation(string address, long uid, TimeSpan formAfter, Ti
         _heard[hello.Address] = new Heard(hello, known, now);
     }
 
+    /// <summary>Whether one of those that were heard of lately is a member; null when nobody was.</summary>
+    public bool? FindsCluster(TimeSpan now)
+    {
+        Heard[] fresh = [.. _heard.Values.Where(h => IsFresh(h, now))];
+        return fresh.Length == 0 ? null : fresh.Any(h => h.Hello.State == HelloState.Member);
+    }
+
     /// <summary>Whom this node has heard of lately: for its own greetings.</summary>
     public ImmutableArray<string> Hears(TimeSpan now) =>
         [.. _heard.Where(h => IsFresh(h.Value, now)).Select(h => h.Key).Take(Hello.MaxNodes)];

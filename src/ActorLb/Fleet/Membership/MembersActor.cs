@@ -78,7 +78,8 @@ internal sealed class MembersActor : ReceiveActor, IWithTimers
                 Report("member_down", member, "is given up as dead");
                 break;
             case ClusterEvent.MemberRemoved removed when isSelf:
-                _fleet.End(removed.PreviousStatus == MemberStatus.Exiting ? "the node has left" : "the fleet has removed this node");
+                if (removed.PreviousStatus == MemberStatus.Exiting) _fleet.EndByLeave();
+                else _fleet.End("the fleet has removed this node");
                 break;
             case ClusterEvent.MemberRemoved:
                 Report("member_removed", member, "is no longer a member");

@@ -41,13 +41,13 @@ internal sealed record BackendRecord(BackendRef Reference, SlotState State, int?
     public static BackendRecord Default(BackendKey key)
     {
         ulong hash = KeyHash.Of(Encoding.UTF8.GetBytes(key.Name));
-        ushort gen = (ushort)(hash >> 32);
+        ushort gen = (ushort)((hash >> 32) & BackendRef.MaxGen);
         return new BackendRecord(new BackendRef((ushort)hash, gen == 0 ? (ushort)1 : gen), SlotState.Up);
     }
 
     /// <summary>All clients of the backend are forgotten: what names the old generation is invalid. 0 is never given out.</summary>
     public BackendRecord WithNextGeneration() =>
-        this with { Reference = Reference with { Gen = Reference.Gen == ushort.MaxValue ? (ushort)1 : (ushort)(Reference.Gen + 1) } };
+        this with { Reference = Reference with { Gen = Reference.Gen >= BackendRef.MaxGen ? (ushort)1 : (ushort)(Reference.Gen + 1) } };
 
     /// <summary><c>version u8 | reference u32 | state u8 | weight i32, 0 for none | seconds u32, 0 for no deadline | ordered i64</c>.</summary>
     public byte[] Encode()
@@ -69,7 +69,7 @@ internal sealed record BackendRecord(BackendRef Reference, SlotState State, int?
         BackendRef reference = BackendRef.FromValue(BinaryPrimitives.ReadUInt32LittleEndian(bytes[1..]));
         int weight = BinaryPrimitives.ReadInt32LittleEndian(bytes[6..]);
         uint seconds = BinaryPrimitives.ReadUInt32LittleEndian(bytes[10..]);
-        if (reference.IsNone || weight is < 0 or > ushort.MaxValue) return null;
+        if (reference.IsNone || reference.Gen > BackendRef.MaxGen || weight is < 0 or > ushort.MaxValue) return null;
         return new BackendRecord(
             reference, (SlotState)bytes[5], weight == 0 ? null : weight,
             seconds == 0 ? null : new DrainDeadline(seconds, BinaryPrimitives.ReadInt64LittleEndian(bytes[14..])));

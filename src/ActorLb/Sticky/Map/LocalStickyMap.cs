@@ -48,6 +48,8 @@ internal sealed class LocalStickyMap : IStickyMap, IDisposable
 
     public uint Opened(ulong h, BackendRef backend, StickyOutcome outcome) => _map.Opened(h, backend, outcome);
 
+    public void Abandoned(ulong h, BackendRef backend) => _map.Abandoned(h, backend);
+
     public void Closed(ulong h, BackendRef backend, uint session) => _map.Closed(h, backend, session);
 
     /// <summary>The client's backend, or none. Changes nothing.</summary>

@@ -2,6 +2,7 @@ namespace ActorLb.Sticky.Map;
 
 /// <summary>What the map holds on this node at one moment.</summary>
 /// <param name="Entries">In all tables, copies included.</param>
+/// <param name="CopiedEntries">Those in shards that are not open here.</param>
 /// <param name="Bytes">Of their tables.</param>
 /// <param name="Evicted">Entries pushed out by the cap since the start.</param>
 /// <param name="Lookups">Answered as owner since the start.</param>
@@ -13,12 +14,12 @@ namespace ActorLb.Sticky.Map;
 /// <param name="Unreplicated">Shards open here without a complete copy elsewhere.</param>
 /// <param name="Offered">Shards whose former content waits to be taken over by the new owner.</param>
 internal sealed record MapStatistics(
-    long Entries, long Bytes, long Evicted, long Lookups, int Owned, int Opening, int Copies, int CompleteCopies, long Behind, int Unreplicated,
+    long Entries, long CopiedEntries, long Bytes, long Evicted, long Lookups, int Owned, int Opening, int Copies, int CompleteCopies, long Behind, int Unreplicated,
     int Offered)
 {
     public static MapStatistics Of(ReadOnlySpan<MapShard> shards)
     {
-        var sum = new MapStatistics(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+        var sum = new MapStatistics(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
         foreach (var shard in shards)
         {
             lock (shard.Gate)
@@ -45,7 +46,7 @@ internal sealed record MapStatistics(
         var isCopy = shard.Phase == ShardPhase.Closed && (shard.Synced || shard.Staging is not null);
         var acked = Math.Min(shard.Replica is { Streams: true } r ? r.Acked : ulong.MaxValue, shard.Next is { Streams: true } n ? n.Acked : ulong.MaxValue);
         return new MapStatistics(
-            Entries + entries, Bytes + bytes, Evicted + evicted, Lookups + shard.Lookups, Owned + (shard.Serves ? 1 : 0),
+            Entries + entries, CopiedEntries + (shard.Serves ? 0 : entries), Bytes + bytes, Evicted + evicted, Lookups + shard.Lookups, Owned + (shard.Serves ? 1 : 0),
             Opening + (shard.Phase == ShardPhase.Opening ? 1 : 0), Copies + (isCopy ? 1 : 0), CompleteCopies + (shard.Synced ? 1 : 0),
             Math.Max(Behind, shard.Serves && acked < shard.Log.Last ? (long)(shard.Log.Last - acked) : 0),
             Unreplicated + (shard.Serves && shard.Replica is not { IsComplete: true } ? 1 : 0), Offered + (shard.MustOffer ? 1 : 0));

@@ -1,5 +1,5 @@
-using System.Runtime.InteropServices;
 using ActorLb.Cluster;
+using System.Runtime.InteropServices;
 
 namespace ActorLb.Sticky.Map;
 
@@ -42,7 +42,20 @@ internal sealed class SessionLearning(MapContext context)
             context.MarkTell(partition.Number);
         }
 
+        partition.Store.Accept(h, backend, StickyClock.TicksAgo(now, 0), add: shard.Serves);
         return number;
+    }
+
+    /// <summary>A session was not accepted. Where it had moved a client that is connected still, that one's entry comes back.</summary>
+    public void Abandon(MapShard shard, ulong h, BackendRef backend, long now)
+    {
+        var partition = shard.Partition(context.PartitionOf(h));
+        if (partition.Store.TakeBack(h, backend) && partition.Live is { } live && live.TryGetValue(h, out var held))
+        {
+            partition.Store.Accept(h, held.Backend, StickyClock.TicksAgo(now, now - held.Opened), add: true);
+        }
+
+        context.MarkSoon(shard.Number);
     }
 
     public void Close(MapShard shard, ulong h, BackendRef backend, uint session, long now)
@@ -51,6 +64,7 @@ internal sealed class SessionLearning(MapContext context)
         if (partition.Live is { } live && live.TryGetValue(h, out var held) && held.Number == session)
         {
             live.Remove(h);
+            partition.Store.Leave(h, backend);
         }
 
         if (shard.Serves)
@@ -143,6 +157,7 @@ internal sealed class SessionLearning(MapContext context)
             foreach (var (h, session) in live)
             {
                 Learn(shard, partition, h, session.Backend, StickyClock.TicksAgo(now, now - session.Opened), session.FellBack, now);
+                partition.Store.Accept(h, session.Backend, StickyClock.TicksAgo(now, 0), add: false);
             }
 
             Confirm(partition, partition.LearnVersion);

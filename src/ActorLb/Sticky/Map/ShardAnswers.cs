@@ -6,16 +6,18 @@ namespace ActorLb.Sticky.Map;
 internal sealed class ShardAnswers(MapContext context, MapShard[] shards)
 {
     /// <summary>Under the lock of a shard that serves.</summary>
-    public LookupResult Execute(MapShard shard, LookupKind kind, ulong h, BackendRef expected, ReadOnlySpan<BackendRef> proposals)
+    /// <param name="provisional">The caller is on this node, which will hear whether its client is accepted.</param>
+    public LookupResult Execute(
+        MapShard shard, LookupKind kind, ulong h, BackendRef expected, ReadOnlySpan<BackendRef> proposals, bool provisional = false)
     {
         var store = shard.Partition(context.PartitionOf(h)).Store;
         var before = shard.Log.Last;
         var now = context.Clock.Ticks;
         var result = kind switch
         {
-            LookupKind.GetOrAssign => store.GetOrAssign(h, proposals, now),
+            LookupKind.GetOrAssign => store.GetOrAssign(h, proposals, now, provisional),
             LookupKind.Remove => new LookupResult(store.Remove(h) ? LookupStatus.Assigned : LookupStatus.None, BackendRef.None),
-            _ => store.Reassign(h, expected, proposals, kind == LookupKind.Force, now),
+            _ => store.Reassign(h, expected, proposals, kind == LookupKind.Force, now, provisional),
         };
         shard.Lookups++;
         if (shard.Log.Last != before && shard.Log.Keeps)

@@ -1,5 +1,5 @@
-using System.Collections.Immutable;
 using ActorLb.Cluster;
+using System.Collections.Immutable;
 
 namespace ActorLb.Sticky.Map;
 
@@ -112,6 +112,18 @@ internal sealed class ShardedMap : IStickyMap, IDisposable
         }
     }
 
+    public void Abandoned(ulong h, BackendRef backend)
+    {
+        var shard = _shards[_context.ShardOf(h)];
+        lock (shard.Gate)
+        {
+            if (shard.Serves)
+            {
+                _learning.Abandon(shard, h, backend, _context.Clock.Milliseconds);
+            }
+        }
+    }
+
     public void Closed(ulong h, BackendRef backend, uint session)
     {
         var shard = _shards[_context.ShardOf(h)];
@@ -216,6 +228,33 @@ internal sealed class ShardedMap : IStickyMap, IDisposable
 
     public MapStatistics Measure() => MapStatistics.Of(_shards);
 
+    /// <summary>Entries of a shard on this node.</summary>
+    public int CountOf(int shard)
+    {
+        lock (_shards[shard].Gate)
+        {
+            return _shards[shard].Partitions.Sum(p => p.Store.Table.Count);
+        }
+    }
+
+    /// <summary>The clients' keys are others from now on: nothing that is stored here means anything any more.</summary>
+    public void Forget()
+    {
+        foreach (var shard in _shards)
+        {
+            lock (shard.Gate)
+            {
+                shard.DropStaging();
+                foreach (var partition in shard.Partitions)
+                {
+                    partition.Store.Table.Clear();
+                    partition.Live = null;
+                    partition.Ended = null;
+                }
+            }
+        }
+    }
+
     /// <summary>Answers what is under way and gives the memory back. Nobody may call afterwards.</summary>
     public void Dispose()
     {
@@ -242,7 +281,7 @@ internal sealed class ShardedMap : IStickyMap, IDisposable
         {
             if (shard.Serves)
             {
-                var result = _answers.Execute(shard, kind, h, expected, proposals);
+                var result = _answers.Execute(shard, kind, h, expected, proposals, provisional: true);
                 answer = new StickyAnswer(result.Backend, StickyOutcome.Local, result.Status == LookupStatus.Assigned);
                 return true;
             }

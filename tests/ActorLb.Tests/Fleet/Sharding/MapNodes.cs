@@ -50,11 +50,18 @@ internal sealed class MapNodes : IAsyncDisposable
         return await waiter.Answer.Task.WaitAsync(TimeSpan.FromSeconds(5));
     }
 
+    /// <summary>What the map holds; asked again where a loaded machine kept the answer from coming in time.</summary>
     public async Task<BackendRef> ReadAsync(int node, string client)
     {
-        var waiter = new Waiter();
-        if (Map(node).GetOrAssign(Hash(node, client), [], waiter, 1, out StickyAnswer answer)) return answer.Backend;
-        return (await waiter.Answer.Task.WaitAsync(TimeSpan.FromSeconds(5))).Backend;
+        for (int attempt = 1; ; attempt++)
+        {
+            var waiter = new Waiter();
+            if (!Map(node).GetOrAssign(Hash(node, client), [], waiter, 1, out StickyAnswer answer))
+            {
+                answer = await waiter.Answer.Task.WaitAsync(TimeSpan.FromSeconds(5));
+            }
+            if (answer.Outcome != StickyOutcome.Fallback || attempt == 50) return answer.Backend;
+        }
     }
 
     public ulong Hash(int node, string client) => Map(node).Hash("p"u8, Encoding.UTF8.GetBytes(client));

@@ -146,13 +146,13 @@ public sealed class BackendRegistryTests
     [Fact]
     public void Encode_OfEveryField_IsRead()
     {
-        var record = new BackendRecord(new BackendRef(513, 65535), SlotState.Drain, 65535, new DrainDeadline(uint.MaxValue, long.MaxValue));
+        var record = new BackendRecord(new BackendRef(513, BackendRef.MaxGen), SlotState.Drain, 65535, new DrainDeadline(uint.MaxValue, long.MaxValue));
         Assert.Equal(record, BackendRecord.TryDecode(record.Encode()));
         var plain = new BackendRecord(new BackendRef(0, 1), SlotState.Free);
         Assert.Equal(plain, BackendRecord.TryDecode(plain.Encode()));
         // A later release may append fields.
         Assert.Equal(plain, BackendRecord.TryDecode([.. plain.Encode(), 1, 2, 3]));
-        Assert.Equal("01FFFF010202FFFF0000FFFFFFFFFFFFFFFFFFFFFF7F", Convert.ToHexString(record.Encode()));
+        Assert.Equal("01FF3F010202FFFF0000FFFFFFFFFFFFFFFFFFFFFF7F", Convert.ToHexString(record.Encode()));
     }
 
     private BackendRegistry Node(params BackendKey[] wanted)

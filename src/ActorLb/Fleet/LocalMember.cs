@@ -1,0 +1,144 @@
+using System.Collections.Immutable;
+using System.Text;
+using ActorLb.Cluster.Transport;
+using ActorLb.Configuration;
+using ActorLb.Fleet.Membership;
+using ActorLb.Fleet.Sharding;
+using ActorLb.Fleet.Spread;
+using ActorLb.Sticky;
+using ActorLb.Sticky.Map;
+using ActorLb.Telemetry;
+using Microsoft.Extensions.Logging;
+
+namespace ActorLb.Fleet;
+
+
+/// <summary>
+/// This node's part in a fleet: its shards of the map, the spread state, and the fleet systems that carry both. All of it lives as long as
+/// the process, whatever becomes of its memberships.
+/// </summary>
+internal sealed partial class LocalMember : IAsyncDisposable
+{
+    /// <summary>Below <c>node.data-dir</c>: what the fleet's systems keep between runs.</summary>
+    private const string Folder = "fleet";
+
+    /// <summary>For a welcome: a join takes 1 to 4 s.</summary>
+    private static readonly TimeSpan JoinWait = TimeSpan.FromSeconds(8);
+
+    /// <summary>For seeds that take the connection and say nothing.</summary>
+    private static readonly TimeSpan SilentWait = TimeSpan.FromSeconds(3);
+
+    private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(20);
+
+    private readonly StickyHash _hash;
+    private readonly TimeProvider _time;
+    private readonly MapClock _clock;
+    private readonly ILogger _logger;
+
+    /// <param name="collect">This node's connections and verdicts, complete; four times a second, must not block.</param>
+    /// <param name="summed">Hears those of the fleet; any thread, must not block.</param>
+    /// <exception cref="IOException">A secret or a folder is not usable.</exception>
+    public LocalMember(
+        ActorLbOptions options, BackendSlots slots, Func<ImmutableArray<Spread.BackendReport>> collect, Action<Spread.FleetReport> summed, EventFeed events,
+        TimeProvider time, ILoggerFactory loggers)
+    {
+        _time = time;
+        _logger = loggers.CreateLogger("ActorLb.Fleet");
+        Settings = FleetSettings.Of(options);
+        byte[]? secret = Settings.SecretFile is { } file ? PeerSecurity.ReadSecret(file) : null;
+        Spread = new SpreadState(secret, Settings.Cluster, FolderOf(options.Node.DataDirectory), slots, time, _logger);
+        _hash = new StickyHash(Spread.HashKey);
+        var transport = new AkkaMapTransport();
+        Map = new ShardedMap(
+            new MapSettings(Settings.Shards, options.Sticky.Ttl, options.Sticky.MaxEntries), _hash, slots, new StickyClock(time), transport);
+        Map.Context.FellBack = note => Log.FellBack(_logger, note.Shard, note.Waited, note.Late, note.Owner, note.Replica, note.Answer.Backend);
+        Map.Context.WantsFellBack = () => _logger.IsEnabled(LogLevel.Debug);
+        Spread.HashKeyChanged = key =>
+        {
+            Log.OtherHashKey(_logger);
+            _hash.Rekey(key);
+            Map.Forget();
+        };
+        Counts = new FleetCounts(time);
+        Shards = new MapPart(Map, transport);
+        Host = new FleetHost(Settings, [Shards, new SpreadPart(Spread, Counts, collect, summed)], events, time, loggers);
+        _clock = new MapClock(Map, e => Log.ClockFailed(_logger, e));
+    }
+
+    public FleetSettings Settings { get; }
+
+    public ShardedMap Map { get; }
+
+    public SpreadState Spread { get; }
+
+    public FleetCounts Counts { get; }
+
+    public MapPart Shards { get; }
+
+    public FleetHost Host { get; }
+
+    /// <summary>The node that hands out the shards: the sharding coordinator runs on the oldest member. Null while detached.</summary>
+    public string? Coordinator => Host.Standing.Members is null ? null : Host.System?.Oldest;
+
+    /// <summary>Returns at once: the fleet forms beside what the node does.</summary>
+    /// <exception cref="IOException">The peers' address cannot be bound, or a certificate is not usable.</exception>
+    public void Start() => Host.Start();
+
+    /// <summary>
+    /// Waits for a fleet that is there: until this node is a member and knows where every shard is. Clients that came earlier would not be
+    /// taken to their brokers. Ends at once when no seed listens, and soon when none of them is a member.
+    /// </summary>
+    public async Task WhenJoinedAsync(CancellationToken cancel)
+    {
+        if (!await SeedProbe.AnyListensAsync(Settings, cancel).ConfigureAwait(false)) return;
+        long start = _time.GetTimestamp();
+        while (!IsComplete)
+        {
+            TimeSpan waited = _time.GetElapsedTime(start);
+            bool? found = Host.System?.FoundCluster;
+            if (found == false || waited > (found is null ? SilentWait : JoinWait)) return;
+            await Task.Delay(Poll, _time, cancel).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            if (cancel.IsCancellationRequested) return;
+        }
+    }
+
+    /// <summary>Every shard has an owner that can be asked.</summary>
+    private bool IsComplete => Host.Standing.Stage == FleetStage.Member && Map.Members is { } members
+        && Map.Directory.Shards.All(s => s is not null && (s.Owner == members.Self || members.CanReach(s.Owner)));
+
+    /// <summary>The client's key in the map.</summary>
+    public ulong KeyOf(string pool, string clientId) => Map.Hash(Encoding.UTF8.GetBytes(pool), Encoding.UTF8.GetBytes(clientId));
+
+    public async ValueTask DisposeAsync()
+    {
+        await Host.DisposeAsync().ConfigureAwait(false);
+        _clock.Dispose();
+        Map.Dispose();
+    }
+
+    private static string FolderOf(string data)
+    {
+        string folder = Path.GetFullPath(Path.Combine(data, Folder));
+        try
+        {
+            Directory.CreateDirectory(folder);
+        }
+        catch (Exception e) when (e is UnauthorizedAccessException or NotSupportedException)
+        {
+            throw new IOException($"node.data-dir: {folder} cannot be made: {e.Message}", e);
+        }
+        return folder;
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(3321, LogLevel.Error, "The map's clock failed; it goes on.")]
+        public static partial void ClockFailed(ILogger logger, Exception exception);
+
+        [LoggerMessage(3322, LogLevel.Debug, "A lookup in shard {Shard} fell back to {Backend} after {Waited} ms, {Late} of them not run. Owner: {Owner}. Replica: {Replica}.")]
+        public static partial void FellBack(ILogger logger, int shard, long waited, long late, string owner, string replica, BackendRef backend);
+
+        [LoggerMessage(3323, LogLevel.Warning, "This node hashed client ids under a key of its own until it joined; what it remembered of clients is dropped, and they are looked up in the fleet.")]
+        public static partial void OtherHashKey(ILogger logger);
+    }
+}

@@ -1,0 +1,43 @@
+using System.Collections.Immutable;
+using ActorLb.Configuration.Hocon;
+using ActorLb.Fleet.Membership;
+using Akka.Actor;
+
+namespace ActorLb.Fleet.Spread;
+
+/// <summary>Brings the spread state and the counts onto each fleet system.</summary>
+/// <param name="collect">This node's connections and verdicts, complete; four times a second, must not block.</param>
+/// <param name="summed">Hears those of the fleet; any thread, must not block.</param>
+internal sealed class SpreadPart(
+    SpreadState state, FleetCounts counts, Func<ImmutableArray<BackendReport>> collect, Action<FleetReport> summed) : IFleetPart
+{
+    public string Configuration => $$"""
+        akka {
+          actor {
+            serializers.actorlb-spread = "{{NameOf(typeof(SpreadSerializer))}}"
+            serialization-bindings {
+              "{{NameOf(typeof(Registers))}}" = actorlb-spread
+              "{{NameOf(typeof(CountsMessage))}}" = actorlb-spread
+            }
+          }
+          cluster.distributed-data.durable {
+            keys = ["{{SpreadState.BackendsKey}}", "{{SpreadState.KeysKey}}"]
+            store-actor-class = "{{NameOf(typeof(DurableFiles))}}"
+            {{DurableFiles.FolderSetting}} = {{HoconPath.QuoteText(state.Folder)}}
+          }
+        }
+        """;
+
+    public void Start(FleetSystem system)
+    {
+        system.System.ActorOf(SpreadActor.Props(state), SpreadActor.Name);
+        system.System.ActorOf(CountsActor.Props(counts, collect, summed), CountsActor.Name);
+    }
+
+    public void SetMembers(ClusterMembers? members)
+    {
+        if (members is null) summed(counts.Sum(ImmutableHashSet<long>.Empty));
+    }
+
+    private static string NameOf(Type type) => $"{type.FullName}, {type.Assembly.GetName().Name}";
+}

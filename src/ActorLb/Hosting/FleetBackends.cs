@@ -1,0 +1,106 @@
+using System.Collections.Immutable;
+using ActorLb.Balancing;
+using ActorLb.Configuration;
+using ActorLb.Fleet;
+using ActorLb.Fleet.Spread;
+using ActorLb.Proxying;
+using ActorLb.Sticky;
+using ActorLb.Telemetry;
+using Microsoft.Extensions.Logging;
+using BackendReport = ActorLb.Fleet.Spread.BackendReport;
+using FleetReport = ActorLb.Fleet.Spread.FleetReport;
+
+namespace ActorLb.Hosting;
+
+/// <summary>
+/// Ties a node's pools to its fleet: brings the fleet this node's connections and verdicts, and the backends what the fleet knows: slots,
+/// operators' changes, the others' connections, the majority's verdict.
+/// </summary>
+internal sealed class FleetBackends : IAsyncDisposable
+{
+    private readonly BackendDirectory _directory;
+    private readonly Func<IEnumerable<(string Pool, Backend Backend)>> _backends;
+
+    /// <param name="backends">Those of this node's pools.</param>
+    /// <exception cref="IOException">The secret or the folder of the fleet's state is not usable.</exception>
+    public FleetBackends(
+        ActorLbOptions options, BackendSlots slots, BackendDirectory directory, Func<IEnumerable<(string, Backend)>> backends, EventFeed events,
+        TimeProvider time, ILoggerFactory loggers)
+    {
+        _directory = directory;
+        _backends = backends;
+        try
+        {
+            Member = new LocalMember(options, slots, Collect, OnSummed, events, time, loggers);
+        }
+        catch (InvalidOperationException e)
+        {
+            throw new IOException($"cluster: {e.Message}", e);
+        }
+        Member.Spread.BackendsChanged = OnBackendsChanged;
+    }
+
+    public LocalMember Member { get; }
+
+    public bool IsStarted { get; private set; }
+
+    /// <exception cref="IOException">The peers' address cannot be bound, or a certificate is not usable.</exception>
+    public async Task StartAsync(CancellationToken cancel)
+    {
+        IsStarted = true;
+        Member.Spread.Want(Wanted());
+        Member.Spread.Publish();
+        Member.Start();
+        await Member.WhenJoinedAsync(cancel).ConfigureAwait(false);
+    }
+
+    /// <summary>The pools have other backends than before.</summary>
+    public void BackendsMayHaveChanged()
+    {
+        Member.Spread.Want(Wanted());
+        OnBackendsChanged(Member.Spread.Backends.Snapshot());
+    }
+
+    /// <summary>Marks a backend as removed: its generation is not valid again, should it come back. A node whose file still names it
+    /// takes it back at once, until its own reload.</summary>
+    public Task ForgetAsync(string pool, string id) =>
+        Member.Spread.ChangeAsync(new BackendKey(pool, id), (r, _) => r.WithNextGeneration() with { State = SlotState.Free });
+
+    public ValueTask DisposeAsync() => Member.DisposeAsync();
+
+    private IEnumerable<BackendKey> Wanted() => _backends().Select(b => new BackendKey(b.Pool, b.Backend.Id)).ToArray();
+
+    /// <summary>Any thread.</summary>
+    private void OnBackendsChanged(ImmutableArray<SpreadBackend> known)
+    {
+        var byName = known.ToDictionary(b => b.Key);
+        (string Pool, Backend Backend)[] own = [.. _backends()];
+        foreach ((string pool, Backend backend) in own)
+        {
+            if (!byName.TryGetValue(new BackendKey(pool, backend.Id), out SpreadBackend? spread)) continue;
+            backend.Reference = spread.State == SlotState.Free ? 0 : spread.Reference.Value;
+            // What the file takes out stays out; operators can only take out more.
+            AdminState wished = spread.State switch { SlotState.Drain => AdminState.Drain, SlotState.Down => AdminState.Down, _ => AdminState.Up };
+            backend.SetAdminState(backend.Options.Down ? AdminState.Down : wished, spread.DrainLeft);
+            backend.SetWeight(spread.Weight ?? backend.Options.Weight);
+            backend.IsChangeLocal = spread.IsLocal;
+        }
+        _directory.Set(own.Select(b => b.Backend));
+    }
+
+    private ImmutableArray<BackendReport> Collect() =>
+    [
+        .. _backends().Select(b => b.Backend).Where(b => b.Reference != 0)
+            .Select(b => new BackendReport(b.Reference, b.Active, b.Health == HealthState.Down)),
+    ];
+
+    private void OnSummed(FleetReport fleet)
+    {
+        foreach ((_, Backend backend) in _backends())
+        {
+            if (backend.Reference == 0) continue;
+            backend.SetRemoteActive(fleet.ConnectionsOf(backend.Reference), fleet.LiveNodes - 1);
+            backend.SetFleetHealth(!fleet.Down.Contains(backend.Reference));
+        }
+    }
+}
