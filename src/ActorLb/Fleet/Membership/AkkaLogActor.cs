@@ -1,0 +1,68 @@
+using Akka.Actor;
+using Akka.Event;
+using Microsoft.Extensions.Logging;
+using AkkaLevel = Akka.Event.LogLevel;
+using LogLevel = Microsoft.Extensions.Logging.LogLevel;
+
+namespace ActorLb.Fleet.Membership;
+
+/// <summary>
+/// Akka's log as lines of this program's: the first line of each message, cut, and few of one kind. Garbage on the port alone would
+/// write a hex dump for every connection.
+/// </summary>
+internal sealed partial class AkkaLogActor : UntypedActor
+{
+    private const int MaxLength = 240;
+
+    private readonly ILogger _logger;
+    private readonly LineLimit _limit;
+
+    public AkkaLogActor(ILogger logger, LineLimit limit)
+    {
+        _logger = logger;
+        _limit = limit;
+    }
+
+    public static Props Props(ILogger logger, LineLimit limit) => Akka.Actor.Props.Create(() => new AkkaLogActor(logger, limit));
+
+    protected override void PreStart() => Context.System.EventStream.Subscribe(Self, typeof(LogEvent));
+
+    protected override void OnReceive(object message)
+    {
+        if (message is not LogEvent line) return;
+        LogLevel level = LevelOf(line);
+        if (!_logger.IsEnabled(level) || !_limit.TryTake(line.LogClass.FullName ?? line.LogSource, out int suppressed)) return;
+        string text = Short(line.Message?.ToString() ?? "");
+        if (line.Cause is { } cause) text += $" ({Short(Innermost(cause).Message)})";
+        Log.Akka(_logger, level, line.LogClass.Name, text, suppressed == 0 ? "" : $" [{suppressed} more lines like it left out]");
+    }
+
+    /// <summary>What goes wrong on a connection is not an error of this node.</summary>
+    private static LogLevel LevelOf(LogEvent line) => line.LogLevel() switch
+    {
+        AkkaLevel.ErrorLevel when IsOfConnection(line) => LogLevel.Warning,
+        AkkaLevel.ErrorLevel => LogLevel.Error,
+        AkkaLevel.WarningLevel when IsOfConnection(line) => LogLevel.Information,
+        AkkaLevel.WarningLevel => LogLevel.Warning,
+        _ => LogLevel.Debug,
+    };
+
+    private static bool IsOfConnection(LogEvent line) =>
+        line.LogClass.Namespace?.StartsWith("Akka.Remote", StringComparison.Ordinal) == true
+        || line.LogSource.StartsWith("remoting", StringComparison.OrdinalIgnoreCase);
+
+    private static Exception Innermost(Exception e) => e.InnerException is { } inner ? Innermost(inner) : e;
+
+    private static string Short(string text)
+    {
+        int end = text.AsSpan().IndexOfAny('\r', '\n');
+        string line = end < 0 ? text : text[..end];
+        return line.Length <= MaxLength ? line : line[..MaxLength] + "...";
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(EventId = 3501, Message = "Akka {Source}: {Text}{More}")]
+        public static partial void Akka(ILogger logger, LogLevel level, string source, string text, string more);
+    }
+}
