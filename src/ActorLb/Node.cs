@@ -14,7 +14,9 @@ using ActorLb.Native.OpenSsl;
 using ActorLb.Operations;
 using ActorLb.Proxying.Tls;
 using ActorLb.Sticky;
+using ActorLb.Supervision;
 using ActorLb.Telemetry;
+using Akka.Actor;
 using Microsoft.Extensions.Logging;
 
 namespace ActorLb;
@@ -31,6 +33,9 @@ internal sealed partial class Node : IAsyncDisposable
     /// <summary>How long a start waits for the fleet's first shard table; without it, lookups fall back.</summary>
     private static readonly TimeSpan TableWait = TimeSpan.FromSeconds(2);
 
+    /// <summary>How long the end waits for an actor, such as one that renews certificates.</summary>
+    private static readonly TimeSpan StopPatience = TimeSpan.FromSeconds(10);
+
     private readonly ILoggerFactory _loggers;
     private readonly ILogger _logger;
     private readonly TimeProvider _time;
@@ -42,10 +47,12 @@ internal sealed partial class Node : IAsyncDisposable
     private readonly Reactor[] _reactors;
     private readonly ListenerSet _listeners;
     private readonly NameResolution _names;
+    private readonly NodeSystem _system;
     private readonly CertificateWatch _certificateWatch;
     private readonly SystemMemory _memory = new();
     private readonly ResourceWatch _resourceWatch;
-    private readonly DownedBackends _downed;
+    private readonly IActorRef _downed;
+    private IActorRef? _certificateLooks;
 
     // A changed certificate is applied by the watch, everything else by the program that runs the node.
     private readonly SemaphoreSlim _applying = new(1, 1);
@@ -73,16 +80,18 @@ internal sealed partial class Node : IAsyncDisposable
         var flow = new SessionFlow(_services);
         _reactors = [.. Enumerable.Range(0, workers).Select(i => new Reactor(i, flow, _services.Logger))];
         _listeners = new ListenerSet(_reactors);
-        _downed = new DownedBackends(_reactors, time, _logger);
+        _system = new NodeSystem(loggers, time);
+        _downed = _system.System.ActorOf(ActorProps.Of(() => new DownedBackendsActor(_reactors, Fallen, time, _logger)), "downed-backends");
         _certificateWatch = new CertificateWatch(time, _logger, RenewCertificatesAsync, () => Certificates);
         _resourceWatch = new ResourceWatch(_services, _reactors, _memory.Read, time, _logger);
         Events = new EventFeed(options.Node.Name, time);
-        Fleet = new LoneNode(options.Node.Name, options.Cluster.Name, options.Sticky, _localSticky, _localSlots, () => IsReady, () => IsDraining, time);
+        IActorRef drains = _system.System.ActorOf(ActorProps.Of(() => new DrainActor(() => AllBackends().Select(b => b.Backend))), "drains");
+        Fleet = new LoneNode(options.Node.Name, options.Cluster.Name, options.Sticky, _localSticky, _localSlots, () => IsReady, () => IsDraining, drains);
         Sessions = new SessionDirectory(options.Node.Name, _reactors);
         StartedAt = time.GetUtcNow();
     }
 
-    private sealed record PoolEntry(UpstreamPool Upstream, PoolActor Actor);
+    private sealed record PoolEntry(UpstreamPool Upstream, PoolControl Control);
 
     public ActorLbOptions Options => _options;
 
@@ -154,6 +163,9 @@ internal sealed partial class Node : IAsyncDisposable
     /// <summary>What happens, for those who watch.</summary>
     public EventFeed Events { get; }
 
+    /// <summary>The systems of actors that the node runs at the moment.</summary>
+    public IReadOnlyList<ActorSystem> ActorSystems => [_system.System];
+
     /// <summary>From the sticky map's names of backends to the backends.</summary>
     public BackendDirectory Directory => _directory;
 
@@ -171,7 +183,7 @@ internal sealed partial class Node : IAsyncDisposable
         else if (!_options.Cluster.Seeds.IsEmpty) EnterSeededFleet();
         foreach (Reactor reactor in _reactors) reactor.Start();
         await ApplyAsync(_options, cancel).ConfigureAwait(false);
-        _certificateWatch.Start();
+        _certificateLooks = _system.System.ActorOf(ActorProps.Of(() => new CertificateActor(_certificateWatch)), "certificates");
         _resourceWatch.Start();
         IsReady = true;
         foreach (Listener listener in _listeners.All)
@@ -241,19 +253,18 @@ internal sealed partial class Node : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         IsReady = false;
-        await _certificateWatch.DisposeAsync().ConfigureAwait(false);
+        // A renewal under way uses what is disposed of below.
+        if (_certificateLooks is { } looks) await StopAsync(looks, CertificateActor.Stop.Instance).ConfigureAwait(false);
         await _resourceWatch.DisposeAsync().ConfigureAwait(false);
-        await _downed.DisposeAsync().ConfigureAwait(false);
+        await StopAsync(_downed, PoisonPill.Instance).ConfigureAwait(false);
         foreach (Reactor reactor in _reactors)
         {
             reactor.Stop();
             reactor.Dispose();
         }
-        foreach (PoolEntry entry in _pools.Values)
-        {
-            await entry.Actor.DisposeAsync().ConfigureAwait(false);
-            entry.Upstream.Tls?.Dispose();
-        }
+        await Task.WhenAll(_pools.Values.Select(p => p.Control.StopAsync())).ConfigureAwait(false);
+        await _system.DisposeAsync().ConfigureAwait(false);
+        foreach (PoolEntry entry in _pools.Values) entry.Upstream.Tls?.Dispose();
         if (_services.AccessLog is { } log) await log.DisposeAsync().ConfigureAwait(false);
         if (_fleet is not null) await _fleet.DisposeAsync().ConfigureAwait(false);
         if (_seeded is not null) await _seeded.DisposeAsync().ConfigureAwait(false);
@@ -264,6 +275,18 @@ internal sealed partial class Node : IAsyncDisposable
 
     /// <summary>Those that are being refused, too.</summary>
     private long OpenClients => _services.Admission.Active + _reactors.Sum(r => Volatile.Read(ref r.Counters.Refused));
+
+    private static async Task StopAsync(IActorRef actor, object message)
+    {
+        try
+        {
+            await actor.GracefulStop(StopPatience, message).ConfigureAwait(false);
+        }
+        catch (TaskCanceledException)
+        {
+            // It stops with its system.
+        }
+    }
 
     private static bool CloseSome(Reactor reactor, int portion, DisconnectReason reason)
     {
@@ -304,7 +327,7 @@ internal sealed partial class Node : IAsyncDisposable
                 if (contexts.Client(name) is not { } tls) continue;
                 _pools = _pools.SetItem(name, entry with { Upstream = new UpstreamPool(entry.Upstream.Pool, entry.Upstream.Sources, tls) });
                 // Its probes speak TLS of their own.
-                await entry.Actor.ReloadAsync(entry.Upstream.Options, CancellationToken.None).ConfigureAwait(false);
+                await entry.Control.ReloadAsync(entry.Upstream.Options, CancellationToken.None).ConfigureAwait(false);
             }
             foreach (Listener listener in _listeners.All)
             {
@@ -395,7 +418,7 @@ internal sealed partial class Node : IAsyncDisposable
         await _listeners.ApplyAsync(wanted, opened, TcpOf).ConfigureAwait(false);
         foreach ((string name, PoolEntry entry) in oldPools)
         {
-            if (!_pools.ContainsKey(name)) await entry.Actor.DisposeAsync().ConfigureAwait(false);
+            if (!_pools.ContainsKey(name)) await entry.Control.DisposeAsync().ConfigureAwait(false);
         }
         if (oldLog is not null && !ReferenceEquals(oldLog, _services.AccessLog)) await oldLog.DisposeAsync().ConfigureAwait(false);
         _options = options;
@@ -414,17 +437,17 @@ internal sealed partial class Node : IAsyncDisposable
             {
                 bool sameSources = known.Upstream.Options.SourceAddresses.SequenceEqual(pool.SourceAddresses);
                 SourceAddresses? sources = sameSources ? known.Upstream.Sources : SourceAddresses.Create(pool.SourceAddresses, _ephemeralPorts);
-                starting.Add(known.Actor.ReloadAsync(pool, CancellationToken.None));
+                starting.Add(known.Control.ReloadAsync(pool, CancellationToken.None));
                 next[pool.Name] = known with { Upstream = new UpstreamPool(known.Upstream.Pool, sources, tls) };
                 continue;
             }
             var created = new Pool(pool, _time, OnPoolEvent);
             string name = options.Node.Name;
-            var actor = new PoolActor(created, _names, (p, b) => HealthProbes.Create(p, b, name), _time, _loggers.CreateLogger("ActorLb.Health"));
-            actor.Start();
-            starting.Add(actor.Ready);
+            PoolControl control = PoolControl.Start(
+                _system.System, created, _names, (p, b) => HealthProbes.Create(p, b, name), _time, _loggers.CreateLogger("ActorLb.Health"));
+            starting.Add(control.Ready);
             next[pool.Name] = new PoolEntry(
-                new UpstreamPool(created, SourceAddresses.Create(pool.SourceAddresses, _ephemeralPorts), tls), actor);
+                new UpstreamPool(created, SourceAddresses.Create(pool.SourceAddresses, _ephemeralPorts), tls), control);
         }
         // A slow resolver does not keep the node from starting: what is not resolved yet gets no clients.
         await Task.WhenAny(Task.WhenAll(starting), Task.Delay(ResolveWait, _time)).ConfigureAwait(false);
@@ -446,7 +469,7 @@ internal sealed partial class Node : IAsyncDisposable
         if (e is { Kind: PoolEventKind.HealthDown or PoolEventKind.FleetHealthDown, Backend: { Active: > 0 } down }
             && _pools.TryGetValue(e.Pool, out PoolEntry? entry) && entry.Upstream.Options.OnDown == SessionsOnDown.Close)
         {
-            _downed.Close(e.Pool, down, _options.Node.DrainTimeout);
+            _downed.Tell(new DownedBackendsActor.Close(e.Pool, down, _options.Node.DrainTimeout));
         }
         string subject = e.Backend is { } backend ? $"pool {e.Pool}, backend {backend.Id}" : $"pool {e.Pool}";
         Events.Publish(EventFeed.Word(e.Kind.ToString()), $"{subject} {PoolEventText.Of(e)}");
@@ -497,6 +520,12 @@ internal sealed partial class Node : IAsyncDisposable
             if (listener.Options.Tls is { SessionTickets: true, TicketKeyFile: null }) listener.Tls?.SetTicketKeys(keys);
         }
     }
+
+    private IEnumerable<DownedBackendsActor.Close> Fallen() =>
+        from entry in _pools.Values
+        where entry.Upstream.Options.OnDown == SessionsOnDown.Close
+        from backend in entry.Upstream.Pool.Snapshot.Backends.ToArray()
+        select new DownedBackendsActor.Close(entry.Upstream.Name, backend, _options.Node.DrainTimeout);
 
     private IEnumerable<(string Pool, Backend Backend)> AllBackends() =>
         from entry in _pools.Values from backend in entry.Upstream.Pool.Snapshot.Backends.ToArray() select (entry.Upstream.Name, backend);

@@ -7,8 +7,9 @@ namespace ActorLb.Tests;
 public sealed partial class LayeringTests
 {
     [Theory]
-    [InlineData("Balancing", "Cluster", "Sticky", "Proxying", "Fleet")]
-    [InlineData("Health", "Cluster", "Sticky", "Proxying", "Fleet")]
+    [InlineData("Supervision", "Balancing", "Health", "Cluster", "Sticky", "Proxying", "Fleet", "Hosting")]
+    [InlineData("Balancing", "Cluster", "Sticky", "Proxying", "Fleet", "Hosting")]
+    [InlineData("Health", "Cluster", "Sticky", "Proxying", "Fleet", "Hosting")]
     [InlineData("Cluster", "Sticky", "Proxying", "Fleet")]
     [InlineData("Sticky", "Proxying", "Fleet")]
     [InlineData("Fleet", "Proxying")]
@@ -19,6 +20,17 @@ public sealed partial class LayeringTests
             string text = File.ReadAllText(file);
             foreach (string above in forbidden) Assert.False(Regex.IsMatch(text, $@"\bActorLb\.{above}\b"), $"{file} uses {above}");
         }
+    }
+
+    /// <summary>No actor stands on the way of a byte or of a CONNECT.</summary>
+    [Theory]
+    [InlineData("Balancing")]
+    [InlineData("Proxying")]
+    [InlineData("Sticky")]
+    public void Folder_OfTheDataPlane_KnowsNoActors(string folder)
+    {
+        foreach (string file in Sources(Path.Combine("src", "ActorLb", folder)))
+            Assert.DoesNotContain("Akka.", File.ReadAllText(file), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -36,6 +36,7 @@ namespace ActorLb.Protocol.Admin;
 [JsonSerializable(typeof(ShardRegions))]
 [JsonSerializable(typeof(ShardList))]
 [JsonSerializable(typeof(ShardingStats))]
+[JsonSerializable(typeof(ActorList))]
 public sealed partial class AdminJson : JsonSerializerContext
 {
     /// <summary>What both sides write and what a client reads, members of a newer node ignored. For terminals and programs, never put

@@ -119,6 +119,7 @@ internal sealed class AdminEndpoint(Node node, NodeLogging logging, NodeControl 
         new PoolApi(node, names).Map(routes);
         new StickyApi(node, names).Map(routes);
         new SessionApi(node).Map(routes);
+        new ActorApi(node).Map(routes);
         new ClusterApi(node, TimeProvider.System, _stopping.Token).Map(routes);
     }
 

@@ -3,6 +3,7 @@ using ActorLb.Fleet;
 using ActorLb.Native.OpenSsl;
 using ActorLb.Proxying;
 using ActorLb.Proxying.Tls;
+using ActorLb.Supervision;
 using ActorLb.Telemetry;
 
 namespace ActorLb.Server.Admin;
@@ -35,6 +36,7 @@ internal static class MetricsPage
             w.Single("actorlb_admin_connections", "gauge", "Connections of the admin endpoint.", admin.Count);
             w.Single("actorlb_admin_connections_closed_total", "counter", "Silent or slow connections of the admin endpoint closed to make room for others.", admin.Closed);
         }
+        Actors(w, node);
         Process(w, node);
         return w.ToString();
     }
@@ -205,6 +207,15 @@ internal static class MetricsPage
         }
         w.Single("actorlb_source_exhausted_total", "counter", "Dials that found no source address with a free port.", all.Sum(c => Volatile.Read(ref c.SourceExhausted)));
         w.Single("actorlb_source_warnings_total", "counter", "Dials from a source address with over nine tenths of its ports in use.", all.Sum(c => Volatile.Read(ref c.SourceWarnings)));
+    }
+
+    private static void Actors(MetricsWriter w, Node node)
+    {
+        ActorState[] actors = [.. ActorTree.Read(node.ActorSystems)];
+        w.Family("actorlb_actor_mailbox_messages", "gauge", "Messages that wait for an actor of the control plane.");
+        foreach (ActorState actor in actors) w.Sample("actorlb_actor_mailbox_messages", actor.Mailbox, ("actor", actor.Path));
+        w.Family("actorlb_actor_restarts_total", "counter", "Restarts of an actor after failures, each a fault of the program; the log has them whole.");
+        foreach (ActorState actor in actors) w.Sample("actorlb_actor_restarts_total", actor.Restarts, ("actor", actor.Path));
     }
 
     private static void Process(MetricsWriter w, Node node)

@@ -1,4 +1,3 @@
-using ActorLb.Actors;
 using ActorLb.Cluster;
 using ActorLb.Protocol.Peer;
 using Microsoft.Extensions.Logging;

@@ -1,31 +1,31 @@
 using System.Net;
 using System.Security.Cryptography;
-using ActorLb.Actors;
 using ActorLb.Balancing;
 using ActorLb.Balancing.Discovery;
 using ActorLb.Configuration;
+using ActorLb.Supervision;
+using Akka.Actor;
 using Microsoft.Extensions.Logging;
 
 namespace ActorLb.Health;
 
 /// <summary>
-/// The control plane of one pool: resolves names, discovers backends by DNS, probes, applies reloads. Reactors see what it decides
-/// through the <see cref="Pool"/> alone.
+/// The control plane of one pool: decides upon what its children find (one for each backend, one that asks DNS) and applies reloads.
+/// Reactors see its decisions through the <see cref="Pool"/> alone, and what must survive a restart is there: options, backends, verdicts.
 /// </summary>
-internal sealed partial class PoolActor : Actor<PoolMessage>
+internal sealed partial class PoolActor : SupervisedActor
 {
-    /// <summary>Messages are few and their senders wait, so that this only smooths bursts.</summary>
-    private const int MailboxCapacity = 256;
-
+    private readonly Pool _pool;
     private readonly NameResolution _names;
     private readonly Func<PoolOptions, Backend, IHealthProbe?> _probes;
+    private readonly TaskCompletionSource _ready;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly Random _random;
-    private readonly TaskCompletionSource _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     private readonly Dictionary<Backend, BackendWatch> _watches = [];
     private readonly HashSet<Backend> _unsettled = [];
+    private bool _begun;
     private bool _discoveryUnsettled;
 
     // The last probe said nothing, and this was logged.
@@ -33,90 +33,94 @@ internal sealed partial class PoolActor : Actor<PoolMessage>
     private string? _discoveryProblem;
     private int _leftOut;
     private int _kept;
-    private Task _discovering = Task.CompletedTask;
-    private CancellationTokenSource? _discoveringEnd;
+    private IActorRef _discovery = ActorRefs.Nobody;
 
-    /// <param name="probes">The probe of a backend, null for none: <see cref="HealthProbes.Create"/>.</param>
+    /// <param name="ready">Done when every name was asked for once.</param>
+    /// <param name="random">This actor's own.</param>
     public PoolActor(
-        Pool pool, NameResolution names, Func<PoolOptions, Backend, IHealthProbe?> probes, TimeProvider time, ILogger logger,
-        Random? random = null)
-        : base($"pool {pool.Name}", MailboxCapacity, FullMailbox.Wait, time, logger, random)
+        Pool pool, NameResolution names, Func<PoolOptions, Backend, IHealthProbe?> probes, TaskCompletionSource ready, TimeProvider time,
+        ILogger logger, Random random)
     {
-        Pool = pool;
+        _pool = pool;
         _names = names;
         _probes = probes;
+        _ready = ready;
         _time = time;
         _logger = logger;
-        _random = random ?? Random.Shared;
+        _random = random;
     }
 
-    public Pool Pool { get; }
-
-    /// <summary>Done when every name was asked for once, found or not: the time to open listeners.</summary>
-    public Task Ready => _ready.Task;
-
-    /// <exception cref="MailboxException">The actor has stopped.</exception>
-    public async Task<PoolChange> ReloadAsync(PoolOptions options, CancellationToken cancellationToken)
+    protected override void Begin()
     {
-        Reply<PoolChange> reply = new();
-        await PostAsync(new PoolMessage.Reload(options, reply), cancellationToken).ConfigureAwait(false);
-        return await reply.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
-    }
-
-    protected override ValueTask StartedAsync()
-    {
-        StartDiscovery();
-        WatchNewBackends();
-        Settle();
-        return ValueTask.CompletedTask;
-    }
-
-    protected override ValueTask HandleAsync(PoolMessage message) => message switch
-    {
-        PoolMessage.Probed m => OnProbedAsync(m.Watch, m.Result),
-        PoolMessage.Resolved m => OnResolved(m.Watch, m.Addresses, m.Problem),
-        PoolMessage.Discovered m => OnDiscoveredAsync(m),
-        PoolMessage.Reload m => OnReloadAsync(m),
-        _ => throw new InvalidOperationException($"Unknown message {message}."),
-    };
-
-    /// <summary>The handler may have failed half-way: bring the watches in line with the pool.</summary>
-    protected override async ValueTask RestartAsync()
-    {
-        HashSet<Backend> present = [.. Pool.Snapshot.Backends];
-        await ForgetAsync(_watches.Keys.Where(b => !present.Contains(b)).ToArray()).ConfigureAwait(false);
-        await StopDiscoveryAsync().ConfigureAwait(false);
-        StartDiscovery();
-        WatchNewBackends();
-        Settle();
-    }
-
-    protected override async ValueTask StoppedAsync()
-    {
-        _ready.TrySetResult();
-        await StopDiscoveryAsync().ConfigureAwait(false);
-        foreach (BackendWatch watch in _watches.Values)
-        {
-            await watch.StopAsync().ConfigureAwait(false);
-        }
-
-        _watches.Clear();
-    }
-
-    private async ValueTask OnProbedAsync(BackendWatch watch, ProbeResult result)
-    {
-        if (!IsWatched(watch) || Pool.Options.Health.Probe == ProbeKind.None)
+        if (_begun)
         {
             return;
         }
 
+        _begun = true;
+        StartDiscovery();
+        WatchNewBackends();
+        Settle();
+    }
+
+    protected override bool On(object message)
+    {
+        switch (message)
+        {
+            case PoolMessage.Reload reload:
+                OnReload(reload);
+                return true;
+            case PoolMessage.Discovered found:
+                OnDiscovered(found);
+                return true;
+            case PoolMessage.Resolved resolved:
+                OnResolved(resolved);
+                return true;
+            case PoolMessage.Probed probed:
+                OnProbed(probed);
+                return true;
+            case PoolMessage.BackendStarted started:
+                OnBackendStarted(started);
+                return true;
+            default:
+                return false;
+        }
+    }
+
+    /// <summary>Whoever waits for the message that failed is told; the children stop, and <see cref="Begin"/> starts others.</summary>
+    protected override void PreRestart(Exception reason, object message)
+    {
+        if (message is PoolMessage.Reload)
+        {
+            Sender.Tell(new Status.Failure(reason));
+        }
+
+        base.PreRestart(reason, message);
+    }
+
+    private void OnBackendStarted(PoolMessage.BackendStarted started)
+    {
+        if (_watches.TryGetValue(started.Backend, out BackendWatch? watch))
+        {
+            StartProbing(watch);
+        }
+    }
+
+    private void OnProbed(PoolMessage.Probed probed)
+    {
+        if (!_watches.TryGetValue(probed.Backend, out BackendWatch? watch) || watch.Order != probed.Order)
+        {
+            return;
+        }
+
+        ProbeResult result = probed.Result;
         if (result.Inconclusive)
         {
-            Pool.CountInconclusiveProbe();
+            _pool.CountInconclusiveProbe();
             if (!_unableToProbe)
             {
                 _unableToProbe = true;
-                Log.UnableToProbe(_logger, Pool.Name, watch.Backend.Id, result.Reason);
+                Log.UnableToProbe(_logger, _pool.Name, watch.Backend.Id, result.Reason);
             }
 
             return;
@@ -124,7 +128,7 @@ internal sealed partial class PoolActor : Actor<PoolMessage>
 
         _unableToProbe = false;
         HealthTrack before = watch.Track;
-        HealthOptions health = Pool.Options.Health;
+        HealthOptions health = _pool.Options.Health;
         watch.Track = before.Next(result.Alive, health.Rise, health.Fall, result.Refused);
         watch.Backend.ReportProbe(new ProbeReport(
             result.Alive, result.Refused, watch.Track.Failures, result.Began, HealthProbes.ProvesClients(health, watch.Backend)));
@@ -133,62 +137,61 @@ internal sealed partial class PoolActor : Actor<PoolMessage>
             watch.Backend.SetHealth(watch.Track.State, result.Reason);
             if (watch.Track.State == HealthState.Down)
             {
-                Log.HealthDown(_logger, Pool.Name, watch.Backend.Id, result.Reason);
+                Log.HealthDown(_logger, _pool.Name, watch.Backend.Id, result.Reason);
             }
             else if (before.State == HealthState.Down)
             {
-                Log.HealthUp(_logger, Pool.Name, watch.Backend.Id);
+                Log.HealthUp(_logger, _pool.Name, watch.Backend.Id);
             }
 
-            await FollowAsync(Pool.ReconsiderDiscovered()).ConfigureAwait(false);
+            Follow(_pool.ReconsiderDiscovered());
         }
     }
 
     /// <summary>Brings the watches in line with what discovery changed.</summary>
-    private async ValueTask FollowAsync(PoolChange change)
+    private void Follow(PoolChange change)
     {
         if (change.Added.Length + change.Removed.Length > 0)
         {
-            Log.Discovered(_logger, Pool.Name, Pool.Options.Dns?.Name, Pool.Snapshot.Backends.Length, change.Added.Length, change.Removed.Length);
-            Pool.Raise(backend: null, PoolEventKind.Discovered, string.Join(", ", Pool.Snapshot.Backends.ToArray().Select(b => b.Id)));
+            Log.Discovered(_logger, _pool.Name, _pool.Options.Dns?.Name, _pool.Snapshot.Backends.Length, change.Added.Length, change.Removed.Length);
+            _pool.Raise(backend: null, PoolEventKind.Discovered, string.Join(", ", _pool.Snapshot.Backends.ToArray().Select(b => b.Id)));
         }
 
-        await ForgetAsync(change.Removed).ConfigureAwait(false);
+        Forget(change.Removed);
         WatchNewBackends();
     }
 
-    private ValueTask OnResolved(BackendWatch watch, IPAddress[] addresses, string? problem)
+    private void OnResolved(PoolMessage.Resolved resolved)
     {
-        if (!IsWatched(watch))
+        (Backend backend, IPAddress[] addresses, string? problem) = resolved;
+        if (!_watches.TryGetValue(backend, out BackendWatch? watch))
         {
-            return ValueTask.CompletedTask;
+            return;
         }
 
-        Backend backend = watch.Backend;
         if (problem is not null)
         {
             // Addresses that worked stay: a resolver that fails says nothing of the broker.
             if (!string.Equals(watch.ResolveProblem, problem, StringComparison.Ordinal))
             {
-                Log.Unresolved(_logger, Pool.Name, backend.Id, problem, backend.EndPoint is null ? "none" : "the last known");
-                Pool.Raise(backend, PoolEventKind.BackendUnresolved, problem);
+                Log.Unresolved(_logger, _pool.Name, backend.Id, problem, backend.EndPoint is null ? "none" : "the last known");
+                _pool.Raise(backend, PoolEventKind.BackendUnresolved, problem);
             }
         }
         else if (!backend.EndPoints.ToArray().Select(e => e.Address).SequenceEqual(addresses))
         {
             backend.SetEndPoints([.. addresses.Select(a => new IPEndPoint(a, backend.Address.Port))]);
-            Pool.Raise(backend, PoolEventKind.BackendResolved, string.Join(", ", addresses.Select(a => a.ToString())));
+            _pool.Raise(backend, PoolEventKind.BackendResolved, string.Join(", ", addresses.Select(a => a.ToString())));
         }
 
         watch.ResolveProblem = problem;
         _unsettled.Remove(backend);
         Settle();
-        return ValueTask.CompletedTask;
     }
 
-    private async ValueTask OnDiscoveredAsync(PoolMessage.Discovered found)
+    private void OnDiscovered(PoolMessage.Discovered found)
     {
-        if (Pool.Options.Dns != found.Question)
+        if (_pool.Options.Dns != found.Question)
         {
             return;
         }
@@ -197,13 +200,13 @@ internal sealed partial class PoolActor : Actor<PoolMessage>
         {
             if (!string.Equals(_discoveryProblem, problem, StringComparison.Ordinal))
             {
-                Log.DiscoveryFailed(_logger, Pool.Name, found.Question.Name, problem);
-                Pool.Raise(backend: null, PoolEventKind.DiscoveryFailed, problem);
+                Log.DiscoveryFailed(_logger, _pool.Name, found.Question.Name, problem);
+                _pool.Raise(backend: null, PoolEventKind.DiscoveryFailed, problem);
             }
         }
         else
         {
-            await FollowAsync(Pool.SetDiscovered(found.Backends)).ConfigureAwait(false);
+            Follow(_pool.SetDiscovered(found.Backends));
             TellUnlike(found);
         }
 
@@ -216,50 +219,46 @@ internal sealed partial class PoolActor : Actor<PoolMessage>
     private void TellUnlike(PoolMessage.Discovered found)
     {
         int left = Math.Max(0, found.Backends.Length - DiscoveryMerge.MaxTargets);
-        int kept = Pool.Snapshot.Backends.ToArray().Count(b => !found.Backends.Any(f => Backend.IdOf(f.Address) == b.Id));
+        int kept = _pool.Snapshot.Backends.ToArray().Count(b => !found.Backends.Any(f => Backend.IdOf(f.Address) == b.Id));
         if (left > 0 && _leftOut != left)
         {
-            Log.TooMany(_logger, Pool.Name, found.Question.Name, found.Backends.Length, DiscoveryMerge.MaxTargets);
+            Log.TooMany(_logger, _pool.Name, found.Question.Name, found.Backends.Length, DiscoveryMerge.MaxTargets);
         }
 
         if (kept > 0 && _kept != kept)
         {
-            Log.Kept(_logger, Pool.Name, found.Question.Name, kept);
+            Log.Kept(_logger, _pool.Name, found.Question.Name, kept);
         }
 
         (_leftOut, _kept) = (left, kept);
     }
 
-    private async ValueTask OnReloadAsync(PoolMessage.Reload reload)
+    private void OnReload(PoolMessage.Reload reload)
     {
-        PoolOptions old = Pool.Options;
+        Begin();
+        PoolOptions old = _pool.Options;
         PoolOptions options = reload.Options;
-        PoolChange change = Pool.Apply(options);
-        await ForgetAsync(change.Removed).ConfigureAwait(false);
+        PoolChange change = _pool.Apply(options);
+        Forget(change.Removed);
         // With TLS always: the files that the options name may hold something else by now.
         if (old.Health != options.Health || old.ProxyProtocol != options.ProxyProtocol || old.Tls != options.Tls || options.Tls is not null
             || !string.Equals(old.WebSocketPath, options.WebSocketPath, StringComparison.Ordinal))
         {
             foreach (BackendWatch watch in _watches.Values)
             {
-                await watch.StopProbingAsync().ConfigureAwait(false);
                 StartProbing(watch);
             }
         }
 
         if (old.Dns != options.Dns)
         {
-            await StopDiscoveryAsync().ConfigureAwait(false);
             StartDiscovery();
         }
 
         WatchNewBackends();
         Settle();
-        reload.Reply.Set(change);
+        Sender.Tell(change);
     }
-
-    private bool IsWatched(BackendWatch watch) =>
-        _watches.TryGetValue(watch.Backend, out BackendWatch? current) && ReferenceEquals(current, watch);
 
     private void Settle()
     {
@@ -271,108 +270,71 @@ internal sealed partial class PoolActor : Actor<PoolMessage>
 
     private void WatchNewBackends()
     {
-        foreach (Backend backend in Pool.Snapshot.Backends)
+        foreach (Backend backend in _pool.Snapshot.Backends)
         {
             if (_watches.ContainsKey(backend))
             {
                 continue;
             }
 
-            BackendWatch watch = new(backend, _names, _time, _random, PostAsync);
+            int seed = _random.Next();
+            IActorRef actor = Context.ActorOf(
+                ActorProps.Of(() => new BackendActor(backend, _names, _time, new Random(seed))), ActorNames.FreeFor(Context, backend.Id));
+            BackendWatch watch = new(backend, actor);
             _watches.Add(backend, watch);
             if (!watch.IsLiteral)
             {
                 _unsettled.Add(backend);
             }
-
-            watch.StartResolving(Stopping);
-            StartProbing(watch);
         }
     }
 
     private void StartProbing(BackendWatch watch)
     {
-        PoolOptions options = Pool.Options;
+        PoolOptions options = _pool.Options;
+        IHealthProbe? probe = null;
         try
         {
-            if (_probes(options, watch.Backend) is { } probe)
-            {
-                watch.StartProbing(probe, options.Health, Stopping);
-                return;
-            }
+            probe = _probes(options, watch.Backend);
         }
         catch (Exception e) when (e is IOException or CryptographicException or UnauthorizedAccessException)
         {
             // Without its files the probe cannot say anything; the connections themselves will.
-            Log.NoProbe(_logger, Pool.Name, watch.Backend.Id, e.Message);
+            Log.NoProbe(_logger, _pool.Name, watch.Backend.Id, e.Message);
         }
 
-        watch.Track = default;
-        watch.Backend.SetHealth(HealthState.Unknown, reason: null);
+        watch.Order = new ProbeOrder(probe, options.Health);
+        watch.Actor.Tell(watch.Order);
+        if (probe is null)
+        {
+            watch.Track = default;
+            watch.Backend.SetHealth(HealthState.Unknown, reason: null);
+        }
     }
 
-    private async ValueTask ForgetAsync(IEnumerable<Backend> removed)
+    private void Forget(IEnumerable<Backend> removed)
     {
         foreach (Backend gone in removed)
         {
             _unsettled.Remove(gone);
             if (_watches.Remove(gone, out BackendWatch? watch))
             {
-                await watch.StopAsync().ConfigureAwait(false);
+                Context.Stop(watch.Actor);
             }
         }
     }
 
+    /// <summary>Asks what the options in force want to know; an earlier question is given up.</summary>
     private void StartDiscovery()
     {
-        _discoveryUnsettled = Pool.Options.Dns is not null;
-        if (Pool.Options.Dns is { } question)
+        Context.Stop(_discovery);
+        _discovery = ActorRefs.Nobody;
+        _discoveryUnsettled = _pool.Options.Dns is not null;
+        if (_pool.Options.Dns is { } question)
         {
-            _discoveringEnd = CancellationTokenSource.CreateLinkedTokenSource(Stopping);
-            CancellationToken end = _discoveringEnd.Token;
-            Random own = new(_random.Next());
-            _discovering = Task.Run(() => DiscoverLoopAsync(question, own, end), CancellationToken.None);
-        }
-    }
-
-    private async Task StopDiscoveryAsync()
-    {
-        if (_discoveringEnd is not null)
-        {
-            await _discoveringEnd.CancelAsync().ConfigureAwait(false);
-            await _discovering.ConfigureAwait(false);
-            _discoveringEnd.Dispose();
-            _discoveringEnd = null;
-        }
-    }
-
-    private async Task DiscoverLoopAsync(DnsDiscoveryOptions question, Random own, CancellationToken end)
-    {
-        TimeSpan first = TimeSpan.FromSeconds(1);
-        Backoff retry = new(first, question.Interval > first ? question.Interval : first, own);
-        try
-        {
-            while (true)
-            {
-                PoolMessage.Discovered message;
-                try
-                {
-                    var backends = await DnsDiscovery.FindAsync(question, _names, end).ConfigureAwait(false);
-                    message = new(question, backends, backends.IsEmpty ? "no backend found" : null);
-                    retry.Reset();
-                }
-                catch (Exception e) when (e is not OperationCanceledException)
-                {
-                    message = new(question, [], e.Message);
-                }
-
-                await PostAsync(message, end).ConfigureAwait(false);
-                await Task.Delay(message.Problem is null ? question.Interval : retry.Next(), _time, end).ConfigureAwait(false);
-            }
-        }
-        catch (OperationCanceledException) when (end.IsCancellationRequested)
-        {
-            // The end of the discovery.
+            int seed = _random.Next();
+            _discovery = Context.ActorOf(
+                ActorProps.Of(() => new DiscoveryActor(question, _names, new Random(seed))), ActorNames.FreeFor(Context, "discovery"));
         }
     }
 

@@ -4,48 +4,24 @@ using ActorLb.Configuration;
 using ActorLb.Protocol.Admin;
 using ActorLb.Proxying;
 using ActorLb.Sticky;
+using Akka.Actor;
 
 namespace ActorLb.Operations;
 
 /// <summary>The fleet of one: it is its only member, coordinates itself and owns every shard.</summary>
+/// <param name="drains">The <see cref="DrainActor"/>.</param>
 internal sealed class LoneNode(
     string name, string cluster, StickyOptions options, LocalStickyMap sticky, LocalBackendSlots slots, Func<bool> isReady,
-    Func<bool> isDraining, TimeProvider time) : IFleetOperations
+    Func<bool> isDraining, IActorRef drains) : IFleetOperations
 {
     private static readonly Task<Refusal?> Granted = Task.FromResult<Refusal?>(null);
 
-    private readonly Lock _gate = new();
-
-    // Drains with a deadline.
-    private readonly Dictionary<Backend, ITimer> _deadlines = [];
-
     private string State => isDraining() ? "draining" : isReady() ? "up" : "starting";
 
-    public Task<Refusal?> SetStateAsync(Pool pool, Backend backend, AdminState state, TimeSpan? deadline, CancellationToken cancel)
+    public async Task<Refusal?> SetStateAsync(Pool pool, Backend backend, AdminState state, TimeSpan? deadline, CancellationToken cancel)
     {
-        lock (_gate)
-        {
-            if (_deadlines.Remove(backend, out ITimer? before)) before.Dispose();
-            backend.SetAdminState(state, deadline);
-            if (deadline is not { } after) return Granted;
-            ITimer? own = null;
-            // Within the lock, so that the callback finds it in its place.
-            own = time.CreateTimer(_ => EndDrain(backend, own!), null, after, Timeout.InfiniteTimeSpan);
-            _deadlines[backend] = own;
-        }
-        return Granted;
-    }
-
-    private void EndDrain(Backend backend, ITimer own)
-    {
-        lock (_gate)
-        {
-            // Another order came meanwhile.
-            if (_deadlines.GetValueOrDefault(backend) != own) return;
-            _deadlines.Remove(backend);
-            own.Dispose();
-            backend.SetAdminState(AdminState.Down);
-        }
+        await drains.Ask<DrainActor.Done>(new DrainActor.Order(backend, state, deadline), cancel).ConfigureAwait(false);
+        return null;
     }
 
     public Task<Refusal?> SetWeightAsync(Pool pool, Backend backend, int weight, CancellationToken cancel)

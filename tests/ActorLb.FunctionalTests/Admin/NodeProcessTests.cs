@@ -49,6 +49,19 @@ public sealed class NodeProcessTests
         Assert.True(await node.IsReadyAsync());
     }
 
+    /// <summary>A node by itself pays neither the memory nor the time of what only a fleet needs, and opens no port for it.</summary>
+    [Fact]
+    [Trait("speed", "slow")]
+    public async Task NodeByItself_LoadsNothingOfAFleet()
+    {
+        using var folder = new TempFolder();
+        await using FakeBroker broker = FakeBroker.Start(FakeBroker.Connack(0));
+        await using ActorLbProcess node = await StartAsync(folder, broker);
+        string[] loaded = [.. (await File.ReadAllLinesAsync($"/proc/{node.Process.Id}/maps"))
+            .Select(l => Path.GetFileName(l)).Where(l => l.StartsWith("Akka", StringComparison.Ordinal)).Distinct()];
+        Assert.Equal(["Akka.dll"], loaded);
+    }
+
     private static Task<ActorLbProcess> StartAsync(TempFolder folder, FakeBroker broker) => Attempts.StartAsync(() =>
     {
         IPEndPoint admin = Ports.FreeEndPoint();

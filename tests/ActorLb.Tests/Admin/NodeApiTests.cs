@@ -149,4 +149,23 @@ public sealed class NodeApiTests
         using HttpResponseMessage response = await node.Http.GetAsync("cluster/events", HttpCompletionOption.ResponseHeadersRead);
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
     }
+
+    [Fact]
+    public async Task Actors_AreTheControlPlanes()
+    {
+        await using AdminNode node = await AdminNode.StartAsync();
+        ActorList list = await node.GetAsync("actors", AdminJson.Wire.ActorList);
+        string[] expected =
+        [
+            "node/user", "node/user/certificates", "node/user/downed-backends", "node/user/drains", "node/user/log", "node/user/pool-emqx",
+            .. new[] { node.One, node.Two }.Select(b => $"node/user/pool-emqx/{b.EndPoint}").Order(StringComparer.Ordinal),
+            "node/user/pool-plain", $"node/user/pool-plain/{node.One.EndPoint}", "node/system",
+        ];
+        Assert.Equal("lb-1", list.Node);
+        Assert.Equal(expected, list.Actors.Select(a => a.Path).Take(expected.Length));
+        Assert.Equal((2, "BackendActor", 0L), list.Actors.Where(a => a.Depth == 2).Select(a => (a.Depth, a.Type, a.Restarts)).First());
+        string metrics = await node.Http.GetStringAsync(new Uri($"http://{node.Address}/metrics"));
+        Assert.Contains("\nactorlb_actor_mailbox_messages{actor=\"node/user/pool-emqx\"} 0\n", metrics, StringComparison.Ordinal);
+        Assert.Contains($"\nactorlb_actor_restarts_total{{actor=\"node/user/pool-plain/{node.One.EndPoint}\"}} 0\n", metrics, StringComparison.Ordinal);
+    }
 }

@@ -25,6 +25,19 @@ public sealed class PbmProcessTests
     }
 
     [Fact]
+    public async Task ActorTree_ShowsWhatStandsBelowWhat()
+    {
+        await using AdminNode node = await AdminNode.StartAsync();
+        ProcessResult tree = await RunAsync(node, "actor", "tree");
+        Assert.Equal(0, tree.ExitCode);
+        Assert.Contains(tree.Lines, l => l.TrimStart().StartsWith("node/user ", StringComparison.Ordinal));
+        int pool = tree.Lines.ToList().FindIndex(l => l.Contains("pool-plain ", StringComparison.Ordinal));
+        int Indent(int line) => tree.Lines[line].Length - tree.Lines[line].TrimStart().Length;
+        Assert.Contains($"{node.One.EndPoint} ", tree.Lines[pool + 1], StringComparison.Ordinal);
+        Assert.Equal(Indent(pool) + 2, Indent(pool + 1));
+    }
+
+    [Fact]
     public async Task Change_HoldsOnTheNode()
     {
         await using AdminNode node = await AdminNode.StartAsync();

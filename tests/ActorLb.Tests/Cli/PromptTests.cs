@@ -10,7 +10,7 @@ namespace ActorLb.Tests.Cli;
 public sealed class PromptTests
 {
     [Theory]
-    [InlineData("", "cluster,cluster-sharding,config,exit,help,listener,node,pool,session,sticky")]
+    [InlineData("", "actor,cluster,cluster-sharding,config,exit,help,listener,node,pool,session,sticky")]
     [InlineData("cl", "cluster,cluster-sharding")]
     [InlineData("pool ", "down,drain,list,show,up,weight")]
     [InlineData("pool d", "down,drain")]

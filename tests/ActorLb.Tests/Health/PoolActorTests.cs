@@ -6,17 +6,18 @@ using ActorLb.Balancing;
 using ActorLb.Balancing.Discovery;
 using ActorLb.Configuration;
 using ActorLb.Health;
+using ActorLb.Supervision;
 using ActorLb.Tests.Balancing;
-using Microsoft.Extensions.Logging.Abstractions;
-using Microsoft.Extensions.Time.Testing;
+using ActorLb.Tests.Hosting;
+using Akka.Actor;
 
 namespace ActorLb.Tests.Health;
 
-public sealed class PoolActorTests
+public sealed class PoolActorTests : IAsyncDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
 
-    private readonly FakeTimeProvider _time = new();
+    private readonly VirtualSystem _system = new();
     private readonly Channel<PoolEvent> _events = Channel.CreateUnbounded<PoolEvent>();
     private readonly ConcurrentDictionary<string, IPAddress[]> _hosts = new();
     private readonly ConcurrentDictionary<string, SrvRecord[]> _services = new();
@@ -24,6 +25,12 @@ public sealed class PoolActorTests
     private int _asked;
     private volatile bool _silent;
     private volatile bool _unable;
+    private volatile bool _throwing;
+    private volatile bool _broken;
+    private volatile TaskCompletionSource<ProbeResult>? _held;
+    private int _probed;
+
+    public ValueTask DisposeAsync() => _system.DisposeAsync();
 
     private sealed class FakeProbe(PoolActorTests test) : IHealthProbe
     {
@@ -31,6 +38,12 @@ public sealed class PoolActorTests
 
         public async ValueTask<ProbeResult> ProbeAsync(IPEndPoint endPoint, CancellationToken cancellationToken)
         {
+            Interlocked.Increment(ref test._probed);
+            if (test._held is { } held)
+            {
+                return await held.Task;
+            }
+
             if (test._silent)
             {
                 await Task.Delay(Timeout.Infinite, cancellationToken);
@@ -38,15 +51,16 @@ public sealed class PoolActorTests
 
             if (test._unable)
             {
-                return ProbeResult.Of(new SocketException((int)SocketError.TooManyOpenSockets), "no descriptor");
+                SocketException e = new((int)SocketError.TooManyOpenSockets);
+                return test._throwing ? throw e : ProbeResult.Of(e, "no descriptor");
             }
 
             return test._dead.ContainsKey(endPoint.ToString()) ? ProbeResult.Failed("dead") : ProbeResult.Ok;
         }
     }
 
-    private PoolActor Actor(PoolOptions options) => new(
-        new Pool(options, _time, e => _events.Writer.TryWrite(e)),
+    private PoolControl Start(PoolOptions options) => PoolControl.Start(
+        _system.System, new Pool(options, _system.Time, e => _events.Writer.TryWrite(e)),
         new NameResolution(
             (host, _) =>
             {
@@ -58,25 +72,27 @@ public sealed class PoolActorTests
             (name, _) => _services.TryGetValue(name, out SrvRecord[]? found)
                 ? Task.FromResult<IReadOnlyList<SrvRecord>>(found)
                 : Task.FromException<IReadOnlyList<SrvRecord>>(new IOException("no SRV record"))),
-        (pool, _) => pool.Health.Probe == ProbeKind.None ? null : new FakeProbe(this), _time, NullLogger.Instance, new Random(1));
+        (pool, _) => _broken ? throw new InvalidOperationException("broken") : pool.Health.Probe == ProbeKind.None ? null : new FakeProbe(this),
+        _system.Time, _system.Log, new Random(1));
 
     /// <summary>Lets fake time pass until the event has come.</summary>
-    private async Task<PoolEvent> EventAsync(PoolEventKind kind)
+    /// <param name="backend">Null for any.</param>
+    private async Task<PoolEvent> EventAsync(PoolEventKind kind, string? backend = null)
     {
         using CancellationTokenSource patience = new(Patience);
         while (true)
         {
             while (_events.Reader.TryRead(out PoolEvent? found))
             {
-                if (found.Kind == kind)
+                if (found.Kind == kind && (backend is null || found.Backend?.Id == backend))
                 {
                     return found;
                 }
             }
 
-            _time.Advance(TimeSpan.FromMilliseconds(500));
+            _system.Advance(TimeSpan.FromMilliseconds(500));
             await Task.Yield();
-            patience.Token.ThrowIfCancellationRequested();
+            if (patience.IsCancellationRequested) throw new TimeoutException(_system.Describe());
         }
     }
 
@@ -84,9 +100,8 @@ public sealed class PoolActorTests
     public async Task Start_Names_ResolvedBeforeReady()
     {
         _hosts["a.example"] = [IPAddress.Parse("10.0.0.2"), IPAddress.Parse("::9"), IPAddress.Parse("10.0.0.1")];
-        await using PoolActor actor = Actor(Pools.Options(BalanceKind.RoundRobin, Pools.Backend("a.example"), Pools.Backend("b.example")));
+        await using PoolControl actor = Start(Pools.Options(BalanceKind.RoundRobin, Pools.Backend("a.example"), Pools.Backend("b.example")));
 
-        actor.Start();
         await actor.Ready.WaitAsync(Patience);
 
         Backend[] backends = actor.Pool.Snapshot.Backends.ToArray();
@@ -98,8 +113,7 @@ public sealed class PoolActorTests
     [Fact]
     public async Task Resolve_UnknownThenKnownThenLost_KeepsTheLastAddresses()
     {
-        await using PoolActor actor = Actor(Pools.Options(BalanceKind.RoundRobin, Pools.Backend("a.example")));
-        actor.Start();
+        await using PoolControl actor = Start(Pools.Options(BalanceKind.RoundRobin, Pools.Backend("a.example")));
         Assert.NotNull((await EventAsync(PoolEventKind.BackendUnresolved)).Detail);
 
         _hosts["a.example"] = [IPAddress.Parse("10.0.0.1")];
@@ -116,12 +130,11 @@ public sealed class PoolActorTests
     [Fact]
     public async Task Resolve_StillUnknown_OneEventADifferentProblem()
     {
-        await using PoolActor actor = Actor(Pools.Options(BalanceKind.RoundRobin, Pools.Backend("a.example")));
-        actor.Start();
+        await using PoolControl actor = Start(Pools.Options(BalanceKind.RoundRobin, Pools.Backend("a.example")));
         await EventAsync(PoolEventKind.BackendUnresolved);
         while (Volatile.Read(ref _asked) < 6)
         {
-            _time.Advance(TimeSpan.FromSeconds(1));
+            _system.Advance(TimeSpan.FromSeconds(1));
             await Task.Yield();
         }
 
@@ -134,8 +147,7 @@ public sealed class PoolActorTests
     public async Task Probes_DeadThenAlive_DownAndUp()
     {
         PoolOptions options = Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1"), Pools.Backend("10.0.0.2"));
-        await using PoolActor actor = Actor(options with { Health = Pools.NoHealth with { Probe = ProbeKind.Mqtt } });
-        actor.Start();
+        await using PoolControl actor = Start(options with { Health = Pools.NoHealth with { Probe = ProbeKind.Mqtt } });
         await EventAsync(PoolEventKind.HealthUp);
         await EventAsync(PoolEventKind.HealthUp);
 
@@ -154,8 +166,7 @@ public sealed class PoolActorTests
     {
         _silent = true;
         PoolOptions options = Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1"));
-        await using PoolActor actor = Actor(options with { Health = Pools.NoHealth with { Probe = ProbeKind.Mqtt } });
-        actor.Start();
+        await using PoolControl actor = Start(options with { Health = Pools.NoHealth with { Probe = ProbeKind.Mqtt } });
 
         Assert.Equal("no answer in 2 s", (await EventAsync(PoolEventKind.HealthDown)).Detail);
     }
@@ -165,8 +176,7 @@ public sealed class PoolActorTests
     {
         PoolOptions options = Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1"));
         _dead["10.0.0.1:1883"] = true;
-        await using PoolActor actor = Actor(options with { Health = Pools.NoHealth with { Probe = ProbeKind.Tcp } });
-        actor.Start();
+        await using PoolControl actor = Start(options with { Health = Pools.NoHealth with { Probe = ProbeKind.Tcp } });
         await EventAsync(PoolEventKind.HealthDown);
         Assert.Null(actor.Pool.Pick());
 
@@ -182,8 +192,7 @@ public sealed class PoolActorTests
     public async Task Discovery_Addresses_ComeAndGo()
     {
         _hosts["emqx-headless"] = [IPAddress.Parse("10.0.0.2"), IPAddress.Parse("10.0.0.1")];
-        await using PoolActor actor = Actor(Discovering(srv: false));
-        actor.Start();
+        await using PoolControl actor = Start(Discovering(srv: false));
         await actor.Ready.WaitAsync(Patience);
         Assert.Equal(["10.0.0.1:1883", "10.0.0.2:1883"], Ids(actor));
         Backend kept = actor.Pool.Snapshot.Backends[1];
@@ -207,8 +216,7 @@ public sealed class PoolActorTests
     {
         _hosts["emqx-headless"] = [IPAddress.Parse("10.0.0.1"), IPAddress.Parse("10.0.0.2")];
         _dead["10.0.0.9:1883"] = true;
-        await using PoolActor actor = Actor(Discovering(srv: false) with { Health = Pools.NoHealth with { Probe = ProbeKind.Mqtt } });
-        actor.Start();
+        await using PoolControl actor = Start(Discovering(srv: false) with { Health = Pools.NoHealth with { Probe = ProbeKind.Mqtt } });
         await EventAsync(PoolEventKind.HealthUp);
         await EventAsync(PoolEventKind.HealthUp);
 
@@ -232,8 +240,7 @@ public sealed class PoolActorTests
     public async Task Discovery_WithoutProbes_ClientsTakenCountAsProof()
     {
         _hosts["emqx-headless"] = [IPAddress.Parse("10.0.0.1"), IPAddress.Parse("10.0.0.2")];
-        await using PoolActor actor = Actor(Discovering(srv: false));
-        actor.Start();
+        await using PoolControl actor = Start(Discovering(srv: false));
         await EventAsync(PoolEventKind.Discovered);
         actor.Pool.Snapshot.Backends[0].ReportSuccess(1);
 
@@ -249,8 +256,7 @@ public sealed class PoolActorTests
     public async Task Discovery_AnotherNameByReload_OldBackendsServeUntilItIsAnswered()
     {
         _hosts["emqx-headless"] = [IPAddress.Parse("10.0.0.1")];
-        await using PoolActor actor = Actor(Discovering(srv: false));
-        actor.Start();
+        await using PoolControl actor = Start(Discovering(srv: false));
         await actor.Ready.WaitAsync(Patience);
 
         PoolOptions other = Discovering(srv: false) with { Dns = Discovering(srv: false).Dns! with { Name = "other" } };
@@ -267,8 +273,7 @@ public sealed class PoolActorTests
     {
         _hosts["emqx-headless"] = [.. Enumerable.Range(0, 3000).Select(i => new IPAddress(0x0A000000L + i))];
         _hosts["many.example"] = _hosts["emqx-headless"];
-        await using PoolActor actor = Actor(Discovering(srv: false));
-        actor.Start();
+        await using PoolControl actor = Start(Discovering(srv: false));
         await actor.Ready.WaitAsync(Patience);
         Assert.Equal(DiscoveryMerge.MaxTargets, actor.Pool.Snapshot.Backends.Length);
 
@@ -289,8 +294,7 @@ public sealed class PoolActorTests
             _hosts[$"{host}.example"] = [IPAddress.Parse("10.0.0.1")];
         }
 
-        await using PoolActor actor = Actor(Discovering(srv: true));
-        actor.Start();
+        await using PoolControl actor = Start(Discovering(srv: true));
         await actor.Ready.WaitAsync(Patience);
 
         Assert.Equal(["a.example:1883 7 False", "b.example:1884 1 False", "c.example:1885 5 True"],
@@ -301,16 +305,15 @@ public sealed class PoolActorTests
     [Fact]
     public async Task Reload_AfterStop_Fails()
     {
-        PoolActor actor = Actor(Pools.Options(BalanceKind.RoundRobin));
-        actor.Start();
+        PoolControl actor = Start(Pools.Options(BalanceKind.RoundRobin));
         await actor.DisposeAsync();
 
-        await Assert.ThrowsAsync<ActorLb.Actors.MailboxException>(
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(
             () => actor.ReloadAsync(Pools.Options(BalanceKind.RoundRobin), CancellationToken.None));
         await actor.Ready.WaitAsync(Patience);
     }
 
-    private static string[] Ids(PoolActor actor) => [.. actor.Pool.Snapshot.Backends.ToArray().Select(b => b.Id)];
+    private static string[] Ids(PoolControl actor) => [.. actor.Pool.Snapshot.Backends.ToArray().Select(b => b.Id)];
 
     private static PoolOptions Discovering(bool srv) => Pools.Options(BalanceKind.RoundRobin) with
     {
@@ -319,34 +322,114 @@ public sealed class PoolActorTests
     };
 
     /// <summary>Out of descriptors a node would otherwise take all brokers down, and in a fleet vote for it.</summary>
-    [Fact]
-    public async Task Probe_ThatThisNodeCannotMake_ChangesNothing()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Probe_ThatThisNodeCannotMake_ChangesNothing(bool throws)
     {
+        _throwing = throws;
         _dead["127.0.0.1:2"] = true;
         PoolOptions options = Pools.Options(BalanceKind.RoundRobin, Pools.Backend("127.0.0.1", port: 1), Pools.Backend("127.0.0.1", port: 2));
-        await using PoolActor actor = Actor(options with { Health = Pools.NoHealth with { Probe = ProbeKind.Mqtt, Rise = 1, Fall = 1 } });
-        actor.Start();
+        await using PoolControl actor = Start(options with { Health = Pools.NoHealth with { Probe = ProbeKind.Mqtt, Rise = 1, Fall = 1 } });
         Assert.Equal("127.0.0.1:2", (await EventAsync(PoolEventKind.HealthDown)).Backend!.Id);
         Backend up = actor.Pool.Snapshot.Find("127.0.0.1:1")!, down = actor.Pool.Snapshot.Find("127.0.0.1:2")!;
-        await UntilAsync(() => up.Health == HealthState.Up);
+        await _system.UntilAsync(() => up.Health == HealthState.Up);
         _unable = true;
         long before = actor.Pool.InconclusiveProbes;
-        await UntilAsync(() => actor.Pool.InconclusiveProbes > before + 10);
+        await _system.UntilAsync(() => actor.Pool.InconclusiveProbes > before + 10);
         Assert.Equal((HealthState.Up, HealthState.Down), (up.Health, down.Health));
         _unable = false;
         _dead.Clear();
-        Assert.Equal("127.0.0.1:2", (await EventAsync(PoolEventKind.HealthUp)).Backend!.Id);
+        await EventAsync(PoolEventKind.HealthUp, "127.0.0.1:2");
         Assert.Equal(HealthState.Up, up.Health);
     }
 
-    private async Task UntilAsync(Func<bool> holds)
+    [Fact]
+    public async Task Probe_LateAnswerOfAnEarlierOrder_CountsForNothing()
     {
-        using CancellationTokenSource patience = new(Patience);
-        while (!holds())
-        {
-            _time.Advance(TimeSpan.FromMilliseconds(500));
-            await Task.Yield();
-            patience.Token.ThrowIfCancellationRequested();
-        }
+        TaskCompletionSource<ProbeResult> held = new();
+        _held = held;
+        HealthOptions health = Pools.NoHealth with { Probe = ProbeKind.Mqtt, Rise = 1, Fall = 1 };
+        PoolOptions options = Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1")) with { Health = health };
+        await using PoolControl actor = Start(options);
+        await _system.UntilAsync(() => Volatile.Read(ref _probed) == 1);
+
+        _held = null;
+        await actor.ReloadAsync(options with { Health = health with { Interval = TimeSpan.FromSeconds(3) } }, CancellationToken.None);
+        await EventAsync(PoolEventKind.HealthUp);
+        held.SetResult(ProbeResult.Failed("late"));
+        int before = Volatile.Read(ref _probed);
+        await _system.UntilAsync(() => Volatile.Read(ref _probed) > before + 3);
+
+        Assert.Equal(HealthState.Up, actor.Pool.Snapshot.Backends[0].Health);
+        Assert.False(_events.Reader.TryRead(out PoolEvent? more), more?.ToString());
     }
+
+    [Fact]
+    public async Task Failure_OfOneBackendsActor_DisturbsNoOther()
+    {
+        PoolOptions options = Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1"), Pools.Backend("10.0.0.2"));
+        await using PoolControl actor = Start(options with { Health = Pools.NoHealth with { Probe = ProbeKind.Mqtt } });
+        await EventAsync(PoolEventKind.HealthUp);
+        await EventAsync(PoolEventKind.HealthUp);
+
+        // An order that cannot be followed.
+        _system.System.ActorSelection("/user/pool-emqx/10.0.0.2:1883").Tell(new ProbeOrder(new FakeProbe(this), null!));
+        await _system.UntilAsync(() => RestartsOf("node/user/pool-emqx/10.0.0.2:1883") == 1);
+        Assert.Equal((0, 0), (RestartsOf("node/user/pool-emqx"), RestartsOf("node/user/pool-emqx/10.0.0.1:1883")));
+        Assert.All(actor.Pool.Snapshot.Backends.ToArray(), b => Assert.Equal(HealthState.Up, b.Health));
+
+        // It probes again, by the pool's options.
+        _dead["10.0.0.2:1883"] = true;
+        Assert.Equal("10.0.0.2:1883", (await EventAsync(PoolEventKind.HealthDown)).Backend!.Id);
+    }
+
+    [Fact]
+    public async Task Failure_OfThePoolsActor_WhoAskedIsTold_VerdictsStayAndTheWorkGoesOn()
+    {
+        _hosts["emqx-headless"] = [IPAddress.Parse("10.0.0.1"), IPAddress.Parse("10.0.0.2")];
+        _dead["10.0.0.2:1883"] = true;
+        PoolOptions options = Discovering(srv: false) with { Health = Pools.NoHealth with { Probe = ProbeKind.Mqtt } };
+        await using PoolControl actor = Start(options);
+        await _system.UntilAsync(() => actor.Pool.Snapshot.Backends.ToArray().Count(b => b.Health != HealthState.Unknown) == 2);
+        _broken = true;
+        await Assert.ThrowsAsync<InvalidOperationException>(() => actor.ReloadAsync(
+            options with { Health = options.Health with { Interval = TimeSpan.FromSeconds(3) } }, CancellationToken.None));
+        Assert.Equal([HealthState.Up, HealthState.Down], actor.Pool.Snapshot.Backends.ToArray().Select(b => b.Health));
+
+        _broken = false;
+
+        // What the broken reload set is in force; probes and discovery go on by it.
+        Assert.Equal(TimeSpan.FromSeconds(3), actor.Pool.Options.Health.Interval);
+        _dead.Clear();
+        await EventAsync(PoolEventKind.HealthUp, "10.0.0.2:1883");
+        Assert.Equal(1, RestartsOf("node/user/pool-emqx"));
+        _hosts["emqx-headless"] = [.. _hosts["emqx-headless"], IPAddress.Parse("10.0.0.3")];
+        await EventAsync(PoolEventKind.Discovered);
+        Assert.Equal(3, actor.Pool.Snapshot.Backends.Length);
+        Assert.Empty((await actor.ReloadAsync(options, CancellationToken.None)).Removed);
+    }
+
+    [Fact]
+    public async Task Backend_RemovedAndBackAtOnce_IsProbedAsANewOne()
+    {
+        HealthOptions health = Pools.NoHealth with { Probe = ProbeKind.Mqtt };
+        PoolOptions both = Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1"), Pools.Backend("10.0.0.2")) with { Health = health };
+        PoolOptions one = Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1")) with { Health = health };
+        await using PoolControl actor = Start(both);
+        for (int i = 0; i < 20; i++)
+        {
+            Task<PoolChange> gone = actor.ReloadAsync(one, CancellationToken.None), back = actor.ReloadAsync(both, CancellationToken.None);
+            Assert.Single((await gone).Removed);
+            Assert.Single((await back).Added);
+        }
+
+        await _system.UntilAsync(() => actor.Pool.Snapshot.Backends[1].Health == HealthState.Up);
+        Assert.Equal(0, RestartsOf("node/user/pool-emqx"));
+        await VirtualSystem.SoonAsync(() => Actors().Count(a => a.Type == nameof(BackendActor)) == 2);
+    }
+
+    private long RestartsOf(string path) => Actors().Single(a => a.Path == path).Restarts;
+
+    private IEnumerable<ActorState> Actors() => ActorTree.Read([_system.System]);
 }

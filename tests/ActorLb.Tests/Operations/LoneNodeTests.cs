@@ -3,8 +3,10 @@ using ActorLb.Configuration;
 using ActorLb.Operations;
 using ActorLb.Proxying;
 using ActorLb.Sticky;
+using ActorLb.Supervision;
 using ActorLb.Tests.Balancing;
-using Microsoft.Extensions.Time.Testing;
+using ActorLb.Tests.Hosting;
+using Akka.Actor;
 
 namespace ActorLb.Tests.Operations;
 
@@ -14,13 +16,10 @@ public sealed class LoneNodeTests
     [Fact]
     public async Task Drain_WithADeadline_BecomesDown_UnlessTakenBack()
     {
-        var time = new FakeTimeProvider();
-        var slots = new BackendSlots();
-        using var sticky = new LocalStickyMap(new byte[16], TimeSpan.FromHours(1), 1000, slots, time);
-        var node = new LoneNode(
-            "lb-1", "production", new StickyOptions(TimeSpan.FromHours(1), 1000), sticky, new LocalBackendSlots(slots, new BackendDirectory()), () => true, () => false, time);
-        Pool pool = Pools.Of(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1"), Pools.Backend("10.0.0.2"));
+        await using var system = new VirtualSystem();
+        Pool pool = new(Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1"), Pools.Backend("10.0.0.2")), system.Time);
         Backend[] backends = pool.Snapshot.Backends.ToArray();
+        (LoneNode node, IActorRef drains) = Start(system, backends);
         CancellationToken cancel = TestContext.Current.CancellationToken;
         foreach (Backend backend in backends)
             Assert.Null(await node.SetStateAsync(pool, backend, AdminState.Drain, TimeSpan.FromSeconds(60), cancel));
@@ -28,10 +27,69 @@ public sealed class LoneNodeTests
 
         Assert.Null(backends[0].DrainLeft);
         Assert.InRange(backends[1].DrainLeft!.Value, TimeSpan.Zero, TimeSpan.FromSeconds(60));
-        time.Advance(TimeSpan.FromSeconds(59));
+        system.Advance(TimeSpan.FromSeconds(59));
+        await SettledAsync(drains);
         Assert.Equal([AdminState.Drain, AdminState.Drain], backends.Select(b => b.AdminState));
-        time.Advance(TimeSpan.FromSeconds(2));
+        system.Advance(TimeSpan.FromSeconds(2));
+        await SettledAsync(drains);
         Assert.Equal([AdminState.Drain, AdminState.Down], backends.Select(b => b.AdminState));
         Assert.Null(backends[1].DrainLeft);
+    }
+
+    [Fact]
+    public async Task Drain_OverAFailureOfItsActor_KeepsItsDeadline()
+    {
+        await using var system = new VirtualSystem();
+        Pool pool = new(Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1"), Pools.Backend("10.0.0.2")), system.Time);
+        Backend[] backends = pool.Snapshot.Backends.ToArray();
+        (LoneNode node, IActorRef drains) = Start(system, backends);
+        CancellationToken cancel = TestContext.Current.CancellationToken;
+        await node.SetStateAsync(pool, backends[0], AdminState.Drain, TimeSpan.FromSeconds(60), cancel);
+        await node.SetStateAsync(pool, backends[1], AdminState.Drain, deadline: null, cancel);
+        system.Advance(TimeSpan.FromSeconds(30));
+
+        // Who asked is told.
+        await Assert.ThrowsAsync<NullReferenceException>(() => node.SetStateAsync(pool, null!, AdminState.Up, deadline: null, cancel));
+        await SettledAsync(drains);
+        system.Advance(TimeSpan.FromMilliseconds(100));
+        await SettledAsync(drains);
+        system.Advance(TimeSpan.FromSeconds(29));
+        await SettledAsync(drains);
+        Assert.Equal([AdminState.Drain, AdminState.Drain], backends.Select(b => b.AdminState));
+        system.Advance(TimeSpan.FromSeconds(1));
+        await SettledAsync(drains);
+
+        Assert.Equal([AdminState.Down, AdminState.Drain], backends.Select(b => b.AdminState));
+    }
+
+    /// <summary>The file may say something else in the meantime.</summary>
+    [Fact]
+    public async Task Drain_EndedByAReload_NeverBecomesDown()
+    {
+        await using var system = new VirtualSystem();
+        Pool pool = new(Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1", down: true)), system.Time);
+        Backend backend = pool.Snapshot.Backends[0];
+        (LoneNode node, IActorRef drains) = Start(system, [backend]);
+        await node.SetStateAsync(pool, backend, AdminState.Drain, TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken);
+        pool.Apply(Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1")));
+
+        system.Advance(TimeSpan.FromSeconds(61));
+        await SettledAsync(drains);
+        Assert.Equal(AdminState.Up, backend.AdminState);
+    }
+
+    /// <summary>When it answers, it has done what came before.</summary>
+    private static async Task SettledAsync(IActorRef actor) =>
+        await actor.Ask<ActorIdentity>(new Identify(1), TimeSpan.FromSeconds(20));
+
+    private static (LoneNode Node, IActorRef Drains) Start(VirtualSystem system, Backend[] backends)
+    {
+        var slots = new BackendSlots();
+        // Never asked here.
+        var sticky = new LocalStickyMap(new byte[16], TimeSpan.FromHours(1), 1000, slots, system.Time);
+        IActorRef drains = system.System.ActorOf(ActorProps.Of(() => new DrainActor(() => backends)), "drains");
+        return (new LoneNode(
+            "lb-1", "production", new StickyOptions(TimeSpan.FromHours(1), 1000), sticky, new LocalBackendSlots(slots, new BackendDirectory()),
+            () => true, () => false, drains), drains);
     }
 }

@@ -12,13 +12,12 @@ internal readonly record struct CertificateUse(string Owner, string Name, DatedE
 
 /// <summary>
 /// Watches the files of TLS settings and has them read again when they change; warns of certificates
-/// and revocation lists whose time ends. A loop of its own,
-/// so that neither waits for a client or an operator.
+/// and revocation lists whose time ends. One look at a time.
 /// </summary>
 /// <param name="renew">Puts the changed files into force; throws <see cref="TlsConfigurationException"/> when they cannot be used.</param>
 /// <param name="certificates">Those in force.</param>
 internal sealed partial class CertificateWatch(
-    TimeProvider time, ILogger logger, Func<ImmutableHashSet<string>, Task> renew, Func<IEnumerable<CertificateUse>> certificates) : IAsyncDisposable
+    TimeProvider time, ILogger logger, Func<ImmutableHashSet<string>, Task> renew, Func<IEnumerable<CertificateUse>> certificates)
 {
     /// <summary>Often enough that who renews a certificate sees it served at once, and a few calls of the system each.</summary>
     public static readonly TimeSpan Period = TimeSpan.FromSeconds(2);
@@ -26,15 +25,12 @@ internal sealed partial class CertificateWatch(
     /// <summary>How often a date that is near or over is told of.</summary>
     public static readonly TimeSpan WarnEvery = TimeSpan.FromDays(1);
 
-    private readonly CancellationTokenSource _stop = new();
-
-    // Replaced by whoever applies a configuration, used by the loop.
+    // Replaced by whoever applies a configuration, used by the looks.
     private volatile FileStamps? _stamps;
     // What changed but could not be used; tried again with the next change, which may be of the file that was at fault.
     private ImmutableHashSet<string> _rejected = [];
     // They could not be read for want of descriptors, which is no fault of theirs.
     private bool _again;
-    private Task _loop = Task.CompletedTask;
     private DateTimeOffset _nextWarning;
     private long _failures;
     private volatile bool _isNew = true;
@@ -49,8 +45,6 @@ internal sealed partial class CertificateWatch(
         Interlocked.Exchange(ref _rejected, []);
         _isNew = true;
     }
-
-    public void Start() => _loop = RunAsync(_stop.Token);
 
     /// <summary>One look at the files and the dates.</summary>
     public async Task LookAsync()
@@ -79,34 +73,16 @@ internal sealed partial class CertificateWatch(
         if (_isNew || time.GetUtcNow() >= _nextWarning) WarnOfDates();
     }
 
-    public async ValueTask DisposeAsync()
+    /// <summary>A look whose failure is logged: the next one may do better.</summary>
+    public async Task TryLookAsync()
     {
-        await _stop.CancelAsync().ConfigureAwait(false);
-        await _loop.ConfigureAwait(false);
-        _stop.Dispose();
-    }
-
-    private async Task RunAsync(CancellationToken stop)
-    {
-        using var timer = new PeriodicTimer(Period, time);
         try
         {
-            do
-            {
-                try
-                {
-                    await LookAsync().ConfigureAwait(false);
-                }
-                catch (Exception e) when (e is not OperationCanceledException)
-                {
-                    Log.LookFailed(logger, e);
-                }
-            }
-            while (await timer.WaitForNextTickAsync(stop).ConfigureAwait(false));
+            await LookAsync().ConfigureAwait(false);
         }
-        catch (OperationCanceledException)
+        catch (Exception e)
         {
-            // Stopped.
+            Log.LookFailed(logger, e);
         }
     }
 

@@ -83,7 +83,7 @@ public sealed class CertificateWatchTests : IDisposable
         var certificate = _folder.Write("c", "1");
         var key = _folder.Write("k", "1");
         var usable = false;
-        await using var watch = Watch(() => usable ? null : "it is bad");
+        var watch = Watch(() => usable ? null : "it is bad");
         watch.Watch(FileStamps.Take([certificate, key]));
         _folder.Write("c", "12");
         for (var i = 0; i < 4; i++) await watch.LookAsync();
@@ -106,7 +106,7 @@ public sealed class CertificateWatchTests : IDisposable
     public async Task Look_CertificateNearItsEnd_WarnsOnceADay(int days, LogLevel? level)
     {
         var use = new CertificateUse("listener", "mqtts", new DatedEntry(TlsSetting.Certificate, "/c.pem", "CN=a", default, _time.GetUtcNow().AddDays(days)) { IsLeaf = true });
-        await using var watch = new CertificateWatch(_time, _log, _ => Task.CompletedTask, () => [use]);
+        var watch = new CertificateWatch(_time, _log, _ => Task.CompletedTask, () => [use]);
         for (var hour = 0; hour < 24; hour++)
         {
             await watch.LookAsync();
@@ -126,7 +126,7 @@ public sealed class CertificateWatchTests : IDisposable
         var entry = new DatedEntry(TlsSetting.Crl, "/crl.pem", "CN=CA", _time.GetUtcNow().AddDays(-7), _time.GetUtcNow().AddDays(7));
         var strict = new CertificateUse("listener", "strict", entry with { NotAfter = entry.NotAfter.AddHours(1) });
         var lax = new CertificateUse("listener", "lax", entry with { NotAfter = entry.NotAfter.AddHours(1), IsUsedWhenOver = true });
-        await using var watch = new CertificateWatch(_time, _log, _ => Task.CompletedTask, () => [strict, lax]);
+        var watch = new CertificateWatch(_time, _log, _ => Task.CompletedTask, () => [strict, lax]);
         await watch.LookAsync();
         Assert.Empty(_log.Lines);
         // Half of its life and half an hour more, which is in the middle of the day between two warnings.

@@ -1,4 +1,4 @@
-namespace ActorLb.Actors;
+namespace ActorLb.Fleet;
 
 /// <summary>What a sender meets when the mailbox is full.</summary>
 internal enum FullMailbox

@@ -1,7 +1,8 @@
 using System.Threading.Channels;
+using ActorLb.Supervision;
 using Microsoft.Extensions.Logging;
 
-namespace ActorLb.Actors;
+namespace ActorLb.Fleet;
 
 /// <summary>
 /// A bounded mailbox with one reader. State in a derived class belongs to the loop: only <see cref="HandleAsync"/> and the other

@@ -1,4 +1,4 @@
-namespace ActorLb.Actors;
+namespace ActorLb.Supervision;
 
 /// <summary>Doubling delays between two bounds, each shortened at random by up to a half so that nodes do not retry in step.</summary>
 internal sealed class Backoff

@@ -1,0 +1,15 @@
+using ActorLb.Protocol.Admin;
+using ActorLb.Supervision;
+
+namespace ActorLb.Server.Admin.Api;
+
+/// <summary>The group <c>actor</c>: what the node's control plane is made of, and what waits in it.</summary>
+internal sealed class ActorApi(Node node)
+{
+    public void Map(ApiRoutes routes) => routes.Get("actors", _ => Task.FromResult(List()));
+
+    private ApiResult List() => ApiResult.Of(
+        new ActorList(node.Options.Node.Name, [.. ActorTree.Read(node.ActorSystems).Select(
+            a => new ActorInfo(a.Path, a.Depth, a.Name, a.Type, a.Mailbox, a.Restarts))]),
+        AdminJson.Wire.ActorList);
+}

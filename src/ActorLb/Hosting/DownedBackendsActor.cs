@@ -1,0 +1,153 @@
+using System.Runtime.ExceptionServices;
+using ActorLb.Balancing;
+using ActorLb.Protocol.Mqtt;
+using ActorLb.Proxying;
+using ActorLb.Supervision;
+using Akka.Actor;
+using Microsoft.Extensions.Logging;
+
+namespace ActorLb.Hosting;
+
+/// <summary>
+/// Closes the sessions of backends that are found down, at the pace of a drain and for as long as they are down: what is left when
+/// a backend comes back stays.
+/// </summary>
+internal sealed partial class DownedBackendsActor : SupervisedActor
+{
+    private const BackendBlocks Down = BackendBlocks.Unhealthy | BackendBlocks.FleetUnhealthy;
+
+    /// <summary>Slots looked at in one turn of a reactor: well under a millisecond.</summary>
+    private const int Stretch = 4096;
+
+    private readonly IReadOnlyList<Reactor> _reactors;
+    private readonly Func<IEnumerable<Close>> _fallen;
+    private readonly TimeProvider _time;
+    private readonly ILogger _logger;
+
+    // Those at work.
+    private readonly Dictionary<Backend, Closing> _closing = [];
+
+    /// <param name="fallen">The backends that are down now and whose sessions are to be closed: what a restart goes on with.</param>
+    public DownedBackendsActor(IReadOnlyList<Reactor> reactors, Func<IEnumerable<Close>> fallen, TimeProvider time, ILogger logger)
+    {
+        _reactors = reactors;
+        _fallen = fallen;
+        _time = time;
+        _logger = logger;
+    }
+
+    /// <summary>The backend was found down.</summary>
+    /// <param name="Within">Time over which its sessions are closed.</param>
+    public sealed record Close(string Pool, Backend Backend, TimeSpan Within);
+
+    private sealed record StepDue(Closing Closing);
+
+    private sealed record StepDone(Closing Closing, int Closed);
+
+    private sealed class Closing(Close order, long start, int reactors)
+    {
+        public Backend Backend => order.Backend;
+
+        public TimeSpan Within => order.Within;
+
+        public long Start { get; } = start;
+
+        public int Total { get; } = order.Backend.Active;
+
+        public int Closed { get; set; }
+
+        /// <summary>Where each reactor goes on; the step under way uses them.</summary>
+        public int[] Places { get; } = new int[reactors];
+    }
+
+    protected override void Begin()
+    {
+        foreach (Close fallen in _fallen()) OnClose(fallen);
+    }
+
+    protected override bool On(object message)
+    {
+        switch (message)
+        {
+            case Close order:
+                OnClose(order);
+                return true;
+            case StepDue due:
+                OnStep(due.Closing);
+                return true;
+            case StepDone done:
+                OnStepDone(done);
+                return true;
+            case Status.Failure failure:
+                // An error within a reactor is one of this actor's work.
+                ExceptionDispatchInfo.Throw(failure.Cause);
+                return true;
+            default:
+                return false;
+        }
+    }
+
+    private void OnClose(Close order)
+    {
+        if (_closing.ContainsKey(order.Backend) || !GoesOn(order.Backend)) return;
+        var closing = new Closing(order, _time.GetTimestamp(), _reactors.Count);
+        _closing.Add(order.Backend, closing);
+        Log.Closing(_logger, closing.Total, order.Backend.Id, order.Pool, order.Within.TotalSeconds);
+        OnStep(closing);
+    }
+
+    private void OnStep(Closing closing)
+    {
+        if (!GoesOn(closing.Backend))
+        {
+            _closing.Remove(closing.Backend);
+            return;
+        }
+        TimeSpan elapsed = _time.GetElapsedTime(closing.Start);
+        // When the time is over, whoever came meanwhile goes too.
+        int left = elapsed >= closing.Within
+            ? closing.Backend.Active : DrainPace.Due(closing.Total, elapsed, closing.Within) - closing.Closed;
+        _ = CloseAsync(_reactors, closing, left).PipeTo(Self, success: closed => new StepDone(closing, closed));
+    }
+
+    private void OnStepDone(StepDone done)
+    {
+        if (_closing.GetValueOrDefault(done.Closing.Backend) != done.Closing) return;
+        done.Closing.Closed += done.Closed;
+        Timers.StartSingleTimer(done.Closing.Backend, new StepDue(done.Closing), DrainPace.Step);
+    }
+
+    private static bool GoesOn(Backend backend) => backend.Active > 0 && (backend.Blocks & Down) != BackendBlocks.None;
+
+    private static async Task<int> CloseAsync(IReadOnlyList<Reactor> reactors, Closing closing, int left)
+    {
+        int closed = 0;
+        for (int i = 0; i < reactors.Count && closed < left; i++)
+        {
+            int place = closing.Places[i], portion = left - closed;
+            (int some, closing.Places[i]) =
+                await reactors[i].AskAsync(r => CloseSome(r, closing.Backend, place, portion)).ConfigureAwait(false);
+            closed += some;
+        }
+        return closed;
+    }
+
+    private static (int Closed, int Next) CloseSome(Reactor reactor, Backend backend, int from, int portion)
+    {
+        int closed = 0, slot = from < reactor.Slots ? from : 0;
+        int end = Math.Min(reactor.Slots, slot + Stretch);
+        for (; slot < end && closed < portion; slot++)
+        {
+            if (reactor.SessionAt(slot) is not { Phase: Phase.Relay, Leaving: false } session || session.Backend != backend) continue;
+            reactor.Flow.Closer.Drain(reactor, session, DisconnectReason.ServerShuttingDown, CloseReason.BackendDown);
+            closed++;
+        }
+        return (closed, slot);
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(1502, LogLevel.Information, "closing the {Sessions} sessions of backend {Backend} of pool {Pool}, which is down, within {Seconds} s")]
+        public static partial void Closing(ILogger logger, int sessions, string backend, string pool, double seconds);
+    }
+}

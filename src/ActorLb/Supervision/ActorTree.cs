@@ -1,0 +1,35 @@
+using Akka.Actor;
+
+namespace ActorLb.Supervision;
+
+/// <summary>An actor as it is at the moment.</summary>
+/// <param name="Path">From the system's name down, such as <c>node/user/pool-emqx/10.0.0.1:1883</c>.</param>
+/// <param name="Depth">0 for the guardians <c>user</c> and <c>system</c>.</param>
+/// <param name="Type">The class.</param>
+/// <param name="Mailbox">Messages that wait.</param>
+internal sealed record ActorState(string Path, int Depth, string Name, string Type, int Mailbox, long Restarts);
+
+/// <summary>Reads the actors of local systems, from any thread, without a message to them.</summary>
+internal static class ActorTree
+{
+    /// <summary>Each actor before its children, which are in the order of their names.</summary>
+    public static IEnumerable<ActorState> Read(IEnumerable<ActorSystem> systems) =>
+        from ExtendedActorSystem system in systems
+        from guardian in new[] { system.Guardian, system.SystemGuardian }
+        from state in Below(guardian, system.Name, 0, ActorRestarts.Of(system))
+        select state;
+
+    public static string PathOf(IActorRef actor) =>
+        $"{actor.Path.Address.System}/{string.Join('/', actor.Path.Elements.Select(ActorNames.TextOf))}";
+
+    private static IEnumerable<ActorState> Below(IActorRef actor, string above, int depth, ActorRestarts restarts)
+    {
+        if (actor is not ActorRefWithCell { Underlying: { } cell } local) yield break;
+        string name = ActorNames.TextOf(actor.Path.Name), path = $"{above}/{name}";
+        yield return new ActorState(path, depth, name, cell.Props?.Type?.Name ?? "", cell.NumberOfMessages, restarts.CountOf(actor.Path));
+        foreach (IActorRef child in local.Children.OrderBy(c => c.Path.Name, StringComparer.Ordinal))
+        {
+            foreach (ActorState state in Below(child, path, depth + 1, restarts)) yield return state;
+        }
+    }
+}

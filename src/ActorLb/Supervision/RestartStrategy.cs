@@ -1,0 +1,56 @@
+using Akka.Actor;
+using Microsoft.Extensions.Logging;
+
+namespace ActorLb.Supervision;
+
+/// <summary>
+/// A failed actor restarts alone, its siblings go on, and the failure is counted and logged whole: it is a fault of this program. An
+/// actor that cannot even be made stops.
+/// </summary>
+internal sealed partial class RestartStrategy : OneForOneStrategy
+{
+    public static readonly RestartStrategy Instance = new();
+
+    private RestartStrategy()
+        : base(Decide)
+    {
+    }
+
+    public override void HandleChildTerminated(IActorContext actorContext, IActorRef child, IEnumerable<IInternalActorRef> children)
+    {
+        ActorRestarts.Of(actorContext.System).Forget(child.Path);
+        base.HandleChildTerminated(actorContext, child, children);
+    }
+
+    protected override void LogFailure(IActorContext context, IActorRef child, Exception cause, Directive directive)
+    {
+        ActorRestarts restarts = ActorRestarts.Of(context.System);
+        if (directive == Directive.Restart)
+        {
+            restarts.Count(child.Path);
+            Log.Restarts(restarts.Logger, cause, ActorTree.PathOf(child), restarts.DelayOf(child.Path));
+        }
+        else
+        {
+            Log.Stops(restarts.Logger, cause, ActorTree.PathOf(child));
+        }
+    }
+
+    private static Directive Decide(Exception cause) =>
+        cause is ActorInitializationException or ActorKilledException or DeathPactException ? Directive.Stop : Directive.Restart;
+
+    private static partial class Log
+    {
+        [LoggerMessage(1711, LogLevel.Error, "actor {Actor} failed; it goes on in {Delay}")]
+        public static partial void Restarts(ILogger logger, Exception cause, string actor, TimeSpan delay);
+
+        [LoggerMessage(1712, LogLevel.Error, "actor {Actor} failed and has stopped")]
+        public static partial void Stops(ILogger logger, Exception cause, string actor);
+    }
+}
+
+/// <summary>The strategy of a system's top actors; named in its configuration.</summary>
+internal sealed class TopStrategy : SupervisorStrategyConfigurator
+{
+    public override SupervisorStrategy Create() => RestartStrategy.Instance;
+}

@@ -1,0 +1,65 @@
+using ActorLb.Balancing;
+using ActorLb.Hosting;
+using ActorLb.Supervision;
+using ActorLb.Tests.Balancing;
+using Akka.Actor;
+using ActorLb.Configuration;
+
+namespace ActorLb.Tests.Hosting;
+
+public sealed class DownedBackendsActorTests : IAsyncDisposable
+{
+    private readonly VirtualSystem _system = new();
+
+    public ValueTask DisposeAsync() => _system.DisposeAsync();
+
+    /// <summary>Without reactors no session ends, so that a backend is at work for as long as it is down.</summary>
+    [Fact]
+    public async Task Close_IsOneAtATime_ForgottenWhenTheBackendIsBack_AndTakenUpAgainAfterAFailure()
+    {
+        Pool pool = new(Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1"), Pools.Backend("10.0.0.2")), _system.Time);
+        Backend[] backends = pool.Snapshot.Backends.ToArray();
+        foreach (Backend backend in backends)
+        {
+            Assert.True(backend.TryAcquire());
+            backend.SetHealth(HealthState.Down, "silent");
+        }
+
+        DownedBackendsActor.Close first = Close(backends[0]);
+        IActorRef actor = _system.System.ActorOf(
+            ActorProps.Of(() => new DownedBackendsActor([], () => backends.Take(1).Select(Close), _system.Time, _system.Log)), "downed-backends");
+        actor.Tell(first);
+        actor.Tell(first);
+        await StepsAsync(actor);
+        Assert.Equal(1, Closings(backends[0]));
+
+        backends[0].SetHealth(HealthState.Up, "ok");
+        await StepsAsync(actor);
+        backends[0].SetHealth(HealthState.Down, "silent");
+        actor.Tell(first);
+        await StepsAsync(actor);
+        Assert.Equal(2, Closings(backends[0]));
+
+        actor.Tell(Close(null!));
+        await _system.UntilAsync(() => Closings(backends[0]) == 3, 0.1);
+        Assert.Equal(1, ActorRestarts.Of(_system.System).CountOf(actor.Path));
+        Assert.Equal(0, Closings(backends[1]));
+    }
+
+    private static DownedBackendsActor.Close Close(Backend backend) => new("emqx", backend, TimeSpan.FromMinutes(1));
+
+    /// <summary>Lets the actor take a few steps.</summary>
+    private async Task StepsAsync(IActorRef actor)
+    {
+        for (int i = 0; i < 5; i++)
+        {
+            await actor.Ask<ActorIdentity>(new Identify(1), TimeSpan.FromSeconds(20));
+            _system.Advance(TimeSpan.FromMilliseconds(100));
+        }
+
+        await actor.Ask<ActorIdentity>(new Identify(1), TimeSpan.FromSeconds(20));
+    }
+
+    private int Closings(Backend backend) =>
+        _system.Log.Lines.Count(l => l.Text == $"closing the 1 sessions of backend {backend.Id} of pool emqx, which is down, within 60 s");
+}
