@@ -164,7 +164,7 @@ internal sealed partial class Node : IAsyncDisposable
     public EventFeed Events { get; }
 
     /// <summary>The systems of actors that the node runs at the moment.</summary>
-    public IReadOnlyList<ActorSystem> ActorSystems => [_system.System];
+    public IReadOnlyList<ActorSystem> ActorSystems => Member?.Host.System is { } fleet ? [_system.System, fleet.System] : [_system.System];
 
     /// <summary>From the sticky map's names of backends to the backends.</summary>
     public BackendDirectory Directory => _directory;

@@ -41,7 +41,7 @@ internal static class FleetChecks
     {
         try
         {
-            int bytes = Encoding.UTF8.GetByteCount(File.ReadAllText(file).Trim());
+            int bytes = Encoding.UTF8.GetByteCount(InputFile.ReadText(file).Trim());
             return bytes >= MinSecretBytes ? null : $"holds {bytes} bytes; a secret has {MinSecretBytes} or more";
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
