@@ -96,9 +96,11 @@ internal sealed class AdminNode : IAsyncDisposable
     public async Task<T> SendAsync<T>(HttpMethod method, string path, string? body, JsonTypeInfo<T> type) =>
         await ReadAsync(await SendAsync(method, path, body), type);
 
-    public async Task<HttpResponseMessage> SendAsync(HttpMethod method, string path, string? body = null)
+    /// <param name="asks">Whether the body may be sent is asked for before it is.</param>
+    public async Task<HttpResponseMessage> SendAsync(HttpMethod method, string path, string? body = null, bool asks = false)
     {
         using var request = new HttpRequestMessage(method, path);
+        request.Headers.ExpectContinue = asks;
         if (body is not null) request.Content = new StringContent(body, Encoding.UTF8, "application/json");
         return await Http.SendAsync(request);
     }

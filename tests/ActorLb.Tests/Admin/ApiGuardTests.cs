@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Http.Headers;
 using ActorLb.Protocol.Admin;
+using ActorLb.Testing;
 
 namespace ActorLb.Tests.Admin;
 
@@ -89,7 +90,7 @@ public sealed class ApiGuardTests
     {
         await using AdminNode node = await AdminNode.StartAsync();
         AdminError error = await AdminNode.ErrorAsync(
-            HttpStatusCode.RequestEntityTooLarge, await node.SendAsync(HttpMethod.Post, "config/check", new string('#', (1 << 20) + 1)));
+            HttpStatusCode.RequestEntityTooLarge, await node.SendAsync(HttpMethod.Post, "config/check", new string('#', (1 << 20) + 1), asks: true));
         Assert.Equal(AdminErrors.TooLarge, error.Error);
     }
 }
