@@ -31,16 +31,10 @@ public sealed class SegmentTests
         await client.ReadAsync(4);
         await node.UntilAsync(() => Field(broker, Unacknowledged) == 0);
         uint before = Field(broker, SegmentsIn);
-        using var both = new ManualResetEventSlim();
-        node.Node.Reactors[0].Post(_ => both.Wait());
-        try
+        await using (await HeldReactor.OfAsync(node))
         {
             await client.SendAsync(new byte[] { 0xE0, 0 });
             client.HalfClose();
-        }
-        finally
-        {
-            both.Set();
         }
 
         Assert.Equal(2, await broker.ReceiveAsync(bytes));

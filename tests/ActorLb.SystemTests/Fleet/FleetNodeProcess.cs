@@ -10,10 +10,8 @@ namespace ActorLb.SystemTests.Fleet;
 /// <param name="address">Null is loopback.</param>
 /// <param name="token">Of the admin endpoint, which asks for one where it is not on loopback.</param>
 /// <param name="through">A command that runs the node where its address is.</param>
-/// <param name="peer">Where the other nodes find it; null takes a free port.</param>
 internal sealed class FleetNodeProcess(
-    string name, string folder, IPAddress? address = null, string? token = null, IReadOnlyList<string>? through = null,
-    IPEndPoint? peer = null) : IAsyncDisposable
+    string name, string folder, IPAddress? address = null, string? token = null, IReadOnlyList<string>? through = null) : IAsyncDisposable
 {
     private ActorLbProcess? _process;
 
@@ -25,7 +23,7 @@ internal sealed class FleetNodeProcess(
 
     public IPEndPoint Admin { get; } = new(address ?? IPAddress.Loopback, Ports.Free());
 
-    public IPEndPoint Peer { get; } = peer ?? new IPEndPoint(address ?? IPAddress.Loopback, Ports.Free());
+    public IPEndPoint Peer { get; } = new(address ?? IPAddress.Loopback, Ports.Free());
 
     public string ConfigurationFile { get; } = Path.Combine(folder, name + ".conf");
 

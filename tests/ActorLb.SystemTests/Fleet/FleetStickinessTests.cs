@@ -3,7 +3,8 @@ using ActorLb.Testing;
 namespace ActorLb.SystemTests.Fleet;
 
 /// <summary>Every node sends a client to the broker where it belongs; nothing fails here.</summary>
-public abstract class FleetStickiness(HealthyFleet healthy)
+[Collection(FleetGroup.Name)]
+public sealed class FleetStickinessTests(HealthyFleet healthy) : IClassFixture<HealthyFleet>
 {
     private readonly TestFleet _fleet = healthy.Fleet;
 
@@ -102,20 +103,8 @@ public abstract class FleetStickiness(HealthyFleet healthy)
     }
 }
 
-/// <summary>Over etcd.</summary>
-[Collection(FleetGroup.Name)]
-public sealed class FleetStickinessTests(HealthyEtcdFleet healthy) : FleetStickiness(healthy), IClassFixture<HealthyEtcdFleet>;
-
-/// <summary>Over an Akka.NET cluster that forms from its seeds.</summary>
-[Collection(FleetGroup.Name)]
-public sealed class SeededFleetStickinessTests(HealthySeededFleet healthy) : FleetStickiness(healthy), IClassFixture<HealthySeededFleet>;
-
-public sealed class HealthyEtcdFleet() : HealthyFleet(etcdMembers: 1);
-
-public sealed class HealthySeededFleet() : HealthyFleet(etcdMembers: 0);
-
 /// <summary>Three nodes that nothing happens to.</summary>
-public abstract class HealthyFleet(int etcdMembers) : IAsyncLifetime
+public sealed class HealthyFleet : IAsyncLifetime
 {
     private readonly TestCertificates _ca = new();
     private TestFleet? _fleet;
@@ -129,7 +118,6 @@ public abstract class HealthyFleet(int etcdMembers) : IAsyncLifetime
         var server = _ca.Server(["localhost"]);
         _fleet = await TestFleet.StartAsync(new TestFleetOptions
         {
-            EtcdMembers = etcdMembers,
             More = $"listeners.mqtts {{ bind = \"{{secure}}\", pool = p, tls {{ certificate = \"{server.CertificatePath}\", key = \"{server.KeyPath}\" }} }}",
         });
     }

@@ -10,7 +10,6 @@ internal sealed record TestFleetOptions
 {
     public int Nodes { get; init; } = 3;
 
-    /// <summary>0 for a fleet that forms from its seeds.</summary>
     public int EtcdMembers { get; init; } = 1;
 
     /// <summary>Each node in a network namespace of its own, so that links can be cut: <see cref="TestFleet.Network"/>.</summary>
@@ -26,11 +25,10 @@ internal sealed record TestFleetOptions
     public IReadOnlyList<IPEndPoint>? Backends { get; init; }
 }
 
-/// <summary>Nodes in processes of their own, the etcd that they share if they do, and the brokers behind them.</summary>
+/// <summary>Nodes in processes of their own, the etcd that they share and the brokers behind them.</summary>
 internal sealed class TestFleet : IAsyncDisposable
 {
     private const int ShardCount = 4096;
-    private const int SeededShardCount = 64;
 
     /// <summary>What must come true does so in a few seconds; a machine that is busy with other things may take longer.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
@@ -50,26 +48,21 @@ internal sealed class TestFleet : IAsyncDisposable
     private readonly TestFleetOptions _options;
     private readonly FleetNetwork? _network;
     private readonly List<IPEndPoint> _backends;
-    private readonly EtcdServer? _etcd;
 
-    // Where the first nodes find each other.
-    private readonly IPEndPoint[] _peers;
-
-    private TestFleet(TestFleetOptions options, EtcdServer? etcd, FleetNetwork? network)
+    private TestFleet(TestFleetOptions options, EtcdServer etcd, FleetNetwork? network)
     {
         _options = options;
         _network = network;
-        _etcd = etcd;
+        Etcd = etcd;
         if (options.Backends is null)
             Brokers = [.. Enumerable.Range(0, 3).Select(i => new MarkedBroker(i, new IPEndPoint(network?.Host ?? IPAddress.Loopback, Ports.Free())))];
         _backends = [.. options.Backends ?? Brokers.Select(b => b.EndPoint)];
         SecretFile = _folder.Write("secret", "a long text that all nodes of the test share");
-        _peers = [.. Enumerable.Range(0, options.Nodes).Select(i => new IPEndPoint(network?.AddressOf(i) ?? IPAddress.Loopback, Ports.Free()))];
         for (var i = 1; i <= options.Nodes; i++)
             Nodes.Add(Add($"lb-{i}"));
     }
 
-    public EtcdServer Etcd => _etcd ?? throw new InvalidOperationException("the fleet forms from its seeds");
+    public EtcdServer Etcd { get; }
 
     public MarkedBroker[] Brokers { get; } = [];
 
@@ -83,10 +76,10 @@ internal sealed class TestFleet : IAsyncDisposable
     {
         options ??= new TestFleetOptions();
         var network = options.InNamespaces ? await FleetNetwork.CreateAsync(options.Nodes) : null;
-        EtcdServer? etcd;
+        EtcdServer etcd;
         try
         {
-            etcd = options.EtcdMembers == 0 ? null : await EtcdServer.StartAsync(options.EtcdMembers, new EtcdServerOptions(Address: network?.Host));
+            etcd = await EtcdServer.StartAsync(options.EtcdMembers, new EtcdServerOptions(Address: network?.Host));
         }
         catch
         {
@@ -114,21 +107,17 @@ internal sealed class TestFleet : IAsyncDisposable
     /// <param name="cluster">Settings of the <c>cluster</c> block that differ.</param>
     public FleetNodeProcess Add(string name, string cluster = "", string? file = null)
     {
-        var peer = Nodes.Count < _peers.Length ? _peers[Nodes.Count] : null;
         var node = _network is null
-            ? new FleetNodeProcess(file ?? name, _folder.Path, peer: peer)
-            : new FleetNodeProcess(file ?? name, _folder.Path, _network.AddressOf(Nodes.Count), AdminToken, _network.Within(Nodes.Count), peer);
-        var meets = _etcd is null
-            ? $"seeds = [{string.Join(", ", _peers.Select(p => $"\"{p}\""))}]"
-            : $"coordinator = etcd, etcd {{ endpoints = [{string.Join(", ", _etcd.Members.Select(m => $"\"{m.Client.ToString().TrimEnd('/')}\""))}], lease-ttl = 3s }}";
+            ? new FleetNodeProcess(file ?? name, _folder.Path)
+            : new FleetNodeProcess(file ?? name, _folder.Path, _network.AddressOf(Nodes.Count), AdminToken, _network.Within(Nodes.Count));
         _folder.Write($"{node.Name}.conf", $$"""
             actorlb {
               node { name = {{name}}, workers = 1, data-dir = "{{_folder[node.Name]}}", pid-file = "{{node.PidFile}}", drain-timeout = 120s }
               log.level = debug
               admin { bind = "{{node.Admin}}", token-file = {{(_network is null ? "null" : $"\"{Write("token", AdminToken)}\"")}} }
               cluster {
-                name = production, bind = "{{node.Peer}}", secret-file = "{{SecretFile}}"
-                {{meets}}
+                coordinator = etcd, name = production, bind = "{{node.Peer}}", secret-file = "{{SecretFile}}"
+                etcd { endpoints = [{{string.Join(", ", Etcd.Members.Select(m => $"\"{m.Client.ToString().TrimEnd('/')}\""))}}], lease-ttl = 3s }
                 {{cluster}}
               }
               pools.p {
@@ -158,15 +147,6 @@ internal sealed class TestFleet : IAsyncDisposable
                 told = string.Join(
                     "; ", pages.Select(p => string.Join(' ', p.Where(m => m.Key.StartsWith("actorlb_fleet_", StringComparison.Ordinal)
                         && !m.Key.Contains("fault", StringComparison.Ordinal)).Select(m => $"{m.Key["actorlb_fleet_".Length..]}={m.Value}"))));
-                if (_etcd is null)
-                {
-                    return pages.All(p => p.GetValueOrDefault("actorlb_fleet_members") == pages.Length && p.GetValueOrDefault("actorlb_fleet_live_nodes") == pages.Length
-                            && p.GetValueOrDefault("actorlb_fleet_detached", 1) == 0)
-                        && Sum("shards_open") == SeededShardCount && Sum("shards_copied") == (pages.Length > 1 ? SeededShardCount : 0) && Sum("shards_unsynced") == 0
-                        && Sum("moves") == 0 && pages.Max(p => p["actorlb_fleet_shards_open"]) <= SeededShardCount / pages.Length + 1
-                        && Sum("replication_lag") <= (whileVisited ? LargestLag : 0);
-                }
-
                 return pages.All(p => p.GetValueOrDefault("actorlb_fleet_members") == pages.Length && p.GetValueOrDefault("actorlb_fleet_live_nodes") == pages.Length)
                     && Sum("registered") == pages.Length && Sum("shards_owned") == ShardCount
                     && Sum("shards_copied") == (pages.Length > 1 ? ShardCount : 0) && Sum("shards_unsynced") == 0
@@ -334,8 +314,7 @@ internal sealed class TestFleet : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await Task.WhenAll(Nodes.Select(n => n.DisposeAsync().AsTask()));
-        if (_etcd is not null)
-            await _etcd.DisposeAsync();
+        await Etcd.DisposeAsync();
         foreach (var broker in Brokers)
             await broker.DisposeAsync();
         if (_network is not null)
