@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A fleet on this machine: one etcd, three ActorLb nodes, three MQTT brokers. Shows that every node sends a client to the broker
+# A fleet on this machine: three ActorLb nodes and three MQTT brokers, nothing else. Shows that every node sends a client to the broker
 # where it belongs, also after a node was killed.
 #
 #   deploy/fleet.sh [--once]
@@ -7,7 +7,7 @@
 #   --once   shows it, stops everything, and tells by the exit code whether all of it held;
 #            so does a run without a terminal. Otherwise the fleet keeps running until Ctrl-C.
 #
-# Needs the .NET 10 SDK; installs mosquitto and etcd when they are missing (Debian, root or sudo).
+# Needs the .NET 10 SDK; installs mosquitto when it is missing (Debian, root or sudo).
 # ACTORLB=PROGRAM and PBM=PROGRAM run those programs rather than building them.
 set -uo pipefail
 
@@ -79,7 +79,7 @@ await() {
   return 1
 }
 
-need mosquitto:mosquitto mosquitto_pub:mosquitto-clients curl:curl etcd:etcd-server || exit 1
+need mosquitto:mosquitto mosquitto_pub:mosquitto-clients curl:curl || exit 1
 
 build() {
   command -v dotnet >/dev/null || fail "the .NET 10 SDK is missing: https://dotnet.microsoft.com/download"
@@ -92,18 +92,7 @@ build() {
 actorlb=${ACTORLB:-$root/src/ActorLb.Server/bin/Release/net10.0/actorlb}
 pbm=${PBM:-$root/src/ActorLb.Cli/bin/Release/net10.0/pbm}
 
-step "Starting etcd and three mosquitto brokers"
-port_for 2379; etcd=$REPLY
-port_for 2380; etcd_peer=$REPLY
-etcd --name fleet --data-dir "$work/etcd" --log-level warn --logger zap \
-  --listen-client-urls "http://127.0.0.1:$etcd" --advertise-client-urls "http://127.0.0.1:$etcd" \
-  --listen-peer-urls "http://127.0.0.1:$etcd_peer" --initial-advertise-peer-urls "http://127.0.0.1:$etcd_peer" \
-  --initial-cluster "fleet=http://127.0.0.1:$etcd_peer" > "$work/etcd.log" 2>&1 &
-started+=($!)
-etcd_ready() { [[ $(curl -fsS -m 2 "http://127.0.0.1:$etcd/health" 2>/dev/null) == *true* ]]; }
-await $! etcd_ready || { cat "$work/etcd.log" >&2; fail "etcd did not start"; }
-echo "  etcd    127.0.0.1:$etcd"
-
+step "Starting three mosquitto brokers"
 brokers=() backends=''
 for i in 0 1 2; do
   port_for $((1893 + i)); port=$REPLY
@@ -119,11 +108,14 @@ done
 
 step "Starting three nodes"
 (umask 077; head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n' > "$work/secret")
-fronts=() admins=() nodes=()
+fronts=() admins=() nodes=() peers=() seeds=''
+for i in 0 1 2; do
+  port_for $((7946 + i)); peers+=("$REPLY")
+  seeds="$seeds${seeds:+, }\"127.0.0.1:$REPLY\""
+done
 for i in 0 1 2; do
   port_for $((1883 + i)); front=$REPLY
   port_for $((8888 + i)); admin=$REPLY
-  port_for $((7946 + i)); peer=$REPLY
   fronts+=("$front") admins+=("$admin")
   cat > "$work/lb-$((i + 1)).conf" <<END
 include required(file("$root/hocon/fleet.conf"))
@@ -131,8 +123,8 @@ actorlb {
   node { name = lb-$((i + 1)), data-dir = "$work/lb-$((i + 1))", pid-file = "$work/lb-$((i + 1)).pid", drain-timeout = 4s }
   admin.bind = "127.0.0.1:$admin"
   cluster {
-    bind = "127.0.0.1:$peer", advertise = "127.0.0.1:$peer", secret-file = "$work/secret"
-    etcd { endpoints = ["http://127.0.0.1:$etcd"], lease-ttl = 3s }
+    bind = "127.0.0.1:${peers[i]}", advertise = "127.0.0.1:${peers[i]}", secret-file = "$work/secret"
+    seeds = [$seeds]
   }
   pools.emqx { backends = [$backends], proxy-protocol = off, health.probe = tcp }
   listeners.mqtt.bind = "127.0.0.1:$front"
@@ -144,14 +136,14 @@ END
 done
 ready() { curl -fsS -m 2 -o /dev/null "http://127.0.0.1:$1/readyz" 2>/dev/null; }
 
-# settled NODE MEMBERS: by the node's own figures the table knows so many members, and they hold all copies.
+# settled NODE MEMBERS: by the node's own figures the fleet has so many members, and the node's shards and copies are complete.
 settled() {
   local page
   page=$(curl -fsS -m 2 "http://127.0.0.1:${admins[$1]}/metrics" 2>/dev/null) || return 1
   grep -q "^actorlb_fleet_members $2\$" <<< "$page" && grep -q "^actorlb_fleet_live_nodes $2\$" <<< "$page" &&
-    grep -q '^actorlb_fleet_shards_unsynced 0$' <<< "$page" && awk -v m="$2" '
-      $1 == "actorlb_fleet_shards_owned" { owned = $2 } $1 == "actorlb_fleet_shards_copied" { copied = $2 }
-      END { exit !(owned >= int(4096 / m) - 1 && copied > 0) }' <<< "$page"
+    grep -q '^actorlb_fleet_detached 0$' <<< "$page" && grep -q '^actorlb_fleet_shards_unsynced 0$' <<< "$page" && awk -v m="$2" '
+      $1 == "actorlb_fleet_shards_open" { open = $2 } $1 == "actorlb_fleet_shards_copied" { copied = $2 } $1 == "actorlb_fleet_moves" { moves = $2 }
+      END { exit !(open > 0 && open <= 64 / m + 1 && copied > 0 && moves == 0) }' <<< "$page"
 }
 for i in 0 1 2; do
   await "${nodes[i]}" ready "${admins[i]}" || { cat "$work/lb-$((i + 1)).log" >&2; fail "node lb-$((i + 1)) did not become ready"; }

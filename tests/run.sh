@@ -49,7 +49,7 @@ trap 'rm -rf "$logs"' EXIT
 trap 'exit 130' INT TERM
 
 if [ $install = yes ]; then
-  need mosquitto:mosquitto mosquitto_pub:mosquitto-clients etcd:etcd-server etcdctl:etcd-client \
+  need mosquitto:mosquitto mosquitto_pub:mosquitto-clients \
     nginx:nginx haproxy:haproxy epmd:rabbitmq-server /usr/lib/rabbitmq/bin/rabbitmq-server:rabbitmq-server \
     /usr/lib/nginx/modules/ngx_stream_module.so:libnginx-mod-stream \
     node:nodejs npm:npm openssl:openssl gcc:gcc ip:iproute2 ps:procps setsid:util-linux stdbuf:coreutils curl:curl || exit 1

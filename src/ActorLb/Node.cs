@@ -14,6 +14,7 @@ using ActorLb.Native.OpenSsl;
 using ActorLb.Operations;
 using ActorLb.Proxying.Tls;
 using ActorLb.Sticky;
+using ActorLb.Sticky.Map;
 using ActorLb.Supervision;
 using ActorLb.Telemetry;
 using Akka.Actor;
@@ -29,9 +30,6 @@ internal sealed partial class Node : IAsyncDisposable
 {
     /// <summary>How long a start or reload waits for the first addresses of host names.</summary>
     private static readonly TimeSpan ResolveWait = TimeSpan.FromSeconds(3);
-
-    /// <summary>How long a start waits for the fleet's first shard table; without it, lookups fall back.</summary>
-    private static readonly TimeSpan TableWait = TimeSpan.FromSeconds(2);
 
     /// <summary>How long the end waits for an actor, such as one that renews certificates.</summary>
     private static readonly TimeSpan StopPatience = TimeSpan.FromSeconds(10);
@@ -61,8 +59,7 @@ internal sealed partial class Node : IAsyncDisposable
     private ActorLbOptions _options;
 
     // Null on a node by itself; set once, before anything runs.
-    private NodeFleet? _fleet;
-    private FleetBackends? _seeded;
+    private FleetBackends? _fleet;
 
     public Node(ActorLbOptions options, ILoggerFactory loggers, TimeProvider time)
     {
@@ -152,10 +149,7 @@ internal sealed partial class Node : IAsyncDisposable
     public IFleetOperations Fleet { get; private set; }
 
     /// <summary>The node's part in a fleet; null when it is by itself.</summary>
-    public NodeFleet? InFleet => _fleet;
-
-    /// <summary>The node's part in a fleet that formed from seeds; null when it is in none.</summary>
-    public LocalMember? Member => _seeded?.Member;
+    public LocalMember? Member => _fleet?.Member;
 
     /// <summary>The connections, one by one.</summary>
     public SessionDirectory Sessions { get; }
@@ -175,12 +169,11 @@ internal sealed partial class Node : IAsyncDisposable
     /// <summary>Binds, resolves and starts.</summary>
     /// <exception cref="IOException">A listener cannot be opened, or the access log: nothing was started.</exception>
     /// <exception cref="TlsConfigurationException">A certificate, key or cipher list is not usable.</exception>
-    /// <param name="cancel">Ends the wait for etcd, which may be long.</param>
+    /// <param name="cancel">Ends the wait for a fleet that is there.</param>
     public async Task StartAsync(CancellationToken cancel = default)
     {
         WarnOfOpenFiles();
-        if (_options.Cluster.Coordinator == CoordinatorKind.Etcd) await EnterFleetAsync(cancel).ConfigureAwait(false);
-        else if (!_options.Cluster.Seeds.IsEmpty) EnterSeededFleet();
+        if (!_options.Cluster.Seeds.IsEmpty) EnterFleet();
         foreach (Reactor reactor in _reactors) reactor.Start();
         await ApplyAsync(_options, cancel).ConfigureAwait(false);
         _certificateLooks = _system.System.ActorOf(ActorProps.Of(() => new CertificateActor(_certificateWatch)), "certificates");
@@ -202,8 +195,7 @@ internal sealed partial class Node : IAsyncDisposable
     {
         ActorLbOptions old = _options;
         await ApplyAsync(options, cancel).ConfigureAwait(false);
-        if (_fleet is { } fleet) await ForgetAsync(fleet, Removed(old, options)).ConfigureAwait(false);
-        if (_seeded is { } seeded) await Task.WhenAll(Removed(old, options).Select(gone => seeded.ForgetAsync(gone.Pool, gone.Id))).ConfigureAwait(false);
+        if (_fleet is { } fleet) await Task.WhenAll(Removed(old, options).Select(gone => fleet.ForgetAsync(gone.Pool, gone.Id))).ConfigureAwait(false);
         ReopenLogs();
         Events.Publish("config_applied", "a new configuration is in force");
         return ConfigurationDiff.Between(old, options).RestartRequired;
@@ -218,13 +210,7 @@ internal sealed partial class Node : IAsyncDisposable
         IsReady = false;
         long start = _time.GetTimestamp();
         // The others take over this node's shards while it still answers for them; half of the time at most.
-        if (_seeded is not null) await _seeded.Member.Host.LeaveAsync(within / 2).ConfigureAwait(false);
-        if (_fleet is not null && !_fleet.Node.Ended.IsCompleted)
-        {
-            // The others take over this node's shards while it still answers for them; half of the time at most.
-            bool left = await _fleet.Node.LeaveAsync(within / 2).ConfigureAwait(false);
-            if (!left) Log.LeaveUnfinished(_logger);
-        }
+        if (_fleet is not null) await _fleet.Member.Host.LeaveAsync(within / 2).ConfigureAwait(false);
         _services.Admission.Draining = true;
         await _listeners.StopAllAsync().ConfigureAwait(false);
         // The last tenth is for clients that are slow to take their DISCONNECT.
@@ -267,7 +253,6 @@ internal sealed partial class Node : IAsyncDisposable
         foreach (PoolEntry entry in _pools.Values) entry.Upstream.Tls?.Dispose();
         if (_services.AccessLog is { } log) await log.DisposeAsync().ConfigureAwait(false);
         if (_fleet is not null) await _fleet.DisposeAsync().ConfigureAwait(false);
-        if (_seeded is not null) await _seeded.DisposeAsync().ConfigureAwait(false);
         _localSticky.Dispose();
         _services.LogLimit.Dispose();
         _applying.Dispose();
@@ -396,12 +381,7 @@ internal sealed partial class Node : IAsyncDisposable
 
         ImmutableDictionary<string, PoolEntry> oldPools = _pools;
         _pools = await ApplyPoolsAsync(options, contexts).ConfigureAwait(false);
-        if (_seeded is { IsStarted: false }) await _seeded.StartAsync(cancel).ConfigureAwait(false);
-        if (_fleet is { IsStarted: false })
-        {
-            await _fleet.StartAsync(CancellationToken.None).ConfigureAwait(false);
-            await Task.WhenAny(_fleet.Node.FirstTable, Task.Delay(TableWait, _time)).ConfigureAwait(false);
-        }
+        if (_fleet is { IsStarted: false }) await _fleet.StartAsync(cancel).ConfigureAwait(false);
         UpdateSlots();
         var wanted = new List<(ListenerOptions, Listener)>();
         foreach (ListenerOptions listener in options.Listeners.Values)
@@ -413,8 +393,7 @@ internal sealed partial class Node : IAsyncDisposable
             else known.Apply(listener, pool, tls, _time);
             wanted.Add((listener, known));
         }
-        if (_seeded is not null) ShareTicketKeys(_seeded.Member.Spread.Tickets.Current, wanted.Select(w => w.Item2.Current));
-        if (_fleet is not null) ShareTicketKeys(_fleet.Tickets.Current, wanted.Select(w => w.Item2.Current));
+        if (_fleet is not null) ShareTicketKeys(_fleet.Member.Spread.Tickets.Current, wanted.Select(w => w.Item2.Current));
         await _listeners.ApplyAsync(wanted, opened, TcpOf).ConfigureAwait(false);
         foreach ((string name, PoolEntry entry) in oldPools)
         {
@@ -475,21 +454,12 @@ internal sealed partial class Node : IAsyncDisposable
         Events.Publish(EventFeed.Word(e.Kind.ToString()), $"{subject} {PoolEventText.Of(e)}");
     }
 
-    private async Task EnterFleetAsync(CancellationToken cancel)
+    private void EnterFleet()
     {
-        _fleet = await NodeFleet.CreateAsync(
-            _options, _slots, _directory, AllBackends, Events, _time, _loggers, cancel).ConfigureAwait(false);
-        _fleet.Tickets.Changed = keys => ShareTicketKeys(keys, _listeners.All.Select(l => l.Current));
-        _services.Sticky = _fleet.Node.Map;
-        Fleet = new FleetMembership(_fleet.Node, _options.Sticky, _time);
-    }
-
-    private void EnterSeededFleet()
-    {
-        _seeded = new FleetBackends(_options, _slots, _directory, AllBackends, Events, _time, _loggers);
-        _seeded.Member.Spread.Tickets.Changed = keys => ShareTicketKeys(keys, _listeners.All.Select(l => l.Current));
-        _services.Sticky = _seeded.Member.Map;
-        Fleet = new FleetOfNodes(_seeded.Member, _options.Sticky, () => IsDraining, _time);
+        _fleet = new FleetBackends(_options, _slots, _directory, AllBackends, Events, _time, _loggers);
+        _fleet.Member.Spread.Tickets.Changed = keys => ShareTicketKeys(keys, _listeners.All.Select(l => l.Current));
+        _services.Sticky = _fleet.Member.Map;
+        Fleet = new FleetOfNodes(_fleet.Member, _options.Sticky, () => IsDraining, _time);
     }
 
     /// <summary>Backends that the file no longer names. What DNS finds comes and goes by itself and is not meant: an answer may hold a part.</summary>
@@ -498,18 +468,6 @@ internal sealed partial class Node : IAsyncDisposable
 
     private static IEnumerable<(string Pool, string Id)> Named(ActorLbOptions options) =>
         from pool in options.Pools.Values from backend in pool.Backends select (pool.Name, AddressText.Format(backend.Address));
-
-    /// <summary>Tells the fleet which backends are gone, so that what it remembers of them never holds again.</summary>
-    private async Task ForgetAsync(NodeFleet fleet, IEnumerable<(string Pool, string Id)> removed)
-    {
-        await Task.WhenAll(removed.Select(async gone =>
-        {
-            if (await fleet.ForgetAsync(gone.Pool, gone.Id).ConfigureAwait(false) is { } reason)
-            {
-                Log.NotForgotten(_logger, gone.Id, gone.Pool, reason);
-            }
-        })).ConfigureAwait(false);
-    }
 
     /// <summary>The fleet's ticket keys go to every listener that has no file of its own.</summary>
     private static void ShareTicketKeys(ImmutableArray<TicketKey> keys, IEnumerable<Listener.State> listeners)
@@ -533,7 +491,6 @@ internal sealed partial class Node : IAsyncDisposable
     private void UpdateSlots()
     {
         if (_fleet is not null) _fleet.BackendsMayHaveChanged();
-        else if (_seeded is not null) _seeded.BackendsMayHaveChanged();
         else UpdateLocalSlots();
     }
 
@@ -575,13 +532,7 @@ internal sealed partial class Node : IAsyncDisposable
         [LoggerMessage(2205, LogLevel.Warning, "{Owner} {Name}: {Warning}")]
         public static partial void Tls(ILogger logger, string owner, string name, TlsProblem warning);
 
-        [LoggerMessage(2206, LogLevel.Warning, "the other nodes have not taken all shards in time; those that remain are rebuilt from the live connections")]
-        public static partial void LeaveUnfinished(ILogger logger);
-
         [LoggerMessage(2204, LogLevel.Information, "pool {Pool}, backend {Backend} {What}")]
         public static partial void Pool(ILogger logger, string pool, string backend, string what);
-
-        [LoggerMessage(2209, LogLevel.Warning, "backend {Backend} is no longer in pool {Pool}, but the fleet could not be told: {Reason}; if it comes back, flush it (pbm sticky flush), or clients of before return to it")]
-        public static partial void NotForgotten(ILogger logger, string backend, string pool, string reason);
     }
 }

@@ -1,4 +1,5 @@
 using ActorLb.Sticky;
+using ActorLb.Sticky.Map;
 using BenchmarkDotNet.Attributes;
 
 namespace ActorLb.Benchmarks;

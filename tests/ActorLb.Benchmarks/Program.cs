@@ -7,9 +7,6 @@ switch (args.FirstOrDefault())
     case "shards":
         ShardBenchmark.Run(args.Length > 1 ? int.Parse(args[1]) : 10_000_000);
         break;
-    case "peer":
-        await PeerBenchmark.RunAsync();
-        break;
     default:
         BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(args);
         break;

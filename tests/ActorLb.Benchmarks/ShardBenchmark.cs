@@ -1,11 +1,15 @@
 using System.Diagnostics;
 using ActorLb.Sticky;
+using ActorLb.Sticky.Map;
 
 namespace ActorLb.Benchmarks;
 
 /// <summary>Fills the sticky map of one node and prints what an entry, a lookup, an insert and a collection cost.</summary>
 internal static class ShardBenchmark
 {
+    private const int PartitionBits = 10;
+    private const int Partitions = 1 << PartitionBits;
+
     public static void Run(int entries)
     {
         var slots = new BackendSlots();
@@ -25,12 +29,12 @@ internal static class ShardBenchmark
     /// <summary>The tables alone: what the structure costs.</summary>
     private static void Tables(int entries)
     {
-        var tables = Enumerable.Range(0, StickyHash.Shards).Select(_ => new ShardTable(StickyHash.ShardBits)).ToArray();
+        var tables = Enumerable.Range(0, Partitions).Select(_ => new ShardTable(PartitionBits)).ToArray();
         var insert = Stopwatch.StartNew();
         for (var i = 1; i <= entries; i++)
         {
             var h = Key(i);
-            tables[StickyHash.ShardOf(h)].Set(h, new BackendRef(1, 1), 1);
+            tables[(int)(h >> (64 - PartitionBits))].Set(h, new BackendRef(1, 1), 1);
         }
 
         Print("tables: inserts", entries, insert.Elapsed);
@@ -41,7 +45,7 @@ internal static class ShardBenchmark
         {
             at = unchecked((at * 1664525) + 1013904223);
             var h = Key((int)(at % (uint)entries) + 1);
-            found += tables[StickyHash.ShardOf(h)].Find(h).Gen;
+            found += tables[(int)(h >> (64 - PartitionBits))].Find(h).Gen;
         }
 
         Print("tables: lookups", found, lookup.Elapsed);

@@ -4,7 +4,7 @@ using System.Security.Cryptography.X509Certificates;
 
 namespace ActorLb.Testing;
 
-/// <summary>A certificate authority for etcd and for peers: it writes PEM files into a folder, valid for 127.0.0.1 and localhost.</summary>
+/// <summary>A certificate authority for the nodes of a fleet and their admin endpoints: it writes PEM files into a folder, valid for 127.0.0.1 and localhost.</summary>
 internal sealed class ServiceAuthority : IDisposable
 {
     private readonly ECDsa _key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
@@ -25,7 +25,7 @@ internal sealed class ServiceAuthority : IDisposable
 
     public string CertificateFile { get; }
 
-    /// <summary>Server and client usage: etcd's gateway dials itself with its server certificate, and peers do both.</summary>
+    /// <summary>Server and client usage: the members of a fleet do both.</summary>
     public (string Certificate, string Key) Issue(string name)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);

@@ -7,10 +7,9 @@ namespace ActorLb.Tests;
 public sealed partial class LayeringTests
 {
     [Theory]
-    [InlineData("Supervision", "Balancing", "Health", "Cluster", "Sticky", "Proxying", "Fleet", "Hosting")]
-    [InlineData("Balancing", "Cluster", "Sticky", "Proxying", "Fleet", "Hosting")]
-    [InlineData("Health", "Cluster", "Sticky", "Proxying", "Fleet", "Hosting")]
-    [InlineData("Cluster", "Sticky", "Proxying", "Fleet")]
+    [InlineData("Supervision", "Balancing", "Health", "Sticky", "Proxying", "Fleet", "Hosting")]
+    [InlineData("Balancing", "Sticky", "Proxying", "Fleet", "Hosting")]
+    [InlineData("Health", "Sticky", "Proxying", "Fleet", "Hosting")]
     [InlineData("Sticky", "Proxying", "Fleet")]
     [InlineData("Fleet", "Proxying")]
     public void Folder_OfTheEngine_UsesNothingThatStandsAboveIt(string folder, params string[] forbidden)

@@ -8,7 +8,7 @@ public sealed record ClusterMember(
 
 public sealed record ClusterMembers(string Cluster, ClusterMember[] Members);
 
-/// <param name="Coordination">"none" (a node by itself), "akka" or "etcd".</param>
+/// <param name="Coordination">"none" (a node by itself) or "akka".</param>
 /// <param name="Coordinator">Node that hands out the shards.</param>
 /// <param name="Members">0 while the node is detached.</param>
 /// <param name="Moving">Shards on their way to another node.</param>

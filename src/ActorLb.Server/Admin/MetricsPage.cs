@@ -1,5 +1,4 @@
 using ActorLb.Balancing;
-using ActorLb.Fleet;
 using ActorLb.Native.OpenSsl;
 using ActorLb.Proxying;
 using ActorLb.Proxying.Tls;
@@ -13,11 +12,8 @@ internal static class MetricsPage
 {
     public const string ContentType = "text/plain; version=0.0.4; charset=utf-8";
 
-    public static async Task<string> RenderAsync(Node node, ConnectionPlaces? admin = null) => Render(node, await FleetMetrics.ReadAsync(node), admin);
-
-    /// <param name="fleet">Null on a node by itself.</param>
     /// <param name="admin">Of the endpoint that serves the page.</param>
-    public static string Render(Node node, FleetStatus? fleet = null, ConnectionPlaces? admin = null)
+    public static string Render(Node node, ConnectionPlaces? admin = null)
     {
         var w = new MetricsWriter();
         ReactorCounters[] counters = [.. node.Reactors.Select(r => r.Counters)];
@@ -27,9 +23,8 @@ internal static class MetricsPage
         Times(w, counters);
         Reactors(w, node);
         Sources(w, node, counters);
-        w.Single("actorlb_sticky_entries", "gauge", "Clients in this node's part of the sticky map.", fleet?.Shards.Entries ?? (node.Member?.Map.Measure() is { } map ? map.Entries - map.CopiedEntries : node.Sticky.Count));
-        if (node.Member is { } member) MemberMetrics.Write(w, member);
-        if (fleet is not null) FleetMetrics.Write(w, fleet, node.InFleet!.PeerFaults.CountOf, node.InFleet.Node.BadFrames);
+        w.Single("actorlb_sticky_entries", "gauge", "Clients in this node's part of the sticky map.", node.Member?.Map.Measure() is { } map ? map.Entries - map.CopiedEntries : node.Sticky.Count);
+        if (node.Member is { } member) FleetMetrics.Write(w, member);
         AccessLog(w, node);
         if (admin is not null)
         {

@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using System.Security.Cryptography;
-using ActorLb.Cluster.Transport;
 using ActorLb.Configuration;
 using ActorLb.Configuration.Hocon;
 using ActorLb.Native.OpenSsl;
@@ -38,13 +37,8 @@ internal sealed class NamedFiles
     {
         Read("actorlb.admin.token-file", options.Admin.TokenFile, file => AdminToken.ReadHash(file));
         Service("actorlb.admin.tls", options.Admin.Tls);
-        Read("actorlb.cluster.secret-file", options.Cluster.SecretFile, file => PeerSecurity.ReadSecret(file));
+        Read("actorlb.cluster.secret-file", options.Cluster.SecretFile, file => Fleet.Membership.FleetSecurity.ReadSecret(file));
         Service("actorlb.cluster.tls", options.Cluster.Tls);
-        Service("actorlb.cluster.etcd.tls", options.Cluster.Etcd.Tls);
-        Read("actorlb.cluster.etcd.password-file", options.Cluster.Etcd.PasswordFile, file =>
-        {
-            if (InputFile.ReadText(file).TrimEnd('\r', '\n').Length == 0) throw new IOException("is empty");
-        });
         foreach (PoolOptions pool in options.Pools.Values)
         {
             if (pool.Tls is not { } tls) continue;

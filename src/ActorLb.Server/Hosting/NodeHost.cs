@@ -28,7 +28,6 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options)
     private volatile Node? _node;
     private volatile bool _stopping;
     private volatile bool _stoppingNow;
-    private int _exitCode;
 
     private enum Signal { Reload, Reopen, Stop, StopNow }
 
@@ -74,7 +73,7 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options)
             await control.EndAsync();
             await reloading;
             Log.Stopped(logger);
-            return _exitCode;
+            return 0;
         }
         catch (OperationCanceledException) when (_starting.IsCancellationRequested)
         {
@@ -96,27 +95,13 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options)
         }
     }
 
-    /// <summary>A node that the fleet gave up must not go on as if it belonged to it: it drains, and ends with an error unless it was
-    /// asked to leave.</summary>
+    /// <summary>A node that was told to leave its fleet drains and ends.</summary>
     private async Task WatchFleetAsync(Node node, ILogger logger)
     {
-        bool planned = true;
-        string reason = "it was told to leave";
-        if (node.Member is { } member)
-        {
-            await member.Host.Left;
-        }
-        else if (node.InFleet is { } fleet)
-        {
-            (planned, reason) = await fleet.Node.Ended;
-        }
-        else
-        {
-            return;
-        }
+        if (node.Member is not { } member) return;
+        await member.Host.Left;
         if (_stopping) return;
-        if (!planned) _exitCode = 1;
-        Log.LeftFleet(logger, planned ? LogLevel.Information : LogLevel.Critical, reason);
+        Log.LeftFleet(logger);
         _stopping = true;
         _signals.Writer.TryWrite(Signal.Stop);
     }
@@ -180,8 +165,8 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options)
         [LoggerMessage(3002, LogLevel.Critical, "cannot start: {Reason}")]
         public static partial void CannotStart(ILogger logger, string reason);
 
-        [LoggerMessage(EventId = 3006, Message = "this node is no longer part of the fleet: {Reason}; it drains and stops")]
-        public static partial void LeftFleet(ILogger logger, LogLevel level, string reason);
+        [LoggerMessage(3006, LogLevel.Information, "the node has left its fleet, as it was told to: it drains and stops")]
+        public static partial void LeftFleet(ILogger logger);
 
         [LoggerMessage(3007, LogLevel.Critical, "the node has failed and ends")]
         public static partial void Failed(ILogger logger, Exception e);

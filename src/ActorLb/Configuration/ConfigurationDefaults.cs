@@ -38,8 +38,6 @@ internal static class ConfigurationDefaults
 
     public static readonly IPEndPoint Peers = new(IPAddress.Any, 7946);
 
-    public static readonly ImmutableArray<Uri> EtcdEndpoints = [new Uri("http://127.0.0.1:2379")];
-
     public static readonly HealthOptions Health =
         new(ProbeKind.Mqtt, TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(2), Rise: 2, Fall: 3, Path: "/status", Port: 0);
 

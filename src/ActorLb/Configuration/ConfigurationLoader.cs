@@ -41,7 +41,7 @@ internal static class ConfigurationLoader
         StickyOptions sticky = NodeReader.ReadSticky(root.Child("sticky"));
         ImmutableDictionary<string, PoolOptions> pools = ReadPools(root);
         var binds = new Dictionary<IPEndPoint, string> { [admin.Bind] = "actorlb.admin.bind" };
-        if (cluster.Coordinator == CoordinatorKind.Etcd || !cluster.Seeds.IsEmpty) CheckBind(root.Child("cluster"), cluster.Bind, binds);
+        if (!cluster.Seeds.IsEmpty) CheckBind(root.Child("cluster"), cluster.Bind, binds);
         ImmutableDictionary<string, ListenerOptions> listeners = ReadListeners(root, pools, binds);
         root.Close();
         return new ActorLbOptions(node, log, admin, cluster, sticky, pools, listeners, ReadAkka(file, report));

@@ -13,9 +13,6 @@ internal static class ConfigurationNames
 
     public static readonly (string Name, LogFormat Value)[] LogFormats = [("text", LogFormat.Text), ("json", LogFormat.Json)];
 
-    public static readonly (string Name, CoordinatorKind Value)[] Coordinator =
-        [("local", CoordinatorKind.Local), ("etcd", CoordinatorKind.Etcd)];
-
     public static readonly (string Name, SplitRule Value)[] WhenSplit = [("majority", SplitRule.Majority), ("oldest", SplitRule.Oldest)];
 
     public static readonly (string Name, BalanceKind Value)[] Balance =

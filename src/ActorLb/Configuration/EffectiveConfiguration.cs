@@ -69,7 +69,6 @@ internal static class EffectiveConfiguration
     private static void WriteCluster(ConfigurationWriter writer, ClusterOptions cluster)
     {
         writer.Begin("cluster");
-        writer.Name("coordinator", cluster.Coordinator, ConfigurationNames.Coordinator);
         writer.Text("name", cluster.Name);
         writer.Text("bind", cluster.Bind.ToString());
         writer.Text("advertise", cluster.Advertise is { } host ? AddressText.Format(host) : null);
@@ -81,14 +80,6 @@ internal static class EffectiveConfiguration
         writer.Duration("form-after", cluster.FormAfter);
         writer.Name("when-split", cluster.WhenSplit, ConfigurationNames.WhenSplit);
         writer.Number("shards", cluster.Shards);
-        writer.Begin("etcd");
-        writer.Texts("endpoints", cluster.Etcd.Endpoints.Select(u => u.GetLeftPart(UriPartial.Authority)));
-        writer.Text("prefix", cluster.Etcd.Prefix);
-        writer.Duration("lease-ttl", cluster.Etcd.LeaseTtl);
-        writer.Text("user", cluster.Etcd.User);
-        writer.Text("password-file", cluster.Etcd.PasswordFile);
-        WriteServiceTls(writer, cluster.Etcd.Tls);
-        writer.End();
         writer.End();
     }
 

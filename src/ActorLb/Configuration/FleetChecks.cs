@@ -12,10 +12,6 @@ internal static class FleetChecks
 
     public static void Check(Section section, ClusterOptions cluster)
     {
-        if (cluster.Coordinator != CoordinatorKind.Local)
-        {
-            section.Error("seeds", section.Get("seeds")!, "stands beside another coordinator: a fleet with seeds needs none");
-        }
         bool proven = section.Has("secret-file") || cluster.Tls is not null;
         if (!proven && !IPAddress.IsLoopback(cluster.Bind.Address))
         {
@@ -27,7 +23,7 @@ internal static class FleetChecks
         {
             section.Error("secret-file", section.Get("secret-file")!, problem);
         }
-        if (cluster.Coordinator == CoordinatorKind.Local && IsAny(cluster.Bind.Address) && !section.Has("advertise"))
+        if (IsAny(cluster.Bind.Address) && !section.Has("advertise"))
         {
             section.Report.Warn(
                 section.PositionOf("bind"), section.PathOf("advertise"), null,

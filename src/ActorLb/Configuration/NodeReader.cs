@@ -1,6 +1,7 @@
 using System.Net;
 using ActorLb.Configuration.Hocon;
 using ActorLb.Sticky;
+using ActorLb.Sticky.Map;
 
 namespace ActorLb.Configuration;
 
@@ -24,7 +25,7 @@ internal static class NodeReader
         return result;
     }
 
-    /// <summary>Letters, digits, dot, hyphen and underscore, at most 64: names become keys of etcd and labels of metrics.</summary>
+    /// <summary>Letters, digits, dot, hyphen and underscore, at most 64: names become roles of members and labels of metrics.</summary>
     public static bool IsName(string name) =>
         name.Length is > 0 and <= 64 && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.');
 
@@ -61,7 +62,7 @@ internal static class NodeReader
     {
         var result = new StickyOptions(
             section.Duration("ttl", TimeSpan.FromHours(24), TimeSpan.FromSeconds(1), ConfigurationDefaults.Forever),
-            section.Integer("max-entries", absent: 10_000_000, min: 1 << StickyHash.ShardBits, max: 1_000_000_000));
+            section.Integer("max-entries", absent: 10_000_000, min: MapSettings.StandardPartitions, max: 1_000_000_000));
         section.Close();
         return result;
     }

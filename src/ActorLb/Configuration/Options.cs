@@ -38,10 +38,8 @@ public sealed record LogOptions(LogLevelName Level, LogFormat Format, string? Ac
 
 public sealed record AdminOptions(IPEndPoint Bind, string? TokenFile, ServiceTlsOptions? Tls);
 
-/// <summary>TLS of the admin endpoint, the peers and etcd: PEM files.</summary>
+/// <summary>TLS of the admin endpoint and between the members of a fleet: PEM files.</summary>
 public sealed record ServiceTlsOptions(string? Certificate, string? Key, string? Ca);
-
-public enum CoordinatorKind { Local, Etcd }
 
 /// <summary>Which side of a split goes on as the fleet.</summary>
 public enum SplitRule { Majority, Oldest }
@@ -52,12 +50,9 @@ public enum SplitRule { Majority, Oldest }
 /// <param name="FormAfter">When no other seed answers for this long, the node forms a fleet alone.</param>
 /// <param name="Shards">A power of two from 16 to 1024, the same on all nodes.</param>
 public sealed record ClusterOptions(
-    CoordinatorKind Coordinator, string Name, IPEndPoint Bind, DnsEndPoint? Advertise, string? Zone,
-    string? SecretFile, ServiceTlsOptions? Tls, EtcdOptions Etcd,
+    string Name, IPEndPoint Bind, DnsEndPoint? Advertise, string? Zone,
+    string? SecretFile, ServiceTlsOptions? Tls,
     ImmutableArray<DnsEndPoint> Seeds, TimeSpan DownAfter, TimeSpan FormAfter, SplitRule WhenSplit, int Shards);
-
-public sealed record EtcdOptions(
-    ImmutableArray<Uri> Endpoints, string Prefix, TimeSpan LeaseTtl, string? User, string? PasswordFile, ServiceTlsOptions? Tls);
 
 public sealed record StickyOptions(TimeSpan Ttl, int MaxEntries);
 

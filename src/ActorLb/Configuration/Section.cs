@@ -10,6 +10,7 @@ namespace ActorLb.Configuration;
 internal sealed class Section(HoconObject fields, string path, ConfigurationReport report)
 {
     private readonly List<string> known = [];
+    private readonly List<string> gone = [];
 
     public string Path => path;
 
@@ -108,12 +109,23 @@ internal sealed class Section(HoconObject fields, string path, ConfigurationRepo
     /// <summary>An error about the lack of a key, at the place of the section.</summary>
     public void Missing(string key, string reason = "is required") => report.Error(Position, PathOf(key), null, reason);
 
+    /// <summary>Keys of earlier releases: what to write instead.</summary>
+    public void Gone(string reason, params ReadOnlySpan<string> keys)
+    {
+        foreach (string key in keys)
+        {
+            if (fields.Find(key) is not { } field) continue;
+            gone.Add(key);
+            report.Error(field.KeyPosition, PathOf(key), null, reason);
+        }
+    }
+
     /// <summary>Reports the keys that nobody asked for, each with the nearest known one.</summary>
     public void Close()
     {
         foreach (HoconField field in fields.Fields)
         {
-            if (known.Contains(field.Key)) continue;
+            if (known.Contains(field.Key) || gone.Contains(field.Key)) continue;
             string? nearest = NearestName.Find(field.Key, known);
             string hint = nearest is null ? $"known here: {string.Join(", ", known.Order(StringComparer.Ordinal))}" : $"did you mean '{nearest}'?";
             report.Error(field.KeyPosition, PathOf(field.Key), null, $"unknown key; {hint}");

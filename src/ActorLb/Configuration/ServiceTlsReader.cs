@@ -1,6 +1,6 @@
 namespace ActorLb.Configuration;
 
-/// <summary>The <c>tls</c> block of the admin endpoint, the peers and etcd.</summary>
+/// <summary>The <c>tls</c> block of the admin endpoint and of the cluster.</summary>
 internal static class ServiceTlsReader
 {
     public static ServiceTlsOptions Read(Section section, bool certificateRequired, bool caRequired)

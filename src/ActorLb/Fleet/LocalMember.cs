@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using System.Text;
-using ActorLb.Cluster.Transport;
 using ActorLb.Configuration;
 using ActorLb.Fleet.Membership;
 using ActorLb.Fleet.Sharding;
@@ -11,7 +10,6 @@ using ActorLb.Telemetry;
 using Microsoft.Extensions.Logging;
 
 namespace ActorLb.Fleet;
-
 
 /// <summary>
 /// This node's part in a fleet: its shards of the map, the spread state, and the fleet systems that carry both. All of it lives as long as
@@ -39,13 +37,13 @@ internal sealed partial class LocalMember : IAsyncDisposable
     /// <param name="summed">Hears those of the fleet; any thread, must not block.</param>
     /// <exception cref="IOException">A secret or a folder is not usable.</exception>
     public LocalMember(
-        ActorLbOptions options, BackendSlots slots, Func<ImmutableArray<Spread.BackendReport>> collect, Action<Spread.FleetReport> summed, EventFeed events,
+        ActorLbOptions options, BackendSlots slots, Func<ImmutableArray<BackendReport>> collect, Action<FleetReport> summed, EventFeed events,
         TimeProvider time, ILoggerFactory loggers)
     {
         _time = time;
         _logger = loggers.CreateLogger("ActorLb.Fleet");
         Settings = FleetSettings.Of(options);
-        byte[]? secret = Settings.SecretFile is { } file ? PeerSecurity.ReadSecret(file) : null;
+        byte[]? secret = Settings.SecretFile is { } file ? FleetSecurity.ReadSecret(file) : null;
         Spread = new SpreadState(secret, Settings.Cluster, FolderOf(options.Node.DataDirectory), slots, time, _logger);
         _hash = new StickyHash(Spread.HashKey);
         var transport = new AkkaMapTransport();
@@ -132,13 +130,13 @@ internal sealed partial class LocalMember : IAsyncDisposable
 
     private static partial class Log
     {
-        [LoggerMessage(3321, LogLevel.Error, "The map's clock failed; it goes on.")]
+        [LoggerMessage(3305, LogLevel.Error, "The map's clock failed; it goes on.")]
         public static partial void ClockFailed(ILogger logger, Exception exception);
 
-        [LoggerMessage(3322, LogLevel.Debug, "A lookup in shard {Shard} fell back to {Backend} after {Waited} ms, {Late} of them not run. Owner: {Owner}. Replica: {Replica}.")]
+        [LoggerMessage(3306, LogLevel.Debug, "A lookup in shard {Shard} fell back to {Backend} after {Waited} ms, {Late} of them not run. Owner: {Owner}. Replica: {Replica}.")]
         public static partial void FellBack(ILogger logger, int shard, long waited, long late, string owner, string replica, BackendRef backend);
 
-        [LoggerMessage(3323, LogLevel.Warning, "This node hashed client ids under a key of its own until it joined; what it remembered of clients is dropped, and they are looked up in the fleet.")]
+        [LoggerMessage(3307, LogLevel.Warning, "This node hashed client ids under a key of its own until it joined; what it remembered of clients is dropped, and they are looked up in the fleet.")]
         public static partial void OtherHashKey(ILogger logger);
     }
 }

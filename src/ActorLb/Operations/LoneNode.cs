@@ -4,6 +4,7 @@ using ActorLb.Configuration;
 using ActorLb.Protocol.Admin;
 using ActorLb.Proxying;
 using ActorLb.Sticky;
+using ActorLb.Sticky.Map;
 using Akka.Actor;
 
 namespace ActorLb.Operations;
@@ -39,7 +40,7 @@ internal sealed class LoneNode(
     public Task<StickyFinding> FindAsync(string pool, string clientId, CancellationToken cancel)
     {
         ulong h = KeyOf(pool, clientId);
-        return Task.FromResult(new StickyFinding(sticky.Peek(h), StickyHash.ShardOf(h), name, StickyOutcome.Local));
+        return Task.FromResult(new StickyFinding(sticky.Peek(h), sticky.ShardOf(h), name, StickyOutcome.Local));
     }
 
     public Task<Refusal?> ImposeAsync(string pool, string clientId, BackendRef backend, CancellationToken cancel) =>
@@ -49,34 +50,34 @@ internal sealed class LoneNode(
 
     public Task<StickyStats> StickyStatsAsync(string[] stickyPools, CancellationToken cancel)
     {
-        (int Entries, long Bytes, long Evicted)[] shards = Measure();
+        MapStatistics map = sticky.Measure();
         return Task.FromResult(new StickyStats(
-            name, shards.Sum(s => (long)s.Entries), shards.Sum(s => s.Bytes), shards.Sum(s => s.Evicted), options.MaxEntries, options.Ttl.TotalSeconds,
+            name, map.Entries, map.Bytes, map.Evicted, options.MaxEntries, options.Ttl.TotalSeconds,
             stickyPools));
     }
 
     public Task<ClusterMembers> MembersAsync(CancellationToken cancel) => Task.FromResult(
-        new ClusterMembers(cluster, [new ClusterMember(name, null, null, State, Self: true, Coordinator: true, StickyHash.Shards, null)]));
+        new ClusterMembers(cluster, [new ClusterMember(name, null, null, State, Self: true, Coordinator: true, LocalStickyMap.Shards, null)]));
 
     public Task<ClusterStatus> StatusAsync(CancellationToken cancel) => Task.FromResult(
-        new ClusterStatus(cluster, name, "none", name, 1, 0, StickyHash.Shards, StickyHash.Shards, 0, State, null));
+        new ClusterStatus(cluster, name, "none", name, 1, 0, LocalStickyMap.Shards, LocalStickyMap.Shards, 0, State, null));
 
     public Task<Refusal?> LeaveAsync(string? node, CancellationToken cancel) => Task.FromResult<Refusal?>(
-        Stranger(node) ?? new Refusal(RefusalKind.Refused, $"{name} is by itself (coordinator = local): there is no cluster to leave; see node drain"));
+        Stranger(node) ?? new Refusal(RefusalKind.Refused, $"{name} is by itself (no cluster.seeds): there is no cluster to leave; see node drain"));
 
     public Task<Refusal?> DownAsync(string node, CancellationToken cancel) => Task.FromResult<Refusal?>(
-        Stranger(node) ?? new Refusal(RefusalKind.Refused, $"{name} is by itself (coordinator = local) and cannot be given up"));
+        Stranger(node) ?? new Refusal(RefusalKind.Refused, $"{name} is by itself (no cluster.seeds) and cannot be given up"));
 
     public Task<ShardRegions> RegionsAsync(CancellationToken cancel) => Task.FromResult(
-        new ShardRegions([new ShardRegionInfo(name, null, StickyHash.Shards, 0, 0, sticky.Count)]));
+        new ShardRegions([new ShardRegionInfo(name, null, LocalStickyMap.Shards, 0, 0, sticky.Count)]));
 
     public Task<ShardList?> ShardsAsync(string? node, CancellationToken cancel) => Task.FromResult(node is not null && node != name
         ? null
-        : new ShardList([.. Measure().Select((shard, i) => new ShardInfo(i, name, null, null, shard.Entries, 0))]));
+        : new ShardList([.. Counts().Select((count, shard) => new ShardInfo(shard, name, null, null, count, 0))]));
 
     public Task<ShardingStats> ShardingAsync(CancellationToken cancel)
     {
-        int[] counts = [.. Measure().Select(s => s.Entries)];
+        int[] counts = Counts();
         return Task.FromResult(new ShardingStats(
             name, counts.Length, counts.Length, 0, 0, counts.Sum(c => (long)c), counts.Min(), counts.Max()));
     }
@@ -84,7 +85,7 @@ internal sealed class LoneNode(
     /// <summary>All shards are where they belong already.</summary>
     public Task<(Refusal? Refusal, int Moving)> RebalanceAsync(CancellationToken cancel) => Task.FromResult<(Refusal?, int)>((null, 0));
 
-    private (int Entries, long Bytes, long Evicted)[] Measure() => [.. Enumerable.Range(0, StickyHash.Shards).Select(sticky.Measure)];
+    private int[] Counts() => [.. Enumerable.Range(0, LocalStickyMap.Shards).Select(sticky.CountOf)];
 
     private ulong KeyOf(string pool, string clientId) => sticky.Hash(Encoding.UTF8.GetBytes(pool), Encoding.UTF8.GetBytes(clientId));
 

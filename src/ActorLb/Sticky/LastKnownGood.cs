@@ -1,4 +1,4 @@
-using ActorLb.Cluster;
+using ActorLb.Sticky.Map;
 
 namespace ActorLb.Sticky;
 

@@ -219,7 +219,7 @@ internal sealed class ShardStore(int skipBits, BackendSlots slots, StickyRules r
             ref var entry = ref Table.At(i);
             if (!Unsafe.IsNullRef(ref entry))
             {
-                lanes[(int)(entry.H & 15)] ^= Cluster.Rendezvous.Mix(entry.H ^ Cluster.Rendezvous.Mix(entry.Backend.Value));
+                lanes[(int)(entry.H & 15)] ^= Map.Rendezvous.Mix(entry.H ^ Map.Rendezvous.Mix(entry.Backend.Value));
             }
         }
     }

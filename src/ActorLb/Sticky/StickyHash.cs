@@ -1,21 +1,14 @@
 namespace ActorLb.Sticky;
 
-/// <summary>From a client id to its key, and from the key to its shard. The same on every node that has the cluster's key.</summary>
+/// <summary>From a client id to its key. The same on every node that has the cluster's key.</summary>
 internal sealed class StickyHash
 {
-    /// <summary>The top 12 bits of the key choose the shard. Fixed: nodes of all versions must agree.</summary>
-    public const int ShardBits = 12;
-
-    public const int Shards = 1 << ShardBits;
-
     private volatile Keys _keys;
 
     public StickyHash(ReadOnlySpan<byte> key) => _keys = new Keys(SipHash.FromKey(key));
 
     /// <summary>From now on keys are others: what was stored under the old ones is worth nothing.</summary>
     public void Rekey(ReadOnlySpan<byte> key) => _keys = new Keys(SipHash.FromKey(key));
-
-    public static int ShardOf(ulong h) => (int)(h >> (64 - ShardBits));
 
     /// <summary>
     /// The id's hash; for a named pool exclusive-or the name's hash under another key, so that one id in two pools has two entries in

@@ -11,7 +11,6 @@ public sealed class NamedFilesTests : IDisposable
     [Theory]
     [InlineData("admin.tls")]
     [InlineData("cluster.tls")]
-    [InlineData("cluster.etcd.tls")]
     public async Task Check_ServiceTls_NamesKeyPlaceFileAndReason(string block)
     {
         TestCertificate one = _certificates.Server(["lb-1"]), two = _certificates.Server(["lb-2"], rsa: true);
@@ -63,13 +62,12 @@ public sealed class NamedFilesTests : IDisposable
         string empty = _files.Add("empty", "\n"), brief = _files.Add("brief", "too short\n");
         _files.Write("backends = [\"127.0.0.1:1\"]", more: $$"""
             admin.token-file = "{{empty}}"
-            cluster { secret-file = "{{brief}}", etcd { user = u, password-file = "{{empty}}" } }
+            cluster.secret-file = "{{brief}}"
             """);
         ProcessResult check = await NodeFiles.RunAsync("check", _files.Path);
         Assert.Equal(1, check.ExitCode);
         Assert.Contains(check.Lines, l => l.Contains($"actorlb.admin.token-file: '{empty}' is empty", StringComparison.Ordinal));
-        Assert.Contains(check.Lines, l => l.Contains($"actorlb.cluster.secret-file: '{brief}' 9 bytes, at least 16 are needed", StringComparison.Ordinal));
-        Assert.Contains(check.Lines, l => l.Contains($"actorlb.cluster.etcd.password-file: '{empty}' is empty", StringComparison.Ordinal));
+        Assert.Contains(check.Lines, l => l.Contains($"actorlb.cluster.secret-file: '{brief}' 9 bytes, at least 32 are needed", StringComparison.Ordinal));
     }
 
     [Fact]

@@ -53,13 +53,13 @@ public sealed class RunTests
     }
 
     [Fact]
-    public async Task Run_StoppedWhileEtcdIsAway_Ends()
+    public async Task Run_StoppedWhileNoOtherSeedAnswers_Ends()
     {
         using var files = new NodeFiles();
         files.Write("balance = sticky, backends = [\"127.0.0.1:1\"]", more: $$"""
             cluster {
-              coordinator = etcd, name = c, bind = "{{Ports.FreeEndPoint()}}", secret-file = "{{files.Add("secret", "a long text that the nodes of a fleet share")}}"
-              etcd.endpoints = ["http://{{Ports.FreeEndPoint()}}"]
+              name = c, bind = "{{Ports.FreeEndPoint()}}", secret-file = "{{files.Add("secret", "a long text that the nodes of a fleet share")}}"
+              seeds = ["{{Ports.FreeEndPoint()}}", "{{Ports.FreeEndPoint()}}"]
             }
             """);
         await using var host = ProcessHost.Start(ActorLbProcess.Program, ["run", "-c", files.Path]);

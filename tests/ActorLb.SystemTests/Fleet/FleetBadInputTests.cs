@@ -14,80 +14,43 @@ public sealed class FleetBadInputTests
         await using (var wrong = fleet.Add("lb-wrong", $"secret-file = \"{fleet.Write("other", "this is not the secret of the fleet")}\""))
         {
             await wrong.StartAsync();
-            await wrong.Process.WaitForLineAsync(l => l.Contains("refused (", StringComparison.Ordinal));
-            await TestFleet.UntilAsync(async () => await FaultsAsync(fleet, "proof", "hash_key") > 0, () => fleet.Nodes[0].Process.Output);
+            await SaysAsync(wrong, "is refused: its certificate was not made with this node's cluster.secret-file");
+            await SaysAsync(fleet.Nodes[0], "127.0.0.1 is refused: its certificate was not made with this node's cluster.secret-file");
             Assert.DoesNotContain("this is not the secret of the fleet", wrong.Process.Output, StringComparison.Ordinal);
-            await ServesAsync(wrong);
-            await fleet.AssertSameAsync(placed, (await TestFleet.VisitAsync(fleet.Nodes, placed.Keys)).Brokers);
+            await StaysOutsideAsync(fleet, wrong, placed);
         }
 
         await using (var other = fleet.Add("lb-other", "name = staging"))
         {
             await other.StartAsync();
-            await TestFleet.UntilAsync(async () => await FaultsAsync(fleet, "cluster") > 0, () => fleet.Nodes[0].Process.Output);
-            Assert.Contains(
-                fleet.Nodes.SelectMany(n => n.Process.Lines), l => l.Contains("staging", StringComparison.Ordinal) && l.Contains("production", StringComparison.Ordinal));
-            await ServesAsync(other);
-            await fleet.AssertSameAsync(placed, (await TestFleet.VisitAsync(fleet.Nodes, placed.Keys)).Brokers);
+            await SaysAsync(other, "it is of cluster 'production', this node of 'staging'");
+            await SaysAsync(fleet.Nodes[0], $"lb-other ({other.Peer}) is refused: it is of cluster 'staging', this node of 'production'");
+            await StaysOutsideAsync(fleet, other, placed);
         }
 
         await using (var twin = fleet.Add("lb-1", file: "twin"))
         {
             await twin.StartAsync();
-            var line = await twin.Process.WaitForLineAsync(l => l.Contains("is registered by a process at", StringComparison.Ordinal));
-            Assert.Contains("lb-1", line, StringComparison.Ordinal);
-            Assert.Contains(fleet.Nodes[0].Peer.ToString(), line, StringComparison.Ordinal);
-            await ServesAsync(twin);
-            Assert.True(fleet.Nodes[0].IsRunning);
-            await fleet.AssertSameAsync(placed, (await TestFleet.VisitAsync(fleet.Nodes, placed.Keys)).Brokers);
+            await SaysAsync(twin, "to it another node is called 'lb-1' already: node.name must be unique");
+            await SaysAsync(fleet.Nodes[1], $"lb-1 ({twin.Peer}) is refused: its node.name 'lb-1' is another node's");
+            await StaysOutsideAsync(fleet, twin, placed);
         }
     }
 
-    [Fact]
-    [Trait("speed", "slow")]
-    public async Task Etcd_WithWrongCredentials_IsTold_AndTheNodeServes()
-    {
-        await using var fleet = await TestFleet.StartAsync(new TestFleetOptions { Nodes = 0 });
-        var member = fleet.Etcd.Members[0];
-        await member.ControlAsync("user", "add", "root:s3cret-root");
-        await member.ControlAsync("auth", "enable");
-        await using var node = fleet.Add("lb-1", $"etcd {{ user = root, password-file = \"{fleet.Write("password", "wr0ng-password")}\" }}");
-        await node.StartAsync();
-        var line = await node.Process.WaitForLineAsync(l => l.Contains("the cluster store fails", StringComparison.Ordinal));
-        Assert.Contains("root", line, StringComparison.Ordinal);
-        Assert.DoesNotContain("wr0ng-password", node.Process.Output, StringComparison.Ordinal);
-        Assert.Equal(0, (await node.MetricsAsync())["actorlb_fleet_store_up"]);
-        await ServesAsync(node);
-    }
+    private static Task SaysAsync(FleetNodeProcess node, string text) => node.Process.WaitForLineAsync(l => l.Contains(text, StringComparison.Ordinal));
 
-    [Fact]
-    [Trait("speed", "slow")]
-    public async Task Table_Overwritten_IsTold_AndTheLastOneStays()
+    /// <summary>Whoever is refused by the fleet still balances for the clients that come to it, and the fleet for its own.</summary>
+    private static async Task StaysOutsideAsync(TestFleet fleet, FleetNodeProcess stranger, Dictionary<string, int> placed)
     {
-        await using var fleet = await TestFleet.StartAsync();
-        var placed = await TestFleet.PlaceAsync(fleet.Nodes, TestFleet.Ids("c", 100));
-        await fleet.Etcd.Members[0].ControlAsync("put", "/actorlb/table", "no table at all");
-        await Task.WhenAll(fleet.Nodes.Select(n => n.Process.WaitForLineAsync(
-            l => l.Contains("the shard table in the cluster store cannot be read", StringComparison.Ordinal))));
+        await TestFleet.VisitAsync([stranger], TestFleet.Ids("alone", 5));
+        Assert.NotEqual(3, (await stranger.MetricsAsync())["actorlb_fleet_members"]);
         foreach (var node in fleet.Nodes)
-            await fleet.AssertSameAsync(placed, (await TestFleet.VisitAsync([node], placed.Keys)).Brokers);
+        {
+            var metrics = await node.MetricsAsync();
+            Assert.Equal((2, 0), (metrics["actorlb_fleet_members"], metrics["actorlb_fleet_detached"]));
+        }
 
-        // The coordinator writes a readable one again: the next node that goes is replaced as ever.
-        await TestFleet.UntilAsync(
-            async () => !(await fleet.Etcd.Members[0].ControlAsync("get", "/actorlb/table")).Contains("no table at all", StringComparison.Ordinal),
-            () => "nobody writes the table again");
-        await fleet.WhenSettledAsync();
-        await fleet.Nodes[2].KillAsync();
-        await fleet.WhenSettledAsync();
-        await fleet.AssertSameAsync(placed, (await TestFleet.VisitAsync([fleet.Nodes[0], fleet.Nodes[1]], placed.Keys)).Brokers);
-    }
-
-    /// <summary>Whoever is refused by the fleet still balances for the clients that come to it.</summary>
-    private static async Task ServesAsync(FleetNodeProcess node) => await TestFleet.VisitAsync([node], TestFleet.Ids("alone", 5));
-
-    private static async Task<double> FaultsAsync(TestFleet fleet, params string[] faults)
-    {
-        var sums = await Task.WhenAll(faults.Select(f => fleet.SumAsync($"actorlb_fleet_peer_faults_total{{fault=\"{f}\"}}")));
-        return sums.Sum();
+        Assert.True(await fleet.SumAsync("actorlb_fleet_refused_total") > 0);
+        await fleet.AssertSameAsync(placed, (await TestFleet.VisitAsync(fleet.Nodes, placed.Keys)).Brokers);
     }
 }

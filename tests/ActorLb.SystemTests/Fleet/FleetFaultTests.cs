@@ -3,7 +3,7 @@ using ActorLb.Testing;
 
 namespace ActorLb.SystemTests.Fleet;
 
-/// <summary>Nodes and the store come and go; the clients find their brokers all the time.</summary>
+/// <summary>Nodes die, hang, leave and come back; the clients find their brokers all the time.</summary>
 [Collection(FleetGroup.Name)]
 public sealed class FleetFaultTests
 {
@@ -76,59 +76,172 @@ public sealed class FleetFaultTests
 
     [Fact]
     [Trait("speed", "slow")]
-    public async Task Etcd_StoppedWipedAndRestarted_BalancingGoesOn()
+    public async Task NodeWithTheCoordinatorKilled_EveryMappingSurvives_AndNoConnectTakesASecond()
     {
         await using var fleet = await TestFleet.StartAsync();
         var placed = await TestFleet.PlaceAsync(fleet.Nodes, TestFleet.Ids("c", 400));
-        var epoch = (await fleet.Nodes[0].MetricsAsync())["actorlb_fleet_epoch"];
+        await fleet.WhenSettledAsync();
+        var name = await fleet.CoordinatorAsync();
+        var coordinator = fleet.Nodes.Single(n => n.Name == name);
+        FleetNodeProcess[] rest = [.. fleet.Nodes.Where(n => n != coordinator)];
 
-        // Down for longer than the lease lives: nodes cannot renew it and go on.
-        fleet.Etcd.Members[0].Kill();
-        await TestFleet.UntilAsync(
-            async () => await fleet.SumAsync("actorlb_fleet_store_up") == 0, () => "the nodes do not notice that the store is gone");
-        var longest = await WatchAsync(fleet, fleet.Nodes, placed, Task.Delay(TimeSpan.FromSeconds(4), TestContext.Current.CancellationToken));
-        var during = await TestFleet.PlaceAsync([fleet.Nodes[0]], TestFleet.Ids("new", 100));
-        TestFleet.AssertSame(during, (await TestFleet.VisitAsync([fleet.Nodes[1]], during.Keys)).Brokers);
-
-        fleet.Etcd.Members[0].Wipe();
-        fleet.Etcd.Members[0].Start();
-        var back = WatchAsync(fleet, fleet.Nodes, placed, fleet.WhenSettledAsync(whileVisited: true));
-        longest = TimeSpan.FromTicks(Math.Max(longest.Ticks, (await back).Ticks));
+        await coordinator.KillAsync();
+        var longest = await WatchAsync(fleet, rest, placed, fleet.WhenSettledAsync(whileVisited: true));
         Assert.InRange(longest, TimeSpan.Zero, LongestConnect);
+
+        // New clients of a lost shard are placed at once, and found through every node.
+        var late = await TestFleet.PlaceAsync([rest[0]], TestFleet.Ids("late", 60));
+        TestFleet.AssertSame(late, (await TestFleet.VisitAsync([rest[1]], late.Keys)).Brokers);
+        TestContext.Current.TestOutputHelper!.WriteLine($"longest CONNECT after the coordinator's kill -9: {longest.TotalMilliseconds:f0} ms");
+    }
+
+    /// <summary>Shorter than the failure detector's patience, longer than it, and longer than the removal takes.</summary>
+    [Theory]
+    [Trait("speed", "slow")]
+    [InlineData(1)]
+    [InlineData(4)]
+    [InlineData(30)]
+    public async Task NodeFrozen_ForSeconds_ComesBack_AndNoClientMoves(int seconds)
+    {
+        await using var fleet = await TestFleet.StartAsync();
+        var placed = await TestFleet.PlaceAsync(fleet.Nodes, TestFleet.Ids("c", 300));
+        await fleet.WhenSettledAsync();
+        FleetNodeProcess[] rest = [fleet.Nodes[0], fleet.Nodes[2]];
+
+        var longest = await WatchAsync(fleet, rest, placed, fleet.Nodes[1].FreezeAsync(TimeSpan.FromSeconds(seconds)));
+        Assert.InRange(longest, TimeSpan.Zero, LongestConnect);
+        await WatchAsync(fleet, fleet.Nodes, placed, fleet.WhenSettledAsync(whileVisited: true));
         foreach (var node in fleet.Nodes)
-        {
-            TestFleet.AssertSame(placed, (await TestFleet.VisitAsync([node], placed.Keys)).Brokers);
-            TestFleet.AssertSame(during, (await TestFleet.VisitAsync([node], during.Keys)).Brokers);
-        }
-
-        Assert.True((await fleet.Nodes[0].MetricsAsync())["actorlb_fleet_epoch"] >= epoch, "the epoch went back");
-        TestContext.Current.TestOutputHelper!.WriteLine($"longest CONNECT around the wipe: {longest.TotalMilliseconds:f0} ms");
-
-        // The store is a store again: what an operator wants through one node holds on the others.
-        await fleet.Nodes[2].ChangeAsync(HttpMethod.Post, $"backends/{fleet.Brokers[0].EndPoint}/drain");
-        await fleet.UntilAdminAsync(fleet.Brokers[0], "drain");
+            await fleet.AssertSameAsync(placed, (await TestFleet.VisitAsync([node], placed.Keys)).Brokers);
     }
 
     [Fact]
     [Trait("speed", "slow")]
-    public async Task EtcdLeader_OfThreeKilled_CostsNoMappingAndNoChange()
+    public async Task Split_TwoAndOne_BothSidesServe_AndTheMinorityComesBack()
     {
-        await using var fleet = await TestFleet.StartAsync(new TestFleetOptions { EtcdMembers = 3 });
+        await using var fleet = await TestFleet.StartAsync(new TestFleetOptions { InNamespaces = true });
         var placed = await TestFleet.PlaceAsync(fleet.Nodes, TestFleet.Ids("c", 300));
-
-        (await fleet.Etcd.LeaderAsync()).Kill();
-        var start = Stopwatch.GetTimestamp();
-        // While there is no leader the answer is an honest "unavailable"; an operator asks again.
-        var change = TestFleet.UntilAsync(
-            async () => await fleet.Nodes[1].TryChangeAsync(HttpMethod.Post, $"backends/{fleet.Brokers[2].EndPoint}/drain") is null,
-            () => "no change is accepted after the leader's death");
-        var longest = await WatchAsync(fleet, [fleet.Nodes[2], fleet.Nodes[0], fleet.Nodes[1]], placed, change);
-        TestContext.Current.TestOutputHelper!.WriteLine(
-            $"longest CONNECT: {longest.TotalMilliseconds:f0} ms; the change held after {Stopwatch.GetElapsedTime(start).TotalMilliseconds:f0} ms");
-        Assert.InRange(longest, TimeSpan.Zero, LongestConnect);
-        await fleet.UntilAdminAsync(fleet.Brokers[2], "drain");
         await fleet.WhenSettledAsync();
-        TestFleet.AssertSame(placed, (await TestFleet.VisitAsync(fleet.Nodes, placed.Keys)).Brokers);
+
+        // What one side of a split can know of the other side's clients is what it has seen of them itself.
+        foreach (var node in fleet.Nodes)
+            await fleet.AssertSameAsync(placed, (await TestFleet.VisitAsync([node], placed.Keys)).Brokers);
+
+        await fleet.Network.CutAsync(0, 1);
+        await fleet.Network.CutAsync(0, 2);
+        var longest = await WatchAsync(fleet, fleet.Nodes, placed, TestFleet.UntilAsync(
+            async () => await DetachedAsync(fleet.Nodes[0]) && !await DetachedAsync(fleet.Nodes[1]) && !await DetachedAsync(fleet.Nodes[2]),
+            () => $"the side of one is not detached: {fleet.Nodes[0].Process.Output}"));
+        Assert.InRange(longest, TimeSpan.Zero, LongestConnect);
+        using (var held = new FleetClients())
+        {
+            // Both sides take new clients; those that are connected are learnt after the split.
+            foreach (var id in TestFleet.Ids("apart", 30))
+                held.Add(await TestFleet.OpenAsync(fleet.Nodes[0], id));
+            await TestFleet.PlaceAsync([fleet.Nodes[1]], TestFleet.Ids("majority", 30));
+
+            await fleet.Network.HealAsync(0, 1);
+            await fleet.Network.HealAsync(0, 2);
+            longest = await WatchAsync(fleet, fleet.Nodes, placed, fleet.WhenSettledAsync(whileVisited: true));
+            Assert.InRange(longest, TimeSpan.Zero, LongestConnect);
+            await TestFleet.UntilAsync(
+                async () => (await TestFleet.VisitAsync([fleet.Nodes[2]], held.Select(h => h.Id))).Brokers.All(
+                    f => held.Single(h => h.Id == f.Key).Broker == f.Value),
+                () => "the sessions of the minority are not learnt");
+        }
+
+        foreach (var node in fleet.Nodes)
+            await fleet.AssertSameAsync(placed, (await TestFleet.VisitAsync([node], placed.Keys)).Brokers);
+    }
+
+    [Fact]
+    [Trait("speed", "slow")]
+    public async Task Split_OneAndOne_BothSidesServe_AndBecomeOneFleetAgain()
+    {
+        await using var fleet = await TestFleet.StartAsync(new TestFleetOptions { Nodes = 2, InNamespaces = true });
+        var placed = await TestFleet.PlaceAsync(fleet.Nodes, TestFleet.Ids("c", 200));
+        await fleet.WhenSettledAsync();
+
+        await fleet.Network.CutAsync(0, 1);
+        var longest = await WatchAsync(
+            fleet, fleet.Nodes, placed, Task.Delay(TimeSpan.FromSeconds(15), TestContext.Current.CancellationToken));
+        Assert.InRange(longest, TimeSpan.Zero, LongestConnect);
+        await fleet.Network.HealAsync(0, 1);
+        longest = await WatchAsync(fleet, fleet.Nodes, placed, fleet.WhenSettledAsync(whileVisited: true));
+        Assert.InRange(longest, TimeSpan.Zero, LongestConnect);
+        foreach (var node in fleet.Nodes)
+            await fleet.AssertSameAsync(placed, (await TestFleet.VisitAsync([node], placed.Keys)).Brokers);
+    }
+
+    /// <summary>Whichever of two nodes dies, the other goes on as a fleet, and the dead one joins it when it is started again.</summary>
+    [Theory]
+    [Trait("speed", "slow")]
+    [InlineData(0)]
+    [InlineData(1)]
+    public async Task NodeOfTwoKilled_TheOtherGoesOn(int killed)
+    {
+        await using var fleet = await TestFleet.StartAsync(new TestFleetOptions { Nodes = 2 });
+        var placed = await TestFleet.PlaceAsync(fleet.Nodes, TestFleet.Ids("c", 200));
+        await fleet.WhenSettledAsync();
+        var left = fleet.Nodes[1 - killed];
+
+        await fleet.Nodes[killed].KillAsync();
+        var longest = await WatchAsync(fleet, [left], placed, fleet.WhenSettledAsync(whileVisited: true));
+        Assert.InRange(longest, TimeSpan.Zero, LongestConnect);
+        await fleet.Nodes[killed].StartAsync();
+        longest = await WatchAsync(fleet, fleet.Nodes, placed, fleet.WhenSettledAsync(whileVisited: true));
+        Assert.InRange(longest, TimeSpan.Zero, LongestConnect);
+    }
+
+    [Fact]
+    [Trait("speed", "slow")]
+    public async Task Start_FirstSeedMissing_TheOthersFormTheFleet_AndItJoinsLater()
+    {
+        await using var fleet = await TestFleet.StartAsync(new TestFleetOptions { Starts = false });
+        await fleet.Nodes[2].StartAsync();
+        // A node serves before there is a fleet.
+        await TestFleet.VisitAsync([fleet.Nodes[2]], TestFleet.Ids("early", 5));
+        await fleet.Nodes[1].StartAsync();
+        await fleet.WhenSettledAsync();
+        await fleet.Nodes[0].StartAsync();
+        await fleet.WhenSettledAsync();
+    }
+
+    [Fact]
+    [Trait("speed", "slow")]
+    public async Task RollingRestart_UnderLoad_ChangesNoMapping()
+    {
+        await using var fleet = await TestFleet.StartAsync();
+        var placed = await TestFleet.PlaceAsync(fleet.Nodes, TestFleet.Ids("c", 300));
+        foreach (var node in fleet.Nodes)
+        {
+            FleetNodeProcess[] rest = [.. fleet.Nodes.Where(n => n != node)];
+            var longest = await WatchAsync(fleet, rest, placed, StopAsync(node));
+            Assert.InRange(longest, TimeSpan.Zero, LongestConnect);
+            await node.StartAsync();
+            longest = await WatchAsync(fleet, fleet.Nodes, placed, fleet.WhenSettledAsync(whileVisited: true));
+            Assert.InRange(longest, TimeSpan.Zero, LongestConnect);
+        }
+
+        static async Task StopAsync(FleetNodeProcess node)
+        {
+            var result = await node.StopAsync();
+            Assert.True(result.ExitCode == 0, result.Output);
+        }
+    }
+
+    [Fact]
+    [Trait("speed", "slow")]
+    public async Task Join_UnderLoad_TakesItsShareOfShards_AndMovesNoClient()
+    {
+        await using var fleet = await TestFleet.StartAsync();
+        var placed = await TestFleet.PlaceAsync(fleet.Nodes, TestFleet.Ids("c", 300));
+        var joining = fleet.Add("lb-4");
+        fleet.Nodes.Add(joining);
+        await joining.StartAsync();
+        var longest = await WatchAsync(fleet, fleet.Nodes, placed, fleet.WhenSettledAsync(whileVisited: true));
+        Assert.InRange(longest, TimeSpan.Zero, LongestConnect);
+        Assert.InRange((await joining.MetricsAsync())["actorlb_fleet_shards_open"], 8, 17);
     }
 
     [Fact]
@@ -139,11 +252,9 @@ public sealed class FleetFaultTests
         var placed = await TestFleet.PlaceAsync(fleet.Nodes, TestFleet.Ids("c", 300));
         await fleet.WhenSettledAsync();
 
-        // Longer than the pings need to find out, which close the connections: then the two dial each other in vain.
+        // Longer than the failure detector needs, so that the fleet decides who stays a member.
         await fleet.Network.CutAsync(0, 1);
-        var longest = await WatchAsync(fleet, fleet.Nodes, placed, Task.Delay(TimeSpan.FromSeconds(8), TestContext.Current.CancellationToken));
-        var live = await Task.WhenAll(fleet.Nodes.Select(async n => (await n.MetricsAsync())["actorlb_fleet_live_nodes"]));
-        Assert.Equal([2, 2, 3], live);
+        var longest = await WatchAsync(fleet, fleet.Nodes, placed, Task.Delay(TimeSpan.FromSeconds(12), TestContext.Current.CancellationToken));
         TestContext.Current.TestOutputHelper!.WriteLine($"longest CONNECT with the link cut: {longest.TotalMilliseconds:f0} ms");
         Assert.InRange(longest, TimeSpan.Zero, LongestConnect);
 
@@ -173,9 +284,6 @@ public sealed class FleetFaultTests
         Assert.All((await TestFleet.VisitAsync(fleet.Nodes, TestFleet.Ids("new", 60))).Brokers, n => Assert.Equal(2, n.Value));
 
         await Task.WhenAll(fleet.Nodes.Select(n => n.KillAsync()));
-        fleet.Etcd.Members[0].Kill();
-        fleet.Etcd.Members[0].Start();
-        await fleet.Etcd.Members[0].WhenReadyAsync();
         await Task.WhenAll(fleet.Nodes.Select(n => n.StartAsync()));
         await fleet.WhenSettledAsync();
         await HoldsAsync();
@@ -188,6 +296,8 @@ public sealed class FleetFaultTests
             await fleet.UntilAsync(fleet.Brokers[2], b => b.GetProperty("weight").GetInt32() == 7, "has the weight 7");
         }
     }
+
+    private static async Task<bool> DetachedAsync(FleetNodeProcess node) => (await node.MetricsAsync())["actorlb_fleet_detached"] == 1;
 
     /// <summary>Goes on visiting with all clients, through all these nodes, until something has come to its end, and once more.</summary>
     /// <returns>The longest that a CONNECT took.</returns>

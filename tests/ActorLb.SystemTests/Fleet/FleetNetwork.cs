@@ -26,7 +26,7 @@ internal sealed class FleetNetwork : IAsyncDisposable
         _nodes = nodes;
     }
 
-    /// <summary>Of this process, for etcd and brokers.</summary>
+    /// <summary>Of this process, for brokers.</summary>
     public IPAddress Host => AddressOf(HostNumber - 1);
 
     private string Hub => _name + "-hub";

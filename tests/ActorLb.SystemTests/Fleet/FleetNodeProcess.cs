@@ -7,11 +7,12 @@ using ActorLb.Testing;
 namespace ActorLb.SystemTests.Fleet;
 
 /// <summary>One node of a fleet: its files, its ports, which outlive its process, and the process while there is one.</summary>
+/// <param name="peer">Where the other nodes find it; null takes a free port.</param>
 /// <param name="address">Null is loopback.</param>
 /// <param name="token">Of the admin endpoint, which asks for one where it is not on loopback.</param>
 /// <param name="through">A command that runs the node where its address is.</param>
 internal sealed class FleetNodeProcess(
-    string name, string folder, IPAddress? address = null, string? token = null, IReadOnlyList<string>? through = null) : IAsyncDisposable
+    string name, string folder, IPEndPoint? peer = null, IPAddress? address = null, string? token = null, IReadOnlyList<string>? through = null) : IAsyncDisposable
 {
     private ActorLbProcess? _process;
 
@@ -23,7 +24,7 @@ internal sealed class FleetNodeProcess(
 
     public IPEndPoint Admin { get; } = new(address ?? IPAddress.Loopback, Ports.Free());
 
-    public IPEndPoint Peer { get; } = new(address ?? IPAddress.Loopback, Ports.Free());
+    public IPEndPoint Peer { get; } = peer ?? new IPEndPoint(address ?? IPAddress.Loopback, Ports.Free());
 
     public string ConfigurationFile { get; } = Path.Combine(folder, name + ".conf");
 
@@ -47,6 +48,14 @@ internal sealed class FleetNodeProcess(
         await File.WriteAllTextAsync(ConfigurationFile, after);
         var result = await ActorLbProcess.RunAsync("reload", "-c", ConfigurationFile);
         Assert.True(result.ExitCode == 0, result.Output);
+    }
+
+    /// <summary>SIGSTOP and, after the time, SIGCONT: as a machine that hangs.</summary>
+    public async Task FreezeAsync(TimeSpan time)
+    {
+        Process.Signal(19);
+        await Task.Delay(time);
+        Process.Signal(18);
     }
 
     /// <summary>kill -9.</summary>

@@ -130,7 +130,7 @@ public sealed class HealthyFleet : IAsyncLifetime
     }
 }
 
-/// <summary>One fleet at a time: three nodes, an etcd and their clients fill the machine.</summary>
+/// <summary>One fleet at a time: three nodes and their clients fill the machine.</summary>
 [CollectionDefinition(Name, DisableParallelization = true)]
 public sealed class FleetGroup
 {

@@ -10,10 +10,13 @@ internal sealed record TestFleetOptions
 {
     public int Nodes { get; init; } = 3;
 
-    public int EtcdMembers { get; init; } = 1;
+    /// <summary>Whether the nodes are started and settled; else the test does so.</summary>
+    public bool Starts { get; init; } = true;
 
     /// <summary>Each node in a network namespace of its own, so that links can be cut: <see cref="TestFleet.Network"/>.</summary>
     public bool InNamespaces { get; init; }
+
+    public string DownAfter { get; init; } = "5s";
 
     /// <summary>Further settings of the pool <c>p</c>.</summary>
     public string Pool { get; init; } = "";
@@ -25,10 +28,10 @@ internal sealed record TestFleetOptions
     public IReadOnlyList<IPEndPoint>? Backends { get; init; }
 }
 
-/// <summary>Nodes in processes of their own, the etcd that they share and the brokers behind them.</summary>
+/// <summary>Nodes in processes of their own and the brokers behind them.</summary>
 internal sealed class TestFleet : IAsyncDisposable
 {
-    private const int ShardCount = 4096;
+    private const int ShardCount = 64;
 
     /// <summary>What must come true does so in a few seconds; a machine that is busy with other things may take longer.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
@@ -49,20 +52,21 @@ internal sealed class TestFleet : IAsyncDisposable
     private readonly FleetNetwork? _network;
     private readonly List<IPEndPoint> _backends;
 
-    private TestFleet(TestFleetOptions options, EtcdServer etcd, FleetNetwork? network)
+    // The seeds: the peers' addresses of the first nodes.
+    private readonly IPEndPoint[] _peers;
+
+    private TestFleet(TestFleetOptions options, FleetNetwork? network)
     {
         _options = options;
         _network = network;
-        Etcd = etcd;
         if (options.Backends is null)
             Brokers = [.. Enumerable.Range(0, 3).Select(i => new MarkedBroker(i, new IPEndPoint(network?.Host ?? IPAddress.Loopback, Ports.Free())))];
         _backends = [.. options.Backends ?? Brokers.Select(b => b.EndPoint)];
         SecretFile = _folder.Write("secret", "a long text that all nodes of the test share");
+        _peers = [.. Enumerable.Range(0, Math.Max(1, options.Nodes)).Select(i => new IPEndPoint(network?.AddressOf(i) ?? IPAddress.Loopback, Ports.Free()))];
         for (var i = 1; i <= options.Nodes; i++)
             Nodes.Add(Add($"lb-{i}"));
     }
-
-    public EtcdServer Etcd { get; }
 
     public MarkedBroker[] Brokers { get; } = [];
 
@@ -76,24 +80,15 @@ internal sealed class TestFleet : IAsyncDisposable
     {
         options ??= new TestFleetOptions();
         var network = options.InNamespaces ? await FleetNetwork.CreateAsync(options.Nodes) : null;
-        EtcdServer etcd;
+        var fleet = new TestFleet(options, network);
         try
         {
-            etcd = await EtcdServer.StartAsync(options.EtcdMembers, new EtcdServerOptions(Address: network?.Host));
-        }
-        catch
-        {
-            if (network is not null)
-                await network.DisposeAsync();
-            throw;
-        }
-
-        var fleet = new TestFleet(options, etcd, network);
-        try
-        {
-            await Task.WhenAll(fleet.Nodes.Select(n => n.StartAsync()));
-            if (options.Nodes > 0)
+            if (options.Starts)
+            {
+                await Task.WhenAll(fleet.Nodes.Select(n => n.StartAsync()));
                 await fleet.WhenSettledAsync();
+            }
+
             return fleet;
         }
         catch
@@ -107,17 +102,19 @@ internal sealed class TestFleet : IAsyncDisposable
     /// <param name="cluster">Settings of the <c>cluster</c> block that differ.</param>
     public FleetNodeProcess Add(string name, string cluster = "", string? file = null)
     {
+        // A seed has its address in the others' files; who joins later brings one of its own.
+        var peer = Nodes.Count < _peers.Length && Nodes.Count < _options.Nodes ? _peers[Nodes.Count] : null;
         var node = _network is null
-            ? new FleetNodeProcess(file ?? name, _folder.Path)
-            : new FleetNodeProcess(file ?? name, _folder.Path, _network.AddressOf(Nodes.Count), AdminToken, _network.Within(Nodes.Count));
+            ? new FleetNodeProcess(file ?? name, _folder.Path, peer)
+            : new FleetNodeProcess(file ?? name, _folder.Path, peer, _network.AddressOf(Nodes.Count), AdminToken, _network.Within(Nodes.Count));
         _folder.Write($"{node.Name}.conf", $$"""
             actorlb {
               node { name = {{name}}, workers = 1, data-dir = "{{_folder[node.Name]}}", pid-file = "{{node.PidFile}}", drain-timeout = 120s }
               log.level = debug
               admin { bind = "{{node.Admin}}", token-file = {{(_network is null ? "null" : $"\"{Write("token", AdminToken)}\"")}} }
               cluster {
-                coordinator = etcd, name = production, bind = "{{node.Peer}}", secret-file = "{{SecretFile}}"
-                etcd { endpoints = [{{string.Join(", ", Etcd.Members.Select(m => $"\"{m.Client.ToString().TrimEnd('/')}\""))}}], lease-ttl = 3s }
+                name = production, bind = "{{node.Peer}}", secret-file = "{{SecretFile}}", down-after = {{_options.DownAfter}}
+                seeds = [{{string.Join(", ", _peers.Select(p => $"\"{p}\""))}}]
                 {{cluster}}
               }
               pools.p {
@@ -134,7 +131,7 @@ internal sealed class TestFleet : IAsyncDisposable
 
     public string Write(string name, string text) => _folder.Write(name, text);
 
-    /// <summary>Waits until the running nodes are all members, hold every shard twice, and agree on the table.</summary>
+    /// <summary>Waits until the running nodes are all members, hold every shard twice, and none is on its way.</summary>
     /// <param name="whileVisited">Clients come and go meanwhile, so that copies are always a little behind.</param>
     public Task WhenSettledAsync(bool whileVisited = false)
     {
@@ -147,11 +144,10 @@ internal sealed class TestFleet : IAsyncDisposable
                 told = string.Join(
                     "; ", pages.Select(p => string.Join(' ', p.Where(m => m.Key.StartsWith("actorlb_fleet_", StringComparison.Ordinal)
                         && !m.Key.Contains("fault", StringComparison.Ordinal)).Select(m => $"{m.Key["actorlb_fleet_".Length..]}={m.Value}"))));
-                return pages.All(p => p.GetValueOrDefault("actorlb_fleet_members") == pages.Length && p.GetValueOrDefault("actorlb_fleet_live_nodes") == pages.Length)
-                    && Sum("registered") == pages.Length && Sum("shards_owned") == ShardCount
-                    && Sum("shards_copied") == (pages.Length > 1 ? ShardCount : 0) && Sum("shards_unsynced") == 0
-                    && pages.Min(p => p["actorlb_fleet_shards_owned"]) >= ShardCount / pages.Length - 1
-                    && pages.Select(p => p["actorlb_fleet_epoch"]).Distinct().Count() == 1
+                return pages.All(p => p.GetValueOrDefault("actorlb_fleet_members") == pages.Length && p.GetValueOrDefault("actorlb_fleet_live_nodes") == pages.Length
+                        && p.GetValueOrDefault("actorlb_fleet_detached", 1) == 0)
+                    && Sum("shards_open") == ShardCount && Sum("shards_copied") == (pages.Length > 1 ? ShardCount : 0) && Sum("shards_unsynced") == 0
+                    && Sum("moves") == 0 && pages.Max(p => p["actorlb_fleet_shards_open"]) <= ShardCount / pages.Length + 1
                     && Sum("replication_lag") <= (whileVisited ? LargestLag : 0);
             },
             () => $"The fleet did not settle: {told}\n{string.Join("\n\n", Nodes.Where(n => n.IsRunning).Select(n => n.Process.Output))}");
@@ -183,6 +179,10 @@ internal sealed class TestFleet : IAsyncDisposable
             pool => pool.GetProperty("backends").EnumerateArray().Single(
                 b => b.GetProperty("backend").GetString() == broker.EndPoint.ToString()) is var backend && fits(backend)),
         () => $"not every node says that {broker.EndPoint} {otherwise}");
+
+    /// <summary>Name of the node that hands out the shards.</summary>
+    public async Task<string> CoordinatorAsync() => (await Nodes.First(n => n.IsRunning).GetAsync("cluster")).GetProperty("members").EnumerateArray()
+        .Single(m => m.GetProperty("coordinator").GetBoolean()).GetProperty("name").GetString()!;
 
     /// <summary>A metric, over the running nodes.</summary>
     public async Task<double> SumAsync(string metric) =>
@@ -300,7 +300,7 @@ internal sealed class TestFleet : IAsyncDisposable
         {
             var metrics = (await node.MetricsAsync()).Where(m => m.Key.Contains("_lookups_", StringComparison.Ordinal)
                 || m.Key.Contains("learned", StringComparison.Ordinal) || m.Key.Contains("unsealed", StringComparison.Ordinal)
-                || m.Key.Contains("_retries_", StringComparison.Ordinal) || m.Key.Contains("epoch", StringComparison.Ordinal));
+                || m.Key.Contains("_retries_", StringComparison.Ordinal) || m.Key.Contains("detached", StringComparison.Ordinal));
             return $"{node.Name}: {string.Join(' ', metrics)}\n{output}";
         }
         catch (HttpRequestException e)
@@ -314,7 +314,6 @@ internal sealed class TestFleet : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await Task.WhenAll(Nodes.Select(n => n.DisposeAsync().AsTask()));
-        await Etcd.DisposeAsync();
         foreach (var broker in Brokers)
             await broker.DisposeAsync();
         if (_network is not null)

@@ -24,6 +24,7 @@ internal static class BadConfiguration
     {
         using var folder = new ConfigurationFolder();
         folder.WriteFiles("c.pem", "k.pem", "ca.pem", "secret");
+        folder.Write("brief", "content");
 
         Assert.Equal(expected.Split('\n').Select(e => "actorlb.conf:" + e), folder.Errors(text));
     }

@@ -50,50 +50,26 @@ public sealed class BadNodeTests
         "admin.bind = \"127.0.0.1:70000\"",
         "2:14: actorlb.admin.bind: '127.0.0.1:70000' has no port from 0 to 65535 after its last colon")]
     [InlineData("sticky.ttl = 0s", "2:14: actorlb.sticky.ttl: '0s' is not within 1s to 3650d")]
-    [InlineData("sticky.max-entries = 4095", "2:22: actorlb.sticky.max-entries: '4095' is not a whole number from 4096 to 1000000000")]
+    [InlineData("sticky.max-entries = 1023", "2:22: actorlb.sticky.max-entries: '1023' is not a whole number from 1024 to 1000000000")]
     [InlineData(
         "sticky.max-entries = 99999999999",
-        "2:22: actorlb.sticky.max-entries: '99999999999' is not a whole number from 4096 to 1000000000")]
-    [InlineData("cluster.coordinator = zookeeper", "2:23: actorlb.cluster.coordinator: 'zookeeper' is not one of local, etcd")]
+        "2:22: actorlb.sticky.max-entries: '99999999999' is not a whole number from 1024 to 1000000000")]
+    [InlineData("cluster.coordinator = etcd", "2:1: actorlb.cluster.coordinator: is gone: list the nodes of the fleet in seeds instead")]
     [InlineData(
-        "cluster.coordinator = etcd",
-        "2:1: actorlb.cluster.secret-file: is required with coordinator = etcd, unless tls is set: peers must prove who they are")]
+        "cluster.etcd.endpoints = [\"http://127.0.0.1:2379\"]",
+        "2:1: actorlb.cluster.etcd: is gone: list the nodes of the fleet in seeds instead")]
     [InlineData(
-        "cluster { coordinator = etcd, secret-file = secret, bind = \"10.0.0.1:x\" }",
-        "2:60: actorlb.cluster.bind: '10.0.0.1:x' has no port from 0 to 65535 after its last colon")]
+        "cluster { secret-file = secret, bind = \"10.0.0.1:x\" }",
+        "2:40: actorlb.cluster.bind: '10.0.0.1:x' has no port from 0 to 65535 after its last colon")]
     [InlineData("cluster.advertise = \"10.0.0.1\"", "2:21: actorlb.cluster.advertise: '10.0.0.1' lacks a port")]
     [InlineData(
         "cluster.advertise = \"a_b..c:1\"",
         "2:21: actorlb.cluster.advertise: 'a_b..c:1' is not a host name or address with a port, such as emqx1.example.com:1883")]
     [InlineData("cluster.tls { certificate = c.pem, key = k.pem }", "2:13: actorlb.cluster.tls.ca: is required")]
     [InlineData(
-        "cluster.etcd.endpoints = [\"localhost:2379\"]",
-        "2:27: actorlb.cluster.etcd.endpoints[0]: 'localhost:2379' is not a URL such as http://127.0.0.1:2379")]
-    [InlineData(
-        "cluster.etcd.endpoints = [\"http://user:pass@h:1\"]",
-        "2:27: actorlb.cluster.etcd.endpoints[0]: holds credentials; they belong in user and password-file")]
-    [InlineData("cluster.etcd.endpoints = []", "2:26: actorlb.cluster.etcd.endpoints: is empty")]
-    [InlineData(
-        "cluster.etcd.endpoints = [\"ftp://h\"]",
-        "2:27: actorlb.cluster.etcd.endpoints[0]: 'ftp://h' is not a URL such as http://127.0.0.1:2379")]
-    [InlineData(
-        "cluster.etcd.endpoints = [[1]]",
-        "2:27: actorlb.cluster.etcd.endpoints[0]: is an array, but a URL such as http://127.0.0.1:2379 is expected")]
-    [InlineData(
-        "cluster.etcd.prefix = actorlb",
-        "2:23: actorlb.cluster.etcd.prefix: 'actorlb' is not a prefix such as /actorlb: it begins with '/' and does not end with it")]
-    [InlineData("cluster.etcd.lease-ttl = 1500ms", "2:26: actorlb.cluster.etcd.lease-ttl: '1500ms' is not within 2s to 10m")]
-    [InlineData(
-        "cluster.etcd.lease-ttl = 2500ms",
-        "2:26: actorlb.cluster.etcd.lease-ttl: '2500ms' is not in whole seconds, which etcd's leases need")]
-    [InlineData("cluster.etcd.user = root", "2:1: actorlb.cluster.etcd.password-file: is required with user")]
-    [InlineData("cluster.etcd.password-file = secret", "2:1: actorlb.cluster.etcd.user: is required with password-file")]
-    [InlineData(
         "cluster.name = \"\"",
         "2:16: actorlb.cluster.name: '' is not a name of at most 64 letters, digits, dots, hyphens and underscores")]
-    [InlineData(
-        "cluster.etcd.endpoint = \"http://h:1\"",
-        "2:1: actorlb.cluster.etcd.endpoint: unknown key; did you mean 'endpoints'?")]
+    [InlineData("cluster.seed = [\"h:1\"]", "2:1: actorlb.cluster.seed: unknown key; did you mean 'seeds'?")]
     public void BadNode_Loaded_IsAnErrorAtItsPlace(string text, string expected) =>
         BadConfiguration.Has(BadConfiguration.Whole(text), expected);
 }

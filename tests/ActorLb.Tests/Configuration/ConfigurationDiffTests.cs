@@ -59,7 +59,7 @@ public sealed class ConfigurationDiffTests : IDisposable
     [InlineData("sticky.ttl = 1h", "actorlb.sticky.ttl")]
     [InlineData("sticky.max-entries = 7000", "actorlb.sticky.max-entries")]
     [InlineData("log.format = json", "actorlb.log.format")]
-    [InlineData("cluster.etcd.lease-ttl = 9s", "actorlb.cluster.etcd.lease-ttl")]
+    [InlineData("cluster.down-after = 9s", "actorlb.cluster.down-after")]
     public void Between_WhatIsFixedAtTheStart_RequiresARestart(string text, string path) => Assert.Equal([path], Diff(text).RestartRequired);
 
     [Theory]

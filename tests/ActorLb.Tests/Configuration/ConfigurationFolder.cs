@@ -20,7 +20,7 @@ internal sealed class ConfigurationFolder : IDisposable
     /// <summary>Certificates and keys that the loader only needs to find.</summary>
     public void WriteFiles(params ReadOnlySpan<string> names)
     {
-        foreach (string name in names) Write(name, "content");
+        foreach (string name in names) Write(name, "content of some length, as a secret has");
     }
 
     public ConfigurationResult Load(string text, IReadOnlyDictionary<string, string>? environment = null) =>

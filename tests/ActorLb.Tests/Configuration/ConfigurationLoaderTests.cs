@@ -118,36 +118,6 @@ public sealed class ConfigurationLoaderTests : IDisposable
         Assert.Equal(0, Load("admin.bind = \"127.0.0.1:0\"").Admin.Bind.Port);
     }
 
-    [Fact]
-    public void Cluster_WithEtcd_IsRead()
-    {
-        folder.WriteFiles("secret", "password", "ca.pem");
-
-        ClusterOptions cluster = Load("""
-            cluster { coordinator = etcd, bind = "[::1]:7000", advertise = "[2001:db8::1]:7001", zone = b, secret-file = secret
-              etcd { endpoints = ["https://e1:2379", "https://e2:2379"], prefix = /lb, lease-ttl = 10s, user = root, password-file = password
-                     tls { ca = ca.pem } } }
-            """).Cluster;
-
-        Assert.Equal(new DnsEndPoint("2001:db8::1", 7001), cluster.Advertise);
-        Assert.Equal("b", cluster.Zone);
-        Assert.Equal(["e1", "e2"], cluster.Etcd.Endpoints.Select(e => e.Host));
-        Assert.Equal(TimeSpan.FromSeconds(10), cluster.Etcd.LeaseTtl);
-        Assert.Null(cluster.Etcd.Tls!.Certificate);
-    }
-
-    [Fact]
-    public void Cluster_OnAllAddressesWithoutAdvertise_IsAWarning()
-    {
-        folder.WriteFiles("secret");
-
-        ConfigurationResult result = folder.Load($"actorlb {{\ncluster {{ coordinator = etcd, secret-file = secret }}\n{Pool}{Listener}}}");
-
-        Assert.Equal(
-            "actorlb.conf:2:9: actorlb.cluster.advertise: is not set and bind names all addresses: peers are told this machine's host name",
-            folder.Short(Assert.Single(result.Warnings).ToString()));
-    }
-
     [Theory]
     [InlineData("rewrite.client-id = fixed", "3:21: actorlb.listeners.l.rewrite.client-id: 'fixed' is the same client id for all clients: each takes the connection from the one before")]
     [InlineData("rewrite.client-id = \"dev-$server_port\"", "3:21: actorlb.listeners.l.rewrite.client-id: 'dev-$server_port' is the same client id for all clients: each takes the connection from the one before")]

@@ -12,10 +12,10 @@ public sealed class DesignExampleTests
           log  { level = info, format = text, access = off }
           admin { bind = "127.0.0.1:8888", token-file = null, tls = null }
           cluster {
-            coordinator = local                       # local | etcd
             name = production, bind = "0.0.0.0:7946", advertise = "10.0.0.11:7946", zone = a
-            secret-file = null, tls = null            # peers: shared secret or mutual TLS
-            etcd { endpoints = ["http://127.0.0.1:2379"], prefix = "/actorlb", lease-ttl = 5s, user = null, password-file = null, tls = null }
+            seeds = []                                # none: a node by itself; else host:port of the fleet's nodes, the same list on all
+            secret-file = null, tls = null            # peers: a shared secret or a PKI of your own; mutual TLS either way
+            down-after = 5s, form-after = 5s, when-split = majority      # majority | oldest
           }
           sticky { ttl = 24h, max-entries = 10000000 }
           pools.emqx {

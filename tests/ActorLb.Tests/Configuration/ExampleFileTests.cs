@@ -110,14 +110,13 @@ public sealed class ExampleFileTests
         Assert.True(Load("client-id-replacement.conf").Listeners["mqtts"].Rewrite.ClientId!.Uses(Variable.SslClientSerial));
 
     [Fact]
-    public void Fleet_Loaded_IsCoordinatedByEtcd()
+    public void Fleet_Loaded_NamesItsSeeds()
     {
         ActorLbOptions options = Load("fleet.conf", new Dictionary<string, string> { ["ACTORLB_NODE"] = "lb-7", ["ACTORLB_ZONE"] = "b" });
 
-        Assert.Equal(CoordinatorKind.Etcd, options.Cluster.Coordinator);
         Assert.Equal("lb-7", options.Node.Name);
         Assert.Equal("b", options.Cluster.Zone);
-        Assert.Equal(3, options.Cluster.Etcd.Endpoints.Length);
+        Assert.Equal(3, options.Cluster.Seeds.Length);
     }
 
     private static ActorLbOptions Load(string name, IReadOnlyDictionary<string, string>? environment = null)

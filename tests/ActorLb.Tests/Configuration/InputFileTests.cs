@@ -42,7 +42,7 @@ public sealed class InputFileTests : IDisposable
 
         foreach (string setting in new[]
         {
-            $"admin.token-file = \"{file}\"", $"cluster.secret-file = \"{file}\"", $"cluster.etcd {{ user = u, password-file = \"{file}\" }}",
+            $"admin.token-file = \"{file}\"", $"cluster.secret-file = \"{file}\"",
             $"pools.p.tls.ca = \"{file}\"", $"listeners.l.tls {{ certificate = \"{file}\", key = \"{file}\" }}",
             $"cluster.tls {{ certificate = \"{file}\", key = \"{file}\", ca = \"{file}\" }}",
         })

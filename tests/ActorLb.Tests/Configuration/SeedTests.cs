@@ -58,8 +58,8 @@ public sealed class SeedTests : IDisposable
         "cluster { seeds = [\"a:1\"], bind = \"10.0.0.1:7946\" }",
         "2:35: actorlb.cluster.bind: '10.0.0.1:7946' can be reached from other machines: members must prove who they are, by secret-file or tls")]
     [InlineData(
-        "cluster { seeds = [\"a:1\"], bind = \"127.0.0.1:7946\", secret-file = secret }",
-        "2:67: actorlb.cluster.secret-file: 'secret' holds 7 bytes; a secret has 32 or more")]
+        "cluster { seeds = [\"a:1\"], bind = \"127.0.0.1:7946\", secret-file = brief }",
+        "2:67: actorlb.cluster.secret-file: 'brief' holds 7 bytes; a secret has 32 or more")]
     public void Cluster_OfWrongSeeds_IsAnErrorWithItsPlace(string text, string expected) => BadConfiguration.Has(BadConfiguration.Whole(text), expected);
 
     [Fact]

@@ -3,6 +3,7 @@ using ActorLb.Configuration;
 using ActorLb.Operations;
 using ActorLb.Proxying;
 using ActorLb.Sticky;
+using ActorLb.Sticky.Map;
 using ActorLb.Supervision;
 using ActorLb.Tests.Balancing;
 using ActorLb.Tests.Hosting;

@@ -1,6 +1,7 @@
 using ActorLb.Balancing;
 using ActorLb.Proxying;
 using ActorLb.Sticky;
+using ActorLb.Sticky.Map;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace ActorLb.Tests.Proxying;

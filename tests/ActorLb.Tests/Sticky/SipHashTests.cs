@@ -34,13 +34,5 @@ public sealed class SipHashTests
     }
 
     [Fact]
-    public void ShardOf_TopTwelveBits()
-    {
-        Assert.Equal(0, StickyHash.ShardOf(0x000F_FFFF_FFFF_FFFF));
-        Assert.Equal(0xABC, StickyHash.ShardOf(0xABC0_0000_0000_0001));
-        Assert.Equal(4095, StickyHash.ShardOf(ulong.MaxValue));
-    }
-
-    [Fact]
     public void FromKey_WrongLength_Throws() => Assert.Throws<ArgumentException>(() => SipHash.FromKey(new byte[15]));
 }

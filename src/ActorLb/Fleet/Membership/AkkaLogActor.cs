@@ -31,7 +31,10 @@ internal sealed partial class AkkaLogActor : UntypedActor
     {
         if (message is not LogEvent line) return;
         LogLevel level = LevelOf(line);
-        if (!_logger.IsEnabled(level) || !_limit.TryTake(line.LogClass.FullName ?? line.LogSource, out int suppressed)) return;
+        if (!_logger.IsEnabled(level)) return;
+        // Who asks for Akka's own debug lines wants all of them.
+        int suppressed = 0;
+        if (level != LogLevel.Debug && !_limit.TryTake(line.LogClass.FullName ?? line.LogSource, out suppressed)) return;
         string text = Short(line.Message?.ToString() ?? "");
         if (line.Cause is { } cause) text += $" ({Short(Innermost(cause).Message)})";
         Log.Akka(_logger, level, line.LogClass.Name, text, suppressed == 0 ? "" : $" [{suppressed} more lines like it left out]");

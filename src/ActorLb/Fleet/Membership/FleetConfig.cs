@@ -66,6 +66,12 @@ internal static class FleetConfig
             """);
     }
 
+    /// <summary>A member from which no heartbeat has come for so long is asked about: three of them, well before it is suspected.</summary>
+    public static TimeSpan QuietAfter(TimeSpan downAfter) => TimeSpan.FromMilliseconds(750) * (downAfter / StandardDownAfter);
+
+    /// <summary>A member from which no heartbeat has come for so long is not sent lookups: as long as the failure detector takes.</summary>
+    public static TimeSpan DeafAfter(TimeSpan downAfter) => TimeSpan.FromMilliseconds(1750) * (downAfter / StandardDownAfter);
+
     private static string Timing(TimeSpan downAfter)
     {
         double scale = downAfter / StandardDownAfter;
@@ -77,6 +83,8 @@ internal static class FleetConfig
                 expected-response-after = {{Scaled(250)}}
                 acceptable-heartbeat-pause = {{Scaled(1500)}}
                 min-std-deviation = {{Scaled(100)}}
+                implementation-class = "ActorLb.Fleet.Membership.WitnessedFailureDetector, ActorLb.Engine"
+                vouch-valid-for = {{Scaled(1000)}}
               }
               split-brain-resolver { stable-after = {{Scaled(2000)}}, down-all-when-unstable = {{Scaled(10_000)}} }
             }
@@ -109,7 +117,11 @@ internal static class FleetConfig
               "ActorLb.Fleet.Membership.RefusingDeploymentSerializer, ActorLb.Engine" = 3
               "ActorLb.Fleet.Membership.FleetSerializer, ActorLb.Engine" = 101
             }
-            serialization-bindings { "ActorLb.Fleet.Membership.Hello, ActorLb.Engine" = actorlb }
+            serialization-bindings {
+              "ActorLb.Fleet.Membership.Hello, ActorLb.Engine" = actorlb
+              "ActorLb.Fleet.Membership.DoYouHear, ActorLb.Engine" = actorlb
+              "ActorLb.Fleet.Membership.YesIHear, ActorLb.Engine" = actorlb
+            }
             serialization-settings.allow-unregistered-types = off
           }
           remote {
@@ -117,6 +129,12 @@ internal static class FleetConfig
             # A connection that says nothing, or does not end its TLS handshake, is closed after this time.
             handshake-timeout = 5s
             retry-gate-closed-for = 500ms
+            # Each member writes on the connection that it dialled. Two that dial each other at once may otherwise settle on one that
+            # neither reads: when the other one's handshake fails, what is written on it is lost without a word.
+            use-passive-connections = off
+            # What a peer says right behind its TLS handshake is sometimes held back until it says more. This is what it says next; within
+            # the time that a handshake has.
+            transport-failure-detector.heartbeat-interval = 1s
             flush-wait-on-shutdown = 200ms
             shutdown-timeout = 3s
             watch-failure-detector { heartbeat-interval = 500ms, acceptable-heartbeat-pause = 3s }

@@ -34,6 +34,7 @@ internal sealed partial class FleetHost : IAsyncDisposable
     private readonly EventFeed _events;
     private readonly TimeProvider _time;
     private readonly LineLimit _refusals;
+    private long _refused;
     private readonly CancellationTokenSource _stop = new();
     private readonly Lock _gate = new();
     private volatile FleetStanding _standing = new(FleetStage.Starting, "it has just started", null, 0);
@@ -157,8 +158,12 @@ internal sealed partial class FleetHost : IAsyncDisposable
         _events.Publish(kind, text);
     }
 
+    /// <summary>Handshakes and greetings of those that may not be members, and of those to which this node may not be one.</summary>
+    public long Refused => Interlocked.Read(ref _refused);
+
     public void Refuse(string who, string reason)
     {
+        Interlocked.Increment(ref _refused);
         if (!_refusals.TryTake($"{who}: {reason}", out int more)) return;
         Log.Refused(Logger, who, reason, more);
         _events.Publish("fleet_refused", $"{who} is refused: {reason}");

@@ -7,6 +7,13 @@ internal enum HelloState : byte { Alone = 0, Joining = 1, Member = 2 }
 /// <summary>Why a node may not join; 0 is no reason.</summary>
 internal enum HelloRefusal : byte { None = 0, NameIsTaken = 1 }
 
+/// <summary>Asks whether heartbeats of a member come to the receiver, as none come to the sender.</summary>
+/// <param name="Member">Its Akka address.</param>
+internal sealed record DoYouHear(string Member);
+
+/// <summary>The answer, when they do.</summary>
+internal sealed record YesIHear(string Member);
+
 /// <summary>One cluster, told from others of the same name.</summary>
 /// <param name="FormedAt">When its first member joined itself, in milliseconds since 1970 by that member's clock: the older stays.</param>
 /// <param name="Former">That member's number.</param>

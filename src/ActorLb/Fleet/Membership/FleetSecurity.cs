@@ -1,7 +1,5 @@
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
-using System.Text;
-using ActorLb.Cluster.Transport;
 using ActorLb.Configuration;
 using Akka.Remote.Transport.DotNetty;
 
@@ -28,7 +26,26 @@ internal sealed class FleetSecurity : IDisposable
     public static FleetSecurity Load(FleetSettings settings)
     {
         if (settings.Tls is { } tls) return OfAuthority(tls);
-        return settings.SecretFile is { } file ? OfSecret(PeerSecurity.ReadSecret(file), settings.Cluster) : new FleetSecurity(null, _ => null);
+        return settings.SecretFile is { } file ? OfSecret(ReadSecret(file)) : new FleetSecurity(null, _ => null);
+    }
+
+    /// <exception cref="InvalidOperationException">The file cannot be read, or is too short.</exception>
+    public static byte[] ReadSecret(string file)
+    {
+        byte[] bytes;
+        try
+        {
+            bytes = InputFile.ReadBytes(file);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new InvalidOperationException($"cluster.secret-file {file}: {e.Message}", e);
+        }
+        // Editors and echo end a file with a line break.
+        byte[] secret = bytes.AsSpan().TrimEnd("\r\n"u8).ToArray();
+        return secret.Length >= FleetChecks.MinSecretBytes
+            ? secret
+            : throw new InvalidOperationException($"cluster.secret-file {file}: {secret.Length} bytes, at least {FleetChecks.MinSecretBytes} are needed");
     }
 
     /// <summary>What Akka's transport is given; null without TLS.</summary>
@@ -52,10 +69,10 @@ internal sealed class FleetSecurity : IDisposable
     /// The same P-256 key pair on every node that has the secret (HKDF-SHA-256; FIPS 186-5 A.2.1 makes a private key of extra random
     /// bits). Only its public key counts: no name, no date, so that a wrong clock keeps nobody out.
     /// </summary>
-    internal static ECDsa DeriveKey(ReadOnlySpan<byte> secret, string cluster)
+    internal static ECDsa DeriveKey(ReadOnlySpan<byte> secret)
     {
         Span<byte> bits = stackalloc byte[40];
-        HKDF.DeriveKey(HashAlgorithmName.SHA256, secret, bits, "actorlb fleet"u8, Encoding.UTF8.GetBytes("key pair of cluster " + cluster));
+        HKDF.DeriveKey(HashAlgorithmName.SHA256, secret, bits, "actorlb fleet"u8, "key pair"u8);
         var order = new System.Numerics.BigInteger(
             Convert.FromHexString("FFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551"), isUnsigned: true, isBigEndian: true);
         var d = (new System.Numerics.BigInteger(bits, isUnsigned: true, isBigEndian: true) % (order - 1)) + 1;
@@ -73,9 +90,9 @@ internal sealed class FleetSecurity : IDisposable
         }
     }
 
-    private static FleetSecurity OfSecret(byte[] secret, string cluster)
+    private static FleetSecurity OfSecret(byte[] secret)
     {
-        using ECDsa key = DeriveKey(secret, cluster);
+        using ECDsa key = DeriveKey(secret);
         byte[] expected = key.ExportSubjectPublicKeyInfo();
         var request = new CertificateRequest("CN=actorlb fleet", key, HashAlgorithmName.SHA256);
         // DotNetty names the server after its own certificate.
@@ -87,7 +104,7 @@ internal sealed class FleetSecurity : IDisposable
             request.CreateSelfSigned(from, from.AddYears(1000)),
             certificate => certificate is null ? "it shows no certificate"
                 : CryptographicOperations.FixedTimeEquals(certificate.PublicKey.ExportSubjectPublicKeyInfo(), expected) ? null
-                : "its certificate was not made with this cluster's secret");
+                : "its certificate was not made with this node's cluster.secret-file");
     }
 
     private static FleetSecurity OfAuthority(ServiceTlsOptions tls)

@@ -9,22 +9,48 @@ namespace ActorLb.Fleet.Membership;
 internal sealed class FleetSerializer(ExtendedActorSystem system) : SerializerWithStringManifest(system)
 {
     private const string HelloManifest = "1";
+    private const string DoYouHearManifest = "2";
+    private const string YesIHearManifest = "3";
 
     public override int Identifier => 101;
 
-    public override string Manifest(object o) =>
-        o is Hello ? HelloManifest : throw new SerializationException($"{o.GetType()} is not a message of the fleet");
+    public override string Manifest(object o) => o switch
+    {
+        Hello => HelloManifest,
+        DoYouHear => DoYouHearManifest,
+        YesIHear => YesIHearManifest,
+        _ => throw Stranger(o),
+    };
 
-    public override byte[] ToBinary(object obj) =>
-        obj is Hello hello ? WriteHello(hello) : throw new SerializationException($"{obj.GetType()} is not a message of the fleet");
+    public override byte[] ToBinary(object obj) => obj switch
+    {
+        Hello hello => WriteHello(hello),
+        DoYouHear question => WriteText(question.Member),
+        YesIHear answer => WriteText(answer.Member),
+        _ => throw Stranger(obj),
+    };
 
     public override object FromBinary(byte[] bytes, string manifest)
     {
-        if (manifest != HelloManifest) throw new SerializationException($"manifest {manifest} is unknown to this release");
         var reader = new WireReader(bytes);
-        Hello hello = ReadHello(ref reader);
+        object message = manifest switch
+        {
+            HelloManifest => ReadHello(ref reader),
+            DoYouHearManifest => new DoYouHear(reader.Text(Hello.MaxText)),
+            YesIHearManifest => new YesIHear(reader.Text(Hello.MaxText)),
+            _ => throw new SerializationException($"manifest {manifest} is unknown to this release"),
+        };
         // What a later release adds stands at the end and is passed over.
-        return reader.IsValid ? hello : throw new SerializationException("a message of the fleet is malformed");
+        return reader.IsValid ? message : throw new SerializationException("a message of the fleet is malformed");
+    }
+
+    private static SerializationException Stranger(object o) => new($"{o.GetType()} is not a message of the fleet");
+
+    private static byte[] WriteText(string text)
+    {
+        var writer = new WireWriter(64);
+        writer.Text(text);
+        return writer.ToArray();
     }
 
     private static byte[] WriteHello(Hello hello)

@@ -1,11 +1,11 @@
-using System.Net;
 using System.Net.Sockets;
-using Akka.Actor;
+using System.Net;
+using ActorLb.Sticky.Map;
 using Akka.Actor.Setup;
+using Akka.Actor;
 using Akka.Remote;
 using Microsoft.Extensions.Logging;
 using AkkaCluster = Akka.Cluster.Cluster;
-using PeerId = ActorLb.Cluster.PeerId;
 
 namespace ActorLb.Fleet.Membership;
 
@@ -84,6 +84,7 @@ internal sealed partial class FleetSystem
     {
         System.ActorOf(AkkaLogActor.Props(_host.Logger, _host.LogLimit), "log");
         System.ActorOf(MembersActor.Props(this), MembersActor.Name);
+        System.ActorOf(WitnessActor.Props(this), WitnessActor.Name);
         foreach (IFleetPart part in parts) part.Start(this);
         System.ActorOf(FormationActor.Props(this), FormationActor.Name);
         _ = System.WhenTerminated.ContinueWith(

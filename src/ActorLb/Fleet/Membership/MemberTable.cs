@@ -1,7 +1,7 @@
 using System.Collections.Immutable;
+using ActorLb.Sticky.Map;
 using Akka.Actor;
 using Akka.Cluster;
-using PeerId = ActorLb.Cluster.PeerId;
 
 namespace ActorLb.Fleet.Membership;
 
@@ -11,6 +11,7 @@ internal sealed class MemberTable(UniqueAddress self, TimeSpan suspicion)
     private readonly Dictionary<UniqueAddress, Member> _members = [];
     private readonly HashSet<UniqueAddress> _unreachable = [];
     private readonly Dictionary<Address, TimeSpan> _suspects = [];
+    private readonly HashSet<Address> _silent = [];
 
     /// <summary>Whether this node takes part: only then do the others matter to it.</summary>
     public bool IsMember => _members.TryGetValue(self, out Member? own) && IsUp(own.Status);
@@ -31,13 +32,24 @@ internal sealed class MemberTable(UniqueAddress self, TimeSpan suspicion)
     {
         _members.Remove(member.UniqueAddress);
         _unreachable.Remove(member.UniqueAddress);
-        if (!_members.Keys.Any(m => m.Address.Equals(member.Address))) _suspects.Remove(member.Address);
+        if (_members.Keys.Any(m => m.Address.Equals(member.Address))) return;
+        _suspects.Remove(member.Address);
+        _silent.Remove(member.Address);
     }
 
     public void SetReachable(Member member, bool isReachable)
     {
         if (isReachable) _unreachable.Remove(member.UniqueAddress);
         else _unreachable.Add(member.UniqueAddress);
+    }
+
+    /// <param name="isHeard">Whether heartbeats of a member come to this one.</param>
+    /// <returns>Whether that changes anything.</returns>
+    public bool Listen(Func<Address, bool> isHeard)
+    {
+        bool changed = false;
+        foreach (UniqueAddress member in _members.Keys) changed |= isHeard(member.Address) ? _silent.Remove(member.Address) : _silent.Add(member.Address);
+        return changed;
     }
 
     /// <summary>A connection with a member broke: it is not counted on until there is one again, or the suspicion has passed.</summary>
@@ -68,10 +80,13 @@ internal sealed class MemberTable(UniqueAddress self, TimeSpan suspicion)
         new PeerId(_members.TryGetValue(self, out Member? own) ? IdOf(own).Name : "", IncarnationOf(self)),
         [.. _members.Values.Where(m => IsUp(m.Status)).Select(Entry).OrderBy(m => m.Id.Name, StringComparer.Ordinal)]);
 
-    private ClusterMember Entry(Member member) => new(
-        IdOf(member), member.Address, RoleOf(member, FleetConfig.ZoneRole),
-        IsReachable: !_unreachable.Contains(member.UniqueAddress) && !_suspects.ContainsKey(member.Address),
-        IsLeaving: member.Status is MemberStatus.Leaving or MemberStatus.Exiting);
+    private ClusterMember Entry(Member member)
+    {
+        bool isHeard = !_silent.Contains(member.Address) && !_suspects.ContainsKey(member.Address);
+        return new ClusterMember(
+            IdOf(member), member.Address, RoleOf(member, FleetConfig.ZoneRole), isHeard && !_unreachable.Contains(member.UniqueAddress), isHeard,
+            member.Status is MemberStatus.Leaving or MemberStatus.Exiting);
+    }
 
     private static string? RoleOf(Member member, string prefix) =>
         member.Roles.FirstOrDefault(r => r.StartsWith(prefix, StringComparison.Ordinal))?[prefix.Length..];

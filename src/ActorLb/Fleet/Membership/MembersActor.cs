@@ -17,12 +17,17 @@ internal sealed class MembersActor : ReceiveActor, IWithTimers
     private readonly FleetSystem _fleet;
     private readonly AkkaCluster _cluster;
     private readonly MemberTable _table;
+    private readonly Witnesses _witnesses;
+    private readonly TimeSpan _deafAfter;
+    private TimeSpan _expiredAt;
 
     public MembersActor(FleetSystem fleet)
     {
         _fleet = fleet;
         _cluster = fleet.Cluster;
         // Half of it is what the failure detector takes to be sure.
+        _witnesses = Witnesses.Of(fleet.System.EventStream);
+        _deafAfter = FleetConfig.DeafAfter(fleet.Settings.DownAfter);
         _table = new MemberTable(_cluster.SelfUniqueAddress, fleet.Settings.DownAfter / 2);
         Receive<ClusterEvent.CurrentClusterState>(OnState);
         Receive<ClusterEvent.IMemberEvent>(OnMember);
@@ -31,7 +36,7 @@ internal sealed class MembersActor : ReceiveActor, IWithTimers
         Receive<AssociationErrorEvent>(e => OnBroken(e.RemoteAddress));
         Receive<AssociatedEvent>(e => PublishIf(_table.Trust(e.RemoteAddress)));
         Receive<ThisActorSystemQuarantinedEvent>(e => _fleet.End($"{e.RemoteAddress} has removed this node as a member"));
-        Receive<Expiry>(_ => PublishIf(_table.Expire(_fleet.Now)));
+        Receive<Expiry>(_ => OnExpiry());
     }
 
     public ITimerScheduler Timers { get; set; } = null!;
@@ -82,6 +87,7 @@ internal sealed class MembersActor : ReceiveActor, IWithTimers
                 else _fleet.End("the fleet has removed this node");
                 break;
             case ClusterEvent.MemberRemoved:
+                _witnesses.Forget(member.Address.ToString());
                 Report("member_removed", member, "is no longer a member");
                 break;
         }
@@ -96,6 +102,17 @@ internal sealed class MembersActor : ReceiveActor, IWithTimers
         else Report("member_unreachable", change.Member, "is unreachable");
         Publish();
     }
+
+    private void OnExpiry()
+    {
+        TimeSpan now = _fleet.Now;
+        // After a pause of this process its mailboxes are full of heartbeats: that none was taken is no silence of the others.
+        bool hasPaused = now - _expiredAt > 2 * ExpiryTick;
+        _expiredAt = now;
+        PublishIf(_table.Expire(now) | (!hasPaused && Listen()));
+    }
+
+    private bool Listen() => _table.Listen(a => _witnesses.Hears(a.ToString(), _deafAfter) != false);
 
     private void OnBroken(Address address) => PublishIf(_table.Suspect(address, _fleet.Now));
 

@@ -3,7 +3,6 @@ using ActorLb.Fleet.Membership;
 using ActorLb.Sticky.Map;
 using Akka.Actor;
 using Akka.Remote;
-using PeerId = ActorLb.Cluster.PeerId;
 
 namespace ActorLb.Fleet.Sharding;
 

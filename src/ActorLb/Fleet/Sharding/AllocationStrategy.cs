@@ -1,8 +1,8 @@
 using System.Collections.Immutable;
 using System.Globalization;
+using ActorLb.Sticky.Map;
 using Akka.Actor;
 using Akka.Cluster.Sharding;
-using PeerId = ActorLb.Cluster.PeerId;
 
 namespace ActorLb.Fleet.Sharding;
 

@@ -3,7 +3,6 @@ using ActorLb.Sticky.Map;
 using Akka.Actor;
 using Akka.Cluster.Sharding;
 using Akka.DistributedData;
-using PeerId = ActorLb.Cluster.PeerId;
 
 namespace ActorLb.Fleet.Sharding;
 
@@ -80,7 +79,7 @@ internal sealed class MapPart : IFleetPart
         }
         _transport.SetMembers(fleet, members);
         Map.SetMembers(members is null ? null : new MapMembers(
-            members.Self, members.All.Select(m => new MapMember(m.Id, m.Zone) { IsLeaving = m.IsLeaving, IsReachable = m.IsReachable })));
+            members.Self, members.All.Select(m => new MapMember(m.Id, m.Zone) { IsLeaving = m.IsLeaving, IsReachable = m.IsHeard, IsReachableByAll = m.IsReachable })));
         if (members is null) return;
         // Actors that sharding started before this node knew itself to be a member.
         for (int shard = 0; shard < _actors.Length; shard++)

@@ -1,7 +1,6 @@
 using ActorLb.Fleet.Membership;
 using ActorLb.Sticky;
 using ActorLb.Sticky.Map;
-using PeerId = ActorLb.Cluster.PeerId;
 
 namespace ActorLb.Fleet.Sharding;
 

@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using ActorLb.Sticky.Map;
-using PeerId = ActorLb.Cluster.PeerId;
 
 namespace ActorLb.Fleet.Sharding;
 

@@ -1,5 +1,3 @@
-using ActorLb.Cluster;
-
 namespace ActorLb.Sticky.Map;
 
 /// <summary>The map of a node that has no fleet: it is the only member, and every shard is open on it.</summary>
@@ -8,7 +6,7 @@ internal sealed class LocalStickyMap : IStickyMap, IDisposable
     /// <summary>Nothing waits for this clock but expired entries and long-lived sessions.</summary>
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(1);
 
-    private const int Shards = 64;
+    public const int Shards = 64;
 
     private readonly ShardedMap _map;
     private readonly ITimer _timer;
@@ -63,6 +61,14 @@ internal sealed class LocalStickyMap : IStickyMap, IDisposable
         _map.Impose(h, backend, NoWaiter.Instance, 0, out var answer);
         return backend.IsNone ? had : !answer.Backend.IsNone;
     }
+
+    public int ShardOf(ulong h) => _map.Context.ShardOf(h);
+
+    /// <summary>Entries of a shard.</summary>
+    public int CountOf(int shard) => _map.CountOf(shard);
+
+    /// <summary>What all of it holds.</summary>
+    public MapStatistics Measure() => _map.Measure();
 
     /// <summary>What one partition holds: entries, the bytes of their table, entries pushed out by the cap.</summary>
     public (int Entries, long Bytes, long Evicted) Measure(int number)

@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using System.Numerics;
-using ActorLb.Cluster;
 
 namespace ActorLb.Sticky.Map;
 
@@ -10,6 +9,9 @@ internal sealed record MapSettings(int Shards, TimeSpan Ttl, int MaxEntries)
 {
     /// <summary>The top bits of a key that choose its partition; 10 but in tests. Nodes of all versions must agree.</summary>
     public int PartitionBits { get; init; } = 10;
+
+    /// <summary>As many as <see cref="PartitionBits"/> makes unless a test sets it.</summary>
+    public const int StandardPartitions = 1 << 10;
 
     /// <summary>Time in which every partition is swept and compared with its copy once.</summary>
     public long DigestMilliseconds { get; init; } = 60_000;

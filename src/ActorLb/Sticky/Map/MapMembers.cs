@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using ActorLb.Cluster;
 
 namespace ActorLb.Sticky.Map;
 
@@ -12,7 +11,11 @@ internal sealed record MapMember(PeerId Id, string? Zone = null)
     /// <summary>A planned leave: it gives its shards away and gets none.</summary>
     public bool IsLeaving { get; init; }
 
+    /// <summary>By this node.</summary>
     public bool IsReachable { get; init; } = true;
+
+    /// <summary>By every node, as far as this one was told.</summary>
+    public bool IsReachableByAll { get; init; } = true;
 }
 
 /// <summary>Who is in the fleet, as this node sees it: those that are unreachable but not removed yet included.</summary>
@@ -31,7 +34,7 @@ internal sealed class MapMembers
     /// <summary>By name: the same order on every node.</summary>
     public ImmutableArray<MapMember> All { get; }
 
-    public bool AreAllReachable => All.All(m => m.IsReachable || m.Id == Self);
+    public bool AreAllReachable => All.All(m => m is { IsReachable: true, IsReachableByAll: true } || m.Id == Self);
 
     /// <exception cref="ArgumentException">Nobody is called so.</exception>
     public MapMember Find(PeerId id) => TryFind(id) ?? throw new ArgumentException($"{id} is no member.", nameof(id));

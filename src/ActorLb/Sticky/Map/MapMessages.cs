@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using ActorLb.Cluster;
 
 namespace ActorLb.Sticky.Map;
 

@@ -1,4 +1,3 @@
-using ActorLb.Cluster;
 using System.Runtime.InteropServices;
 
 namespace ActorLb.Sticky.Map;

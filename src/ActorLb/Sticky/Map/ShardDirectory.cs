@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using ActorLb.Cluster;
 
 namespace ActorLb.Sticky.Map;
 

@@ -1,4 +1,3 @@
-using ActorLb.Cluster;
 
 namespace ActorLb.Sticky.Map;
 

@@ -1,4 +1,3 @@
-using ActorLb.Cluster;
 using System.Collections.Immutable;
 
 namespace ActorLb.Sticky.Map;

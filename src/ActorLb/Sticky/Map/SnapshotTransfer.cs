@@ -1,5 +1,4 @@
 using System.Buffers;
-using ActorLb.Cluster;
 
 namespace ActorLb.Sticky.Map;
 

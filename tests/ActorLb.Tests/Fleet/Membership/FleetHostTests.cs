@@ -8,16 +8,42 @@ namespace ActorLb.Tests.Fleet.Membership;
 [Collection(FleetCollection.Name)]
 public sealed class FleetHostTests
 {
-    [Fact]
-    public async Task Nodes_StartedTogether_FormOneFleetEachTime()
+    [Theory]
+    [InlineData(false, 5)]
+    [InlineData(true, 20)]
+    public async Task Nodes_StartedTogether_FormOneFleetEachTime(bool isSecured, int times)
     {
-        for (int i = 0; i < 5; i++)
+        string secret = Path.Combine(Directory.CreateTempSubdirectory("actorlb-fleet-").FullName, "secret");
+        await File.WriteAllTextAsync(secret, "0123456789abcdef0123456789abcdef");
+        for (int i = 0; i < times; i++)
         {
-            await using var nodes = new FleetNodes(3);
+            await using var nodes = new FleetNodes(3) { Adapt = (_, s) => s with { SecretFile = isSecured ? secret : null, Akka = "" } };
             nodes.StartAll();
 
             await nodes.FormedAsync(0, 1, 2);
         }
+        Directory.Delete(Path.GetDirectoryName(secret)!, recursive: true);
+    }
+
+    /// <summary>The third one hears both, and says so: otherwise each would be down in the other's eyes, and the fleet would give up both.</summary>
+    [Fact]
+    public async Task Link_CutBetweenTwoOfThree_CostsNobodyTheMembership()
+    {
+        await using var nodes = new FleetNodes(3);
+        nodes.StartAll();
+        await nodes.FormedAsync(0, 1, 2);
+
+        await nodes.CutAsync(0, 1, isCut: true);
+        await FleetNodes.UntilAsync(() => !nodes.Hears(0, 1) && !nodes.Hears(1, 0), nodes.LogText);
+        // Longer than a fleet takes to give up whom nobody hears.
+        await Task.Delay(TimeSpan.FromSeconds(8));
+        Assert.All(nodes.Running, n => Assert.Equal((FleetStage.Member, 0, 3), (n.Standing.Stage, n.Standing.Restarts, n.Standing.Members!.All.Length)));
+        Assert.False(nodes.Hears(0, 1) || nodes.Hears(1, 0));
+        Assert.True(nodes.Hears(2, 0) && nodes.Hears(2, 1) && nodes.Hears(0, 2) && nodes.Hears(1, 2));
+
+        await nodes.CutAsync(0, 1, isCut: false);
+        await nodes.FormedAsync(0, 1, 2);
+        Assert.All(nodes.Running, n => Assert.Equal(0, n.Standing.Restarts));
     }
 
     [Fact]

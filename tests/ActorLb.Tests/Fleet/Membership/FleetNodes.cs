@@ -109,6 +109,9 @@ internal sealed class FleetNodes : IAsyncDisposable
 
     public async ValueTask DisposeAsync() => await Task.WhenAll(Running.Select(h => h.DisposeAsync().AsTask()));
 
+    /// <summary>Whether a node counts on being able to ask another.</summary>
+    public bool Hears(int node, int other) => this[node].Standing.Members?.All.Any(m => m.Id.Name == $"n{other}" && m.IsHeard) == true;
+
     /// <summary>How often a node's events had this in them.</summary>
     public int Heard(int node, string kind, string part)
     {

@@ -32,7 +32,7 @@ public sealed class FleetRefusalTests : IDisposable
         nodes.StartAll();
         await nodes.FormedAsync(0, 1);
         await nodes.FormedAsync(2);
-        const string Reason = "its certificate was not made with this cluster's secret";
+        const string Reason = "its certificate was not made with this node's cluster.secret-file";
         foreach (int node in (int[])[0, 2])
         {
             await FleetNodes.UntilAsync(() => nodes.Heard(node, "fleet_refused", Reason) > 0, () => $"n{node} said nothing: {nodes.LogText()}");

@@ -34,6 +34,17 @@ public sealed class FleetSerializerTests
     }
 
     [Fact]
+    public void Witnesses_AsRecorded_StillMeanTheSame()
+    {
+        var serializer = new FleetSerializer(null!);
+        Assert.Equal(("2", "0300616263"), (serializer.Manifest(new DoYouHear("abc")), Convert.ToHexString(serializer.ToBinary(new DoYouHear("abc")))));
+        Assert.Equal(("3", "0300616263"), (serializer.Manifest(new YesIHear("abc")), Convert.ToHexString(serializer.ToBinary(new YesIHear("abc")))));
+        Assert.Equal(new DoYouHear("abc"), serializer.FromBinary([3, 0, 97, 98, 99], "2"));
+        Assert.Equal(new YesIHear("abc"), serializer.FromBinary([3, 0, 97, 98, 99], "3"));
+        Assert.Throws<SerializationException>(() => serializer.FromBinary([3, 0, 97, 98], "2"));
+    }
+
+    [Fact]
     public void Hello_CutAnywhere_IsRefused()
     {
         byte[] whole = new FleetSerializer(null!).ToBinary(Sample);

@@ -3,7 +3,6 @@ using System.Text.Json;
 using ActorLb.Fleet.Sharding;
 using ActorLb.Sticky;
 using ActorLb.Sticky.Map;
-using PeerId = ActorLb.Cluster.PeerId;
 
 namespace ActorLb.Tests.Fleet.Sharding;
 

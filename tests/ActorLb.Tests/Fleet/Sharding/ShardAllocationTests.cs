@@ -1,6 +1,5 @@
 using ActorLb.Fleet.Sharding;
 using ActorLb.Sticky.Map;
-using PeerId = ActorLb.Cluster.PeerId;
 
 namespace ActorLb.Tests.Fleet.Sharding;
 

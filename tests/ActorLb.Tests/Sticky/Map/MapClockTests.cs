@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using ActorLb.Cluster;
 using ActorLb.Sticky;
 using ActorLb.Sticky.Map;
 

@@ -1,4 +1,3 @@
-using ActorLb.Cluster;
 using ActorLb.Sticky;
 using ActorLb.Sticky.Map;
 using Placement = ActorLb.Sticky.Map.Placement;

@@ -265,7 +265,7 @@ public sealed class MapLookupTests : AskingMap
 
         public LookupAnswers? Answers { get; private set; }
 
-        public void Send(ActorLb.Cluster.PeerId to, MapMessage message) => Answers = message as LookupAnswers ?? Answers;
+        public void Send(PeerId to, MapMessage message) => Answers = message as LookupAnswers ?? Answers;
 
         public void Dispose() => Map.Dispose();
     }

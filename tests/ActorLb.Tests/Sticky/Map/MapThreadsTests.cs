@@ -1,5 +1,4 @@
 using System.Threading.Channels;
-using ActorLb.Cluster;
 using ActorLb.Sticky;
 using ActorLb.Sticky.Map;
 

@@ -1,4 +1,3 @@
-using ActorLb.Cluster;
 using ActorLb.Sticky;
 using ActorLb.Sticky.Map;
 using static ActorLb.Tests.Sticky.Map.MapFleet;

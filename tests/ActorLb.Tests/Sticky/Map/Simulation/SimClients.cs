@@ -1,5 +1,5 @@
-using ActorLb.Cluster;
 using ActorLb.Sticky;
+using ActorLb.Sticky.Map;
 
 namespace ActorLb.Tests.Sticky.Map.Simulation;
 

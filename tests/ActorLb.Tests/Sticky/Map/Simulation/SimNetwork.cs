@@ -1,4 +1,3 @@
-using ActorLb.Cluster;
 using ActorLb.Sticky.Map;
 
 namespace ActorLb.Tests.Sticky.Map.Simulation;

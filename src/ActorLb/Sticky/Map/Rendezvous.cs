@@ -1,4 +1,4 @@
-namespace ActorLb.Cluster;
+namespace ActorLb.Sticky.Map;
 
 /// <summary>
 /// Weighted rendezvous hashing in integers: every node computes the same order on every processor. A candidate's draw is

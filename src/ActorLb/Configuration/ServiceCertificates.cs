@@ -1,8 +1,7 @@
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
-using ActorLb.Configuration;
 
-namespace ActorLb.Cluster.Transport;
+namespace ActorLb.Configuration;
 
 /// <summary>Loads the PEM files of a <see cref="ServiceTlsOptions"/>. Every error names the file and the reason.</summary>
 internal static class ServiceCertificates

@@ -1,0 +1,22 @@
+using Akka.Configuration;
+using Akka.Event;
+using Akka.Remote;
+
+namespace ActorLb.Fleet.Membership;
+
+/// <summary>Akka's failure detector for one member, which also believes what other members say of it: <see cref="Witnesses"/>.</summary>
+/// <param name="config">As of <see cref="PhiAccrualFailureDetector"/>, and <c>vouch-valid-for</c>.</param>
+/// <param name="system">Of the fleet system.</param>
+internal sealed class WitnessedFailureDetector(Config config, EventStream system) : PhiAccrualFailureDetector(config, system)
+{
+    private readonly Witnesses _witnesses = Witnesses.Of(system);
+    private readonly TimeSpan _valid = config.GetTimeSpan("vouch-valid-for");
+
+    public override bool IsAvailable => base.IsAvailable || _witnesses.IsVouchedFor(Address, _valid);
+
+    public override void HeartBeat()
+    {
+        base.HeartBeat();
+        _witnesses.Hear(Address);
+    }
+}
