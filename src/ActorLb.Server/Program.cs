@@ -48,7 +48,9 @@ internal static class Program
         {
             foreach (string alias in (string[])["-h", "/h", "/?"]) help.Aliases.Remove(alias);
         }
+        if (arguments is ["help", ..]) arguments = [.. arguments[1..], "--help"];
         if (arguments is not ["bench", ..]) arguments = [.. arguments.Select(a => a == "-h" ? "--help" : a)];
+        foreach (VersionOption version in root.Options.OfType<VersionOption>()) version.Aliases.Add("-V");
 
         ParseResult parsed = root.Parse(arguments);
         if (parsed.Action is ParseErrorAction && arguments.Length > 0) return Task.FromResult(Complain(parsed));

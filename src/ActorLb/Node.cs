@@ -213,27 +213,10 @@ internal sealed partial class Node : IAsyncDisposable
         if (_fleet is not null) await _fleet.Member.Host.LeaveAsync(within / 2).ConfigureAwait(false);
         _services.Admission.Draining = true;
         await _listeners.StopAllAsync().ConfigureAwait(false);
-        // The last tenth is for clients that are slow to take their DISCONNECT.
-        TimeSpan closing = within * 0.9;
         DisconnectReason reason = _services.ServerReferenceUtf8.Length > 0 ? DisconnectReason.UseAnotherServer : DisconnectReason.ServerShuttingDown;
         Log.Draining(_logger, _services.Admission.Active, within.TotalSeconds);
         Events.Publish("node_draining", $"{_services.Admission.Active} connections close within {within.TotalSeconds} s");
-        while (OpenClients > 0 && _time.GetElapsedTime(start) < within && !cancel.IsCancellationRequested)
-        {
-            TimeSpan left = closing - _time.GetElapsedTime(start);
-            foreach (Reactor reactor in _reactors)
-            {
-                await reactor.AskAsync(r => CloseSome(r, DrainPace.Portion(r.SessionCount, left), reason)).ConfigureAwait(false);
-            }
-            try
-            {
-                await Task.Delay(DrainPace.Step, _time, cancel).ConfigureAwait(false);
-            }
-            catch (OperationCanceledException)
-            {
-                break;
-            }
-        }
+        await new NodeDrain(_reactors, () => OpenClients, _time).CloseAsync(within - _time.GetElapsedTime(start), reason, cancel).ConfigureAwait(false);
     }
 
     public async ValueTask DisposeAsync()
@@ -271,15 +254,6 @@ internal sealed partial class Node : IAsyncDisposable
         {
             // It stops with its system.
         }
-    }
-
-    private static bool CloseSome(Reactor reactor, int portion, DisconnectReason reason)
-    {
-        foreach (Session session in reactor.Sessions.Where(s => s.Phase != Phase.Lingering && !s.Leaving).Take(portion).ToArray())
-        {
-            reactor.Flow.Closer.Drain(reactor, session, reason, CloseReason.Drained);
-        }
-        return true;
     }
 
     private async Task ApplyAsync(ActorLbOptions options, CancellationToken cancel)
@@ -445,8 +419,8 @@ internal sealed partial class Node : IAsyncDisposable
             Log.Pool(_logger, e.Pool, e.Backend?.Id ?? "-", PoolEventText.Of(e));
         }
         if (e.Kind is PoolEventKind.BackendAdded or PoolEventKind.BackendRemoved or PoolEventKind.AdminStateChanged) UpdateSlots();
-        if (e is { Kind: PoolEventKind.HealthDown or PoolEventKind.FleetHealthDown, Backend: { Active: > 0 } down }
-            && _pools.TryGetValue(e.Pool, out PoolEntry? entry) && entry.Upstream.Options.OnDown == SessionsOnDown.Close)
+        if (e is { Backend: { Active: > 0 } down } && (e.Kind == PoolEventKind.AdminStateChanged ? down.IsDrainOver
+            : e.Kind is PoolEventKind.HealthDown or PoolEventKind.FleetHealthDown && ClosesOnDown(e.Pool)))
         {
             _downed.Tell(new DownedBackendsActor.Close(e.Pool, down, _options.Node.DrainTimeout));
         }
@@ -479,10 +453,12 @@ internal sealed partial class Node : IAsyncDisposable
         }
     }
 
+    private bool ClosesOnDown(string pool) => _pools.TryGetValue(pool, out PoolEntry? entry) && entry.Upstream.Options.OnDown == SessionsOnDown.Close;
+
     private IEnumerable<DownedBackendsActor.Close> Fallen() =>
         from entry in _pools.Values
-        where entry.Upstream.Options.OnDown == SessionsOnDown.Close
         from backend in entry.Upstream.Pool.Snapshot.Backends.ToArray()
+        where backend.IsDrainOver || entry.Upstream.Options.OnDown == SessionsOnDown.Close
         select new DownedBackendsActor.Close(entry.Upstream.Name, backend, _options.Node.DrainTimeout);
 
     private IEnumerable<(string Pool, Backend Backend)> AllBackends() =>

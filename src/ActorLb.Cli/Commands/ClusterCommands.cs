@@ -12,14 +12,15 @@ internal static class ClusterCommands
     {
         var leaving = new Argument<string?>("NODE") { Description = "the node; this one when left out", Arity = ArgumentArity.ZeroOrOne };
         var given = new Argument<string>("NODE") { Description = "the node to give up" };
-        var last = new Option<int>("--last", "-n") { Description = "begin with that many past events (at most 256)", HelpName = "N" };
+        var last = new Option<int>("--last", "-n") { Description = "print that many past events (at most 256) and end", HelpName = "N" };
+        var follow = new Option<bool>("--follow", "-f") { Description = "go on with those that come, until interrupted; without -n that is meant anyway" };
         return new Command("cluster", "Members of the fleet")
         {
             verb.Create("show", "List the members", ShowAsync),
             verb.Create("status", "Tell how this node and its cluster are", StatusAsync),
             verb.Create("leave", "Have a node hand its shards over and go", (call, cancel) => LeaveAsync(call, leaving, cancel), leaving),
             verb.Create("down", "Give up a node that is gone for good", (call, cancel) => DownAsync(call, given, cancel), given),
-            verb.Create("tail", "Print events as they come, until interrupted", (call, cancel) => TailAsync(call, last, cancel), last),
+            verb.Create("tail", "Print events", (call, cancel) => TailAsync(call, last, follow, cancel), last, follow),
         };
     }
 
@@ -48,14 +49,16 @@ internal static class ClusterCommands
         Done(call, await call.Client.PostAsync(
             "cluster/down", new ClusterNodeRequest(call.Parsed.GetValue(node)), AdminJson.Wire.ClusterNodeRequest, AdminJson.Wire.Done, cancel));
 
-    private static async Task<int> TailAsync(Call call, Option<int> last, CancellationToken cancel)
+    private static async Task<int> TailAsync(Call call, Option<int> last, Option<bool> follow, CancellationToken cancel)
     {
         int past = call.Parsed.GetValue(last);
+        bool follows = past == 0 || call.Parsed.GetValue(follow);
         if (past is < 0 or > 256) throw new UsageException($"--last: {past} is not from 0 to 256");
         long seen = 0;
         try
         {
-            await call.Client.StreamAsync(past == 0 ? "cluster/events" : $"cluster/events?last={past}", Print, cancel);
+            await call.Client.StreamAsync(past == 0 ? "cluster/events" : $"cluster/events?last={past}{(follows ? "" : "&follow=false")}", Print, cancel);
+            if (!follows) return ExitCodes.Done;
         }
         catch (OperationCanceledException) when (cancel.IsCancellationRequested)
         {

@@ -24,8 +24,13 @@ internal static class StickyCommands
     {
         Argument<string> client = Client();
         Option<string?> pool = Pool();
-        return verb.Create("get", "Show a client's broker", async (call, cancel) => Show(call, await call.Client.GetAsync(
-            Path(call.Parsed.GetValue(client)!, call.Parsed.GetValue(pool)), AdminJson.Wire.StickyEntries, cancel)), client, pool);
+        return verb.Create("get", "Show a client's broker; exit code 1 when it has none", async (call, cancel) =>
+        {
+            Answer<StickyEntries> found = await call.Client.GetAsync(
+                Path(call.Parsed.GetValue(client)!, call.Parsed.GetValue(pool)), AdminJson.Wire.StickyEntries, cancel);
+            Show(call, found);
+            return Array.Exists(found.Value.Entries, e => e.Backend is not null) ? ExitCodes.Done : ExitCodes.Refused;
+        }, client, pool);
     }
 
     private static Command Set(Verb verb)

@@ -7,9 +7,9 @@ internal static class CheckCommand
 {
     public static Command Create()
     {
-        Option<string> file = ConfigurationFile.Option();
-        var command = new Command("check", "Check a configuration file, which may be a pipe such as /dev/stdin, and tell all its errors.") { file };
-        command.SetAction(result => Check(result.GetValue(file)!));
+        var command = new Command("check", "Check a configuration file, which may be a pipe such as /dev/stdin, and tell all its errors.");
+        Func<ParseResult, string> file = ConfigurationFile.AddTo(command);
+        command.SetAction(result => Check(file(result)));
         return command;
     }
 

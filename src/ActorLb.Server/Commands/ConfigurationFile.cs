@@ -5,10 +5,26 @@ using ActorLb.Server.Hosting;
 
 namespace ActorLb.Server.Commands;
 
-/// <summary>The <c>-c FILE</c> of the commands, and its reading with all errors told.</summary>
+/// <summary>The <c>-c FILE</c> of the commands, or <c>FILE</c> alone, and its reading with all errors told.</summary>
 internal static class ConfigurationFile
 {
-    public static Option<string> Option() => new("--config", "-c") { Description = "the configuration file", Required = true, HelpName = "FILE" };
+    /// <summary>Where a node's file is when none is named.</summary>
+    public const string Standard = "/etc/actorlb/actorlb.conf";
+
+    /// <summary>Gives a command its file.</summary>
+    /// <returns>Reads the file's name from what the command was given.</returns>
+    public static Func<ParseResult, string> AddTo(Command command)
+    {
+        var option = new Option<string?>("--config", "-c") { Description = $"the configuration file ({Standard})", HelpName = "FILE" };
+        var argument = new Argument<string?>("FILE") { Description = "the same", Arity = ArgumentArity.ZeroOrOne };
+        command.Add(option);
+        command.Add(argument);
+        command.Validators.Add(result =>
+        {
+            if (result.GetValue(option) is not null && result.GetValue(argument) is { } other) result.AddError($"a second file, {SafeText.OfMessage(other)}, beside -c");
+        });
+        return result => result.GetValue(option) ?? result.GetValue(argument) ?? Standard;
+    }
 
     /// <summary>Null after having told every error on standard error.</summary>
     /// <param name="warn">Whether to tell warnings too.</param>

@@ -8,13 +8,13 @@ internal static class RunCommand
 {
     public static Command Create()
     {
-        Option<string> file = ConfigurationFile.Option();
-        var command = new Command("run", "Run a node until it is stopped.") { file };
+        var command = new Command("run", "Run a node until it is stopped.");
+        Func<ParseResult, string> file = ConfigurationFile.AddTo(command);
         command.SetAction(async (result, _) =>
         {
             // Before the configuration is read, which may take a while.
             OtherSignals.Ignore();
-            string path = result.GetValue(file)!;
+            string path = file(result);
             return ConfigurationFile.LoadWithFiles(path) is { } options ? await new NodeHost(path, options).RunAsync() : 1;
         });
         return command;

@@ -7,11 +7,11 @@ internal static class ShowConfigCommand
 {
     public static Command Create()
     {
-        Option<string> file = ConfigurationFile.Option();
-        var command = new Command("show-config", "Print the effective configuration: every key, secrets masked.") { file };
+        var command = new Command("show-config", "Print the effective configuration: every key, secrets masked.");
+        Func<ParseResult, string> file = ConfigurationFile.AddTo(command);
         command.SetAction(result =>
         {
-            if (ConfigurationFile.Load(result.GetValue(file)!, pipes: true) is not { } options) return 1;
+            if (ConfigurationFile.Load(file(result), pipes: true) is not { } options) return 1;
             Console.Write(EffectiveConfiguration.Render(options));
             return 0;
         });

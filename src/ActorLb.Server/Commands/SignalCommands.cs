@@ -16,11 +16,11 @@ internal static class SignalCommands
 
     public static Command CreateReload()
     {
-        Option<string> file = ConfigurationFile.Option();
-        var command = new Command("reload", "Have the running node read its configuration again, and wait for the outcome.") { file };
+        var command = new Command("reload", "Have the running node read its configuration again, and wait for the outcome.");
+        Func<ParseResult, string> file = ConfigurationFile.AddTo(command);
         command.SetAction(async (result, cancel) =>
         {
-            string path = result.GetValue(file)!;
+            string path = file(result);
             if (Find(path, out ActorLbOptions? options) is not { } pid) return 1;
             return IsOfAnotherFile(path, options!.Node.PidFile!, pid) ? 1 : await ReloadAsync(options.Node.PidFile!, pid, cancel);
         });
@@ -29,12 +29,12 @@ internal static class SignalCommands
 
     public static Command CreateStop()
     {
-        Option<string> file = ConfigurationFile.Option();
         var now = new Option<bool>("--now") { Description = "close everything at once instead of draining" };
-        var command = new Command("stop", "Stop the running node, and wait until it is gone.") { file, now };
+        var command = new Command("stop", "Stop the running node, and wait until it is gone.") { now };
+        Func<ParseResult, string> file = ConfigurationFile.AddTo(command);
         command.SetAction(async (result, cancel) =>
         {
-            if (Find(result.GetValue(file)!, out ActorLbOptions? options) is not { } pid) return 1;
+            if (Find(file(result), out ActorLbOptions? options) is not { } pid) return 1;
             return await StopAsync(options!, pid, result.GetValue(now), cancel);
         });
         return command;

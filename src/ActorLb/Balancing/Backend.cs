@@ -13,6 +13,9 @@ public sealed class Backend
 
     private const BackendBlocks FoundFailing = BackendBlocks.Unhealthy | BackendBlocks.FleetUnhealthy | BackendBlocks.Out;
 
+    /// <summary>Another node's clock may have ended the drain.</summary>
+    private static readonly TimeSpan DeadlineTolerance = TimeSpan.FromSeconds(2);
+
     private readonly Lock _gate = new();
     private readonly FailureWindow _failureWindow = new();
     private readonly TimeProvider _time;
@@ -27,6 +30,7 @@ public sealed class Backend
     private volatile int _limit;
     private volatile IPEndPoint[] _endPoints = [];
     private volatile AdminState _adminState;
+    private volatile bool _isDrainOver;
     private volatile HealthState _health;
 
     // Out: the time from which the next trial may go, moved on by the claim (compare and swap), and whether one went since the last
@@ -102,6 +106,9 @@ public sealed class Backend
     /// <summary>After what time a drain becomes down; null for never, and in every other state.</summary>
     public TimeSpan? DrainLeft =>
         Volatile.Read(ref _drainEnd) is >= 0 and var end ? TimeSpan.FromMilliseconds(Math.Max(0, end - Now)) : null;
+
+    /// <summary>It is down because the deadline of its drain is over: the sessions that it still has are closed.</summary>
+    public bool IsDrainOver => _isDrainOver;
 
     /// <summary>An operator's change of it holds on this node, and the fleet has not confirmed it yet.</summary>
     public bool IsChangeLocal { get; set; }
@@ -393,6 +400,7 @@ public sealed class Backend
     {
         lock (_gate)
         {
+            bool isOver = state == AdminState.Down && _adminState == AdminState.Drain && DrainLeft <= DeadlineTolerance;
             Volatile.Write(ref _drainEnd, state == AdminState.Drain && drainLeft is { } left ? Now + (long)left.TotalMilliseconds : -1);
             if (_adminState == state)
             {
@@ -400,6 +408,7 @@ public sealed class Backend
             }
 
             _adminState = state;
+            _isDrainOver = isOver;
             Change(BackendBlocks.AdminDown | BackendBlocks.Draining, BlocksOf(state));
         }
 

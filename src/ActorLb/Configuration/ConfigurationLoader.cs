@@ -43,6 +43,7 @@ internal static class ConfigurationLoader
         var binds = new Dictionary<IPEndPoint, string> { [admin.Bind] = "actorlb.admin.bind" };
         if (!cluster.Seeds.IsEmpty) CheckBind(root.Child("cluster"), cluster.Bind, binds);
         ImmutableDictionary<string, ListenerOptions> listeners = ReadListeners(root, pools, binds);
+        OwnListenerChecks.Check(root, binds);
         root.Close();
         return new ActorLbOptions(node, log, admin, cluster, sticky, pools, listeners, ReadAkka(file, report));
     }

@@ -9,8 +9,8 @@ using Microsoft.Extensions.Logging;
 namespace ActorLb.Hosting;
 
 /// <summary>
-/// Closes the sessions of backends that are found down, at the pace of a drain and for as long as they are down: what is left when
-/// a backend comes back stays.
+/// Closes the sessions of backends that are found down, or whose drain is over, at the pace of a node's drain and for as long as they are
+/// down: what is left when a backend comes back stays.
 /// </summary>
 internal sealed partial class DownedBackendsActor : SupervisedActor
 {
@@ -36,7 +36,7 @@ internal sealed partial class DownedBackendsActor : SupervisedActor
         _logger = logger;
     }
 
-    /// <summary>The backend was found down.</summary>
+    /// <summary>The backend was found down, or its drain is over.</summary>
     /// <param name="Within">Time over which its sessions are closed.</param>
     public sealed record Close(string Pool, Backend Backend, TimeSpan Within);
 
@@ -117,7 +117,8 @@ internal sealed partial class DownedBackendsActor : SupervisedActor
         Timers.StartSingleTimer(done.Closing.Backend, new StepDue(done.Closing), DrainPace.Step);
     }
 
-    private static bool GoesOn(Backend backend) => backend.Active > 0 && (backend.Blocks & Down) != BackendBlocks.None;
+    private static bool GoesOn(Backend backend) =>
+        backend.Active > 0 && (backend.IsDrainOver || (backend.Blocks & Down) != BackendBlocks.None);
 
     private static async Task<int> CloseAsync(IReadOnlyList<Reactor> reactors, Closing closing, int left)
     {

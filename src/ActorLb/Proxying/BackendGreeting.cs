@@ -411,6 +411,9 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
         {
             session.PacketsFromClient++;
             session.BytesFromClient += setup.ConnectLength;
+            session.Traffic.BytesToBackend += setup.ConnectLength;
+            reactor.Counters.PacketsFromClients++;
+            reactor.Counters.BytesFromClients += setup.ConnectLength;
         }
         Span<byte> reply = setup.Reply.AsSpan(0, setup.ReplyLength);
         Relay.Count(reactor, session, reply, fromClient: false);

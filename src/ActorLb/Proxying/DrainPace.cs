@@ -6,15 +6,6 @@ internal static class DrainPace
     /// <summary>Time between two portions.</summary>
     public static readonly TimeSpan Step = TimeSpan.FromMilliseconds(50);
 
-    /// <summary>How many of <paramref name="open"/> sessions close in the coming step.</summary>
-    /// <param name="left">Until the last is to be closed; zero or less closes all.</param>
-    public static int Portion(int open, TimeSpan left)
-    {
-        if (open <= 0) return 0;
-        double steps = left / Step;
-        return steps <= 1 ? open : (int)Math.Ceiling(open / steps);
-    }
-
     /// <summary>How many are to be closed by now, of those that there were at the beginning: evenly even when they are fewer than the steps.</summary>
     public static int Due(int total, TimeSpan elapsed, TimeSpan within) =>
         elapsed >= within ? total : (int)Math.Ceiling(total * (elapsed / within));

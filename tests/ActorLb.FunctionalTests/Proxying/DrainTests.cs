@@ -46,6 +46,59 @@ public sealed class DrainTests
         Assert.True(times[30] - times[10] > TimeSpan.FromMilliseconds(300), string.Join(' ', times));
     }
 
+    /// <summary>Fewer clients than steps, on several reactors: half of them are there after nearly half of the time.</summary>
+    [Fact]
+    public async Task Drain_FewClients_AreClosedEvenly()
+    {
+        await using var broker = FakeBroker.Start(FakeBroker.Accepting);
+        await using var node = await TestNode.StartAsync(TestNode.Backends(broker), more: "node.workers = 2");
+        var watch = Stopwatch.StartNew();
+        var ends = new List<Task<TimeSpan>>();
+        for (var i = 0; i < 20; i++)
+            ends.Add(EndOf(await node.OpenAsync($"c{i}"), watch));
+        var start = watch.Elapsed;
+        await node.Node.DrainAsync(TimeSpan.FromSeconds(4), Cancel);
+        var times = (await Task.WhenAll(ends)).Select(t => t - start).Order().ToArray();
+        // A busy machine closes later, never sooner.
+        Assert.True(times[10] > TimeSpan.FromSeconds(1.6) && times[19] > TimeSpan.FromSeconds(3.2), string.Join(' ', times));
+    }
+
+    [Fact]
+    public async Task Deadline_OfABackendsDrain_ClosesWhomItHasLeft_AndTheyGoElsewhere()
+    {
+        await using var drained = FakeBroker.Start(FakeBroker.Accepting);
+        await using var other = FakeBroker.Start(FakeBroker.Accepting);
+        await using var node = await TestNode.StartAsync(TestNode.Backends(drained, other), more: "node.drain-timeout = 1s");
+        var clients = new List<RawClient>();
+        for (var i = 0; i < 20; i++)
+            clients.Add(await node.OpenAsync($"c{i}", 5));
+        var backend = node.Backend(drained);
+        Assert.Equal(10, backend.Active);
+
+        Assert.Null(await node.Node.Fleet.SetStateAsync(node.Node.Pools.Single().Pool, backend, Balancing.AdminState.Drain, TimeSpan.FromMilliseconds(200), Cancel));
+        await node.UntilClosedAsync(CloseReason.BackendDown, 10);
+        Assert.Equal((Balancing.AdminState.Down, 0, 10), (backend.AdminState, backend.Active, node.Backend(other).Active));
+        using var again = await node.OpenAsync("again", 5);
+        Assert.Equal(11, node.Backend(other).Active);
+        foreach (var client in clients)
+            client.Dispose();
+    }
+
+    /// <summary>Without a deadline, and when an operator takes it down himself, the sessions stay.</summary>
+    [Fact]
+    public async Task Down_ByAnOperator_ClosesNobody()
+    {
+        await using var broker = FakeBroker.Start(FakeBroker.Accepting);
+        await using var node = await TestNode.StartAsync(TestNode.Backends(broker), more: "node.drain-timeout = 50ms");
+        using var client = await node.OpenAsync("stays");
+        var backend = node.Backend(broker);
+        foreach (var (state, deadline) in ((Balancing.AdminState, TimeSpan?)[])[(Balancing.AdminState.Drain, TimeSpan.FromHours(1)), (Balancing.AdminState.Down, null)])
+            Assert.Null(await node.Node.Fleet.SetStateAsync(node.Node.Pools.Single().Pool, backend, state, deadline, Cancel));
+        Assert.False(backend.IsDrainOver);
+        await client.SendAsync(ConnectBytes.Publish("t", "on"u8));
+        Assert.NotEmpty(await client.ReadAsync(1));
+    }
+
     [Fact]
     public async Task Drain_NewClients_AreNotTaken()
     {

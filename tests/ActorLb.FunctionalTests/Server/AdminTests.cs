@@ -55,11 +55,14 @@ public sealed partial class AdminTests
         Assert.Equal(1, samples["actorlb_listener_connections{listener=\"mqtt\"}"]);
         Assert.Equal(1, samples[$"actorlb_backend_connections{{{backend}}}"]);
         Assert.Equal(1, samples[$"actorlb_backend_up{{{backend}}}"]);
-        Assert.Equal(6, samples[$"actorlb_backend_sent_bytes_total{{{backend}}}"]);
+        var connect = ConnectBytes.V311("some-client").Length;
+        Assert.Equal(connect + 6, samples[$"actorlb_backend_sent_bytes_total{{{backend}}}"]);
+        Assert.Equal(connect + 6, samples["actorlb_bytes_total{direction=\"from_clients\"}"]);
+        Assert.Equal(10, samples["actorlb_bytes_total{direction=\"from_backends\"}"]);
         Assert.Equal(10, samples[$"actorlb_backend_received_bytes_total{{{backend}}}"]);
         Assert.Equal(1, samples["actorlb_dial_seconds_count"]);
         Assert.Equal(1, samples["actorlb_connack_seconds_bucket{le=\"+Inf\"}"]);
-        Assert.Equal(1, samples["actorlb_packets_total{direction=\"from_clients\"}"]);
+        Assert.Equal(2, samples["actorlb_packets_total{direction=\"from_clients\"}"]);
         Assert.Contains("actorlb_reactor_busy_seconds_total{reactor=\"0\"}", samples.Keys);
         Assert.DoesNotContain(samples.Keys, k => k.Contains("some-client", StringComparison.Ordinal) || k.Contains(client.Local.ToString(), StringComparison.Ordinal));
     }

@@ -72,10 +72,11 @@ public sealed class CommandTests
         Assert.Equal((1, 1), (first.Accepted, second.Accepted));
 
         // Bad values cannot even be sent: the command reads the file too, for its pid-file. So what only the node can know:
-        files.Write(TestNode.Backends(first), more: $"listeners.taken {{ bind = \"{first.EndPoint}\", pool = p }}");
+        await using var taken = FakeBroker.Start(FakeBroker.Accepting);
+        files.Write(TestNode.Backends(first), more: $"listeners.taken {{ bind = \"{taken.EndPoint}\", pool = p }}");
         var rejected = await NodeFiles.RunAsync("reload", files.Path);
         Assert.Equal(1, rejected.ExitCode);
-        Assert.Contains(rejected.Lines, l => l.StartsWith("error: ", StringComparison.Ordinal) && l.Contains(first.EndPoint.ToString(), StringComparison.Ordinal));
+        Assert.Contains(rejected.Lines, l => l.StartsWith("error: ", StringComparison.Ordinal) && l.Contains(taken.EndPoint.ToString(), StringComparison.Ordinal));
         Assert.Contains("rejected: the old configuration stays in force", rejected.Lines);
         using var later = await files.OpenAsync("later");
         Assert.Equal((1, 2), (first.Accepted, second.Accepted));
@@ -164,7 +165,7 @@ public sealed class CommandTests
     [InlineData("actorlb: no command 'chekc'; did you mean 'check'?\nsee: actorlb --help", "chekc", "-c", "x")]
     [InlineData("actorlb: no command 'xyzzy'; known: run, check, reload, stop, show-config, bench\nsee: actorlb --help", "xyzzy")]
     [InlineData("actorlb bench: no command 'con'; did you mean 'conn'?\nsee: actorlb bench --help", "bench", "con")]
-    [InlineData("actorlb check: Option '--config' is required.\nsee: actorlb check --help", "check")]
+    [InlineData("actorlb check: a second file, b.conf, beside -c\nsee: actorlb check --help", "check", "b.conf", "-c", "a.conf")]
     [InlineData("actorlb bench pub: --duration: '1x' is no duration such as 500ms, 10s, 5m or 1h\nsee: actorlb bench pub --help", "bench", "pub", "-t", "t", "-d", "1x")]
     public async Task Usage_Wrong_IsToldInTwoLines(string expected, params string[] arguments)
     {
@@ -175,12 +176,41 @@ public sealed class CommandTests
     [Theory]
     [InlineData("-h")]
     [InlineData("check", "-h")]
+    [InlineData("help")]
+    [InlineData("help", "check")]
     public async Task Help_ByItsShortName_IsShown(params string[] arguments)
     {
         var help = await ActorLbProcess.RunAsync(arguments);
         Assert.Equal(0, help.ExitCode);
         Assert.Contains("Usage:", help.Output, StringComparison.Ordinal);
         Assert.DoesNotContain("/h", help.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Version_ByItsShortName_IsShown()
+    {
+        var version = await ActorLbProcess.RunAsync("-V");
+        Assert.Equal((0, (await ActorLbProcess.RunAsync("--version")).Output), (version.ExitCode, version.Output));
+        Assert.Matches(@"^\d+\.\d+\.\d+", version.Output);
+    }
+
+    [Fact]
+    public async Task File_ByItsNameAlone_IsTaken()
+    {
+        using var files = new NodeFiles();
+        files.Write("backends = [\"127.0.0.1:1\"]");
+        var check = await ActorLbProcess.RunAsync("check", files.Path);
+        Assert.Equal((0, $"{files.Path}: the configuration is valid (1 listener, 1 pool)"), (check.ExitCode, check.Output.Trim()));
+    }
+
+    /// <summary>Without a name it is the one of the package.</summary>
+    [Fact]
+    public async Task File_OfNoName_IsThatOfTheSystem()
+    {
+        Assert.SkipWhen(File.Exists("/etc/actorlb/actorlb.conf"), "this machine has a node's file");
+        var check = await ActorLbProcess.RunAsync("check");
+        Assert.Equal(1, check.ExitCode);
+        Assert.Contains("cannot read '/etc/actorlb/actorlb.conf'", check.Output, StringComparison.Ordinal);
     }
 
     [Fact]

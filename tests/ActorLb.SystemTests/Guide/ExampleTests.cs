@@ -77,7 +77,7 @@ public sealed class ExampleTests
     public async Task Fleet_Example_IsValid()
     {
         using var folder = new TempFolder();
-        folder.Write("certs/cluster.secret", "a secret of some length");
+        folder.Write("certs/cluster.secret", "a secret of 32 bytes, or somewhat more");
         var file = folder.Write("fleet.conf", await File.ReadAllTextAsync(RepositoryRoot.File("hocon", "fleet.conf")));
         var result = await ActorLbProcess.RunAsync("check", "-c", file);
         Assert.True(result.ExitCode == 0, result.Output);

@@ -259,12 +259,32 @@ public sealed class PbmProcessTests
     {
         await using AdminNode node = await AdminNode.StartAsync();
         node.Node.Events.Publish("marked", "here");
-        await using ProcessHost pbm = ProcessHost.Start(Pbm, ["--host", node.Address.ToString(), "cluster", "tail", "-n", "1"]);
+        await using ProcessHost pbm = ProcessHost.Start(Pbm, ["--host", node.Address.ToString(), "cluster", "tail", "-n", "1", "-f"]);
         await pbm.WaitForLineAsync("lb-1 marked: here");
         node.Node.Events.Publish("later", "there");
         await pbm.WaitForLineAsync("lb-1 later: there");
         pbm.Signal(ProcessHost.SigInt);
         Assert.Equal(0, await pbm.WaitForExitAsync());
+    }
+
+    [Fact]
+    public async Task Tail_OfPastEvents_Ends()
+    {
+        await using AdminNode node = await AdminNode.StartAsync();
+        foreach (string text in (string[])["one", "two", "three"]) node.Node.Events.Publish("marked", text);
+        ProcessResult tail = await RunAsync(node, "cluster", "tail", "-n", "2");
+        Assert.Equal(0, tail.ExitCode);
+        Assert.Equal(2, tail.Lines.Count);
+        Assert.EndsWith("lb-1 marked: three", tail.Lines[^1], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Get_OfAClientWithoutABroker_IsANo()
+    {
+        await using AdminNode node = await AdminNode.StartAsync();
+        ProcessResult found = await RunAsync(node, "sticky", "get", "nobody");
+        Assert.Equal(1, found.ExitCode);
+        Assert.Contains(found.Lines, l => l.Contains("nobody", StringComparison.Ordinal));
     }
 
     [Fact]

@@ -50,23 +50,6 @@ public sealed class DrainPaceTests
     [InlineData(7, 700_000, 7)]
     public void Due_OfTenMinutes_IsEven(int total, int elapsedMs, int expected) => Assert.Equal(
         expected, DrainPace.Due(total, TimeSpan.FromMilliseconds(elapsedMs), TimeSpan.FromMinutes(10)));
-
-    [Theory]
-    [InlineData(0, 1000, 0)]
-    [InlineData(100, 0, 100)]
-    [InlineData(100, -5, 100)]
-    [InlineData(100, 5000, 1)]
-    [InlineData(10_000, 5000, 100)]
-    public void Portion_OpenOverTheTimeLeft_IsEven(int open, int leftMs, int expected) =>
-        Assert.Equal(expected, DrainPace.Portion(open, TimeSpan.FromMilliseconds(leftMs)));
-
-    [Fact]
-    public void Portion_StepByStep_ClosesAllInTime()
-    {
-        int open = 12_345;
-        for (TimeSpan left = TimeSpan.FromSeconds(9); left > TimeSpan.Zero; left -= DrainPace.Step) open -= DrainPace.Portion(open, left);
-        Assert.Equal(0, open);
-    }
 }
 
 public sealed class CloseReasonTests

@@ -60,7 +60,9 @@ internal sealed class ClusterApi(Node node, TimeProvider time, CancellationToken
         return refusal is null ? ApiResult.Done($"{moving} shards are on their way") : ApiResult.Of(refusal);
     }
 
-    /// <summary>One JSON object a line, the newest <c>last</c> ones first, then as they come, until the reader goes.</summary>
+    /// <summary>
+    /// One JSON object a line, the newest <c>last</c> ones first, then as they come, until the reader goes; with <c>follow=false</c> no more.
+    /// </summary>
     private async Task StreamAsync(HttpContext context)
     {
         if (ApiRequest.TryNumber(context, "last", 1, EventFeed.Kept, out int last) is { } bad)
@@ -81,6 +83,11 @@ internal sealed class ClusterApi(Node node, TimeProvider time, CancellationToken
         try
         {
             await context.Response.Body.FlushAsync(ended.Token);
+            if (ApiRequest.Query(context, "follow") == "false")
+            {
+                if (watch.Events.TryPeek(out _)) await WriteAsync(context, watch, ended.Token);
+                return;
+            }
             while (!ended.IsCancellationRequested)
             {
                 await WriteAsync(context, watch, ended.Token);

@@ -106,6 +106,7 @@ internal static class FleetConfig
           scheduler.tick-duration = 100ms
           actor {
             provider = cluster
+            guardian-supervisor-strategy = "ActorLb.Supervision.TopStrategy, ActorLb.Engine"
             # Whatever is not listed is refused. Both of these take what a peer sends for a description of objects to make.
             serializers {
               json = "ActorLb.Fleet.Membership.RefusingJsonSerializer, ActorLb.Engine"

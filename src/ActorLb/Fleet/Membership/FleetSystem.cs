@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using System.Net;
 using ActorLb.Sticky.Map;
+using ActorLb.Supervision;
 using Akka.Actor.Setup;
 using Akka.Actor;
 using Akka.Remote;
@@ -77,7 +78,9 @@ internal sealed partial class FleetSystem
         ActorSystemSetup setup = ActorSystemSetup.Empty.And(
             BootstrapSetup.Create().WithConfig(FleetConfig.Build(host.Settings, port, security.Own is not null, configurations)));
         if (security.ToSetup(host.RefuseCertificate) is { } tls) setup = setup.And(tls);
-        return new FleetSystem(host, ActorSystem.Create(FleetConfig.SystemName, setup), time);
+        ActorSystem system = ActorSystem.Create(FleetConfig.SystemName, setup);
+        ActorRestarts.Of(system).Logger = host.Logger;
+        return new FleetSystem(host, system, time);
     }
 
     public void Start(IReadOnlyList<IFleetPart> parts)
@@ -139,7 +142,7 @@ internal sealed partial class FleetSystem
         var provider = (IRemoteActorRefProvider)((ExtendedActorSystem)System).Provider;
         Address self = Cluster.SelfAddress;
         var own = new HashSet<string>(StringComparer.Ordinal) { $"{self.Host}:{self.Port}" };
-        foreach (IPAddress address in SeedAddresses.LocalAddresses(Settings.Bind.Address))
+        foreach (IPAddress address in SeedAddresses.AddressesOf(Settings.Bind.Address))
         {
             var alias = new IPEndPoint(address, BoundPort(provider));
             own.Add(alias.ToString());

@@ -1,7 +1,7 @@
 using System.Collections.Immutable;
 using System.Net;
-using System.Net.NetworkInformation;
 using System.Net.Sockets;
+using ActorLb.Configuration;
 
 namespace ActorLb.Fleet.Membership;
 
@@ -42,12 +42,10 @@ internal sealed class SeedAddresses(ImmutableArray<DnsEndPoint> seeds, AddressFa
     public static string Text(IPAddress address, int port) => new IPEndPoint(address, port).ToString();
 
     /// <summary>Addresses by which others may know a node that is bound to an address and port.</summary>
-    public static IEnumerable<IPAddress> LocalAddresses(IPAddress bind)
+    public static IEnumerable<IPAddress> AddressesOf(IPAddress bind)
     {
         if (!FleetConfig.IsAny(bind)) return [bind];
-        return NetworkInterface.GetAllNetworkInterfaces().SelectMany(i => i.GetIPProperties().UnicastAddresses)
-            .Select(a => a.Address)
-            .Where(a => a.AddressFamily == bind.AddressFamily && !a.IsIPv6LinkLocal);
+        return LocalAddresses.All().Where(a => a.AddressFamily == bind.AddressFamily && !a.IsIPv6LinkLocal);
     }
 
     private async Task<SeedTarget[]> ResolveAsync(DnsEndPoint seed, CancellationToken cancellation)

@@ -74,7 +74,7 @@ internal sealed class SpreadActor : ReceiveActor, IWithTimers
         bool member = IsMember;
         IWriteConsistency consistency = member ? new WriteMajority(WritePatience) : WriteLocal.Instance;
         _replicator.Tell(new Update(
-            BackendsKey, Registers.Empty, consistency, old => ((Registers?)old ?? Registers.Empty).Merge(all), new Written(all, member, done)));
+            BackendsKey, Registers.Empty, consistency, old => ((Registers?)old ?? Registers.Empty).Merge(all), new Written(all, member, done, _state.Now)));
     }
 
     private void OnWritten(IUpdateResponse response)
@@ -86,6 +86,7 @@ internal sealed class SpreadActor : ReceiveActor, IWithTimers
             : "it cannot be kept on the disk of this node (see its log)";
         if (problem is null)
         {
+            _state.CountWrite(written.At);
             if (_state.Backends.Confirm(written.Registers)) _state.Publish();
         }
         else if (_state.Backends.HasUnconfirmed && !Timers.IsTimerActive(nameof(Retry)))
@@ -127,7 +128,7 @@ internal sealed class SpreadActor : ReceiveActor, IWithTimers
     /// <param name="Done">Hears null when a majority has it, else why not.</param>
     internal sealed record WriteBackends(TaskCompletionSource<string?>? Done);
 
-    private sealed record Written(Registers Registers, bool AsMember, TaskCompletionSource<string?>? Done);
+    private sealed record Written(Registers Registers, bool AsMember, TaskCompletionSource<string?>? Done, long At);
 
     private sealed record TimePassed
     {

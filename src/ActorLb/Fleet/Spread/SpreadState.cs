@@ -26,17 +26,21 @@ internal sealed partial class SpreadState
     public const string BackendsKey = "actorlb-backends", KeysKey = "actorlb-keys";
 
     private readonly Lock _gate = new();
+    private readonly TimeProvider _time;
     private readonly BackendSlots _slots;
     private readonly ILogger _logger;
     private readonly bool _hasSecret;
     private readonly HashSet<ushort> _slotsInUse = [];
     private Registers _keys = Registers.Empty;
     private volatile IActorRef? _actor;
+    private long _writes;
+    private long _writeTicks;
 
     /// <param name="folder">Where the durable part is kept between runs.</param>
     public SpreadState(byte[]? secret, string cluster, string folder, BackendSlots slots, TimeProvider time, ILogger logger)
     {
         Folder = folder;
+        _time = time;
         _slots = slots;
         _logger = logger;
         _hasSecret = secret is not null;
@@ -61,6 +65,18 @@ internal sealed partial class SpreadState
 
     /// <summary>The 16 bytes under which all nodes hash client ids: from the secret, else what the fleet has, else random until there is a fleet.</summary>
     public byte[] HashKey { get; private set; }
+
+    /// <summary>Changes that a majority has confirmed, and how long that took in all.</summary>
+    public (long Count, TimeSpan Time) Writes => (Volatile.Read(ref _writes), TimeSpan.FromTicks(Volatile.Read(ref _writeTicks)));
+
+    /// <summary>A time stamp, for <see cref="CountWrite"/>.</summary>
+    public long Now => _time.GetTimestamp();
+
+    public void CountWrite(long since)
+    {
+        Interlocked.Increment(ref _writes);
+        Interlocked.Add(ref _writeTicks, _time.GetElapsedTime(since).Ticks);
+    }
 
     /// <summary>Hears of new slots and operators' changes; any thread, must not block.</summary>
     public Action<ImmutableArray<SpreadBackend>>? BackendsChanged { get; set; }

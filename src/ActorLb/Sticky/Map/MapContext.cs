@@ -321,6 +321,8 @@ internal sealed class MapCounters
     private long _offered;
     private long _rejected;
     private long _batches;
+    private long _openings;
+    private long _openingMilliseconds;
 
     public long Remote => Volatile.Read(ref _remote);
 
@@ -350,6 +352,12 @@ internal sealed class MapCounters
     /// <summary>Messages with lookups sent.</summary>
     public long Batches => Volatile.Read(ref _batches);
 
+    /// <summary>Shards opened here.</summary>
+    public long Openings => Volatile.Read(ref _openings);
+
+    /// <summary>The sum of the times from the start of a shard's actor to its opening: nobody owned it then.</summary>
+    public long OpeningMilliseconds => Volatile.Read(ref _openingMilliseconds);
+
     public void Count(StickyOutcome outcome)
     {
         switch (outcome)
@@ -375,6 +383,12 @@ internal sealed class MapCounters
     public void CountOffered() => Interlocked.Increment(ref _offered);
 
     public void CountRejected() => Interlocked.Increment(ref _rejected);
+
+    public void CountOpening(long milliseconds)
+    {
+        Interlocked.Increment(ref _openings);
+        Interlocked.Add(ref _openingMilliseconds, milliseconds);
+    }
 
     public void CountBatch() => Interlocked.Increment(ref _batches);
 }

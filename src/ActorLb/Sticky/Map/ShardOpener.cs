@@ -230,6 +230,7 @@ internal sealed class ShardOpener(MapContext context, ShardSeating seating, Snap
 
     private void Open(MapShard shard, MapView view, long now)
     {
+        context.Counters.CountOpening(now - (shard.Opening?.Started ?? now));
         Renew(shard, view);
         shard.Phase = ShardPhase.Open;
         shard.Opening = null;

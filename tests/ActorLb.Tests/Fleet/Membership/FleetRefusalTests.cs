@@ -143,6 +143,25 @@ public sealed class FleetRefusalTests : IDisposable
         Assert.All(nodes.Log.Lines, l => Assert.InRange(l.Text.Length, 0, 700));
     }
 
+    /// <summary>Silent ones, and such as begin a handshake and do not go on: more than a thousand at once.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Connections_HeldOnThePort_KeepNoMemberOut(bool isSecured)
+    {
+        await using var nodes = new FleetNodes(2) { Adapt = (_, s) => s with { SecretFile = isSecured ? Secret("one") : null, Akka = "" } };
+        nodes.Start(0);
+        await FleetNodes.UntilAsync(() => nodes[0].System is not null, () => "no system");
+        IPEndPoint port = nodes.SettingsOf(0).Bind;
+        var held = new List<Socket>();
+        for (int i = 0; i < 1100; i++) held.Add(await SendAsync(port, i % 2 == 0 ? [] : [0x16, 3, 1, 2, 0, 1]));
+
+        nodes.Start(1);
+        await nodes.FormedAsync(0, 1);
+        foreach (Socket socket in held) socket.Dispose();
+        Assert.Equal(0, nodes[0].Standing.Restarts);
+    }
+
     private static async Task<Socket> SendAsync(IPEndPoint port, byte[] bytes)
     {
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);

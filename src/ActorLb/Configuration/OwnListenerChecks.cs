@@ -1,0 +1,42 @@
+using System.Net;
+using System.Net.Sockets;
+using ActorLb.Configuration.Hocon;
+
+namespace ActorLb.Configuration;
+
+/// <summary>Backends that are the node itself: each client of theirs would come back as another one, until all places are gone.</summary>
+internal static class OwnListenerChecks
+{
+    /// <param name="root">The block <c>actorlb</c>.</param>
+    /// <param name="binds">What the node binds, and the key that says so.</param>
+    public static void Check(Section root, IReadOnlyDictionary<IPEndPoint, string> binds)
+    {
+        foreach ((string _, SourcePosition _, Section pool) in root.Named("pools"))
+        {
+            if (pool.Get("backends") is HoconObject discovery && discovery.Find("dns") is not null) continue;
+            foreach ((string path, HoconValue element) in pool.Elements("backends") ?? [])
+            {
+                HoconScalar? scalar = element as HoconScalar ?? (element as HoconObject)?.Find("address")?.Value as HoconScalar;
+                if (scalar is null || !AddressText.TryHost(scalar.Text, out DnsEndPoint backend, out _) || Own(backend, binds) is not { } own) continue;
+                root.Report.Error(
+                    scalar, ReferenceEquals(scalar, element) ? path : HoconPath.Child(path, "address"),
+                    $"is this node itself ({own}): each of its clients would come back to it as another one");
+            }
+        }
+    }
+
+    private static string? Own(DnsEndPoint backend, IReadOnlyDictionary<IPEndPoint, string> binds)
+    {
+        IPAddress? address = backend.Host == "localhost" ? IPAddress.Loopback : IPAddress.TryParse(backend.Host.Trim('[', ']'), out IPAddress? literal) ? literal : null;
+        if (address is null) return null;
+        foreach ((IPEndPoint bind, string key) in binds)
+        {
+            if (bind.Port == backend.Port && (bind.Address.Equals(address) || (Takes(bind.Address, address) && LocalAddresses.Has(address)))) return key;
+        }
+        return null;
+    }
+
+    /// <summary>[::] takes IPv4 clients too.</summary>
+    private static bool Takes(IPAddress bind, IPAddress address) =>
+        bind.Equals(IPAddress.IPv6Any) || (bind.Equals(IPAddress.Any) && address.AddressFamily == AddressFamily.InterNetwork);
+}
