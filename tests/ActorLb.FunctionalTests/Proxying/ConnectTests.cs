@@ -67,7 +67,7 @@ public sealed class ConnectTests
         Assert.Equal(FakeBroker.ConnackBytes(0), await client.ReadAsync(4));
         byte[] all = [.. connect, .. first, .. second];
         Assert.Equal(all, await connection.WaitForReceivedAsync(all.Length));
-        await node.UntilAsync(() => node.Sum(c => c.PacketsFromClients) == 2);
+        await node.UntilAsync(() => node.Sum(c => c.PacketsFromClients) == 3);
     }
 
     [Fact]

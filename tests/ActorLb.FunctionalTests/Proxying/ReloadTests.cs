@@ -54,9 +54,9 @@ public sealed class ReloadTests
         await using var node = await TestNode.StartAsync(TestNode.Backends(broker));
         var error = await Assert.ThrowsAsync<IOException>(() => node.ReloadAsync(TestNode.Text(
             TestNode.Backends(other), "max-connections = 1",
-            $"listeners.free {{ bind = \"127.0.0.1:0\", pool = p }}, listeners.taken {{ bind = \"{other.EndPoint}\", pool = p }}")));
+            $"listeners.free {{ bind = \"127.0.0.1:0\", pool = p }}, listeners.taken {{ bind = \"{broker.EndPoint}\", pool = p }}")));
         Assert.Contains("taken", error.Message, StringComparison.Ordinal);
-        Assert.Contains(other.EndPoint.ToString(), error.Message, StringComparison.Ordinal);
+        Assert.Contains(broker.EndPoint.ToString(), error.Message, StringComparison.Ordinal);
         Assert.Contains("in use", error.Message, StringComparison.Ordinal);
         Assert.Equal("mqtt", Assert.Single(node.Node.Listeners).Name);
         using var one = await node.OpenAsync("one");

@@ -10,17 +10,18 @@ public sealed class RunTests
     public async Task Run_PortInUse_SaysWhichAndEnds()
     {
         await using var broker = FakeBroker.Start(FakeBroker.Accepting);
+        await using var taken = FakeBroker.Start(FakeBroker.Accepting);
         using var files = new NodeFiles();
-        files.Write(TestNode.Backends(broker), $"bind = \"{broker.EndPoint}\"");
+        files.Write(TestNode.Backends(broker), $"bind = \"{taken.EndPoint}\"");
         var front = await NodeFiles.RunAsync("run", files.Path);
         Assert.Equal(1, front.ExitCode);
         Assert.Contains(front.Lines, l => l.Contains("listener mqtt", StringComparison.Ordinal)
-            && l.Contains(broker.EndPoint.ToString(), StringComparison.Ordinal) && l.Contains("in use", StringComparison.Ordinal));
+            && l.Contains(taken.EndPoint.ToString(), StringComparison.Ordinal) && l.Contains("in use", StringComparison.Ordinal));
 
-        files.Write(TestNode.Backends(broker), more: $"admin.bind = \"{broker.EndPoint}\"");
+        files.Write(TestNode.Backends(broker), more: $"admin.bind = \"{taken.EndPoint}\"");
         var admin = await NodeFiles.RunAsync("run", files.Path);
         Assert.Equal(1, admin.ExitCode);
-        Assert.Contains(admin.Lines, l => l.Contains(broker.EndPoint.ToString(), StringComparison.Ordinal) && l.Contains("in use", StringComparison.Ordinal));
+        Assert.Contains(admin.Lines, l => l.Contains(taken.EndPoint.ToString(), StringComparison.Ordinal) && l.Contains("in use", StringComparison.Ordinal));
         Assert.DoesNotContain("   at ", admin.Output, StringComparison.Ordinal);
     }
 

@@ -86,7 +86,7 @@ public sealed class MalformedTests : IAsyncLifetime
         byte[] frames = [.. WebSocketBytes.Binary(publish), .. frame.Bytes];
         var first = cut ? frames.Length - frame.Bytes.Length + frame.Good.Length + 1 : frames.Length;
         await client.SendAsync(frames.AsMemory(0, first));
-        await _node.UntilAsync(() => _node.Sum(c => Volatile.Read(ref c.BytesFromClients)) >= first);
+        await _node.UntilAsync(() => _node.Sum(c => Volatile.Read(ref c.BytesFromClients)) >= ConnectBytes.V311("a").Length + first);
         await client.SendAsync(frames.AsMemory(first));
 
         var (_, rest) = WebSocketBytes.Split((await client.ReadToEndAsync()).Bytes);

@@ -15,6 +15,7 @@ public sealed class PassThroughTests : IAsyncLifetime
     private readonly Channel<byte[]> _toClient = System.Threading.Channels.Channel.CreateUnbounded<byte[]>();
     private FakeBroker _broker = null!;
     private TestNode _node = null!;
+    private int _connectLength;
 
     // Payloads of control frames are the receiver's to judge.
     public static TheoryData<string, bool> Headers
@@ -187,7 +188,9 @@ public sealed class PassThroughTests : IAsyncLifetime
     private async Task<RawClient> OpenAsync(int version = 4)
     {
         var client = await _node.DialAsync();
-        await client.SendAsync((byte[])[.. WebSocketBytes.Upgrade, .. WebSocketBytes.Binary(ConnectBytes.Of(version, "a"))]);
+        var connect = ConnectBytes.Of(version, "a");
+        _connectLength = connect.Length;
+        await client.SendAsync((byte[])[.. WebSocketBytes.Upgrade, .. WebSocketBytes.Binary(connect)]);
         var head = new List<byte>();
         while (!head.ToArray().AsSpan().EndsWith("\r\n\r\n"u8))
             head.AddRange(await client.ReadAsync(1));
@@ -206,8 +209,8 @@ public sealed class PassThroughTests : IAsyncLifetime
         return await broker.WaitForReceivedAsync(before + s_first.Length);
     }
 
-    /// <summary>Until the node has read so many bytes of the client's.</summary>
-    private Task UntilReadAsync(int count) => _node.UntilAsync(() => _node.Sum(c => Volatile.Read(ref c.BytesFromClients)) == count);
+    /// <summary>Until the node has read so many bytes of the client's behind its CONNECT.</summary>
+    private Task UntilReadAsync(int count) => _node.UntilAsync(() => _node.Sum(c => Volatile.Read(ref c.BytesFromClients)) == _connectLength + count);
 
     private async Task SayAsync(byte[] bytes)
     {
