@@ -29,7 +29,9 @@ internal static class StickyCommands
             Answer<StickyEntries> found = await call.Client.GetAsync(
                 Path(call.Parsed.GetValue(client)!, call.Parsed.GetValue(pool)), AdminJson.Wire.StickyEntries, cancel);
             Show(call, found);
-            return Array.Exists(found.Value.Entries, e => e.Backend is not null) ? ExitCodes.Done : ExitCodes.Refused;
+            if (Array.Exists(found.Value.Entries, e => e.Backend is not null)) return ExitCodes.Done;
+            call.Screen.Error("no broker is remembered for that client");
+            return ExitCodes.Refused;
         }, client, pool);
     }
 

@@ -20,6 +20,7 @@ internal static class PoolEventText
         PoolEventKind.AdminStateChanged when e.Backend is { } backend => backend.AdminState switch
         {
             AdminState.Drain => "drains by the operator's wish: it takes no new clients",
+            AdminState.Down when backend.IsDrainOver => "has drained until its deadline: it takes nobody, and who is left is closed",
             AdminState.Down => "is taken down by the operator or the file: it takes nobody",
             _ => "is up by the operator's wish",
         },

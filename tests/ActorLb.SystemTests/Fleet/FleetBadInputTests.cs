@@ -31,7 +31,7 @@ public sealed class FleetBadInputTests
         await using (var twin = fleet.Add("lb-1", file: "twin"))
         {
             await twin.StartAsync();
-            await SaysAsync(twin, "to it another node is called 'lb-1' already: node.name must be unique");
+            await SaysAsync(twin, "it refuses this node in turn: another one is called 'lb-1' already, and node.name must be unique");
             await SaysAsync(fleet.Nodes[1], $"lb-1 ({twin.Peer}) is refused: its node.name 'lb-1' is another node's");
             await StaysOutsideAsync(fleet, twin, placed);
         }

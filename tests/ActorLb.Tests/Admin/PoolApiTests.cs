@@ -62,7 +62,7 @@ public sealed class PoolApiTests
         }
         Assert.Null((await node.SendAsync(HttpMethod.Post, $"backends/{one}/drain?pool=emqx", null, AdminJson.Wire.BackendInfo)).DrainLeft);
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
-        string down = $"pool emqx, backend {two} is taken down by the operator or the file: it takes nobody";
+        string down = $"pool emqx, backend {two} has drained until its deadline: it takes nobody, and who is left is closed";
         var texts = new List<string>();
         while (!texts.Contains(down)) texts.Add((await watch.Events.ReadAsync(patience.Token)).Text);
         Assert.Equal((AdminState.Drain, AdminState.Down), (pool.Snapshot.Find(one)!.AdminState, pool.Snapshot.Find(two)!.AdminState));

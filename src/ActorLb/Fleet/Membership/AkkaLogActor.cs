@@ -36,18 +36,31 @@ internal sealed partial class AkkaLogActor : UntypedActor
         int suppressed = 0;
         if (level != LogLevel.Debug && !_limit.TryTake(line.LogClass.FullName ?? line.LogSource, out suppressed)) return;
         string text = Short(line.Message?.ToString() ?? "");
+        string source = line.LogClass.Name == "DummyClassForStringSources" ? "remoting" : line.LogClass.Name;
         if (line.Cause is { } cause) text += $" ({Short(Innermost(cause).Message)})";
-        Log.Akka(_logger, level, line.LogClass.Name, text, suppressed == 0 ? "" : $" [{suppressed} more lines like it left out]");
+        Log.Akka(_logger, level, source, text, suppressed == 0 ? "" : $" [{suppressed} more lines like it left out]");
     }
 
     /// <summary>What goes wrong on a connection is not an error of this node.</summary>
-    private static LogLevel LevelOf(LogEvent line) => line.LogLevel() switch
+    private static LogLevel LevelOf(LogEvent line) => IsEndOfConnection(line) ? LogLevel.Debug : line.LogLevel() switch
     {
         AkkaLevel.ErrorLevel when IsOfConnection(line) => LogLevel.Warning,
         AkkaLevel.ErrorLevel => LogLevel.Error,
         AkkaLevel.WarningLevel when IsOfConnection(line) => LogLevel.Information,
         AkkaLevel.WarningLevel => LogLevel.Warning,
         _ => LogLevel.Debug,
+    };
+
+    /// <summary>
+    /// A peer that goes in its handshake, as one does that only asks whether somebody listens; and the end of a connection, of which the
+    /// members tell. Akka calls the one malicious traffic and the other an error.
+    /// </summary>
+    private static bool IsEndOfConnection(LogEvent line) => line.LogClass.Name switch
+    {
+        "TcpServerHandler" => line.Cause is { } cause ? Innermost(cause).Message == "Channel is closed"
+            : line.Message?.ToString()?.StartsWith("Rejected incoming connection", StringComparison.Ordinal) == true,
+        "OneForOneStrategy" => line.Message?.ToString() == "Disassociated",
+        _ => false,
     };
 
     private static bool IsOfConnection(LogEvent line) =>

@@ -165,7 +165,7 @@ internal sealed partial class FleetHost : IAsyncDisposable
     {
         Interlocked.Increment(ref _refused);
         if (!_refusals.TryTake($"{who}: {reason}", out int more)) return;
-        Log.Refused(Logger, who, reason, more);
+        Log.Refused(Logger, who, reason, more == 0 ? "" : $" ({more} more times)");
         _events.Publish("fleet_refused", $"{who} is refused: {reason}");
     }
 
@@ -270,7 +270,7 @@ internal sealed partial class FleetHost : IAsyncDisposable
         [LoggerMessage(3512, LogLevel.Warning, "Fleet: DETACHED, balancing on with what this node knows: {Reason}")]
         public static partial void Detached(ILogger logger, string reason);
 
-        [LoggerMessage(3513, LogLevel.Warning, "Fleet: {Who} is refused: {Reason} ({More} more times)")]
-        public static partial void Refused(ILogger logger, string who, string reason, int more);
+        [LoggerMessage(3513, LogLevel.Warning, "Fleet: {Who} is refused: {Reason}{More}")]
+        public static partial void Refused(ILogger logger, string who, string reason, string more);
     }
 }

@@ -74,7 +74,7 @@ internal sealed class FormationActor : ReceiveActor, IWithTimers
             case FormationStep.Join when self.State == HelloState.Alone:
                 _id = decision.Id;
                 _joiningSince = _fleet.Now;
-                _fleet.Report("fleet_joining", $"joins the fleet through {decision.Address}");
+                _fleet.Report("fleet_joining", $"joins the fleet through {decision.Address[(decision.Address.IndexOf('@') + 1)..]}");
                 _cluster.Join(Address.Parse(decision.Address));
                 break;
             case FormationStep.Form when self.State == HelloState.Alone:
@@ -157,7 +157,7 @@ internal sealed class FormationActor : ReceiveActor, IWithTimers
         if (hello.Protocol != Hello.Current) return $"it speaks protocol {hello.Protocol} of another release, this node {Hello.Current}";
         if (hello.Cluster != _fleet.Settings.Cluster) return $"it is of cluster '{hello.Cluster}', this node of '{_fleet.Settings.Cluster}'";
         if (hello.Shards != _fleet.Settings.Shards) return $"its cluster.shards is {hello.Shards}, this node's {_fleet.Settings.Shards}";
-        if (hello.Refusal == HelloRefusal.NameIsTaken) return $"to it another node is called '{_fleet.Settings.Node}' already: node.name must be unique";
+        if (hello.Refusal == HelloRefusal.NameIsTaken) return $"it refuses this node in turn: another one is called '{_fleet.Settings.Node}' already, and node.name must be unique";
         return refusal == HelloRefusal.NameIsTaken ? $"its node.name '{hello.Node}' is another node's" : null;
     }
 

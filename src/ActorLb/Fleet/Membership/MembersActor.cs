@@ -77,7 +77,7 @@ internal sealed class MembersActor : ReceiveActor, IWithTimers
                 if (isSelf) _fleet.OnLeaving();
                 break;
             case ClusterEvent.MemberDowned when isSelf:
-                _fleet.End("the fleet has gone on without this node");
+                _fleet.End("this node was given up: it heard too few of the others, or an operator did so");
                 break;
             case ClusterEvent.MemberDowned:
                 Report("member_down", member, "is given up as dead");
