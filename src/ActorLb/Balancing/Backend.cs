@@ -13,9 +13,6 @@ public sealed class Backend
 
     private const BackendBlocks FoundFailing = BackendBlocks.Unhealthy | BackendBlocks.FleetUnhealthy | BackendBlocks.Out;
 
-    /// <summary>Another node's clock may have ended the drain.</summary>
-    private static readonly TimeSpan DeadlineTolerance = TimeSpan.FromSeconds(2);
-
     private readonly Lock _gate = new();
     private readonly FailureWindow _failureWindow = new();
     private readonly TimeProvider _time;
@@ -396,19 +393,20 @@ public sealed class Backend
     /// <summary>The operator's wish, from this node or any of the fleet.</summary>
     /// <param name="state">The wish.</param>
     /// <param name="drainLeft">For a drain: after what time the caller will take it down.</param>
-    public void SetAdminState(AdminState state, TimeSpan? drainLeft = null)
+    /// <param name="isDrainOver">For a backend that is down: because the deadline of its drain is over.</param>
+    public void SetAdminState(AdminState state, TimeSpan? drainLeft = null, bool isDrainOver = false)
     {
         lock (_gate)
         {
-            bool isOver = state == AdminState.Down && _adminState == AdminState.Drain && DrainLeft <= DeadlineTolerance;
             Volatile.Write(ref _drainEnd, state == AdminState.Drain && drainLeft is { } left ? Now + (long)left.TotalMilliseconds : -1);
-            if (_adminState == state)
+            bool wasOver = _isDrainOver;
+            _isDrainOver = state == AdminState.Down && isDrainOver;
+            if (_adminState == state && (wasOver || !_isDrainOver))
             {
                 return;
             }
 
             _adminState = state;
-            _isDrainOver = isOver;
             Change(BackendBlocks.AdminDown | BackendBlocks.Draining, BlocksOf(state));
         }
 

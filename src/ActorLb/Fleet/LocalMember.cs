@@ -121,7 +121,7 @@ internal sealed partial class LocalMember : IAsyncDisposable
         {
             Directory.CreateDirectory(folder);
         }
-        catch (Exception e) when (e is UnauthorizedAccessException or NotSupportedException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or NotSupportedException)
         {
             throw new IOException($"node.data-dir: {folder} cannot be made: {e.Message}", e);
         }

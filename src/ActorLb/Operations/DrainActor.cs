@@ -62,7 +62,7 @@ internal sealed class DrainActor : SupervisedActor
     private static void OnOver(Over over)
     {
         // A reload may have set another state meanwhile.
-        if (over.Backend.DrainLeft is not null) over.Backend.SetAdminState(AdminState.Down);
+        if (over.Backend.DrainLeft is not null) over.Backend.SetAdminState(AdminState.Down, isDrainOver: true);
     }
 
     private void EndAfter(Backend backend, TimeSpan after) => Timers.StartSingleTimer(backend, new Over(backend), after);

@@ -44,6 +44,7 @@ internal sealed partial class FleetHost : IAsyncDisposable
     private Task _running = Task.CompletedTask;
     private int _port;
     private volatile bool _isLeaving;
+    private volatile bool _stopsItself;
 
     public FleetHost(FleetSettings settings, IReadOnlyList<IFleetPart> parts, EventFeed events, TimeProvider time, ILoggerFactory loggers)
     {
@@ -136,6 +137,7 @@ internal sealed partial class FleetHost : IAsyncDisposable
     public async Task LeaveAsync(TimeSpan patience)
     {
         FleetSystem? system;
+        _stopsItself = true;
         lock (_gate) system = _standing.Stage is FleetStage.Member or FleetStage.Leaving ? _system : null;
         if (system is not null)
         {
@@ -216,6 +218,7 @@ internal sealed partial class FleetHost : IAsyncDisposable
             pause = _time.GetElapsedTime(start) > LongestPause ? FirstPause : pause + pause < LongestPause ? pause + pause : LongestPause;
             await Task.Delay(pause, _time, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
+        if (_isLeaving && !_stopsItself && !_stop.IsCancellationRequested) _left.TrySetResult();
         lock (_gate) _standing = _standing with { Stage = FleetStage.Stopped, Reason = _isLeaving ? "it has left" : "it has stopped", Members = null };
     }
 
@@ -233,9 +236,7 @@ internal sealed partial class FleetHost : IAsyncDisposable
             string reason = await system.Ended.ConfigureAwait(false);
             if (_isLeaving || _stop.IsCancellationRequested) return;
             Detach(reason, restarts: 1);
-            if (!system.HasLeft) return;
-            _isLeaving = true;
-            _left.TrySetResult();
+            if (system.HasLeft) _isLeaving = true;
         }
         finally
         {

@@ -19,7 +19,10 @@ internal readonly record struct BackendKey(string Pool, string Id)
     }
 }
 
-/// <summary>When a drain becomes down. Every node counts from when it heard of the order.</summary>
+/// <summary>
+/// When a drain becomes down. Every node counts from when it heard of the order. It stays with what is down because of it, so that a node
+/// which has not heard of the drain knows why.
+/// </summary>
 /// <param name="Ordered">Stamp of the order: another order counts again from the beginning.</param>
 internal readonly record struct DrainDeadline(uint Seconds, long Ordered);
 

@@ -7,9 +7,10 @@ namespace ActorLb.Fleet.Spread;
 /// <param name="Reference">What the sticky map calls it.</param>
 /// <param name="Weight">An operator's weight; null leaves the configured one.</param>
 /// <param name="DrainLeft">When a drain becomes down, from the moment this was read; null for never.</param>
+/// <param name="IsDrainOver">It is down because the deadline of its drain is over.</param>
 /// <param name="IsLocal">Changed on this node, and the fleet has not confirmed it yet.</param>
 internal sealed record SpreadBackend(
-    BackendKey Key, BackendRef Reference, SlotState State, int? Weight, TimeSpan? DrainLeft, bool IsLocal);
+    BackendKey Key, BackendRef Reference, SlotState State, int? Weight, TimeSpan? DrainLeft, bool IsDrainOver, bool IsLocal);
 
 /// <summary>
 /// Slots, generations and operators' changes of all backends, as this node knows them. It lives as long as the process: a change holds here
@@ -48,7 +49,7 @@ internal sealed class BackendRegistry(SpreadClock clock, TimeProvider time)
             if (!_records.TryGetValue(key, out var known)) return null;
             long stamp = clock.Next();
             BackendRecord changed = change(known.Record, stamp);
-            if (changed.State != SlotState.Drain) changed = changed with { Deadline = null };
+            if (changed.State is not (SlotState.Drain or SlotState.Down)) changed = changed with { Deadline = null };
             Put(key, changed, stamp);
             return changed;
         }
@@ -118,7 +119,7 @@ internal sealed class BackendRegistry(SpreadClock clock, TimeProvider time)
             foreach ((BackendKey key, (BackendRecord record, _)) in _records.ToArray())
             {
                 if (DrainLeft(key, record) is not { } left || left > TimeSpan.Zero) continue;
-                Put(key, record with { State = SlotState.Down, Deadline = null }, clock.Next());
+                Put(key, record with { State = SlotState.Down }, clock.Next());
                 any = true;
             }
             return any;
@@ -133,7 +134,7 @@ internal sealed class BackendRegistry(SpreadClock clock, TimeProvider time)
             [
                 .. _records.Select(r => new SpreadBackend(
                     r.Key, r.Value.Record.Reference, r.Value.Record.State, r.Value.Record.Weight, DrainLeft(r.Key, r.Value.Record),
-                    _unconfirmed.ContainsKey(r.Key))),
+                    r.Value.Record is { State: SlotState.Down, Deadline: not null }, _unconfirmed.ContainsKey(r.Key))),
             ];
         }
     }

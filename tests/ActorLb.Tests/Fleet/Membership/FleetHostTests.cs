@@ -157,6 +157,8 @@ public sealed class FleetHostTests
 
         await nodes[0].LeaveAsync(TimeSpan.FromSeconds(10));
         Assert.Equal(FleetStage.Stopped, nodes[0].Standing.Stage);
+        // The process has it leave, as part of its own drain.
+        Assert.False(nodes[0].Left.IsCompleted);
         await nodes.FormedAsync(1, 2);
         Assert.DoesNotContain(nodes.Log.Lines, l => l.Text.StartsWith("Fleet: ", StringComparison.Ordinal) && l.Text.EndsWith("is unreachable", StringComparison.Ordinal));
     }
@@ -171,6 +173,9 @@ public sealed class FleetHostTests
         nodes[0].System!.Cluster.Leave(nodes[1].System!.Cluster.SelfAddress);
         await nodes.FormedAsync(0);
         await FleetNodes.UntilAsync(() => nodes[1].Standing is { Stage: FleetStage.Stopped, Restarts: 0 }, () => nodes.LogText());
+        // Its process is told, so that it drains and ends.
+        await nodes[1].Left.WaitAsync(FleetNodes.Patience);
+        Assert.False(nodes[0].Left.IsCompleted);
     }
 
     [Fact]

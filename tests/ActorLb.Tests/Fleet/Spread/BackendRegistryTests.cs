@@ -113,7 +113,16 @@ public sealed class BackendRegistryTests
         Assert.False(node.EndDrains());
         _time.Advance(TimeSpan.FromSeconds(1));
         Assert.True(node.EndDrains());
-        Assert.True(Of(node, First) is { State: SlotState.Down, DrainLeft: null });
+        Assert.True(Of(node, First) is { State: SlotState.Down, DrainLeft: null, IsDrainOver: true });
+
+        // A node that was away meanwhile knows why, whatever else is changed of the backend.
+        node.Change(First, (r, _) => r with { Weight = 3 });
+        BackendRegistry late = Node(First);
+        late.Merge(node.ToRegisters());
+        Assert.True(Of(late, First) is { State: SlotState.Down, Weight: 3, IsDrainOver: true });
+        node.Change(First, (r, _) => r with { State = SlotState.Down, Deadline = null });
+        late.Merge(node.ToRegisters());
+        Assert.True(Of(late, First) is { State: SlotState.Down, IsDrainOver: false });
     }
 
     [Fact]
