@@ -30,7 +30,7 @@ internal sealed record StickyRules(uint TtlTicks, int MaxPerShard)
     public int LogOps { get; init; } = ReplicationLog.MaxOps;
 
     /// <summary>
-    /// The hash spreads the clients evenly (over 4,096 shards the fullest of ten million entries has 10 % more than the mean), so a
+    /// The hash spreads the clients evenly (over 1,024 partitions the fullest of ten million entries has 3 % more than the mean), so a
     /// bound on each shard bounds the whole without a counter that all threads share. It costs the last few percent of the cap.
     /// </summary>
     public static StickyRules From(TimeSpan ttl, int maxEntries, int shards) => new(

@@ -43,6 +43,7 @@ internal sealed class MemberTable(UniqueAddress self, TimeSpan suspicion)
         else _unreachable.Add(member.UniqueAddress);
     }
 
+    /// <summary>Takes in whom this member hears at present.</summary>
     /// <param name="isHeard">Whether heartbeats of a member come to this one.</param>
     /// <returns>Whether that changes anything.</returns>
     public bool Listen(Func<Address, bool> isHeard)

@@ -29,9 +29,6 @@ internal sealed class LocalStickyMap : IStickyMap, IDisposable
         _timer = time.CreateTimer(_ => Tick(), null, pause, pause);
     }
 
-    /// <summary>For <see cref="Measure"/>.</summary>
-    public int Partitions => _map.Settings.Partitions;
-
     public int Count => (int)_map.Measure().Entries;
 
     public ulong Hash(ReadOnlySpan<byte> pool, ReadOnlySpan<byte> clientId) => _map.Hash(pool, clientId);
@@ -69,17 +66,6 @@ internal sealed class LocalStickyMap : IStickyMap, IDisposable
 
     /// <summary>What all of it holds.</summary>
     public MapStatistics Measure() => _map.Measure();
-
-    /// <summary>What one partition holds: entries, the bytes of their table, entries pushed out by the cap.</summary>
-    public (int Entries, long Bytes, long Evicted) Measure(int number)
-    {
-        var shard = _map.Shards[_map.Context.ShardOfPartition(number)];
-        lock (shard.Gate)
-        {
-            var store = shard.Partition(number).Store;
-            return (store.Table.Count, store.Table.Bytes, store.Evicted);
-        }
-    }
 
     public void Dispose()
     {
