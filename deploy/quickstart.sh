@@ -6,7 +6,8 @@
 #   --once   shows it, stops everything, and tells by the exit code whether the clients spread 4/3/3;
 #            so does a run without a terminal. Otherwise all keeps running until Ctrl-C.
 #
-# Needs the .NET 10 SDK; installs mosquitto when it is missing (Debian, root or sudo).
+# Needs the .NET 10 SDK; installs mosquitto when it is missing (Debian, root or sudo). Where that is not possible, brokers and
+# clients are those of "actorlb demo", which needs nothing else.
 # ACTORLB=PROGRAM runs that program rather than building one.
 set -uo pipefail
 
@@ -19,7 +20,7 @@ once=no
 for argument in "$@"; do
   case $argument in
     --once) once=yes ;;
-    -h|--help) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h|--help) sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "quickstart: unknown argument $argument (see --help)" >&2; exit 2 ;;
   esac
 done
@@ -76,7 +77,8 @@ await() {
   return 1
 }
 
-need mosquitto:mosquitto mosquitto_sub:mosquitto-clients curl:curl || exit 1
+brokers=mosquitto
+need mosquitto:mosquitto mosquitto_sub:mosquitto-clients curl:curl || brokers=demo
 
 if [ -n "${ACTORLB:-}" ]; then
   actorlb=$ACTORLB
@@ -86,6 +88,14 @@ else
   dotnet build "$root/src/ActorLb.Server" -c Release --nologo -v q "-clp:ErrorsOnly;NoSummary" \
     -nodeReuse:false -p:UseSharedCompilation=false || fail "the build failed"
   actorlb=$root/src/ActorLb.Server/bin/Release/net10.0/actorlb
+fi
+
+if [ $brokers = demo ]; then
+  step "Without mosquitto: brokers and clients are ActorLb's own"
+  cleanup
+  arguments=()
+  [ $once = yes ] && arguments=(--once)
+  exec "$actorlb" demo ${arguments[@]+"${arguments[@]}"}
 fi
 
 step "Starting three mosquitto brokers"

@@ -42,6 +42,7 @@ internal static class Program
             SignalCommands.CreateStop(),
             ShowConfigCommand.Create(),
             BenchCommand.Create(),
+            DemoCommand.Create(),
         };
         // -h is the host of `bench`, as in other MQTT tools, and help everywhere else.
         foreach (HelpOption help in root.Options.OfType<HelpOption>())

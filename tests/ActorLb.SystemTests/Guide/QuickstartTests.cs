@@ -31,6 +31,33 @@ public sealed class QuickstartTests
         Assert.Empty(Directory.EnumerateFileSystemEntries(temporary));
     }
 
+    /// <summary>A machine without mosquitto's clients, curl and a way to install them: the script needs nothing but the program.</summary>
+    [Fact]
+    public async Task Quickstart_MosquittoNeitherThereNorInstallable_ShowsTheDemo()
+    {
+        using var folder = new TempFolder();
+        string temporary = Directory.CreateDirectory(folder["tmp"]).FullName;
+        string commands = Directory.CreateDirectory(folder["bin"]).FullName;
+        foreach (string name in (string[])["dirname", "mktemp", "rm", "seq", "sleep"])
+        {
+            string target = ((string[])["/usr/bin", "/bin"]).Select(d => Path.Combine(d, name)).First(File.Exists);
+            File.CreateSymbolicLink(Path.Combine(commands, name), target);
+        }
+        var environment = new Dictionary<string, string?>(StringComparer.Ordinal)
+        {
+            ["PATH"] = commands,
+            ["ACTORLB"] = ActorLbProcess.Program,
+            ["TMPDIR"] = temporary,
+        };
+        await using var script = ProcessHost.Start("/bin/bash", [RepositoryRoot.File("deploy", "quickstart.sh"), "--once"], environment);
+        int code = await script.WaitForExitAsync();
+        Assert.True(code == 0, script.Output);
+        Assert.Contains(script.Lines, l => l.StartsWith("Missing, and there is no apt-get to install them: ", StringComparison.Ordinal));
+        Assert.Contains(script.Lines, l => l.StartsWith("Spread 4/3/3.", StringComparison.Ordinal));
+        Assert.Empty(Members(script.Id));
+        Assert.Empty(Directory.EnumerateFileSystemEntries(temporary));
+    }
+
     /// <summary>What runs in the process group: the third field behind the name (proc(5), stat).</summary>
     private static string[] Members(int group)
     {

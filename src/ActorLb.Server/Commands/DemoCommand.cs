@@ -1,0 +1,40 @@
+using System.CommandLine;
+using ActorLb.Server.Bench;
+using ActorLb.Server.Demo;
+
+namespace ActorLb.Server.Commands;
+
+/// <summary><c>actorlb demo</c>: the main job to look at, with nothing but this program.</summary>
+internal static class DemoCommand
+{
+    public static Command Create()
+    {
+        var command = new Command("demo", "Run three MQTT brokers, a balancer and clients in this process, on 127.0.0.1, and show where the clients go.");
+        var clients = new Option<int>("--clients", "-c") { Description = "Number of clients", DefaultValueFactory = _ => 10 };
+        var once = new Option<bool>("--once") { Description = "End after showing it; the exit code is 0 if the clients spread evenly. Else it runs until Ctrl-C" };
+        BenchTargetOptions.Between(clients, 1, 1000);
+        command.Add(clients);
+        command.Add(once);
+        command.SetAction((parsed, cancellation) => RunAsync(parsed, parsed.GetValue(clients), parsed.GetValue(once), cancellation));
+        return command;
+    }
+
+    private static async Task<int> RunAsync(ParseResult parsed, int clients, bool once, CancellationToken cancellation)
+    {
+        using var interruption = new Interruption();
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(interruption.Token, cancellation);
+        try
+        {
+            return await new DemoRun(clients, once, DemoScreen.ForProcess(), TimeProvider.System).RunAsync(stop.Token);
+        }
+        catch (DemoFailure failure)
+        {
+            foreach (string line in failure.Message.Split('\n')) await parsed.InvocationConfiguration.Error.WriteLineAsync("actorlb demo: " + line);
+            return 1;
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            return 1; // before there was anything to show
+        }
+    }
+}

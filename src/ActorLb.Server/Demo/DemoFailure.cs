@@ -1,0 +1,4 @@
+namespace ActorLb.Server.Demo;
+
+/// <summary>Why the demo cannot go on, in a sentence for its user.</summary>
+internal sealed class DemoFailure(string reason) : Exception(reason);
