@@ -52,6 +52,16 @@ public sealed partial class LayeringTests
         Assert.Equal(1, Regex.Count(cli, "<ProjectReference"));
     }
 
+    /// <summary>The balancer reads MQTT itself; the library of clients and brokers is for bench and demo.</summary>
+    [Fact]
+    public void MqttNet_IsTheServersAlone()
+    {
+        foreach (string project in (string[])["ActorLb.Protocol", "ActorLb", "ActorLb.Cli"])
+            Assert.DoesNotContain("MQTTnet", File.ReadAllText(RepositoryRoot.File("src", project, project + ".csproj")), StringComparison.Ordinal);
+        foreach (string file in Sources(Path.Combine("src", "ActorLb.Server")).Where(f => !f.Contains("/Bench/") && !f.Contains("/Demo/")))
+            Assert.DoesNotContain("using MQTTnet", File.ReadAllText(file), StringComparison.Ordinal);
+    }
+
     [Fact]
     public void EventIds_NameOneEventEach()
     {

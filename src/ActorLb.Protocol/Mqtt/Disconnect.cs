@@ -62,11 +62,3 @@ public static class Disconnect
     private static int PropertiesLength(int serverReferenceLength, int reasonStringLength) =>
         (serverReferenceLength == 0 ? 0 : 3 + serverReferenceLength) + (reasonStringLength == 0 ? 0 : 3 + reasonStringLength);
 }
-
-/// <summary>Packets that never vary.</summary>
-public static class Ping
-{
-    public static ReadOnlySpan<byte> Request => [0xC0, 0];
-
-    public static ReadOnlySpan<byte> Response => [0xD0, 0];
-}

@@ -1,5 +1,8 @@
 using System.Globalization;
+using System.Net;
 using System.Net.Http.Headers;
+using System.Net.Sockets;
+using System.Security.Authentication;
 
 namespace ActorLb.Server.Bench;
 
@@ -63,9 +66,18 @@ internal sealed class BackendDistribution : IDisposable
         catch (Exception exception) when (exception is HttpRequestException
             || (exception is TaskCanceledException && !cancellation.IsCancellationRequested))
         {
-            throw new BenchFailure($"{_metrics}: {(exception is HttpRequestException ? exception.Message : "no answer in time")}");
+            throw new BenchFailure($"{_metrics}: {(exception is HttpRequestException http ? Describe(http) : "no answer in time")}");
         }
     }
+
+    private static string Describe(HttpRequestException exception) => exception switch
+    {
+        { StatusCode: HttpStatusCode.Unauthorized } => "answered with 401: --admin-token-file is missing or of another node",
+        { StatusCode: { } status } => $"answered with {(int)status}",
+        { InnerException: SocketException or AuthenticationException } => BenchFailure.ReasonOf(exception.InnerException)!,
+        { HttpRequestError: HttpRequestError.InvalidResponse } => "the answer is no HTTP",
+        _ => "closed before it answered",
+    };
 
     /// <summary>Value of <c>name="..."</c>; names and addresses hold nothing that the format escapes.</summary>
     private static string? Label(ReadOnlySpan<char> labels, string name)

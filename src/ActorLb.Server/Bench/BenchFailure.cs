@@ -1,26 +1,64 @@
 using System.Net.Sockets;
 using System.Net.WebSockets;
 using System.Security.Authentication;
+using System.Text.RegularExpressions;
 using ActorLb.Protocol.Mqtt;
+using MQTTnet.Exceptions;
 
 namespace ActorLb.Server.Bench;
 
 /// <summary>A client's failure whose message is the reason it is counted under: short, and without anything of that client alone.</summary>
-internal sealed class BenchFailure(string reason) : Exception(reason)
+internal sealed partial class BenchFailure(string reason) : Exception(reason)
 {
-    /// <summary>The reason to count a client's exception under; null when it is none of the network's.</summary>
-    public static string? ReasonOf(Exception exception) => exception switch
+    public const string Closed = "connection closed by the broker";
+    public const string Malformed = "malformed packet from the broker";
+
+    /// <summary>Awaits what the MQTT library does, with failures of the network and of the other side as <see cref="BenchFailure"/>.</summary>
+    public static async Task TranslateAsync(Task work)
     {
-        BenchFailure failure => failure.Message,
-        SocketException socket => Describe(socket.SocketErrorCode),
-        AuthenticationException tls => "TLS handshake: " + (tls.InnerException?.Message ?? tls.Message),
-        IOException { InnerException: SocketException socket } => Describe(socket.SocketErrorCode),
-        HttpRequestException { InnerException: { } inner } => ReasonOf(inner),
-        WebSocketException { InnerException: { } inner } when ReasonOf(inner) is { } reason => reason,
-        WebSocketException or HttpRequestException => "WebSocket: " + exception.Message,
-        IOException => exception.Message,
-        _ => null,
-    };
+        try
+        {
+            await work;
+        }
+        catch (Exception exception) when (exception is not BenchFailure && ReasonOf(exception) is { } reason)
+        {
+            throw new BenchFailure(reason);
+        }
+    }
+
+    /// <inheritdoc cref="TranslateAsync(Task)"/>
+    public static async Task<T> TranslateAsync<T>(Task<T> work)
+    {
+        await TranslateAsync((Task)work);
+        return await work;
+    }
+
+    /// <summary>The reason to count an exception under, from the innermost cause that says something; null when it is none of the network's.</summary>
+    internal static string? ReasonOf(Exception exception)
+    {
+        Exception[] causes = [.. CausesOf(exception)];
+        foreach (Exception cause in causes)
+        {
+            switch (cause)
+            {
+                case BenchFailure failure: return failure.Message;
+                case SocketException socket: return Describe(socket.SocketErrorCode);
+                case AuthenticationException tls: return "TLS handshake: " + Describe(tls);
+                case MqttProtocolViolationException: return Malformed;
+            }
+        }
+        if (causes.OfType<HttpRequestException>().FirstOrDefault() is { } http) return "WebSocket: " + Describe(http);
+        if (causes.OfType<WebSocketException>().FirstOrDefault() is { WebSocketErrorCode: WebSocketError.NotAWebSocket or WebSocketError.UnsupportedProtocol or WebSocketError.HeaderError } web)
+            return "WebSocket: " + Describe(web);
+        return exception switch
+        {
+            // What the library's decoder trips over comes as whatever it threw.
+            MqttCommunicationException { InnerException: ArgumentException or IndexOutOfRangeException or OverflowException } => Malformed,
+            // ObjectDisposedException is an InvalidOperationException: who receives has found the end before who sends.
+            MqttCommunicationException or IOException or InvalidOperationException => Closed,
+            _ => null,
+        };
+    }
 
     /// <summary>Return codes of MQTT 3.x (3.1.1, 3.2.2.3) and reason codes of MQTT 5 (3.2.2.2).</summary>
     public static string Refusal(MqttVersion version, byte code)
@@ -71,4 +109,34 @@ internal sealed class BenchFailure(string reason) : Exception(reason)
         SocketError.Shutdown => "connection closed",
         _ => "socket error " + error,
     };
+
+    private static IEnumerable<Exception> CausesOf(Exception exception)
+    {
+        for (Exception? cause = exception; cause is not null; cause = cause.InnerException) yield return cause;
+    }
+
+    /// <summary>OpenSSL's reason where the runtime passes one on, such as "tlsv13 alert certificate required".</summary>
+    private static string Describe(AuthenticationException exception)
+    {
+        string deepest = CausesOf(exception).Last().Message;
+        return deepest.StartsWith("error:", StringComparison.Ordinal) ? deepest[(deepest.LastIndexOf(':') + 1)..] : "the server's answer is no TLS";
+    }
+
+    private static string Describe(HttpRequestException exception) => exception.HttpRequestError switch
+    {
+        HttpRequestError.ResponseEnded => "closed before it answered the upgrade",
+        HttpRequestError.InvalidResponse => "the answer to the upgrade is no HTTP",
+        HttpRequestError.SecureConnectionError => "closed in the TLS handshake",
+        _ => "the upgrade failed",
+    };
+
+    private static string Describe(WebSocketException exception) => exception.WebSocketErrorCode switch
+    {
+        WebSocketError.UnsupportedProtocol => "the server chose another subprotocol than mqtt",
+        WebSocketError.NotAWebSocket when Status().Match(exception.Message) is { Success: true } status => $"the upgrade was answered with {status.Value} instead of 101",
+        _ => "the answer to the upgrade is not that of a WebSocket server",
+    };
+
+    [GeneratedRegex(@"\b(?!101)\d{3}\b", RegexOptions.None, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex Status();
 }

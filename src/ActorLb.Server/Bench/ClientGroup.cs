@@ -1,16 +1,16 @@
 using System.Collections.Concurrent;
-using ActorLb.Protocol.Mqtt;
+using MQTTnet;
+using MQTTnet.Packets;
 
 namespace ActorLb.Server.Bench;
 
 /// <summary>The clients of a bench: opened at a pace, kept alive, closed together; what failed is counted by reason.</summary>
-/// <param name="maxPacketSize">Largest packet taken from the broker, in bytes.</param>
-internal sealed class ClientGroup(BenchTarget target, int maxPacketSize, TimeProvider time) : IAsyncDisposable
+internal sealed class ClientGroup(BenchTarget target, TimeProvider time) : IAsyncDisposable
 {
     /// <summary>Clients between their first SYN and their CONNACK: more would measure this program's queue.</summary>
     private const int MaxOpening = 256;
 
-    private readonly BenchTransport _transport = new(target);
+    private readonly MqttClientOptions _channel = BenchChannel.To(target);
     private readonly ConcurrentDictionary<int, BenchClient> _clients = new();
     private readonly ConcurrentBag<Task> _sessions = [];
     private readonly CancellationTokenSource _stop = new();
@@ -37,6 +37,9 @@ internal sealed class ClientGroup(BenchTarget target, int maxPacketSize, TimePro
     public TimeSpan OpeningTime { get; private set; }
 
     public IEnumerable<BenchClient> Clients => _clients.Values;
+
+    /// <summary>Ends when every client that the opening has connected is lost, or closed.</summary>
+    public Task Ended => Task.WhenAll(_sessions);
 
     /// <param name="interval">Between two starts; zero starts as many at once as may be opening.</param>
     /// <param name="receive">Runs for every connected client until its connection ends; it takes all that the broker sends.</param>
@@ -80,7 +83,6 @@ internal sealed class ClientGroup(BenchTarget target, int maxPacketSize, TimePro
     public async ValueTask DisposeAsync()
     {
         await CloseAsync();
-        _transport.Dispose();
         _stop.Dispose();
     }
 
@@ -89,7 +91,7 @@ internal sealed class ClientGroup(BenchTarget target, int maxPacketSize, TimePro
         long start = time.GetTimestamp();
         try
         {
-            BenchClient client = await BenchClient.ConnectAsync(target, _transport, number, maxPacketSize, time, cancellation);
+            BenchClient client = await BenchClient.ConnectAsync(target, _channel, number, time, cancellation);
             ConnectTime.Record(time.GetElapsedTime(start));
             _clients[number] = client;
             Interlocked.Increment(ref _opened);
@@ -100,9 +102,9 @@ internal sealed class ClientGroup(BenchTarget target, int maxPacketSize, TimePro
         {
             // Neither connected nor failed.
         }
-        catch (Exception exception) when (BenchFailure.ReasonOf(exception) is { } reason)
+        catch (BenchFailure failure)
         {
-            Failures.Add(reason);
+            Failures.Add(failure.Message);
             Interlocked.Increment(ref _settled);
         }
         finally
@@ -117,28 +119,26 @@ internal sealed class ClientGroup(BenchTarget target, int maxPacketSize, TimePro
         {
             await receive(client);
         }
-        catch (Exception exception) when (_closing && exception is ObjectDisposedException or OperationCanceledException)
+        catch (Exception exception) when (_closing && exception is BenchFailure or OperationCanceledException)
         {
             // This side has ended it.
         }
-        catch (Exception exception) when (BenchFailure.ReasonOf(exception) is { } reason)
+        catch (BenchFailure failure)
         {
-            if (_closing) return;
-            Lost.Add(reason);
+            Lost.Add(failure.Message);
             _clients.TryRemove(client.Number, out _);
-            await client.DisposeAsync();
+            client.Dispose();
         }
     }
 
     /// <summary>One PINGREQ a client each half Keep Alive (3.1.1, 3.1.2.10 asks for one packet within it).</summary>
     private async Task PingAsync()
     {
-        byte[] ping = Ping.Request.ToArray();
         using var timer = new PeriodicTimer(TimeSpan.FromSeconds(target.KeepAlive) / 2, time);
         try
         {
             while (await timer.WaitForNextTickAsync(_stop.Token))
-                await Task.WhenAll(_clients.Values.Select(client => PingOneAsync(client, ping)));
+                await Task.WhenAll(_clients.Values.Select(client => PingOneAsync(client)));
         }
         catch (OperationCanceledException)
         {
@@ -146,13 +146,13 @@ internal sealed class ClientGroup(BenchTarget target, int maxPacketSize, TimePro
         }
     }
 
-    private async Task PingOneAsync(BenchClient client, byte[] ping)
+    private async Task PingOneAsync(BenchClient client)
     {
         try
         {
-            await client.SendAsync(ping, _stop.Token);
+            await client.SendAsync(MqttPingReqPacket.Instance, _stop.Token);
         }
-        catch (Exception exception) when (exception is ObjectDisposedException || BenchFailure.ReasonOf(exception) is not null)
+        catch (BenchFailure)
         {
             // Its receiver sees the end as well and counts it.
         }

@@ -14,7 +14,7 @@ internal sealed class PublishRun(BenchTarget target, PublishPlan plan, TimeProvi
 
     public PublishCounters Counters { get; } = new();
 
-    public ClientGroup Clients { get; } = new(target, 64 * 1024, time);
+    public ClientGroup Clients { get; } = new(target, time);
 
     /// <summary>Time in which messages were sent.</summary>
     public TimeSpan Sending { get; private set; }
@@ -35,7 +35,21 @@ internal sealed class PublishRun(BenchTarget target, PublishPlan plan, TimeProvi
         }, cancellation);
     }
 
-    /// <returns>When the plan's time is over, or it was cancelled, and the last answers are in.</returns>
+    /// <summary>Messages of which an acknowledgement or a delivery is still owed.</summary>
+    public long Pending
+    {
+        get
+        {
+            long sent = Volatile.Read(ref Counters.Sent);
+            long unacknowledged = plan.Qos > 0 && Clients.Clients.Any() ? sent - Volatile.Read(ref Counters.Acknowledged) : 0;
+            long undelivered = plan.Subscribe && SubscriberFault is null
+                ? sent - Volatile.Read(ref Counters.Delivered) - Volatile.Read(ref Counters.Refused)
+                : 0;
+            return Math.Max(0, Math.Max(unacknowledged, undelivered));
+        }
+    }
+
+    /// <returns>When the plan's time is over, it was cancelled, or all publishers have lost their connection.</returns>
     public async Task PublishAsync(CancellationToken cancellation)
     {
         using var over = new CancellationTokenSource(plan.Duration, time);
@@ -44,10 +58,21 @@ internal sealed class PublishRun(BenchTarget target, PublishPlan plan, TimeProvi
         double gap = plan.Rate > 0 ? 1 / plan.Rate : 0;
         var interval = TimeSpan.FromSeconds(gap * publishers.Length);
         long start = time.GetTimestamp();
-        await Task.WhenAll(publishers.Select((publisher, index) =>
+        Task sending = Task.WhenAll(publishers.Select((publisher, index) =>
             Task.Run(() => publisher.SendAsync(start, TimeSpan.FromSeconds(gap * index), interval, either.Token), CancellationToken.None)));
+        // A slow one may be far from its next message when it has lost its connection.
+        await Task.WhenAny(sending, Clients.Ended);
+        await over.CancelAsync();
+        await sending;
         Sending = time.GetElapsedTime(start);
-        await SettleAsync(cancellation);
+    }
+
+    /// <returns>When the last answers are in, or have been waited for.</returns>
+    public async Task SettleAsync(CancellationToken cancellation)
+    {
+        long start = time.GetTimestamp();
+        while (Pending > 0 && time.GetElapsedTime(start) < Grace && !cancellation.IsCancellationRequested)
+            await Task.Delay(TimeSpan.FromMilliseconds(10), time, CancellationToken.None);
     }
 
     public async ValueTask DisposeAsync()
@@ -58,8 +83,7 @@ internal sealed class PublishRun(BenchTarget target, PublishPlan plan, TimeProvi
 
     private async Task SubscribeAsync(CancellationToken cancellation)
     {
-        // Its packets are as large as the messages, with a topic and properties on top.
-        _subscribers = new ClientGroup(target with { ClientIdPrefix = target.ClientIdPrefix + "sub" }, plan.Size + 256 * 1024, time);
+        _subscribers = new ClientGroup(target with { ClientIdPrefix = target.ClientIdPrefix + "sub" }, time);
         var subscribed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         await _subscribers.OpenAsync(1, TimeSpan.Zero, async client =>
         {
@@ -77,16 +101,4 @@ internal sealed class PublishRun(BenchTarget target, PublishPlan plan, TimeProvi
         }, cancellation);
         if (_subscribers.Opened == 1) await subscribed.Task;
     }
-
-    private async Task SettleAsync(CancellationToken cancellation)
-    {
-        long start = time.GetTimestamp();
-        while (Pending() && time.GetElapsedTime(start) < Grace && !cancellation.IsCancellationRequested && Clients.Clients.Any())
-            await Task.Delay(TimeSpan.FromMilliseconds(10), time, CancellationToken.None);
-    }
-
-    private bool Pending() =>
-        (plan.Qos > 0 && Volatile.Read(ref Counters.Acknowledged) < Volatile.Read(ref Counters.Sent))
-        || (plan.Subscribe && SubscriberFault is null
-            && Volatile.Read(ref Counters.Delivered) + Volatile.Read(ref Counters.Refused) < Volatile.Read(ref Counters.Sent));
 }

@@ -1,7 +1,6 @@
-using System.Text;
 using System.Threading.Channels;
-using ActorLb.Protocol.Mqtt;
-using ActorLb.Protocol.Mqtt.Client;
+using MQTTnet.Packets;
+using MQTTnet.Protocol;
 
 namespace ActorLb.Server.Bench;
 
@@ -13,19 +12,16 @@ internal sealed class Publisher
     private readonly PublishCounters _counters;
     private readonly TimeProvider _time;
     private readonly long _run;
-    private readonly byte[] _topic;
-    private readonly byte[] _payload;
 
-    /// <summary>Owned by the sender, which waits for each write.</summary>
-    private readonly byte[] _packet;
+    /// <summary>Owned by the sender, which waits for each write; so is the payload in it.</summary>
+    private readonly MqttPublishPacket _packet;
+    private readonly byte[] _payload;
 
     /// <summary>Packet ids that may be used; taking one is waiting for the window.</summary>
     private readonly Channel<ushort> _free;
 
     /// <summary>By packet id; written by the sender before the packet, read by the receiver after its answer.</summary>
     private readonly long[] _sentAt;
-
-    private readonly byte[] _ack = new byte[PacketWriter.AckLength];
 
     public Publisher(BenchClient client, string? userName, PublishPlan plan, PublishCounters counters, long run, TimeProvider time)
     {
@@ -34,10 +30,14 @@ internal sealed class Publisher
         _counters = counters;
         _run = run;
         _time = time;
-        _topic = Encoding.UTF8.GetBytes(TopicTemplate.Expand(plan.Topic, client.Number, userName));
         _payload = new byte[plan.Size];
         _payload.AsSpan().Fill((byte)'.');
-        _packet = new byte[PacketWriter.PublishLength(client.Version, _topic.Length, plan.Size, plan.Qos)];
+        _packet = new MqttPublishPacket
+        {
+            Topic = TopicTemplate.Expand(plan.Topic, client.Number, userName),
+            QualityOfServiceLevel = (MqttQualityOfServiceLevel)plan.Qos,
+            PayloadSegment = _payload,
+        };
         _sentAt = new long[plan.InFlight + 1];
         _free = Channel.CreateBounded<ushort>(plan.InFlight);
         for (int id = 1; id <= plan.InFlight; id++) _free.Writer.TryWrite((ushort)id);
@@ -58,14 +58,13 @@ internal sealed class Publisher
                 long now = _time.GetTimestamp();
                 _sentAt[id] = now;
                 PayloadStamp.Write(_payload, _run, now);
-                int length = PacketWriter.WritePublish(_packet, _client.Version, _topic, _payload, _plan.Qos, id);
+                _packet.PacketIdentifier = id;
                 // Not cancelled midway: half a packet would end the connection.
-                await _client.SendAsync(_packet.AsMemory(0, length), CancellationToken.None);
+                await _client.SendAsync(_packet, CancellationToken.None);
                 Interlocked.Increment(ref _counters.Sent);
             }
         }
-        catch (Exception exception) when (exception is OperationCanceledException or ObjectDisposedException or ChannelClosedException
-            || BenchFailure.ReasonOf(exception) is not null)
+        catch (Exception exception) when (exception is OperationCanceledException or ChannelClosedException or BenchFailure)
         {
             // The end of the run, or of the connection.
         }
@@ -78,27 +77,36 @@ internal sealed class Publisher
         {
             for (;;)
             {
-                ReceivedPacket packet = await _client.ReceiveAsync(CancellationToken.None);
-                if (packet.Header.Type is not (PacketType.Puback or PacketType.Pubrec or PacketType.Pubcomp)) continue;
-                if (!PacketReader.TryReadAck(packet.Bytes.Span, _client.Version, packet.Header, out AckPacket ack)
-                    || ack.PacketId == 0 || ack.PacketId >= _sentAt.Length)
-                    throw new BenchFailure($"malformed {packet.Header.Type} from the broker");
-                bool refused = ack.Reason >= 0x80;
-                if (ack.Type == PacketType.Pubrec && !refused)
+                switch (await _client.ReceiveAsync(CancellationToken.None))
                 {
-                    PacketWriter.WriteAck(_ack, PacketType.Pubrel, ack.PacketId);
-                    await _client.SendAsync(_ack, CancellationToken.None);
-                    continue;
+                    case MqttPubAckPacket ack:
+                        Acknowledge(ack.PacketIdentifier, (int)ack.ReasonCode);
+                        break;
+                    case MqttPubRecPacket { ReasonCode: >= MqttPubRecReasonCode.UnspecifiedError } refusal:
+                        Acknowledge(refusal.PacketIdentifier, (int)refusal.ReasonCode);
+                        break;
+                    case MqttPubRecPacket received:
+                        await _client.SendAsync(new MqttPubRelPacket { PacketIdentifier = received.PacketIdentifier }, CancellationToken.None);
+                        break;
+                    case MqttPubCompPacket completed:
+                        Acknowledge(completed.PacketIdentifier, (int)completed.ReasonCode);
+                        break;
                 }
-                if (refused) Interlocked.Increment(ref _counters.Refused);
-                else _counters.AckTime.Record(_time.GetElapsedTime(_sentAt[ack.PacketId]));
-                Interlocked.Increment(ref _counters.Acknowledged);
-                _free.Writer.TryWrite(ack.PacketId);
             }
         }
         finally
         {
             _free.Writer.TryComplete(); // a sender that waits for the window is let go
         }
+    }
+
+    /// <param name="reason">Of MQTT 5; 0 in older versions. 0x80 and up are refusals.</param>
+    private void Acknowledge(ushort id, int reason)
+    {
+        if (id == 0 || id >= _sentAt.Length) throw new BenchFailure(BenchFailure.Malformed);
+        if (reason >= 0x80) Interlocked.Increment(ref _counters.Refused);
+        else _counters.AckTime.Record(_time.GetElapsedTime(_sentAt[id]));
+        Interlocked.Increment(ref _counters.Acknowledged);
+        _free.Writer.TryWrite(id);
     }
 }

@@ -1,28 +1,32 @@
-using System.Text;
-using ActorLb.Protocol.Mqtt;
-using ActorLb.Protocol.Mqtt.Client;
+using MQTTnet.Packets;
+using MQTTnet.Protocol;
 
 namespace ActorLb.Server.Bench;
 
 /// <summary>The one client that receives what the publishers send, to measure from end to end.</summary>
 internal sealed class Subscriber(BenchClient client, PublishPlan plan, PublishCounters counters, long run, TimeProvider time)
 {
-    private readonly byte[] _ack = new byte[PacketWriter.AckLength];
-
     /// <summary>Subscribes and waits for the SUBACK.</summary>
     public async Task SubscribeAsync(string? userName, CancellationToken cancellation)
     {
-        byte[] filter = Encoding.UTF8.GetBytes(TopicTemplate.Filter(plan.Topic, userName));
-        var packet = new byte[PacketWriter.SubscribeLength(client.Version, filter.Length)];
-        PacketWriter.WriteSubscribe(packet, client.Version, 1, filter, plan.Qos);
-        await client.SendAsync(packet, cancellation);
+        await client.SendAsync(new MqttSubscribePacket
+        {
+            PacketIdentifier = 1,
+            TopicFilters =
+            [
+                new MqttTopicFilter
+                {
+                    Topic = TopicTemplate.Filter(plan.Topic, userName),
+                    QualityOfServiceLevel = (MqttQualityOfServiceLevel)plan.Qos,
+                },
+            ],
+        }, cancellation);
         for (;;)
         {
-            ReceivedPacket received = await client.ReceiveAsync(cancellation);
-            if (received.Header.Type != PacketType.Suback) continue; // a retained message may come first
-            if (!PacketReader.TryReadAck(received.Bytes.Span, client.Version, received.Header, out AckPacket ack))
-                throw new BenchFailure("malformed SUBACK from the broker");
-            if (ack.Reason >= 0x80) throw new BenchFailure($"SUBACK 0x{ack.Reason:X2}: the subscription was refused");
+            // A retained message may come first.
+            if (await client.ReceiveAsync(cancellation) is not MqttSubAckPacket answer) continue;
+            if (answer.ReasonCodes is not [var reason, ..]) throw new BenchFailure(BenchFailure.Malformed);
+            if ((int)reason >= 0x80) throw new BenchFailure($"SUBACK 0x{(int)reason:X2}: the subscription was refused");
             return;
         }
     }
@@ -32,38 +36,31 @@ internal sealed class Subscriber(BenchClient client, PublishPlan plan, PublishCo
     {
         for (;;)
         {
-            ReceivedPacket packet = await client.ReceiveAsync(CancellationToken.None);
-            if (packet.Header.Type == PacketType.Publish) await TakeAsync(packet);
-            else if (packet.Header.Type == PacketType.Pubrel) await AnswerAsync(PacketType.Pubcomp, IdOf(packet));
+            switch (await client.ReceiveAsync(CancellationToken.None))
+            {
+                case MqttPublishPacket message:
+                    Take(message);
+                    if (AnswerTo(message) is { } answer) await client.SendAsync(answer, CancellationToken.None);
+                    break;
+                case MqttPubRelPacket release:
+                    await client.SendAsync(new MqttPubCompPacket { PacketIdentifier = release.PacketIdentifier }, CancellationToken.None);
+                    break;
+            }
         }
     }
 
-    private ValueTask TakeAsync(in ReceivedPacket packet)
+    private void Take(MqttPublishPacket message)
     {
-        ReadOnlySpan<byte> bytes = packet.Bytes.Span;
-        if (!PacketReader.TryReadPublish(bytes, client.Version, packet.Header, out PublishPacket publish))
-            throw new BenchFailure("malformed PUBLISH from the broker");
-        if (PayloadStamp.TryRead(publish.Payload.In(bytes), run, out long sent))
-        {
-            counters.DeliveryTime.Record(time.GetElapsedTime(sent));
-            Interlocked.Increment(ref counters.Delivered);
-        }
-        return publish.Qos switch
-        {
-            1 => AnswerAsync(PacketType.Puback, publish.PacketId),
-            2 => AnswerAsync(PacketType.Pubrec, publish.PacketId),
-            _ => ValueTask.CompletedTask,
-        };
+        // The library hands a payload over in one piece.
+        if (!PayloadStamp.TryRead(message.Payload.FirstSpan, run, out long sent)) return;
+        counters.DeliveryTime.Record(time.GetElapsedTime(sent));
+        Interlocked.Increment(ref counters.Delivered);
     }
 
-    private ushort IdOf(in ReceivedPacket packet) =>
-        PacketReader.TryReadAck(packet.Bytes.Span, client.Version, packet.Header, out AckPacket ack)
-            ? ack.PacketId
-            : throw new BenchFailure("malformed PUBREL from the broker");
-
-    private ValueTask AnswerAsync(PacketType type, ushort id)
+    private static MqttPacketWithIdentifier? AnswerTo(MqttPublishPacket message) => message.QualityOfServiceLevel switch
     {
-        PacketWriter.WriteAck(_ack, type, id);
-        return client.SendAsync(_ack, CancellationToken.None);
-    }
+        MqttQualityOfServiceLevel.AtLeastOnce => new MqttPubAckPacket { PacketIdentifier = message.PacketIdentifier },
+        MqttQualityOfServiceLevel.ExactlyOnce => new MqttPubRecPacket { PacketIdentifier = message.PacketIdentifier },
+        _ => null,
+    };
 }

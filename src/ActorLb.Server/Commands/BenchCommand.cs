@@ -13,6 +13,8 @@ internal static class BenchCommand
     /// <summary>Runs a bench so that Ctrl-C ends it with its results and a fault outside the clients is one clear line.</summary>
     public static async Task<int> GuardAsync(ParseResult parsed, CancellationToken cancellation, Func<CancellationToken, Task<int>> run)
     {
+        // Each client is a device of its own: none goes on with the TLS session of another.
+        AppContext.SetSwitch("System.Net.Security.DisableTlsResume", true);
         using var interruption = new Interruption();
         using var either = CancellationTokenSource.CreateLinkedTokenSource(interruption.Token, cancellation);
         try

@@ -46,7 +46,7 @@ internal static class BenchConnCommand
         TimeProvider time, CancellationToken stop)
     {
         if (distribution is not null) await distribution.BeginAsync(stop);
-        await using var clients = new ClientGroup(target, 64 * 1024, time);
+        await using var clients = new ClientGroup(target, time);
         Task opening = clients.OpenAsync(count, interval, TakeAllAsync, stop);
         await console.FollowAsync("connecting", () => (double)clients.Settled / count,
             () => $"{clients.Opened} of {count}, {clients.Failures.Total} failed", opening);
@@ -56,7 +56,9 @@ internal static class BenchConnCommand
         {
             long start = time.GetTimestamp();
             await console.FollowAsync("holding", () => time.GetElapsedTime(start) / hold,
-                () => $"{clients.Clients.Count()} connected, {clients.Lost.Total} lost", HoldAsync(hold, time, stop));
+                () => $"{clients.Clients.Count()} connected, {clients.Lost.Total} lost", HoldAsync(clients, hold, time, stop));
+            if (!clients.Clients.Any())
+                console.Result("held", string.Create(CultureInfo.InvariantCulture, $"{time.GetElapsedTime(start).TotalSeconds:0.00} s of {hold.TotalSeconds} s: all clients were lost"));
         }
         console.Tally("lost", clients.Lost);
         return clients.Opened == count && clients.Lost.Total == 0 ? 0 : 1;
@@ -67,16 +69,12 @@ internal static class BenchConnCommand
         for (;;) await client.ReceiveAsync(CancellationToken.None);
     }
 
-    private static async Task HoldAsync(TimeSpan hold, TimeProvider time, CancellationToken stop)
+    /// <returns>When the time is over or no client is left; Ctrl-C ends the holding too, with its results.</returns>
+    private static async Task HoldAsync(ClientGroup clients, TimeSpan hold, TimeProvider time, CancellationToken stop)
     {
-        try
-        {
-            await Task.Delay(hold, time, stop);
-        }
-        catch (OperationCanceledException)
-        {
-            // Ctrl-C ends the holding, with its results.
-        }
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        await Task.WhenAny(Task.Delay(hold, time, over.Token), clients.Ended);
+        await over.CancelAsync();
     }
 
     private static async Task<string?> ReadTokenAsync(FileInfo? file, CancellationToken cancellation)

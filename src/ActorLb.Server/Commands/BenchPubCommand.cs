@@ -57,6 +57,11 @@ internal static class BenchPubCommand
                 () => string.Create(CultureInfo.InvariantCulture,
                     $"{counters.Sent} sent, {counters.Sent / Math.Max(time.GetElapsedTime(start).TotalSeconds, 1e-3):0} a second"),
                 run.PublishAsync(stop));
+            if (run.Pending is > 0 and var owed)
+            {
+                await console.FollowAsync(plan.Subscribe ? "waiting for deliveries" : "waiting for acknowledgements",
+                    () => 1 - (double)run.Pending / owed, () => $"{run.Pending} of {counters.Sent} messages left", run.SettleAsync(stop));
+            }
             Report(console, run, plan);
         }
         console.Tally("lost", clients.Lost);

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using ActorLb.Server.Bench;
 using MQTTnet;
 using MQTTnet.Exceptions;
 using MQTTnet.Formatter;
@@ -55,7 +56,7 @@ internal sealed class DemoClients : IAsyncDisposable
             }
             catch (MqttCommunicationException exception)
             {
-                throw new DemoFailure($"client {IdOf(number)} did not get through the balancer at {_balancer}: {exception.GetBaseException().Message}");
+                throw new DemoFailure($"client {IdOf(number)} did not get through the balancer at {_balancer}: {BenchFailure.ReasonOf(exception)}");
             }
         }
         _stays = true;

@@ -1,6 +1,5 @@
 using ActorLb.Protocol;
 using ActorLb.Protocol.Mqtt;
-using ActorLb.Protocol.Mqtt.Client;
 using ActorLb.Protocol.Tests.Mqtt;
 
 namespace ActorLb.Fuzz.Targets;
@@ -36,7 +35,6 @@ internal sealed class MqttTarget : FuzzTarget
     {
         RunConnect(input, choice);
         RunConnack(input, choice);
-        RunPacket(input, choice);
         RunFramer(input, choice);
     }
 
@@ -87,16 +85,6 @@ internal sealed class MqttTarget : FuzzTarget
         Demand(connack.AssignedClientId.End <= input.Length && connack.ServerReference.End <= input.Length, "fields outside the packet");
     }
 
-    private static void RunPacket(ReadOnlySpan<byte> input, uint choice)
-    {
-        if (PacketReader.ReadHeader(input, MaxPacketSize, out PacketHeader header) != ReadStatus.Done) return;
-        var version = (MqttVersion)(3 + choice % 3);
-        ReadOnlySpan<byte> packet = input[..header.TotalLength];
-        if (PacketReader.TryReadPublish(packet, version, header, out PublishPacket publish))
-            Demand(publish.Topic.End <= publish.Payload.Offset && publish.Payload.End == packet.Length, "fields outside the packet");
-        PacketReader.TryReadAck(packet, version, header, out _);
-    }
-
     private static void RunFramer(ReadOnlySpan<byte> input, uint choice)
     {
         var whole = new PacketFramer();
@@ -112,7 +100,7 @@ internal sealed class MqttTarget : FuzzTarget
         var request = new ConnectRequest
         {
             Version = version, CleanStart = true, KeepAlive = 60, ClientId = "client"u8, HasUserName = true, UserName = "user"u8,
-            HasPassword = true, Password = "pass"u8, HasWill = true, WillTopic = "w/t"u8, WillPayload = "bye"u8, WillQos = 1,
+            HasPassword = true, Password = "pass"u8, HasWill = true, WillTopic = "w/t"u8, WillPayload = "bye"u8, WillQos = 1, WillRetain = true,
             Properties = Properties, WillProperties = WillProperties,
         };
         var bytes = new byte[ConnectWriter.LengthOf(request)];

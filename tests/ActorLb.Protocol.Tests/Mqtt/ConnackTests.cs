@@ -115,7 +115,6 @@ public sealed class ConnackTests
         Expect.Bytes([0xE0, 8, 0x9C, 6, 0x1C, 0, 3, .. "b:1"u8], buffer.AsSpan(0, length));
         length = Disconnect.Write(buffer, DisconnectReason.KeepAliveTimeout, "b"u8, "idle"u8);
         Expect.Bytes([0xE0, 13, 0x8D, 11, 0x1F, 0, 4, .. "idle"u8, 0x1C, 0, 1, (byte)'b'], buffer.AsSpan(0, length));
-        Expect.Bytes([0xC0, 0], Ping.Request);
     }
 
     [Theory]

@@ -1,6 +1,5 @@
 using System.Text;
 using ActorLb.Protocol.Mqtt;
-using ActorLb.Protocol.Mqtt.Client;
 using FsCheck;
 using FsCheck.Fluent;
 
@@ -71,20 +70,6 @@ public sealed class MqttPropertyTests
         Assert.Equal(length, ConnectRewriter.Write(bytes, connect, changes, rewritten));
         Sample changed = sample with { ClientId = newId, User = newUser ?? sample.User, Password = newPassword ?? sample.Password };
         Expect.Bytes(Write(changed), rewritten);
-    }).QuickCheckThrowOnFailure();
-
-    [Fact]
-    public void Publish_OfWritten_IsTheSame() => Prop.ForAll(Samples.ToArbitrary(), sample =>
-    {
-        byte[] topic = Encoding.UTF8.GetBytes(sample.Topic);
-        var bytes = new byte[PacketWriter.PublishLength(sample.Version, topic.Length, sample.Payload.Length, sample.Qos)];
-        var id = (ushort)(sample.Qos == 0 ? 0 : sample.KeepAlive | 1);
-        Assert.Equal(bytes.Length, PacketWriter.WritePublish(bytes, sample.Version, topic, sample.Payload, sample.Qos, id, sample.Retain, sample.Clean));
-        Assert.Equal(ReadStatus.Done, PacketReader.ReadHeader(bytes, int.MaxValue, out PacketHeader header));
-        Assert.True(PacketReader.TryReadPublish(bytes, sample.Version, header, out PublishPacket publish));
-        Assert.Equal((sample.Qos, sample.Retain, sample.Clean, id), (publish.Qos, publish.Retain, publish.Duplicate, publish.PacketId));
-        Expect.Bytes(topic, publish.Topic.In(bytes));
-        Expect.Bytes(sample.Payload, publish.Payload.In(bytes));
     }).QuickCheckThrowOnFailure();
 
     [Fact]

@@ -1,6 +1,5 @@
 using System.Runtime.CompilerServices;
 using ActorLb.Protocol.Mqtt;
-using ActorLb.Protocol.Mqtt.Client;
 
 namespace ActorLb.Protocol.Tests.Mqtt;
 

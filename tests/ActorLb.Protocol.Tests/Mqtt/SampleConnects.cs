@@ -1,5 +1,4 @@
 using ActorLb.Protocol.Mqtt;
-using ActorLb.Protocol.Mqtt.Client;
 
 namespace ActorLb.Protocol.Tests.Mqtt;
 

@@ -54,28 +54,88 @@ public sealed class BenchConnTests(BenchMosquitto broker) : IClassFixture<BenchM
         Assert.Contains(expected, _output.ToString(), StringComparison.Ordinal);
     }
 
-    [Fact]
-    public async Task Conn_TrustedCertificate_ConnectsAll()
-    {
-        var tls = new BenchTls([broker.Certificate], null, Insecure: false, ServerName: null);
-        Assert.Equal(0, await RunAsync(broker.Target(broker.TlsPort) with { Tls = tls }));
-    }
+    private static BenchTls Trusting(System.Security.Cryptography.X509Certificates.X509Certificate2 authority) =>
+        new([authority], null, Insecure: false, ServerName: null);
 
-    [Fact]
-    public async Task Conn_UnknownAuthority_FailsUnlessInsecure()
+    private BenchTarget Secure(BenchTls tls, bool webSocket, bool mutual = false) => broker.Target((webSocket, mutual) switch
     {
-        var target = broker.Target(broker.TlsPort) with { Tls = new BenchTls(null, null, Insecure: false, ServerName: null) };
+        (false, false) => broker.TlsPort,
+        (false, true) => broker.MutualTlsPort,
+        (true, false) => broker.SecureWebSocketPort,
+        (true, true) => broker.MutualTlsWebSocketPort,
+    }) with { Tls = tls, WebSocketPath = webSocket ? "/mqtt" : null };
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Conn_TrustedCertificate_ConnectsAll(bool webSocket) =>
+        Assert.Equal(0, await RunAsync(Secure(Trusting(broker.Certificate), webSocket)));
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Conn_UnknownAuthority_FailsUnlessInsecure(bool webSocket)
+    {
+        using var other = BenchMosquitto.NewCertificate();
+        BenchTarget target = Secure(new BenchTls(null, null, Insecure: false, ServerName: null), webSocket);
         Assert.Equal(1, await RunAsync(target));
-        Assert.Contains("5 TLS handshake: ", _output.ToString(), StringComparison.Ordinal);
-        Assert.Equal(0, await RunAsync(target with { Tls = target.Tls with { Insecure = true } }));
+        Assert.Contains(
+            "failed       5 TLS handshake: the server's certificate is of no authority that this system trusts: --ca names another",
+            _output.ToString(), StringComparison.Ordinal);
+        Assert.Equal(1, await RunAsync(target with { Tls = Trusting(other) }));
+        Assert.Contains("failed       5 TLS handshake: the server's certificate is not of the authorities of --ca", _output.ToString(), StringComparison.Ordinal);
+        Assert.Equal(0, await RunAsync(target with { Tls = target.Tls! with { Insecure = true } }));
     }
 
-    [Fact]
-    public async Task Conn_WrongServerName_Fails()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Conn_WrongServerName_Fails(bool webSocket)
     {
-        var tls = new BenchTls([broker.Certificate], null, Insecure: false, ServerName: "elsewhere.example");
-        Assert.Equal(1, await RunAsync(broker.Target(broker.TlsPort) with { Tls = tls }, 1));
-        Assert.Contains("1 TLS handshake: ", _output.ToString(), StringComparison.Ordinal);
+        BenchTls tls = Trusting(broker.Certificate) with { ServerName = "elsewhere.example" };
+        Assert.Equal(1, await RunAsync(Secure(tls, webSocket), 1));
+        Assert.Contains("failed       1 TLS handshake: the server's certificate is not for elsewhere.example", _output.ToString(), StringComparison.Ordinal);
+        // A name may be asked for that is not the address.
+        Assert.Equal(0, await RunAsync(Secure(tls with { ServerName = "localhost" }, webSocket) with { Host = "127.0.0.1" }, 1));
+        Assert.Equal(1, await RunAsync(Secure(tls with { ServerName = null }, webSocket) with { Host = "127.0.0.1" }, 1));
+        Assert.Contains("the server's certificate is not for 127.0.0.1", _output.ToString(), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Conn_CertificateAskedFor_IsShown(bool webSocket)
+    {
+        Assert.Equal(1, await RunAsync(Secure(Trusting(broker.Certificate), webSocket, mutual: true)));
+        Assert.Contains("0 of 5", _output.ToString(), StringComparison.Ordinal);
+        Assert.Equal(0, await RunAsync(Secure(Trusting(broker.Certificate) with { Certificate = broker.Certificate }, webSocket, mutual: true)));
+    }
+
+    [Theory]
+    [InlineData(false, "TLS handshake: the server's answer is no TLS")]
+    [InlineData(true, "TLS handshake: the server's answer is no TLS")]
+    public async Task Conn_TlsToAPlainPort_SaysSo(bool webSocket, string expected)
+    {
+        using var plain = new Rude("plain text, whatever is asked\r\n\r\n"u8.ToArray());
+        BenchTarget target = broker.Target(plain.Port) with
+        {
+            Host = "127.0.0.1", Tls = Trusting(broker.Certificate), WebSocketPath = webSocket ? "/mqtt" : null,
+        };
+        Assert.Equal(1, await RunAsync(target, 1));
+        Assert.Contains($"failed       1 {expected}", _output.ToString(), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "the upgrade was answered with 404 instead of 101")]
+    [InlineData("", "closed before it answered the upgrade")]
+    [InlineData("SSH-2.0-OpenSSH_9.2\r\n", "the answer to the upgrade is no HTTP")]
+    [InlineData("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n",
+        "the answer to the upgrade is not that of a WebSocket server")]
+    public async Task Conn_UpgradeRefused_SaysHow(string answer, string expected)
+    {
+        using var web = new Rude(Encoding.ASCII.GetBytes(answer));
+        Assert.Equal(1, await RunAsync(broker.Target(web.Port) with { Host = "127.0.0.1", WebSocketPath = "/mqtt" }, 1));
+        Assert.Contains($"failed       1 WebSocket: {expected}", _output.ToString(), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -113,20 +173,32 @@ public sealed class BenchConnTests(BenchMosquitto broker) : IClassFixture<BenchM
         Assert.Contains("failed       1 closed before CONNACK", _output.ToString(), StringComparison.Ordinal);
     }
 
-    [Fact]
-    public async Task Conn_AnswerIsNoMqtt_SaysMalformed()
+    [Theory]
+    [InlineData("HTTP/1.1 400 Bad Request\r\nServer: nginx\r\nContent-Type: text/html\r\nContent-Length: 12\r\nConnection: close\r\n\r\n<html></html>",
+        "the answer to CONNECT is no CONNACK")]
+    [InlineData("\u0020\u0001\u0000", "malformed answer to CONNECT")] // a CONNACK of one byte
+    [InlineData("\u0020\u0002\u0000\u0003", "CONNACK 0x03 server unavailable")]
+    [InlineData("\u00E0\u0000", "DISCONNECT 0x00 from the broker")]
+    public async Task Conn_AnswerIsNoneOfABroker_SaysWhatItIs(string answer, string expected)
     {
-        using var web = new TcpListener(IPAddress.Loopback, 0);
-        web.Start();
-        Task answering = Task.Run(async () =>
-        {
-            using Socket accepted = await web.AcceptSocketAsync();
-            await accepted.ReceiveAsync(new byte[256]);
-            await accepted.SendAsync("HTTP/1.1 400 Bad Request\r\n\r\n"u8.ToArray());
-        });
-        Assert.Equal(1, await RunAsync(broker.Target(((IPEndPoint)web.LocalEndpoint).Port) with { Host = "127.0.0.1" }, 1));
-        await answering;
-        Assert.Contains("failed       1 malformed answer to CONNECT: NotConnack", _output.ToString(), StringComparison.Ordinal);
+        using var web = new Rude(Encoding.Latin1.GetBytes(answer));
+        Assert.Equal(1, await RunAsync(broker.Target(web.Port) with { Host = "127.0.0.1" }, 1));
+        Assert.Contains($"failed       1 {expected}", _output.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Conn_AllLostWhileHeld_EndsAtOnce()
+    {
+        await using var own = new BenchMosquitto();
+        await own.InitializeAsync();
+        var output = new WatchedWriter("holding: ");
+        Task<int> bench = BenchConnCommand.RunAsync(own.Target(own.Port), 4, TimeSpan.Zero, TimeSpan.FromHours(1), null,
+            new BenchConsole(output, false, TimeProvider.System), TimeProvider.System, CancellationToken.None);
+        await output.Seen;
+        own.Kill();
+        Assert.Equal(1, await bench.WaitAsync(TimeSpan.FromSeconds(30)));
+        Assert.Contains(" of 3600 s: all clients were lost", output.ToString(), StringComparison.Ordinal);
+        Assert.Contains("lost         4 connection closed by the broker", output.ToString(), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -134,7 +206,7 @@ public sealed class BenchConnTests(BenchMosquitto broker) : IClassFixture<BenchM
     {
         await using var own = new BenchMosquitto();
         await own.InitializeAsync();
-        await using var clients = new ClientGroup(own.Target(own.Port), 1024, TimeProvider.System);
+        await using var clients = new ClientGroup(own.Target(own.Port), TimeProvider.System);
         await clients.OpenAsync(4, TimeSpan.Zero, async client =>
         {
             for (;;) await client.ReceiveAsync(CancellationToken.None);
@@ -180,7 +252,50 @@ public sealed class BenchConnTests(BenchMosquitto broker) : IClassFixture<BenchM
         closed.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         using var distribution = new BackendDistribution(new Uri($"http://{closed.LocalEndPoint}"), null);
         var failure = await Assert.ThrowsAsync<BenchFailure>(() => RunAsync(broker.Target(broker.Port), 1, distribution));
-        Assert.Contains("/metrics: ", failure.Message, StringComparison.Ordinal);
+        Assert.EndsWith("/metrics: connection refused", failure.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n", "answered with 401: --admin-token-file is missing or of another node")]
+    [InlineData("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n", "answered with 503")]
+    [InlineData("SSH-2.0-OpenSSH_9.2\r\n", "the answer is no HTTP")]
+    [InlineData("", "closed before it answered")]
+    public async Task Conn_AdminIsNoneOfANode_SaysWhat(string answer, string expected)
+    {
+        using var web = new Rude(Encoding.ASCII.GetBytes(answer));
+        using var distribution = new BackendDistribution(new Uri($"http://127.0.0.1:{web.Port}"), null);
+        var failure = await Assert.ThrowsAsync<BenchFailure>(() => RunAsync(broker.Target(broker.Port), 1, distribution));
+        Assert.Equal($"http://127.0.0.1:{web.Port}/metrics: {expected}", failure.Message);
+    }
+
+    /// <summary>Reads what comes first on each connection, answers with the same bytes whatever it is, and closes.</summary>
+    private sealed class Rude : IDisposable
+    {
+        private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
+
+        public Rude(byte[] answer)
+        {
+            _listener.Start();
+            _ = AcceptAsync(answer);
+        }
+
+        public int Port => ((IPEndPoint)_listener.LocalEndpoint).Port;
+
+        public void Dispose() => _listener.Dispose();
+
+        private async Task AcceptAsync(byte[] answer)
+        {
+            for (;;) _ = AnswerAsync(await _listener.AcceptSocketAsync(), answer);
+        }
+
+        private static async Task AnswerAsync(Socket accepted, byte[] answer)
+        {
+            using Socket closing = accepted;
+            await accepted.ReceiveAsync(new byte[4096]);
+            await accepted.SendAsync(answer);
+            accepted.Shutdown(SocketShutdown.Send);
+            await accepted.ReceiveAsync(new byte[4096]);
+        }
     }
 
     private static async Task ServeMetricsAsync(TcpListener admin, int connections)

@@ -8,7 +8,7 @@ using ActorLb.Server.Bench;
 
 namespace ActorLb.Tests.Server;
 
-/// <summary>A real broker with four listeners: open, with passwords, TLS, WebSocket.</summary>
+/// <summary>A real broker with listeners of all kinds: open, with passwords, TLS, mutual TLS, WebSocket with and without TLS.</summary>
 public sealed class BenchMosquitto : IAsyncLifetime
 {
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("actorlb-bench-");
@@ -21,6 +21,13 @@ public sealed class BenchMosquitto : IAsyncLifetime
     public int TlsPort { get; private set; }
 
     public int WebSocketPort { get; private set; }
+
+    public int SecureWebSocketPort { get; private set; }
+
+    /// <summary>Asks for a client certificate: <see cref="Certificate"/>, for it is its own authority.</summary>
+    public int MutualTlsPort { get; private set; }
+
+    public int MutualTlsWebSocketPort { get; private set; }
 
     public X509Certificate2 Certificate { get; } = NewCertificate();
 
@@ -51,8 +58,9 @@ public sealed class BenchMosquitto : IAsyncLifetime
 
     private async Task<bool> StartAsync()
     {
-        int[] ports = FreePorts(4);
+        int[] ports = FreePorts(7);
         (Port, PasswordPort, TlsPort, WebSocketPort) = (ports[0], ports[1], ports[2], ports[3]);
+        (SecureWebSocketPort, MutualTlsPort, MutualTlsWebSocketPort) = (ports[4], ports[5], ports[6]);
         string certificate = Write("server.pem", Certificate.ExportCertificatePem());
         string key = Write("server.key", Certificate.GetRSAPrivateKey()!.ExportPkcs8PrivateKeyPem());
         string passwords = Write("passwords", "");
@@ -77,6 +85,24 @@ public sealed class BenchMosquitto : IAsyncLifetime
             listener {WebSocketPort}
             protocol websockets
             allow_anonymous true
+            listener {SecureWebSocketPort}
+            protocol websockets
+            allow_anonymous true
+            certfile {certificate}
+            keyfile {key}
+            listener {MutualTlsPort}
+            allow_anonymous true
+            certfile {certificate}
+            keyfile {key}
+            cafile {certificate}
+            require_certificate true
+            listener {MutualTlsWebSocketPort}
+            protocol websockets
+            allow_anonymous true
+            certfile {certificate}
+            keyfile {key}
+            cafile {certificate}
+            require_certificate true
 
             """);
         _process = Process.Start(new ProcessStartInfo("mosquitto", ["-c", configuration]) { UseShellExecute = false, RedirectStandardError = true })!;
@@ -106,7 +132,7 @@ public sealed class BenchMosquitto : IAsyncLifetime
         return ports;
     }
 
-    private static X509Certificate2 NewCertificate()
+    internal static X509Certificate2 NewCertificate()
     {
         using RSA key = RSA.Create(2048);
         var request = new CertificateRequest("CN=localhost", key, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);

@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using ActorLb.Protocol.Mqtt;
 using ActorLb.Server.Bench;
 using ActorLb.Server.Commands;
@@ -50,6 +52,46 @@ public sealed class BenchPubTests(BenchMosquitto broker) : IClassFixture<BenchMo
         Assert.Equal(0, await RunAsync(broker.Target(broker.Port), Plan(1) with { Rate = 0 }));
         string line = _output.ToString().Split('\n').Single(text => text.StartsWith("published", StringComparison.Ordinal));
         Assert.True(int.Parse(line["published".Length..].Split(" in ")[0]) > 100, line);
+    }
+
+    /// <summary>The rate is that of the time in which messages were sent; what is owed then has a line of its own.</summary>
+    [Fact]
+    public async Task Pub_AcknowledgementsAreLate_SaysWhatItWaitsFor()
+    {
+        using var slow = new TcpListener(IPAddress.Loopback, 0);
+        slow.Start();
+        var output = new WatchedWriter("waiting for acknowledgements: 2 of 2 messages left");
+        Task answering = Task.Run(async () =>
+        {
+            using Socket accepted = await slow.AcceptSocketAsync();
+            await accepted.ReceiveAsync(new byte[256]);
+            await accepted.SendAsync((byte[])[0x20, 2, 0, 0]);
+            await output.Seen;
+            await accepted.SendAsync((byte[])[0x40, 2, 0, 1, 0x40, 2, 0, 2]);
+            while (await accepted.ReceiveAsync(new byte[256]) > 0) { }
+        });
+        BenchTarget target = broker.Target(((IPEndPoint)slow.LocalEndpoint).Port) with { Host = "127.0.0.1" };
+        PublishPlan plan = Plan(1) with { Subscribe = false, Rate = 0, InFlight = 2 };
+        Assert.Equal(0, await BenchPubCommand.RunAsync(
+            target, 1, TimeSpan.Zero, plan, new BenchConsole(output, false, TimeProvider.System), TimeProvider.System, CancellationToken.None));
+        await answering;
+        Assert.Contains("published    2 in 0.3", output.ToString(), StringComparison.Ordinal);
+        Assert.Contains("acknowledged 2, 0 of them refused", output.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Pub_AllPublishersLost_EndsAtOnce()
+    {
+        await using var own = new BenchMosquitto();
+        await own.InitializeAsync();
+        var output = new WatchedWriter("publishing: 1 sent");
+        // The next message is due in an hour.
+        PublishPlan plan = Plan(0) with { Subscribe = false, Rate = 1.0 / 3600, Duration = TimeSpan.FromHours(9) };
+        Task<int> bench = BenchPubCommand.RunAsync(own.Target(own.Port), 3, TimeSpan.Zero, plan,
+            new BenchConsole(output, false, TimeProvider.System), TimeProvider.System, CancellationToken.None);
+        await output.Seen;
+        own.Kill();
+        Assert.Equal(1, await bench.WaitAsync(TimeSpan.FromSeconds(30)));
     }
 
     [Fact]

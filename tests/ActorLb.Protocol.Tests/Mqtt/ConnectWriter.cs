@@ -1,9 +1,10 @@
 using System.Buffers.Binary;
+using ActorLb.Protocol.Mqtt;
 
-namespace ActorLb.Protocol.Mqtt.Client;
+namespace ActorLb.Protocol.Tests.Mqtt;
 
 /// <summary>A CONNECT to write. The user name, password and Will go in when their <c>Has</c> flag is set.</summary>
-public ref struct ConnectRequest
+internal ref struct ConnectRequest
 {
     public MqttVersion Version;
     public bool CleanStart;
@@ -30,7 +31,7 @@ public ref struct ConnectRequest
 }
 
 /// <summary>Writes CONNECTs of all versions; fields are taken as they are, validity is the caller's.</summary>
-public static class ConnectWriter
+internal static class ConnectWriter
 {
     /// <summary>Bytes of the packet.</summary>
     public static int LengthOf(in ConnectRequest request)
@@ -91,14 +92,14 @@ public static class ConnectWriter
     private static int PropertiesLength(ReadOnlySpan<byte> properties) =>
         VariableByteInteger.LengthOf(properties.Length) + properties.Length;
 
-    internal static void WriteProperties(Span<byte> destination, ref int at, ReadOnlySpan<byte> properties)
+    private static void WriteProperties(Span<byte> destination, ref int at, ReadOnlySpan<byte> properties)
     {
         at += VariableByteInteger.Write(destination[at..], properties.Length);
         properties.CopyTo(destination[at..]);
         at += properties.Length;
     }
 
-    internal static void WriteField(Span<byte> destination, ref int at, ReadOnlySpan<byte> value)
+    private static void WriteField(Span<byte> destination, ref int at, ReadOnlySpan<byte> value)
     {
         BinaryPrimitives.WriteUInt16BigEndian(destination[at..], checked((ushort)value.Length));
         at += 2;
