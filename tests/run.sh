@@ -90,34 +90,41 @@ count() {
   sed -n 's/.*<assembly [^>]*[[:space:]]'"$2"'="\([0-9]*\)".*/\1/p' "$1" | awk '{ n += $1 } END { print n + 0 }'
 }
 
-for name in "${selected[@]}"; do
+# run_project NAME TITLE RUNNER-ARGUMENTS...
+run_project() {
+  local name=$1 title=$2 report=$logs/$2.xml started=$SECONDS code p f s e
+  shift 2
   echo
-  echo "== $name"
-  report=$logs/$name.xml
-  arguments=(-xml "$report")
-  [ $fast = yes ] && arguments+=(-trait- "speed=slow")
-  started=$SECONDS
-  ACTORLB=$actorlb "$root/tests/$name/bin/Release/net10.0/$name" -noLogo -noColor "${arguments[@]}" \
-    ${runner[@]+"${runner[@]}"} > "$logs/$name.log" 2>&1
+  echo "== $title"
+  [ $fast = yes ] && set -- "$@" -trait- "speed=slow"
+  ACTORLB=$actorlb "$root/tests/$name/bin/Release/net10.0/$name" -noLogo -noColor -xml "$report" "$@" > "$logs/$title.log" 2>&1
   code=$?
   if [ ! -s "$report" ]; then
-    cat "$logs/$name.log"
-    echo "-- $name ended with exit code $code and no report"
+    cat "$logs/$title.log"
+    echo "-- $title ended with exit code $code and no report"
     failed=$((failed + 1))
-    continue
+    return
   fi
   p=$(count "$report" passed) f=$(count "$report" failed) s=$(count "$report" skipped) e=$(count "$report" errors)
   f=$((f + e))
   if [ $((p + f)) -eq 0 ]; then
-    echo "-- $name ran no test"
+    echo "-- $title ran no test"
     f=1
   elif [ $code -ne 0 ] && [ $f -eq 0 ]; then
-    echo "-- $name ended with exit code $code although no test failed"
+    echo "-- $title ended with exit code $code although no test failed"
     f=1
   fi
-  [ $f -gt 0 ] && grep -v -e '^  *Discover' -e '^  *Starting:' -e '^  *Finished:' "$logs/$name.log"
-  echo "-- $name: $p passed, $f failed, $s skipped in $((SECONDS - started)) s"
+  [ $f -gt 0 ] && grep -v -e '^  *Discover' -e '^  *Starting:' -e '^  *Finished:' "$logs/$title.log"
+  echo "-- $title: $p passed, $f failed, $s skipped in $((SECONDS - started)) s"
   passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+}
+
+for name in "${selected[@]}"; do
+  run_project "$name" "$name" ${runner[@]+"${runner[@]}"}
+  # One set of tests for both data planes: those of what streams do not have skip themselves.
+  if [ "$name" = ActorLb.FunctionalTests ] && [ ${#runner[@]} -eq 0 ]; then
+    ACTORLB_TEST_DATA_PLANE=streams run_project "$name" "$name on streams" -namespace ActorLb.FunctionalTests.Proxying
+  fi
 done
 
 echo

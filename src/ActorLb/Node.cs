@@ -15,6 +15,7 @@ using ActorLb.Operations;
 using ActorLb.Proxying.Tls;
 using ActorLb.Sticky;
 using ActorLb.Sticky.Map;
+using ActorLb.Streams;
 using ActorLb.Supervision;
 using ActorLb.Telemetry;
 using Akka.Actor;
@@ -42,7 +43,9 @@ internal sealed partial class Node : IAsyncDisposable
     private readonly LocalBackendSlots _localSlots;
     private readonly LocalStickyMap _localSticky;
     private readonly NodeServices _services;
-    private readonly Reactor[] _reactors;
+    private readonly DataPlaneKind _dataPlane;
+    private readonly IDataPlane _plane;
+    private readonly IReadOnlyList<Reactor> _reactors;
     private readonly ListenerSet _listeners;
     private readonly NameResolution _names;
     private readonly NodeSystem _system;
@@ -75,8 +78,11 @@ internal sealed partial class Node : IAsyncDisposable
         Capacity = OpenFiles.Fit(options.Node.MaxConnections, options.Listeners.Count, workers, OpenFiles.Limit, ProbesOf(options));
         _services = new NodeServices(new NodeAdmission(Capacity, NodeAdmission.RefusedOnEach(workers)), _localSticky, _directory, loggers, time);
         var flow = new SessionFlow(_services);
-        _reactors = [.. Enumerable.Range(0, workers).Select(i => new Reactor(i, flow, _services.Logger))];
-        _listeners = new ListenerSet(_reactors);
+        _dataPlane = options.Node.DataPlane;
+        _plane = _dataPlane == DataPlaneKind.Streams
+            ? new StreamsPlane(workers, flow, _services.Logger) : new EpollPlane(workers, flow, _services.Logger);
+        _reactors = _plane.Reactors;
+        _listeners = new ListenerSet(_plane);
         _system = new NodeSystem(loggers, time);
         _downed = _system.System.ActorOf(ActorProps.Of(() => new DownedBackendsActor(_reactors, Fallen, time, _logger)), "downed-backends");
         _certificateWatch = new CertificateWatch(time, _logger, RenewCertificatesAsync, () => Certificates);
@@ -96,6 +102,8 @@ internal sealed partial class Node : IAsyncDisposable
     public int Capacity { get; private set; }
 
     public DateTimeOffset StartedAt { get; }
+
+    public IDataPlane Plane => _plane;
 
     public IReadOnlyList<Reactor> Reactors => _reactors;
 
@@ -174,7 +182,7 @@ internal sealed partial class Node : IAsyncDisposable
     {
         WarnOfOpenFiles();
         if (!_options.Cluster.Seeds.IsEmpty) EnterFleet();
-        foreach (Reactor reactor in _reactors) reactor.Start();
+        _plane.Start();
         await ApplyAsync(_options, cancel).ConfigureAwait(false);
         _certificateLooks = _system.System.ActorOf(ActorProps.Of(() => new CertificateActor(_certificateWatch)), "certificates");
         _resourceWatch.Start();
@@ -226,11 +234,7 @@ internal sealed partial class Node : IAsyncDisposable
         if (_certificateLooks is { } looks) await StopAsync(looks, CertificateActor.Stop.Instance).ConfigureAwait(false);
         await _resourceWatch.DisposeAsync().ConfigureAwait(false);
         await StopAsync(_downed, PoisonPill.Instance).ConfigureAwait(false);
-        foreach (Reactor reactor in _reactors)
-        {
-            reactor.Stop();
-            reactor.Dispose();
-        }
+        await _plane.DisposeAsync().ConfigureAwait(false);
         await Task.WhenAll(_pools.Values.Select(p => p.Control.StopAsync())).ConfigureAwait(false);
         await _system.DisposeAsync().ConfigureAwait(false);
         foreach (PoolEntry entry in _pools.Values) entry.Upstream.Tls?.Dispose();
@@ -321,6 +325,7 @@ internal sealed partial class Node : IAsyncDisposable
     private async Task ApplyCoreAsync(ActorLbOptions options, CancellationToken cancel)
     {
         // Everything that can fail comes first; nothing is in force until all of it stands.
+        if (DataPlaneChecks.Problem(_dataPlane, options) is { } problem) throw new IOException(problem);
         TcpOptions TcpOf(ListenerOptions listener) => options.Pools[listener.Pool].Tcp;
         TlsContexts contexts = await FileReading.RunAsync(
             () => TlsContexts.Build(options, TicketKeysOf, _time), cancel, discard: late => late.Discard()).ConfigureAwait(false);
@@ -332,7 +337,7 @@ internal sealed partial class Node : IAsyncDisposable
             {
                 newLog = await AccessLog.OpenAsync(path, options.Log.Format, _time, AccessLogCounters, _services.Logger).ConfigureAwait(false);
             }
-            opened = _listeners.Open(options.Listeners.Values, TcpOf);
+            opened = _listeners.Open([.. options.Listeners.Values], TcpOf);
         }
         catch
         {
@@ -346,7 +351,7 @@ internal sealed partial class Node : IAsyncDisposable
         if (newLog is not null || options.Log.Access is null) _services.AccessLog = newLog;
         _services.SuppressWill = options.Node.Will == WillOnDrain.Suppress;
         _services.ServerReferenceUtf8 = Encoding.UTF8.GetBytes(options.Node.ServerReference ?? "");
-        Capacity = OpenFiles.Fit(options.Node.MaxConnections, options.Listeners.Count, _reactors.Length, OpenFiles.Limit, ProbesOf(options));
+        Capacity = OpenFiles.Fit(options.Node.MaxConnections, options.Listeners.Count, _reactors.Count, OpenFiles.Limit, ProbesOf(options));
         _services.Admission.MaxConnections = Capacity;
         _services.SetupBudget.Limit =
             options.Node.SetupMemory == 0 ? SetupBudget.Auto(_memory.Read().Total, Capacity) : options.Node.SetupMemory;

@@ -2,6 +2,8 @@ using System.Net;
 using ActorLb.Balancing;
 using ActorLb.Configuration;
 using ActorLb.Proxying;
+using ActorLb.Streams;
+using ActorLb.Supervision;
 using ActorLb.Telemetry;
 
 namespace ActorLb.Testing;
@@ -34,11 +36,12 @@ internal sealed class TestNode : IAsyncDisposable
     /// <param name="more">Further settings within <c>actorlb</c>.</param>
     public static Task<TestNode> StartAsync(string pool, string listener = "", string more = "") => StartTextAsync(Text(pool, listener, more));
 
-    public static async Task<TestNode> StartTextAsync(string text)
+    /// <param name="plane">Null is the one that the run of the tests is about.</param>
+    public static async Task<TestNode> StartTextAsync(string text, DataPlaneKind? plane = null)
     {
         var folder = new TempFolder();
         var log = new CollectedLog();
-        var node = new Node(Load(text, folder), log, TimeProvider.System);
+        var node = new Node(plane is { } kind ? TestedPlane.Apply(Parse(text, folder), kind) : Load(text, folder), log, TimeProvider.System);
         try
         {
             await node.StartAsync();
@@ -111,6 +114,9 @@ internal sealed class TestNode : IAsyncDisposable
 
     public long Closed(CloseReason reason) => Sum(c => Volatile.Read(ref c.Closed[(int)reason]));
 
+    /// <summary>Actors of connections' graphs; none on the data plane that has none.</summary>
+    public int Graphs => Node.Plane is StreamsPlane plane ? ActorTree.Read([plane.System]).Count(a => a.Type == "ActorGraphInterpreter") : 0;
+
     /// <summary>Waits for what the node does on its own threads.</summary>
     public async Task UntilAsync(Func<bool> holds, Func<string>? otherwise = null)
     {
@@ -134,7 +140,9 @@ internal sealed class TestNode : IAsyncDisposable
         _folder.Dispose();
     }
 
-    private static ActorLbOptions Load(string text, TempFolder folder)
+    private static ActorLbOptions Load(string text, TempFolder folder) => TestedPlane.Apply(Parse(text, folder), TestedPlane.Kind);
+
+    private static ActorLbOptions Parse(string text, TempFolder folder)
     {
         var result = ConfigurationLoader.LoadText(text, folder["test.conf"]);
         return result.Options ?? throw new ArgumentException(string.Join('\n', result.Errors), nameof(text));

@@ -11,6 +11,8 @@ public sealed partial class LayeringTests
     [InlineData("Balancing", "Sticky", "Proxying", "Fleet", "Hosting")]
     [InlineData("Health", "Sticky", "Proxying", "Fleet", "Hosting")]
     [InlineData("Sticky", "Proxying", "Fleet")]
+    [InlineData("Proxying", "Streams", "Fleet", "Hosting")]
+    [InlineData("Streams", "Fleet", "Hosting", "Health")]
     [InlineData("Fleet", "Proxying")]
     public void Folder_OfTheEngine_UsesNothingThatStandsAboveIt(string folder, params string[] forbidden)
     {

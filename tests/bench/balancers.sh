@@ -2,15 +2,16 @@
 # Sourced by run.sh, which sets DIR, ROOT, LB_CPU, the ports and ACTORLB_DLL. A balancer has a port of its own.
 
 port_of() {
-    case $1 in nginx) echo $((PORT_BASE + 1)) ;; haproxy) echo $((PORT_BASE + 2)) ;; actorlb) echo $((PORT_BASE + 3)) ;; relay) echo $((PORT_BASE + 6)) ;; esac
+    case $1 in nginx) echo $((PORT_BASE + 1)) ;; haproxy) echo $((PORT_BASE + 2)) ;; actorlb) echo $((PORT_BASE + 3)) ;; relay) echo $((PORT_BASE + 6)) ;; streams) echo $((PORT_BASE + 7)) ;; esac
 }
 
 # render BALANCER GROUP: writes the configuration with its places filled in and prints the path.
 render() {
-    local to="$DIR/$1-$2.conf"
-    sed -e "s|@PORT@|$(port_of "$1")|g" -e "s|@PORT2@|$((PORT_BASE + 4))|g" -e "s|@ADMIN@|$((PORT_BASE + 5))|g" \
+    local to="$DIR/$1-$2.conf" from=$1 admin=$((PORT_BASE + 5)) plane=reactor
+    [ "$1" != streams ] || from=actorlb admin=$((PORT_BASE + 8)) plane=streams
+    sed -e "s|@PORT@|$(port_of "$1")|g" -e "s|@PORT2@|$((PORT_BASE + 4))|g" -e "s|@ADMIN@|$admin|g" -e "s|@PLANE@|$plane|g" -e "s|@NAME@|$1|g" \
         -e "s|@BACKEND@|$BACKEND_PORT|g" -e "s|@WS_BACKEND@|$WS_BACKEND_PORT|g" -e "s|@DIR@|$DIR|g" \
-        -e "s|@NOFILE@|$(ulimit -Hn)|g" -e "s|@NGINX_BUFFER@|${NGINX_BUFFER:-16k}|g" "$BENCH/conf/$1-$2.conf" >"$to"
+        -e "s|@NOFILE@|$(ulimit -Hn)|g" -e "s|@NGINX_BUFFER@|${NGINX_BUFFER:-16k}|g" "$BENCH/conf/$from-$2.conf" >"$to"
     echo "$to"
 }
 
@@ -19,6 +20,7 @@ declare -A LB_PID=()
 start_nginx() { exec taskset -c "$LB_CPU" nginx -p "$DIR" -c "$1"; }
 start_haproxy() { exec taskset -c "$LB_CPU" haproxy -db -f "$1"; }
 start_actorlb() { DOTNET_gcServer=0 exec taskset -c "$LB_CPU" dotnet "$ACTORLB_DLL" run -c "$1"; }
+start_streams() { start_actorlb "$@"; }
 # Beside them, without a configuration.
 start_relay() {
     local backend=$BACKEND_PORT

@@ -7,11 +7,12 @@ ROOT=$(cd "$BENCH/../.." && pwd)
 usage() {
     cat <<'TEXT'
 usage: tests/bench/run.sh [--quick] [--rounds N] [--groups plain,tls,ws] [--rows REGEX] [--json FILE] [--enforce]
-                          [--without-actorlb] [--without-haproxy] [--with-relay] [--actorlb DLL] [--keep]
+                          [--without-actorlb] [--without-haproxy] [--with-relay] [--data-plane streams] [--actorlb DLL] [--keep]
   --quick            a minute instead of ten; shows the shape, not the last percent
   --groups, --rows   only some of the table (rows are named as in targets.tsv: rt64-c100, conn, idle, ...)
   --json FILE        the table as JSON
   --with-relay       beside them a relay that only reads and writes (small round trips without TLS)
+  --data-plane streams  ActorLb's other data plane beside them, where it has what the row needs
   --enforce          exit code 1 if a target is missed
   --actorlb DLL      another build than artifacts of this tree (built in Release when absent)
   --keep             keep the folder of configurations, logs and raw results
@@ -34,6 +35,9 @@ while [ $# -gt 0 ]; do
     --without-actorlb) BALANCERS=("${BALANCERS[@]/actorlb/}") ;;
     --without-haproxy) BALANCERS=("${BALANCERS[@]/haproxy/}") ;;
     --with-relay) BALANCERS+=(relay) ;;
+    --data-plane)
+        case ${2:-} in streams) BALANCERS+=(streams) ;; reactor) ;; *) echo "run.sh: --data-plane is reactor or streams" >&2; exit 2 ;; esac
+        shift ;;
     --actorlb) ACTORLB_DLL=$(realpath "$2"); shift ;;
     --help | -h) usage; exit 0 ;;
     *) echo "run.sh: unknown option $1" >&2; usage >&2; exit 2 ;;
@@ -69,7 +73,7 @@ PORT_BASE=${PORT_BASE:-9100} BACKEND_PORT=$((PORT_BASE + 10)) WS_BACKEND_PORT=$(
 LOAD_CPU=${LOAD_CPU:-0} LB_CPU=${LB_CPU:-$(($(nproc) - 1))}
 DIR=$(mktemp -d -t actorlb-bench-XXXXXX)
 LOAD="taskset -c $LOAD_CPU $BENCH/build/load"
-mkdir "$DIR/actorlb-data"
+mkdir "$DIR/actorlb-data" "$DIR/streams-data"
 RESULTS=$DIR/results.tsv
 : >"$RESULTS"
 if [ $QUICK = 1 ]; then ROUNDS=${ROUNDS:-2} WARM=0.15 SECONDS_EACH=0.35 DIVIDE=4 MEMORY_ROUNDS=1; else ROUNDS=${ROUNDS:-7} WARM=0.3 SECONDS_EACH=1.2 DIVIDE=1 MEMORY_ROUNDS=3; fi
@@ -96,6 +100,7 @@ measure() {
     local group=$1 round=$2 lb=$3 row=$4 line
     shift 4
     [[ $row =~ $ROWS ]] || return 0
+    [ "$lb" != streams ] || [ "$group" = plain ] || return 0
     [ "$lb" != relay ] || [[ $group != tls && $row == rt*-c* ]] || return 0
     note "$group $row round $round $lb"
     line=$($LOAD "$@" --pids "$(pids "$lb")") || { echo "run.sh: $group $row failed with $lb" >&2; tail -n 5 "$DIR/$lb-$group.log" >&2; exit 1; }
@@ -138,7 +143,7 @@ rows_of() { # GROUP ROUND BALANCER
 in_turn() { local n=${#BALANCERS[@]} i; for ((i = 0; i < n; i++)); do echo "${BALANCERS[$(((i + $1) % n))]}"; done; }
 
 for group in ${GROUPS_ARG//,/ }; do
-    for lb in "${BALANCERS[@]}"; do start "$lb" "$group"; done
+    for lb in "${BALANCERS[@]}"; do [ "$lb" = streams ] && [ "$group" != plain ] || start "$lb" "$group"; done
     for lb in "${BALANCERS[@]}"; do rows_of "$group" 0 "$lb"; done # warms code and caches; round 0 is not counted
     for ((round = 1; round <= ROUNDS; round++)); do
         for lb in $(in_turn $round); do rows_of "$group" $round "$lb"; done
@@ -149,6 +154,7 @@ for group in ${GROUPS_ARG//,/ }; do
     [[ idle =~ $ROWS ]] || continue
     for ((round = 1; round <= MEMORY_ROUNDS; round++)); do
         for lb in $(in_turn $round); do
+            [ "$lb" = streams ] && [ "$group" != plain ] && continue
             start "$lb" "$group"
             measure "$group" $round "$lb" idle idle -p "$(port_of "$lb")" $idle
             stop "$lb"

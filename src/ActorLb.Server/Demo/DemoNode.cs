@@ -91,7 +91,7 @@ internal sealed class DemoNode : IAsyncDisposable
         # Of actorlb demo. Change it, then: pbm config reload
         actorlb {
           # Some more than there are, for clients of your own.
-          node { name = demo, workers = 1, max-connections = {{clients + 100}}, drain-timeout = 4s, pid-file = off }
+          node { name = demo, workers = 1, data-plane = {{(OperatingSystem.IsLinux() ? "reactor" : "streams")}}, max-connections = {{clients + 100}}, drain-timeout = 4s, pid-file = off }
           log.level = warning
           admin.bind = "127.0.0.1:{{adminPort}}"
           pools.brokers {

@@ -47,11 +47,14 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options)
             }
             // A shell without job control starts what it puts in the background with SIGQUIT ignored (POSIX, 2.11), nohup(1) what it starts
             // with SIGHUP, and the runtime would respect that: `actorlb stop --now` and `actorlb reload` could not reach such a node.
-            Libc.signal(SIGQUIT, SIG_DFL);
-            Libc.signal(SIGHUP, SIG_DFL);
-            Libc.signal(SIGUSR1, SIG_DFL);
+            if (Libc.IsAvailable)
+            {
+                Libc.signal(SIGQUIT, SIG_DFL);
+                Libc.signal(SIGHUP, SIG_DFL);
+                Libc.signal(SIGUSR1, SIG_DFL);
+            }
             using PosixSignalRegistration hup = On(PosixSignal.SIGHUP, Signal.Reload);
-            using PosixSignalRegistration reopen = On((PosixSignal)SIGUSR1, Signal.Reopen);
+            using PosixSignalRegistration? reopen = OperatingSystem.IsLinux() ? On((PosixSignal)SIGUSR1, Signal.Reopen) : null;
             using PosixSignalRegistration term = On(PosixSignal.SIGTERM, Signal.Stop);
             using PosixSignalRegistration interrupt = On(PosixSignal.SIGINT, Signal.Stop);
             using PosixSignalRegistration quit = On(PosixSignal.SIGQUIT, Signal.StopNow);

@@ -18,6 +18,7 @@ internal static class OtherSignals
 
     public static void Ignore()
     {
+        if (!Libc.IsAvailable) return;
         foreach (int number in s_numbers) Libc.signal(number, SIG_IGN);
         for (int number = FirstRealTime; number <= LastRealTime; number++) Libc.signal(number, SIG_IGN);
     }

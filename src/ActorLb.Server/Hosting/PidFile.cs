@@ -87,6 +87,7 @@ internal sealed class PidFile : IDisposable
     {
         const int O_RDONLY = 0, O_NONBLOCK = 0x800, O_CLOEXEC = 0x80000; // asm-generic/fcntl.h
         if (FileStatus.Of(path) != FileKind.Regular) return null;
+        if (!Libc.IsAvailable) return System.IO.Path.GetFullPath(path);
         int fd = Libc.open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
         if (fd < 0) return null;
         string? real = new FileInfo($"/proc/self/fd/{fd}").LinkTarget;

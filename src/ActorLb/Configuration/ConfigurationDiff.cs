@@ -22,7 +22,7 @@ internal sealed record ConfigurationDiff(
     /// </summary>
     private static readonly string[] FixedAtStart =
     [
-        "actorlb.node.name", "actorlb.node.workers", "actorlb.node.data-dir", "actorlb.node.pid-file", "actorlb.admin.bind",
+        "actorlb.node.name", "actorlb.node.workers", "actorlb.node.data-plane", "actorlb.node.data-dir", "actorlb.node.pid-file", "actorlb.admin.bind",
         "actorlb.admin.tls", "actorlb.cluster", "actorlb.log.format", "actorlb.sticky", "akka",
     ];
 

@@ -44,6 +44,7 @@ internal static class ConfigurationLoader
         if (!cluster.Seeds.IsEmpty) CheckBind(root.Child("cluster"), cluster.Bind, binds);
         ImmutableDictionary<string, ListenerOptions> listeners = ReadListeners(root, pools, binds);
         OwnListenerChecks.Check(root, binds);
+        DataPlaneChecks.Check(root, node, listeners, pools);
         root.Close();
         return new ActorLbOptions(node, log, admin, cluster, sticky, pools, listeners, ReadAkka(file, report));
     }

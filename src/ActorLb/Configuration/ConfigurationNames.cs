@@ -3,6 +3,8 @@ namespace ActorLb.Configuration;
 /// <summary>The words of the configuration; the first of several for one value is the one that is rendered.</summary>
 internal static class ConfigurationNames
 {
+    public static readonly (string Name, DataPlaneKind Value)[] DataPlanes = [("reactor", DataPlaneKind.Reactor), ("streams", DataPlaneKind.Streams)];
+
     public static readonly (string Name, WillOnDrain Value)[] Will = [("keep", WillOnDrain.Keep), ("suppress", WillOnDrain.Suppress)];
 
     public static readonly (string Name, LogLevelName Value)[] LogLevel =

@@ -44,6 +44,7 @@ internal static class EffectiveConfiguration
         writer.Text("name", node.Name);
         if (node.Workers == 0) writer.Raw("workers", "auto");
         else writer.Number("workers", node.Workers);
+        writer.Name("data-plane", node.DataPlane, ConfigurationNames.DataPlanes);
         writer.Number("max-connections", node.MaxConnections);
         if (node.SetupMemory == 0) writer.Raw("setup-memory", "auto");
         else writer.Size("setup-memory", node.SetupMemory);

@@ -14,6 +14,7 @@ internal static class NodeReader
         var result = new NodeOptions(
             NodeName(section),
             section.Integer("workers", absent: 0, min: 1, max: 1024, word: "auto"),
+            section.Choice("data-plane", DataPlaneKind.Reactor, ConfigurationNames.DataPlanes),
             section.Integer("max-connections", absent: 20480, min: 1, max: 10_000_000),
             SetupMemory(section),
             data,

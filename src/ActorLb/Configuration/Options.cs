@@ -24,8 +24,11 @@ public sealed record ActorLbOptions(
 /// <param name="Will">What a drain does to an MQTT client's Will.</param>
 /// <param name="ServerReference">Server Reference of the DISCONNECT sent on drain to MQTT 5 clients; null sends none.</param>
 public sealed record NodeOptions(
-    string Name, int Workers, int MaxConnections, long SetupMemory, string DataDirectory, TimeSpan DrainTimeout, string? PidFile,
+    string Name, int Workers, DataPlaneKind DataPlane, int MaxConnections, long SetupMemory, string DataDirectory, TimeSpan DrainTimeout, string? PidFile,
     WillOnDrain Will, string? ServerReference);
+
+/// <summary>What moves the clients' bytes: epoll reactors on bare descriptors (Linux), or graphs of Akka.Streams.</summary>
+public enum DataPlaneKind { Reactor, Streams }
 
 public enum WillOnDrain { Keep, Suppress }
 

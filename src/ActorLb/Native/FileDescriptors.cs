@@ -17,6 +17,7 @@ internal static class FileDescriptors
     /// <summary>Whether the process, or the system, has none left at all.</summary>
     public static bool AreOut()
     {
+        if (!Libc.IsAvailable) return false;
         int fd = Libc.eventfd(0, Libc.EFD_CLOEXEC | Libc.EFD_NONBLOCK);
         if (fd < 0) return true;
         Libc.close(fd);

@@ -142,6 +142,32 @@ internal static unsafe partial class Libc
         }
     }
 
-    /// <summary>The system's text of an errno value, such as "Connection refused".</summary>
-    public static string ErrorText(int errno) => Marshal.GetPInvokeErrorMessage(errno);
+    /// <summary>Whether this is Linux, with its C library. Elsewhere only <c>data-plane = streams</c> runs, without these calls.</summary>
+    public static bool IsAvailable { get; } = Find();
+
+    /// <summary>The text of an errno value, such as "Connection refused".</summary>
+    public static string ErrorText(int errno) => OperatingSystem.IsLinux() ? Marshal.GetPInvokeErrorMessage(errno) : errno switch
+    {
+        EACCES => "Permission denied",
+        EADDRINUSE => "Address already in use",
+        EADDRNOTAVAIL => "Cannot assign requested address",
+        ECONNREFUSED => "Connection refused",
+        EHOSTUNREACH => "No route to host",
+        EMFILE => "Too many open files",
+        ENETUNREACH => "Network is unreachable",
+        ETIMEDOUT => "Connection timed out",
+        _ => string.Create(System.Globalization.CultureInfo.InvariantCulture, $"error {errno}"),
+    };
+
+    private static bool Find()
+    {
+        try
+        {
+            return OperatingSystem.IsLinux() && __errno_location() != null;
+        }
+        catch (Exception e) when (e is DllNotFoundException or EntryPointNotFoundException)
+        {
+            return false;
+        }
+    }
 }

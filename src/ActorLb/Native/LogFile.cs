@@ -11,6 +11,7 @@ internal sealed unsafe partial class LogFile : IDisposable
     // asm-generic/fcntl.h, poll.h
     private const int O_WRONLY = 1, O_CREAT = 0x40, O_NOCTTY = 0x100, O_APPEND = 0x400, O_NONBLOCK = 0x800, O_CLOEXEC = 0x80000;
     private const short POLLOUT = 4;
+    private const int ENOENT = 2, EIO = 5; // asm-generic/errno-base.h
     private const uint Mode = 0x1A4; // rw-r--r--, less the umask
 
     // POSIX PIPE_BUF: a pipe that poll(2) calls writable takes so many bytes at once without waiting.
@@ -19,18 +20,24 @@ internal sealed unsafe partial class LogFile : IDisposable
     private readonly int _descriptor;
     private readonly bool _isShared;
 
-    private LogFile(int descriptor, bool isShared)
+    // Where there are no such calls; null where there are.
+    private readonly Stream? _stream;
+
+    private LogFile(int descriptor, bool isShared, Stream? stream = null)
     {
         _descriptor = descriptor;
         _isShared = isShared;
+        _stream = stream;
     }
 
     /// <summary>The process's own. It stays as it is, blocking: others may have the same open.</summary>
-    public static LogFile StandardOutput() => new(1, isShared: true);
+    public static LogFile StandardOutput() =>
+        new(1, isShared: true, Libc.IsAvailable ? null : Console.OpenStandardOutput());
 
     /// <summary>Opens or creates a file for appending; null with the errno when that fails. A pipe without a reader is ENXIO.</summary>
     public static LogFile? Open(string path, out int errno)
     {
+        if (!Libc.IsAvailable) return OpenStream(path, out errno);
         int descriptor;
         do
         {
@@ -42,11 +49,12 @@ internal sealed unsafe partial class LogFile : IDisposable
     }
 
     /// <summary>Whether nobody can read any more what is written, since the file has lost its last name.</summary>
-    public bool IsUnlinked => !_isShared && FileStatus.IsUnlinked(_descriptor);
+    public bool IsUnlinked => !_isShared && _stream is null && FileStatus.IsUnlinked(_descriptor);
 
     /// <summary>Writes some of the bytes: how many, or 0 with the errno; EAGAIN when there was no room within the time.</summary>
     public int Write(ReadOnlySpan<byte> bytes, int milliseconds, out int errno)
     {
+        if (_stream is not null) return WriteStream(bytes, out errno);
         int length = _isShared ? Math.Min(bytes.Length, PipeBuffer) : bytes.Length;
         bool waited = false;
         while (true)
@@ -70,8 +78,45 @@ internal sealed unsafe partial class LogFile : IDisposable
 
     public void Dispose()
     {
-        if (!_isShared) close(_descriptor);
+        if (_stream is not null) _stream.Dispose();
+        else if (!_isShared) close(_descriptor);
     }
+
+    private static LogFile? OpenStream(string path, out int errno)
+    {
+        try
+        {
+            errno = 0;
+            return new LogFile(-1, isShared: false, new FileStream(path, FileMode.Append, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            errno = ErrnoOf(e);
+            return null;
+        }
+    }
+
+    private int WriteStream(ReadOnlySpan<byte> bytes, out int errno)
+    {
+        try
+        {
+            _stream!.Write(bytes);
+            errno = 0;
+            return bytes.Length;
+        }
+        catch (IOException e)
+        {
+            errno = ErrnoOf(e);
+            return 0;
+        }
+    }
+
+    private static int ErrnoOf(Exception e) => e switch
+    {
+        UnauthorizedAccessException => Libc.EACCES,
+        DirectoryNotFoundException or FileNotFoundException => ENOENT,
+        _ => EIO,
+    };
 
     private bool WaitForRoom(int milliseconds, out int errno)
     {

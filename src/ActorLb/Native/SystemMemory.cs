@@ -26,6 +26,7 @@ internal sealed class SystemMemory
     /// <summary>Bytes that the system takes back in a moment from files of the C library's heaps: see malloc_trim(3).</summary>
     public static void TrimNativeHeaps()
     {
+        if (!Libc.IsAvailable) return;
         try
         {
             Libc.malloc_trim(0);
@@ -54,7 +55,7 @@ internal sealed class SystemMemory
     private MemoryState OfMachine()
     {
         const int Kilo = 1024;
-        long total = ReadLine(_machine, "MemTotal:", Kilo) ?? long.MaxValue;
+        long total = ReadLine(_machine, "MemTotal:", Kilo) ?? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
         return new MemoryState(total, ReadLine(_machine, "MemAvailable:", Kilo) ?? total);
     }
 

@@ -15,11 +15,26 @@ internal static unsafe class UnlockedFile
     public static string? ReadAscii(string path)
     {
         if (FileStatus.Of(path) != FileKind.Regular) return null;
+        if (!Libc.IsAvailable) return ReadShared(path);
         int fd = Libc.open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
         if (fd < 0) return null;
         byte* buffer = stackalloc byte[MaxLength];
         nint length = Libc.read(fd, buffer, MaxLength);
         Libc.close(fd);
         return length < 0 ? null : Encoding.ASCII.GetString(buffer, (int)length);
+    }
+
+    private static string? ReadShared(string path)
+    {
+        try
+        {
+            using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+            byte[] buffer = new byte[MaxLength];
+            return Encoding.ASCII.GetString(buffer, 0, file.Read(buffer, 0, MaxLength));
+        }
+        catch (IOException)
+        {
+            return null;
+        }
     }
 }

@@ -34,21 +34,23 @@ internal sealed partial class Acceptor(NodeServices services, SessionCloser clos
                 Rest(reactor, socket, Libc.EMFILE);
                 return;
             }
-            Admit(reactor, socket, fd, remote);
+            Admit(reactor, socket, new Side { Fd = fd, Writable = true }, remote);
         }
     }
 
-    private void Admit(Reactor reactor, ListenerSocket socket, int fd, in NetEndPoint remote)
+    /// <summary>Takes a connection in, or turns it away.</summary>
+    public void Admit(Reactor reactor, ListenerSocket socket, in Side client, in NetEndPoint remote, in NetEndPoint local = default)
     {
         Listener listener = socket.Listener;
         Listener.State state = listener.Current;
-        Session session = reactor.Open(fd);
+        Session session = reactor.Open();
+        session.Client = client;
         session.Listener = listener;
         session.Entered = state;
         session.Pool = state.Pool;
         session.Remote = remote;
         session.AcceptedAt = session.LastFromClient = session.LastActivity = reactor.Now;
-        session.Client.Writable = true;
+        session.Local = local;
         session.Setup = reactor.RentSetup();
         bool proxied = state.Options.AcceptProxyFrom.Length > 0 && state.ExpectsProxyHeaderFrom(remote);
         SessionCloser.Enter(reactor, session, proxied ? Phase.ProxyHeader : Phase.Connect);
@@ -85,7 +87,8 @@ internal sealed partial class Acceptor(NodeServices services, SessionCloser clos
         return full;
     }
 
-    private void Rest(Reactor reactor, ListenerSocket socket, int errno)
+    /// <summary>The listener rests for a <see cref="Pause"/>.</summary>
+    public void Rest(Reactor reactor, ListenerSocket socket, int errno)
     {
         reactor.Counters.AcceptFailures++;
         reactor.SetAccepting(socket, accepting: false);

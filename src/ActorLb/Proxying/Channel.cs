@@ -12,11 +12,14 @@ internal static class Channel
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static int Receive(ref Side side, Span<byte> into) =>
-        side.Tls.IsNone ? Tcp.Receive(side.Fd, into) : ReceiveTls(ref side, into);
+        !side.Tls.IsNone ? ReceiveTls(ref side, into) : side.Stream is null ? Tcp.Receive(side.Fd, into) : side.Stream.Receive(into);
+
+    /// <summary>As <see cref="Receive"/> of a side without TLS, and the bytes stay where they are.</summary>
+    public static int Peek(ref Side side, Span<byte> into) => side.Stream is null ? Tcp.Peek(side.Fd, into) : side.Stream.Peek(into);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static int Send(ref Side side, ReadOnlySpan<byte> from) =>
-        side.Tls.IsNone ? Tcp.Send(side.Fd, from) : SendTls(side.Tls, from);
+        !side.Tls.IsNone ? SendTls(side.Tls, from) : side.Stream is null ? Tcp.Send(side.Fd, from) : side.Stream.Send(from);
 
     /// <summary>Whether a read that got less than it asked for has emptied the socket: epoll(7) promises a new event then. TLS
     /// reads a record at a time, so it has to be asked until it would block.</summary>
@@ -34,7 +37,7 @@ internal static class Channel
     {
         if (side.PendingLength == 0 && side.Writable)
         {
-            int sent = more && side.Tls.IsNone ? Tcp.Send(side.Fd, bytes, Libc.MSG_MORE) : Send(ref side, bytes);
+            int sent = more && side.Tls.IsNone && side.Stream is null ? Tcp.Send(side.Fd, bytes, Libc.MSG_MORE) : Send(ref side, bytes);
             if (sent == bytes.Length) return true;
             if (sent == Tcp.Failed) return false;
             if (sent > 0) bytes = bytes[sent..];
@@ -80,7 +83,21 @@ internal static class Channel
             return;
         }
         side.Finished = true;
-        Tcp.ShutdownWrite(side.Fd);
+        if (side.Stream is null) Tcp.ShutdownWrite(side.Fd);
+        else side.Stream.Finish();
+    }
+
+    /// <summary>Closes the connection and leaves the side as that of no connection.</summary>
+    public static void Close(ref Side side)
+    {
+        if (!side.Tls.IsNone)
+        {
+            if (!side.Finished && !side.Ended) side.Tls.Shutdown();
+            side.Tls.Dispose();
+        }
+        if (side.Stream is not null) side.Stream.Close();
+        else if (side.Fd >= 0) Tcp.Close(side.Fd);
+        side = new Side { Fd = -1 };
     }
 
     private static int ReceiveTls(ref Side side, Span<byte> into)

@@ -92,7 +92,7 @@ internal sealed class ClientIntake(NodeServices services, SessionCloser closer, 
     private void ReadProxyHeader(Reactor reactor, Session session)
     {
         ref Side client = ref session.Client;
-        int peeked = Tcp.Peek(client.Fd, reactor.Scratch);
+        int peeked = Channel.Peek(ref client, reactor.Scratch);
         if (peeked <= 0)
         {
             if (peeked != Tcp.WouldBlock) closer.Close(reactor, session, GoneUnheard(session));
@@ -116,7 +116,7 @@ internal sealed class ClientIntake(NodeServices services, SessionCloser closer, 
             session.Remote = NetEndPoint.From(header.Source);
             session.Local = NetEndPoint.From(header.Destination);
         }
-        Tcp.Receive(client.Fd, reactor.Scratch.AsSpan(0, header.TotalLength));
+        Channel.Receive(ref client, reactor.Scratch.AsSpan(0, header.TotalLength));
         SessionCloser.MoveTo(reactor, session, Phase.Connect);
         CloseReason refusal = JudgeTold(session, header.Kind);
         if (refusal == CloseReason.None || closer.TurnAway(reactor, session, refusal)) Begin(reactor, session);

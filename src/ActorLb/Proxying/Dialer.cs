@@ -30,7 +30,7 @@ internal sealed partial class Dialer(NodeServices services, Router router, Backe
             int watched = reactor.Watch(session, upstream: true);
             // On the same machine the handshake is done by now, and the call that began it did not know yet.
             if (watched != 0) error = watched;
-            else if (error != 0 && Tcp.IsConnected(session.Upstream.Fd)) error = 0;
+            else if (error != 0 && reactor.IsConnected(session)) error = 0;
         }
         switch (error)
         {
@@ -51,11 +51,11 @@ internal sealed partial class Dialer(NodeServices services, Router router, Backe
         }
     }
 
-    /// <summary>The descriptor that is being connected had an event.</summary>
+    /// <summary>The connection that is being made had an event.</summary>
     public void Advance(Reactor reactor, Session session)
     {
-        int error = session.Upstream.HungUp ? Tcp.TakeError(session.Upstream.Fd) : 0;
-        if (error != 0 && LocalFault.IsShortage(error)) FailHere(reactor, session, error);
+        int error = session.Upstream.HungUp ? reactor.TakeError(session) : 0;
+        if (error != 0 && (LocalFault.IsShortage(error) || LocalFault.IsOfAddress(error))) FailHere(reactor, session, error);
         else if (error != 0) Fail(reactor, session, error);
         else if (session.Upstream.Writable) Connected(reactor, session);
     }
@@ -96,7 +96,7 @@ internal sealed partial class Dialer(NodeServices services, Router router, Backe
     private int Connect(Reactor reactor, Session session)
     {
         SourceAddresses? sources = session.Pool.Sources;
-        if (sources is null) return ConnectFrom(session, -1);
+        if (sources is null) return reactor.Connect(session, -1);
         int source = sources.Choose(session.Remote, session.Destination);
         if (source < 0) return Libc.EADDRNOTAVAIL;
         for (int tries = 0; tries < sources.Count; tries++)
@@ -104,7 +104,7 @@ internal sealed partial class Dialer(NodeServices services, Router router, Backe
             int held = sources.Enter(source, session.Destination);
             if (held <= sources.PortsPerPair)
             {
-                int error = ConnectFrom(session, source);
+                int error = reactor.Connect(session, source);
                 if (error is 0 or Libc.EINPROGRESS)
                 {
                     session.Source = source;
@@ -122,30 +122,6 @@ internal sealed partial class Dialer(NodeServices services, Router router, Backe
             source = sources.Next(source, session.Destination);
         }
         return Libc.EADDRNOTAVAIL;
-    }
-
-    private static int ConnectFrom(Session session, int source)
-    {
-        int fd = Tcp.Open(session.Destination);
-        if (fd < 0) return Libc.Errno;
-        if (FileDescriptors.IsReserved(fd))
-        {
-            Tcp.Close(fd);
-            return Libc.EMFILE;
-        }
-        // Keep-alive and user time-out follow when the session has lasted: see SessionClock.
-        if (session.Pool.Options.Tcp.NoDelay) Tcp.SetNoDelay(fd, on: true);
-        // The backend never speaks first.
-        Tcp.DelayAcknowledgement(fd);
-        int error = source < 0 ? 0 : Tcp.BindSource(fd, session.Pool.Sources![source]);
-        if (error == 0) error = Tcp.Connect(fd, session.Destination);
-        if (error is 0 or Libc.EINPROGRESS)
-        {
-            session.Upstream = new Side { Fd = fd };
-            return error;
-        }
-        Tcp.Close(fd);
-        return error;
     }
 
     private static partial class Log

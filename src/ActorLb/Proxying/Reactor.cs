@@ -10,15 +10,14 @@ using Microsoft.Extensions.Logging;
 namespace ActorLb.Proxying;
 
 /// <summary>
-/// One thread with its own epoll instance, its own listening sockets and the sessions it accepted, from accept to close. Nothing
-/// here is shared but by messages: other threads <see cref="Post"/>, and an eventfd wakes the loop.
+/// What runs the sessions that it accepted, from accept to close, one step at a time: their table, timers and buffers. Nothing here is
+/// shared but by messages: other threads <see cref="Post"/>. What the sockets are, and what has the steps run, a data plane's own
+/// reactor says: <see cref="EpollReactor"/>, or that of the folder Streams.
 /// </summary>
-internal sealed partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposable
+internal abstract partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposable
 {
     /// <summary>Room before what is read: for the held beginning of a WebSocket control frame, and a frame header before it.</summary>
     public const int Headroom = 160;
-
-    private const int EventsAtOnce = 512;
 
     private const int RetainedSessions = 4096;
 
@@ -26,15 +25,9 @@ internal sealed partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposable
     /// millisecond, in units of <see cref="Stopwatch"/>. However many there are, others wait no longer than that.</summary>
     private static readonly long ReadySlice = Stopwatch.Frequency / 4000;
 
-    private const ulong WakeData = ulong.MaxValue;
-    private const ulong ListenerBit = 1UL << 63;
-
-    private readonly Epoll _epoll = new(EventsAtOnce);
-    private readonly WakeUp _wake = new();
     private readonly ConcurrentQueue<Message> _inbox = new();
     private readonly TimerWheel _timers;
     private readonly Action<Timed> _expired;
-    private readonly Thread _thread;
     private readonly ILogger _logger;
     private readonly Dictionary<Backend, BackendTraffic> _traffic = [];
     private readonly Stack<Session> _freeSessions = new();
@@ -45,13 +38,9 @@ internal sealed partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposable
     private Session?[] _sessions = new Session?[256];
     private int _slotsUsed;
     private int _listenerCount;
-    private uint _nextTag;
-    private long _eventsAtTurn;
     private int _wakePending;
-    private bool _stopping;
-    private bool _started;
 
-    public Reactor(int index, SessionFlow flow, ILogger logger)
+    protected Reactor(int index, SessionFlow flow, ILogger logger)
     {
         Index = index;
         Flow = flow;
@@ -61,8 +50,6 @@ internal sealed partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposable
         _expired = timed => Expire((Session)timed);
         Random = new Random(unchecked((index * 7919) + Environment.TickCount));
         Setups = new SetupLedger(flow.SetupBudget, session => Flow.Closer.Displace(this, session), () => Post(static r => r.Setups.Answer()));
-        _epoll.Add(_wake.Fd, EpollFlags.In, WakeData);
-        _thread = new Thread(Run) { IsBackground = true, Name = $"reactor-{index}" };
     }
 
     public int Index { get; }
@@ -70,7 +57,7 @@ internal sealed partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposable
     public SessionFlow Flow { get; }
 
     /// <summary>Milliseconds, monotonic; read once a turn of the loop.</summary>
-    public long Now { get; private set; }
+    public long Now { get; protected set; }
 
     public ReactorCounters Counters { get; } = new();
 
@@ -106,12 +93,6 @@ internal sealed partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposable
 
     private readonly record struct Message(MessageKind Kind, ulong Ticket, Action<Reactor>? Action, StickyAnswer Answer);
 
-    public void Start()
-    {
-        _started = true;
-        _thread.Start();
-    }
-
     /// <summary>Runs <paramref name="action"/> on the reactor's thread; from any thread.</summary>
     public void Post(Action<Reactor> action) => Enqueue(new Message(MessageKind.Run, 0, action, default));
 
@@ -120,13 +101,7 @@ internal sealed partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposable
 
     void IPlaceWaiter.PlaceGranted(ulong token) => Enqueue(new Message(MessageKind.Place, token, null, default));
 
-    /// <summary>Closes everything and ends the thread; waits for it.</summary>
-    public void Stop()
-    {
-        if (!_started) return;
-        Post(static r => r._stopping = true);
-        _thread.Join();
-    }
+    public abstract void Dispose();
 
     /// <summary>Runs <paramref name="function"/> on the reactor's thread and answers with its result.</summary>
     public Task<T> AskAsync<T>(Func<Reactor, T> function)
@@ -192,7 +167,8 @@ internal sealed partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposable
 
     // ---- what the flow asks of its reactor ----
 
-    public Session Open(int fd)
+    /// <summary>A session for a client's connection, of which the caller sets <see cref="Session.Client"/>.</summary>
+    public Session Open()
     {
         Session session = _freeSessions.Count > 0 ? _freeSessions.Pop() : new Session();
         if (!_freeSlots.TryPop(out int slot))
@@ -202,7 +178,6 @@ internal sealed partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposable
         }
         session.Slot = slot;
         session.Generation++;
-        session.Client.Fd = fd;
         _sessions[slot] = session;
         SessionCount++;
         return session;
@@ -248,15 +223,22 @@ internal sealed partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposable
         buffer = null;
     }
 
-    /// <summary>Registers a session's descriptor for all its life: edge-triggered, both directions. 0 or an errno.</summary>
-    public int Watch(Session session, bool upstream)
-    {
-        ref Side side = ref upstream ? ref session.Upstream : ref session.Client;
-        side.Tag = unchecked(++_nextTag) & 0x7fff_ffff;
-        ulong data = ((ulong)side.Tag << 32) | ((ulong)(uint)session.Slot << 1) | (upstream ? 1UL : 0UL);
-        return _epoll.Add(
-            side.Fd, EpollFlags.In | EpollFlags.Urgent | EpollFlags.Out | EpollFlags.PeerClosed | EpollFlags.EdgeTriggered, data);
-    }
+    /// <summary>Begins to hear of a session's side. 0 or an errno.</summary>
+    public abstract int Watch(Session session, bool upstream);
+
+    /// <summary>Begins to connect the session's backend side, to <see cref="Session.Destination"/>: 0 when it is connected at once,
+    /// EINPROGRESS, or another errno.</summary>
+    /// <param name="source">An index into the pool's source addresses; -1 leaves the address to the system.</param>
+    public abstract int Connect(Session session, int source);
+
+    /// <summary>Whether the backend side that was being connected is so by now, as far as that can be asked.</summary>
+    public abstract bool IsConnected(Session session);
+
+    /// <summary>Why the backend side failed (an errno); 0 when it did not.</summary>
+    public abstract int TakeError(Session session);
+
+    /// <summary>Gives the backend's socket the pool's keep-alive and user time-out.</summary>
+    public abstract void WatchPeer(Session session);
 
     public void SetDeadline(Session session, long deadline) => _timers.Set(session, deadline);
 
@@ -271,7 +253,8 @@ internal sealed partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposable
         _ready.Enqueue(session);
     }
 
-    public void Listen(ListenerSocket socket)
+    /// <summary>Puts a listener into the reactor's table: its clients may come.</summary>
+    public virtual void Listen(ListenerSocket socket)
     {
         int index = Array.IndexOf(_listeners, null);
         if (index < 0)
@@ -282,24 +265,18 @@ internal sealed partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposable
         _listeners[index] = socket;
         socket.Index = index;
         _listenerCount = Math.Max(_listenerCount, index + 1);
-        _epoll.Add(socket.Fd, EpollFlags.In, ListenerBit | (uint)index);
     }
 
-    public void StopListening(ListenerSocket socket)
+    public virtual void StopListening(ListenerSocket socket)
     {
         if (socket.Index < 0) return;
         _listeners[socket.Index] = null;
         socket.Index = -1;
-        Tcp.Close(socket.Fd);
         _listenerCount = Array.FindLastIndex(_listeners, l => l is not null) + 1;
     }
 
-    /// <summary>Stops or goes on taking connections while the socket stays open: the kernel's queue holds them meanwhile.</summary>
-    public void SetAccepting(ListenerSocket socket, bool accepting)
-    {
-        if (socket.Index < 0) return;
-        _epoll.Modify(socket.Fd, accepting ? EpollFlags.In : EpollFlags.None, ListenerBit | (uint)socket.Index);
-    }
+    /// <summary>Stops or goes on taking connections while the socket stays open: the system's queue holds them meanwhile.</summary>
+    public abstract void SetAccepting(ListenerSocket socket, bool accepting);
 
     /// <summary>Of the clients of all listeners that have not sent their whole CONNECT, the one that came first.</summary>
     public Session? LongestUnconnected()
@@ -314,38 +291,36 @@ internal sealed partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposable
 
     public IEnumerable<ListenerSocket> Listeners => _listeners.Where(l => l is not null)!;
 
-    public void Dispose()
-    {
-        _epoll.Dispose();
-        _wake.Dispose();
-    }
-
     private void Enqueue(in Message message)
     {
         _inbox.Enqueue(message);
-        if (Interlocked.Exchange(ref _wakePending, 1) == 0) _wake.Signal();
+        if (Interlocked.Exchange(ref _wakePending, 1) == 0) Wake();
     }
 
-    private void Run()
+    /// <summary>Has <see cref="DrainInbox"/> called soon; from any thread.</summary>
+    protected abstract void Wake();
+
+    protected ListenerSocket? ListenerAt(int index) => _listeners[index];
+
+    protected int ListenerCount => _listenerCount;
+
+    protected Session? InSlot(int slot) => _sessions[slot];
+
+    /// <summary>Whether sessions wait for another turn.</summary>
+    protected bool AnyReady => _ready.Count > 0;
+
+    /// <summary>Whether <see cref="Wake"/> was called since <see cref="DrainInbox"/> began: nobody calls it again until that begins anew.</summary>
+    protected bool IsWoken => Volatile.Read(ref _wakePending) != 0;
+
+    protected ILogger Logger => _logger;
+
+    /// <summary>Milliseconds until a session's deadline may have come; -1 when none has one.</summary>
+    protected int DelayUntilDeadline() => _timers.DelayUntilNext(Environment.TickCount64);
+
+    protected void Expire() => _timers.Advance(Now, _expired);
+
+    protected void CloseAll()
     {
-        bool resting = false;
-        long stamp = Stopwatch.GetTimestamp();
-        while (!_stopping)
-        {
-            int timeout = _ready.Count > 0 || Handshaking.Any ? 0 : _timers.DelayUntilNext(Environment.TickCount64);
-            if (resting) timeout = timeout < 0 ? Acceptor.Pause : Math.Min(timeout, Acceptor.Pause);
-            Counters.BusyNanoseconds += (long)Stopwatch.GetElapsedTime(stamp).TotalNanoseconds;
-            int count = _epoll.Wait(timeout);
-            stamp = Stopwatch.GetTimestamp();
-            Now = Environment.TickCount64;
-            Counters.Loops++;
-            Counters.Events += count;
-            for (int i = 0; i < count; i++) Dispatch(_epoll.DataAt(i), _epoll.FlagsAt(i));
-            RunReady();
-            if (Handshaking.Any) StepHandshakes(idle: count == 0 && _ready.Count == 0);
-            _timers.Advance(Now, _expired);
-            resting = ResumeAccepting();
-        }
         foreach (Session session in Sessions.ToArray()) Flow.Close(this, session, CloseReason.Drained);
         foreach (ListenerSocket? listener in _listeners)
         {
@@ -353,61 +328,8 @@ internal sealed partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposable
         }
     }
 
-    private void Dispatch(ulong data, EpollFlags flags)
-    {
-        if (data == WakeData)
-        {
-            _wake.Clear();
-            DrainInbox();
-            return;
-        }
-        if ((data & ListenerBit) != 0)
-        {
-            if (_listeners[(int)(data & 0xffff_ffff)] is { } listener) Flow.Accept(this, listener);
-            return;
-        }
-        Session? session = _sessions[(int)((data & 0xffff_ffff) >> 1)];
-        if (session is null) return;
-        bool upstream = (data & 1) != 0;
-        ref Side side = ref upstream ? ref session.Upstream : ref session.Client;
-        // The descriptor was closed earlier in this batch and its slot or number used again.
-        if (side.Tag != (uint)(data >> 32) || !side.IsOpen) return;
-        Note(ref side, flags);
-        if (session.BulkUntil > Now) Again(session);
-        else if (!session.InReadyList) Guarded(session, upstream);
-    }
-
-    /// <summary>What an event tells of a descriptor, until calls that would block tell otherwise.</summary>
-    private static void Note(ref Side side, EpollFlags flags)
-    {
-        const EpollFlags failed = EpollFlags.HangUp | EpollFlags.Error;
-        const EpollFlags closed = EpollFlags.PeerClosed | failed;
-        if ((flags & (EpollFlags.In | closed)) != EpollFlags.None) side.Readable = true;
-        if ((flags & (EpollFlags.Urgent | closed)) != EpollFlags.None) side.ReadsToBlock = true;
-        if ((flags & closed) != EpollFlags.None) side.PeerClosed = true;
-        if ((flags & failed) != EpollFlags.None) side.HungUp = true;
-        if ((flags & (EpollFlags.Out | failed)) != EpollFlags.None) side.Writable = true;
-    }
-
-    /// <summary>Has rested listeners accept again when it is time; whether any still rests.</summary>
-    private bool ResumeAccepting()
-    {
-        bool resting = false;
-        for (int i = 0; i < _listenerCount; i++)
-        {
-            if (_listeners[i] is not { PausedUntil: not 0 } listener) continue;
-            if (listener.PausedUntil > Now)
-            {
-                resting = true;
-                continue;
-            }
-            listener.PausedUntil = 0;
-            if (!listener.Listener.Paused) SetAccepting(listener, accepting: true);
-        }
-        return resting;
-    }
-
-    private void Guarded(Session session, bool upstream)
+    /// <summary>Goes on with a session that has news.</summary>
+    protected void Guarded(Session session, bool upstream)
     {
         try
         {
@@ -431,35 +353,13 @@ internal sealed partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposable
         }
     }
 
-    private void GiveUp(Session session, Exception e)
+    protected void GiveUp(Session session, Exception e)
     {
         Log.SessionFailed(_logger, e, session.Phase, session.Remote);
         if (session.Phase != Phase.Free) Flow.Close(this, session, CloseReason.Internal);
     }
 
-    private void StepHandshakes(bool idle)
-    {
-        for (bool more = true; more;)
-        {
-            long began = Stopwatch.GetTimestamp();
-            if (!Handshaking.TryNext(idle ? 0 : Counters.Events - _eventsAtTurn, began, out ulong ticket)) return;
-            _eventsAtTurn = Counters.Events;
-            if (Find(ticket) is { } session)
-            {
-                try
-                {
-                    Flow.StepHandshake(this, session);
-                }
-                catch (Exception e)
-                {
-                    GiveUp(session, e);
-                }
-            }
-            more = Handshaking.MayGoOn(began, Stopwatch.GetTimestamp());
-        }
-    }
-
-    private void RunReady()
+    protected void RunReady()
     {
         if (_ready.Count == 0) return;
         long until = Stopwatch.GetTimestamp() + ReadySlice;
@@ -472,7 +372,7 @@ internal sealed partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposable
         while (_ready.Count > 0 && Stopwatch.GetTimestamp() < until);
     }
 
-    private void DrainInbox()
+    protected void DrainInbox()
     {
         // Cleared before reading, and with a full fence: were the reads to overtake the write, a sender could find the flag still set
         // after the last read, not signal, and its message would lie until the next event.

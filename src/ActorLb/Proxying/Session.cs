@@ -54,7 +54,10 @@ internal struct Side
 
     public TlsSession Tls;
 
-    public readonly bool IsOpen => Fd >= 0;
+    /// <summary>The connection where there is no descriptor of the reactor's own; null where there is.</summary>
+    public SideStream? Stream;
+
+    public readonly bool IsOpen => Fd >= 0 || Stream is not null;
 
     public readonly int PendingLength => PendingEnd - PendingStart;
 }
@@ -142,7 +145,7 @@ internal sealed class Session : Timed
     {
         get
         {
-            if (!_local.IsKnown && Client.IsOpen) _local = Tcp.LocalEndPoint(Client.Fd);
+            if (!_local.IsKnown && Client.Fd >= 0) _local = Tcp.LocalEndPoint(Client.Fd);
             return _local;
         }
         set => _local = value;

@@ -1,4 +1,3 @@
-using ActorLb.Native;
 using Microsoft.Extensions.Logging;
 
 namespace ActorLb.Proxying;
@@ -82,7 +81,11 @@ internal sealed partial class SessionClock(NodeServices services, SessionCloser 
             HalfClosed(reactor, session);
             return;
         }
-        if (!session.BackendWatched) WatchBackend(session);
+        if (!session.BackendWatched)
+        {
+            session.BackendWatched = true;
+            reactor.WatchPeer(session);
+        }
         if (session.IdleByKeepAlive && session.Upstream.PendingLength > 0)
         {
             // The broker does not take what it was sent, so nothing is read from the client: its silence is not its own.
@@ -124,15 +127,6 @@ internal sealed partial class SessionClock(NodeServices services, SessionCloser 
         // Closed with something of the client's unread, its socket would drop what it was sent.
         if (session.BackendEndedAt != 0) closer.Linger(reactor, session, reason);
         else closer.Close(reactor, session, reason);
-    }
-
-    private static void WatchBackend(Session session)
-    {
-        session.BackendWatched = true;
-        Configuration.TcpOptions options = session.Pool.Options.Tcp;
-        int keepAlive = (int)Math.Ceiling(options.KeepAlive.TotalSeconds), userTimeout = (int)options.UserTimeout.TotalMilliseconds;
-        if (keepAlive > 0) Tcp.SetKeepAlive(session.Upstream.Fd, keepAlive, counted: userTimeout == 0);
-        if (userTimeout > 0) Tcp.SetUserTimeout(session.Upstream.Fd, userTimeout);
     }
 
     private static void Schedule(Reactor reactor, Session session)

@@ -281,17 +281,8 @@ internal sealed class SessionCloser(NodeServices services)
 
     private static void CloseSide(Reactor reactor, ref Side side)
     {
-        if (side.IsOpen)
-        {
-            if (!side.Tls.IsNone)
-            {
-                if (!side.Finished && !side.Ended) side.Tls.Shutdown();
-                side.Tls.Dispose();
-            }
-            Tcp.Close(side.Fd);
-        }
         reactor.ReturnBuffer(ref side.Pending);
-        side = new Side { Fd = -1 };
+        Channel.Close(ref side);
     }
 
     private static void Count(Reactor reactor, Session session, CloseReason reason)

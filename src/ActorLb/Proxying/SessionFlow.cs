@@ -1,3 +1,4 @@
+using ActorLb.Native;
 using ActorLb.Sticky;
 
 namespace ActorLb.Proxying;
@@ -37,6 +38,13 @@ internal sealed class SessionFlow
     public SetupBudget SetupBudget => _services.SetupBudget;
 
     public void Accept(Reactor reactor, ListenerSocket socket) => _acceptor.Accept(reactor, socket);
+
+    /// <summary>Takes in a connection that was accepted elsewhere, or turns it away.</summary>
+    public void Admit(Reactor reactor, ListenerSocket socket, in Side client, in NetEndPoint remote, in NetEndPoint local) =>
+        _acceptor.Admit(reactor, socket, client, remote, local);
+
+    /// <summary>Connections cannot be accepted for want of descriptors or memory.</summary>
+    public void AcceptFailed(Reactor reactor, ListenerSocket socket, int errno) => _acceptor.Rest(reactor, socket, errno);
 
     /// <summary>Goes on with a session one of whose descriptors had an event.</summary>
     public void Advance(Reactor reactor, Session session, bool upstream)

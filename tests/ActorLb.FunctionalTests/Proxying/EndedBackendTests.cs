@@ -36,6 +36,7 @@ public sealed class EndedBackendTests
     [Fact]
     public async Task Fin_BehindWhatTheClientDoesNotTake_SessionCountsNoLonger()
     {
+        TestedPlane.DemandReactor("a stream sees the end of what it has not read only when it has");
         TestNode? started = null;
         await using var broker = FakeBroker.Start(async (connection, stop) =>
         {
@@ -156,6 +157,7 @@ public sealed class EndedBackendTests
     [Fact]
     public async Task Client_GoneBehindWhatItsBrokerDoesNotTake_IsClosedInTime()
     {
+        TestedPlane.DemandReactor("a stream sees the end of what it has not read only when it has");
         await using var broker = FakeBroker.Start(async (connection, stop) =>
         {
             await connection.ReadPacketAsync(stop);

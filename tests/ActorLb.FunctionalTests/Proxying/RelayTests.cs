@@ -34,6 +34,36 @@ public sealed class RelayTests
         Assert.Equal(behindTheConnect ? packet : FakeBroker.ConnackBytes(0), await client.ReadAsync(behindTheConnect ? packet.Length : 4));
     }
 
+    [Fact]
+    [Trait("speed", "slow")]
+    public async Task Connections_TwoThousand_AreHeldAndServed()
+    {
+        const int Count = 2000;
+        await using var broker = FakeBroker.Start(FakeBroker.Echo);
+        await using var node = await TestNode.StartAsync(TestNode.Backends(broker), "protocol = tcp");
+        var clients = new List<RawClient>();
+        try
+        {
+            for (var i = 0; i < Count; i++)
+                clients.Add(await node.DialAsync());
+            for (var round = 0; round < 2; round++)
+            {
+                for (var i = 0; i < Count; i++)
+                    await clients[i].SendAsync(BitConverter.GetBytes(i + round));
+                for (var i = 0; i < Count; i++)
+                    Assert.Equal(BitConverter.GetBytes(i + round), await clients[i].ReadAsync(4));
+            }
+
+            Assert.Equal(Count, node.Node.Admission.Active);
+        }
+        finally
+        {
+            clients.ForEach(c => c.Dispose());
+        }
+
+        await node.UntilAsync(() => node.Node.Admission.Active == 0);
+    }
+
     private const int Megabyte = 1024 * 1024;
 
     [Theory]
@@ -81,6 +111,7 @@ public sealed class RelayTests
     [Fact]
     public async Task Messages_TenThousandRoundTrips_AllocateNothing()
     {
+        TestedPlane.DemandReactor("streams allocate");
         const int Rounds = 10_000;
         await using var broker = FakeBroker.Start(FakeBroker.Accepting);
         await using var node = await TestNode.StartAsync(TestNode.Backends(broker));
@@ -99,6 +130,7 @@ public sealed class RelayTests
     [Fact]
     public async Task Connections_OneAfterAnother_CostABoundedAmountEach()
     {
+        TestedPlane.DemandReactor("streams allocate");
         const int Rounds = 500;
         await using var broker = FakeBroker.Start(FakeBroker.Accepting);
         await using var node = await TestNode.StartAsync(TestNode.Backends(broker));

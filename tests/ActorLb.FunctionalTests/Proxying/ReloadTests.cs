@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using ActorLb.Configuration;
 using ActorLb.Proxying;
 using ActorLb.Testing;
 
@@ -67,6 +68,7 @@ public sealed class ReloadTests
     [Fact]
     public async Task Reload_TcpSettings_HoldForNewClientsOfTheSameListener()
     {
+        TestedPlane.DemandReactor("looks at a session's descriptor");
         await using var broker = FakeBroker.Start(FakeBroker.Accepting);
         await using var node = await TestNode.StartAsync(TestNode.Backends(broker) + "tcp { keep-alive = 60s, no-delay = on }");
         await node.ReloadAsync(TestNode.Text(TestNode.Backends(broker) + "tcp { keep-alive = 77s, no-delay = off }"));
@@ -77,6 +79,18 @@ public sealed class ReloadTests
             return ((int)socket.GetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime)!, socket.NoDelay);
         });
         Assert.Equal((77, false), options);
+    }
+
+    /// <summary>A data plane holds from the start on: what the running one cannot do is refused, whatever the file says of another.</summary>
+    [Fact]
+    public async Task Reload_WebSocketWhileTheNodeRunsOnStreams_IsRefusedAndTheNodeGoesOn()
+    {
+        await using var broker = FakeBroker.Start(FakeBroker.Accepting);
+        await using var node = await TestNode.StartTextAsync(TestNode.Text(TestNode.Backends(broker)), DataPlaneKind.Streams);
+        var changed = TestNode.Text(TestNode.Backends(broker), "websocket { path = \"/mqtt\" }", "node.data-plane = reactor");
+        var refusal = await Assert.ThrowsAsync<IOException>(() => node.ReloadAsync(changed));
+        Assert.Contains("listener mqtt: websocket", refusal.Message, StringComparison.Ordinal);
+        using var client = await node.OpenAsync("still");
     }
 
     [Fact]

@@ -14,6 +14,7 @@ public sealed class SegmentTests
     [Fact]
     public async Task Session_ConnectEndsTheHandshake_FinComesWithTheDisconnect()
     {
+        TestedPlane.DemandReactor("a stream's dial ends before the CONNECT is sent");
         using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         listener.Listen();

@@ -3,30 +3,34 @@ using ActorLb.Testing;
 namespace ActorLb.SystemTests.Peers;
 
 /// <summary>
-/// A node in a network namespace whose kernel has forty ephemeral ports. Its brokers and clients live there too;
+/// A node in a network namespace whose kernel has few ephemeral ports. Its brokers and clients live there too;
 /// what is looked at is what the clients got and the node's own page.
 /// </summary>
 public sealed class SourceExhaustionTests
 {
-    private const int Ports = 40;
+    private const int TooMany = 20;
 
     /// <param name="destinations">A port in use towards one of them is free towards the others (ip(7), IP_BIND_ADDRESS_NO_PORT).</param>
     [Theory]
-    [InlineData(1)]
-    [InlineData(2)]
-    public async Task Sources_RunOutOfPorts_NextIsTakenAndThenClientsAreToldSo(int destinations)
+    [InlineData("reactor", 40, 2, 1)]
+    [InlineData("reactor", 40, 2, 2)]
+    [InlineData("streams", 40, 2, 2)]
+    [InlineData("streams", 100, 3, 1)]
+    public async Task Sources_RunOutOfPorts_NextIsTakenAndThenClientsAreToldSo(string plane, int ports, int sources, int destinations)
     {
+        int places = ports * sources * destinations;
+        string[] addresses = [.. Enumerable.Range(11, sources).Select(i => $"127.0.0.{i}")];
         int[] brokers = [.. Enumerable.Range(1884, destinations)];
         var backends = string.Join(", ", brokers.Select(b => $"\"127.0.0.1:{b}\""));
         using var folder = new TempFolder();
         // Ports of fixed numbers: nobody else lives in the namespace.
         var file = folder.Write("lb.conf", $$"""
             actorlb {
-              node { name = tiny, workers = 1, pid-file = off, max-connections = 1000 }
+              node { name = tiny, workers = 1, data-plane = {{plane}}, pid-file = off, max-connections = 1000 }
               admin.bind = "127.0.0.1:8888"
               pools.p {
                 backends = [{{backends}}], health.probe = none, retry.tries = 1
-                source-addresses = ["127.0.0.11", "127.0.0.12"]
+                source-addresses = [{{string.Join(", ", addresses.Select(a => $"\"{a}\""))}}]
               }
               listeners.mqtt { bind = "127.0.0.1:1883", pool = p }
             }
@@ -38,9 +42,9 @@ public sealed class SourceExhaustionTests
             import net from 'node:net'
             const connect = id => Buffer.from([0x10, 12 + id.length, 0, 4, ...Buffer.from('MQTT'), 4, 2, 0, 60, 0, id.length, ...Buffer.from(id)])
             const codes = {}
-            for (let i = 0; i < {{100 * destinations}}; i++) {
+            for (let i = 0; i < {{places + TooMany}}; i++) {
               await new Promise(done => {
-                const client = net.connect({ port: 1883, host: '127.0.0.1', localAddress: `127.0.1.${i + 1}`, localPort: 20000 + i })
+                const client = net.connect({ port: 1883, host: '127.0.0.1', localAddress: `127.0.${1 + Math.floor(i / 200)}.${1 + i % 200}`, localPort: 20000 + i })
                 client.on('connect', () => client.write(connect('c' + i)))
                 client.on('data', data => { codes[data[3]] = (codes[data[3]] || 0) + 1; done() })
                 client.on('error', error => { console.log('error ' + error.message); done() })
@@ -54,7 +58,7 @@ public sealed class SourceExhaustionTests
         var script = folder.Write("inside.sh", $$"""
             set -e
             ip link set lo up
-            echo "32768 {{32768 + Ports - 1}}" > /proc/sys/net/ipv4/ip_local_port_range
+            echo "32768 {{32768 + ports - 1}}" > /proc/sys/net/ipv4/ip_local_port_range
             mosquitto -c {{broker}} &
             {{ActorLbProcess.Program}} run -c {{file}} &
             for i in $(seq 200); do
@@ -66,16 +70,16 @@ public sealed class SourceExhaustionTests
         await using var inside = ProcessHost.Start("unshare", ["--net", "--mount", "bash", script], SystemPath.Environment);
         var codes = await inside.WaitForLineAsync("codes ");
 
-        // Forty ports from each of the two sources to each destination; the others are told "server unavailable".
-        Assert.Equal($"codes {{\"0\":{80 * destinations},\"3\":{20 * destinations}}}", codes);
-        foreach (var source in new[] { "127.0.0.11", "127.0.0.12" })
+        // All ports of each source to each destination; the others are told "server unavailable".
+        Assert.Equal($"codes {{\"0\":{places},\"3\":{TooMany}}}", codes);
+        foreach (var source in addresses)
             foreach (var port in brokers)
-                Assert.Contains($"actorlb_source_connections{{pool=\"p\",source=\"{source}\",destination=\"127.0.0.1:{port}\"}} {Ports}", inside.Lines);
-        Assert.Contains("actorlb_source_ports{pool=\"p\"} 40", inside.Lines);
-        Assert.Contains($"actorlb_source_exhausted_total {20 * destinations}", inside.Lines);
-        Assert.Contains($"actorlb_connections_rejected_total{{reason=\"source_exhausted\"}} {20 * destinations}", inside.Lines);
+                Assert.Contains($"actorlb_source_connections{{pool=\"p\",source=\"{source}\",destination=\"127.0.0.1:{port}\"}} {ports}", inside.Lines);
+        Assert.Contains($"actorlb_source_ports{{pool=\"p\"}} {ports}", inside.Lines);
+        Assert.Contains($"actorlb_source_exhausted_total {TooMany}", inside.Lines);
+        Assert.Contains($"actorlb_connections_rejected_total{{reason=\"source_exhausted\"}} {TooMany}", inside.Lines);
         // The last tenth of each pair's ports warns.
-        Assert.Contains($"actorlb_source_warnings_total {8 * destinations}", inside.Lines);
+        Assert.Contains($"actorlb_source_warnings_total {places / 10}", inside.Lines);
         Assert.Contains(inside.Lines, l => l.Contains("more source-addresses or open files are needed", StringComparison.Ordinal));
     }
 }

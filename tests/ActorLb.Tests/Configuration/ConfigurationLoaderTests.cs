@@ -92,7 +92,7 @@ public sealed class ConfigurationLoaderTests : IDisposable
     {
         ActorLbOptions options = folder.LoadValid($$"""
             actorlb {
-              node { name = n-1, workers = 3, max-connections = 5, data-dir = /d, drain-timeout = 0s, pid-file = off, will = suppress
+              node { name = n-1, workers = 3, data-plane = streams, max-connections = 5, data-dir = /d, drain-timeout = 0s, pid-file = off, will = suppress
                      server-reference = "other:1883" }
               log { level = warn, format = json, access = logs/access.log }
               sticky { ttl = 1h, max-entries = 4096 }
@@ -101,7 +101,7 @@ public sealed class ConfigurationLoaderTests : IDisposable
             """);
 
         Assert.Equal(
-            new NodeOptions("n-1", 3, 5, 0, "/d", TimeSpan.Zero, null, WillOnDrain.Suppress, "other:1883"), options.Node);
+            new NodeOptions("n-1", 3, DataPlaneKind.Streams, 5, 0, "/d", TimeSpan.Zero, null, WillOnDrain.Suppress, "other:1883"), options.Node);
         Assert.Equal(new LogOptions(LogLevelName.Warning, LogFormat.Json, Path.Combine(folder.Directory, "logs/access.log")), options.Log);
         Assert.Equal(new StickyOptions(TimeSpan.FromHours(1), 4096), options.Sticky);
     }

@@ -15,5 +15,5 @@ internal static class BareServices
         return new NodeServices(new NodeAdmission(10), map, new BackendDirectory(), NullLoggerFactory.Instance, TimeProvider.System);
     }
 
-    public static Reactor ReactorOf(NodeServices services) => new(0, new SessionFlow(services), NullLogger.Instance);
+    public static EpollReactor ReactorOf(NodeServices services) => new(0, new SessionFlow(services), NullLogger.Instance);
 }

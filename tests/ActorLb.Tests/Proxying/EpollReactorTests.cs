@@ -2,16 +2,16 @@ using ActorLb.Proxying;
 
 namespace ActorLb.Tests.Proxying;
 
-public sealed class ReactorTests
+public sealed class EpollReactorTests
 {
-    private static Reactor Create() => BareServices.ReactorOf(BareServices.Create());
+    private static EpollReactor Create() => BareServices.ReactorOf(BareServices.Create());
 
     /// <summary>An idle reactor sleeps without a limit: a message whose wake-up were lost would never be answered.</summary>
     [Fact]
     [Trait("speed", "slow")]
     public async Task AskAsync_FromManyThreads_EveryMessageIsAnswered()
     {
-        using Reactor reactor = Create();
+        using EpollReactor reactor = Create();
         reactor.Start();
         const int PerThread = 50_000;
         Task[] askers = [.. Enumerable.Range(0, 4).Select(_ => Task.Run(async () =>
@@ -25,7 +25,7 @@ public sealed class ReactorTests
     [Fact]
     public void Stop_NeverStarted_Returns()
     {
-        using Reactor reactor = Create();
+        using EpollReactor reactor = Create();
         reactor.Stop();
     }
 }

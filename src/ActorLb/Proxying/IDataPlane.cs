@@ -1,0 +1,43 @@
+using System.Net;
+using ActorLb.Configuration;
+
+namespace ActorLb.Proxying;
+
+/// <summary>How connections are accepted, made and read: what differs between <c>node.data-plane</c>'s choices. All else is shared.</summary>
+internal interface IDataPlane : IAsyncDisposable
+{
+    IReadOnlyList<Reactor> Reactors { get; }
+
+    /// <summary>Starts the reactors.</summary>
+    void Start();
+
+    /// <summary>Fails if an address is in use already, by whomever.</summary>
+    /// <exception cref="IOException">The address is in use or not available.</exception>
+    void DemandFree(IPEndPoint at);
+
+    /// <summary>Opens a listening socket, which takes no connections yet. One of all IPv6 addresses takes those of IPv4 too, where no other does.</summary>
+    /// <exception cref="IOException">With the address and the system's reason: in use, not permitted, not available.</exception>
+    ListenerBinding Listen(ListenerOptions options, TcpOptions tcp);
+}
+
+/// <summary>An open listening socket, of whatever kind a data plane has.</summary>
+internal abstract class ListenerBinding
+{
+    /// <summary>The configured address with the port in use: what the kernel gave for port 0.</summary>
+    public abstract IPEndPoint Bound { get; }
+
+    /// <summary>Puts changed options into force.</summary>
+    public abstract void Retune(ListenerOptions options, TcpOptions tcp);
+
+    /// <summary>Begins to take connections for a listener, which may be paused.</summary>
+    public abstract Task StartAsync(Listener listener);
+
+    /// <summary>Stops or goes on taking connections while the socket stays open.</summary>
+    public abstract Task SetPausedAsync(bool paused);
+
+    /// <summary>Closes the socket: the system refuses new connections. What was accepted stays.</summary>
+    public abstract Task StopAsync();
+
+    /// <summary>Closes a socket that was never started.</summary>
+    public abstract void Discard();
+}

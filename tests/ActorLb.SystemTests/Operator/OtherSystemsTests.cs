@@ -1,0 +1,53 @@
+using System.Net;
+using ActorLb.Testing;
+
+namespace ActorLb.SystemTests.Operator;
+
+/// <summary>A node where the C library of Linux is missing, as on other systems: whatever the product asks for does not load.</summary>
+public sealed class OtherSystemsTests
+{
+    private static readonly Dictionary<string, string?> s_withoutLibc = new(StringComparer.Ordinal)
+    {
+        ["DOTNET_STARTUP_HOOKS"] = Path.Combine(AppContext.BaseDirectory, "ActorLb.NoLibc.dll"),
+    };
+
+    [Fact]
+    public async Task Streams_WithoutLinuxsCLibrary_ServeClients()
+    {
+        await using var broker = await Mosquitto.StartAsync();
+        using var folder = new TempFolder();
+        var admin = new IPEndPoint(IPAddress.Loopback, Ports.Free());
+        var listener = new IPEndPoint(IPAddress.Loopback, Ports.Free());
+        var file = folder.Write("lb.conf", Configuration("streams", admin, listener, broker.EndPoint));
+        await using (var node = await ActorLbProcess.StartAsync(file, admin, s_withoutLibc))
+        {
+            await MosquittoClients.PublishAsync(listener, "t", "x", 1, retain: false, "mqttv311", ["-i", "anywhere"]);
+            await Mosquitto.WaitForSessionsAsync(1, broker);
+            Assert.Contains("actorlb", await node.Admin.GetStringAsync(new Uri("metrics", UriKind.Relative)), StringComparison.Ordinal);
+        }
+
+        Assert.Contains("anywhere", broker.Accepted.Select(a => a.Id));
+        Assert.Contains("client=\"anywhere\"", await File.ReadAllTextAsync(folder["access.log"], TestContext.Current.CancellationToken), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Reactors_WithoutLinuxsCLibrary_AreRefusedWithTheWayOut()
+    {
+        using var folder = new TempFolder();
+        var file = folder.Write("lb.conf", Configuration(
+            "reactor", new IPEndPoint(IPAddress.Loopback, Ports.Free()), new IPEndPoint(IPAddress.Loopback, Ports.Free()), new IPEndPoint(IPAddress.Loopback, 1)));
+        var result = await ProcessHost.RunAsync(ActorLbProcess.Program, ["run", "-c", file], environment: s_withoutLibc);
+        Assert.Equal(1, result.ExitCode);
+        Assert.Contains("data-plane = streams runs on this system", result.Output, StringComparison.Ordinal);
+    }
+
+    private static string Configuration(string plane, IPEndPoint admin, IPEndPoint listener, IPEndPoint broker) => $$"""
+        actorlb {
+          node { name = elsewhere, data-plane = {{plane}}, data-dir = "data" }
+          log.access = "access.log"
+          admin.bind = "{{admin}}"
+          pools.p { backends = ["{{broker}}"], health.probe = tcp }
+          listeners.mqtt { bind = "{{listener}}", pool = p }
+        }
+        """;
+}
