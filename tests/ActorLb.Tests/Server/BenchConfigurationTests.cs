@@ -20,7 +20,8 @@ public sealed partial class BenchConfigurationTests(BenchMosquitto broker) : ICl
             File.WriteAllText(Path.Combine(folder.FullName, "server.key"), key.ExportPkcs8PrivateKeyPem());
             int port = 20_000;
             string text = File.ReadAllText(Path.Combine(Root(), "tests", "bench", "conf", $"actorlb-{group}.conf"))
-                .Replace("@DIR@", folder.FullName, StringComparison.Ordinal);
+                .Replace("@DIR@", folder.FullName, StringComparison.Ordinal).Replace("@PLANE@", "reactor", StringComparison.Ordinal)
+                .Replace("@NAME@", "bench", StringComparison.Ordinal);
             text = Place().Replace(text, _ => $"{port++}");
             string file = Path.Combine(folder.FullName, "bench.conf");
             File.WriteAllText(file, text);

@@ -6,6 +6,7 @@ namespace ActorLb.Tests.Fleet.Membership;
 
 /// <summary>Fleets of hosts in this process: forming, losing nodes, splitting and coming together again.</summary>
 [Collection(FleetCollection.Name)]
+[Trait("speed", "slow")]
 public sealed class FleetHostTests
 {
     [Theory]

@@ -8,6 +8,7 @@ namespace ActorLb.Tests.Fleet.Membership;
 
 /// <summary>Who may be a member and who may not, and what is said about it.</summary>
 [Collection(FleetCollection.Name)]
+[Trait("speed", "slow")]
 public sealed class FleetRefusalTests : IDisposable
 {
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("actorlb-fleet-");

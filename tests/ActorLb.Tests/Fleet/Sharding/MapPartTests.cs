@@ -5,6 +5,7 @@ namespace ActorLb.Tests.Fleet.Sharding;
 
 /// <summary>The map over several fleet systems: every client has one broker, whichever node is asked, whatever happens to the nodes.</summary>
 [Collection(FleetCollection.Name)]
+[Trait("speed", "slow")]
 public sealed class MapPartTests
 {
     private const int Clients = 200;

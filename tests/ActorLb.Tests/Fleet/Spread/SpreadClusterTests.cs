@@ -7,6 +7,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 namespace ActorLb.Tests.Fleet.Spread;
 
 /// <summary>The spread state over real Akka.DistributedData: several systems in this process.</summary>
+[Trait("speed", "slow")]
 public sealed class SpreadClusterTests : IAsyncDisposable
 {
     private static readonly BackendKey Broker = new("emqx", "10.0.0.1:1883");
