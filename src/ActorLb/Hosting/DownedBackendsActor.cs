@@ -4,6 +4,8 @@ using ActorLb.Protocol.Mqtt;
 using ActorLb.Proxying;
 using ActorLb.Supervision;
 using Akka.Actor;
+using Akka.Streams;
+using Akka.Streams.Dsl;
 using Microsoft.Extensions.Logging;
 
 namespace ActorLb.Hosting;
@@ -40,9 +42,8 @@ internal sealed partial class DownedBackendsActor : SupervisedActor
     /// <param name="Within">Time over which its sessions are closed.</param>
     public sealed record Close(string Pool, Backend Backend, TimeSpan Within);
 
-    private sealed record StepDue(Closing Closing);
-
-    private sealed record StepDone(Closing Closing, int Closed);
+    /// <param name="Failure">Null when there is nobody left to close, or the backend is back.</param>
+    private sealed record Ended(Closing Closing, Exception? Failure);
 
     private sealed class Closing(Close order, long start, int reactors)
     {
@@ -72,15 +73,8 @@ internal sealed partial class DownedBackendsActor : SupervisedActor
             case Close order:
                 OnClose(order);
                 return true;
-            case StepDue due:
-                OnStep(due.Closing);
-                return true;
-            case StepDone done:
-                OnStepDone(done);
-                return true;
-            case Status.Failure failure:
-                // An error within a reactor is one of this actor's work.
-                ExceptionDispatchInfo.Throw(failure.Cause);
+            case Ended ended:
+                OnEnded(ended);
                 return true;
             default:
                 return false;
@@ -93,45 +87,42 @@ internal sealed partial class DownedBackendsActor : SupervisedActor
         var closing = new Closing(order, _time.GetTimestamp(), _reactors.Count);
         _closing.Add(order.Backend, closing);
         Log.Closing(_logger, closing.Total, order.Backend.Id, order.Pool, order.Within.TotalSeconds);
-        OnStep(closing);
+        // A step begins when the one before it is done, and none is missed for more than one: the ticks have no buffer.
+        _ = Source.Tick(TimeSpan.Zero, DrainPace.Step, closing)
+            .TakeWhile(static c => GoesOn(c.Backend))
+            .SelectAsync(1, CloseDueAsync)
+            .RunWith(Sink.Ignore<Closing>(), Context.Materializer())
+            .PipeTo(Self, success: _ => new Ended(closing, null), failure: e => new Ended(closing, e));
     }
 
-    private void OnStep(Closing closing)
+    private void OnEnded(Ended ended)
     {
-        if (!GoesOn(closing.Backend))
-        {
-            _closing.Remove(closing.Backend);
-            return;
-        }
+        // One of before a restart ended with it.
+        if (_closing.GetValueOrDefault(ended.Closing.Backend) != ended.Closing) return;
+        _closing.Remove(ended.Closing.Backend);
+        // An error within a reactor is one of this actor's work.
+        if (ended.Failure is not null) ExceptionDispatchInfo.Throw(ended.Failure);
+    }
+
+    private async Task<Closing> CloseDueAsync(Closing closing)
+    {
         TimeSpan elapsed = _time.GetElapsedTime(closing.Start);
         // When the time is over, whoever came meanwhile goes too.
         int left = elapsed >= closing.Within
             ? closing.Backend.Active : DrainPace.Due(closing.Total, elapsed, closing.Within) - closing.Closed;
-        _ = CloseAsync(_reactors, closing, left).PipeTo(Self, success: closed => new StepDone(closing, closed));
-    }
-
-    private void OnStepDone(StepDone done)
-    {
-        if (_closing.GetValueOrDefault(done.Closing.Backend) != done.Closing) return;
-        done.Closing.Closed += done.Closed;
-        Timers.StartSingleTimer(done.Closing.Backend, new StepDue(done.Closing), DrainPace.Step);
+        for (int i = 0; i < _reactors.Count && left > 0; i++)
+        {
+            int place = closing.Places[i], portion = left;
+            (int some, closing.Places[i]) =
+                await _reactors[i].AskAsync(r => CloseSome(r, closing.Backend, place, portion)).ConfigureAwait(false);
+            closing.Closed += some;
+            left -= some;
+        }
+        return closing;
     }
 
     private static bool GoesOn(Backend backend) =>
         backend.Active > 0 && (backend.IsDrainOver || (backend.Blocks & Down) != BackendBlocks.None);
-
-    private static async Task<int> CloseAsync(IReadOnlyList<Reactor> reactors, Closing closing, int left)
-    {
-        int closed = 0;
-        for (int i = 0; i < reactors.Count && closed < left; i++)
-        {
-            int place = closing.Places[i], portion = left - closed;
-            (int some, closing.Places[i]) =
-                await reactors[i].AskAsync(r => CloseSome(r, closing.Backend, place, portion)).ConfigureAwait(false);
-            closed += some;
-        }
-        return closed;
-    }
 
     private static (int Closed, int Next) CloseSome(Reactor reactor, Backend backend, int from, int portion)
     {

@@ -33,7 +33,9 @@ public sealed class DownedBackendsActorTests : IAsyncDisposable
         await StepsAsync(actor);
         Assert.Equal(1, Closings(backends[0]));
 
+        Assert.Equal(1, Graphs());
         backends[0].SetHealth(HealthState.Up, "ok");
+        await _system.UntilAsync(() => Graphs() == 0, 0.1);
         await StepsAsync(actor);
         backends[0].SetHealth(HealthState.Down, "silent");
         actor.Tell(first);
@@ -45,6 +47,8 @@ public sealed class DownedBackendsActorTests : IAsyncDisposable
         Assert.Equal(1, ActorRestarts.Of(_system.System).CountOf(actor.Path));
         Assert.Equal(0, Closings(backends[1]));
     }
+
+    private int Graphs() => ActorTree.Read([_system.System]).Count(a => a.Type == "ActorGraphInterpreter");
 
     private static DownedBackendsActor.Close Close(Backend backend) => new("emqx", backend, TimeSpan.FromMinutes(1));
 
