@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using ActorLb.Cli.Commands;
 using ActorLb.Cli.Output;
@@ -25,8 +26,19 @@ internal sealed class CommandTree
             SessionCommands.Create(verb), ActorCommands.Create(verb),
         };
         foreach (Command group in NodeCommands.Create(verb)) Root.Add(group);
+        Root.Add(Help());
         Target.AddTo(Root);
+        foreach (VersionOption version in Root.Options.OfType<VersionOption>()) version.Aliases.Add("-V");
         Root.SetAction(withoutCommand);
+    }
+
+    /// <summary>The help fits the terminal as everything else does.</summary>
+    private void FitHelp()
+    {
+        foreach (HelpOption help in Root.Options.OfType<HelpOption>())
+        {
+            if (help.Action is HelpAction action) action.MaxWidth = _screen.Width;
+        }
     }
 
     public RootCommand Root { get; }
@@ -45,7 +57,16 @@ internal sealed class CommandTree
             _screen.Error($"see: {path} --help");
             return ExitCodes.Usage;
         }
+        FitHelp();
         return await parsed.InvokeAsync(new InvocationConfiguration { Output = _screen.Output, ProcessTerminationTimeout = null }, cancel);
+    }
+
+    private Command Help()
+    {
+        var about = new Argument<string[]>("COMMAND") { Description = "the command; all of them when left out", Arity = ArgumentArity.ZeroOrMore };
+        var help = new Command("help", "Tell what the commands are and do") { about };
+        help.SetAction((parsed, cancel) => RunAsync(Parse([.. parsed.GetValue(about) ?? [], "--help"]), cancel));
+        return help;
     }
 
     /// <summary>A word that is no command says enough; what follows it, and that a command lacks, only follows from that.</summary>

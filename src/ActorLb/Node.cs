@@ -220,12 +220,40 @@ internal sealed partial class Node : IAsyncDisposable
         // The others take over this node's shards while it still answers for them; half of the time at most.
         if (_fleet is not null) await _fleet.Member.Host.LeaveAsync(within / 2).ConfigureAwait(false);
         _services.Admission.Draining = true;
-        await _listeners.StopAllAsync().ConfigureAwait(false);
+        await _listeners.CloseAllAsync().ConfigureAwait(false);
         DisconnectReason reason = _services.ServerReferenceUtf8.Length > 0 ? DisconnectReason.UseAnotherServer : DisconnectReason.ServerShuttingDown;
         Log.Draining(_logger, _services.Admission.Active, within.TotalSeconds);
         Events.Publish("node_draining", $"{_services.Admission.Active} connections close within {within.TotalSeconds} s");
         await new NodeDrain(_reactors, () => OpenClients, _time).CloseAsync(within - _time.GetElapsedTime(start), reason, cancel).ConfigureAwait(false);
     }
+
+    /// <summary>Takes clients again after a drain, or within one: opens the listeners where they were, and joins the fleet again first.</summary>
+    /// <exception cref="IOException">A listener cannot be opened: the node stays drained.</exception>
+    /// <param name="cancel">Ends the wait for a fleet that is there.</param>
+    public async Task ResumeAsync(CancellationToken cancel)
+    {
+        await _applying.WaitAsync(cancel).ConfigureAwait(false);
+        try
+        {
+            using ListenerSet.Opened opened = _listeners.Open(_options.Listeners.Values, TcpOf);
+            if (_fleet is not null) await _fleet.RejoinAsync(cancel).ConfigureAwait(false);
+            _services.Admission.Draining = false;
+            await _listeners.ApplyAsync([.. _listeners.All.Select(l => (l.Current.Options, l))], opened, TcpOf).ConfigureAwait(false);
+        }
+        finally
+        {
+            _applying.Release();
+        }
+        IsReady = true;
+        Log.Resumed(_logger);
+        Events.Publish("node_resumed", $"takes clients again; {_services.Admission.Active} connections stayed");
+    }
+
+    /// <summary>Closes a listener's sockets, or opens them again.</summary>
+    /// <exception cref="IOException">It cannot be opened and stays paused.</exception>
+    public Task SetPausedAsync(Listener listener, bool paused) => paused ? _listeners.PauseAsync(listener) : _listeners.ResumeAsync(listener, TcpOf);
+
+    private TcpOptions TcpOf(ListenerOptions listener) => _options.Pools[listener.Pool].Tcp;
 
     public async ValueTask DisposeAsync()
     {
@@ -326,7 +354,7 @@ internal sealed partial class Node : IAsyncDisposable
     {
         // Everything that can fail comes first; nothing is in force until all of it stands.
         if (DataPlaneChecks.Problem(_dataPlane, options) is { } problem) throw new IOException(problem);
-        TcpOptions TcpOf(ListenerOptions listener) => options.Pools[listener.Pool].Tcp;
+        TcpOptions NextTcpOf(ListenerOptions listener) => options.Pools[listener.Pool].Tcp;
         TlsContexts contexts = await FileReading.RunAsync(
             () => TlsContexts.Build(options, TicketKeysOf, _time), cancel, discard: late => late.Discard()).ConfigureAwait(false);
         AccessLog? newLog = null;
@@ -337,7 +365,7 @@ internal sealed partial class Node : IAsyncDisposable
             {
                 newLog = await AccessLog.OpenAsync(path, options.Log.Format, _time, AccessLogCounters, _services.Logger).ConfigureAwait(false);
             }
-            opened = _listeners.Open([.. options.Listeners.Values], TcpOf);
+            opened = _listeners.Open(options.Listeners.Values, NextTcpOf);
         }
         catch
         {
@@ -373,7 +401,7 @@ internal sealed partial class Node : IAsyncDisposable
             wanted.Add((listener, known));
         }
         if (_fleet is not null) ShareTicketKeys(_fleet.Member.Spread.Tickets.Current, wanted.Select(w => w.Item2.Current));
-        await _listeners.ApplyAsync(wanted, opened, TcpOf).ConfigureAwait(false);
+        await _listeners.ApplyAsync(wanted, opened, NextTcpOf).ConfigureAwait(false);
         foreach ((string name, PoolEntry entry) in oldPools)
         {
             if (!_pools.ContainsKey(name)) await entry.Control.DisposeAsync().ConfigureAwait(false);
@@ -509,6 +537,9 @@ internal sealed partial class Node : IAsyncDisposable
 
         [LoggerMessage(2203, LogLevel.Information, "draining {Open} connections within {Seconds} s")]
         public static partial void Draining(ILogger logger, int open, double seconds);
+
+        [LoggerMessage(2206, LogLevel.Information, "the node takes clients again")]
+        public static partial void Resumed(ILogger logger);
 
         [LoggerMessage(2205, LogLevel.Warning, "{Owner} {Name}: {Warning}")]
         public static partial void Tls(ILogger logger, string owner, string name, TlsProblem warning);

@@ -15,8 +15,8 @@ internal static class NodeCommands
         yield return new Command("listener", "Where clients come in")
         {
             verb.Create("list", "List the listeners", ListenersAsync),
-            Pause(verb, "pause", "Take no connections for now; those that are open stay"),
-            Pause(verb, "resume", "Take connections again"),
+            Pause(verb, "pause", "Close the listener for now: new connections are refused, those that are open stay"),
+            Pause(verb, "resume", "Open a paused listener again"),
         };
         yield return new Command("config", "The node's configuration")
         {
@@ -28,7 +28,7 @@ internal static class NodeCommands
         yield return new Command("node", "The node itself")
         {
             verb.Create("info", "Tell what the node is and how it is", InfoAsync),
-            Drain(verb), LogLevel(verb),
+            Drain(verb), Resume(verb), LogLevel(verb),
         };
     }
 
@@ -88,11 +88,20 @@ internal static class NodeCommands
     private static Command Drain(Verb verb)
     {
         Option<TimeSpan?> within = Durations.Option("--within", "time over which connections close, the configured one when left out");
-        return verb.Create("drain", "Take no clients any more and close the connections bit by bit", async (call, cancel) => call.Show(
+        return verb.Create("drain", "Take no clients and close the connections bit by bit; resume takes it back", async (call, cancel) => call.Show(
             await call.Client.PostAsync(
                 "node/drain", new NodeDrainRequest(call.Parsed.GetValue(within)?.TotalSeconds), AdminJson.Wire.NodeDrainRequest, AdminJson.Wire.NodeDrain, cancel),
             (drain, screen) => screen.Line(
                 $"{Printable.Of(drain.Node)} closes {Printable.Of(drain.Connections)} connections within {Printable.Time(drain.Seconds)}")), within);
+    }
+
+    /// <summary>Undoes a drain, by the name that NGINX's and HAProxy's users may look for too.</summary>
+    private static Command Resume(Verb verb)
+    {
+        Command resume = verb.Create("resume", "Take a drain back: open connections stay, and clients are taken again", async (call, cancel) => ClusterCommands.Done(
+            call, await call.Client.PostAsync("node/resume", AdminJson.Wire.Done, cancel)));
+        resume.Aliases.Add("undrain");
+        return resume;
     }
 
     private static Command LogLevel(Verb verb)

@@ -66,10 +66,10 @@ internal static class PoolCommands
     private static void Changed(Call call, Answer<BackendInfo> answer) => call.Show(answer, (backend, screen) => Table(screen, [backend]));
 
     private static void Table(Screen screen, BackendInfo[] backends) => screen.Table(
-        ["pool", "backend", "admin", "health", "new clients", ">weight", ">connections", ">fleet", ">limit", ">connects", ">failures"],
+        ["backend", "pool", "admin", "health", "new clients", ">weight", ">connections", ">fleet", ">limit", ">connects", ">failures"],
         backends.Select(b => new[]
         {
-            Printable.Of(b.Pool), Printable.Of(b.Backup ? $"{b.Backend} (backup)" : b.Backend),
+            Printable.Of(b.Backup ? $"{b.Backend} (backup)" : b.Backend), Printable.Of(b.Pool),
             (b.DrainLeft is { } left ? $"{b.Admin}, down in {Printable.Time(left)}" : b.Admin) + (b.Local ? " (this node only)" : ""), b.Health,
             b.Blocks.Length == 0 ? "yes" : $"no: {string.Join(", ", b.Blocks)}", Printable.Of(b.Weight), Printable.Of(b.Connections),
             Printable.Of(b.FleetConnections), b.Limit == 0 ? "-" : Printable.Of(b.Limit), Printable.Of(b.Connects), Printable.Of(b.Failures),

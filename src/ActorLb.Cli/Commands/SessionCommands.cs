@@ -54,13 +54,15 @@ internal static class SessionCommands
 
     private static async Task CountAsync(Call call, CancellationToken cancel) =>
         call.Show(await call.Client.GetAsync("sessions/count", AdminJson.Wire.SessionCount, cancel), (count, screen) => screen.Table(
-            ["what", ">connections"],
+            ["name", "of", "pool", ">connections"],
             [
-                ["all", Printable.Of(count.Total)], ["reading", Printable.Of(count.Reading)], ["connecting", Printable.Of(count.Connecting)],
-                ["established", Printable.Of(count.Established)], ["closing", Printable.Of(count.Closing)],
-                .. count.Listeners.Select(l => new[] { Printable.Of($"listener {l.Name}"), Printable.Of(l.Count) }),
-                .. count.Backends.Select(b => new[] { Printable.Of($"backend {b.Name}"), Printable.Of(b.Count) }),
+                Row("all", "node", count.Total), Row("reading", "state", count.Reading), Row("connecting", "state", count.Connecting),
+                Row("established", "state", count.Established), Row("closing", "state", count.Closing),
+                .. count.Listeners.Select(l => Row(l.Name, "listener", l.Count)),
+                .. count.Backends.Select(b => Row(BackendName.Parse(b.Name).Id, "backend", b.Count, BackendName.Parse(b.Name).Pool)),
             ]));
+
+    private static string[] Row(string name, string of, int count, string? pool = null) => [Printable.Of(name), of, Printable.Of(pool), Printable.Of(count)];
 
     private static void Show(Call call, Answer<SessionPage> answer) => call.Show(answer, (page, screen) =>
     {

@@ -60,7 +60,7 @@ internal static class StickyCommands
         Argument<string> backend = BackendName.Argument();
         return verb.Create("flush", "Forget all clients of a broker", async (call, cancel) => call.Show(
             await call.Client.PostAsync(BackendName.Parse(call.Parsed.GetValue(backend)!).Path("flush"), AdminJson.Wire.StickyFlush, cancel),
-            (flushed, screen) => screen.Line(Printable.Of($"the clients of {flushed.Pool}/{flushed.Backend} are forgotten"))), backend);
+            (flushed, screen) => screen.Line(Printable.Of($"the clients of {flushed.Backend} in pool {flushed.Pool} are forgotten"))), backend);
     }
 
     private static async Task StatsAsync(Call call, CancellationToken cancel) =>

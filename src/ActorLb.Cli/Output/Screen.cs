@@ -8,8 +8,8 @@ namespace ActorLb.Cli.Output;
 /// the terminal that it would act upon.</summary>
 internal sealed class Screen
 {
-    /// <summary>Cells are never folded: a line that is too long for the terminal goes on in its next, where it can still be copied.</summary>
-    private const int Unfolded = 4096;
+    /// <summary>Where nobody reads at a terminal lines are as long as they are.</summary>
+    public const int Unfolded = 4096;
 
     /// <summary>A cell is cut behind so many characters: a client id may have 65,535 bytes, which --json shows whole.</summary>
     private const int LongestCell = 160;
@@ -21,11 +21,14 @@ internal sealed class Screen
 
     private readonly IAnsiConsole _console;
     private readonly TextWriter _error;
+    private readonly Func<int> _width;
 
-    public Screen(TextWriter output, TextWriter error, bool isTerminal)
+    /// <param name="width">Of a line, asked for each time: a terminal's may change.</param>
+    public Screen(TextWriter output, TextWriter error, bool isTerminal, Func<int>? width = null)
     {
         Output = output;
         _error = error;
+        _width = width ?? (() => Unfolded);
         IsTerminal = isTerminal;
         _console = AnsiConsole.Create(new AnsiConsoleSettings
         {
@@ -41,11 +44,14 @@ internal sealed class Screen
 
     public bool IsTerminal { get; }
 
-    public void Line(string text) => Output.WriteLine(SafeText.Shortened(SafeText.OfMessage(text), LongestLine));
+    /// <summary>Columns of a line.</summary>
+    public int Width => _width();
+
+    public void Line(string text) => Write(Output, SafeText.Shortened(SafeText.OfMessage(text), LongestLine));
 
     public void Error(string text)
     {
-        foreach (string line in text.Split('\n')) _error.WriteLine($"pbm: {SafeText.Shortened(SafeText.OfMessage(line), LongestLine)}");
+        foreach (string line in text.Split('\n')) Write(_error, $"pbm: {SafeText.Shortened(SafeText.OfMessage(line), LongestLine)}");
     }
 
     /// <summary>Its values stay what they are: what is not safe to show is escaped, as JSON may have it.</summary>
@@ -56,9 +62,23 @@ internal sealed class Screen
     /// <summary>Lines with a syntax of their own.</summary>
     public void Document(string text) => Output.Write(SafeText.OfDocument(text));
 
-    /// <param name="columns">Those that begin with '>' are aligned right.</param>
+    /// <summary>Rows below their names, or one below the other where the terminal is too narrow for that.</summary>
+    /// <param name="columns">Those that begin with '>' are aligned right. The first one tells the rows apart.</param>
     public void Table(string[] columns, IEnumerable<string[]> rows)
     {
+        string[][] shown = [.. rows.Select(row => row.Select(Shown).ToArray())];
+        string[] names = [.. columns.Select(c => c.TrimStart('>'))];
+        // Each column has a blank at either side, and there are one between two and two at the ends.
+        int needed = names.Select((name, i) => shown.Select(r => WordWrap.Cells(r[i])).Append(WordWrap.Cells(name)).Max() + 3).Sum() + 1;
+        int width = Width;
+        if (shown.Length > 0 && needed > width)
+        {
+            var records = new Records(names, shown, width);
+            var text = new Paragraph();
+            foreach (string[] row in shown) records.AppendTo(text, row, StyleOf);
+            Write(text);
+            return;
+        }
         Table table = new Table().Border(TableBorder.Simple);
         foreach (string column in columns)
         {
@@ -66,20 +86,34 @@ internal sealed class Screen
             var header = new TableColumn(new Text(column.TrimStart('>'), new Style(decoration: Decoration.Bold)));
             table.AddColumn(right ? header.RightAligned() : header);
         }
-        foreach (string[] row in rows) table.AddRow(row.Select(Cell));
+        foreach (string[] row in shown) table.AddRow(row.Select(Cell));
         Write(table);
     }
 
     /// <summary>One thing: a name and a value a line.</summary>
     public void Facts(params (string Name, string Value)[] facts)
     {
+        int names = facts.Max(f => f.Name.Length) + 2, width = Math.Max(1, Width - names);
         Grid grid = new Grid().AddColumn().AddColumn();
-        foreach ((string name, string value) in facts) grid.AddRow(new Text(name), Cell(value));
+        foreach ((string name, string value) in facts)
+        {
+            string shown = Shown(value);
+            grid.AddRow(new Text(name), new Text(string.Join('\n', WordWrap.Lines(shown, width)), StyleOf(shown)));
+        }
         Write(grid);
     }
 
-    private static Text Cell(string value) => new(
-        SafeText.Shortened(SafeText.OfMessage(value), LongestCell), Good.Contains(value) ? new Style(Color.Green) : Bad.Contains(value) ? new Style(Color.Red) : Style.Plain);
+    private static string Shown(string value) => SafeText.Shortened(SafeText.OfMessage(value), LongestCell);
+
+    private static Text Cell(string shown) => new(shown, StyleOf(shown));
+
+    private static Style StyleOf(string shown) =>
+        Good.Contains(shown) ? new Style(Color.Green) : Bad.Contains(shown) ? new Style(Color.Red) : Style.Plain;
+
+    private void Write(TextWriter to, string line)
+    {
+        foreach (string part in WordWrap.Lines(line, Width, indent: 2)) to.WriteLine(part);
+    }
 
     private void Write(Spectre.Console.Rendering.IRenderable what)
     {

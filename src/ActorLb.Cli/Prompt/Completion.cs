@@ -24,7 +24,7 @@ internal readonly record struct Candidates(int Start, string[] Words)
 /// <param name="names">The values of an argument or option by the name of its place, such as POOL; empty where there are none.</param>
 internal sealed class Completion(RootCommand root, Func<string, Task<IReadOnlyList<string>>> names)
 {
-    public static readonly string[] BuiltIn = ["exit", "help"];
+    public static readonly string[] BuiltIn = ["exit"];
 
     /// <param name="line">Up to the cursor.</param>
     public async Task<Candidates> FindAsync(string line)

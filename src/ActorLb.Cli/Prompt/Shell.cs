@@ -92,9 +92,6 @@ internal sealed class Shell(CommandTree tree, Screen screen, Interruption interr
         {
             case []: return ExitCodes.Done;
             case ["exit" or "quit"]: return null;
-            case ["help", .. var about]:
-                words = [.. about, "--help"];
-                break;
         }
         ParseResult parsed = tree.Parse([.. options, .. words]);
         if (parsed.CommandResult.Command == tree.Root && !words.Contains("--help") && parsed.Errors.Count == 0)

@@ -27,7 +27,7 @@ public sealed record ConfigText(string? Configuration, string Text);
 
 /// <param name="Kind">Such as "mqtt over tls".</param>
 /// <param name="Limit">Connections at most; 0 leaves only the node's limit.</param>
-/// <param name="State">"open" or "paused".</param>
+/// <param name="State">"open", "paused", or "closed" while the node drains.</param>
 public sealed record ListenerInfo(string Name, string Bind, string Kind, string Pool, int Connections, int Limit, string State);
 
 public sealed record ListenerList(string Node, ListenerInfo[] Listeners);

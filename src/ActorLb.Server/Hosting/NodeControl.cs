@@ -13,20 +13,24 @@ namespace ActorLb.Server.Hosting;
 /// <param name="path">The configuration file that a reload reads.</param>
 internal sealed partial class NodeControl(Node node, NodeLogging logging, string path)
 {
-    private const string DrainsAlready = "the node drains: it is changed no more";
+    private const string DrainsAlready = "the node drains: nothing of it is changed before it ends or resumes";
+    private const string Ends = "the node ends: its drain is not taken back any more";
 
     private readonly ILogger _logger = logging.Factory.CreateLogger("ActorLb.Server");
     private readonly SemaphoreSlim _turn = new(1, 1);
     private readonly CancellationTokenSource _hurry = new();
 
-    // Ends a reload that still reads files: a node that leaves does not wait for a disk.
-    private readonly CancellationTokenSource _leaving = new();
+    // Ends a reload that still reads files: a node that leaves does not wait for a disk. Replaced when the node resumes.
+    private CancellationTokenSource _leaving = new();
+    // Ends a drain that is taken back. Replaced with it.
+    private CancellationTokenSource _resuming = new();
     private readonly Lock _gate = new();
     // The file that the process holds, whatever a later configuration says.
     private readonly string? _pidFile = node.Options.Node.PidFile;
     // As the endpoint listens, whatever a later configuration says.
     private readonly AdminOptions _admin = node.Options.Admin;
     private Task? _drain;
+    private bool _isEnding;
     private int _reloads;
 
     /// <summary>In full: who asks over the admin endpoint stands elsewhere.</summary>
@@ -73,7 +77,7 @@ internal sealed partial class NodeControl(Node node, NodeLogging logging, string
         }
     }
 
-    /// <summary>Stops or goes on taking connections; what waits in the kernel's queue meanwhile is not refused.</summary>
+    /// <summary>Stops or goes on taking connections; who connects meanwhile is refused by the kernel.</summary>
     public async Task<Refusal?> PauseAsync(string listener, bool paused)
     {
         await _turn.WaitAsync();
@@ -85,9 +89,13 @@ internal sealed partial class NodeControl(Node node, NodeLogging logging, string
                 return new Refusal(RefusalKind.Unknown, $"the listener '{listener}' is gone");
             }
             if (found.Paused == paused) return null;
-            await node.ListenerSet.SetPausedAsync(found, paused);
+            await node.SetPausedAsync(found, paused);
             node.Events.Publish(paused ? "listener_paused" : "listener_resumed", listener);
             return null;
+        }
+        catch (IOException e)
+        {
+            return new Refusal(RefusalKind.Refused, e.Message);
         }
         finally
         {
@@ -96,10 +104,51 @@ internal sealed partial class NodeControl(Node node, NodeLogging logging, string
     }
 
     /// <summary>Drains the node, or joins the drain that goes on; ends with it.</summary>
-    public Task DrainAsync(TimeSpan within)
+    /// <param name="toEnd">The process ends with it: it is not taken back any more.</param>
+    public Task DrainAsync(TimeSpan within, bool toEnd = false)
     {
-        _leaving.Cancel();
-        lock (_gate) return _drain ??= DrainCoreAsync(within);
+        lock (_gate)
+        {
+            _leaving.Cancel();
+            _isEnding |= toEnd;
+            return _drain ??= DrainCoreAsync(within, _resuming.Token);
+        }
+    }
+
+    /// <summary>Takes a drain back: what it has not closed yet stays, and the node takes clients again.</summary>
+    public async Task<Refusal?> ResumeAsync()
+    {
+        Task drain;
+        lock (_gate)
+        {
+            if (_isEnding) return new Refusal(RefusalKind.Refused, Ends);
+            if (_drain is null) return new Refusal(RefusalKind.Refused, "the node does not drain");
+            drain = _drain;
+            // Who is told to stop from now on begins another.
+            _drain = null;
+            _resuming.Cancel();
+        }
+        await drain;
+        await _turn.WaitAsync();
+        try
+        {
+            lock (_gate)
+            {
+                if (_isEnding || _drain is not null) return new Refusal(RefusalKind.Refused, Ends);
+                (_leaving, _resuming) = (new CancellationTokenSource(), new CancellationTokenSource());
+            }
+            await node.ResumeAsync(_leaving.Token);
+            return null;
+        }
+        catch (Exception e) when (e is IOException or OperationCanceledException)
+        {
+            lock (_gate) _drain ??= Task.CompletedTask;
+            return new Refusal(RefusalKind.Refused, e is IOException ? $"{e.Message}; the node stays drained" : Ends);
+        }
+        finally
+        {
+            _turn.Release();
+        }
     }
 
     /// <summary>Has a drain close at once what is still open.</summary>
@@ -108,18 +157,23 @@ internal sealed partial class NodeControl(Node node, NodeLogging logging, string
     /// <summary>Waits for what is being changed, a hurried drain included, and changes nothing from then on: the node may be disposed.</summary>
     public async Task EndAsync()
     {
-        await _leaving.CancelAsync();
+        lock (_gate)
+        {
+            _isEnding = true;
+            _leaving.Cancel();
+        }
         Hurry();
         await _turn.WaitAsync();
     }
 
-    private async Task DrainCoreAsync(TimeSpan within)
+    private async Task DrainCoreAsync(TimeSpan within, CancellationToken resumes)
     {
         await _turn.WaitAsync();
         try
         {
-            await node.DrainAsync(within, _hurry.Token);
-            node.Events.Publish("node_drained", $"{node.Admission.Active} connections are left");
+            using var ends = CancellationTokenSource.CreateLinkedTokenSource(_hurry.Token, resumes);
+            await node.DrainAsync(within, ends.Token);
+            if (!resumes.IsCancellationRequested) node.Events.Publish("node_drained", $"{node.Admission.Active} connections are left");
         }
         finally
         {

@@ -116,7 +116,7 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options)
             switch (signal)
             {
                 case Signal.Stop:
-                    await control.DrainAsync(node.Options.Node.DrainTimeout);
+                    await control.DrainAsync(node.Options.Node.DrainTimeout, toEnd: true);
                     return;
                 case Signal.StopNow:
                     return;

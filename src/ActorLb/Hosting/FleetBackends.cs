@@ -54,6 +54,13 @@ internal sealed class FleetBackends : IAsyncDisposable
         await Member.WhenJoinedAsync(cancel).ConfigureAwait(false);
     }
 
+    /// <summary>After a leave: becomes a member again, and waits until it is one where a fleet is there.</summary>
+    public async Task RejoinAsync(CancellationToken cancel)
+    {
+        Member.Host.Rejoin();
+        await Member.WhenJoinedAsync(cancel).ConfigureAwait(false);
+    }
+
     /// <summary>The pools have other backends than before.</summary>
     public void BackendsMayHaveChanged()
     {

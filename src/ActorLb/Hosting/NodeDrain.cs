@@ -13,7 +13,8 @@ internal sealed class NodeDrain(IReadOnlyList<Reactor> reactors, Func<long> open
         long start = time.GetTimestamp();
         TimeSpan closing = within * 0.9;
         int total = (int)open(), closed = 0;
-        for (int first = 0; open() > 0 && time.GetElapsedTime(start) < within && !cancel.IsCancellationRequested; first++)
+        // Once at least: without any time all are closed at once.
+        for (int first = 0; open() > 0 && (first == 0 || time.GetElapsedTime(start) < within) && !cancel.IsCancellationRequested; first++)
         {
             TimeSpan elapsed = time.GetElapsedTime(start);
             // Those that went by themselves count.

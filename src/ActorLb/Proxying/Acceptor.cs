@@ -12,7 +12,8 @@ internal sealed partial class Acceptor(NodeServices services, SessionCloser clos
 
     private const int AcceptsAtOnce = 64;
 
-    public void Accept(Reactor reactor, ListenerSocket socket)
+    /// <returns>Whether more may wait.</returns>
+    public bool Accept(Reactor reactor, ListenerSocket socket)
     {
         for (int i = 0; i < AcceptsAtOnce; i++)
         {
@@ -20,10 +21,10 @@ internal sealed partial class Acceptor(NodeServices services, SessionCloser clos
             if (fd < 0)
             {
                 int errno = Libc.Errno;
-                if (errno is Libc.EAGAIN) return;
+                if (errno is Libc.EAGAIN) return false;
                 if (errno is Libc.EINTR or Libc.ECONNABORTED) continue;
                 Rest(reactor, socket, errno);
-                return;
+                return false;
             }
             reactor.Counters.Accepted++;
             if (FileDescriptors.IsReserved(fd))
@@ -32,10 +33,11 @@ internal sealed partial class Acceptor(NodeServices services, SessionCloser clos
                 Tcp.Close(fd);
                 reactor.Counters.Closed[(int)CloseReason.NodeFull]++;
                 Rest(reactor, socket, Libc.EMFILE);
-                return;
+                return false;
             }
             Admit(reactor, socket, new Side { Fd = fd, Writable = true }, remote);
         }
+        return true;
     }
 
     /// <summary>Takes a connection in, or turns it away.</summary>

@@ -27,15 +27,15 @@ internal sealed class EpollPlane : IDataPlane
     /// <remarks>SO_REUSEPORT would let two nodes of one user share a port silently.</remarks>
     public void DemandFree(IPEndPoint at) => Tcp.DemandFree(at);
 
-    public ListenerBinding Listen(ListenerOptions options, TcpOptions tcp)
+    public ListenerBinding Listen(IPEndPoint at, int backlog, TcpOptions tcp)
     {
         var descriptors = new List<int>();
-        IPEndPoint bound = options.Bind;
+        IPEndPoint bound = at;
         try
         {
             foreach (EpollReactor _ in _reactors)
             {
-                int fd = Tcp.Listen(bound, options.Backlog);
+                int fd = Tcp.Listen(bound, backlog);
                 descriptors.Add(fd);
                 Tune(fd, tcp);
                 if (bound.Port == 0) bound = new IPEndPoint(bound.Address, Tcp.LocalEndPoint(fd).Port);
@@ -88,21 +88,7 @@ internal sealed class EpollPlane : IDataPlane
             for (int i = 0; i < _sockets.Length; i++)
             {
                 ListenerSocket socket = _sockets[i];
-                await reactors[i].AskAsync(r =>
-                {
-                    r.Listen(socket);
-                    if (listener.Paused) r.SetAccepting(socket, accepting: false);
-                    return true;
-                }).ConfigureAwait(false);
-            }
-        }
-
-        public override async Task SetPausedAsync(bool paused)
-        {
-            for (int i = 0; i < _sockets.Length; i++)
-            {
-                ListenerSocket socket = _sockets[i];
-                await reactors[i].AskAsync(r => { r.SetAccepting(socket, !paused); return true; }).ConfigureAwait(false);
+                await reactors[i].AskAsync(r => { r.Listen(socket); return true; }).ConfigureAwait(false);
             }
         }
 
@@ -111,7 +97,14 @@ internal sealed class EpollPlane : IDataPlane
             for (int i = 0; i < _sockets.Length; i++)
             {
                 ListenerSocket socket = _sockets[i];
-                await reactors[i].AskAsync(r => { r.StopListening(socket); return true; }).ConfigureAwait(false);
+                await reactors[i].AskAsync(r =>
+                {
+                    while (socket.Index >= 0 && r.Flow.Accept(r, socket))
+                    {
+                    }
+                    r.StopListening(socket);
+                    return true;
+                }).ConfigureAwait(false);
             }
         }
 

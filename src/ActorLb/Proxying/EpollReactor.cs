@@ -187,7 +187,7 @@ internal sealed class EpollReactor : Reactor
                 continue;
             }
             listener.PausedUntil = 0;
-            if (!listener.Listener.Paused) SetAccepting(listener, accepting: true);
+            SetAccepting(listener, accepting: true);
         }
         return resting;
     }

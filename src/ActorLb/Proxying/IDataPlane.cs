@@ -17,7 +17,7 @@ internal interface IDataPlane : IAsyncDisposable
 
     /// <summary>Opens a listening socket, which takes no connections yet. One of all IPv6 addresses takes those of IPv4 too, where no other does.</summary>
     /// <exception cref="IOException">With the address and the system's reason: in use, not permitted, not available.</exception>
-    ListenerBinding Listen(ListenerOptions options, TcpOptions tcp);
+    ListenerBinding Listen(IPEndPoint at, int backlog, TcpOptions tcp);
 }
 
 /// <summary>An open listening socket, of whatever kind a data plane has.</summary>
@@ -29,13 +29,11 @@ internal abstract class ListenerBinding
     /// <summary>Puts changed options into force.</summary>
     public abstract void Retune(ListenerOptions options, TcpOptions tcp);
 
-    /// <summary>Begins to take connections for a listener, which may be paused.</summary>
+    /// <summary>Begins to take connections for a listener. The system's queue holds who came before.</summary>
     public abstract Task StartAsync(Listener listener);
 
-    /// <summary>Stops or goes on taking connections while the socket stays open.</summary>
-    public abstract Task SetPausedAsync(bool paused);
-
-    /// <summary>Closes the socket: the system refuses new connections. What was accepted stays.</summary>
+    /// <summary>Closes the socket: the system refuses new connections. Who is connected already and waits is accepted first, for closing
+    /// would reset them; what was accepted stays.</summary>
     public abstract Task StopAsync();
 
     /// <summary>Closes a socket that was never started.</summary>

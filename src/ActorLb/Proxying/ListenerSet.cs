@@ -10,7 +10,8 @@ internal sealed class ListenerSet(IDataPlane plane)
     // Written by one change at a time, replaced whole: status pages read it meanwhile.
     private volatile ImmutableDictionary<string, Entry> _entries = ImmutableDictionary.Create<string, Entry>(StringComparer.Ordinal);
 
-    private sealed record Entry(Listener Listener, IPEndPoint Bind, ListenerBinding Binding);
+    /// <param name="Binding">Null while the listener is paused or the node drains.</param>
+    private sealed record Entry(Listener Listener, IPEndPoint Bind, ListenerBinding? Binding);
 
     public IEnumerable<Listener> All => _entries.Values.Select(e => e.Listener).ToArray();
 
@@ -30,25 +31,25 @@ internal sealed class ListenerSet(IDataPlane plane)
         }
     }
 
-    /// <summary>Opens what the new listeners need that is not open already.</summary>
+    /// <summary>Opens what the listeners need that is not open already. The kernel's queue holds who comes before they are in force.</summary>
     /// <exception cref="IOException">Names the listener, the address and the reason; nothing stays open then.</exception>
-    public Opened Open(IReadOnlyCollection<ListenerOptions> wanted, Func<ListenerOptions, TcpOptions> tcp)
+    public Opened Open(IEnumerable<ListenerOptions> wanted, Func<ListenerOptions, TcpOptions> tcp)
     {
         var opened = new Opened();
         string name = "";
         try
         {
-            ListenerOptions[] opening = [.. wanted.Where(o => !(_entries.TryGetValue(o.Name, out Entry? kept) && kept.Bind.Equals(o.Bind)))];
+            ListenerOptions[] opening = [.. wanted.Where(IsToBeOpened)];
             // All are asked for before the first is taken: those of one port may overlap, as 0.0.0.0 and [::] do.
             foreach (ListenerOptions options in opening)
             {
                 name = options.Name;
-                if (!_entries.Values.Any(e => Overlap(e.Bind, options.Bind))) plane.DemandFree(options.Bind);
+                if (!_entries.Values.Any(e => e.Binding is not null && Overlap(e.Bind, options.Bind))) plane.DemandFree(PlaceOf(options));
             }
             foreach (ListenerOptions options in opening)
             {
                 name = options.Name;
-                opened.Bindings[name] = plane.Listen(options, tcp(options));
+                opened.Bindings[name] = plane.Listen(PlaceOf(options), options.Backlog, tcp(options));
             }
             return opened;
         }
@@ -68,14 +69,19 @@ internal sealed class ListenerSet(IDataPlane plane)
         foreach ((string name, Entry entry) in _entries)
         {
             if (names.Contains(name) && !opened.Bindings.ContainsKey(name)) continue;
-            await entry.Binding.StopAsync().ConfigureAwait(false);
+            if (entry.Binding is not null) await entry.Binding.StopAsync().ConfigureAwait(false);
             _entries = _entries.Remove(name);
         }
         foreach ((ListenerOptions options, Listener listener) in wanted)
         {
+            if (listener.Paused)
+            {
+                await MovePausedAsync(options, listener).ConfigureAwait(false);
+                continue;
+            }
             if (!opened.Bindings.TryGetValue(options.Name, out ListenerBinding? binding))
             {
-                _entries[options.Name].Binding.Retune(options, tcp(options));
+                _entries[options.Name].Binding?.Retune(options, tcp(options));
                 continue;
             }
             listener.BoundTo = binding.Bound;
@@ -85,17 +91,54 @@ internal sealed class ListenerSet(IDataPlane plane)
     }
 
     /// <summary>Closes all listening sockets: clients are refused by the kernel and go to another node.</summary>
-    public async Task StopAllAsync()
+    public async Task CloseAllAsync()
     {
-        foreach (Entry entry in _entries.Values) await entry.Binding.StopAsync().ConfigureAwait(false);
-        _entries = _entries.Clear();
+        foreach (Entry entry in _entries.Values) await CloseAsync(entry).ConfigureAwait(false);
     }
 
-    /// <summary>Stops or goes on taking connections on an open listener.</summary>
-    public async Task SetPausedAsync(Listener listener, bool paused)
+    /// <summary>Closes a listener's sockets: who connects from now on is refused by the kernel, and need not wait to find out.</summary>
+    public Task PauseAsync(Listener listener)
     {
-        listener.Paused = paused;
-        await _entries[listener.Name].Binding.SetPausedAsync(paused).ConfigureAwait(false);
+        listener.Paused = true;
+        return CloseAsync(_entries[listener.Name]);
+    }
+
+    /// <summary>Opens a paused listener again, where it was.</summary>
+    /// <exception cref="IOException">It cannot be opened and stays paused.</exception>
+    public async Task ResumeAsync(Listener listener, Func<ListenerOptions, TcpOptions> tcp)
+    {
+        listener.Paused = false;
+        try
+        {
+            using Opened opened = Open([listener.Current.Options], tcp);
+            await ApplyAsync([.. _entries.Values.Select(e => (e.Listener.Current.Options, e.Listener))], opened, tcp).ConfigureAwait(false);
+        }
+        catch (IOException)
+        {
+            listener.Paused = true;
+            throw;
+        }
+    }
+
+    private bool IsToBeOpened(ListenerOptions options) => !_entries.TryGetValue(options.Name, out Entry? kept)
+        || (!kept.Listener.Paused && !(kept.Binding is not null && kept.Bind.Equals(options.Bind)));
+
+    /// <summary>A port that the kernel chose stays the listener's over a pause.</summary>
+    private IPEndPoint PlaceOf(ListenerOptions options) =>
+        _entries.TryGetValue(options.Name, out Entry? kept) && kept.Bind.Equals(options.Bind) && kept.Listener.BoundTo is { } bound ? bound : options.Bind;
+
+    private async Task MovePausedAsync(ListenerOptions options, Listener listener)
+    {
+        if (_entries.TryGetValue(options.Name, out Entry? kept) && kept.Bind.Equals(options.Bind)) return;
+        if (kept is not null) await CloseAsync(kept).ConfigureAwait(false);
+        listener.BoundTo = null;
+        _entries = _entries.SetItem(options.Name, new Entry(listener, options.Bind, null));
+    }
+
+    private async Task CloseAsync(Entry entry)
+    {
+        if (entry.Binding is not null) await entry.Binding.StopAsync().ConfigureAwait(false);
+        _entries = _entries.SetItem(entry.Listener.Name, entry with { Binding = null });
     }
 
     private static bool Overlap(IPEndPoint one, IPEndPoint other) => one.Port == other.Port

@@ -37,7 +37,7 @@ internal sealed class SessionFlow
 
     public SetupBudget SetupBudget => _services.SetupBudget;
 
-    public void Accept(Reactor reactor, ListenerSocket socket) => _acceptor.Accept(reactor, socket);
+    public bool Accept(Reactor reactor, ListenerSocket socket) => _acceptor.Accept(reactor, socket);
 
     /// <summary>Takes in a connection that was accepted elsewhere, or turns it away.</summary>
     public void Admit(Reactor reactor, ListenerSocket socket, in Side client, in NetEndPoint remote, in NetEndPoint local) =>

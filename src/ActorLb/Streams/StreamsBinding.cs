@@ -9,12 +9,13 @@ namespace ActorLb.Streams;
 /// <summary>A listening socket that deals its connections out to the reactors in turn.</summary>
 internal sealed class StreamsBinding(StreamsReactor[] reactors, Socket socket, TcpOptions tcp) : ListenerBinding
 {
-    private readonly SemaphoreSlim _open = new(1, 1);
+    /// <summary>How often a listener that closes looks whether somebody waits to be accepted.</summary>
+    private const int MostWaits = 100;
+
     private readonly IPEndPoint _bound = (IPEndPoint)socket.LocalEndPoint!;
     private volatile TcpOptions _tcp = tcp;
     private ListenerSocket[] _sockets = [];
     private Task _accepting = Task.CompletedTask;
-    private bool _paused;
     private int _next;
 
     public override IPEndPoint Bound => _bound;
@@ -34,22 +35,14 @@ internal sealed class StreamsBinding(StreamsReactor[] reactors, Socket socket, T
             ListenerSocket one = _sockets[i];
             await reactors[i].AskAsync(r => { r.Listen(one); return true; }).ConfigureAwait(false);
         }
-        if (listener.Paused) await SetPausedAsync(paused: true).ConfigureAwait(false);
         _accepting = Task.Run(AcceptAsync);
-    }
-
-    public override async Task SetPausedAsync(bool paused)
-    {
-        if (_paused == paused) return;
-        _paused = paused;
-        if (paused) await _open.WaitAsync().ConfigureAwait(false);
-        else _open.Release();
     }
 
     public override async Task StopAsync()
     {
+        // The loop takes who waits.
+        for (int i = 0; i < MostWaits && socket.Poll(0, SelectMode.SelectRead); i++) await Task.Delay(1).ConfigureAwait(false);
         socket.Dispose();
-        await SetPausedAsync(paused: false).ConfigureAwait(false);
         await _accepting.ConfigureAwait(false);
         for (int i = 0; i < _sockets.Length; i++)
         {
@@ -74,9 +67,6 @@ internal sealed class StreamsBinding(StreamsReactor[] reactors, Socket socket, T
             try
             {
                 Socket client = await socket.AcceptAsync().ConfigureAwait(false);
-                // A paused listener's clients wait, as they do in the system's queue.
-                await _open.WaitAsync().ConfigureAwait(false);
-                _open.Release();
                 if (OperatingSystem.IsLinux() && FileDescriptors.IsReserved((int)client.Handle))
                 {
                     client.Dispose();

@@ -47,19 +47,19 @@ internal sealed class StreamsPlane : IDataPlane
     }
 
     /// <remarks>Two sockets of one port may overlap, as 0.0.0.0 and [::] do: the system prefers the one that is bound more closely.</remarks>
-    public ListenerBinding Listen(ListenerOptions options, TcpOptions tcp)
+    public ListenerBinding Listen(IPEndPoint at, int backlog, TcpOptions tcp)
     {
-        Socket socket = Bind(options.Bind, shared: true);
+        Socket socket = Bind(at, shared: true);
         try
         {
             SocketTuning.Apply(socket, tcp);
-            socket.Listen(options.Backlog);
+            socket.Listen(backlog);
             return new StreamsBinding(_reactors, socket, tcp);
         }
         catch (SocketException e)
         {
             socket.Dispose();
-            throw Failed(options.Bind, e);
+            throw Failed(at, e);
         }
     }
 

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using System.Text.Json;
 using ActorLb.Configuration;
 using ActorLb.Protocol.Admin;
@@ -21,25 +22,83 @@ public sealed class NodeApiTests
     }
 
     [Fact]
-    public async Task Listener_Paused_TakesNobodyUntilResumed()
+    public async Task Listener_Paused_RefusesConnects_KeepsClients_AndOpensWhereItWas()
     {
         await using AdminNode node = await AdminNode.StartAsync();
+        IPEndPoint mqtt = node.Mqtt;
+        using RawClient stays = await node.ConnectAsync("stays");
         ListenerInfo paused = await node.SendAsync(HttpMethod.Post, "listeners/mqtt/pause", null, AdminJson.Wire.ListenerInfo);
-        Assert.Equal("paused", paused.State);
+        Assert.Equal(("paused", mqtt.ToString()), (paused.State, paused.Bind));
 
-        // The kernel takes the connection; the node does not, over a reload too.
-        using RawClient waiting = await RawClient.ConnectAsync(node.Mqtt);
-        await waiting.SendAsync(ConnectBytes.V311("waiting"));
+        // Who connects learns at once that nobody is there, over a reload too.
+        await RefusedAsync(mqtt);
         await node.SendAsync(HttpMethod.Post, "config/reload", null, AdminJson.Wire.ConfigReload);
-        SessionCount count = await node.GetAsync("sessions/count", AdminJson.Wire.SessionCount);
-        Assert.Equal(0, count.Total);
+        await RefusedAsync(mqtt);
+        Assert.Equal(1, (await node.GetAsync("sessions/count", AdminJson.Wire.SessionCount)).Total);
 
         ListenerInfo open = await node.SendAsync(HttpMethod.Post, "listeners/mqtt/resume", null, AdminJson.Wire.ListenerInfo);
-        Assert.Equal("open", open.State);
-        Assert.Equal([0x20, 2, 0, 0], await waiting.ReadAsync(4));
+        Assert.Equal(("open", mqtt.ToString()), (open.State, open.Bind));
+        using RawClient again = await node.ConnectAsync("again");
+        Assert.Equal(2, (await node.GetAsync("sessions/count", AdminJson.Wire.SessionCount)).Total);
 
         AdminError error = await AdminNode.ErrorAsync(HttpStatusCode.NotFound, await node.SendAsync(HttpMethod.Post, "listeners/mqtts/pause"));
         Assert.Contains("Known: mqtt", error.Detail, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Listener_WhosePortIsTakenWhilePaused_StaysPausedAndSaysWhy()
+    {
+        await using AdminNode node = await AdminNode.StartAsync();
+        IPEndPoint mqtt = node.Mqtt;
+        await node.SendAsync(HttpMethod.Post, "listeners/mqtt/pause", null, AdminJson.Wire.ListenerInfo);
+        using (var other = new TcpListener(mqtt))
+        {
+            other.Start();
+            AdminError error = await AdminNode.ErrorAsync(HttpStatusCode.Conflict, await node.SendAsync(HttpMethod.Post, "listeners/mqtt/resume"));
+            Assert.Contains(mqtt.ToString(), error.Detail, StringComparison.Ordinal);
+            Assert.Equal("paused", (await node.GetAsync("listeners", AdminJson.Wire.ListenerList)).Listeners[0].State);
+        }
+        await node.SendAsync(HttpMethod.Post, "listeners/mqtt/resume", null, AdminJson.Wire.ListenerInfo);
+        using RawClient client = await node.ConnectAsync("c");
+    }
+
+    [Fact]
+    public async Task Drain_TakenBack_KeepsWhoIsLeft_AndTakesClientsAgain()
+    {
+        await using AdminNode node = await AdminNode.StartAsync();
+        await AdminNode.ErrorAsync(HttpStatusCode.Conflict, await node.SendAsync(HttpMethod.Post, "node/resume"));
+        IPEndPoint mqtt = node.Mqtt;
+        using RawClient one = await node.ConnectAsync("one"), two = await node.ConnectAsync("two");
+        await node.SendAsync(HttpMethod.Post, "node/drain", """{"seconds":3600}""", AdminJson.Wire.NodeDrain);
+        // The first is closed at once, the second in half an hour.
+        await EstablishedAsync(node, 1);
+        await RefusedAsync(mqtt);
+        Assert.Equal("draining", (await node.GetAsync("node", AdminJson.Wire.NodeInfo)).State);
+        Assert.Equal("closed", (await node.GetAsync("listeners", AdminJson.Wire.ListenerList)).Listeners[0].State);
+
+        await node.SendAsync(HttpMethod.Post, "node/resume", null, AdminJson.Wire.Done);
+
+        Assert.Equal("ready", (await node.GetAsync("node", AdminJson.Wire.NodeInfo)).State);
+        using HttpResponseMessage ready = await node.Http.GetAsync("/readyz");
+        Assert.Equal(HttpStatusCode.OK, ready.StatusCode);
+        using RawClient again = await node.ConnectAsync("again");
+        Assert.Equal(mqtt, node.Mqtt);
+        await EstablishedAsync(node, 2);
+        // Nothing of the drain is left: the node may be changed, and drained again.
+        await node.SendAsync(HttpMethod.Post, "config/reload", null, AdminJson.Wire.ConfigReload);
+        await node.SendAsync(HttpMethod.Post, "node/drain", """{"seconds":0}""", AdminJson.Wire.NodeDrain);
+        Assert.Empty((await again.ReadToEndAsync()).Bytes);
+        await node.SendAsync(HttpMethod.Post, "node/resume", null, AdminJson.Wire.Done);
+        using RawClient third = await node.ConnectAsync("third");
+    }
+
+    [Fact]
+    public async Task Drain_ToTheEndOfTheProcess_IsNotTakenBack()
+    {
+        await using AdminNode node = await AdminNode.StartAsync();
+        await node.Control.DrainAsync(TimeSpan.Zero, toEnd: true);
+        AdminError error = await AdminNode.ErrorAsync(HttpStatusCode.Conflict, await node.SendAsync(HttpMethod.Post, "node/resume"));
+        Assert.Contains("ends", error.Detail, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -93,6 +152,28 @@ public sealed class NodeApiTests
         await AdminNode.ErrorAsync(HttpStatusCode.Conflict, await node.SendAsync(HttpMethod.Post, "config/reload"));
         using HttpResponseMessage ready = await node.Http.GetAsync("/readyz");
         Assert.Equal(HttpStatusCode.ServiceUnavailable, ready.StatusCode);
+    }
+
+    private static async Task EstablishedAsync(AdminNode node, int count)
+    {
+        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        while ((await node.GetAsync("sessions/count", AdminJson.Wire.SessionCount)).Established != count) await Task.Delay(5, deadline.Token);
+    }
+
+    private static async Task RefusedAsync(IPEndPoint place) => Assert.False(await IsOpenAsync(place));
+
+    private static async Task<bool> IsOpenAsync(IPEndPoint place)
+    {
+        using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
+        try
+        {
+            await socket.ConnectAsync(place);
+            return true;
+        }
+        catch (SocketException e) when (e.SocketErrorCode == SocketError.ConnectionRefused)
+        {
+            return false;
+        }
     }
 
     [Fact]

@@ -78,6 +78,18 @@ public sealed class PbmProcessTests
         Assert.Contains(message, result.Output, StringComparison.OrdinalIgnoreCase);
     }
 
+    [Theory]
+    [InlineData("pbm [command] [options]", "help")]
+    [InlineData("pbm pool [command]", "help", "pool")]
+    [InlineData("pbm pool drain <B>", "--host", "127.0.0.1:1", "help", "pool", "drain")]
+    [InlineData("1.", "-V")]
+    public async Task Help_AndVersion_AreAsOfTheServer(string text, params string[] command)
+    {
+        ProcessResult result = await ProcessHost.RunAsync(Pbm, command);
+        Assert.Equal((0, result.Output), (result.ExitCode, result.Output));
+        Assert.Contains(text, result.Output, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task NobodyThere_OrSomebodyElse_IsUnreachable()
     {

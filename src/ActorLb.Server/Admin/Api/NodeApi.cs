@@ -19,6 +19,7 @@ internal sealed class NodeApi(Node node, NodeControl control, KnownNames names, 
     {
         routes.Get("node", _ => Task.FromResult(Info()));
         routes.Post("node/drain", DrainAsync);
+        routes.Post("node/resume", ResumeAsync);
         routes.Put("node/log-level", SetLogLevelAsync);
         routes.Get("config", _ => Task.FromResult(ApiResult.Of(
             new ConfigText(control.Path, EffectiveConfiguration.Render(node.Options)), AdminJson.Wire.ConfigText)));
@@ -57,6 +58,10 @@ internal sealed class NodeApi(Node node, NodeControl control, KnownNames names, 
         return ApiResult.Of(
             new NodeDrain(node.Options.Node.Name, open, within.TotalSeconds), AdminJson.Wire.NodeDrain, StatusCodes.Status202Accepted);
     }
+
+    private async Task<ApiResult> ResumeAsync(HttpContext context) => await control.ResumeAsync() is { } refusal
+        ? ApiResult.Of(refusal)
+        : ApiResult.Done($"{node.Options.Node.Name} takes clients again; {node.Admission.Active} connections stayed");
 
     private async Task<ApiResult> SetLogLevelAsync(HttpContext context)
     {
@@ -123,11 +128,11 @@ internal sealed class NodeApi(Node node, NodeControl control, KnownNames names, 
         return ApiResult.Of(Describe(listener), AdminJson.Wire.ListenerInfo);
     }
 
-    private static ListenerInfo Describe(Listener listener)
+    private ListenerInfo Describe(Listener listener)
     {
         ListenerOptions options = listener.Current.Options;
         return new ListenerInfo(
             listener.Name, (listener.BoundTo ?? options.Bind).ToString(), Node.KindOf(options), options.Pool, listener.Active,
-            options.MaxConnections, listener.Paused ? "paused" : "open");
+            options.MaxConnections, listener.Paused ? "paused" : node.IsDraining ? "closed" : "open");
     }
 }

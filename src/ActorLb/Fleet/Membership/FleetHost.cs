@@ -35,7 +35,8 @@ internal sealed partial class FleetHost : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly LineLimit _refusals;
     private long _refused;
-    private readonly CancellationTokenSource _stop = new();
+    // Replaced by a rejoin, when nothing of the membership before runs any more.
+    private CancellationTokenSource _stop = new();
     private readonly Lock _gate = new();
     private volatile FleetStanding _standing = new(FleetStage.Starting, "it has just started", null, 0);
     private FleetSystem? _system;
@@ -94,6 +95,20 @@ internal sealed partial class FleetHost : IAsyncDisposable
         _running = Task.Run(RunAsync);
     }
 
+    /// <summary>Becomes a member again after <see cref="LeaveAsync"/> has ended; one that never left goes on.</summary>
+    public void Rejoin()
+    {
+        lock (_gate)
+        {
+            if (_standing.Stage != FleetStage.Stopped) return;
+            _stop.Dispose();
+            _stop = new CancellationTokenSource();
+            _isLeaving = _stopsItself = false;
+            _standing = _standing with { Stage = FleetStage.Starting, Reason = "it joins again" };
+        }
+        _running = Task.Run(RunAsync);
+    }
+
     /// <summary>The own certificate was renewed: it is fixed for a fleet system, so another one starts. A bad one changes nothing.</summary>
     /// <returns>Null when done, else why not.</returns>
     public string? RenewCertificate()
@@ -132,7 +147,7 @@ internal sealed partial class FleetHost : IAsyncDisposable
 
     public void Restart(string reason) => System?.End(reason);
 
-    /// <summary>Hands the shards over and leaves, then stops; a member again only by another start of the process.</summary>
+    /// <summary>Hands the shards over and leaves, then stops; a member again by <see cref="Rejoin"/>.</summary>
     /// <param name="patience">After it the rest is cut short.</param>
     public async Task LeaveAsync(TimeSpan patience)
     {

@@ -165,6 +165,26 @@ public sealed class FleetHostTests
     }
 
     [Fact]
+    public async Task Node_ThatHasLeft_RejoinsWhenItsDrainIsTakenBack()
+    {
+        await using var nodes = new FleetNodes(3);
+        nodes.StartAll();
+        await nodes.FormedAsync(0, 1, 2);
+
+        for (int i = 0; i < 2; i++)
+        {
+            await nodes[0].LeaveAsync(TimeSpan.FromSeconds(10));
+            await nodes.FormedAsync(1, 2);
+            nodes[0].Rejoin();
+            await nodes.FormedAsync(0, 1, 2);
+        }
+        // One that never left goes on as it is.
+        nodes[1].Rejoin();
+        Assert.Equal(FleetStage.Member, nodes[1].Standing.Stage);
+        Assert.False(nodes[0].Left.IsCompleted);
+    }
+
+    [Fact]
     public async Task Node_ThatAnotherOneMakesLeave_Stops()
     {
         await using var nodes = new FleetNodes(2);
