@@ -67,6 +67,7 @@ internal sealed partial class Node : IAsyncDisposable
     public Node(ActorLbOptions options, ILoggerFactory loggers, TimeProvider time)
     {
         _options = options;
+        Fingerprint = ConfigurationFingerprint.Of(options);
         _loggers = loggers;
         _logger = loggers.CreateLogger("ActorLb.Node");
         _time = time;
@@ -97,6 +98,9 @@ internal sealed partial class Node : IAsyncDisposable
     private sealed record PoolEntry(UpstreamPool Upstream, PoolControl Control);
 
     public ActorLbOptions Options => _options;
+
+    /// <summary>Of the options in force.</summary>
+    public ConfigurationFingerprint Fingerprint { get; private set; }
 
     /// <summary>Client connections that the node takes: the configured number, or what the limit of open files allows.</summary>
     public int Capacity { get; private set; }
@@ -408,6 +412,8 @@ internal sealed partial class Node : IAsyncDisposable
         }
         if (oldLog is not null && !ReferenceEquals(oldLog, _services.AccessLog)) await oldLog.DisposeAsync().ConfigureAwait(false);
         _options = options;
+        Fingerprint = ConfigurationFingerprint.Of(options);
+        _fleet?.Member.Spread.SetConfiguration(options.Node.Name, Fingerprint);
         LogWarnings(contexts);
     }
 

@@ -26,12 +26,17 @@ internal static class ClusterCommands
 
     private static async Task ShowAsync(Call call, CancellationToken cancel) =>
         call.Show(await call.Client.GetAsync("cluster", AdminJson.Wire.ClusterMembers, cancel), (cluster, screen) => screen.Table(
-            ["node", "state", "address", "zone", ">shards", "role", "incarnation"],
+            ["node", "state", "address", "zone", ">shards", "role", "incarnation", "configuration"],
             cluster.Members.Select(m => new[]
             {
                 Printable.Of(m.Self ? $"{m.Name} (this)" : m.Name), m.State, Printable.Of(m.Address), Printable.Of(m.Zone),
                 Printable.Of(m.Shards), m.Coordinator ? "coordinator" : "-", Printable.Of(m.Incarnation),
+                Printable.Of(m.ConfigurationHash) + Difference(m),
             })));
+
+    /// <summary>Only what all nodes should have alike: the hash alone differs by names and addresses too.</summary>
+    private static string Difference(ClusterMember member) => member.Self || member.ConfigurationHash is null ? ""
+        : member.Differences.Length == 0 ? ", alike" : $", DIFFERS in {Printable.Of(string.Join(", ", member.Differences))}";
 
     private static async Task StatusAsync(Call call, CancellationToken cancel) =>
         call.Show(await call.Client.GetAsync("cluster/status", AdminJson.Wire.ClusterStatus, cancel), (s, screen) => screen.Facts(

@@ -21,6 +21,7 @@ internal static class NodeCommands
         yield return new Command("config", "The node's configuration")
         {
             Check(verb),
+            verb.Create("certificates", "List certificates, authorities and revocation lists in use, with the days that are left", CertificatesAsync),
             verb.Create("reload", "Read the file again: applied whole or not at all", ReloadAsync),
             verb.Create("show", "Print the effective configuration, secrets masked", async (call, cancel) => call.Show(
                 await call.Client.GetAsync("config", AdminJson.Wire.ConfigText, cancel), (config, screen) => screen.Document(config.Text))),
@@ -81,7 +82,24 @@ internal static class NodeCommands
             ("node", Printable.Of(n.Name)), ("cluster", Printable.Of(n.Cluster)), ("state", n.State), ("version", n.Version),
             ("process", n.ProcessId.ToString(CultureInfo.InvariantCulture)), ("up for", Printable.Time(n.UptimeSeconds)),
             ("workers", Printable.Of(n.Workers)), ("connections", $"{Printable.Of(n.Connections)} of {Printable.Of(n.Capacity)}"),
-            ("accepted", Printable.Of(n.Accepted)), ("log level", n.LogLevel), ("configuration", Printable.Of(n.Configuration))));
+            ("accepted", Printable.Of(n.Accepted)), ("log level", n.LogLevel), ("configuration", Printable.Of(n.Configuration)), ("its hash", Printable.Of(n.ConfigurationHash)),
+            ("last reload", n.LastReload is { } reload ? $"{reload.Result}, {Printable.Time(reload.Seconds)} ago{Messages(reload)}" : "none since the start")));
+
+    private static string Messages(ReloadInfo reload) => reload.Messages.Length == 0 ? "" : $": {Printable.Of(string.Join("; ", reload.Messages))}";
+
+    private static async Task CertificatesAsync(Call call, CancellationToken cancel) =>
+        call.Show(await call.Client.GetAsync("config/certificates", AdminJson.Wire.CertificateList, cancel), (list, screen) =>
+        {
+            screen.Table(
+                ["subject", "kind", "of", ">days left", "ends", "state", "file"],
+                list.Certificates.Select(c => new[]
+                {
+                    Printable.Of(c.Subject), c.Kind, Printable.Of(c.Owner),
+                    c.DaysLeft is { } days ? Printable.Of((long)Math.Floor(days)) : "-",
+                    c.NotAfter is { } end ? end.UtcDateTime.ToString("yyyy-MM-ddTHH:mm:ssZ", CultureInfo.InvariantCulture) : "-", c.State, Printable.Of(c.File),
+                }));
+            foreach (string problem in list.Problems) screen.Line($"warning: {Printable.Of(problem)}");
+        });
 
     private static string Count(int count, string noun) => $"{count} {noun}{(count == 1 ? "" : "s")}";
 

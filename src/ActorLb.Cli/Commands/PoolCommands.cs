@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using ActorLb.Cli.Output;
 using ActorLb.Protocol.Admin;
 
@@ -66,12 +67,19 @@ internal static class PoolCommands
     private static void Changed(Call call, Answer<BackendInfo> answer) => call.Show(answer, (backend, screen) => Table(screen, [backend]));
 
     private static void Table(Screen screen, BackendInfo[] backends) => screen.Table(
-        ["backend", "pool", "admin", "health", "new clients", ">weight", ">connections", ">fleet", ">limit", ">connects", ">failures"],
+        ["backend", "pool", "admin", "health", "new clients", ">weight", ">connections", ">fleet", ">limit", ">connects", ">failures",
+            "so for", ">lost since", "last error", "last probe", "next probe"],
         backends.Select(b => new[]
         {
             Printable.Of(b.Backup ? $"{b.Backend} (backup)" : b.Backend), Printable.Of(b.Pool),
             (b.DrainLeft is { } left ? $"{b.Admin}, down in {Printable.Time(left)}" : b.Admin) + (b.Local ? " (this node only)" : ""), b.Health,
             b.Blocks.Length == 0 ? "yes" : $"no: {string.Join(", ", b.Blocks)}", Printable.Of(b.Weight), Printable.Of(b.Connections),
             Printable.Of(b.FleetConnections), b.Limit == 0 ? "-" : Printable.Of(b.Limit), Printable.Of(b.Connects), Printable.Of(b.Failures),
+            Printable.Time(b.SinceSeconds), Printable.Of(b.LostSince),
+            b.LastError is { } error ? $"{Printable.Of(error.Text)}, {Printable.Time(error.Seconds)} ago" : "-",
+            b.LastProbe is { } probe ? $"{probe.Result} in {Milliseconds(probe.Took)}, {Printable.Time(probe.Seconds)} ago" : "-",
+            b.NextProbe is { } next ? $"in {Printable.Time(next)}" : "-",
         }));
+
+    private static string Milliseconds(double seconds) => string.Create(CultureInfo.InvariantCulture, $"{seconds * 1000:0.#} ms");
 }

@@ -14,6 +14,7 @@ namespace ActorLb.Protocol.Admin;
 [JsonSerializable(typeof(ConfigCheck))]
 [JsonSerializable(typeof(ConfigReload))]
 [JsonSerializable(typeof(ConfigText))]
+[JsonSerializable(typeof(CertificateList))]
 [JsonSerializable(typeof(ListenerInfo))]
 [JsonSerializable(typeof(ListenerList))]
 [JsonSerializable(typeof(PoolList))]

@@ -4,7 +4,14 @@ namespace ActorLb.Protocol.Admin;
 /// <param name="Incarnation">Hexadecimal; another process of the same name has another. Null on a node without a fleet.</param>
 /// <param name="Shards">Shards that the member owns.</param>
 public sealed record ClusterMember(
-    string Name, string? Address, string? Zone, string State, bool Self, bool Coordinator, int Shards, string? Incarnation);
+    string Name, string? Address, string? Zone, string State, bool Self, bool Coordinator, int Shards, string? Incarnation)
+{
+    /// <summary>12 hexadecimal digits of the configuration in force there; null while it has not been heard of.</summary>
+    public string? ConfigurationHash { get; init; }
+
+    /// <summary>Parts that all nodes should have alike and that differ from this node's, such as "pools.emqx".</summary>
+    public string[] Differences { get; init; } = [];
+}
 
 public sealed record ClusterMembers(string Cluster, ClusterMember[] Members);
 

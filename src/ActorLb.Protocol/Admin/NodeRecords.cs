@@ -5,7 +5,32 @@ namespace ActorLb.Protocol.Admin;
 /// <param name="Configuration">The file the node was started with; null when it was started without one.</param>
 public sealed record NodeInfo(
     string Name, string Version, int ProcessId, string State, DateTimeOffset StartedAt, double UptimeSeconds, int Workers,
-    int Connections, int Capacity, long Accepted, string LogLevel, string? Configuration, string Cluster);
+    int Connections, int Capacity, long Accepted, string LogLevel, string? Configuration, string Cluster)
+{
+    /// <summary>12 hexadecimal digits of what is in force; secrets do not count.</summary>
+    public string? ConfigurationHash { get; init; }
+
+    /// <summary>Null when there was none since the start.</summary>
+    public ReloadInfo? LastReload { get; init; }
+}
+
+/// <param name="Seconds">Since then, by the node's clock.</param>
+/// <param name="Result">"applied" or "rejected".</param>
+/// <param name="Messages">Warnings, or why it was rejected.</param>
+public sealed record ReloadInfo(DateTimeOffset At, double Seconds, string Result, string[] Messages);
+
+/// <param name="Owner">What uses the file, such as "listener mqtts", "pool emqx", "admin" or "cluster".</param>
+/// <param name="Kind">"certificate", "ca" or "crl".</param>
+/// <param name="Subject">Its distinguished name; of a list its issuer's.</param>
+/// <param name="NotAfter">Of a list its next update; null where none is told.</param>
+/// <param name="DaysLeft">Below 0 when it is over; null where no end is told.</param>
+/// <param name="State">"good", "ends soon", "ended", or "not yet valid".</param>
+public sealed record CertificateInfo(
+    string Owner, string Kind, string Subject, string File, DateTimeOffset NotBefore, DateTimeOffset? NotAfter, double? DaysLeft, string State);
+
+/// <param name="Certificates">Those in force, first those that end first.</param>
+/// <param name="Problems">Files that cannot be read now.</param>
+public sealed record CertificateList(string Node, CertificateInfo[] Certificates, string[] Problems);
 
 /// <param name="Seconds">Time over which what is open closes; null takes <c>node.drain-timeout</c>.</param>
 public sealed record NodeDrainRequest(double? Seconds = null);

@@ -1,3 +1,4 @@
+using ActorLb.Configuration;
 using ActorLb.Fleet;
 using ActorLb.Fleet.Membership;
 using ActorLb.Sticky.Map;
@@ -7,10 +8,14 @@ namespace ActorLb.Server.Admin;
 /// <summary>The fleet as one node sees it. Labels name nodes and kinds of outcomes, never a client.</summary>
 internal static class FleetMetrics
 {
-    public static void Write(MetricsWriter w, LocalMember member)
+    /// <param name="own">Of this node's configuration.</param>
+    public static void Write(MetricsWriter w, LocalMember member, ConfigurationFingerprint own)
     {
         MapStatistics map = member.Map.Measure();
         Members(w, member);
+        w.Single("actorlb_fleet_configurations_differing", "gauge", "Members whose pools, listeners, sticky or cluster block differ from this node's in what all nodes should have alike: see pbm cluster show.",
+            (member.Host.Standing.Members?.All ?? []).Count(m => member.Spread.Configurations.Known.TryGetValue(m.Id.Name, out ConfigurationFingerprint? other)
+                && ConfigurationFingerprint.Differences(own.Parts, other.Parts).Length > 0));
         Shards(w, member, map);
         Lookups(w, member.Map, map);
     }

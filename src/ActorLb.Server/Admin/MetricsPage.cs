@@ -24,7 +24,7 @@ internal static class MetricsPage
         Reactors(w, node);
         Sources(w, node, counters);
         w.Single("actorlb_sticky_entries", "gauge", "Clients in this node's part of the sticky map.", node.Member?.Map.Measure() is { } map ? map.Entries - map.CopiedEntries : node.Sticky.Count);
-        if (node.Member is { } member) FleetMetrics.Write(w, member);
+        if (node.Member is { } member) FleetMetrics.Write(w, member, node.Fingerprint);
         AccessLog(w, node);
         if (admin is not null)
         {

@@ -11,7 +11,7 @@ namespace ActorLb.Server.Hosting;
 /// What changes a running node, one thing at a time, whoever asks: signals or the admin API. A node that drains is not changed any more.
 /// </summary>
 /// <param name="path">The configuration file that a reload reads.</param>
-internal sealed partial class NodeControl(Node node, NodeLogging logging, string path)
+internal sealed partial class NodeControl(Node node, NodeLogging logging, string path, TimeProvider time)
 {
     private const string DrainsAlready = "the node drains: nothing of it is changed before it ends or resumes";
     private const string Ends = "the node ends: its drain is not taken back any more";
@@ -27,14 +27,15 @@ internal sealed partial class NodeControl(Node node, NodeLogging logging, string
     private readonly Lock _gate = new();
     // The file that the process holds, whatever a later configuration says.
     private readonly string? _pidFile = node.Options.Node.PidFile;
-    // As the endpoint listens, whatever a later configuration says.
-    private readonly AdminOptions _admin = node.Options.Admin;
     private Task? _drain;
     private bool _isEnding;
     private int _reloads;
 
     /// <summary>In full: who asks over the admin endpoint stands elsewhere.</summary>
     public string Path { get; } = System.IO.Path.GetFullPath(path);
+
+    /// <summary>The admin endpoint as it listens, whatever a later configuration says.</summary>
+    public AdminOptions Admin { get; } = node.Options.Admin;
 
     /// <summary>What the admin endpoint asks for; a reload reads its file again.</summary>
     public AdminToken Token { get; } = new();
@@ -49,6 +50,9 @@ internal sealed partial class NodeControl(Node node, NodeLogging logging, string
             node.Events.Publish("log_level", ConfigurationNames.NameOf(ConfigurationNames.LogLevel, value));
         }
     }
+
+    /// <summary>The newest reload; null when there was none.</summary>
+    public (DateTimeOffset At, ReloadReport Report)? LastReload { get; private set; }
 
     /// <summary>Tells `actorlb reload` which file this node reads.</summary>
     public void LeaveFirstReport()
@@ -67,6 +71,7 @@ internal sealed partial class NodeControl(Node node, NodeLogging logging, string
             LogLevel level = report.Accepted ? LogLevel.Warning : LogLevel.Error;
             foreach (string message in report.Messages) Log.ReloadMessage(_logger, level, message);
             Log.Reloaded(_logger, path, report.Accepted ? "applied" : "rejected, the old configuration stays");
+            LastReload = (time.GetUtcNow(), report);
             if (!report.Accepted) node.Events.Publish("config_rejected", string.Join('\n', report.Messages));
             if (_pidFile is not null) Leave(report, _pidFile);
             return report;
@@ -192,7 +197,7 @@ internal sealed partial class NodeControl(Node node, NodeLogging logging, string
             ImmutableArray<string> restart = await node.ReloadAsync(options, _leaving.Token);
             logging.Level = options.Log.Level;
             // An endpoint that others reach does not lose its token before it has moved to loopback.
-            if (token is null && Token.IsSet && !MayBeOpen(_admin)) restart = restart.Add("actorlb.admin.token-file");
+            if (token is null && Token.IsSet && !MayBeOpen(Admin)) restart = restart.Add("actorlb.admin.token-file");
             else Token.Set(token);
             // What the files will surprise with the node logs itself, as it does when it finds them changed.
             return Report(true, [.. loaded.Warnings.Select(w => w.ToString()), .. restart.Select(r => $"{r} changes only with a restart")]);

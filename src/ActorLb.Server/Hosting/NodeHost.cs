@@ -59,7 +59,7 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options)
             using PosixSignalRegistration interrupt = On(PosixSignal.SIGINT, Signal.Stop);
             using PosixSignalRegistration quit = On(PosixSignal.SIGQUIT, Signal.StopNow);
             await using var node = new Node(options, logging.Factory, TimeProvider.System);
-            var control = new NodeControl(node, logging, path);
+            var control = new NodeControl(node, logging, path, TimeProvider.System);
             _control = control;
             _node = node;
             control.LeaveFirstReport();

@@ -66,6 +66,7 @@ public sealed class Backend
         _time = time;
         _changed = changed;
         _options = options;
+        History = new BackendHistory(time);
         _weight = options.Weight;
         _limit = options.MaxConnections;
         Id = IdOf(options.Address);
@@ -90,6 +91,8 @@ public sealed class Backend
     public string Id { get; }
 
     public DnsEndPoint Address { get; }
+
+    internal BackendHistory History { get; }
 
     public BackendOptions Options => _options;
 
@@ -468,6 +471,7 @@ public sealed class Backend
         {
             before = _health;
             _health = state;
+            if (before != state) History.Changed();
             Change(BackendBlocks.Unhealthy, state == HealthState.Down, Now);
         }
 
@@ -554,6 +558,11 @@ public sealed class Backend
     {
         BackendBlocks before = _blocks;
         _blocks = (before & ~which) | value;
+        if (_blocks != before)
+        {
+            History.Changed();
+        }
+
         if ((before & FoundFailing) == BackendBlocks.None && (_blocks & FoundFailing) != BackendBlocks.None)
         {
             Interlocked.Exchange(ref _foundFailingAt, now);

@@ -112,6 +112,7 @@ internal sealed class BackendActor : SupervisedActor
         _probing?.Cancel();
         _probing = null;
         Timers.Cancel(ProbeDue.Instance);
+        _backend.History.ProbeDue(null);
         if (order.Probe is null) return;
         TimeSpan spread = order.Options.Interval < MaxStartJitter ? order.Options.Interval : MaxStartJitter;
         ProbeIn(spread * _random.NextDouble());
@@ -126,6 +127,7 @@ internal sealed class BackendActor : SupervisedActor
             return;
         }
         CancellationTokenSource probing = _probing = new();
+        _backend.History.ProbeDue(null);
         _ = ProbeAsync(probe, endPoint, options, _time, probing.Token).PipeTo(Self, success: result => new Probed(probing, result));
     }
 
@@ -140,7 +142,11 @@ internal sealed class BackendActor : SupervisedActor
     // A tenth more or less keeps probes that met by chance from staying together.
     private void ProbeAgain(HealthOptions options) => ProbeIn(options.Interval * (0.9 + (0.2 * _random.NextDouble())));
 
-    private void ProbeIn(TimeSpan delay) => Timers.StartSingleTimer(ProbeDue.Instance, ProbeDue.Instance, delay);
+    private void ProbeIn(TimeSpan delay)
+    {
+        _backend.History.ProbeDue(_time.GetUtcNow() + delay);
+        Timers.StartSingleTimer(ProbeDue.Instance, ProbeDue.Instance, delay);
+    }
 
     private static async Task<Found> ResolveAsync(NameResolution names, string host, CancellationTokenSource asked)
     {
@@ -158,6 +164,14 @@ internal sealed class BackendActor : SupervisedActor
     }
 
     private static async Task<ProbeResult> ProbeAsync(
+        IHealthProbe probe, IPEndPoint endPoint, HealthOptions options, TimeProvider time, CancellationToken end)
+    {
+        long start = time.GetTimestamp();
+        ProbeResult result = await AskAsync(probe, endPoint, options, time, end).ConfigureAwait(false);
+        return result with { Took = time.GetElapsedTime(start) };
+    }
+
+    private static async Task<ProbeResult> AskAsync(
         IHealthProbe probe, IPEndPoint endPoint, HealthOptions options, TimeProvider time, CancellationToken end)
     {
         long began = MonotonicTime.Milliseconds(time);

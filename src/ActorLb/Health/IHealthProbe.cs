@@ -14,6 +14,9 @@ internal readonly record struct ProbeResult(bool Alive, string? Reason, bool Ref
     /// <summary>When the probe began, in milliseconds of <see cref="Balancing.MonotonicTime"/>; set by whoever ran it.</summary>
     public long Began { get; init; }
 
+    /// <summary>How long it took; set by whoever ran it.</summary>
+    public TimeSpan Took { get; init; }
+
     public static ProbeResult Failed(string reason) => new(Alive: false, reason);
 
     public static ProbeResult RefusedBy(string reason) => new(Alive: false, reason, Refused: true);

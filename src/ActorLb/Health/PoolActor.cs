@@ -114,6 +114,7 @@ internal sealed partial class PoolActor : SupervisedActor
         }
 
         ProbeResult result = probed.Result;
+        watch.Backend.History.Probed(new BackendProbe(_time.GetUtcNow(), result.Inconclusive ? null : result.Alive, result.Took, result.Reason));
         if (result.Inconclusive)
         {
             _pool.CountInconclusiveProbe();

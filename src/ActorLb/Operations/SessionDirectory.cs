@@ -110,7 +110,7 @@ internal sealed class SessionDirectory(string node, IReadOnlyList<Reactor> react
 
     private SessionInfo Describe(Reactor reactor, Session session) => new(
         session.ClientId is { } id ? Encoding.UTF8.GetString(id) : null,
-        session.Remote.ToString(), session.Listener.Name, session.Pool.Name, session.BackendId,
+        session.Remote.ToString(), session.Listener.Name, session.Pool.Name, session.Dialled?.Id,
         session.Version switch { MqttVersion.V31 => "3.1", MqttVersion.V311 => "3.1.1", MqttVersion.V5 => "5", _ => "tcp" },
         StateOf(session.Phase), (reactor.Now - session.AcceptedAt) / 1000.0, session.BytesFromClient, session.BytesFromBackend, node);
 

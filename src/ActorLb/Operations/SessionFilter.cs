@@ -59,7 +59,7 @@ internal sealed class SessionFilter
                 "address" => session.Remote.ToString() == value || session.Remote.Address.ToString() == value,
                 "listener" => session.Listener.Name == value,
                 "pool" => session.Pool.Name == value,
-                "backend" => string.Equals(session.BackendId, value, StringComparison.OrdinalIgnoreCase),
+                "backend" => string.Equals(session.Dialled?.Id, value, StringComparison.OrdinalIgnoreCase),
                 "state" => SessionDirectory.StateOf(session.Phase) == value,
                 _ => session.ClientId is { } part && part.AsSpan().IndexOf(utf8) >= 0,
             };

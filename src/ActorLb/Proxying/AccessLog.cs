@@ -82,7 +82,7 @@ internal sealed class AccessLog : IAsyncDisposable
     {
         var entry = new AccessLogEntry(
             _time.GetUtcNow(), now - session.AcceptedAt, session.EstablishedAt == 0 ? -1 : session.EstablishedAt - session.AcceptedAt,
-            session.Listener.Name, session.Remote, session.Version, session.ClientId, session.Pool.Name, session.BackendId,
+            session.Listener.Name, session.Remote, session.Version, session.ClientId, session.Pool.Name, session.Dialled?.Id,
             session.BytesFromClient, session.BytesFromBackend, session.PacketsFromClient, session.PacketsFromBackend, reason);
         if (Interlocked.Read(ref _waitingBytes) > MostBytes || !_entries.Writer.TryWrite(entry))
         {

@@ -17,6 +17,8 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
     private const int MaxReply = 64 * 1024;
     private const int FramedRead = 8192;
 
+    private const string NoUpgrade = "it refused the WebSocket upgrade", NoConnack = "it answered a CONNECT with what is no CONNACK";
+
     /// <summary>The connection stands: sends what comes before the CONNECT.</summary>
     public void Start(Reactor reactor, Session session)
     {
@@ -80,7 +82,7 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
                 break;
             case HandshakeStatus.Failed:
                 Log.HandshakeFailed(services.Logger, session.Backend!.Id, session.Pool.Name, outcome.Reason ?? "unknown");
-                Fail(reactor, session, CloseReason.BackendsFailed);
+                Fail(reactor, session, CloseReason.BackendsFailed, outcome.Reason ?? "the TLS handshake failed");
                 break;
         }
     }
@@ -119,7 +121,7 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
                 string why = session.Upstream.Tls.IsNone ? Libc.ErrorText(errno) : TlsSession.LastError;
                 Log.NotSent(services.Logger, session.Backend!.Id, session.Pool.Name, Part(session.Phase), why);
                 if (session.Upstream.Tls.IsNone && LocalFault.IsShortage(errno)) router.TryNext(reactor, session, CloseReason.LocalShortage);
-                else Fail(reactor, session, CloseReason.BackendsFailed);
+                else Fail(reactor, session, CloseReason.BackendsFailed, why);
                 return false;
             }
             if (sent > 0) setup.OutboundStart += sent;
@@ -174,7 +176,7 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
         Setup setup = session.Setup!;
         if (setup.UpgradeHead is null || status is < 400 or > 499)
         {
-            Fail(reactor, session, CloseReason.BackendProtocol);
+            Fail(reactor, session, CloseReason.BackendProtocol, NoUpgrade);
         }
         else if (status is 401 or 403)
         {
@@ -185,7 +187,7 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
         }
         else
         {
-            Router.Suspect(reactor, session);
+            Router.Suspect(reactor, session, NoUpgrade);
             router.TryNext(reactor, session, CloseReason.BackendProtocol);
         }
     }
@@ -199,7 +201,7 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
         {
             string why = outcome == WebSocketOutcome.Ended ? "it sent a close frame" : "its WebSocket frames break the protocol";
             Log.BadFrames(services.Logger, session.Backend!.Id, session.Pool.Name, why);
-            Fail(reactor, session, CloseReason.BackendProtocol);
+            Fail(reactor, session, CloseReason.BackendProtocol, why);
             return false;
         }
         // Its last frame: nothing that comes behind it counts.
@@ -245,7 +247,7 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
             if (setup.ReplyLength >= MaxReply)
             {
                 Log.BadReply(services.Logger, session.Backend!.Id, session.Pool.Name, ConnackError.PacketTooLarge);
-                Fail(reactor, session, CloseReason.BackendProtocol);
+                Fail(reactor, session, CloseReason.BackendProtocol, NoConnack);
                 return 0;
             }
             reactor.Buffers.Grow(ref setup.Reply, setup.ReplyLength, setup.Reply.Length * 2);
@@ -270,7 +272,7 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
 
     private void ClosedEarly(Reactor reactor, Session session)
     {
-        Router.Suspect(reactor, session);
+        Router.Suspect(reactor, session, "it closed the connection before its CONNACK");
         Log.ClosedEarly(services.Logger, session.Backend!.Id, session.Pool.Name);
         router.TryNext(reactor, session, CloseReason.BackendsFailed);
     }
@@ -304,7 +306,7 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
                 return;
             default:
                 Log.BadReply(services.Logger, session.Backend!.Id, session.Pool.Name, error);
-                Fail(reactor, session, CloseReason.BackendProtocol);
+                Fail(reactor, session, CloseReason.BackendProtocol, NoConnack);
                 return;
         }
     }
@@ -369,6 +371,7 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
             if (!setup.Committed && Connack.IsRetryable(session.Version, connack.Code))
             {
                 // "Not me, not now": the backend lives and says so, so it is not counted as a failure.
+                session.Backend!.History.Failed($"it refused a CONNECT for now: code 0x{connack.Code:X2}");
                 setup.LastRefusal = setup.Reply.AsSpan(0, connack.TotalLength).ToArray();
                 router.TryNext(reactor, session, CloseReason.BackendRefused);
                 return;
@@ -427,9 +430,9 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
         relay.Advance(reactor, session);
     }
 
-    private void Fail(Reactor reactor, Session session, CloseReason reason)
+    private void Fail(Reactor reactor, Session session, CloseReason reason, string why)
     {
-        Router.Blame(reactor, session);
+        Router.Blame(reactor, session, why);
         router.TryNext(reactor, session, reason);
     }
 

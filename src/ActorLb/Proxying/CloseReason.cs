@@ -1,3 +1,5 @@
+using ActorLb.Balancing;
+
 namespace ActorLb.Proxying;
 
 /// <summary>Why a session ended or was refused. One enum feeds the access log, the metrics and the CONNACK code; the numbers and
@@ -74,6 +76,15 @@ internal static class CloseReasons
 
     /// <summary>Whether the session ended before its CONNACK and was never relayed.</summary>
     public static bool IsRefusal(CloseReason reason) => (int)reason >= 20;
+
+    /// <summary>How the session's backend has lost it; null when that was not the backend's doing.</summary>
+    public static SessionLoss? LossOf(CloseReason reason) => reason switch
+    {
+        CloseReason.BackendClosed => SessionLoss.Closed,
+        CloseReason.BackendReset => SessionLoss.Reset,
+        CloseReason.BackendDown => SessionLoss.Down,
+        _ => null,
+    };
 
     private static string[] MakeTexts()
     {

@@ -14,7 +14,7 @@ internal sealed partial class Dialer(NodeServices services, Router router, Backe
         Setup setup = session.Setup!;
         setup.Tried[setup.TriedCount++] = backend;
         session.Backend = backend;
-        session.BackendId = backend.Id;
+        session.Dialled = backend;
         session.Traffic = reactor.TrafficOf(backend);
         session.Traffic.Connects++;
         setup.DialStamp = Stopwatch.GetTimestamp();
@@ -69,8 +69,9 @@ internal sealed partial class Dialer(NodeServices services, Router router, Backe
 
     private void Fail(Reactor reactor, Session session, int errno)
     {
-        Router.Blame(reactor, session);
-        Log.ConnectFailed(services.Logger, session.Backend!.Id, session.Pool.Name, Libc.ErrorText(errno));
+        string reason = Libc.ErrorText(errno);
+        Router.Blame(reactor, session, reason);
+        Log.ConnectFailed(services.Logger, session.Backend!.Id, session.Pool.Name, reason);
         router.TryNext(reactor, session, CloseReason.BackendsFailed);
     }
 

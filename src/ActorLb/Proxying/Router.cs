@@ -62,9 +62,11 @@ internal sealed class Router(NodeServices services, SessionCloser closer)
     }
 
     /// <summary>Counts a failure of the session's backend, but for one that said AUTH: it lives, and the client may be to blame.</summary>
-    public static void Blame(Reactor reactor, Session session)
+    /// <param name="reason">For people: what the backend did, or did not do.</param>
+    public static void Blame(Reactor reactor, Session session, string reason)
     {
         session.Traffic.ConnectFailures++;
+        session.Backend!.History.Failed(reason);
         if (!session.Setup!.Committed) session.Backend!.ReportFailure(reactor.Now, connected: session.Phase > Phase.Dialing);
     }
 
@@ -73,11 +75,13 @@ internal sealed class Router(NodeServices services, SessionCloser closer)
     /// CONNECT. One that answers others is not failing; of the rest is said so once another backend has answered the same CONNECT, or a
     /// single client could have all of them out. Where no other is ever asked, it is said at once.
     /// </summary>
-    public static void Suspect(Reactor reactor, Session session)
+    /// <param name="reason">For people: what the backend did.</param>
+    public static void Suspect(Reactor reactor, Session session, string reason)
     {
         Setup setup = session.Setup!;
         session.Traffic.ConnectFailures++;
-        if (setup.Committed || session.Backend!.HasAnsweredLately(reactor.Now)) return;
+        session.Backend!.History.Failed(reason);
+        if (setup.Committed || session.Backend.HasAnsweredLately(reactor.Now)) return;
         if (session.Pool.Options.Retry.Tries == 1) session.Backend.ReportFailure(reactor.Now);
         else setup.Suspects |= 1U << (setup.TriedCount - 1);
     }

@@ -127,7 +127,9 @@ internal sealed class Session : Timed
     public Backend? Backend;
 
     /// <summary>The last backend dialled, kept for the access log after it was let go.</summary>
-    public string? BackendId;
+
+    /// <summary>The backend dialled last, which is known still when it is left.</summary>
+    public Backend? Dialled;
     public BackendTraffic Traffic = BackendTraffic.None;
     public Setup? Setup;
     public WebSocketRelay? WebSocket;

@@ -27,7 +27,7 @@ internal sealed partial class SessionClock(NodeServices services, SessionCloser 
                 Router.TryNext(reactor, session, CloseReason.HandshakeLimit);
                 break;
             case Phase.Dialing or Phase.BackendPreamble or Phase.BackendTls or Phase.BackendUpgrade or Phase.Connack:
-                Router.Blame(reactor, session);
+                Router.Blame(reactor, session, Owed(session));
                 // After an AUTH the silence may be the client's.
                 if (!session.Setup!.Committed) Log.BackendSilent(
                     services.Logger, session.Backend!.Id, session.Pool.Name, Owed(session), session.Setup.BackendTime / 1000.0);

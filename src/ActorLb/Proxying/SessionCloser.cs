@@ -25,6 +25,7 @@ internal sealed class SessionCloser(NodeServices services)
         Handshaking.Leave(services, reactor, session);
         CloseSide(reactor, ref session.Client);
         Count(reactor, session, session.EndReason);
+        if (session.EstablishedAt != 0 && CloseReasons.LossOf(session.EndReason) is { } loss) session.Dialled?.History.SessionLost(loss);
         services.AccessLog?.Write(session, session.EndReason, reactor.Now);
         if (session.Setup is { } setup)
         {
@@ -301,7 +302,7 @@ internal sealed class SessionCloser(NodeServices services)
         session.Entered = null;
         session.SourcePool = null;
         session.ClientId = null;
-        session.BackendId = null;
+        session.Dialled = null;
         session.IsSticky = session.StickyOpened = false;
         session.StickyBackend = default;
         session.StickyHash = 0;

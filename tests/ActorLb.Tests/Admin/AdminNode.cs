@@ -62,7 +62,7 @@ internal sealed class AdminNode : IAsyncDisposable
         ActorLbOptions options = result.Options ?? throw new ArgumentException(string.Join('\n', result.Errors), nameof(more));
         var logging = new NodeLogging(options.Log);
         var node = new Node(options, logging.Factory, TimeProvider.System);
-        var control = new NodeControl(node, logging, path);
+        var control = new NodeControl(node, logging, path, TimeProvider.System);
         var endpoint = new AdminEndpoint(node, logging, control);
         await endpoint.StartAsync(options.Admin);
         await node.StartAsync();

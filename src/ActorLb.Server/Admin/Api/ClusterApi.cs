@@ -1,4 +1,5 @@
 using System.Text.Json;
+using ActorLb.Configuration;
 using ActorLb.Operations;
 using ActorLb.Protocol.Admin;
 using ActorLb.Telemetry;
@@ -17,7 +18,7 @@ internal sealed class ClusterApi(Node node, TimeProvider time, CancellationToken
 
     public void Map(ApiRoutes routes)
     {
-        routes.Get("cluster", async c => ApiResult.Of(await node.Fleet.MembersAsync(c.RequestAborted), AdminJson.Wire.ClusterMembers));
+        routes.Get("cluster", ShowAsync);
         routes.Get("cluster/status", async c => ApiResult.Of(await node.Fleet.StatusAsync(c.RequestAborted), AdminJson.Wire.ClusterStatus));
         routes.Post("cluster/leave", LeaveAsync);
         routes.Post("cluster/down", DownAsync);
@@ -26,6 +27,20 @@ internal sealed class ClusterApi(Node node, TimeProvider time, CancellationToken
         routes.Get("cluster-sharding/shards", ShardsAsync);
         routes.Get("cluster-sharding/stats", async c => ApiResult.Of(await node.Fleet.ShardingAsync(c.RequestAborted), AdminJson.Wire.ShardingStats));
         routes.Post("cluster-sharding/rebalance", RebalanceAsync);
+    }
+
+    private async Task<ApiResult> ShowAsync(HttpContext context)
+    {
+        ClusterMembers members = await node.Fleet.MembersAsync(context.RequestAborted);
+        return ApiResult.Of(members with { Members = [.. members.Members.Select(WithConfiguration)] }, AdminJson.Wire.ClusterMembers);
+    }
+
+    private ClusterMember WithConfiguration(ClusterMember member)
+    {
+        if (member.Self) return member with { ConfigurationHash = node.Fingerprint.Hash };
+        return node.Member?.Spread.Configurations.Known.TryGetValue(member.Name, out ConfigurationFingerprint? other) == true
+            ? member with { ConfigurationHash = other.Hash, Differences = ConfigurationFingerprint.Differences(node.Fingerprint.Parts, other.Parts) }
+            : member;
     }
 
     private async Task<ApiResult> LeaveAsync(HttpContext context)

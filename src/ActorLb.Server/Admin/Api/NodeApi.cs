@@ -23,6 +23,7 @@ internal sealed class NodeApi(Node node, NodeControl control, KnownNames names, 
         routes.Put("node/log-level", SetLogLevelAsync);
         routes.Get("config", _ => Task.FromResult(ApiResult.Of(
             new ConfigText(control.Path, EffectiveConfiguration.Render(node.Options)), AdminJson.Wire.ConfigText)));
+        routes.Get("config/certificates", _ => CertificatesAsync());
         routes.Post("config/check", CheckAsync);
         routes.Post("config/reload", ReloadAsync);
         routes.Get("listeners", _ => Task.FromResult(Listeners()));
@@ -38,7 +39,14 @@ internal sealed class NodeApi(Node node, NodeControl control, KnownNames names, 
             new NodeInfo(
                 node.Options.Node.Name, Program.Version, Environment.ProcessId, state, node.StartedAt,
                 (time.GetUtcNow() - node.StartedAt).TotalSeconds, node.Reactors.Count, node.Admission.Active, node.Capacity, accepted,
-                ConfigurationNames.NameOf(ConfigurationNames.LogLevel, control.Level), control.Path, node.Options.Cluster.Name),
+                ConfigurationNames.NameOf(ConfigurationNames.LogLevel, control.Level), control.Path, node.Options.Cluster.Name)
+            {
+                ConfigurationHash = node.Fingerprint.Hash,
+                LastReload = control.LastReload is { } last
+                    ? new ReloadInfo(
+                        last.At, Math.Max(0, (time.GetUtcNow() - last.At).TotalSeconds), last.Report.Accepted ? "applied" : "rejected", last.Report.Messages)
+                    : null,
+            },
             AdminJson.Wire.NodeInfo);
     }
 
@@ -98,6 +106,9 @@ internal sealed class NodeApi(Node node, NodeControl control, KnownNames names, 
             _checks.Release();
         }
     }
+
+    private async Task<ApiResult> CertificatesAsync() => ApiResult.Of(
+        await FileReading.RunAsync(() => NodeCertificates.List(node, control.Admin, time.GetUtcNow())), AdminJson.Wire.CertificateList);
 
     private static ApiResult Checked(ConfigurationResult result)
     {

@@ -20,6 +20,7 @@ internal sealed class SpreadActor : ReceiveActor, IWithTimers
 
     private static readonly RegistersKey BackendsKey = new(SpreadState.BackendsKey);
     private static readonly RegistersKey KeysKey = new(SpreadState.KeysKey);
+    private static readonly RegistersKey ConfigurationsKey = new(SpreadState.ConfigurationsKey);
 
     private readonly SpreadState _state;
     private readonly IActorRef _replicator;
@@ -33,6 +34,7 @@ internal sealed class SpreadActor : ReceiveActor, IWithTimers
         _cluster = Akka.Cluster.Cluster.Get(Context.System);
         Receive<Changed>(OnChanged);
         Receive<WriteBackends>(m => Write(m.Done));
+        Receive<WriteConfigurations>(_ => TellConfigurations());
         Receive<IUpdateResponse>(OnWritten);
         Receive<IGetResponse>(OnKeysRead);
         Receive<TimePassed>(_ => OnTick());
@@ -53,7 +55,9 @@ internal sealed class SpreadActor : ReceiveActor, IWithTimers
     {
         _replicator.Tell(new Subscribe(BackendsKey, Self));
         _replicator.Tell(new Subscribe(KeysKey, Self));
+        _replicator.Tell(new Subscribe(ConfigurationsKey, Self));
         Write(null);
+        TellConfigurations();
         Timers.StartPeriodicTimer(nameof(TimePassed), TimePassed.Instance, Tick);
         Timers.StartPeriodicTimer(nameof(ReviewKeys), ReviewKeys.Instance, RetryAfter, RetryAfter);
         _state.Attach(Self);
@@ -65,6 +69,7 @@ internal sealed class SpreadActor : ReceiveActor, IWithTimers
     {
         if (changed.Data is not Registers registers) return;
         if (changed.Key.Id == SpreadState.BackendsKey) _state.OnBackends(registers);
+        else if (changed.Key.Id == SpreadState.ConfigurationsKey) _state.Configurations.Merge(registers);
         else _state.OnKeys(registers);
     }
 
@@ -75,6 +80,13 @@ internal sealed class SpreadActor : ReceiveActor, IWithTimers
         IWriteConsistency consistency = member ? new WriteMajority(WritePatience) : WriteLocal.Instance;
         _replicator.Tell(new Update(
             BackendsKey, Registers.Empty, consistency, old => ((Registers?)old ?? Registers.Empty).Merge(all), new Written(all, member, done, _state.Now)));
+    }
+
+    /// <summary>Gossip carries them within seconds: nobody waits for it.</summary>
+    private void TellConfigurations()
+    {
+        Registers all = _state.Configurations.ToRegisters();
+        _replicator.Tell(new Update(ConfigurationsKey, Registers.Empty, WriteLocal.Instance, old => ((Registers?)old ?? Registers.Empty).Merge(all)));
     }
 
     private void OnWritten(IUpdateResponse response)
@@ -127,6 +139,11 @@ internal sealed class SpreadActor : ReceiveActor, IWithTimers
 
     /// <param name="Done">Hears null when a majority has it, else why not.</param>
     internal sealed record WriteBackends(TaskCompletionSource<string?>? Done);
+
+    internal sealed record WriteConfigurations
+    {
+        public static readonly WriteConfigurations Instance = new();
+    }
 
     private sealed record Written(Registers Registers, bool AsMember, TaskCompletionSource<string?>? Done, long At);
 

@@ -25,6 +25,9 @@ internal sealed partial class SpreadState
     /// <summary>Keys of Akka.DistributedData, both durable.</summary>
     public const string BackendsKey = "actorlb-backends", KeysKey = "actorlb-keys";
 
+    /// <summary>Key of Akka.DistributedData, for what every node says again when it starts.</summary>
+    public const string ConfigurationsKey = "actorlb-configurations";
+
     private readonly Lock _gate = new();
     private readonly TimeProvider _time;
     private readonly BackendSlots _slots;
@@ -47,6 +50,7 @@ internal sealed partial class SpreadState
         Clock = new SpreadClock(time);
         Backends = new BackendRegistry(Clock, time);
         Tickets = new SharedTicketKeys(secret, time);
+        Configurations = new NodeConfigurations(Clock);
         // What the last run knew holds from the first moment, whether or not the fleet is there.
         if (Restore(BackendsKey) is { } backends) Backends.Merge(backends);
         if (Restore(KeysKey) is { } keys) _keys = keys;
@@ -62,6 +66,8 @@ internal sealed partial class SpreadState
     public BackendRegistry Backends { get; }
 
     public SharedTicketKeys Tickets { get; }
+
+    public NodeConfigurations Configurations { get; }
 
     /// <summary>The 16 bytes under which all nodes hash client ids: from the secret, else what the fleet has, else random until there is a fleet.</summary>
     public byte[] HashKey { get; private set; }
@@ -90,6 +96,13 @@ internal sealed partial class SpreadState
         if (!Backends.Want(keys)) return;
         Publish();
         _actor?.Tell(new SpreadActor.WriteBackends(null));
+    }
+
+    /// <summary>Tells the fleet what configuration is in force here.</summary>
+    public void SetConfiguration(string node, Configuration.ConfigurationFingerprint fingerprint)
+    {
+        Configurations.Set(node, fingerprint);
+        _actor?.Tell(SpreadActor.WriteConfigurations.Instance);
     }
 
     /// <summary>Changes a record: at once here, then on the majority of the fleet. Ends within some seconds either way.</summary>

@@ -1,3 +1,5 @@
+using System.Collections.Immutable;
+using ActorLb.Configuration;
 using ActorLb.Fleet.Spread;
 using ActorLb.Sticky;
 using Akka.Actor;
@@ -48,6 +50,27 @@ public sealed class SpreadClusterTests : IAsyncDisposable
         await JoinAsync(nodes);
         await WaitAsync(() => nodes.All(n => n.Of(Broker) is { State: SlotState.Drain, IsLocal: false }));
     }
+
+    [Fact]
+    public async Task Configurations_OfAllNodes_AreKnownToAll_AndTheNewestCounts()
+    {
+        Node[] nodes = [Start("1"), Start("2"), Start("3")];
+        nodes[0].State.SetConfiguration("1", Fingerprint("aaaaaaaaaaaa", ("pools.emqx", "1")));
+        nodes[1].State.SetConfiguration("2", Fingerprint("bbbbbbbbbbbb", ("pools.emqx", "2")));
+        await JoinAsync(nodes);
+        nodes[2].State.SetConfiguration("3", Fingerprint("cccccccccccc", ("pools.emqx", "1")));
+        await WaitAsync(() => nodes.All(n => n.State.Configurations.Known.Count == 3));
+        Assert.All(nodes, n => Assert.Equal(["pools.emqx"], ConfigurationFingerprint.Differences(
+            n.State.Configurations.Known["1"].Parts, n.State.Configurations.Known["2"].Parts)));
+
+        nodes[1].State.SetConfiguration("2", Fingerprint("dddddddddddd", ("pools.emqx", "1")));
+        await WaitAsync(() => nodes.All(n => n.State.Configurations.Known["2"].Hash == "dddddddddddd"));
+        Assert.All(nodes, n => Assert.Empty(ConfigurationFingerprint.Differences(
+            n.State.Configurations.Known["1"].Parts, n.State.Configurations.Known["2"].Parts)));
+    }
+
+    private static ConfigurationFingerprint Fingerprint(string hash, params (string Part, string Hash)[] parts) =>
+        new(hash, parts.ToImmutableSortedDictionary(p => p.Part, p => p.Hash, StringComparer.Ordinal));
 
     [Fact]
     public async Task Keys_OfSeveralNodes_BecomeTheSameAndStay()

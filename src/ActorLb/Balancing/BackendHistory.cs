@@ -1,0 +1,70 @@
+namespace ActorLb.Balancing;
+
+/// <param name="At">When it failed.</param>
+/// <param name="Text">Why, for people.</param>
+internal sealed record BackendError(DateTimeOffset At, string Text);
+
+/// <param name="At">When the probe ended.</param>
+/// <param name="Alive">Null when this node could not ask: nothing is known of the backend then.</param>
+/// <param name="Reason">Why it failed; null for a good one.</param>
+internal sealed record BackendProbe(DateTimeOffset At, bool? Alive, TimeSpan Took, string? Reason);
+
+/// <summary>Why a session of a backend ended without its client's doing.</summary>
+internal enum SessionLoss { Closed, Reset, Down }
+
+/// <summary>What happened to a backend lately, for those who look at it: nothing here decides anything. Any thread.</summary>
+internal sealed class BackendHistory(TimeProvider time)
+{
+    private static readonly int s_kinds = Enum.GetValues<SessionLoss>().Length;
+
+    private readonly long[] _lost = new long[s_kinds];
+    private long _sinceTicks = time.GetUtcNow().UtcTicks;
+    private long _lostBefore;
+    private long _nextProbeTicks;
+    private volatile BackendError? _lastError;
+    private volatile BackendProbe? _lastProbe;
+
+    /// <summary>Since when it is in the state that it is in.</summary>
+    public DateTimeOffset Since => new(Interlocked.Read(ref _sinceTicks), TimeSpan.Zero);
+
+    public BackendError? LastError => _lastError;
+
+    public BackendProbe? LastProbe => _lastProbe;
+
+    /// <summary>Null when it is not probed, or is being probed at this moment.</summary>
+    public DateTimeOffset? NextProbe => Interlocked.Read(ref _nextProbeTicks) is > 0 and var ticks ? new DateTimeOffset(ticks, TimeSpan.Zero) : null;
+
+    /// <summary>Sessions that it has ended since <see cref="Since"/>.</summary>
+    public long LostSince => Math.Max(0, AllLost - Interlocked.Read(ref _lostBefore));
+
+    public long Lost(SessionLoss loss) => Interlocked.Read(ref _lost[(int)loss]);
+
+    public void Changed()
+    {
+        Interlocked.Exchange(ref _sinceTicks, time.GetUtcNow().UtcTicks);
+        Interlocked.Exchange(ref _lostBefore, AllLost);
+    }
+
+    public void Failed(string reason) => _lastError = new BackendError(time.GetUtcNow(), reason);
+
+    public void Probed(BackendProbe probe)
+    {
+        _lastProbe = probe;
+        if (probe.Alive == false) Failed($"probe: {probe.Reason}");
+    }
+
+    /// <param name="at">Null when none is to come.</param>
+    public void ProbeDue(DateTimeOffset? at) => Interlocked.Exchange(ref _nextProbeTicks, at?.UtcTicks ?? 0);
+
+    public void SessionLost(SessionLoss loss) => Interlocked.Increment(ref _lost[(int)loss]);
+
+    private long AllLost
+    {
+        get
+        {
+            long all = 0;
+            for (int i = 0; i < s_kinds; i++) all += Interlocked.Read(ref _lost[i]);
+            return all;
+        }
+    }
+}
