@@ -53,6 +53,7 @@ internal sealed partial class Node : IAsyncDisposable
     private readonly SystemMemory _memory = new();
     private readonly ResourceWatch _resourceWatch;
     private readonly IActorRef _downed;
+    private readonly EmptyPools _emptyPools;
     private IActorRef? _certificateLooks;
 
     // A changed certificate is applied by the watch, everything else by the program that runs the node.
@@ -89,6 +90,7 @@ internal sealed partial class Node : IAsyncDisposable
         _certificateWatch = new CertificateWatch(time, _logger, RenewCertificatesAsync, () => Certificates);
         _resourceWatch = new ResourceWatch(_services, _reactors, _memory.Read, time, _logger);
         Events = new EventFeed(options.Node.Name, time);
+        _emptyPools = new EmptyPools(_logger, Events);
         IActorRef drains = _system.System.ActorOf(ActorProps.Of(() => new DrainActor(() => AllBackends().Select(b => b.Backend))), "drains");
         Fleet = new LoneNode(options.Node.Name, options.Cluster.Name, options.Sticky, _localSticky, _localSlots, () => IsReady, () => IsDraining, drains);
         Sessions = new SessionDirectory(options.Node.Name, _reactors);
@@ -392,6 +394,8 @@ internal sealed partial class Node : IAsyncDisposable
 
         ImmutableDictionary<string, PoolEntry> oldPools = _pools;
         _pools = await ApplyPoolsAsync(options, contexts).ConfigureAwait(false);
+        foreach (string gone in oldPools.Keys.Except(_pools.Keys)) _emptyPools.Forget(gone);
+        foreach (PoolEntry entry in _pools.Values) _emptyPools.Look(entry.Upstream.Pool);
         if (_fleet is { IsStarted: false }) await _fleet.StartAsync(cancel).ConfigureAwait(false);
         UpdateSlots();
         var wanted = new List<(ListenerOptions, Listener)>();
@@ -465,6 +469,8 @@ internal sealed partial class Node : IAsyncDisposable
         }
         string subject = e.Backend is { } backend ? $"pool {e.Pool}, backend {backend.Id}" : $"pool {e.Pool}";
         Events.Publish(EventFeed.Word(e.Kind.ToString()), $"{subject} {PoolEventText.Of(e)}");
+        // One that is being made is looked at when it stands.
+        if (_pools.TryGetValue(e.Pool, out PoolEntry? known)) _emptyPools.Look(known.Upstream.Pool);
     }
 
     private void EnterFleet()

@@ -81,7 +81,7 @@ internal sealed class AdminEndpoint(Node node, NodeLogging logging, NodeControl 
         var answers = new AnswerPlaces(MostAnswers, _connections, TimeProvider.System);
         app.Use((context, next) => TakePlaceAsync(context, answers, next));
         app.MapGet("/status", context => Text(context, StatusPage.Render(node)));
-        app.MapGet("/metrics", async context => await Text(context, MetricsPage.Render(node, _connections), contentType: MetricsPage.ContentType));
+        app.MapGet("/metrics", async context => await Text(context, MetricsPage.Render(node, _connections, control), contentType: MetricsPage.ContentType));
         app.MapGet("/healthz", context => Text(context, "ok\n"));
         app.MapGet("/readyz", context => node.IsReady
             ? Text(context, "ready\n")

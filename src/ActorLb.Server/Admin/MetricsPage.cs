@@ -1,7 +1,7 @@
-using ActorLb.Balancing;
 using ActorLb.Native.OpenSsl;
 using ActorLb.Proxying;
 using ActorLb.Proxying.Tls;
+using ActorLb.Server.Hosting;
 using ActorLb.Supervision;
 using ActorLb.Telemetry;
 
@@ -13,12 +13,13 @@ internal static class MetricsPage
     public const string ContentType = "text/plain; version=0.0.4; charset=utf-8";
 
     /// <param name="admin">Of the endpoint that serves the page.</param>
-    public static string Render(Node node, ConnectionPlaces? admin = null)
+    /// <param name="control">Of the process.</param>
+    public static string Render(Node node, ConnectionPlaces? admin = null, NodeControl? control = null)
     {
         var w = new MetricsWriter();
         ReactorCounters[] counters = [.. node.Reactors.Select(r => r.Counters)];
         Clients(w, node, counters);
-        Backends(w, node);
+        BackendMetrics.Write(w, node);
         Tls(w, node);
         Times(w, counters);
         Reactors(w, node);
@@ -31,6 +32,7 @@ internal static class MetricsPage
             w.Single("actorlb_admin_connections", "gauge", "Connections of the admin endpoint.", admin.Count);
             w.Single("actorlb_admin_connections_closed_total", "counter", "Silent or slow connections of the admin endpoint closed to make room for others.", admin.Closed);
         }
+        if (control is not null) Reloads(w, node, control);
         Actors(w, node);
         Process(w, node);
         return w.ToString();
@@ -73,9 +75,14 @@ internal static class MetricsPage
         w.Single("actorlb_connections_refused_open", "gauge", "Refused clients that wait for their answer or are reading it; they take no place of others.", all.Sum(c => Volatile.Read(ref c.Refused)));
         w.Family("actorlb_listener_connections", "gauge", "Client connections by listener.");
         foreach (Listener listener in node.Listeners) w.Sample("actorlb_listener_connections", listener.Active, ("listener", listener.Name));
-        ByReason(w, all, "actorlb_connections_rejected_total", "Client connections refused, by reason.", refusals: true);
+        Rejections(w, node);
         w.Single("actorlb_bare_connects_total", "counter", "Connections to TLS listeners that ended before their first byte, such as health checks and port scans.", all.Sum(c => Volatile.Read(ref c.Closed[(int)CloseReason.BareConnect])));
-        ByReason(w, all, "actorlb_sessions_closed_total", "Established sessions ended, by reason.", refusals: false);
+        w.Family("actorlb_sessions_closed_total", "counter", "Established sessions ended, by reason.");
+        foreach (CloseReason reason in Enum.GetValues<CloseReason>())
+        {
+            if (reason != CloseReason.None && !CloseReasons.IsRefusal(reason))
+                w.Sample("actorlb_sessions_closed_total", all.Sum(c => Volatile.Read(ref c.Closed[(int)reason])), ("reason", CloseReasons.Text(reason)));
+        }
         w.Family("actorlb_bytes_total", "counter", "MQTT bytes relayed, by direction.");
         w.Sample("actorlb_bytes_total", all.Sum(c => Volatile.Read(ref c.BytesFromClients)), ("direction", "from_clients"));
         w.Sample("actorlb_bytes_total", all.Sum(c => Volatile.Read(ref c.BytesFromBackends)), ("direction", "from_backends"));
@@ -88,58 +95,24 @@ internal static class MetricsPage
         w.Sample("actorlb_tls_handshakes_total", all.Sum(c => Volatile.Read(ref c.TlsFailed)), ("outcome", "failed"));
     }
 
-    private static void ByReason(MetricsWriter w, ReactorCounters[] all, string name, string help, bool refusals)
+    private static void Rejections(MetricsWriter w, Node node)
     {
-        w.Family(name, "counter", help);
-        foreach (CloseReason reason in Enum.GetValues<CloseReason>())
+        w.Family("actorlb_connections_rejected_total", "counter", "Clients that were turned away or got no backend, by listener and reason.");
+        foreach (Listener listener in node.Listeners)
         {
-            if (reason is CloseReason.None or CloseReason.BareConnect || CloseReasons.IsRefusal(reason) != refusals) continue;
-            w.Sample(name, all.Sum(c => Volatile.Read(ref c.Closed[(int)reason])), ("reason", CloseReasons.Text(reason)));
-        }
-    }
-
-    private static void Backends(MetricsWriter w, Node node)
-    {
-        var traffic = new Dictionary<Backend, BackendTraffic>();
-        foreach ((Backend backend, BackendTraffic part) in node.Reactors.SelectMany(r => r.TrafficSnapshot()))
-        {
-            if (!traffic.TryGetValue(backend, out BackendTraffic? sum)) traffic.Add(backend, sum = new BackendTraffic());
-            sum.BytesToBackend += Volatile.Read(ref part.BytesToBackend);
-            sum.BytesFromBackend += Volatile.Read(ref part.BytesFromBackend);
-            sum.ConnectFailures += Volatile.Read(ref part.ConnectFailures);
-            sum.Refusals += Volatile.Read(ref part.Refusals);
-            sum.Connects += Volatile.Read(ref part.Connects);
-        }
-        (string Pool, Backend Backend, BackendTraffic Traffic)[] rows =
-        [
-            .. from pool in node.Pools
-               from backend in pool.Pool.Snapshot.Backends.ToArray()
-               select (pool.Name, backend, traffic.GetValueOrDefault(backend) ?? BackendTraffic.None),
-        ];
-        void Each(string name, string type, string help, Func<Backend, BackendTraffic, double> value)
-        {
-            w.Family(name, type, help);
-            foreach ((string pool, Backend backend, BackendTraffic sum) in rows)
+            foreach (CloseReason reason in Enum.GetValues<CloseReason>())
             {
-                w.Sample(name, value(backend, sum), ("pool", pool), ("backend", backend.Id));
+                if (reason != CloseReason.BareConnect && CloseReasons.IsRefusal(reason))
+                    w.Sample("actorlb_connections_rejected_total", listener.RefusedFor(reason), ("listener", listener.Name), ("reason", CloseReasons.Text(reason)));
             }
         }
-        Each("actorlb_backend_connections", "gauge", "This node's connections to the backend.", (b, _) => b.Active);
-        Each("actorlb_backend_fleet_connections", "gauge", "The fleet's connections to the backend, as far as known.", (b, _) => b.Load);
-        Each("actorlb_backend_up", "gauge", "1 when the backend may take new clients.", (b, _) => b.Blocks == BackendBlocks.None ? 1 : 0);
-        Each("actorlb_backend_weight", "gauge", "The backend's weight.", (b, _) => b.Weight);
-        Each("actorlb_backend_connects_total", "counter", "Connections begun to the backend.", (_, t) => t.Connects);
-        Each("actorlb_backend_failures_total", "counter", "Connections that failed before the backend's CONNACK.", (_, t) => t.ConnectFailures);
-        Each("actorlb_backend_refusals_total", "counter", "CONNECTs that the backend refused.", (_, t) => t.Refusals);
-        Each("actorlb_backend_sent_bytes_total", "counter", "Bytes sent to the backend.", (_, t) => t.BytesToBackend);
-        Each("actorlb_backend_received_bytes_total", "counter", "Bytes received from the backend.", (_, t) => t.BytesFromBackend);
     }
 
     private static void Tls(MetricsWriter w, Node node)
     {
         w.Single("actorlb_tls_handshakes_running", "gauge", "TLS handshakes that have a place among max-handshakes: their first step is due.", node.Handshakes.Handshakes);
         w.Single("actorlb_tls_handshakes_waiting", "gauge", "TLS handshakes that wait for a place among max-handshakes.", node.Handshakes.Waiting);
-        Dates(w, node, TlsSetting.Certificate, "actorlb_certificate_expiry_seconds", "Unix time at which a certificate in use, or one of its chain, expires.");
+        Dates(w, node, TlsSetting.Certificate, "actorlb_certificate_expiry_timestamp_seconds", "Unix time at which a certificate in use, or one of its chain, expires.");
         Dates(w, node, TlsSetting.Ca, "actorlb_ca_expiry_timestamp_seconds", "Unix time at which the first authority of a CA file expires.");
         Dates(w, node, TlsSetting.Crl, "actorlb_crl_expiry_timestamp_seconds", "Unix time at which the first list of a CRL file is due for its next update.");
         w.Single("actorlb_certificate_failures_total", "counter", "Changes of TLS files that could not be used; what was in force stayed.", node.CertificateFailures);
@@ -158,21 +131,27 @@ internal static class MetricsPage
 
     private static void Times(MetricsWriter w, ReactorCounters[] all)
     {
-        Time(w, "actorlb_dial_seconds", "Time from dialling a backend to its accept.", all.Select(c => c.DialTime));
-        Time(w, "actorlb_connack_seconds", "Time from a complete CONNECT to the backend's CONNACK.", all.Select(c => c.ConnackTime));
+        Time(w, "actorlb_connect_seconds", "Time from a client's complete CONNECT to the answer that it gets, all tries included.", all.Select(c => c.ConnectTime));
         Time(w, "actorlb_tls_handshake_seconds", "Time from accept to the end of the TLS handshake.", all.Select(c => c.HandshakeTime));
     }
 
     private static void Time(MetricsWriter w, string name, string help, IEnumerable<Histogram> parts)
     {
-        var counts = new long[Histogram.Bounds.Length + 1];
-        double sum = 0;
-        foreach (Histogram part in parts)
-        {
-            for (int i = 0; i < counts.Length; i++) counts[i] += part.CountAt(i);
-            sum += part.Sum;
-        }
-        w.Histogram(name, help, Histogram.Bounds, counts, sum);
+        var sum = new Histogram();
+        foreach (Histogram part in parts) sum.Add(part);
+        w.Family(name, "histogram", help);
+        w.Histogram(name, sum);
+    }
+
+    private static void Reloads(MetricsWriter w, Node node, NodeControl control)
+    {
+        w.Family("actorlb_config_reloads_total", "counter", "Reloads of the configuration since the start, by result.");
+        w.Sample("actorlb_config_reloads_total", control.Applied, ("result", "applied"));
+        w.Sample("actorlb_config_reloads_total", control.Rejected, ("result", "rejected"));
+        w.Single("actorlb_config_last_reload_successful", "gauge", "1 when the last reload was applied, or when there was none since the start.", control.LastReload is { Report.Accepted: false } ? 0 : 1);
+        w.Single("actorlb_config_last_reload_timestamp_seconds", "gauge", "Unix time of the last reload, whatever came of it; of the start when there was none.", (control.LastReload?.At ?? node.StartedAt).ToUnixTimeMilliseconds() / 1000.0);
+        w.Family("actorlb_config_info", "gauge", "Always 1; the label is the hash of the configuration in force, as in pbm node info.");
+        w.Sample("actorlb_config_info", 1, ("hash", node.Fingerprint.Hash));
     }
 
     private static void Reactors(MetricsWriter w, Node node)

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using ActorLb.Telemetry;
 
 namespace ActorLb.Server.Admin;
 
@@ -35,20 +36,19 @@ internal sealed class MetricsWriter
         Sample(name, value);
     }
 
-    /// <param name="bounds">Upper bounds; <paramref name="counts"/> has one more, for what is above all.</param>
-    public void Histogram(string name, string help, ReadOnlySpan<double> bounds, ReadOnlySpan<long> counts, double sum)
+    /// <summary>One series of a family of histograms.</summary>
+    public void Histogram(string name, Histogram histogram, params ReadOnlySpan<(string Name, string Value)> labels)
     {
-        Family(name, "histogram", help);
+        (string, string)[] withBound = [.. labels, ("le", "")];
         long total = 0;
-        for (int i = 0; i < bounds.Length; i++)
+        for (int i = 0; i <= Telemetry.Histogram.Bounds.Length; i++)
         {
-            total += counts[i];
-            Sample(name + "_bucket", total, ("le", bounds[i].ToString("R", CultureInfo.InvariantCulture)));
+            total += histogram.CountAt(i);
+            withBound[^1] = ("le", i < Telemetry.Histogram.Bounds.Length ? Telemetry.Histogram.Bounds[i].ToString("R", CultureInfo.InvariantCulture) : "+Inf");
+            Sample(name + "_bucket", total, withBound);
         }
-        total += counts[bounds.Length];
-        Sample(name + "_bucket", total, ("le", "+Inf"));
-        Sample(name + "_sum", sum);
-        Sample(name + "_count", total);
+        Sample(name + "_sum", histogram.Sum, labels);
+        Sample(name + "_count", total, labels);
     }
 
     public override string ToString() => _text.ToString();

@@ -54,6 +54,11 @@ internal sealed partial class NodeControl(Node node, NodeLogging logging, string
     /// <summary>The newest reload; null when there was none.</summary>
     public (DateTimeOffset At, ReloadReport Report)? LastReload { get; private set; }
 
+    /// <summary>Reloads since the start.</summary>
+    public int Applied { get; private set; }
+
+    public int Rejected { get; private set; }
+
     /// <summary>Tells `actorlb reload` which file this node reads.</summary>
     public void LeaveFirstReport()
     {
@@ -72,6 +77,8 @@ internal sealed partial class NodeControl(Node node, NodeLogging logging, string
             foreach (string message in report.Messages) Log.ReloadMessage(_logger, level, message);
             Log.Reloaded(_logger, path, report.Accepted ? "applied" : "rejected, the old configuration stays");
             LastReload = (time.GetUtcNow(), report);
+            if (report.Accepted) Applied++;
+            else Rejected++;
             if (!report.Accepted) node.Events.Publish("config_rejected", string.Join('\n', report.Messages));
             if (_pidFile is not null) Leave(report, _pidFile);
             return report;

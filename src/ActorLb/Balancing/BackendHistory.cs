@@ -1,3 +1,5 @@
+using ActorLb.Telemetry;
+
 namespace ActorLb.Balancing;
 
 /// <param name="At">When it failed.</param>
@@ -12,7 +14,8 @@ internal sealed record BackendProbe(DateTimeOffset At, bool? Alive, TimeSpan Too
 /// <summary>Why a session of a backend ended without its client's doing.</summary>
 internal enum SessionLoss { Closed, Reset, Down }
 
-/// <summary>What happened to a backend lately, for those who look at it: nothing here decides anything. Any thread.</summary>
+/// <summary>What happened to a backend lately, for those who look at it: nothing here decides anything. Any thread,
+/// but for <see cref="Probed"/>: one at a time.</summary>
 internal sealed class BackendHistory(TimeProvider time)
 {
     private static readonly int s_kinds = Enum.GetValues<SessionLoss>().Length;
@@ -34,6 +37,9 @@ internal sealed class BackendHistory(TimeProvider time)
     /// <summary>Null when it is not probed, or is being probed at this moment.</summary>
     public DateTimeOffset? NextProbe => Interlocked.Read(ref _nextProbeTicks) is > 0 and var ticks ? new DateTimeOffset(ticks, TimeSpan.Zero) : null;
 
+    /// <summary>How long its probes took. Written by the pool's actor.</summary>
+    public Histogram ProbeTime { get; } = new();
+
     /// <summary>Sessions that it has ended since <see cref="Since"/>.</summary>
     public long LostSince => Math.Max(0, AllLost - Interlocked.Read(ref _lostBefore));
 
@@ -50,6 +56,7 @@ internal sealed class BackendHistory(TimeProvider time)
     public void Probed(BackendProbe probe)
     {
         _lastProbe = probe;
+        if (probe.Alive is not null) ProbeTime.Record(probe.Took.TotalSeconds);
         if (probe.Alive == false) Failed($"probe: {probe.Reason}");
     }
 

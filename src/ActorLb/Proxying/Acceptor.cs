@@ -32,6 +32,7 @@ internal sealed partial class Acceptor(NodeServices services, SessionCloser clos
                 // The admission's limit should have come first; something else in the process holds many.
                 Tcp.Close(fd);
                 reactor.Counters.Closed[(int)CloseReason.NodeFull]++;
+                socket.Listener.CountRefusal(CloseReason.NodeFull);
                 Rest(reactor, socket, Libc.EMFILE);
                 return false;
             }

@@ -363,7 +363,9 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
     private void Answered(Reactor reactor, Session session, in ConnackPacket connack)
     {
         Setup setup = session.Setup!;
-        reactor.Counters.ConnackTime.Record(Stopwatch.GetElapsedTime(setup.ConnectStamp).TotalSeconds);
+        long now = Stopwatch.GetTimestamp();
+        session.Traffic.ConnackTime.Record(Stopwatch.GetElapsedTime(setup.DialStamp, now).TotalSeconds);
+        reactor.Counters.ConnectTime.Record(Stopwatch.GetElapsedTime(setup.ConnectStamp, now).TotalSeconds);
         Router.Convict(reactor, setup);
         if (!connack.IsAccepted)
         {

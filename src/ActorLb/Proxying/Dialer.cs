@@ -62,7 +62,7 @@ internal sealed partial class Dialer(NodeServices services, Router router, Backe
 
     private void Connected(Reactor reactor, Session session)
     {
-        reactor.Counters.DialTime.Record(Stopwatch.GetElapsedTime(session.Setup!.DialStamp).TotalSeconds);
+        session.Traffic.DialTime.Record(Stopwatch.GetElapsedTime(session.Setup!.DialStamp).TotalSeconds);
         session.Upstream.Writable = true;
         greeting.Start(reactor, session);
     }

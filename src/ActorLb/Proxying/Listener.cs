@@ -9,6 +9,8 @@ namespace ActorLb.Proxying;
 /// <summary>A listener as the reactors see it. Lives over reloads while its name stays; a session keeps the options it came under.</summary>
 internal sealed class Listener
 {
+    // Refusals are rare beside what a refused client costs otherwise, so the reactors share them.
+    private readonly long[] _refused = new long[CloseReasons.Count];
     private volatile State _state;
     private int _active;
 
@@ -82,6 +84,11 @@ internal sealed class Listener
     }
 
     public void Leave() => Interlocked.Decrement(ref _active);
+
+    /// <summary>Counts a client that was turned away, or never got its CONNACK.</summary>
+    public void CountRefusal(CloseReason reason) => Interlocked.Increment(ref _refused[(int)reason]);
+
+    public long RefusedFor(CloseReason reason) => Interlocked.Read(ref _refused[(int)reason]);
 }
 
 /// <summary>One reactor's listening descriptor of a listener.</summary>

@@ -289,6 +289,7 @@ internal sealed class SessionCloser(NodeServices services)
     private static void Count(Reactor reactor, Session session, CloseReason reason)
     {
         reactor.Counters.Closed[(int)reason]++;
+        if (CloseReasons.IsRefusal(reason)) session.Listener.CountRefusal(reason);
         Gauge(reactor.Counters, session.Phase)--;
     }
 

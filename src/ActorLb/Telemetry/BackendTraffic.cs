@@ -8,4 +8,7 @@ internal sealed class BackendTraffic
 
     public long BytesToBackend, BytesFromBackend;
     public long Connects, ConnectFailures, Refusals;
+
+    /// <summary>From dialling it to its accept, and to its CONNACK.</summary>
+    public readonly Histogram DialTime = new(), ConnackTime = new();
 }

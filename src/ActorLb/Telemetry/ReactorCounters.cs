@@ -34,29 +34,7 @@ internal sealed class ReactorCounters
     public long Loops, Events;
 
     public readonly long[] Closed = new long[CloseReasons.Count];
-    public readonly Histogram DialTime = new();
-    public readonly Histogram ConnackTime = new();
+    /// <summary>From a client's complete CONNECT to its CONNACK, all tries included.</summary>
+    public readonly Histogram ConnectTime = new();
     public readonly Histogram HandshakeTime = new();
-}
-
-/// <summary>Counts by upper bound in seconds, as Prometheus wants them; written by one thread.</summary>
-internal sealed class Histogram
-{
-    /// <summary>Upper bounds in seconds; one more bucket takes the rest.</summary>
-    public static readonly double[] Bounds =
-        [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
-
-    private readonly long[] _counts = new long[Bounds.Length + 1];
-
-    public double Sum { get; private set; }
-
-    public void Record(double seconds)
-    {
-        int i = 0;
-        while (i < Bounds.Length && seconds > Bounds[i]) i++;
-        _counts[i]++;
-        Sum += seconds;
-    }
-
-    public long CountAt(int bucket) => Volatile.Read(ref _counts[bucket]);
 }

@@ -51,7 +51,7 @@ public sealed partial class AdminTests
         Assert.Equal(2, samples["actorlb_connections_accepted_total"]);
         Assert.Equal(1, samples["actorlb_connects_total"]);
         Assert.Equal(1, samples["actorlb_connections_active{state=\"established\"}"]);
-        Assert.Equal(1, samples["actorlb_connections_rejected_total{reason=\"bad_connect\"}"]);
+        Assert.Equal(1, samples["actorlb_connections_rejected_total{listener=\"mqtt\",reason=\"bad_connect\"}"]);
         Assert.Equal(1, samples["actorlb_listener_connections{listener=\"mqtt\"}"]);
         Assert.Equal(1, samples[$"actorlb_backend_connections{{{backend}}}"]);
         Assert.Equal(1, samples[$"actorlb_backend_up{{{backend}}}"]);
@@ -60,11 +60,95 @@ public sealed partial class AdminTests
         Assert.Equal(connect + 6, samples["actorlb_bytes_total{direction=\"from_clients\"}"]);
         Assert.Equal(10, samples["actorlb_bytes_total{direction=\"from_backends\"}"]);
         Assert.Equal(10, samples[$"actorlb_backend_received_bytes_total{{{backend}}}"]);
-        Assert.Equal(1, samples["actorlb_dial_seconds_count"]);
-        Assert.Equal(1, samples["actorlb_connack_seconds_bucket{le=\"+Inf\"}"]);
+        Assert.Equal(1, samples[$"actorlb_dial_seconds_count{{{backend}}}"]);
+        Assert.Equal(1, samples[$"actorlb_connack_seconds_bucket{{{backend},le=\"+Inf\"}}"]);
         Assert.Equal(2, samples["actorlb_packets_total{direction=\"from_clients\"}"]);
         Assert.Contains("actorlb_reactor_busy_seconds_total{reactor=\"0\"}", samples.Keys);
         Assert.DoesNotContain(samples.Keys, k => k.Contains("some-client", StringComparison.Ordinal) || k.Contains(client.Local.ToString(), StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Metrics_TellBackendsApart_AndTheirStatesToo()
+    {
+        // One that answers late, one that lets go of its client, one that is down.
+        await using var slow = FakeBroker.Start(async (connection, stop) =>
+        {
+            await connection.ReadPacketAsync(stop);
+            await Task.Delay(30, stop);
+            await connection.SendAsync(FakeBroker.ConnackBytes(0), stop);
+            await connection.ReadToEndAsync(stop);
+        });
+        await using var fickle = FakeBroker.Start(async (connection, stop) =>
+        {
+            await connection.ReadPacketAsync(stop);
+            await connection.SendAsync(FakeBroker.ConnackBytes(0), stop);
+            await connection.ReadSomeAsync(stop);
+        });
+        var nowhere = Ports.FreeEndPoint();
+        await using var node = await TestNode.StartAsync(
+            TestNode.Backends(slow),
+            more: $$"""
+                pools.fickle { backends = ["{{fickle.EndPoint}}"], health { probe = tcp, interval = 1h } }
+                pools.gone { backends = ["{{nowhere}}", { address = "127.0.0.1:1", down = on }], health { probe = tcp, interval = 1h } }
+                listeners.fickle { bind = "127.0.0.1:0", pool = fickle }
+                listeners.gone { bind = "127.0.0.1:0", pool = gone }
+                """);
+        using var client = await node.OpenAsync("c");
+        using (var lost = await RawClient.ConnectAsync(node.Node.Listeners.Single(l => l.Name == "fickle").BoundTo!))
+        {
+            await lost.SendAsync(ConnectBytes.V311("lost"));
+            await lost.ReadAsync(4);
+            await lost.SendAsync(new byte[] { 0xC0, 0 });
+            await lost.ReadToEndAsync();
+        }
+        await node.UntilClosedAsync(CloseReason.BackendClosed);
+        await node.UntilAsync(() => node.Node.Pools.Where(p => p.Name != "p").SelectMany(p => p.Pool.Snapshot.Backends.ToArray())
+            .All(b => b.AdminState == ActorLb.Balancing.AdminState.Down || b.Health != ActorLb.Balancing.HealthState.Unknown));
+        using (var refused = await RawClient.ConnectAsync(node.Node.Listeners.Single(l => l.Name == "gone").BoundTo!))
+        {
+            await refused.SendAsync(ConnectBytes.V311("refused"));
+            await refused.ReadToEndAsync();
+        }
+
+        var samples = Parse(MetricsPage.Render(node.Node));
+        string p = $"pool=\"p\",backend=\"{slow.EndPoint}\"", f = $"pool=\"fickle\",backend=\"{fickle.EndPoint}\"", g = $"pool=\"gone\",backend=\"{nowhere}\"";
+        Assert.Equal((0, 1), (samples[$"actorlb_connack_seconds_bucket{{{p},le=\"0.025\"}}"], samples[$"actorlb_connack_seconds_count{{{p}}}"]));
+        Assert.Equal((1, 1, 0), (samples[$"actorlb_dial_seconds_count{{{p}}}"], samples[$"actorlb_dial_seconds_count{{{f}}}"], samples[$"actorlb_dial_seconds_count{{{g}}}"]));
+        Assert.Equal(2, samples["actorlb_connect_seconds_count"]);
+        // What waited for a time-out of 10 s, or for all tries of 20 s, is not with what waited for ever.
+        Assert.All(new[] { "15", "30", "60" }, le => Assert.Contains($"actorlb_connack_seconds_bucket{{{p},le=\"{le}\"}}", samples.Keys));
+
+        Assert.DoesNotContain($"actorlb_probe_seconds_count{{{p}}}", samples.Keys);
+        Assert.Equal((1, 1), (samples[$"actorlb_probe_seconds_count{{{f}}}"], samples[$"actorlb_probe_seconds_count{{{g}}}"]));
+        Assert.Equal((1, 0), (samples[$"actorlb_backend_health{{{f},state=\"up\"}}"], samples[$"actorlb_backend_health{{{f},state=\"down\"}}"]));
+        Assert.Equal((1, 1), (samples[$"actorlb_backend_health{{{g},state=\"down\"}}"], samples[$"actorlb_backend_admin_state{{{g},state=\"up\"}}"]));
+        Assert.Equal((0, 1), (samples[$"actorlb_backend_admin_state{{pool=\"gone\",backend=\"127.0.0.1:1\",state=\"up\"}}"], samples[$"actorlb_backend_admin_state{{pool=\"gone\",backend=\"127.0.0.1:1\",state=\"down\"}}"]));
+        Assert.Equal((1, 0), (samples[$"actorlb_backend_sessions_lost_total{{{f},reason=\"closed\"}}"], samples[$"actorlb_backend_sessions_lost_total{{{p},reason=\"closed\"}}"]));
+        Assert.Equal((0, 2, 1), (samples["actorlb_pool_eligible_backends{pool=\"gone\"}"], samples["actorlb_pool_backends{pool=\"gone\"}"], samples["actorlb_pool_eligible_backends{pool=\"p\"}"]));
+        Assert.Equal((1, 0), (samples["actorlb_connections_rejected_total{listener=\"gone\",reason=\"no_backend\"}"], samples["actorlb_connections_rejected_total{listener=\"mqtt\",reason=\"no_backend\"}"]));
+    }
+
+    [Fact]
+    public async Task Pool_WithoutABackendLeft_IsALogLineOnce_AndSoIsItsReturn()
+    {
+        await using var one = FakeBroker.Start(FakeBroker.Accepting);
+        await using var two = FakeBroker.Start(FakeBroker.Accepting);
+        await using var node = await TestNode.StartAsync(TestNode.Backends(one, two));
+        var backends = node.Node.Pools.Single().Pool.Snapshot.Backends.ToArray();
+        using var events = node.Node.Events.TryWatch(0)!;
+        backends[0].SetAdminState(ActorLb.Balancing.AdminState.Down);
+        Assert.DoesNotContain(node.Log.Lines, l => l.Text.Contains("has no backend left", StringComparison.Ordinal));
+        backends[1].SetAdminState(ActorLb.Balancing.AdminState.Drain);
+        backends[1].SetWeight(7);
+        backends[1].SetAdminState(ActorLb.Balancing.AdminState.Down);
+        var line = Assert.Single(node.Log.Lines, l => l.Text.Contains("has no backend left", StringComparison.Ordinal));
+        Assert.Equal((Microsoft.Extensions.Logging.LogLevel.Error, $"pool p has no backend left that takes new clients: {one.EndPoint} (down); {two.EndPoint} (draining)"), line);
+        backends[0].SetAdminState(ActorLb.Balancing.AdminState.Up);
+        backends[1].SetAdminState(ActorLb.Balancing.AdminState.Up);
+        Assert.Single(node.Log.Lines, l => l.Text.Contains("has a backend again", StringComparison.Ordinal));
+        var kinds = new List<string>();
+        while (events.Events.TryRead(out var e)) kinds.Add(e.Kind);
+        Assert.Equal(["pool_empty", "pool_serving"], kinds.Where(k => k.StartsWith("pool_", StringComparison.Ordinal)));
     }
 
     [Fact]

@@ -72,7 +72,7 @@ public sealed class DescriptorTests
         await LimitFilesAsync(node, "20000:20000");
         Assert.Equal(6, await MetricAsync(node, "actorlb_dial_shortages_total"));
         // Counted when the client has taken its answer and the connection is closed.
-        await node.Process.WaitUntilAsync(async () => await MetricAsync(node, "actorlb_connections_rejected_total{reason=\"local_shortage\"}") == 6);
+        await node.Process.WaitUntilAsync(async () => await MetricAsync(node, "actorlb_connections_rejected_total{listener=\"mqtt\",reason=\"local_shortage\"}") == 6);
         foreach (FakeBroker broker in (FakeBroker[])[one, other])
         {
             Assert.Equal(1, await MetricAsync(node, $"actorlb_backend_up{{pool=\"p\",backend=\"{broker.EndPoint}\"}}"));

@@ -66,8 +66,8 @@ public sealed class ReloadTests : IAsyncLifetime
     public async Task Metrics_OfCertificates_TellWhenTheyExpire()
     {
         var page = MetricsPage.Render(_node.Node);
-        var line = page.Split('\n').Single(l => l.StartsWith("actorlb_certificate_expiry_seconds{", StringComparison.Ordinal));
-        Assert.StartsWith($"actorlb_certificate_expiry_seconds{{listener=\"mqtt\",file=\"{_certificate}\"}} ", line, StringComparison.Ordinal);
+        var line = page.Split('\n').Single(l => l.StartsWith("actorlb_certificate_expiry_timestamp_seconds{", StringComparison.Ordinal));
+        Assert.StartsWith($"actorlb_certificate_expiry_timestamp_seconds{{listener=\"mqtt\",file=\"{_certificate}\"}} ", line, StringComparison.Ordinal);
         var end = DateTimeOffset.FromUnixTimeSeconds(long.Parse(line.Split(' ')[1]));
         Assert.InRange((end - DateTimeOffset.UtcNow).TotalDays, 89, 91);
         Assert.DoesNotContain(_node.Log.Lines, l => l.Text.Contains("expires in", StringComparison.Ordinal));
@@ -88,7 +88,7 @@ public sealed class ReloadTests : IAsyncLifetime
             TestNode.Backends(broker) + $"tls {{ ca = \"{_ca.CaPath}\", certificate = \"{upstream.CertificatePath}\", key = \"{upstream.KeyPath}\" }}",
             TlsListener.Verifying(_ca.Server(["one.test"]), _ca, more: $"crl = \"{list}\""));
         var page = MetricsPage.Render(node.Node);
-        Assert.InRange(Left($"actorlb_certificate_expiry_seconds{{pool=\"p\",file=\"{upstream.CertificatePath}\"}} "), 49, 51);
+        Assert.InRange(Left($"actorlb_certificate_expiry_timestamp_seconds{{pool=\"p\",file=\"{upstream.CertificatePath}\"}} "), 49, 51);
         Assert.InRange(Left($"actorlb_ca_expiry_timestamp_seconds{{pool=\"p\",file=\"{_ca.CaPath}\"}} "), 3640, 3651);
         Assert.InRange(Left($"actorlb_ca_expiry_timestamp_seconds{{listener=\"mqtt\",file=\"{_ca.CaPath}\"}} "), 3640, 3651);
         Assert.InRange(Left($"actorlb_crl_expiry_timestamp_seconds{{listener=\"mqtt\",file=\"{list}\"}} "), -1, 0);
@@ -113,7 +113,7 @@ public sealed class ReloadTests : IAsyncLifetime
         var page = MetricsPage.Render(node.Node);
         foreach (var one in new[] { rsa, ecdsa })
         {
-            Assert.Contains($"actorlb_certificate_expiry_seconds{{listener=\"mqtt\",file=\"{one.CertificatePath}\"}} ", page, StringComparison.Ordinal);
+            Assert.Contains($"actorlb_certificate_expiry_timestamp_seconds{{listener=\"mqtt\",file=\"{one.CertificatePath}\"}} ", page, StringComparison.Ordinal);
         }
 
         foreach (var (changed, signatures) in new[] { (ecdsa, "ecdsa_secp256r1_sha256"), (rsa, "rsa_pss_rsae_sha256") })

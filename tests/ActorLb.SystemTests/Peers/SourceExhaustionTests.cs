@@ -77,7 +77,7 @@ public sealed class SourceExhaustionTests
                 Assert.Contains($"actorlb_source_connections{{pool=\"p\",source=\"{source}\",destination=\"127.0.0.1:{port}\"}} {ports}", inside.Lines);
         Assert.Contains($"actorlb_source_ports{{pool=\"p\"}} {ports}", inside.Lines);
         Assert.Contains($"actorlb_source_exhausted_total {TooMany}", inside.Lines);
-        Assert.Contains($"actorlb_connections_rejected_total{{reason=\"source_exhausted\"}} {TooMany}", inside.Lines);
+        Assert.Contains($"actorlb_connections_rejected_total{{listener=\"mqtt\",reason=\"source_exhausted\"}} {TooMany}", inside.Lines);
         // The last tenth of each pair's ports warns.
         Assert.Contains($"actorlb_source_warnings_total {places / 10}", inside.Lines);
         Assert.Contains(inside.Lines, l => l.Contains("more source-addresses or open files are needed", StringComparison.Ordinal));

@@ -80,6 +80,8 @@ public sealed class ConditionTests
         await using AdminNode node = await AdminNode.StartAsync();
         NodeInfo first = await node.GetAsync("node", AdminJson.Wire.NodeInfo);
         Assert.Null(first.LastReload);
+        await HasAsync("actorlb_config_last_reload_successful 1");
+        await HasAsync($"actorlb_config_info{{hash=\"{first.ConfigurationHash}\"}} 1");
         Assert.Matches("^[0-9a-f]{12}$", first.ConfigurationHash);
         Assert.Equal(first.ConfigurationHash, Assert.Single((await node.GetAsync("cluster", AdminJson.Wire.ClusterMembers)).Members).ConfigurationHash);
 
@@ -95,6 +97,13 @@ public sealed class ConditionTests
         Assert.Equal(("rejected", applied.ConfigurationHash), (rejected.LastReload!.Result, rejected.ConfigurationHash));
         Assert.Contains(rejected.LastReload.Messages, m => m.Contains("nodes", StringComparison.Ordinal));
         Assert.True(rejected.LastReload.At >= applied.LastReload.At);
+        await HasAsync("actorlb_config_last_reload_successful 0");
+        await HasAsync("actorlb_config_reloads_total{result=\"applied\"} 1");
+        await HasAsync("actorlb_config_reloads_total{result=\"rejected\"} 1");
+        await HasAsync(string.Create(System.Globalization.CultureInfo.InvariantCulture,
+            $"actorlb_config_last_reload_timestamp_seconds {rejected.LastReload.At.ToUnixTimeMilliseconds() / 1000.0:R}"));
+
+        async Task HasAsync(string line) => Assert.Contains(line, (await node.Http.GetStringAsync(new Uri($"http://{node.Address}/metrics"))).Split('\n'));
     }
 
     [Fact]

@@ -2,6 +2,7 @@ using ActorLb.Balancing;
 using ActorLb.Configuration;
 using ActorLb.Protocol.Admin;
 using ActorLb.Proxying;
+using ActorLb.Telemetry;
 using Microsoft.AspNetCore.Http;
 
 namespace ActorLb.Server.Admin.Api;
@@ -89,22 +90,7 @@ internal sealed class PoolApi(Node node, KnownNames names, TimeProvider time)
     }
 
     private static BackendInfo Facts(UpstreamPool pool, Backend backend) => new(
-        pool.Name, backend.Id, Word(backend.AdminState), Word(backend.Health), [.. Words(backend.Blocks)], backend.Weight, backend.Backup,
+        pool.Name, backend.Id, BackendWords.Of(backend.AdminState), BackendWords.Of(backend.Health), [.. BackendWords.Of(backend.Blocks)], backend.Weight, backend.Backup,
         backend.Active, backend.Load, backend.Options.MaxConnections, backend.Connects, backend.Failures,
         [.. backend.EndPoints.ToArray().Select(e => e.ToString())], backend.DrainLeft?.TotalSeconds, backend.IsChangeLocal);
-
-    private static string Word(AdminState state) => state switch { AdminState.Drain => "drain", AdminState.Down => "down", _ => "up" };
-
-    private static string Word(HealthState state) => state switch { HealthState.Up => "up", HealthState.Down => "down", _ => "unknown" };
-
-    private static IEnumerable<string> Words(BackendBlocks blocks)
-    {
-        if (blocks.HasFlag(BackendBlocks.AdminDown)) yield return "down";
-        if (blocks.HasFlag(BackendBlocks.Draining)) yield return "draining";
-        if (blocks.HasFlag(BackendBlocks.Unhealthy)) yield return "unhealthy";
-        if (blocks.HasFlag(BackendBlocks.FleetUnhealthy)) yield return "fleet-unhealthy";
-        if (blocks.HasFlag(BackendBlocks.Out)) yield return "max-fails";
-        if (blocks.HasFlag(BackendBlocks.Unresolved)) yield return "unresolved";
-        if (blocks.HasFlag(BackendBlocks.Removed)) yield return "removed";
-    }
 }
