@@ -12,6 +12,7 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.Extensions.DependencyInjection;
@@ -43,14 +44,18 @@ internal sealed class AdminEndpoint(Node node, NodeLogging logging, NodeControl 
 
     private readonly CancellationTokenSource _stopping = new();
     private readonly ConnectionPlaces _connections = new(MostConnections, TimeProvider.System, logging.Factory.CreateLogger("ActorLb.Server.Admin"));
+    private readonly AuditLog _audit = new(logging.Factory, control.Token, TimeProvider.System);
     private WebApplication? _app;
+
+    /// <summary>All that is served, for tests that every route must pass.</summary>
+    internal IEnumerable<RouteEndpoint> Routes => ((IEndpointRouteBuilder)_app!).DataSources.SelectMany(s => s.Endpoints).OfType<RouteEndpoint>();
 
     public IPEndPoint Address { get; private set; } = new(IPAddress.None, 0);
 
     /// <exception cref="IOException">The address is in use, or a file cannot be used.</exception>
     public async Task StartAsync(AdminOptions options)
     {
-        control.Token.Set(await FileReading.RunAsync(() => AdminToken.ReadHash(options.TokenFile)));
+        control.Token.Set(await FileReading.RunAsync(() => AdminToken.ReadHash(options.TokenFile)), options.TokenFile);
         HttpsConnectionAdapterOptions? https = options.Tls is { } tls ? await FileReading.RunAsync(() => Https(tls)) : null;
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
         builder.Logging.ClearProviders();
@@ -75,7 +80,7 @@ internal sealed class AdminEndpoint(Node node, NodeLogging logging, NodeControl 
         });
         WebApplication app = builder.Build();
         var guard = new ApiGuard(
-            logging.Factory.CreateLogger("ActorLb.Server.Admin"), () => !control.Token.IsSet && options.Tls is not { Ca: not null });
+            logging.Factory.CreateLogger("ActorLb.Server.Admin"), () => !control.Token.IsSet && options.Tls is not { Ca: not null }, _audit);
         app.Use(guard.InvokeAsync);
         app.Use(Authorize);
         var answers = new AnswerPlaces(MostAnswers, _connections, TimeProvider.System);
@@ -108,6 +113,7 @@ internal sealed class AdminEndpoint(Node node, NodeLogging logging, NodeControl 
         }
         await _app.DisposeAsync();
         _connections.Dispose();
+        _audit.Dispose();
         _stopping.Dispose();
     }
 
@@ -154,6 +160,7 @@ internal sealed class AdminEndpoint(Node node, NodeLogging logging, NodeControl 
             await next(context);
             return;
         }
+        _audit.Refuse(context, header.Length == 0 ? "it has no token" : "it has another token");
         context.Response.StatusCode = StatusCodes.Status401Unauthorized;
         context.Response.Headers.WWWAuthenticate = "Bearer";
         const string Wanted = "the admin endpoint wants its token";

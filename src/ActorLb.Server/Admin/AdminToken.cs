@@ -8,12 +8,21 @@ namespace ActorLb.Server.Admin;
 internal sealed class AdminToken
 {
     private volatile byte[]? _hash;
+    private volatile string _name = "";
 
     /// <summary>Whether a token is asked for at all.</summary>
     public bool IsSet => _hash is not null;
 
+    /// <summary>Its file's name, by which the log tells whose token it was.</summary>
+    public string Name => _name;
+
     /// <param name="hash">Of <see cref="ReadHash"/>; null asks for none.</param>
-    public void Set(byte[]? hash) => _hash = hash;
+    /// <param name="file">Where it stands.</param>
+    public void Set(byte[]? hash, string? file)
+    {
+        _name = Path.GetFileName(file) ?? "";
+        _hash = hash;
+    }
 
     /// <summary>In constant time: a wrong guess is not to tell how much of it was right.</summary>
     public bool Matches(string given) =>

@@ -205,7 +205,7 @@ internal sealed partial class NodeControl(Node node, NodeLogging logging, string
             logging.Level = options.Log.Level;
             // An endpoint that others reach does not lose its token before it has moved to loopback.
             if (token is null && Token.IsSet && !MayBeOpen(Admin)) restart = restart.Add("actorlb.admin.token-file");
-            else Token.Set(token);
+            else Token.Set(token, options.Admin.TokenFile);
             // What the files will surprise with the node logs itself, as it does when it finds them changed.
             return Report(true, [.. loaded.Warnings.Select(w => w.ToString()), .. restart.Select(r => $"{r} changes only with a restart")]);
         }

@@ -8,6 +8,9 @@ namespace ActorLb.Server.Hosting;
 /// <summary>Log lines on standard error, in text or JSON, at a level that can be changed while the node runs.</summary>
 internal sealed class NodeLogging : IDisposable
 {
+    /// <summary>Who changed what: written at every level, so that nobody turns it off unseen.</summary>
+    public const string AuditCategory = "ActorLb.Audit";
+
     private volatile LogLevelName _level;
 
     public NodeLogging(LogOptions options)
@@ -17,8 +20,9 @@ internal sealed class NodeLogging : IDisposable
         {
             builder.SetMinimumLevel(LogLevel.Trace);
             builder.AddFilter((category, level) =>
-                level >= ToLevel(_level) && (level >= LogLevel.Warning || category?.StartsWith("ActorLb", StringComparison.Ordinal) == true)
-                && !IsFailedStart(category, level));
+                category == AuditCategory
+                || (level >= ToLevel(_level) && (level >= LogLevel.Warning || category?.StartsWith("ActorLb", StringComparison.Ordinal) == true)
+                && !IsFailedStart(category, level)));
             builder.AddConsole(console =>
             {
                 console.LogToStandardErrorThreshold = LogLevel.Trace;

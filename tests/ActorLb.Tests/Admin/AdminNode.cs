@@ -7,6 +7,7 @@ using ActorLb.Protocol.Admin;
 using ActorLb.Server.Admin;
 using ActorLb.Server.Hosting;
 using ActorLb.Testing;
+using Microsoft.Extensions.Logging;
 
 namespace ActorLb.Tests.Admin;
 
@@ -41,6 +42,11 @@ internal sealed class AdminNode : IAsyncDisposable
     public HttpClient Http { get; }
 
     public IPEndPoint Address => _endpoint.Address;
+
+    public AdminEndpoint Endpoint => _endpoint;
+
+    /// <summary>Hears every line of the node from now on.</summary>
+    public void Hear(ILoggerProvider provider) => _logging.Factory.AddProvider(provider);
 
     public IPEndPoint Mqtt => Node.Listeners.Single(l => l.Name == "mqtt").BoundTo!;
 

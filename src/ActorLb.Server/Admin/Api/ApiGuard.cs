@@ -11,7 +11,7 @@ namespace ActorLb.Server.Admin.Api;
 /// operator's browser change a node that asks for no token.
 /// </summary>
 /// <param name="isOpen">Whether the endpoint asks for neither token nor client certificate.</param>
-internal sealed partial class ApiGuard(ILogger logger, Func<bool> isOpen)
+internal sealed partial class ApiGuard(ILogger logger, Func<bool> isOpen, AuditLog audit)
 {
     public static bool IsApi(HttpContext context) => context.Request.Path.StartsWithSegments("/api", StringComparison.Ordinal);
 
@@ -24,9 +24,33 @@ internal sealed partial class ApiGuard(ILogger logger, Func<bool> isOpen)
         }
         if (Stranger(context) is { } stranger)
         {
+            audit.Refuse(context, "it is none of this endpoint's pages or names", stranger);
             await ApiResult.Fail(StatusCodes.Status403Forbidden, AdminErrors.Refused, stranger).WriteAsync(context);
             return;
         }
+        if (!AuditLog.IsChange(context))
+        {
+            await AnswerAsync(context, next);
+            return;
+        }
+        // Before the answer goes: whoever has it can find the line.
+        context.Response.OnStarting(() =>
+        {
+            audit.Write(context, isAnswered: true);
+            return Task.CompletedTask;
+        });
+        try
+        {
+            await AnswerAsync(context, next);
+        }
+        finally
+        {
+            if (!context.Response.HasStarted) audit.Write(context, isAnswered: false);
+        }
+    }
+
+    private async Task AnswerAsync(HttpContext context, RequestDelegate next)
+    {
         try
         {
             await next(context);

@@ -7,14 +7,15 @@ using Microsoft.AspNetCore.Http;
 namespace ActorLb.Server.Admin.Api;
 
 /// <summary>An answer of the admin API: a record, or an <see cref="AdminError"/> with its status code.</summary>
-internal readonly record struct ApiResult(int Status, byte[] Json)
+/// <param name="Detail">What was done, or why not, in words.</param>
+internal readonly record struct ApiResult(int Status, byte[] Json, string? Detail = null)
 {
     public const string ContentType = "application/json; charset=utf-8";
 
     public static ApiResult Of<T>(T value, JsonTypeInfo<T> type, int status = StatusCodes.Status200OK) =>
         new(status, JsonSerializer.SerializeToUtf8Bytes(value, type));
 
-    public static ApiResult Done(string message) => Of(new Done(message), AdminJson.Wire.Done);
+    public static ApiResult Done(string message) => Of(new Done(message), AdminJson.Wire.Done) with { Detail = message };
 
     public static ApiResult Invalid(string detail) => Fail(StatusCodes.Status400BadRequest, AdminErrors.Invalid, detail);
 
@@ -30,10 +31,11 @@ internal readonly record struct ApiResult(int Status, byte[] Json)
     };
 
     public static ApiResult Fail(int status, string error, string detail) =>
-        Of(new AdminError(error, detail), AdminJson.Wire.AdminError, status);
+        Of(new AdminError(error, detail), AdminJson.Wire.AdminError, status) with { Detail = detail };
 
     public Task WriteAsync(HttpContext context)
     {
+        AuditLog.Note(context, this);
         context.Response.StatusCode = Status;
         context.Response.ContentType = ContentType;
         context.Response.Headers.CacheControl = "no-store";

@@ -12,6 +12,10 @@ internal sealed class ApiRoutes(WebApplication app)
 
     public void Post(string path, Func<HttpContext, Task<ApiResult>> handler) => app.MapPost(Prefix + path, Answering(handler));
 
+    /// <summary>A question whose answer needs a body, such as a file to check.</summary>
+    public void Ask(string path, Func<HttpContext, Task<ApiResult>> handler) =>
+        app.MapPost(Prefix + path, Answering(handler)).WithMetadata(ChangesNothing.Instance);
+
     public void Put(string path, Func<HttpContext, Task<ApiResult>> handler) => app.MapPut(Prefix + path, Answering(handler));
 
     public void Delete(string path, Func<HttpContext, Task<ApiResult>> handler) => app.MapDelete(Prefix + path, Answering(handler));

@@ -24,7 +24,7 @@ internal sealed class NodeApi(Node node, NodeControl control, KnownNames names, 
         routes.Get("config", _ => Task.FromResult(ApiResult.Of(
             new ConfigText(control.Path, EffectiveConfiguration.Render(node.Options)), AdminJson.Wire.ConfigText)));
         routes.Get("config/certificates", _ => CertificatesAsync());
-        routes.Post("config/check", CheckAsync);
+        routes.Ask("config/check", CheckAsync);
         routes.Post("config/reload", ReloadAsync);
         routes.Get("listeners", _ => Task.FromResult(Listeners()));
         routes.Post("listeners/{listener}/pause", context => PauseAsync(context, paused: true));

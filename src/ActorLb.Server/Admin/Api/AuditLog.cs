@@ -1,0 +1,101 @@
+using System.Net;
+using ActorLb.Protocol.Text;
+using ActorLb.Server.Hosting;
+using ActorLb.Telemetry;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
+
+namespace ActorLb.Server.Admin.Api;
+
+/// <summary>A route that changes nothing although its method is one of changes.</summary>
+internal sealed record ChangesNothing
+{
+    public static readonly ChangesNothing Instance = new();
+}
+
+/// <summary>
+/// A line for every change that comes through the API, whatever becomes of it: who (address, and token or certificate), what and with
+/// which result. It is written where all requests pass, so that no route can be forgotten; and at every log level. Whoever has no right
+/// to ask gets lines too, as many as <see cref="LogLimit"/> admits.
+/// </summary>
+internal sealed partial class AuditLog : IDisposable
+{
+    /// <summary>Of what was asked, and of the answer.</summary>
+    private const int Longest = 1024;
+
+    private readonly ILogger _logger;
+    private readonly AdminToken _token;
+    private readonly LogLimit _limit;
+
+    public AuditLog(ILoggerFactory loggers, AdminToken token, TimeProvider time)
+    {
+        _logger = loggers.CreateLogger(NodeLogging.AuditCategory);
+        _token = token;
+        _limit = new LogLimit(_logger, time);
+    }
+
+    public static bool IsChange(HttpContext context) => ApiGuard.IsApi(context)
+        && !HttpMethods.IsGet(context.Request.Method) && !HttpMethods.IsHead(context.Request.Method)
+        && context.GetEndpoint()?.Metadata.GetMetadata<ChangesNothing>() is null;
+
+    /// <summary>What a change is answered with, and what it asked for: kept for the line.</summary>
+    public static void Note(HttpContext context, ApiResult answer) => context.Items[typeof(ApiResult)] = answer;
+
+    public static void NoteBody(HttpContext context, string body) => context.Items[typeof(AuditLog)] = body;
+
+    /// <summary>The change was answered, or its answer could not be given.</summary>
+    /// <param name="isAnswered">False when its sender went before.</param>
+    public void Write(HttpContext context, bool isAnswered)
+    {
+        // Who has no token was refused, and told of, before anything was asked.
+        if (context.Response.StatusCode == StatusCodes.Status401Unauthorized) return;
+        string body = context.Items[typeof(AuditLog)] is string { Length: > 0 } text ? $" {text}" : "";
+        string result = !isAnswered ? "unknown: who asked has gone"
+            : context.Items[typeof(ApiResult)] is ApiResult answer ? Describe(answer)
+            : $"refused ({context.Response.StatusCode})";
+        Log.Change(_logger, ClientOf(context), IdentityOf(context), SafeText.Shortened(ActionOf(context) + body, Longest), SafeText.Shortened(result, Longest));
+    }
+
+    /// <summary>Nobody who may ask, whatever was asked for.</summary>
+    /// <param name="reason">Of the program's own words.</param>
+    public void Refuse(HttpContext context, string reason, string? detail = null)
+    {
+        if (!_limit.Admits(LogLevel.Warning, "admin endpoint, client", AddressOf(context), reason)) return;
+        Log.Refused(_logger, ClientOf(context), SafeText.Shortened(ActionOf(context), Longest), SafeText.Shortened(detail ?? reason, Longest));
+    }
+
+    public void Dispose() => _limit.Dispose();
+
+    private static string Describe(ApiResult answer) => answer.Status < 300
+        ? answer.Detail is { } done ? $"done: {done}" : "done"
+        : $"refused ({answer.Status}): {answer.Detail}";
+
+    /// <summary>As the path was meant, below the API's: "POST backends/10.0.0.1:1883/drain".</summary>
+    private static string ActionOf(HttpContext context)
+    {
+        string path = context.Request.Path.Value ?? "";
+        string below = path.StartsWith(ApiRoutes.Prefix, StringComparison.Ordinal) ? path[ApiRoutes.Prefix.Length..] : path;
+        return $"{context.Request.Method} {SafeText.Of(below)}{SafeText.Of(Uri.UnescapeDataString(context.Request.QueryString.Value ?? ""))}";
+    }
+
+    private static string AddressOf(HttpContext context) => context.Connection.RemoteIpAddress is { } address
+        ? (address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address).ToString() : "?";
+
+    private static string ClientOf(HttpContext context) => context.Connection.RemoteIpAddress is { } address
+        ? new IPEndPoint(address.IsIPv4MappedToIPv6 ? address.MapToIPv4() : address, context.Connection.RemotePort).ToString() : "?";
+
+    private string IdentityOf(HttpContext context)
+    {
+        string token = _token.IsSet ? $"token {_token.Name}" : "no token";
+        return context.Connection.ClientCertificate is { } certificate ? $"{token}, certificate {certificate.Subject}" : token;
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(3030, LogLevel.Information, "{Client} ({Identity}): {Action}: {Result}")]
+        public static partial void Change(ILogger logger, string client, string identity, string action, string result);
+
+        [LoggerMessage(3031, LogLevel.Warning, "{Client} is refused: {Action}: {Reason}")]
+        public static partial void Refused(ILogger logger, string client, string action, string reason);
+    }
+}
