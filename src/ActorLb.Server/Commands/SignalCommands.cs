@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Diagnostics;
 using ActorLb.Configuration;
 using ActorLb.Native;
 using ActorLb.Protocol.Text;
@@ -44,7 +45,9 @@ internal static class SignalCommands
     {
         int before = ReloadReport.Read(pidFile)?.Sequence ?? 0;
         if (!Signal(pid, SIGHUP)) return 1;
-        for (TimeSpan waited = TimeSpan.Zero; waited < ReloadPatience; waited += Poll)
+        var waiting = new Waiting(pidFile, pid, " to read its configuration again");
+        long start = Stopwatch.GetTimestamp();
+        for (TimeSpan waited = TimeSpan.Zero; waited < ReloadPatience; waited = Stopwatch.GetElapsedTime(start))
         {
             if (ReloadReport.Read(pidFile) is { } report && report.Sequence > before)
             {
@@ -57,9 +60,10 @@ internal static class SignalCommands
                 Console.Error.WriteLine($"error: the node (process {pid}) has ended");
                 return 1;
             }
+            waiting.Tell(waited);
             await Task.Delay(Poll, cancel);
         }
-        Console.Error.WriteLine($"error: the node (process {pid}) has not answered within {ReloadPatience.TotalSeconds} s");
+        Console.Error.WriteLine($"error: the node (process {pid}) has not answered within {ReloadPatience.TotalSeconds} s{Last(pidFile)}");
         return 1;
     }
 
@@ -95,18 +99,23 @@ internal static class SignalCommands
     {
         if (!Signal(pid, now ? SIGQUIT : SIGTERM)) return 1;
         TimeSpan patience = options.Node.DrainTimeout + TimeSpan.FromSeconds(15);
-        for (TimeSpan waited = TimeSpan.Zero; waited < patience; waited += Poll)
+        var waiting = new Waiting(options.Node.PidFile!, pid, now ? " to end" : " to drain and end");
+        long start = Stopwatch.GetTimestamp();
+        for (TimeSpan waited = TimeSpan.Zero; waited < patience; waited = Stopwatch.GetElapsedTime(start))
         {
             if (PidFile.Running(options.Node.PidFile!) is null)
             {
                 Console.WriteLine("stopped");
                 return 0;
             }
+            waiting.Tell(waited);
             await Task.Delay(Poll, cancel);
         }
-        Console.Error.WriteLine($"error: the node (process {pid}) still runs after {patience.TotalSeconds} s");
+        Console.Error.WriteLine($"error: the node (process {pid}) still runs after {patience.TotalSeconds} s{Last(options.Node.PidFile!)}");
         return 1;
     }
+
+    private static string Last(string pidFile) => ProgressFile.Read(pidFile) is { } text ? $": it {SafeText.OfMessage(text)}" : "";
 
     /// <summary>The running node's process id; null after having told why there is none.</summary>
     private static int? Find(string path, out ActorLbOptions? options)

@@ -16,6 +16,8 @@ internal sealed partial class NodeControl(Node node, NodeLogging logging, string
     private const string DrainsAlready = "the node drains: nothing of it is changed before it ends or resumes";
     private const string Ends = "the node ends: its drain is not taken back any more";
 
+    private static readonly TimeSpan ProgressEvery = TimeSpan.FromMilliseconds(500);
+
     private readonly ILogger _logger = logging.Factory.CreateLogger("ActorLb.Server");
     private readonly SemaphoreSlim _turn = new(1, 1);
     private readonly CancellationTokenSource _hurry = new();
@@ -27,6 +29,7 @@ internal sealed partial class NodeControl(Node node, NodeLogging logging, string
     private readonly Lock _gate = new();
     // The file that the process holds, whatever a later configuration says.
     private readonly string? _pidFile = node.Options.Node.PidFile;
+    private readonly ProgressFile _progress = new(node.Options.Node.PidFile);
     private Task? _drain;
     private bool _isEnding;
     private int _reloads;
@@ -68,6 +71,7 @@ internal sealed partial class NodeControl(Node node, NodeLogging logging, string
     /// <summary>Reads the file again and applies it, whole or not at all; what came of it.</summary>
     public async Task<ReloadReport> ReloadAsync()
     {
+        if (_turn.CurrentCount == 0) _progress.Say("ends another change first");
         await _turn.WaitAsync();
         _reloads++;
         try
@@ -85,6 +89,7 @@ internal sealed partial class NodeControl(Node node, NodeLogging logging, string
         }
         finally
         {
+            _progress.Say(null);
             _turn.Release();
         }
     }
@@ -184,23 +189,38 @@ internal sealed partial class NodeControl(Node node, NodeLogging logging, string
         try
         {
             using var ends = CancellationTokenSource.CreateLinkedTokenSource(_hurry.Token, resumes);
-            await node.DrainAsync(within, ends.Token);
+            Task drain = node.DrainAsync(within, ends.Token);
+            long start = time.GetTimestamp();
+            while (!drain.IsCompleted)
+            {
+                SayDrain(within - time.GetElapsedTime(start));
+                await Task.WhenAny(drain, Task.Delay(ProgressEvery, time));
+            }
+            await drain;
             if (!resumes.IsCancellationRequested) node.Events.Publish("node_drained", $"{node.Admission.Active} connections are left");
         }
         finally
         {
+            _progress.Say(null);
             _turn.Release();
         }
     }
+
+    private void SayDrain(TimeSpan left) => _progress.Say(node.IsDraining
+        ? $"closes its connections: {node.Admission.Active} are left, and {Math.Max(0, Math.Ceiling(left.TotalSeconds))} s"
+        : "hands its part of the map over to the fleet's other nodes");
 
     private async Task<ReloadReport> ApplyAsync()
     {
         try
         {
+            _progress.Say($"reads {path} and what it includes");
             ConfigurationResult loaded = await FileReading.RunAsync(() => ConfigurationLoader.Load(path), _leaving.Token);
+            _progress.Say("reads the certificates, keys and other files that are named");
             ConfigurationResult result = await FileReading.RunAsync(() => NamedFiles.Check(loaded), _leaving.Token);
             if (result.Options is not { } options) return Report(false, [.. result.Errors.Select(e => e.ToString())]);
             byte[]? token = await FileReading.RunAsync(() => AdminToken.ReadHash(options.Admin.TokenFile), _leaving.Token);
+            _progress.Say("puts the configuration into force: listeners, certificates, and addresses of new backends");
             ImmutableArray<string> restart = await node.ReloadAsync(options, _leaving.Token);
             logging.Level = options.Log.Level;
             // An endpoint that others reach does not lose its token before it has moved to loopback.

@@ -20,6 +20,7 @@ internal sealed record ReloadReport(int Sequence, bool Accepted, string[] Messag
         try
         {
             File.Delete(PathFor(pidFile));
+            File.Delete(ProgressFile.PathFor(pidFile));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -231,6 +231,45 @@ public sealed class CommandTests
     }
 
     [Fact]
+    [Trait("speed", "slow")]
+    public async Task Stop_ThatTakesLong_SaysWhatItWaitsFor()
+    {
+        await using var broker = FakeBroker.Start(FakeBroker.Accepting);
+        using var files = new NodeFiles();
+        files.Write(TestNode.Backends(broker), more: "node.drain-timeout = 8s");
+        await using var node = await files.StartAsync();
+        var clients = new List<RawClient>();
+        for (var i = 0; i < 20; i++) clients.Add(await files.OpenAsync($"c{i}"));
+        // Clients read their end, and go.
+        var gone = Task.WhenAll(clients.Select(async c => { await c.ReadToEndAsync(TimeSpan.FromSeconds(30)); c.Dispose(); }));
+        var stopped = await NodeFiles.RunAsync("stop", files.Path);
+        await gone;
+        Assert.Equal((0, "stopped"), (stopped.ExitCode, stopped.Lines[^1]));
+        var waits = stopped.Lines.Where(l => l.StartsWith("waiting", StringComparison.Ordinal)).ToArray();
+        Assert.All(waits, l => Assert.Matches($@"^waiting for the node \(process {node.Process.Id}\): it closes its connections: \d+ are left, and \d s$", l));
+        Assert.InRange(waits.Length, 1, 3);
+        Assert.False(File.Exists(files["pid.progress"]));
+    }
+
+    [Fact]
+    [Trait("speed", "slow")]
+    public async Task Reload_ThatTakesLong_SaysWhatItWaitsFor()
+    {
+        await using var broker = FakeBroker.Start(FakeBroker.Accepting);
+        using var files = new NodeFiles();
+        files.Write(TestNode.Backends(broker));
+        await using var node = await files.StartAsync();
+        // SIGSTOP: as a machine that hangs.
+        node.Process.Signal(19);
+        var reloading = NodeFiles.RunAsync("reload", files.Path);
+        await Task.Delay(TimeSpan.FromSeconds(4), TestContext.Current.CancellationToken);
+        node.Process.Signal(18);
+        var reloaded = await reloading;
+        Assert.Equal(0, reloaded.ExitCode);
+        Assert.Equal([$"waiting for the node (process {node.Process.Id}) to read its configuration again", "reloaded"], reloaded.Lines.Order(StringComparer.Ordinal).Reverse());
+    }
+
+    [Fact]
     public async Task Stop_Now_ClosesEverythingAtOnce()
     {
         await using var broker = FakeBroker.Start(FakeBroker.Accepting);
