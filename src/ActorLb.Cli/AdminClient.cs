@@ -4,6 +4,7 @@ using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
+using ActorLb.Cli.Output;
 using ActorLb.Protocol.Admin;
 
 namespace ActorLb.Cli;
@@ -26,7 +27,14 @@ internal sealed class UnreachableException(string message, Exception? inner = nu
 internal sealed record AdminTarget(Uri Address, string? Token, string? Ca, bool Insecure, string? Certificate, string? Key);
 
 /// <param name="Json">As the API answered it.</param>
-internal readonly record struct Answer<T>(T Value, byte[] Json);
+/// <param name="At">By the node's clock, to the second: times of the node are compared with it, not with this machine's.</param>
+internal readonly record struct Answer<T>(T Value, byte[] Json, DateTimeOffset At)
+{
+    /// <summary>Such as "2m 5s ago".</summary>
+    public string Ago(DateTimeOffset then) => $"{For(then)} ago";
+
+    public string For(DateTimeOffset since) => Printable.Time(Math.Floor((At - since).TotalSeconds));
+}
 
 /// <summary>Talks to the admin API of one node.</summary>
 internal sealed class AdminClient : IDisposable
@@ -110,7 +118,7 @@ internal sealed class AdminClient : IDisposable
                 using HttpResponseMessage response = await _http.SendAsync(request, stop);
                 byte[] json = await response.Content.ReadAsByteArrayAsync(stop);
                 if (!response.IsSuccessStatusCode) throw Refusal(response, json);
-                return JsonSerializer.Deserialize(json, type) is { } value ? new Answer<T>(value, json) : throw new JsonException();
+                return JsonSerializer.Deserialize(json, type) is { } value ? new Answer<T>(value, json, response.Headers.Date ?? DateTimeOffset.UtcNow) : throw new JsonException();
             }, deadline.Token);
         }
         catch (OperationCanceledException) when (!cancel.IsCancellationRequested)

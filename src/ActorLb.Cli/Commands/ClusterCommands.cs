@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text.Json;
 using ActorLb.Cli.Output;
 using ActorLb.Protocol.Admin;
+using ActorLb.Protocol.Text;
 
 namespace ActorLb.Cli.Commands;
 
@@ -81,7 +82,7 @@ internal static class ClusterCommands
             if (JsonSerializer.Deserialize(line, AdminJson.Wire.NodeEvent) is not { } e) return;
             if (seen > 0 && e.Number > seen + 1) call.Screen.Line($"... {e.Number - seen - 1} events missed");
             seen = e.Number;
-            call.Screen.Line($"{e.Time.UtcDateTime:yyyy-MM-ddTHH:mm:ss.fffZ} {Printable.Of(e.Node)} {Printable.Of(e.Kind)}: {Printable.Of(e.Text)}");
+            call.Screen.Line($"{TimeText.Of(e.Time)} {Printable.Of(e.Node)} {Printable.Of(e.Kind)}: {Printable.Of(e.Text)}");
         }
     }
 

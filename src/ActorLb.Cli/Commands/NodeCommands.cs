@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using ActorLb.Cli.Output;
 using ActorLb.Protocol.Admin;
+using ActorLb.Protocol.Text;
 
 namespace ActorLb.Cli.Commands;
 
@@ -77,13 +78,16 @@ internal static class NodeCommands
             screen.Line($"{Printable.Of(reload.Configuration)} is in force");
         });
 
-    private static async Task InfoAsync(Call call, CancellationToken cancel) =>
-        call.Show(await call.Client.GetAsync("node", AdminJson.Wire.NodeInfo, cancel), (n, screen) => screen.Facts(
+    private static async Task InfoAsync(Call call, CancellationToken cancel)
+    {
+        Answer<NodeInfo> answer = await call.Client.GetAsync("node", AdminJson.Wire.NodeInfo, cancel);
+        call.Show(answer, (n, screen) => screen.Facts(
             ("node", Printable.Of(n.Name)), ("cluster", Printable.Of(n.Cluster)), ("state", n.State), ("version", n.Version),
             ("process", n.ProcessId.ToString(CultureInfo.InvariantCulture)), ("up for", Printable.Time(n.UptimeSeconds)),
             ("workers", Printable.Of(n.Workers)), ("connections", $"{Printable.Of(n.Connections)} of {Printable.Of(n.Capacity)}"),
             ("accepted", Printable.Of(n.Accepted)), ("log level", n.LogLevel), ("configuration", Printable.Of(n.Configuration)), ("its hash", Printable.Of(n.ConfigurationHash)),
-            ("last reload", n.LastReload is { } reload ? $"{reload.Result}, {Printable.Time(reload.Seconds)} ago{Messages(reload)}" : "none since the start")));
+            ("last reload", n.LastReload is { } reload ? $"{reload.Result}, {answer.Ago(reload.At)}{Messages(reload)}" : "none since the start")));
+    }
 
     private static string Messages(ReloadInfo reload) => reload.Messages.Length == 0 ? "" : $": {Printable.Of(string.Join("; ", reload.Messages))}";
 
@@ -95,8 +99,8 @@ internal static class NodeCommands
                 list.Certificates.Select(c => new[]
                 {
                     Printable.Of(c.Subject), c.Kind, Printable.Of(c.Owner),
-                    c.DaysLeft is { } days ? Printable.Of((long)Math.Floor(days)) : "-",
-                    c.NotAfter is { } end ? end.UtcDateTime.ToString("yyyy-MM-ddTHH:mm:ssZ", CultureInfo.InvariantCulture) : "-", c.State, Printable.Of(c.File),
+                    c.DaysLeft is { } days ? Printable.Of(days) : "-",
+                    c.NotAfter is { } end ? TimeText.Of(end) : "-", c.State, Printable.Of(c.File),
                 }));
             foreach (string problem in list.Problems) screen.Line($"warning: {Printable.Of(problem)}");
         });

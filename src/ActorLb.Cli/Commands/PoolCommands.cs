@@ -59,14 +59,15 @@ internal static class PoolCommands
                 Printable.Of(p.FleetConnections),
             })));
 
-    private static async Task ShowAsync(Call call, Argument<string> pool, CancellationToken cancel) =>
-        call.Show(
-            await call.Client.GetAsync($"pools/{Call.Escape(call.Parsed.GetValue(pool)!)}", AdminJson.Wire.PoolInfo, cancel),
-            (info, screen) => Table(screen, info.Backends));
+    private static async Task ShowAsync(Call call, Argument<string> pool, CancellationToken cancel)
+    {
+        Answer<PoolInfo> answer = await call.Client.GetAsync($"pools/{Call.Escape(call.Parsed.GetValue(pool)!)}", AdminJson.Wire.PoolInfo, cancel);
+        call.Show(answer, (info, screen) => Table(screen, answer, info.Backends));
+    }
 
-    private static void Changed(Call call, Answer<BackendInfo> answer) => call.Show(answer, (backend, screen) => Table(screen, [backend]));
+    private static void Changed(Call call, Answer<BackendInfo> answer) => call.Show(answer, (backend, screen) => Table(screen, answer, [backend]));
 
-    private static void Table(Screen screen, BackendInfo[] backends) => screen.Table(
+    private static void Table<T>(Screen screen, Answer<T> answer, BackendInfo[] backends) => screen.Table(
         ["backend", "pool", "admin", "health", "new clients", ">weight", ">connections", ">fleet", ">limit", ">connects", ">failures",
             "so for", ">lost since", "last error", "last probe", "next probe"],
         backends.Select(b => new[]
@@ -75,10 +76,10 @@ internal static class PoolCommands
             (b.DrainLeft is { } left ? $"{b.Admin}, down in {Printable.Time(left)}" : b.Admin) + (b.Local ? " (this node only)" : ""), b.Health,
             b.Blocks.Length == 0 ? "yes" : $"no: {string.Join(", ", b.Blocks)}", Printable.Of(b.Weight), Printable.Of(b.Connections),
             Printable.Of(b.FleetConnections), b.Limit == 0 ? "-" : Printable.Of(b.Limit), Printable.Of(b.Connects), Printable.Of(b.Failures),
-            Printable.Time(b.SinceSeconds), Printable.Of(b.LostSince),
-            b.LastError is { } error ? $"{Printable.Of(error.Text)}, {Printable.Time(error.Seconds)} ago" : "-",
-            b.LastProbe is { } probe ? $"{probe.Result} in {Milliseconds(probe.Took)}, {Printable.Time(probe.Seconds)} ago" : "-",
-            b.NextProbe is { } next ? $"in {Printable.Time(next)}" : "-",
+            answer.For(b.Since), Printable.Of(b.LostSince),
+            b.LastError is { } error ? $"{Printable.Of(error.Text)}, {answer.Ago(error.At)}" : "-",
+            b.LastProbe is { } probe ? $"{probe.Result} in {Milliseconds(probe.Took)}, {answer.Ago(probe.At)}" : "-",
+            b.NextProbe is { } next ? $"in {Printable.Time(Math.Ceiling((next - answer.At).TotalSeconds))}" : "-",
         }));
 
     private static string Milliseconds(double seconds) => string.Create(CultureInfo.InvariantCulture, $"{seconds * 1000:0.#} ms");

@@ -1,6 +1,7 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using ActorLb.Protocol.Text;
 
 namespace ActorLb.Protocol.Admin;
 
@@ -46,6 +47,7 @@ public sealed partial class AdminJson : JsonSerializerContext
     {
         PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
         Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+        Converters = { new TimeConverter() },
     });
 
     /// <summary>What a node reads: a misspelt or missing member is an error, not a default.</summary>

@@ -14,19 +14,19 @@ public sealed record NodeInfo(
     public ReloadInfo? LastReload { get; init; }
 }
 
-/// <param name="Seconds">Since then, by the node's clock.</param>
+/// <param name="At">By the node's clock.</param>
 /// <param name="Result">"applied" or "rejected".</param>
 /// <param name="Messages">Warnings, or why it was rejected.</param>
-public sealed record ReloadInfo(DateTimeOffset At, double Seconds, string Result, string[] Messages);
+public sealed record ReloadInfo(DateTimeOffset At, string Result, string[] Messages);
 
 /// <param name="Owner">What uses the file, such as "listener mqtts", "pool emqx", "admin" or "cluster".</param>
 /// <param name="Kind">"certificate", "ca" or "crl".</param>
 /// <param name="Subject">Its distinguished name; of a list its issuer's.</param>
 /// <param name="NotAfter">Of a list its next update; null where none is told.</param>
-/// <param name="DaysLeft">Below 0 when it is over; null where no end is told.</param>
+/// <param name="DaysLeft">Whole days, below 0 when it is over; null where no end is told.</param>
 /// <param name="State">"good", "ends soon", "ended", or "not yet valid".</param>
 public sealed record CertificateInfo(
-    string Owner, string Kind, string Subject, string File, DateTimeOffset NotBefore, DateTimeOffset? NotAfter, double? DaysLeft, string State);
+    string Owner, string Kind, string Subject, string File, DateTimeOffset NotBefore, DateTimeOffset? NotAfter, int? DaysLeft, string State);
 
 /// <param name="Certificates">Those in force, first those that end first.</param>
 /// <param name="Problems">Files that cannot be read now.</param>

@@ -24,30 +24,27 @@ public sealed record BackendInfo(
     /// <summary>When it came into the state that <see cref="Admin"/>, <see cref="Health"/> and <see cref="Blocks"/> tell.</summary>
     public DateTimeOffset Since { get; init; }
 
-    /// <summary>Seconds since then, by the node's clock.</summary>
-    public double SinceSeconds { get; init; }
-
     /// <summary>The newest failure of a client's connection or of a probe; null when there was none.</summary>
     public BackendErrorInfo? LastError { get; init; }
 
     /// <summary>Null before the first one, and without probes.</summary>
     public ProbeInfo? LastProbe { get; init; }
 
-    /// <summary>Seconds until the next probe; null without probes, and while one is under way.</summary>
-    public double? NextProbe { get; init; }
+    /// <summary>When the next probe is due; null without probes, and while one is under way.</summary>
+    public DateTimeOffset? NextProbe { get; init; }
 
     /// <summary>Established sessions that this backend ended, by closing, by a reset, or because it was down, since <see cref="Since"/>.</summary>
     public long LostSince { get; init; }
 }
 
-/// <param name="Seconds">Since then, by the node's clock.</param>
-public sealed record BackendErrorInfo(DateTimeOffset At, double Seconds, string Text);
+/// <param name="At">By the node's clock.</param>
+public sealed record BackendErrorInfo(DateTimeOffset At, string Text);
 
-/// <param name="Seconds">Since it ended, by the node's clock.</param>
+/// <param name="At">When it ended, by the node's clock.</param>
 /// <param name="Result">"up", "down", or "unknown" when this node could not ask.</param>
 /// <param name="Took">Seconds.</param>
 /// <param name="Reason">Null for a good one.</param>
-public sealed record ProbeInfo(DateTimeOffset At, double Seconds, string Result, double Took, string? Reason);
+public sealed record ProbeInfo(DateTimeOffset At, string Result, double Took, string? Reason);
 
 public sealed record PoolInfo(PoolSummary Pool, BackendInfo[] Backends);
 

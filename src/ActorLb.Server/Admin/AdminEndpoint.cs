@@ -121,7 +121,7 @@ internal sealed class AdminEndpoint(Node node, NodeLogging logging, NodeControl 
     {
         var names = new KnownNames(node);
         new NodeApi(node, control, names, TimeProvider.System).Map(routes);
-        new PoolApi(node, names, TimeProvider.System).Map(routes);
+        new PoolApi(node, names).Map(routes);
         new StickyApi(node, names).Map(routes);
         new SessionApi(node).Map(routes);
         new ActorApi(node).Map(routes);

@@ -25,7 +25,7 @@ internal sealed class LineFormatter(TimeProvider time) : ConsoleFormatter(Format
             LogLevel.Error => "fail",
             _ => "crit",
         };
-        textWriter.Write($"{time.GetUtcNow():yyyy-MM-ddTHH:mm:ss.fffZ} {level}: {logEntry.Category}[{logEntry.EventId.Id}] ");
+        textWriter.Write($"{TimeText.Of(time.GetUtcNow())} {level}: {logEntry.Category}[{logEntry.EventId.Id}] ");
         textWriter.Write(SafeText.Shortened(SafeText.OfMessage(message), LongestLine));
         textWriter.Write('\n');
     }

@@ -26,18 +26,12 @@ internal sealed class NodeLogging : IDisposable
             builder.AddConsole(console =>
             {
                 console.LogToStandardErrorThreshold = LogLevel.Trace;
-                console.FormatterName = options.Format == LogFormat.Json ? ConsoleFormatterNames.Json : LineFormatter.FormatterName;
+                console.FormatterName = options.Format == LogFormat.Json ? JsonLineFormatter.FormatterName : LineFormatter.FormatterName;
                 // Who logs may be a reactor: it must not wait for who reads a pipe. How many lines were lost is told.
                 console.QueueFullMode = ConsoleLoggerQueueFullMode.DropWrite;
             });
-            if (options.Format == LogFormat.Json)
-            {
-                builder.AddJsonConsole(json => { json.UseUtcTimestamp = true; json.TimestampFormat = "yyyy-MM-ddTHH:mm:ss.fffZ"; });
-            }
-            else
-            {
-                builder.Services.AddSingleton<ConsoleFormatter>(new LineFormatter(TimeProvider.System));
-            }
+            builder.Services.AddSingleton<ConsoleFormatter>(
+                options.Format == LogFormat.Json ? new JsonLineFormatter(TimeProvider.System) : new LineFormatter(TimeProvider.System));
         });
     }
 

@@ -22,7 +22,7 @@ internal readonly record struct AccessLogEntry(
 
     private void AppendText(StringBuilder line)
     {
-        line.Append(CultureInfo.InvariantCulture, $"{EndedAt:yyyy-MM-ddTHH:mm:ss.fffZ} {Client} {Listener} mqtt={VersionText} client=\"");
+        line.Append(CultureInfo.InvariantCulture, $"{TimeText.Of(EndedAt)} {Client} {Listener} mqtt={VersionText} client=\"");
         SafeText.AppendQuotable(line, ClientId is null ? "-" : Encoding.UTF8.GetString(ClientId));
         line.Append(CultureInfo.InvariantCulture, $"\" pool={Pool} backend={(Backend is null ? "-" : SafeText.Of(Backend))} ")
             .Append(CultureInfo.InvariantCulture, $"time={DurationMs / 1000.0:F3} connack={(ConnackMs < 0 ? "-" : (ConnackMs / 1000.0).ToString("F3", CultureInfo.InvariantCulture))} ")
@@ -31,7 +31,7 @@ internal readonly record struct AccessLogEntry(
 
     private void AppendJson(StringBuilder line)
     {
-        line.Append(CultureInfo.InvariantCulture, $"{{\"time\":\"{EndedAt:yyyy-MM-ddTHH:mm:ss.fffZ}\",\"client\":\"{Client}\",\"listener\":");
+        line.Append(CultureInfo.InvariantCulture, $"{{\"time\":\"{TimeText.Of(EndedAt)}\",\"level\":\"info\",\"event\":\"session_ended\",\"client\":\"{Client}\",\"listener\":");
         line.Append(Quoted(Listener)).Append(CultureInfo.InvariantCulture, $",\"mqtt\":\"{VersionText}\",\"client_id\":");
         line.Append(ClientId is null ? "null" : Quoted(Encoding.UTF8.GetString(ClientId)));
         line.Append(",\"pool\":").Append(Pool is null ? "null" : Quoted(Pool));

@@ -276,8 +276,52 @@ public sealed partial class AdminTests
         }
 
         var line = await node.Process.WaitForLineAsync("admin endpoint");
-        Assert.Equal("Information", JsonDocument.Parse(line).RootElement.GetProperty("LogLevel").GetString());
+        Assert.Equal("info", JsonDocument.Parse(line).RootElement.GetProperty("level").GetString());
         Assert.All(node.Process.Lines, l => Assert.Equal(JsonValueKind.Object, JsonDocument.Parse(l).RootElement.ValueKind));
+    }
+
+    /// <summary>Who collects both reads one time, one level, and the same name for the same thing.</summary>
+    [Fact]
+    public async Task Logs_OfNodeAndAccessAsJson_ShareTheirNamesAndTheTime()
+    {
+        await using var broker = FakeBroker.Start(FakeBroker.Accepting);
+        using var files = new NodeFiles();
+        files.Write(
+            "backends = [\"127.0.0.1:1\"], retry.tries = 1", "max-connections = 100",
+            more: $"pools.good {{ {TestNode.Backends(broker)}, health.probe = none }}, listeners.good {{ bind = \"127.0.0.1:0\", pool = good }}\n"
+                + $"log {{ format = json, level = debug, access = \"{files["access.log"]}\" }}");
+        await using var node = await files.StartAsync();
+        using (var client = await RawClient.ConnectAsync(files.Front))
+        {
+            await client.SendAsync(ConnectBytes.V311("c"));
+            await client.ReadToEndAsync();
+        }
+
+        using (var stranger = await RawClient.ConnectAsync(files.Front))
+        {
+            await stranger.SendAsync("GET / HTTP/1.1\r\n\r\n"u8.ToArray());
+            await stranger.ReadToEndAsync();
+        }
+
+        await node.Process.WaitUntilAsync(async () => File.Exists(files["access.log"]) && (await File.ReadAllLinesAsync(files["access.log"])).Length == 2);
+        var told = JsonDocument.Parse(await node.Process.WaitForLineAsync("connect failed")).RootElement;
+        var refused = JsonDocument.Parse(await node.Process.WaitForLineAsync("CONNECT refused")).RootElement;
+        var access = (await File.ReadAllLinesAsync(files["access.log"], TestContext.Current.CancellationToken)).Select(l => JsonDocument.Parse(l).RootElement).ToArray();
+        Assert.All(
+            [.. node.Process.Lines.Select(l => JsonDocument.Parse(l).RootElement), .. access],
+            line =>
+            {
+                Assert.Matches(@"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$", line.GetProperty("time").GetString());
+                Assert.Contains(line.GetProperty("level").GetString(), new[] { "trace", "debug", "info", "warning", "error", "critical" });
+                Assert.Equal(["time", "level", "event"], line.EnumerateObject().Take(3).Select(p => p.Name));
+                Assert.All(line.EnumerateObject(), p => Assert.Matches("^[a-z][a-z0-9_]*$", p.Name));
+            });
+        Assert.Equal(("connect_failed", "warning", "p", "127.0.0.1:1"), (Of(told, "event"), Of(told, "level"), Of(told, "pool"), Of(told, "backend")));
+        Assert.Equal(("session_ended", "p", "127.0.0.1:1"), (Of(access[0], "event"), Of(access[0], "pool"), Of(access[0], "backend")));
+        Assert.Equal("bad_connect", Of(refused, "event"));
+        Assert.Equal((Of(access[1], "client"), Of(access[1], "listener")), (Of(refused, "client"), Of(refused, "listener")));
+
+        static string? Of(JsonElement line, string name) => line.GetProperty(name).GetString();
     }
 
     /// <summary>The Prometheus text format 0.0.4: every sample stands under its HELP and TYPE, no sample comes twice.</summary>

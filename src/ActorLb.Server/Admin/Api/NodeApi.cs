@@ -44,7 +44,7 @@ internal sealed class NodeApi(Node node, NodeControl control, KnownNames names, 
                 ConfigurationHash = node.Fingerprint.Hash,
                 LastReload = control.LastReload is { } last
                     ? new ReloadInfo(
-                        last.At, Math.Max(0, (time.GetUtcNow() - last.At).TotalSeconds), last.Report.Accepted ? "applied" : "rejected", last.Report.Messages)
+                        last.At, last.Report.Accepted ? "applied" : "rejected", last.Report.Messages)
                     : null,
             },
             AdminJson.Wire.NodeInfo);

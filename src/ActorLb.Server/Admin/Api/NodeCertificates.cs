@@ -21,7 +21,7 @@ internal static class NodeCertificates
                 DatedEntry.InForce(uses.Select(u => u.Certificate), now).Select(e => ($"{uses.Key.Owner} {uses.Key.Name}", e)))
             .Concat(Service("admin", admin.Tls, problems))
             .Concat(Service("cluster", node.Options.Cluster.Seeds.IsEmpty ? null : node.Options.Cluster.Tls, problems));
-        CertificateInfo[] listed = [.. all.Select(c => Describe(c.Owner, c.Entry, now)).OrderBy(c => c.DaysLeft ?? double.MaxValue).ThenBy(c => c.Owner, StringComparer.Ordinal)];
+        CertificateInfo[] listed = [.. all.Select(c => Describe(c.Owner, c.Entry, now)).OrderBy(c => c.NotAfter ?? DateTimeOffset.MaxValue).ThenBy(c => c.Owner, StringComparer.Ordinal)];
         return new CertificateList(node.Options.Node.Name, listed, [.. problems]);
     }
 
@@ -50,6 +50,6 @@ internal static class NodeCertificates
 
     private static CertificateInfo Describe(string owner, DatedEntry entry, DateTimeOffset now) => new(
         owner, entry.Setting switch { TlsSetting.Ca => "ca", TlsSetting.Crl => "crl", _ => "certificate" }, entry.Subject, entry.Path, entry.NotBefore,
-        entry.NotAfter == DateTimeOffset.MaxValue ? null : entry.NotAfter, entry.NotAfter == DateTimeOffset.MaxValue ? null : (entry.NotAfter - now).TotalDays,
+        entry.NotAfter == DateTimeOffset.MaxValue ? null : entry.NotAfter, entry.NotAfter == DateTimeOffset.MaxValue ? null : (int)Math.Floor((entry.NotAfter - now).TotalDays),
         entry.StateAt(now) switch { DateState.EndsSoon => "ends soon", DateState.Ended => "ended", DateState.NotBegun => "not yet valid", _ => "good" });
 }

@@ -8,7 +8,7 @@ using Microsoft.AspNetCore.Http;
 namespace ActorLb.Server.Admin.Api;
 
 /// <summary>The group <c>pool</c>: backends and what the operator wants of them, on all nodes.</summary>
-internal sealed class PoolApi(Node node, KnownNames names, TimeProvider time)
+internal sealed class PoolApi(Node node, KnownNames names)
 {
     /// <summary>What a timer can wait for.</summary>
     private static readonly TimeSpan LongestDrain = TimeSpan.FromDays(30);
@@ -73,19 +73,16 @@ internal sealed class PoolApi(Node node, KnownNames names, TimeProvider time)
             backends.Sum(b => b.Active), backends.Sum(b => b.Load));
     }
 
-    private BackendInfo Describe(UpstreamPool pool, Backend backend)
+    private static BackendInfo Describe(UpstreamPool pool, Backend backend)
     {
         BackendHistory history = backend.History;
-        DateTimeOffset now = time.GetUtcNow();
-        double Ago(DateTimeOffset at) => Math.Max(0, (now - at).TotalSeconds);
         return Facts(pool, backend) with
         {
-            Since = history.Since, SinceSeconds = Ago(history.Since), LostSince = history.LostSince,
-            LastError = history.LastError is { } error ? new BackendErrorInfo(error.At, Ago(error.At), error.Text) : null,
+            Since = history.Since, LostSince = history.LostSince, NextProbe = history.NextProbe,
+            LastError = history.LastError is { } error ? new BackendErrorInfo(error.At, error.Text) : null,
             LastProbe = history.LastProbe is { } probe
-                ? new ProbeInfo(probe.At, Ago(probe.At), probe.Alive switch { true => "up", false => "down", _ => "unknown" }, probe.Took.TotalSeconds, probe.Reason)
+                ? new ProbeInfo(probe.At, probe.Alive switch { true => "up", false => "down", _ => "unknown" }, probe.Took.TotalSeconds, probe.Reason)
                 : null,
-            NextProbe = history.NextProbe is { } next ? Math.Max(0, (next - now).TotalSeconds) : null,
         };
     }
 
