@@ -11,100 +11,22 @@
 # ACTORLB=PROGRAM and PBM=PROGRAM run those programs rather than building them.
 set -uo pipefail
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-. "$root/deploy/install.sh"
-PATH=$PATH:/usr/sbin:/sbin
-
-once=no
-[ -t 1 ] || once=yes
-for argument in "$@"; do
-  case $argument in
-    --once) once=yes ;;
-    -h|--help) sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 0 ;;
-    *) echo "fleet: unknown argument $argument (see --help)" >&2; exit 2 ;;
-  esac
-done
-
-if [ -t 1 ]; then bold=$'\e[1m' dim=$'\e[2m' green=$'\e[32m' red=$'\e[31m' plain=$'\e[0m'; else bold='' dim='' green='' red='' plain=''; fi
+script=fleet
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+arguments "$@"
 step() { printf '\n%s\n' "${bold}$*${plain}"; }
-fail() { printf '%s\n' "${red}fleet: $*${plain}" >&2; exit 1; }
 
 readonly clients=30
-work=$(mktemp -d "${TMPDIR:-/tmp}/actorlb-fleet.XXXXXX") || exit 1
-started=()
-
-# Ends what was started, last first, by process id; the nodes get the time to leave the fleet.
-cleanup() {
-  trap - EXIT INT TERM
-  local i
-  for ((i = ${#started[@]} - 1; i >= 0; i--)); do
-    kill "${started[i]}" 2>/dev/null && end_of "${started[i]}"
-  done
-  rm -rf "$work"
-}
-
-end_of() {
-  local tries
-  for tries in $(seq 200); do
-    kill -0 "$1" 2>/dev/null || return 0
-    sleep 0.05
-  done
-  kill -KILL "$1" 2>/dev/null
-}
-
-trap cleanup EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-
-listening() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
-
-# A free port below those that the kernel gives to outgoing connections; the one asked for when nobody has it.
-given=' '
-port_for() {
-  local port=$1
-  while listening "$port" || [[ $given == *" $port "* ]]; do port=$((20000 + RANDOM % 10000)); done
-  given="$given$port "
-  REPLY=$port
-}
-
-# await PID COMMAND...: until the command succeeds; not when the process ends, nor for longer than 30 s.
-await() {
-  local tries pid=$1
-  shift
-  for tries in $(seq 300); do
-    "$@" && return 0
-    kill -0 "$pid" 2>/dev/null || return 1
-    sleep 0.1
-  done
-  return 1
-}
-
+begin
 need mosquitto:mosquitto mosquitto_pub:mosquitto-clients curl:curl || exit 1
 
-build() {
-  command -v dotnet >/dev/null || fail "the .NET 10 SDK is missing: https://dotnet.microsoft.com/download"
-  dotnet build "$root/src/$1" -c Release --nologo -v q "-clp:ErrorsOnly;NoSummary" -nodeReuse:false -p:UseSharedCompilation=false \
-    || fail "the build of $1 failed"
-}
 [ -n "${ACTORLB:-}${PBM:-}" ] || step "Building ActorLb"
 [ -n "${ACTORLB:-}" ] || build ActorLb.Server
 [ -n "${PBM:-}" ] || build ActorLb.Cli
 actorlb=${ACTORLB:-$root/src/ActorLb.Server/bin/Release/net10.0/actorlb}
 pbm=${PBM:-$root/src/ActorLb.Cli/bin/Release/net10.0/pbm}
 
-step "Starting three mosquitto brokers"
-brokers=() backends=''
-for i in 0 1 2; do
-  port_for $((1893 + i)); port=$REPLY
-  brokers+=("$port")
-  backends="$backends${backends:+, }\"127.0.0.1:$port\""
-  printf 'listener %s 127.0.0.1\nallow_anonymous true\npersistence false\nconnection_messages true\nlog_dest stderr\nlog_type notice\n' \
-    "$port" > "$work/mosquitto$i.conf"
-  mosquitto -c "$work/mosquitto$i.conf" > "$work/mosquitto$i.log" 2>&1 &
-  started+=($!)
-  await $! listening "$port" || { cat "$work/mosquitto$i.log" >&2; fail "broker $i did not start"; }
-  echo "  broker  127.0.0.1:$port"
-done
+brokers 1893 'connection_messages true' 'log_dest stderr' 'log_type notice'
 
 step "Starting three nodes"
 (umask 077; head -c 32 /dev/urandom | od -An -tx1 | tr -d ' \n' > "$work/secret")
@@ -130,11 +52,9 @@ actorlb {
   listeners.mqtt.bind = "127.0.0.1:$front"
 }
 END
-  "$actorlb" run -c "$work/lb-$((i + 1)).conf" > "$work/lb-$((i + 1)).log" 2>&1 &
-  nodes+=($!)
-  started+=($!)
+  start "lb-$((i + 1))" "$actorlb" run -c "$work/lb-$((i + 1)).conf"
+  nodes+=("$REPLY")
 done
-ready() { curl -fsS -m 2 -o /dev/null "http://127.0.0.1:$1/readyz" 2>/dev/null; }
 
 # settled NODE MEMBERS: by the node's own figures the fleet has so many members, and the node's shards and copies are complete.
 settled() {
@@ -146,21 +66,22 @@ settled() {
       END { exit !(open > 0 && open <= 64 / m + 1 && copied > 0 && moves == 0) }' <<< "$page"
 }
 for i in 0 1 2; do
-  await "${nodes[i]}" ready "${admins[i]}" || { cat "$work/lb-$((i + 1)).log" >&2; fail "node lb-$((i + 1)) did not become ready"; }
+  came_up "lb-$((i + 1))" "${nodes[i]}" ready "${admins[i]}"
 done
 for i in 0 1 2; do
-  await "${nodes[i]}" settled $i 3 || { cat "$work/lb-$((i + 1)).log" >&2; fail "node lb-$((i + 1)) did not join the fleet"; }
+  await "${nodes[i]}" settled $i 3 || { tail -n 40 "$work/lb-$((i + 1)).log" >&2; fail "node lb-$((i + 1)) did not join the fleet within 30 s"; }
   echo "  lb-$((i + 1))  clients mqtt://127.0.0.1:${fronts[i]}  admin http://127.0.0.1:${admins[i]}"
 done
 
 step "pbm --host 127.0.0.1:${admins[0]} cluster show"
 "$pbm" --host "127.0.0.1:${admins[0]}" cluster show || fail "the fleet's members could not be shown"
 
-# visit NODE: every client connects through the node and leaves. Several at a time.
+# visit NODE: every client connects through the node and leaves. Several at a time; what one says stays in a file of its own.
 visit() {
   local i pids=()
+  mkdir "$work/visit-$visits"
   for ((i = 1; i <= clients; i++)); do
-    mosquitto_pub -h 127.0.0.1 -p "${fronts[$1]}" -i "client-$i" -t fleet/hello -m "$i" > /dev/null 2>> "$work/clients.log" &
+    mosquitto_pub -h 127.0.0.1 -p "${fronts[$1]}" -i "client-$i" -t fleet/hello -m "$i" > /dev/null 2> "$work/visit-$visits/client-$i" &
     pids+=($!)
     if [ $((i % 5)) -eq 0 ]; then
       for pid in "${pids[@]}"; do wait "$pid" || failed=$((failed + 1)); done
@@ -173,26 +94,54 @@ visit() {
 came() { sed -n 's/.*: New client connected from .* as \(client-[0-9]*\) (.*/\1/p' "$work/mosquitto$1.log"; }
 arrivals() { for i in 0 1 2; do came $i; done | wc -l; }
 arrived() { [ "$(arrivals)" -ge "$1" ]; }
-astray() { for i in 0 1 2; do came $i | sort -u; done | sort | uniq -d | wc -l; }
 
-visits=0 failed=0 result=0
+# Where each visit led: a line "client node broker" each, of those that came to a broker since the visit before.
+note() {
+  local i n
+  for i in 0 1 2; do
+    n=$(came $i | wc -l)
+    came $i | tail -n "$((n - ${seen[i]}))" | sed "s/\$/ lb-$(($1 + 1)) 127.0.0.1:${broker_ports[i]}/" >> "$work/visits"
+    seen[i]=$n
+  done
+}
+
+# Clients that were at several brokers: which ones, through which nodes.
+astray() {
+  sort -V "$work/visits" | awk '
+    { if (index(brokers[$1] " ", " " $3 " ") == 0) { brokers[$1] = brokers[$1] " " $3; count[$1]++ } ways[$1] = ways[$1] (ways[$1] ? ", " : "") "through " $2 " at " $3 }
+    END { for (client in count) if (count[client] > 1) print client ": " ways[client] }' | sort -V
+}
+
+# Clients of this visit that no broker has seen, with what they were told.
+missing() {
+  local i
+  for ((i = 1; i <= clients; i++)); do
+    [ "$(grep -c "^client-$i lb-" "$work/visits")" -lt "$visits" ] || continue
+    echo "client-$i: through lb-$(($1 + 1)) at no broker$(sed -n '1s/^/: /p' "$work/visit-$visits/client-$i")"
+  done
+}
+
+visits=0 failed=0 result=0 seen=(0 0 0)
 check() {
   visits=$((visits + 1))
+  local before=$failed wrong
   visit "$1"
-  await $$ arrived $((visits * clients)) || true
-  local wrong
-  wrong=$(astray)
-  if [ "$wrong" -eq 0 ] && [ $failed -eq 0 ] && [ "$(arrivals)" -eq $((visits * clients)) ]; then
+  await $$ arrived $((visits * clients - failed)) || true
+  note "$1"
+  wrong=$(astray; missing "$1")
+  if [ -z "$wrong" ] && [ $failed -eq $before ]; then
     printf '  through lb-%s  %s%s clients, each at its broker%s\n' $(($1 + 1)) "$green" $clients "$plain"
   else
-    printf '  through lb-%s  %s%s at another broker than before, %s not connected%s\n' $(($1 + 1)) "$red" "$wrong" $failed "$plain"
+    printf '  through lb-%s  %s%s of %s clients not at their broker, %s not connected%s\n' \
+      $(($1 + 1)) "$red" "$(wc -l <<< "$wrong")" $clients $((failed - before)) "$plain"
+    sed 's/^/    /' <<< "$wrong" | head -n 20
     result=1
   fi
 }
 
 step "$clients clients come through lb-1, then through the others"
 check 0
-for i in 0 1 2; do echo "    broker 127.0.0.1:${brokers[i]} has $(came $i | sort -u | wc -l)"; done
+for i in 0 1 2; do echo "    broker 127.0.0.1:${broker_ports[i]} has $(came $i | sort -u | wc -l)"; done
 check 1
 check 2
 
@@ -204,7 +153,7 @@ wait "${nodes[1]}" 2>/dev/null
 check 0
 check 2
 echo "  waiting for the others to take over its shards"
-await "${nodes[0]}" settled 0 2 && await "${nodes[2]}" settled 2 2 || { echo "${red}  they have not${plain}"; result=1; }
+await "${nodes[0]}" settled 0 2 && await "${nodes[2]}" settled 2 2 || { echo "${red}  lb-1 and lb-3 have not within 30 s${plain}"; result=1; }
 check 0
 check 2
 "$pbm" --host "127.0.0.1:${admins[2]}" cluster show || result=1
@@ -215,13 +164,14 @@ else
   printf '\n%s\n' "${red}${bold}Not every client was at its broker all the time.${plain}"
 fi
 [ $once = no ] || exit $result
+[ $result -eq 0 ] || keep=yes
 
 cat <<END
 
 ${bold}Try next${plain} (in another terminal)
   $pbm --host 127.0.0.1:${admins[0]}                                the operator's shell
   $pbm --host 127.0.0.1:${admins[0]} sticky get client-1            where a client belongs
-  $pbm --host 127.0.0.1:${admins[0]} pool drain 127.0.0.1:${brokers[0]}      holds on every node
+  $pbm --host 127.0.0.1:${admins[0]} pool drain 127.0.0.1:${broker_ports[0]}      holds on every node
   $actorlb run -c $work/lb-2.conf        the killed node comes back
   $actorlb bench conn -c 300 -h 127.0.0.1 -p ${fronts[0]}
   ${dim}a fleet over several machines: $root/hocon/fleet.conf${plain}

@@ -1,4 +1,4 @@
-# Sourced by tests/run.sh and deploy/quickstart.sh.
+# Sourced by tests/run.sh and deploy/common.sh.
 #
 # need COMMAND:PACKAGE... installs the Debian packages of the commands (or files, with a slash) that are missing, without
 # letting their services start. Nothing missing: no root, no network.

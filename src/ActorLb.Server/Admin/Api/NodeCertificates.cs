@@ -42,7 +42,7 @@ internal static class NodeCertificates
             }
             foreach (X509Certificate2 certificate in found)
             {
-                yield return (owner, new DatedEntry(setting, file, certificate.Subject, certificate.NotBefore.ToUniversalTime(), certificate.NotAfter.ToUniversalTime()));
+                yield return (owner, new DatedEntry(setting, file, certificate.Subject, new DateTimeOffset(certificate.NotBefore), new DateTimeOffset(certificate.NotAfter)));
                 certificate.Dispose();
             }
         }
