@@ -3,6 +3,7 @@ using ActorLb.Testing;
 namespace ActorLb.SystemTests.Guide;
 
 /// <summary>The fleet on one machine: what it says, and what it leaves, when it works and when it does not.</summary>
+[Collection(Fleet.FleetGroup.Name)]
 public sealed class FleetScriptTests : IDisposable
 {
     private readonly TempFolder _folder = new();

@@ -4,6 +4,7 @@ using ActorLb.Testing;
 namespace ActorLb.SystemTests.Guide;
 
 /// <summary>The script with which a newcomer begins.</summary>
+[Collection(Fleet.FleetGroup.Name)]
 public sealed class QuickstartTests
 {
     [Fact]
