@@ -72,7 +72,7 @@ internal sealed partial class Node : IAsyncDisposable
         _loggers = loggers;
         _logger = loggers.CreateLogger("ActorLb.Node");
         _time = time;
-        _names = NameResolution.OfSystem(time);
+        _names = NameResolution.OfSystem();
         _slots = new BackendSlots();
         _localSlots = new LocalBackendSlots(_slots, _directory);
         _localSticky = new LocalStickyMap(RandomNumberGenerator.GetBytes(16), options.Sticky.Ttl, options.Sticky.MaxEntries, _slots, time);
