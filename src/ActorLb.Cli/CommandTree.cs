@@ -1,8 +1,10 @@
 using System.CommandLine;
+using System.CommandLine.Completions;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using ActorLb.Cli.Commands;
 using ActorLb.Cli.Output;
+using ActorLb.Cli.Prompt;
 using ActorLb.Protocol.CommandLine;
 
 namespace ActorLb.Cli;
@@ -19,7 +21,8 @@ internal sealed class CommandTree
     public CommandTree(Screen screen, Func<ParseResult, CancellationToken, Task<int>> withoutCommand)
     {
         _screen = screen;
-        var verb = new Verb(Target, screen);
+        var verb = new Verb(Target, screen, NamesOf);
+        Names = AskForNames;
         Root = new RootCommand("pbm operates ActorLb: one command, or a prompt when none is given.")
         {
             ClusterCommands.Create(verb), ShardingCommands.Create(verb), PoolCommands.Create(verb), StickyCommands.Create(verb),
@@ -27,6 +30,7 @@ internal sealed class CommandTree
         };
         foreach (Command group in NodeCommands.Create(verb)) Root.Add(group);
         Root.Add(Help());
+        Root.Add(CompletionOf());
         Target.AddTo(Root);
         foreach (VersionOption version in Root.Options.OfType<VersionOption>()) version.Aliases.Add("-V");
         Root.SetAction(withoutCommand);
@@ -45,7 +49,13 @@ internal sealed class CommandTree
 
     public TargetOptions Target { get; } = new();
 
+    /// <summary>The names that may stand at a place of a command line, such as POOL. The prompt keeps those that it has asked for.</summary>
+    public Func<ParseResult, string, IEnumerable<string>> Names { get; set; }
+
     public ParseResult Parse(IReadOnlyList<string> words) => Root.Parse(words, Parsing);
+
+    /// <summary>A line as a shell would have it, for completion.</summary>
+    public ParseResult ParseLine(string line) => Root.Parse(line, Parsing);
 
     /// <summary>Runs what was parsed; the exit code.</summary>
     public async Task<int> RunAsync(ParseResult parsed, CancellationToken cancel)
@@ -61,12 +71,50 @@ internal sealed class CommandTree
         return await parsed.InvokeAsync(new InvocationConfiguration { Output = _screen.Output, ProcessTerminationTimeout = null }, cancel);
     }
 
+    /// <summary>The library's help asks too, for no command line: no node is asked then.</summary>
+    private IEnumerable<string> NamesOf(ParseResult parsed, string place) => parsed.RootCommandResult.Command == Root ? Names(parsed, place) : [];
+
+    private IEnumerable<string> AskForNames(ParseResult parsed, string place)
+    {
+        try
+        {
+            using AdminClient client = Target.Connect(parsed);
+            return new KnownNames(client, TimeProvider.System).OfAsync(place).GetAwaiter().GetResult();
+        }
+        catch (UsageException)
+        {
+            return [];
+        }
+    }
+
+    private Command CompletionOf()
+    {
+        var shell = new Argument<string>("SHELL") { Description = string.Join(" or ", CompletionScript.Shells) };
+        shell.AcceptOnlyFromAmong(CompletionScript.Shells);
+        var command = new Command("completion", "Print what a shell has to run for completion: eval \"$(pbm completion bash)\"") { shell };
+        command.SetAction(parsed => _screen.Document(CompletionScript.For("pbm", parsed.GetValue(shell)!)));
+        return command;
+    }
+
     private Command Help()
     {
         var about = new Argument<string[]>("COMMAND") { Description = "the command; all of them when left out", Arity = ArgumentArity.ZeroOrMore };
+        about.CompletionSources.Add(context => Below(context.ParseResult.GetValue(about) ?? [], context.WordToComplete));
         var help = new Command("help", "Tell what the commands are and do") { about };
         help.SetAction((parsed, cancel) => RunAsync(Parse([.. parsed.GetValue(about) ?? [], "--help"]), cancel));
         return help;
+    }
+
+    /// <summary>The commands that may follow those words, of which the last may be begun only.</summary>
+    private IEnumerable<CompletionItem> Below(string[] words, string begun)
+    {
+        Command at = Root;
+        foreach (string word in begun.Length > 0 && words is [.. var whole, _] ? whole : words)
+        {
+            if (at.Subcommands.FirstOrDefault(c => c.Name == word) is not { } next) return [];
+            at = next;
+        }
+        return at.Subcommands.Select(c => new CompletionItem(c.Name));
     }
 
     /// <summary>A word that is no command says enough; what follows it, and that a command lacks, only follows from that.</summary>

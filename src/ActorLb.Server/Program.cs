@@ -43,6 +43,7 @@ internal static class Program
             ShowConfigCommand.Create(),
             BenchCommand.Create(),
             DemoCommand.Create(),
+            CompletionCommand.Create(),
         };
         // -h is the host of `bench`, as in other MQTT tools, and help everywhere else.
         foreach (HelpOption help in root.Options.OfType<HelpOption>())

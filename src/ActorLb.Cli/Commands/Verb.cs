@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Completions;
 using ActorLb.Cli.Output;
 
 namespace ActorLb.Cli.Commands;
@@ -17,7 +18,8 @@ internal sealed record Call(AdminClient Client, Screen Screen, ParseResult Parse
 }
 
 /// <summary>Makes commands that all end alike: with the exit code of what happened, and its reason on standard error.</summary>
-internal sealed class Verb(TargetOptions target, Screen screen)
+/// <param name="names">Those that may stand at a place, such as POOL.</param>
+internal sealed class Verb(TargetOptions target, Screen screen, Func<ParseResult, string, IEnumerable<string>> names)
 {
     public Command Create(string name, string description, Func<Call, CancellationToken, Task> run, params ReadOnlySpan<Symbol> symbols) =>
         Create(name, description, async (call, cancel) => { await run(call, cancel); return ExitCodes.Done; }, symbols);
@@ -27,12 +29,24 @@ internal sealed class Verb(TargetOptions target, Screen screen)
         var command = new Command(name, description);
         foreach (Symbol symbol in symbols)
         {
-            if (symbol is Argument argument) command.Add(argument);
-            else command.Add((Option)symbol);
+            if (symbol is Argument argument)
+            {
+                // One that has its word already is not what comes next.
+                argument.CompletionSources.Add(context =>
+                    context.ParseResult.GetResult(argument)?.Tokens is [var word, ..] && word.Value != context.WordToComplete ? [] : Items(context, argument.Name));
+                command.Add(argument);
+                continue;
+            }
+            var option = (Option)symbol;
+            if (option.HelpName is { } place) option.CompletionSources.Add(context => Items(context, place));
+            command.Add(option);
         }
         command.SetAction((parsed, cancel) => RunAsync(parsed, run, cancel));
         return command;
     }
+
+    private IEnumerable<CompletionItem> Items(CompletionContext context, string place) =>
+        names(context.ParseResult, place).Select(n => new CompletionItem(n));
 
     private async Task<int> RunAsync(ParseResult parsed, Func<Call, CancellationToken, Task<int>> run, CancellationToken cancel)
     {

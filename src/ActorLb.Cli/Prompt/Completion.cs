@@ -20,47 +20,28 @@ internal readonly record struct Candidates(int Start, string[] Words)
     }
 }
 
-/// <summary>What may stand at the end of a line: commands, options, and names that the node knows.</summary>
-/// <param name="names">The values of an argument or option by the name of its place, such as POOL; empty where there are none.</param>
-internal sealed class Completion(RootCommand root, Func<string, Task<IReadOnlyList<string>>> names)
+/// <summary>What may stand at the end of a line: commands, names that the node knows, and options once one is begun.</summary>
+internal sealed class Completion(CommandTree tree)
 {
     public static readonly string[] BuiltIn = ["exit"];
 
     /// <param name="line">Up to the cursor.</param>
-    public async Task<Candidates> FindAsync(string line)
+    public Candidates Find(string line)
     {
         List<string> words = Words.Split(line, out _, out int start);
         string prefix = start < line.Length ? words[^1] : "";
-        string[] before = [.. start < line.Length ? words[..^1] : words];
-        if (before is ["help", ..]) before = before[1..];
-        IEnumerable<string> fitting = await AfterAsync(before, prefix);
-        return new Candidates(start, [.. fitting.Where(w => w.StartsWith(prefix, StringComparison.Ordinal)).Distinct().Order(StringComparer.Ordinal)]);
+        IEnumerable<string> before = start < line.Length ? words.SkipLast(1) : words;
+        string text = string.Concat(before.Select(w => Words.Quote(w) + " ")) + prefix;
+        ParseResult parsed = tree.ParseLine(text);
+        // A word that is no command of its group: nothing sensible can follow.
+        bool isLost = parsed.CommandResult.Command.Subcommands.Count > 0 && parsed.UnmatchedTokens.Any(t => t != prefix);
+        IEnumerable<string> fitting = isLost ? [] : parsed.GetCompletions(text.Length).Select(c => c.Label);
+        if (parsed.CommandResult.Command == tree.Root && !isLost) fitting = fitting.Concat(BuiltIn);
+        return new Candidates(
+            start,
+            [
+                .. fitting.Where(w => w.StartsWith(prefix, StringComparison.Ordinal) && w.StartsWith('-') == prefix.StartsWith('-') && !w.StartsWith('/'))
+                    .Distinct().Order(StringComparer.Ordinal),
+            ]);
     }
-
-    private async Task<IEnumerable<string>> AfterAsync(string[] before, string prefix)
-    {
-        Command command = root;
-        Option? waiting = null;
-        int taken = 0;
-        foreach (string word in before)
-        {
-            if (waiting is not null) waiting = null;
-            else if (word.StartsWith('-')) waiting = Options(command).FirstOrDefault(o => Is(o, word) && o.ValueType != typeof(bool));
-            else if (command.Subcommands.FirstOrDefault(c => c.Name == word) is { } next) command = next;
-            else taken++;
-        }
-        if (waiting is not null) return await names(waiting.HelpName ?? "");
-        if (prefix.StartsWith('-')) return Options(command).Where(o => !o.Hidden).Select(o => o.Name);
-        if (command.Subcommands.Count > 0)
-        {
-            // A word that is no command of its group: nothing sensible can follow.
-            if (taken > 0) return [];
-            return command == root ? command.Subcommands.Select(c => c.Name).Concat(BuiltIn) : command.Subcommands.Select(c => c.Name);
-        }
-        return taken < command.Arguments.Count ? await names(command.Arguments[taken].Name) : [];
-    }
-
-    private IEnumerable<Option> Options(Command command) => command == root ? root.Options : command.Options.Concat(root.Options.Where(o => o.Recursive));
-
-    private static bool Is(Option option, string word) => option.Name == word || option.Aliases.Contains(word);
 }

@@ -4,14 +4,14 @@ using ActorLb.Protocol.Text;
 namespace ActorLb.Cli.Prompt;
 
 /// <summary>Reads a line from a terminal with editing, history and completion. A line that is wider than the terminal moves sideways.</summary>
-internal sealed class LineEditor(TextWriter output, LineHistory history, Func<string, Task<Candidates>> complete)
+internal sealed class LineEditor(TextWriter output, LineHistory history, Func<string, Candidates> complete)
 {
     private const int MostShown = 100;
 
     private string _prompt = "";
 
     /// <returns>Null at the end of input.</returns>
-    public async Task<string?> ReadLineAsync(string prompt)
+    public string? ReadLine(string prompt)
     {
         _prompt = prompt;
         var buffer = new EditBuffer(history.Lines);
@@ -37,7 +37,7 @@ internal sealed class LineEditor(TextWriter output, LineHistory history, Func<st
                         output.Write("\u001b[H\u001b[2J");
                         break;
                     case EditOutcome.Complete:
-                        await CompleteAsync(buffer);
+                        Complete(buffer);
                         break;
                 }
                 Draw(buffer);
@@ -54,9 +54,9 @@ internal sealed class LineEditor(TextWriter output, LineHistory history, Func<st
         }
     }
 
-    private async Task CompleteAsync(EditBuffer buffer)
+    private void Complete(EditBuffer buffer)
     {
-        Candidates found = await complete(buffer.Text[..buffer.Cursor]);
+        Candidates found = complete(buffer.Text[..buffer.Cursor]);
         if (found.Words.Length == 1)
         {
             buffer.Replace(found.Start, Words.Quote(found.Words[0]) + " ");

@@ -49,11 +49,11 @@ internal sealed class Shell(CommandTree tree, Screen screen, Interruption interr
     {
         var history = new LineHistory(LineHistory.DefaultPath);
         var names = new KnownNames(client, TimeProvider.System);
-        var completion = new Completion(tree.Root, names.OfAsync);
-        var editor = new LineEditor(Console.Out, history, completion.FindAsync);
+        tree.Names = (_, place) => names.OfAsync(place).GetAwaiter().GetResult();
+        var editor = new LineEditor(Console.Out, history, new Completion(tree).Find);
         string prompt = await GreetAsync(client, interruption.Begin());
         interruption.End();
-        while (await editor.ReadLineAsync(prompt) is { } line)
+        while (editor.ReadLine(prompt) is { } line)
         {
             history.Add(line.Trim());
             int? code = await RunLineAsync(line, options, interruption.Begin());

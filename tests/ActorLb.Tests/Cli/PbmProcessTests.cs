@@ -90,6 +90,38 @@ public sealed class PbmProcessTests
         Assert.Contains(text, result.Output, StringComparison.Ordinal);
     }
 
+    /// <summary>As bash does when Tab is pressed: with what the program has it run.</summary>
+    [Theory]
+    [InlineData("pbm po", "pool")]
+    [InlineData("pbm --host ADDR pool dr", "drain")]
+    [InlineData("pbm --host ADDR pool show e", "emqx")]
+    [InlineData("pbm --host ADDR pool show ", "emqx plain")]
+    [InlineData("pbm pool drain x:1 --dead", "--deadline")]
+    [InlineData("pbm --host ADDR pool drain BACKEND", "PORT")]
+    [InlineData("actorlb che", "check")]
+    [InlineData("actorlb bench co", "conn")]
+    public async Task Bash_CompletesTheCommandLine(string line, string expected)
+    {
+        await using AdminNode node = await AdminNode.StartAsync();
+        string begun = node.Two.EndPoint.ToString()[..^1];
+        line = line.Replace("ADDR", node.Address.ToString(), StringComparison.Ordinal).Replace("BACKEND", begun, StringComparison.Ordinal);
+        // Behind the colon, as bash has it; of two brokers whose ports begin alike both.
+        if (expected == "PORT")
+        {
+            expected = string.Join(' ', new[] { node.One, node.Two }.Select(b => b.EndPoint.ToString()).Where(b => b.StartsWith(begun, StringComparison.Ordinal))
+                .Order(StringComparer.Ordinal).Select(b => b.Split(':')[1]));
+        }
+        string program = line.Split(' ')[0];
+        ProcessResult result = await ProcessHost.RunAsync("bash", ["-c", $"""
+            PATH='{AppContext.BaseDirectory}':$PATH
+            eval "$({program} completion bash)"
+            COMP_WORDBREAKS=$' \t\n"'"'"'><=;|&(:' COMP_LINE='{line}' COMP_POINT={line.Length}
+            _{program}
+            printf '%s\n' "${"{"}COMPREPLY[@]{"}"}" | sort | tr '\n' ' '
+            """]);
+        Assert.Equal((0, expected), (result.ExitCode, result.Output.Trim()));
+    }
+
     [Fact]
     public async Task NobodyThere_OrSomebodyElse_IsUnreachable()
     {

@@ -10,11 +10,15 @@ namespace ActorLb.Tests.Cli;
 public sealed class PromptTests
 {
     [Theory]
-    [InlineData("", "actor,cluster,cluster-sharding,config,exit,help,listener,node,pool,session,sticky")]
+    [InlineData("", "actor,cluster,cluster-sharding,completion,config,exit,help,listener,node,pool,session,sticky")]
     [InlineData("cl", "cluster,cluster-sharding")]
     [InlineData("pool ", "down,drain,list,show,up,weight")]
     [InlineData("pool d", "down,drain")]
     [InlineData("help pool dr", "drain")]
+    [InlineData("help ", "actor,cluster,cluster-sharding,completion,config,help,listener,node,pool,session,sticky")]
+    [InlineData("sticky set \"some client\" b", "b:1")]
+    [InlineData("pool drain a:1 --d", "--deadline")]
+    [InlineData("node d", "drain")]
     [InlineData("pool show ", "emqx,plain")]
     [InlineData("pool show e", "emqx")]
     [InlineData("pool show emqx ", "")]
@@ -26,17 +30,19 @@ public sealed class PromptTests
     [InlineData("session list --f", "--filter")]
     [InlineData("node log-level d", "debug")]
     [InlineData("nothing ", "")]
-    public async Task Completion_TellsWhatMayFollow(string line, string expected)
+    public void Completion_TellsWhatMayFollow(string line, string expected)
     {
-        var tree = new CommandTree(Quiet(), (_, _) => Task.FromResult(0));
-        var completion = new Completion(tree.Root, place => Task.FromResult<IReadOnlyList<string>>(place switch
+        var tree = new CommandTree(Quiet(), (_, _) => Task.FromResult(0))
         {
-            "POOL" or "P" => ["emqx", "plain"],
-            "B" => ["a:1", "a:2", "b:1"],
-            "LEVEL" => NodeCommands.LogLevels,
-            _ => [],
-        }));
-        Assert.Equal(expected, string.Join(',', (await completion.FindAsync(line)).Words));
+            Names = (_, place) => place switch
+            {
+                "POOL" or "P" => ["emqx", "plain"],
+                "B" => ["a:1", "a:2", "b:1"],
+                "LEVEL" => NodeCommands.LogLevels,
+                _ => [],
+            },
+        };
+        Assert.Equal(expected, string.Join(',', new Completion(tree).Find(line).Words));
     }
 
     [Fact]

@@ -1,0 +1,29 @@
+using System.CommandLine;
+using ActorLb.Cli;
+using ActorLb.Cli.Output;
+using ActorLb.Testing;
+
+namespace ActorLb.Tests.Cli;
+
+/// <summary>The README's table of commands is the program's.</summary>
+public sealed class ReadmeTests
+{
+    [Fact]
+    public void EveryCommandOfPbm_IsInTheReadme()
+    {
+        string[] rows = [.. File.ReadAllLines(RepositoryRoot.File("README.md")).Where(l => l.StartsWith("| `", StringComparison.Ordinal))];
+        var root = new CommandTree(new Screen(TextWriter.Null, TextWriter.Null, isTerminal: false), (_, _) => Task.FromResult(0)).Root;
+        foreach (Command group in root.Subcommands)
+        {
+            string row = Assert.Single(rows, r => r.StartsWith($"| `{group.Name}` |", StringComparison.Ordinal) || r.StartsWith($"| `{group.Name} ", StringComparison.Ordinal));
+            Assert.All(group.Subcommands, c => Assert.Matches($"`{c.Name}[` ]", row));
+        }
+    }
+
+    [Theory]
+    [InlineData("--self-contained")]
+    [InlineData("aspnetcore-runtime-10.0")]
+    [InlineData("dotnet publish src/ActorLb.Cli")]
+    [InlineData("/etc/actorlb/data")]
+    public void WhatAServerNeeds_IsSaid(string text) => Assert.Contains(text, File.ReadAllText(RepositoryRoot.File("README.md")), StringComparison.Ordinal);
+}
