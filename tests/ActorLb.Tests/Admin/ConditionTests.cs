@@ -1,5 +1,4 @@
 using System.Net;
-using System.Security.Cryptography.X509Certificates;
 using ActorLb.Protocol.Admin;
 using ActorLb.Testing;
 
@@ -129,10 +128,11 @@ public sealed class ConditionTests
                   tls { certificate = "{{server.CertificatePath}}", key = "{{server.KeyPath}}", client-ca = "{{ca.CaPath}}", verify-client = on, crl = "{{list}}" }
                 }
                 """);
-        using var handler = new HttpClientHandler { ServerCertificateCustomValidationCallback = (_, _, _, _) => true };
-        using var http = new HttpClient(handler);
-        CertificateList all = System.Text.Json.JsonSerializer.Deserialize(
-            await http.GetStringAsync(new Uri($"https://{node.Address}/api/v1/config/certificates")), AdminJson.Wire.CertificateList)!;
+        string[] pbm = ["--host", $"https://{node.Address}", "--ca", services.CertificateFile, "config", "certificates"];
+        ProcessResult json = await ProcessHost.RunAsync(Path.Combine(AppContext.BaseDirectory, "pbm"), [.. pbm, "--json"]);
+        CertificateList all = System.Text.Json.JsonSerializer.Deserialize(json.Output, AdminJson.Wire.CertificateList)!;
+        ProcessResult table = await ProcessHost.RunAsync(Path.Combine(AppContext.BaseDirectory, "pbm"), pbm);
+        Assert.Contains(table.Lines, l => l.Contains("mqtt.example.com", StringComparison.Ordinal) && l.Contains(" 10 ", StringComparison.Ordinal) && l.Contains("ends soon", StringComparison.Ordinal));
 
         Assert.Empty(all.Problems);
         (string Owner, string Kind, string File)[] expected =
