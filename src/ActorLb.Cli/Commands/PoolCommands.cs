@@ -69,7 +69,7 @@ internal static class PoolCommands
 
     private static void Table<T>(Screen screen, Answer<T> answer, BackendInfo[] backends) => screen.Table(
         ["backend", "pool", "admin", "health", "new clients", ">weight", ">connections", ">fleet", ">limit", ">connects", ">failures",
-            "so for", ">lost since", "last error", "last probe", "next probe"],
+            "in state for", ">lost since", "last error", "last probe", "next probe"],
         backends.Select(b => new[]
         {
             Printable.Of(b.Backup ? $"{b.Backend} (backup)" : b.Backend), Printable.Of(b.Pool),

@@ -17,8 +17,9 @@ internal sealed class Waiting(string pidFile, int pid, string usual)
     {
         if (waited < _next) return;
         _next = waited + Again;
-        string text = ProgressFile.Read(pidFile) is { } own ? $": it {SafeText.OfMessage(own)}" : usual;
-        if (text == _said) return;
+        // A node that says nothing any more is about to be done.
+        string? text = ProgressFile.Read(pidFile) is { } own ? $": it {SafeText.OfMessage(own)}" : _said is null ? usual : null;
+        if (text is null || text == _said) return;
         _said = text;
         Console.Error.WriteLine($"waiting for the node (process {pid}){text}");
     }

@@ -201,7 +201,7 @@ internal sealed partial class NodeControl(Node node, NodeLogging logging, string
         }
         finally
         {
-            _progress.Say(null);
+            _progress.Say(_isEnding ? "has closed its connections, and ends" : null);
             _turn.Release();
         }
     }

@@ -126,9 +126,7 @@ internal sealed class Session : Timed
     public UpstreamPool Pool = null!;
     public Backend? Backend;
 
-    /// <summary>The last backend dialled, kept for the access log after it was let go.</summary>
-
-    /// <summary>The backend dialled last, which is known still when it is left.</summary>
+    /// <summary>The last backend dialled, kept for the access log and the backend's counts after it was let go.</summary>
     public Backend? Dialled;
     public BackendTraffic Traffic = BackendTraffic.None;
     public Setup? Setup;
