@@ -23,7 +23,7 @@ public static class NearestName
     }
 
     /// <summary>Insertions, deletions, replacements and changed places of two neighbours between the two, case aside.</summary>
-    private static int Distance(string a, string b)
+    public static int Distance(string a, string b)
     {
         int[,] table = new int[a.Length + 1, b.Length + 1];
         for (int i = 0; i <= a.Length; i++) table[i, 0] = i;

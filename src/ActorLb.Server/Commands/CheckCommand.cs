@@ -9,14 +9,20 @@ internal static class CheckCommand
     {
         var command = new Command("check", "Check a configuration file, which may be a pipe such as /dev/stdin, and tell all its errors.");
         Func<ParseResult, string> file = ConfigurationFile.AddTo(command);
-        command.SetAction(result => Check(file(result)));
+        var portable = new Option<bool>("--portable")
+        {
+            Description = "the file is for another machine: no warnings of addresses, folders and rights that this one lacks",
+        };
+        command.Add(portable);
+        command.SetAction(result => Check(file(result), result.GetValue(portable), Console.Out, Console.Error));
         return command;
     }
 
-    private static int Check(string path)
+    /// <summary>The exit code.</summary>
+    public static int Check(string path, bool portable, TextWriter output, TextWriter errors)
     {
-        if (ConfigurationFile.LoadWithFiles(path, pipes: true) is not { } options) return 1;
-        Console.WriteLine($"{path}: the configuration is valid ({Count(options.Listeners.Count, "listener")}, {Count(options.Pools.Count, "pool")})");
+        if (ConfigurationFile.Check(path, portable, errors) is not { } options) return 1;
+        output.WriteLine($"{path}: the configuration is valid ({Count(options.Listeners.Count, "listener")}, {Count(options.Pools.Count, "pool")})");
         return 0;
     }
 

@@ -30,13 +30,23 @@ internal static class ConfigurationFile
     /// <param name="warn">Whether to tell warnings too.</param>
     /// <param name="pipes">Whether the file may be a pipe: /dev/stdin, or what a shell makes of &lt;(...).</param>
     public static ActorLbOptions? Load(string path, bool warn = true, bool pipes = false) =>
-        Tell(() => ConfigurationLoader.Load(path, pipes: pipes), warn);
+        Tell(() => ConfigurationLoader.Load(path, pipes: pipes), warn, Console.Error);
 
     /// <summary>The same, with what the files that it names hold: for what uses them.</summary>
-    public static ActorLbOptions? LoadWithFiles(string path, bool pipes = false) =>
-        Tell(() => NamedFiles.Check(ConfigurationLoader.Load(path, pipes: pipes)), warn: true);
+    public static ActorLbOptions? LoadWithFiles(string path) => Tell(() => NamedFiles.Check(ConfigurationLoader.Load(path)), warn: true, Console.Error);
 
-    private static ActorLbOptions? Tell(Func<ConfigurationResult> load, bool warn)
+    /// <summary>The same, with all that can be said of the file without running it.</summary>
+    /// <param name="portable">It is for another machine: what this one lacks is not told.</param>
+    /// <param name="errors">Takes errors and warnings.</param>
+    public static ActorLbOptions? Check(string path, bool portable, TextWriter errors) => Tell(
+        () =>
+        {
+            ConfigurationResult result = NamedFiles.Check(ConfigurationLoader.Load(path, pipes: true));
+            return portable ? result : MachineChecks.Check(result);
+        },
+        warn: true, errors);
+
+    private static ActorLbOptions? Tell(Func<ConfigurationResult> load, bool warn, TextWriter errors)
     {
         ConfigurationResult result;
         try
@@ -45,12 +55,12 @@ internal static class ConfigurationFile
         }
         catch (IOException e)
         {
-            Console.Error.WriteLine($"error: {SafeText.OfMessage(e.Message)}");
+            errors.WriteLine($"error: {SafeText.OfMessage(e.Message)}");
             return null;
         }
         // Values are shown in them, which may be of another's choosing.
-        foreach (ConfigurationError warning in warn ? result.Warnings : []) Console.Error.WriteLine($"warning: {SafeText.OfMessage(warning.ToString())}");
-        foreach (ConfigurationError error in result.Errors) Console.Error.WriteLine($"error: {SafeText.OfMessage(error.ToString())}");
+        foreach (ConfigurationError warning in warn ? result.Warnings : []) errors.WriteLine($"warning: {SafeText.OfMessage(warning.ToString())}");
+        foreach (ConfigurationError error in result.Errors) errors.WriteLine($"error: {SafeText.OfMessage(error.ToString())}");
         return result.Options;
     }
 }

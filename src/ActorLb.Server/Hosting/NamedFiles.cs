@@ -14,24 +14,23 @@ namespace ActorLb.Server.Hosting;
 /// </summary>
 internal sealed class NamedFiles
 {
-    private readonly IReadOnlyDictionary<string, SourcePosition> _positions;
+    private readonly ConfigurationResult _loaded;
     private readonly List<ConfigurationError> _errors = [], _warnings = [];
     private readonly DateTimeOffset _now = TimeProvider.System.GetUtcNow();
 
-    private NamedFiles(IReadOnlyDictionary<string, SourcePosition> positions) => _positions = positions;
+    private NamedFiles(ConfigurationResult loaded) => _loaded = loaded;
 
-    /// <summary>The same result, or one without options and with all problems.</summary>
+    /// <summary>The same result, or one without options and with all problems. The loader's own errors hide none of them.</summary>
     public static ConfigurationResult Check(ConfigurationResult loaded)
     {
-        if (loaded.Options is not { } options) return loaded;
-        var files = new NamedFiles(loaded.Positions);
+        if (loaded.Readable is not { } options) return loaded;
+        var files = new NamedFiles(loaded);
         files.Check(options);
-        loaded = loaded with { Warnings = Sort(loaded.Warnings.Concat(files._warnings)) };
-        return files._errors.Count == 0 ? loaded : loaded with { Options = null, Errors = Sort(files._errors) };
+        return loaded.WithWarnings(files._warnings).WithErrors(files._errors);
     }
 
-    private static ImmutableArray<ConfigurationError> Sort(IEnumerable<ConfigurationError> list) =>
-        [.. list.OrderBy(e => e.File, StringComparer.Ordinal).ThenBy(e => e.Line).ThenBy(e => e.Column).Distinct()];
+    /// <summary>The loader has told some errors: what it put in the place of a file that cannot be read is not judged.</summary>
+    private bool IsPartial => _loaded.Options is null;
 
     private void Check(ActorLbOptions options)
     {
@@ -43,12 +42,14 @@ internal sealed class NamedFiles
         {
             if (pool.Tls is not { } tls) continue;
             string block = HoconPath.Child("actorlb.pools", pool.Name) + ".tls";
+            if (IsPartial && (tls.Certificate is null || tls.Key is null)) tls = tls with { Certificate = null, Key = null };
             Build(block, Keys(block, tls.Certificate, tls.Key, tls.Ca), () => Findings(TlsClientContext.Build(tls)));
         }
         foreach (ListenerOptions listener in options.Listeners.Values)
         {
             if (listener.Tls is not { } tls) continue;
             string block = HoconPath.Child("actorlb.listeners", listener.Name) + ".tls";
+            if (IsPartial) tls = Present(tls);
             Build(block, Keys(block, tls), () => Findings(TlsServerContext.Build(tls, listener.WebSocket is not null, TimeProvider.System)));
         }
     }
@@ -57,6 +58,7 @@ internal sealed class NamedFiles
     private void Service(string block, ServiceTlsOptions? tls)
     {
         if (tls is null) return;
+        if (IsPartial && (tls.Certificate is null || tls.Key is null)) tls = tls with { Certificate = null, Key = null };
         var asClient = new UpstreamTlsOptions(tls.Ca, ServerName: null, Verify: true, tls.Certificate, tls.Key);
         if (!Build(block, Keys(block, tls.Certificate, tls.Key, tls.Ca), () => Findings(TlsClientContext.Build(asClient)))) return;
         Try(block, null, () =>
@@ -65,6 +67,14 @@ internal sealed class NamedFiles
             _ = ServiceCertificates.IntermediatesOf(tls);
             _ = ServiceCertificates.TrustOf(tls);
         });
+    }
+
+    /// <summary>The listener's TLS without files that the loader could not read; the first certificate stands for the default one where that is among them.</summary>
+    private static ListenerTlsOptions Present(ListenerTlsOptions tls)
+    {
+        ImmutableArray<CertificateOptions> found = tls.Certificates.RemoveAll(c => c.Certificate.Length == 0 || c.Key.Length == 0);
+        if (found.Length > 0 && found.All(c => !c.Names.IsEmpty)) found = found.SetItem(0, found[0] with { Names = [] });
+        return tls with { Certificates = found, VerifyClient = tls.ClientCa is null ? VerifyClient.Off : tls.VerifyClient };
     }
 
     private bool Build(string block, List<Setting> settings, Func<IEnumerable<TlsProblem>> build)
@@ -76,7 +86,12 @@ internal sealed class NamedFiles
         }
         catch (TlsConfigurationException e)
         {
-            foreach (TlsProblem problem in e.Problems) Add(_errors, block, settings, problem);
+            bool none = IsPartial && settings.All(s => s.Kind != TlsSetting.Certificate || s.Value is null);
+            foreach (TlsProblem problem in e.Problems)
+            {
+                if (!none || problem is not { Setting: TlsSetting.Certificate, Value: null }) Add(_errors, block, settings, problem);
+            }
+            foreach (TlsProblem warning in Findings(e.Warnings, e.Dated)) Add(_warnings, block, settings, warning);
             return false;
         }
     }
@@ -123,13 +138,9 @@ internal sealed class NamedFiles
         }
     }
 
-    private void Add(List<ConfigurationError> told, string key, string? value, string reason)
-    {
-        // A key of a list that was written by other means than its index stands where its block does.
-        string at = key;
-        while (!_positions.ContainsKey(at) && at.LastIndexOf('.') is > 0 and var dot) at = at[..dot];
-        told.Add(new ConfigurationError(_positions.GetValueOrDefault(at, new SourcePosition("", 1, 1)), key, value, reason));
-    }
+    /// <summary>A key of a list that was written by other means than its index stands where its block does.</summary>
+    private void Add(List<ConfigurationError> told, string key, string? value, string reason) =>
+        told.Add(new ConfigurationError(_loaded.PositionOf(key), key, value, reason));
 
     private static List<Setting> Keys(string block, string? certificate, string? key, string? ca) =>
     [

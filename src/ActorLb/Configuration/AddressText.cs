@@ -10,6 +10,7 @@ internal static class AddressText
     public static bool TryBind(string text, out IPEndPoint endPoint, out string reason)
     {
         endPoint = new IPEndPoint(IPAddress.Any, 0);
+        if (IsUrl(text, listens: true, out reason)) return false;
         string full = text.Contains(':', StringComparison.Ordinal) ? text : ":" + text;
         if (!TrySplit(full, 0, out string host, out int port, out reason)) return false;
         IPAddress? address = host switch
@@ -31,7 +32,7 @@ internal static class AddressText
     public static bool TryHost(string text, out DnsEndPoint endPoint, out string reason)
     {
         endPoint = new DnsEndPoint("localhost", 1);
-        if (!TrySplit(text, 1, out string host, out int port, out reason)) return false;
+        if (IsUrl(text, listens: false, out reason) || !TrySplit(text, 1, out string host, out int port, out reason)) return false;
         if (!IsHost(host))
         {
             reason = "is not a host name or address with a port, such as emqx1.example.com:1883";
@@ -80,6 +81,13 @@ internal static class AddressText
         if (name.All(c => char.IsAsciiDigit(c) || c == '.')) return TryAddress(host, out _);
         return name.Split('.').All(label => label.Length is > 0 and <= 63 && label[0] != '-' && label[^1] != '-'
             && label.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_'));
+    }
+
+    private static bool IsUrl(string text, bool listens, out string reason)
+    {
+        string? instead = AddressUrl.Instead(text, listens);
+        reason = instead is null ? "" : $"is a URL: {instead}";
+        return instead is not null;
     }
 
     private static bool TrySplit(string text, int minPort, out string host, out int port, out string reason)

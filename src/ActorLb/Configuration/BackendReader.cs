@@ -22,7 +22,7 @@ internal static class BackendReader
             return ([], null);
         }
         List<(string Path, HoconValue Value)> elements = pool.Elements("backends")!;
-        if (elements.Count == 0 && value is not HoconObject) pool.Error("backends", value, "is empty: a pool needs a backend");
+        if (elements.Count == 0 && value is not HoconObject && !pool.Report.Incomplete) pool.Error("backends", value, "is empty: a pool needs a backend");
         var result = ImmutableArray.CreateBuilder<BackendOptions>();
         var seen = new HashSet<DnsEndPoint>();
         foreach ((string path, HoconValue element) in elements)

@@ -21,12 +21,11 @@ internal static class ConfigurationLoader
 
     public static ConfigurationResult Load(HoconResult source, ConfigurationReport report)
     {
-        if (source.Error is { } error)
-        {
-            return new ConfigurationResult(null, [new ConfigurationError(error.Position, error.Path, null, error.Reason)], [], report.Positions);
-        }
-        ActorLbOptions options = Read(source.Root!, report);
-        return new ConfigurationResult(report.HasErrors ? null : options, report.Errors, report.Warnings, report.Positions);
+        foreach (HoconError error in source.Errors) report.Error(error.Position, error.Path, null, error.Reason);
+        foreach (HoconError warning in source.Warnings) report.Warn(warning.Position, warning.Path, null, warning.Reason);
+        report.Incomplete = report.HasErrors;
+        ActorLbOptions? options = (source.Root ?? source.Rest) is { } root ? Read(root, report) : null;
+        return new ConfigurationResult(report.HasErrors ? null : options, report.Errors, report.Warnings, report.Positions) { Readable = options };
     }
 
     private static ActorLbOptions Read(HoconObject file, ConfigurationReport report)
@@ -34,6 +33,7 @@ internal static class ConfigurationLoader
         var whole = new Section(file, "", report);
         Section root = whole.Child("actorlb");
         CheckTop(file, whole);
+        if (whole.Get("actorlb") is { } own) PastedValues.Check(own, "actorlb", report);
         NodeOptions node = NodeReader.ReadNode(root.Child("node"));
         LogOptions log = NodeReader.ReadLog(root.Child("log"));
         AdminOptions admin = NodeReader.ReadAdmin(root.Child("admin"));
@@ -77,6 +77,10 @@ internal static class ConfigurationLoader
                 whole.Report.Warn(
                     field.KeyPosition, whole.PathOf(field.Key), null, "stands outside of actorlb { ... } and has no effect by itself");
             }
+            else if ((missing || field.Key.Contains(' ', StringComparison.Ordinal)) && ForeignWords.OfKey(field.Key) is { } foreign)
+            {
+                whole.Report.Error(field.KeyPosition, whole.PathOf(field.Key), null, foreign);
+            }
         }
     }
 
@@ -100,7 +104,7 @@ internal static class ConfigurationLoader
             if (!NodeReader.IsName(name)) root.Report.Error(position, section.Path, name, NodeReader.NameRule);
             ListenerOptions listener = ListenerReader.Read(name, section);
             PoolOptions? pool = pools.GetValueOrDefault(listener.Pool);
-            if (pool is null && section.Get("pool") is HoconScalar { Text.Length: > 0 } unknown)
+            if (pool is null && !root.Report.Incomplete && section.Get("pool") is HoconScalar { Text.Length: > 0 } unknown)
             {
                 string? nearest = NearestName.Find(listener.Pool, pools.Keys);
                 section.Error("pool", unknown, nearest is null ? "is not one of the pools" : $"is not one of the pools; did you mean '{nearest}'?");

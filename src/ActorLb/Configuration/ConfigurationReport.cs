@@ -10,18 +10,22 @@ internal sealed class ConfigurationReport(string rootFile)
     private readonly List<ConfigurationError> warnings = [];
     private readonly HashSet<string> knownKeys = [];
     private readonly Dictionary<string, SourcePosition> positions = [];
+    private readonly HashSet<SourcePosition> spoiled = [];
 
     /// <summary>The file that the loading started with: defaults are relative to its directory.</summary>
     public string RootFile => rootFile;
+
+    /// <summary>A part of the configuration could not be read: what is missing may stand there.</summary>
+    public bool Incomplete { get; set; }
 
     public bool HasErrors => errors.Count > 0;
 
     /// <summary>Every key asked for, names of pools and listeners and indices included.</summary>
     public IReadOnlyCollection<string> KnownKeys => knownKeys;
 
-    public ImmutableArray<ConfigurationError> Errors => Sort(errors);
+    public ImmutableArray<ConfigurationError> Errors => ConfigurationResult.Sort(errors);
 
-    public ImmutableArray<ConfigurationError> Warnings => Sort(warnings);
+    public ImmutableArray<ConfigurationError> Warnings => ConfigurationResult.Sort(warnings);
 
     /// <summary>Where the values of known keys are written; keys that are not written have none.</summary>
     public IReadOnlyDictionary<string, SourcePosition> Positions => positions;
@@ -35,15 +39,22 @@ internal sealed class ConfigurationReport(string rootFile)
     /// <summary>Where an element of a list is written.</summary>
     public void Locate(string path, SourcePosition position) => positions[path] = position;
 
-    public void Error(SourcePosition position, string path, string? value, string reason) =>
-        errors.Add(new ConfigurationError(position, path, value, reason));
+    public void Error(SourcePosition position, string path, string? value, string reason)
+    {
+        if (!spoiled.Contains(position)) errors.Add(new ConfigurationError(position, path, value, reason));
+    }
+
+    /// <summary>An error about how a value is written; what the value is then wrong for only follows from it.</summary>
+    public void Spoil(SourcePosition position, string path, string reason)
+    {
+        Error(position, path, null, reason);
+        spoiled.Add(position);
+    }
 
     /// <summary>An error about a value; scalars are quoted in it.</summary>
-    public void Error(HoconValue value, string path, string reason) => Error(value.Position, path, (value as HoconScalar)?.Text, reason);
+    public void Error(HoconValue value, string path, string reason) =>
+        Error(value.Position, path, value is HoconScalar scalar ? AddressUrl.Mask(scalar.Text) : null, reason);
 
     public void Warn(SourcePosition position, string path, string? value, string reason) =>
         warnings.Add(new ConfigurationError(position, path, value, reason));
-
-    private static ImmutableArray<ConfigurationError> Sort(List<ConfigurationError> list) =>
-        [.. list.OrderBy(e => e.File, StringComparer.Ordinal).ThenBy(e => e.Line).ThenBy(e => e.Column).Distinct()];
 }

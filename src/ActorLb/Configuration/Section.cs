@@ -1,5 +1,4 @@
 using ActorLb.Configuration.Hocon;
-using ActorLb.Protocol.CommandLine;
 
 namespace ActorLb.Configuration;
 
@@ -106,8 +105,11 @@ internal sealed class Section(HoconObject fields, string path, ConfigurationRepo
 
     public void Error(string key, HoconValue value, string reason) => report.Error(value, PathOf(key), reason);
 
-    /// <summary>An error about the lack of a key, at the place of the section.</summary>
-    public void Missing(string key, string reason = "is required") => report.Error(Position, PathOf(key), null, reason);
+    /// <summary>An error about the lack of a key, at the place of the section; none where it may stand in what could not be read.</summary>
+    public void Missing(string key, string reason = "is required")
+    {
+        if (!report.Incomplete) report.Error(Position, PathOf(key), null, reason);
+    }
 
     /// <summary>Keys of earlier releases: what to write instead.</summary>
     public void Gone(string reason, params ReadOnlySpan<string> keys)
@@ -126,9 +128,7 @@ internal sealed class Section(HoconObject fields, string path, ConfigurationRepo
         foreach (HoconField field in fields.Fields)
         {
             if (known.Contains(field.Key) || gone.Contains(field.Key)) continue;
-            string? nearest = NearestName.Find(field.Key, known);
-            string hint = nearest is null ? $"known here: {string.Join(", ", known.Order(StringComparer.Ordinal))}" : $"did you mean '{nearest}'?";
-            report.Error(field.KeyPosition, PathOf(field.Key), null, $"unknown key; {hint}");
+            report.Error(field.KeyPosition, PathOf(field.Key), null, $"unknown key; {KeyHints.Of(field.Key, known)}");
         }
     }
 

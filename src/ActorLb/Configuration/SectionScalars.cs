@@ -103,7 +103,8 @@ internal static class SectionScalars
         HoconScalar? scalar = section.Scalar(key, $"one of {ConfigurationNames.List(names)}");
         if (scalar is null) return absent;
         if (ConfigurationNames.TryFind(names, scalar.Text, out T value)) return value;
-        section.Error(key, scalar, $"is not one of {ConfigurationNames.List(names)}");
+        string? meant = KeyHints.Value(scalar.Text, [.. names.Select(n => n.Name)]);
+        section.Error(key, scalar, $"is not one of {ConfigurationNames.List(names)}{(meant is null ? "" : $"; did you mean '{meant}'?")}");
         return absent;
     }
 

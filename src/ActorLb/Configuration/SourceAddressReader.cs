@@ -14,6 +14,7 @@ internal static class SourceAddressReader
         var seen = new HashSet<IPAddress>();
         foreach ((string path, HoconValue element) in pool.Elements("source-addresses") ?? [])
         {
+            pool.Report.Locate(path, element.Position);
             SourceAddressOptions? source = ReadElement(element, path, pool.Report);
             if (source is null) continue;
             if (!seen.Add(source.Address)) pool.Report.Error(element.Position, path, source.Address.ToString(), "is listed twice");

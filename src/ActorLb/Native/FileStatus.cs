@@ -34,6 +34,9 @@ internal static unsafe partial class FileStatus
         };
     }
 
+    /// <summary>Whether this user may write a file, or make files in a folder.</summary>
+    public static bool IsWritable(string path) => access(path, W_OK) == 0;
+
     /// <summary>Whether an open file has lost its last name: nobody can read what is written to it.</summary>
     public static bool IsUnlinked(int descriptor)
     {
@@ -52,6 +55,11 @@ internal static unsafe partial class FileStatus
         S_IFCHR or S_IFBLK => FileKind.Device,
         _ => FileKind.Unknown,
     };
+
+    private const int W_OK = 2; // unistd.h
+
+    [LibraryImport("libc", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int access(string path, int mode);
 
     // Not without the GC's transition: a file system of the network may keep it for long.
     [LibraryImport("libc", StringMarshalling = StringMarshalling.Utf8, SetLastError = true)]

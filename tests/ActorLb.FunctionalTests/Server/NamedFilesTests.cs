@@ -56,6 +56,22 @@ public sealed class NamedFilesTests : IDisposable
         Assert.StartsWith($"error: {_files.Path}:14:11: actorlb.listeners.mqtt.tls.ciphers: 'nonsense' no cipher", told[2], StringComparison.Ordinal);
     }
 
+    /// <summary>root without the one right, as a container may run it.</summary>
+    [Fact]
+    public async Task Check_PortsThatNeedARight_AreWarnedOfUnlessTheFileIsForElsewhere()
+    {
+        Assert.SkipUnless(Environment.UserName == "root" && File.Exists("/usr/bin/setpriv"), "needs root to give a right away");
+        _files.Write("backends = [\"127.0.0.1:1\"]", more: "listeners.low { bind = \"127.0.0.1:2\", pool = p }\nlisteners.free { bind = \"127.0.0.1:0\", pool = p }");
+        string[] without = ["--bounding-set=-net_bind_service", "--inh-caps=-net_bind_service", ActorLbProcess.Program, "check", _files.Path];
+        ProcessResult check = await ProcessHost.RunAsync("/usr/bin/setpriv", without);
+        Assert.SkipWhen(File.ReadAllText("/proc/sys/net/ipv4/ip_unprivileged_port_start").Trim() == "0", "ports are anybody's here");
+        Assert.Equal(0, check.ExitCode);
+        Assert.Equal(
+            $"warning: {_files.Path}:12:26: actorlb.listeners.low.bind: '127.0.0.1:2' needs the right to bind ports below 1024 (CAP_NET_BIND_SERVICE), which this user lacks",
+            Assert.Single(check.Lines, l => l.StartsWith("warning: ", StringComparison.Ordinal)));
+        Assert.DoesNotContain("warning", (await ProcessHost.RunAsync("/usr/bin/setpriv", [.. without, "--portable"])).Output, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Check_Secrets_AreRead()
     {

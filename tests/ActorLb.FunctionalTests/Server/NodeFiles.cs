@@ -21,6 +21,7 @@ internal sealed class NodeFiles : IDisposable
     /// <param name="more">Further settings within <c>actorlb</c>; the last word counts.</param>
     public string Write(string pool, string listener = "", string more = "")
     {
+        Directory.CreateDirectory(_folder["data"]);
         return _folder.Write("lb.conf", $$"""
             actorlb {
               node { name = child, workers = 1, data-dir = "{{_folder["data"]}}", pid-file = "{{_folder["pid"]}}", drain-timeout = 2s }

@@ -63,7 +63,7 @@ public sealed class BadFileTests
         "2:26: actorlb.pools.p.backends.dns: 'a b' is not a host name\n2:40: actorlb.pools.p.backends.port: '0' is not a whole number from 1 to 65535")]
     [InlineData(
         "actorlb {\npools.p.backends { dns = x, address = \"h:1\" }\nlisteners.l { bind = \"*:1883\", pool = p }\n}\n",
-        "2:29: actorlb.pools.p.backends.address: unknown key; known here: dns, fail-timeout, interval, max-connections, max-fails, port, slow-start, srv, weight")]
+        "2:29: actorlb.pools.p.backends.address: unknown key; it belongs to a backend: pools.NAME.backends = [{ address = \"host:1883\" }]")]
     [InlineData(
         "actorlb {\npools = 5\nlisteners.l { bind = \"*:1883\", pool = p }\n}\n",
         "2:9: actorlb.pools: is a number, but { name { ... } } is expected\n3:39: actorlb.listeners.l.pool: 'p' is not one of the pools")]

@@ -9,7 +9,7 @@ public sealed class BadPoolTests
         "4:13: actorlb.pools.p.balance: 'robin' is not one of round-robin, least-connections, random, ip-hash, hash, sticky")]
     [InlineData(
         "balance = round_robin",
-        "4:13: actorlb.pools.p.balance: 'round_robin' is not one of round-robin, least-connections, random, ip-hash, hash, sticky")]
+        "4:13: actorlb.pools.p.balance: 'round_robin' is not one of round-robin, least-connections, random, ip-hash, hash, sticky; did you mean 'round-robin'?")]
     [InlineData(
         "place = sticky",
         "4:11: actorlb.pools.p.place: 'sticky' is not one of round-robin, least-connections, random, ip-hash, hash")]
@@ -73,10 +73,10 @@ public sealed class BadPoolTests
     [InlineData("tcp.user-timeout = -1s", "4:22: actorlb.pools.p.tcp.user-timeout: '-1s' is not within 1ms to 20d or off")]
     [InlineData(
         "dns = \"x\"",
-        "4:3: actorlb.pools.p.dns: unknown key; known here: backends, balance, buffer-size, connect-timeout, hash-key, health, on-down, place, proxy-protocol, proxy-protocol-tlvs, retry, source-addresses, tcp, tls, websocket")]
+        "4:3: actorlb.pools.p.dns: unknown key; it belongs to discovery by DNS: pools.NAME.backends { dns = ... }")]
     [InlineData(
         "weight = 1",
-        "4:3: actorlb.pools.p.weight: unknown key; known here: backends, balance, buffer-size, connect-timeout, hash-key, health, on-down, place, proxy-protocol, proxy-protocol-tlvs, retry, source-addresses, tcp, tls, websocket")]
+        "4:3: actorlb.pools.p.weight: unknown key; it belongs to a backend: pools.NAME.backends = [{ address = \"host:1883\", weight = ... }]")]
     public void BadPool_Loaded_IsAnErrorAtItsPlace(string text, string expected) =>
         BadConfiguration.Has(BadConfiguration.Pool(text), expected);
 }

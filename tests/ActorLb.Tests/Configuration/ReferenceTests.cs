@@ -56,6 +56,22 @@ public sealed partial class ReferenceTests
         Assert.Equal(known, written);
     }
 
+    /// <summary>Hints about keys in the wrong block come from a list of the blocks.</summary>
+    [Fact]
+    public void SectionKinds_Keys_AreThoseOfTheManual()
+    {
+        using ConfigurationFolder folder = HoconFolder.Copy("reference.conf", out string text);
+        var known = new SortedSet<string>(StringComparer.Ordinal);
+        foreach (string variant in (string[])[text, WithAlternatives(text)])
+        {
+            known.UnionWith(Parse(folder, variant).Report.KnownKeys.Select(Generic).Select(p => p[(p.LastIndexOf('.') + 1)..].Replace("[]", "", StringComparison.Ordinal)));
+        }
+        known.ExceptWith(["actorlb", "*"]);
+
+        // The manual shows shares in a comment.
+        Assert.Equal(known, SectionKinds.All.SelectMany(k => k.Keys).Where(k => k != "share").Distinct().Order(StringComparer.Ordinal));
+    }
+
     [Fact]
     public void Reference_EachValueRemoved_LeavesTheOptionsAsTheyWere()
     {

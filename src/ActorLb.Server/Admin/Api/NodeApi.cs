@@ -95,7 +95,7 @@ internal sealed class NodeApi(Node node, NodeControl control, KnownNames names, 
             using var reader = new StreamReader(context.Request.Body);
             string text = await reader.ReadToEndAsync(context.RequestAborted);
             string file = ApiRequest.Query(context, "file") ?? control.Path;
-            return Checked(await FileReading.RunAsync(() => NamedFiles.Check(ConfigurationLoader.LoadText(text, file)), context.RequestAborted));
+            return Checked(await FileReading.RunAsync(() => MachineChecks.Check(NamedFiles.Check(ConfigurationLoader.LoadText(text, file))), context.RequestAborted));
         }
         catch (IOException e) when (e is not BadHttpRequestException && !context.RequestAborted.IsCancellationRequested)
         {

@@ -12,7 +12,10 @@ internal static class HoconConcatenation
         {
             AppendText(text, i == 0 ? "" : spaces[i], ((ScalarSyntax)parts[i]).Value.Text, position, path);
         }
-        return new ScalarSyntax(new HoconScalar(position, ScalarKind.String, text.ToString()));
+        return new ScalarSyntax(new HoconScalar(position, ScalarKind.String, text.ToString())
+        {
+            Unquoted = (((ScalarSyntax)parts[0]).Value.Unquoted.First, ((ScalarSyntax)parts[^1]).Value.Unquoted.Last),
+        });
     }
 
     /// <param name="views">One a part; null is undefined.</param>
@@ -36,7 +39,10 @@ internal static class HoconConcatenation
             string part = views[i] is ScalarView scalar ? scalar.Value.Text : "";
             AppendText(text, i == 0 ? "" : concatenation.Spaces[i], part, concatenation.Position, concatenation.Path);
         }
-        return new ScalarView(new HoconScalar(concatenation.Position, ScalarKind.String, text.ToString()));
+        return new ScalarView(new HoconScalar(concatenation.Position, ScalarKind.String, text.ToString())
+        {
+            Unquoted = (concatenation.Parts[0] is ScalarSyntax { Value.Unquoted.First: true }, concatenation.Parts[^1] is ScalarSyntax { Value.Unquoted.Last: true }),
+        });
     }
 
     private static ArrayView JoinArrays(ConcatenationSyntax concatenation, View?[] views)

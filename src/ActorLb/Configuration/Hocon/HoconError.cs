@@ -20,3 +20,9 @@ internal class HoconException(HoconError error) : Exception(error.ToString())
 
     public HoconError Error { get; } = error;
 }
+
+/// <summary>Ends the search for further errors, and is none itself.</summary>
+internal sealed class HoconGivenUpException(SourcePosition position, string path) : HoconException(position, path, "");
+
+/// <summary>A bound of <see cref="HoconLimits"/>, or a file of another program: reading on would find nothing but more of it.</summary>
+internal sealed class HoconLimitException(SourcePosition position, string path, string reason) : HoconException(position, path, reason);

@@ -4,10 +4,12 @@ using ActorLb.Native;
 namespace ActorLb.Configuration.Hocon;
 
 /// <summary>Files of one configuration and the include statements that lead to them ("Includes").</summary>
-internal sealed class HoconIncludes
+internal sealed class HoconIncludes(HoconFindings findings)
 {
     private readonly List<string> open = [];
     private int count;
+
+    public HoconFindings Findings => findings;
 
     /// <summary>The file that starts it all.</summary>
     public ObjectSyntax ParseRoot(string text, string file)
@@ -75,8 +77,11 @@ internal sealed class HoconIncludes
             found++;
             result.Merge(ParseOne(candidate, at, place));
         }
-        if (found == 0 && Directory.Exists(file)) throw new HoconException(at, place.Path, $"'{file}' is a directory and cannot be included");
-        if (found == 0 && required) throw new HoconException(at, place.Path, $"the required file '{file}' does not exist");
+        if (found > 0) return result;
+        string problem = Directory.Exists(file) ? $"'{file}' is a directory and cannot be included"
+            : $"{(required ? "the required" : "the included")} file '{file}' does not exist";
+        if (required || Directory.Exists(file)) Pass(new HoconException(at, place.Path, problem));
+        else findings.Warnings.Add(new HoconError(at, place.Path, problem));
         return result;
     }
 
@@ -89,16 +94,31 @@ internal sealed class HoconIncludes
         if (open.Contains(full)) throw new HoconException(at, place.Path, $"'{file}' includes itself");
         if (open.Count > HoconLimits.IncludeNesting)
         {
-            throw new HoconException(at, place.Path, $"includes are nested deeper than {HoconLimits.IncludeNesting} files");
+            throw new HoconLimitException(at, place.Path, $"includes are nested deeper than {HoconLimits.IncludeNesting} files");
         }
         if (++count > HoconLimits.IncludedFiles)
         {
-            throw new HoconException(at, place.Path, $"more than {HoconLimits.IncludedFiles} files are included");
+            throw new HoconLimitException(at, place.Path, $"more than {HoconLimits.IncludedFiles} files are included");
         }
-        string text = HoconFile.ReadText(file, at, place.Path);
         open.Add(full);
-        ObjectSyntax result = new HoconParser(new HoconScanner(text, file), this, place.Keys, place.Depth).ParseFile(place.Path);
-        open.RemoveAt(open.Count - 1);
-        return result;
+        try
+        {
+            string text = HoconFile.ReadText(file, at, place.Path);
+            return new HoconParser(new HoconScanner(text, file), this, place.Keys, place.Depth).ParseFile(place.Path);
+        }
+        catch (HoconException e) when (findings.TryPass(e))
+        {
+            return new ObjectSyntax(at);
+        }
+        finally
+        {
+            open.RemoveAt(open.Count - 1);
+        }
+    }
+
+    /// <summary>What the file would have said is missing; the others are read.</summary>
+    private void Pass(HoconException e)
+    {
+        if (!findings.TryPass(e)) throw e;
     }
 }

@@ -17,6 +17,9 @@ internal static class HoconLimits
     /// <summary>Steps of one resolution: a chain of doublings ends here and not in the memory.</summary>
     public const int Steps = 2_000_000;
 
+    /// <summary>So many after an error, to find others: what lacks a value may go in circles.</summary>
+    public const int StepsAfterError = 50_000;
+
     /// <summary>UTF-16 units of one concatenated string.</summary>
     public const int StringLength = 1 << 20;
 }

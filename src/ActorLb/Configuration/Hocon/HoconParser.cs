@@ -7,12 +7,14 @@ namespace ActorLb.Configuration.Hocon;
 /// <param name="depth">Nesting of the include statement.</param>
 internal sealed class HoconParser(HoconScanner scanner, HoconIncludes includes, ImmutableArray<string>? root, int depth)
 {
+    private (SourcePosition Start, string Path, int ClosedAt)? suspect;
+
     /// <param name="path">Path of the include statement, for messages.</param>
     public ObjectSyntax ParseFile(string path)
     {
         scanner.SkipBlank();
         SourcePosition start = scanner.Position;
-        if (scanner.Current == '[') throw new HoconException(start, path, "a configuration must be an object, but the file holds an array");
+        if (scanner.Current == '[') throw Explained(new HoconException(start, path, "a configuration must be an object, but the file holds an array"));
         bool braces = scanner.TryTake('{');
         ObjectSyntax result = ParseFields(start, new Place(path, root, depth), braces ? '}' : '\0');
         if (!braces) return result;
@@ -25,20 +27,78 @@ internal sealed class HoconParser(HoconScanner scanner, HoconIncludes includes, 
     private ObjectSyntax ParseFields(SourcePosition start, Place place, char close)
     {
         var result = new ObjectSyntax(start);
+        int indent = scanner.LineIndent;
         bool separated = true;
         while (true)
         {
             separated |= scanner.SkipBlank();
             if (scanner.AtEnd && close == '\0') return result;
-            if (scanner.AtEnd) throw new HoconException(start, place.Path, "'{' is never closed");
-            if (scanner.Current == '}' && close == '}') { scanner.Advance(); return result; }
-            if (scanner.Current == '}') throw new HoconException(scanner.Position, place.Path, "'}' closes nothing");
-            if (!separated) throw Unexpected(place.Path, "after a value; a comma or a new line separates fields");
-            if (scanner.Current == ',') throw new HoconException(scanner.Position, place.Path, "a comma without a field before it");
-            ParseField(result, place);
-            scanner.TakeSpace();
-            separated = TakeSeparator();
+            if (scanner.AtEnd) throw NeverClosed(start, place.Path);
+            if (scanner.Current == '}' && close == '}')
+            {
+                NoteClosing(start, place.Path, indent);
+                scanner.Advance();
+                return result;
+            }
+            if (scanner.Current == '}') throw Tangled(scanner.Position, place.Path, "'}' closes nothing");
+            int from = scanner.Index;
+            try
+            {
+                if (!separated) throw Unexpected(place.Path, "after a value; a comma or a new line separates fields");
+                if (scanner.Current == ',') throw new HoconException(scanner.Position, place.Path, "a comma without a field before it");
+                ParseField(result, place);
+                scanner.TakeSpace();
+                separated = TakeSeparator();
+            }
+            catch (HoconException e)
+            {
+                HoconException told = includes.Findings.Tangled ? e : Explained(e);
+                if (includes.Findings.Tangled || !includes.Findings.TryPass(told)) throw told;
+                // The rest of the field is passed, and the next one is read.
+                scanner.SkipField(from);
+                separated = true;
+            }
         }
+    }
+
+    /// <summary>
+    /// A closing brace further to the left than the line where its block began probably belongs to the block around it: should the file
+    /// end within a block, this one is the one that lacks its brace.
+    /// </summary>
+    private void NoteClosing(SourcePosition start, string path, int indent)
+    {
+        if (suspect is null && scanner.AtLineStart && scanner.Position.Line > start.Line && scanner.LineIndent < indent)
+        {
+            suspect = (start, path, scanner.Position.Line);
+        }
+    }
+
+    private HoconException NeverClosed(SourcePosition start, string path)
+    {
+        int end = scanner.Position.Line;
+        return suspect is { } other
+            ? Tangled(
+                other.Start, other.Path,
+                $"'{{' is not closed where its indentation ends: the '}}' of line {other.ClosedAt} closes it, and the file ends in line {end} with the '{{' of line {start.Line} open")
+            : Tangled(start, path, $"'{{' is never closed: the file ends in line {end}");
+    }
+
+    /// <summary>Of blocks that do not nest: what follows would be read in the wrong one.</summary>
+    private HoconException Tangled(SourcePosition position, string path, string reason)
+    {
+        includes.Findings.Tangled = true;
+        return new HoconException(position, path, reason);
+    }
+
+    /// <summary>What another format's text is, and what to write instead, where it is one.</summary>
+    private HoconException Explained(HoconException e)
+    {
+        // Errors of included files name those.
+        if (e is HoconLimitException || e.Error.Position.File != scanner.File) return e;
+        if (ForeignFormat.Explain(scanner.Text, e.Error.Position) is not { } reason) return e;
+        return ForeignFormat.IsWhole(scanner.Text)
+            ? new HoconLimitException(e.Error.Position, e.Error.Path, reason)
+            : new HoconException(e.Error.Position, e.Error.Path, reason);
     }
 
     private bool TakeSeparator()
@@ -64,8 +124,15 @@ internal sealed class HoconParser(HoconScanner scanner, HoconIncludes includes, 
             inner = inner.Child(element);
             if (inner.Depth > HoconLimits.Nesting) throw TooDeep(keyPosition, place.Path);
         }
-        scanner.SkipBlank();
-        Syntax value = ParseAssignment(inner);
+        var end = scanner.Mark();
+        bool alone = scanner.SkipBlank() && !scanner.AtEnd && scanner.Current is not (':' or '=' or '+' or '{');
+        if (alone)
+        {
+            // What stands on the next lines is for itself.
+            scanner.Return(end);
+            throw new HoconException(keyPosition, inner.Path, $"a key alone on its line; {Missing(key)}");
+        }
+        Syntax value = ParseAssignment(inner, keyPosition, key);
         for (int i = key.Length - 1; i > 0; i--)
         {
             var wrapper = new ObjectSyntax(keyPosition);
@@ -88,7 +155,15 @@ internal sealed class HoconParser(HoconScanner scanner, HoconIncludes includes, 
             || (next == '/' && scanner.Peek(Word.Length + 1) == '/');
     }
 
-    private Syntax ParseAssignment(Place place)
+    /// <summary>What a key lacks; with words in it, as in "workers 4", it was probably meant to have.</summary>
+    private static string Missing(ImmutableArray<string> key)
+    {
+        string last = key[^1];
+        int space = last.IndexOf(' ', StringComparison.Ordinal);
+        return space > 0 && last.AsSpan(space + 1).IndexOf(' ') < 0 ? $"write {last[..space]} = {last[(space + 1)..]}" : "'=', ':', '+=' or '{' must follow";
+    }
+
+    private Syntax ParseAssignment(Place place, SourcePosition keyPosition, ImmutableArray<string> key)
     {
         if (scanner.Current == '{' && !scanner.AtEnd) return ParseValue(place);
         if (scanner.TryTake("+="))
@@ -102,10 +177,20 @@ internal sealed class HoconParser(HoconScanner scanner, HoconIncludes includes, 
         {
             throw scanner.AtEnd
                 ? new HoconException(scanner.Position, place.Path, "the file ends after a key; '=' and a value must follow")
-                : Unexpected(place.Path, "after a key; '=', ':', '+=' or '{' must follow");
+                : Unexpected(place.Path, $"after a key; {Missing(key)}");
         }
-        scanner.SkipBlank();
-        return ParseValue(place);
+        var end = scanner.Mark();
+        bool newline = scanner.SkipBlank();
+        try
+        {
+            return ParseValue(place);
+        }
+        catch (HoconException) when (newline && scanner.Current == '=')
+        {
+            // What was taken for the value is the key of the next field.
+            scanner.Return(end);
+            throw new HoconException(keyPosition, place.Path, "a value is missing on this line");
+        }
     }
 
     private Syntax ParseValue(Place place)
@@ -135,6 +220,10 @@ internal sealed class HoconParser(HoconScanner scanner, HoconIncludes includes, 
                 : "within a value; put the value in double quotes");
         }
         if (parts.Count == 1) return parts[0];
+        if (parts[^1] is ScalarSyntax { Value: { Unquoted.First: true, Text: [';', ..] } } && parts.Exists(p => p is ArraySyntax or ObjectSyntax))
+        {
+            throw new HoconException(parts[^1].Position, place.Path, "';' ends no line in HOCON: leave it out");
+        }
         return parts.TrueForAll(p => p is ScalarSyntax)
             ? HoconConcatenation.JoinLiterals(start, place.Path, parts, spaces)
             : new ConcatenationSyntax(start, place.Path, parts, spaces);
@@ -164,7 +253,7 @@ internal sealed class HoconParser(HoconScanner scanner, HoconIncludes includes, 
             "true" or "false" => ScalarKind.Boolean,
             _ => HoconScanner.IsNumber(text) ? ScalarKind.Number : ScalarKind.String,
         };
-        return new ScalarSyntax(new HoconScalar(start, kind, text));
+        return new ScalarSyntax(new HoconScalar(start, kind, text) { Unquoted = (true, true) });
     }
 
     private ArraySyntax ParseElements(SourcePosition start, Place place)
@@ -174,12 +263,23 @@ internal sealed class HoconParser(HoconScanner scanner, HoconIncludes includes, 
         while (true)
         {
             separated |= scanner.SkipBlank();
-            if (scanner.AtEnd) throw new HoconException(start, place.Path, "'[' is never closed");
+            if (scanner.AtEnd) throw Tangled(start, place.Path, $"'[' is never closed: the file ends in line {scanner.Position.Line}");
             if (scanner.TryTake(']')) return result;
-            if (scanner.Current == '}') throw new HoconException(scanner.Position, place.Path, "'}' where ']' must close the array");
+            if (scanner.Current == '}')
+            {
+                throw new HoconException(start, place.Path, $"'[' is not closed: a '}}' comes first, in line {scanner.Position.Line}, column {scanner.Position.Column}");
+            }
             if (!separated) throw Unexpected(place.Path, "after an element; a comma or a new line separates elements");
             if (scanner.Current == ',') throw new HoconException(scanner.Position, place.Path, "a comma without an element before it");
-            result.Elements.Add(ParseValue(place.Element(result.Elements.Count)));
+            int line = scanner.Position.Line;
+            try
+            {
+                result.Elements.Add(ParseValue(place.Element(result.Elements.Count)));
+            }
+            catch (HoconException) when (scanner.Current == '=' && line > start.Line)
+            {
+                throw new HoconException(start, place.Path, $"'[' is not closed before line {line}, which holds a key with '='");
+            }
             separated = TakeSeparator();
         }
     }

@@ -1,9 +1,20 @@
 using System.Collections;
+using System.Collections.Immutable;
 
 namespace ActorLb.Configuration.Hocon;
 
 /// <summary>Exactly one of the two is null.</summary>
-internal readonly record struct HoconResult(HoconObject? Root, HoconError? Error);
+/// <param name="Error">The first of them.</param>
+internal readonly record struct HoconResult(HoconObject? Root, HoconError? Error)
+{
+    /// <summary>All that were found.</summary>
+    public ImmutableArray<HoconError> Errors { get; init; } = Error is null ? [] : [Error];
+
+    public ImmutableArray<HoconError> Warnings { get; init; } = [];
+
+    /// <summary>With errors: the configuration without what they are about, to look for further ones. Null where it would mislead.</summary>
+    public HoconObject? Rest { get; init; }
+}
 
 /// <summary>
 /// HOCON, whole: the public specification of the Lightbend configuration library, HOCON.md, whose section titles the comments
@@ -15,34 +26,40 @@ internal static class HoconReader
     /// <param name="pipes">Whether the file itself may be a pipe; included ones may not.</param>
     public static HoconResult ReadFile(string file, IReadOnlyDictionary<string, string>? environment = null, bool pipes = false)
     {
+        string text;
         try
         {
-            string text = HoconFile.ReadText(file, new SourcePosition(file, 1, 1), "", pipes);
-            return Read(text, file, environment);
+            text = HoconFile.ReadText(file, new SourcePosition(file, 1, 1), "", pipes);
         }
         catch (HoconException e)
         {
             return new HoconResult(null, e.Error);
         }
+        return ReadText(text, file, environment);
     }
 
     /// <param name="file">Name in positions; includes are relative to its directory.</param>
     public static HoconResult ReadText(string text, string file, IReadOnlyDictionary<string, string>? environment = null)
     {
+        var findings = new HoconFindings();
+        HoconObject? root = null;
         try
         {
-            return Read(text, file, environment);
+            ObjectSyntax syntax = new HoconIncludes(findings).ParseRoot(text, file);
+            if (!findings.Tangled) root = new HoconResolver(syntax, environment ?? ProcessEnvironment(), findings).Resolve();
         }
         catch (HoconException e)
         {
-            return new HoconResult(null, e.Error);
+            if (e is not HoconGivenUpException) findings.Errors.Add(e.Error);
+            root = null;
         }
-    }
-
-    private static HoconResult Read(string text, string file, IReadOnlyDictionary<string, string>? environment)
-    {
-        ObjectSyntax syntax = new HoconIncludes().ParseRoot(text, file);
-        return new HoconResult(new HoconResolver(syntax, environment ?? ProcessEnvironment()).Resolve(), null);
+        bool whole = findings.Errors.Count == 0;
+        return new HoconResult(whole ? root : null, whole ? null : findings.Errors[0])
+        {
+            Errors = [.. findings.Errors],
+            Warnings = [.. findings.Warnings],
+            Rest = whole ? null : root,
+        };
     }
 
     private static Dictionary<string, string> ProcessEnvironment()

@@ -7,9 +7,10 @@ namespace ActorLb.Configuration.Hocon;
 /// (<see cref="View"/>) without its inner values, so that objects may refer to their own parts; then the inner values are built.
 /// A look-up that meets a value which is itself being looked up takes what was defined below that value.
 /// </summary>
-internal sealed class HoconResolver(ObjectSyntax root, IReadOnlyDictionary<string, string> environment)
+internal sealed class HoconResolver(ObjectSyntax root, IReadOnlyDictionary<string, string> environment, HoconFindings findings)
 {
     private int steps;
+    private int stepsAfterError = int.MaxValue;
     private int nesting;
 
     public HoconObject Resolve() => (HoconObject)Build(new ObjectView([root]), "");
@@ -200,7 +201,14 @@ internal sealed class HoconResolver(ObjectSyntax root, IReadOnlyDictionary<strin
             };
             Charge(size, concatenation.Position, concatenation.Path);
         }
-        return HoconConcatenation.Join(concatenation, views);
+        try
+        {
+            return HoconConcatenation.Join(concatenation, views);
+        }
+        catch (HoconException e) when (TryPass(e))
+        {
+            return null;
+        }
     }
 
     /// <summary>
@@ -214,9 +222,16 @@ internal sealed class HoconResolver(ObjectSyntax root, IReadOnlyDictionary<strin
         found ??= Find(substitution.Target, ref cycle);
         found ??= FromEnvironment(substitution);
         if (found is not null || substitution.IsOptional) return found;
-        throw new HoconException(
+        var undefined = new HoconException(
             substitution.Position, substitution.Path,
             cycle ? $"{substitution.Text} leads back to itself" : $"{substitution.Text} is not defined, neither here nor in the environment");
+        return TryPass(undefined) ? null : throw undefined;
+    }
+
+    private bool TryPass(HoconException e)
+    {
+        stepsAfterError = Math.Min(stepsAfterError, steps + HoconLimits.StepsAfterError);
+        return findings.TryPass(e);
     }
 
     private View? Find(ImmutableArray<string> path, ref bool cycle)
@@ -305,6 +320,7 @@ internal sealed class HoconResolver(ObjectSyntax root, IReadOnlyDictionary<strin
     private void Charge(int cost, SourcePosition position, string path)
     {
         steps += cost;
+        if (steps > stepsAfterError) throw new HoconGivenUpException(position, path);
         if (steps > HoconLimits.Steps) throw new HoconException(position, path, "the substitutions multiply without end");
     }
 }

@@ -9,6 +9,28 @@ internal sealed class HoconScanner(string text, string file)
     private int index;
     private int line = 1;
     private int column = 1;
+    private int lineStart;
+
+    public string Text => text;
+
+    public string File => file;
+
+    public int Index => index;
+
+    /// <summary>Blanks at the start of the line; of an absurd number of them, only so many.</summary>
+    public int LineIndent
+    {
+        get
+        {
+            const int Most = 200;
+            int end = lineStart;
+            while (end < text.Length && end - lineStart < Most && text[end] is ' ' or '\t') end++;
+            return end - lineStart;
+        }
+    }
+
+    /// <summary>Only blanks stand before the character ahead on its line.</summary>
+    public bool AtLineStart => index - lineStart == LineIndent;
 
     public bool AtEnd => index >= text.Length;
 
@@ -31,7 +53,7 @@ internal sealed class HoconScanner(string text, string file)
     public void Advance()
     {
         char c = text[index++];
-        if (c == '\n') { line++; column = 1; }
+        if (c == '\n') { line++; column = 1; lineStart = index; }
         else if (!char.IsLowSurrogate(c)) column++;
     }
 
@@ -86,6 +108,62 @@ internal sealed class HoconScanner(string text, string file)
         }
         while (AtUnquoted) Advance();
         return text[start..index];
+    }
+
+    /// <summary>
+    /// Passes the field that began at a place and holds an error: to the end of the line where its brackets are closed, or to the bracket
+    /// that closes what is around it.
+    /// </summary>
+    public void SkipField(int from)
+    {
+        var open = new Stack<char>();
+        for (int i = from; i < text.Length; i++)
+        {
+            char c = text[i];
+            if (c == '"') i = EndOfQuoted(i);
+            // The slashes of a URL begin a comment, but nobody means them so.
+            else if (c == '#' || (c == '/' && i + 1 < text.Length && text[i + 1] == '/' && (i == 0 || text[i - 1] is not (':' or '/')))) i = EndOfLine(i) - 1;
+            else if (c is '{' or '[') open.Push(c);
+            else if (c == ']' && open.TryPeek(out char bracket) && bracket == '[') open.Pop();
+            bool ends = c == '}' ? !TryClose(open) : c == '\n' && open.Count == 0;
+            if (ends && i >= index) { AdvanceTo(i); return; }
+        }
+        AdvanceTo(text.Length);
+    }
+
+    /// <summary>Takes out the innermost block; an array within it that was not closed ends with it.</summary>
+    private static bool TryClose(Stack<char> open)
+    {
+        while (open.TryPop(out char last))
+        {
+            if (last == '{') return true;
+        }
+        return false;
+    }
+
+    /// <summary>Where the scanner is, to come back to.</summary>
+    public (int Index, int Line, int Column, int LineStart) Mark() => (index, line, column, lineStart);
+
+    public void Return((int Index, int Line, int Column, int LineStart) mark) => (index, line, column, lineStart) = mark;
+
+    private void AdvanceTo(int end)
+    {
+        while (index < end) Advance();
+    }
+
+    private int EndOfLine(int from) => text.IndexOf('\n', from) is >= 0 and var end ? end : text.Length;
+
+    /// <summary>The last character of a quoted string, or of its line when it has no end there.</summary>
+    private int EndOfQuoted(int from)
+    {
+        if (string.CompareOrdinal(text, from, "\"\"\"", 0, 3) == 0) return text.IndexOf("\"\"\"", from + 3, StringComparison.Ordinal) is >= 0 and var end ? end + 2 : text.Length - 1;
+        int last = EndOfLine(from) - 1;
+        for (int i = from + 1; i <= last; i++)
+        {
+            if (text[i] == '\\') i++;
+            else if (text[i] == '"') return i;
+        }
+        return last;
     }
 
     /// <summary>A quoted string, the opening quote ahead ("Unchanged from JSON", "Multi-line strings").</summary>

@@ -20,6 +20,9 @@ internal sealed class HoconScalar(SourcePosition position, ScalarKind kind, stri
 
     public string Text { get; } = text;
 
+    /// <summary>Whether its first and its last part are written without quotes.</summary>
+    public (bool First, bool Last) Unquoted { get; init; }
+
     public bool IsNull => ScalarKind == ScalarKind.Null;
 
     public override string Kind => ScalarKind switch

@@ -55,7 +55,7 @@ internal sealed class TlsClientContext : IDisposable
         if (problems.Count > 0)
         {
             context.Dispose();
-            throw new TlsConfigurationException([.. problems]);
+            throw new TlsConfigurationException([.. problems]) { Warnings = [.. findings.Warnings], Dated = [.. findings.Dated] };
         }
 
         return new TlsClientContext(context, ClientSessions.Install(context), options, findings);

@@ -6,4 +6,9 @@ namespace ActorLb.Native.OpenSsl;
 public sealed class TlsConfigurationException(ImmutableArray<TlsProblem> problems) : Exception(string.Join("; ", problems))
 {
     public ImmutableArray<TlsProblem> Problems { get; } = problems;
+
+    /// <summary>What a context would have brought with it: errors hide no warnings.</summary>
+    internal ImmutableArray<TlsProblem> Warnings { get; init; } = [];
+
+    internal ImmutableArray<DatedEntry> Dated { get; init; } = [];
 }

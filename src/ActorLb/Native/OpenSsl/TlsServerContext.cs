@@ -86,7 +86,7 @@ internal sealed unsafe class TlsServerContext : IDisposable
                 context.Dispose();
             }
 
-            throw new TlsConfigurationException([.. problems.Distinct()]);
+            throw new TlsConfigurationException([.. problems.Distinct()]) { Warnings = [.. findings.Warnings], Dated = [.. findings.Dated] };
         }
 
         var ring = ticketKeys ?? new TicketKeyRing(time, options.SessionTimeout);

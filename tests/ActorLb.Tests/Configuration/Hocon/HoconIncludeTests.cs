@@ -143,7 +143,7 @@ public sealed class HoconIncludeTests : IDisposable
         string file = Path.Combine(folder.Directory, "bom.conf");
         File.WriteAllBytes(file, [0xef, 0xbb, 0xbf, .. "a = 1\r\nb = {\r\n"u8]);
 
-        Assert.Equal($"{file}:2:5: b: '{{' is never closed", HoconReader.ReadFile(file).Error!.ToString());
+        Assert.Equal($"{file}:2:5: b: '{{' is never closed: the file ends in line 3", HoconReader.ReadFile(file).Error!.ToString());
     }
 
     [Fact]

@@ -1,0 +1,86 @@
+using System.Text.RegularExpressions;
+
+namespace ActorLb.Configuration.Hocon;
+
+/// <summary>Recognises what is not HOCON where the parser stumbles over it: NGINX, HAProxy, YAML, INI, URLs, other quotes.</summary>
+internal static partial class ForeignFormat
+{
+    /// <summary>What the text at a place is, and what to write instead; null when it is nothing that is known.</summary>
+    public static string? Explain(string text, SourcePosition position)
+    {
+        string[] lines = text.Split('\n', position.Line + 1);
+        if (position.Line > lines.Length) return null;
+        string line = LineAt(lines, position.Line);
+        if (Section().Match(line) is { Success: true } section) return $"a section of an INI or TOML file: write {section.Groups[1].Value} {{ ... }}";
+        if (line.StartsWith("include", StringComparison.Ordinal)) return null;
+        if (Url().Match(line) is { Success: true } url)
+        {
+            return $"{AddressUrl.Mask(url.Value)} is a URL: {AddressUrl.Instead(url.Value) ?? "an address is a host and a port"}, in double quotes";
+        }
+        if (ForeignWords.OfLine(line) is { } foreign) return foreign;
+        if (IsYaml(lines, position.Line)) return "this is YAML: write a block as name { ... }, a list as [ \"a\", \"b\" ], a value as key = value, texts in double quotes";
+        if (SingleQuoted().Match(line) is { Success: true } quoted) return $"{quoted.Value} is in single quotes, which HOCON has not: write \"{quoted.Value[1..^1]}\"";
+        if (Semicolon().IsMatch(line)) return "';' neither ends a line nor separates fields in HOCON: write one field a line, or a comma between them";
+        return BareAddress().Matches(line).FirstOrDefault(m => m.Index <= Column(lines, position) && Column(lines, position) < m.Index + m.Length) is { } bare
+            ? $"an address needs double quotes: write \"{bare.Value}\"" : null;
+    }
+
+    /// <summary>Whether the file as a whole is another program's, so that one error says it all.</summary>
+    public static bool IsWhole(string text) => !OwnRoot().IsMatch(text);
+
+    private static bool IsYaml(string[] lines, int at)
+    {
+        string line = LineAt(lines, at);
+        if (line is "---" || YamlItem().IsMatch(line) || YamlBlock().IsMatch(line)) return true;
+        if (!YamlField().IsMatch(line)) return false;
+        // An inner field: the line before it with less of an indentation opens a block.
+        int indent = Indent(lines[at - 1]);
+        for (int i = at - 1; i >= 1; i--)
+        {
+            if (LineAt(lines, i).Length == 0 || Indent(lines[i - 1]) >= indent) continue;
+            return YamlBlock().IsMatch(LineAt(lines, i));
+        }
+        return false;
+    }
+
+    /// <summary>Of the position within what <see cref="LineAt"/> gives.</summary>
+    private static int Column(string[] lines, SourcePosition position) => position.Column - 1 - Indent(lines[position.Line - 1]);
+
+    private static int Indent(string line) => line.Length - line.TrimStart().Length;
+
+    /// <summary>Without blanks at its ends and without a comment behind it.</summary>
+    private static string LineAt(string[] lines, int number)
+    {
+        if (number < 1 || number > lines.Length) return "";
+        string line = lines[number - 1].Split('\n')[0];
+        int comment = line.IndexOf(" #", StringComparison.Ordinal);
+        return (comment < 0 ? line : line[..comment]).Trim();
+    }
+
+    [GeneratedRegex(@"^\[\s*([A-Za-z][\w.-]*)\s*\]$")]
+    private static partial Regex Section();
+
+    [GeneratedRegex(@"\b(mqtts?|tcp|ssl|tls|wss?|https?)://(\[[^\]\s]*\])?[^\s""'`;,}\]]*", RegexOptions.IgnoreCase)]
+    private static partial Regex Url();
+
+    [GeneratedRegex(@"'[^']*'")]
+    private static partial Regex SingleQuoted();
+
+    [GeneratedRegex(@"^(""[^""]*""|[^"";])*;")]
+    private static partial Regex Semicolon();
+
+    [GeneratedRegex(@"(?<![\w.""*:])(\*|[\w.-]+):\d+\b")]
+    private static partial Regex BareAddress();
+
+    [GeneratedRegex(@"^-\s+\S")]
+    private static partial Regex YamlItem();
+
+    [GeneratedRegex(@"^[\w.""-]+:$")]
+    private static partial Regex YamlBlock();
+
+    [GeneratedRegex(@"^[\w.""-]+:\s+\S")]
+    private static partial Regex YamlField();
+
+    [GeneratedRegex(@"(?m)^\s*\{?\s*""?actorlb""?\s*[.{=]")]
+    private static partial Regex OwnRoot();
+}
