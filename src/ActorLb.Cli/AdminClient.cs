@@ -6,6 +6,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using ActorLb.Cli.Output;
 using ActorLb.Protocol.Admin;
+using ActorLb.Protocol.Failures;
 
 namespace ActorLb.Cli;
 
@@ -135,11 +136,11 @@ internal sealed class AdminClient : IDisposable
         }
         catch (HttpRequestException e)
         {
-            throw new UnreachableException($"{Address}: {Reason(e)}", e);
+            throw new UnreachableException($"{Address}: {FailureText.Describe(e)}{Advice(e)}", e);
         }
         catch (IOException e)
         {
-            throw new UnreachableException($"{Address}: the connection broke: {e.Message}", e);
+            throw new UnreachableException($"{Address}: the connection broke: {FailureText.Describe(e)}", e);
         }
         catch (JsonException e)
         {
@@ -163,11 +164,14 @@ internal sealed class AdminClient : IDisposable
             : new UnreachableException($"{Address} does not answer like a node of ActorLb (HTTP {(int)response.StatusCode})");
     }
 
-    /// <summary>The innermost message says what happened, the outer ones that something did.</summary>
-    private static string Reason(Exception e)
+    /// <summary>Somebody is there and speaks something else: another port, or the endpoint with or without TLS.</summary>
+    private string Advice(HttpRequestException e)
     {
-        while (e.InnerException is { } inner) e = inner;
-        return e.Message;
+        const string Port = "the admin endpoint's port is that of admin.bind, 8888 by default";
+        if (Address.Scheme == "https") return FailureText.Describe(e) == TlsFailure.NoTls ? $"; {Port}, and it speaks TLS only with admin.tls: try http://{Address.Authority}" : "";
+        bool other = e.HttpRequestError is HttpRequestError.ResponseEnded or HttpRequestError.InvalidResponse or HttpRequestError.HttpProtocolError
+            || e.InnerException is IOException;
+        return other ? $"; {Port}, and with admin.tls it is https://{Address.Authority}" : "";
     }
 
     private static SslClientAuthenticationOptions Trust(AdminTarget target)

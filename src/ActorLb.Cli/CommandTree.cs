@@ -130,7 +130,7 @@ internal sealed class CommandTree
             return [$"no command '{word}' of {string.Join(' ', PathOf(at))}; {known}"];
         }
         string[] options = [.. Target.Names, .. at.Options.Select(o => o.Name)];
-        return parsed.Errors.Select(e => e.Message).Distinct()
+        return parsed.Errors.Select(e => UsageText.Of(e.Message)).Distinct()
             .Concat(unknown.Select(w => NearestName.Find(w, options)).OfType<string>().Select(o => $"did you mean '{o}'?"));
     }
 

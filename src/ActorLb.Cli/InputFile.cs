@@ -1,4 +1,5 @@
 using System.Text;
+using ActorLb.Protocol.Failures;
 
 namespace ActorLb.Cli;
 
@@ -22,7 +23,7 @@ internal static class InputFile
         }
         catch (AggregateException e) when (e.InnerException is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
         {
-            throw new UsageException($"{what}{file}: {Reason(e.InnerException, file)}");
+            throw new UsageException($"{what}{file}: {FileFailure.Describe(e.InnerException, file)}");
         }
     }
 
@@ -40,12 +41,4 @@ internal static class InputFile
         using var reader = new StreamReader(bytes, Encoding.UTF8);
         return reader.ReadToEnd();
     }
-
-    private static string Reason(Exception e, string file) => e switch
-    {
-        FileNotFoundException or DirectoryNotFoundException => "it does not exist",
-        _ when Directory.Exists(file) => "it is a directory",
-        UnauthorizedAccessException => "permission denied",
-        _ => e.Message,
-    };
 }

@@ -22,7 +22,7 @@ internal static class Program
         string? unknown = at.Subcommands.Count > 0 ? parsed.UnmatchedTokens.FirstOrDefault(w => !w.StartsWith('-')) : null;
         string? nearest = unknown is null ? null : NearestName.Find(unknown, at.Subcommands.Select(c => c.Name));
         IEnumerable<string> complaints = unknown is null
-            ? parsed.Errors.Select(e => e.Message).Distinct()
+            ? parsed.Errors.Select(e => UsageText.Of(e.Message)).Distinct()
             : [$"no command '{unknown}'; {(nearest is null ? $"known: {string.Join(", ", at.Subcommands.Select(c => c.Name))}" : $"did you mean '{nearest}'?")}"];
         foreach (string complaint in complaints) Console.Error.WriteLine($"{command}: {complaint}");
         Console.Error.WriteLine($"see: {command} --help");

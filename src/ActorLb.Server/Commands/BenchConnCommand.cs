@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using ActorLb.Configuration;
+using ActorLb.Protocol.Failures;
 using ActorLb.Server.Bench;
 
 namespace ActorLb.Server.Commands;
@@ -85,7 +86,7 @@ internal static class BenchConnCommand
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            throw new BenchFailure($"{file}: {exception.Message}");
+            throw new BenchFailure($"{file}: {FileFailure.Describe(exception, file?.FullName ?? "")}");
         }
     }
 

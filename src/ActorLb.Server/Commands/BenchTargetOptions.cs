@@ -6,6 +6,7 @@ using System.Security.Cryptography.X509Certificates;
 using ActorLb.Configuration;
 using ActorLb.Native.OpenSsl;
 using ActorLb.Protocol.CommandLine;
+using ActorLb.Protocol.Failures;
 using ActorLb.Protocol.Mqtt;
 using ActorLb.Server.Bench;
 
@@ -156,7 +157,7 @@ internal sealed class BenchTargetOptions
         }
         catch (Exception exception) when (exception is CryptographicException or IOException or UnauthorizedAccessException)
         {
-            throw new BenchFailure($"{file}: {exception.Message}");
+            throw new BenchFailure($"{file}: {PemFailure.Describe(exception)}");
         }
     }
 }

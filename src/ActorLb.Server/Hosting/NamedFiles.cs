@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using ActorLb.Configuration;
 using ActorLb.Configuration.Hocon;
 using ActorLb.Native.OpenSsl;
+using ActorLb.Protocol.Failures;
 using ActorLb.Server.Admin;
 
 namespace ActorLb.Server.Hosting;
@@ -133,8 +134,8 @@ internal sealed class NamedFiles
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or InvalidOperationException or CryptographicException)
         {
-            string subject = $"{key["actorlb.".Length..]} {file}: ";
-            Add(_errors, key, file, e.Message.StartsWith(subject, StringComparison.Ordinal) ? e.Message[subject.Length..] : e.Message);
+            string subject = $"{key["actorlb.".Length..]} {file}: ", reason = FailureText.Describe(e);
+            Add(_errors, key, file, reason.StartsWith(subject, StringComparison.Ordinal) ? reason[subject.Length..] : reason);
         }
     }
 

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using ActorLb.Configuration;
 using ActorLb.Native.OpenSsl;
 using ActorLb.Operations;
+using ActorLb.Protocol.Failures;
 using ActorLb.Server.Admin;
 using Microsoft.Extensions.Logging;
 
@@ -231,7 +232,7 @@ internal sealed partial class NodeControl(Node node, NodeLogging logging, string
         }
         catch (Exception e) when (e is IOException or TlsConfigurationException or UnauthorizedAccessException)
         {
-            return Report(false, e.Message);
+            return Report(false, FailureText.Describe(e));
         }
         catch (OperationCanceledException) when (_leaving.IsCancellationRequested)
         {
@@ -251,7 +252,7 @@ internal sealed partial class NodeControl(Node node, NodeLogging logging, string
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            Log.ReloadMessage(_logger, LogLevel.Warning, e.Message);
+            Log.ReloadMessage(_logger, LogLevel.Warning, $"its outcome cannot be left in {pidFile}: {FileFailure.Describe(e, "")}");
         }
     }
 

@@ -3,6 +3,7 @@ using System.Threading.Channels;
 using ActorLb.Configuration;
 using ActorLb.Native;
 using ActorLb.Native.OpenSsl;
+using ActorLb.Protocol.Failures;
 using ActorLb.Server.Admin;
 using Microsoft.Extensions.Logging;
 
@@ -86,7 +87,7 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options)
         catch (Exception e) when (e is IOException or TlsConfigurationException or UnauthorizedAccessException)
         {
             if (started) Log.Failed(logger, e);
-            else Log.CannotStart(logger, e.Message);
+            else Log.CannotStart(logger, FailureText.Describe(e));
             return 1;
         }
         finally

@@ -1,6 +1,7 @@
 using System.Globalization;
 using ActorLb.Configuration;
 using ActorLb.Native;
+using ActorLb.Protocol.Failures;
 
 namespace ActorLb.Server.Hosting;
 
@@ -36,7 +37,7 @@ internal sealed class PidFile : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new IOException($"pid-file {path}: {e.Message}", e);
+            throw new IOException($"pid-file {path}: {FileFailure.DescribeMaking(e, path)}", e);
         }
         file.SetLength(0);
         file.Write(System.Text.Encoding.ASCII.GetBytes(Environment.ProcessId.ToString(CultureInfo.InvariantCulture) + "\n"));

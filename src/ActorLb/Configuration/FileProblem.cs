@@ -1,3 +1,5 @@
+using ActorLb.Protocol.Failures;
+
 namespace ActorLb.Configuration;
 
 /// <summary>Why a file cannot be read, in the words of the system rather than of the runtime.</summary>
@@ -19,10 +21,5 @@ internal static class FileProblem
         }
     }
 
-    public static string Describe(Exception e, string file) => e switch
-    {
-        FileNotFoundException or DirectoryNotFoundException => "it does not exist",
-        UnauthorizedAccessException => Directory.Exists(file) ? "it is a directory" : "permission denied",
-        _ => e.Message,
-    };
+    public static string Describe(Exception e, string file) => FileFailure.Describe(e, file);
 }

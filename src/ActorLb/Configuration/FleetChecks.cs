@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text;
 using ActorLb.Configuration.Hocon;
+using ActorLb.Protocol.Failures;
 
 namespace ActorLb.Configuration;
 
@@ -42,7 +43,7 @@ internal static class FleetChecks
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            return $"cannot be read: {e.Message}";
+            return $"cannot be read: {FileFailure.Describe(e, file)}";
         }
     }
 }

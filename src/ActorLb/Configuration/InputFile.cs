@@ -1,5 +1,6 @@
 using System.Text;
 using ActorLb.Native;
+using ActorLb.Protocol.Failures;
 
 namespace ActorLb.Configuration;
 
@@ -35,7 +36,7 @@ internal static class InputFile
         }
         catch (Exception e) when (e is NotSupportedException or ArgumentException)
         {
-            throw new IOException(e.Message, e);
+            throw new IOException(FileFailure.Describe(e, path), e);
         }
     }
 

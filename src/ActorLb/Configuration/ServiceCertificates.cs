@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using ActorLb.Protocol.Failures;
 
 namespace ActorLb.Configuration;
 
@@ -21,7 +22,7 @@ internal static class ServiceCertificates
         }
         catch (Exception e) when (IsUnusable(e))
         {
-            throw new InvalidOperationException($"{file}{(options.Key is { } key ? $" with key {key}" : "")}: {e.Message}", e);
+            throw new InvalidOperationException($"{file}{(options.Key is { } key ? $" with key {key}" : "")}: {PemFailure.Describe(e)}", e);
         }
     }
 
@@ -54,7 +55,7 @@ internal static class ServiceCertificates
         }
         catch (Exception e) when (IsUnusable(e))
         {
-            throw new InvalidOperationException($"{file}: {e.Message}", e);
+            throw new InvalidOperationException($"{file}: {PemFailure.Describe(e)}", e);
         }
 
         return policy.CustomTrustStore.Count > 0 ? policy : throw new InvalidOperationException($"{file}: holds no certificate");

@@ -4,6 +4,7 @@ using ActorLb.Configuration;
 using ActorLb.Fleet.Membership;
 using ActorLb.Fleet.Sharding;
 using ActorLb.Fleet.Spread;
+using ActorLb.Protocol.Failures;
 using ActorLb.Sticky;
 using ActorLb.Sticky.Map;
 using ActorLb.Telemetry;
@@ -123,7 +124,7 @@ internal sealed partial class LocalMember : IAsyncDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or NotSupportedException)
         {
-            throw new IOException($"node.data-dir: {folder} cannot be made: {e.Message}", e);
+            throw new IOException($"node.data-dir: {folder} cannot be made: {FileFailure.DescribeMaking(e, folder)}", e);
         }
         return folder;
     }

@@ -3,6 +3,7 @@ using ActorLb.Balancing;
 using ActorLb.Balancing.Discovery;
 using ActorLb.Configuration;
 using ActorLb.Native;
+using ActorLb.Protocol.Failures;
 using ActorLb.Supervision;
 using Akka.Actor;
 
@@ -159,7 +160,7 @@ internal sealed class BackendActor : SupervisedActor
         catch (Exception e)
         {
             // The root of a resolution: whatever went wrong, there are no addresses. A stopped actor does not hear of it.
-            return new Found(asked, [], e.Message);
+            return new Found(asked, [], FailureText.Describe(e));
         }
     }
 
@@ -192,7 +193,7 @@ internal sealed class BackendActor : SupervisedActor
         catch (Exception e)
         {
             // The root of a probe: whatever went wrong, the backend could not be proven alive.
-            return ProbeResult.Of(e, $"{e.GetType().Name}: {e.Message}");
+            return ProbeResult.Of(e, FailureText.Describe(e));
         }
     }
 }

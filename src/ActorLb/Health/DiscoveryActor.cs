@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using ActorLb.Balancing.Discovery;
 using ActorLb.Configuration;
+using ActorLb.Protocol.Failures;
 using ActorLb.Supervision;
 using Akka.Actor;
 
@@ -76,7 +77,7 @@ internal sealed class DiscoveryActor : SupervisedActor
         catch (Exception e)
         {
             // The root of a question: whatever went wrong, the backends stay as they are. A stopped actor does not hear of it.
-            return new Answer(asked, [], e.Message, Failed: true);
+            return new Answer(asked, [], FailureText.Describe(e), Failed: true);
         }
     }
 }

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text;
+using ActorLb.Protocol.Failures;
 
 namespace ActorLb.Health;
 
@@ -41,7 +42,7 @@ internal sealed class HttpProbe : IHealthProbe
         }
         catch (IOException e)
         {
-            return ProbeResult.Of(e, e.Message);
+            return ProbeResult.Of(e, FailureText.Describe(e));
         }
     }
 

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using ActorLb.Native;
+using ActorLb.Protocol.Failures;
 
 namespace ActorLb.Health;
 
@@ -46,7 +47,7 @@ internal sealed class TcpProbe : IHealthProbe
         }
         catch (IOException e)
         {
-            return ProbeResult.Of(e, e.Message);
+            return ProbeResult.Of(e, FailureText.Describe(e));
         }
     }
 }

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Text;
+using ActorLb.Protocol.Failures;
 
 namespace ActorLb.Health;
 
@@ -33,7 +34,7 @@ internal sealed class MqttProbe(ProbeStream opener, string nodeName, (string Hos
         }
         catch (IOException e)
         {
-            return ProbeResult.Of(e, e.Message);
+            return ProbeResult.Of(e, FailureText.Describe(e));
         }
     }
 

@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using ActorLb.Balancing;
 using ActorLb.Balancing.Discovery;
 using ActorLb.Configuration;
+using ActorLb.Protocol.Failures;
 using ActorLb.Supervision;
 using Akka.Actor;
 using Microsoft.Extensions.Logging;
@@ -301,7 +302,7 @@ internal sealed partial class PoolActor : SupervisedActor
         catch (Exception e) when (e is IOException or CryptographicException or UnauthorizedAccessException)
         {
             // Without its files the probe cannot say anything; the connections themselves will.
-            Log.NoProbe(_logger, _pool.Name, watch.Backend.Id, e.Message);
+            Log.NoProbe(_logger, _pool.Name, watch.Backend.Id, FailureText.Describe(e));
         }
 
         watch.Order = new ProbeOrder(probe, options.Health);

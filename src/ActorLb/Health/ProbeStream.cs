@@ -3,6 +3,7 @@ using System.Net.Security;
 using System.Net.Sockets;
 using ActorLb.Configuration;
 using ActorLb.Native;
+using ActorLb.Protocol.Failures;
 
 namespace ActorLb.Health;
 
@@ -31,7 +32,7 @@ internal sealed class ProbeStream(ProxyProtocolVersion proxy, UpstreamTls? tls)
         catch (SocketException e)
         {
             socket?.Dispose();
-            string message = $"connect: {e.Message}";
+            string message = $"connect: {FailureText.Describe(e)}";
             throw LocalFault.Is(e.SocketErrorCode, atOnce) ? new LocalFaultException(message, e) : new IOException(message, e);
         }
         catch
@@ -65,7 +66,7 @@ internal sealed class ProbeStream(ProxyProtocolVersion proxy, UpstreamTls? tls)
         catch (System.Security.Authentication.AuthenticationException e)
         {
             await stream.DisposeAsync().ConfigureAwait(false);
-            throw new IOException($"tls: {e.Message}", e);
+            throw new IOException($"tls: {FailureText.Describe(e)}", e);
         }
         catch
         {

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using ActorLb.Protocol.Failures;
 using ActorLb.Telemetry;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
@@ -91,8 +92,8 @@ internal sealed partial class AcceptingListener(Socket socket, ILogger logger) :
 
     private void Warn(SocketException e)
     {
-        if (_warnings.Admits(LogLevel.Error, "endpoint", EndPoint.ToString()!, $"cannot accept: {e.Message}"))
-            Log.CannotAccept(logger, EndPoint, e.Message);
+        if (_warnings.Admits(LogLevel.Error, "endpoint", EndPoint.ToString()!, $"cannot accept: {FailureText.Describe(e)}"))
+            Log.CannotAccept(logger, EndPoint, FailureText.Describe(e));
     }
 
     private static partial class Log

@@ -1,5 +1,7 @@
 using System.Net;
+using System.Net.Sockets;
 using System.Runtime.CompilerServices;
+using ActorLb.Protocol.Failures;
 
 namespace ActorLb.Native;
 
@@ -164,5 +166,11 @@ internal static unsafe class Tcp
         return errno is Libc.EAGAIN or Libc.EINTR ? WouldBlock : Failed;
     }
 
-    private static IOException ListenFailed(IPEndPoint at, int errno) => new($"cannot listen on {at}: {Libc.ErrorText(errno)}");
+    private static IOException ListenFailed(IPEndPoint at, int errno) => new($"cannot listen on {at}: {errno switch
+    {
+        Libc.EADDRNOTAVAIL => SocketFailure.Describe(SocketError.AddressNotAvailable),
+        Libc.EADDRINUSE => SocketFailure.Describe(SocketError.AddressAlreadyInUse),
+        Libc.EACCES => SocketFailure.Describe(SocketError.AccessDenied),
+        _ => Libc.ErrorText(errno),
+    }}");
 }

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using ActorLb.Protocol.Failures;
 using ActorLb.Telemetry;
 using Akka.Actor;
 using Microsoft.Extensions.Logging;
@@ -90,7 +91,7 @@ internal sealed partial class FleetHost : IAsyncDisposable
         }
         catch (SocketException e)
         {
-            throw new IOException($"cluster.bind {Settings.Bind}: {e.Message}", e);
+            throw new IOException($"cluster.bind {Settings.Bind}: {FailureText.Describe(e)}", e);
         }
         _running = Task.Run(RunAsync);
     }

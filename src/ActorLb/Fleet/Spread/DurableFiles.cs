@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Runtime.Serialization;
+using ActorLb.Protocol.Failures;
 using Akka.Actor;
 using Akka.Configuration;
 using Akka.DistributedData.Durable;
@@ -52,7 +53,7 @@ internal sealed class DurableFiles : ReceiveActor
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or SerializationException)
         {
-            _log.Error("the fleet's state {0} cannot be kept in {1}: {2}", store.Key, _folder, e.Message);
+            _log.Error("the fleet's state {0} cannot be kept in {1}: {2}", store.Key, _folder, e is SerializationException ? e.Message : FileFailure.Describe(e, ""));
             store.Reply?.ReplyTo.Tell(store.Reply.FailureMessage);
         }
     }

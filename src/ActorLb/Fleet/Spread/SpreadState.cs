@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Runtime.Serialization;
 using System.Security.Cryptography;
 using System.Text;
+using ActorLb.Protocol.Failures;
 using ActorLb.Sticky;
 using Akka.Actor;
 using Microsoft.Extensions.Logging;
@@ -137,7 +138,7 @@ internal sealed partial class SpreadState
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            tell($"{path} cannot be read: {e.Message}; the fleet's other nodes are asked");
+            tell($"{path} cannot be read: {FileFailure.Describe(e, path)}; the fleet's other nodes are asked");
         }
         return null;
     }

@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using ActorLb.Configuration;
+using ActorLb.Protocol.Failures;
 
 namespace ActorLb.Native.OpenSsl;
 
@@ -18,7 +19,7 @@ internal static unsafe class PemFile
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
         {
             var reason = e is FileNotFoundException ? "no such file"
-                : e is UnauthorizedAccessException ? "no permission to read it" : e.Message;
+                : e is UnauthorizedAccessException ? "no permission to read it" : FileFailure.Describe(e, path);
             problems.Add(new TlsProblem(setting, path, reason));
             return null;
         }

@@ -1,0 +1,31 @@
+using System.Text.RegularExpressions;
+
+namespace ActorLb.Protocol.CommandLine;
+
+/// <summary>What is wrong with a command line, without the types of the runtime that the parser speaks of.</summary>
+public static partial class UsageText
+{
+    /// <param name="message">The parser's.</param>
+    public static string Of(string message)
+    {
+        Match match = Conversion().Match(message);
+        if (!match.Success) return message;
+        string value = match.Groups[1].Value, name = match.Groups[2].Value, type = match.Groups[3].Value;
+        string option = name.StartsWith('-') ? $"{name}: " : "";
+        bool tooLarge = type.Contains("Int", StringComparison.Ordinal) && value.Length > 9 && value.TrimStart('-', '+').All(char.IsAsciiDigit);
+        return tooLarge ? $"{option}'{value}' is too large a number" : $"{option}'{value}' is not {Expected(type)}";
+    }
+
+    private static string Expected(string type) => type switch
+    {
+        _ when type.Contains("Int", StringComparison.Ordinal) || type.Contains("Byte", StringComparison.Ordinal) => "a whole number",
+        _ when type.Contains("Double", StringComparison.Ordinal) || type.Contains("Single", StringComparison.Ordinal) || type.Contains("Decimal", StringComparison.Ordinal) => "a number such as 10 or 0.5",
+        _ when type.Contains("Boolean", StringComparison.Ordinal) => "true or false",
+        _ when type.Contains("Uri", StringComparison.Ordinal) => "an address such as http://127.0.0.1:8888",
+        _ when type.Contains("TimeSpan", StringComparison.Ordinal) => "a duration such as 500ms, 10s, 5m or 1h",
+        _ => "a value that fits",
+    };
+
+    [GeneratedRegex("^Cannot parse argument '(.*)' for (?:option|command) '(.*)' as expected type '(.*)'\\.$", RegexOptions.Singleline)]
+    private static partial Regex Conversion();
+}

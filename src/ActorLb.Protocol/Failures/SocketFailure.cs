@@ -1,0 +1,26 @@
+using System.Net.Sockets;
+
+namespace ActorLb.Protocol.Failures;
+
+/// <summary>What a socket met.</summary>
+public static class SocketFailure
+{
+    public static string Describe(SocketError error) => error switch
+    {
+        SocketError.ConnectionRefused => "connection refused: nothing listens there",
+        SocketError.ConnectionReset => "the other side reset the connection",
+        SocketError.ConnectionAborted or SocketError.Shutdown or SocketError.Disconnecting => "the connection is closed",
+        SocketError.TimedOut => "no answer: the connection timed out",
+        SocketError.HostNotFound or SocketError.NoData => "no such host name",
+        SocketError.TryAgain => "the host name cannot be resolved: no name server answers",
+        SocketError.HostUnreachable or SocketError.HostDown => "no way to this host",
+        SocketError.NetworkUnreachable or SocketError.NetworkDown => "no way to this network",
+        SocketError.AddressNotAvailable => "it is no address of this machine, or has no port left",
+        SocketError.AddressAlreadyInUse => "another program has this address and port",
+        SocketError.AccessDenied => "permission denied (ports below 1024 need CAP_NET_BIND_SERVICE)",
+        SocketError.TooManyOpenSockets => "too many open files",
+        SocketError.NoBufferSpaceAvailable => "no memory left for sockets",
+        SocketError.AddressFamilyNotSupported => "this machine does not speak the address's protocol (IPv6 may be off)",
+        _ => new SocketException((int)error).Message, // the system's words
+    };
+}
