@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Net;
 using System.Security.Cryptography;
 using System.Text;
 using ActorLb.Balancing;
@@ -62,6 +63,9 @@ internal sealed partial class Node : IAsyncDisposable
     private ImmutableDictionary<string, PoolEntry> _pools = ImmutableDictionary<string, PoolEntry>.Empty.WithComparers(StringComparer.Ordinal);
     private ActorLbOptions _options;
 
+    // Replaced whole; the pools' actors read it.
+    private volatile ImmutableDictionary<IPEndPoint, string> _bound = ImmutableDictionary<IPEndPoint, string>.Empty;
+
     // Null on a node by itself; set once, before anything runs.
     private FleetBackends? _fleet;
 
@@ -78,7 +82,10 @@ internal sealed partial class Node : IAsyncDisposable
         _localSticky = new LocalStickyMap(RandomNumberGenerator.GetBytes(16), options.Sticky.Ttl, options.Sticky.MaxEntries, _slots, time);
         int workers = options.Node.Workers == 0 ? Environment.ProcessorCount : options.Node.Workers;
         Capacity = OpenFiles.Fit(options.Node.MaxConnections, options.Listeners.Count, workers, OpenFiles.Limit, ProbesOf(options));
-        _services = new NodeServices(new NodeAdmission(Capacity, NodeAdmission.RefusedOnEach(workers)), _localSticky, _directory, loggers, time);
+        _services = new NodeServices(new NodeAdmission(Capacity, NodeAdmission.RefusedOnEach(workers)), _localSticky, _directory, loggers, time)
+        {
+            Probes = new OwnProbes(options.Node.Name),
+        };
         var flow = new SessionFlow(_services);
         _dataPlane = options.Node.DataPlane;
         _plane = _dataPlane == DataPlaneKind.Streams
@@ -380,6 +387,9 @@ internal sealed partial class Node : IAsyncDisposable
             throw;
         }
 
+        // Before the pools ask for their names: one that leads here is no backend's.
+        _bound = BoundOf(options, opened);
+        _services.Announced.IsOn = options.Listeners.Values.Any(l => l.AcceptProxyFrom.Length > 0) && options.Pools.Values.Any(p => p.ProxyProtocol != ProxyProtocolVersion.Off);
         _services.Handshakes.Max = MaxHandshakes(options);
         AccessLog? oldLog = _services.AccessLog;
         if (newLog is not null || options.Log.Access is null) _services.AccessLog = newLog;
@@ -421,6 +431,19 @@ internal sealed partial class Node : IAsyncDisposable
         LogWarnings(contexts);
     }
 
+    /// <summary>The addresses of the listeners and of the admin endpoint, with what to call them.</summary>
+    private ImmutableDictionary<IPEndPoint, string> BoundOf(ActorLbOptions options, ListenerSet.Opened opened)
+    {
+        var bound = ImmutableDictionary.CreateBuilder<IPEndPoint, string>();
+        bound[options.Admin.Bind] = "the admin endpoint";
+        foreach (ListenerOptions listener in options.Listeners.Values)
+        {
+            IPEndPoint at = opened.BoundTo(listener.Name) ?? _listeners.Find(listener.Name)?.BoundTo ?? listener.Bind;
+            if (at.Port != 0) bound[at] = $"listener {listener.Name}";
+        }
+        return bound.ToImmutable();
+    }
+
     private async Task<ImmutableDictionary<string, PoolEntry>> ApplyPoolsAsync(ActorLbOptions options, TlsContexts contexts)
     {
         var next = _pools.ToBuilder();
@@ -438,9 +461,9 @@ internal sealed partial class Node : IAsyncDisposable
                 continue;
             }
             var created = new Pool(pool, _time, OnPoolEvent);
-            string name = options.Node.Name;
             PoolControl control = PoolControl.Start(
-                _system.System, created, _names, (p, b) => HealthProbes.Create(p, b, name), _time, _loggers.CreateLogger("ActorLb.Health"));
+                _system.System, created, _names, (p, b) => HealthProbes.Create(p, b, _services.Probes), _time, _loggers.CreateLogger("ActorLb.Health"),
+                ownListener: at => OwnListenerChecks.Own(at, _bound));
             starting.Add(control.Ready);
             next[pool.Name] = new PoolEntry(
                 new UpstreamPool(created, SourceAddresses.Create(pool.SourceAddresses, _ephemeralPorts), tls), control);

@@ -101,7 +101,9 @@ internal sealed class Mosquitto : IAsyncDisposable
     public static Task WaitForSessionsAsync(int count, params IReadOnlyList<Mosquitto> brokers) =>
         brokers[0].Process.WaitUntilAsync(() => Task.FromResult(brokers.Sum(b => b.Accepted.Count) >= count));
 
-    public Task WaitForGoneAsync(string id) => Process.WaitForLineAsync(line => Gone(line) == id);
+    public Task WaitForGoneAsync(string id) => WaitForGoneAsync(gone => gone == id);
+
+    public Task WaitForGoneAsync(Func<string, bool> id) => Process.WaitForLineAsync(line => Gone(line) is { } gone && id(gone));
 
     public async ValueTask DisposeAsync()
     {

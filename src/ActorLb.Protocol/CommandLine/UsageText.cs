@@ -10,7 +10,7 @@ public static partial class UsageText
     {
         Match match = Conversion().Match(message);
         if (!match.Success) return message;
-        string value = match.Groups[1].Value, name = match.Groups[2].Value, type = match.Groups[3].Value;
+        string value = match.Groups["value"].Value, name = match.Groups["name"].Value, type = match.Groups["type"].Value;
         string option = name.StartsWith('-') ? $"{name}: " : "";
         bool tooLarge = type.Contains("Int", StringComparison.Ordinal) && value.Length > 9 && value.TrimStart('-', '+').All(char.IsAsciiDigit);
         return tooLarge ? $"{option}'{value}' is too large a number" : $"{option}'{value}' is not {Expected(type)}";
@@ -26,6 +26,6 @@ public static partial class UsageText
         _ => "a value that fits",
     };
 
-    [GeneratedRegex("^Cannot parse argument '(.*)' for (?:option|command) '(.*)' as expected type '(.*)'\\.$", RegexOptions.Singleline)]
+    [GeneratedRegex("^Cannot parse argument '(?<value>.*)' for (option|command) '(?<name>.*)' as expected type '(?<type>.*)'\\.$", RegexOptions.Singleline | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Conversion();
 }

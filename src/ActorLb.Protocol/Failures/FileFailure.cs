@@ -13,7 +13,7 @@ public static partial class FileFailure
         UnauthorizedAccessException => $"{Subject(e, file)}permission denied",
         PathTooLongException => "its name is too long",
         IOException when e.Message.Contains("being used by another process", StringComparison.Ordinal) => "another program holds it",
-        IOException when Named().Match(e.Message) is { Success: true } named => Lower(named.Groups[1].Value),
+        IOException when Named().Match(e.Message) is { Success: true } named => Lower(named.Groups["text"].Value),
         NotSupportedException or ArgumentException => "it is no file that can be used",
         _ => e.Message,
     };
@@ -24,14 +24,14 @@ public static partial class FileFailure
 
     /// <summary>The path that the runtime names, where the caller names none.</summary>
     private static string Subject(Exception e, string file) =>
-        file.Length == 0 && Path().Match(e.Message) is { Success: true } path ? $"{path.Groups[1].Value}: " : "";
+        file.Length == 0 && Path().Match(e.Message) is { Success: true } path ? $"{path.Groups["path"].Value}: " : "";
 
     private static string Lower(string text) => text.Length > 1 && char.IsLower(text[1]) ? char.ToLowerInvariant(text[0]) + text[1..] : text;
 
-    [GeneratedRegex("path '(.+)'", RegexOptions.Singleline)]
+    [GeneratedRegex("path '(?<path>.+)'", RegexOptions.Singleline | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Path();
 
     /// <summary>The system's words, which the runtime ends with the file's name.</summary>
-    [GeneratedRegex("^(.+?) : '.*'$", RegexOptions.Singleline)]
+    [GeneratedRegex("^(?<text>.+?) : '.*'$", RegexOptions.Singleline | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Named();
 }

@@ -36,7 +36,7 @@ public static partial class HttpFailure
     public static string Describe(WebSocketException e)
     {
         if (e.InnerException is HttpRequestException http) return Describe(http);
-        if (Status().Match(e.Message) is { Success: true } status) return $"the upgrade to WebSocket got HTTP status {status.Groups[1].Value} instead of 101";
+        if (Status().Match(e.Message) is { Success: true } status) return $"the upgrade to WebSocket got HTTP status {status.Groups["status"].Value} instead of 101";
         return e.WebSocketErrorCode switch
         {
             WebSocketError.ConnectionClosedPrematurely => "the other side closed the connection without a close frame",
@@ -49,6 +49,6 @@ public static partial class HttpFailure
         };
     }
 
-    [GeneratedRegex("status code '([0-9]{3})'")]
+    [GeneratedRegex("status code '(?<status>[0-9]{3})'", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Status();
 }

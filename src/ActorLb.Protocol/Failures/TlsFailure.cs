@@ -48,6 +48,6 @@ public static partial class TlsFailure
         return reason < 0 ? null : $"the handshake failed: {text[(reason + 2)..].Trim()}";
     }
 
-    [GeneratedRegex("[A-Za-z0-9]+")]
+    [GeneratedRegex("[A-Za-z0-9]+", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Word();
 }

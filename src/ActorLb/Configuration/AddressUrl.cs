@@ -10,7 +10,7 @@ internal static partial class AddressUrl
     public static string? Instead(string text, bool listens = false)
     {
         if (Scheme().Match(text) is not { Success: true } match) return null;
-        string scheme = match.Groups[1].Value.ToLowerInvariant();
+        string scheme = match.Groups["scheme"].Value.ToLowerInvariant();
         string rest = text[match.Length..];
         int slash = rest.IndexOfAny(['/', '?']);
         string path = slash < 0 ? "" : rest[slash..].TrimEnd('/');
@@ -37,9 +37,9 @@ internal static partial class AddressUrl
         _ => 1883,
     };
 
-    [GeneratedRegex("://[^/@]*@")]
+    [GeneratedRegex("://[^/@]*@", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Credentials();
 
-    [GeneratedRegex("^([A-Za-z][A-Za-z0-9+.-]*)://")]
+    [GeneratedRegex("^(?<scheme>[A-Za-z][A-Za-z0-9+.-]*)://", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Scheme();
 }

@@ -122,7 +122,7 @@ internal static partial class ForeignWords
     {
         Match match = Directive().Match(line);
         if (!match.Success) return null;
-        string word = match.Groups[1].Value;
+        string word = match.Groups["word"].Value;
         bool nginx = line.EndsWith(';') || line.EndsWith('{');
         return nginx ? Tell("NGINX", word, s_nginx) : Tell("HAProxy", word, s_haproxy);
     }
@@ -140,6 +140,6 @@ internal static partial class ForeignWords
     private static string? Tell(string format, string word, FrozenDictionary<string, string> words) =>
         words.TryGetValue(word, out string? instead) ? $"'{word}' is {format}'s: write {instead}" : null;
 
-    [GeneratedRegex(@"^([a-z][\w-]*)(\s+[^={]*)?[;{]?$")]
+    [GeneratedRegex(@"^(?<word>[a-z][\w-]*)(\s+[^={]*)?[;{]?$", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Directive();
 }

@@ -28,7 +28,13 @@ internal static class OwnListenerChecks
     private static string? Own(DnsEndPoint backend, IReadOnlyDictionary<IPEndPoint, string> binds)
     {
         IPAddress? address = backend.Host == "localhost" ? IPAddress.Loopback : IPAddress.TryParse(backend.Host.Trim('[', ']'), out IPAddress? literal) ? literal : null;
-        if (address is null) return null;
+        return address is null ? null : Own(new IPEndPoint(address, backend.Port), binds);
+    }
+
+    /// <summary>What takes connections to an address on this machine: the value of one of the binds; null when none does.</summary>
+    public static string? Own(IPEndPoint backend, IEnumerable<KeyValuePair<IPEndPoint, string>> binds)
+    {
+        IPAddress address = backend.Address.IsIPv4MappedToIPv6 ? backend.Address.MapToIPv4() : backend.Address;
         foreach ((IPEndPoint bind, string key) in binds)
         {
             if (bind.Port == backend.Port && (bind.Address.Equals(address) || (Takes(bind.Address, address) && LocalAddresses.Has(address)))) return key;

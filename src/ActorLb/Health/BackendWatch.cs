@@ -19,5 +19,8 @@ internal sealed class BackendWatch(Backend backend, IActorRef actor)
     /// <summary>The last warning about the name.</summary>
     public string? ResolveProblem { get; set; }
 
+    /// <summary>It was found to be this node itself, and this was logged.</summary>
+    public bool IsItself { get; set; }
+
     public bool IsLiteral { get; } = IPAddress.TryParse(backend.Address.Host, out _);
 }

@@ -15,7 +15,7 @@ internal static class HealthProbes
     /// </summary>
     /// <exception cref="IOException">A TLS file of the pool cannot be read.</exception>
     /// <exception cref="System.Security.Cryptography.CryptographicException">A TLS file is not PEM as expected.</exception>
-    public static IHealthProbe? Create(PoolOptions pool, Backend backend, string nodeName)
+    public static IHealthProbe? Create(PoolOptions pool, Backend backend, OwnProbes own)
     {
         HealthOptions health = pool.Health;
         if (health.Probe is ProbeKind.None)
@@ -38,6 +38,6 @@ internal static class HealthProbes
             return new HttpProbe(opener, backend.Id, health.Path);
         }
 
-        return new MqttProbe(opener, nodeName, pool.WebSocketPath is { } path && ownPort ? (backend.Id, path) : null);
+        return new MqttProbe(opener, own, pool.WebSocketPath is { } path && ownPort ? (backend.Id, path) : null);
     }
 }

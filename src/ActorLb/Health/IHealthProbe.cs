@@ -20,6 +20,11 @@ internal readonly record struct ProbeResult(bool Alive, string? Reason, bool Ref
 
     public static ProbeResult Failed(string reason) => new(Alive: false, reason);
 
+    /// <summary>The backend is this node: known for certain, and the operator's to mend.</summary>
+    public bool IsItself { get; private init; }
+
+    public static ProbeResult Itself(string reason) => new(Alive: false, reason, Refused: true) { IsItself = true };
+
     public static ProbeResult RefusedBy(string reason) => new(Alive: false, reason, Refused: true);
 
     public static ProbeResult Of(Exception e, string reason) => new(Alive: false, reason, Inconclusive: LocalFault.Is(e));

@@ -9,16 +9,16 @@ namespace ActorLb.Health;
 /// code 3, server unavailable, which is the broker's own word that it is not.
 /// </summary>
 /// <param name="opener">Makes the connection.</param>
-/// <param name="nodeName">Part of the client id.</param>
+/// <param name="own">Gives the client id, and knows when the node gets it itself.</param>
 /// <param name="webSocket">Host and path of a backend that speaks MQTT in WebSocket frames; null for plain MQTT.</param>
-internal sealed class MqttProbe(ProbeStream opener, string nodeName, (string Host, string Path)? webSocket = null) : IHealthProbe
+internal sealed class MqttProbe(ProbeStream opener, OwnProbes own, (string Host, string Path)? webSocket = null) : IHealthProbe
 {
     private const byte Accepted = 0;
     private const byte ServerUnavailable = 3;
 
     private static readonly byte[] Disconnect = [0xE0, 0x00];
 
-    private readonly byte[] _connect = BuildConnect($"actorlb-probe-{nodeName}");
+    private readonly Greeting _greeting = new(own);
 
     public string Name => webSocket is null ? "mqtt" : "websocket";
 
@@ -29,13 +29,32 @@ internal sealed class MqttProbe(ProbeStream opener, string nodeName, (string Hos
             ProbeConnection connection = await opener.OpenAsync(endPoint, cancellationToken).ConfigureAwait(false);
             await using (connection.ConfigureAwait(false))
             {
-                return await GreetAsync(connection, cancellationToken).ConfigureAwait(false);
+                return Sharpen(await GreetAsync(connection, cancellationToken).ConfigureAwait(false));
             }
         }
         catch (IOException e)
         {
             return ProbeResult.Of(e, FailureText.Describe(e));
         }
+    }
+
+    /// <summary>What failed because this node refused its own probe is the node itself, however the way leads there.</summary>
+    private ProbeResult Sharpen(ProbeResult result) =>
+        own.TakeArrival(_greeting.Number) is { } listener && !result.Alive
+            ? ProbeResult.Itself($"is this node itself: its probe came back in by listener {listener}") : result;
+
+    /// <summary>The first packet, and the number of its client id.</summary>
+    private sealed class Greeting
+    {
+        public Greeting(OwnProbes own)
+        {
+            (Number, string clientId) = own.Next();
+            Connect = BuildConnect(clientId);
+        }
+
+        public long Number { get; }
+
+        public byte[] Connect { get; }
     }
 
     private async ValueTask<ProbeResult> GreetAsync(ProbeConnection connection, CancellationToken cancellationToken)
@@ -54,7 +73,7 @@ internal sealed class MqttProbe(ProbeStream opener, string nodeName, (string Hos
             stream = framed;
         }
 
-        await stream.WriteAsync(_connect, cancellationToken).ConfigureAwait(false);
+        await stream.WriteAsync(_greeting.Connect, cancellationToken).ConfigureAwait(false);
         byte[] answer = new byte[4];
         int read = await stream.ReadAtLeastAsync(answer, answer.Length, throwOnEndOfStream: false, cancellationToken).ConfigureAwait(false);
         ProbeResult result = Judge(answer.AsSpan(0, read));

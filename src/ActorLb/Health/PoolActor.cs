@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Net;
 using System.Security.Cryptography;
 using ActorLb.Balancing;
@@ -23,6 +24,7 @@ internal sealed partial class PoolActor : SupervisedActor
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly Random _random;
+    private readonly Func<IPEndPoint, string?> _ownListener;
 
     private readonly Dictionary<Backend, BackendWatch> _watches = [];
     private readonly HashSet<Backend> _unsettled = [];
@@ -32,6 +34,7 @@ internal sealed partial class PoolActor : SupervisedActor
     // The last probe said nothing, and this was logged.
     private bool _unableToProbe;
     private string? _discoveryProblem;
+    private string _own = "";
     private int _leftOut;
     private int _kept;
     private IActorRef _discovery = ActorRefs.Nobody;
@@ -40,7 +43,7 @@ internal sealed partial class PoolActor : SupervisedActor
     /// <param name="random">This actor's own.</param>
     public PoolActor(
         Pool pool, NameResolution names, Func<PoolOptions, Backend, IHealthProbe?> probes, TaskCompletionSource ready, TimeProvider time,
-        ILogger logger, Random random)
+        ILogger logger, Random random, Func<IPEndPoint, string?> ownListener)
     {
         _pool = pool;
         _names = names;
@@ -49,6 +52,7 @@ internal sealed partial class PoolActor : SupervisedActor
         _time = time;
         _logger = logger;
         _random = random;
+        _ownListener = ownListener;
     }
 
     protected override void Begin()
@@ -134,10 +138,17 @@ internal sealed partial class PoolActor : SupervisedActor
         watch.Track = before.Next(result.Alive, health.Rise, health.Fall, result.Refused);
         watch.Backend.ReportProbe(new ProbeReport(
             result.Alive, result.Refused, watch.Track.Failures, result.Began, HealthProbes.ProvesClients(health, watch.Backend)));
-        if (watch.Track.State != before.State)
+        // It may have been down before for what looked like another reason.
+        bool found = result.IsItself && !watch.IsItself;
+        watch.IsItself = (watch.IsItself || result.IsItself) && !result.Alive;
+        if (watch.Track.State != before.State || found)
         {
             watch.Backend.SetHealth(watch.Track.State, result.Reason);
-            if (watch.Track.State == HealthState.Down)
+            if (found)
+            {
+                Log.Itself(_logger, _pool.Name, watch.Backend.Id, result.Reason);
+            }
+            else if (watch.Track.State == HealthState.Down)
             {
                 Log.HealthDown(_logger, _pool.Name, watch.Backend.Id, result.Reason);
             }
@@ -169,6 +180,15 @@ internal sealed partial class PoolActor : SupervisedActor
         if (!_watches.TryGetValue(backend, out BackendWatch? watch))
         {
             return;
+        }
+
+        string? own = null;
+        addresses = [.. addresses.Where(a => (_ownListener(new IPEndPoint(a, backend.Address.Port)) is { } listener ? own = listener : null) is null)];
+        if (own is not null && addresses.Length == 0)
+        {
+            // There is an answer, and it is no broker's: the last known addresses are not kept.
+            backend.SetEndPoints([]);
+            problem = $"its name leads to this node itself ({own}): each of its clients would come back as another one";
         }
 
         if (problem is not null)
@@ -208,6 +228,7 @@ internal sealed partial class PoolActor : SupervisedActor
         }
         else
         {
+            found = found with { Backends = WithoutOwn(found) };
             Follow(_pool.SetDiscovered(found.Backends));
             TellUnlike(found);
         }
@@ -216,6 +237,19 @@ internal sealed partial class PoolActor : SupervisedActor
         _discoveryUnsettled = false;
         Settle();
     }
+
+    /// <summary>The backends of an answer but this node itself: each of its clients would come back as another one.</summary>
+    private ImmutableArray<BackendOptions> WithoutOwn(PoolMessage.Discovered found)
+    {
+        ImmutableArray<BackendOptions> others = found.Backends.RemoveAll(b => OwnListener(b) is not null);
+        string own = string.Join(", ", found.Backends.Except(others).Select(b => $"{Backend.IdOf(b.Address)} ({OwnListener(b)})"));
+        if (own.Length > 0 && own != _own) Log.DiscoveredItself(_logger, _pool.Name, found.Question.Name, own);
+        _own = own;
+        return others;
+    }
+
+    private string? OwnListener(BackendOptions backend) =>
+        IPAddress.TryParse(backend.Address.Host, out IPAddress? address) ? _ownListener(new IPEndPoint(address, backend.Address.Port)) : null;
 
     /// <summary>Says, when it changes, in what the pool differs from the answer.</summary>
     private void TellUnlike(PoolMessage.Discovered found)
@@ -359,6 +393,12 @@ internal sealed partial class PoolActor : SupervisedActor
 
         [LoggerMessage(2007, LogLevel.Warning, "Pool {Pool}: {Name} has {Count} backends; {Taken} of them are taken")]
         public static partial void TooMany(ILogger logger, string pool, string name, int count, int taken);
+
+        [LoggerMessage(2012, LogLevel.Error, "Pool {Pool}: backend {Backend} {Reason}; it gets no clients, since each would come back as another one")]
+        public static partial void Itself(ILogger logger, string pool, string backend, string? reason);
+
+        [LoggerMessage(2011, LogLevel.Error, "Pool {Pool}: {Name} names this node itself: {Own}; it is left out, since each of its clients would come back as another one")]
+        public static partial void DiscoveredItself(ILogger logger, string pool, string name, string own);
 
         [LoggerMessage(2008, LogLevel.Warning, "Pool {Pool}: {Name} does not name {Kept} backends that work; they stay until those that it names do, or until they fail")]
         public static partial void Kept(ILogger logger, string pool, string name, int kept);

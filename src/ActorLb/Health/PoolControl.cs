@@ -1,3 +1,4 @@
+using System.Net;
 using ActorLb.Balancing;
 using ActorLb.Balancing.Discovery;
 using ActorLb.Configuration;
@@ -30,15 +31,16 @@ internal sealed class PoolControl : IAsyncDisposable
     public Task Ready => _ready.Task;
 
     /// <param name="probes">The probe of a backend, null for none: <see cref="HealthProbes.Create"/>.</param>
+    /// <param name="ownListener">What of this node listens at an address, which so leads to no backend; null when nothing does.</param>
     public static PoolControl Start(
         IActorRefFactory system, Pool pool, NameResolution names, Func<PoolOptions, Backend, IHealthProbe?> probes, TimeProvider time,
-        ILogger logger, Random? random = null)
+        ILogger logger, Random? random = null, Func<IPEndPoint, string?>? ownListener = null)
     {
         // Kept outside of the actor, which may restart.
         TaskCompletionSource ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
         Random own = random ?? new Random();
         IActorRef actor = system.ActorOf(
-            ActorProps.Of(() => new PoolActor(pool, names, probes, ready, time, logger, own)), ActorNames.Of($"pool-{pool.Name}"));
+            ActorProps.Of(() => new PoolActor(pool, names, probes, ready, time, logger, own, ownListener ?? (static _ => null))), ActorNames.Of($"pool-{pool.Name}"));
         return new PoolControl(pool, actor, ready);
     }
 

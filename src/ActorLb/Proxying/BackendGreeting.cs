@@ -22,6 +22,7 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
     /// <summary>The connection stands: sends what comes before the CONNECT.</summary>
     public void Start(Reactor reactor, Session session)
     {
+        if (services.Announced.IsOn && session.Pool.Options.ProxyProtocol != Configuration.ProxyProtocolVersion.Off) services.Announced.Enter(session);
         Greeting.Compose(reactor, session);
         Setup setup = session.Setup!;
         setup.BackendTime = Router.GreetingTime(reactor, session);

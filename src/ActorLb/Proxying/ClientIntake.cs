@@ -117,6 +117,12 @@ internal sealed class ClientIntake(NodeServices services, SessionCloser closer, 
             session.Local = NetEndPoint.From(header.Destination);
         }
         Channel.Receive(ref client, reactor.Scratch.AsSpan(0, header.TotalLength));
+        if (header.Kind == ProxyKind.Ip && services.Announced.IsOn && services.Announced.Find(session) is { } own)
+        {
+            services.Refused.OwnConnection(session, own.Pool, own.Backend);
+            closer.Close(reactor, session, CloseReason.Loop);
+            return;
+        }
         SessionCloser.MoveTo(reactor, session, Phase.Connect);
         CloseReason refusal = JudgeTold(session, header.Kind);
         if (refusal == CloseReason.None || closer.TurnAway(reactor, session, refusal)) Begin(reactor, session);
@@ -254,6 +260,13 @@ internal sealed class ClientIntake(NodeServices services, SessionCloser closer, 
         Setup setup = session.Setup!;
         Listener.State listening = session.Entered!;
         session.ClientId = setup.Connect.ClientId.In(setup.Inbound).ToArray();
+        if (services.Probes.Has(session.ClientId))
+        {
+            // The probe that waits for the answer says so, with its backend.
+            services.Probes.Arrived(session.ClientId, session.Listener.Name);
+            closer.Refuse(reactor, session, CloseReason.Loop, Refusals.For(CloseReason.Loop));
+            return;
+        }
         if (setup.Refusal != CloseReason.None)
         {
             closer.Refuse(reactor, session, setup.Refusal, Refusals.For(setup.Refusal));

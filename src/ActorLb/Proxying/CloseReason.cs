@@ -51,6 +51,9 @@ internal enum CloseReason : byte
     /// <summary>A TLS client ended before its first byte, as health checks and port scans do: nobody was refused.</summary>
     BareConnect = 51,
 
+    /// <summary>The connection is this node's own: a backend leads back to the node.</summary>
+    Loop = 52,
+
     SetupMemory = 55,
 
     // No backend took it.

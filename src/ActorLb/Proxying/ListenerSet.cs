@@ -24,6 +24,9 @@ internal sealed class ListenerSet(IDataPlane plane)
 
         internal bool Taken { get; set; }
 
+        /// <summary>Where a listener was opened; null when it was not, since it is open already.</summary>
+        public IPEndPoint? BoundTo(string listener) => Sockets.TryGetValue(listener, out (IPEndPoint Bound, int[] Descriptors) entry) ? entry.Bound : null;
+
         public void Dispose()
         {
             if (Taken) return;

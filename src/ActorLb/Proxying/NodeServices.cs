@@ -1,3 +1,4 @@
+using ActorLb.Health;
 using ActorLb.Proxying.Tls;
 using ActorLb.Sticky;
 using ActorLb.Telemetry;
@@ -42,6 +43,12 @@ internal sealed class NodeServices
 
     /// <summary>What sessions without CONNACK may hold.</summary>
     public SetupBudget SetupBudget { get; } = new();
+
+    /// <summary>Knows the node's own probes among the clients.</summary>
+    public OwnProbes Probes { get; init; } = new("");
+
+    /// <summary>Knows the node's own connections by their PROXY headers.</summary>
+    public AnnouncedClients Announced { get; } = new();
 
     /// <summary>Null is off.</summary>
     public volatile AccessLog? AccessLog;

@@ -36,6 +36,12 @@ internal sealed partial class RefusalLog(ILogger logger, LogLimit limit)
         if (Admits(session, error.Text(), LogLevel.Warning)) Log.BadProxyHeader(logger, session.Remote, session.Listener.Name, error.Text());
     }
 
+    public void OwnConnection(Session session, string pool, string backend)
+    {
+        if (limit.Admits(LogLevel.Error, "pool", pool, $"{backend} is this node itself"))
+            Log.OwnConnection(logger, pool, backend, session.Listener.Name, session.Remote);
+    }
+
     public void HandshakeFailed(Session session, string reason)
     {
         string hint = SpokenProtocols.Hint(session.Setup!.Speaks, SpokenProtocol.Tls);
@@ -76,6 +82,9 @@ internal sealed partial class RefusalLog(ILogger logger, LogLimit limit)
 
     private static partial class Log
     {
+        [LoggerMessage(1112, LogLevel.Error, "Pool {Pool}: backend {Backend} is this node itself: a connection to it came back in by listener {Listener}, with the PROXY header of the client {Remote}, and was cut")]
+        public static partial void OwnConnection(ILogger logger, string pool, string backend, string listener, NetEndPoint remote);
+
         [LoggerMessage(1103, LogLevel.Information, "{Remote} on listener {Listener} makes room for a newer client ({Full}): it has sent no CONNECT for {Milliseconds} ms")]
         public static partial void Displaced(ILogger logger, NetEndPoint remote, string listener, string full, long milliseconds);
 

@@ -106,6 +106,9 @@ internal sealed class Session : Timed
     /// <summary>Its ticket is among those that wait for the reactor to make a handshake step.</summary>
     public bool AwaitsTurn;
 
+    /// <summary>It is among the <see cref="AnnouncedClients"/>.</summary>
+    public bool IsAnnounced;
+
     /// <summary>Why the session ends, once it is known: the first end that came, or what a close waits for.</summary>
     public CloseReason EndReason;
     public bool InReadyList;

@@ -35,6 +35,7 @@ internal sealed class SessionCloser(NodeServices services)
         if (session.StickyOpened) services.Sticky.Closed(session.StickyHash, session.StickyBackend, session.StickySession);
         else Abandon(session);
         services.Places.Leave(reactor, session);
+        services.Announced.Leave(session);
         Clear(session);
         reactor.Release(session);
     }

@@ -183,7 +183,7 @@ public sealed class BrokerTests
         });
         await using var node = await TestNode.StartAsync(
             $"backends = [\"{broker.EndPoints[1]}\"], health {{ probe = mqtt, interval = 100ms }}{(webSocket ? ", websocket = on" : "")}{(tls ? ", tls { verify = off }" : "")}");
-        await broker.WaitForGoneAsync("actorlb-probe-test");
+        await broker.WaitForGoneAsync(id => id.StartsWith("actorlb-probe-test-", StringComparison.Ordinal));
         await node.UntilAsync(() => node.Node.Pools.Single().Pool.Snapshot.Backends[0].Health == Balancing.HealthState.Up);
         await broker.Process.WaitUntilAsync(() => Task.FromResult(broker.Accepted.Count >= 3));
         Assert.DoesNotContain(broker.Process.Lines, l => l.Contains("error", StringComparison.OrdinalIgnoreCase) || l.Contains("reset", StringComparison.Ordinal));

@@ -22,6 +22,7 @@ public sealed class PoolActorTests : IAsyncDisposable
     private readonly ConcurrentDictionary<string, IPAddress[]> _hosts = new();
     private readonly ConcurrentDictionary<string, SrvRecord[]> _services = new();
     private readonly ConcurrentDictionary<string, bool> _dead = new();
+    private readonly ConcurrentDictionary<string, string> _own = new();
     private int _asked;
     private volatile bool _silent;
     private volatile bool _unable;
@@ -73,7 +74,7 @@ public sealed class PoolActorTests : IAsyncDisposable
                 ? Task.FromResult<IReadOnlyList<SrvRecord>>(found)
                 : Task.FromException<IReadOnlyList<SrvRecord>>(new IOException("no SRV record"))),
         (pool, _) => _broken ? throw new InvalidOperationException("broken") : pool.Health.Probe == ProbeKind.None ? null : new FakeProbe(this),
-        _system.Time, _system.Log, new Random(1));
+        _system.Time, _system.Log, new Random(1), at => _own.GetValueOrDefault(at.ToString()));
 
     /// <summary>Lets fake time pass until the event has come.</summary>
     /// <param name="backend">Null for any.</param>
@@ -94,6 +95,44 @@ public sealed class PoolActorTests : IAsyncDisposable
             await Task.Yield();
             if (patience.IsCancellationRequested) throw new TimeoutException(_system.Describe());
         }
+    }
+
+    /// <summary>What the configuration does not show: a name that leads to this node, from the start or later.</summary>
+    [Fact]
+    public async Task Name_OfThisNode_GetsNoClients()
+    {
+        _own["10.0.0.1:1883"] = "listener mqtt";
+        _hosts["self.example"] = [IPAddress.Parse("10.0.0.1")];
+        _hosts["mixed.example"] = [IPAddress.Parse("10.0.0.1"), IPAddress.Parse("10.0.0.2")];
+        _hosts["later.example"] = [IPAddress.Parse("10.0.0.3")];
+        await using PoolControl actor = Start(Pools.Options(BalanceKind.RoundRobin, Pools.Backend("self.example"), Pools.Backend("mixed.example"), Pools.Backend("later.example")));
+        await actor.Ready.WaitAsync(Patience);
+
+        Backend[] backends = actor.Pool.Snapshot.Backends.ToArray();
+        Assert.Null(backends[0].EndPoint);
+        Assert.Equal("10.0.0.2:1883", backends[1].EndPoint!.ToString());
+        Assert.Equal([0, 5, 5], actor.Pool.Spread(10));
+        Assert.Contains(
+            "Pool emqx: backend self.example:1883 cannot be resolved: its name leads to this node itself (listener mqtt): each of its clients would come back as another one; using none of its addresses",
+            _system.Log.Lines.Select(l => l.Text[Math.Max(0, l.Text.IndexOf("Pool ", StringComparison.Ordinal))..]));
+
+        _hosts["self.example"] = [IPAddress.Parse("10.0.0.4")];
+        await EventAsync(PoolEventKind.BackendResolved, "self.example:1883");
+        _hosts["later.example"] = [IPAddress.Parse("10.0.0.1")];
+        Assert.Contains("this node itself", (await EventAsync(PoolEventKind.BackendUnresolved, "later.example:1883")).Detail, StringComparison.Ordinal);
+        Assert.Null(backends[2].EndPoint);
+        Assert.Equal("10.0.0.4:1883", backends[0].EndPoint!.ToString());
+    }
+
+    [Fact]
+    public async Task Discovery_OfThisNode_LeavesItOut()
+    {
+        _own["10.0.0.1:1883"] = "listener mqtt";
+        _hosts[Discovering(srv: false).Dns!.Name] = [IPAddress.Parse("10.0.0.1"), IPAddress.Parse("10.0.0.2")];
+        await using PoolControl actor = Start(Discovering(srv: false));
+        await actor.Ready.WaitAsync(Patience);
+        Assert.Equal(["10.0.0.2:1883"], actor.Pool.Snapshot.Backends.ToArray().Select(b => b.Id));
+        Assert.Contains(_system.Log.Lines, l => l.Text.Contains("names this node itself: 10.0.0.1:1883 (listener mqtt); it is left out", StringComparison.Ordinal));
     }
 
     [Fact]

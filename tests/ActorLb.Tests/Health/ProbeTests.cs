@@ -14,7 +14,7 @@ namespace ActorLb.Tests.Health;
 
 public sealed class ProbeTests
 {
-    private const string Connect = "101c00044d5154540402000a00106163746f726c622d70726f62652d6e31";
+    private const string Connect = "102700044d5154540402000a001b6163746f726c622d70726f62652d6e312d30613062306330642d31";
 
     private static CancellationToken Soon => new CancellationTokenSource(TimeSpan.FromSeconds(10)).Token;
 
@@ -45,10 +45,10 @@ public sealed class ProbeTests
     {
         await using FakeService service = new(async (stream, end) =>
         {
-            await ReadAsync(stream, 30, end);
+            await ReadAsync(stream, Connect.Length / 2, end);
             await stream.WriteAsync(Convert.FromHexString(answer), end);
         });
-        ProbeResult result = await new MqttProbe(new ProbeStream(ProxyProtocolVersion.Off, tls: null), "n1").ProbeAsync(service.EndPoint, Soon);
+        ProbeResult result = await new MqttProbe(new ProbeStream(ProxyProtocolVersion.Off, tls: null), new OwnProbes("n1", "0a0b0c0d")).ProbeAsync(service.EndPoint, Soon);
 
         Assert.Equal((reason is null, reason), (result.Alive, result.Reason));
     }
@@ -67,19 +67,37 @@ public sealed class ProbeTests
             seen.SetResult(first + await ReadAsync(stream, 2, end));
         });
 
-        Assert.True((await new MqttProbe(new ProbeStream(proxy, tls: null), "n1").ProbeAsync(service.EndPoint, Soon)).Alive);
+        Assert.True((await new MqttProbe(new ProbeStream(proxy, tls: null), new OwnProbes("n1", "0a0b0c0d")).ProbeAsync(service.EndPoint, Soon)).Alive);
 
         Assert.Equal(header + Connect + "e000", await seen.Task);
     }
 
     [Fact]
+    public void OwnProbes_KnowTheirIdsAndNoOthers()
+    {
+        OwnProbes own = new("n1", "0a0b0c0d"), other = new("n1", "0a0b0c0e");
+        (long number, string id) = own.Next();
+        Assert.Equal("actorlb-probe-n1-0a0b0c0d-1", id);
+        Assert.True(own.Has(Encoding.UTF8.GetBytes(id)));
+        Assert.False(other.Has(Encoding.UTF8.GetBytes(id)));
+        Assert.False(own.Has("actorlb-probe-n1"u8));
+        Assert.Null(own.TakeArrival(number));
+        // Nobody makes the node remember what it has not sent.
+        foreach (string made in (string[])["", "x", "2", "-1", "1x", "99999999999999999999"]) own.Arrived(Encoding.UTF8.GetBytes(id[..^1] + made), "mqtt");
+        Assert.All([0, 2, -1], n => Assert.Null(own.TakeArrival(n)));
+        own.Arrived(Encoding.UTF8.GetBytes(id), "mqtt");
+        Assert.Equal("mqtt", own.TakeArrival(number));
+        Assert.Null(own.TakeArrival(number));
+    }
+
+    [Fact]
     public void Mqtt_LongNodeName_StillOneLengthByte()
     {
-        byte[] connect = MqttProbe.BuildConnect("actorlb-probe-" + new string('é', 300) + "-7");
+        byte[] connect = MqttProbe.BuildConnect(new OwnProbes(new string('é', 300) + "-7").Next().ClientId);
 
         Assert.Equal(connect.Length - 2, connect[1]);
         Assert.True(connect[1] < 128);
-        Assert.EndsWith("-7", Encoding.UTF8.GetString(connect));
+        Assert.Contains("-7-", Encoding.UTF8.GetString(connect));
     }
 
     [Theory]
@@ -153,7 +171,7 @@ public sealed class ProbeTests
         TaskCompletionSource<int> ending = new();
         await using FakeService service = new(async (stream, end) =>
         {
-            await ReadAsync(stream, 30, end);
+            await ReadAsync(stream, Connect.Length / 2, end);
             await stream.WriteAsync((byte[])[0x20, 0x02, 0x00, code, 0x30, 0x03, 0x00, 0x01, 0x74], end);
             if (code == 0)
             {
@@ -163,7 +181,7 @@ public sealed class ProbeTests
             await EndingAsync(stream, ending, end);
         });
 
-        Assert.True((await new MqttProbe(Plain, "n1").ProbeAsync(service.EndPoint, Soon)).Alive);
+        Assert.True((await new MqttProbe(Plain, new OwnProbes("n1", "0a0b0c0d")).ProbeAsync(service.EndPoint, Soon)).Alive);
 
         Assert.Equal(0, await ending.Task);
     }
@@ -202,7 +220,7 @@ public sealed class ProbeTests
             seen.SetResult($"{talk} {await stream.ReadAsync(new byte[1], end)}");
         });
         UpstreamTls? upstream = tls ? new UpstreamTls(new UpstreamTlsOptions(null, null, Verify: false, null, null), "127.0.0.1") : null;
-        MqttProbe probe = new(new ProbeStream(ProxyProtocolVersion.Off, upstream), "n1", ("broker:8083", "/mqtt"));
+        MqttProbe probe = new(new ProbeStream(ProxyProtocolVersion.Off, upstream), new OwnProbes("n1", "0a0b0c0d"), ("broker:8083", "/mqtt"));
 
         ProbeResult result = await probe.ProbeAsync(service.EndPoint, Soon);
 
@@ -223,7 +241,7 @@ public sealed class ProbeTests
             await stream.WriteAsync(Encoding.ASCII.GetBytes(answer), end);
         });
 
-        ProbeResult result = await new MqttProbe(Plain, "n1", ("broker:8083", "/mqtt")).ProbeAsync(service.EndPoint, Soon);
+        ProbeResult result = await new MqttProbe(Plain, new OwnProbes("n1", "0a0b0c0d"), ("broker:8083", "/mqtt")).ProbeAsync(service.EndPoint, Soon);
 
         Assert.Equal((false, refused), (result.Alive, result.Refused));
         Assert.StartsWith(reason, result.Reason);
@@ -244,7 +262,7 @@ public sealed class ProbeTests
             await stream.WriteAsync(Convert.FromHexString(frames.Replace(" ", "", StringComparison.Ordinal)), end);
         });
 
-        ProbeResult result = await new MqttProbe(Plain, "n1", ("broker:8083", "/mqtt")).ProbeAsync(service.EndPoint, Soon);
+        ProbeResult result = await new MqttProbe(Plain, new OwnProbes("n1", "0a0b0c0d"), ("broker:8083", "/mqtt")).ProbeAsync(service.EndPoint, Soon);
 
         Assert.False(result.Alive);
         Assert.StartsWith(reason, result.Reason);
@@ -264,7 +282,7 @@ public sealed class ProbeTests
                 try
                 {
                     await secure.AuthenticateAsServerAsync(new SslServerAuthenticationOptions { ServerCertificate = certificate }, end);
-                    await ReadAsync(secure, 30, end);
+                    await ReadAsync(secure, Connect.Length / 2, end);
                     await secure.WriteAsync(new byte[] { 0x20, 0x02, 0x00, 0x00 }, end);
                     await ReadAsync(secure, 2, end);
                 }
@@ -281,7 +299,7 @@ public sealed class ProbeTests
             Assert.False((await Run(new UpstreamTlsOptions(null, "broker.example", Verify: true, null, null))).Alive);
 
             async Task<ProbeResult> Run(UpstreamTlsOptions tls) =>
-                await new MqttProbe(new ProbeStream(ProxyProtocolVersion.Off, new UpstreamTls(tls, "127.0.0.1")), "n1")
+                await new MqttProbe(new ProbeStream(ProxyProtocolVersion.Off, new UpstreamTls(tls, "127.0.0.1")), new OwnProbes("n1", "0a0b0c0d"))
                     .ProbeAsync(service.EndPoint, Soon);
         }
         finally
@@ -306,7 +324,7 @@ public sealed class ProbeTests
         };
         Pool pool = new(options, TimeProvider.System);
 
-        Assert.Equal(name, HealthProbes.Create(options, pool.Snapshot.Backends[0], "n1")?.Name);
+        Assert.Equal(name, HealthProbes.Create(options, pool.Snapshot.Backends[0], new OwnProbes("n1", "0a0b0c0d"))?.Name);
     }
 
     private static ProbeStream Plain => new(ProxyProtocolVersion.Off, tls: null);

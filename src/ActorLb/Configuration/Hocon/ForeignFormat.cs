@@ -11,7 +11,7 @@ internal static partial class ForeignFormat
         string[] lines = text.Split('\n', position.Line + 1);
         if (position.Line > lines.Length) return null;
         string line = LineAt(lines, position.Line);
-        if (Section().Match(line) is { Success: true } section) return $"a section of an INI or TOML file: write {section.Groups[1].Value} {{ ... }}";
+        if (Section().Match(line) is { Success: true } section) return $"a section of an INI or TOML file: write {section.Groups["name"].Value} {{ ... }}";
         if (line.StartsWith("include", StringComparison.Ordinal)) return null;
         if (Url().Match(line) is { Success: true } url)
         {
@@ -27,6 +27,9 @@ internal static partial class ForeignFormat
 
     /// <summary>Whether the file as a whole is another program's, so that one error says it all.</summary>
     public static bool IsWhole(string text) => !OwnRoot().IsMatch(text);
+
+    /// <summary>Of a longer line its start tells as much.</summary>
+    private const int LongestLine = 500;
 
     private static bool IsYaml(string[] lines, int at)
     {
@@ -54,33 +57,34 @@ internal static partial class ForeignFormat
         if (number < 1 || number > lines.Length) return "";
         string line = lines[number - 1].Split('\n')[0];
         int comment = line.IndexOf(" #", StringComparison.Ordinal);
-        return (comment < 0 ? line : line[..comment]).Trim();
+        line = (comment < 0 ? line : line[..comment]).Trim();
+        return line.Length <= LongestLine ? line : line[..LongestLine];
     }
 
-    [GeneratedRegex(@"^\[\s*([A-Za-z][\w.-]*)\s*\]$")]
+    [GeneratedRegex(@"^\[\s*(?<name>[A-Za-z][\w.-]*)\s*\]$", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Section();
 
-    [GeneratedRegex(@"\b(mqtts?|tcp|ssl|tls|wss?|https?)://(\[[^\]\s]*\])?[^\s""'`;,}\]]*", RegexOptions.IgnoreCase)]
+    [GeneratedRegex(@"\b(mqtts?|tcp|ssl|tls|wss?|https?)://(\[[^\]\s]*\])?[^\s""'`;,}\]]*", RegexOptions.IgnoreCase | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Url();
 
-    [GeneratedRegex(@"'[^']*'")]
+    [GeneratedRegex(@"'[^']*'", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex SingleQuoted();
 
-    [GeneratedRegex(@"^(""[^""]*""|[^"";])*;")]
+    [GeneratedRegex(@"^(""[^""]*""|[^"";])*;", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Semicolon();
 
-    [GeneratedRegex(@"(?<![\w.""*:])(\*|[\w.-]+):\d+\b")]
+    [GeneratedRegex(@"(?<![\w.""*:])(\*|[\w.-]+):\d+\b", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex BareAddress();
 
-    [GeneratedRegex(@"^-\s+\S")]
+    [GeneratedRegex(@"^-\s+\S", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex YamlItem();
 
-    [GeneratedRegex(@"^[\w.""-]+:$")]
+    [GeneratedRegex(@"^[\w.""-]+:$", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex YamlBlock();
 
-    [GeneratedRegex(@"^[\w.""-]+:\s+\S")]
+    [GeneratedRegex(@"^[\w.""-]+:\s+\S", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex YamlField();
 
-    [GeneratedRegex(@"(?m)^\s*\{?\s*""?actorlb""?\s*[.{=]")]
+    [GeneratedRegex(@"(?m)^[ \t]*(\{[ \t]*)?""?actorlb""?[ \t]*([.{=]|$)", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex OwnRoot();
 }
