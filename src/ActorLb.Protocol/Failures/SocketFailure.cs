@@ -16,7 +16,7 @@ public static class SocketFailure
         SocketError.HostUnreachable or SocketError.HostDown => "no way to this host",
         SocketError.NetworkUnreachable or SocketError.NetworkDown => "no way to this network",
         SocketError.AddressNotAvailable => "it is no address of this machine, or has no port left",
-        SocketError.AddressAlreadyInUse => "another program has this address and port",
+        SocketError.AddressAlreadyInUse => "the address is in use by another program",
         SocketError.AccessDenied => "permission denied (ports below 1024 need CAP_NET_BIND_SERVICE)",
         SocketError.TooManyOpenSockets => "too many open files",
         SocketError.NoBufferSpaceAvailable => "no memory left for sockets",

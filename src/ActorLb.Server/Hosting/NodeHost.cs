@@ -63,6 +63,7 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options)
             var control = new NodeControl(node, logging, path, TimeProvider.System);
             _control = control;
             _node = node;
+            FailureText.Prepare();
             control.LeaveFirstReport();
             await using var admin = new AdminEndpoint(node, logging, control);
             // The admin endpoint first: a port in use is told before any client is taken.

@@ -32,7 +32,7 @@ internal sealed class ProbeStream(ProxyProtocolVersion proxy, UpstreamTls? tls)
         catch (SocketException e)
         {
             socket?.Dispose();
-            string message = $"connect: {FailureText.Describe(e)}";
+            string message = $"connect: {SocketFailure.Describe(e.SocketErrorCode)}";
             throw LocalFault.Is(e.SocketErrorCode, atOnce) ? new LocalFaultException(message, e) : new IOException(message, e);
         }
         catch

@@ -92,8 +92,8 @@ internal sealed partial class AcceptingListener(Socket socket, ILogger logger) :
 
     private void Warn(SocketException e)
     {
-        if (_warnings.Admits(LogLevel.Error, "endpoint", EndPoint.ToString()!, $"cannot accept: {FailureText.Describe(e)}"))
-            Log.CannotAccept(logger, EndPoint, FailureText.Describe(e));
+        if (_warnings.Admits(LogLevel.Error, "endpoint", EndPoint.ToString()!, $"cannot accept: {SocketFailure.Describe(e.SocketErrorCode)}"))
+            Log.CannotAccept(logger, EndPoint, SocketFailure.Describe(e.SocketErrorCode));
     }
 
     private static partial class Log
