@@ -96,6 +96,11 @@ internal static class AddressText
         port = 0;
         int colon = text.LastIndexOf(':');
         host = colon < 0 ? text : text[..colon];
+        if (text.EndsWith(';'))
+        {
+            reason = "ends with ';': leave it out";
+            return false;
+        }
         if (colon < 0 || text.EndsWith(']'))
         {
             reason = "lacks a port";

@@ -18,7 +18,8 @@ internal static partial class AddressUrl
         host = host[(host.LastIndexOf('@') + 1)..];
         if (host.Length == 0) host = "host";
         if (!HasPort(host)) host = $"{host}:{PortOf(scheme)}";
-        string? tls = scheme is "mqtts" or "ssl" or "tls" or "wss" or "https" ? listens ? "tls { certificate = ..., key = ... }" : "tls = on" : null;
+        bool secure = scheme is "mqtts" or "wss" or "https" || scheme.Contains("ssl", StringComparison.Ordinal) || scheme.Contains("tls", StringComparison.Ordinal);
+        string? tls = secure ? listens ? "tls { certificate = ..., key = ... }" : "tls = on" : null;
         string? webSocket = scheme is "ws" or "wss" or "http" or "https" ? $"websocket {{ path = \"{(path.Length == 0 ? "/mqtt" : path)}\" }}" : null;
         string settings = string.Join(" and ", new[] { tls, webSocket }.OfType<string>());
         return settings.Length == 0 ? $"write {host}" : $"write {host}, with {settings} in the {(listens ? "listener" : "pool")}";
@@ -31,7 +32,8 @@ internal static partial class AddressUrl
 
     private static int PortOf(string scheme) => scheme switch
     {
-        "mqtts" or "ssl" or "tls" => 8883,
+        "mqtts" => 8883,
+        _ when scheme.Contains("ssl", StringComparison.Ordinal) || scheme.Contains("tls", StringComparison.Ordinal) => 8883,
         "ws" or "http" => 80,
         "wss" or "https" => 443,
         _ => 1883,

@@ -140,6 +140,6 @@ internal static partial class ForeignWords
     private static string? Tell(string format, string word, FrozenDictionary<string, string> words) =>
         words.TryGetValue(word, out string? instead) ? $"'{word}' is {format}'s: write {instead}" : null;
 
-    [GeneratedRegex(@"^(?<word>[a-z][\w-]*)(\s+[^={]*)?[;{]?$", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    [GeneratedRegex(@"^(?<word>[a-z][\w-]*)(\s+[^=:{\s][^{]*;|(\s+[^={]*)?[;{]?)$", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Directive();
 }

@@ -215,7 +215,8 @@ internal sealed class HoconParser(HoconScanner scanner, HoconIncludes includes, 
         bool ended = scanner.AtEnd || scanner.AtNewline || scanner.AtComment || scanner.Current is ',' or '}' or ']';
         if (!ended)
         {
-            throw Unexpected(place.Path, scanner.Current is '='
+            bool next = scanner.Current is '=' || (scanner.Current is ':' && parts.Count > 1 && parts[^1] is ScalarSyntax { Value.Unquoted.Last: false });
+            throw Unexpected(place.Path, next
                 ? "within a value; a comma or a new line must separate fields, or the value needs double quotes"
                 : "within a value; put the value in double quotes");
         }

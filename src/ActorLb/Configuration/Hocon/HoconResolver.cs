@@ -189,6 +189,7 @@ internal sealed class HoconResolver(ObjectSyntax root, IReadOnlyDictionary<strin
     private View? Concatenate(ConcatenationSyntax concatenation)
     {
         var views = new View?[concatenation.Parts.Count];
+        int errors = findings.Errors.Count;
         for (int i = 0; i < views.Length; i++)
         {
             views[i] = ViewOf(concatenation.Parts[i]);
@@ -201,6 +202,8 @@ internal sealed class HoconResolver(ObjectSyntax root, IReadOnlyDictionary<strin
             };
             Charge(size, concatenation.Position, concatenation.Path);
         }
+        // What is left of a value that lacks a part would only be wrong again.
+        if (findings.Errors.Count > errors) return null;
         try
         {
             return HoconConcatenation.Join(concatenation, views);
