@@ -21,7 +21,7 @@ ATTACK: ${ALL[*]}
   connects-cgroup  the same in a control group of 256 MiB (as root, where groups can be made)
   admin            64 idle sockets and 8 readers of large pages on the admin endpoint
   descriptors      more clients than there are open files; then no file at all for five seconds
-  sticky           random ids, refused and accepted, on a map for 4,096 clients
+  sticky           random ids, refused and accepted, on a map for 1,024 clients
 Prints for each: the honest clients' 99th percentile of a round trip and of a new connection, memory and descriptors of the node,
 before, during and after; fails above the bounds that stand with each attack. The node has a core of its own (LB_CPU, default the
 last), all else another (LOAD_CPU, default the first). As root everything runs in a network namespace of its own. Ten minutes.
@@ -325,7 +325,7 @@ sticky_attack() {
     echo "kept=$kept entries=$(metric actorlb_sticky_entries)"
 }
 run_sticky() {
-    start sticky "sticky.max-entries = 4096, pools.brokers.balance = sticky"
+    start sticky "sticky.max-entries = 1024, pools.brokers.balance = sticky"
     attack sticky 3 "--port $MQTT --clients 50 --prefix honest" -- sticky_attack
     [ "$(value attack kept)" = 50 ] || fail "$(value attack kept) of 50 connected clients kept their entry"
     nobody_lost

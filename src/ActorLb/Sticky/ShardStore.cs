@@ -17,7 +17,7 @@ internal enum LookupStatus : byte
 internal readonly record struct LookupResult(LookupStatus Status, BackendRef Backend);
 
 /// <param name="TtlTicks">Life of an entry since its last touch.</param>
-/// <param name="MaxPerShard">Entries a shard holds at most.</param>
+/// <param name="MaxPerShard">Entries that a shard holds at most, but for those of connected clients beyond it: see <see cref="StickyRoom"/>.</param>
 internal sealed record StickyRules(uint TtlTicks, int MaxPerShard)
 {
     /// <summary>
@@ -26,29 +26,46 @@ internal sealed record StickyRules(uint TtlTicks, int MaxPerShard)
     /// </summary>
     public uint ProvisionalTicks => Math.Min(TtlTicks, 30_000 / StickyClock.TickMilliseconds);
 
+    /// <summary>What the node's shards do for each other.</summary>
+    public StickyRoom Room { get; init; } = new();
+
     /// <summary>Changes that a shard keeps for its copies at most.</summary>
     public int LogOps { get; init; } = ReplicationLog.MaxOps;
 
     /// <summary>
-    /// The hash spreads the clients evenly (over 1,024 partitions the fullest of ten million entries has 3 % more than the mean), so a
-    /// bound on each shard bounds the whole without a counter that all threads share. It costs the last few percent of the cap.
+    /// The hash spreads the clients evenly (over 64 shards the fullest of ten million entries has 1 % more than the mean), so a bound on
+    /// each shard bounds the whole without a counter that all threads share. It costs the last percent of the cap, more of a small one.
     /// </summary>
     public static StickyRules From(TimeSpan ttl, int maxEntries, int shards) => new(
         (uint)Math.Clamp(ttl.TotalMilliseconds / StickyClock.TickMilliseconds, 1, 1 << 29), Math.Max(1, maxEntries / shards));
 }
 
 /// <summary>
-/// The entries of one shard and what may be done to them: the rules of the map, without lock, owner or network. Every change goes to
-/// the log, so that a copy which applies the log holds the same entries.
+/// The entries of a shard, or of a part of it, and what may be done to them: the rules of the map, without lock, owner or network. Every
+/// change goes to the log, so that a copy which applies the log holds the same entries.
 /// </summary>
-internal sealed class ShardStore(int skipBits, BackendSlots slots, StickyRules rules, ReplicationLog? log = null)
+internal sealed class ShardStore
 {
-    private uint _random = 0x9E3779B9;
+    private readonly BackendSlots _slots;
+    private readonly StickyRules _rules;
+    private readonly StoreGroup _group;
 
-    public ShardTable Table { get; private set; } = new(skipBits);
+    /// <param name="log">That of the shard.</param>
+    /// <param name="group">The stores of the shard, under one lock and one cap.</param>
+    public ShardStore(int skipBits, BackendSlots slots, StickyRules rules, ReplicationLog? log = null, StoreGroup? group = null)
+    {
+        _slots = slots;
+        _rules = rules;
+        Table = new ShardTable(skipBits);
+        Log = log ?? new ReplicationLog(rules.LogOps);
+        _group = group ?? new StoreGroup();
+        _group.Add(this);
+    }
+
+    public ShardTable Table { get; private set; }
 
     /// <summary>Several stores may share one.</summary>
-    public ReplicationLog Log { get; } = log ?? new(rules.LogOps);
+    public ReplicationLog Log { get; }
 
     /// <summary>Entries pushed out by the cap.</summary>
     public long Evicted { get; private set; }
@@ -74,7 +91,7 @@ internal sealed class ShardStore(int skipBits, BackendSlots slots, StickyRules r
             return new LookupResult(LookupStatus.Found, entry.Backend);
         }
 
-        return Assign(h, slots.FirstEligible(proposals, BackendRef.None), now, provisional);
+        return Assign(h, _slots.FirstEligible(proposals, BackendRef.None), now, provisional);
     }
 
     /// <summary>Compare and set; see <see cref="IStickyMap.Reassign"/>. With <paramref name="force"/> whatever is there gives way.</summary>
@@ -90,7 +107,7 @@ internal sealed class ShardStore(int skipBits, BackendSlots slots, StickyRules r
             }
         }
 
-        return Assign(h, slots.FirstEligible(proposals, expected), now, provisional && !force);
+        return Assign(h, _slots.FirstEligible(proposals, expected), now, provisional && !force);
     }
 
     /// <summary>The backend accepted the client, whose session lives on this node.</summary>
@@ -102,7 +119,7 @@ internal sealed class ShardStore(int skipBits, BackendSlots slots, StickyRules r
         {
             Table.SetState(ref entry, EntryState.Connected);
         }
-        else if (add && (Unsafe.IsNullRef(ref entry) || !IsValid(entry, now)) && slots.IsKept(backend))
+        else if (add && (Unsafe.IsNullRef(ref entry) || !IsValid(entry, now)) && _slots.IsKept(backend))
         {
             Put(h, backend, now, EntryState.Connected);
         }
@@ -115,6 +132,15 @@ internal sealed class ShardStore(int skipBits, BackendSlots slots, StickyRules r
         if (!Unsafe.IsNullRef(ref entry) && entry.Backend == backend && entry.IsConnected)
         {
             Table.SetState(ref entry, EntryState.None);
+        }
+    }
+
+    /// <summary>Where connected clients took the shard beyond its cap, and some of them have left, one of those goes; the owner's alone.</summary>
+    public void Trim(ulong except = 0)
+    {
+        if (!_group.HasRoom && _group.Count > _rules.MaxPerShard && _group.Count > _group.Connected)
+        {
+            _group.Evict(this, except, EntryState.Connected, EntryState.None);
         }
     }
 
@@ -151,7 +177,7 @@ internal sealed class ShardStore(int skipBits, BackendSlots slots, StickyRules r
     /// <returns>Whether the entry now names the backend.</returns>
     public bool Learn(ulong h, BackendRef backend, uint opened, bool fellBack, uint now)
     {
-        if (!slots.IsKept(backend))
+        if (!_slots.IsKept(backend))
         {
             return false;
         }
@@ -193,6 +219,7 @@ internal sealed class ShardStore(int skipBits, BackendSlots slots, StickyRules r
         if (op.Kind == LogOpKind.Put)
         {
             Table.Set(op.H, op.Backend, op.Touch);
+            _group.Recount();
         }
         else
         {
@@ -205,6 +232,7 @@ internal sealed class ShardStore(int skipBits, BackendSlots slots, StickyRules r
     {
         Table.Dispose();
         Table = table;
+        _group.Recount();
     }
 
     /// <summary>
@@ -249,16 +277,63 @@ internal sealed class ShardStore(int skipBits, BackendSlots slots, StickyRules r
             return i;
         }
 
+        Pay(removals);
         Table.Shrink();
         return 0;
     }
 
-    private bool IsValid(in ShardEntry entry, uint now) => slots.IsKept(entry.Backend) && !IsExpired(entry, now);
+    /// <summary>Pushes out what is in a place.</summary>
+    public void PushOut(int place)
+    {
+        Log.Append(new LogOp(LogOpKind.Remove, Table.At(place).H, default, 0));
+        Table.RemoveAt(place);
+        Evicted++;
+    }
+
+    /// <summary>How many entries there are of a kind, as in <see cref="Oldest"/>.</summary>
+    public int CountOf(ushort kind) => kind switch
+    {
+        EntryState.Provisional => Table.Provisional,
+        EntryState.Connected => Table.Connected,
+        _ => Table.Count - Table.Connected,
+    };
+
+    /// <summary>
+    /// Place of the oldest among so many of a kind, from a random place on; -1 when there is none. Places follow the order of hashes, so
+    /// neighbours are a random sample.
+    /// </summary>
+    /// <param name="kind">The bits of <paramref name="mask"/> that an entry's state has.</param>
+    /// <param name="ticks">Its last touch.</param>
+    public int Oldest(ulong except, ushort mask, ushort kind, int sample, out uint ticks)
+    {
+        var i = _group.Random(Table.Capacity);
+        var oldest = -1;
+        ticks = uint.MaxValue;
+        for (var (looked, left) = (0, Math.Min(sample, CountOf(kind))); looked < Table.Capacity && left > 0; looked++, i = i + 1 == Table.Capacity ? 0 : i + 1)
+        {
+            ref var entry = ref Table.At(i);
+            if (Unsafe.IsNullRef(ref entry) || (entry.GenAndState & mask) != kind)
+            {
+                continue;
+            }
+
+            left--;
+            if (entry.H != except && entry.Ticks < ticks)
+            {
+                ticks = entry.Ticks;
+                oldest = i;
+            }
+        }
+
+        return oldest;
+    }
+
+    private bool IsValid(in ShardEntry entry, uint now) => _slots.IsKept(entry.Backend) && !IsExpired(entry, now);
 
     private bool IsExpired(in ShardEntry entry, uint now) =>
-        now > entry.Ticks && now - entry.Ticks > (entry.IsProvisional ? rules.ProvisionalTicks : rules.TtlTicks);
+        now > entry.Ticks && now - entry.Ticks > (entry.IsProvisional ? _rules.ProvisionalTicks : _rules.TtlTicks);
 
-    private bool IsDead(in ShardEntry entry, uint now) => slots.StateOf(entry.Backend) == SlotState.Free || IsExpired(entry, now);
+    private bool IsDead(in ShardEntry entry, uint now) => _slots.StateOf(entry.Backend) == SlotState.Free || IsExpired(entry, now);
 
     private LookupResult Assign(ulong h, BackendRef pick, uint now, bool provisional)
     {
@@ -273,17 +348,26 @@ internal sealed class ShardStore(int skipBits, BackendSlots slots, StickyRules r
 
     private void Put(ulong h, BackendRef backend, uint touch, ushort state = EntryState.None)
     {
-        if (!Table.Set(h, backend, touch, state) || Table.Count <= rules.MaxPerShard || Evict(ShardTable.Key(h), state))
+        var key = ShardTable.Key(h);
+        if (Table.Set(h, backend, touch, state)
+            && (!_group.HadRoom(_rules.MaxPerShard) || (state != EntryState.Connected && _rules.Room.TryPay())))
         {
-            Log.Append(new LogOp(LogOpKind.Put, ShardTable.Key(h), backend, touch));
+            if (!MakeRoom(key, state))
+            {
+                return;
+            }
+
+            Trim(key);
         }
+
+        Log.Append(new LogOp(LogOpKind.Put, key, backend, touch));
     }
 
     /// <summary>A copy hears of a touch only when it moves the entry's end by a noticeable part: most reconnects cost no frame.</summary>
     private void Touch(ref ShardEntry entry, uint touch)
     {
         var step = (touch & ~ShardEntry.RefreshedBit) - entry.Ticks;
-        var told = (entry.Touch ^ touch) >= ShardEntry.RefreshedBit || step > rules.TtlTicks / 32;
+        var told = (entry.Touch ^ touch) >= ShardEntry.RefreshedBit || step > _rules.TtlTicks / 32;
         entry.Touch = touch;
         if (told)
         {
@@ -292,57 +376,45 @@ internal sealed class ShardStore(int skipBits, BackendSlots slots, StickyRules r
     }
 
     /// <summary>
-    /// Makes room for a new entry: one goes that no backend has confirmed, else the oldest of eight neighbours without a session here.
-    /// Places follow the order of hashes, so neighbours are a random sample. A connected one goes for another connected one only: whoever
-    /// may invent client ids must not have the entries of those who are there.
+    /// Makes room for a new entry of the shard: one goes that no backend has confirmed, else the oldest of a few without a session here. A
+    /// connected one goes for another connected one only, and only where the node has none but connected ones: whoever may invent client ids
+    /// must not have the entries of those who are there.
     /// </summary>
     /// <returns>False when it is the new one that goes.</returns>
-    private bool Evict(ulong added, ushort state)
+    private bool MakeRoom(ulong added, ushort state)
     {
         var isConnected = state == EntryState.Connected;
-        var others = Table.Count - Table.Connected - (isConnected ? 0 : 1);
-        var unconfirmed = Table.Provisional - (state == EntryState.Provisional ? 1 : 0);
-        var victim = unconfirmed > 0 ? Oldest(added, EntryState.Provisional, EntryState.Provisional, Math.Min(8, unconfirmed))
-            : others > 0 ? Oldest(added, EntryState.Connected, EntryState.None, Math.Min(8, others))
-            : isConnected ? Oldest(added, EntryState.Connected, EntryState.Connected, 8) : -1;
-        Evicted++;
-        if (victim < 0)
+        if (_group.Provisional > (state == EntryState.Provisional ? 1 : 0))
+        {
+            _group.Evict(this, added, EntryState.Provisional, EntryState.Provisional);
+        }
+        else if (_group.Count - _group.Connected > (isConnected ? 0 : 1))
+        {
+            _group.Evict(this, added, EntryState.Connected, EntryState.None);
+        }
+        else if (!isConnected)
         {
             Table.Remove(added);
+            Evicted++;
             return false;
         }
+        else if (!_rules.Room.HasOthers || _group.Count > 2 * _rules.MaxPerShard)
+        {
+            _group.Evict(this, added, EntryState.Connected, EntryState.Connected);
+        }
 
-        Log.Append(new LogOp(LogOpKind.Remove, Table.At(victim).H, default, 0));
-        Table.RemoveAt(victim);
+        // Or one beyond the cap: another shard pays it.
         return true;
     }
 
-    /// <summary>Place of the oldest among so many of a kind, from a random place on; -1 when there is none.</summary>
-    /// <param name="kind">The bits of <paramref name="mask"/> that an entry's state has.</param>
-    private int Oldest(ulong except, ushort mask, ushort kind, int sample)
+    /// <summary>Has entries without a session go for those that the node holds beyond the cap: few at a time, so that all shards do their part.</summary>
+    private void Pay(int most)
     {
-        _random ^= _random << 13;
-        _random ^= _random >> 17;
-        _random ^= _random << 5;
-        var i = (int)(((ulong)_random * (uint)Table.Capacity) >> 32);
-        var oldest = -1;
-        var ticks = uint.MaxValue;
-        for (var looked = 0; looked < Table.Capacity && sample > 0; looked++, i = i + 1 == Table.Capacity ? 0 : i + 1)
+        for (var n = Math.Min(most, 1 + (Table.Count / 16)); n > 0 && Table.Connected < Table.Count && _rules.Room.TryPay(); n--)
         {
-            ref var entry = ref Table.At(i);
-            if (Unsafe.IsNullRef(ref entry) || entry.H == except || (entry.GenAndState & mask) != kind)
-            {
-                continue;
-            }
-
-            sample--;
-            if (entry.Ticks < ticks)
-            {
-                ticks = entry.Ticks;
-                oldest = i;
-            }
+            var isProvisional = Table.Provisional > 0;
+            var (mask, kind) = isProvisional ? (EntryState.Provisional, EntryState.Provisional) : (EntryState.Connected, EntryState.None);
+            PushOut(Oldest(0, mask, kind, StoreGroup.Sample, out _));
         }
-
-        return oldest;
     }
 }

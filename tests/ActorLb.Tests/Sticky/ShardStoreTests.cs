@@ -8,13 +8,14 @@ public sealed class ShardStoreTests : IDisposable
     private static readonly BackendRef A = new(1, 1);
     private static readonly BackendRef B = new(2, 1);
     private readonly BackendSlots _slots = new();
+    private readonly StickyRoom _room = new();
     private readonly ShardStore _store;
 
     public ShardStoreTests()
     {
         _slots.Set(A, SlotState.Up);
         _slots.Set(B, SlotState.Up);
-        _store = new ShardStore(12, _slots, new StickyRules(TtlTicks: 100, MaxPerShard: 50));
+        _store = new ShardStore(12, _slots, new StickyRules(TtlTicks: 100, MaxPerShard: 50) { Room = _room });
     }
 
     public void Dispose() => _store.Table.Dispose();
@@ -246,9 +247,74 @@ public sealed class ShardStoreTests : IDisposable
         Assert.True(_store.Peek(Spread(99), Now + 60).IsNone);
         Assert.Equal(50, _store.Table.Connected);
 
+        _room.Count(places: 50, entries: 50, connected: 50);
         _store.Accept(Spread(99), B, Now + 60, add: true);
         Assert.Equal(B, _store.Peek(Spread(99), Now + 60));
         Assert.Equal((50, 50), (_store.Table.Count, _store.Table.Connected));
+    }
+
+    /// <summary>A part of a shard may have room for one entry by itself.</summary>
+    [Fact]
+    public void Cap_IsOfTheWholeShard_TheOldestOfAllItsPartsGo()
+    {
+        var group = new StoreGroup();
+        var rules = new StickyRules(TtlTicks: 100_000, MaxPerShard: 16);
+        var stores = Enumerable.Range(0, 16).Select(_ => new ShardStore(12, _slots, rules, _store.Log, group)).ToArray();
+        for (var i = 0u; i < 6; i++)
+        {
+            stores[3].GetOrAssign(Spread(i), [A], Now + 10, provisional: true);
+            stores[3].Accept(Spread(i), A, Now + 10, add: true);
+        }
+
+        for (var i = 100u; i < 1100; i++)
+        {
+            stores[i % 16].GetOrAssign(Spread(i), [B], Now + i);
+            Assert.True(group.Count <= 16);
+        }
+
+        Assert.All(Enumerable.Range(0, 6), i => Assert.Equal(A, stores[3].Peek(Spread((ulong)i), Now + 1100)));
+        Assert.Equal((16, 6, 990L), (group.Count, group.Connected, stores.Sum(s => s.Evicted)));
+        Assert.Equal(B, stores[1099 % 16].Peek(Spread(1099), Now + 1100));
+        Assert.True(Enumerable.Range(100, 900).All(i => stores[i % 16].Peek(Spread((ulong)i), Now + 1100).IsNone), "the old ones go");
+        Array.ForEach(stores, s => s.Table.Dispose());
+    }
+
+    [Fact]
+    public void Cap_ConnectedClients_GoBeyondIt_AndOthersPay()
+    {
+        _store.Log.Keeps = true;
+        for (var i = 1u; i <= 60; i++)
+        {
+            Connect(i, Now + i);
+        }
+
+        Assert.Equal((60, 60), (_store.Table.Count, _store.Table.Connected));
+
+        // Another store of the node is full of clients without a session; its sweep pays.
+        var other = new ShardStore(12, _slots, new StickyRules(TtlTicks: 100, MaxPerShard: 50) { Room = _room }, _store.Log);
+        for (var i = 1000u; i < 1050; i++)
+        {
+            other.GetOrAssign(Spread(i), [A], Now + i - 990);
+        }
+
+        _room.Count(places: 100, entries: 110, connected: 60);
+        for (var n = 0; n < 10; n++)
+        {
+            _store.Sweep(0, 1000, 1000, Now + 60);
+            other.Sweep(0, 1000, 1000, Now + 60);
+        }
+
+        Assert.Equal((60, 40, 10L), (_store.Table.Count, other.Table.Count, other.Evicted));
+
+        // What a client took beyond the cap is free when one leaves.
+        for (var i = 1u; i <= 15; i++)
+        {
+            _store.Leave(Spread(i), A);
+            _store.Trim();
+        }
+
+        Assert.Equal((50, 45), (_store.Table.Count, _store.Table.Connected));
+        other.Table.Dispose();
     }
 
     private void Connect(ulong client, uint now)

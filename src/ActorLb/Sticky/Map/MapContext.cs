@@ -113,7 +113,7 @@ internal sealed class MapContext
         Clock = clock;
         Transport = transport;
         Outbox = new MapOutbox(transport);
-        Rules = StickyRules.From(settings.Ttl, settings.MaxEntries, settings.Partitions) with { LogOps = settings.LogOps };
+        Rules = StickyRules.From(settings.Ttl, settings.MaxEntries, settings.Shards) with { LogOps = settings.LogOps };
         RoundMilliseconds = Math.Min(settings.DigestMilliseconds, Math.Max(1, (long)settings.Ttl.TotalMilliseconds / 6));
         _partitionShift = 64 - settings.PartitionBits;
         _shardShift = BitOperations.Log2((uint)settings.PartitionsPerShard);

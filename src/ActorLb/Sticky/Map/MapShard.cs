@@ -197,10 +197,11 @@ internal sealed class MapShard
         Number = number;
         Log = new ReplicationLog(settings.LogOps);
         Partitions = new MapPartition[settings.PartitionsPerShard];
+        var stores = new StoreGroup();
         for (var i = 0; i < Partitions.Length; i++)
         {
             Partitions[i] = new MapPartition(
-                (number * Partitions.Length) + i, new ShardStore(settings.PartitionBits, context.Slots, context.Rules, Log));
+                (number * Partitions.Length) + i, new ShardStore(settings.PartitionBits, context.Slots, context.Rules, Log, stores));
         }
     }
 

@@ -24,8 +24,34 @@ internal sealed class MapTurns(
             copying.CountPulls(shards);
             ServeShards(context.Later, view, now);
             TellSessions(context.TellLater, view, now);
+            CountRoom();
             Visit(view, now);
         }
+    }
+
+    /// <summary>Without the shards' locks: a number that changes meanwhile is as good as the one before.</summary>
+    private void CountRoom()
+    {
+        long places = 0;
+        long entries = 0;
+        long connected = 0;
+        foreach (var shard in shards)
+        {
+            if (!shard.Serves)
+            {
+                continue;
+            }
+
+            places += context.Rules.MaxPerShard;
+            foreach (var partition in shard.Partitions)
+            {
+                var table = partition.Store.Table;
+                entries += table.Count;
+                connected += table.Connected;
+            }
+        }
+
+        context.Rules.Room.Count(places, entries, connected);
     }
 
     private void ServeShards(MapBits bits, MapView view, long now)

@@ -69,6 +69,7 @@ internal sealed class SessionLearning(MapContext context)
         if (shard.Serves)
         {
             partition.Store.Refresh(h, backend, StickyClock.TicksAgo(now, 0));
+            partition.Store.Trim();
             context.Later.Set(shard.Number);
             return;
         }

@@ -85,6 +85,60 @@ public sealed class LocalStickyMapTests : IDisposable
         });
     }
 
+    /// <summary>One place for each partition: many of the clients fall into the same one.</summary>
+    [Fact]
+    public void SmallCap_ConnectedClients_StayWhateverIdsAreMadeUp()
+    {
+        const int Cap = 1024;
+        var slots = new BackendSlots();
+        slots.Set(A, SlotState.Up);
+        using var map = new ActorLb.Sticky.Map.LocalStickyMap(new byte[16], TimeSpan.FromHours(1), Cap, slots, _time);
+        var clients = Enumerable.Range(0, 300).Select(i => map.Hash("p"u8, BitConverter.GetBytes(i))).ToArray();
+        foreach (var client in clients)
+        {
+            map.GetOrAssign(client, [A], null!, 0, out var answer);
+            map.Opened(client, A, answer.Outcome);
+        }
+
+        for (var i = 1000; i < 9000; i++)
+        {
+            var stranger = map.Hash("p"u8, BitConverter.GetBytes(i));
+            map.GetOrAssign(stranger, [A], null!, 0, out var answer);
+            switch (i % 4)
+            {
+                case 0: map.Abandoned(stranger, A); break;
+                case 1: break;
+                default: map.Closed(stranger, A, map.Opened(stranger, A, answer.Outcome)); break;
+            }
+
+            if (i % 100 == 0)
+            {
+                _time.Advance(TimeSpan.FromSeconds(1));
+            }
+        }
+
+        Assert.All(clients, client => Assert.Equal(A, map.Peek(client)));
+        Pass(minutes: 3);
+        Assert.All(clients, client => Assert.Equal(A, map.Peek(client)));
+        Assert.InRange(map.Count, clients.Length, Cap);
+    }
+
+    [Fact]
+    public void SmallCap_ClientsThatLeft_AreRemembered()
+    {
+        var slots = new BackendSlots();
+        slots.Set(A, SlotState.Up);
+        using var map = new ActorLb.Sticky.Map.LocalStickyMap(new byte[16], TimeSpan.FromHours(1), 1024, slots, _time);
+        for (var i = 0; i < 300; i++)
+        {
+            var client = map.Hash("p"u8, BitConverter.GetBytes(i));
+            map.GetOrAssign(client, [A], null!, 0, out var answer);
+            map.Closed(client, A, map.Opened(client, A, answer.Outcome));
+        }
+
+        Assert.Equal(300, map.Count);
+    }
+
     private void Pass(int hours = 0, int minutes = 0)
     {
         for (var passed = 0; passed < (hours * 60) + minutes; passed++)

@@ -9,7 +9,7 @@ internal sealed class SimFinalChecks(SimWorld world, List<SimNode> alive, SimCli
     /// <summary>The cap is tight: an entry may be pushed out at any time.</summary>
     public bool EntriesMayGo { get; init; }
 
-    /// <summary>What the entries of a partition may take: 27 bytes each, and the smallest table.</summary>
+    /// <summary>What the entries of a partition may take: 27 bytes each, should it have held all of its shard's, and the smallest table.</summary>
     public static long BytesOf(SimNode node) => (27 * (node.Map.Context.Rules.MaxPerShard + 1)) + (16 * 10);
 
     public void Check()

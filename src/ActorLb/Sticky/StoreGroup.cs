@@ -1,0 +1,85 @@
+namespace ActorLb.Sticky;
+
+/// <summary>The stores of one shard: under one lock, they share its part of the cap. A partition of its own may have room for one entry only.</summary>
+internal sealed class StoreGroup
+{
+    /// <summary>Entries of which the oldest goes.</summary>
+    public const int Sample = 8;
+
+    private readonly List<ShardStore> _stores = [];
+    private uint _random = 0x9E3779B9;
+
+    // So many more can be added before they have to be counted again.
+    private int _certain;
+
+    /// <summary>Whether there is room for certain: it was counted, and has not been used up since.</summary>
+    public bool HasRoom => _certain > 0;
+
+    public int Count => Sum(static s => s.Table.Count);
+
+    public int Connected => Sum(static s => s.Table.Connected);
+
+    public int Provisional => Sum(static s => s.Table.Provisional);
+
+    public void Add(ShardStore store) => _stores.Add(store);
+
+    /// <summary>Whether there was room for the entry that one of the stores has added.</summary>
+    public bool HadRoom(int most)
+    {
+        if (_certain > 0)
+        {
+            _certain--;
+            return true;
+        }
+
+        var count = Count;
+        _certain = Math.Max(0, most - count);
+        return count <= most;
+    }
+
+    /// <summary>A store has been filled by other ways.</summary>
+    public void Recount() => _certain = 0;
+
+    /// <summary>The oldest of a few of a kind goes, of the first store's as far as it has any.</summary>
+    /// <param name="except">Of the first store: an entry that stays.</param>
+    public void Evict(ShardStore first, ulong except, ushort mask, ushort kind)
+    {
+        var from = _stores.IndexOf(first);
+        var left = Sample;
+        var (victim, place, oldest) = (first, -1, uint.MaxValue);
+        for (var n = 0; n < _stores.Count && left > 0; n++)
+        {
+            var store = _stores[(from + n) % _stores.Count];
+            var candidate = store.Oldest(n == 0 ? except : 0, mask, kind, left, out var ticks);
+            left -= Math.Min(left, store.CountOf(kind));
+            if (candidate >= 0 && (place < 0 || ticks < oldest))
+            {
+                (victim, place, oldest) = (store, candidate, ticks);
+            }
+        }
+
+        if (place >= 0)
+        {
+            victim.PushOut(place);
+        }
+    }
+
+    public int Random(int bound)
+    {
+        _random ^= _random << 13;
+        _random ^= _random >> 17;
+        _random ^= _random << 5;
+        return (int)(((ulong)_random * (uint)bound) >> 32);
+    }
+
+    private int Sum(Func<ShardStore, int> count)
+    {
+        var sum = 0;
+        foreach (var store in _stores)
+        {
+            sum += count(store);
+        }
+
+        return sum;
+    }
+}
