@@ -10,12 +10,13 @@ internal static unsafe partial class FileStatus
 {
     // fcntl.h, stat.h of the kernel's UAPI; errno-base.h
     private const int AT_FDCWD = -100, AT_EMPTY_PATH = 0x1000;
-    private const uint STATX_TYPE = 0x1, STATX_NLINK = 0x4;
+    private const uint STATX_TYPE = 0x1, STATX_NLINK = 0x4, STATX_INO = 0x100;
     private const int ENOENT = 2, ENOTDIR = 20;
     private const int S_IFMT = 0xF000, S_IFIFO = 0x1000, S_IFCHR = 0x2000, S_IFDIR = 0x4000, S_IFBLK = 0x6000, S_IFREG = 0x8000, S_IFSOCK = 0xC000;
 
-    // struct statx, the same on all architectures: stx_nlink, stx_mode, stx_rdev_major, stx_rdev_minor.
-    private const int StatxLength = 256, NlinkAt = 16, ModeAt = 28, MajorAt = 128, MinorAt = 132;
+    // struct statx, the same on all architectures: stx_nlink, stx_mode, stx_ino, stx_rdev_major, stx_rdev_minor and stx_dev_major with
+    // stx_dev_minor behind it.
+    private const int StatxLength = 256, NlinkAt = 16, ModeAt = 28, InodeAt = 32, MajorAt = 128, MinorAt = 132, DeviceAt = 136;
 
     // Documentation/admin-guide/devices.txt: the null device reads as an empty file.
     private const uint NullMajor = 1, NullMinor = 3;
@@ -43,6 +44,14 @@ internal static unsafe partial class FileStatus
         byte* status = stackalloc byte[StatxLength];
         return statx(descriptor, "", AT_EMPTY_PATH, STATX_TYPE | STATX_NLINK, status) == 0
             && KindOf(status) == FileKind.Regular && *(uint*)(status + NlinkAt) == 0;
+    }
+
+    /// <summary>Whether the name stands for the open file, as it did when it was opened.</summary>
+    public static bool Names(string path, int descriptor)
+    {
+        byte* named = stackalloc byte[StatxLength], opened = stackalloc byte[StatxLength];
+        return statx(AT_FDCWD, path, 0, STATX_INO, named) == 0 && statx(descriptor, "", AT_EMPTY_PATH, STATX_INO, opened) == 0
+            && *(ulong*)(named + InodeAt) == *(ulong*)(opened + InodeAt) && *(ulong*)(named + DeviceAt) == *(ulong*)(opened + DeviceAt);
     }
 
     private static FileKind KindOf(byte* status) => (*(ushort*)(status + ModeAt) & S_IFMT) switch

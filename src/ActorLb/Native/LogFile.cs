@@ -51,6 +51,9 @@ internal sealed unsafe partial class LogFile : IDisposable
     /// <summary>Whether nobody can read any more what is written, since the file has lost its last name.</summary>
     public bool IsUnlinked => !_isShared && _stream is null && FileStatus.IsUnlinked(_descriptor);
 
+    /// <summary>Whether its name stands for another file by now, or for none.</summary>
+    public bool IsReplaced(string path) => !_isShared && !FileStatus.Names(path, _descriptor);
+
     /// <summary>Writes some of the bytes: how many, or 0 with the errno; EAGAIN when there was no room within the time.</summary>
     public int Write(ReadOnlySpan<byte> bytes, int milliseconds, out int errno)
     {

@@ -23,6 +23,9 @@ internal sealed partial class AccessLogWriter(string path, AccessLogCounters cou
     private int _start, _end;
     private LogFile? _file;
 
+    // The file took nothing when it was written last.
+    private bool _isStuck;
+
     // Whether the bytes before _start ended within a line.
     private bool _withinLine;
 
@@ -59,7 +62,7 @@ internal sealed partial class AccessLogWriter(string path, AccessLogCounters cou
         return null;
     }
 
-    /// <summary>Opens the file again. While that fails the old one goes on, unless nobody could read it.</summary>
+    /// <summary>Opens the file again. While that fails the old one goes on, unless it takes nothing or nobody could read it.</summary>
     public void Reopen()
     {
         if (IsStandardOutput) return;
@@ -72,7 +75,7 @@ internal sealed partial class AccessLogWriter(string path, AccessLogCounters cou
         LogFile? opened = LogFile.Open(path, out int errno);
         if (opened is null)
         {
-            if (_file is { IsUnlinked: true }) Close();
+            if (_isStuck || _file is { IsUnlinked: true }) Close();
             Fail(errno);
             return false;
         }
@@ -104,6 +107,7 @@ internal sealed partial class AccessLogWriter(string path, AccessLogCounters cou
             if (written == 0)
             {
                 Fail(errno);
+                _isStuck = true;
                 // A full disk may have room again; any other file is opened again.
                 if (CauseOf(errno) is not (AccessLogCause.DiskFull or AccessLogCause.Blocked) && !IsStandardOutput)
                 {
@@ -112,6 +116,7 @@ internal sealed partial class AccessLogWriter(string path, AccessLogCounters cou
                 }
                 return false;
             }
+            _isStuck = false;
             _start += written;
             _withinLine = _buffer[_start - 1] != '\n';
         }
@@ -151,20 +156,23 @@ internal sealed partial class AccessLogWriter(string path, AccessLogCounters cou
         EDQUOT => "the disk quota is used up",
         EFBIG => "the file has reached the largest size allowed",
         EISDIR => "it is a directory",
+        ENOENT when Directory.Exists(Path.GetDirectoryName(path)) => "it is a link to a folder that does not exist",
         ENOENT => $"the folder {Path.GetDirectoryName(path)} does not exist",
         EROFS => "the file system is read-only",
         Libc.EACCES or EPERM => "permission denied",
+        ENXIO when FileStatus.Of(path) == FileKind.Socket => "it is a socket",
         ENXIO or Libc.EPIPE => "nobody reads it",
         Libc.EAGAIN => "its reader does not read",
         _ => Libc.ErrorText(errno),
     };
 
-    /// <summary>A file that was deleted takes lines, and its disk space stays in use, but nobody reads it.</summary>
+    /// <summary>A file that was deleted takes lines, and its disk space stays in use, but nobody reads it. One that takes none is given up
+    /// for what has its name by now: who moves a log away and means to go on with it says so (SIGUSR1), who makes room need not.</summary>
     private void Look()
     {
         if (_file is null || Environment.TickCount64 - _lookedAt < LookMs) return;
         _lookedAt = Environment.TickCount64;
-        if (!_file.IsUnlinked) return;
+        if (!_file.IsUnlinked && (!_isStuck || !_file.IsReplaced(path))) return;
         Close();
         _wanted = true;
     }
@@ -174,6 +182,7 @@ internal sealed partial class AccessLogWriter(string path, AccessLogCounters cou
         if (_file is null) return;
         _file.Dispose();
         _file = null;
+        _isStuck = false;
         if (!_withinLine) return;
         // The rest of a line would stand alone in the next file.
         int rest = _buffer.AsSpan(_start, _end - _start).IndexOf((byte)'\n') + 1;

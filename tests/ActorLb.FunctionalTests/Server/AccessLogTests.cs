@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using System.Text.Json;
 using ActorLb.Proxying;
 using ActorLb.Telemetry;
@@ -20,6 +21,8 @@ public sealed class AccessLogTests : IDisposable
     [InlineData("a directory", "directory", "it is a directory")]
     [InlineData("no folder", "no_folder", "does not exist")]
     [InlineData("a pipe", "no_reader", "nobody reads it")]
+    [InlineData("a socket", "no_reader", "it is a socket")]
+    [InlineData("a link to nowhere", "no_folder", "it is a link to a folder that does not exist")]
     [InlineData("/dev/full", "disk_full", "the disk is full")]
     public async Task File_ReplacedByWhatCannotBeWritten_ThenGood_Heals(string by, string causeWord, string reason)
     {
@@ -34,6 +37,9 @@ public sealed class AccessLogTests : IDisposable
         if (by != "no folder") Directory.CreateDirectory(_folder["logs"]);
         if (by == "a directory") Directory.CreateDirectory(Log);
         if (by == "a pipe") Fifo.Make(Log);
+        if (by == "a link to nowhere") File.CreateSymbolicLink(Log, _folder["none/access.log"]);
+        using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        if (by == "a socket") socket.Bind(new UnixDomainSocketEndPoint(Log));
         if (by.StartsWith('/')) File.CreateSymbolicLink(Log, by);
         await node.ReloadAsync(text);
         await ConnectAsync(node, "within");
@@ -47,11 +53,28 @@ public sealed class AccessLogTests : IDisposable
 
         if (Directory.Exists(_folder["logs"])) Directory.Delete(_folder["logs"], recursive: true);
         Directory.CreateDirectory(_folder["logs"]);
-        if (by.StartsWith('/')) node.Node.ReopenLogs();
         await node.UntilAsync(() => Lines().Contains("later") && !node.Node.AccessLog.IsFailing);
         Assert.Equal(["within", "later"], Lines());
         Assert.Equal(0, node.Node.AccessLogCounters.AllLost);
         Assert.Contains(node.Log.Lines, l => l.Text == $"the access log {Log} is written again; 0 lines were lost");
+    }
+
+    /// <summary>The old file and the new one took turns in being told of, every second.</summary>
+    [Fact]
+    public async Task FullDisk_ReplacedByAPipeWithoutReader_EachIsToldOnce()
+    {
+        await using var broker = FakeBroker.Start(FakeBroker.Accepting);
+        File.CreateSymbolicLink(Log, "/dev/full");
+        string text = Text(broker);
+        await using var node = await TestNode.StartTextAsync(text);
+        AccessLogCounters counters = node.Node.AccessLogCounters;
+        await ConnectAsync(node, "first");
+        await node.UntilAsync(() => counters.FailuresBy(AccessLogCause.DiskFull) > 1);
+        File.Delete(Log);
+        Fifo.Make(Log);
+        await node.ReloadAsync(text);
+        await node.UntilAsync(() => counters.FailuresBy(AccessLogCause.NoReader) > 3);
+        Assert.Equal(2, Errors(node).Count());
     }
 
     [Fact]
