@@ -82,7 +82,7 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
                 Secured(reactor, session);
                 break;
             case HandshakeStatus.Failed:
-                Log.HandshakeFailed(services.Logger, session.Backend!.Id, session.Pool.Name, outcome.Reason ?? "unknown");
+                if (Admits(session, LogLevel.Warning, outcome.Reason ?? "unknown")) Log.HandshakeFailed(services.Logger, session.Backend!.Id, session.Pool.Name, outcome.Reason ?? "unknown");
                 Fail(reactor, session, CloseReason.BackendsFailed, outcome.Reason ?? "the TLS handshake failed");
                 break;
         }
@@ -120,7 +120,7 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
             {
                 int errno = Libc.Errno;
                 string why = session.Upstream.Tls.IsNone ? Libc.ErrorText(errno) : TlsSession.LastError;
-                Log.NotSent(services.Logger, session.Backend!.Id, session.Pool.Name, Part(session.Phase), why);
+                if (Admits(session, LogLevel.Information, why)) Log.NotSent(services.Logger, session.Backend!.Id, session.Pool.Name, Part(session.Phase), why);
                 if (session.Upstream.Tls.IsNone && LocalFault.IsShortage(errno)) router.TryNext(reactor, session, CloseReason.LocalShortage);
                 else Fail(reactor, session, CloseReason.BackendsFailed, why);
                 return false;
@@ -153,7 +153,7 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
                 setup.Reply.AsSpan(0, setup.ReplyLength), out int length, out int code, out UpgradeError error);
             if (status == ReadStatus.Invalid)
             {
-                Log.UpgradeRefused(services.Logger, session.Backend!.Id, session.Pool.Name, code, error.Text());
+                if (Admits(session, LogLevel.Warning, error.Text())) Log.UpgradeRefused(services.Logger, session.Backend!.Id, session.Pool.Name, code, error.Text());
                 UpgradeRefused(reactor, session, error == UpgradeError.Status ? code : 0);
                 return;
             }
@@ -201,7 +201,7 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
         if (outcome != WebSocketOutcome.Ok && payload.IsEmpty)
         {
             string why = outcome == WebSocketOutcome.Ended ? "it sent a close frame" : "its WebSocket frames break the protocol";
-            Log.BadFrames(services.Logger, session.Backend!.Id, session.Pool.Name, why);
+            if (Admits(session, LogLevel.Warning, why)) Log.BadFrames(services.Logger, session.Backend!.Id, session.Pool.Name, why);
             Fail(reactor, session, CloseReason.BackendProtocol, why);
             return false;
         }
@@ -247,7 +247,7 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
         {
             if (setup.ReplyLength >= MaxReply)
             {
-                Log.BadReply(services.Logger, session.Backend!.Id, session.Pool.Name, ConnackError.PacketTooLarge);
+                if (Admits(session, LogLevel.Warning, "what is no CONNACK")) Log.BadReply(services.Logger, session.Backend!.Id, session.Pool.Name, ConnackError.PacketTooLarge);
                 Fail(reactor, session, CloseReason.BackendProtocol, NoConnack);
                 return 0;
             }
@@ -271,10 +271,12 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
         return 0;
     }
 
+    private bool Admits(Session session, LogLevel level, string reason) => services.LogLimit.Admits(level, "backend", session.Backend!.Id, reason);
+
     private void ClosedEarly(Reactor reactor, Session session)
     {
         Router.Suspect(reactor, session, "it closed the connection before its CONNACK");
-        Log.ClosedEarly(services.Logger, session.Backend!.Id, session.Pool.Name);
+        if (Admits(session, LogLevel.Information, "closed before its CONNACK")) Log.ClosedEarly(services.Logger, session.Backend!.Id, session.Pool.Name);
         router.TryNext(reactor, session, CloseReason.BackendsFailed);
     }
 
@@ -306,7 +308,7 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
                 Answered(reactor, session, connack);
                 return;
             default:
-                Log.BadReply(services.Logger, session.Backend!.Id, session.Pool.Name, error);
+                if (Admits(session, LogLevel.Warning, "what is no CONNACK")) Log.BadReply(services.Logger, session.Backend!.Id, session.Pool.Name, error);
                 Fail(reactor, session, CloseReason.BackendProtocol, NoConnack);
                 return;
         }

@@ -69,9 +69,9 @@ internal sealed partial class Dialer(NodeServices services, Router router, Backe
 
     private void Fail(Reactor reactor, Session session, int errno)
     {
-        string reason = Libc.ErrorText(errno);
+        string reason = Libc.ErrorText(errno), backend = session.Backend!.Id;
         Router.Blame(reactor, session, reason);
-        Log.ConnectFailed(services.Logger, session.Backend!.Id, session.Pool.Name, reason);
+        if (services.LogLimit.Admits(LogLevel.Warning, "backend", backend, reason)) Log.ConnectFailed(services.Logger, backend, session.Pool.Name, reason);
         router.TryNext(reactor, session, CloseReason.BackendsFailed);
     }
 

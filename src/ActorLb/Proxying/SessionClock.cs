@@ -29,8 +29,7 @@ internal sealed partial class SessionClock(NodeServices services, SessionCloser 
             case Phase.Dialing or Phase.BackendPreamble or Phase.BackendTls or Phase.BackendUpgrade or Phase.Connack:
                 Router.Blame(reactor, session, Owed(session));
                 // After an AUTH the silence may be the client's.
-                if (!session.Setup!.Committed) Log.BackendSilent(
-                    services.Logger, session.Backend!.Id, session.Pool.Name, Owed(session), session.Setup.BackendTime / 1000.0);
+                if (!session.Setup!.Committed) LogSilent(session);
                 Router.TryNext(reactor, session, CloseReason.BackendsFailed);
                 break;
             default:
@@ -52,6 +51,13 @@ internal sealed partial class SessionClock(NodeServices services, SessionCloser 
         // The client ended its direction before the CONNACK came, or the broker with it.
         session.EndReason = session.Client.Ended ? CloseReason.ClientClosed : CloseReason.BackendClosed;
         reactor.SetDeadline(session, reactor.Now + Relay.HalfCloseTimeout);
+    }
+
+    private void LogSilent(Session session)
+    {
+        string backend = session.Backend!.Id, owed = Owed(session);
+        if (services.LogLimit.Admits(LogLevel.Warning, "backend", backend, owed))
+            Log.BackendSilent(services.Logger, backend, session.Pool.Name, owed, session.Setup!.BackendTime / 1000.0);
     }
 
     /// <summary>What the session's backend was waited for.</summary>

@@ -28,7 +28,7 @@ internal sealed partial class LogLimit : IDisposable
     private readonly record struct Key(LogLevel Level, string Kind, string Name, string Reason);
 
     /// <summary>Whether the line is to be logged now; otherwise it is counted.</summary>
-    /// <param name="kind">What <paramref name="name"/> names: "listener", "pool".</param>
+    /// <param name="kind">What <paramref name="name"/> names: "listener", "pool", "backend".</param>
     /// <param name="reason">A clause of the program's own, not of a client's bytes.</param>
     public bool Admits(LogLevel level, string kind, string name, string reason)
     {

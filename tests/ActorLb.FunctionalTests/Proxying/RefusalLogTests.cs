@@ -89,4 +89,34 @@ public sealed class RefusalLogTests : IDisposable
             && l.Text.Contains("more source-addresses", StringComparison.Ordinal));
         Assert.Single(node.Log.Lines, l => l.Text.StartsWith("pool p: 9 more ", StringComparison.Ordinal));
     }
+
+    /// <summary>Whoever can connect decides how often a broker is asked, and by its CONNECT often what the broker makes of it.</summary>
+    [Theory]
+    [InlineData("closes", "closed the connection before its CONNACK")]
+    [InlineData("garbage", "answered a CONNECT with what is no CONNACK")]
+    [InlineData("gone", "connect failed: Connection refused")]
+    [InlineData("silent", "no CONNACK within 0.1 s")]
+    public async Task Backend_ThatTakesNobody_IsNamedOnce(string how, string expected)
+    {
+        const int Clients = 20;
+        var broker = FakeBroker.Start(how switch
+        {
+            "garbage" => FakeBroker.Connack(0, version: 77),
+            "silent" => FakeBroker.Silent,
+            _ => FakeBroker.CloseAtOnce,
+        });
+        if (how == "gone") await broker.DisposeAsync();
+        var more = how == "silent" ? "\nconnect-timeout = 100ms" : "";
+        var node = await TestNode.StartAsync($"backends = [{{ address = \"{broker.EndPoint}\", max-fails = 0 }}]{more}");
+        await using (node)
+        {
+            var answers = Enumerable.Range(0, Clients).Select(_ => node.AskAsync(ConnectBytes.V311("x"))).ToArray();
+            Assert.All(await Task.WhenAll(answers), answer => Assert.Equal(FakeBroker.ConnackBytes(3), answer));
+            var (_, text) = Assert.Single(node.Log.Lines, l => l.Text.Contains(expected, StringComparison.Ordinal));
+            Assert.StartsWith($"backend {broker.EndPoint} of pool p", text, StringComparison.Ordinal);
+        }
+
+        await broker.DisposeAsync();
+        Assert.Single(node.Log.Lines, l => l.Text.StartsWith($"backend {broker.EndPoint}: {Clients - 1} more ", StringComparison.Ordinal));
+    }
 }
