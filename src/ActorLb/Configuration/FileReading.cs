@@ -27,7 +27,7 @@ internal static class FileReading
 
     /// <param name="discard">Gets a result that comes too late.</param>
     /// <param name="deadline">For each file; null is <see cref="Deadline"/>.</param>
-    /// <exception cref="IOException">It takes too long; the message names the file.</exception>
+    /// <exception cref="IOException">It takes too long; the message names the file. Or the system has no thread for it.</exception>
     /// <exception cref="OperationCanceledException">Nobody wants the result any more.</exception>
     public static async Task<T> RunAsync<T>(
         Func<T> read, CancellationToken cancel = default, Action<T>? discard = null, TimeSpan? deadline = null)
@@ -36,13 +36,11 @@ internal static class FileReading
         if (abandoned >= MostAbandoned) throw new IOException($"{abandoned} files are still being read that take for ever, {s_lastAbandoned} the last of them");
         TimeSpan within = deadline ?? Deadline;
         var progress = new Progress();
-        Task<T> reading = Task.Factory.StartNew(
-            () =>
-            {
-                s_progress = progress;
-                return read();
-            },
-            CancellationToken.None, TaskCreationOptions.LongRunning | TaskCreationOptions.DenyChildAttach, TaskScheduler.Default);
+        Task<T> reading = Start(() =>
+        {
+            s_progress = progress;
+            return read();
+        });
         for (long before = -1; !reading.IsCompleted && !cancel.IsCancellationRequested;)
         {
             // Many files take their time together; one alone does not.
@@ -71,6 +69,20 @@ internal static class FileReading
     /// <summary>For a command, which has nothing else to do meanwhile.</summary>
     /// <inheritdoc cref="RunAsync"/>
     public static T Run<T>(Func<T> read) => RunAsync(read).GetAwaiter().GetResult();
+
+    private static Task<T> Start<T>(Func<T> read)
+    {
+        try
+        {
+            return Task.Factory.StartNew(
+                read, CancellationToken.None, TaskCreationOptions.LongRunning | TaskCreationOptions.DenyChildAttach, TaskScheduler.Default);
+        }
+        catch (TaskSchedulerException e)
+        {
+            // The runtime calls it OutOfMemoryException, whatever it lacks: open files, most of the time.
+            throw new IOException("files cannot be read: the system gives no thread for it, for want of open files, memory or threads", e);
+        }
+    }
 
     private sealed class Progress
     {

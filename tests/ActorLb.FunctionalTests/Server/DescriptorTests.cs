@@ -82,6 +82,23 @@ public sealed class DescriptorTests
         using var after = await files.OpenAsync("after");
     }
 
+    /// <summary>To read files takes a thread, and a thread takes files.</summary>
+    [Fact]
+    public async Task Reload_WithoutADescriptor_IsRejected_AndTheNextOneIsNot()
+    {
+        await using var broker = FakeBroker.Start(FakeBroker.Accepting);
+        using var files = new NodeFiles();
+        files.Write(TestNode.Backends(broker));
+        await using var node = await files.StartAsync();
+        await LimitFilesAsync(node, "10:20000");
+        node.Process.Signal(1);
+        await node.Process.WaitForLineAsync(": rejected, the old configuration stays");
+        await node.Process.WaitForLineAsync("looking after the certificates fails");
+        await LimitFilesAsync(node, "20000:20000");
+        Assert.Equal(0, (await NodeFiles.RunAsync("reload", files.Path)).ExitCode);
+        Assert.DoesNotContain(node.Process.Lines, l => l.Contains("Exception", StringComparison.Ordinal));
+    }
+
     /// <summary>A loop that tries again at once takes all of a core for as long as there is none.</summary>
     [Fact]
     public async Task Accepts_WithoutADescriptor_RestAndGoOn()

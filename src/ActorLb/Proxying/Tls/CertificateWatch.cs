@@ -31,6 +31,8 @@ internal sealed partial class CertificateWatch(
     private ImmutableHashSet<string> _rejected = [];
     // They could not be read for want of descriptors, which is no fault of theirs.
     private bool _again;
+    // Why the last look failed, told once.
+    private string? _lookFailure;
     private DateTimeOffset _nextWarning;
     private long _failures;
     private volatile bool _isNew = true;
@@ -79,10 +81,14 @@ internal sealed partial class CertificateWatch(
         try
         {
             await LookAsync().ConfigureAwait(false);
+            _lookFailure = null;
         }
         catch (Exception e)
         {
-            Log.LookFailed(logger, e);
+            if (_lookFailure == e.Message) return;
+            _lookFailure = e.Message;
+            // What was read tells all that there is to tell; anything else is a mistake of the program's.
+            Log.LookFailed(logger, e is IOException ? null : e, e.Message);
         }
     }
 
@@ -122,7 +128,7 @@ internal sealed partial class CertificateWatch(
         [LoggerMessage(1604, LogLevel.Error, "{Owner} {Name}: the {What} {File} {Text}")]
         public static partial void Over(ILogger logger, string owner, string name, string what, string file, string text);
 
-        [LoggerMessage(1605, LogLevel.Error, "looking after the certificates failed; it goes on")]
-        public static partial void LookFailed(ILogger logger, Exception e);
+        [LoggerMessage(1605, LogLevel.Error, "looking after the certificates fails, and is tried again every two seconds: {Reason}")]
+        public static partial void LookFailed(ILogger logger, Exception? e, string reason);
     }
 }

@@ -151,6 +151,29 @@ public sealed class CertificateWatchTests : IDisposable
             _log.Lines.Skip(before).Select(l => (l.Level, l.Text)));
     }
 
+    [Fact]
+    public async Task Look_ThatFailsAgainAndAgain_IsToldOnceForEachReason()
+    {
+        string? reason = "no thread";
+        var watch = new CertificateWatch(_time, _log, _ => Task.CompletedTask, () => reason is null ? [] : throw new IOException(reason));
+        for (var i = 0; i < 5; i++) await Look();
+        reason = "another";
+        await Look();
+        reason = null;
+        await Look();
+        reason = "another";
+        await Look();
+        Assert.Equal(
+            ["no thread", "another", "another"],
+            _log.Lines.Select(l => l.Text.Replace("looking after the certificates fails, and is tried again every two seconds: ", "", StringComparison.Ordinal)));
+
+        async Task Look()
+        {
+            _time.Advance(TimeSpan.FromDays(2));
+            await watch.TryLookAsync();
+        }
+    }
+
     private CertificateWatch Watch(Func<string?> problem) => new(_time, _log, changed =>
     {
         _renewed.Add(string.Join(' ', changed.Order(StringComparer.Ordinal)));
