@@ -174,6 +174,7 @@ internal sealed class Router(NodeServices services, SessionCloser closer)
         Setup setup = session.Setup!;
         session.StickyBackend = answer.Backend;
         session.StickyOutcome = answer.Outcome;
+        session.StickyMadeAt = answer.IsNew ? reactor.Now : 0;
         session.IsSticky = true;
         Backend? mapped = services.Backends.Find(answer.Backend);
         if (answer.Backend.IsNone || (answer.Outcome == StickyOutcome.Fallback && (mapped is null || setup.HasTried(mapped))))

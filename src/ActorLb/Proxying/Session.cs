@@ -166,6 +166,9 @@ internal sealed class Session : Timed
     public uint StickySession;
     public bool IsSticky;
 
+    /// <summary>When the sticky map made or moved the client's entry for it (the reactor's clock); 0 when it was there before.</summary>
+    public long StickyMadeAt;
+
     /// <summary>The sticky map was told of the session and waits for its end.</summary>
     public bool StickyOpened;
 

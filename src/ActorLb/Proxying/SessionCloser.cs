@@ -33,7 +33,7 @@ internal sealed class SessionCloser(NodeServices services)
             session.Setup = null;
         }
         if (session.StickyOpened) services.Sticky.Closed(session.StickyHash, session.StickyBackend, session.StickySession);
-        else Abandon(session);
+        else Abandon(reactor, session);
         services.Places.Leave(reactor, session);
         services.Announced.Leave(session);
         Clear(session);
@@ -68,18 +68,18 @@ internal sealed class SessionCloser(NodeServices services)
     }
 
     /// <summary>The session was not accepted: the sticky map need not remember where it was to go.</summary>
-    private void Abandon(Session session)
+    private void Abandon(Reactor reactor, Session session)
     {
         if (!session.IsSticky || session.StickyOpened) return;
         session.IsSticky = false;
-        services.Sticky.Abandoned(session.StickyHash, session.StickyBackend);
+        services.Sticky.Abandoned(session.StickyHash, session.StickyBackend, session.StickyMadeAt == 0 ? -1 : reactor.Now - session.StickyMadeAt);
     }
 
     /// <summary>Sends the last bytes a client gets, then closes. Without bytes it closes at once.</summary>
     public void Answer(Reactor reactor, Session session, CloseReason reason, ReadOnlySpan<byte> bytes)
     {
         LeaveBackend(reactor, session);
-        Abandon(session);
+        Abandon(reactor, session);
         if (session.EndReason == CloseReason.None) session.EndReason = reason;
         if (bytes.IsEmpty || !WriteFramed(reactor, session, bytes))
         {
@@ -308,6 +308,7 @@ internal sealed class SessionCloser(NodeServices services)
         session.IsSticky = session.StickyOpened = false;
         session.StickyBackend = default;
         session.StickyHash = 0;
+        session.StickyMadeAt = 0;
         session.FromClient = session.FromBackend = default;
         session.BytesFromClient = session.BytesFromBackend = session.PacketsFromClient = session.PacketsFromBackend = 0;
         session.EstablishedAt = session.BackendEndedAt = session.BulkUntil = 0;

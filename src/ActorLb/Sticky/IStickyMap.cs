@@ -86,7 +86,8 @@ public interface IStickyMap
     /// The client was not accepted by <paramref name="backend"/>, or is gone before it was: an entry that was made for it is taken back.
     /// One that a session of the client has confirmed before stays.
     /// </summary>
-    void Abandoned(ulong h, BackendRef backend);
+    /// <param name="sinceMade">Milliseconds since the answer that the entry was made or moved; negative when it was there before.</param>
+    void Abandoned(ulong h, BackendRef backend, long sinceMade);
 
     /// <summary>The session ended: the entry's time to live counts from now.</summary>
     void Closed(ulong h, BackendRef backend, uint session);

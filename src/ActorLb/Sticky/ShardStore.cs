@@ -151,6 +151,15 @@ internal sealed class ShardStore
         return !Unsafe.IsNullRef(ref entry) && entry.IsProvisional && entry.Backend == backend && Remove(h);
     }
 
+    /// <summary>Likewise of a client of another node, whose entry is not marked: it goes unless somebody has asked for it since.</summary>
+    /// <param name="made">When it was made, or a little later.</param>
+    public bool TakeBack(ulong h, BackendRef backend, uint made)
+    {
+        ref var entry = ref Table.Find(h);
+        return !Unsafe.IsNullRef(ref entry) && entry.Backend == backend && entry is { IsConnected: false, IsRefreshed: false }
+            && entry.Ticks <= made && Remove(h);
+    }
+
     /// <summary>
     /// A session's end or sign of life: keeps the entry from expiring, if it is still this backend's. An end in the tick of the beginning
     /// counts, too: of two sessions begun at once the one that lasts must win.

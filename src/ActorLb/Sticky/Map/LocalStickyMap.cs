@@ -43,7 +43,7 @@ internal sealed class LocalStickyMap : IStickyMap, IDisposable
 
     public uint Opened(ulong h, BackendRef backend, StickyOutcome outcome) => _map.Opened(h, backend, outcome);
 
-    public void Abandoned(ulong h, BackendRef backend) => _map.Abandoned(h, backend);
+    public void Abandoned(ulong h, BackendRef backend, long sinceMade) => _map.Abandoned(h, backend, sinceMade);
 
     public void Closed(ulong h, BackendRef backend, uint session) => _map.Closed(h, backend, session);
 

@@ -106,6 +106,9 @@ internal enum EntryFlags : byte
 
     /// <summary>The session was opened without the owner's answer.</summary>
     FellBack = 2,
+
+    /// <summary>The client for whom the entry was made was not accepted; the age is that of the answer.</summary>
+    Refused = 4,
 }
 
 /// <summary>A client and its backend. Nodes exchange ages, never times.</summary>

@@ -34,7 +34,8 @@ internal sealed class MapPartition(int number, ShardStore store)
 
     public Dictionary<ulong, LiveSession>? Live { get; set; }
 
-    public List<(ulong H, BackendRef Backend, long At)>? Ended { get; set; }
+    /// <summary>What the owner has still to hear of: sessions that ended, and clients that were not accepted.</summary>
+    public List<(ulong H, BackendRef Backend, long At, bool IsRefused)>? Ended { get; set; }
 
     /// <summary>Raised when the owner has to hear of the live sessions; they are confirmed up to <see cref="Learned"/>.</summary>
     public uint LearnVersion { get; set; }

@@ -46,9 +46,19 @@ internal sealed class SessionLearning(MapContext context)
     }
 
     /// <summary>A session was not accepted. Where it had moved a client that is connected still, that one's entry comes back.</summary>
-    public void Abandon(MapShard shard, ulong h, BackendRef backend, long now)
+    public void Abandon(MapShard shard, ulong h, BackendRef backend, long sinceMade, long now)
     {
         var partition = shard.Partition(context.PartitionOf(h));
+        if (!shard.Serves)
+        {
+            if (sinceMade >= 0)
+            {
+                TellEnd(partition, h, backend, now - sinceMade, isRefused: true);
+            }
+
+            return;
+        }
+
         if (partition.Store.TakeBack(h, backend) && partition.Live is { } live && live.TryGetValue(h, out var held))
         {
             partition.Store.Accept(h, held.Backend, StickyClock.TicksAgo(now, now - held.Opened), add: true);
@@ -74,12 +84,7 @@ internal sealed class SessionLearning(MapContext context)
             return;
         }
 
-        // Past the bound the entry's life counts from the last sign of life instead: at most a third less.
-        if ((partition.Ended ??= []).Count < MapLimits.MaxEntries)
-        {
-            partition.Ended.Add((h, backend, now));
-            context.TellLater.Set(partition.Number);
-        }
+        TellEnd(partition, h, backend, now, isRefused: false);
     }
 
     /// <summary>Another owner, or the same one again: it hears of every session.</summary>
@@ -233,13 +238,35 @@ internal sealed class SessionLearning(MapContext context)
             return;
         }
 
+        var store = shard.Partition(message.Partition).Store;
         foreach (var entry in message.Entries)
         {
-            shard.Partition(message.Partition).Store.Refresh(
-                entry.H, BackendRef.FromValue(entry.Backend), StickyClock.TicksAgo(now, entry.Age));
+            End(store, entry.H, BackendRef.FromValue(entry.Backend), StickyClock.TicksAgo(now, entry.Age), (entry.Flags & EntryFlags.Refused) != 0);
         }
 
         context.Later.Set(shard.Number);
+    }
+
+    private static void End(ShardStore store, ulong h, BackendRef backend, uint ticks, bool isRefused)
+    {
+        if (isRefused)
+        {
+            store.TakeBack(h, backend, ticks);
+        }
+        else
+        {
+            store.Refresh(h, backend, ticks);
+        }
+    }
+
+    /// <summary>Past the bound the entry's life counts from the last sign of life instead, at most a third less; and who was refused is remembered.</summary>
+    private void TellEnd(MapPartition partition, ulong h, BackendRef backend, long at, bool isRefused)
+    {
+        if ((partition.Ended ??= []).Count < MapLimits.MaxEntries)
+        {
+            partition.Ended.Add((h, backend, at, isRefused));
+            context.TellLater.Set(partition.Number);
+        }
     }
 
     private static PeerId? OwnerOf(MapShard shard, MapView view) =>
@@ -292,16 +319,16 @@ internal sealed class SessionLearning(MapContext context)
 
         if (shard.Serves)
         {
-            foreach (var (h, backend, at) in ended)
+            foreach (var (h, backend, at, isRefused) in ended)
             {
-                partition.Store.Refresh(h, backend, StickyClock.TicksAgo(now, now - at));
+                End(partition.Store, h, backend, StickyClock.TicksAgo(now, now - at), isRefused);
             }
 
             context.Later.Set(shard.Number);
         }
         else if (OwnerOf(shard, view) is { } owner)
         {
-            var wire = ended.Select(e => new MapEntry(e.H, e.Backend.Value, (uint)(now - e.At), EntryFlags.Refreshed)).ToArray();
+            var wire = ended.Select(e => new MapEntry(e.H, e.Backend.Value, (uint)(now - e.At), e.IsRefused ? EntryFlags.Refused : EntryFlags.Refreshed)).ToArray();
             context.Outbox.Post(owner, new Touch((ushort)shard.Number, shard.Seats!.Epoch, (ushort)partition.Number, wire));
         }
 

@@ -111,15 +111,12 @@ internal sealed class ShardedMap : IStickyMap, IDisposable
         }
     }
 
-    public void Abandoned(ulong h, BackendRef backend)
+    public void Abandoned(ulong h, BackendRef backend, long sinceMade)
     {
         var shard = _shards[_context.ShardOf(h)];
         lock (shard.Gate)
         {
-            if (shard.Serves)
-            {
-                _learning.Abandon(shard, h, backend, _context.Clock.Milliseconds);
-            }
+            _learning.Abandon(shard, h, backend, sinceMade, _context.Clock.Milliseconds);
         }
     }
 

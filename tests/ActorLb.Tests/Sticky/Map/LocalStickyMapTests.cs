@@ -106,7 +106,7 @@ public sealed class LocalStickyMapTests : IDisposable
             map.GetOrAssign(stranger, [A], null!, 0, out var answer);
             switch (i % 4)
             {
-                case 0: map.Abandoned(stranger, A); break;
+                case 0: map.Abandoned(stranger, A, 0); break;
                 case 1: break;
                 default: map.Closed(stranger, A, map.Opened(stranger, A, answer.Outcome)); break;
             }
