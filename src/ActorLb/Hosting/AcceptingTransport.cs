@@ -9,13 +9,17 @@ using Microsoft.Extensions.Logging;
 namespace ActorLb.Hosting;
 
 /// <summary>
-/// Kestrel's sockets with an accept loop of our own: Kestrel's tries again at once when the system has no descriptor left, which takes
-/// a core until one is free. This one rests in between.
+/// Kestrel's sockets with an accept loop of our own. Kestrel's tries again at once when the system has no descriptor left, which takes
+/// a core until one is free: this one rests in between. And it takes no more connections than it was told to at once: what a flood brings
+/// waits in the kernel's queue, not in descriptors and in the thread pool's queue, where the node's own work would wait behind it.
 /// </summary>
 internal sealed class AcceptingTransport(ILoggerFactory loggers) : IConnectionListenerFactory
 {
     /// <summary>Kestrel's own default.</summary>
     private const int Backlog = 512;
+
+    /// <summary>Connections at once, those included that are on their way out.</summary>
+    public const int MostConnections = 256;
 
     private readonly ILogger _logger = loggers.CreateLogger("ActorLb.Hosting");
 
@@ -34,11 +38,12 @@ internal sealed class AcceptingTransport(ILoggerFactory loggers) : IConnectionLi
             if (e.SocketErrorCode == SocketError.AddressAlreadyInUse) throw new AddressInUseException(e.Message, e);
             throw;
         }
-        return ValueTask.FromResult<IConnectionListener>(new AcceptingListener(socket, _logger));
+        return ValueTask.FromResult<IConnectionListener>(new AcceptingListener(socket, _logger, MostConnections));
     }
 }
 
-internal sealed partial class AcceptingListener(Socket socket, ILogger logger) : IConnectionListener
+/// <param name="most">Connections at once.</param>
+internal sealed partial class AcceptingListener(Socket socket, ILogger logger, int most) : IConnectionListener
 {
     /// <summary>How long it rests when an accept fails by this node's fault.</summary>
     private static readonly TimeSpan Rest = TimeSpan.FromMilliseconds(250);
@@ -46,18 +51,29 @@ internal sealed partial class AcceptingListener(Socket socket, ILogger logger) :
     private readonly SocketConnectionContextFactory _connections = new(new SocketConnectionFactoryOptions(), logger);
     private readonly CancellationTokenSource _stop = new();
     private readonly LogLimit _warnings = new(logger, TimeProvider.System);
+    private readonly SemaphoreSlim _free = new(most, most);
 
     public EndPoint EndPoint { get; } = socket.LocalEndPoint!;
 
     public async ValueTask<ConnectionContext?> AcceptAsync(CancellationToken cancellationToken = default)
     {
+        try
+        {
+            await _free.WaitAsync(_stop.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            return null;
+        }
         while (!_stop.IsCancellationRequested)
         {
             try
             {
                 Socket accepted = await socket.AcceptAsync(cancellationToken).ConfigureAwait(false);
                 accepted.NoDelay = true;
-                return _connections.Create(accepted);
+                ConnectionContext connection = _connections.Create(accepted);
+                connection.ConnectionClosed.UnsafeRegister(static free => ((SemaphoreSlim)free!).Release(), _free);
+                return connection;
             }
             catch (Exception e) when (e is ObjectDisposedException or SocketException { SocketErrorCode: SocketError.OperationAborted })
             {
