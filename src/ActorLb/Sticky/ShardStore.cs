@@ -299,7 +299,7 @@ internal sealed class ShardStore
         Evicted++;
     }
 
-    /// <summary>How many entries there are of a kind, as in <see cref="Oldest"/>.</summary>
+    /// <summary>How many entries there are of a kind, as in <see cref="First"/>.</summary>
     public int CountOf(ushort kind) => kind switch
     {
         EntryState.Provisional => Table.Provisional,
@@ -308,16 +308,16 @@ internal sealed class ShardStore
     };
 
     /// <summary>
-    /// Place of the oldest among so many of a kind, from a random place on; -1 when there is none. Places follow the order of hashes, so
-    /// neighbours are a random sample.
+    /// Place of the one to go among so many of a kind, from a random place on; -1 when there is none. Places follow the order of hashes, so
+    /// neighbours are a random sample. Those go first whose session has ended, then those of sessions that began: on another node it may last.
     /// </summary>
     /// <param name="kind">The bits of <paramref name="mask"/> that an entry's state has.</param>
-    /// <param name="ticks">Its last touch.</param>
-    public int Oldest(ulong except, ushort mask, ushort kind, int sample, out uint ticks)
+    /// <param name="rank">The lowest goes: the last touch, of an end before all of a beginning.</param>
+    public int First(ulong except, ushort mask, ushort kind, int sample, out uint rank)
     {
         var i = _group.Random(Table.Capacity);
-        var oldest = -1;
-        ticks = uint.MaxValue;
+        var first = -1;
+        rank = uint.MaxValue;
         for (var (looked, left) = (0, Math.Min(sample, CountOf(kind))); looked < Table.Capacity && left > 0; looked++, i = i + 1 == Table.Capacity ? 0 : i + 1)
         {
             ref var entry = ref Table.At(i);
@@ -327,14 +327,15 @@ internal sealed class ShardStore
             }
 
             left--;
-            if (entry.H != except && entry.Ticks < ticks)
+            var own = entry.Touch ^ ShardEntry.RefreshedBit;
+            if (entry.H != except && own < rank)
             {
-                ticks = entry.Ticks;
-                oldest = i;
+                rank = own;
+                first = i;
             }
         }
 
-        return oldest;
+        return first;
     }
 
     private bool IsValid(in ShardEntry entry, uint now) => _slots.IsKept(entry.Backend) && !IsExpired(entry, now);
@@ -385,7 +386,7 @@ internal sealed class ShardStore
     }
 
     /// <summary>
-    /// Makes room for a new entry of the shard: one goes that no backend has confirmed, else the oldest of a few without a session here. A
+    /// Makes room for a new entry of the shard: one goes that no backend has confirmed, else one of some without a session here. A
     /// connected one goes for another connected one only, and only where the node has none but connected ones: whoever may invent client ids
     /// must not have the entries of those who are there.
     /// </summary>
@@ -423,7 +424,7 @@ internal sealed class ShardStore
         {
             var isProvisional = Table.Provisional > 0;
             var (mask, kind) = isProvisional ? (EntryState.Provisional, EntryState.Provisional) : (EntryState.Connected, EntryState.None);
-            PushOut(Oldest(0, mask, kind, StoreGroup.Sample, out _));
+            PushOut(First(0, mask, kind, StoreGroup.Sample, out _));
         }
     }
 }

@@ -3,8 +3,8 @@ namespace ActorLb.Sticky;
 /// <summary>The stores of one shard: under one lock, they share its part of the cap. A partition of its own may have room for one entry only.</summary>
 internal sealed class StoreGroup
 {
-    /// <summary>Entries of which the oldest goes.</summary>
-    public const int Sample = 8;
+    /// <summary>Entries of which one goes.</summary>
+    public const int Sample = 32;
 
     private readonly List<ShardStore> _stores = [];
     private uint _random = 0x9E3779B9;
@@ -40,21 +40,21 @@ internal sealed class StoreGroup
     /// <summary>A store has been filled by other ways.</summary>
     public void Recount() => _certain = 0;
 
-    /// <summary>The oldest of a few of a kind goes, of the first store's as far as it has any.</summary>
+    /// <summary>One of some of a kind goes, of the first store's as far as it has any.</summary>
     /// <param name="except">Of the first store: an entry that stays.</param>
     public void Evict(ShardStore first, ulong except, ushort mask, ushort kind)
     {
         var from = _stores.IndexOf(first);
         var left = Sample;
-        var (victim, place, oldest) = (first, -1, uint.MaxValue);
+        var (victim, place, lowest) = (first, -1, uint.MaxValue);
         for (var n = 0; n < _stores.Count && left > 0; n++)
         {
             var store = _stores[(from + n) % _stores.Count];
-            var candidate = store.Oldest(n == 0 ? except : 0, mask, kind, left, out var ticks);
+            var candidate = store.First(n == 0 ? except : 0, mask, kind, left, out var rank);
             left -= Math.Min(left, store.CountOf(kind));
-            if (candidate >= 0 && (place < 0 || ticks < oldest))
+            if (candidate >= 0 && (place < 0 || rank < lowest))
             {
-                (victim, place, oldest) = (store, candidate, ticks);
+                (victim, place, lowest) = (store, candidate, rank);
             }
         }
 

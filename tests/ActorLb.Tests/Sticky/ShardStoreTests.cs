@@ -279,6 +279,24 @@ public sealed class ShardStoreTests : IDisposable
         Array.ForEach(stores, s => s.Table.Dispose());
     }
 
+    /// <summary>Of the sessions of other nodes their beginnings and ends are heard.</summary>
+    [Fact]
+    public void Cap_ClientsOfOtherNodes_GoWhenTheirSessionsHaveEnded()
+    {
+        for (var i = 1u; i <= 40; i++)
+        {
+            _store.GetOrAssign(Spread(i), [A], Now);
+        }
+
+        for (var i = 100u; i < 2000; i++)
+        {
+            _store.GetOrAssign(Spread(i), [B], Now + 10);
+            _store.Refresh(Spread(i), B, Now + 10);
+        }
+
+        Assert.All(Enumerable.Range(1, 40), i => Assert.Equal(A, _store.Peek(Spread((ulong)i), Now + 20)));
+    }
+
     [Fact]
     public void Cap_ConnectedClients_GoBeyondIt_AndOthersPay()
     {
