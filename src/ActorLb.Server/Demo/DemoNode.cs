@@ -21,7 +21,7 @@ internal sealed class DemoNode : IAsyncDisposable
         File = file;
         _logging = new NodeLogging(options.Log);
         _node = new Node(options, _logging.Factory, TimeProvider.System);
-        _admin = new AdminEndpoint(_node, _logging, new NodeControl(_node, _logging, file));
+        _admin = new AdminEndpoint(_node, _logging, new NodeControl(_node, _logging, file, TimeProvider.System));
     }
 
     /// <summary>The configuration; <c>pbm config reload</c> reads it again.</summary>

@@ -25,7 +25,7 @@ internal sealed class ListenerSet(IDataPlane plane)
         internal bool Taken { get; set; }
 
         /// <summary>Where a listener was opened; null when it was not, since it is open already.</summary>
-        public IPEndPoint? BoundTo(string listener) => Sockets.TryGetValue(listener, out (IPEndPoint Bound, int[] Descriptors) entry) ? entry.Bound : null;
+        public IPEndPoint? BoundTo(string listener) => Bindings.GetValueOrDefault(listener)?.Bound;
 
         public void Dispose()
         {
