@@ -31,7 +31,7 @@ public sealed class FailureTextTests : IDisposable
     [Fact]
     public async Task Tls_PeerCloses_IsNamed()
     {
-        _ = ServeAsync(async stream => await stream.ReadAsync(new byte[512]));
+        _ = ServeAsync(async stream => _ = await stream.ReadAtLeastAsync(new byte[512], 1, throwOnEndOfStream: false));
         Assert.Contains(await HandshakeAsync(), (string[])["the other side closed the connection", "the other side reset the connection"]);
     }
 
@@ -48,7 +48,7 @@ public sealed class FailureTextTests : IDisposable
         {
             await using var tls = new SslStream(stream);
             await tls.AuthenticateAsServerAsync(certificate);
-            await tls.ReadAsync(new byte[1]);
+            _ = await tls.ReadAtLeastAsync(new byte[1], 1, throwOnEndOfStream: false);
         });
         Assert.Equal(expected, await HandshakeAsync(name, trusted));
     }
@@ -60,7 +60,7 @@ public sealed class FailureTextTests : IDisposable
     {
         _ = ServeAsync(async stream =>
         {
-            await stream.ReadAsync(new byte[4096]);
+            _ = await stream.ReadAtLeastAsync(new byte[4096], 1, throwOnEndOfStream: false);
             await stream.WriteAsync(Encoding.ASCII.GetBytes(answer));
         });
         using var http = new HttpClient();
@@ -76,7 +76,7 @@ public sealed class FailureTextTests : IDisposable
     {
         _ = ServeAsync(async stream =>
         {
-            await stream.ReadAsync(new byte[4096]);
+            _ = await stream.ReadAtLeastAsync(new byte[4096], 1, throwOnEndOfStream: false);
             await stream.WriteAsync(Encoding.ASCII.GetBytes(answer));
         });
         using var socket = new ClientWebSocket();
