@@ -20,7 +20,7 @@ internal sealed class Records
     {
         _names = names;
         _width = width;
-        _widths = [.. names.Select((name, i) => WordWrap.Cells(name) + 1 + rows.Select(r => WordWrap.Cells(r[i])).DefaultIfEmpty(0).Max())];
+        _widths = [.. names.Select((name, i) => WordWrap.Cells(name) + 2 + rows.Select(r => WordWrap.Cells(r[i])).DefaultIfEmpty(0).Max())];
     }
 
     public void AppendTo(Paragraph text, string[] row, Func<string, Style> styleOf)
@@ -33,8 +33,8 @@ internal sealed class Records
             if (begins) text.Append((used == 0 ? "" : "\n") + new string(' ', Indent));
             else text.Append(new string(' ', Gap));
             used = begins ? Indent : used + Gap;
-            text.Append(_names[i] + " ");
-            int name = WordWrap.Cells(_names[i]) + 1;
+            text.Append(_names[i] + ": ");
+            int name = WordWrap.Cells(_names[i]) + 2;
             string[] lines = [.. WordWrap.Lines(row[i], _width, Indent * 2, used + name)];
             text.Append(string.Join('\n', lines), styleOf(row[i]));
             int rest = _widths[i] - name - WordWrap.Cells(row[i]);

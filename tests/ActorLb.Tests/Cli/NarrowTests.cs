@@ -71,9 +71,9 @@ public sealed class NarrowTests
     }
 
     [Theory]
-    [InlineData("session list", Client, "listener mqtt", "state established")]
-    [InlineData("pool show", Broker, "weight 1", "admin up")]
-    [InlineData("listener list", Listener, "limit 123,456", "state open")]
+    [InlineData("session list", Client, "listener: mqtt", "state: established")]
+    [InlineData("pool show", Broker, "weight: 1", "admin: up")]
+    [InlineData("listener list", Listener, "limit: 123,456", "state: open")]
     public async Task Row_ThatIsTooWide_IsABlockUnderItsName(string command, string heading, params string[] values)
     {
         await using AdminNode node = await AdminNode.StartAsync(more: $$"""
