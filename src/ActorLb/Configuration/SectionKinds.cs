@@ -14,7 +14,7 @@ internal static class SectionKinds
     public static readonly SectionKind[] All =
     [
         new("actorlb", "KEY { ... } in actorlb", ["node", "log", "admin", "cluster", "sticky", "pools", "listeners"]),
-        new("the node", "node.KEY", ["name", "workers", "max-connections", "setup-memory", "data-dir", "drain-timeout", "pid-file", "will", "server-reference"]),
+        new("the node", "node.KEY", ["name", "workers", "data-plane", "max-connections", "setup-memory", "data-dir", "drain-timeout", "pid-file", "will", "server-reference"]),
         new("the log", "log.KEY", ["level", "format", "access"]),
         new("the admin endpoint", "admin.KEY", ["bind", "token-file", "tls"]),
         new("the fleet", "cluster.KEY", ["name", "bind", "advertise", "zone", "secret-file", "tls", "seeds", "down-after", "form-after", "when-split", "shards"]),
