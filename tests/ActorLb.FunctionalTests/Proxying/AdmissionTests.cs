@@ -63,8 +63,9 @@ public sealed class AdmissionTests
     {
         await using var broker = FakeBroker.Start(FakeBroker.Accepting);
         await using var node = await TestNode.StartAsync(TestNode.Backends(broker), "limits.connects-per-second = 20");
-        var refused = 0;
-        for (var accepted = 0; accepted < 25;)
+        int refused = 0, accepted = 0;
+        // On a busy machine the first 25 may come more slowly than the rate: then some more are needed for one to be refused.
+        for (var tries = 0; (accepted < 25 || refused == 0) && tries < 1000; tries++)
         {
             var answer = await AnswerAsync(node, ConnectBytes.V5($"c{accepted}"));
             if (answer == 0)
@@ -77,7 +78,7 @@ public sealed class AdmissionTests
 
         // Twenty at once, the others as the rate allows: meanwhile some were refused.
         Assert.NotEqual(0, refused);
-        Assert.Equal(25, broker.Accepted);
+        Assert.Equal(accepted, broker.Accepted);
     }
 
     [Theory]
