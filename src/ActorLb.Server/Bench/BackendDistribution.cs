@@ -1,8 +1,7 @@
 using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
-using System.Net.Sockets;
-using System.Security.Authentication;
+using ActorLb.Protocol.Failures;
 
 namespace ActorLb.Server.Bench;
 
@@ -70,14 +69,8 @@ internal sealed class BackendDistribution : IDisposable
         }
     }
 
-    private static string Describe(HttpRequestException exception) => exception switch
-    {
-        { StatusCode: HttpStatusCode.Unauthorized } => "answered with 401: --admin-token-file is missing or of another node",
-        { StatusCode: { } status } => $"answered with {(int)status}",
-        { InnerException: SocketException or AuthenticationException } => BenchFailure.ReasonOf(exception.InnerException)!,
-        { HttpRequestError: HttpRequestError.InvalidResponse } => "the answer is no HTTP",
-        _ => "closed before it answered",
-    };
+    private static string Describe(HttpRequestException exception) => exception.StatusCode == HttpStatusCode.Unauthorized
+        ? "it answered with HTTP status 401: --admin-token-file is missing or of another node" : FailureText.Describe(exception);
 
     /// <summary>Value of <c>name="..."</c>; names and addresses hold nothing that the format escapes.</summary>
     private static string? Label(ReadOnlySpan<char> labels, string name)

@@ -1,14 +1,14 @@
 using System.Net.Sockets;
 using System.Net.WebSockets;
 using System.Security.Authentication;
-using System.Text.RegularExpressions;
+using ActorLb.Protocol.Failures;
 using ActorLb.Protocol.Mqtt;
 using MQTTnet.Exceptions;
 
 namespace ActorLb.Server.Bench;
 
 /// <summary>A client's failure whose message is the reason it is counted under: short, and without anything of that client alone.</summary>
-internal sealed partial class BenchFailure(string reason) : Exception(reason)
+internal sealed class BenchFailure(string reason) : Exception(reason)
 {
     public const string Closed = "connection closed by the broker";
     public const string Malformed = "malformed packet from the broker";
@@ -42,14 +42,14 @@ internal sealed partial class BenchFailure(string reason) : Exception(reason)
             switch (cause)
             {
                 case BenchFailure failure: return failure.Message;
-                case SocketException socket: return Describe(socket.SocketErrorCode);
-                case AuthenticationException tls: return "TLS handshake: " + Describe(tls);
+                case SocketException socket: return SocketFailure.Describe(socket.SocketErrorCode);
+                case AuthenticationException tls: return "TLS handshake: " + TlsFailure.Describe(tls);
                 case MqttProtocolViolationException: return Malformed;
             }
         }
-        if (causes.OfType<HttpRequestException>().FirstOrDefault() is { } http) return "WebSocket: " + Describe(http);
+        if (causes.OfType<HttpRequestException>().FirstOrDefault() is { } http) return "WebSocket: " + HttpFailure.Describe(http);
         if (causes.OfType<WebSocketException>().FirstOrDefault() is { WebSocketErrorCode: WebSocketError.NotAWebSocket or WebSocketError.UnsupportedProtocol or WebSocketError.HeaderError } web)
-            return "WebSocket: " + Describe(web);
+            return "WebSocket: " + HttpFailure.Describe(web);
         return exception switch
         {
             // What the library's decoder trips over comes as whatever it threw.
@@ -96,47 +96,8 @@ internal sealed partial class BenchFailure(string reason) : Exception(reason)
         return $"CONNACK 0x{code:X2} {text}";
     }
 
-    private static string Describe(SocketError error) => error switch
-    {
-        SocketError.ConnectionRefused => "connection refused",
-        SocketError.ConnectionReset => "connection reset",
-        SocketError.TimedOut => "connection timed out",
-        SocketError.HostNotFound or SocketError.NoData or SocketError.TryAgain => "host name not found",
-        SocketError.HostUnreachable => "host unreachable",
-        SocketError.NetworkUnreachable => "network unreachable",
-        SocketError.AddressNotAvailable => "no free source port",
-        SocketError.TooManyOpenSockets => "too many open files",
-        SocketError.Shutdown => "connection closed",
-        _ => "socket error " + error,
-    };
-
     private static IEnumerable<Exception> CausesOf(Exception exception)
     {
         for (Exception? cause = exception; cause is not null; cause = cause.InnerException) yield return cause;
     }
-
-    /// <summary>OpenSSL's reason where the runtime passes one on, such as "tlsv13 alert certificate required".</summary>
-    private static string Describe(AuthenticationException exception)
-    {
-        string deepest = CausesOf(exception).Last().Message;
-        return deepest.StartsWith("error:", StringComparison.Ordinal) ? deepest[(deepest.LastIndexOf(':') + 1)..] : "the server's answer is no TLS";
-    }
-
-    private static string Describe(HttpRequestException exception) => exception.HttpRequestError switch
-    {
-        HttpRequestError.ResponseEnded => "closed before it answered the upgrade",
-        HttpRequestError.InvalidResponse => "the answer to the upgrade is no HTTP",
-        HttpRequestError.SecureConnectionError => "closed in the TLS handshake",
-        _ => "the upgrade failed",
-    };
-
-    private static string Describe(WebSocketException exception) => exception.WebSocketErrorCode switch
-    {
-        WebSocketError.UnsupportedProtocol => "the server chose another subprotocol than mqtt",
-        WebSocketError.NotAWebSocket when Status().Match(exception.Message) is { Success: true } status => $"the upgrade was answered with {status.Value} instead of 101",
-        _ => "the answer to the upgrade is not that of a WebSocket server",
-    };
-
-    [GeneratedRegex(@"\b(?!101)\d{3}\b", RegexOptions.None, matchTimeoutMilliseconds: 1000)]
-    private static partial Regex Status();
 }

@@ -112,8 +112,8 @@ public sealed class BenchConnTests(BenchMosquitto broker) : IClassFixture<BenchM
     }
 
     [Theory]
-    [InlineData(false, "TLS handshake: the server's answer is no TLS")]
-    [InlineData(true, "TLS handshake: the server's answer is no TLS")]
+    [InlineData(false, "TLS handshake: the other side does not speak TLS")]
+    [InlineData(true, "TLS handshake: the other side does not speak TLS")]
     public async Task Conn_TlsToAPlainPort_SaysSo(bool webSocket, string expected)
     {
         using var plain = new Rude("plain text, whatever is asked\r\n\r\n"u8.ToArray());
@@ -126,11 +126,11 @@ public sealed class BenchConnTests(BenchMosquitto broker) : IClassFixture<BenchM
     }
 
     [Theory]
-    [InlineData("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "the upgrade was answered with 404 instead of 101")]
-    [InlineData("", "closed before it answered the upgrade")]
-    [InlineData("SSH-2.0-OpenSSH_9.2\r\n", "the answer to the upgrade is no HTTP")]
+    [InlineData("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "the upgrade to WebSocket got HTTP status 404 instead of 101")]
+    [InlineData("", "it closed the connection without an HTTP answer")]
+    [InlineData("SSH-2.0-OpenSSH_9.2\r\n", "it does not speak HTTP")]
     [InlineData("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n",
-        "the answer to the upgrade is not that of a WebSocket server")]
+        "the other side answered the upgrade, but not as WebSocket asks for")]
     public async Task Conn_UpgradeRefused_SaysHow(string answer, string expected)
     {
         using var web = new Rude(Encoding.ASCII.GetBytes(answer));
@@ -252,14 +252,14 @@ public sealed class BenchConnTests(BenchMosquitto broker) : IClassFixture<BenchM
         closed.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         using var distribution = new BackendDistribution(new Uri($"http://{closed.LocalEndPoint}"), null);
         var failure = await Assert.ThrowsAsync<BenchFailure>(() => RunAsync(broker.Target(broker.Port), 1, distribution));
-        Assert.EndsWith("/metrics: connection refused", failure.Message, StringComparison.Ordinal);
+        Assert.EndsWith("/metrics: connection refused: nothing listens there", failure.Message, StringComparison.Ordinal);
     }
 
     [Theory]
-    [InlineData("HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n", "answered with 401: --admin-token-file is missing or of another node")]
-    [InlineData("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n", "answered with 503")]
-    [InlineData("SSH-2.0-OpenSSH_9.2\r\n", "the answer is no HTTP")]
-    [InlineData("", "closed before it answered")]
+    [InlineData("HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n", "it answered with HTTP status 401: --admin-token-file is missing or of another node")]
+    [InlineData("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n", "it answered with HTTP status 503")]
+    [InlineData("SSH-2.0-OpenSSH_9.2\r\n", "it does not speak HTTP")]
+    [InlineData("", "it closed the connection without an HTTP answer")]
     public async Task Conn_AdminIsNoneOfANode_SaysWhat(string answer, string expected)
     {
         using var web = new Rude(Encoding.ASCII.GetBytes(answer));
