@@ -98,11 +98,22 @@ internal sealed class CommandTree
 
     private Command Help()
     {
-        var about = new Argument<string[]>("COMMAND") { Description = "the command; all of them when left out", Arity = ArgumentArity.ZeroOrMore };
+        var about = new Argument<string[]>("COMMAND") { HelpName = "COMMAND", Description = "the command; all of them when left out", Arity = ArgumentArity.ZeroOrMore };
         about.CompletionSources.Add(context => Below(context.ParseResult.GetValue(about) ?? [], context.WordToComplete));
         var help = new Command("help", "Tell what the commands are and do") { about };
-        help.SetAction((parsed, cancel) => RunAsync(Parse([.. parsed.GetValue(about) ?? [], "--help"]), cancel));
+        help.SetAction((parsed, cancel) =>
+        {
+            string[] words = parsed.GetValue(about) ?? [];
+            return RunAsync(Parse(IsCommand(words) ? [.. words, "--help"] : words), cancel);
+        });
         return help;
+    }
+
+    private bool IsCommand(string[] words)
+    {
+        Command? at = Root;
+        foreach (string word in words) at = at?.Subcommands.FirstOrDefault(c => c.Name == word);
+        return at is not null;
     }
 
     /// <summary>The commands that may follow those words, of which the last may be begun only.</summary>

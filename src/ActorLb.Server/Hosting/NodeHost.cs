@@ -14,7 +14,7 @@ namespace ActorLb.Server.Hosting;
 /// another began.</summary>
 internal sealed partial class NodeHost(string path, ActorLbOptions options)
 {
-    private const int SIGHUP = 1, SIGQUIT = 3, SIGUSR1 = 10, SIG_DFL = 0; // signal(7)
+    private const int SIGHUP = 1, SIGQUIT = 3, SIGUSR1 = 10; // signal(7)
 
     private readonly Channel<Signal> _signals = Channel.CreateBounded<Signal>(
         new BoundedChannelOptions(16) { SingleReader = true, FullMode = BoundedChannelFullMode.DropWrite });
@@ -48,12 +48,7 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options)
             }
             // A shell without job control starts what it puts in the background with SIGQUIT ignored (POSIX, 2.11), nohup(1) what it starts
             // with SIGHUP, and the runtime would respect that: `actorlb stop --now` and `actorlb reload` could not reach such a node.
-            if (Libc.IsAvailable)
-            {
-                Libc.signal(SIGQUIT, SIG_DFL);
-                Libc.signal(SIGHUP, SIG_DFL);
-                Libc.signal(SIGUSR1, SIG_DFL);
-            }
+            OtherSignals.SetDefault(SIGQUIT, SIGHUP, SIGUSR1);
             using PosixSignalRegistration hup = On(PosixSignal.SIGHUP, Signal.Reload);
             using PosixSignalRegistration? reopen = OperatingSystem.IsLinux() ? On((PosixSignal)SIGUSR1, Signal.Reopen) : null;
             using PosixSignalRegistration term = On(PosixSignal.SIGTERM, Signal.Stop);

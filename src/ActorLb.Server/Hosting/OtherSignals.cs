@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using ActorLb.Native;
 
 namespace ActorLb.Server.Hosting;
@@ -8,7 +9,7 @@ namespace ActorLb.Server.Hosting;
 /// </summary>
 internal static class OtherSignals
 {
-    private const int SIG_IGN = 1; // signal(2)
+    private const int SIG_DFL = 0, SIG_IGN = 1; // signal(2)
 
     // signal(7): SIGUSR2, SIGPIPE, SIGALRM, SIGSTKFLT, SIGXFSZ, SIGVTALRM, SIGPROF, SIGIO, SIGPWR
     private static readonly int[] s_numbers = [12, 13, 14, 16, 25, 26, 27, 29, 30];
@@ -18,8 +19,22 @@ internal static class OtherSignals
 
     public static void Ignore()
     {
+        if (Libc.IsAvailable) IgnoreAll();
+    }
+
+    /// <summary>Has a signal do what it does by default, whatever whoever started the process wanted of it.</summary>
+    public static void SetDefault(params ReadOnlySpan<int> numbers)
+    {
         if (!Libc.IsAvailable) return;
-        foreach (int number in s_numbers) Libc.signal(number, SIG_IGN);
-        for (int number = FirstRealTime; number <= LastRealTime; number++) Libc.signal(number, SIG_IGN);
+        foreach (int number in numbers) Set(number, SIG_DFL);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static void Set(int number, int handler) => Libc.signal(number, handler);
+
+    private static void IgnoreAll()
+    {
+        foreach (int number in s_numbers) Set(number, SIG_IGN);
+        for (int number = FirstRealTime; number <= LastRealTime; number++) Set(number, SIG_IGN);
     }
 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.CompilerServices;
 using ActorLb.Configuration;
 using ActorLb.Native;
 using ActorLb.Protocol.Failures;
@@ -86,9 +87,14 @@ internal sealed class PidFile : IDisposable
 
     private static string? RealPath(string path)
     {
-        const int O_RDONLY = 0, O_NONBLOCK = 0x800, O_CLOEXEC = 0x80000; // asm-generic/fcntl.h
         if (FileStatus.Of(path) != FileKind.Regular) return null;
-        if (!Libc.IsAvailable) return System.IO.Path.GetFullPath(path);
+        return Libc.IsAvailable ? Resolve(path) : System.IO.Path.GetFullPath(path);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static string? Resolve(string path)
+    {
+        const int O_RDONLY = 0, O_NONBLOCK = 0x800, O_CLOEXEC = 0x80000; // asm-generic/fcntl.h
         int fd = Libc.open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
         if (fd < 0) return null;
         string? real = new FileInfo($"/proc/self/fd/{fd}").LinkTarget;
@@ -103,6 +109,8 @@ internal sealed class PidFile : IDisposable
         {
             string[] arguments = File.ReadAllText($"/proc/{pid}/cmdline").Split('\0', StringSplitOptions.RemoveEmptyEntries);
             int program = Array.FindIndex(arguments, a => System.IO.Path.GetFileName(a) is "actorlb" or "actorlb.dll");
+            // By a link of another name, only the file that it runs tells.
+            if (program < 0 && System.IO.Path.GetFileName(new FileInfo($"/proc/{pid}/exe").LinkTarget) == "actorlb") program = 0;
             return program >= 0 && arguments.Skip(program + 1).Contains("run");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)

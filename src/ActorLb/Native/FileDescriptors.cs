@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace ActorLb.Native;
 
 /// <summary>
@@ -15,9 +17,11 @@ internal static class FileDescriptors
     public static bool IsReserved(int fd) => fd >= Volatile.Read(ref s_ceiling) && fd >= Refresh();
 
     /// <summary>Whether the process, or the system, has none left at all.</summary>
-    public static bool AreOut()
+    public static bool AreOut() => Libc.IsAvailable && CannotOpen();
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static bool CannotOpen()
     {
-        if (!Libc.IsAvailable) return false;
         int fd = Libc.eventfd(0, Libc.EFD_CLOEXEC | Libc.EFD_NONBLOCK);
         if (fd < 0) return true;
         Libc.close(fd);

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace ActorLb.Native;
@@ -24,7 +25,13 @@ internal static unsafe partial class FileStatus
     public static FileKind Of(string path)
     {
         if (path.Contains('\0', StringComparison.Ordinal)) return FileKind.Missing;
-        if (!Libc.IsAvailable) return Directory.Exists(path) ? FileKind.Directory : File.Exists(path) ? FileKind.Regular : FileKind.Missing;
+        if (Libc.IsAvailable) return Ask(path);
+        return Directory.Exists(path) ? FileKind.Directory : File.Exists(path) ? FileKind.Regular : FileKind.Missing;
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static FileKind Ask(string path)
+    {
         byte* status = stackalloc byte[StatxLength];
         if (statx(AT_FDCWD, path, 0, STATX_TYPE, status) == 0) return KindOf(status);
         return Marshal.GetLastPInvokeError() switch

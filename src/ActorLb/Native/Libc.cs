@@ -133,7 +133,7 @@ internal static unsafe partial class Libc
     /// <summary>The calling thread's errno, valid directly after a failed call of this class.</summary>
     public static int Errno
     {
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        [MethodImpl(MethodImplOptions.NoInlining)]
         get
         {
             int* location = s_errno;
@@ -159,11 +159,15 @@ internal static unsafe partial class Libc
         _ => string.Create(System.Globalization.CultureInfo.InvariantCulture, $"error {errno}"),
     };
 
+    // In methods of their own, here and where IsAvailable is asked: code that is compiled ahead looks a method's calls up when it is entered.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static bool Probe() => __errno_location() != null;
+
     private static bool Find()
     {
         try
         {
-            return OperatingSystem.IsLinux() && __errno_location() != null;
+            return OperatingSystem.IsLinux() && Probe();
         }
         catch (Exception e) when (e is DllNotFoundException or EntryPointNotFoundException)
         {

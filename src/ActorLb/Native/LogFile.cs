@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace ActorLb.Native;
@@ -37,7 +38,12 @@ internal sealed unsafe partial class LogFile : IDisposable
     /// <summary>Opens or creates a file for appending; null with the errno when that fails. A pipe without a reader is ENXIO.</summary>
     public static LogFile? Open(string path, out int errno)
     {
-        if (!Libc.IsAvailable) return OpenStream(path, out errno);
+        return Libc.IsAvailable ? OpenDescriptor(path, out errno) : OpenStream(path, out errno);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static LogFile? OpenDescriptor(string path, out int errno)
+    {
         int descriptor;
         do
         {
@@ -57,7 +63,12 @@ internal sealed unsafe partial class LogFile : IDisposable
     /// <summary>Writes some of the bytes: how many, or 0 with the errno; EAGAIN when there was no room within the time.</summary>
     public int Write(ReadOnlySpan<byte> bytes, int milliseconds, out int errno)
     {
-        if (_stream is not null) return WriteStream(bytes, out errno);
+        return _stream is null ? WriteDescriptor(bytes, milliseconds, out errno) : WriteStream(bytes, out errno);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private int WriteDescriptor(ReadOnlySpan<byte> bytes, int milliseconds, out int errno)
+    {
         int length = _isShared ? Math.Min(bytes.Length, PipeBuffer) : bytes.Length;
         bool waited = false;
         while (true)
@@ -82,8 +93,11 @@ internal sealed unsafe partial class LogFile : IDisposable
     public void Dispose()
     {
         if (_stream is not null) _stream.Dispose();
-        else if (!_isShared) close(_descriptor);
+        else if (!_isShared) CloseDescriptor();
     }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void CloseDescriptor() => close(_descriptor);
 
     private static LogFile? OpenStream(string path, out int errno)
     {

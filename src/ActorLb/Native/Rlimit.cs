@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace ActorLb.Native;
 
 internal static unsafe class Rlimit
@@ -6,13 +8,12 @@ internal static unsafe class Rlimit
 
     /// <summary>How many files this process may hold open, where there is a limit that can be asked; the runtime has raised the soft one to the
     /// hard one at its start.</summary>
-    public static long OpenFiles
+    public static long OpenFiles => Libc.IsAvailable ? Ask() : int.MaxValue;
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static long Ask()
     {
-        get
-        {
-            if (!Libc.IsAvailable) return int.MaxValue;
-            ulong* limits = stackalloc ulong[2];
-            return Libc.getrlimit(RLIMIT_NOFILE, limits) == 0 ? (long)Math.Min(limits[0], long.MaxValue) : long.MaxValue;
-        }
+        ulong* limits = stackalloc ulong[2];
+        return Libc.getrlimit(RLIMIT_NOFILE, limits) == 0 ? (long)Math.Min(limits[0], long.MaxValue) : long.MaxValue;
     }
 }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.CompilerServices;
 
 namespace ActorLb.Native;
 
@@ -29,13 +30,16 @@ internal sealed class SystemMemory
         if (!Libc.IsAvailable) return;
         try
         {
-            Libc.malloc_trim(0);
+            Trim();
         }
         catch (EntryPointNotFoundException)
         {
             // A C library without it (musl) gives back by itself.
         }
     }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static void Trim() => Libc.malloc_trim(0);
 
     public MemoryState Read()
     {

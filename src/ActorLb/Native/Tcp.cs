@@ -5,7 +5,11 @@ using ActorLb.Protocol.Failures;
 
 namespace ActorLb.Native;
 
-/// <summary>Non-blocking TCP sockets on bare descriptors. Failures are values (an errno); nothing here throws on a peer's behaviour.</summary>
+/// <summary>
+/// Non-blocking TCP sockets on bare descriptors. Failures are values (an errno); nothing here throws on a peer's behaviour. What the steps of
+/// a session call is not inlined into them: compiled ahead, a step would look the system's calls up when it is entered, and the steps
+/// are those of the data plane without such calls too.
+/// </summary>
 internal static unsafe class Tcp
 {
     /// <summary>Result of <see cref="Receive"/> and <see cref="Send"/>: nothing can be moved now.</summary>
@@ -15,7 +19,7 @@ internal static unsafe class Tcp
     public const int Failed = -2;
 
     /// <summary>Bytes read, 0 at the end of the stream, <see cref="WouldBlock"/> or <see cref="Failed"/>.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    [MethodImpl(MethodImplOptions.NoInlining)]
     public static int Receive(int fd, Span<byte> into, int flags = 0)
     {
         fixed (byte* p = into)
@@ -26,7 +30,7 @@ internal static unsafe class Tcp
     }
 
     /// <summary>Bytes written, <see cref="WouldBlock"/> or <see cref="Failed"/>.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    [MethodImpl(MethodImplOptions.NoInlining)]
     public static int Send(int fd, ReadOnlySpan<byte> from, int flags = 0)
     {
         fixed (byte* p = from)
@@ -147,8 +151,10 @@ internal static unsafe class Tcp
     /// <param name="milliseconds">0 leaves it to the system.</param>
     public static void SetUserTimeout(int fd, int milliseconds) => SetOption(fd, Libc.IPPROTO_TCP, Libc.TCP_USER_TIMEOUT, milliseconds);
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
     public static void ShutdownWrite(int fd) => Libc.shutdown(fd, Libc.SHUT_WR);
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
     public static void Close(int fd) => Libc.close(fd);
 
     private static int Bind(int fd, in NetEndPoint at)

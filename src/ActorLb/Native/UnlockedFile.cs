@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Text;
 
 namespace ActorLb.Native;
@@ -15,7 +16,12 @@ internal static unsafe class UnlockedFile
     public static string? ReadAscii(string path)
     {
         if (FileStatus.Of(path) != FileKind.Regular) return null;
-        if (!Libc.IsAvailable) return ReadShared(path);
+        return Libc.IsAvailable ? ReadUnlocked(path) : ReadShared(path);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static string? ReadUnlocked(string path)
+    {
         int fd = Libc.open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
         if (fd < 0) return null;
         byte* buffer = stackalloc byte[MaxLength];

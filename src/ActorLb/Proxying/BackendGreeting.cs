@@ -22,7 +22,7 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
     /// <summary>The connection stands: sends what comes before the CONNECT.</summary>
     public void Start(Reactor reactor, Session session)
     {
-        if (services.Announced.IsOn && session.Pool.Options.ProxyProtocol != Configuration.ProxyProtocolVersion.Off) services.Announced.Enter(session);
+        if (services.Announced.IsOn && session.Pool.Options.ProxyProtocol != Configuration.ProxyProtocolVersion.Off) services.Announced.Enter(session, reactor.Now);
         Greeting.Compose(reactor, session);
         Setup setup = session.Setup!;
         setup.BackendTime = Router.GreetingTime(reactor, session);
@@ -118,7 +118,7 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
             }
             if (sent == Tcp.Failed)
             {
-                int errno = Libc.Errno;
+                int errno = session.Upstream.Stream is null ? Libc.Errno : reactor.TakeError(session);
                 string why = session.Upstream.Tls.IsNone ? Libc.ErrorText(errno) : TlsSession.LastError;
                 if (Admits(session, LogLevel.Information, why)) Log.NotSent(services.Logger, session.Backend!.Id, session.Pool.Name, Part(session.Phase), why);
                 if (session.Upstream.Tls.IsNone && LocalFault.IsShortage(errno)) router.TryNext(reactor, session, CloseReason.LocalShortage);

@@ -117,7 +117,7 @@ internal sealed class ClientIntake(NodeServices services, SessionCloser closer, 
             session.Local = NetEndPoint.From(header.Destination);
         }
         Channel.Receive(ref client, reactor.Scratch.AsSpan(0, header.TotalLength));
-        if (header.Kind == ProxyKind.Ip && services.Announced.IsOn && services.Announced.Find(session) is { } own)
+        if (header.Kind == ProxyKind.Ip && services.Announced.IsOn && services.Announced.Find(session, reactor.Now) is { } own)
         {
             services.Refused.OwnConnection(session, own.Pool, own.Backend);
             closer.Close(reactor, session, CloseReason.Loop);

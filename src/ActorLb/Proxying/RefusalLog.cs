@@ -45,19 +45,19 @@ internal sealed partial class RefusalLog(ILogger logger, LogLimit limit)
     public void HandshakeFailed(Session session, string reason)
     {
         string hint = SpokenProtocols.Hint(session.Setup!.Speaks, SpokenProtocol.Tls);
-        if (Admits(session, hint + reason)) Log.HandshakeFailed(logger, session.Remote, session.Listener.Name, hint, reason);
+        if (Admits(session, Joined(hint, reason))) Log.HandshakeFailed(logger, session.Remote, session.Listener.Name, hint, reason);
     }
 
     public void BadUpgrade(Session session, UpgradeError error)
     {
         string hint = Hint(session, SpokenProtocol.Http);
-        if (Admits(session, hint + error.Text())) Log.BadUpgrade(logger, session.Remote, session.Listener.Name, hint, error.Text());
+        if (Admits(session, Joined(hint, error.Text()))) Log.BadUpgrade(logger, session.Remote, session.Listener.Name, hint, error.Text());
     }
 
     public void BadConnect(Session session, ConnectError error)
     {
         string hint = Hint(session, SpokenProtocol.Mqtt);
-        if (!Admits(session, hint + error.Text())) return;
+        if (!Admits(session, Joined(hint, error.Text()))) return;
         string reason = error == ConnectError.PacketTooLarge
             ? $"{error.Text()}: {session.Setup!.Connect.TotalLength} bytes of at most {session.Entered!.Options.MaxPacketSize}" : error.Text();
         Log.BadConnect(logger, session.Remote, session.Listener.Name, hint, reason);
@@ -76,6 +76,8 @@ internal sealed partial class RefusalLog(ILogger logger, LogLimit limit)
     /// <summary>What the client speaks instead of what is wanted, in words that follow the listener's name.</summary>
     private static string Hint(Session session, SpokenProtocol wanted) =>
         SpokenProtocols.Hint(SpokenProtocols.Guess(session.Setup!.Inbound.AsSpan(0, session.Setup.InboundLength)), wanted);
+
+    private static string Joined(string hint, string reason) => hint.Length == 0 ? reason : $"it{hint}: {reason}";
 
     private bool Admits(Session session, string reason, LogLevel level = LogLevel.Information) =>
         limit.Admits(level, "listener", session.Listener.Name, reason);

@@ -107,7 +107,7 @@ internal sealed class Session : Timed
     public bool AwaitsTurn;
 
     /// <summary>It is among the <see cref="AnnouncedClients"/>.</summary>
-    public bool IsAnnounced;
+    public AnnouncedClients.Announcement? Announced;
 
     /// <summary>Why the session ends, once it is known: the first end that came, or what a close waits for.</summary>
     public CloseReason EndReason;

@@ -16,7 +16,7 @@ internal sealed class StreamsBinding(StreamsReactor[] reactors, Socket socket, T
     private volatile TcpOptions _tcp = tcp;
     private ListenerSocket[] _sockets = [];
     private Task _accepting = Task.CompletedTask;
-    private int _next;
+    private uint _next;
 
     public override IPEndPoint Bound => _bound;
 
@@ -74,7 +74,7 @@ internal sealed class StreamsBinding(StreamsReactor[] reactors, Socket socket, T
                     continue;
                 }
                 if (!SocketTuning.IsInherited) SocketTuning.Apply(client, _tcp);
-                int next = _next++ % reactors.Length;
+                int next = (int)(_next++ % (uint)reactors.Length);
                 reactors[next].Post(r => ((StreamsReactor)r).Serve(_sockets[next], client));
             }
             catch (SocketException e) when (e.SocketErrorCode is SocketError.OperationAborted or SocketError.Interrupted or SocketError.InvalidArgument)

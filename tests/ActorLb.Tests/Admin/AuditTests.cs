@@ -114,6 +114,26 @@ public sealed class AuditTests : ILoggerProvider
         Assert.Contains("POST node/drain: the request comes from a page of another site (http://evil.example)", Assert.Single(Audited()), StringComparison.Ordinal);
     }
 
+    /// <summary>Routing tells upper from lower case in no path: neither may what looks after it.</summary>
+    [Theory]
+    [InlineData("API/v1")]
+    [InlineData("Api/V1")]
+    public async Task PathInOtherCase_IsRefusedToStrangers_AndAuditedForOthers(string prefix)
+    {
+        await using AdminNode node = await AdminNode.StartAsync();
+        node.Hear(this);
+        var path = new Uri($"http://{node.Address}/{prefix}/listeners/mqtt/pause");
+        using var foreign = new HttpRequestMessage(HttpMethod.Post, path);
+        foreign.Headers.Add("Origin", "http://evil.example");
+        using HttpResponseMessage refusal = await node.Http.SendAsync(foreign);
+        Assert.Equal(HttpStatusCode.Forbidden, refusal.StatusCode);
+        Assert.Contains("evil.example", Assert.Single(Audited()), StringComparison.Ordinal);
+
+        using HttpResponseMessage done = await node.Http.PostAsync(path, null);
+        Assert.True(done.IsSuccessStatusCode);
+        Assert.EndsWith(": POST listeners/mqtt/pause: done", Audited().Last(), StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Certificate_OfTheOperator_IsNamed()
     {

@@ -90,6 +90,12 @@ public sealed class BadFileTests
         "actorlb {\npools.p.backends = [\"h:1\"]\nlisteners.l { bind = \"127.0.0.1:8888\", pool = p }\n}\n",
         "3:22: actorlb.listeners.l.bind: '127.0.0.1:8888' is already bound by actorlb.admin.bind")]
     [InlineData(
+        "actorlb {\npools.p.backends = [\"0.0.0.0:1884\", \"[::]:1885\", \"0.0.0.0:1886\"]\nlisteners.l { bind = \"127.0.0.1:1884\", pool = p }\n"
+        + "listeners.m { bind = \"[::1]:1885\", pool = p }\nlisteners.n { bind = \"[::]:1886\", pool = p }\n}\n",
+        "2:21: actorlb.pools.p.backends[0]: '0.0.0.0:1884' is this node itself (actorlb.listeners.l.bind): each of its clients would come back to it as another one\n"
+        + "2:37: actorlb.pools.p.backends[1]: '[::]:1885' is this node itself (actorlb.listeners.m.bind): each of its clients would come back to it as another one\n"
+        + "2:50: actorlb.pools.p.backends[2]: '0.0.0.0:1886' is this node itself (actorlb.listeners.n.bind): each of its clients would come back to it as another one")]
+    [InlineData(
         "actorlb {\npools.p.backends = [\"h:1\", \"127.0.0.7:1883\"]\npools.q.backends = [{ address = \"localhost:1884\", weight = 2 }, \"[::1]:8888\", \"192.0.2.1:1883\"]\n"
         + "listeners.l { bind = \"*:1883\", pool = p }\nlisteners.m { bind = \"127.0.0.1:1884\", pool = q }\n}\n",
         "2:28: actorlb.pools.p.backends[1]: '127.0.0.7:1883' is this node itself (actorlb.listeners.l.bind): each of its clients would come back to it as another one\n"

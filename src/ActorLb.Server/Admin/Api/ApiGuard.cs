@@ -13,7 +13,8 @@ namespace ActorLb.Server.Admin.Api;
 /// <param name="isOpen">Whether the endpoint asks for neither token nor client certificate.</param>
 internal sealed partial class ApiGuard(ILogger logger, Func<bool> isOpen, AuditLog audit)
 {
-    public static bool IsApi(HttpContext context) => context.Request.Path.StartsWithSegments("/api", StringComparison.Ordinal);
+    /// <summary>As routing has it, which tells upper from lower case in no path.</summary>
+    public static bool IsApi(HttpContext context) => context.Request.Path.StartsWithSegments("/api", StringComparison.OrdinalIgnoreCase);
 
     public async Task InvokeAsync(HttpContext context, RequestDelegate next)
     {

@@ -47,11 +47,13 @@ internal sealed partial class AuditLog : IDisposable
     /// <param name="isAnswered">False when its sender went before.</param>
     public void Write(HttpContext context, bool isAnswered)
     {
+        // Both the beginning of an answer and the end of its sender may tell.
+        if (!context.Items.TryAdd(typeof(ChangesNothing), true)) return;
         // Who has no token was refused, and told of, before anything was asked.
         if (context.Response.StatusCode == StatusCodes.Status401Unauthorized) return;
         string body = context.Items[typeof(AuditLog)] is string { Length: > 0 } text ? $" {text}" : "";
-        string result = !isAnswered ? "unknown: who asked has gone"
-            : context.Items[typeof(ApiResult)] is ApiResult answer ? Describe(answer)
+        string result = context.Items[typeof(ApiResult)] is ApiResult answer ? Describe(answer)
+            : !isAnswered || context.Response.StatusCode < 300 ? "unknown: who asked has gone"
             : $"refused ({context.Response.StatusCode})";
         Log.Change(_logger, ClientOf(context), IdentityOf(context), SafeText.Shortened(ActionOf(context) + body, Longest), SafeText.Shortened(result, Longest));
     }
@@ -74,7 +76,7 @@ internal sealed partial class AuditLog : IDisposable
     private static string ActionOf(HttpContext context)
     {
         string path = context.Request.Path.Value ?? "";
-        string below = path.StartsWith(ApiRoutes.Prefix, StringComparison.Ordinal) ? path[ApiRoutes.Prefix.Length..] : path;
+        string below = path.StartsWith(ApiRoutes.Prefix, StringComparison.OrdinalIgnoreCase) ? path[ApiRoutes.Prefix.Length..] : path;
         return $"{context.Request.Method} {SafeText.Of(below)}{SafeText.Of(Uri.UnescapeDataString(context.Request.QueryString.Value ?? ""))}";
     }
 
