@@ -77,7 +77,7 @@ internal static class Channel
     public static void Finish(ref Side side)
     {
         if (side.Finished) return;
-        if (!side.Tls.IsNone && side.Tls.Shutdown() == TlsIoStatus.WantWrite)
+        if (!side.Tls.IsNone && ShutdownTls(side.Tls) == TlsIoStatus.WantWrite)
         {
             side.Writable = false;
             return;
@@ -90,16 +90,24 @@ internal static class Channel
     /// <summary>Closes the connection and leaves the side as that of no connection.</summary>
     public static void Close(ref Side side)
     {
-        if (!side.Tls.IsNone)
-        {
-            if (!side.Finished && !side.Ended) side.Tls.Shutdown();
-            side.Tls.Dispose();
-        }
+        if (!side.Tls.IsNone) CloseTls(ref side);
         if (side.Stream is not null) side.Stream.Close();
         else if (side.Fd >= 0) Tcp.Close(side.Fd);
         side = new Side { Fd = -1 };
     }
 
+    // What calls OpenSSL is not inlined into the steps, as Tcp is not.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static TlsIoStatus ShutdownTls(TlsSession tls) => tls.Shutdown();
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static void CloseTls(ref Side side)
+    {
+        if (!side.Finished && !side.Ended) side.Tls.Shutdown();
+        side.Tls.Dispose();
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private static int ReceiveTls(ref Side side, Span<byte> into)
     {
         TlsIoResult result = side.Tls.Read(into);
@@ -108,6 +116,7 @@ internal static class Channel
     }
 
     /// <summary>A record at a time, until all is written or the socket is full.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private static int SendTls(TlsSession tls, ReadOnlySpan<byte> from)
     {
         int sent = 0;
