@@ -14,6 +14,9 @@ internal sealed class OwnProbes
     /// <summary>A CONNECT of a probe is short: its length takes one byte.</summary>
     private const int LongestName = 64;
 
+    /// <summary>Where a probe's id stands at the latest: behind a PROXY header and the beginning of its CONNECT.</summary>
+    private const int FirstBytes = 512;
+
     private readonly string _prefix;
     private readonly byte[] _prefixUtf8;
     private readonly ConcurrentDictionary<long, string> _arrived = [];
@@ -37,6 +40,18 @@ internal sealed class OwnProbes
 
     /// <summary>Any thread, for every CONNECT.</summary>
     public bool Has(ReadOnlySpan<byte> clientId) => clientId.StartsWith(_prefixUtf8);
+
+    /// <summary>As <see cref="Has"/>, of a client that nobody reads: its first bytes.</summary>
+    /// <returns>The client id within the bytes, or nothing.</returns>
+    public ReadOnlySpan<byte> FindIn(ReadOnlySpan<byte> bytes)
+    {
+        ReadOnlySpan<byte> first = bytes[..Math.Min(bytes.Length, FirstBytes)];
+        int at = first.IndexOf(_prefixUtf8);
+        if (at < 0) return default;
+        int end = at + _prefixUtf8.Length;
+        while (end < first.Length && char.IsAsciiDigit((char)first[end])) end++;
+        return first[at..end];
+    }
 
     /// <summary>A probe came in as a client.</summary>
     /// <param name="clientId">One that <see cref="Has"/> knows.</param>

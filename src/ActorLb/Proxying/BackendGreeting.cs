@@ -357,6 +357,7 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
         Span<byte> early = setup.Inbound.AsSpan(setup.ConnectLength, setup.InboundLength - setup.ConnectLength);
         if (early.IsEmpty) return true;
         setup.InboundLength = setup.ConnectLength;
+        if (!session.IsMqtt && closer.CutOwnProbe(reactor, session, early)) return false;
         Relay.Count(reactor, session, early, fromClient: true);
         if (relay.Write(reactor, session, early, toClient: false)) return true;
         closer.Close(reactor, session, CloseReason.BackendReset);

@@ -59,6 +59,16 @@ internal sealed class SessionCloser(NodeServices services)
         return true;
     }
 
+    /// <summary>Ends a session whose client is not read, if its first bytes are those of a probe of this node's own.</summary>
+    public bool CutOwnProbe(Reactor reactor, Session session, ReadOnlySpan<byte> first)
+    {
+        ReadOnlySpan<byte> probe = services.Probes.FindIn(first);
+        if (probe.IsEmpty) return false;
+        services.Probes.Arrived(probe, session.Listener.Name);
+        Close(reactor, session, CloseReason.Loop);
+        return true;
+    }
+
     /// <summary>Answers the CONNECT with a refusal, then closes without losing the answer.</summary>
     public void Refuse(Reactor reactor, Session session, CloseReason reason, RefusalReason refusal)
     {

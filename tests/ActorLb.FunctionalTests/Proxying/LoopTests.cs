@@ -38,6 +38,23 @@ public sealed class LoopTests
         Assert.InRange(node.Node.Admission.Active, 0, 2);
     }
 
+    /// <summary>A listener of plain TCP reads no CONNECT: each probe would go round until all places are gone.</summary>
+    [Theory]
+    [InlineData("")]
+    [InlineData("proxy-protocol = v2")]
+    public async Task Probe_ThatComesBackToAListenerOfPlainTcp_IsCut(string pool)
+    {
+        await using var forwarder = new Forwarder();
+        await using var node = await TestNode.StartAsync(
+            $"backends = [\"{forwarder.EndPoint}\"], health {{ probe = mqtt, interval = 100ms }}\n{pool}", "protocol = tcp");
+        forwarder.To = node.Of("mqtt");
+        Backend backend = node.Node.Pools.Single().Pool.Snapshot.Backends[0];
+        await node.UntilAsync(() => backend.Health == HealthState.Down && node.Closed(CloseReason.Loop) > 0);
+        string told = $"backend {backend.Id} is this node itself: its probe came back in by listener mqtt";
+        await node.UntilAsync(() => node.Log.Lines.Any(l => l.Text.Contains(told, StringComparison.Ordinal)));
+        Assert.InRange(node.Node.Admission.Active, 0, 2);
+    }
+
     [Theory]
     [InlineData("v1")]
     [InlineData("v2")]

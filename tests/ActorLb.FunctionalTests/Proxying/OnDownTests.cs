@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using ActorLb.Balancing;
 using ActorLb.Proxying;
+using ActorLb.Supervision;
 using ActorLb.Testing;
 
 namespace ActorLb.FunctionalTests.Proxying;
@@ -37,6 +38,8 @@ public sealed class OnDownTests
         await world.Node.UntilClosedAsync(CloseReason.BackendDown, 1);
         world.Say("200 OK");
         await world.Node.UntilAsync(() => world.Node.Backend(world.Broker).Health == HealthState.Up);
+        // Seen at the next step: a fall before that is the same one.
+        await world.Node.UntilAsync(() => ActorTree.Read(world.Node.Node.ActorSystems).All(a => a.Type != "ActorGraphInterpreter"));
         // The next fall counts again.
         world.Say("503 Service Unavailable");
         await world.Node.UntilAsync(() => world.Node.Log.Lines.Count(l => l.Text.StartsWith("closing the ", StringComparison.Ordinal)) == 2);
