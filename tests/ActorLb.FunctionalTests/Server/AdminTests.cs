@@ -110,6 +110,7 @@ public sealed partial class AdminTests
             await refused.ReadToEndAsync();
         }
 
+        await node.UntilClosedAsync(CloseReason.NoBackend);
         var samples = Parse(MetricsPage.Render(node.Node));
         string p = $"pool=\"p\",backend=\"{slow.EndPoint}\"", f = $"pool=\"fickle\",backend=\"{fickle.EndPoint}\"", g = $"pool=\"gone\",backend=\"{nowhere}\"";
         Assert.Equal((0, 1), (samples[$"actorlb_connack_seconds_bucket{{{p},le=\"0.025\"}}"], samples[$"actorlb_connack_seconds_count{{{p}}}"]));
