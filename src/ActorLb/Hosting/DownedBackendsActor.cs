@@ -47,6 +47,8 @@ internal sealed partial class DownedBackendsActor : SupervisedActor
 
     private sealed class Closing(Close order, long start, int reactors)
     {
+        public Close Order => order;
+
         public Backend Backend => order.Backend;
 
         public TimeSpan Within => order.Within;
@@ -102,6 +104,8 @@ internal sealed partial class DownedBackendsActor : SupervisedActor
         _closing.Remove(ended.Closing.Backend);
         // An error within a reactor is one of this actor's work.
         if (ended.Failure is not null) ExceptionDispatchInfo.Throw(ended.Failure);
+        // It may have fallen again before this message came: that order was taken for a repeated one.
+        OnClose(ended.Closing.Order);
     }
 
     private async Task<Closing> CloseDueAsync(Closing closing)
