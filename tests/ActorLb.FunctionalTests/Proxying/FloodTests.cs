@@ -7,6 +7,7 @@ using ActorLb.Testing;
 namespace ActorLb.FunctionalTests.Proxying;
 
 /// <summary>A peer that sends without end and gives nothing to go on with keeps neither its deadline away nor other clients out.</summary>
+[Collection("alone")]
 public sealed class FloodTests
 {
     private const string Timeout = "connect-timeout = 1s";

@@ -10,7 +10,7 @@ using ActorLb.Testing;
 
 namespace ActorLb.FunctionalTests.Tls;
 
-/// <summary>Counts what the whole process holds, so nothing else may run beside them.</summary>
+/// <summary>Tests that count what the whole process holds, or that keep the machine busy: nothing else may run beside them.</summary>
 [CollectionDefinition("alone", DisableParallelization = true)]
 public sealed class AloneCollection;
 
