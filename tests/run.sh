@@ -3,7 +3,7 @@
 #
 #   tests/run.sh [--fast] [--project NAME]... [--no-install] [-- RUNNER-ARGUMENTS]
 #
-#   --fast          leaves out the tests marked slow and the system tests
+#   --fast          leaves out the tests marked slow, the second data plane and the system tests
 #   --project NAME  only that project, e.g. Tests, Protocol.Tests, FunctionalTests, SystemTests; may be repeated
 #   --no-install    takes the machine as it is
 #   RUNNER-ARGUMENTS go to each project's runner, e.g. -class ActorLb.Tests.X
@@ -122,7 +122,7 @@ run_project() {
 for name in "${selected[@]}"; do
   run_project "$name" "$name" ${runner[@]+"${runner[@]}"}
   # One set of tests for both data planes: those of what streams do not have skip themselves.
-  if [ "$name" = ActorLb.FunctionalTests ] && [ ${#runner[@]} -eq 0 ]; then
+  if [ "$name" = ActorLb.FunctionalTests ] && [ ${#runner[@]} -eq 0 ] && [ $fast = no ]; then
     ACTORLB_TEST_DATA_PLANE=streams run_project "$name" "$name on streams" -namespace ActorLb.FunctionalTests.Proxying
   fi
 done

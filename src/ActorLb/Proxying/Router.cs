@@ -244,13 +244,19 @@ internal sealed class Router(NodeServices services, SessionCloser closer)
     private Backend? Pick(Reactor reactor, Session session, ReadOnlySpan<Backend> tried)
     {
         Pool pool = session.Pool.Pool;
-        PoolSnapshot snapshot = pool.Snapshot;
         Span<byte> address = stackalloc byte[16];
         int length = session.Remote.WriteAddress(address);
-        var context = new PickContext(
-            snapshot, Pool.PlacingKind(snapshot.Options) == BalanceKind.Hash ? HashOfKey(session, snapshot.Options.HashKey) : PickContext.NoKey,
-            KeyHash.OfAddress(address[..length]), reactor.Now, tried);
-        return pool.Pick(context);
+        ulong client = KeyHash.OfAddress(address[..length]);
+        while (true)
+        {
+            PoolSnapshot snapshot = pool.Snapshot;
+            var context = new PickContext(
+                snapshot, Pool.PlacingKind(snapshot.Options) == BalanceKind.Hash ? HashOfKey(session, snapshot.Options.HashKey) : PickContext.NoKey,
+                client, reactor.Now, tried);
+            // A reload removes backends from under the eyes of who has the snapshot before it: there may be others by now.
+            if (pool.Pick(context) is { } picked) return picked;
+            if (ReferenceEquals(snapshot, pool.Snapshot)) return null;
+        }
     }
 
     /// <summary>As <see cref="Pick"/>, with a connection of the backend's taken. A backend that fills up in between counts as tried.</summary>

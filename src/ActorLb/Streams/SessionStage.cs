@@ -1,5 +1,4 @@
 using System.Net;
-using System.Net.Sockets;
 using ActorLb.Proxying;
 using Akka.Streams;
 using Akka.Streams.Stage;

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using System.Net.Sockets;
 using ActorLb.Native;
@@ -94,8 +95,7 @@ internal sealed class StreamsReactor : Reactor, IThreadPoolWorkItem
     /// <summary>Runs the graph of a connection. On the reactor.</summary>
     public void Serve(ListenerSocket listener, Socket client)
     {
-        Counters.Accepted++;
-        if (_stopped || client.RemoteEndPoint is not IPEndPoint remote || client.LocalEndPoint is not IPEndPoint local)
+        if (_stopped || !TryAddresses(client, out IPEndPoint? remote, out IPEndPoint? local))
         {
             client.Dispose();
             return;
@@ -104,8 +104,27 @@ internal sealed class StreamsReactor : Reactor, IThreadPoolWorkItem
         Graph.FromGraph(SocketFlow.Of(client)).Join(Graph.FromGraph(session)).Run(_materializer!);
     }
 
-    public void Admit(ListenerSocket listener, StreamSide client, in NetEndPoint remote, in NetEndPoint local) =>
+    /// <summary>False of a client that has reset the connection already, where the system does not tell any more whose it was.</summary>
+    private static bool TryAddresses(Socket client, [NotNullWhen(true)] out IPEndPoint? remote, [NotNullWhen(true)] out IPEndPoint? local)
+    {
+        try
+        {
+            remote = client.RemoteEndPoint as IPEndPoint;
+            local = client.LocalEndPoint as IPEndPoint;
+        }
+        catch (SocketException)
+        {
+            remote = local = null;
+        }
+        return remote is not null && local is not null;
+    }
+
+    /// <summary>A connection's graph has begun. Counted only now: who is counted has been judged.</summary>
+    public void Admit(ListenerSocket listener, StreamSide client, in NetEndPoint remote, in NetEndPoint local)
+    {
+        Counters.Accepted++;
         Flow.Admit(this, listener, new Side { Fd = -1, Stream = client }, remote, local);
+    }
 
     public void Advance(Session session, bool upstream)
     {

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using ActorLb.Protocol.Failures;
 using DnsClient;
 using DnsClient.Protocol;
 using DnsSrvRecord = DnsClient.Protocol.SrvRecord;
@@ -84,12 +85,15 @@ internal sealed class DnsNames(Func<ResolverSettings> settings)
         }
         catch (DnsResponseException e)
         {
-            problem = e.InnerException is { } inner ? inner.Message : e.DnsError;
+            problem = e.InnerException is { } inner ? FailureText.Describe(inner) : e.DnsError;
         }
-        catch (Exception e) when (e is ArgumentException or SocketException or IOException)
+        catch (Exception e) when (e is SocketException or IOException)
         {
-            // A name that breaks a limit of RFC 1035, section 2.3.4, is none that could be asked for.
-            problem = e.Message;
+            problem = FailureText.Describe(e);
+        }
+        catch (ArgumentException)
+        {
+            problem = "it is no name of DNS (RFC 1035, section 2.3.4): a label has 1 to 63 bytes, a name 255 at most";
         }
         cancellationToken.ThrowIfCancellationRequested();
         throw new IOException($"{type} records of {name} cannot be asked for: {problem}");

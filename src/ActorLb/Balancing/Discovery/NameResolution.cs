@@ -54,6 +54,8 @@ internal sealed record NameResolution(
     {
         if (IPAddress.TryParse(host, out IPAddress? literal)) return [literal];
         if (InHosts(Read(HostsFile), host) is { Length: > 0 } listed) return listed;
+        // Systems other than Unix tell nobody whom they ask.
+        if (!File.Exists(ResolverFile)) return await Dns.GetHostAddressesAsync(host, cancel).WaitAsync(cancel).ConfigureAwait(false);
         IOException? unanswered = null;
         try
         {
