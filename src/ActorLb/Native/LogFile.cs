@@ -58,7 +58,7 @@ internal sealed unsafe partial class LogFile : IDisposable
     public bool IsUnlinked => !_isShared && _stream is null && FileStatus.IsUnlinked(_descriptor);
 
     /// <summary>Whether its name stands for another file by now, or for none.</summary>
-    public bool IsReplaced(string path) => !_isShared && !FileStatus.Names(path, _descriptor);
+    public bool IsReplaced(string path) => !_isShared && _stream is null && !FileStatus.Names(path, _descriptor);
 
     /// <summary>Writes some of the bytes: how many, or 0 with the errno; EAGAIN when there was no room within the time.</summary>
     public int Write(ReadOnlySpan<byte> bytes, int milliseconds, out int errno)

@@ -109,8 +109,10 @@ public sealed class FleetBrokerTests
                 await history.AskAsync(fleet.Nodes[(worker + n) % 3], ids[n < Clients ? n : random.Next(Clients)]);
         }).ToArray();
         await TestFleet.UntilAsync(() => history.Count > 10 * Clients || asking.Any(a => a.IsCompleted), "the clients do not get on");
-        await fleet.Brokers[1].DisposeAsync();
+
+        // From the first moment in which it may refuse: clients move while it is still closing.
         diedAt[1] = Stopwatch.GetTimestamp();
+        await fleet.Brokers[1].DisposeAsync();
         var before = history.Count;
         await TestFleet.UntilAsync(() => history.Count > before + (20 * Clients) || asking.Any(a => a.IsCompleted), "the clients do not get on");
         await end.CancelAsync();
