@@ -40,6 +40,7 @@ internal static class Program
             CheckCommand.Create(),
             SignalCommands.CreateReload(),
             SignalCommands.CreateStop(),
+            SignalCommands.CreateUpgrade(),
             ShowConfigCommand.Create(),
             BenchCommand.Create(),
             DemoCommand.Create(),

@@ -43,6 +43,7 @@ internal sealed partial class Node : IAsyncDisposable
     private readonly BackendSlots _slots;
     private readonly LocalBackendSlots _localSlots;
     private readonly LocalStickyMap _localSticky;
+    private readonly LegacyBackends _legacy;
     private readonly NodeServices _services;
     private readonly DataPlaneKind _dataPlane;
     private readonly IDataPlane _plane;
@@ -69,7 +70,8 @@ internal sealed partial class Node : IAsyncDisposable
     // Null on a node by itself; set once, before anything runs.
     private FleetBackends? _fleet;
 
-    public Node(ActorLbOptions options, ILoggerFactory loggers, TimeProvider time)
+    /// <param name="stickyKey">Of the process whose map this one takes over: 16 bytes. Null makes one.</param>
+    public Node(ActorLbOptions options, ILoggerFactory loggers, TimeProvider time, byte[]? stickyKey = null)
     {
         _options = options;
         Fingerprint = ConfigurationFingerprint.Of(options);
@@ -79,7 +81,9 @@ internal sealed partial class Node : IAsyncDisposable
         _names = NameResolution.OfSystem();
         _slots = new BackendSlots();
         _localSlots = new LocalBackendSlots(_slots, _directory);
-        _localSticky = new LocalStickyMap(RandomNumberGenerator.GetBytes(16), options.Sticky.Ttl, options.Sticky.MaxEntries, _slots, time);
+        _legacy = new LegacyBackends(_localSlots);
+        StickyKey = stickyKey ?? RandomNumberGenerator.GetBytes(16);
+        _localSticky = new LocalStickyMap(StickyKey, options.Sticky.Ttl, options.Sticky.MaxEntries, _slots, time);
         int workers = options.Node.Workers == 0 ? Environment.ProcessorCount : options.Node.Workers;
         Capacity = OpenFiles.Fit(options.Node.MaxConnections, options.Listeners.Count, workers, OpenFiles.Limit, ProbesOf(options));
         _services = new NodeServices(new NodeAdmission(Capacity, NodeAdmission.RefusedOnEach(workers)), _localSticky, _directory, loggers, time)
@@ -152,7 +156,11 @@ internal sealed partial class Node : IAsyncDisposable
 
     public HandshakePlaces Handshakes => _services.Handshakes;
 
+    /// <summary>Of a node by itself.</summary>
     public LocalStickyMap Sticky => _localSticky;
+
+    /// <summary>What the keys of <see cref="Sticky"/> are made with.</summary>
+    public byte[] StickyKey { get; }
 
     public AccessLog? AccessLog => _services.AccessLog;
 
@@ -203,9 +211,28 @@ internal sealed partial class Node : IAsyncDisposable
         foreach (Listener listener in _listeners.All)
         {
             ListenerOptions options = listener.Current.Options;
-            Log.Listening(_logger, listener.Name, listener.BoundTo!, Describe(options), options.Pool);
+            if (listener.BoundTo is { } bound) Log.Listening(_logger, listener.Name, bound, Describe(options), options.Pool);
         }
+        _legacy.End();
     }
+
+    /// <summary>Takes another process's place when it starts: to be told before.</summary>
+    public void Inherit(NodeLegacy legacy)
+    {
+        _listeners.Inherit(legacy.Listeners, legacy.Paused);
+        if (_options.Cluster.Seeds.IsEmpty) _legacy.Expect(legacy.Backends);
+    }
+
+    /// <summary>Copies of the listening sockets for another process, which live until they are closed.</summary>
+    /// <exception cref="IOException">No descriptor is left, or the data plane hands none over.</exception>
+    public ImmutableArray<InheritedListener> LendListeners() => _listeners.Lend();
+
+    /// <summary>What another process needs to take this one's place.</summary>
+    public NodeLegacy Bequeath(ImmutableArray<InheritedListener> lent) => new(
+        lent, [.. _listeners.All.Where(l => l.Paused).Select(l => l.Name)],
+        [.. AllBackends().Select(b => new LegacyBackend(
+            b.Pool, b.Backend.Id, b.Backend.Reference, b.Backend.AdminState, b.Backend.Weight == b.Backend.Options.Weight ? null : b.Backend.Weight,
+            b.Backend.DrainLeft?.TotalSeconds))]);
 
     /// <summary>Puts a configuration into force, whole or not at all.</summary>
     /// <param name="cancel">Gives up while files are still being read: nothing is in force then.</param>
@@ -230,15 +257,39 @@ internal sealed partial class Node : IAsyncDisposable
     {
         IsReady = false;
         long start = _time.GetTimestamp();
-        // The others take over this node's shards while it still answers for them; half of the time at most.
-        if (_fleet is not null) await _fleet.Member.Host.LeaveAsync(within / 2).ConfigureAwait(false);
+        await LeaveFleetAsync(within).ConfigureAwait(false);
         _services.Admission.Draining = true;
         await _listeners.CloseAllAsync().ConfigureAwait(false);
+        await CloseClientsAsync(within - _time.GetElapsedTime(start), cancel).ConfigureAwait(false);
+    }
+
+    /// <summary>Leaves the fleet and stops accepting, for a process that goes on with the listening sockets. Who was accepted is served.</summary>
+    /// <param name="within">Half of it is for the fleet, at most.</param>
+    public async Task StopAcceptingAsync(TimeSpan within)
+    {
+        IsReady = false;
+        await LeaveFleetAsync(within).ConfigureAwait(false);
+        await _listeners.CloseAllAsync().ConfigureAwait(false);
+    }
+
+    /// <summary>Goes on after <see cref="StopAcceptingAsync"/>, with the sockets that were lent: no other process did.</summary>
+    /// <exception cref="IOException">A listener cannot be opened: the node stays as it is.</exception>
+    public Task TakeBackAsync(ImmutableArray<InheritedListener> lent, CancellationToken cancel)
+    {
+        _listeners.Inherit(lent, []);
+        return ResumeAsync(cancel);
+    }
+
+    private async Task CloseClientsAsync(TimeSpan within, CancellationToken cancel)
+    {
         DisconnectReason reason = _services.ServerReferenceUtf8.Length > 0 ? DisconnectReason.UseAnotherServer : DisconnectReason.ServerShuttingDown;
         Log.Draining(_logger, _services.Admission.Active, within.TotalSeconds);
         Events.Publish("node_draining", $"{_services.Admission.Active} connections close within {within.TotalSeconds} s");
-        await new NodeDrain(_reactors, () => OpenClients, _time).CloseAsync(within - _time.GetElapsedTime(start), reason, cancel).ConfigureAwait(false);
+        await new NodeDrain(_reactors, () => OpenClients, _time).CloseAsync(within, reason, cancel).ConfigureAwait(false);
     }
+
+    /// <summary>The others take over this node's shards while it still answers for them.</summary>
+    private Task LeaveFleetAsync(TimeSpan within) => _fleet is null ? Task.CompletedTask : _fleet.Member.Host.LeaveAsync(within / 2);
 
     /// <summary>Takes clients again after a drain, or within one: opens the listeners where they were, and joins the fleet again first.</summary>
     /// <exception cref="IOException">A listener cannot be opened: the node stays drained.</exception>
@@ -408,13 +459,14 @@ internal sealed partial class Node : IAsyncDisposable
         foreach (PoolEntry entry in _pools.Values) _emptyPools.Look(entry.Upstream.Pool);
         if (_fleet is { IsStarted: false }) await _fleet.StartAsync(cancel).ConfigureAwait(false);
         UpdateSlots();
+        await _legacy.RestoreAsync(Fleet).ConfigureAwait(false);
         var wanted = new List<(ListenerOptions, Listener)>();
         foreach (ListenerOptions listener in options.Listeners.Values)
         {
             UpstreamPool pool = _pools[listener.Pool].Upstream;
             TlsServerContext? tls = contexts.Server(listener.Name);
             Listener? known = _listeners.Find(listener.Name);
-            if (known is null) known = new Listener(listener, pool, tls, _time);
+            if (known is null) known = new Listener(listener, pool, tls, _time) { Paused = _listeners.StartsPaused(listener.Name) };
             else known.Apply(listener, pool, tls, _time);
             wanted.Add((listener, known));
         }
@@ -538,8 +590,11 @@ internal sealed partial class Node : IAsyncDisposable
         else UpdateLocalSlots();
     }
 
-    private void UpdateLocalSlots() => _localSlots.Update(
-        from entry in _pools.Values from backend in entry.Upstream.Pool.Snapshot.Backends.ToArray() select backend);
+    private void UpdateLocalSlots()
+    {
+        _legacy.Name(from entry in _pools.Values from backend in entry.Upstream.Pool.Snapshot.Backends.ToArray() select (entry.Upstream.Pool, backend));
+        _localSlots.Update(AllBackends().Select(b => b.Backend));
+    }
 
     private static int ProbesOf(ActorLbOptions options) =>
         options.Pools.Values.Sum(p => p.Health.Probe == ProbeKind.None ? 0 : p.Backends.Length);

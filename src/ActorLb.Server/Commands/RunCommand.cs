@@ -1,6 +1,8 @@
 using System.CommandLine;
 using ActorLb.Configuration;
+using ActorLb.Protocol.Text;
 using ActorLb.Server.Hosting;
+using ActorLb.Server.Hosting.Upgrade;
 
 namespace ActorLb.Server.Commands;
 
@@ -10,12 +12,21 @@ internal static class RunCommand
     {
         var command = new Command("run", "Run a node until it is stopped.");
         Func<ParseResult, string> file = ConfigurationFile.AddTo(command);
-        command.SetAction(async (result, _) =>
+        command.SetAction(async (result, cancel) =>
         {
             // Before the configuration is read, which may take a while.
             OtherSignals.Ignore();
             string path = file(result);
-            return ConfigurationFile.LoadWithFiles(path) is { } options ? await new NodeHost(path, options).RunAsync() : 1;
+            try
+            {
+                await using Predecessor? predecessor = await Predecessor.FindAsync(cancel);
+                return ConfigurationFile.LoadWithFiles(path) is { } options ? await new NodeHost(path, options, predecessor).RunAsync() : 1;
+            }
+            catch (IOException e)
+            {
+                Console.Error.WriteLine($"error: {SafeText.OfMessage(e.Message)}");
+                return 1;
+            }
         });
         return command;
     }

@@ -1,19 +1,25 @@
 using System.CommandLine;
 using System.Diagnostics;
+using System.Globalization;
 using ActorLb.Configuration;
 using ActorLb.Native;
+using ActorLb.Protocol.Failures;
 using ActorLb.Protocol.Text;
 using ActorLb.Server.Hosting;
+using ActorLb.Server.Hosting.Upgrade;
 
 namespace ActorLb.Server.Commands;
 
 /// <summary>The commands that speak to the running node of a configuration file by signals.</summary>
 internal static class SignalCommands
 {
-    private const int SIGHUP = 1, SIGQUIT = 3, SIGTERM = 15; // signal(7)
+    private const int SIGHUP = 1, SIGQUIT = 3, SIGUSR2 = 12, SIGTERM = 15; // signal(7)
 
     private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan ReloadPatience = TimeSpan.FromSeconds(30);
+
+    /// <summary>A minute for the new process to start and one for it to take over, and what a fleet needs to let the node go.</summary>
+    private static readonly TimeSpan UpgradePatience = TimeSpan.FromSeconds(180);
 
     public static Command CreateReload()
     {
@@ -40,6 +46,77 @@ internal static class SignalCommands
         });
         return command;
     }
+
+    public static Command CreateUpgrade()
+    {
+        var command = new Command("upgrade", "Have this program take the running node's place, without refusing a client, and wait until it has.");
+        Func<ParseResult, string> file = ConfigurationFile.AddTo(command);
+        command.SetAction(async (result, cancel) =>
+        {
+            string path = file(result);
+            if (Find(path, out ActorLbOptions? options) is not { } pid) return 1;
+            return IsOfAnotherFile(path, options!.Node.PidFile!, pid) ? 1 : await UpgradeAsync(options.Node.PidFile!, pid, cancel);
+        });
+        return command;
+    }
+
+    private static async Task<int> UpgradeAsync(string pidFile, int pid, CancellationToken cancel)
+    {
+        if (!HandlesUpgrade(pid))
+        {
+            Console.Error.WriteLine($"error: the node (process {pid}) is of a version that cannot be upgraded while it runs: stop it and start the new one");
+            return 1;
+        }
+        string id = Guid.NewGuid().ToString("N"), request = UpgradeFiles.RequestFor(pidFile);
+        try
+        {
+            UpgradeFiles.Write(request, new UpgradeRequest(id, OwnCommand.Words), UpgradeJson.Default.UpgradeRequest);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            Console.Error.WriteLine($"error: {FileFailure.DescribeMaking(e, request)}");
+            return 1;
+        }
+        if (!Signal(pid, SIGUSR2)) return 1;
+        var waiting = new Waiting(pidFile, pid, " to hand over");
+        long start = Stopwatch.GetTimestamp();
+        for (TimeSpan waited = TimeSpan.Zero; waited < UpgradePatience; waited = Stopwatch.GetElapsedTime(start))
+        {
+            if (UpgradeFiles.Read(UpgradeFiles.ReportFor(pidFile), UpgradeJson.Default.UpgradeReport) is { } report && report.Id == id)
+            {
+                UpgradeFiles.Delete(UpgradeFiles.ReportFor(pidFile));
+                if (report.Done) Console.WriteLine($"upgraded: process {report.Pid} serves, process {pid} closes its connections and ends");
+                else Console.Error.WriteLine($"error: not upgraded, process {pid} goes on: {SafeText.OfMessage(report.Message)}");
+                return report.Done ? 0 : 1;
+            }
+            if (PidFile.Running(pidFile) is null && !IsAlive(pid))
+            {
+                Console.Error.WriteLine($"error: the node (process {pid}) has ended");
+                return 1;
+            }
+            waiting.Tell(waited);
+            await Task.Delay(Poll, cancel);
+        }
+        Console.Error.WriteLine($"error: the node (process {pid}) has not handed over within {UpgradePatience.TotalSeconds} s{Last(pidFile)}");
+        return 1;
+    }
+
+    /// <summary>An older version ignores the signal, or ends of it.</summary>
+    private static bool HandlesUpgrade(int pid)
+    {
+        try
+        {
+            string caught = File.ReadLines($"/proc/{pid}/status").First(l => l.StartsWith("SigCgt:", StringComparison.Ordinal));
+            ulong mask = ulong.Parse(caught["SigCgt:".Length..].Trim(), NumberStyles.HexNumber, CultureInfo.InvariantCulture);
+            return (mask & (1UL << (SIGUSR2 - 1))) != 0;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or InvalidOperationException or FormatException)
+        {
+            return true;
+        }
+    }
+
+    private static bool IsAlive(int pid) => Directory.Exists($"/proc/{pid}");
 
     private static async Task<int> ReloadAsync(string pidFile, int pid, CancellationToken cancel)
     {

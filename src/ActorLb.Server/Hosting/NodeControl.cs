@@ -29,8 +29,8 @@ internal sealed partial class NodeControl(Node node, NodeLogging logging, string
     private CancellationTokenSource _resuming = new();
     private readonly Lock _gate = new();
     // The file that the process holds, whatever a later configuration says.
-    private readonly string? _pidFile = node.Options.Node.PidFile;
-    private readonly ProgressFile _progress = new(node.Options.Node.PidFile);
+    private string? _pidFile = node.Options.Node.PidFile;
+    private ProgressFile _progress = new(node.Options.Node.PidFile);
     private Task? _drain;
     private bool _isEnding;
     private int _reloads;
@@ -165,6 +165,27 @@ internal sealed partial class NodeControl(Node node, NodeLogging logging, string
         }
         finally
         {
+            _turn.Release();
+        }
+    }
+
+    /// <summary>Hands the node over to another process, as its turn comes: nothing else changes the node meanwhile.</summary>
+    /// <param name="handOver">Null when it is done, else why not.</param>
+    public async Task<string?> HandOverAsync(Func<ProgressFile, Task<string?>> handOver)
+    {
+        await _turn.WaitAsync();
+        try
+        {
+            if (node.IsDraining) return DrainsAlready;
+            if (await handOver(_progress) is { } failure) return failure;
+            // The files beside the pid-file are the other process's from now on.
+            _pidFile = null;
+            _progress = new ProgressFile(null);
+            return null;
+        }
+        finally
+        {
+            _progress.Say(null);
             _turn.Release();
         }
     }

@@ -5,16 +5,18 @@ using ActorLb.Native;
 using ActorLb.Native.OpenSsl;
 using ActorLb.Protocol.Failures;
 using ActorLb.Server.Admin;
+using ActorLb.Server.Hosting.Upgrade;
 using Microsoft.Extensions.Logging;
 
 namespace ActorLb.Server.Hosting;
 
 /// <summary>Runs a node as a process: pid-file, admin endpoint, signals. SIGHUP reloads, SIGUSR1 opens the logs again, SIGTERM and SIGINT
-/// drain and stop (a second one stops at once), SIGQUIT stops at once (a second one ends the process as it is). No signal waits for what
-/// another began.</summary>
-internal sealed partial class NodeHost(string path, ActorLbOptions options)
+/// drain and stop (a second one stops at once), SIGQUIT stops at once (a second one ends the process as it is), SIGUSR2 has another process
+/// take over. No signal waits for what another began.</summary>
+/// <param name="predecessor">The process whose place this one takes; null as a rule.</param>
+internal sealed partial class NodeHost(string path, ActorLbOptions options, Predecessor? predecessor = null)
 {
-    private const int SIGHUP = 1, SIGQUIT = 3, SIGUSR1 = 10; // signal(7)
+    private const int SIGHUP = 1, SIGQUIT = 3, SIGUSR1 = 10, SIGUSR2 = 12; // signal(7)
 
     private readonly Channel<Signal> _signals = Channel.CreateBounded<Signal>(
         new BoundedChannelOptions(16) { SingleReader = true, FullMode = BoundedChannelFullMode.DropWrite });
@@ -29,46 +31,55 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options)
     private volatile Node? _node;
     private volatile bool _stopping;
     private volatile bool _stoppingNow;
+    private PidFile? _pidFile;
 
-    private enum Signal { Reload, Reopen, Stop, StopNow }
+    // Of the process before, where this one's is another.
+    private PidFile? _replacedPidFile;
+    private bool _handedOver;
+
+    private enum Signal { Reload, Reopen, Stop, StopNow, Upgrade, HandedOver }
 
     /// <summary>Runs until told to stop; the exit code.</summary>
     public async Task<int> RunAsync()
     {
+        _ = OwnCommand.Words;
         using var logging = new NodeLogging(options.Log);
         ILogger logger = logging.Factory.CreateLogger("ActorLb.Server");
-        PidFile? pidFile = null;
         bool started = false;
         try
         {
-            if (options.Node.PidFile is { } file)
-            {
-                pidFile = PidFile.Take(file);
-                ReloadReport.Delete(file);
-            }
+            // One that takes over has what the other holds until then.
+            if (predecessor is null) TakePidFile();
             // A shell without job control starts what it puts in the background with SIGQUIT ignored (POSIX, 2.11), nohup(1) what it starts
             // with SIGHUP, and the runtime would respect that: `actorlb stop --now` and `actorlb reload` could not reach such a node.
-            OtherSignals.SetDefault(SIGQUIT, SIGHUP, SIGUSR1);
+            OtherSignals.SetDefault(SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2);
             using PosixSignalRegistration hup = On(PosixSignal.SIGHUP, Signal.Reload);
             using PosixSignalRegistration? reopen = OperatingSystem.IsLinux() ? On((PosixSignal)SIGUSR1, Signal.Reopen) : null;
+            using PosixSignalRegistration? upgrade = OperatingSystem.IsLinux() ? On((PosixSignal)SIGUSR2, Signal.Upgrade) : null;
             using PosixSignalRegistration term = On(PosixSignal.SIGTERM, Signal.Stop);
             using PosixSignalRegistration interrupt = On(PosixSignal.SIGINT, Signal.Stop);
             using PosixSignalRegistration quit = On(PosixSignal.SIGQUIT, Signal.StopNow);
-            await using var node = new Node(options, logging.Factory, TimeProvider.System);
+            await using var node = new Node(options, logging.Factory, TimeProvider.System, predecessor?.Offer.StickyKey);
             var control = new NodeControl(node, logging, path, TimeProvider.System);
             _control = control;
             _node = node;
             FailureText.Prepare();
+            if (predecessor is not null) await TakeOverAsync(predecessor, node);
             control.LeaveFirstReport();
-            await using var admin = new AdminEndpoint(node, logging, control);
+            await using var admin = new AdminHolder(node, logging, control);
             // The admin endpoint first: a port in use is told before any client is taken.
             await admin.StartAsync(options.Admin);
             await node.StartAsync(_starting.Token);
-            Log.Started(logger, options.Node.Name, Program.Version, Environment.ProcessId, options.Admin.Tls is null ? "http" : "https", admin.Address);
+            Log.Started(
+                logger, options.Node.Name, Program.Version, Environment.ProcessId, options.Admin.Tls is null ? "http" : "https", admin.Address);
             started = true;
+            if (predecessor is not null) await predecessor.SayAsync(UpgradeStep.Serving, null, _starting.Token);
+            _replacedPidFile?.Dispose();
             _ = WatchFleetAsync(node, logger);
             Task reloading = ReloadAsync(control, logger);
-            await ServeAsync(node, control);
+            var upgrading = new NodeUpgrade(
+                node, control, control.Path, _pidFile, admin.StopAsync, () => admin.StartAsync(options.Admin), logger);
+            await ServeAsync(node, control, upgrading);
             _reloads.Writer.TryComplete();
             await control.EndAsync();
             await reloading;
@@ -84,15 +95,52 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options)
         {
             if (started) Log.Failed(logger, e);
             else Log.CannotStart(logger, FailureText.Describe(e));
+            if (predecessor is not null && !started) await predecessor.FailAsync(FailureText.Describe(e));
             return 1;
         }
         finally
         {
             _control = null;
             _node = null;
-            if (pidFile is not null) ReloadReport.Delete(pidFile.Path);
-            pidFile?.Dispose();
+            GiveUpPidFile(isOurs: !_handedOver && (started || predecessor is null));
         }
+    }
+
+    /// <param name="isOurs">Else it is the other process's, or still is.</param>
+    private void GiveUpPidFile(bool isOurs)
+    {
+        if (_pidFile is not { } file) return;
+        if (isOurs)
+        {
+            ReloadReport.Delete(file.Path);
+            file.Dispose();
+        }
+        else
+        {
+            file.Leave();
+            _replacedPidFile?.Leave();
+        }
+    }
+
+    private void TakePidFile()
+    {
+        if (options.Node.PidFile is not { } file) return;
+        _pidFile = PidFile.Take(file);
+        ReloadReport.Delete(file);
+    }
+
+    /// <summary>Waits until the other process accepts nobody any more, and takes what it leaves.</summary>
+    private async Task TakeOverAsync(Predecessor other, Node node)
+    {
+        await other.SayAsync(UpgradeStep.Prepared, null, _starting.Token);
+        await other.TakeOverAsync(node, _starting.Token);
+        if (other.Offer is { PidFile: { } left, PidDescriptor: >= 0 and var descriptor })
+        {
+            PidFile adopted = PidFile.Adopt(left, descriptor);
+            if (left == options.Node.PidFile) _pidFile = adopted;
+            else _replacedPidFile = adopted;
+        }
+        if (_pidFile is null) TakePidFile();
     }
 
     /// <summary>A node that was told to leave its fleet drains and ends.</summary>
@@ -106,19 +154,36 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options)
         _signals.Writer.TryWrite(Signal.Stop);
     }
 
-    private async Task ServeAsync(Node node, NodeControl control)
+    private async Task ServeAsync(Node node, NodeControl control, NodeUpgrade upgrade)
     {
+        using var giveUp = new CancellationTokenSource();
+        Task<bool> upgrading = Task.FromResult(false);
         await foreach (Signal signal in _signals.Reader.ReadAllAsync())
         {
             switch (signal)
             {
-                case Signal.Stop:
-                    await control.DrainAsync(node.Options.Node.DrainTimeout, toEnd: true);
-                    return;
-                case Signal.StopNow:
-                    return;
+                case Signal.Upgrade when upgrading.IsCompleted:
+                    upgrading = UpgradeAsync(upgrade, giveUp.Token);
+                    continue;
+                case Signal.Upgrade:
+                    continue;
+                case Signal.HandedOver:
+                    break;
+                default:
+                    await giveUp.CancelAsync();
+                    break;
             }
+            _handedOver = await upgrading;
+            if (signal != Signal.StopNow) await control.DrainAsync(node.Options.Node.DrainTimeout, toEnd: true);
+            return;
         }
+    }
+
+    private async Task<bool> UpgradeAsync(NodeUpgrade upgrade, CancellationToken cancel)
+    {
+        bool done = await upgrade.RunAsync(cancel);
+        if (done) _signals.Writer.TryWrite(Signal.HandedOver);
+        return done;
     }
 
     private async Task ReloadAsync(NodeControl control, ILogger logger)
@@ -149,6 +214,9 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options)
                 return;
             case Signal.Reopen:
                 _node?.ReopenLogs();
+                return;
+            case Signal.Upgrade:
+                if (!_stopping) _signals.Writer.TryWrite(signal);
                 return;
         }
         if (signal == Signal.StopNow || (signal == Signal.Stop && _stopping)) _control?.Hurry();

@@ -11,7 +11,7 @@ internal static class OtherSignals
 {
     private const int SIG_DFL = 0, SIG_IGN = 1; // signal(2)
 
-    // signal(7): SIGUSR2, SIGPIPE, SIGALRM, SIGSTKFLT, SIGXFSZ, SIGVTALRM, SIGPROF, SIGIO, SIGPWR
+    // signal(7): SIGUSR2 (until the node handles it), SIGPIPE, SIGALRM, SIGSTKFLT, SIGXFSZ, SIGVTALRM, SIGPROF, SIGIO, SIGPWR
     private static readonly int[] s_numbers = [12, 13, 14, 16, 25, 26, 27, 29, 30];
 
     // The runtime uses SIGRTMIN (34) itself, glibc the two below it.

@@ -3,6 +3,7 @@ using System.Runtime.CompilerServices;
 using ActorLb.Configuration;
 using ActorLb.Native;
 using ActorLb.Protocol.Failures;
+using Microsoft.Win32.SafeHandles;
 
 namespace ActorLb.Server.Hosting;
 
@@ -22,6 +23,17 @@ internal sealed class PidFile : IDisposable
 
     public string Path { get; }
 
+    /// <summary>The open file; a child process that has it too shares the lock.</summary>
+    public int Descriptor => (int)_file.SafeFileHandle.DangerousGetHandle();
+
+    /// <summary>Goes on with a file that the process before holds, and its lock with it.</summary>
+    public static PidFile Adopt(string path, int descriptor)
+    {
+        var adopted = new PidFile(path, new FileStream(new SafeFileHandle(descriptor, ownsHandle: true), FileAccess.ReadWrite));
+        adopted.Write();
+        return adopted;
+    }
+
     /// <exception cref="IOException">Another node holds it, or it cannot be written; the message names the file.</exception>
     public static PidFile Take(string path)
     {
@@ -40,11 +52,22 @@ internal sealed class PidFile : IDisposable
         {
             throw new IOException($"pid-file {path}: {FileFailure.DescribeMaking(e, path)}", e);
         }
-        file.SetLength(0);
-        file.Write(System.Text.Encoding.ASCII.GetBytes(Environment.ProcessId.ToString(CultureInfo.InvariantCulture) + "\n"));
-        file.Flush();
-        return new PidFile(path, file);
+        var taken = new PidFile(path, file);
+        taken.Write();
+        return taken;
     }
+
+    /// <summary>Names this process.</summary>
+    public void Write()
+    {
+        _file.SetLength(0);
+        _file.Position = 0;
+        _file.Write(System.Text.Encoding.ASCII.GetBytes(Environment.ProcessId.ToString(CultureInfo.InvariantCulture) + "\n"));
+        _file.Flush();
+    }
+
+    /// <summary>Leaves the file to the process that shares it.</summary>
+    public void Leave() => _file.Dispose();
 
     /// <summary>The process id of the node that holds the file; null when none runs.</summary>
     public static int? Running(string path)

@@ -98,6 +98,10 @@ internal static unsafe partial class Libc
     [LibraryImport(Library), SuppressGCTransition]
     public static partial int close(int fd);
 
+    /// <param name="command">F_DUPFD, F_SETFD (fcntl(2)): those whose argument is a number.</param>
+    [LibraryImport(Library), SuppressGCTransition]
+    public static partial int fcntl(int fd, int command, int argument);
+
     [LibraryImport(Library), SuppressGCTransition]
     public static partial int epoll_create1(int flags);
 

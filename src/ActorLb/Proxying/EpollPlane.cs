@@ -27,26 +27,33 @@ internal sealed class EpollPlane : IDataPlane
     /// <remarks>SO_REUSEPORT would let two nodes of one user share a port silently.</remarks>
     public void DemandFree(IPEndPoint at) => Tcp.DemandFree(at);
 
-    public ListenerBinding Listen(IPEndPoint at, int backlog, TcpOptions tcp)
+    public ListenerBinding Listen(IPEndPoint at, int backlog, TcpOptions tcp) => Open(at, [], backlog, tcp);
+
+    public ListenerBinding Adopt(InheritedListener inherited, int backlog, TcpOptions tcp) => Open(inherited.Bound, inherited.Descriptors, backlog, tcp);
+
+    /// <param name="inherited">All are used, if there are more than reactors: each has connections in its queue.</param>
+    private Binding Open(IPEndPoint at, int[] inherited, int backlog, TcpOptions tcp)
     {
-        var descriptors = new List<int>();
+        var opened = new List<int>();
         IPEndPoint bound = at;
         try
         {
-            foreach (EpollReactor _ in _reactors)
+            for (int i = inherited.Length; i < _reactors.Length; i++)
             {
                 int fd = Tcp.Listen(bound, backlog);
-                descriptors.Add(fd);
-                Tune(fd, tcp);
+                opened.Add(fd);
                 if (bound.Port == 0) bound = new IPEndPoint(bound.Address, Tcp.LocalEndPoint(fd).Port);
             }
         }
         catch
         {
-            foreach (int fd in descriptors) Tcp.Close(fd);
+            foreach (int fd in opened) Tcp.Close(fd);
             throw;
         }
-        return new Binding(_reactors, bound, [.. descriptors]);
+        int[] all = [.. inherited, .. opened];
+        foreach (int fd in all) Tune(fd, tcp);
+        foreach (int fd in inherited) Tcp.SetBacklog(fd, backlog);
+        return new Binding(_reactors, bound, all);
     }
 
     public ValueTask DisposeAsync()
@@ -73,6 +80,21 @@ internal sealed class EpollPlane : IDataPlane
 
         public override IPEndPoint Bound => bound;
 
+        public override int[] Lend()
+        {
+            var lent = new List<int>();
+            try
+            {
+                foreach (int fd in descriptors) lent.Add(LentDescriptors.Lend(fd));
+                return [.. lent];
+            }
+            catch (IOException)
+            {
+                foreach (int fd in lent) Tcp.Close(fd);
+                throw;
+            }
+        }
+
         public override void Retune(ListenerOptions options, TcpOptions tcp)
         {
             foreach (int fd in descriptors)
@@ -88,7 +110,7 @@ internal sealed class EpollPlane : IDataPlane
             for (int i = 0; i < _sockets.Length; i++)
             {
                 ListenerSocket socket = _sockets[i];
-                await reactors[i].AskAsync(r => { r.Listen(socket); return true; }).ConfigureAwait(false);
+                await reactors[i % reactors.Length].AskAsync(r => { r.Listen(socket); return true; }).ConfigureAwait(false);
             }
         }
 
@@ -97,7 +119,7 @@ internal sealed class EpollPlane : IDataPlane
             for (int i = 0; i < _sockets.Length; i++)
             {
                 ListenerSocket socket = _sockets[i];
-                await reactors[i].AskAsync(r =>
+                await reactors[i % reactors.Length].AskAsync(r =>
                 {
                     while (socket.Index >= 0 && r.Flow.Accept(r, socket))
                     {

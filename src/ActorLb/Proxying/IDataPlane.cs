@@ -18,6 +18,10 @@ internal interface IDataPlane : IAsyncDisposable
     /// <summary>Opens a listening socket, which takes no connections yet. One of all IPv6 addresses takes those of IPv4 too, where no other does.</summary>
     /// <exception cref="IOException">With the address and the system's reason: in use, not permitted, not available.</exception>
     ListenerBinding Listen(IPEndPoint at, int backlog, TcpOptions tcp);
+
+    /// <summary>Goes on with listening sockets that another process opened.</summary>
+    /// <exception cref="IOException">Further sockets are needed and cannot be opened.</exception>
+    ListenerBinding Adopt(InheritedListener inherited, int backlog, TcpOptions tcp);
 }
 
 /// <summary>An open listening socket, of whatever kind a data plane has.</summary>
@@ -25,6 +29,10 @@ internal abstract class ListenerBinding
 {
     /// <summary>The configured address with the port in use: what the kernel gave for port 0.</summary>
     public abstract IPEndPoint Bound { get; }
+
+    /// <summary>Copies of the socket's descriptors for another process of this node: <see cref="Native.LentDescriptors"/>.</summary>
+    /// <exception cref="IOException">No descriptor is left.</exception>
+    public abstract int[] Lend();
 
     /// <summary>Puts changed options into force.</summary>
     public abstract void Retune(ListenerOptions options, TcpOptions tcp);

@@ -10,10 +10,50 @@ internal sealed class ListenerSet(IDataPlane plane)
     // Written by one change at a time, replaced whole: status pages read it meanwhile.
     private volatile ImmutableDictionary<string, Entry> _entries = ImmutableDictionary.Create<string, Entry>(StringComparer.Ordinal);
 
+    // Sockets of another process that no listener has taken yet.
+    private ImmutableArray<InheritedListener> _inherited = [];
+    private ImmutableHashSet<string> _startPaused = [];
+
     /// <param name="Binding">Null while the listener is paused or the node drains.</param>
     private sealed record Entry(Listener Listener, IPEndPoint Bind, ListenerBinding? Binding);
 
     public IEnumerable<Listener> All => _entries.Values.Select(e => e.Listener).ToArray();
+
+    /// <summary>The sockets for the next <see cref="Open"/>, which takes those of its listeners. What is left is closed when the listeners are in force.</summary>
+    /// <param name="paused">Listeners that were paused, and stay so.</param>
+    public void Inherit(ImmutableArray<InheritedListener> inherited, IEnumerable<string> paused)
+    {
+        _inherited = inherited;
+        _startPaused = [.. paused];
+    }
+
+    /// <summary>Whether a listener that is about to be made was paused in the process from which the sockets come.</summary>
+    public bool StartsPaused(string name) => _startPaused.Contains(name);
+
+    /// <summary>Copies of the sockets of all open listeners, for another process of this node.</summary>
+    /// <exception cref="IOException">No descriptor is left, or the data plane hands none over.</exception>
+    public ImmutableArray<InheritedListener> Lend()
+    {
+        var lent = ImmutableArray.CreateBuilder<InheritedListener>();
+        try
+        {
+            foreach ((string name, Entry entry) in _entries)
+            {
+                if (entry.Binding is { } binding) lent.Add(new InheritedListener(name, entry.Bind, binding.Bound, binding.Lend()));
+            }
+            return lent.DrainToImmutable();
+        }
+        catch (IOException)
+        {
+            Close(lent);
+            throw;
+        }
+    }
+
+    public static void Close(IEnumerable<InheritedListener> inherited)
+    {
+        foreach (int fd in inherited.SelectMany(i => i.Descriptors)) Native.Tcp.Close(fd);
+    }
 
     public Listener? Find(string name) => _entries.TryGetValue(name, out Entry? entry) ? entry.Listener : null;
 
@@ -47,12 +87,21 @@ internal sealed class ListenerSet(IDataPlane plane)
             foreach (ListenerOptions options in opening)
             {
                 name = options.Name;
+                if (InheritedFor(options) is not null) continue;
                 if (!_entries.Values.Any(e => e.Binding is not null && Overlap(e.Bind, options.Bind))) plane.DemandFree(PlaceOf(options));
             }
             foreach (ListenerOptions options in opening)
             {
                 name = options.Name;
-                opened.Bindings[name] = plane.Listen(PlaceOf(options), options.Backlog, tcp(options));
+                if (InheritedFor(options) is { } inherited)
+                {
+                    opened.Bindings[name] = plane.Adopt(inherited, options.Backlog, tcp(options));
+                    _inherited = _inherited.Remove(inherited);
+                }
+                else
+                {
+                    opened.Bindings[name] = plane.Listen(PlaceOf(options), options.Backlog, tcp(options));
+                }
             }
             return opened;
         }
@@ -91,6 +140,9 @@ internal sealed class ListenerSet(IDataPlane plane)
             _entries = _entries.SetItem(options.Name, new Entry(listener, options.Bind, binding));
             await binding.StartAsync(listener).ConfigureAwait(false);
         }
+        Close(_inherited);
+        _inherited = [];
+        _startPaused = [];
     }
 
     /// <summary>Closes all listening sockets: clients are refused by the kernel and go to another node.</summary>
@@ -123,8 +175,14 @@ internal sealed class ListenerSet(IDataPlane plane)
         }
     }
 
+    /// <summary>Those of the same name and address, else of the address: a listener may have been renamed.</summary>
+    private InheritedListener? InheritedFor(ListenerOptions options) =>
+        _inherited.FirstOrDefault(i => i.Name == options.Name && i.Bind.Equals(options.Bind))
+        ?? (options.Bind.Port == 0 ? null : _inherited.FirstOrDefault(i => i.Bound.Equals(options.Bind)));
+
     private bool IsToBeOpened(ListenerOptions options) => !_entries.TryGetValue(options.Name, out Entry? kept)
-        || (!kept.Listener.Paused && !(kept.Binding is not null && kept.Bind.Equals(options.Bind)));
+        ? !_startPaused.Contains(options.Name)
+        : (!kept.Listener.Paused && !(kept.Binding is not null && kept.Bind.Equals(options.Bind)));
 
     /// <summary>A port that the kernel chose stays the listener's over a pause.</summary>
     private IPEndPoint PlaceOf(ListenerOptions options) =>

@@ -9,6 +9,38 @@ internal sealed class LocalBackendSlots(BackendSlots slots, BackendDirectory dir
     private readonly Lock _gate = new();
     private readonly Dictionary<Backend, BackendRef> _given = [];
     private readonly Dictionary<ushort, ushort> _generations = [];
+    private readonly HashSet<BackendRef> _reserved = [];
+
+    /// <summary>Keeps names for backends that will come: entries of the map that name them are valid until then.</summary>
+    public void Reserve(BackendRef reference)
+    {
+        lock (_gate)
+        {
+            _reserved.Add(reference);
+            _generations[reference.Slot] = reference.Gen;
+            slots.Set(reference, SlotState.Up);
+        }
+    }
+
+    /// <summary>Gives a backend a name that was kept; its next <see cref="Update"/> puts it into force.</summary>
+    public void Give(Backend backend, BackendRef reference)
+    {
+        lock (_gate)
+        {
+            if (!_reserved.Remove(reference) || !_given.TryAdd(backend, reference)) return;
+            backend.Reference = reference.Value;
+        }
+    }
+
+    /// <summary>Names that are still kept are given up: their backends are gone.</summary>
+    public void EndReservations()
+    {
+        lock (_gate)
+        {
+            foreach (BackendRef reference in _reserved) slots.Clear(reference.Slot);
+            _reserved.Clear();
+        }
+    }
 
     /// <summary>Makes slots and directory agree with the backends that there are.</summary>
     public void Update(IEnumerable<Backend> backends)
@@ -59,7 +91,7 @@ internal sealed class LocalBackendSlots(BackendSlots slots, BackendDirectory dir
 
     private BackendRef NextFree()
     {
-        var used = _given.Values.Select(r => r.Slot).ToHashSet();
+        var used = _given.Values.Concat(_reserved).Select(r => r.Slot).ToHashSet();
         ushort slot = 0;
         while (used.Contains(slot)) slot++;
         return new BackendRef(slot, NextGeneration(slot));

@@ -12,6 +12,9 @@ internal sealed class StreamsBinding(StreamsReactor[] reactors, Socket socket, T
     /// <summary>How often a listener that closes looks whether somebody waits to be accepted.</summary>
     private const int MostWaits = 100;
 
+    /// <summary>Why its sockets go to no other process.</summary>
+    public const string NoHandOver = "with node.data-plane = streams a node hands no listening sockets over: stop it and start the other version";
+
     private readonly IPEndPoint _bound = (IPEndPoint)socket.LocalEndPoint!;
     private volatile TcpOptions _tcp = tcp;
     private ListenerSocket[] _sockets = [];
@@ -19,6 +22,8 @@ internal sealed class StreamsBinding(StreamsReactor[] reactors, Socket socket, T
     private uint _next;
 
     public override IPEndPoint Bound => _bound;
+
+    public override int[] Lend() => throw new IOException(NoHandOver);
 
     public override void Retune(ListenerOptions options, TcpOptions tcp)
     {

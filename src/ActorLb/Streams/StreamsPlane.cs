@@ -63,6 +63,9 @@ internal sealed class StreamsPlane : IDataPlane
         }
     }
 
+    /// <exception cref="IOException">Always: an upgrade is refused before it comes to that.</exception>
+    public ListenerBinding Adopt(InheritedListener inherited, int backlog, TcpOptions tcp) => throw new IOException(StreamsBinding.NoHandOver);
+
     private static Socket Bind(IPEndPoint at, bool shared)
     {
         Socket? socket = null;

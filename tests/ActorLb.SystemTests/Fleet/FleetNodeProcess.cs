@@ -16,6 +16,9 @@ internal sealed class FleetNodeProcess(
 {
     private ActorLbProcess? _process;
 
+    // The process that was started is not the one that serves.
+    private bool _isUpgraded;
+
     public string Name => name;
 
     public IPEndPoint Front { get; } = new(address ?? IPAddress.Loopback, Ports.Free());
@@ -30,7 +33,7 @@ internal sealed class FleetNodeProcess(
 
     public string PidFile { get; } = Path.Combine(folder, name + ".pid");
 
-    public bool IsRunning => _process is { Process.HasExited: false };
+    public bool IsRunning => _process is not null && (_isUpgraded || !_process.Process.HasExited);
 
     public ProcessHost Process => _process?.Process ?? throw new InvalidOperationException($"{name} does not run");
 
@@ -48,6 +51,14 @@ internal sealed class FleetNodeProcess(
         await File.WriteAllTextAsync(ConfigurationFile, after);
         var result = await ActorLbProcess.RunAsync("reload", "-c", ConfigurationFile);
         Assert.True(result.ExitCode == 0, result.Output);
+    }
+
+    /// <summary>Has another process of the program take this one's place, by the command; that process ends when its clients have left.</summary>
+    public async Task UpgradeAsync()
+    {
+        var result = await ActorLbProcess.RunAsync("upgrade", "-c", ConfigurationFile);
+        Assert.True(result.ExitCode == 0, $"{result.Output}\n{Process.Output}");
+        _isUpgraded = true;
     }
 
     /// <summary>SIGSTOP and, after the time, SIGCONT: as a machine that hangs.</summary>

@@ -67,6 +67,12 @@ internal sealed class LocalStickyMap : IStickyMap, IDisposable
     /// <summary>What all of it holds.</summary>
     public MapStatistics Measure() => _map.Measure();
 
+    /// <summary>All entries, a part at a time, for another process of this node that has the same key.</summary>
+    public IEnumerable<MapEntry[]> Export() => _map.Export();
+
+    /// <summary>Entries that the other process held, with this one's names of the backends.</summary>
+    public void Import(ReadOnlySpan<MapEntry> entries) => _map.Import(entries);
+
     public void Dispose()
     {
         _timer.Dispose();

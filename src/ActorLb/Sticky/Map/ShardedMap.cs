@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Runtime.CompilerServices;
 
 namespace ActorLb.Sticky.Map;
 
@@ -233,6 +234,25 @@ internal sealed class ShardedMap : IStickyMap, IDisposable
         }
     }
 
+    /// <summary>What the shards hold, a partition at a time, but for what no backend has confirmed.</summary>
+    public IEnumerable<MapEntry[]> Export() =>
+        from shard in _shards from partition in shard.Partitions select Export(shard, partition.Store.Table);
+
+    /// <summary>Entries of the same keys that another process held. What is invalid here, or no entry has room for, is left out.</summary>
+    public void Import(ReadOnlySpan<MapEntry> entries)
+    {
+        var now = _context.Clock.Milliseconds;
+        foreach (ref readonly var entry in entries)
+        {
+            var shard = _shards[_context.ShardOf(entry.H)];
+            lock (shard.Gate)
+            {
+                shard.Partition(_context.PartitionOf(entry.H)).Store.Learn(
+                    entry.H, BackendRef.FromValue(entry.Backend), StickyClock.TicksAgo(now, entry.Age), fellBack: false, _context.Clock.Ticks);
+            }
+        }
+    }
+
     /// <summary>The clients' keys are others from now on: nothing that is stored here means anything any more.</summary>
     public void Forget()
     {
@@ -248,6 +268,25 @@ internal sealed class ShardedMap : IStickyMap, IDisposable
                     partition.Ended = null;
                 }
             }
+        }
+    }
+
+    private MapEntry[] Export(MapShard shard, ShardTable table)
+    {
+        lock (shard.Gate)
+        {
+            var now = _context.Clock.Milliseconds;
+            var entries = new List<MapEntry>(table.Count);
+            for (var i = 0; i < table.Capacity; i++)
+            {
+                ref var entry = ref table.At(i);
+                if (!Unsafe.IsNullRef(ref entry) && !entry.IsProvisional)
+                {
+                    entries.Add(_context.ToWire(entry, now));
+                }
+            }
+
+            return [.. entries];
         }
     }
 

@@ -1,0 +1,28 @@
+using System.Net;
+using ActorLb.Configuration;
+using ActorLb.Server.Hosting;
+
+namespace ActorLb.Server.Admin;
+
+/// <summary>The node's admin endpoint, which may be stopped and started again: its web server may not.</summary>
+internal sealed class AdminHolder(Node node, NodeLogging logging, NodeControl control) : IAsyncDisposable
+{
+    private AdminEndpoint? _endpoint;
+
+    public IPEndPoint Address => _endpoint!.Address;
+
+    /// <exception cref="IOException">The address is in use, or a file cannot be used.</exception>
+    public async Task StartAsync(AdminOptions options)
+    {
+        _endpoint = new AdminEndpoint(node, logging, control);
+        await _endpoint.StartAsync(options);
+    }
+
+    public async Task StopAsync()
+    {
+        if (_endpoint is not null) await _endpoint.DisposeAsync();
+        _endpoint = null;
+    }
+
+    public async ValueTask DisposeAsync() => await StopAsync();
+}

@@ -1,0 +1,142 @@
+using System.Collections.Immutable;
+using ActorLb.Proxying;
+using Microsoft.Extensions.Logging;
+
+namespace ActorLb.Server.Hosting.Upgrade;
+
+/// <summary>
+/// Has another process, of another version perhaps, take this one's place, as NGINX does on SIGUSR2: it inherits the listening sockets with
+/// all who wait in their queues, so that nobody is refused. When it does not come so far, this process goes on.
+/// </summary>
+/// <param name="path">The configuration file, in full.</param>
+/// <param name="pidFile">Null when the node has none.</param>
+/// <param name="stopAdmin">Frees the admin endpoint's address.</param>
+/// <param name="startAdmin">Takes it again.</param>
+internal sealed partial class NodeUpgrade(
+    Node node, NodeControl control, string path, PidFile? pidFile, Func<Task> stopAdmin, Func<Task> startAdmin, ILogger logger)
+{
+    /// <summary>For the reading of files and the look-up of names before, and for the join of a fleet after the other process takes over.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+
+    /// <summary>True when the other process serves: this one has only to drain.</summary>
+    /// <param name="cancel">Gives up.</param>
+    public async Task<bool> RunAsync(CancellationToken cancel)
+    {
+        UpgradeRequest request = TakeRequest();
+        int pid = 0;
+        string? failure = await control.HandOverAsync(async progress =>
+        {
+            try
+            {
+                pid = await HandOverAsync(request.Command, progress, cancel);
+                return null;
+            }
+            catch (IOException e)
+            {
+                return e.Message;
+            }
+            catch (OperationCanceledException)
+            {
+                return cancel.IsCancellationRequested ? "the node is being stopped" : $"the new process was not ready within {Patience.TotalSeconds} s";
+            }
+        });
+        if (failure is null) Log.HandedOver(logger, pid);
+        else Log.NotHandedOver(logger, failure);
+        node.Events.Publish(failure is null ? "node_upgraded" : "upgrade_failed", failure ?? $"process {pid} has taken over");
+        Report(request.Id, failure, pid);
+        return failure is null;
+    }
+
+    /// <summary>The process id of the one that serves.</summary>
+    /// <exception cref="IOException">This process goes on.</exception>
+    private async Task<int> HandOverAsync(string[] command, ProgressFile progress, CancellationToken cancel)
+    {
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        patience.CancelAfter(Patience);
+        ImmutableArray<InheritedListener> lent = node.LendListeners();
+        Successor? successor = null;
+        bool accepting = true;
+        try
+        {
+            Log.Starting(logger, string.Join(' ', command));
+            progress.Say($"waits for the new process ({command[^1]}) to be ready");
+            successor = await Successor.StartAsync(command, path, pidFile, node.StickyKey, lent);
+            await successor.WhenPreparedAsync(patience.Token);
+            progress.Say("hands over to the new process");
+            accepting = false;
+            await node.StopAcceptingAsync(node.Options.Node.DrainTimeout);
+            await stopAdmin();
+            await successor.WhenServingAsync(node.Bequeath(lent), node.Member is null ? node.Sticky.Export() : [], patience.Token);
+            pidFile?.Leave();
+            ListenerSet.Close(lent);
+            return successor.Pid;
+        }
+        catch
+        {
+            if (successor is not null) await successor.EndAsync();
+            if (accepting) ListenerSet.Close(lent);
+            else await TakeBackAsync(lent);
+            throw;
+        }
+        finally
+        {
+            if (successor is not null) await successor.DisposeAsync();
+        }
+    }
+
+    private async Task TakeBackAsync(ImmutableArray<InheritedListener> lent)
+    {
+        try
+        {
+            pidFile?.Write();
+            await startAdmin();
+        }
+        catch (IOException e)
+        {
+            Log.NotTakenBack(logger, e.Message);
+        }
+        await node.TakeBackAsync(lent, CancellationToken.None);
+    }
+
+    /// <summary>That of the command, or one of this very program when only the signal came.</summary>
+    private UpgradeRequest TakeRequest()
+    {
+        var own = new UpgradeRequest("", OwnCommand.Words);
+        if (pidFile is null) return own;
+        string file = UpgradeFiles.RequestFor(pidFile.Path);
+        UpgradeRequest? asked = UpgradeFiles.Read(file, UpgradeJson.Default.UpgradeRequest);
+        UpgradeFiles.Delete(file);
+        return asked is { Command.Length: 1 or 2 } ? asked : own;
+    }
+
+    private void Report(string id, string? failure, int pid)
+    {
+        if (pidFile is null || id.Length == 0) return;
+        try
+        {
+            UpgradeFiles.Write(UpgradeFiles.ReportFor(pidFile.Path), new UpgradeReport(id, failure is null, failure ?? "", pid), UpgradeJson.Default.UpgradeReport);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            Log.NoReport(logger, e.Message);
+        }
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(3040, LogLevel.Information, "upgrade: starts {Command}")]
+        public static partial void Starting(ILogger logger, string command);
+
+        [LoggerMessage(3041, LogLevel.Information, "upgrade: process {Pid} has taken over; this one closes what it has and ends")]
+        public static partial void HandedOver(ILogger logger, int pid);
+
+        [LoggerMessage(3042, LogLevel.Error, "upgrade: not done, this process goes on: {Reason}")]
+        public static partial void NotHandedOver(ILogger logger, string reason);
+
+        [LoggerMessage(3043, LogLevel.Error, "upgrade: this process goes on without its admin endpoint: {Reason}")]
+        public static partial void NotTakenBack(ILogger logger, string reason);
+
+        [LoggerMessage(3044, LogLevel.Warning, "upgrade: its outcome cannot be left beside the pid-file: {Reason}")]
+        public static partial void NoReport(ILogger logger, string reason);
+    }
+}

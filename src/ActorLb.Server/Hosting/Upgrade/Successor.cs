@@ -1,0 +1,127 @@
+using System.Collections.Immutable;
+using System.ComponentModel;
+using System.Diagnostics;
+using System.IO.Pipes;
+using ActorLb.Hosting;
+using ActorLb.Native;
+using ActorLb.Protocol.Failures;
+using ActorLb.Proxying;
+using ActorLb.Sticky.Map;
+
+namespace ActorLb.Server.Hosting.Upgrade;
+
+/// <summary>The process that is to take this one's place, as this one sees it.</summary>
+internal sealed class Successor : IAsyncDisposable
+{
+    private readonly Process _process;
+    private readonly UpgradeChannel _channel;
+    private readonly UpgradeOffer _offer;
+
+    private Successor(Process process, UpgradeChannel channel, UpgradeOffer offer)
+    {
+        _process = process;
+        _channel = channel;
+        _offer = offer;
+    }
+
+    public int Pid => _process.Id;
+
+    /// <summary>Starts it with copies of this process's listening sockets and pid-file.</summary>
+    /// <param name="command">The program, and what stands before its arguments.</param>
+    /// <param name="configuration">The file that it runs.</param>
+    /// <exception cref="IOException">It cannot be started.</exception>
+    public static async Task<Successor> StartAsync(
+        string[] command, string configuration, PidFile? pidFile, byte[] stickyKey, IEnumerable<InheritedListener> lent)
+    {
+        var toIt = new AnonymousPipeServerStream(PipeDirection.Out, HandleInheritability.Inheritable);
+        var fromIt = new AnonymousPipeServerStream(PipeDirection.In, HandleInheritability.Inheritable);
+        var channel = new UpgradeChannel(fromIt, toIt);
+        int pidDescriptor = -1;
+        Process? process = null;
+        try
+        {
+            if (pidFile is not null) pidDescriptor = LentDescriptors.Lend(pidFile.Descriptor);
+            var start = new ProcessStartInfo(command[0]) { UseShellExecute = false };
+            foreach (string word in (string[])[.. command[1..], "run", "-c", configuration]) start.ArgumentList.Add(word);
+            start.Environment[Predecessor.Variable] = $"{toIt.GetClientHandleAsString()} {fromIt.GetClientHandleAsString()}";
+            process = Process.Start(start) ?? throw new IOException($"cannot start {command[0]}");
+            toIt.DisposeLocalCopyOfClientHandle();
+            fromIt.DisposeLocalCopyOfClientHandle();
+            // Others that are started from here have no use for them.
+            foreach (int fd in lent.SelectMany(l => l.Descriptors)) LentDescriptors.Keep(fd);
+            return new Successor(process, channel, new UpgradeOffer(UpgradeOffer.CurrentVersion, pidFile?.Path, pidDescriptor, stickyKey));
+        }
+        catch (Exception e) when (e is Win32Exception or IOException)
+        {
+            process?.Dispose();
+            await channel.DisposeAsync();
+            throw new IOException($"cannot start {command[0]}: {FailureText.Describe(e)}", e);
+        }
+        finally
+        {
+            if (pidDescriptor >= 0) Tcp.Close(pidDescriptor);
+        }
+    }
+
+    /// <summary>Waits until it could take over at any time.</summary>
+    /// <exception cref="IOException">It has failed, or ended.</exception>
+    public Task WhenPreparedAsync(CancellationToken cancel) => SpeakAsync(UpgradeStep.Prepared, async () =>
+    {
+        await _channel.SendAsync(_offer, UpgradeJson.Default.UpgradeOffer, cancel);
+        await WhenAsync(UpgradeStep.Prepared, cancel);
+    }, cancel);
+
+    /// <summary>Has it go on, as nobody is accepted here any more, and waits until it serves.</summary>
+    /// <exception cref="IOException">It has failed, or ended.</exception>
+    public Task WhenServingAsync(NodeLegacy legacy, IEnumerable<MapEntry[]> entries, CancellationToken cancel) => SpeakAsync(UpgradeStep.Serving, async () =>
+    {
+        OfferedListener[] listeners = [.. legacy.Listeners.Select(l => new OfferedListener(l.Name, l.Bind.ToString(), l.Bound.ToString(), l.Descriptors))];
+        await _channel.SendAsync(new UpgradeLegacy(listeners, [.. legacy.Paused], [.. legacy.Backends]), UpgradeJson.Default.UpgradeLegacy, cancel);
+        await _channel.SendEntriesAsync(entries, cancel);
+        await WhenAsync(UpgradeStep.Serving, cancel);
+    }, cancel);
+
+    /// <summary>Ends it: it did not take this process's place.</summary>
+    public async Task EndAsync()
+    {
+        try
+        {
+            _process.Kill();
+            await _process.WaitForExitAsync();
+        }
+        catch (InvalidOperationException)
+        {
+            // It has ended.
+        }
+    }
+
+    private async Task WhenAsync(string step, CancellationToken cancel)
+    {
+        UpgradeStep said = await _channel.ReceiveAsync(UpgradeJson.Default.UpgradeStep, cancel);
+        if (said.Failure is { } failure) throw new UpgradeRefusedException(failure);
+        if (said.Step != step) throw new UpgradeRefusedException($"the new process says '{said.Step}' where '{step}' was expected");
+    }
+
+    /// <summary>A pipe that breaks says only that the other end has gone.</summary>
+    private async Task SpeakAsync(string step, Func<Task> speak, CancellationToken cancel)
+    {
+        try
+        {
+            await speak();
+        }
+        catch (IOException e) when (e is not UpgradeRefusedException)
+        {
+            await _process.WaitForExitAsync(cancel);
+            throw new IOException($"the new process (pid {Pid}) has ended with exit code {_process.ExitCode} before it was {step}; its own lines tell why", e);
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _channel.DisposeAsync();
+        _process.Dispose();
+    }
+}
+
+/// <summary>The other process has said why it goes no further.</summary>
+internal sealed class UpgradeRefusedException(string message) : IOException(message);
