@@ -6,6 +6,7 @@ using ActorLb.Balancing;
 using ActorLb.Balancing.Discovery;
 using ActorLb.Configuration;
 using ActorLb.Fleet;
+using ActorLb.Fleet.Spread;
 using ActorLb.Health;
 using ActorLb.Hosting;
 using ActorLb.Protocol.Mqtt;
@@ -105,6 +106,7 @@ internal sealed partial class Node : IAsyncDisposable
         IActorRef drains = _system.System.ActorOf(ActorProps.Of(() => new DrainActor(() => AllBackends().Select(b => b.Backend))), "drains");
         Fleet = new LoneNode(options.Node.Name, options.Cluster.Name, options.Sticky, _localSticky, _localSlots, () => IsReady, () => IsDraining, drains);
         Sessions = new SessionDirectory(options.Node.Name, _reactors);
+        if (options.Cluster.Seeds.IsEmpty) Orders = FleetOrders.InFolder(LocalMember.FolderBelow(options.Node.DataDirectory), time, _logger);
         StartedAt = time.GetUtcNow();
     }
 
@@ -176,6 +178,9 @@ internal sealed partial class Node : IAsyncDisposable
 
     /// <summary>What an operator may change or ask that concerns more than this node's own connections.</summary>
     public IFleetOperations Fleet { get; private set; }
+
+    /// <summary>Operators' orders that hold on every node. Of a node in a fleet from its start on.</summary>
+    public FleetOrders Orders { get; private set; } = null!;
 
     /// <summary>The node's part in a fleet; null when it is by itself.</summary>
     public LocalMember? Member => _fleet?.Member;
@@ -553,6 +558,7 @@ internal sealed partial class Node : IAsyncDisposable
         _fleet = new FleetBackends(_options, _slots, _directory, AllBackends, Events, _time, _loggers);
         _fleet.Member.Spread.Tickets.Changed = keys => ShareTicketKeys(keys, _listeners.All.Select(l => l.Current));
         _services.Sticky = _fleet.Member.Map;
+        Orders = _fleet.Member.Spread.Orders;
         Fleet = new FleetOfNodes(_fleet.Member, _options.Sticky, () => IsDraining, _time);
     }
 

@@ -37,7 +37,7 @@ internal static class FleetMetrics
         (long writes, TimeSpan writing) = member.Spread.Writes;
         w.Single("actorlb_fleet_writes_total", "counter", "Changes of what the fleet shares that a majority has confirmed to this node.", writes);
         w.Single("actorlb_fleet_write_seconds_total", "counter", "Time until they were confirmed.", writing.TotalSeconds);
-        w.Single("actorlb_fleet_changes_unconfirmed", "gauge", "1 while an operator's change holds on this node alone.", member.Spread.Backends.HasUnconfirmed ? 1 : 0);
+        w.Single("actorlb_fleet_changes_unconfirmed", "gauge", "1 while an operator's change holds on this node alone.", member.Spread.Backends.HasUnconfirmed || member.Spread.Orders.HasUnconfirmed ? 1 : 0);
     }
 
     private static void Shards(MetricsWriter w, LocalMember member, MapStatistics map)

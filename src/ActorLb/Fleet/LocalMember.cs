@@ -115,9 +115,12 @@ internal sealed partial class LocalMember : IAsyncDisposable
         Map.Dispose();
     }
 
+    /// <summary>Where a node keeps what the fleet's systems know; a node by itself keeps its orders there.</summary>
+    public static string FolderBelow(string data) => Path.GetFullPath(Path.Combine(data, Folder));
+
     private static string FolderOf(string data)
     {
-        string folder = Path.GetFullPath(Path.Combine(data, Folder));
+        string folder = FolderBelow(data);
         try
         {
             Directory.CreateDirectory(folder);

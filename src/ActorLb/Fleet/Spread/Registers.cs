@@ -18,6 +18,13 @@ internal readonly record struct Register(long Stamp, ReadOnlyMemory<byte> Value)
 /// <summary>Named values that every node may write: a map of last-writer-wins registers, merged name by name. Immutable.</summary>
 internal sealed class Registers : IReplicatedData<Registers>, IEquatable<Registers>
 {
+    /// <summary>
+    /// An empty value is one that was taken back. It has to outlive the value on nodes that are away; it goes when it is so much older than
+    /// the newest of all, and of many the newest stay: what is left depends on nothing but the contents, so all nodes drop alike.
+    /// </summary>
+    private const long TombstoneLife = 7L * 24 * 3600 * 1000;
+    private const int MostTombstones = 500;
+
     public static readonly Registers Empty = new(ImmutableSortedDictionary.Create<string, Register>(StringComparer.Ordinal));
 
     private Registers(ImmutableSortedDictionary<string, Register> items) => Items = items;
@@ -34,7 +41,21 @@ internal sealed class Registers : IReplicatedData<Registers>, IEquatable<Registe
         if (ReferenceEquals(this, other)) return this;
         Registers merged = this;
         foreach ((string name, Register register) in other.Items) merged = merged.With(name, register);
-        return merged;
+        return ReferenceEquals(merged, this) ? this : merged.WithoutOldTombstones();
+    }
+
+    public Registers WithoutOldTombstones()
+    {
+        (string Name, long Stamp)[] taken =
+            [.. Items.Where(i => i.Value.Value.IsEmpty).Select(i => (i.Key, i.Value.Stamp)).OrderByDescending(i => i.Stamp).ThenBy(i => i.Key, StringComparer.Ordinal)];
+        if (taken.Length == 0) return this;
+        long oldest = Items.Values.Max(r => r.Stamp) - TombstoneLife;
+        Registers left = this;
+        for (int i = 0; i < taken.Length; i++)
+        {
+            if (i >= MostTombstones || taken[i].Stamp < oldest) left = new Registers(left.Items.Remove(taken[i].Name));
+        }
+        return left;
     }
 
     IReplicatedData IReplicatedData.Merge(IReplicatedData other) => Merge((Registers)other);

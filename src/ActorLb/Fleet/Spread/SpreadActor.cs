@@ -20,6 +20,7 @@ internal sealed class SpreadActor : ReceiveActor, IWithTimers
 
     private static readonly RegistersKey BackendsKey = new(SpreadState.BackendsKey);
     private static readonly RegistersKey KeysKey = new(SpreadState.KeysKey);
+    private static readonly RegistersKey OrdersKey = new(SpreadState.OrdersKey);
     private static readonly RegistersKey ConfigurationsKey = new(SpreadState.ConfigurationsKey);
 
     private readonly SpreadState _state;
@@ -33,14 +34,16 @@ internal sealed class SpreadActor : ReceiveActor, IWithTimers
         _replicator = DistributedData.Get(Context.System).Replicator;
         _cluster = Akka.Cluster.Cluster.Get(Context.System);
         Receive<Changed>(OnChanged);
-        Receive<WriteBackends>(m => Write(m.Done));
+        Receive<WriteBackends>(m => WriteAll(m.Done));
+        Receive<WriteOrders>(m => WriteAllOrders(m.Done));
         Receive<WriteConfigurations>(_ => TellConfigurations());
         Receive<IUpdateResponse>(OnWritten);
         Receive<IGetResponse>(OnKeysRead);
         Receive<TimePassed>(_ => OnTick());
         Receive<Retry>(_ =>
         {
-            if (_state.Backends.HasUnconfirmed) Write(null);
+            if (_state.Backends.HasUnconfirmed) WriteAll(null);
+            if (_state.Orders.HasUnconfirmed) WriteAllOrders(null);
         });
         Receive<ReviewKeys>(_ => Review());
     }
@@ -55,8 +58,10 @@ internal sealed class SpreadActor : ReceiveActor, IWithTimers
     {
         _replicator.Tell(new Subscribe(BackendsKey, Self));
         _replicator.Tell(new Subscribe(KeysKey, Self));
+        _replicator.Tell(new Subscribe(OrdersKey, Self));
         _replicator.Tell(new Subscribe(ConfigurationsKey, Self));
-        Write(null);
+        WriteAll(null);
+        WriteAllOrders(null);
         TellConfigurations();
         Timers.StartPeriodicTimer(nameof(TimePassed), TimePassed.Instance, Tick);
         Timers.StartPeriodicTimer(nameof(ReviewKeys), ReviewKeys.Instance, RetryAfter, RetryAfter);
@@ -69,17 +74,32 @@ internal sealed class SpreadActor : ReceiveActor, IWithTimers
     {
         if (changed.Data is not Registers registers) return;
         if (changed.Key.Id == SpreadState.BackendsKey) _state.OnBackends(registers);
+        else if (changed.Key.Id == SpreadState.OrdersKey) _state.Orders.Merge(registers);
         else if (changed.Key.Id == SpreadState.ConfigurationsKey) _state.Configurations.Merge(registers);
         else _state.OnKeys(registers);
     }
 
-    private void Write(TaskCompletionSource<string?>? done)
+    private void WriteAll(TaskCompletionSource<string?>? done)
     {
         Registers all = _state.Backends.ToRegisters();
+        Write(BackendsKey, all, done, () =>
+        {
+            if (_state.Backends.Confirm(all)) _state.Publish();
+        });
+    }
+
+    private void WriteAllOrders(TaskCompletionSource<string?>? done)
+    {
+        Registers all = _state.Orders.ToRegisters();
+        Write(OrdersKey, all, done, () => _state.Orders.Confirm(all));
+    }
+
+    private void Write(RegistersKey key, Registers all, TaskCompletionSource<string?>? done, Action confirm)
+    {
         bool member = IsMember;
         IWriteConsistency consistency = member ? new WriteMajority(WritePatience) : WriteLocal.Instance;
         _replicator.Tell(new Update(
-            BackendsKey, Registers.Empty, consistency, old => ((Registers?)old ?? Registers.Empty).Merge(all), new Written(all, member, done, _state.Now)));
+            key, Registers.Empty, consistency, old => ((Registers?)old ?? Registers.Empty).Merge(all), new Written(confirm, member, done, _state.Now)));
     }
 
     /// <summary>Gossip carries them within seconds: nobody waits for it.</summary>
@@ -99,9 +119,9 @@ internal sealed class SpreadActor : ReceiveActor, IWithTimers
         if (problem is null)
         {
             _state.CountWrite(written.At);
-            if (_state.Backends.Confirm(written.Registers)) _state.Publish();
+            written.Confirm();
         }
-        else if (_state.Backends.HasUnconfirmed && !Timers.IsTimerActive(nameof(Retry)))
+        else if ((_state.Backends.HasUnconfirmed || _state.Orders.HasUnconfirmed) && !Timers.IsTimerActive(nameof(Retry)))
         {
             Timers.StartSingleTimer(nameof(Retry), Retry.Instance, RetryAfter);
         }
@@ -112,7 +132,7 @@ internal sealed class SpreadActor : ReceiveActor, IWithTimers
     {
         if (!_state.Backends.EndDrains()) return;
         _state.Publish();
-        Write(null);
+        WriteAll(null);
     }
 
     /// <summary>A member first learns what keys the fleet has, then adds those that are missing or old.</summary>
@@ -140,12 +160,15 @@ internal sealed class SpreadActor : ReceiveActor, IWithTimers
     /// <param name="Done">Hears null when a majority has it, else why not.</param>
     internal sealed record WriteBackends(TaskCompletionSource<string?>? Done);
 
+    /// <param name="Done">As with <see cref="WriteBackends"/>.</param>
+    internal sealed record WriteOrders(TaskCompletionSource<string?>? Done);
+
     internal sealed record WriteConfigurations
     {
         public static readonly WriteConfigurations Instance = new();
     }
 
-    private sealed record Written(Registers Registers, bool AsMember, TaskCompletionSource<string?>? Done, long At);
+    private sealed record Written(Action Confirm, bool AsMember, TaskCompletionSource<string?>? Done, long At);
 
     private sealed record TimePassed
     {

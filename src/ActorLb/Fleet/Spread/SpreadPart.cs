@@ -21,7 +21,7 @@ internal sealed class SpreadPart(
             }
           }
           cluster.distributed-data.durable {
-            keys = ["{{SpreadState.BackendsKey}}", "{{SpreadState.KeysKey}}"]
+            keys = ["{{SpreadState.BackendsKey}}", "{{SpreadState.KeysKey}}", "{{SpreadState.OrdersKey}}"]
             store-actor-class = "{{NameOf(typeof(DurableFiles))}}"
             {{DurableFiles.FolderSetting}} = {{HoconPath.QuoteText(state.Folder)}}
           }

@@ -23,8 +23,8 @@ internal sealed partial class SpreadState
     public const string HashKeyName = "hash-key";
     public const int HashKeySize = 16;
 
-    /// <summary>Keys of Akka.DistributedData, both durable.</summary>
-    public const string BackendsKey = "actorlb-backends", KeysKey = "actorlb-keys";
+    /// <summary>Keys of Akka.DistributedData, all durable.</summary>
+    public const string BackendsKey = "actorlb-backends", KeysKey = "actorlb-keys", OrdersKey = "actorlb-orders";
 
     /// <summary>Key of Akka.DistributedData, for what every node says again when it starts.</summary>
     public const string ConfigurationsKey = "actorlb-configurations";
@@ -52,6 +52,7 @@ internal sealed partial class SpreadState
         Backends = new BackendRegistry(Clock, time);
         Tickets = new SharedTicketKeys(secret, time);
         Configurations = new NodeConfigurations(Clock);
+        Orders = new FleetOrders(Clock, Restore(OrdersKey), () => WriteAsync(done => new SpreadActor.WriteOrders(done)), logger);
         // What the last run knew holds from the first moment, whether or not the fleet is there.
         if (Restore(BackendsKey) is { } backends) Backends.Merge(backends);
         if (Restore(KeysKey) is { } keys) _keys = keys;
@@ -69,6 +70,8 @@ internal sealed partial class SpreadState
     public SharedTicketKeys Tickets { get; }
 
     public NodeConfigurations Configurations { get; }
+
+    public FleetOrders Orders { get; }
 
     /// <summary>The 16 bytes under which all nodes hash client ids: from the secret, else what the fleet has, else random until there is a fleet.</summary>
     public byte[] HashKey { get; private set; }
@@ -112,21 +115,12 @@ internal sealed partial class SpreadState
     {
         if (Backends.Change(key, change) is null) return new ChangeOutcome(false, null);
         Publish();
-        if (_actor is not { } actor) return new ChangeOutcome(true, "this node is detached from the fleet");
-        var done = new TaskCompletionSource<string?>(TaskCreationOptions.RunContinuationsAsynchronously);
-        actor.Tell(new SpreadActor.WriteBackends(done));
-        try
-        {
-            return new ChangeOutcome(true, await done.Task.WaitAsync(SpreadActor.WritePatience * 2).ConfigureAwait(false));
-        }
-        catch (TimeoutException)
-        {
-            return new ChangeOutcome(true, "the fleet has not answered");
-        }
+        return new ChangeOutcome(true, await WriteAsync(done => new SpreadActor.WriteBackends(done)).ConfigureAwait(false));
     }
 
     /// <summary>Reads a file of registers; a damaged one is set aside, so that it neither stops a start nor is overwritten.</summary>
-    public static Registers? ReadOrSetAside(string path, Action<string> tell)
+    /// <param name="then">What becomes of its contents, for people.</param>
+    public static Registers? ReadOrSetAside(string path, Action<string> tell, string then = "the fleet's other nodes are asked")
     {
         try
         {
@@ -134,11 +128,11 @@ internal sealed partial class SpreadState
         }
         catch (SerializationException e)
         {
-            tell($"{path}: {e.Message}; it is kept as {RegisterFile.SetAside(path)}, and the fleet's other nodes are asked");
+            tell($"{path}: {e.Message}; it is kept as {RegisterFile.SetAside(path)}, and {then}");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            tell($"{path} cannot be read: {FileFailure.Describe(e, path)}; the fleet's other nodes are asked");
+            tell($"{path} cannot be read: {FileFailure.Describe(e, path)}; {then}");
         }
         return null;
     }
@@ -202,6 +196,23 @@ internal sealed partial class SpreadState
             _slotsInUse.UnionWith(used);
         }
         BackendsChanged?.Invoke(all);
+    }
+
+    /// <summary>Has the fleet system write what changed.</summary>
+    /// <returns>Null when a majority of the fleet has it; else why it holds on this node alone, for people.</returns>
+    private async Task<string?> WriteAsync(Func<TaskCompletionSource<string?>, object> message)
+    {
+        if (_actor is not { } actor) return "this node is detached from the fleet";
+        var done = new TaskCompletionSource<string?>(TaskCreationOptions.RunContinuationsAsynchronously);
+        actor.Tell(message(done));
+        try
+        {
+            return await done.Task.WaitAsync(SpreadActor.WritePatience * 2).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            return "the fleet has not answered";
+        }
     }
 
     private Registers? Restore(string key) => ReadOrSetAside(RegisterFile.PathOf(Folder, key), problem => Log.Damaged(_logger, problem));

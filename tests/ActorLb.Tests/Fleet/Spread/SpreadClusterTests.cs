@@ -52,6 +52,24 @@ public sealed class SpreadClusterTests : IAsyncDisposable
     }
 
     [Fact]
+    public async Task Orders_OfOneMember_HoldOnAllOnOneThatJoinsLaterAndAfterARestart()
+    {
+        Node[] nodes = [Start("1"), Start("2"), Start("3")];
+        OrderOutcome outcome = await nodes[0].State.Orders.SetAsync("ban/early", new byte[] { 1 });
+        Assert.Contains("detached", outcome.Pending, StringComparison.Ordinal);
+        await JoinAsync(nodes[..2]);
+        Assert.Equal(default, await nodes[1].State.Orders.SetAsync("ban/x", new byte[] { 2 }));
+        await WaitAsync(() => nodes[..2].All(n => n.State.Orders.All("ban/") is [{ IsLocal: false }, { IsLocal: false }]));
+        await JoinAsync(nodes);
+        await WaitAsync(() => nodes[2].State.Orders.All("ban/").Length == 2);
+        Assert.Equal(default, await nodes[2].State.Orders.SetAsync("ban/early", default));
+        await WaitAsync(() => nodes.All(n => n.State.Orders.All("ban/") is [{ Name: "ban/x" }]));
+        foreach (Node node in nodes) await node.System.Terminate();
+
+        Assert.Equal(["ban/x"], Start("2").State.Orders.All("").Select(o => o.Name));
+    }
+
+    [Fact]
     public async Task Configurations_OfAllNodes_AreKnownToAll_AndTheNewestCounts()
     {
         Node[] nodes = [Start("1"), Start("2"), Start("3")];
@@ -135,7 +153,7 @@ public sealed class SpreadClusterTests : IAsyncDisposable
                 distributed-data {
                   gossip-interval = 200ms, notify-subscribers-interval = 50ms
                   durable {
-                    keys = ["{{SpreadState.BackendsKey}}", "{{SpreadState.KeysKey}}"]
+                    keys = ["{{SpreadState.BackendsKey}}", "{{SpreadState.KeysKey}}", "{{SpreadState.OrdersKey}}"]
                     store-actor-class = "{{typeof(DurableFiles).AssemblyQualifiedName}}"
                     {{DurableFiles.FolderSetting}} = "{{folder}}"
                   }
@@ -155,6 +173,7 @@ public sealed class SpreadClusterTests : IAsyncDisposable
         Address first = Akka.Cluster.Cluster.Get(nodes[0].System).SelfAddress;
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
         foreach (Node node in nodes) await Akka.Cluster.Cluster.Get(node.System).JoinAsync(first, patience.Token);
+        await WaitAsync(() => nodes.All(n => Akka.Cluster.Cluster.Get(n.System).SelfMember.Status == Akka.Cluster.MemberStatus.Up));
     }
 
     private static async Task WaitAsync(Func<bool> condition)
