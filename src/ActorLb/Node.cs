@@ -6,6 +6,7 @@ using ActorLb.Balancing;
 using ActorLb.Balancing.Discovery;
 using ActorLb.Configuration;
 using ActorLb.Fleet;
+using ActorLb.Fleet.Inquiries;
 using ActorLb.Fleet.Spread;
 using ActorLb.Health;
 using ActorLb.Hosting;
@@ -105,6 +106,7 @@ internal sealed partial class Node : IAsyncDisposable
         _emptyPools = new EmptyPools(_logger, Events);
         IActorRef drains = _system.System.ActorOf(ActorProps.Of(() => new DrainActor(() => AllBackends().Select(b => b.Backend))), "drains");
         Fleet = new LoneNode(options.Node.Name, options.Cluster.Name, options.Sticky, _localSticky, _localSlots, () => IsReady, () => IsDraining, drains);
+        Inquiry = new Inquiry(options.Node.Name, !options.Cluster.Seeds.IsEmpty, time, loggers.CreateLogger("ActorLb.Fleet"));
         Sessions = new SessionDirectory(options.Node.Name, _reactors);
         if (options.Cluster.Seeds.IsEmpty) Orders = FleetOrders.InFolder(LocalMember.FolderBelow(options.Node.DataDirectory), time, _logger);
         StartedAt = time.GetUtcNow();
@@ -184,6 +186,9 @@ internal sealed partial class Node : IAsyncDisposable
 
     /// <summary>The node's part in a fleet; null when it is by itself.</summary>
     public LocalMember? Member => _fleet?.Member;
+
+    /// <summary>Asks the nodes of the fleet, this one included; a node by itself asks itself alone.</summary>
+    public Inquiry Inquiry { get; }
 
     /// <summary>The connections, one by one.</summary>
     public SessionDirectory Sessions { get; }
@@ -555,7 +560,7 @@ internal sealed partial class Node : IAsyncDisposable
 
     private void EnterFleet()
     {
-        _fleet = new FleetBackends(_options, _slots, _directory, AllBackends, Events, _time, _loggers);
+        _fleet = new FleetBackends(_options, _slots, _directory, AllBackends, Inquiry, Events, _time, _loggers);
         _fleet.Member.Spread.Tickets.Changed = keys => ShareTicketKeys(keys, _listeners.All.Select(l => l.Current));
         _services.Sticky = _fleet.Member.Map;
         Orders = _fleet.Member.Spread.Orders;

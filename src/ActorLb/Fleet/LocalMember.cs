@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Text;
 using ActorLb.Configuration;
+using ActorLb.Fleet.Inquiries;
 using ActorLb.Fleet.Membership;
 using ActorLb.Fleet.Sharding;
 using ActorLb.Fleet.Spread;
@@ -38,8 +39,8 @@ internal sealed partial class LocalMember : IAsyncDisposable
     /// <param name="summed">Hears those of the fleet; any thread, must not block.</param>
     /// <exception cref="IOException">A secret or a folder is not usable.</exception>
     public LocalMember(
-        ActorLbOptions options, BackendSlots slots, Func<ImmutableArray<BackendReport>> collect, Action<FleetReport> summed, EventFeed events,
-        TimeProvider time, ILoggerFactory loggers)
+        ActorLbOptions options, BackendSlots slots, Func<ImmutableArray<BackendReport>> collect, Action<FleetReport> summed, Inquiry inquiry,
+        EventFeed events, TimeProvider time, ILoggerFactory loggers)
     {
         _time = time;
         _logger = loggers.CreateLogger("ActorLb.Fleet");
@@ -60,7 +61,7 @@ internal sealed partial class LocalMember : IAsyncDisposable
         };
         Counts = new FleetCounts(time);
         Shards = new MapPart(Map, transport);
-        Host = new FleetHost(Settings, [Shards, new SpreadPart(Spread, Counts, collect, summed)], events, time, loggers);
+        Host = new FleetHost(Settings, [Shards, new SpreadPart(Spread, Counts, collect, summed), inquiry], events, time, loggers);
         _clock = new MapClock(Map, e => Log.ClockFailed(_logger, e));
     }
 

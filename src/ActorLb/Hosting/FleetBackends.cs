@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using ActorLb.Balancing;
 using ActorLb.Configuration;
 using ActorLb.Fleet;
+using ActorLb.Fleet.Inquiries;
 using ActorLb.Fleet.Spread;
 using ActorLb.Proxying;
 using ActorLb.Sticky;
@@ -24,14 +25,14 @@ internal sealed class FleetBackends : IAsyncDisposable
     /// <param name="backends">Those of this node's pools.</param>
     /// <exception cref="IOException">The secret or the folder of the fleet's state is not usable.</exception>
     public FleetBackends(
-        ActorLbOptions options, BackendSlots slots, BackendDirectory directory, Func<IEnumerable<(string, Backend)>> backends, EventFeed events,
-        TimeProvider time, ILoggerFactory loggers)
+        ActorLbOptions options, BackendSlots slots, BackendDirectory directory, Func<IEnumerable<(string, Backend)>> backends,
+        Inquiry inquiry, EventFeed events, TimeProvider time, ILoggerFactory loggers)
     {
         _directory = directory;
         _backends = backends;
         try
         {
-            Member = new LocalMember(options, slots, Collect, OnSummed, events, time, loggers);
+            Member = new LocalMember(options, slots, Collect, OnSummed, inquiry, events, time, loggers);
         }
         catch (InvalidOperationException e)
         {

@@ -30,6 +30,13 @@ internal struct WireWriter(int capacity)
         Encoding.UTF8.GetBytes(value, Take(length));
     }
 
+    /// <summary>Bytes behind their number.</summary>
+    public void Bytes(ReadOnlySpan<byte> value)
+    {
+        Int32(value.Length);
+        value.CopyTo(Take(value.Length));
+    }
+
     /// <summary>A number for which room was left before.</summary>
     public readonly void SetInt32(int at, int value) => BinaryPrimitives.WriteInt32LittleEndian(_bytes.AsSpan(at), value);
 
@@ -69,6 +76,15 @@ internal ref struct WireReader(ReadOnlySpan<byte> bytes)
         if (length <= max) return Encoding.UTF8.GetString(Take(length));
         IsValid = false;
         return "";
+    }
+
+    /// <summary>Bytes behind their number, as they stand in what is read.</summary>
+    public ReadOnlySpan<byte> Bytes(int max)
+    {
+        int length = Int32();
+        if (length <= max) return Take(length);
+        IsValid = false;
+        return [];
     }
 
     /// <summary>How many elements follow: never more than the rest can hold, so that a count alone allocates nothing.</summary>

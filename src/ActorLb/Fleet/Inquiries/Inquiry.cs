@@ -1,0 +1,248 @@
+using System.Collections.Concurrent;
+using System.Security.Cryptography;
+using System.Text;
+using ActorLb.Fleet.Membership;
+using ActorLb.Sticky.Map;
+using Akka.Actor;
+using Microsoft.Extensions.Logging;
+
+namespace ActorLb.Fleet.Inquiries;
+
+/// <param name="Node">A node's name, or <see cref="Inquiry.Others"/>.</param>
+/// <param name="Body">Empty with a problem.</param>
+/// <param name="Problem">Why the node did not answer; null when it did.</param>
+internal sealed record NodeAnswer(string Node, byte[] Body, string? Problem);
+
+/// <summary>
+/// Asks each node of the fleet, this one included, a question by its name. Answers come back within <see cref="Patience"/>, or the reason
+/// why there is none: no node is left out without a word. A node by itself asks itself alone. What runs at once is bounded at both ends.
+/// </summary>
+/// <param name="inFleet">This node has seeds: there are others, even while it is no member.</param>
+internal sealed partial class Inquiry(string self, bool inFleet, TimeProvider time, ILogger logger) : IFleetPart
+{
+    /// <summary>Stands for the other nodes of a fleet of which this node does not know the names.</summary>
+    public const string Others = "(others)";
+
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
+
+    /// <summary>For a member that is not heard at present: it may be back, but nobody waits long.</summary>
+    private static readonly TimeSpan UnheardPatience = TimeSpan.FromSeconds(1);
+
+    /// <summary>Questions to members that wait for an answer at the same time.</summary>
+    private const int MaxWaiting = 1024;
+
+    /// <summary>Questions that are being answered at the same time, each up to <see cref="InquiryLimits.MaxBody"/>.</summary>
+    private const int MaxAnswering = 32;
+
+    private readonly ConcurrentDictionary<string, Func<ReadOnlyMemory<byte>, CancellationToken, Task<byte[]>>> _answers = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<long, Waiting> _waiting = new();
+    private readonly Lock _gate = new();
+    private IActorRef? _actor;
+    private FleetSystem? _fleet;
+    private volatile ClusterMembers? _members;
+    // Those of the last membership: a detached node names whom it cannot ask.
+    private volatile IReadOnlyList<string> _lastNames = [];
+    private long _lastId = BitConverter.ToInt64(RandomNumberGenerator.GetBytes(sizeof(long)));
+    private int _answering;
+
+    private sealed record Waiting(ClusterMember Member, TaskCompletionSource<InquiryAnswer> Answer);
+
+    public string Configuration => """
+        akka.actor {
+          serializers.actorlb-inquiry = "ActorLb.Fleet.Inquiries.InquirySerializer, ActorLb.Engine"
+          serialization-identifiers { "ActorLb.Fleet.Inquiries.InquirySerializer, ActorLb.Engine" = 103 }
+          serialization-bindings {
+            "ActorLb.Fleet.Inquiries.InquiryQuestion, ActorLb.Engine" = actorlb-inquiry
+            "ActorLb.Fleet.Inquiries.InquiryAnswer, ActorLb.Engine" = actorlb-inquiry
+          }
+        }
+        """;
+
+    /// <summary>This node and the others of its membership, by name in order; of the last one while it is detached.</summary>
+    public IReadOnlyList<string> Nodes =>
+        [.. (_members is { } members ? members.All.Select(m => m.Id.Name) : _lastNames).Append(self).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)];
+
+    /// <summary>Whether <see cref="AskAsync"/> can be asked for that node alone.</summary>
+    public bool Knows(string node) => Nodes.Contains(node, StringComparer.Ordinal);
+
+    /// <summary>Has this node answer a question. The answer runs on the thread pool, is given what remains of the asker's patience, and has at
+    /// most <see cref="InquiryLimits.MaxBody"/> bytes. Its exceptions' messages are the asker's to read.</summary>
+    public void Answer(string question, Func<ReadOnlyMemory<byte>, CancellationToken, Task<byte[]>> answer)
+    {
+        if (Encoding.UTF8.GetByteCount(question) > InquiryLimits.MaxName) throw new ArgumentException($"'{question}' is too long", nameof(question));
+        if (!_answers.TryAdd(question, answer)) throw new ArgumentException($"'{question}' is answered already", nameof(question));
+    }
+
+    /// <param name="node">Only this one; null for all.</param>
+    /// <returns>One answer for each node, by name in order.</returns>
+    /// <exception cref="ArgumentException">The request has over <see cref="InquiryLimits.MaxBody"/> bytes.</exception>
+    public async Task<NodeAnswer[]> AskAsync(string question, ReadOnlyMemory<byte> request, string? node, CancellationToken cancel)
+    {
+        if (request.Length > InquiryLimits.MaxBody)
+        {
+            throw new ArgumentException($"a question of {request.Length} bytes is too long: a node takes {InquiryLimits.MaxBody}", nameof(request));
+        }
+        ClusterMembers? members = _members;
+        var asked = new List<Task<NodeAnswer>>();
+        foreach (string name in Nodes)
+        {
+            if (node is null || name == node) asked.Add(AskOneAsync(name, members, question, request, cancel));
+        }
+        if (node is null && inFleet && asked.Count == 1 && members is null)
+        {
+            asked.Add(Task.FromResult(new NodeAnswer(Others, [], "this node is not a member of its fleet yet and does not know them")));
+        }
+        if (asked.Count == 0) return [new NodeAnswer(node!, [], $"no node '{node}' in the cluster. Known: {string.Join(", ", Nodes)}")];
+        return await Task.WhenAll(asked).ConfigureAwait(false);
+    }
+
+    public void Start(FleetSystem system)
+    {
+        lock (_gate)
+        {
+            _fleet = system;
+            _actor = system.System.ActorOf(InquiryActor.Props(this), InquiryActor.Name);
+        }
+    }
+
+    public void SetMembers(ClusterMembers? members)
+    {
+        _members = members;
+        if (members is not null) _lastNames = [.. members.All.Select(m => m.Id.Name)];
+        foreach ((long id, Waiting waiting) in _waiting)
+        {
+            if (members?.TryFind(waiting.Member.Id) is not null) continue;
+            waiting.Answer.TrySetResult(new InquiryAnswer(
+                id, members is null ? "this node was detached from the fleet meanwhile" : "it was lost from the fleet meanwhile", []));
+        }
+    }
+
+    /// <summary>On the actor's thread.</summary>
+    public void OnQuestion(InquiryQuestion question, IActorRef asker, IActorRef own)
+    {
+        // Whoever is not a member has no business here, and is not waiting for long.
+        if (!IsMember(asker.Path.Address)) return;
+        _ = ReplyAsync(question, asker, own);
+    }
+
+    private async Task ReplyAsync(InquiryQuestion question, IActorRef asker, IActorRef own)
+    {
+        TimeSpan patience = TimeSpan.FromMilliseconds(Math.Clamp(question.Milliseconds, 1, Patience.TotalMilliseconds));
+        NodeAnswer answer = await AnswerAsync(question.Question, question.Body, patience, CancellationToken.None).ConfigureAwait(false);
+        asker.Tell(new InquiryAnswer(question.Id, answer.Problem, answer.Body), own);
+    }
+
+    /// <summary>On the actor's thread.</summary>
+    public void OnAnswer(InquiryAnswer answer, Address from)
+    {
+        if (_waiting.TryGetValue(answer.Id, out Waiting? waiting) && waiting.Member.Address.Equals(from)) waiting.Answer.TrySetResult(answer);
+    }
+
+    private bool IsMember(Address address)
+    {
+        foreach (ClusterMember member in _members?.All ?? [])
+        {
+            if (member.Address.Equals(address)) return true;
+        }
+        return false;
+    }
+
+    private async Task<NodeAnswer> AskOneAsync(
+        string name, ClusterMembers? members, string question, ReadOnlyMemory<byte> request, CancellationToken cancel)
+    {
+        if (name == self) return await AnswerAsync(question, request, Patience, cancel).ConfigureAwait(false);
+        // A restarted node may stand there twice for a moment; the one that is heard is the one that lives.
+        ClusterMember? member = members?.All.Where(m => m.Id.Name == name).OrderByDescending(m => m.IsHeard).FirstOrDefault();
+        (FleetSystem? fleet, IActorRef? own) = Current();
+        if (member is null || fleet is null || own is null) return new NodeAnswer(name, [], "this node is detached from the fleet and cannot ask it");
+        if (_waiting.Count >= MaxWaiting) return new NodeAnswer(name, [], "too many questions wait for an answer");
+        return await AskMemberAsync(member, fleet, own, question, request, cancel).ConfigureAwait(false);
+    }
+
+    private async Task<NodeAnswer> AskMemberAsync(
+        ClusterMember member, FleetSystem fleet, IActorRef own, string question, ReadOnlyMemory<byte> request, CancellationToken cancel)
+    {
+        long id = Interlocked.Increment(ref _lastId);
+        var waiting = new Waiting(member, new TaskCompletionSource<InquiryAnswer>(TaskCreationOptions.RunContinuationsAsynchronously));
+        TimeSpan patience = member.IsHeard ? Patience : UnheardPatience;
+        _waiting[id] = waiting;
+        try
+        {
+            IActorRef there = ((ExtendedActorSystem)fleet.System).Provider.ResolveActorRef(new RootActorPath(member.Address) / "user" / InquiryActor.Name);
+            there.Tell(new InquiryQuestion(id, question, (int)patience.TotalMilliseconds, request), own);
+            // One that was lost before it was put down here is found now.
+            if (_members?.TryFind(member.Id) is null) return new NodeAnswer(member.Id.Name, [], "it was lost from the fleet meanwhile");
+            InquiryAnswer answer = await waiting.Answer.Task.WaitAsync(patience, time, cancel).ConfigureAwait(false);
+            return new NodeAnswer(member.Id.Name, answer.Body, answer.Problem);
+        }
+        catch (TimeoutException)
+        {
+            return new NodeAnswer(member.Id.Name, [], member.IsHeard ? $"it has not answered within {patience.TotalSeconds} s" : "it is unreachable at present");
+        }
+        finally
+        {
+            _waiting.TryRemove(id, out _);
+        }
+    }
+
+    private (FleetSystem? Fleet, IActorRef? Actor) Current()
+    {
+        lock (_gate) return (_fleet, _actor);
+    }
+
+    /// <summary>By this node. Never throws but for <paramref name="cancel"/>: an answer that fails is the asker's to read.</summary>
+    private async Task<NodeAnswer> AnswerAsync(string question, ReadOnlyMemory<byte> request, TimeSpan patience, CancellationToken cancel)
+    {
+        if (!_answers.TryGetValue(question, out Func<ReadOnlyMemory<byte>, CancellationToken, Task<byte[]>>? answer))
+        {
+            return new NodeAnswer(self, [], $"it does not know what '{question}' asks (another release?)");
+        }
+        using var limit = new CancellationTokenSource(patience, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancel);
+        try
+        {
+            byte[] body = await RunAsync(answer, request, either.Token).ConfigureAwait(false);
+            return body.Length <= InquiryLimits.MaxBody
+                ? new NodeAnswer(self, body, null)
+                : new NodeAnswer(self, [], $"its answer has {body.Length} bytes, over the {InquiryLimits.MaxBody} that fit");
+        }
+        catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
+        {
+            return new NodeAnswer(self, [], $"it has not answered within {patience.TotalSeconds} s");
+        }
+        catch (BusyException)
+        {
+            return new NodeAnswer(self, [], "it is busy answering other questions");
+        }
+        catch (Exception e) when (e is not OutOfMemoryException and not OperationCanceledException)
+        {
+            Log.Failed(logger, question, e);
+            return new NodeAnswer(self, [], Shorten(e.Message));
+        }
+    }
+
+    /// <summary>One that does not end in time keeps its place: what runs stays bounded.</summary>
+    private async Task<byte[]> RunAsync(
+        Func<ReadOnlyMemory<byte>, CancellationToken, Task<byte[]>> answer, ReadOnlyMemory<byte> request, CancellationToken limit)
+    {
+        if (Interlocked.Increment(ref _answering) > MaxAnswering)
+        {
+            Interlocked.Decrement(ref _answering);
+            throw new BusyException();
+        }
+        Task<byte[]> work = Task.Run(() => answer(request, limit), CancellationToken.None);
+        _ = work.ContinueWith(
+            _ => Interlocked.Decrement(ref _answering), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        return await work.WaitAsync(limit).ConfigureAwait(false);
+    }
+
+    private static string Shorten(string text) => text.Length <= InquiryLimits.MaxProblem / 3 ? text : text[..(InquiryLimits.MaxProblem / 3)];
+
+    private sealed class BusyException : Exception;
+
+    private static partial class Log
+    {
+        [LoggerMessage(3521, LogLevel.Warning, "The question '{Question}' could not be answered.")]
+        public static partial void Failed(ILogger logger, string question, Exception exception);
+    }
+}
