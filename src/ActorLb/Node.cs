@@ -107,7 +107,9 @@ internal sealed partial class Node : IAsyncDisposable
         IActorRef drains = _system.System.ActorOf(ActorProps.Of(() => new DrainActor(() => AllBackends().Select(b => b.Backend))), "drains");
         Fleet = new LoneNode(options.Node.Name, options.Cluster.Name, options.Sticky, _localSticky, _localSlots, () => IsReady, () => IsDraining, drains);
         Inquiry = new Inquiry(options.Node.Name, !options.Cluster.Seeds.IsEmpty, time, loggers.CreateLogger("ActorLb.Fleet"));
-        Sessions = new SessionDirectory(options.Node.Name, _reactors);
+        Sessions = new SessionDirectory(options.Node.Name, _reactors, time);
+        FleetSessions = new FleetSessions(
+            options.Node.Name, Inquiry, Sessions, () => SessionTotals.Of(options.Node.Name, _reactors, _listeners.All, Pools));
         if (options.Cluster.Seeds.IsEmpty) Orders = FleetOrders.InFolder(LocalMember.FolderBelow(options.Node.DataDirectory), time, _logger);
         StartedAt = time.GetUtcNow();
     }
@@ -190,8 +192,11 @@ internal sealed partial class Node : IAsyncDisposable
     /// <summary>Asks the nodes of the fleet, this one included; a node by itself asks itself alone.</summary>
     public Inquiry Inquiry { get; }
 
-    /// <summary>The connections, one by one.</summary>
+    /// <summary>The node's own connections, one by one.</summary>
     public SessionDirectory Sessions { get; }
+
+    /// <summary>Those of all nodes.</summary>
+    public FleetSessions FleetSessions { get; }
 
     /// <summary>What happens, for those who watch.</summary>
     public EventFeed Events { get; }

@@ -1,16 +1,18 @@
 using System.CommandLine;
 using ActorLb.Cli.Output;
 using ActorLb.Protocol.Admin;
+using ActorLb.Protocol.Text;
 
 namespace ActorLb.Cli.Commands;
 
-/// <summary><c>pbm session</c>: the connections of the node.</summary>
+/// <summary><c>pbm session</c>: the connections of the fleet.</summary>
 internal static class SessionCommands
 {
-    public static Command Create(Verb verb) => new("session", "Connections of the node")
+    private static readonly string[] s_by = ["bytes", "packets", "connects"];
+
+    public static Command Create(Verb verb) => new("session", "Connections of the fleet")
     {
-        List(verb), Find(verb), Kick(verb),
-        verb.Create("count", "Count the connections", CountAsync),
+        List(verb), Find(verb), Kick(verb), Count(verb), Top(verb),
     };
 
     private static Command List(Verb verb)
@@ -20,59 +22,131 @@ internal static class SessionCommands
             Description = "terms that all hold: a part of the client id, or client=, address=, listener=, pool=, backend=, state=", HelpName = "TERMS",
         };
         var limit = new Option<int>("--limit", "-n") { Description = "how many at most (1 to 1000)", HelpName = "N", DefaultValueFactory = _ => 100 };
-        Option<string?> after = After();
+        Option<string?> after = After(), node = OfNode();
         return verb.Create("list", "List connections, a page at a time", async (call, cancel) =>
         {
-            string path = $"sessions?limit={call.Parsed.GetValue(limit)}";
-            if (call.Parsed.GetValue(filter) is { } terms) path += $"&filter={Call.Escape(terms)}";
-            if (call.Parsed.GetValue(after) is { } place) path += $"&after={Call.Escape(place)}";
-            Show(call, await call.Client.GetAsync(path, AdminJson.Wire.SessionPage, cancel));
-        }, filter, limit, after);
+            string path = $"sessions?limit={call.Parsed.GetValue(limit)}"
+                + Query("filter", call.Parsed.GetValue(filter)) + Query("after", call.Parsed.GetValue(after)) + Query("node", call.Parsed.GetValue(node));
+            Answer<SessionPage> answer = await call.Client.GetAsync(path, AdminJson.Wire.SessionPage, cancel);
+            call.Show(answer, (page, screen) =>
+            {
+                screen.Table(
+                    ["client id", "address", "listener", "pool", "backend", "mqtt", "state", ">age", ">sent", ">received", "node"],
+                    page.Sessions.Select(s => new[]
+                    {
+                        Printable.Of(s.ClientId), s.Address, Printable.Of(s.Listener), Printable.Of(s.Pool), Printable.Of(s.Backend), s.Protocol, s.State,
+                        Printable.Time(s.Seconds), Printable.Bytes(s.Sent), Printable.Bytes(s.Received), Printable.Of(s.Node),
+                    }));
+                More(screen, page);
+            });
+            call.Tell(answer.Value.Silent);
+        }, filter, limit, after, node);
     }
 
     private static Option<string?> After() => new("--after") { Description = "go on where an earlier list ended", HelpName = "PLACE" };
 
+    private static Option<string?> OfNode() => new("--node") { Description = "only the connections of this node", HelpName = "NODE" };
+
+    private static string Query(string name, string? value) => value is null ? "" : $"&{name}={Call.Escape(value)}";
+
     private static Command Find(Verb verb)
     {
         Argument<string> client = StickyCommands.Client();
-        Option<string?> after = After();
-        return verb.Create("find", "Show a client's connections", async (call, cancel) =>
+        Option<string?> after = After(), node = OfNode();
+        return verb.Create("find", "Show where a client is connected, and since when", async (call, cancel) =>
         {
-            string path = $"sessions/find?client={Call.Escape(call.Parsed.GetValue(client)!)}";
-            if (call.Parsed.GetValue(after) is { } place) path += $"&after={Call.Escape(place)}";
-            Show(call, await call.Client.GetAsync(path, AdminJson.Wire.SessionPage, cancel));
-        }, client, after);
+            string path = $"sessions/find?client={Call.Escape(call.Parsed.GetValue(client)!)}"
+                + Query("after", call.Parsed.GetValue(after)) + Query("node", call.Parsed.GetValue(node));
+            Answer<SessionPage> answer = await call.Client.GetAsync(path, AdminJson.Wire.SessionPage, cancel);
+            call.Show(answer, (page, screen) =>
+            {
+                screen.Table(
+                    ["client id", "node", "since", "listener", "address", "pool", "backend", "mqtt", "state", ">sent", ">received"],
+                    page.Sessions.Select(s => new[]
+                    {
+                        Printable.Of(s.ClientId), Printable.Of(s.Node), $"{TimeText.Of(s.Since)}, {Printable.Time(s.Seconds)} ago", Printable.Of(s.Listener),
+                        s.Address, Printable.Of(s.Pool), Printable.Of(s.Backend), s.Protocol, s.State, Printable.Bytes(s.Sent), Printable.Bytes(s.Received),
+                    }));
+                More(screen, page);
+            });
+            call.Tell(answer.Value.Silent);
+        }, client, after, node);
     }
 
     private static Command Kick(Verb verb)
     {
         Argument<string> client = StickyCommands.Client();
-        return verb.Create("kick", "Disconnect a client", async (call, cancel) => call.Show(
-            await call.Client.PostAsync($"sessions/kick?client={Call.Escape(call.Parsed.GetValue(client)!)}", AdminJson.Wire.SessionKick, cancel),
-            (kick, screen) => screen.Line(Printable.Of($"{kick.ClientId}: {kick.Kicked} disconnected"))), client);
+        Option<string?> node = OfNode();
+        return verb.Create("kick", "Disconnect a client wherever it is", async (call, cancel) =>
+        {
+            Answer<SessionKick> answer = await call.Client.PostAsync(
+                $"sessions/kick?client={Call.Escape(call.Parsed.GetValue(client)!)}" + Query("node", call.Parsed.GetValue(node)), AdminJson.Wire.SessionKick, cancel);
+            call.Show(answer, (kick, screen) => screen.Line(Printable.Of(
+                $"{kick.ClientId}: {kick.Kicked} disconnected ({string.Join(", ", kick.Nodes.Select(n => $"{n.Count} on {n.Name}"))})")));
+            call.Tell(answer.Value.Silent);
+        }, client, node);
     }
 
-    private static async Task CountAsync(Call call, CancellationToken cancel) =>
-        call.Show(await call.Client.GetAsync("sessions/count", AdminJson.Wire.SessionCount, cancel), (count, screen) => screen.Table(
-            ["name", "of", "pool", ">connections"],
-            [
-                Row("all", "node", count.Total), Row("reading", "state", count.Reading), Row("connecting", "state", count.Connecting),
-                Row("established", "state", count.Established), Row("closing", "state", count.Closing),
-                .. count.Listeners.Select(l => Row(l.Name, "listener", l.Count)),
-                .. count.Backends.Select(b => Row(BackendName.Parse(b.Name).Id, "backend", b.Count, BackendName.Parse(b.Name).Pool)),
-            ]));
+    private static Command Count(Verb verb)
+    {
+        Option<string?> node = OfNode();
+        return verb.Create("count", "Count the connections", async (call, cancel) =>
+        {
+            string path = call.Parsed.GetValue(node) is { } name ? $"sessions/count?node={Call.Escape(name)}" : "sessions/count";
+            Answer<SessionCount> answer = await call.Client.GetAsync(path, AdminJson.Wire.SessionCount, cancel);
+            call.Show(answer, (count, screen) => screen.Table(
+                ["name", "of", "pool", ">connections"],
+                [
+                    Row("all", count.Node is null ? "fleet" : "node", count.Total), Row("reading", "state", count.Reading),
+                    Row("connecting", "state", count.Connecting), Row("established", "state", count.Established), Row("closing", "state", count.Closing),
+                    .. count.Nodes.Where(_ => count.Node is null).Select(n => Row(n.Name, "node", n.Count)),
+                    .. count.Listeners.Select(l => Row(l.Name, "listener", l.Count)),
+                    .. count.Backends.Select(b => Row(BackendName.Parse(b.Name).Id, "backend", b.Count, BackendName.Parse(b.Name).Pool)),
+                ]));
+            call.Tell(answer.Value.Silent);
+        }, node);
+    }
+
+    private static Command Top(Verb verb)
+    {
+        var by = new Option<string>("--by")
+        {
+            Description = "bytes or packets of a connection since it stands, or connects of a client within the last 5 to 10 minutes", HelpName = "WHAT",
+            DefaultValueFactory = _ => s_by[0],
+        };
+        by.AcceptOnlyFromAmong(s_by);
+        var limit = new Option<int>("--limit", "-n") { Description = "how many (1 to 100)", HelpName = "N", DefaultValueFactory = _ => 10 };
+        Option<string?> node = OfNode();
+        return verb.Create("top", "Show the clients with most traffic or most connects", async (call, cancel) =>
+        {
+            string path = $"sessions/top?by={call.Parsed.GetValue(by)}&limit={call.Parsed.GetValue(limit)}" + Query("node", call.Parsed.GetValue(node));
+            Answer<SessionTop> answer = await call.Client.GetAsync(path, AdminJson.Wire.SessionTop, cancel);
+            call.Show(answer, (top, screen) =>
+            {
+                if (top.By == "connects")
+                {
+                    screen.Table(
+                        ["client id", ">connects", "nodes"],
+                        top.Clients.Select(c => new[] { Printable.Of(c.ClientId), Printable.Of(c.Value), Printable.Of(string.Join(", ", c.Nodes)) }));
+                    return;
+                }
+                screen.Table(
+                    ["client id", $">{top.By}", "address", "pool", "backend", "state", ">age", "node"],
+                    top.Clients.Select(c => new[]
+                    {
+                        Printable.Of(c.ClientId), top.By == "bytes" ? Printable.Bytes(c.Value) : Printable.Of(c.Value), c.Session?.Address ?? "-",
+                        Printable.Of(c.Session?.Pool), Printable.Of(c.Session?.Backend), c.Session?.State ?? "-", Printable.Time(c.Session?.Seconds ?? 0),
+                        Printable.Of(string.Join(", ", c.Nodes)),
+                    }));
+            });
+            call.Tell(answer.Value.Silent);
+        }, by, limit, node);
+    }
 
     private static string[] Row(string name, string of, int count, string? pool = null) => [Printable.Of(name), of, Printable.Of(pool), Printable.Of(count)];
 
-    private static void Show(Call call, Answer<SessionPage> answer) => call.Show(answer, (page, screen) =>
+    private static void More(Screen screen, SessionPage page)
     {
-        screen.Table(
-            ["client id", "address", "listener", "pool", "backend", "mqtt", "state", ">age", ">sent", ">received"],
-            page.Sessions.Select(s => new[]
-            {
-                Printable.Of(s.ClientId), s.Address, Printable.Of(s.Listener), Printable.Of(s.Pool), Printable.Of(s.Backend), s.Protocol, s.State,
-                Printable.Time(s.Seconds), Printable.Bytes(s.Sent), Printable.Bytes(s.Received),
-            }));
         if (page.Next is { } next) screen.Line($"there is more: --after {Printable.Of(next)}");
-    });
+    }
 }

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Completions;
 using ActorLb.Cli.Output;
+using ActorLb.Protocol.Admin;
 
 namespace ActorLb.Cli.Commands;
 
@@ -12,6 +13,12 @@ internal sealed record Call(AdminClient Client, Screen Screen, ParseResult Parse
     {
         if (Json) Screen.Json(answer.Json);
         else table(answer.Value, Screen);
+    }
+
+    /// <summary>What an answer lacks, beside it: whoever reads the table or the JSON alone must not take it for the whole.</summary>
+    public void Tell(SilentNode[] silent)
+    {
+        foreach (SilentNode node in silent) Screen.Error($"{Printable.Of(node.Node)} is missing here: {Printable.Of(node.Reason)}");
     }
 
     public static string Escape(string text) => Uri.EscapeDataString(text);

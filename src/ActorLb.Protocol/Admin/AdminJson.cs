@@ -30,6 +30,7 @@ namespace ActorLb.Protocol.Admin;
 [JsonSerializable(typeof(SessionPage))]
 [JsonSerializable(typeof(SessionKick))]
 [JsonSerializable(typeof(SessionCount))]
+[JsonSerializable(typeof(SessionTop))]
 [JsonSerializable(typeof(ClusterMembers))]
 [JsonSerializable(typeof(ClusterStatus))]
 [JsonSerializable(typeof(ClusterNodeRequest))]

@@ -4,19 +4,70 @@ namespace ActorLb.Protocol.Admin;
 /// <param name="Backend">Null before one is chosen.</param>
 /// <param name="Protocol">"3.1", "3.1.1", "5", or "tcp" while it is not known to be MQTT.</param>
 /// <param name="State">The step the connection is at; "established" once it is relayed.</param>
+/// <param name="Seconds">Since the connection was accepted.</param>
 /// <param name="Sent">Bytes from the client.</param>
 /// <param name="Received">Bytes to the client.</param>
+/// <param name="Node">Through which it goes.</param>
 public sealed record SessionInfo(
     string? ClientId, string Address, string Listener, string Pool, string? Backend, string Protocol, string State,
-    double Seconds, long Sent, long Received, string Node);
+    double Seconds, long Sent, long Received, string Node)
+{
+    /// <summary>When the connection was accepted, by that node's clock.</summary>
+    public DateTimeOffset Since { get; init; }
+
+    /// <summary>MQTT packets from the client.</summary>
+    public long PacketsSent { get; init; }
+
+    /// <summary>MQTT packets to the client.</summary>
+    public long PacketsReceived { get; init; }
+}
+
+/// <summary>A node that was asked with the others and did not answer: what it has is missing in the answer.</summary>
+/// <param name="Node">"(others)" where their names are not known.</param>
+public sealed record SilentNode(string Node, string Reason);
 
 /// <param name="Next">Passed as <c>after</c> it goes on behind these; null at the end.</param>
-public sealed record SessionPage(SessionInfo[] Sessions, string? Next);
+public sealed record SessionPage(SessionInfo[] Sessions, string? Next)
+{
+    /// <summary>Nodes that did not answer.</summary>
+    public SilentNode[] Silent { get; init; } = [];
+}
 
-public sealed record SessionKick(string ClientId, int Kicked);
+/// <param name="Kicked">On all nodes together.</param>
+public sealed record SessionKick(string ClientId, int Kicked)
+{
+    /// <summary>Those on which there were any.</summary>
+    public NamedCount[] Nodes { get; init; } = [];
+
+    /// <summary>Nodes that did not answer: the client may still be connected there.</summary>
+    public SilentNode[] Silent { get; init; } = [];
+}
 
 public sealed record NamedCount(string Name, int Count);
 
+/// <param name="Node">The one that was asked for, or that is by itself; null for a fleet.</param>
 /// <param name="Total">Client connections, whatever their step.</param>
+/// <param name="Backends">By "pool/host:port".</param>
 public sealed record SessionCount(
-    string Node, int Total, int Reading, int Connecting, int Established, int Closing, NamedCount[] Listeners, NamedCount[] Backends);
+    string? Node, int Total, int Reading, int Connecting, int Established, int Closing, NamedCount[] Listeners, NamedCount[] Backends)
+{
+    /// <summary>The total of each node.</summary>
+    public NamedCount[] Nodes { get; init; } = [];
+
+    /// <summary>Nodes that did not answer and are not counted.</summary>
+    public SilentNode[] Silent { get; init; } = [];
+}
+
+/// <param name="ClientId">Of a long one its first 1,024 bytes, then "...".</param>
+/// <param name="Value">Bytes or packets of the session in both directions, or the client's CONNECTs of the last 5 to 10 minutes, at least.</param>
+/// <param name="Nodes">Through which the client goes or came.</param>
+/// <param name="Session">Null by connects: they are counted by client.</param>
+public sealed record TopClient(string? ClientId, long Value, string[] Nodes, SessionInfo? Session);
+
+/// <param name="By">"bytes", "packets" or "connects".</param>
+/// <param name="Clients">The largest first.</param>
+public sealed record SessionTop(string By, TopClient[] Clients)
+{
+    /// <summary>Nodes that did not answer.</summary>
+    public SilentNode[] Silent { get; init; } = [];
+}

@@ -123,7 +123,7 @@ internal sealed class AdminEndpoint(Node node, NodeLogging logging, NodeControl 
         new NodeApi(node, control, names, TimeProvider.System).Map(routes);
         new PoolApi(node, names).Map(routes);
         new StickyApi(node, names).Map(routes);
-        new SessionApi(node).Map(routes);
+        new SessionApi(node, _audit).Map(routes);
         new ActorApi(node).Map(routes);
         new ClusterApi(node, TimeProvider.System, _stopping.Token).Map(routes);
     }

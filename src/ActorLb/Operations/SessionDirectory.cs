@@ -7,38 +7,36 @@ using ActorLb.Proxying;
 namespace ActorLb.Operations;
 
 /// <summary>
-/// The node's sessions for people. Each reactor is asked for a bounded stretch at a time, so that looking through a hundred thousand
+/// The node's own sessions for people. Each reactor is asked for a bounded stretch at a time, so that looking through a hundred thousand
 /// sessions holds up no client.
 /// </summary>
-internal sealed class SessionDirectory(string node, IReadOnlyList<Reactor> reactors)
+internal sealed class SessionDirectory(string node, IReadOnlyList<Reactor> reactors, TimeProvider time)
 {
     /// <summary>Slots looked at in one turn of a reactor: well under a millisecond.</summary>
     private const int Stretch = 4096;
-
-    /// <summary>Client ids of one page, together: an id may have 65,535 bytes, each of them six in JSON.</summary>
-    private const int PageBytes = 256 * 1024;
 
     /// <summary>Kicked in one turn of a reactor.</summary>
     private const int KicksAtOnce = 256;
 
     /// <summary>Sessions from a place on. Who comes or goes meanwhile may be missed; nobody who stays is, or comes twice.</summary>
-    /// <param name="limit">At most; fewer when their client ids are long.</param>
     /// <param name="after">A page's <see cref="SessionPage.Next"/>, or null for the beginning.</param>
-    /// <returns>Null when <paramref name="after"/> is no such place.</returns>
-    public async Task<SessionPage?> ListAsync(SessionFilter filter, string? after, int limit, CancellationToken cancel)
+    /// <param name="limit">At most.</param>
+    /// <param name="bytes">Of their client ids together, at most, but for the last one's: an id may have 65,535 bytes.</param>
+    /// <exception cref="FormatException"><paramref name="after"/> is no such place.</exception>
+    public async Task<SessionPage> ListAsync(SessionFilter filter, string? after, int limit, int bytes, CancellationToken cancel)
     {
-        if (!TryReadPlace(after, out int index, out int slot)) return null;
+        if (!TryReadPlace(after, out int index, out int slot)) throw new FormatException($"'{after}' is no place in a list of sessions");
         var found = new List<SessionInfo>();
-        int bytesLeft = PageBytes;
+        int bytesLeft = bytes;
         for (; index < reactors.Count; index++, slot = 0)
         {
             bool more = true;
             while (more)
             {
                 cancel.ThrowIfCancellationRequested();
-                int from = slot, room = limit - found.Count, bytes = bytesLeft;
+                int from = slot, room = limit - found.Count, left = bytesLeft;
                 (List<SessionInfo> part, int next, bytesLeft, more) =
-                    await reactors[index].AskAsync(r => Collect(r, filter, from, room, bytes)).ConfigureAwait(false);
+                    await reactors[index].AskAsync(r => Collect(r, filter, from, room, left)).ConfigureAwait(false);
                 found.AddRange(part);
                 slot = next;
                 if (found.Count == limit || bytesLeft <= 0) return new SessionPage([.. found], Place(index, slot));
@@ -67,6 +65,33 @@ internal sealed class SessionDirectory(string node, IReadOnlyList<Reactor> react
         return kicked;
     }
 
+    /// <summary>The sessions with most bytes or packets, or the clients with most CONNECTs; the largest first.</summary>
+    public async Task<TopClient[]> TopAsync(TopBy by, int limit, CancellationToken cancel)
+    {
+        if (by == TopBy.Connects) return await TopConnectsAsync(limit).ConfigureAwait(false);
+        var top = new TopList<TopClient>(limit);
+        foreach (Reactor reactor in reactors)
+        {
+            int slot = 0;
+            bool more = true;
+            while (more)
+            {
+                cancel.ThrowIfCancellationRequested();
+                int from = slot;
+                (slot, more) = await reactor.AskAsync(r => Rank(r, top, by, from)).ConfigureAwait(false);
+            }
+        }
+        return [.. top.Items];
+    }
+
+    /// <summary>A client may have come to several reactors: each of them counts a part.</summary>
+    private async Task<TopClient[]> TopConnectsAsync(int limit)
+    {
+        var parts = new List<FrequentClient>();
+        foreach (Reactor reactor in reactors) parts.AddRange(await reactor.AskAsync(r => r.Frequent.Read(r.Now)).ConfigureAwait(false));
+        return TopBys.Sum(parts.Select(p => new TopClient(Shorten(p.ClientId), p.Connects, [node], null)), limit);
+    }
+
     public static string StateOf(Phase phase) => phase switch
     {
         Phase.ProxyHeader => "proxy-header",
@@ -80,6 +105,9 @@ internal sealed class SessionDirectory(string node, IReadOnlyList<Reactor> react
         Phase.Relay => "established",
         _ => "closing",
     };
+
+    /// <summary>Whether that can be a page's <see cref="SessionPage.Next"/>.</summary>
+    public static bool IsPlace(string text) => TryReadPlace(text, out _, out _);
 
     private (List<SessionInfo> Found, int Next, int BytesLeft, bool More) Collect(Reactor reactor, SessionFilter filter, int from, int room, int bytes)
     {
@@ -108,21 +136,53 @@ internal sealed class SessionDirectory(string node, IReadOnlyList<Reactor> react
         return (kicked, slot, slot < reactor.Slots);
     }
 
-    private SessionInfo Describe(Reactor reactor, Session session) => new(
-        session.ClientId is { } id ? Encoding.UTF8.GetString(id) : null,
-        session.Remote.ToString(), session.Listener.Name, session.Pool.Name, session.Dialled?.Id,
-        session.Version switch { MqttVersion.V31 => "3.1", MqttVersion.V311 => "3.1.1", MqttVersion.V5 => "5", _ => "tcp" },
-        StateOf(session.Phase), (reactor.Now - session.AcceptedAt) / 1000.0, session.BytesFromClient, session.BytesFromBackend, node);
+    private (int Next, bool More) Rank(Reactor reactor, TopList<TopClient> top, TopBy by, int from)
+    {
+        int end = Math.Min(reactor.Slots, from + Stretch);
+        for (int slot = from; slot < end; slot++)
+        {
+            if (reactor.SessionAt(slot) is not { } session) continue;
+            long value = by == TopBy.Bytes
+                ? session.BytesFromClient + session.BytesFromBackend : session.PacketsFromClient + session.PacketsFromBackend;
+            if (!top.Admits(value)) continue;
+            string? id = session.ClientId is { } bytes ? Shorten(bytes) : null;
+            top.Add(value, new TopClient(id, value, [node], Describe(reactor, session) with { ClientId = id }));
+        }
+        return (end, end < reactor.Slots);
+    }
+
+    private SessionInfo Describe(Reactor reactor, Session session)
+    {
+        double seconds = (reactor.Now - session.AcceptedAt) / 1000.0;
+        return new SessionInfo(
+            session.ClientId is { } id ? Encoding.UTF8.GetString(id) : null,
+            session.Remote.ToString(), session.Listener.Name, session.Pool.Name, session.Dialled?.Id,
+            session.Version switch { MqttVersion.V31 => "3.1", MqttVersion.V311 => "3.1.1", MqttVersion.V5 => "5", _ => "tcp" },
+            StateOf(session.Phase), seconds, session.BytesFromClient, session.BytesFromBackend, node)
+        {
+            Since = time.GetUtcNow().AddSeconds(-seconds), PacketsSent = session.PacketsFromClient, PacketsReceived = session.PacketsFromBackend,
+        };
+    }
+
+    /// <summary>A list of the largest must stay small enough for one message, whatever ids the clients have.</summary>
+    private static string Shorten(byte[] id)
+    {
+        if (id.Length < FrequentClients.LongestId) return Encoding.UTF8.GetString(id);
+        int end = FrequentClients.LongestId;
+        // Not within a character: RFC 3629, their further bytes begin with the bits 10.
+        while (end > 0 && end < id.Length && (id[end] & 0xC0) == 0x80) end--;
+        return Encoding.UTF8.GetString(id.AsSpan(0, Math.Min(end, id.Length))).TrimEnd('\uFFFD') + "...";
+    }
 
     private static string Place(int reactor, int slot) => string.Create(CultureInfo.InvariantCulture, $"{reactor}.{slot}");
 
-    private bool TryReadPlace(string? text, out int reactor, out int slot)
+    private static bool TryReadPlace(string? text, out int reactor, out int slot)
     {
         reactor = slot = 0;
         if (text is null) return true;
         int dot = text.IndexOf('.', StringComparison.Ordinal);
         return dot > 0
-            && int.TryParse(text.AsSpan(0, dot), NumberStyles.None, CultureInfo.InvariantCulture, out reactor) && reactor < reactors.Count
+            && int.TryParse(text.AsSpan(0, dot), NumberStyles.None, CultureInfo.InvariantCulture, out reactor)
             && int.TryParse(text.AsSpan(dot + 1), NumberStyles.None, CultureInfo.InvariantCulture, out slot);
     }
 }

@@ -267,6 +267,7 @@ internal sealed class ClientIntake(NodeServices services, SessionCloser closer, 
             closer.Refuse(reactor, session, CloseReason.Loop, Refusals.For(CloseReason.Loop));
             return;
         }
+        reactor.Frequent.Count(session.ClientId, reactor.Now);
         if (setup.Refusal != CloseReason.None)
         {
             closer.Refuse(reactor, session, setup.Refusal, Refusals.For(setup.Refusal));

@@ -83,6 +83,9 @@ internal abstract partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposab
     /// <summary>Where backends are ranked, used within one call.</summary>
     public Backend[] Ranking { get; } = new Backend[Setup.MaxTries];
 
+    /// <summary>Which clients connect most often here.</summary>
+    public FrequentClients Frequent { get; } = new();
+
     /// <summary>Refused clients that wait for their answer or are reading it: they have no place.</summary>
     public SessionList Refused { get; } = new();
 

@@ -57,6 +57,10 @@ public sealed class SessionApiTests
     [InlineData("sessions?limit=x", "limit")]
     [InlineData("sessions?after=x", "after")]
     [InlineData("sessions?after=9.0", "after")]
+    [InlineData("sessions?after=lb-1/0.-1", "after")]
+    [InlineData("sessions?after=/0.1", "after")]
+    [InlineData("sessions/top?by=age", "bytes, packets, connects")]
+    [InlineData("sessions/top?limit=101", "limit")]
     [InlineData("sessions?after=0.-1", "after")]
     [InlineData("sessions/find", "client")]
     public async Task Query_Bad_IsRefusedWithTheReason(string path, string detail)
@@ -75,7 +79,9 @@ public sealed class SessionApiTests
 
         SessionKick kick = await node.SendAsync(HttpMethod.Post, "sessions/kick?client=c", null, AdminJson.Wire.SessionKick);
 
-        Assert.Equal(new SessionKick("c", 1), kick);
+        Assert.Equal(("c", 1), (kick.ClientId, kick.Kicked));
+        Assert.Equal([new NamedCount("lb-1", 1)], kick.Nodes);
+        Assert.Empty(kick.Silent);
         // DISCONNECT with Administrative action (MQTT 5 section 3.14.2.1).
         Assert.Equal([0xE0, 0x01, 0x98], (await five.ReadToEndAsync()).Bytes);
         await AdminNode.ErrorAsync(HttpStatusCode.NotFound, await node.SendAsync(HttpMethod.Post, "sessions/kick?client=nobody"));

@@ -60,6 +60,14 @@ internal sealed partial class AuditLog : IDisposable
         Log.Change(_logger, ClientOf(context), IdentityOf(context), SafeText.Shortened(ActionOf(context) + body, Longest), SafeText.Shortened(result, Longest));
     }
 
+    /// <summary>Who asks, as the line has it: another node that does what was asked for writes it, too.</summary>
+    public string Who(HttpContext context) => $"{ClientOf(context)} ({IdentityOf(context)})";
+
+    /// <summary>What was done here on the word of another node.</summary>
+    /// <param name="by">That node, and who asked it.</param>
+    public void WriteForOthers(string by, string action, string result) => Log.ForOthers(
+        _logger, SafeText.Shortened(SafeText.Of(by), Longest), SafeText.Shortened(SafeText.Of(action), Longest), SafeText.Shortened(result, Longest));
+
     /// <summary>Nobody who may ask, whatever was asked for.</summary>
     /// <param name="reason">Of the program's own words.</param>
     public void Refuse(HttpContext context, string reason, string? detail = null)
@@ -98,6 +106,9 @@ internal sealed partial class AuditLog : IDisposable
     {
         [LoggerMessage(3030, LogLevel.Information, "{Client} ({Identity}): {Action}: {Result}")]
         public static partial void Change(ILogger logger, string client, string identity, string action, string result);
+
+        [LoggerMessage(3032, LogLevel.Information, "{By}: {Action}: {Result}")]
+        public static partial void ForOthers(ILogger logger, string by, string action, string result);
 
         [LoggerMessage(3031, LogLevel.Warning, "{Client} is refused: {Action}: {Reason}")]
         public static partial void Refused(ILogger logger, string client, string action, string reason);

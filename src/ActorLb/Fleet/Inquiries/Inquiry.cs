@@ -62,6 +62,10 @@ internal sealed partial class Inquiry(string self, bool inFleet, TimeProvider ti
     public IReadOnlyList<string> Nodes =>
         [.. (_members is { } members ? members.All.Select(m => m.Id.Name) : _lastNames).Append(self).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)];
 
+    /// <summary>What stands for the nodes whose names this one does not know yet; null when it knows them.</summary>
+    public NodeAnswer? Unknown => inFleet && _members is null && _lastNames.Count == 0
+        ? new NodeAnswer(Others, [], "this node is not a member of its fleet yet and does not know them") : null;
+
     /// <summary>Whether <see cref="AskAsync"/> can be asked for that node alone.</summary>
     public bool Knows(string node) => Nodes.Contains(node, StringComparer.Ordinal);
 
@@ -88,10 +92,7 @@ internal sealed partial class Inquiry(string self, bool inFleet, TimeProvider ti
         {
             if (node is null || name == node) asked.Add(AskOneAsync(name, members, question, request, cancel));
         }
-        if (node is null && inFleet && asked.Count == 1 && members is null)
-        {
-            asked.Add(Task.FromResult(new NodeAnswer(Others, [], "this node is not a member of its fleet yet and does not know them")));
-        }
+        if (node is null && Unknown is { } unknown) asked.Add(Task.FromResult(unknown));
         if (asked.Count == 0) return [new NodeAnswer(node!, [], $"no node '{node}' in the cluster. Known: {string.Join(", ", Nodes)}")];
         return await Task.WhenAll(asked).ConfigureAwait(false);
     }

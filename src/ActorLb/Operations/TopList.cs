@@ -1,0 +1,49 @@
+using ActorLb.Protocol.Admin;
+
+namespace ActorLb.Operations;
+
+/// <summary>What the largest are told by.</summary>
+internal enum TopBy : byte { Bytes = 0, Packets = 1, Connects = 2 }
+
+internal static class TopBys
+{
+    public const string Names = "bytes, packets, connects";
+
+    public static TopBy? TryParse(string text) => text switch
+    {
+        "bytes" => TopBy.Bytes, "packets" => TopBy.Packets, "connects" => TopBy.Connects, _ => null,
+    };
+
+    public static string NameOf(TopBy by) => by switch { TopBy.Bytes => "bytes", TopBy.Packets => "packets", _ => "connects" };
+
+    /// <summary>One client's CONNECTs at several places are added up.</summary>
+    public static TopClient[] Sum(IEnumerable<TopClient> parts, int limit)
+    {
+        var top = new TopList<TopClient>(limit);
+        foreach (IGrouping<string?, TopClient> client in parts.GroupBy(p => p.ClientId, StringComparer.Ordinal))
+        {
+            long value = client.Sum(p => p.Value);
+            top.Add(value, new TopClient(client.Key, value, [.. client.SelectMany(p => p.Nodes).Distinct(StringComparer.Ordinal)], null));
+        }
+        return [.. top.Items];
+    }
+}
+
+/// <summary>The largest of many, never more of them kept than wanted.</summary>
+internal sealed class TopList<T>(int limit)
+{
+    private readonly PriorityQueue<T, long> _kept = new(limit + 1);
+
+    /// <summary>The largest first.</summary>
+    public IReadOnlyList<T> Items => [.. _kept.UnorderedItems.OrderByDescending(i => i.Priority).Select(i => i.Element)];
+
+    /// <summary>Whether one of that value would be kept.</summary>
+    public bool Admits(long value) => _kept.Count < limit || (_kept.TryPeek(out _, out long least) && value > least);
+
+    public void Add(long value, T item)
+    {
+        if (!Admits(value)) return;
+        _kept.Enqueue(item, value);
+        if (_kept.Count > limit) _kept.Dequeue();
+    }
+}

@@ -1,0 +1,122 @@
+using System.Collections.Concurrent;
+using System.Net;
+using ActorLb.Protocol.Admin;
+using ActorLb.Testing;
+using ActorLb.Tests.Fleet.Membership;
+using Microsoft.Extensions.Logging;
+
+namespace ActorLb.Tests.Admin;
+
+/// <summary>One node answers for the sessions of all.</summary>
+[Collection(FleetCollection.Name)]
+[Trait("speed", "slow")]
+public sealed class FleetSessionTests(AdminFleet fleet) : IClassFixture<AdminFleet>
+{
+    [Fact]
+    public async Task Clients_OfTwoNodes_AreListedCountedFoundAndKickedThroughEither()
+    {
+        RawClient[] clients =
+        [
+            .. await Task.WhenAll(Enumerable.Range(0, 7).Select(i => fleet.One.ConnectAsync($"meter-{i}"))),
+            .. await Task.WhenAll(Enumerable.Range(7, 4).Select(i => fleet.Two.ConnectAsync($"meter-{i}", version: 5))),
+        ];
+        using RawClient twin = await fleet.One.ConnectAsync("meter-10", version: 5);
+        var lines = new AuditLines();
+        fleet.Two.Hear(lines);
+
+        // In pages over both nodes: everyone once.
+        var seen = new List<(string Id, string Node)>();
+        string? after = null;
+        int pages = 0;
+        do
+        {
+            SessionPage page = await fleet.Two.GetAsync($"sessions?limit=3&filter=meter{(after is null ? "" : $"&after={after}")}", AdminJson.Wire.SessionPage);
+            Assert.Empty(page.Silent);
+            Assert.InRange(page.Sessions.Length, 0, 3);
+            seen.AddRange(page.Sessions.Select(s => (s.ClientId!, s.Node)));
+            after = page.Next;
+            pages++;
+        }
+        while (after is not null);
+        Assert.InRange(pages, 4, 6);
+        Assert.Equal(
+            Enumerable.Range(0, 7).Select(i => ($"meter-{i}", "lb-1")).Concat(Enumerable.Range(7, 4).Select(i => ($"meter-{i}", "lb-2"))).Append(("meter-10", "lb-1")).Order(),
+            seen.Order());
+        Assert.Equal(4, (await fleet.One.GetAsync("sessions?node=lb-2", AdminJson.Wire.SessionPage)).Sessions.Length);
+
+        SessionCount count = await fleet.One.GetAsync("sessions/count", AdminJson.Wire.SessionCount);
+        Assert.Equal((null, 12, 12), (count.Node, count.Total, count.Established));
+        Assert.Equal([new NamedCount("lb-1", 8), new NamedCount("lb-2", 4)], count.Nodes);
+        Assert.Equal([new NamedCount("mqtt", 12)], count.Listeners);
+        Assert.Equal(("lb-2", 4), (await fleet.One.GetAsync("sessions/count?node=lb-2", AdminJson.Wire.SessionCount)) is var two ? (two.Node!, two.Total) : default);
+
+        SessionPage found = await fleet.One.GetAsync("sessions/find?client=meter-8", AdminJson.Wire.SessionPage);
+        SessionInfo session = Assert.Single(found.Sessions);
+        Assert.Equal(("lb-2", "mqtt", "emqx", "5", clients[8].Local.ToString()), (session.Node, session.Listener, session.Pool, session.Protocol, session.Address));
+        Assert.InRange(session.Since, DateTimeOffset.UtcNow.AddMinutes(-5), DateTimeOffset.UtcNow.AddSeconds(1));
+        Assert.Contains(session.Backend, new[] { fleet.Two.One.EndPoint.ToString(), fleet.Two.Two.EndPoint.ToString() });
+
+        SessionTop top = await fleet.Two.GetAsync("sessions/top?by=connects&limit=1", AdminJson.Wire.SessionTop);
+        Assert.Equal(("meter-10", 2L), (Assert.Single(top.Clients).ClientId!, top.Clients[0].Value));
+        Assert.Equal(["lb-1", "lb-2"], top.Clients[0].Nodes.Order());
+        await clients[3].SendAsync(new byte[] { 0xC0, 0, 0xC0, 0, 0xC0, 0 });
+        await FleetNodes.UntilAsync(() => fleet.One.Node.Reactors.Sum(r => Volatile.Read(ref r.Counters.PacketsFromClients)) >= 11, () => "the pings have not come");
+        top = await fleet.Two.GetAsync("sessions/top?by=packets&limit=2", AdminJson.Wire.SessionTop);
+        Assert.Equal(("meter-3", "lb-1"), (top.Clients[0].ClientId!, top.Clients[0].Session!.Node));
+        Assert.Equal(2, top.Clients.Length);
+
+        // Wherever it is, and both nodes write who asked.
+        SessionKick kick = await fleet.One.SendAsync(HttpMethod.Post, "sessions/kick?client=meter-10", null, AdminJson.Wire.SessionKick);
+        Assert.Equal(2, kick.Kicked);
+        Assert.Equal([new NamedCount("lb-1", 1), new NamedCount("lb-2", 1)], kick.Nodes);
+        Assert.Equal([0xE0, 0x01, 0x98], (await twin.ReadToEndAsync()).Bytes);
+        Assert.Equal([0xE0, 0x01, 0x98], (await clients[10].ReadToEndAsync()).Bytes);
+        Assert.Matches(@"^node lb-1, 127\.0\.0\.1:\d+ \(no token\): session kick meter-10: done: 1 disconnected$", Assert.Single(lines.Lines));
+        AdminError nobody = await AdminNode.ErrorAsync(HttpStatusCode.NotFound, await fleet.One.SendAsync(HttpMethod.Post, "sessions/kick?client=meter-10"));
+        Assert.Equal("no session of that client on nodes lb-1, lb-2", nobody.Detail);
+        AdminError nowhere = await AdminNode.ErrorAsync(HttpStatusCode.NotFound, await fleet.One.SendAsync(HttpMethod.Get, "sessions?node=lb-9"));
+        Assert.Contains("Known: lb-1, lb-2", nowhere.Detail, StringComparison.Ordinal);
+        foreach (RawClient client in clients) client.Dispose();
+    }
+
+    [Fact]
+    public async Task Client_OfALongId_PassesBetweenNodesWhole()
+    {
+        string id = new('\u00e9', 32_767);
+        using RawClient client = await fleet.Two.ConnectAsync(id);
+        SessionPage list = await fleet.One.GetAsync("sessions?filter=state=established&node=lb-2", AdminJson.Wire.SessionPage);
+        Assert.Contains(list.Sessions, s => s.ClientId == id);
+        SessionPage found = await fleet.One.GetAsync($"sessions/find?client={Uri.EscapeDataString(id)}", AdminJson.Wire.SessionPage);
+        Assert.Equal(id, Assert.Single(found.Sessions).ClientId);
+        SessionTop top = await fleet.One.GetAsync("sessions/top?by=bytes&limit=1", AdminJson.Wire.SessionTop);
+        Assert.Equal(new string('\u00e9', 512) + "...", Assert.Single(top.Clients).ClientId);
+        SessionKick kick = await fleet.One.SendAsync(HttpMethod.Post, $"sessions/kick?client={Uri.EscapeDataString(id)}", null, AdminJson.Wire.SessionKick);
+        Assert.Equal(1, kick.Kicked);
+    }
+
+    private sealed class AuditLines : ILoggerProvider
+    {
+        private readonly ConcurrentQueue<string> _lines = new();
+
+        public IEnumerable<string> Lines => _lines;
+
+        public ILogger CreateLogger(string categoryName) => new Logger(this, categoryName == "ActorLb.Audit");
+
+        public void Dispose()
+        {
+        }
+
+        private sealed class Logger(AuditLines owner, bool isAudit) : ILogger
+        {
+            public IDisposable? BeginScope<TState>(TState state)
+                where TState : notnull => null;
+
+            public bool IsEnabled(LogLevel logLevel) => isAudit;
+
+            public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+            {
+                if (isAudit) owner._lines.Enqueue(formatter(state, exception));
+            }
+        }
+    }
+}
