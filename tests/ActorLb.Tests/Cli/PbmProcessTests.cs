@@ -252,7 +252,7 @@ public sealed class PbmProcessTests
         Assert.Equal(1, unknown.ExitCode);
         AssertHarmless(unknown);
         ProcessResult kick = await RunAsync(node, "session", "kick", ids[2]);
-        Assert.Equal((0, "esc\\u001b[2J\\u009b1m: 1 disconnected"), (kick.ExitCode, kick.Output));
+        Assert.Equal((0, "esc\\u001b[2J\\u009b1m: 1 disconnected (1 on lb-1)"), (kick.ExitCode, kick.Output));
         clients.ForEach(c => c.Dispose());
 
         static void AssertHarmless(ProcessResult result) => Assert.All(
