@@ -110,13 +110,19 @@ internal sealed partial class Node : IAsyncDisposable
         Sessions = new SessionDirectory(options.Node.Name, _reactors, time);
         FleetSessions = new FleetSessions(
             options.Node.Name, Inquiry, Sessions, () => SessionTotals.Of(options.Node.Name, _reactors, _listeners.All, Pools));
+        Added = new AddedBackends(Inquiry, () => Orders, () => _options, OwnAddress, ApplyAddedAsync, time, loggers.CreateLogger("ActorLb.Operations"));
+        Added.Answer();
         if (options.Cluster.Seeds.IsEmpty) Orders = FleetOrders.InFolder(LocalMember.FolderBelow(options.Node.DataDirectory), time, _logger);
         StartedAt = time.GetUtcNow();
     }
 
     private sealed record PoolEntry(UpstreamPool Upstream, PoolControl Control);
 
+    /// <summary>As the file has them.</summary>
     public ActorLbOptions Options => _options;
+
+    /// <summary>As they run: with what operators have added.</summary>
+    public ActorLbOptions RunningOptions => Added.Apply(_options);
 
     /// <summary>Of the options in force.</summary>
     public ConfigurationFingerprint Fingerprint { get; private set; }
@@ -186,6 +192,9 @@ internal sealed partial class Node : IAsyncDisposable
     /// <summary>Operators' orders that hold on every node. Of a node in a fleet from its start on.</summary>
     public FleetOrders Orders { get; private set; } = null!;
 
+    /// <summary>Backends that operators have added to the pools of the file.</summary>
+    public AddedBackends Added { get; }
+
     /// <summary>The node's part in a fleet; null when it is by itself.</summary>
     public LocalMember? Member => _fleet?.Member;
 
@@ -220,6 +229,7 @@ internal sealed partial class Node : IAsyncDisposable
         if (!_options.Cluster.Seeds.IsEmpty) EnterFleet();
         _plane.Start();
         await ApplyAsync(_options, cancel).ConfigureAwait(false);
+        Added.Begin();
         _certificateLooks = _system.System.ActorOf(ActorProps.Of(() => new CertificateActor(_certificateWatch)), "certificates");
         _resourceWatch.Start();
         IsReady = true;
@@ -256,9 +266,10 @@ internal sealed partial class Node : IAsyncDisposable
     /// <exception cref="TlsConfigurationException">The old configuration stays in force.</exception>
     public async Task<ImmutableArray<string>> ReloadAsync(ActorLbOptions options, CancellationToken cancel = default)
     {
-        ActorLbOptions old = _options;
+        ActorLbOptions old = _options, before = RunningOptions;
         await ApplyAsync(options, cancel).ConfigureAwait(false);
-        if (_fleet is { } fleet) await Task.WhenAll(Removed(old, options).Select(gone => fleet.ForgetAsync(gone.Pool, gone.Id))).ConfigureAwait(false);
+        await ForgetAsync(Removed(before, RunningOptions)).ConfigureAwait(false);
+        await Added.ReviewAsync(cancel).ConfigureAwait(false);
         ReopenLogs();
         Events.Publish("config_applied", "a new configuration is in force");
         return ConfigurationDiff.Between(old, options).RestartRequired;
@@ -339,6 +350,7 @@ internal sealed partial class Node : IAsyncDisposable
         IsReady = false;
         // A renewal under way uses what is disposed of below.
         if (_certificateLooks is { } looks) await StopAsync(looks, CertificateActor.Stop.Instance).ConfigureAwait(false);
+        await Added.DisposeAsync().ConfigureAwait(false);
         await _resourceWatch.DisposeAsync().ConfigureAwait(false);
         await StopAsync(_downed, PoisonPill.Instance).ConfigureAwait(false);
         await _plane.DisposeAsync().ConfigureAwait(false);
@@ -461,7 +473,8 @@ internal sealed partial class Node : IAsyncDisposable
         if (newLog is not null || options.Log.Access is null) _services.AccessLog = newLog;
         _services.SuppressWill = options.Node.Will == WillOnDrain.Suppress;
         _services.ServerReferenceUtf8 = Encoding.UTF8.GetBytes(options.Node.ServerReference ?? "");
-        Capacity = OpenFiles.Fit(options.Node.MaxConnections, options.Listeners.Count, _reactors.Count, OpenFiles.Limit, ProbesOf(options));
+        ActorLbOptions running = Added.Apply(options);
+        Capacity = OpenFiles.Fit(options.Node.MaxConnections, options.Listeners.Count, _reactors.Count, OpenFiles.Limit, ProbesOf(running));
         _services.Admission.MaxConnections = Capacity;
         _services.SetupBudget.Limit =
             options.Node.SetupMemory == 0 ? SetupBudget.Auto(_memory.Read().Total, Capacity) : options.Node.SetupMemory;
@@ -469,7 +482,7 @@ internal sealed partial class Node : IAsyncDisposable
         foreach (Reactor reactor in _reactors) await reactor.AskAsync(r => { r.EnsureScratch(bufferSize); return true; }).ConfigureAwait(false);
 
         ImmutableDictionary<string, PoolEntry> oldPools = _pools;
-        _pools = await ApplyPoolsAsync(options, contexts).ConfigureAwait(false);
+        _pools = await ApplyPoolsAsync(running, contexts).ConfigureAwait(false);
         foreach (string gone in oldPools.Keys.Except(_pools.Keys)) _emptyPools.Forget(gone);
         foreach (PoolEntry entry in _pools.Values) _emptyPools.Look(entry.Upstream.Pool);
         if (_fleet is { IsStarted: false }) await _fleet.StartAsync(cancel).ConfigureAwait(false);
@@ -496,6 +509,38 @@ internal sealed partial class Node : IAsyncDisposable
         Fingerprint = ConfigurationFingerprint.Of(options);
         _fleet?.Member.Spread.SetConfiguration(options.Node.Name, Fingerprint);
         LogWarnings(contexts);
+    }
+
+    /// <summary>Brings the pools in line with what operators have added or taken back since.</summary>
+    private async Task ApplyAddedAsync(CancellationToken cancel)
+    {
+        var gone = new List<(string Pool, string Id)>();
+        await _applying.WaitAsync(cancel).ConfigureAwait(false);
+        try
+        {
+            foreach (PoolOptions pool in RunningOptions.Pools.Values)
+            {
+                if (!_pools.TryGetValue(pool.Name, out PoolEntry? known) || known.Upstream.Options.Backends.SequenceEqual(pool.Backends)) continue;
+                PoolChange change = await known.Control.ReloadAsync(pool, cancel).ConfigureAwait(false);
+                gone.AddRange(change.Removed.Select(b => (pool.Name, b.Id)));
+                _emptyPools.Look(known.Upstream.Pool);
+            }
+        }
+        finally
+        {
+            _applying.Release();
+        }
+        await ForgetAsync(gone).ConfigureAwait(false);
+    }
+
+    private Task ForgetAsync(IEnumerable<(string Pool, string Id)> gone) =>
+        _fleet is { } fleet ? Task.WhenAll(gone.Select(g => fleet.ForgetAsync(g.Pool, g.Id))) : Task.CompletedTask;
+
+    /// <summary>What of this node takes connections at a backend's address; null when nothing does.</summary>
+    private string? OwnAddress(DnsEndPoint backend)
+    {
+        ImmutableDictionary<IPEndPoint, string> bound = _bound;
+        return OwnListenerChecks.Own(backend, _options.Cluster.Seeds.IsEmpty ? bound : bound.SetItem(_options.Cluster.Bind, "the address of its fleet"));
     }
 
     /// <summary>The addresses of the listeners and of the admin endpoint, with what to call them.</summary>

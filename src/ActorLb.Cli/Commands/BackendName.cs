@@ -14,10 +14,10 @@ internal readonly record struct BackendName(string? Pool, string Id)
     }
 
     /// <exception cref="UsageException">Nothing is left that could be a name.</exception>
-    public string Path(string verb)
+    public string Path(string? verb = null)
     {
         if (Id.Length == 0) throw new UsageException("the backend is HOST:PORT or POOL/HOST:PORT");
-        string path = $"backends/{Call.Escape(Id)}/{verb}";
+        string path = $"backends/{Call.Escape(Id)}{(verb is null ? "" : "/" + verb)}";
         return Pool is null ? path : $"{path}?pool={Call.Escape(Pool)}";
     }
 }

@@ -19,6 +19,7 @@ internal static class PoolCommands
             Change(verb, "down", "Send a backend nobody: its clients move at their next connect"),
             Change(verb, "up", "Send a backend clients again"),
             Weight(verb),
+            PoolMemberCommands.Add(verb), PoolMemberCommands.Remove(verb),
         };
     }
 
@@ -67,12 +68,17 @@ internal static class PoolCommands
 
     private static void Changed(Call call, Answer<BackendInfo> answer) => call.Show(answer, (backend, screen) => Table(screen, answer, [backend]));
 
-    private static void Table<T>(Screen screen, Answer<T> answer, BackendInfo[] backends) => screen.Table(
+    private static string Kind(BackendInfo backend) => (backend.Backup, backend.Added) switch
+    {
+        (true, true) => " (backup, added)", (true, false) => " (backup)", (false, true) => " (added)", _ => "",
+    };
+
+    public static void Table<T>(Screen screen, Answer<T> answer, BackendInfo[] backends) => screen.Table(
         ["backend", "pool", "admin", "health", "new clients", ">weight", ">connections", ">fleet", ">limit", ">connects", ">failures",
             "in state for", ">lost since", "last error", "last probe", "next probe"],
         backends.Select(b => new[]
         {
-            Printable.Of(b.Backup ? $"{b.Backend} (backup)" : b.Backend), Printable.Of(b.Pool),
+            Printable.Of(b.Backend + Kind(b)), Printable.Of(b.Pool),
             (b.DrainLeft is { } left ? $"{b.Admin}, down in {Printable.Time(left)}" : b.Admin) + (b.Local ? " (this node only)" : ""), b.Health,
             b.Blocks.Length == 0 ? "yes" : $"no: {string.Join(", ", b.Blocks)}", Printable.Of(b.Weight), Printable.Of(b.Connections),
             Printable.Of(b.FleetConnections), b.Limit == 0 ? "-" : Printable.Of(b.Limit), Printable.Of(b.Connects), Printable.Of(b.Failures),

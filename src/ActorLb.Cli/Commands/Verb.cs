@@ -16,9 +16,9 @@ internal sealed record Call(AdminClient Client, Screen Screen, ParseResult Parse
     }
 
     /// <summary>What an answer lacks, beside it: whoever reads the table or the JSON alone must not take it for the whole.</summary>
-    public void Tell(SilentNode[] silent)
+    public void Tell(SilentNode[] silent, string what = "is missing here")
     {
-        foreach (SilentNode node in silent) Screen.Error($"{Printable.Of(node.Node)} is missing here: {Printable.Of(node.Reason)}");
+        foreach (SilentNode node in silent) Screen.Error($"{Printable.Of(node.Node)} {what}: {Printable.Of(node.Reason)}");
     }
 
     public static string Escape(string text) => Uri.EscapeDataString(text);

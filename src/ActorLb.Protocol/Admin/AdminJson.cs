@@ -21,6 +21,8 @@ namespace ActorLb.Protocol.Admin;
 [JsonSerializable(typeof(PoolList))]
 [JsonSerializable(typeof(PoolInfo))]
 [JsonSerializable(typeof(BackendInfo))]
+[JsonSerializable(typeof(BackendAdd))]
+[JsonSerializable(typeof(BackendAdded))]
 [JsonSerializable(typeof(BackendDrain))]
 [JsonSerializable(typeof(BackendWeight))]
 [JsonSerializable(typeof(StickyEntries))]

@@ -33,6 +33,9 @@ public sealed record BackendInfo(
     /// <summary>When the next probe is due; null without probes, and while one is under way.</summary>
     public DateTimeOffset? NextProbe { get; init; }
 
+    /// <summary>By an operator at run time, not by the configuration file.</summary>
+    public bool Added { get; init; }
+
     /// <summary>Established sessions that this backend ended, by closing, by a reset, or because it was down, since <see cref="Since"/>.</summary>
     public long LostSince { get; init; }
 }
@@ -47,6 +50,17 @@ public sealed record BackendErrorInfo(DateTimeOffset At, string Text);
 public sealed record ProbeInfo(DateTimeOffset At, string Result, double Took, string? Reason);
 
 public sealed record PoolInfo(PoolSummary Pool, BackendInfo[] Backends);
+
+/// <param name="Address">"host:port".</param>
+/// <param name="Weight">1 to 65,535.</param>
+/// <param name="Backup">Takes clients only while no other backend does.</param>
+public sealed record BackendAdd(string Address, int Weight = 1, bool Backup = false);
+
+public sealed record BackendAdded(BackendInfo Backend)
+{
+    /// <summary>Nodes that could not be asked whether the address is their own.</summary>
+    public SilentNode[] Silent { get; init; } = [];
+}
 
 /// <param name="Deadline">Seconds after which the drain becomes down; null for never.</param>
 public sealed record BackendDrain(double? Deadline = null);

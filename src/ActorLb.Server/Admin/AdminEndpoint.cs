@@ -122,6 +122,7 @@ internal sealed class AdminEndpoint(Node node, NodeLogging logging, NodeControl 
         var names = new KnownNames(node);
         new NodeApi(node, control, names, TimeProvider.System).Map(routes);
         new PoolApi(node, names).Map(routes);
+        new PoolMembersApi(node, names).Map(routes);
         new StickyApi(node, names).Map(routes);
         new SessionApi(node, _audit).Map(routes);
         new ActorApi(node).Map(routes);

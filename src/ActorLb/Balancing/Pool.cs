@@ -113,7 +113,7 @@ public sealed class Pool
     }
 
     private KnownBackend[] Known() =>
-        [.. _snapshot.Backends.ToArray().Select(b => new KnownBackend(b.Options, b.Works, b.Works && b.AdminState == AdminState.Up))];
+        [.. _snapshot.Backends.ToArray().Where(b => !b.Options.Added).Select(b => new KnownBackend(b.Options, b.Works, b.Works && b.AdminState == AdminState.Up))];
 
     internal void Raise(Backend? backend, PoolEventKind kind, string? detail) =>
         _events?.Invoke(new PoolEvent(Name, backend, kind, detail));

@@ -87,7 +87,7 @@ internal static class BackendReader
     }
 
     /// <summary>NGINX's defaults: weight 1, one failure in 10 s takes a backend out.</summary>
-    private static BackendOptions Defaults(DnsEndPoint address) =>
+    public static BackendOptions Defaults(DnsEndPoint address) =>
         new(address, Weight: 1, MaxFails: 1, TimeSpan.FromSeconds(10), MaxConnections: 0, SlowStart: TimeSpan.Zero, Down: false, Backup: false);
 
     private static DnsDiscoveryOptions ReadDns(Section section)

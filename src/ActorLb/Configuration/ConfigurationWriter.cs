@@ -74,6 +74,8 @@ internal sealed class ConfigurationWriter(bool showSecrets)
         Indent().Append(HoconPath.Quote(key)).Append(" = ").Append(showSecrets ? entry.Value : entry.Shown).Append('\n');
     }
 
+    public void Comment(string words) => Indent().Append("# ").Append(words).Append('\n');
+
     /// <summary>Null is written as such.</summary>
     public void Text(string key, string? value) => Raw(key, Quoted(value));
 

@@ -54,6 +54,7 @@ internal static class EffectivePool
             writer.Duration("interval", dns.Interval);
             WriteSettings(writer, dns.Template);
             writer.End();
+            foreach (BackendOptions added in pool.Backends) writer.Comment($"added at run time: {AddressText.Format(added.Address)}");
             return;
         }
         writer.BeginArray("backends");
@@ -61,6 +62,7 @@ internal static class EffectivePool
         {
             BackendOptions backend = pool.Backends[i];
             writer.BeginElement("backends", i);
+            if (backend.Added) writer.Comment("added at run time (pbm pool add), not by the file");
             writer.Text("address", AddressText.Format(backend.Address));
             WriteSettings(writer, backend);
             writer.Flag("down", backend.Down);

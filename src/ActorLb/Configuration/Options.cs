@@ -90,7 +90,11 @@ public enum SessionsOnDown { Keep, Close }
 /// <param name="SlowStart">Time over which a recovered backend's weight grows to its full value; zero is at once.</param>
 public sealed record BackendOptions(
     DnsEndPoint Address, int Weight, int MaxFails, TimeSpan FailTimeout, int MaxConnections, TimeSpan SlowStart,
-    bool Down, bool Backup);
+    bool Down, bool Backup)
+{
+    /// <summary>By an operator at run time, not by the file.</summary>
+    public bool Added { get; init; }
+}
 
 /// <summary>Backends found by DNS: address records of <paramref name="Name"/>, or SRV records, which bring ports of their own.</summary>
 public sealed record DnsDiscoveryOptions(string Name, int Port, bool Srv, TimeSpan Interval, BackendOptions Template);

@@ -25,7 +25,8 @@ internal static class OwnListenerChecks
         }
     }
 
-    private static string? Own(DnsEndPoint backend, IReadOnlyDictionary<IPEndPoint, string> binds)
+    /// <summary>As for an address; names are not asked for, but for localhost.</summary>
+    public static string? Own(DnsEndPoint backend, IEnumerable<KeyValuePair<IPEndPoint, string>> binds)
     {
         IPAddress? address = backend.Host == "localhost" ? IPAddress.Loopback : IPAddress.TryParse(backend.Host.Trim('[', ']'), out IPAddress? literal) ? literal : null;
         return address is null ? null : Own(new IPEndPoint(address, backend.Port), binds);

@@ -255,7 +255,7 @@ internal sealed partial class PoolActor : SupervisedActor
     private void TellUnlike(PoolMessage.Discovered found)
     {
         int left = Math.Max(0, found.Backends.Length - DiscoveryMerge.MaxTargets);
-        int kept = _pool.Snapshot.Backends.ToArray().Count(b => !found.Backends.Any(f => Backend.IdOf(f.Address) == b.Id));
+        int kept = _pool.Snapshot.Backends.ToArray().Count(b => !b.Options.Added && !found.Backends.Any(f => Backend.IdOf(f.Address) == b.Id));
         if (left > 0 && _leftOut != left)
         {
             Log.TooMany(_logger, _pool.Name, found.Question.Name, found.Backends.Length, DiscoveryMerge.MaxTargets);

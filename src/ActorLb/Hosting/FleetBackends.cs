@@ -69,10 +69,10 @@ internal sealed class FleetBackends : IAsyncDisposable
         OnBackendsChanged(Member.Spread.Backends.Snapshot());
     }
 
-    /// <summary>Marks a backend as removed: its generation is not valid again, should it come back. A node whose file still names it
-    /// takes it back at once, until its own reload.</summary>
+    /// <summary>Marks a backend as removed: its generation is not valid again, should it come back, nor what operators wanted of it. A node
+    /// that still has it takes it back at once, until its own reload.</summary>
     public Task ForgetAsync(string pool, string id) =>
-        Member.Spread.ChangeAsync(new BackendKey(pool, id), (r, _) => r.WithNextGeneration() with { State = SlotState.Free });
+        Member.Spread.ChangeAsync(new BackendKey(pool, id), (r, _) => r.WithNextGeneration() with { State = SlotState.Free, Weight = null });
 
     public ValueTask DisposeAsync() => Member.DisposeAsync();
 

@@ -40,7 +40,8 @@ public sealed class AuditTests : ILoggerProvider
         // What ends the node's work comes last.
         foreach ((string method, string pattern) in routes.OrderBy(r => r.Path is "node/drain"))
         {
-            string path = pattern.Replace("{backend}", node.Two.EndPoint.ToString(), StringComparison.Ordinal).Replace("{listener}", "mqtt", StringComparison.Ordinal);
+            string path = pattern.Replace("{backend}", node.Two.EndPoint.ToString(), StringComparison.Ordinal).Replace("{listener}", "mqtt", StringComparison.Ordinal)
+                .Replace("{pool}", "emqx", StringComparison.Ordinal);
             Assert.DoesNotContain('{', path);
             int before = _lines.Count;
             using HttpResponseMessage answer = await node.SendAsync(new HttpMethod(method), path);

@@ -25,6 +25,8 @@ public sealed class NarrowTests
         ["pool down"] = [Broker],
         ["pool up"] = [Broker],
         ["pool weight"] = [Broker, "7"],
+        ["pool add"] = ["plain", "10.0.0.77:1883"],
+        ["pool remove"] = [Broker],
         ["sticky get"] = [Client],
         ["sticky set"] = [Client, Broker],
         ["sticky clear"] = [Client],

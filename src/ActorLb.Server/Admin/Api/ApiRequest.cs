@@ -62,5 +62,5 @@ internal static class ApiRequest
     /// <summary>Such as { "backend": text }.</summary>
     private static string Shape<T>(JsonTypeInfo<T> type) => $"{{ {string.Join(", ", type.Properties.Select(p => $"\"{p.Name}\": {Word(p.PropertyType)}"))} }}";
 
-    private static string Word(Type type) => type == typeof(string) ? "text" : "number";
+    private static string Word(Type type) => type == typeof(string) ? "text" : type == typeof(bool) ? "true or false" : "number";
 }

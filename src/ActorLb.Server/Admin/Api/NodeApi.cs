@@ -22,7 +22,7 @@ internal sealed class NodeApi(Node node, NodeControl control, KnownNames names, 
         routes.Post("node/resume", ResumeAsync);
         routes.Put("node/log-level", SetLogLevelAsync);
         routes.Get("config", _ => Task.FromResult(ApiResult.Of(
-            new ConfigText(control.Path, EffectiveConfiguration.Render(node.Options)), AdminJson.Wire.ConfigText)));
+            new ConfigText(control.Path, EffectiveConfiguration.Render(node.RunningOptions)), AdminJson.Wire.ConfigText)));
         routes.Get("config/certificates", _ => CertificatesAsync());
         routes.Ask("config/check", CheckAsync);
         routes.Post("config/reload", ReloadAsync);

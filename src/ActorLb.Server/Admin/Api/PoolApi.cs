@@ -1,5 +1,6 @@
 using ActorLb.Balancing;
 using ActorLb.Configuration;
+using ActorLb.Operations;
 using ActorLb.Protocol.Admin;
 using ActorLb.Proxying;
 using ActorLb.Telemetry;
@@ -31,7 +32,7 @@ internal sealed class PoolApi(Node node, KnownNames names)
     {
         if (names.FindPool(ApiRequest.Route(context, "pool"), out UpstreamPool pool) is { } unknown) return unknown;
         return ApiResult.Of(
-            new PoolInfo(Summarize(pool), [.. pool.Pool.Snapshot.Backends.ToArray().Select(b => Describe(pool, b))]), AdminJson.Wire.PoolInfo);
+            new PoolInfo(Summarize(pool), [.. pool.Pool.Snapshot.Backends.ToArray().Select(b => Describe(node, pool, b))]), AdminJson.Wire.PoolInfo);
     }
 
     private async Task<ApiResult> DrainAsync(HttpContext context)
@@ -49,7 +50,7 @@ internal sealed class PoolApi(Node node, KnownNames names)
         if (names.FindBackend(context, out UpstreamPool pool, out Backend backend) is { } unknown) return unknown;
         if (await node.Fleet.SetStateAsync(pool.Pool, backend, state, deadline, context.RequestAborted) is { } refusal) return ApiResult.Of(refusal);
         if (state == AdminState.Up) backend.ForgetFailures();
-        return ApiResult.Of(Describe(pool, backend), AdminJson.Wire.BackendInfo);
+        return ApiResult.Of(Describe(node, pool, backend), AdminJson.Wire.BackendInfo);
     }
 
     private async Task<ApiResult> SetWeightAsync(HttpContext context)
@@ -59,7 +60,7 @@ internal sealed class PoolApi(Node node, KnownNames names)
         if (request!.Weight is < 1 or > ushort.MaxValue) return ApiResult.Invalid($"weight: {request.Weight} is not from 1 to {ushort.MaxValue}");
         if (names.FindBackend(context, out UpstreamPool pool, out Backend backend) is { } unknown) return unknown;
         if (await node.Fleet.SetWeightAsync(pool.Pool, backend, request.Weight, context.RequestAborted) is { } refusal) return ApiResult.Of(refusal);
-        return ApiResult.Of(Describe(pool, backend), AdminJson.Wire.BackendInfo);
+        return ApiResult.Of(Describe(node, pool, backend), AdminJson.Wire.BackendInfo);
     }
 
     private static PoolSummary Summarize(UpstreamPool pool)
@@ -73,11 +74,13 @@ internal sealed class PoolApi(Node node, KnownNames names)
             backends.Sum(b => b.Active), backends.Sum(b => b.Load));
     }
 
-    private static BackendInfo Describe(UpstreamPool pool, Backend backend)
+    public static BackendInfo Describe(Node node, UpstreamPool pool, Backend backend)
     {
         BackendHistory history = backend.History;
+        AddedBackend? added = backend.Options.Added ? node.Added.Find(pool.Name, backend.Id) : null;
         return Facts(pool, backend) with
         {
+            Added = backend.Options.Added, Local = backend.IsChangeLocal || (added is not null && node.Added.IsLocal(added)),
             Since = history.Since, LostSince = history.LostSince, NextProbe = history.NextProbe,
             LastError = history.LastError is { } error ? new BackendErrorInfo(error.At, error.Text) : null,
             LastProbe = history.LastProbe is { } probe

@@ -28,6 +28,8 @@ internal sealed partial class Inquiry(string self, bool inFleet, TimeProvider ti
     /// <summary>For a member that is not heard at present: it may be back, but nobody waits long.</summary>
     private static readonly TimeSpan UnheardPatience = TimeSpan.FromSeconds(1);
 
+    private static readonly TimeSpan AgainAfter = TimeSpan.FromMilliseconds(100);
+
     /// <summary>Questions to members that wait for an answer at the same time.</summary>
     private const int MaxWaiting = 1024;
 
@@ -121,8 +123,11 @@ internal sealed partial class Inquiry(string self, bool inFleet, TimeProvider ti
     /// <summary>On the actor's thread.</summary>
     public void OnQuestion(InquiryQuestion question, IActorRef asker, IActorRef own)
     {
-        // Whoever is not a member has no business here, and is not waiting for long.
-        if (!IsMember(asker.Path.Address)) return;
+        if (!IsMember(asker.Path.Address))
+        {
+            asker.Tell(new InquiryAnswer(question.Id, "it does not know this node as a member of the fleet yet", []) { AskAgain = true }, own);
+            return;
+        }
         _ = ReplyAsync(question, asker, own);
     }
 
@@ -163,22 +168,41 @@ internal sealed partial class Inquiry(string self, bool inFleet, TimeProvider ti
     private async Task<NodeAnswer> AskMemberAsync(
         ClusterMember member, FleetSystem fleet, IActorRef own, string question, ReadOnlyMemory<byte> request, CancellationToken cancel)
     {
+        IActorRef there = ((ExtendedActorSystem)fleet.System).Provider.ResolveActorRef(new RootActorPath(member.Address) / "user" / InquiryActor.Name);
+        TimeSpan patience = member.IsHeard ? Patience : UnheardPatience;
+        long start = time.GetTimestamp();
+        while (true)
+        {
+            TimeSpan left = patience - time.GetElapsedTime(start);
+            InquiryAnswer? answer = left > TimeSpan.Zero
+                ? await AskOnceAsync(member, there, own, id => new InquiryQuestion(id, question, (int)left.TotalMilliseconds, request), left, cancel).ConfigureAwait(false)
+                : null;
+            if (answer is null)
+            {
+                return new NodeAnswer(member.Id.Name, [], member.IsHeard ? $"it has not answered within {patience.TotalSeconds} s" : "it is unreachable at present");
+            }
+            if (!answer.AskAgain || left < AgainAfter) return new NodeAnswer(member.Id.Name, answer.Body, answer.Problem);
+            await Task.Delay(AgainAfter, time, cancel).ConfigureAwait(false);
+        }
+    }
+
+    /// <returns>Null when there was none in time.</returns>
+    private async Task<InquiryAnswer?> AskOnceAsync(
+        ClusterMember member, IActorRef there, IActorRef own, Func<long, InquiryQuestion> question, TimeSpan patience, CancellationToken cancel)
+    {
         long id = Interlocked.Increment(ref _lastId);
         var waiting = new Waiting(member, new TaskCompletionSource<InquiryAnswer>(TaskCreationOptions.RunContinuationsAsynchronously));
-        TimeSpan patience = member.IsHeard ? Patience : UnheardPatience;
         _waiting[id] = waiting;
         try
         {
-            IActorRef there = ((ExtendedActorSystem)fleet.System).Provider.ResolveActorRef(new RootActorPath(member.Address) / "user" / InquiryActor.Name);
-            there.Tell(new InquiryQuestion(id, question, (int)patience.TotalMilliseconds, request), own);
-            // One that was lost before it was put down here is found now.
-            if (_members?.TryFind(member.Id) is null) return new NodeAnswer(member.Id.Name, [], "it was lost from the fleet meanwhile");
-            InquiryAnswer answer = await waiting.Answer.Task.WaitAsync(patience, time, cancel).ConfigureAwait(false);
-            return new NodeAnswer(member.Id.Name, answer.Body, answer.Problem);
+            // One that was lost before it was put down here would not be found by the loss.
+            if (_members?.TryFind(member.Id) is null) return new InquiryAnswer(id, "it was lost from the fleet meanwhile", []);
+            there.Tell(question(id), own);
+            return await waiting.Answer.Task.WaitAsync(patience, time, cancel).ConfigureAwait(false);
         }
         catch (TimeoutException)
         {
-            return new NodeAnswer(member.Id.Name, [], member.IsHeard ? $"it has not answered within {patience.TotalSeconds} s" : "it is unreachable at present");
+            return null;
         }
         finally
         {

@@ -7,7 +7,11 @@ namespace ActorLb.Fleet.Inquiries;
 internal sealed record InquiryQuestion(long Id, string Question, int Milliseconds, ReadOnlyMemory<byte> Body);
 
 /// <param name="Problem">Why there is no answer; null when <paramref name="Body"/> is it.</param>
-internal sealed record InquiryAnswer(long Id, string? Problem, byte[] Body);
+internal sealed record InquiryAnswer(long Id, string? Problem, byte[] Body)
+{
+    /// <summary>The problem passes by itself: the member that was asked has not heard yet that the asker is one.</summary>
+    public bool AskAgain { get; init; }
+}
 
 internal static class InquiryLimits
 {

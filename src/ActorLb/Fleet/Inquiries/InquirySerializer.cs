@@ -34,7 +34,7 @@ internal sealed class InquirySerializer(ExtendedActorSystem system) : Serializer
             case InquiryAnswer answer:
                 var answered = new WireWriter(32 + (answer.Problem?.Length ?? 0) + answer.Body.Length);
                 answered.Int64(answer.Id);
-                answered.Byte(answer.Problem is null ? (byte)0 : (byte)1);
+                answered.Byte(answer.Problem is null ? (byte)0 : answer.AskAgain ? (byte)2 : (byte)1);
                 answered.Text(answer.Problem ?? "");
                 answered.Bytes(answer.Body);
                 return answered.ToArray();
@@ -60,9 +60,9 @@ internal sealed class InquirySerializer(ExtendedActorSystem system) : Serializer
     private static InquiryAnswer ReadAnswer(ref WireReader reader)
     {
         long id = reader.Int64();
-        bool isProblem = reader.Byte() != 0;
+        byte kind = reader.Byte();
         string problem = reader.Text(InquiryLimits.MaxProblem);
-        return new InquiryAnswer(id, isProblem ? problem : null, reader.Bytes(InquiryLimits.MaxBody).ToArray());
+        return new InquiryAnswer(id, kind != 0 ? problem : null, reader.Bytes(InquiryLimits.MaxBody).ToArray()) { AskAgain = kind == 2 };
     }
 
     private static SerializationException Unknown(object o) => new($"{o.GetType()} is not a message of an inquiry");

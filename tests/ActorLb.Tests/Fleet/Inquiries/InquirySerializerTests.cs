@@ -18,6 +18,9 @@ public sealed class InquirySerializerTests
         Assert.Equal(("1", "0700000000000000040066696E648813000003000000010203"), (_serializer.Manifest(question), Hex(question)));
         Assert.Equal(("2", "0700000000000000000000020000000405"), (_serializer.Manifest(answer), Hex(answer)));
         Assert.Equal(("2", "07000000000000000102006E6F00000000"), (_serializer.Manifest(problem), Hex(problem)));
+        var again = new InquiryAnswer(7, "no", []) { AskAgain = true };
+        Assert.Equal("07000000000000000202006E6F00000000", Hex(again));
+        Assert.True(((InquiryAnswer)_serializer.FromBinary(_serializer.ToBinary(again), "2")).AskAgain);
         var read = (InquiryQuestion)_serializer.FromBinary(_serializer.ToBinary(question), "1");
         Assert.Equal((7, "find", 5000), (read.Id, read.Question, read.Milliseconds));
         Assert.Equal([1, 2, 3], read.Body.ToArray());

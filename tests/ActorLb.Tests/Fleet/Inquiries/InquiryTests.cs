@@ -52,6 +52,33 @@ public sealed class InquiryTests
         Assert.Equal(32, all.Count(a => a[0].Body is [7]));
     }
 
+    /// <summary>Two nodes do not hear of each other's membership at the same moment.</summary>
+    [Fact]
+    [Trait("speed", "slow")]
+    public async Task Member_ThatDoesNotKnowTheAskerYet_IsAskedAgain()
+    {
+        var inquiries = new ConcurrentDictionary<int, Inquiry>();
+        await using var nodes = new FleetNodes(2)
+        {
+            Parts = n => [inquiries.GetOrAdd(n, i =>
+            {
+                var inquiry = Make($"n{i}", inFleet: true);
+                Answer(inquiry, $"n{i}");
+                return inquiry;
+            })],
+        };
+        nodes.StartAll();
+        await nodes.FormedAsync(0, 1);
+        ActorLb.Fleet.Membership.ClusterMembers both = nodes[1].Standing.Members!;
+        await FleetNodes.UntilAsync(() => inquiries[1].Nodes.Count == 2, nodes.LogText);
+        inquiries[1].SetMembers(both with { All = [.. both.All.Where(m => m.Id.Name == "n1")] });
+        Task<NodeAnswer[]> asked = inquiries[0].AskAsync("echo", new byte[] { 5 }, "n1", default);
+        await Task.Delay(300, TestContext.Current.CancellationToken);
+        Assert.False(asked.IsCompleted);
+        inquiries[1].SetMembers(both);
+        Assert.Equal("n1 heard 5", Text(Assert.Single(await asked)));
+    }
+
     [Fact]
     [Trait("speed", "slow")]
     public async Task Fleet_OfTwo_AnswersWhole_AndALostNodeIsNamed()

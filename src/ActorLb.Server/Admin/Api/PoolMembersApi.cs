@@ -1,0 +1,40 @@
+using System.Net;
+using ActorLb.Balancing;
+using ActorLb.Configuration;
+using ActorLb.Operations;
+using ActorLb.Protocol.Admin;
+using ActorLb.Proxying;
+using Microsoft.AspNetCore.Http;
+
+namespace ActorLb.Server.Admin.Api;
+
+/// <summary>Backends that operators add to a pool and take out again, on all nodes.</summary>
+internal sealed class PoolMembersApi(Node node, KnownNames names)
+{
+    public void Map(ApiRoutes routes)
+    {
+        routes.Post("pools/{pool}/backends", AddAsync);
+        routes.Delete("backends/{backend}", RemoveAsync);
+    }
+
+    private async Task<ApiResult> AddAsync(HttpContext context)
+    {
+        (BackendAdd? request, ApiResult? problem) = await ApiRequest.ReadAsync(context, AdminJson.Requests.BackendAdd);
+        if (problem is { } bad) return bad;
+        if (!AddressText.TryHost(request!.Address, out DnsEndPoint address, out string reason)) return ApiResult.Invalid($"address: '{request.Address}' {reason}");
+        if (request.Weight is < 1 or > ushort.MaxValue) return ApiResult.Invalid($"weight: {request.Weight} is not from 1 to {ushort.MaxValue}");
+        if (names.FindPool(ApiRequest.Route(context, "pool"), out UpstreamPool pool) is { } unknown) return unknown;
+        MemberChange change = await node.Added.AddAsync(pool.Options, address, request.Weight, request.Backup, context.RequestAborted);
+        if (change.Refusal is { } refusal) return ApiResult.Of(refusal);
+        if (pool.Pool.Snapshot.Find(Backend.IdOf(address)) is not { } backend) return ApiResult.Refused($"backend {Backend.IdOf(address)} was taken out of pool {pool.Name} again meanwhile");
+        return ApiResult.Of(new BackendAdded(PoolApi.Describe(node, pool, backend)) { Silent = change.Silent }, AdminJson.Wire.BackendAdded);
+    }
+
+    private async Task<ApiResult> RemoveAsync(HttpContext context)
+    {
+        if (names.FindBackend(context, out UpstreamPool pool, out Backend backend) is { } unknown) return unknown;
+        return await node.Added.RemoveAsync(pool.Options, backend.Id, context.RequestAborted) is { } refusal
+            ? ApiResult.Of(refusal)
+            : ApiResult.Done($"backend {backend.Id} is taken out of pool {pool.Name}");
+    }
+}

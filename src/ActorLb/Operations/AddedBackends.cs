@@ -1,0 +1,225 @@
+using System.Collections.Immutable;
+using System.Net;
+using System.Threading.Channels;
+using ActorLb.Balancing;
+using ActorLb.Configuration;
+using ActorLb.Fleet.Inquiries;
+using ActorLb.Fleet.Membership;
+using ActorLb.Fleet.Spread;
+using ActorLb.Protocol.Admin;
+using Microsoft.Extensions.Logging;
+
+namespace ActorLb.Operations;
+
+/// <param name="Refusal">Why nothing was changed; else null.</param>
+/// <param name="Silent">Nodes that could not be asked whether it is possible.</param>
+internal sealed record MemberChange(Refusal? Refusal, SilentNode[] Silent);
+
+/// <summary>
+/// Backends that operators add to pools of the file and take back again, on all nodes, across reloads and restarts. What a node does with
+/// them is the <paramref name="apply"/> of its own.
+/// </summary>
+/// <param name="orders">Of the node, from its start on.</param>
+/// <param name="file">What the node's file says.</param>
+/// <param name="own">What of the node takes connections at an address; null when nothing does.</param>
+/// <param name="apply">Brings the node's pools in line with the orders.</param>
+internal sealed partial class AddedBackends(
+    Inquiry inquiry, Func<FleetOrders> orders, Func<ActorLbOptions> file, Func<DnsEndPoint, string?> own, Func<CancellationToken, Task> apply,
+    TimeProvider time, ILogger logger) : IAsyncDisposable
+{
+    private const string LookQuestion = "backends.look";
+
+    /// <summary>An order that a file has overtaken is looked at again: a node that was silent may answer.</summary>
+    private static readonly TimeSpan LookAgain = TimeSpan.FromMinutes(1);
+
+    private readonly Channel<bool> _changes = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+    private readonly CancellationTokenSource _stop = new();
+    private readonly HashSet<string> _overtaken = new(StringComparer.Ordinal);
+    private Task _running = Task.CompletedTask;
+
+    /// <summary>What a node's file says of a backend.</summary>
+    private enum FileState : byte { NoPool = 0, Lacks = 1, Names = 2 }
+
+    public ImmutableArray<AddedBackend> All => orders().Read(AddedBackend.Prefix, AddedBackend.TryDecode);
+
+    public AddedBackend? Find(string pool, string id) => All.FirstOrDefault(a => a.Is(pool, id));
+
+    /// <summary>It is not kept by the fleet (or on the disk) yet.</summary>
+    public bool IsLocal(AddedBackend added) => orders().Get(added.OrderName) is { IsLocal: true };
+
+    /// <summary>The options of the file with what was added.</summary>
+    public ActorLbOptions Apply(ActorLbOptions options) => AddedBackend.Apply(options, All);
+
+    /// <summary>What other nodes ask, before this one is a member of anything.</summary>
+    public void Answer() => inquiry.Answer(LookQuestion, (request, _) => Task.FromResult(Look(request.Span)));
+
+    /// <summary>From now on the node follows the orders.</summary>
+    public void Begin()
+    {
+        orders().Changed += Signal;
+        _running = Task.Run(RunAsync);
+        Signal();
+    }
+
+    public async Task<MemberChange> AddAsync(PoolOptions pool, DnsEndPoint address, int weight, bool backup, CancellationToken cancel)
+    {
+        var added = new AddedBackend(pool.Name, address, weight, backup);
+        if (pool.Dns is { } dns)
+        {
+            return Refused($"pool {pool.Name} finds its backends by DNS ({dns.Name}): add the address to that name; a pool has backends of its own or of DNS, not both");
+        }
+        if (IsInFile(pool.Name, added.Id)) return Refused($"backend {added.Id} stands in the configuration file of pool {pool.Name} already");
+        if (Find(pool.Name, added.Id) is not null)
+        {
+            return Refused($"backend {added.Id} was added to pool {pool.Name} already: pool weight changes its weight, and pool remove takes it out");
+        }
+        NodeAnswer[] answers = await AskAsync(added, cancel).ConfigureAwait(false);
+        foreach (NodeAnswer answer in answers.Where(a => a.Problem is null))
+        {
+            if (Read(answer.Body).Own is { } listener)
+            {
+                return Refused($"{added.Id} is node {answer.Node} itself ({listener}): each of its clients would come back to it as another one");
+            }
+        }
+        OrderOutcome outcome = await orders().SetAsync(added.OrderName, added.Encode()).WaitAsync(cancel).ConfigureAwait(false);
+        if (outcome.Refused is { } problem) return Refused(problem);
+        await apply(cancel).ConfigureAwait(false);
+        return new MemberChange(null, [.. answers.Where(a => a.Problem is not null).Select(a => new SilentNode(a.Node, a.Problem!))]);
+    }
+
+    /// <summary>Its sessions are treated as those of a backend that a reload takes out.</summary>
+    public async Task<Refusal?> RemoveAsync(PoolOptions pool, string id, CancellationToken cancel)
+    {
+        if (IsInFile(pool.Name, id))
+        {
+            return new Refusal(
+                RefusalKind.Refused,
+                $"backend {id} of pool {pool.Name} was not added at run time but stands in the configuration file: take it out there and reload; until then pool down sends it nobody");
+        }
+        if (Find(pool.Name, id) is not { } added)
+        {
+            string where = pool.Dns is { } dns ? $"was found by DNS ({dns.Name}): take it out of that name" : "was not added at run time";
+            return new Refusal(RefusalKind.Refused, $"backend {id} of pool {pool.Name} {where}; pool down sends it nobody");
+        }
+        OrderOutcome outcome = await orders().SetAsync(added.OrderName, default).WaitAsync(cancel).ConfigureAwait(false);
+        if (outcome.Refused is { } problem) return new Refusal(RefusalKind.Refused, problem);
+        await apply(cancel).ConfigureAwait(false);
+        return null;
+    }
+
+    /// <summary>
+    /// An order whose backend a file names has no effect on that file's node. It is forgotten as soon as every node's file has the backend:
+    /// earlier, those whose file lacks it still would lose it.
+    /// </summary>
+    /// <returns>Whether one was found that must stay for now.</returns>
+    public async Task<bool> ReviewAsync(CancellationToken cancel)
+    {
+        bool stays = false;
+        foreach (AddedBackend added in All)
+        {
+            if (!IsInFile(added.Pool, added.Id)) continue;
+            lock (_overtaken)
+            {
+                if (_overtaken.Add(added.OrderName)) Log.Overtaken(logger, added.Pool, added.Id);
+            }
+            NodeAnswer[] answers = await AskAsync(added, cancel).ConfigureAwait(false);
+            string[] others = [.. answers.Where(a => a.Problem is not null || Read(a.Body).State == FileState.Lacks).Select(a => a.Node)];
+            if (others.Length > 0)
+            {
+                stays = true;
+                continue;
+            }
+            OrderOutcome outcome = await orders().SetAsync(added.OrderName, default).WaitAsync(cancel).ConfigureAwait(false);
+            if (outcome.Refused is null) Log.Forgotten(logger, added.Pool, added.Id);
+            lock (_overtaken) _overtaken.Remove(added.OrderName);
+        }
+        return stays;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (!_running.IsCompleted) orders().Changed -= Signal;
+        await _stop.CancelAsync().ConfigureAwait(false);
+        await _running.ConfigureAwait(false);
+        _stop.Dispose();
+    }
+
+    private bool IsInFile(string pool, string id) => file().Pools.TryGetValue(pool, out PoolOptions? options) && AddedBackend.Names(options, id);
+
+    private static MemberChange Refused(string reason) => new(new Refusal(RefusalKind.Refused, reason), []);
+
+    /// <summary>Any thread; at most one change waits, and it stands for all that came.</summary>
+    private void Signal() => _changes.Writer.TryWrite(true);
+
+    private async Task RunAsync()
+    {
+        ImmutableArray<AddedBackend> last = [];
+        bool stays = false;
+        while (!_stop.IsCancellationRequested)
+        {
+            try
+            {
+                // Other orders change too: a ban concerns no pool.
+                ImmutableArray<AddedBackend> now = All;
+                if (!now.SequenceEqual(last)) await apply(_stop.Token).ConfigureAwait(false);
+                last = now;
+                stays = await ReviewAsync(_stop.Token).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException)
+            {
+                if (_stop.IsCancellationRequested) return;
+            }
+            catch (Exception e) when (e is not OutOfMemoryException)
+            {
+                Log.Failed(logger, e);
+            }
+            using var wait = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
+            Task<bool> change = _changes.Reader.ReadAsync(wait.Token).AsTask();
+            await Task.WhenAny(change, Task.Delay(stays ? LookAgain : Timeout.InfiniteTimeSpan, time, wait.Token)).ConfigureAwait(false);
+            await wait.CancelAsync().ConfigureAwait(false);
+            await ((Task)change).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private Task<NodeAnswer[]> AskAsync(AddedBackend added, CancellationToken cancel)
+    {
+        var writer = new WireWriter(256);
+        writer.Text(added.Pool);
+        writer.Text(AddressText.Format(added.Address));
+        return inquiry.AskAsync(LookQuestion, writer.ToArray(), null, cancel);
+    }
+
+    private byte[] Look(ReadOnlySpan<byte> request)
+    {
+        var reader = new WireReader(request);
+        string pool = reader.Text(ushort.MaxValue), text = reader.Text(ushort.MaxValue);
+        if (!reader.IsValid || !AddressText.TryHost(text, out DnsEndPoint address, out _)) throw new FormatException("a question about a backend is malformed");
+        FileState state = !file().Pools.TryGetValue(pool, out PoolOptions? options) ? FileState.NoPool
+            : AddedBackend.Names(options, Backend.IdOf(address)) ? FileState.Names : FileState.Lacks;
+        var writer = new WireWriter(64);
+        writer.Byte((byte)state);
+        writer.Text(own(address) ?? "");
+        return writer.ToArray();
+    }
+
+    private static (FileState State, string? Own) Read(ReadOnlySpan<byte> answer)
+    {
+        var reader = new WireReader(answer);
+        var state = (FileState)reader.Byte();
+        string own = reader.Text(ushort.MaxValue);
+        // An answer that makes no sense must not have an order forgotten.
+        return !reader.IsValid || state > FileState.Names ? (FileState.Lacks, null) : (state, own.Length == 0 ? null : own);
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(3611, LogLevel.Information, "pool {Pool}: this node's file has backend {Backend} by now, which an operator had added; what the file says of it holds here")]
+        public static partial void Overtaken(ILogger logger, string pool, string backend);
+
+        [LoggerMessage(3612, LogLevel.Information, "pool {Pool}: backend {Backend} stands in the configuration file of every node; that an operator had added it is forgotten")]
+        public static partial void Forgotten(ILogger logger, string pool, string backend);
+
+        [LoggerMessage(3613, LogLevel.Error, "what operators have added to pools could not be applied; it is tried again with the next change")]
+        public static partial void Failed(ILogger logger, Exception exception);
+    }
+}
