@@ -59,6 +59,9 @@ internal sealed class AdminClient : IDisposable
 
     public Uri Address { get; }
 
+    /// <summary>Nothing that changes anything, and no stream, may be asked for: it would be, again and again.</summary>
+    public bool OnlyAsks { get; set; }
+
     public Task<Answer<T>> GetAsync<T>(string path, JsonTypeInfo<T> type, CancellationToken cancel) =>
         SendAsync(HttpMethod.Get, path, null, type, cancel);
 
@@ -82,6 +85,7 @@ internal sealed class AdminClient : IDisposable
     /// <summary>Hands over the lines of an answer as they come, until the node ends it or the caller cancels.</summary>
     public async Task StreamAsync(string path, Action<string> line, CancellationToken cancel)
     {
+        if (OnlyAsks) throw new UsageException("--watch is for answers that end; this command goes on by itself");
         await AskAsync(async stop =>
         {
             using var request = new HttpRequestMessage(HttpMethod.Get, path);
@@ -109,6 +113,7 @@ internal sealed class AdminClient : IDisposable
     private async Task<Answer<T>> SendAsync<T>(
         HttpMethod method, string path, HttpContent? body, JsonTypeInfo<T> type, CancellationToken cancel)
     {
+        if (OnlyAsks && method != HttpMethod.Get) throw new UsageException("--watch is for commands that show something; this one would do it every second");
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         deadline.CancelAfter(Patience);
         try

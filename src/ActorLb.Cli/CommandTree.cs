@@ -32,6 +32,10 @@ internal sealed class CommandTree
         Root.Add(Help());
         Root.Add(CompletionOf());
         Target.AddTo(Root);
+        foreach (HelpOption help in Root.Options.OfType<HelpOption>())
+        {
+            if (help.Action is HelpAction action) help.Action = new Examples.Help(action);
+        }
         foreach (VersionOption version in Root.Options.OfType<VersionOption>()) version.Aliases.Add("-V");
         Root.SetAction(withoutCommand);
     }
@@ -41,7 +45,7 @@ internal sealed class CommandTree
     {
         foreach (HelpOption help in Root.Options.OfType<HelpOption>())
         {
-            if (help.Action is HelpAction action) action.MaxWidth = _screen.Width;
+            if (help.Action is Examples.Help action) action.MaxWidth = _screen.Width;
         }
     }
 

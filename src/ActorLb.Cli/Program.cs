@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text;
 using ActorLb.Cli.Output;
 using ActorLb.Cli.Prompt;
+using Microsoft.Win32.SafeHandles;
 
 namespace ActorLb.Cli;
 
@@ -16,10 +17,42 @@ internal static class Program
         return width > 0 ? width : Screen.Unfolded;
     }
 
+    /// <summary>A terminal that does not tell has as many as are written.</summary>
+    private static int HeightOfOutput() => Console.WindowHeight is > 0 and var height ? height : int.MaxValue;
+
+    /// <summary>
+    /// The console takes what is written to a pipe that nobody reads any more, without a word: what goes on until it is ended would never end.
+    /// A file is left to the console, which shares the place in it with standard error.
+    /// </summary>
+    private static Func<string, bool>? Pipe()
+    {
+        if (!Console.IsOutputRedirected) return null;
+        Stream? stream = null;
+        return text =>
+        {
+            try
+            {
+                stream ??= Open();
+                stream.Write(Encoding.UTF8.GetBytes(text));
+                return true;
+            }
+            catch (IOException)
+            {
+                return false;
+            }
+        };
+
+        static Stream Open()
+        {
+            var own = new FileStream(new SafeFileHandle(1, ownsHandle: false), FileAccess.Write, bufferSize: 0);
+            return own.CanSeek ? Console.OpenStandardOutput() : own;
+        }
+    }
+
     private static async Task<int> Main(string[] arguments)
     {
         Console.OutputEncoding = new UTF8Encoding(encoderShouldEmitUTF8Identifier: false);
-        var screen = new Screen(Console.Out, Console.Error, isTerminal: !Console.IsOutputRedirected, WidthOfOutput);
+        var screen = new Screen(Console.Out, Console.Error, isTerminal: !Console.IsOutputRedirected, WidthOfOutput, HeightOfOutput, Pipe());
         using var interruption = new Interruption();
         CommandTree tree = null!;
         tree = new CommandTree(screen, (parsed, _) => new Shell(tree, screen, interruption).RunAsync(parsed, arguments));

@@ -25,6 +25,8 @@ internal sealed class TargetOptions
 
     public Option<bool> Json { get; } = new("--json") { Description = "print what the node answered instead of a table", Recursive = true };
 
+    public Option<bool> Watch { get; } = new("--watch") { Description = "show it again every second, until Ctrl-C", Recursive = true };
+
     public void AddTo(Command root)
     {
         root.Add(_host);
@@ -34,10 +36,11 @@ internal sealed class TargetOptions
         root.Add(_certificate);
         root.Add(_key);
         root.Add(Json);
+        root.Add(Watch);
     }
 
     /// <summary>Names of the options, for completion.</summary>
-    public IEnumerable<string> Names => [_host.Name, _token.Name, _ca.Name, _insecure.Name, _certificate.Name, _key.Name, Json.Name];
+    public IEnumerable<string> Names => [_host.Name, _token.Name, _ca.Name, _insecure.Name, _certificate.Name, _key.Name, Json.Name, Watch.Name];
 
     /// <exception cref="UsageException">A file that was named cannot be used.</exception>
     public AdminClient Connect(ParseResult parsed)

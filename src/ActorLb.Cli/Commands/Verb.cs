@@ -57,31 +57,43 @@ internal sealed class Verb(TargetOptions target, Screen screen, Func<ParseResult
 
     private async Task<int> RunAsync(ParseResult parsed, Func<Call, CancellationToken, Task<int>> run, CancellationToken cancel)
     {
-        bool json = parsed.GetValue(target.Json);
+        bool json = parsed.GetValue(target.Json), watch = parsed.GetValue(target.Watch);
         try
         {
             using AdminClient client = target.Connect(parsed);
-            return await run(new Call(client, screen, parsed, json), cancel);
-        }
-        catch (RefusedException e)
-        {
-            if (json) screen.Json(e.Json);
-            screen.Error(e.Message);
-            return ExitCodes.Refused;
+            client.OnlyAsks = watch;
+            return watch
+                ? await Watching.RunAsync(
+                    screen, inPlace: !json, (frame, stop) => TryAsync(new Call(client, frame, parsed, json), run, stop), TimeProvider.System, cancel)
+                : await TryAsync(new Call(client, screen, parsed, json), run, cancel);
         }
         catch (UsageException e)
         {
             screen.Error(e.Message);
             return ExitCodes.Usage;
         }
+    }
+
+    private static async Task<int> TryAsync(Call call, Func<Call, CancellationToken, Task<int>> run, CancellationToken cancel)
+    {
+        try
+        {
+            return await run(call, cancel);
+        }
+        catch (RefusedException e)
+        {
+            if (call.Json) call.Screen.Json(e.Json);
+            call.Screen.Error(e.Message);
+            return ExitCodes.Refused;
+        }
         catch (UnreachableException e)
         {
-            screen.Error(e.Message);
+            call.Screen.Error(e.Message);
             return ExitCodes.Unreachable;
         }
         catch (OperationCanceledException) when (cancel.IsCancellationRequested)
         {
-            screen.Error("interrupted: the node may have done it or not");
+            call.Screen.Error("interrupted: the node may have done it or not");
             return ExitCodes.Unreachable;
         }
     }

@@ -22,20 +22,32 @@ internal sealed class Screen
     private readonly IAnsiConsole _console;
     private readonly TextWriter _error;
     private readonly Func<int> _width;
+    private readonly Func<int> _height;
+    private readonly Func<string, bool> _emit;
 
     /// <param name="width">Of a line, asked for each time: a terminal's may change.</param>
-    public Screen(TextWriter output, TextWriter error, bool isTerminal, Func<int>? width = null)
+    /// <param name="height">Lines of the terminal.</param>
+    /// <param name="emit">See <see cref="Emit"/>; null writes to the output.</param>
+    public Screen(TextWriter output, TextWriter error, bool isTerminal, Func<int>? width = null, Func<int>? height = null, Func<string, bool>? emit = null)
+        : this(
+            output, error, isTerminal, width ?? (() => Unfolded), height ?? (() => int.MaxValue), emit ?? (text => Written(output, text)),
+            AnsiSupport.Detect, Environment.GetEnvironmentVariable("NO_COLOR") is null or "" ? ColorSystemSupport.Detect : ColorSystemSupport.NoColors)
+    {
+    }
+
+    private Screen(
+        TextWriter output, TextWriter error, bool isTerminal, Func<int> width, Func<int> height, Func<string, bool> emit, AnsiSupport ansi,
+        ColorSystemSupport colors)
     {
         Output = output;
         _error = error;
-        _width = width ?? (() => Unfolded);
+        _width = width;
+        _height = height;
+        _emit = emit;
         IsTerminal = isTerminal;
         _console = AnsiConsole.Create(new AnsiConsoleSettings
         {
-            Out = new AnsiConsoleOutput(output),
-            Ansi = AnsiSupport.Detect,
-            ColorSystem = Environment.GetEnvironmentVariable("NO_COLOR") is null or "" ? ColorSystemSupport.Detect : ColorSystemSupport.NoColors,
-            Interactive = InteractionSupport.No,
+            Out = new AnsiConsoleOutput(output), Ansi = ansi, ColorSystem = colors, Interactive = InteractionSupport.No,
         });
         _console.Profile.Width = Unfolded;
     }
@@ -46,6 +58,25 @@ internal sealed class Screen
 
     /// <summary>Columns of a line.</summary>
     public int Width => _width();
+
+    /// <summary>Lines of the terminal.</summary>
+    public int Height => Math.Max(1, _height());
+
+    /// <summary>Writes what was made ready elsewhere; false when nobody reads the output any more.</summary>
+    public bool Emit(string text) => _emit(text);
+
+    /// <summary>The same screen, with what is written kept in <paramref name="buffer"/>.</summary>
+    /// <param name="withErrors">Errors, too; else they go where they always do.</param>
+    public Screen Buffered(TextWriter buffer, bool withErrors) => new(
+        buffer, withErrors ? buffer : _error, IsTerminal, _width, _height, _emit, _console.Profile.Capabilities.Ansi ? AnsiSupport.Yes : AnsiSupport.No,
+        _console.Profile.Capabilities.ColorSystem switch
+        {
+            ColorSystem.Legacy => ColorSystemSupport.Legacy,
+            ColorSystem.Standard => ColorSystemSupport.Standard,
+            ColorSystem.EightBit => ColorSystemSupport.EightBit,
+            ColorSystem.TrueColor => ColorSystemSupport.TrueColor,
+            _ => ColorSystemSupport.NoColors,
+        });
 
     public void Line(string text) => Write(Output, SafeText.Shortened(SafeText.OfMessage(text), LongestLine));
 
@@ -101,6 +132,12 @@ internal sealed class Screen
             grid.AddRow(new Text(name), new Text(string.Join('\n', WordWrap.Lines(shown, width)), StyleOf(shown)));
         }
         Write(grid);
+    }
+
+    private static bool Written(TextWriter output, string text)
+    {
+        output.Write(text);
+        return true;
     }
 
     private static string Shown(string value) => SafeText.Shortened(SafeText.OfMessage(value), LongestCell);

@@ -12,7 +12,7 @@ public sealed class PromptTests
     [Theory]
     [InlineData("", "actor,cluster,cluster-sharding,completion,config,exit,help,listener,node,pool,session,sticky")]
     [InlineData("cl", "cluster,cluster-sharding")]
-    [InlineData("pool ", "down,drain,list,show,up,weight")]
+    [InlineData("pool ", "add,down,drain,list,remove,show,up,weight")]
     [InlineData("pool d", "down,drain")]
     [InlineData("help pool dr", "drain")]
     [InlineData("help ", "actor,cluster,cluster-sharding,completion,config,help,listener,node,pool,session,sticky")]
