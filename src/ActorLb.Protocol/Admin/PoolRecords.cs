@@ -10,7 +10,7 @@ public sealed record PoolList(string Node, PoolSummary[] Pools);
 
 /// <param name="Backend">"host:port": its name within the pool.</param>
 /// <param name="Admin">What the operator wants: "up", "drain", "down".</param>
-/// <param name="Health">This node's probes: "unknown", "up", "down".</param>
+/// <param name="Health">This node's probes: "unknown", "up", "down", "draining" (it lives, and told its probe that it is to get no new clients).</param>
 /// <param name="Blocks">Why it takes no new clients; empty when it does.</param>
 /// <param name="Limit">Connections at most; 0 is unlimited.</param>
 /// <param name="Addresses">What the host name stands for.</param>

@@ -57,7 +57,12 @@ internal static class BackendMetrics
         w.Family("actorlb_backend_admin_state", "gauge", "What the operator or the file wants of the backend: 1 for the state that it is in.");
         foreach (Row row in rows) OneOf(w, "actorlb_backend_admin_state", row, Enum.GetValues<AdminState>(), row.Backend.AdminState, BackendWords.Of);
         w.Family("actorlb_backend_health", "gauge", "What this node's own probes found: 1 for the state that the backend is in.");
-        foreach (Row row in rows) OneOf(w, "actorlb_backend_health", row, Enum.GetValues<HealthState>(), row.Backend.Health, BackendWords.Of);
+        foreach (Row row in rows)
+        {
+            string health = BackendWords.HealthOf(row.Backend);
+            foreach (string state in BackendWords.HealthStates)
+                w.Sample("actorlb_backend_health", state == health ? 1 : 0, ("pool", row.Pool.Name), ("backend", row.Backend.Id), ("state", state));
+        }
         Each(w, rows, "actorlb_backend_state_since_timestamp_seconds", "gauge", "Unix time of the backend's last change of state.", r => r.Backend.History.Since.ToUnixTimeMilliseconds() / 1000.0);
         Each(w, rows, "actorlb_backend_weight", "gauge", "The backend's weight.", r => r.Backend.Weight);
     }

@@ -13,6 +13,9 @@ public sealed class Backend
 
     private const BackendBlocks FoundFailing = BackendBlocks.Unhealthy | BackendBlocks.FleetUnhealthy | BackendBlocks.Out;
 
+    /// <summary>Those that belong to it may come all the same.</summary>
+    private const BackendBlocks ForNewClients = BackendBlocks.Draining | BackendBlocks.DrainingByProbe;
+
     private readonly Lock _gate = new();
     private readonly FailureWindow _failureWindow = new();
     private readonly TimeProvider _time;
@@ -189,7 +192,7 @@ public sealed class Backend
         BackendBlocks blocks = _effective;
         if (!newClient)
         {
-            blocks &= ~BackendBlocks.Draining;
+            blocks &= ~ForNewClients;
         }
 
         if (blocks != BackendBlocks.None && (blocks != BackendBlocks.Out || now < Interlocked.Read(ref _trialAt)))
@@ -343,7 +346,7 @@ public sealed class Backend
     /// <param name="now">Milliseconds of <see cref="MonotonicTime"/>.</param>
     /// <param name="grace">The time, in milliseconds; 0 is none.</param>
     public bool HasGrace(long now, long grace) =>
-        (_effective & ~(FoundFailing | BackendBlocks.Draining)) == BackendBlocks.None
+        (_effective & ~(FoundFailing | ForNewClients)) == BackendBlocks.None
         && !_refuses && _probeFailures < 2 && now - Interlocked.Read(ref _foundFailingAt) < grace;
 
     /// <summary>
@@ -472,13 +475,33 @@ public sealed class Backend
             before = _health;
             _health = state;
             if (before != state) History.Changed();
-            Change(BackendBlocks.Unhealthy, state == HealthState.Down, Now);
+            // Down says more than that it drains; and without a probe nobody would hear of the end.
+            BackendBlocks which = BackendBlocks.Unhealthy | (state == HealthState.Up ? BackendBlocks.None : BackendBlocks.DrainingByProbe);
+            Change(which, state == HealthState.Down ? BackendBlocks.Unhealthy : BackendBlocks.None, Now);
         }
 
         if (before != state && state != HealthState.Unknown)
         {
             _changed(this, state == HealthState.Down ? PoolEventKind.HealthDown : PoolEventKind.HealthUp, reason);
         }
+    }
+
+    /// <summary>What a probe was told; another probe that ends well without it ends it.</summary>
+    /// <returns>Whether that is news.</returns>
+    internal bool SetProbeDraining(bool drains, string? reason)
+    {
+        lock (_gate)
+        {
+            if (drains == ((_blocks & BackendBlocks.DrainingByProbe) != BackendBlocks.None))
+            {
+                return false;
+            }
+
+            Change(BackendBlocks.DrainingByProbe, drains, Now);
+        }
+
+        _changed(this, drains ? PoolEventKind.ProbeDraining : PoolEventKind.ProbeDrained, reason);
+        return true;
     }
 
     /// <summary>New addresses of the host name; none makes it unresolved.</summary>

@@ -46,6 +46,9 @@ public enum BackendBlocks
 
     /// <summary>No longer in the pool; open connections live on.</summary>
     Removed = 64,
+
+    /// <summary>This node's probe was told so by the backend. Blocks new clients only.</summary>
+    DrainingByProbe = 128,
 }
 
 public enum PoolEventKind
@@ -56,6 +59,9 @@ public enum PoolEventKind
     /// <summary>Out by max-fails, or in again after a successful trial.</summary>
     BackendOut, BackendIn,
     AdminStateChanged, WeightChanged, DiscoveryFailed, Discovered,
+
+    /// <summary>The backend told its probe that it is to get no new clients, or that it takes them again.</summary>
+    ProbeDraining, ProbeDrained,
 }
 
 /// <summary>A change that logging, metrics or the cluster may want to hear of.</summary>

@@ -43,6 +43,8 @@ internal static class ConfigurationNames
         ("mqtt", ProbeKind.Mqtt), ("tcp", ProbeKind.Tcp), ("http", ProbeKind.Http), ("none", ProbeKind.None), ("off", ProbeKind.None),
     ];
 
+    public static readonly (string Name, ProbedUnavailable Value)[] On503 = [("fail", ProbedUnavailable.Fail), ("drain", ProbedUnavailable.Drain)];
+
     public static readonly (string Name, SessionsOnDown Value)[] OnDown = [("keep", SessionsOnDown.Keep), ("close", SessionsOnDown.Close)];
 
     public static readonly (string Name, ListenerProtocol Value)[] Protocol =

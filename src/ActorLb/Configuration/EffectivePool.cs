@@ -27,6 +27,7 @@ internal static class EffectivePool
         writer.Number("fall", pool.Health.Fall);
         writer.Text("path", pool.Health.Path);
         writer.Number("port", pool.Health.Port);
+        writer.Name("on-503", pool.Health.On503, ConfigurationNames.On503);
         writer.Duration("grace", pool.Health.Grace);
         writer.End();
         writer.Begin("retry");

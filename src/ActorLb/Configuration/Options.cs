@@ -112,7 +112,13 @@ public sealed record HealthOptions(ProbeKind Probe, TimeSpan Interval, TimeSpan 
 {
     /// <summary>How long after it was found failing a backend may be tried by clients that are mapped to it; zero is never.</summary>
     public TimeSpan Grace { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>What the status 503 means to the http probe.</summary>
+    public ProbedUnavailable On503 { get; init; }
 }
+
+/// <summary>What becomes of a backend whose http probe gets 503: it is out, or gets no new clients.</summary>
+public enum ProbedUnavailable { Fail, Drain }
 
 /// <param name="Tries">Backends tried a client, the first included.</param>
 public sealed record RetryOptions(int Tries, TimeSpan Timeout)

@@ -100,7 +100,12 @@ internal static class PoolReader
             section.Integer("port", absent.Port, 0, 65535))
         {
             Grace = section.Duration("grace", absent.Grace, TimeSpan.Zero, TimeSpan.FromHours(1), offIsZero: true),
+            On503 = section.Choice("on-503", absent.On503, ConfigurationNames.On503),
         };
+        if (result is { On503: ProbedUnavailable.Drain, Probe: not ProbeKind.Http })
+        {
+            section.Report.Warn(section.PositionOf("on-503"), section.PathOf("on-503"), "drain", "has no effect: it is for probe = http");
+        }
         section.Close();
         return result;
     }

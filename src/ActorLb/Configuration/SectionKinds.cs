@@ -27,7 +27,7 @@ internal static class SectionKinds
         new("a backend", "pools.NAME.backends = [{ address = \"host:1883\", KEY = ... }]",
             ["address", "weight", "max-fails", "fail-timeout", "max-connections", "slow-start", "down", "backup"]),
         new("discovery by DNS", "pools.NAME.backends { KEY = ... }", ["dns", "srv"]),
-        new("a pool's health", "pools.NAME.health.KEY", ["probe", "interval", "timeout", "rise", "fall", "path", "port", "grace"]),
+        new("a pool's health", "pools.NAME.health.KEY", ["probe", "interval", "timeout", "rise", "fall", "path", "port", "on-503", "grace"]),
         new("a pool's retry", "pools.NAME.retry.KEY", ["tries", "timeout"]),
         new("a pool's tcp", "pools.NAME.tcp.KEY", ["no-delay", "keep-alive", "user-timeout"]),
         new("a pool's tls", "pools.NAME.tls.KEY", ["ca", "server-name", "verify"]),

@@ -188,7 +188,7 @@ internal sealed class BackendActor : SupervisedActor
         catch (OperationCanceledException)
         {
             // Of a probe that was given up nobody hears.
-            return ProbeResult.Failed($"no answer in {options.Timeout.TotalSeconds:0.###} s");
+            return ProbeResult.Failed($"{probe.Owed} in {options.Timeout.TotalSeconds:0.###} s");
         }
         catch (Exception e)
         {

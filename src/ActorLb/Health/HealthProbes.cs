@@ -23,19 +23,19 @@ internal static class HealthProbes
             return null;
         }
 
-        if (health.Probe == ProbeKind.Tcp)
-        {
-            return new TcpProbe();
-        }
-
         // Another port is another service (EMQX's dashboard, say): it expects neither PROXY headers nor the pool's TLS.
         bool ownPort = health.Port == 0 || health.Port == backend.Address.Port;
+        if (health.Probe == ProbeKind.Tcp)
+        {
+            return new TcpProbe(new ProbeStream(ownPort ? pool.ProxyProtocol : ProxyProtocolVersion.Off, tls: null));
+        }
+
         ProbeStream opener = new(
             ownPort ? pool.ProxyProtocol : ProxyProtocolVersion.Off,
             ownPort && pool.Tls is { } tls ? new UpstreamTls(tls, backend.Address.Host) : null);
         if (health.Probe == ProbeKind.Http)
         {
-            return new HttpProbe(opener, backend.Id, health.Path);
+            return new HttpProbe(opener, backend.Id, health.Path, health.On503 == ProbedUnavailable.Drain);
         }
 
         return new MqttProbe(opener, own, pool.WebSocketPath is { } path && ownPort ? (backend.Id, path) : null);

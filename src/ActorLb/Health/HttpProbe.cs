@@ -4,7 +4,7 @@ using ActorLb.Protocol.Failures;
 
 namespace ActorLb.Health;
 
-/// <summary>GET, with 2xx or 3xx alive. 503 is the broker's own word that it takes nobody.</summary>
+/// <summary>GET, with 2xx or 3xx alive. 503 is the broker's own word that it takes nobody, or that it lets its clients go.</summary>
 internal sealed class HttpProbe : IHealthProbe
 {
     /// <summary>"HTTP/1.1 200" and the byte after it.</summary>
@@ -13,15 +13,20 @@ internal sealed class HttpProbe : IHealthProbe
 
     private readonly ProbeStream _opener;
     private readonly byte[] _request;
+    private readonly bool _drainsOn503;
 
     /// <param name="host">Host header: the backend as configured.</param>
-    public HttpProbe(ProbeStream opener, string host, string path)
+    /// <param name="drainsOn503">503 says that the backend is to be drained, not that it has failed.</param>
+    public HttpProbe(ProbeStream opener, string host, string path, bool drainsOn503 = false)
     {
         _opener = opener;
+        _drainsOn503 = drainsOn503;
         _request = Encoding.ASCII.GetBytes($"GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: actorlb-probe\r\nConnection: close\r\n\r\n");
     }
 
     public string Name => "http";
+
+    public string Owed => _opener.Owed;
 
     public async ValueTask<ProbeResult> ProbeAsync(IPEndPoint endPoint, CancellationToken cancellationToken)
     {
@@ -30,6 +35,7 @@ internal sealed class HttpProbe : IHealthProbe
             ProbeConnection connection = await _opener.OpenAsync(endPoint, cancellationToken).ConfigureAwait(false);
             await using (connection.ConfigureAwait(false))
             {
+                _opener.Owed = "no HTTP status";
                 await connection.Stream.WriteAsync(_request, cancellationToken).ConfigureAwait(false);
                 byte[] answer = new byte[StatusLength];
                 int read = await connection.Stream.ReadAtLeastAsync(answer, answer.Length, throwOnEndOfStream: false, cancellationToken)
@@ -37,7 +43,7 @@ internal sealed class HttpProbe : IHealthProbe
 
                 // Some servers take an end of this side for an abort, and do not answer to the end.
                 await connection.EndAsync(first: false, cancellationToken).ConfigureAwait(false);
-                return Judge(answer.AsSpan(0, read));
+                return Judge(answer.AsSpan(0, read), _drainsOn503);
             }
         }
         catch (IOException e)
@@ -51,7 +57,7 @@ internal sealed class HttpProbe : IHealthProbe
         status == ServiceUnavailable ? ProbeResult.RefusedBy($"HTTP status {status}") : ProbeResult.Failed($"HTTP status {status}");
 
     /// <summary>Status line of RFC 9112, section 4.</summary>
-    internal static ProbeResult Judge(ReadOnlySpan<byte> answer)
+    internal static ProbeResult Judge(ReadOnlySpan<byte> answer, bool drainsOn503 = false)
     {
         if (answer.Length < StatusLength || !answer.StartsWith("HTTP/1."u8) || answer[8] != (byte)' '
             || !int.TryParse(answer.Slice(9, 3), out int status))
@@ -59,6 +65,7 @@ internal sealed class HttpProbe : IHealthProbe
             return ProbeResult.Failed(answer.IsEmpty ? "closed without an answer" : "not an HTTP/1.x answer");
         }
 
+        if (status == ServiceUnavailable && drainsOn503) return ProbeResult.Draining($"HTTP status {status}");
         return status is >= 200 and < 400 ? ProbeResult.Ok : OfStatus(status);
     }
 }

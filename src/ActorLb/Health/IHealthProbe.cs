@@ -20,6 +20,11 @@ internal readonly record struct ProbeResult(bool Alive, string? Reason, bool Ref
 
     public static ProbeResult Failed(string reason) => new(Alive: false, reason);
 
+    /// <summary>It lives, and says that it is to get no new clients.</summary>
+    public bool Drains { get; private init; }
+
+    public static ProbeResult Draining(string reason) => new(Alive: true, reason) { Drains = true };
+
     /// <summary>The backend is this node: known for certain, and the operator's to mend.</summary>
     public bool IsItself { get; private init; }
 
@@ -35,19 +40,24 @@ internal interface IHealthProbe
 {
     string Name { get; }
 
+    /// <summary>What the peer of the probe under way has not done yet, for a probe that gets no answer in time.</summary>
+    string Owed => "no answer";
+
     ValueTask<ProbeResult> ProbeAsync(IPEndPoint endPoint, CancellationToken cancellationToken);
 }
 
-/// <summary>Connects and says nothing more.</summary>
-internal sealed class TcpProbe : IHealthProbe
+/// <summary>Connects and says nothing more than the PROXY header, where the backend expects one: without it the connection would be an error in its log.</summary>
+internal sealed class TcpProbe(ProbeStream opener) : IHealthProbe
 {
     public string Name => "tcp";
+
+    public string Owed => opener.Owed;
 
     public async ValueTask<ProbeResult> ProbeAsync(IPEndPoint endPoint, CancellationToken cancellationToken)
     {
         try
         {
-            (await ProbeStream.ConnectAsync(endPoint, cancellationToken).ConfigureAwait(false)).Dispose();
+            await (await opener.OpenAsync(endPoint, cancellationToken).ConfigureAwait(false)).DisposeAsync().ConfigureAwait(false);
             return ProbeResult.Ok;
         }
         catch (IOException e)

@@ -22,6 +22,8 @@ internal sealed class MqttProbe(ProbeStream opener, OwnProbes own, (string Host,
 
     public string Name => webSocket is null ? "mqtt" : "websocket";
 
+    public string Owed => opener.Owed;
+
     public async ValueTask<ProbeResult> ProbeAsync(IPEndPoint endPoint, CancellationToken cancellationToken)
     {
         try
@@ -63,6 +65,7 @@ internal sealed class MqttProbe(ProbeStream opener, OwnProbes own, (string Host,
         ProbeWebSocket? framed = null;
         if (webSocket is { } target)
         {
+            opener.Owed = "no answer to the upgrade";
             (framed, ProbeResult upgraded) = await ProbeWebSocket.UpgradeAsync(stream, target.Host, target.Path, cancellationToken).ConfigureAwait(false);
             if (framed is null)
             {
@@ -73,6 +76,7 @@ internal sealed class MqttProbe(ProbeStream opener, OwnProbes own, (string Host,
             stream = framed;
         }
 
+        opener.Owed = "no CONNACK";
         await stream.WriteAsync(_greeting.Connect, cancellationToken).ConfigureAwait(false);
         byte[] answer = new byte[4];
         int read = await stream.ReadAtLeastAsync(answer, answer.Length, throwOnEndOfStream: false, cancellationToken).ConfigureAwait(false);

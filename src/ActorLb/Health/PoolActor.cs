@@ -138,6 +138,12 @@ internal sealed partial class PoolActor : SupervisedActor
         watch.Track = before.Next(result.Alive, health.Rise, health.Fall, result.Refused);
         watch.Backend.ReportProbe(new ProbeReport(
             result.Alive, result.Refused, watch.Track.Failures, result.Began, HealthProbes.ProvesClients(health, watch.Backend)));
+        if (result.Alive && watch.Backend.SetProbeDraining(result.Drains, result.Reason))
+        {
+            if (result.Drains) Log.Draining(_logger, _pool.Name, watch.Backend.Id, result.Reason);
+            else Log.DrainEnded(_logger, _pool.Name, watch.Backend.Id);
+        }
+
         // It may have been down before for what looked like another reason.
         bool found = result.IsItself && !watch.IsItself;
         watch.IsItself = (watch.IsItself || result.IsItself) && !result.Alive;
@@ -381,6 +387,12 @@ internal sealed partial class PoolActor : SupervisedActor
 
         [LoggerMessage(2002, LogLevel.Information, "Pool {Pool}: backend {Backend} is up again")]
         public static partial void HealthUp(ILogger logger, string pool, string backend);
+
+        [LoggerMessage(2016, LogLevel.Warning, "Pool {Pool}: backend {Backend} drains by its own word ({Reason}): it gets no new clients")]
+        public static partial void Draining(ILogger logger, string pool, string backend, string? reason);
+
+        [LoggerMessage(2017, LogLevel.Information, "Pool {Pool}: backend {Backend} does not drain any more")]
+        public static partial void DrainEnded(ILogger logger, string pool, string backend);
 
         [LoggerMessage(2003, LogLevel.Warning, "Pool {Pool}: backend {Backend} cannot be resolved: {Problem}; using {Addresses} of its addresses")]
         public static partial void Unresolved(ILogger logger, string pool, string backend, string problem, string addresses);

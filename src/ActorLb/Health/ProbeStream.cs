@@ -16,6 +16,11 @@ internal sealed class ProbeStream(ProxyProtocolVersion proxy, UpstreamTls? tls)
     /// <summary>Signature, version 2 with command LOCAL, family unspecified, no addresses (section 2.2).</summary>
     private static readonly byte[] ProxyV2 = [.. "\r\n\r\n\0\r\nQUIT\n"u8, 0x20, 0x00, 0x00, 0x00];
 
+    /// <summary>What the peer has not done yet. A probe runs one at a time, and says itself what it waits for once the stream is open.</summary>
+    public string Owed { get; set; } = NoConnection;
+
+    private const string NoConnection = "no connection";
+
     /// <exception cref="IOException">The connection did not come about; <see cref="LocalFaultException"/> where this node is to blame.</exception>
     public static async ValueTask<Socket> ConnectAsync(IPEndPoint endPoint, CancellationToken cancellationToken)
     {
@@ -45,12 +50,14 @@ internal sealed class ProbeStream(ProxyProtocolVersion proxy, UpstreamTls? tls)
     /// <exception cref="IOException">Anything that the peer or the network did, with the step in its message.</exception>
     public async ValueTask<ProbeConnection> OpenAsync(IPEndPoint endPoint, CancellationToken cancellationToken)
     {
+        Owed = NoConnection;
         Socket socket = await ConnectAsync(endPoint, cancellationToken).ConfigureAwait(false);
         Stream stream = new NetworkStream(socket, ownsSocket: true);
         try
         {
             if (proxy != ProxyProtocolVersion.Off)
             {
+                Owed = "the PROXY header was not taken";
                 await stream.WriteAsync(proxy == ProxyProtocolVersion.V1 ? ProxyV1 : ProxyV2, cancellationToken).ConfigureAwait(false);
             }
 
@@ -58,6 +65,7 @@ internal sealed class ProbeStream(ProxyProtocolVersion proxy, UpstreamTls? tls)
             {
                 SslStream secure = new(stream, leaveInnerStreamOpen: false);
                 stream = secure;
+                Owed = "no TLS handshake";
                 await secure.AuthenticateAsClientAsync(tls.Options, cancellationToken).ConfigureAwait(false);
             }
 

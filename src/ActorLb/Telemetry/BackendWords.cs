@@ -9,11 +9,21 @@ internal static class BackendWords
 
     public static string Of(HealthState state) => state switch { HealthState.Up => "up", HealthState.Down => "down", _ => "unknown" };
 
+    /// <summary>What this node's probes found: that it drains is one more state.</summary>
+    public static string HealthOf(Backend backend) =>
+        backend.Health != HealthState.Down && backend.Blocks.HasFlag(BackendBlocks.DrainingByProbe) ? Draining : Of(backend.Health);
+
+    /// <summary>All that <see cref="HealthOf"/> says.</summary>
+    public static readonly string[] HealthStates = [.. Enum.GetValues<HealthState>().Select(Of), Draining];
+
+    private const string Draining = "draining";
+
     /// <summary>Why a backend takes no new clients.</summary>
     public static IEnumerable<string> Of(BackendBlocks blocks)
     {
         if (blocks.HasFlag(BackendBlocks.AdminDown)) yield return "down";
         if (blocks.HasFlag(BackendBlocks.Draining)) yield return "draining";
+        if (blocks.HasFlag(BackendBlocks.DrainingByProbe)) yield return "draining-by-probe";
         if (blocks.HasFlag(BackendBlocks.Unhealthy)) yield return "unhealthy";
         if (blocks.HasFlag(BackendBlocks.FleetUnhealthy)) yield return "fleet-unhealthy";
         if (blocks.HasFlag(BackendBlocks.Out)) yield return "max-fails";

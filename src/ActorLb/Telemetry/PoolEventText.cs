@@ -13,6 +13,8 @@ internal static class PoolEventText
         PoolEventKind.BackendUnresolved => $"has no address: {e.Detail}",
         PoolEventKind.HealthUp => "is up: its probes succeed",
         PoolEventKind.HealthDown => $"is down: its probes fail ({e.Detail})",
+        PoolEventKind.ProbeDraining => $"drains by its own word: it gets no new clients ({e.Detail})",
+        PoolEventKind.ProbeDrained => "does not drain any more by its own word",
         PoolEventKind.FleetHealthUp => "is up again by the majority of the nodes",
         PoolEventKind.FleetHealthDown => "is down by the majority of the nodes",
         PoolEventKind.BackendOut => "takes no clients for its fail-timeout: max-fails is reached",

@@ -71,6 +71,46 @@ public sealed class FleetBrokerTests
         }
     }
 
+    /// <summary>A process that stands still: the kernel takes connections for it, and nothing is answered.</summary>
+    [Fact]
+    [Trait("speed", "slow")]
+    public async Task BrokerFrozen_IsOutOnEveryNode_WithinItsFailedProbes_AndTheLogHasWhatItOwed()
+    {
+        await using var frozen = await Mosquitto.StartAsync();
+        await using var good = await Mosquitto.StartAsync();
+        await using var fleet = await TestFleet.StartAsync(new TestFleetOptions
+        {
+            Nodes = 2,
+            Backends = [frozen.EndPoint, good.EndPoint],
+            Pool = "health { probe = mqtt, interval = 1s, timeout = 500ms, rise = 1, fall = 2 }",
+        });
+        await VisitAsync(fleet, TestFleet.Ids("c", 10), 0);
+        frozen.Process.Signal(ProcessHost.SigStop);
+        try
+        {
+            foreach (var node in fleet.Nodes)
+            {
+                await TestFleet.UntilAsync(
+                    async () => (await node.GetAsync("pools/p")).GetProperty("backends").EnumerateArray().Single(b => b.GetProperty("backend").GetString() == $"{frozen.EndPoint}")
+                        .GetProperty("health").GetString() == "down",
+                    () => $"{node.Name} does not find the broker down: {node.Process.Output}");
+                await node.Process.WaitForLineAsync($"backend {frozen.EndPoint} is down: no CONNACK in 0.5 s", TimeSpan.FromSeconds(10));
+                // The histogram of its probes: two that took the whole time-out, the last two. No third was needed.
+                var metrics = await node.Http.GetStringAsync("/metrics");
+                double Probes(string le) => double.Parse(
+                    metrics.Split('\n').Single(l => l.StartsWith($"actorlb_probe_seconds_bucket{{pool=\"p\",backend=\"{frozen.EndPoint}\",le=\"{le}\"}}", StringComparison.Ordinal)).Split(' ')[1],
+                    System.Globalization.CultureInfo.InvariantCulture);
+                Assert.InRange(Probes("+Inf") - Probes("0.25"), 2, 4);
+            }
+
+            await VisitAsync(fleet, TestFleet.Ids("after", 6), 0);
+        }
+        finally
+        {
+            frozen.Process.Signal(ProcessHost.SigCont);
+        }
+    }
+
     [Fact]
     [Trait("speed", "slow")]
     public async Task NodeAndBrokerKilled_ClientsMoveAtOnce()

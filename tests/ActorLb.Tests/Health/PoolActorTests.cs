@@ -7,6 +7,7 @@ using ActorLb.Balancing.Discovery;
 using ActorLb.Configuration;
 using ActorLb.Health;
 using ActorLb.Supervision;
+using ActorLb.Telemetry;
 using ActorLb.Tests.Balancing;
 using ActorLb.Tests.Hosting;
 using Akka.Actor;
@@ -29,6 +30,7 @@ public sealed class PoolActorTests : IAsyncDisposable
     private volatile bool _throwing;
     private volatile bool _broken;
     private volatile TaskCompletionSource<ProbeResult>? _held;
+    private volatile bool _evacuating;
     private int _probed;
 
     public ValueTask DisposeAsync() => _system.DisposeAsync();
@@ -54,6 +56,11 @@ public sealed class PoolActorTests : IAsyncDisposable
             {
                 SocketException e = new((int)SocketError.TooManyOpenSockets);
                 return test._throwing ? throw e : ProbeResult.Of(e, "no descriptor");
+            }
+
+            if (test._evacuating)
+            {
+                return ProbeResult.Draining("HTTP status 503");
             }
 
             return test._dead.ContainsKey(endPoint.ToString()) ? ProbeResult.Failed("dead") : ProbeResult.Ok;
@@ -198,6 +205,50 @@ public sealed class PoolActorTests : IAsyncDisposable
         _dead.Clear();
         await EventAsync(PoolEventKind.HealthUp);
         Assert.Equal(HealthState.Up, actor.Pool.Snapshot.Backends[1].Health);
+    }
+
+    /// <summary>A node of EMQX that is evacuated: alive, for those that belong to it, until a probe says otherwise, or it dies.</summary>
+    [Fact]
+    public async Task Probes_ToldOfADrain_KeepThoseThatBelong_UntilAGoodOne()
+    {
+        _evacuating = true;
+        PoolOptions options = Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1"));
+        await using PoolControl actor = Start(options with { Health = Pools.NoHealth with { Probe = ProbeKind.Http } });
+        Backend backend = actor.Pool.Snapshot.Backends[0];
+
+        Assert.Equal("HTTP status 503", (await EventAsync(PoolEventKind.ProbeDraining)).Detail);
+        await EventAsync(PoolEventKind.HealthUp);
+        Assert.Equal((BackendBlocks.DrainingByProbe, HealthState.Up, "draining"), (backend.Blocks, backend.Health, BackendWords.HealthOf(backend)));
+        Assert.Equal((false, true), (backend.IsEligible(0, newClient: true), backend.IsEligible(0, newClient: false)));
+        Assert.Equal(["draining-by-probe"], BackendWords.Of(backend.Blocks));
+
+        _evacuating = false;
+        await EventAsync(PoolEventKind.ProbeDrained);
+        Assert.Equal(BackendBlocks.None, backend.Blocks);
+
+        _evacuating = true;
+        await EventAsync(PoolEventKind.ProbeDraining);
+        _evacuating = false;
+        _dead[backend.EndPoint!.ToString()] = true;
+        await EventAsync(PoolEventKind.HealthDown);
+        Assert.Equal((BackendBlocks.Unhealthy, "down"), (backend.Blocks, BackendWords.HealthOf(backend)));
+        _dead.Clear();
+        await EventAsync(PoolEventKind.HealthUp);
+        Assert.Equal(BackendBlocks.None, backend.Blocks);
+        Assert.Contains(_system.Log.Lines, l => l.Text.Contains("drains by its own word (HTTP status 503)", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Reload_ProbesOff_EndsADrainByProbe()
+    {
+        _evacuating = true;
+        PoolOptions options = Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1"));
+        await using PoolControl actor = Start(options with { Health = Pools.NoHealth with { Probe = ProbeKind.Http } });
+        await EventAsync(PoolEventKind.HealthUp);
+
+        await actor.ReloadAsync(options, CancellationToken.None);
+
+        Assert.Equal(BackendBlocks.None, actor.Pool.Snapshot.Backends[0].Blocks);
     }
 
     [Fact]

@@ -25,10 +25,10 @@ public sealed class ProbeTests
         await using (FakeService service = new((_, _) => Task.CompletedTask))
         {
             endPoint = service.EndPoint;
-            Assert.Equal(ProbeResult.Ok, await new TcpProbe().ProbeAsync(endPoint, Soon));
+            Assert.Equal(ProbeResult.Ok, await new TcpProbe(Plain).ProbeAsync(endPoint, Soon));
         }
 
-        ProbeResult refused = await new TcpProbe().ProbeAsync(endPoint, Soon);
+        ProbeResult refused = await new TcpProbe(Plain).ProbeAsync(endPoint, Soon);
         Assert.False(refused.Alive);
         Assert.Contains("refused", refused.Reason, StringComparison.OrdinalIgnoreCase);
     }
@@ -70,6 +70,59 @@ public sealed class ProbeTests
         Assert.True((await new MqttProbe(new ProbeStream(proxy, tls: null), new OwnProbes("n1", "0a0b0c0d")).ProbeAsync(service.EndPoint, Soon)).Alive);
 
         Assert.Equal(header + Connect + "e000", await seen.Task);
+    }
+
+    /// <summary>A backend that expects a PROXY header takes a connection without one for an error.</summary>
+    [Theory]
+    [InlineData(ProbeKind.Tcp, ProxyProtocolVersion.Off, 0, "")]
+    [InlineData(ProbeKind.Tcp, ProxyProtocolVersion.V1, 0, "PROXY UNKNOWN\r\n")]
+    [InlineData(ProbeKind.Tcp, ProxyProtocolVersion.V2, 0, "\r\n\r\n\0\r\nQUIT\n \0\0\0")]
+    [InlineData(ProbeKind.Tcp, ProxyProtocolVersion.V2, 1, "")]
+    [InlineData(ProbeKind.Http, ProxyProtocolVersion.V1, 0, "PROXY UNKNOWN\r\nGET /status HTTP/1.1\r\n")]
+    [InlineData(ProbeKind.Http, ProxyProtocolVersion.V2, 0, "\r\n\r\n\0\r\nQUIT\n \0\0\0GET /status HTTP/1.1\r\n")]
+    [InlineData(ProbeKind.Http, ProxyProtocolVersion.V2, 1, "GET /status HTTP/1.1\r\n")]
+    public async Task Probe_WhereThePoolSendsProxyHeaders_SpeaksForNobody(ProbeKind kind, ProxyProtocolVersion proxy, int otherPort, string first)
+    {
+        TaskCompletionSource<string> seen = new();
+        await using FakeService service = new(async (stream, end) =>
+        {
+            byte[] begin = new byte[first.Length == 0 ? 1 : first.Length];
+            int read = await stream.ReadAtLeastAsync(begin, begin.Length, throwOnEndOfStream: false, end);
+            seen.TrySetResult(Encoding.Latin1.GetString(begin, 0, read));
+            await stream.WriteAsync("HTTP/1.1 200 OK\r\n\r\n"u8.ToArray(), end);
+        });
+        int port = service.EndPoint.Port;
+        PoolOptions options = Pools.Options(BalanceKind.RoundRobin, Pools.Backend("127.0.0.1", port: otherPort == 0 ? port : otherPort)) with
+        {
+            ProxyProtocol = proxy, Health = Pools.NoHealth with { Probe = kind, Path = "/status", Port = otherPort == 0 ? 0 : port },
+        };
+        IHealthProbe probe = HealthProbes.Create(options, new Pool(options, TimeProvider.System).Snapshot.Backends[0], new OwnProbes("n1", "0a0b0c0d"))!;
+
+        Assert.True((await probe.ProbeAsync(service.EndPoint, Soon)).Alive);
+
+        Assert.Equal(first, await seen.Task);
+    }
+
+    [Theory]
+    [InlineData(ProbeKind.Mqtt, null, "no CONNACK")]
+    [InlineData(ProbeKind.Mqtt, "/mqtt", "no answer to the upgrade")]
+    [InlineData(ProbeKind.Http, null, "no HTTP status")]
+    public async Task Probe_OfASilentPeer_KnowsWhatItOwes(ProbeKind kind, string? webSocket, string owed)
+    {
+        await using FakeService service = new((_, end) => Task.Delay(Timeout.Infinite, end));
+        PoolOptions options = Pools.Options(BalanceKind.RoundRobin, Pools.Backend("127.0.0.1", port: service.EndPoint.Port)) with
+        {
+            WebSocketPath = webSocket, Health = Pools.NoHealth with { Probe = kind },
+        };
+        IHealthProbe probe = HealthProbes.Create(options, new Pool(options, TimeProvider.System).Snapshot.Backends[0], new OwnProbes("n1", "0a0b0c0d"))!;
+        using CancellationTokenSource end = new();
+        ValueTask<ProbeResult> probing = probe.ProbeAsync(service.EndPoint, end.Token);
+        while (probe.Owed != owed) await Task.Delay(1, Soon);
+        await end.CancelAsync();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(async () => await probing);
+
+        Assert.Equal(owed, probe.Owed);
     }
 
     [Fact]
@@ -123,6 +176,17 @@ public sealed class ProbeTests
 
         Assert.Equal((alive, refused), (result.Alive, result.Refused));
         Assert.StartsWith("GET /status HTTP/1.1\r\nHost: broker:8083\r\n", await request.Task);
+    }
+
+    [Theory]
+    [InlineData("HTTP/1.1 503 Service Unavailable\r\n", true, true)]
+    [InlineData("HTTP/1.1 200 OK\r\n", true, false)]
+    [InlineData("HTTP/1.1 502 Bad Gateway\r\n", false, false)]
+    public void Http_503ThatDrains_Lives(string answer, bool alive, bool drains)
+    {
+        ProbeResult result = HttpProbe.Judge(Encoding.ASCII.GetBytes(answer), drainsOn503: true);
+
+        Assert.Equal((alive, drains, false), (result.Alive, result.Drains, result.Refused));
     }
 
     /// <summary>A probe that leaves something unread resets the connection, which brokers log.</summary>

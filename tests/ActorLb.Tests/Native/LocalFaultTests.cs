@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using ActorLb.Configuration;
 using ActorLb.Health;
 using ActorLb.Native;
 using ActorLb.Proxying;
@@ -63,10 +64,10 @@ public sealed class LocalFaultTests
         using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         var endPoint = (IPEndPoint)listener.LocalEndPoint!;
-        ProbeResult refused = await new TcpProbe().ProbeAsync(endPoint, CancellationToken.None);
+        ProbeResult refused = await new TcpProbe(new ProbeStream(ProxyProtocolVersion.Off, tls: null)).ProbeAsync(endPoint, CancellationToken.None);
         Assert.Equal((false, false), (refused.Alive, refused.Inconclusive));
         listener.Listen();
-        Assert.Equal(ProbeResult.Ok, await new TcpProbe().ProbeAsync(endPoint, CancellationToken.None));
+        Assert.Equal(ProbeResult.Ok, await new TcpProbe(new ProbeStream(ProxyProtocolVersion.Off, tls: null)).ProbeAsync(endPoint, CancellationToken.None));
     }
 
     [Theory]

@@ -90,7 +90,7 @@ internal sealed class PoolApi(Node node, KnownNames names)
     }
 
     private static BackendInfo Facts(UpstreamPool pool, Backend backend) => new(
-        pool.Name, backend.Id, BackendWords.Of(backend.AdminState), BackendWords.Of(backend.Health), [.. BackendWords.Of(backend.Blocks)], backend.Weight, backend.Backup,
+        pool.Name, backend.Id, BackendWords.Of(backend.AdminState), BackendWords.HealthOf(backend), [.. BackendWords.Of(backend.Blocks)], backend.Weight, backend.Backup,
         backend.Active, backend.Load, backend.Options.MaxConnections, backend.Connects, backend.Failures,
         [.. backend.EndPoints.ToArray().Select(e => e.ToString())], backend.DrainLeft?.TotalSeconds, backend.IsChangeLocal);
 }
