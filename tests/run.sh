@@ -52,7 +52,7 @@ if [ $install = yes ]; then
   need mosquitto:mosquitto mosquitto_pub:mosquitto-clients \
     nginx:nginx haproxy:haproxy epmd:rabbitmq-server /usr/lib/rabbitmq/bin/rabbitmq-server:rabbitmq-server \
     /usr/lib/nginx/modules/ngx_stream_module.so:libnginx-mod-stream \
-    node:nodejs npm:npm openssl:openssl gcc:gcc ip:iproute2 ps:procps setsid:util-linux stdbuf:coreutils curl:curl || exit 1
+    node:nodejs npm:npm openssl:openssl promtool:prometheus gcc:gcc ip:iproute2 ps:procps setsid:util-linux stdbuf:coreutils curl:curl || exit 1
 fi
 command -v dotnet >/dev/null || { echo "tests/run.sh: the .NET 10 SDK is missing (dotnet)" >&2; exit 1; }
 

@@ -91,6 +91,7 @@ internal sealed partial class Node : IAsyncDisposable
         _services = new NodeServices(new NodeAdmission(Capacity, NodeAdmission.RefusedOnEach(workers)), _localSticky, _directory, loggers, time)
         {
             Probes = new OwnProbes(options.Node.Name),
+            Traces = options.Telemetry.Otlp is { Endpoint: not null, Sample: > 0 and var sample } ? new SetupTraces(sample, time) : null,
         };
         var flow = new SessionFlow(_services);
         _dataPlane = options.Node.DataPlane;
@@ -141,6 +142,9 @@ internal sealed partial class Node : IAsyncDisposable
     public IEnumerable<UpstreamPool> Pools => _pools.Values.Select(p => p.Upstream);
 
     public NodeAdmission Admission => _services.Admission;
+
+    /// <summary>Set-ups that are followed step by step; null when none are.</summary>
+    public SetupTraces? Traces => _services.Traces;
 
     public SetupBudget SetupBudget => _services.SetupBudget;
 

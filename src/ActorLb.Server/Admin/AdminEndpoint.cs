@@ -86,7 +86,11 @@ internal sealed class AdminEndpoint(Node node, NodeLogging logging, NodeControl 
         var answers = new AnswerPlaces(MostAnswers, _connections, TimeProvider.System);
         app.Use((context, next) => TakePlaceAsync(context, answers, next));
         app.MapGet("/status", context => Text(context, StatusPage.Render(node)));
-        app.MapGet("/metrics", async context => await Text(context, MetricsPage.Render(node, _connections, control), contentType: MetricsPage.ContentType));
+        app.MapGet("/metrics", context =>
+        {
+            context.Response.ContentType = MetricsPage.ContentType;
+            return AnswerPlaces.WriteAsync(context, MetricsPage.Render(node, _connections, control));
+        });
         app.MapGet("/healthz", context => Text(context, "ok\n"));
         app.MapGet("/readyz", context => node.IsReady
             ? Text(context, "ready\n")
@@ -97,6 +101,9 @@ internal sealed class AdminEndpoint(Node node, NodeLogging logging, NodeControl 
         string address = app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
         Address = new IPEndPoint(options.Bind.Address, new Uri(address).Port);
     }
+
+    /// <summary>Every metric, those of the endpoint among them.</summary>
+    public void WriteMetrics(MetricsWriter w) => MetricsPage.Write(w, node, _connections, control);
 
     public async ValueTask DisposeAsync()
     {

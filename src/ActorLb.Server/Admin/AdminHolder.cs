@@ -18,6 +18,9 @@ internal sealed class AdminHolder(Node node, NodeLogging logging, NodeControl co
         await _endpoint.StartAsync(options);
     }
 
+    /// <summary>Every metric; none while the endpoint is stopped.</summary>
+    public void WriteMetrics(MetricsWriter w) => _endpoint?.WriteMetrics(w);
+
     public async Task StopAsync()
     {
         if (_endpoint is not null) await _endpoint.DisposeAsync();

@@ -36,7 +36,7 @@ internal static class FleetMetrics
         w.Single("actorlb_fleet_coordinator", "gauge", "1 on the node that hands out the shards.", member.Coordinator == member.Settings.Node ? 1 : 0);
         (long writes, TimeSpan writing) = member.Spread.Writes;
         w.Single("actorlb_fleet_writes_total", "counter", "Changes of what the fleet shares that a majority has confirmed to this node.", writes);
-        w.Single("actorlb_fleet_write_seconds_total", "counter", "Time until they were confirmed.", writing.TotalSeconds);
+        w.Single("actorlb_fleet_write_seconds_total", "counter", "Time until the changes of actorlb_fleet_writes_total were confirmed.", writing.TotalSeconds);
         w.Single("actorlb_fleet_changes_unconfirmed", "gauge", "1 while an operator's change holds on this node alone.", member.Spread.Backends.HasUnconfirmed || member.Spread.Orders.HasUnconfirmed ? 1 : 0);
     }
 
@@ -65,7 +65,7 @@ internal static class FleetMetrics
         w.Single("actorlb_sticky_learned_total", "counter", "Clients whose broker was reported by a node with a live connection.", counters.Learned);
         w.Single("actorlb_fleet_hand_offs_total", "counter", "Shards that this node handed over whole.", counters.HandOffs);
         w.Single("actorlb_fleet_openings_total", "counter", "Shards opened on this node.", counters.Openings);
-        w.Single("actorlb_fleet_opening_seconds_total", "counter", "Time that those shards took from being given to this node to being open: nobody owned them then.", counters.OpeningMilliseconds / 1000.0);
+        w.Single("actorlb_fleet_opening_seconds_total", "counter", "Time that the shards of actorlb_fleet_openings_total took from being given to this node to being open: nobody owned them then.", counters.OpeningMilliseconds / 1000.0);
         w.Single("actorlb_fleet_snapshots_total", "counter", "Shards copied as a whole.", counters.Snapshots);
         w.Single("actorlb_fleet_replication_overflows_total", "counter", "Copies that fell behind by more changes than are kept, and took another snapshot.", counters.LogOverflows);
         w.Single("actorlb_fleet_digest_mismatches_total", "counter", "Copies found to differ from their owner's shard.", counters.DigestMismatches);

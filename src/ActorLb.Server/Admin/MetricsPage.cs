@@ -12,11 +12,22 @@ internal static class MetricsPage
 {
     public const string ContentType = "text/plain; version=0.0.4; charset=utf-8";
 
+    private static int s_expected;
+
     /// <param name="admin">Of the endpoint that serves the page.</param>
     /// <param name="control">Of the process.</param>
-    public static string Render(Node node, ConnectionPlaces? admin = null, NodeControl? control = null)
+    public static ReadOnlyMemory<byte> Render(Node node, ConnectionPlaces? admin = null, NodeControl? control = null)
     {
-        var w = new MetricsWriter();
+        var w = new PrometheusWriter(Volatile.Read(ref s_expected));
+        Write(w, node, admin, control);
+        // The next one is about as long.
+        Volatile.Write(ref s_expected, w.Written.Length + (w.Written.Length / 16));
+        return w.Written;
+    }
+
+    /// <summary>Every metric of the node, for whatever form.</summary>
+    public static void Write(MetricsWriter w, Node node, ConnectionPlaces? admin = null, NodeControl? control = null)
+    {
         ReactorCounters[] counters = [.. node.Reactors.Select(r => r.Counters)];
         Clients(w, node, counters);
         BackendMetrics.Write(w, node);
@@ -33,9 +44,9 @@ internal static class MetricsPage
             w.Single("actorlb_admin_connections_closed_total", "counter", "Silent or slow connections of the admin endpoint closed to make room for others.", admin.Closed);
         }
         if (control is not null) Reloads(w, node, control);
+        TelemetryMetrics.Write(w, node, control?.Otlp);
         Actors(w, node);
         Process(w, node);
-        return w.ToString();
     }
 
     private static void AccessLog(MetricsWriter w, Node node)
@@ -65,7 +76,7 @@ internal static class MetricsPage
         w.Family("actorlb_probes_inconclusive_total", "counter", "Health probes that this node could not make; they say nothing of the backend.");
         foreach (UpstreamPool pool in node.Pools) w.Sample("actorlb_probes_inconclusive_total", pool.Pool.InconclusiveProbes, ("pool", pool.Name));
         w.Single("actorlb_setup_memory_bytes", "gauge", "What clients without CONNACK hold together.", node.SetupBudget.Held);
-        w.Single("actorlb_setup_memory_limit_bytes", "gauge", "What they may hold: node.setup-memory.", node.SetupBudget.Limit);
+        w.Single("actorlb_setup_memory_limit_bytes", "gauge", "What clients without CONNACK may hold together: node.setup-memory.", node.SetupBudget.Limit);
         w.Single("actorlb_connections_limit", "gauge", "Client connections that the node takes at most.", node.Capacity);
         w.Family("actorlb_connections_active", "gauge", "Client connections by state.");
         w.Sample("actorlb_connections_active", all.Sum(c => Volatile.Read(ref c.Reading)), ("state", "reading"));
@@ -168,17 +179,18 @@ internal static class MetricsPage
 
     private static void Sources(MetricsWriter w, Node node, ReactorCounters[] all)
     {
+        // A family's series stand together, so that each loop has its own.
+        UpstreamPool[] bound = [.. node.Pools.Where(p => p.Sources is not null)];
         w.Family("actorlb_source_connections", "gauge", "Connections by source address and destination.");
-        w.Family("actorlb_source_ports", "gauge", "Ephemeral ports that a source address has for each destination.");
-        foreach (UpstreamPool pool in node.Pools)
+        foreach (UpstreamPool pool in bound)
         {
-            if (pool.Sources is not { } sources) continue;
-            w.Sample("actorlb_source_ports", sources.PortsPerPair, ("pool", pool.Name));
-            foreach ((Native.NetEndPoint source, Native.NetEndPoint destination, int held) in sources.Held())
+            foreach ((Native.NetEndPoint source, Native.NetEndPoint destination, int held) in pool.Sources!.Held())
             {
                 w.Sample("actorlb_source_connections", held, ("pool", pool.Name), ("source", source.Address.ToString()), ("destination", destination.ToString()));
             }
         }
+        w.Family("actorlb_source_ports", "gauge", "Ephemeral ports that a source address has for each destination.");
+        foreach (UpstreamPool pool in bound) w.Sample("actorlb_source_ports", pool.Sources!.PortsPerPair, ("pool", pool.Name));
         w.Single("actorlb_source_exhausted_total", "counter", "Dials that found no source address with a free port.", all.Sum(c => Volatile.Read(ref c.SourceExhausted)));
         w.Single("actorlb_source_warnings_total", "counter", "Dials from a source address with over nine tenths of its ports in use.", all.Sum(c => Volatile.Read(ref c.SourceWarnings)));
     }
@@ -198,8 +210,8 @@ internal static class MetricsPage
         w.Single("process_start_time_seconds", "gauge", "Start of the process, Unix time.", node.StartedAt.ToUnixTimeSeconds());
         w.Single("process_cpu_seconds_total", "counter", "Processor time used.", Environment.CpuUsage.TotalTime.TotalSeconds);
         w.Single("process_max_fds", "gauge", "Limit of open files.", OpenFiles.Limit);
-        w.Single("process_open_fds", "gauge", "Open files.", Directory.GetFileSystemEntries("/proc/self/fd").Length);
-        w.Family("actorlb_build_info", "gauge", "Always 1.");
+        w.Single("process_open_fds", "gauge", "Open files.", OpenFiles.Count);
+        w.Family("actorlb_build_info", "gauge", "Always 1; the labels are the release and the name of the node.");
         w.Sample("actorlb_build_info", 1, ("version", Program.Version), ("node", node.Options.Node.Name));
     }
 }

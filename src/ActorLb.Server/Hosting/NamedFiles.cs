@@ -37,6 +37,7 @@ internal sealed class NamedFiles
     {
         Read("actorlb.admin.token-file", options.Admin.TokenFile, file => AdminToken.ReadHash(file));
         Service("actorlb.admin.tls", options.Admin.Tls);
+        Read("actorlb.telemetry.otlp.headers-file", options.Telemetry.Otlp.HeadersFile, file => Otlp.OtlpHeaders.Read(file));
         Read("actorlb.cluster.secret-file", options.Cluster.SecretFile, file => Fleet.Membership.FleetSecurity.ReadSecret(file));
         Service("actorlb.cluster.tls", options.Cluster.Tls);
         foreach (PoolOptions pool in options.Pools.Values)

@@ -42,6 +42,9 @@ internal sealed partial class NodeControl(Node node, NodeLogging logging, string
     public AdminOptions Admin { get; } = node.Options.Admin;
 
     /// <summary>What the admin endpoint asks for; a reload reads its file again.</summary>
+    /// <summary>What the export to a collector came to.</summary>
+    public Otlp.OtlpCounters Otlp { get; } = new();
+
     public AdminToken Token { get; } = new();
 
     /// <summary>The level in force; a reload sets the configured one again.</summary>

@@ -6,6 +6,7 @@ using ActorLb.Native.OpenSsl;
 using ActorLb.Protocol.Failures;
 using ActorLb.Server.Admin;
 using ActorLb.Server.Hosting.Upgrade;
+using ActorLb.Server.Otlp;
 using Microsoft.Extensions.Logging;
 
 namespace ActorLb.Server.Hosting;
@@ -67,6 +68,8 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options, Pred
             if (predecessor is not null) await TakeOverAsync(predecessor, node);
             control.LeaveFirstReport();
             await using var admin = new AdminHolder(node, logging, control);
+            await using OtlpExport? export = options.Telemetry.Otlp is { Endpoint: not null } otlp
+                ? OtlpExport.Start(otlp, node, admin.WriteMetrics, control.Otlp, TimeProvider.System, logger) : null;
             // The admin endpoint first: a port in use is told before any client is taken.
             await admin.StartAsync(options.Admin);
             await node.StartAsync(_starting.Token);

@@ -8,7 +8,7 @@ namespace ActorLb.Configuration;
 /// <summary>A configuration file to <see cref="ActorLbOptions"/>, all or nothing, with every error that it has.</summary>
 internal static class ConfigurationLoader
 {
-    private static readonly string[] Blocks = ["node", "log", "admin", "cluster", "sticky", "pools", "listeners"];
+    private static readonly string[] Blocks = ["node", "log", "telemetry", "admin", "cluster", "sticky", "pools", "listeners"];
 
     /// <param name="environment">What substitutions fall back to; null is the environment of the process.</param>
     /// <param name="pipes">Whether the file may be a pipe, such as /dev/stdin.</param>
@@ -36,6 +36,7 @@ internal static class ConfigurationLoader
         if (whole.Get("actorlb") is { } own) PastedValues.Check(own, "actorlb", report);
         NodeOptions node = NodeReader.ReadNode(root.Child("node"));
         LogOptions log = NodeReader.ReadLog(root.Child("log"));
+        TelemetryOptions telemetry = TelemetryReader.Read(root.Child("telemetry"));
         AdminOptions admin = NodeReader.ReadAdmin(root.Child("admin"));
         ClusterOptions cluster = ClusterReader.Read(root.Child("cluster"));
         StickyOptions sticky = NodeReader.ReadSticky(root.Child("sticky"));
@@ -46,7 +47,7 @@ internal static class ConfigurationLoader
         OwnListenerChecks.Check(root, binds);
         DataPlaneChecks.Check(root, node, listeners, pools);
         root.Close();
-        return new ActorLbOptions(node, log, admin, cluster, sticky, pools, listeners, ReadAkka(file, report));
+        return new ActorLbOptions(node, log, admin, cluster, sticky, pools, listeners, ReadAkka(file, report)) { Telemetry = telemetry };
     }
 
     private static AkkaOptions ReadAkka(HoconObject file, ConfigurationReport report)

@@ -45,6 +45,8 @@ internal static class ConfigurationNames
 
     public static readonly (string Name, ProbedUnavailable Value)[] On503 = [("fail", ProbedUnavailable.Fail), ("drain", ProbedUnavailable.Drain)];
 
+    public static readonly (string Name, OtlpProtocol Value)[] OtlpProtocols = [("http", OtlpProtocol.Http), ("grpc", OtlpProtocol.Grpc)];
+
     public static readonly (string Name, SessionsOnDown Value)[] OnDown = [("keep", SessionsOnDown.Keep), ("close", SessionsOnDown.Close)];
 
     public static readonly (string Name, ListenerProtocol Value)[] Protocol =

@@ -14,6 +14,7 @@ internal static class EffectiveConfiguration
         writer.Begin("actorlb");
         WriteNode(writer, options.Node);
         WriteLog(writer, options.Log);
+        WriteTelemetry(writer, options.Telemetry);
         writer.Begin("admin");
         writer.Text("bind", options.Admin.Bind.ToString());
         writer.Text("token-file", options.Admin.TokenFile);
@@ -64,6 +65,22 @@ internal static class EffectiveConfiguration
         writer.Name("format", log.Format, ConfigurationNames.LogFormats);
         if (log.Access is null) writer.Raw("access", "off");
         else writer.Text("access", log.Access);
+        writer.End();
+    }
+
+    private static void WriteTelemetry(ConfigurationWriter writer, TelemetryOptions telemetry)
+    {
+        OtlpOptions otlp = telemetry.Otlp;
+        writer.Begin("telemetry");
+        writer.Begin("otlp");
+        writer.Text("endpoint", otlp.Endpoint?.ToString());
+        writer.Name("protocol", otlp.Protocol, ConfigurationNames.OtlpProtocols);
+        writer.Duration("interval", otlp.Interval);
+        writer.Text("headers-file", otlp.HeadersFile);
+        writer.Begin("traces");
+        writer.Raw("sample", TelemetryReader.Percent(otlp.Sample));
+        writer.End();
+        writer.End();
         writer.End();
     }
 

@@ -12,7 +12,10 @@ public sealed record ActorLbOptions(
     StickyOptions Sticky,
     ImmutableDictionary<string, PoolOptions> Pools,
     ImmutableDictionary<string, ListenerOptions> Listeners,
-    AkkaOptions Akka);
+    AkkaOptions Akka)
+{
+    public TelemetryOptions Telemetry { get; init; } = TelemetryOptions.Default;
+}
 
 /// <param name="Name">Unique in the cluster.</param>
 /// <param name="Workers">Reactor threads; 0 is <c>auto</c>, one a processor.</param>

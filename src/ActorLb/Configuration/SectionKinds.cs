@@ -13,7 +13,7 @@ internal static class SectionKinds
 {
     public static readonly SectionKind[] All =
     [
-        new("actorlb", "KEY { ... } in actorlb", ["node", "log", "admin", "cluster", "sticky", "pools", "listeners"]),
+        new("actorlb", "KEY { ... } in actorlb", ["node", "log", "telemetry", "admin", "cluster", "sticky", "pools", "listeners"]),
         new("the node", "node.KEY", ["name", "workers", "data-plane", "max-connections", "setup-memory", "data-dir", "drain-timeout", "pid-file", "will", "server-reference"]),
         new("the log", "log.KEY", ["level", "format", "access"]),
         new("the admin endpoint", "admin.KEY", ["bind", "token-file", "tls"]),
@@ -49,6 +49,9 @@ internal static class SectionKinds
         new("an entry of a listener's certificates", "listeners.NAME.tls.certificates = [{ KEY = ... }]", ["names"]),
         new("a listener's accept-proxy-protocol", "listeners.NAME.accept-proxy-protocol.KEY", ["from"]),
         new("an entry of a pool's source-addresses", "pools.NAME.source-addresses = [{ KEY = ... }]", ["share"]),
+        new("telemetry", "telemetry.KEY", ["otlp"]),
+        new("the export by OTLP", "telemetry.otlp.KEY", ["endpoint", "protocol", "interval", "headers-file", "traces"]),
+        new("the export of traces", "telemetry.otlp.traces.KEY", ["sample"]),
     ];
 
     /// <summary>The blocks that have a key.</summary>

@@ -15,6 +15,7 @@ internal sealed partial class Dialer(NodeServices services, Router router, Backe
         setup.Tried[setup.TriedCount++] = backend;
         session.Backend = backend;
         session.Dialled = backend;
+        session.Trace?.Dial(session.Pool.Name, backend.Id);
         session.Traffic = reactor.TrafficOf(backend);
         session.Traffic.Connects++;
         setup.DialStamp = Stopwatch.GetTimestamp();

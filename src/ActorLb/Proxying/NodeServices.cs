@@ -51,6 +51,9 @@ internal sealed class NodeServices
     public AnnouncedClients Announced { get; } = new();
 
     /// <summary>Null is off.</summary>
+    public Telemetry.SetupTraces? Traces { get; init; }
+
+    /// <summary>Null is off.</summary>
     public volatile AccessLog? AccessLog;
 
     /// <summary>Whether a drained session's broker gets a clean DISCONNECT, so that it publishes no Will.</summary>

@@ -1,3 +1,4 @@
+using System.IO.Enumeration;
 using ActorLb.Native;
 
 namespace ActorLb.Proxying;
@@ -17,4 +18,7 @@ internal static class OpenFiles
     }
 
     public static long Limit => Rlimit.OpenFiles;
+
+    /// <summary>Of this process, at the moment; counted without a string for each.</summary>
+    public static int Count => new FileSystemEnumerable<byte>("/proc/self/fd", (ref FileSystemEntry _) => 0).Count();
 }

@@ -40,6 +40,7 @@ internal sealed class Router(NodeServices services, SessionCloser closer)
         RetryOptions retry = session.Pool.Options.Retry;
         closer.LeaveBackend(reactor, session);
         setup.LastFailure = failure;
+        session.Trace?.Step("backend_failed", CloseReasons.Text(failure));
         setup.ReplyLength = 0;
         setup.TryEnds = 0;
         bool timeLeft = reactor.Now - setup.FirstTryAt < retry.Timeout.TotalMilliseconds;

@@ -133,6 +133,9 @@ internal sealed class Session : Timed
     public Backend? Dialled;
     public BackendTraffic Traffic = BackendTraffic.None;
     public Setup? Setup;
+
+    /// <summary>Of a set-up that is followed step by step; null for the others, and behind it.</summary>
+    public Telemetry.SetupTrace? Trace;
     public WebSocketRelay? WebSocket;
 
     /// <summary>The source address in use, an index into <see cref="SourcePool"/>; -1 leaves it to the kernel.</summary>

@@ -21,6 +21,7 @@ internal sealed class SessionCloser(NodeServices services)
     {
         if (session.Phase == Phase.Free) return;
         if (session.EndReason == CloseReason.None) session.EndReason = ReasonOf(session, reason);
+        if (session.Trace is { } trace) SetupTracing.Finish(session, trace, session.EndReason);
         LeaveBackend(reactor, session);
         Handshaking.Leave(services, reactor, session);
         CloseSide(reactor, ref session.Client);
@@ -257,6 +258,7 @@ internal sealed class SessionCloser(NodeServices services)
     public static void MoveTo(Reactor reactor, Session session, Phase phase)
     {
         Gauge(reactor.Counters, session.Phase)--;
+        if (session.Trace is { } trace) SetupTracing.Enter(session, trace, phase);
         session.Phase = phase;
         Gauge(reactor.Counters, phase)++;
     }

@@ -26,6 +26,24 @@ internal sealed class EventFeed(string node, TimeProvider time)
     private readonly Queue<NodeEvent> _recent = new();
     private readonly List<Channel<NodeEvent>> _watchers = [];
     private long _number;
+    private long _missed;
+
+    public long Published
+    {
+        get
+        {
+            lock (_gate) return _number;
+        }
+    }
+
+    /// <summary>By watchers that were too slow.</summary>
+    public long Missed
+    {
+        get
+        {
+            lock (_gate) return _missed;
+        }
+    }
 
     /// <param name="kind">A stable word in lower case with underscores.</param>
     public void Publish(string kind, string text)
@@ -36,7 +54,7 @@ internal sealed class EventFeed(string node, TimeProvider time)
             var made = new NodeEvent(++_number, time.GetUtcNow(), node, kind, text);
             if (_recent.Count == Kept) _recent.Dequeue();
             _recent.Enqueue(made);
-            foreach (Channel<NodeEvent> watcher in _watchers) watcher.Writer.TryWrite(made);
+            foreach (Channel<NodeEvent> watcher in _watchers) _missed += watcher.Writer.TryWrite(made) ? 0 : 1;
         }
     }
 

@@ -14,6 +14,8 @@ internal sealed partial class LogLimit : IDisposable
     /// <summary>Reasons told apart within an interval; what comes beyond them is counted together, by subject.</summary>
     private const int MaxReasons = 512;
 
+    private static long s_leftOut;
+
     private readonly Lock _gate = new();
     private readonly Dictionary<Key, long> _heldBack = [];
     private readonly ILogger _logger;
@@ -24,6 +26,9 @@ internal sealed partial class LogLimit : IDisposable
         _logger = logger;
         _timer = time.CreateTimer(static self => ((LogLimit)self!).Report(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
+
+    /// <summary>Lines of this process that were counted instead.</summary>
+    public static long LeftOut => Interlocked.Read(ref s_leftOut);
 
     private readonly record struct Key(LogLevel Level, string Kind, string Name, string Reason);
 
@@ -38,7 +43,11 @@ internal sealed partial class LogLimit : IDisposable
         {
             if (_heldBack.Count >= MaxReasons && !_heldBack.ContainsKey(key)) key = key with { Reason = "other reasons" };
             ref long heldBack = ref CollectionsMarshal.GetValueRefOrAddDefault(_heldBack, key, out bool logged);
-            if (logged) heldBack++;
+            if (logged)
+            {
+                heldBack++;
+                Interlocked.Increment(ref s_leftOut);
+            }
             else if (_heldBack.Count == 1) _timer.Change(Interval, Timeout.InfiniteTimeSpan);
             return !logged;
         }

@@ -1,5 +1,5 @@
 using System.Net;
-using ActorLb.Server.Admin;
+using ActorLb.FunctionalTests.Harness;
 using ActorLb.Testing;
 
 namespace ActorLb.FunctionalTests.Proxying;
@@ -26,7 +26,7 @@ public sealed class SourceAddressTests
         Assert.InRange(Share("127.0.0.11"), 69, 171);
         Assert.InRange(Share("127.0.0.12"), 19, 101);
 
-        var metrics = MetricsPage.Render(node.Node);
+        var metrics = MetricsText.Of(node.Node);
         Assert.Contains(
             $"actorlb_source_connections{{pool=\"p\",source=\"127.0.0.12\",destination=\"{broker.EndPoint}\"}} {Share("127.0.0.12")}\n",
             metrics, StringComparison.Ordinal);

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using ActorLb.FunctionalTests.Harness;
 using ActorLb.Proxying;
 using ActorLb.Server.Admin;
 using ActorLb.Testing;
@@ -46,7 +47,7 @@ public sealed partial class AdminTests
         await node.UntilClosedAsync(CloseReason.BadConnect);
         await node.UntilAsync(() => node.Sum(c => Volatile.Read(ref c.PacketsFromBackends)) == 2);
 
-        var samples = Parse(MetricsPage.Render(node.Node));
+        var samples = Parse(MetricsText.Of(node.Node));
         var backend = $"pool=\"p\",backend=\"{broker.EndPoint}\"";
         Assert.Equal(2, samples["actorlb_connections_accepted_total"]);
         Assert.Equal(1, samples["actorlb_connects_total"]);
@@ -111,7 +112,7 @@ public sealed partial class AdminTests
         }
 
         await node.UntilClosedAsync(CloseReason.NoBackend);
-        var samples = Parse(MetricsPage.Render(node.Node));
+        var samples = Parse(MetricsText.Of(node.Node));
         string p = $"pool=\"p\",backend=\"{slow.EndPoint}\"", f = $"pool=\"fickle\",backend=\"{fickle.EndPoint}\"", g = $"pool=\"gone\",backend=\"{nowhere}\"";
         Assert.Equal((0, 1), (samples[$"actorlb_connack_seconds_bucket{{{p},le=\"0.025\"}}"], samples[$"actorlb_connack_seconds_count{{{p}}}"]));
         Assert.Equal((1, 1, 0), (samples[$"actorlb_dial_seconds_count{{{p}}}"], samples[$"actorlb_dial_seconds_count{{{f}}}"], samples[$"actorlb_dial_seconds_count{{{g}}}"]));

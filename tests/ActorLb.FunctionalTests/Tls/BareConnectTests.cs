@@ -1,6 +1,6 @@
 using ActorLb.FunctionalTests.WebSocket;
 using ActorLb.Proxying;
-using ActorLb.Server.Admin;
+using ActorLb.FunctionalTests.Harness;
 using ActorLb.Testing;
 
 namespace ActorLb.FunctionalTests.Tls;
@@ -57,7 +57,7 @@ public sealed class BareConnectTests : IDisposable
 
         Assert.Equal((0, 0), (node.Sum(c => c.TlsFailed), node.Closed(CloseReason.TlsFailed)));
         Assert.DoesNotContain(node.Log.Lines, l => l.Level >= Microsoft.Extensions.Logging.LogLevel.Information);
-        var metrics = MetricsPage.Render(node.Node);
+        var metrics = MetricsText.Of(node.Node);
         Assert.Contains("actorlb_bare_connects_total 1\n", metrics, StringComparison.Ordinal);
         Assert.DoesNotContain("bare_connect\"", metrics, StringComparison.Ordinal);
         Assert.Contains("actorlb_tls_handshakes_total{outcome=\"failed\"} 0\n", metrics, StringComparison.Ordinal);

@@ -1,6 +1,6 @@
 using ActorLb.Balancing;
 using ActorLb.Native.OpenSsl;
-using ActorLb.Server.Admin;
+using ActorLb.FunctionalTests.Harness;
 using ActorLb.Testing;
 using Microsoft.Extensions.Logging;
 
@@ -65,7 +65,7 @@ public sealed class ReloadTests : IAsyncLifetime
     [Fact]
     public async Task Metrics_OfCertificates_TellWhenTheyExpire()
     {
-        var page = MetricsPage.Render(_node.Node);
+        var page = MetricsText.Of(_node.Node);
         var line = page.Split('\n').Single(l => l.StartsWith("actorlb_certificate_expiry_timestamp_seconds{", StringComparison.Ordinal));
         Assert.StartsWith($"actorlb_certificate_expiry_timestamp_seconds{{listener=\"mqtt\",file=\"{_certificate}\"}} ", line, StringComparison.Ordinal);
         var end = DateTimeOffset.FromUnixTimeSeconds(long.Parse(line.Split(' ')[1]));
@@ -87,7 +87,7 @@ public sealed class ReloadTests : IAsyncLifetime
         await using var node = await TestNode.StartAsync(
             TestNode.Backends(broker) + $"tls {{ ca = \"{_ca.CaPath}\", certificate = \"{upstream.CertificatePath}\", key = \"{upstream.KeyPath}\" }}",
             TlsListener.Verifying(_ca.Server(["one.test"]), _ca, more: $"crl = \"{list}\""));
-        var page = MetricsPage.Render(node.Node);
+        var page = MetricsText.Of(node.Node);
         Assert.InRange(Left($"actorlb_certificate_expiry_timestamp_seconds{{pool=\"p\",file=\"{upstream.CertificatePath}\"}} "), 49, 51);
         Assert.InRange(Left($"actorlb_ca_expiry_timestamp_seconds{{pool=\"p\",file=\"{_ca.CaPath}\"}} "), 3640, 3651);
         Assert.InRange(Left($"actorlb_ca_expiry_timestamp_seconds{{listener=\"mqtt\",file=\"{_ca.CaPath}\"}} "), 3640, 3651);
@@ -110,7 +110,7 @@ public sealed class ReloadTests : IAsyncLifetime
         await using var node = await TestNode.StartAsync(TestNode.Backends(broker), $$"""
             tls { certificate = ["{{rsa.CertificatePath}}", "{{ecdsa.CertificatePath}}"], key = ["{{rsa.KeyPath}}", "{{ecdsa.KeyPath}}"] }
             """);
-        var page = MetricsPage.Render(node.Node);
+        var page = MetricsText.Of(node.Node);
         foreach (var one in new[] { rsa, ecdsa })
         {
             Assert.Contains($"actorlb_certificate_expiry_timestamp_seconds{{listener=\"mqtt\",file=\"{one.CertificatePath}\"}} ", page, StringComparison.Ordinal);
@@ -138,7 +138,7 @@ public sealed class ReloadTests : IAsyncLifetime
 
         File.WriteAllText(_certificate, "no certificate");
         await _node.UntilAsync(() => Has("changed but not usable, what was in force stays: " + _certificate));
-        Assert.Contains("actorlb_certificate_failures_total 1\n", MetricsPage.Render(_node.Node), StringComparison.Ordinal);
+        Assert.Contains("actorlb_certificate_failures_total 1\n", MetricsText.Of(_node.Node), StringComparison.Ordinal);
         Assert.Equal("CN=two.test", await Served());
 
         Install(_ca.Server(["three.test"]));

@@ -166,7 +166,7 @@ public sealed class CrowdedEndpointTests
     [Fact]
     public void Metrics_OfAHostileLabel_StayOneLineEach()
     {
-        var writer = new MetricsWriter();
+        var writer = new PrometheusWriter();
         writer.Sample("m", 1, ("backend", "a\"} 2\nm{b=\"c\\"));
         Assert.Equal("m{backend=\"a\\\"} 2\\nm{b=\\\"c\\\\\"} 1\n", writer.ToString());
     }

@@ -1,0 +1,100 @@
+using System.Buffers.Binary;
+using System.Globalization;
+using System.Net;
+using System.Net.Http.Headers;
+using ActorLb.Configuration;
+using ActorLb.Protocol.Failures;
+
+namespace ActorLb.Server.Otlp;
+
+/// <summary>What is exported: a path of HTTP, a method of gRPC.</summary>
+internal enum OtlpSignal { Metrics, Traces }
+
+/// <summary>Sends messages to a collector, one request each. Never throws for what the network or the collector does.</summary>
+internal sealed class OtlpSender : IDisposable
+{
+    /// <summary>That of OpenTelemetry's exporters.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+
+    /// <summary>Of an answer, which nobody reads but for its status.</summary>
+    private const int LargestAnswer = 64 * 1024;
+
+    // Length-Prefixed-Message of gRPC: not compressed, the length in four bytes.
+    private const int GrpcPrefix = 5;
+
+    private readonly HttpClient _http;
+    private readonly OtlpOptions _options;
+    private readonly (string Name, string Value)[] _headers;
+
+    /// <exception cref="IOException">The file of headers cannot be used.</exception>
+    public OtlpSender(OtlpOptions options)
+    {
+        _options = options;
+        _headers = OtlpHeaders.Read(options.HeadersFile);
+        _http = new HttpClient(new SocketsHttpHandler { ConnectTimeout = Patience, PooledConnectionLifetime = TimeSpan.FromMinutes(5), UseCookies = false, AllowAutoRedirect = false })
+        {
+            Timeout = Patience, MaxResponseContentBufferSize = LargestAnswer,
+        };
+    }
+
+    /// <returns>Null when the collector has it; else why not, for people.</returns>
+    public async Task<string?> SendAsync(OtlpSignal signal, ReadOnlyMemory<byte> message, CancellationToken cancel)
+    {
+        try
+        {
+            using HttpRequestMessage request = Request(signal, message);
+            using HttpResponseMessage answer = await _http.SendAsync(request, cancel).ConfigureAwait(false);
+            if (answer.StatusCode != HttpStatusCode.OK) return string.Create(CultureInfo.InvariantCulture, $"HTTP status {(int)answer.StatusCode}");
+            return _options.Protocol == OtlpProtocol.Grpc ? GrpcProblem(answer) : null;
+        }
+        catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
+        {
+            return $"no answer in {Patience.TotalSeconds} s";
+        }
+        catch (Exception e) when (e is HttpRequestException or IOException)
+        {
+            return FailureText.Describe(e);
+        }
+    }
+
+    public void Dispose() => _http.Dispose();
+
+    private HttpRequestMessage Request(OtlpSignal signal, ReadOnlyMemory<byte> message)
+    {
+        bool grpc = _options.Protocol == OtlpProtocol.Grpc;
+        string path = (signal, grpc) switch
+        {
+            (OtlpSignal.Metrics, false) => "/v1/metrics",
+            (OtlpSignal.Traces, false) => "/v1/traces",
+            (OtlpSignal.Metrics, true) => "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+            _ => "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
+        };
+        var request = new HttpRequestMessage(HttpMethod.Post, _options.Endpoint!.ToString().TrimEnd('/') + path);
+        if (grpc)
+        {
+            byte[] framed = new byte[GrpcPrefix + message.Length];
+            BinaryPrimitives.WriteInt32BigEndian(framed.AsSpan(1), message.Length);
+            message.CopyTo(framed.AsMemory(GrpcPrefix));
+            request.Content = new ByteArrayContent(framed);
+            // Without TLS there is nothing that agrees on HTTP/2: gRPC speaks it from the first byte on.
+            request.Version = HttpVersion.Version20;
+            request.VersionPolicy = HttpVersionPolicy.RequestVersionExact;
+            request.Headers.TE.Add(new TransferCodingWithQualityHeaderValue("trailers"));
+        }
+        else
+        {
+            request.Content = new ReadOnlyMemoryContent(message);
+        }
+        request.Content.Headers.ContentType = new MediaTypeHeaderValue(grpc ? "application/grpc" : "application/x-protobuf");
+        foreach ((string name, string value) in _headers) request.Headers.TryAddWithoutValidation(name, value);
+        return request;
+    }
+
+    /// <summary>The status stands behind the answer, or in its head where there is no answer (gRPC over HTTP/2, Responses).</summary>
+    private static string? GrpcProblem(HttpResponseMessage answer)
+    {
+        if (!answer.TrailingHeaders.TryGetValues("grpc-status", out IEnumerable<string>? status) && !answer.Headers.TryGetValues("grpc-status", out status)) return "no grpc-status";
+        string code = status.First();
+        return code == "0" ? null : $"gRPC status {code}";
+    }
+}

@@ -1,0 +1,50 @@
+using ActorLb.Protocol.Mqtt;
+using ActorLb.Telemetry;
+
+namespace ActorLb.Proxying;
+
+/// <summary>Tells a session's trace, where it has one, of the steps that the session takes.</summary>
+internal static class SetupTracing
+{
+    public static string NameOf(Phase phase) => phase switch
+    {
+        Phase.ProxyHeader => "proxy_header",
+        Phase.TlsHandshake => "tls_handshake",
+        Phase.Upgrade => "upgrade",
+        Phase.Connect => "connect",
+        Phase.Routing => "lookup",
+        Phase.Dialing => "dialing",
+        Phase.BackendPreamble => "backend_proxy_header",
+        Phase.BackendTls => "backend_tls_handshake",
+        Phase.BackendUpgrade => "backend_upgrade",
+        Phase.Connack => "connack",
+        _ => "established",
+    };
+
+    /// <summary>The session goes over to a phase. The relay, and the wait of a refused client, are behind the set-up.</summary>
+    public static void Enter(Session session, SetupTrace trace, Phase phase)
+    {
+        switch (phase)
+        {
+            case Phase.Relay:
+                Finish(session, trace, CloseReason.None);
+                break;
+            case Phase.Lingering:
+                Finish(session, trace, session.EndReason);
+                break;
+            // Each dial is told with its backend.
+            case Phase.Dialing:
+                break;
+            default:
+                trace.Step(NameOf(phase));
+                break;
+        }
+    }
+
+    public static void Finish(Session session, SetupTrace trace, CloseReason reason)
+    {
+        session.Trace = null;
+        trace.Mqtt = session.Version switch { MqttVersion.V31 => "3.1", MqttVersion.V311 => "3.1.1", MqttVersion.V5 => "5", _ => null };
+        trace.Finish(reason == CloseReason.None ? null : CloseReasons.Text(reason));
+    }
+}
