@@ -13,7 +13,7 @@ namespace ActorLb.Server.Hosting;
 /// An entry of the node's log as one line of JSON, with the names and the time of the access log: time, level, event, then what the entry
 /// is about (client, listener, pool, backend, reason, ...), and the message for people. All but ASCII is escaped.
 /// </summary>
-internal sealed class JsonLineFormatter(TimeProvider time) : ConsoleFormatter(FormatterName)
+internal sealed class JsonLineFormatter(TimeProvider time, EventLimit? limit = null) : ConsoleFormatter(FormatterName)
 {
     public const string FormatterName = "json-line";
 
@@ -24,6 +24,8 @@ internal sealed class JsonLineFormatter(TimeProvider time) : ConsoleFormatter(Fo
 
     public override void Write<TState>(in LogEntry<TState> logEntry, IExternalScopeProvider? scopeProvider, TextWriter textWriter)
     {
+        // Nothing written is no line.
+        if (limit?.Admits(logEntry.LogLevel, logEntry.Category, logEntry.EventId) == false) return;
         using var buffer = new MemoryStream();
         using (var json = new Utf8JsonWriter(buffer))
         {

@@ -6,7 +6,7 @@ using Microsoft.Extensions.Logging.Console;
 namespace ActorLb.Server.Hosting;
 
 /// <summary>An entry of the node's log is one line of text, whatever a client or a peer put into it: nothing that a terminal acts upon.</summary>
-internal sealed class LineFormatter(TimeProvider time) : ConsoleFormatter(FormatterName)
+internal sealed class LineFormatter(TimeProvider time, EventLimit? limit = null) : ConsoleFormatter(FormatterName)
 {
     public const string FormatterName = "line";
 
@@ -14,6 +14,8 @@ internal sealed class LineFormatter(TimeProvider time) : ConsoleFormatter(Format
 
     public override void Write<TState>(in LogEntry<TState> logEntry, IExternalScopeProvider? scopeProvider, TextWriter textWriter)
     {
+        // Nothing written is no line.
+        if (limit?.Admits(logEntry.LogLevel, logEntry.Category, logEntry.EventId) == false) return;
         string message = logEntry.Formatter(logEntry.State, logEntry.Exception);
         if (logEntry.Exception is { } exception) message = $"{message} {exception}";
         string level = logEntry.LogLevel switch

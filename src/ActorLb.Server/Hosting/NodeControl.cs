@@ -285,7 +285,7 @@ internal sealed partial class NodeControl(Node node, NodeLogging logging, string
         [LoggerMessage(3003, LogLevel.Information, "configuration {Path}: {Outcome}")]
         public static partial void Reloaded(ILogger logger, string path, string outcome);
 
-        [LoggerMessage(EventId = 3004, Message = "reload: {Message}")]
-        public static partial void ReloadMessage(ILogger logger, LogLevel level, string message);
+        [LoggerMessage(EventId = 3004, Message = "reload: {Problem}")]
+        public static partial void ReloadMessage(ILogger logger, LogLevel level, string problem);
     }
 }

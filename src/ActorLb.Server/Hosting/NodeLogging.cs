@@ -11,6 +11,7 @@ internal sealed class NodeLogging : IDisposable
     /// <summary>Who changed what: written at every level, so that nobody turns it off unseen.</summary>
     public const string AuditCategory = "ActorLb.Audit";
 
+    private readonly EventLimit _limit = new(TimeProvider.System);
     private volatile LogLevelName _level;
 
     public NodeLogging(LogOptions options)
@@ -31,8 +32,9 @@ internal sealed class NodeLogging : IDisposable
                 console.QueueFullMode = ConsoleLoggerQueueFullMode.DropWrite;
             });
             builder.Services.AddSingleton<ConsoleFormatter>(
-                options.Format == LogFormat.Json ? new JsonLineFormatter(TimeProvider.System) : new LineFormatter(TimeProvider.System));
+                options.Format == LogFormat.Json ? new JsonLineFormatter(TimeProvider.System, _limit) : new LineFormatter(TimeProvider.System, _limit));
         });
+        _limit.Attach(Factory.CreateLogger("ActorLb.Log"));
     }
 
     public ILoggerFactory Factory { get; }
@@ -43,7 +45,11 @@ internal sealed class NodeLogging : IDisposable
         set => _level = value;
     }
 
-    public void Dispose() => Factory.Dispose();
+    public void Dispose()
+    {
+        _limit.Dispose();
+        Factory.Dispose();
+    }
 
     /// <summary>An admin endpoint that cannot start is told in a sentence of our own, not by the web server's stack traces.</summary>
     private static bool IsFailedStart(string? category, LogLevel level) =>

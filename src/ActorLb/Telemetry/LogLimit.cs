@@ -27,6 +27,9 @@ internal sealed partial class LogLimit : IDisposable
         _timer = time.CreateTimer(static self => ((LogLimit)self!).Report(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
+    /// <summary>A line was left out, here or by another bound.</summary>
+    public static void CountLeftOut() => Interlocked.Increment(ref s_leftOut);
+
     /// <summary>Lines of this process that were counted instead.</summary>
     public static long LeftOut => Interlocked.Read(ref s_leftOut);
 
@@ -46,7 +49,7 @@ internal sealed partial class LogLimit : IDisposable
             if (logged)
             {
                 heldBack++;
-                Interlocked.Increment(ref s_leftOut);
+                CountLeftOut();
             }
             else if (_heldBack.Count == 1) _timer.Change(Interval, Timeout.InfiniteTimeSpan);
             return !logged;

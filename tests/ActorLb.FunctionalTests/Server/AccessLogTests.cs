@@ -60,6 +60,27 @@ public sealed class AccessLogTests : IDisposable
     }
 
     /// <summary>The old file and the new one took turns in being told of, every second.</summary>
+    /// <summary>Who rotates logs may end with a reload instead of a signal.</summary>
+    [Fact]
+    public async Task File_MovedAway_IsMadeAgainByAReload_AndNothingIsLost()
+    {
+        await using var broker = FakeBroker.Start(FakeBroker.Accepting);
+        string text = Text(broker);
+        await using var node = await TestNode.StartTextAsync(text);
+        await ConnectAsync(node, "before");
+        await node.UntilAsync(() => Lines().Contains("before"));
+        File.Move(Log, Log + ".1");
+        await ConnectAsync(node, "between");
+        await node.UntilAsync(() => File.ReadAllText(Log + ".1").Contains("between", StringComparison.Ordinal));
+
+        await node.ReloadAsync(text);
+        await ConnectAsync(node, "after");
+
+        await node.UntilAsync(() => File.Exists(Log) && Lines().Contains("after"));
+        Assert.Equal(["after"], Lines());
+        Assert.Equal(0, node.Node.AccessLogCounters.AllLost);
+    }
+
     [Fact]
     public async Task FullDisk_ReplacedByAPipeWithoutReader_EachIsToldOnce()
     {
