@@ -143,7 +143,7 @@ internal sealed class AdminEndpoint(Node node, NodeLogging logging, NodeControl 
         return AnswerPlaces.WriteAsync(context, Encoding.UTF8.GetBytes(text));
     }
 
-    private static bool IsHealth(HttpContext context) => context.Request.Path == "/healthz" || context.Request.Path == "/readyz";
+    internal static bool IsHealth(HttpContext context) => context.Request.Path == "/healthz" || context.Request.Path == "/readyz";
 
     private static Task TakePlaceAsync(HttpContext context, AnswerPlaces answers, RequestDelegate next)
     {

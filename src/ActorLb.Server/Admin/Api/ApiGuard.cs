@@ -8,7 +8,7 @@ namespace ActorLb.Server.Admin.Api;
 
 /// <summary>
 /// What all requests to the API have in common: every failure has the one shape, and a web page of a stranger cannot have the
-/// operator's browser change a node that asks for no token.
+/// operator's browser change a node that asks for no token, nor read any page of it.
 /// </summary>
 /// <param name="isOpen">Whether the endpoint asks for neither token nor client certificate.</param>
 internal sealed partial class ApiGuard(ILogger logger, Func<bool> isOpen, AuditLog audit)
@@ -18,15 +18,16 @@ internal sealed partial class ApiGuard(ILogger logger, Func<bool> isOpen, AuditL
 
     public async Task InvokeAsync(HttpContext context, RequestDelegate next)
     {
-        if (!IsApi(context))
-        {
-            await next(context);
-            return;
-        }
-        if (Stranger(context) is { } stranger)
+        // Who asks whether the node is well learns nothing else, and probes have any name for it.
+        if (!AdminEndpoint.IsHealth(context) && Stranger(context) is { } stranger)
         {
             audit.Refuse(context, "it is none of this endpoint's pages or names", stranger);
             await ApiResult.Fail(StatusCodes.Status403Forbidden, AdminErrors.Refused, stranger).WriteAsync(context);
+            return;
+        }
+        if (!IsApi(context))
+        {
+            await next(context);
             return;
         }
         if (!AuditLog.IsChange(context))
