@@ -42,6 +42,7 @@ internal static class Program
             SignalCommands.CreateStop(),
             SignalCommands.CreateUpgrade(),
             ShowConfigCommand.Create(),
+            ImportCommand.Create(),
             BenchCommand.Create(),
             DemoCommand.Create(),
             CompletionCommand.Create(),

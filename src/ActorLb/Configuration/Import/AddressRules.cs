@@ -1,0 +1,133 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Numerics;
+
+namespace ActorLb.Configuration.Import;
+
+/// <summary>
+/// Rules about client addresses of which the first that fits decides, as NGINX and HAProxy have them, as a listener's two lists, of which
+/// deny goes before allow: the networks are cut until they mean the same.
+/// </summary>
+internal static class AddressRules
+{
+    private static readonly Network[] s_all = [Network.All(4), Network.All(6)];
+
+    /// <param name="Allow">Whether the rule admits.</param>
+    /// <param name="Networks">Whom it is about.</param>
+    /// <param name="Others">It is about all others instead.</param>
+    internal readonly record struct Rule(bool Allow, IReadOnlyList<Network> Networks, bool Others = false)
+    {
+        public bool IsAll => !Others && Networks.Any(n => n == s_all[0]) && Networks.Any(n => n == s_all[1]);
+    }
+
+    /// <summary>Both lists; null when they would be too long.</summary>
+    public static (IReadOnlyList<Network> Allow, IReadOnlyList<Network> Deny)? Lists(IReadOnlyList<Rule> rules)
+    {
+        // As people write it: some are denied, some allowed, all others denied. That needs no cutting.
+        int last = rules.TakeWhile(r => !r.IsAll).Count();
+        bool closed = last < rules.Count && !rules[last].Allow;
+        Rule[] before = [.. rules.Take(last)];
+        int denies = before.TakeWhile(r => !r.Allow).Count();
+        if (closed && last > denies && before.All(r => !r.Others) && before.Skip(denies).All(r => r.Allow))
+        {
+            return (Distinct(before.Skip(denies)), Distinct(before.Take(denies)));
+        }
+        if (!closed && before.All(r => !r.Allow && !r.Others)) return ([], Distinct(before));
+
+        List<Network> allowed = [.. s_all];
+        foreach (Rule rule in rules.Reverse())
+        {
+            List<Network> about = rule.Others ? Subtract([.. s_all], rule.Networks) : [.. rule.Networks];
+            allowed = Subtract(allowed, about);
+            if (rule.Allow) allowed.AddRange(about);
+            if (allowed.Count > ImportLimits.Entries) return null;
+        }
+        allowed = Distinct(allowed);
+        List<Network> denied = Subtract([.. s_all], allowed);
+        if (denied.Count > ImportLimits.Entries) return null;
+        return allowed.Count == 0 || denied.Count <= allowed.Count ? ([], denied) : (allowed, []);
+    }
+
+    private static List<Network> Distinct(IEnumerable<Rule> rules) => Distinct(rules.SelectMany(r => r.Networks));
+
+    /// <summary>Without those that others contain.</summary>
+    private static List<Network> Distinct(IEnumerable<Network> networks)
+    {
+        var result = new List<Network>();
+        foreach (Network network in networks.Distinct())
+        {
+            if (result.Exists(r => r.Contains(network))) continue;
+            result.RemoveAll(network.Contains);
+            result.Add(network);
+        }
+        return result;
+    }
+
+    private static List<Network> Subtract(List<Network> from, IEnumerable<Network> networks)
+    {
+        foreach (Network network in networks)
+        {
+            var rest = new List<Network>(from.Count + 8);
+            foreach (Network part in from) rest.AddRange(part.Without(network));
+            from = rest;
+            if (from.Count > ImportLimits.Entries) break;
+        }
+        return from;
+    }
+
+    /// <summary>A network by its first address and its prefix.</summary>
+    internal readonly record struct Network(int Family, UInt128 First, int Prefix)
+    {
+        private int Bits => Family == 4 ? 32 : 128;
+
+        public static Network All(int family) => new(family, 0, 0);
+
+        /// <summary>An address within a network stands for the network, as NGINX reads it.</summary>
+        public static Network? Parse(string text)
+        {
+            int slash = text.IndexOf('/', StringComparison.Ordinal);
+            if (!AddressText.TryAddress((slash < 0 ? text : text[..slash]).Trim('[', ']'), out IPAddress address)) return null;
+            int family = address.AddressFamily == AddressFamily.InterNetwork ? 4 : 6, bits = family == 4 ? 32 : 128, prefix = bits;
+            if (slash >= 0 && !TryPrefix(text[(slash + 1)..], bits, out prefix)) return null;
+            UInt128 first = 0;
+            foreach (byte part in address.GetAddressBytes()) first = (first << 8) | part;
+            return new Network(family, prefix == 0 ? 0 : first >> (bits - prefix) << (bits - prefix), prefix);
+        }
+
+        public bool Contains(Network other) =>
+            other.Family == Family && other.Prefix >= Prefix && (Prefix == 0 || other.First >> (Bits - Prefix) == First >> (Bits - Prefix));
+
+        public IEnumerable<Network> Without(Network other)
+        {
+            if (other.Contains(this)) yield break;
+            if (!Contains(other))
+            {
+                yield return this;
+                yield break;
+            }
+            // At each bit on the way to the other network the half that does not hold it stays.
+            for (int prefix = Prefix + 1; prefix <= other.Prefix; prefix++)
+            {
+                UInt128 half = other.First >> (Bits - prefix) << (Bits - prefix);
+                yield return new Network(Family, half ^ (UInt128.One << (Bits - prefix)), prefix);
+            }
+        }
+
+        public override string ToString()
+        {
+            byte[] bytes = new byte[Bits / 8];
+            for (int i = 0; i < bytes.Length; i++) bytes[i] = (byte)(First >> (Bits - 8 - (8 * i)));
+            return Prefix == Bits ? new IPAddress(bytes).ToString() : $"{new IPAddress(bytes)}/{Prefix}";
+        }
+
+        /// <summary>A number of bits, or for IPv4 a mask.</summary>
+        private static bool TryPrefix(string text, int bits, out int prefix)
+        {
+            if (SectionScalars.TryInteger(text, 0, bits, out prefix)) return true;
+            if (bits != 32 || !AddressText.TryAddress(text, out IPAddress mask) || mask.AddressFamily != AddressFamily.InterNetwork) return false;
+            uint value = mask.GetAddressBytes().Aggregate(0u, (sum, b) => (sum << 8) | b);
+            prefix = BitOperations.LeadingZeroCount(~value);
+            return prefix == 32 || value << prefix == 0;
+        }
+    }
+}

@@ -1,0 +1,99 @@
+using ActorLb.Configuration.Hocon;
+
+namespace ActorLb.Configuration.Import;
+
+/// <summary>What becomes of a directive, the worst last.</summary>
+internal enum Verdict { NotNeeded, Carried, Told }
+
+/// <summary>One word of a directive.</summary>
+/// <param name="Literal">It stood in quotes that keep variables from being replaced.</param>
+internal readonly record struct Word(string Text, SourcePosition Position, bool Literal = false)
+{
+    public override string ToString() => Text;
+}
+
+/// <summary>A directive of NGINX with its block, or a line or section of HAProxy, with the comments around it and what became of it.</summary>
+internal sealed class Directive(Word name)
+{
+    private readonly List<string> told = [];
+
+    public string Name => name.Text;
+
+    public SourcePosition Position => name.Position;
+
+    /// <summary>Without the name.</summary>
+    public List<Word> Words { get; } = [];
+
+    /// <summary>Null when it has none.</summary>
+    public List<Directive>? Block { get; set; }
+
+    /// <summary>The user's comments before it, beside it, and before the end of its block; each with its '#'.</summary>
+    public List<string> Leading { get; } = [];
+
+    public List<string> Closing { get; } = [];
+
+    public string? Beside { get; set; }
+
+    /// <summary>Null until somebody has judged it.</summary>
+    public Verdict? Verdict { get; private set; }
+
+    /// <summary>Why it is not needed.</summary>
+    public string Reason { get; private set; } = "";
+
+    /// <summary>What cannot be carried over, and what to do instead; one for each of its words that is concerned.</summary>
+    public IReadOnlyList<string> Advice => told;
+
+    public string this[int index] => index < Words.Count ? Words[index].Text : "";
+
+    public bool Is(string first) => Words.Count > 0 && Words[0].Text == first;
+
+    public bool Has(string word) => Words.Exists(w => w.Text == word);
+
+    /// <summary>The value of a word such as <c>weight=3</c>; null when there is none.</summary>
+    public string? Parameter(string key)
+    {
+        string start = key + "=";
+        Word word = Words.Find(w => w.Text is not null && w.Text.StartsWith(start, StringComparison.Ordinal));
+        return word.Text?[start.Length..];
+    }
+
+    /// <summary>As a line of a message shows it, cut where it is long.</summary>
+    public string Shown
+    {
+        get
+        {
+            string text = string.Join(' ', Words.Select(w => w.Text).Prepend(Name));
+            return Protocol.Text.SafeText.Shortened(text, 80);
+        }
+    }
+
+    public void Carry()
+    {
+        if (Verdict is null or Import.Verdict.NotNeeded) Verdict = Import.Verdict.Carried;
+    }
+
+    public void Leave(string reason)
+    {
+        if (Verdict is not null) return;
+        Verdict = Import.Verdict.NotNeeded;
+        Reason = reason;
+    }
+
+    public void Tell(string advice)
+    {
+        Verdict = Import.Verdict.Told;
+        if (!told.Contains(advice)) told.Add(advice);
+    }
+
+    /// <summary>Its block and all within, which goes with it.</summary>
+    public void LeaveBlock(string reason)
+    {
+        foreach (Directive inner in Block ?? [])
+        {
+            inner.Leave(reason);
+            inner.LeaveBlock(reason);
+        }
+    }
+
+    public IEnumerable<Directive> All() => (Block ?? []).SelectMany(d => d.All()).Prepend(this);
+}

@@ -1,0 +1,40 @@
+namespace ActorLb.Configuration.Import;
+
+/// <summary>What becomes of a directive: a row of docs/import.md, and what is said where nothing else is known of it.</summary>
+/// <param name="Name">Ends with '*' for all that begin so.</param>
+/// <param name="Where">The block in which it stands.</param>
+/// <param name="Text">For a carried one the keys that it becomes, for others why it is not needed or what to do instead.</param>
+/// <param name="Example">As it is written.</param>
+internal sealed record DirectiveEntry(string Name, string Where, Verdict Verdict, string Text, string Example);
+
+/// <summary>The rows of one program.</summary>
+internal sealed class DirectiveTable
+{
+    private readonly Dictionary<string, DirectiveEntry> exact = [];
+    private readonly DirectiveEntry[] beginnings;
+
+    public DirectiveTable(IReadOnlyList<DirectiveEntry> entries)
+    {
+        Entries = entries;
+        foreach (DirectiveEntry entry in entries) exact.TryAdd(entry.Name, entry);
+        beginnings = [.. entries.Where(e => e.Name.EndsWith('*')).OrderByDescending(e => e.Name.Length)];
+    }
+
+    public IReadOnlyList<DirectiveEntry> Entries { get; }
+
+    public DirectiveEntry? Find(string name) => exact.GetValueOrDefault(name)
+        ?? Array.Find(beginnings, e => name.StartsWith(e.Name[..^1], StringComparison.Ordinal));
+
+    /// <summary>Judges what nobody has.</summary>
+    public void Judge(Directive directive, string name)
+    {
+        if (directive.Verdict is not null) return;
+        switch (Find(name))
+        {
+            case { Verdict: Verdict.Told } told: directive.Tell(told.Text); break;
+            case { Verdict: Verdict.NotNeeded } left: directive.Leave(left.Text); break;
+            case { } known: directive.Leave($"nothing of what is written here uses it (else: {known.Text})"); break;
+            default: directive.Tell("not known to the importer: see docs/import.md, and set what it means by hand"); break;
+        }
+    }
+}

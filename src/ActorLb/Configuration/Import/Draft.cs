@@ -1,0 +1,247 @@
+using System.Text;
+using ActorLb.Configuration.Hocon;
+using ActorLb.Protocol.Text;
+
+namespace ActorLb.Configuration.Import;
+
+/// <summary>A block of the HOCON to be written: keys, blocks and comments in the order in which they came.</summary>
+internal sealed class Draft
+{
+    private readonly List<Entry> items = [];
+    private readonly List<string> closing = [];
+
+    public bool IsEmpty => items.Count == 0 && closing.Count == 0;
+
+    /// <summary>Whether it says anything but comments.</summary>
+    public bool HasKeys => items.Exists(i => i.Key is not null && (i.Block is null || i.Block.HasKeys));
+
+    /// <summary>The block of this name, made where there is none.</summary>
+    public Draft this[string key]
+    {
+        get
+        {
+            if (Find(key) is { Block: { } known }) return known;
+            var item = new Entry(key) { Block = new Draft() };
+            items.Add(item);
+            return item.Block;
+        }
+    }
+
+    public bool Has(string key) => Find(key) is not null;
+
+    /// <summary>The value that was set; null when there is none.</summary>
+    public string? Value(string key) => Find(key)?.Value;
+
+    /// <summary>Puts a block that was made elsewhere.</summary>
+    public void Put(string key, Draft block) => items.Add(new Entry(key) { Block = block });
+
+    /// <summary>Moves keys to the beginning, behind what comments stand there.</summary>
+    public void First(params ReadOnlySpan<string> keys)
+    {
+        int at = items.TakeWhile(i => i.Key is null).Count();
+        foreach (string key in keys)
+        {
+            if (Find(key) is not { } item) continue;
+            items.Remove(item);
+            items.Insert(at++, item);
+        }
+    }
+
+    /// <summary>Sets a key; a later value replaces an earlier one, and both keep their comments.</summary>
+    /// <param name="value">HOCON.</param>
+    /// <param name="absent">The value that holds when the key is not written: then it isn't.</param>
+    /// <param name="from">Its comments go with the key.</param>
+    /// <param name="note">A comment beside it.</param>
+    public void Set(string key, string value, string? absent = null, Directive? from = null, string? note = null)
+    {
+        Entry? item = Find(key);
+        if (value == absent)
+        {
+            if (item is not null) items.Remove(item);
+            if (item is not null) foreach (string comment in item.Comments) Comment(comment);
+            if (from is not null) Keep(from);
+            return;
+        }
+        if (item is null) items.Add(item = new Entry(key));
+        item.Value = value;
+        item.Beside = note is null ? null : "# " + note;
+        if (from is null) return;
+        item.Comments.AddRange(Take(from));
+        if (from.Beside is not { } beside) return;
+        from.Beside = null;
+        if (item.Beside is null) item.Beside = beside;
+        else item.Comments.Add(beside);
+    }
+
+    /// <summary>The keys that have plain values.</summary>
+    public IEnumerable<(string Key, string Value)> Fields() => items.Where(i => i is { Key: not null, Value: not null }).Select(i => (i.Key!, i.Value!));
+
+    public void Remove(string key)
+    {
+        if (Find(key) is { } item) items.Remove(item);
+    }
+
+    /// <summary>A list of which each element has a line of its own.</summary>
+    public void SetList(string key, IEnumerable<(string Value, Directive? From)> elements)
+    {
+        Entry? item = Find(key);
+        if (item is null) items.Add(item = new Entry(key));
+        item.Elements = [.. elements.Select(e => new Entry(null)
+        {
+            Value = e.Value,
+            Beside = e.From?.Beside,
+        })];
+        foreach ((Entry element, (_, Directive? from)) in item.Elements.Zip(elements))
+        {
+            if (from is null) continue;
+            element.Comments.AddRange(Take(from));
+            from.Beside = null;
+        }
+    }
+
+    /// <summary>A line of comment, with its '#'.</summary>
+    public void Comment(string line) => items.Add(new Entry(null) { Beside = line });
+
+    public void CommentFirst(IEnumerable<string> lines) => items.InsertRange(0, lines.Select(l => new Entry(null) { Beside = l }));
+
+    /// <summary>A line of comment before the closing brace.</summary>
+    public void CommentLast(string line) => closing.Add(line);
+
+    /// <summary>The user's comments of a directive that becomes no key; once.</summary>
+    public void Keep(Directive directive)
+    {
+        foreach (string comment in Take(directive)) Comment(comment);
+        if (directive.Beside is { } beside) Comment(beside);
+        directive.Beside = null;
+    }
+
+    /// <summary>Those before the end of its block.</summary>
+    public void KeepClosing(Directive directive)
+    {
+        closing.AddRange(directive.Closing);
+        directive.Closing.Clear();
+    }
+
+    /// <summary>The keys of another block, without its comments, where this one has none of that name.</summary>
+    public void CopyFrom(Draft other)
+    {
+        foreach (Entry item in other.items)
+        {
+            if (item.Key is null) continue;
+            if (item.Block is not null) this[item.Key].CopyFrom(item.Block);
+            else if (!Has(item.Key)) items.Add(new Entry(item.Key) { Value = item.Value, Elements = item.Elements?.ConvertAll(e => new Entry(null) { Value = e.Value }) });
+        }
+    }
+
+    /// <summary>All of another block, comments too, behind what is here.</summary>
+    public void Take(Draft other)
+    {
+        items.AddRange(other.items);
+        closing.AddRange(other.closing);
+    }
+
+    /// <summary>The comments alone, for a block that another one stands for.</summary>
+    public IEnumerable<string> Comments() => items.SelectMany(i => i.Block is not null ? i.Comments.Concat(i.Block.Comments())
+        : i.Comments.Concat(i.Elements?.SelectMany(e => e.Comments.Append(e.Beside!)) ?? []).Append(i.Beside!)).Concat(closing).Where(c => c is not null);
+
+    /// <summary>What it says, comments aside: equal for blocks that mean the same.</summary>
+    public string Meaning()
+    {
+        var text = new StringBuilder();
+        foreach (Entry item in items.Where(i => i.Key is not null).OrderBy(i => i.Key, StringComparer.Ordinal))
+        {
+            text.Append(item.Key).Append('=').Append(item.Value).Append(item.Block is null ? "" : $"{{{item.Block.Meaning()}}}")
+                .AppendJoin(',', item.Elements?.Select(e => e.Value) ?? []).Append('\n');
+        }
+        return text.ToString();
+    }
+
+    public string Render()
+    {
+        var text = new StringBuilder();
+        Render(text, 0);
+        return text.ToString();
+    }
+
+    private void Render(StringBuilder text, int depth)
+    {
+        foreach (Entry item in items)
+        {
+            foreach (string comment in item.Comments) Line(text, depth, comment);
+            string key = item.Key is null ? "" : HoconPath.Quote(item.Key);
+            string beside = item.Beside is null ? "" : " " + Safe(item.Beside);
+            if (item.Key is null)
+            {
+                Line(text, depth, item.Beside!);
+            }
+            else if (item.Elements is { } elements)
+            {
+                Line(text, depth, key + " = [");
+                foreach (Entry element in elements)
+                {
+                    foreach (string comment in element.Comments) Line(text, depth + 1, comment);
+                    Line(text, depth + 1, element.Value + (element.Beside is null ? "" : " " + Safe(element.Beside)));
+                }
+                Line(text, depth, "]");
+            }
+            else if (item.Block is { } block)
+            {
+                if ((depth >= 2 || (depth == 1 && item.Key is not ("pools" or "listeners")) || item.Key == "environment") && block.Single() is var (path, only))
+                {
+                    foreach (string comment in only.Comments) Line(text, depth, comment);
+                    Line(text, depth, $"{key}.{path} = {only.Value}{beside}{(only.Beside is null ? "" : " " + Safe(only.Beside))}");
+                    continue;
+                }
+                if (!block.HasKeys && block.items.Count == 0 && block.closing.Count == 0) continue;
+                if (depth is 1 or 2 && text.Length > 0 && !EndsBlock(text)) text.Append('\n');
+                Line(text, depth, key + " {" + beside);
+                block.Render(text, depth + 1);
+                Line(text, depth, "}");
+            }
+            else
+            {
+                Line(text, depth, $"{key} = {item.Value}{beside}");
+            }
+        }
+        foreach (string comment in closing) Line(text, depth, comment);
+    }
+
+    /// <summary>The one value that the block has, with its path; null when there is more, or nothing.</summary>
+    private (string Path, Entry Value)? Single()
+    {
+        if (items is not [{ Key: { } key, Elements: null } only] || closing.Count > 0) return null;
+        if (only.Block is null) return (HoconPath.Quote(key), only);
+        return only.Comments.Count == 0 && only.Block.Single() is var (path, value) ? ($"{HoconPath.Quote(key)}.{path}", value) : null;
+    }
+
+    private static bool EndsBlock(StringBuilder text) => text.Length < 2 || text[^2] == '{';
+
+    private static void Line(StringBuilder text, int depth, string line) => text.Append(' ', 2 * depth).Append(Safe(line)).Append('\n');
+
+    private static string Safe(string line) => SafeText.OfMessage(line);
+
+    private static string[] Take(Directive directive)
+    {
+        string[] comments = [.. directive.Leading];
+        directive.Leading.Clear();
+        return comments;
+    }
+
+    private Entry? Find(string key) => items.Find(i => i.Key == key);
+
+    private sealed class Entry(string? key)
+    {
+        public string? Key => key;
+
+        public string? Value { get; set; }
+
+        public Draft? Block { get; init; }
+
+        public List<Entry>? Elements { get; set; }
+
+        public List<string> Comments { get; } = [];
+
+        /// <summary>Behind the value; the line itself for a comment alone.</summary>
+        public string? Beside { get; set; }
+    }
+}

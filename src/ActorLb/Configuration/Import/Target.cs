@@ -1,0 +1,123 @@
+using System.Net;
+using ActorLb.Configuration.Hocon;
+
+namespace ActorLb.Configuration.Import;
+
+/// <summary>The configuration of ActorLb that another balancer's file becomes.</summary>
+internal sealed class Target
+{
+    /// <summary>What a block of its own stands for; the parts are in the order in which they are written.</summary>
+    private readonly Dictionary<(string Origin, string Meaning), string> poolNames = [];
+    private readonly HashSet<string> listenerNames = new(StringComparer.OrdinalIgnoreCase);
+    private readonly HashSet<string> taken = new(StringComparer.OrdinalIgnoreCase);
+    private readonly HashSet<Directive> noted = [];
+    private readonly Dictionary<string, (string Name, Draft Listener)> binds = [];
+
+    public Draft Node { get; } = new();
+
+    public Draft Log { get; } = new();
+
+    public Draft Admin { get; } = new();
+
+    public Draft Sticky { get; } = new();
+
+    public Draft Pools { get; } = new();
+
+    public Draft Listeners { get; } = new();
+
+    /// <summary>Comments and directives that belong to no block.</summary>
+    public Draft Head { get; } = new();
+
+    public List<string> Certificates { get; } = [];
+
+    /// <summary>Names of environment variables that the addresses need, with the value that holds without.</summary>
+    public SortedDictionary<string, string?> Variables { get; } = new(StringComparer.Ordinal);
+
+    public int PoolCount => poolNames.Count;
+
+    public int ListenerCount => listenerNames.Count;
+
+    public string? FirstPool => poolNames.Values.FirstOrDefault();
+
+    /// <summary>The name of a pool that says the same, or of this one, which is added.</summary>
+    /// <param name="origin">What it is made of: pools of one origin differ by the settings of those who use them.</param>
+    /// <param name="overflow">Gets the comments of a pool that need not be written.</param>
+    public string AddPool(string origin, string wanted, Draft pool, Draft overflow)
+    {
+        if (poolNames.TryGetValue((origin, pool.Meaning()), out string? known))
+        {
+            foreach (string comment in pool.Comments()) overflow.Comment(comment);
+            return known;
+        }
+        string name = Unique(NameOf(wanted, "brokers"), taken, null);
+        if (poolNames.Keys.Any(k => k.Origin == origin))
+            pool.CommentFirst([$"# The backends of {wanted} once more, for listeners that reach them in another way: each pool counts and remembers by itself."]);
+        poolNames[(origin, pool.Meaning())] = name;
+        Pools.Put(name, pool);
+        return name;
+    }
+
+    /// <summary>Adds a listener unless another one has its address.</summary>
+    /// <returns>Its name; null when the address is taken.</returns>
+    public string? AddListener(string wanted, string bind, Draft listener)
+    {
+        if (binds.ContainsKey(bind)) return null;
+        string? port = bind.LastIndexOf(':') is >= 0 and var colon && Units.Number(bind[(colon + 1)..].TrimEnd('"')) is { } number ? number.ToString(System.Globalization.CultureInfo.InvariantCulture) : null;
+        string name = Unique(NameOf(wanted, "mqtt"), listenerNames, port);
+        binds[bind] = (name, listener);
+        Listeners.Put(name, listener);
+        return name;
+    }
+
+    public Draft? ListenerAt(string bind) => binds.GetValueOrDefault(bind).Listener;
+
+    /// <summary>How a key names a pool.</summary>
+    public static string Reference(string pool) => HoconPath.Quote(pool);
+
+    /// <summary>The addresses that listeners have, as HOCON.</summary>
+    public IEnumerable<string> Binds => binds.Keys;
+
+    /// <summary>Has the comments of directives that became no key stand in a block, and what is told of them.</summary>
+    public void Note(IEnumerable<Directive> directives, Draft at)
+    {
+        foreach (Directive directive in directives)
+        {
+            if (directive.Verdict is null) continue;
+            at.Keep(directive);
+            if (directive.Verdict == Verdict.Told && noted.Add(directive))
+            {
+                foreach (string advice in directive.Advice) at.Comment(Line(directive, advice));
+            }
+        }
+    }
+
+    public static string Line(Directive directive, string advice) => $"# {Where(directive)}: {directive.Shown}: {advice}";
+
+    /// <summary>The file by its name alone: where it stands is known to who reads the comment.</summary>
+    public static string Where(Directive directive) => $"{Path.GetFileName(directive.Position.File)}:{directive.Position.Line}";
+
+    /// <summary>Names may have letters, digits, dots, hyphens and underscores.</summary>
+    public static string NameOf(string wanted, string otherwise)
+    {
+        string name = string.Concat(wanted.Select(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.' ? c : '-')).Trim('-', '.');
+        if (name.Length > 48) name = name[..48].TrimEnd('-', '.');
+        return name.Length == 0 ? otherwise : name;
+    }
+
+    private static string Unique(string name, HashSet<string> names, string? hint)
+    {
+        if (names.Add(name)) return name;
+        if (hint is not null && names.Add($"{name}-{hint}")) return $"{name}-{hint}";
+        for (int i = 2; ; i++)
+        {
+            if (names.Add($"{name}-{i}")) return $"{name}-{i}";
+        }
+    }
+
+    /// <summary>An address to listen on, as HOCON; null for one that ActorLb has not.</summary>
+    public static string? Bind(string host, string port)
+    {
+        string text = $"{(host.Contains(':', StringComparison.Ordinal) && !host.StartsWith('[') ? $"[{host}]" : host is "*" or "" ? "0.0.0.0" : host)}:{port}";
+        return AddressText.TryBind(text, out IPEndPoint end, out _) && end.Port > 0 ? HoconPath.QuoteText(text) : null;
+    }
+}
