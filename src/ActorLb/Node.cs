@@ -92,6 +92,7 @@ internal sealed partial class Node : IAsyncDisposable
         {
             Probes = new OwnProbes(options.Node.Name),
             Traces = options.Telemetry.Otlp is { Endpoint: not null, Sample: > 0 and var sample } ? new SetupTraces(sample, time) : null,
+            Reactors = workers,
         };
         var flow = new SessionFlow(_services);
         _dataPlane = options.Node.DataPlane;
@@ -179,6 +180,9 @@ internal sealed partial class Node : IAsyncDisposable
     public byte[] StickyKey { get; }
 
     public AccessLog? AccessLog => _services.AccessLog;
+
+    /// <summary>Null while it is off.</summary>
+    public TakeoverDamping? Damping => _services.Damping;
 
     /// <summary>What the access logs could not write since the start.</summary>
     public AccessLogCounters AccessLogCounters { get; } = new();
@@ -475,6 +479,7 @@ internal sealed partial class Node : IAsyncDisposable
         _services.Handshakes.Max = MaxHandshakes(options);
         AccessLog? oldLog = _services.AccessLog;
         if (newLog is not null || options.Log.Access is null) _services.AccessLog = newLog;
+        _services.Damping = TakeoverDamping.Create(options.Sticky.Damping, _services.Damping);
         _services.SuppressWill = options.Node.Will == WillOnDrain.Suppress;
         _services.ServerReferenceUtf8 = Encoding.UTF8.GetBytes(options.Node.ServerReference ?? "");
         ActorLbOptions running = Added.Apply(options);
@@ -577,6 +582,7 @@ internal sealed partial class Node : IAsyncDisposable
                 continue;
             }
             var created = new Pool(pool, _time, OnPoolEvent);
+            created.SetNodes(_fleet?.Nodes ?? 1);
             PoolControl control = PoolControl.Start(
                 _system.System, created, _names, (p, b) => HealthProbes.Create(p, b, _services.Probes), _time, _loggers.CreateLogger("ActorLb.Health"),
                 ownListener: at => OwnListenerChecks.Own(at, _bound));
@@ -616,6 +622,10 @@ internal sealed partial class Node : IAsyncDisposable
     {
         _fleet = new FleetBackends(_options, _slots, _directory, AllBackends, Inquiry, Events, _time, _loggers);
         _fleet.Member.Spread.Tickets.Changed = keys => ShareTicketKeys(keys, _listeners.All.Select(l => l.Current));
+        _fleet.NodesCounted = nodes =>
+        {
+            foreach (PoolEntry entry in _pools.Values) entry.Upstream.Pool.SetNodes(nodes);
+        };
         _services.Sticky = _fleet.Member.Map;
         Orders = _fleet.Member.Spread.Orders;
         Fleet = new FleetOfNodes(_fleet.Member, _options.Sticky, () => IsDraining, _time);

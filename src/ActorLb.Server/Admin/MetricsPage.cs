@@ -31,6 +31,7 @@ internal static class MetricsPage
         ReactorCounters[] counters = [.. node.Reactors.Select(r => r.Counters)];
         Clients(w, node, counters);
         BackendMetrics.Write(w, node);
+        AdmissionMetrics.Write(w, node);
         Tls(w, node);
         Times(w, counters);
         Reactors(w, node);

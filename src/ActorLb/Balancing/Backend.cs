@@ -97,6 +97,9 @@ public sealed class Backend
 
     internal BackendHistory History { get; }
 
+    /// <summary>How many new sessions a second it gets, and who waits for one.</summary>
+    public ConnectPace Pace { get; } = new();
+
     public BackendOptions Options => _options;
 
     public bool Backup => _options.Backup;

@@ -46,6 +46,9 @@ public readonly ref struct PickContext
 
     public bool NewClient { get; }
 
+    /// <summary>For a client that does not wait for a certain backend: only those that have room for it now. Default is any.</summary>
+    internal Room Room { get; init; }
+
     /// <summary>Whether the policy may choose this candidate.</summary>
     public bool Allows(Backend backend)
     {
@@ -57,9 +60,29 @@ public readonly ref struct PickContext
             }
         }
 
-        return backend.IsEligible(Now, NewClient);
+        return backend.IsEligible(Now, NewClient) && (!Room.IsAsked || Room.IsAt(backend));
+    }
+
+    /// <summary>Whether any candidate would be allowed, had it room.</summary>
+    internal bool AllowsWithoutRoom()
+    {
+        if (!Room.IsAsked)
+        {
+            return false;
+        }
+
+        PickContext anyRoom = this with { Room = default };
+        foreach (Backend backend in Candidates)
+        {
+            if (anyRoom.Allows(backend))
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     internal PickContext Among(ReadOnlySpan<Backend> candidates) =>
-        new(Snapshot, candidates, KeyHash, AddressHash, Now, Tried, NewClient);
+        new(Snapshot, candidates, KeyHash, AddressHash, Now, Tried, NewClient) { Room = Room };
 }

@@ -22,6 +22,10 @@ public sealed class Pool
     private ImmutableArray<BackendOptions> _discovered = [];
     private volatile PoolSnapshot _snapshot;
     private long _inconclusiveProbes;
+    private long _lastTicket;
+
+    // Nodes that share connects-per-second. Under _gate.
+    private int _nodes = 1;
 
     /// <param name="events">Heard on whatever thread caused the change, reactors included: it must be quick and not throw.</param>
     public Pool(PoolOptions options, TimeProvider time, Action<PoolEvent>? events = null)
@@ -45,6 +49,25 @@ public sealed class Pool
 
     public PoolOptions Options => _snapshot.Options;
 
+    /// <summary>Clients that wait for whichever backend has room first.</summary>
+    internal WaitingLine Line { get; } = new();
+
+    /// <summary>A place behind all that wait, on whatever reactor.</summary>
+    internal long NextTicket() => Interlocked.Increment(ref _lastTicket);
+
+    /// <summary>How many nodes share connects-per-second, this one included.</summary>
+    internal void SetNodes(int nodes)
+    {
+        lock (_gate)
+        {
+            if (_nodes != nodes)
+            {
+                _nodes = nodes;
+                SetPace();
+            }
+        }
+    }
+
     /// <summary>
     /// A backend by the snapshot's policy among the eligible primaries, else among the eligible backups; null when all are out. The
     /// caller then takes it by <see cref="Backend.TryAcquire"/>, and picks again with it among the tried should that fail.
@@ -55,7 +78,8 @@ public sealed class Pool
         while (true)
         {
             Backend? picked = policy.Pick(context);
-            if (picked is null && context.Snapshot.Backups.Length > 0)
+            // Primaries that only have no room now are waited for: backups are for when there is none.
+            if (picked is null && context.Snapshot.Backups.Length > 0 && !context.AllowsWithoutRoom())
             {
                 picked = policy.Pick(context.Among(context.Snapshot.Backups));
             }
@@ -160,6 +184,7 @@ public sealed class Pool
             ? old.Policy
             : BalancingPolicy.Create(PlacingKind(options));
         _snapshot = new PoolSnapshot(options, [.. ordered], policy);
+        SetPace();
         foreach (Backend gone in known.Values)
         {
             gone.SetRemoved();
@@ -182,6 +207,14 @@ public sealed class Pool
         }
 
         Raise(backend, kind, detail);
+    }
+
+    private void SetPace()
+    {
+        foreach (Backend backend in _snapshot.Backends)
+        {
+            backend.Pace.Set(_snapshot.Options.ConnectsPerSecond, _nodes);
+        }
     }
 
     /// <summary>A candidate is a backend that the operator has up; NGINX takes a sole one never out by max_fails.</summary>

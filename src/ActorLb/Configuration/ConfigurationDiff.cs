@@ -23,7 +23,7 @@ internal sealed record ConfigurationDiff(
     private static readonly string[] FixedAtStart =
     [
         "actorlb.node.name", "actorlb.node.workers", "actorlb.node.data-plane", "actorlb.node.data-dir", "actorlb.node.pid-file", "actorlb.admin.bind",
-        "actorlb.admin.tls", "actorlb.cluster", "actorlb.log.format", "actorlb.telemetry", "actorlb.sticky", "akka",
+        "actorlb.admin.tls", "actorlb.cluster", "actorlb.log.format", "actorlb.telemetry", "actorlb.sticky.ttl", "actorlb.sticky.max-entries", "akka",
     ];
 
     public bool IsEmpty => Changes.IsEmpty;

@@ -24,6 +24,7 @@ internal static class EffectiveConfiguration
         writer.Begin("sticky");
         writer.Duration("ttl", options.Sticky.Ttl);
         writer.Number("max-entries", options.Sticky.MaxEntries);
+        WriteDamping(writer, options.Sticky.Damping);
         writer.End();
         writer.Begin("pools");
         foreach (PoolOptions pool in options.Pools.Values.OrderBy(p => p.Name, StringComparer.Ordinal)) EffectivePool.Write(writer, pool);
@@ -37,6 +38,20 @@ internal static class EffectiveConfiguration
         writer.End();
         options.Akka.Write(writer);
         return writer;
+    }
+
+    private static void WriteDamping(ConfigurationWriter writer, DampingOptions? damping)
+    {
+        if (damping is null)
+        {
+            writer.Raw("damping", "off");
+            return;
+        }
+        writer.Begin("damping");
+        writer.Number("takeovers", damping.Takeovers);
+        writer.Duration("within", damping.Within);
+        writer.Duration("delay", damping.Delay);
+        writer.End();
     }
 
     private static void WriteNode(ConfigurationWriter writer, NodeOptions node)

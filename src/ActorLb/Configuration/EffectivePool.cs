@@ -34,6 +34,11 @@ internal static class EffectivePool
         writer.Number("tries", pool.Retry.Tries);
         writer.Duration("timeout", pool.Retry.Timeout);
         writer.End();
+        writer.Number("connects-per-second", pool.ConnectsPerSecond);
+        writer.Begin("connect-queue");
+        writer.Raw("length", pool.ConnectQueue.Length == 0 ? "auto" : pool.ConnectQueue.Length.ToString(CultureInfo.InvariantCulture));
+        writer.Duration("timeout", pool.ConnectQueue.Timeout);
+        writer.End();
         writer.Name("on-down", pool.OnDown, ConfigurationNames.OnDown);
         writer.Size("buffer-size", pool.BufferSize);
         writer.Begin("tcp");

@@ -35,7 +35,8 @@ internal static class KeyHints
         ["token"] = ["token-file"], ["secret"] = ["secret-file"], ["cookie"] = ["secret-file"],
         ["clientid"] = ["client-id"], ["user"] = ["username"], ["user-name"] = ["username"], ["origin"] = ["origins"], ["send-proxy"] = ["proxy-protocol"],
         ["accept-proxy"] = ["accept-proxy-protocol"], ["proxy-bind"] = ["source-addresses"], ["source"] = ["source-addresses"], ["source-address"] = ["source-addresses"],
-        ["whitelist"] = ["allow"], ["blacklist"] = ["deny"],
+        ["maxqueue"] = ["connect-queue", "length"], ["timeout-queue"] = ["connect-queue"], ["max-conn-rate"] = ["connects-per-second"],
+        ["connect-rate"] = ["connects-per-second"], ["whitelist"] = ["allow"], ["blacklist"] = ["deny"],
     }.ToFrozenDictionary(StringComparer.Ordinal);
 
     /// <summary>What other programs put before their keys.</summary>

@@ -63,7 +63,22 @@ internal static class NodeReader
     {
         var result = new StickyOptions(
             section.Duration("ttl", TimeSpan.FromHours(24), TimeSpan.FromSeconds(1), ConfigurationDefaults.Forever),
-            section.Integer("max-entries", absent: 10_000_000, min: MapSettings.StandardPartitions, max: 1_000_000_000));
+            section.Integer("max-entries", absent: 10_000_000, min: MapSettings.StandardPartitions, max: 1_000_000_000))
+        {
+            Damping = ReadDamping(section),
+        };
+        section.Close();
+        return result;
+    }
+
+    private static DampingOptions? ReadDamping(Section sticky)
+    {
+        Section? section = sticky.OptionalChild("damping");
+        if (section is null) return null;
+        var result = new DampingOptions(
+            section.Integer("takeovers", absent: 5, min: 1, max: 1000),
+            section.Duration("within", TimeSpan.FromSeconds(10), ConfigurationDefaults.Instant, TimeSpan.FromHours(1)),
+            section.Duration("delay", TimeSpan.FromSeconds(5), ConfigurationDefaults.Instant, TimeSpan.FromHours(1)));
         section.Close();
         return result;
     }

@@ -60,7 +60,17 @@ public sealed record ClusterOptions(
     string? SecretFile, ServiceTlsOptions? Tls,
     ImmutableArray<DnsEndPoint> Seeds, TimeSpan DownAfter, TimeSpan FormAfter, SplitRule WhenSplit, int Shards);
 
-public sealed record StickyOptions(TimeSpan Ttl, int MaxEntries);
+public sealed record StickyOptions(TimeSpan Ttl, int MaxEntries)
+{
+    /// <summary>Null is off.</summary>
+    public DampingOptions? Damping { get; init; }
+}
+
+/// <summary>What slows down devices that fight over a client id.</summary>
+/// <param name="Takeovers">Sessions of one client id that its broker ends.</param>
+/// <param name="Within">In this time.</param>
+/// <param name="Delay">For so long the id's CONNECTs are refused.</param>
+public sealed record DampingOptions(int Takeovers, TimeSpan Within, TimeSpan Delay);
 
 public enum BalanceKind { RoundRobin, LeastConnections, Random, IpHash, Hash, Sticky }
 
@@ -81,6 +91,19 @@ public sealed record PoolOptions(
     HealthOptions Health, RetryOptions Retry, int BufferSize, TcpOptions Tcp)
 {
     public SessionsOnDown OnDown { get; init; }
+
+    /// <summary>New sessions a second that each backend gets from all nodes together; 0 is unlimited.</summary>
+    public int ConnectsPerSecond { get; init; }
+
+    public ConnectQueueOptions ConnectQueue { get; init; } = new(0, TimeSpan.FromSeconds(10));
+}
+
+/// <summary>Clients that wait because of <see cref="PoolOptions.ConnectsPerSecond"/>.</summary>
+/// <param name="Length">At most, for each backend on this node; 0 is <c>auto</c>: as many as get their turn within the time-out.</param>
+public sealed record ConnectQueueOptions(int Length, TimeSpan Timeout)
+{
+    /// <param name="share">Sessions a second that the backend gets from this node.</param>
+    public int LengthOf(double share) => Length > 0 ? Length : (int)Math.Clamp(Math.Ceiling(share * Timeout.TotalSeconds), 1, int.MaxValue / 1024);
 }
 
 /// <summary>What becomes of the sessions of a backend that is found down.</summary>

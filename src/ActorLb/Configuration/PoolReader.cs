@@ -29,6 +29,8 @@ internal static class PoolReader
             ReadTcp(section.Child("tcp")))
         {
             OnDown = section.Choice("on-down", SessionsOnDown.Keep, ConfigurationNames.OnDown),
+            ConnectsPerSecond = section.Integer("connects-per-second", absent: 0, min: 0, max: 1_000_000),
+            ConnectQueue = ReadConnectQueue(section.Child("connect-queue")),
         };
         section.Close();
         CheckRetry(section, result);
@@ -106,6 +108,15 @@ internal static class PoolReader
         {
             section.Report.Warn(section.PositionOf("on-503"), section.PathOf("on-503"), "drain", "has no effect: it is for probe = http");
         }
+        section.Close();
+        return result;
+    }
+
+    private static ConnectQueueOptions ReadConnectQueue(Section section)
+    {
+        var result = new ConnectQueueOptions(
+            section.Integer("length", absent: 0, min: 1, max: 1_000_000, word: "auto"),
+            section.Duration("timeout", TimeSpan.FromSeconds(10), ConfigurationDefaults.Instant, TimeSpan.FromHours(1)));
         section.Close();
         return result;
     }

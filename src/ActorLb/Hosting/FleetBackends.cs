@@ -3,9 +3,11 @@ using ActorLb.Balancing;
 using ActorLb.Configuration;
 using ActorLb.Fleet;
 using ActorLb.Fleet.Inquiries;
+using ActorLb.Fleet.Membership;
 using ActorLb.Fleet.Spread;
 using ActorLb.Proxying;
 using ActorLb.Sticky;
+using ActorLb.Sticky.Map;
 using ActorLb.Telemetry;
 using Microsoft.Extensions.Logging;
 using BackendReport = ActorLb.Fleet.Spread.BackendReport;
@@ -21,6 +23,7 @@ internal sealed class FleetBackends : IAsyncDisposable
 {
     private readonly BackendDirectory _directory;
     private readonly Func<IEnumerable<(string Pool, Backend Backend)>> _backends;
+    private volatile int _nodes;
 
     /// <param name="backends">Those of this node's pools.</param>
     /// <exception cref="IOException">The secret or the folder of the fleet's state is not usable.</exception>
@@ -30,6 +33,8 @@ internal sealed class FleetBackends : IAsyncDisposable
     {
         _directory = directory;
         _backends = backends;
+        // Until the fleet is there, those of the file are taken to be.
+        _nodes = Math.Max(1, options.Cluster.Seeds.Length);
         try
         {
             Member = new LocalMember(options, slots, Collect, OnSummed, inquiry, events, time, loggers);
@@ -44,6 +49,15 @@ internal sealed class FleetBackends : IAsyncDisposable
     public LocalMember Member { get; }
 
     public bool IsStarted { get; private set; }
+
+    /// <summary>
+    /// Nodes that share what a backend may get of all of them, this one included. One that cannot be reached takes no part, so that what
+    /// a dead node leaves is used at once; but on the smaller side of a split, and detached, a node keeps to its part of the whole.
+    /// </summary>
+    public int Nodes => _nodes;
+
+    /// <summary>Hears <see cref="Nodes"/>, several times a second; any thread, must not block.</summary>
+    public Action<int>? NodesCounted { private get; set; }
 
     /// <exception cref="IOException">The peers' address cannot be bound, or a certificate is not usable.</exception>
     public async Task StartAsync(CancellationToken cancel)
@@ -76,6 +90,12 @@ internal sealed class FleetBackends : IAsyncDisposable
 
     public ValueTask DisposeAsync() => Member.DisposeAsync();
 
+    internal static int SharersOf(MapMembers members)
+    {
+        int all = members.All.Length, reachable = members.All.Count(m => m.IsReachable || m.Id == members.Self);
+        return reachable * 2 > all ? reachable : all;
+    }
+
     private IEnumerable<BackendKey> Wanted() => _backends().Select(b => new BackendKey(b.Pool, b.Backend.Id)).ToArray();
 
     /// <summary>Any thread.</summary>
@@ -104,6 +124,8 @@ internal sealed class FleetBackends : IAsyncDisposable
 
     private void OnSummed(FleetReport fleet)
     {
+        if (Member.Host.Standing.Stage == FleetStage.Member && Member.Map.Members is { } members) _nodes = SharersOf(members);
+        NodesCounted?.Invoke(_nodes);
         foreach ((_, Backend backend) in _backends())
         {
             if (backend.Reference == 0) continue;

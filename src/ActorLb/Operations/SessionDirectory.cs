@@ -99,6 +99,7 @@ internal sealed class SessionDirectory(string node, IReadOnlyList<Reactor> react
         Phase.Upgrade => "upgrade",
         Phase.Connect => "connect",
         Phase.Routing => "routing",
+        Phase.Queued => "queued",
         Phase.Dialing => "dialing",
         Phase.BackendPreamble or Phase.BackendTls or Phase.BackendUpgrade => "backend-setup",
         Phase.Connack => "connack",

@@ -285,10 +285,18 @@ internal sealed class ClientIntake(NodeServices services, SessionCloser closer, 
             closer.Refuse(reactor, session, CloseReason.RewriteFailed, refusal);
             return;
         }
+        if (services.Damping is { } damping && session.ClientId.Length > 0 && damping.Refuses(KeyOf(session), reactor.Now))
+        {
+            services.Refused.TurnedAway(session, CloseReason.Damped);
+            closer.Refuse(reactor, session, CloseReason.Damped, Refusals.For(CloseReason.Damped));
+            return;
+        }
         session.IdleByKeepAlive = listening.Options.IdleTimeout is null;
         session.IdleTimeout = IdleTimeouts.Of(listening.Options.IdleTimeout, setup.Connect.KeepAlive);
         Complete(reactor, session);
     }
+
+    private ulong KeyOf(Session session) => services.Sticky.Hash(session.Pool.NameUtf8, session.ClientId);
 
     private void Complete(Reactor reactor, Session session)
     {

@@ -21,6 +21,9 @@ internal enum CloseReason : byte
     /// <summary>The backend is down, and the pool closes the sessions of such.</summary>
     BackendDown = 9,
 
+    /// <summary>The operator banned the client while it was connected.</summary>
+    ClosedByBan = 10,
+
     // Refused at admission.
     NodeFull = 20,
     ListenerFull = 21,
@@ -54,6 +57,9 @@ internal enum CloseReason : byte
     /// <summary>The connection is this node's own: a backend leads back to the node.</summary>
     Loop = 52,
 
+    /// <summary>Devices fight over the client id: sticky.damping.</summary>
+    Damped = 53,
+
     SetupMemory = 55,
 
     // No backend took it.
@@ -63,6 +69,10 @@ internal enum CloseReason : byte
     BackendProtocol = 63,
     SourceExhausted = 64,
     LocalShortage = 65,
+
+    /// <summary>Waiting for connects-per-second: too many were, or it took too long.</summary>
+    QueueFull = 66,
+    QueueTimeout = 67,
 
     Internal = 90,
 }

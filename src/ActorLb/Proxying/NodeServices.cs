@@ -30,6 +30,9 @@ internal sealed class NodeServices
 
     public RefusalLog Refused { get; }
 
+    /// <summary>How many reactors there are.</summary>
+    public int Reactors { get; init; } = 1;
+
     /// <summary>Set before the reactors start.</summary>
     public IStickyMap Sticky { get; set; }
 
@@ -55,6 +58,9 @@ internal sealed class NodeServices
 
     /// <summary>Null is off.</summary>
     public volatile AccessLog? AccessLog;
+
+    /// <summary>Null is off.</summary>
+    public volatile TakeoverDamping? Damping;
 
     /// <summary>Whether a drained session's broker gets a clean DISCONNECT, so that it publishes no Will.</summary>
     public volatile bool SuppressWill;

@@ -49,6 +49,7 @@ internal abstract partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposab
         _timers = new TimerWheel(Now);
         _expired = timed => Expire((Session)timed);
         Random = new Random(unchecked((index * 7919) + Environment.TickCount));
+        Queue = new ConnectQueue(this);
         Setups = new SetupLedger(flow.SetupBudget, session => Flow.Closer.Displace(this, session), () => Post(static r => r.Setups.Answer()));
     }
 
@@ -65,6 +66,9 @@ internal abstract partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposab
 
     /// <summary>What the sessions without CONNACK hold.</summary>
     public SetupLedger Setups { get; }
+
+    /// <summary>Sessions that wait until a backend may have another CONNECT.</summary>
+    public ConnectQueue Queue { get; }
 
     public Random Random { get; }
 
@@ -318,9 +322,21 @@ internal abstract partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposab
     protected ILogger Logger => _logger;
 
     /// <summary>Milliseconds until a session's deadline may have come; -1 when none has one.</summary>
-    protected int DelayUntilDeadline() => _timers.DelayUntilNext(Environment.TickCount64);
+    protected int DelayUntilDeadline()
+    {
+        long now = Environment.TickCount64;
+        int timers = _timers.DelayUntilNext(now);
+        if (Queue.Count == 0) return timers;
+        int queue = (int)Math.Max(0, Queue.DueAt - now);
+        return timers < 0 ? queue : Math.Min(timers, queue);
+    }
 
-    protected void Expire() => _timers.Advance(Now, _expired);
+    /// <summary>Goes on with whatever waits for this time.</summary>
+    protected void Expire()
+    {
+        _timers.Advance(Now, _expired);
+        if (Queue.DueAt <= Now) Queue.Serve();
+    }
 
     protected void CloseAll()
     {
@@ -337,6 +353,19 @@ internal abstract partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposab
         try
         {
             Flow.Advance(this, session, upstream);
+        }
+        catch (Exception e)
+        {
+            GiveUp(session, e);
+        }
+    }
+
+    /// <summary>It is the turn of a session in the <see cref="Queue"/>.</summary>
+    public void Resume(Session session)
+    {
+        try
+        {
+            Flow.Resume(this, session);
         }
         catch (Exception e)
         {

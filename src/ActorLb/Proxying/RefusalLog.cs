@@ -1,7 +1,10 @@
+using System.Diagnostics;
+using System.Text;
 using ActorLb.Native;
 using ActorLb.Protocol;
 using ActorLb.Protocol.Mqtt;
 using ActorLb.Protocol.ProxyProtocol;
+using ActorLb.Protocol.Text;
 using ActorLb.Protocol.WebSocket;
 using ActorLb.Telemetry;
 using Microsoft.Extensions.Logging;
@@ -12,6 +15,14 @@ namespace ActorLb.Proxying;
 /// by listener and reason.</summary>
 internal sealed partial class RefusalLog(ILogger logger, LogLimit limit)
 {
+    /// <summary>Client ids that devices fight over of which each has a line of its own.</summary>
+    private const int FightsASecond = 5;
+
+    /// <summary>Bytes of a client id that a line shows.</summary>
+    private const int LongestId = 128;
+
+    private readonly ConnectRate _fights = ConnectRate.Create(FightsASecond)!;
+
     /// <summary>For what is decided before the client has said a word: a limit, a network.</summary>
     public void TurnedAway(Session session, CloseReason reason)
     {
@@ -73,6 +84,14 @@ internal sealed partial class RefusalLog(ILogger logger, LogLimit limit)
         if (Admits(session, reason)) Log.RewriteFailed(logger, session.Remote, session.Listener.Name, reason);
     }
 
+    /// <summary>Once for each id that is fought over; those beyond some a second are counted.</summary>
+    public void Damped(Session session, Configuration.DampingOptions options)
+    {
+        if (!_fights.TryTake(Stopwatch.GetTimestamp()) && !limit.Admits(LogLevel.Warning, "pool", session.Pool.Name, "client ids that devices fight over")) return;
+        string id = Encoding.UTF8.GetString(session.ClientId.AsSpan(0, Math.Min(session.ClientId!.Length, LongestId)));
+        Log.Damped(logger, SafeText.Of(id), session.Pool.Name, options.Takeovers, options.Within.TotalSeconds, session.Remote, options.Delay.TotalSeconds);
+    }
+
     /// <summary>What the client speaks instead of what is wanted, in words that follow the listener's name.</summary>
     private static string Hint(Session session, SpokenProtocol wanted) =>
         SpokenProtocols.Hint(SpokenProtocols.Guess(session.Setup!.Inbound.AsSpan(0, session.Setup.InboundLength)), wanted);
@@ -84,6 +103,9 @@ internal sealed partial class RefusalLog(ILogger logger, LogLimit limit)
 
     private static partial class Log
     {
+        [LoggerMessage(1208, LogLevel.Warning, "client id \"{ClientId}\" of pool {Pool}: its broker ended {Takeovers} sessions within {Within} s: devices fight over it, the last from {Remote}. Its CONNECTs are refused for {Delay} s each time (sticky.damping)")]
+        public static partial void Damped(ILogger logger, string clientId, string pool, int takeovers, double within, NetEndPoint remote, double delay);
+
         [LoggerMessage(1112, LogLevel.Error, "Pool {Pool}: backend {Backend} is this node itself: a connection to it came back in by listener {Listener}, with the PROXY header of the client {Remote}, and was cut")]
         public static partial void OwnConnection(ILogger logger, string pool, string backend, string listener, NetEndPoint remote);
 

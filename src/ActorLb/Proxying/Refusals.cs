@@ -9,7 +9,7 @@ internal static class Refusals
     {
         CloseReason.NodeFull or CloseReason.ListenerFull or CloseReason.AddressFull => RefusalReason.ServerBusy,
         CloseReason.MemoryShort or CloseReason.SetupMemory or CloseReason.LocalShortage => RefusalReason.ServerBusy,
-        CloseReason.AddressRate or CloseReason.ConnectRate => RefusalReason.ConnectionRateExceeded,
+        CloseReason.AddressRate or CloseReason.ConnectRate or CloseReason.QueueFull or CloseReason.QueueTimeout or CloseReason.Damped => RefusalReason.ConnectionRateExceeded,
         CloseReason.Banned => RefusalReason.Banned,
         CloseReason.ClientIdMismatch or CloseReason.RewriteFailed => RefusalReason.ClientIdNotValid,
         _ => RefusalReason.ServerUnavailable,

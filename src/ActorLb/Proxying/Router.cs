@@ -62,6 +62,27 @@ internal sealed class Router(NodeServices services, SessionCloser closer)
         GiveUp(reactor, session);
     }
 
+    /// <summary>It is the turn of a session that waits. Where it has none after all, it keeps its place.</summary>
+    public void Resume(Reactor reactor, Session session)
+    {
+        if (session.IsSticky) Go(reactor, session, services.Backends.Find(session.StickyBackend), isNew: session.StickyMadeAt != 0);
+        else Choose(reactor, session);
+    }
+
+    /// <summary>Something of a waiting client's has come: one that has left, and said nothing behind its CONNECT, is dropped.</summary>
+    public void LookAtWaiting(Reactor reactor, Session session)
+    {
+        if (HasLeft(session)) closer.Close(reactor, session, CloseReason.ClientGone);
+    }
+
+    /// <summary>Whether a session may go to a backend that it waits for, once that has room.</summary>
+    public static bool MayTake(Reactor reactor, Session session, Backend backend)
+    {
+        bool isNew = !session.IsSticky || session.StickyMadeAt != 0;
+        return ReferenceEquals(backend, session.Setup!.Trial) || backend.IsEligible(reactor.Now, isNew)
+            || (!isNew && backend.HasGrace(reactor.Now, GraceOf(session)));
+    }
+
     /// <summary>Counts a failure of the session's backend, but for one that said AUTH: it lives, and the client may be to blame.</summary>
     /// <param name="reason">For people: what the backend did, or did not do.</param>
     public static void Blame(Reactor reactor, Session session, string reason)
@@ -130,15 +151,79 @@ internal sealed class Router(NodeServices services, SessionCloser closer)
     {
         Setup setup = session.Setup!;
         bool sticky = session.Pool.Options.Balance == BalanceKind.Sticky && session.IsMqtt && session.ClientId!.Length > 0;
-        if (!sticky)
+        if (sticky)
         {
-            Backend? picked = Acquire(reactor, session);
-            if (picked is null) GiveUp(reactor, session);
-            else Dialer.Dial(reactor, session, picked);
+            AskSticky(reactor, session);
             return;
         }
-        AskSticky(reactor, session);
+        bool paced = session.Pool.Options.ConnectsPerSecond > 0;
+        // Whose key has a backend of its own waits for that one, whether others have room or not.
+        bool bound = paced && Pool.PlacingKind(session.Pool.Options) is BalanceKind.Hash or BalanceKind.IpHash;
+        if (Acquire(reactor, session, RoomFor(session, paced), bound, out Backend? full) is { } picked) Dial(reactor, session, picked);
+        else if (full is not null) Wait(reactor, session, full);
+        else if (paced && !bound && HasAnother(reactor, session)) Wait(reactor, session, null);
+        else GiveUp(reactor, session);
     }
+
+    private void Dial(Reactor reactor, Session session, Backend backend)
+    {
+        LeaveQueue(reactor, session);
+        Dialer.Dial(reactor, session, backend);
+    }
+
+    /// <summary>Has the session wait for a backend's next token, or for any backend's.</summary>
+    private void Wait(Reactor reactor, Session session, Backend? backend)
+    {
+        Setup setup = session.Setup!;
+        if (setup.IsQueued && setup.WaitsFor == backend) return;
+        if (HasLeft(session))
+        {
+            closer.Close(reactor, session, CloseReason.ClientGone);
+            return;
+        }
+        LeaveQueue(reactor, session);
+        long left = (long)session.Pool.Options.ConnectQueue.Timeout.TotalMilliseconds - setup.Waited;
+        if (left <= 0 || (setup.Ticket == 0 && IsFull(reactor, session, backend)))
+        {
+            GiveUp(reactor, session, left <= 0 ? CloseReason.QueueTimeout : CloseReason.QueueFull);
+            return;
+        }
+        reactor.Queue.Enter(session, backend, services.Reactors);
+        setup.Await(backend);
+        SessionCloser.MoveTo(reactor, session, Phase.Queued);
+        reactor.SetDeadline(session, reactor.Now + left);
+    }
+
+    private static void LeaveQueue(Reactor reactor, Session session)
+    {
+        if (!session.Setup!.IsQueued) return;
+        reactor.Queue.Leave(session);
+        SessionCloser.MoveTo(reactor, session, Phase.Routing);
+    }
+
+    /// <summary>The bound is by backend; for clients that wait for any, that of all that take clients.</summary>
+    private static bool IsFull(Reactor reactor, Session session, Backend? backend)
+    {
+        ConnectQueueOptions options = session.Pool.Options.ConnectQueue;
+        if (backend is not null) return backend.Pace.Line.Count >= options.LengthOf(backend.Pace.Share);
+        long waiting = session.Pool.Pool.Line.Count, most = 0;
+        foreach (Backend one in session.Pool.Pool.Snapshot.Backends)
+        {
+            waiting += one.Pace.Line.Count;
+            if (one.IsEligible(reactor.Now, newClient: true)) most += options.LengthOf(one.Pace.Share);
+        }
+        return waiting >= most;
+    }
+
+    private static bool HasLeft(Session session) =>
+        session.IsMqtt && session.Client.Ended && session.Setup!.InboundLength == session.Setup.ConnectLength;
+
+    /// <summary>Where there is room for the session now; the default asks for none.</summary>
+    private static Room RoomFor(Session session, bool paced) =>
+        !paced ? default : new Room(
+            Stopwatch.GetTimestamp(), session.Setup!.Ticket == 0 ? WaitingLine.Nobody : session.Setup.Ticket, session.Pool.Pool.Line.First);
+
+    private static long GraceOf(Session session) => (long)session.Pool.Options.Health.Grace.TotalMilliseconds;
 
     private static bool HasAnother(Reactor reactor, Session session)
     {
@@ -154,6 +239,7 @@ internal sealed class Router(NodeServices services, SessionCloser closer)
     private void AskSticky(Reactor reactor, Session session)
     {
         Setup setup = session.Setup!;
+        LeaveQueue(reactor, session);
         if (setup.Questions == 0) session.StickyHash = services.Sticky.Hash(session.Pool.NameUtf8, session.ClientId);
         Span<BackendRef> proposals = stackalloc BackendRef[Proposals];
         int count = Propose(reactor, session, proposals, out Backend? first);
@@ -190,15 +276,38 @@ internal sealed class Router(NodeServices services, SessionCloser closer)
             session.StickyBackend = BackendDirectory.ReferenceOf(mapped);
             session.StickyOutcome = StickyOutcome.Fallback;
         }
+        Go(reactor, session, mapped, answer.IsNew);
+    }
+
+    /// <summary>Dials the client's backend, waits for it, or moves the client.</summary>
+    /// <param name="isNew">The client was placed there by this very lookup.</param>
+    private void Go(Reactor reactor, Session session, Backend? mapped, bool isNew)
+    {
+        Setup setup = session.Setup!;
+        Room room = RoomFor(session, mapped?.Pace.IsOn ?? false);
         bool may = mapped is not null && !setup.HasTried(mapped);
-        bool takes = may && (ReferenceEquals(mapped, setup.Trial)
-            || (mapped!.IsEligible(reactor.Now, newClient: answer.IsNew) && mapped.TryClaim(reactor.Now)));
-        bool byGrace = may && !takes && !answer.IsNew && mapped!.HasGrace(reactor.Now, (long)session.Pool.Options.Health.Grace.TotalMilliseconds);
-        if ((takes || byGrace) && mapped!.TryAcquire())
+        if (may && room.IsAsked && !room.IsAt(mapped!) && MayTake(reactor, session, mapped!))
         {
-            if (byGrace) setup.TryEnds = reactor.Now + GraceTry;
-            Dialer.Dial(reactor, session, mapped);
+            Wait(reactor, session, mapped);
             return;
+        }
+        bool takes = may && (ReferenceEquals(mapped, setup.Trial)
+            || (mapped!.IsEligible(reactor.Now, newClient: isNew) && mapped.TryClaim(reactor.Now)));
+        bool byGrace = may && !takes && !isNew && mapped!.HasGrace(reactor.Now, GraceOf(session));
+        if (takes || byGrace)
+        {
+            switch (Take(mapped!, room))
+            {
+                case Taken.Yes:
+                    if (byGrace) setup.TryEnds = reactor.Now + GraceTry;
+                    Dial(reactor, session, mapped!);
+                    return;
+                case Taken.NoToken:
+                    // Another reactor was quicker. A trial that was claimed stays this session's.
+                    if (takes && !mapped!.IsEligible(reactor.Now, newClient: isNew)) setup.Trial = mapped;
+                    Wait(reactor, session, mapped);
+                    return;
+            }
         }
         // The mapped backend cannot take the client now, or this node's configuration does not have it (any more, or not yet): the
         // client moves. The number of questions is bounded, whatever the answers are.
@@ -226,7 +335,8 @@ internal sealed class Router(NodeServices services, SessionCloser closer)
     {
         Setup setup = session.Setup!;
         ReadOnlySpan<Backend> tried = setup.Tried.AsSpan(0, setup.TriedCount);
-        first = Pick(reactor, session, tried);
+        Room room = RoomFor(session, session.Pool.Options.ConnectsPerSecond > 0);
+        first = (room.IsAsked ? Pick(reactor, session, tried, room) : null) ?? Pick(reactor, session, tried, default);
         if (first is null) return 0;
         // Picked, and yet not eligible any more: the pick claimed its trial.
         if (!first.IsEligible(reactor.Now, newClient: true)) setup.Trial = first;
@@ -242,7 +352,7 @@ internal sealed class Router(NodeServices services, SessionCloser closer)
         return count;
     }
 
-    private Backend? Pick(Reactor reactor, Session session, ReadOnlySpan<Backend> tried)
+    private static Backend? Pick(Reactor reactor, Session session, ReadOnlySpan<Backend> tried, Room room)
     {
         Pool pool = session.Pool.Pool;
         Span<byte> address = stackalloc byte[16];
@@ -253,24 +363,47 @@ internal sealed class Router(NodeServices services, SessionCloser closer)
             PoolSnapshot snapshot = pool.Snapshot;
             var context = new PickContext(
                 snapshot, Pool.PlacingKind(snapshot.Options) == BalanceKind.Hash ? HashOfKey(session, snapshot.Options.HashKey) : PickContext.NoKey,
-                client, reactor.Now, tried);
+                client, reactor.Now, tried) { Room = room };
             // A reload removes backends from under the eyes of who has the snapshot before it: there may be others by now.
             if (pool.Pick(context) is { } picked) return picked;
             if (ReferenceEquals(snapshot, pool.Snapshot)) return null;
         }
     }
 
-    /// <summary>As <see cref="Pick"/>, with a connection of the backend's taken. A backend that fills up in between counts as tried.</summary>
-    private Backend? Acquire(Reactor reactor, Session session)
+    /// <summary>As <see cref="Pick"/>, with a token and a connection of the backend's taken. A backend that fills up in between counts as tried.</summary>
+    /// <param name="bound">The policy's choice is to be waited for.</param>
+    /// <param name="full">That choice, where it has no room now; the answer is null then.</param>
+    private static Backend? Acquire(Reactor reactor, Session session, Room room, bool bound, out Backend? full)
     {
         Setup setup = session.Setup!;
+        full = null;
         while (true)
         {
-            Backend? picked = Pick(reactor, session, setup.Tried.AsSpan(0, setup.TriedCount));
-            if (picked is null || picked.TryAcquire()) return picked;
+            Backend? picked = Pick(reactor, session, setup.Tried.AsSpan(0, setup.TriedCount), bound ? default : room);
+            if (picked is null) return null;
+            Taken taken = bound && !room.IsAt(picked) ? Taken.NoToken : Take(picked, room);
+            if (taken == Taken.Yes) return picked;
+            if (taken == Taken.NoToken)
+            {
+                full = bound ? picked : null;
+                if (bound) return null;
+                // Another reactor was quicker: the next pick passes over it.
+                continue;
+            }
             if (setup.TriedCount == Setup.MaxTries - 1) return null;
             setup.Tried[setup.TriedCount++] = picked;
         }
+    }
+
+    private enum Taken { Yes, NoToken, NoPlace }
+
+    private static Taken Take(Backend backend, Room room)
+    {
+        if (!room.IsAsked) return backend.TryAcquire() ? Taken.Yes : Taken.NoPlace;
+        if (!backend.Pace.TryTake(room.Now)) return Taken.NoToken;
+        if (backend.TryAcquire()) return Taken.Yes;
+        backend.Pace.GiveBack();
+        return Taken.NoPlace;
     }
 
     /// <returns><see cref="PickContext.NoKey"/> of a key whose variables are all empty, or all such clients would go to one backend.</returns>

@@ -13,7 +13,7 @@ internal enum Phase : byte
 {
     Free,
     ProxyHeader, TlsHandshake, Upgrade, Connect,
-    Routing, Dialing, BackendPreamble, BackendTls, BackendUpgrade, Connack,
+    Routing, Queued, Dialing, BackendPreamble, BackendTls, BackendUpgrade, Connack,
     Relay,
     Lingering,
 }
@@ -249,6 +249,17 @@ internal sealed class Setup
     public Backend? Trial;
     public long FirstTryAt;
 
+    /// <summary>It waits in the reactor's <see cref="ConnectQueue"/>: since when, and for which backend (null: any).</summary>
+    public bool IsQueued;
+    public long QueuedAt;
+    public Backend? WaitsFor;
+
+    /// <summary>Its place among all that wait in the pool, which it keeps; 0 while it has not waited.</summary>
+    public long Ticket;
+
+    /// <summary>How long it has waited so far (milliseconds).</summary>
+    public long Waited;
+
     /// <summary>When a try at a backend that is found failing is over (the reactor's clock); 0 leaves it the usual times.</summary>
     public long TryEnds;
 
@@ -310,6 +321,7 @@ internal sealed class Setup
         Speaks = Protocol.SpokenProtocol.Unknown;
         Questions = 0;
         TryEnds = 0;
+        Ticket = Waited = 0;
         Withdraw();
         Trial = null;
         LastRefusal = null;

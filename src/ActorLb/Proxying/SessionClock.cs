@@ -22,6 +22,9 @@ internal sealed partial class SessionClock(NodeServices services, SessionCloser 
             case Phase.ProxyHeader or Phase.TlsHandshake or Phase.Upgrade or Phase.Connect:
                 closer.Close(reactor, session, CloseReason.ConnectTimeout);
                 break;
+            case Phase.Queued:
+                Router.GiveUp(reactor, session, CloseReason.QueueTimeout);
+                break;
             case Phase.BackendTls when session.AwaitsPlace:
                 // For its turn among this node's own handshakes: the backend was not even asked.
                 Router.TryNext(reactor, session, CloseReason.HandshakeLimit);

@@ -28,6 +28,7 @@ internal sealed class SessionCloser(NodeServices services)
         Count(reactor, session, session.EndReason);
         if (session.EstablishedAt != 0 && CloseReasons.LossOf(session.EndReason) is { } loss) session.Dialled?.History.SessionLost(loss);
         services.AccessLog?.Write(session, session.EndReason, reactor.Now);
+        if (services.Damping is { } damping && IsTakeover(session)) NoteTakeover(reactor, session, damping);
         if (session.Setup is { } setup)
         {
             reactor.ReturnSetup(setup);
@@ -242,6 +243,7 @@ internal sealed class SessionCloser(NodeServices services)
             session.Source = -1;
             CloseSide(reactor, ref session.Upstream);
         }
+        reactor.Queue.Leave(session);
         session.Setup?.Withdraw();
         Uncount(session);
         session.Traffic = BackendTraffic.None;
@@ -304,6 +306,15 @@ internal sealed class SessionCloser(NodeServices services)
         reactor.Counters.Closed[(int)reason]++;
         if (CloseReasons.IsRefusal(reason)) session.Listener.CountRefusal(reason);
         Gauge(reactor.Counters, session.Phase)--;
+    }
+
+    /// <summary>The broker ended the session, and not because its client had said goodbye.</summary>
+    private static bool IsTakeover(Session session) =>
+        session is { EstablishedAt: not 0, EndReason: CloseReason.BackendClosed or CloseReason.BackendReset, ClientId.Length: > 0, FromClient.AtDisconnect: false };
+
+    private void NoteTakeover(Reactor reactor, Session session, TakeoverDamping damping)
+    {
+        if (damping.TakenOver(services.Sticky.Hash(session.Pool.NameUtf8, session.ClientId), reactor.Now)) services.Refused.Damped(session, damping.Options);
     }
 
     private static void Clear(Session session)

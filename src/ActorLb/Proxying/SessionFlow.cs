@@ -60,10 +60,11 @@ internal sealed class SessionFlow
             case Phase.Lingering:
                 Closer.Linger(reactor, session);
                 break;
-            case Phase.Routing or Phase.Dialing or Phase.BackendPreamble or Phase.BackendTls or Phase.BackendUpgrade or Phase.Connack:
+            case Phase.Routing or Phase.Queued or Phase.Dialing or Phase.BackendPreamble or Phase.BackendTls or Phase.BackendUpgrade or Phase.Connack:
                 // What the client sends meanwhile is kept, so that its going away is seen.
                 if (!upstream && !_intake.ReadAhead(reactor, session)) break;
-                if (session.Phase == Phase.Dialing) _dialer.Advance(reactor, session);
+                if (session.Phase == Phase.Queued) _router.LookAtWaiting(reactor, session);
+                else if (session.Phase == Phase.Dialing) _dialer.Advance(reactor, session);
                 else if (session.Phase > Phase.Dialing && session.Phase < Phase.Relay) _greeting.Advance(reactor, session);
                 break;
         }
@@ -79,6 +80,13 @@ internal sealed class SessionFlow
     public void StickyAnswered(Reactor reactor, Session session, in StickyAnswer answer)
     {
         _router.Answered(reactor, session, answer);
+        reactor.Setups.Settle(session);
+    }
+
+    /// <summary>It is the turn of a session that waits for a backend.</summary>
+    public void Resume(Reactor reactor, Session session)
+    {
+        _router.Resume(reactor, session);
         reactor.Setups.Settle(session);
     }
 

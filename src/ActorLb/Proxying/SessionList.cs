@@ -21,6 +21,26 @@ internal sealed class SessionList
         Count++;
     }
 
+    /// <summary>Adds one that waits for its turn, by its <see cref="Setup.Ticket"/>: nearly always at the end.</summary>
+    public void AddByTicket(Session session)
+    {
+        Session? older = _newest;
+        while (older is not null && older.Setup!.Ticket > session.Setup!.Ticket) older = older.Older;
+        if (older == _newest)
+        {
+            Add(session);
+            return;
+        }
+        session.Within?.Remove(session);
+        session.Within = this;
+        session.Older = older;
+        session.Newer = older is null ? Oldest : older.Newer;
+        session.Newer!.Older = session;
+        if (older is null) Oldest = session;
+        else older.Newer = session;
+        Count++;
+    }
+
     /// <param name="session">Of this list.</param>
     public void Remove(Session session)
     {
