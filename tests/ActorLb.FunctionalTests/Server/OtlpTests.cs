@@ -183,8 +183,8 @@ public sealed class OtlpTests : IDisposable
     private static IEnumerable<string> NamesOf(string page)
     {
         string[] lines = page.Split('\n');
-        return [.. lines.Select((l, i) => (Match: Regex.Match(l, "^# TYPE ([a-z_]+) ", RegexOptions.None, TimeSpan.FromSeconds(1)), Next: i + 1 < lines.Length ? lines[i + 1] : ""))
-            .Where(l => l.Match.Success && l.Next.Length > 0 && l.Next[0] != '#').Select(l => l.Match.Groups[1].Value).Order(StringComparer.Ordinal)];
+        return [.. lines.Select((l, i) => (Match: Regex.Match(l, "^# TYPE (?<name>[a-z_]+) ", RegexOptions.None, TimeSpan.FromSeconds(1)), Next: i + 1 < lines.Length ? lines[i + 1] : ""))
+            .Where(l => l.Match.Success && l.Next.Length > 0 && l.Next[0] != '#').Select(l => l.Match.Groups["name"].Value).Order(StringComparer.Ordinal)];
     }
 
     private static async Task UntilAsync(Func<bool> holds)

@@ -68,7 +68,7 @@ public sealed class MonitoringTests(EveryMetric every) : IClassFixture<EveryMetr
     {
         using var process = Process.Start(new ProcessStartInfo("promtool", arguments)
         {
-            RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
+            UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
         })!;
         Task<string> output = process.StandardOutput.ReadToEndAsync(), error = process.StandardError.ReadToEndAsync();
         await process.StandardInput.WriteAsync(input);
