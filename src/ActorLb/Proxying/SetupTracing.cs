@@ -6,21 +6,6 @@ namespace ActorLb.Proxying;
 /// <summary>Tells a session's trace, where it has one, of the steps that the session takes.</summary>
 internal static class SetupTracing
 {
-    public static string NameOf(Phase phase) => phase switch
-    {
-        Phase.ProxyHeader => "proxy_header",
-        Phase.TlsHandshake => "tls_handshake",
-        Phase.Upgrade => "upgrade",
-        Phase.Connect => "connect",
-        Phase.Routing => "lookup",
-        Phase.Dialing => "dialing",
-        Phase.BackendPreamble => "backend_proxy_header",
-        Phase.BackendTls => "backend_tls_handshake",
-        Phase.BackendUpgrade => "backend_upgrade",
-        Phase.Connack => "connack",
-        _ => "established",
-    };
-
     /// <summary>The session goes over to a phase. The relay, and the wait of a refused client, are behind the set-up.</summary>
     public static void Enter(Session session, SetupTrace trace, Phase phase)
     {
@@ -36,7 +21,7 @@ internal static class SetupTracing
             case Phase.Dialing:
                 break;
             default:
-                trace.Step(NameOf(phase));
+                trace.Step(phase == Phase.Routing ? "lookup" : EventFeed.Word(phase.ToString()));
                 break;
         }
     }
