@@ -65,7 +65,7 @@ public sealed class CrowdedEndpointTests
         using var authority = new ServiceAuthority(folder.Path, "ca");
         (string certificate, string key) = authority.Issue("node");
         await using AdminNode node = await AdminNode.StartAsync(admin: $"tls {{ certificate = \"{certificate}\", key = \"{key}\" }}");
-        List<Socket> stalled = await HoldAsync(node.Address, 300, "");
+        List<Socket> stalled = await HoldAsync(node.Address, 1_000, "");
         using var handler = new SocketsHttpHandler();
         handler.SslOptions.CertificateChainPolicy = new X509ChainPolicy
         {
