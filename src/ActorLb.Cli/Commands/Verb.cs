@@ -91,7 +91,7 @@ internal sealed class Verb(TargetOptions target, Screen screen, Func<ParseResult
             call.Screen.Error(e.Message);
             return ExitCodes.Unreachable;
         }
-        catch (OperationCanceledException) when (cancel.IsCancellationRequested)
+        catch (OperationCanceledException) when (cancel.IsCancellationRequested && !call.Client.OnlyAsks)
         {
             call.Screen.Error("interrupted: the node may have done it or not");
             return ExitCodes.Unreachable;

@@ -23,9 +23,14 @@ internal static class Watching
         {
             long start = time.GetTimestamp();
             using var answer = new StringWriter();
-            await once(screen.Buffered(answer, withErrors: inPlace), cancel);
-            // What an answer was cut off by is the end of the watching.
-            if (cancel.IsCancellationRequested) return ExitCodes.Done;
+            try
+            {
+                await once(screen.Buffered(answer, withErrors: inPlace), cancel);
+            }
+            catch (OperationCanceledException) when (cancel.IsCancellationRequested)
+            {
+                return ExitCodes.Done;
+            }
             if (!screen.Emit(inPlace ? Frame(answer.ToString(), screen.Height, time.GetUtcNow()) : answer.ToString())) return ExitCodes.Done;
             TimeSpan rest = Period - time.GetElapsedTime(start);
             if (rest > TimeSpan.Zero) await Task.Delay(rest, time, cancel).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);

@@ -134,6 +134,7 @@ internal sealed class AdminEndpoint(Node node, NodeLogging logging, NodeControl 
         new SessionApi(node, _audit).Map(routes);
         new ActorApi(node).Map(routes);
         new ClusterApi(node, TimeProvider.System, _stopping.Token).Map(routes);
+        OpenApiApi.Map(routes);
     }
 
     private static Task Text(HttpContext context, string text, int status = StatusCodes.Status200OK, string contentType = "text/plain")

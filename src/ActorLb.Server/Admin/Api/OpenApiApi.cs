@@ -1,0 +1,11 @@
+using ActorLb.Server.Admin.Description;
+using Microsoft.AspNetCore.Http;
+
+namespace ActorLb.Server.Admin.Api;
+
+/// <summary>Serves the description of all the others.</summary>
+internal static class OpenApiApi
+{
+    public static void Map(ApiRoutes routes) =>
+        routes.Get(ApiDocument.Path, async _ => new ApiResult(StatusCodes.Status200OK, await ApiDocument.JsonAsync()));
+}
