@@ -26,7 +26,7 @@ internal sealed class CommandTree
         Root = new RootCommand("pbm operates ActorLb: one command, or a prompt when none is given.")
         {
             ClusterCommands.Create(verb), ShardingCommands.Create(verb), PoolCommands.Create(verb), StickyCommands.Create(verb),
-            SessionCommands.Create(verb), ActorCommands.Create(verb),
+            SessionCommands.Create(verb), BanCommands.Create(verb), ActorCommands.Create(verb),
         };
         foreach (Command group in NodeCommands.Create(verb)) Root.Add(group);
         Root.Add(Help());

@@ -114,6 +114,7 @@ internal sealed partial class Node : IAsyncDisposable
             options.Node.Name, Inquiry, Sessions, () => SessionTotals.Of(options.Node.Name, _reactors, _listeners.All, Pools));
         Added = new AddedBackends(Inquiry, () => Orders, () => _options, OwnAddress, ApplyAddedAsync, time, loggers.CreateLogger("ActorLb.Operations"));
         Added.Answer();
+        Bans = new BanOrders(() => Orders, time);
         if (options.Cluster.Seeds.IsEmpty) Orders = FleetOrders.InFolder(LocalMember.FolderBelow(options.Node.DataDirectory), time, _logger);
         StartedAt = time.GetUtcNow();
     }
@@ -203,6 +204,11 @@ internal sealed partial class Node : IAsyncDisposable
     /// <summary>Backends that operators have added to the pools of the file.</summary>
     public AddedBackends Added { get; }
 
+    /// <summary>Who may not come in, on any node.</summary>
+    public BanOrders Bans { get; }
+
+    public ClientPlaces Places => _services.Places;
+
     /// <summary>The node's part in a fleet; null when it is by itself.</summary>
     public LocalMember? Member => _fleet?.Member;
 
@@ -236,6 +242,10 @@ internal sealed partial class Node : IAsyncDisposable
         WarnOfOpenFiles();
         if (!_options.Cluster.Seeds.IsEmpty) EnterFleet();
         _plane.Start();
+        // What was ordered before holds from the first client on.
+        _services.Places.Bans = new BanList(Bans.All(), _time);
+        IActorRef bans = _system.System.ActorOf(ActorProps.Of(() => new BansActor(_reactors, Bans.All, _services.Places, _time, _logger)), "bans");
+        Orders.Changed += () => bans.Tell(BansActor.Look.Instance);
         await ApplyAsync(_options, cancel).ConfigureAwait(false);
         Added.Begin();
         _certificateLooks = _system.System.ActorOf(ActorProps.Of(() => new CertificateActor(_certificateWatch)), "certificates");

@@ -131,6 +131,7 @@ internal sealed class AdminEndpoint(Node node, NodeLogging logging, NodeControl 
         new PoolApi(node, names).Map(routes);
         new PoolMembersApi(node, names).Map(routes);
         new StickyApi(node, names).Map(routes);
+        new BanApi(node, _audit, TimeProvider.System).Map(routes);
         new SessionApi(node, _audit).Map(routes);
         new ActorApi(node).Map(routes);
         new ClusterApi(node, TimeProvider.System, _stopping.Token).Map(routes);

@@ -23,6 +23,10 @@ internal static class AdmissionMetrics
             foreach (Backend backend in pool.Pool.Snapshot.Backends.ToArray())
                 w.Sample("actorlb_connect_rate_limit", backend.Pace.Share, ("pool", pool.Name), ("backend", backend.Id));
         }
+        w.Single("actorlb_bans", "gauge", "Bans in force.", node.Bans.All().Length);
+        w.Family("actorlb_banned_total", "counter", "Clients turned away because of a ban, by what it names.");
+        w.Sample("actorlb_banned_total", node.Places.BannedAddresses, ("by", "address"));
+        w.Sample("actorlb_banned_total", node.Places.BannedNames, ("by", "name"));
         w.Single("actorlb_damped_ids_total", "counter", "Times that the CONNECTs of a client id began to be refused because devices fight over it (sticky.damping).", node.Damping?.Found ?? 0);
         w.Single("actorlb_damped_connects_total", "counter", "CONNECTs refused for that.", node.Damping?.Refused ?? 0);
     }

@@ -59,7 +59,7 @@ internal sealed partial class Acceptor(NodeServices services, SessionCloser clos
         SessionCloser.Enter(reactor, session, proxied ? Phase.ProxyHeader : Phase.Connect);
         if (services.Traces is { } traces) session.Trace = traces.Begin(listener.Name, state.Pool.Name, "accept");
         // Whose address is not wanted must not drive out others: it is judged first, unless a PROXY header is to tell it.
-        CloseReason refusal = proxied ? CloseReason.None : ClientPlaces.Judge(session);
+        CloseReason refusal = proxied ? CloseReason.None : services.Places.Judge(session);
         if (refusal == CloseReason.None) refusal = TakePlace(reactor, socket, session);
         if (refusal == CloseReason.None) socket.Unconnected.Add(session);
         else if (!closer.TurnAway(reactor, session, refusal)) return;

@@ -128,13 +128,13 @@ internal sealed class ClientIntake(NodeServices services, SessionCloser closer, 
         if (refusal == CloseReason.None || closer.TurnAway(reactor, session, refusal)) Begin(reactor, session);
     }
 
-    private static CloseReason JudgeTold(Session session, ProxyKind kind)
+    private CloseReason JudgeTold(Session session, ProxyKind kind)
     {
         // The proxy's own connection, such as its health check, is to be accepted (PROXY protocol, 2.2): the lists and limits are for clients.
         if (kind == ProxyKind.Local) return CloseReason.None;
         // Of one that is refused already, only whether it is to be closed at once is still to be seen.
-        if (session.Setup!.Refusal == CloseReason.None) return ClientPlaces.Judge(session);
-        return session.Entered!.Refuses(session.Remote) ? CloseReason.Banned : CloseReason.None;
+        if (session.Setup!.Refusal == CloseReason.None) return services.Places.Judge(session);
+        return services.Places.IsUnwanted(session) ? CloseReason.Banned : CloseReason.None;
     }
 
     /// <summary>Why a client ends that went before its first byte.</summary>
@@ -273,6 +273,13 @@ internal sealed class ClientIntake(NodeServices services, SessionCloser closer, 
             closer.Refuse(reactor, session, setup.Refusal, Refusals.For(setup.Refusal));
             return;
         }
+        // As the client wrote them, and as its broker would see them.
+        if (services.Places.IsBanned(session))
+        {
+            RefuseBanned(reactor, session);
+            return;
+        }
+        NoteUserName(session);
         if (listening.Options.RequireClientId is { } binding && !Matches(session, binding))
         {
             services.Refused.ClientIdMismatch(session, binding.Text);
@@ -285,6 +292,15 @@ internal sealed class ClientIntake(NodeServices services, SessionCloser closer, 
             closer.Refuse(reactor, session, CloseReason.RewriteFailed, refusal);
             return;
         }
+        if (!listening.Options.Rewrite.IsEmpty)
+        {
+            NoteUserName(session);
+            if (services.Places.IsBanned(session))
+            {
+                RefuseBanned(reactor, session);
+                return;
+            }
+        }
         if (services.Damping is { } damping && session.ClientId.Length > 0 && damping.Refuses(KeyOf(session), reactor.Now))
         {
             services.Refused.TurnedAway(session, CloseReason.Damped);
@@ -294,6 +310,19 @@ internal sealed class ClientIntake(NodeServices services, SessionCloser closer, 
         session.IdleByKeepAlive = listening.Options.IdleTimeout is null;
         session.IdleTimeout = IdleTimeouts.Of(listening.Options.IdleTimeout, setup.Connect.KeepAlive);
         Complete(reactor, session);
+    }
+
+    /// <summary>For later bans: the name that the broker sees, or the client's own where that is taken out.</summary>
+    private static void NoteUserName(Session session)
+    {
+        FieldRange name = session.Setup!.Connect.UserName;
+        if (name.Length > 0) session.UserHash = BanList.HashOf(name.In(session.Setup.Inbound));
+    }
+
+    private void RefuseBanned(Reactor reactor, Session session)
+    {
+        services.Refused.TurnedAway(session, CloseReason.Banned);
+        closer.Refuse(reactor, session, CloseReason.Banned, Refusals.For(CloseReason.Banned));
     }
 
     private ulong KeyOf(Session session) => services.Sticky.Hash(session.Pool.NameUtf8, session.ClientId);

@@ -13,11 +13,42 @@ internal sealed class ClientPlaces(NodeAdmission admission)
     /// for a handshake over a slow network, so that clients which come at the same moment do not drive each other out.</summary>
     public const int GiveWayAfter = 250;
 
+    private long _bannedAddresses, _bannedNames;
+
+    /// <summary>In force from the next client on.</summary>
+    public volatile BanList Bans = BanList.Empty;
+
+    /// <summary>Clients turned away because of a ban of their address, and of their client id or user name.</summary>
+    public long BannedAddresses => Interlocked.Read(ref _bannedAddresses);
+
+    public long BannedNames => Interlocked.Read(ref _bannedNames);
+
+    /// <summary>Whether the client's address is refused, by the listener's lists or a ban.</summary>
+    public bool IsUnwanted(Session session)
+    {
+        if (session.Entered!.Refuses(session.Remote)) return true;
+        BanList bans = Bans;
+        if (!bans.HasAddresses || !bans.HasAddress(session.Remote)) return false;
+        Interlocked.Increment(ref _bannedAddresses);
+        return true;
+    }
+
+    /// <summary>Whether the client's id or user name is banned, as its CONNECT has them now.</summary>
+    public bool IsBanned(Session session)
+    {
+        BanList bans = Bans;
+        if (!bans.HasNames) return false;
+        Setup setup = session.Setup!;
+        if (!bans.HasClientId(session.ClientId) && !bans.HasUserName(setup.Connect.UserName.In(setup.Inbound))) return false;
+        Interlocked.Increment(ref _bannedNames);
+        return true;
+    }
+
     /// <summary>None, or why the client's address may not come in now.</summary>
-    public static CloseReason Judge(Session session)
+    public CloseReason Judge(Session session)
     {
         Listener.State listening = session.Entered!;
-        if (listening.Refuses(session.Remote)) return CloseReason.Banned;
+        if (IsUnwanted(session)) return CloseReason.Banned;
         if (listening.Addresses is { } limits)
         {
             CloseReason over = limits.TryEnter(session.Remote);

@@ -163,6 +163,9 @@ internal sealed class Session : Timed
     /// <summary>UTF-8, as the broker sees it (the broker's assigned one where the client sent none); null before the CONNECT.</summary>
     public byte[]? ClientId;
 
+    /// <summary>Of the user name that the broker sees (<see cref="BanList.HashOf"/>); 0 without one.</summary>
+    public ulong UserHash;
+
     public ulong StickyHash;
     public BackendRef StickyBackend;
     public StickyOutcome StickyOutcome;

@@ -330,7 +330,7 @@ internal sealed class SessionCloser(NodeServices services)
         session.Dialled = null;
         session.IsSticky = session.StickyOpened = false;
         session.StickyBackend = default;
-        session.StickyHash = 0;
+        session.StickyHash = session.UserHash = 0;
         session.StickyMadeAt = 0;
         session.FromClient = session.FromBackend = default;
         session.BytesFromClient = session.BytesFromBackend = session.PacketsFromClient = session.PacketsFromBackend = 0;

@@ -23,7 +23,8 @@ public sealed class DampingTests
                 old = known;
                 return connection;
             });
-            old?.HalfClose();
+            if (old is { Ended.IsCompleted: false })
+                old.HalfClose();
             await connection.SendAsync(FakeBroker.ConnackBytes(0, ConnectBytes.LevelOf(connect)), stop);
             while ((await connection.ReadPacketAsync(stop))[0] != 0xE0)
             {
@@ -43,8 +44,9 @@ public sealed class DampingTests
         for (var i = 1; i <= 3; i++)
         {
             var next = await node.OpenAsync("twin");
-            await node.UntilClosedAsync(CloseReason.BackendClosed, i);
+            await holds.ReadToEndAsync();
             holds.Dispose();
+            await node.UntilClosedAsync(CloseReason.BackendClosed, i);
             holds = next;
         }
 
@@ -69,6 +71,8 @@ public sealed class DampingTests
         {
             using var first = await one.OpenAsync("twin");
             using var second = await two.OpenAsync("twin");
+            await first.ReadToEndAsync();
+            first.Dispose();
             await one.UntilClosedAsync(CloseReason.BackendClosed, i);
         }
 
@@ -84,7 +88,7 @@ public sealed class DampingTests
         {
             using var client = await node.OpenAsync("mine");
             await client.SendAsync(new byte[] { 0xE0, 0 });
-            await client.ReadToEndAsync();
+            await node.UntilAsync(() => broker.Open == 0);
         }
 
         Assert.Equal(0, node.Node.Damping!.Found);
@@ -112,6 +116,9 @@ public sealed class DampingTests
         for (var i = 0; i < 4; i++)
         {
             twins.Add(await node.OpenAsync("twin"));
+            if (i == 0) continue;
+            await twins[i - 1].ReadToEndAsync();
+            twins[i - 1].Dispose();
             await node.UntilClosedAsync(CloseReason.BackendClosed, i);
         }
 

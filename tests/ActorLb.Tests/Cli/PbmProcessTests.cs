@@ -52,7 +52,24 @@ public sealed class PbmProcessTests
         Assert.Equal(9, node.Node.Pools.Single(p => p.Name == "emqx").Pool.Snapshot.Find(id)!.Weight);
     }
 
+    [Fact]
+    public async Task Ban_AddedListedAndRemoved()
+    {
+        await using AdminNode node = await AdminNode.StartAsync();
+        ProcessResult added = await RunAsync(node, "ban", "add", "--address", "192.0.2.7", "--for", "2h", "--reason", "a flood");
+        Assert.Contains("address 192.0.2.7/32 is banned for 2h", added.Output, StringComparison.Ordinal);
+        ProcessResult list = await RunAsync(node, "ban", "list");
+        Assert.Contains(list.Lines, l => l.Contains("192.0.2.7/32", StringComparison.Ordinal) && l.Contains("a flood", StringComparison.Ordinal));
+        Assert.Equal(0, (await RunAsync(node, "ban", "remove", "--address", "192.0.2.7")).ExitCode);
+        Assert.Empty(node.Node.Bans.All());
+    }
+
     [Theory]
+    [InlineData(1, "no ban of client-id nobody", "ban", "remove", "--client-id", "nobody")]
+    [InlineData(1, "is no address or network", "ban", "add", "--address", "nowhere")]
+    [InlineData(2, "one of --client-id, --username and --address", "ban", "add")]
+    [InlineData(2, "one of --client-id, --username and --address", "ban", "add", "--client-id", "a", "--username", "b")]
+    [InlineData(2, "is no duration such as", "ban", "add", "--client-id", "a", "--for", "soon")]
     [InlineData(1, "did you mean 'emqx'?", "pool", "show", "emxq")]
     [InlineData(1, "weight", "pool", "weight", "x:1", "0")]
     [InlineData(1, "no session", "session", "find", "nobody")]
