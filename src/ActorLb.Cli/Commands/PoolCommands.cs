@@ -53,11 +53,11 @@ internal static class PoolCommands
 
     private static async Task ListAsync(Call call, CancellationToken cancel) =>
         call.Show(await call.Client.GetAsync("pools", AdminJson.Wire.PoolList, cancel), (list, screen) => screen.Table(
-            ["pool", "balance", ">backends", ">eligible", ">connections", ">fleet"],
+            ["pool", "balance", ">backends", ">eligible", ">connections", ">fleet", ">waiting"],
             list.Pools.Select(p => new[]
             {
                 Printable.Of(p.Name), p.Balance, Printable.Of(p.Backends), Printable.Of(p.Eligible), Printable.Of(p.Connections),
-                Printable.Of(p.FleetConnections),
+                Printable.Of(p.FleetConnections), Printable.Of(p.Waiting),
             })));
 
     private static async Task ShowAsync(Call call, Argument<string> pool, CancellationToken cancel)
@@ -80,7 +80,7 @@ internal static class PoolCommands
         {
             Printable.Of(b.Backend + Kind(b)), Printable.Of(b.Pool),
             (b.DrainLeft is { } left ? $"{b.Admin}, down in {Printable.Time(left)}" : b.Admin) + (b.Local ? " (this node only)" : ""), b.Health,
-            b.Blocks.Length == 0 ? "yes" : $"no: {string.Join(", ", b.Blocks)}", Printable.Of(b.Weight), Printable.Of(b.Connections),
+            b.Blocks.Length == 0 ? (b.Waiting == 0 ? "yes" : $"yes, {Printable.Of(b.Waiting)} wait") : $"no: {string.Join(", ", b.Blocks)}", Printable.Of(b.Weight), Printable.Of(b.Connections),
             Printable.Of(b.FleetConnections), b.Limit == 0 ? "-" : Printable.Of(b.Limit), Printable.Of(b.Connects), Printable.Of(b.Failures),
             answer.For(b.Since), Printable.Of(b.LostSince),
             b.LastError is { } error ? $"{Printable.Of(error.Text)}, {answer.Ago(error.At)}" : "-",

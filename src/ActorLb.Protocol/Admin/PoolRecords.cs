@@ -4,7 +4,11 @@ namespace ActorLb.Protocol.Admin;
 /// <param name="Eligible">Backends that take new clients.</param>
 /// <param name="Connections">This node's connections to the pool's backends.</param>
 /// <param name="FleetConnections">The fleet's, as far as this node knows.</param>
-public sealed record PoolSummary(string Name, string Balance, int Backends, int Eligible, int Connections, int FleetConnections);
+public sealed record PoolSummary(string Name, string Balance, int Backends, int Eligible, int Connections, int FleetConnections)
+{
+    /// <summary>Clients of this node that wait because of connects-per-second, for a certain backend or for any.</summary>
+    public int Waiting { get; init; }
+}
 
 public sealed record PoolList(string Node, PoolSummary[] Pools);
 
@@ -35,6 +39,9 @@ public sealed record BackendInfo(
 
     /// <summary>By an operator at run time, not by the configuration file.</summary>
     public bool Added { get; init; }
+
+    /// <summary>Clients of this node that wait for this backend because of connects-per-second.</summary>
+    public int Waiting { get; init; }
 
     /// <summary>Established sessions that this backend ended, by closing, by a reset, or because it was down, since <see cref="Since"/>.</summary>
     public long LostSince { get; init; }

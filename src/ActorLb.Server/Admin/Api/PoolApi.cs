@@ -71,7 +71,7 @@ internal sealed class PoolApi(Node node, KnownNames names)
         if (options.Balance == BalanceKind.Sticky) balance += $", placed by {ConfigurationNames.NameOf(ConfigurationNames.Balance, options.Place)}";
         return new PoolSummary(
             pool.Name, balance, backends.Length, backends.Count(b => b.Blocks == BackendBlocks.None),
-            backends.Sum(b => b.Active), backends.Sum(b => b.Load));
+            backends.Sum(b => b.Active), backends.Sum(b => b.Load)) { Waiting = pool.Pool.Line.Count + backends.Sum(b => b.Pace.Line.Count) };
     }
 
     public static BackendInfo Describe(Node node, UpstreamPool pool, Backend backend)
@@ -81,7 +81,7 @@ internal sealed class PoolApi(Node node, KnownNames names)
         return Facts(pool, backend) with
         {
             Added = backend.Options.Added, Local = backend.IsChangeLocal || (added is not null && node.Added.IsLocal(added)),
-            Since = history.Since, LostSince = history.LostSince, NextProbe = history.NextProbe,
+            Since = history.Since, Waiting = backend.Pace.Line.Count, LostSince = history.LostSince, NextProbe = history.NextProbe,
             LastError = history.LastError is { } error ? new BackendErrorInfo(error.At, error.Text) : null,
             LastProbe = history.LastProbe is { } probe
                 ? new ProbeInfo(probe.At, probe.Alive switch { true => "up", false => "down", _ => "unknown" }, probe.Took.TotalSeconds, probe.Reason)
