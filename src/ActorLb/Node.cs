@@ -57,6 +57,8 @@ internal sealed partial class Node : IAsyncDisposable
     private readonly SystemMemory _memory = new();
     private readonly ResourceWatch _resourceWatch;
     private readonly IActorRef _downed;
+    private readonly ClosingCounts _ownCounts;
+    private IActorRef _closings = ActorRefs.Nobody;
     private readonly EmptyPools _emptyPools;
     private IActorRef? _certificateLooks;
 
@@ -102,11 +104,13 @@ internal sealed partial class Node : IAsyncDisposable
         _listeners = new ListenerSet(_plane);
         _system = new NodeSystem(loggers, time);
         _downed = _system.System.ActorOf(ActorProps.Of(() => new DownedBackendsActor(_reactors, Fallen, time, _logger)), "downed-backends");
+        _ownCounts = new ClosingCounts(time);
+        Rebalances = new Rebalances(() => Orders);
         _certificateWatch = new CertificateWatch(time, _logger, RenewCertificatesAsync, () => Certificates);
         _resourceWatch = new ResourceWatch(_services, _reactors, _memory.Read, time, _logger);
         Events = new EventFeed(options.Node.Name, time);
         _emptyPools = new EmptyPools(_logger, Events);
-        IActorRef drains = _system.System.ActorOf(ActorProps.Of(() => new DrainActor(() => AllBackends().Select(b => b.Backend))), "drains");
+        IActorRef drains = _system.System.ActorOf(ActorProps.Of(() => new DrainActor(() => AllBackends().Select(b => b.Backend), time)), "drains");
         Fleet = new LoneNode(options.Node.Name, options.Cluster.Name, options.Sticky, _localSticky, _localSlots, () => IsReady, () => IsDraining, drains);
         Inquiry = new Inquiry(options.Node.Name, !options.Cluster.Seeds.IsEmpty, time, loggers.CreateLogger("ActorLb.Fleet"));
         Sessions = new SessionDirectory(options.Node.Name, _reactors, time);
@@ -209,6 +213,19 @@ internal sealed partial class Node : IAsyncDisposable
 
     public ClientPlaces Places => _services.Places;
 
+    public Rebalances Rebalances { get; }
+
+    /// <summary>What drains and rebalances at a pace have closed.</summary>
+    public ClosingCounts Closings => Member?.Counts.Closings ?? _ownCounts;
+
+    /// <summary>How far a drain of the backend at a pace is; null without one.</summary>
+    public ClosingProgress? ProgressOf(Pool pool, Backend backend) =>
+        ClosingProgress.Of(pool, backend, Closings, drain => DrainClosing.IdOf(pool, backend, drain));
+
+    /// <summary>How far the pool's rebalance is; null without one that is under way or has just ended.</summary>
+    public ClosingProgress? ProgressOf(Pool pool) =>
+        Rebalances.Shown(pool.Name, _time.GetUtcNow()) is { } order ? ClosingProgress.Of(pool, order, Closings) : null;
+
     /// <summary>The node's part in a fleet; null when it is by itself.</summary>
     public LocalMember? Member => _fleet?.Member;
 
@@ -241,6 +258,9 @@ internal sealed partial class Node : IAsyncDisposable
     {
         WarnOfOpenFiles();
         if (!_options.Cluster.Seeds.IsEmpty) EnterFleet();
+        _closings = _system.System.ActorOf(
+            ActorProps.Of(() => new PacedClosingsActor(_reactors, _services, () => Pools.Select(p => p.Pool), Rebalances, Closings, _time)), "paced-closings");
+        Orders.Changed += () => _closings.Tell(PacedClosingsActor.Look.Instance);
         _plane.Start();
         // What was ordered before holds from the first client on.
         _services.Places.Bans = new BanList(Bans.All(), _time);
@@ -371,6 +391,7 @@ internal sealed partial class Node : IAsyncDisposable
         await Added.DisposeAsync().ConfigureAwait(false);
         await _resourceWatch.DisposeAsync().ConfigureAwait(false);
         await StopAsync(_downed, PoisonPill.Instance).ConfigureAwait(false);
+        if (!_closings.IsNobody()) await StopAsync(_closings, PoisonPill.Instance).ConfigureAwait(false);
         await _plane.DisposeAsync().ConfigureAwait(false);
         await Task.WhenAll(_pools.Values.Select(p => p.Control.StopAsync())).ConfigureAwait(false);
         await _system.DisposeAsync().ConfigureAwait(false);
@@ -612,11 +633,16 @@ internal sealed partial class Node : IAsyncDisposable
     {
         // What probes and name resolution find, the pool's actor logs itself.
         if (e.Kind is PoolEventKind.BackendOut or PoolEventKind.BackendIn or PoolEventKind.FleetHealthUp or PoolEventKind.FleetHealthDown
-            or PoolEventKind.AdminStateChanged or PoolEventKind.WeightChanged)
+            or PoolEventKind.AdminStateChanged or PoolEventKind.WeightChanged or >= PoolEventKind.DrainBegun)
         {
             Log.Pool(_logger, e.Pool, e.Backend?.Id ?? "-", PoolEventText.Of(e));
         }
         if (e.Kind is PoolEventKind.BackendAdded or PoolEventKind.BackendRemoved or PoolEventKind.AdminStateChanged) UpdateSlots();
+        if (e.Kind is >= PoolEventKind.DrainBegun and <= PoolEventKind.DrainPaceEnded)
+        {
+            if (_fleet is null) UpdateLocalSlots();
+            _closings.Tell(PacedClosingsActor.Look.Instance);
+        }
         if (e is { Backend: { Active: > 0 } down } && (e.Kind == PoolEventKind.AdminStateChanged ? down.IsDrainOver
             : e.Kind is PoolEventKind.HealthDown or PoolEventKind.FleetHealthDown && ClosesOnDown(e.Pool)))
         {

@@ -8,6 +8,8 @@ namespace ActorLb.Cli.Commands;
 /// <summary><c>pbm pool</c>: the brokers.</summary>
 internal static class PoolCommands
 {
+    private const double RebalanceRate = 50;
+
     public static Command Create(Verb verb)
     {
         var pool = new Argument<string>("POOL") { Description = "the pool" };
@@ -16,6 +18,9 @@ internal static class PoolCommands
             verb.Create("list", "List the pools", ListAsync),
             verb.Create("show", "Show a pool's backends", (call, cancel) => ShowAsync(call, pool, cancel), pool),
             Drain(verb),
+            Rebalance(verb),
+            Pause(verb, "pause", "Hold a drain or rebalance at a rate: nobody is closed, and a deadline does not come nearer"),
+            Pause(verb, "resume", "Go on with a drain or rebalance that was paused"),
             Change(verb, "down", "Send a backend nobody: its clients move at their next connect"),
             Change(verb, "up", "Send a backend clients again"),
             Weight(verb),
@@ -33,13 +38,42 @@ internal static class PoolCommands
     private static Command Drain(Verb verb)
     {
         Argument<string> backend = BackendName.Argument();
+        Option<double?> rate = Rates.Option("--rate", "close so many of its sessions, over the fleet: they go elsewhere");
         Option<TimeSpan?> deadline = Durations.Option("--deadline", "after this time take it down: its clients move at their next connect");
-        return verb.Create("drain", "Send a backend no new clients; those that belong to it keep it", async (call, cancel) =>
+        return verb.Create("drain", "Send a backend no new clients; without a rate those that belong to it keep it", async (call, cancel) =>
         {
-            var drain = new BackendDrain(call.Parsed.GetValue(deadline)?.TotalSeconds);
+            var drain = new BackendDrain(call.Parsed.GetValue(deadline)?.TotalSeconds, call.Parsed.GetValue(rate));
             Changed(call, await call.Client.PostAsync(
                 BackendName.Parse(call.Parsed.GetValue(backend)!).Path("drain"), drain, AdminJson.Wire.BackendDrain, AdminJson.Wire.BackendInfo, cancel));
-        }, backend, deadline);
+        }, backend, rate, deadline);
+    }
+
+    private static Command Rebalance(Verb verb)
+    {
+        var pool = new Argument<string>("POOL") { Description = "the pool" };
+        Option<double?> rate = Rates.Option("--rate", $"move so many sessions, over the fleet; {RebalanceRate}/s unless said otherwise");
+        var stop = new Option<bool>("--stop") { Description = "end the rebalance that is under way" };
+        return verb.Create("rebalance", "Move sessions from backends with too many to those with too few", async (call, cancel) =>
+        {
+            string path = $"pools/{Call.Escape(call.Parsed.GetValue(pool)!)}/rebalance";
+            if (call.Parsed.GetValue(stop) && call.Parsed.GetValue(rate) is not null) throw new UsageException("--stop and --rate exclude each other");
+            Show(call, call.Parsed.GetValue(stop)
+                ? await call.Client.DeleteAsync(path, AdminJson.Wire.PoolInfo, cancel)
+                : await call.Client.PostAsync(
+                    path, new PoolRebalance(call.Parsed.GetValue(rate) ?? RebalanceRate), AdminJson.Wire.PoolRebalance, AdminJson.Wire.PoolInfo, cancel));
+        }, pool, rate, stop);
+    }
+
+    /// <summary>A backend has a port; a pool's name has none.</summary>
+    private static Command Pause(Verb verb, string name, string description)
+    {
+        var target = new Argument<string>("TARGET") { Description = "the backend that is drained (HOST:PORT or POOL/HOST:PORT), or the pool that is rebalanced" };
+        return verb.Create(name, description, async (call, cancel) =>
+        {
+            string text = call.Parsed.GetValue(target)!;
+            if (text.Contains(':')) Changed(call, await call.Client.PostAsync(BackendName.Parse(text).Path(name), AdminJson.Wire.BackendInfo, cancel));
+            else Show(call, await call.Client.PostAsync($"pools/{Call.Escape(text)}/rebalance/{name}", AdminJson.Wire.PoolInfo, cancel));
+        }, target);
     }
 
     private static Command Weight(Verb verb)
@@ -60,13 +94,38 @@ internal static class PoolCommands
                 Printable.Of(p.FleetConnections), Printable.Of(p.Waiting),
             })));
 
-    private static async Task ShowAsync(Call call, Argument<string> pool, CancellationToken cancel)
-    {
-        Answer<PoolInfo> answer = await call.Client.GetAsync($"pools/{Call.Escape(call.Parsed.GetValue(pool)!)}", AdminJson.Wire.PoolInfo, cancel);
-        call.Show(answer, (info, screen) => Table(screen, answer, info.Backends));
-    }
+    private static async Task ShowAsync(Call call, Argument<string> pool, CancellationToken cancel) =>
+        Show(call, await call.Client.GetAsync($"pools/{Call.Escape(call.Parsed.GetValue(pool)!)}", AdminJson.Wire.PoolInfo, cancel));
 
-    private static void Changed(Call call, Answer<BackendInfo> answer) => call.Show(answer, (backend, screen) => Table(screen, answer, [backend]));
+    private static void Show(Call call, Answer<PoolInfo> answer) => call.Show(answer, (info, screen) =>
+    {
+        Table(screen, answer, info.Backends);
+        Closings(screen, answer, info.Backends, info.Rebalance);
+    });
+
+    private static void Changed(Call call, Answer<BackendInfo> answer) => call.Show(answer, (backend, screen) =>
+    {
+        Table(screen, answer, [backend]);
+        Closings(screen, answer, [backend], null);
+    });
+
+    /// <summary>Nothing where no sessions are closed at a rate.</summary>
+    private static void Closings<T>(Screen screen, Answer<T> answer, BackendInfo[] backends, ClosingInfo? rebalance)
+    {
+        (string What, ClosingInfo Info)[] all =
+        [
+            .. backends.Where(b => b.Drain is not null).Select(b => ($"drain of {b.Backend}", b.Drain!)),
+            .. rebalance is null ? [] : new[] { ("rebalance", rebalance) },
+        ];
+        if (all.Length == 0) return;
+        screen.Table(
+            ["closes sessions", "state", ">rate", ">closed", ">left", "begun", "done"],
+            all.Select(c => new[]
+            {
+                Printable.Of(c.What), c.Info.State, Rates.Text(c.Info.Rate), Printable.Of(c.Info.Closed), Printable.Of(c.Info.Left), answer.Ago(c.Info.Started < answer.At ? c.Info.Started : answer.At),
+                c.Info.Remaining is { } left ? $"in about {Printable.Time(left)}" : "-",
+            }));
+    }
 
     private static string Kind(BackendInfo backend) => (backend.Backup, backend.Added) switch
     {

@@ -27,6 +27,7 @@ internal sealed class KnownNames(AdminClient client, TimeProvider time)
             {
                 "POOL" or "P" => [.. (await client.GetAsync("pools", AdminJson.Wire.PoolList, deadline.Token)).Value.Pools.Select(p => p.Name)],
                 "B" => await BackendsAsync(deadline.Token),
+                "TARGET" => [.. await BackendsAsync(deadline.Token), .. (await client.GetAsync("pools", AdminJson.Wire.PoolList, deadline.Token)).Value.Pools.Select(p => p.Name)],
                 "LISTENER" => [.. (await client.GetAsync("listeners", AdminJson.Wire.ListenerList, deadline.Token)).Value.Listeners.Select(l => l.Name)],
                 "NODE" => [.. (await client.GetAsync("cluster", AdminJson.Wire.ClusterMembers, deadline.Token)).Value.Members.Select(m => m.Name)],
                 _ => [],

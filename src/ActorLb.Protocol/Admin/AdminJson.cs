@@ -24,6 +24,7 @@ namespace ActorLb.Protocol.Admin;
 [JsonSerializable(typeof(BackendAdd))]
 [JsonSerializable(typeof(BackendAdded))]
 [JsonSerializable(typeof(BackendDrain))]
+[JsonSerializable(typeof(PoolRebalance))]
 [JsonSerializable(typeof(BackendWeight))]
 [JsonSerializable(typeof(StickyEntries))]
 [JsonSerializable(typeof(StickyBackend))]

@@ -45,7 +45,19 @@ public sealed record BackendInfo(
 
     /// <summary>Established sessions that this backend ended, by closing, by a reset, or because it was down, since <see cref="Since"/>.</summary>
     public long LostSince { get; init; }
+
+    /// <summary>How far a drain at a rate is; null without one.</summary>
+    public ClosingInfo? Drain { get; init; }
 }
+
+/// <summary>A drain or rebalance at a rate, over the fleet, as far as this node knows.</summary>
+/// <param name="State">"running", "paused", "waiting" (no other backend takes clients), "done".</param>
+/// <param name="Rate">Sessions a second.</param>
+/// <param name="Started">By the clock of the node that was asked for it.</param>
+/// <param name="Closed">Sessions closed so far.</param>
+/// <param name="Left">Sessions to be closed still.</param>
+/// <param name="Remaining">Seconds that they will take; null when none are closed at present.</param>
+public sealed record ClosingInfo(string State, double Rate, DateTimeOffset Started, int Closed, int Left, double? Remaining);
 
 /// <param name="At">By the node's clock.</param>
 public sealed record BackendErrorInfo(DateTimeOffset At, string Text);
@@ -56,7 +68,11 @@ public sealed record BackendErrorInfo(DateTimeOffset At, string Text);
 /// <param name="Reason">Null for a good one.</param>
 public sealed record ProbeInfo(DateTimeOffset At, string Result, double Took, string? Reason);
 
-public sealed record PoolInfo(PoolSummary Pool, BackendInfo[] Backends);
+public sealed record PoolInfo(PoolSummary Pool, BackendInfo[] Backends)
+{
+    /// <summary>How far a rebalance is, for an hour after its end too; null without one.</summary>
+    public ClosingInfo? Rebalance { get; init; }
+}
 
 /// <param name="Address">"host:port".</param>
 /// <param name="Weight">1 to 65,535.</param>
@@ -70,7 +86,11 @@ public sealed record BackendAdded(BackendInfo Backend)
 }
 
 /// <param name="Deadline">Seconds after which the drain becomes down; null for never.</param>
-public sealed record BackendDrain(double? Deadline = null);
+/// <param name="Rate">Sessions that the fleet closes a second; null closes none before the deadline.</param>
+public sealed record BackendDrain(double? Deadline = null, double? Rate = null);
+
+/// <param name="Rate">Sessions that the fleet moves a second.</param>
+public sealed record PoolRebalance(double Rate);
 
 /// <param name="Weight">1 to 65,535.</param>
 public sealed record BackendWeight(int Weight);

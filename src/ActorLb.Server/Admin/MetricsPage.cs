@@ -32,6 +32,7 @@ internal static class MetricsPage
         Clients(w, node, counters);
         BackendMetrics.Write(w, node);
         AdmissionMetrics.Write(w, node);
+        ClosingMetrics.Write(w, node);
         Tls(w, node);
         Times(w, counters);
         Reactors(w, node);

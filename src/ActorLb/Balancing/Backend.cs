@@ -31,6 +31,7 @@ public sealed class Backend
     private volatile IPEndPoint[] _endPoints = [];
     private volatile AdminState _adminState;
     private volatile bool _isDrainOver;
+    private volatile PacedDrain? _pacing;
     private volatile HealthState _health;
 
     // Out: the time from which the next trial may go, moved on by the claim (compare and swap), and whether one went since the last
@@ -49,8 +50,9 @@ public sealed class Backend
     // Start of the slow start in Now's milliseconds; -1 is none.
     private long _rampStart = -1;
 
-    // When a drain becomes down, in Now's milliseconds; -1 is never.
+    // When a drain becomes down, in Now's milliseconds; -1 is never. While it is paused: how long it will have from then on.
     private long _drainEnd = -1;
+    private long _drainHeld = -1;
 
     private int _active;
     private long _lastSuccess = long.MinValue / 2;
@@ -111,7 +113,11 @@ public sealed class Backend
 
     /// <summary>After what time a drain becomes down; null for never, and in every other state.</summary>
     public TimeSpan? DrainLeft =>
-        Volatile.Read(ref _drainEnd) is >= 0 and var end ? TimeSpan.FromMilliseconds(Math.Max(0, end - Now)) : null;
+        Volatile.Read(ref _drainHeld) is >= 0 and var held ? TimeSpan.FromMilliseconds(held)
+        : Volatile.Read(ref _drainEnd) is >= 0 and var end ? TimeSpan.FromMilliseconds(Math.Max(0, end - Now)) : null;
+
+    /// <summary>Its sessions are closed at a pace; null when they are not. It holds for a backend that is down by the file as well.</summary>
+    public PacedDrain? Pacing => _pacing;
 
     /// <summary>It is down because the deadline of its drain is over: the sessions that it still has are closed.</summary>
     public bool IsDrainOver => _isDrainOver;
@@ -403,28 +409,61 @@ public sealed class Backend
     /// <param name="state">The wish.</param>
     /// <param name="drainLeft">For a drain: after what time the caller will take it down.</param>
     /// <param name="isDrainOver">For a backend that is down: because the deadline of its drain is over.</param>
-    public void SetAdminState(AdminState state, TimeSpan? drainLeft = null, bool isDrainOver = false)
+    /// <param name="pacing">At what pace its sessions are closed; null leaves them.</param>
+    public void SetAdminState(AdminState state, TimeSpan? drainLeft = null, bool isDrainOver = false, PacedDrain? pacing = null)
     {
+        PacedDrain? before;
+        bool same;
         lock (_gate)
         {
-            Volatile.Write(ref _drainEnd, state == AdminState.Drain && drainLeft is { } left ? Now + (long)left.TotalMilliseconds : -1);
+            long left = state == AdminState.Drain && drainLeft is { } time ? (long)time.TotalMilliseconds : -1;
+            bool held = left >= 0 && pacing is { IsPaused: true };
+            Volatile.Write(ref _drainHeld, held ? left : -1);
+            Volatile.Write(ref _drainEnd, left >= 0 && !held ? Now + left : -1);
+            before = _pacing;
+            _pacing = pacing;
             bool wasOver = _isDrainOver;
             _isDrainOver = state == AdminState.Down && isDrainOver;
-            if (_adminState == state && (wasOver || !_isDrainOver))
+            same = _adminState == state && (wasOver || !_isDrainOver);
+            if (!same)
             {
-                return;
+                _adminState = state;
+                Change(BackendBlocks.AdminDown | BackendBlocks.Draining, BlocksOf(state));
+            }
+        }
+
+        if (!same)
+        {
+            if (state == AdminState.Up)
+            {
+                ForgetFailures();
             }
 
-            _adminState = state;
-            Change(BackendBlocks.AdminDown | BackendBlocks.Draining, BlocksOf(state));
+            _changed(this, PoolEventKind.AdminStateChanged, state.ToString());
         }
 
-        if (state == AdminState.Up)
+        // What ends with another state is said by that.
+        if (same || pacing is not null)
         {
-            ForgetFailures();
+            RaisePacing(before, pacing);
+        }
+    }
+
+    private void RaisePacing(PacedDrain? before, PacedDrain? now)
+    {
+        if (before == now)
+        {
+            return;
         }
 
-        _changed(this, PoolEventKind.AdminStateChanged, state.ToString());
+        PoolEventKind kind = (before, now) switch
+        {
+            (_, null) => PoolEventKind.DrainPaceEnded,
+            _ when before?.Ordered != now.Ordered => now.IsPaused ? PoolEventKind.DrainPaused : PoolEventKind.DrainBegun,
+            _ when before.IsPaused != now.IsPaused => now.IsPaused ? PoolEventKind.DrainPaused : PoolEventKind.DrainResumed,
+            _ => PoolEventKind.DrainRateChanged,
+        };
+        _changed(this, kind, now is null ? null : PaceRate.Text(now.Rate));
     }
 
     /// <param name="weight">1 to 65,535; outside throws.</param>

@@ -62,6 +62,12 @@ public enum PoolEventKind
 
     /// <summary>The backend told its probe that it is to get no new clients, or that it takes them again.</summary>
     ProbeDraining, ProbeDrained,
+
+    /// <summary>Of a drain at a pace.</summary>
+    DrainBegun, DrainPaused, DrainResumed, DrainRateChanged, DrainDone, DrainPaceEnded,
+
+    /// <summary>Of a rebalance of the pool.</summary>
+    RebalanceBegun, RebalancePaused, RebalanceResumed, RebalanceRateChanged, RebalanceDone, RebalanceStopped,
 }
 
 /// <summary>A change that logging, metrics or the cluster may want to hear of.</summary>

@@ -109,7 +109,7 @@ internal sealed class FleetBackends : IAsyncDisposable
             backend.Reference = spread.State == SlotState.Free ? 0 : spread.Reference.Value;
             // What the file takes out stays out; operators can only take out more.
             AdminState wished = spread.State switch { SlotState.Drain => AdminState.Drain, SlotState.Down => AdminState.Down, _ => AdminState.Up };
-            backend.SetAdminState(backend.Options.Down ? AdminState.Down : wished, spread.DrainLeft, spread.IsDrainOver);
+            backend.SetAdminState(backend.Options.Down ? AdminState.Down : wished, spread.DrainLeft, spread.IsDrainOver, spread.Pacing);
             backend.SetWeight(spread.Weight ?? backend.Options.Weight);
             backend.IsChangeLocal = spread.IsLocal;
         }

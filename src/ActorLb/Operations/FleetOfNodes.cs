@@ -44,9 +44,38 @@ internal sealed class FleetOfNodes(LocalMember member, StickyOptions options, Fu
                 RefusalKind.Refused, $"backend {backend.Id} of pool {pool.Name} is down by this node's file (down = on): change it there and reload"));
         }
         SlotState wished = state switch { AdminState.Drain => SlotState.Drain, AdminState.Down => SlotState.Down, _ => SlotState.Up };
-        uint? seconds = deadline is { } after ? (uint)Math.Ceiling(after.TotalSeconds) : null;
-        return ChangeAsync(pool, backend, (r, stamp) => r with { State = wished, Deadline = seconds is { } s ? new DrainDeadline(s, stamp) : null }, cancel);
+        return ChangeAsync(pool, backend, (r, stamp) => r with { State = wished, Deadline = DeadlineOf(deadline, stamp), Pacing = null }, cancel);
     }
+
+    public Task<Refusal?> DrainAtPaceAsync(Pool pool, Backend backend, double rate, TimeSpan? deadline, CancellationToken cancel)
+    {
+        if (FleetRefusals.NobodyElse(pool, backend) is { } refusal) return Task.FromResult<Refusal?>(refusal);
+        return ChangeAsync(
+            pool, backend,
+            (r, stamp) => r with
+            {
+                State = SlotState.Drain, Deadline = DeadlineOf(deadline, stamp), Pacing = new PacedDrain(rate, IsPaused: false, r.Pacing?.Ordered ?? stamp),
+            },
+            cancel);
+    }
+
+    public Task<Refusal?> SetDrainPausedAsync(Pool pool, Backend backend, bool paused, CancellationToken cancel)
+    {
+        if (FleetRefusals.NoPacing(pool, backend) is { } refusal) return Task.FromResult<Refusal?>(refusal);
+        TimeSpan? left = backend.DrainLeft;
+        return ChangeAsync(pool, backend, Change, cancel);
+
+        // The deadline counts again from what was left of it.
+        BackendRecord Change(BackendRecord record, long stamp) => record.Pacing is not { } pacing || pacing.IsPaused == paused ? record : record with
+        {
+            Pacing = pacing with { IsPaused = paused },
+            Deadline = record.Deadline is null ? null : paused ? DeadlineOf(left, stamp) : record.Deadline.Value with { Ordered = stamp },
+        };
+    }
+
+    /// <summary>A paused drain's needs no more than a second to be told from one that is over.</summary>
+    private static DrainDeadline? DeadlineOf(TimeSpan? deadline, long stamp) =>
+        deadline is { } after ? new DrainDeadline((uint)Math.Max(1, Math.Ceiling(after.TotalSeconds)), stamp) : null;
 
     public Task<Refusal?> SetWeightAsync(Pool pool, Backend backend, int weight, CancellationToken cancel) =>
         ChangeAsync(pool, backend, (r, _) => r with { Weight = weight }, cancel);

@@ -33,6 +33,14 @@ internal interface IFleetOperations
     /// <param name="deadline">After this time a drain becomes down: its clients are placed anew. Null for never; only for a drain.</param>
     Task<Refusal?> SetStateAsync(Pool pool, Backend backend, AdminState state, TimeSpan? deadline, CancellationToken cancel);
 
+    /// <summary>Drains a backend and closes its sessions at a pace; one that is being emptied already goes on at the new rate.</summary>
+    /// <param name="rate">Sessions a second, over the fleet.</param>
+    /// <param name="deadline">As with <see cref="SetStateAsync"/>.</param>
+    Task<Refusal?> DrainAtPaceAsync(Pool pool, Backend backend, double rate, TimeSpan? deadline, CancellationToken cancel);
+
+    /// <summary>Holds a drain at a pace, or has it go on. While it is paused its deadline does not come nearer.</summary>
+    Task<Refusal?> SetDrainPausedAsync(Pool pool, Backend backend, bool paused, CancellationToken cancel);
+
     /// <param name="weight">1 to 65,535.</param>
     Task<Refusal?> SetWeightAsync(Pool pool, Backend backend, int weight, CancellationToken cancel);
 

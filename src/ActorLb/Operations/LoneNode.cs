@@ -25,6 +25,20 @@ internal sealed class LoneNode(
         return null;
     }
 
+    public async Task<Refusal?> DrainAtPaceAsync(Pool pool, Backend backend, double rate, TimeSpan? deadline, CancellationToken cancel)
+    {
+        if (FleetRefusals.NobodyElse(pool, backend) is { } refusal) return refusal;
+        await drains.Ask<DrainActor.Done>(new DrainActor.Order(backend, AdminState.Drain, deadline, rate), cancel).ConfigureAwait(false);
+        return null;
+    }
+
+    public async Task<Refusal?> SetDrainPausedAsync(Pool pool, Backend backend, bool paused, CancellationToken cancel)
+    {
+        if (FleetRefusals.NoPacing(pool, backend) is { } refusal) return refusal;
+        await drains.Ask<DrainActor.Done>(new DrainActor.Pause(backend, paused), cancel).ConfigureAwait(false);
+        return null;
+    }
+
     public Task<Refusal?> SetWeightAsync(Pool pool, Backend backend, int weight, CancellationToken cancel)
     {
         backend.SetWeight(weight);

@@ -24,6 +24,9 @@ internal enum CloseReason : byte
     /// <summary>The operator banned the client while it was connected.</summary>
     ClosedByBan = 10,
 
+    /// <summary>Moved to a backend with too few sessions.</summary>
+    Rebalanced = 11,
+
     // Refused at admission.
     NodeFull = 20,
     ListenerFull = 21,

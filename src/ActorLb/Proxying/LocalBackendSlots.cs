@@ -84,7 +84,8 @@ internal sealed class LocalBackendSlots(BackendSlots slots, BackendDirectory dir
 
     private static SlotState StateOf(Backend backend) => backend.AdminState switch
     {
-        AdminState.Drain => SlotState.Drain,
+        // Who is closed must not come back: the clients of a backend that is emptied are placed again.
+        AdminState.Drain => backend.Pacing is null ? SlotState.Drain : SlotState.Down,
         AdminState.Down => SlotState.Down,
         _ => SlotState.Up,
     };

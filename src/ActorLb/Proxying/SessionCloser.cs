@@ -146,7 +146,7 @@ internal sealed class SessionCloser(NodeServices services)
         }
         if (client.PendingLength == 0 && !client.Finished)
         {
-            ushort code = session.EndReason == CloseReason.Drained ? CloseCodes.GoingAway : CloseCodes.Normal;
+            ushort code = session.EndReason is CloseReason.Drained or CloseReason.Rebalanced ? CloseCodes.GoingAway : CloseCodes.Normal;
             session.WebSocket?.WriteClose(reactor, ref client, toClient: true, code);
             if (client.PendingLength == 0) Channel.Finish(ref client);
         }
@@ -208,8 +208,8 @@ internal sealed class SessionCloser(NodeServices services)
     /// <summary>Says farewell where the packets allow it, and closes.</summary>
     public void Leave(Reactor reactor, Session session)
     {
-        // Only of a drain: a client that fell silent is to have its Will published.
-        if (session.EndReason == CloseReason.Drained && services.SuppressWill && session.IsMqtt
+        // Only of a drain or rebalance: a client that fell silent is to have its Will published.
+        if (session.EndReason is CloseReason.Drained or CloseReason.Rebalanced && services.SuppressWill && session.IsMqtt
             && !session.Upstream.Finished && session.AtBoundary(fromClient: true))
         {
             Channel.Write(reactor, ref session.Upstream, Framed(reactor, session, Disconnect.Clean, toClient: false));

@@ -2,6 +2,7 @@ using System.Net;
 using ActorLb.Balancing;
 using ActorLb.Protocol.Admin;
 using ActorLb.Telemetry;
+using ActorLb.Testing;
 
 namespace ActorLb.Tests.Admin;
 
@@ -80,6 +81,69 @@ public sealed class PoolApiTests
         await using AdminNode node = await AdminNode.StartAsync();
         await AdminNode.ErrorAsync(HttpStatusCode.BadRequest, await node.SendAsync(HttpMethod.Post, $"backends/{node.Two.EndPoint}/drain", body));
         Assert.Equal(AdminState.Up, node.Node.Pools.Single(p => p.Name == "emqx").Pool.Snapshot.Find(node.Two.EndPoint.ToString())!.AdminState);
+    }
+
+    [Fact]
+    public async Task Drain_AtARate_IsShownPausedAndTakenBack()
+    {
+        await using AdminNode node = await AdminNode.StartAsync();
+        string path = $"backends/{node.Two.EndPoint}";
+        AdminError nothing = await AdminNode.ErrorAsync(HttpStatusCode.Conflict, await node.SendAsync(HttpMethod.Post, $"{path}/pause"));
+        Assert.Contains($"backend {node.Two.EndPoint} of pool emqx is not drained at a rate", nothing.Detail, StringComparison.Ordinal);
+        using RawClient first = await node.ConnectAsync("c-1"), second = await node.ConnectAsync("c-2");
+        BackendInfo drains = await node.SendAsync(HttpMethod.Post, $"{path}/drain", """{"rate":0.5,"deadline":600}""", AdminJson.Wire.BackendInfo);
+        Assert.Equal(("drain", "running", 0.5, 0, 1, 2.0), (drains.Admin, drains.Drain!.State, drains.Drain.Rate, drains.Drain.Closed, drains.Drain.Left, drains.Drain.Remaining));
+        Assert.Equal("paused", (await node.SendAsync(HttpMethod.Post, $"{path}/pause", null, AdminJson.Wire.BackendInfo)).Drain!.State);
+        PoolInfo pool = await node.GetAsync("pools/emqx", AdminJson.Wire.PoolInfo);
+        Assert.Equal(["paused"], pool.Backends.Where(b => b.Drain is not null).Select(b => b.Drain!.State));
+        Assert.Null(pool.Rebalance);
+        string metrics = await node.Http.GetStringAsync(new Uri("/metrics", UriKind.Relative));
+        Assert.Contains($"actorlb_drain_state{{pool=\"emqx\",backend=\"{node.Two.EndPoint}\",state=\"paused\"}} 1\n", metrics, StringComparison.Ordinal);
+        Assert.Contains($"actorlb_drain_rate{{pool=\"emqx\",backend=\"{node.Two.EndPoint}\"}} 0.5\n", metrics, StringComparison.Ordinal);
+        Assert.Equal("running", (await node.SendAsync(HttpMethod.Post, $"{path}/resume", null, AdminJson.Wire.BackendInfo)).Drain!.State);
+
+        // Without a rate it is a drain that closes nobody.
+        BackendInfo plain = await node.SendAsync(HttpMethod.Post, $"{path}/drain", null, AdminJson.Wire.BackendInfo);
+        Assert.Equal(("drain", null, null), (plain.Admin, plain.Drain, plain.DrainLeft));
+    }
+
+    [Theory]
+    [InlineData("0")]
+    [InlineData("-1")]
+    [InlineData("0.001")]
+    [InlineData("100001")]
+    [InlineData("1e300")]
+    [InlineData("1e999")]
+    [InlineData("\"50/s\"")]
+    public async Task Rate_Bad_IsRefusedAndNothingChanges(string rate)
+    {
+        await using AdminNode node = await AdminNode.StartAsync();
+        foreach (string path in (string[])[$"backends/{node.Two.EndPoint}/drain", "pools/emqx/rebalance"])
+        {
+            AdminError error = await AdminNode.ErrorAsync(HttpStatusCode.BadRequest, await node.SendAsync(HttpMethod.Post, path, $$"""{"rate":{{rate}}}"""));
+            Assert.Contains("rate", error.Detail, StringComparison.Ordinal);
+        }
+        Assert.Equal(AdminState.Up, node.Node.Pools.Single(p => p.Name == "emqx").Pool.Snapshot.Find(node.Two.EndPoint.ToString())!.AdminState);
+        Assert.Empty(node.Node.Orders.All(""));
+    }
+
+    [Fact]
+    public async Task Rebalance_OfAPool_IsShownPausedAndStopped()
+    {
+        await using AdminNode node = await AdminNode.StartAsync();
+        AdminError one = await AdminNode.ErrorAsync(HttpStatusCode.Conflict, await node.SendAsync(HttpMethod.Post, "pools/plain/rebalance", """{"rate":5}"""));
+        Assert.Contains("pool plain has not two backends", one.Detail, StringComparison.Ordinal);
+        AdminError none = await AdminNode.ErrorAsync(HttpStatusCode.Conflict, await node.SendAsync(HttpMethod.Delete, "pools/emqx/rebalance"));
+        Assert.Contains("pool emqx is not being rebalanced", none.Detail, StringComparison.Ordinal);
+        await AdminNode.ErrorAsync(HttpStatusCode.NotFound, await node.SendAsync(HttpMethod.Post, "pools/emxq/rebalance", """{"rate":5}"""));
+
+        PoolInfo begun = await node.SendAsync(HttpMethod.Post, "pools/emqx/rebalance", """{"rate":5}""", AdminJson.Wire.PoolInfo);
+        Assert.Equal(("running", 5.0, 0), (begun.Rebalance!.State, begun.Rebalance.Rate, begun.Rebalance.Left));
+        Assert.Equal("paused", (await node.SendAsync(HttpMethod.Post, "pools/emqx/rebalance/pause", null, AdminJson.Wire.PoolInfo)).Rebalance!.State);
+        string metrics = await node.Http.GetStringAsync(new Uri("/metrics", UriKind.Relative));
+        Assert.Contains("actorlb_rebalance_state{pool=\"emqx\",state=\"paused\"} 1\n", metrics, StringComparison.Ordinal);
+        Assert.Equal("running", (await node.SendAsync(HttpMethod.Post, "pools/emqx/rebalance/resume", null, AdminJson.Wire.PoolInfo)).Rebalance!.State);
+        Assert.Null((await node.SendAsync(HttpMethod.Delete, "pools/emqx/rebalance", null, AdminJson.Wire.PoolInfo)).Rebalance);
     }
 
     [Fact]

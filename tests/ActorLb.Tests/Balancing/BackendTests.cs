@@ -276,6 +276,45 @@ public sealed class BackendTests
         Assert.Same(backend, pool.Pick());
     }
 
+    /// <summary>What operators see of a drain at a pace; a state that is told again is no event.</summary>
+    [Fact]
+    public void SetAdminState_WithAPace_TellsEachChangeOnce()
+    {
+        List<string> told = [];
+        var pool = new Pool(Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1")), new FakeTimeProvider(), e => told.Add(e.Kind.ToString()));
+        Backend backend = pool.Snapshot.Backends[0];
+        var drain = new PacedDrain(50, IsPaused: false, 1);
+        TimeSpan left = TimeSpan.FromSeconds(9);
+        told.Clear();
+        backend.SetAdminState(AdminState.Drain, left, pacing: drain);
+        backend.SetAdminState(AdminState.Drain, left, pacing: drain with { });
+        backend.SetAdminState(AdminState.Drain, left, pacing: drain with { Rate = 60 });
+        backend.SetAdminState(AdminState.Drain, left, pacing: drain with { Rate = 60, IsPaused = true });
+        backend.SetAdminState(AdminState.Drain, left, pacing: drain with { Rate = 60 });
+        backend.SetAdminState(AdminState.Drain, left, pacing: drain with { Ordered = 2 });
+        backend.SetAdminState(AdminState.Drain, left);
+        backend.SetAdminState(AdminState.Drain, left, pacing: drain);
+        backend.SetAdminState(AdminState.Up);
+        Assert.Equal(
+            "AdminStateChanged DrainBegun DrainRateChanged DrainPaused DrainResumed DrainBegun DrainPaceEnded DrainBegun AdminStateChanged", string.Join(' ', told));
+    }
+
+    [Fact]
+    public void DrainLeft_WhilePaused_StandsStill()
+    {
+        var time = new FakeTimeProvider();
+        Backend backend = new Pool(Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1")), time).Snapshot.Backends[0];
+        var drain = new PacedDrain(50, IsPaused: true, 1);
+        backend.SetAdminState(AdminState.Drain, TimeSpan.FromSeconds(9), pacing: drain);
+        time.Advance(TimeSpan.FromSeconds(20));
+        Assert.Equal(TimeSpan.FromSeconds(9), backend.DrainLeft);
+        backend.SetAdminState(AdminState.Drain, backend.DrainLeft, pacing: drain with { IsPaused = false });
+        time.Advance(TimeSpan.FromSeconds(2));
+        Assert.Equal(TimeSpan.FromSeconds(7), backend.DrainLeft);
+        backend.SetAdminState(AdminState.Down, backend.DrainLeft, pacing: drain);
+        Assert.Null(backend.DrainLeft);
+    }
+
     [Fact]
     public void NextEndPoint_SeveralAddresses_TakeTurns()
     {

@@ -79,6 +79,35 @@ public sealed class LoneNodeTests
         Assert.Equal(AdminState.Up, backend.AdminState);
     }
 
+    [Fact]
+    public async Task DrainAtPace_Paused_HoldsItsDeadline_OverAFailureOfItsActorToo()
+    {
+        await using var system = new VirtualSystem();
+        Pool pool = new(Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1"), Pools.Backend("10.0.0.2")), system.Time);
+        Backend backend = pool.Snapshot.Backends[0];
+        (LoneNode node, IActorRef drains) = Start(system, pool.Snapshot.Backends.ToArray());
+        CancellationToken cancel = TestContext.Current.CancellationToken;
+        Assert.Contains("not drained at a rate", (await node.SetDrainPausedAsync(pool, backend, paused: true, cancel))!.Reason, StringComparison.Ordinal);
+        Assert.Null(await node.DrainAtPaceAsync(pool, backend, 50, TimeSpan.FromSeconds(60), cancel));
+        long ordered = backend.Pacing!.Ordered;
+        system.Advance(TimeSpan.FromSeconds(20));
+        Assert.Null(await node.SetDrainPausedAsync(pool, backend, paused: true, cancel));
+        await Assert.ThrowsAsync<NullReferenceException>(() => node.SetStateAsync(pool, null!, AdminState.Up, deadline: null, cancel));
+        system.Advance(TimeSpan.FromMinutes(5));
+        await SettledAsync(drains);
+        system.Advance(TimeSpan.FromMinutes(5));
+        await SettledAsync(drains);
+        Assert.Equal((AdminState.Drain, 40.0), (backend.AdminState, Math.Round(backend.DrainLeft!.Value.TotalSeconds)));
+
+        // Another rate is the same drain; it goes on.
+        Assert.Null(await node.SetDrainPausedAsync(pool, backend, paused: false, cancel));
+        Assert.Equal(new PacedDrain(50, IsPaused: false, ordered), backend.Pacing);
+        system.Advance(TimeSpan.FromSeconds(41));
+        await SettledAsync(drains);
+        Assert.Equal((AdminState.Down, null), (backend.AdminState, backend.Pacing));
+        Assert.NotNull(await node.SetDrainPausedAsync(pool, backend, paused: true, cancel));
+    }
+
     /// <summary>When it answers, it has done what came before.</summary>
     private static async Task SettledAsync(IActorRef actor) =>
         await actor.Ask<ActorIdentity>(new Identify(1), TimeSpan.FromSeconds(20));
@@ -88,7 +117,7 @@ public sealed class LoneNodeTests
         var slots = new BackendSlots();
         // Never asked here.
         var sticky = new LocalStickyMap(new byte[16], TimeSpan.FromHours(1), 1000, slots, system.Time);
-        IActorRef drains = system.System.ActorOf(ActorProps.Of(() => new DrainActor(() => backends)), "drains");
+        IActorRef drains = system.System.ActorOf(ActorProps.Of(() => new DrainActor(() => backends, system.Time)), "drains");
         return (new LoneNode(
             "lb-1", "production", new StickyOptions(TimeSpan.FromHours(1), 1000), sticky, new LocalBackendSlots(slots, new BackendDirectory()),
             () => true, () => false, drains), drains);

@@ -1,3 +1,4 @@
+using System.Globalization;
 using ActorLb.Balancing;
 using ActorLb.Configuration;
 using ActorLb.Operations;
@@ -19,6 +20,12 @@ internal sealed class PoolApi(Node node, KnownNames names)
         routes.Get("pools", _ => Task.FromResult(List()));
         routes.Get("pools/{pool}", context => Task.FromResult(Show(context)));
         routes.Post("backends/{backend}/drain", DrainAsync);
+        routes.Post("backends/{backend}/pause", context => SetPausedAsync(context, paused: true));
+        routes.Post("backends/{backend}/resume", context => SetPausedAsync(context, paused: false));
+        routes.Post("pools/{pool}/rebalance", RebalanceAsync);
+        routes.Delete("pools/{pool}/rebalance", context => ChangeRebalanceAsync(context, node.Rebalances.StopAsync));
+        routes.Post("pools/{pool}/rebalance/pause", context => ChangeRebalanceAsync(context, pool => node.Rebalances.SetPausedAsync(pool, paused: true)));
+        routes.Post("pools/{pool}/rebalance/resume", context => ChangeRebalanceAsync(context, pool => node.Rebalances.SetPausedAsync(pool, paused: false)));
         routes.Post("backends/{backend}/down", context => SetStateAsync(context, AdminState.Down));
         routes.Post("backends/{backend}/up", context => SetStateAsync(context, AdminState.Up));
         routes.Put("backends/{backend}/weight", SetWeightAsync);
@@ -31,19 +38,56 @@ internal sealed class PoolApi(Node node, KnownNames names)
     private ApiResult Show(HttpContext context)
     {
         if (names.FindPool(ApiRequest.Route(context, "pool"), out UpstreamPool pool) is { } unknown) return unknown;
-        return ApiResult.Of(
-            new PoolInfo(Summarize(pool), [.. pool.Pool.Snapshot.Backends.ToArray().Select(b => Describe(node, pool, b))]), AdminJson.Wire.PoolInfo);
+        return Show(pool);
     }
+
+    private ApiResult Show(UpstreamPool pool) => ApiResult.Of(
+        new PoolInfo(Summarize(pool), [.. pool.Pool.Snapshot.Backends.ToArray().Select(b => Describe(node, pool, b))])
+        {
+            Rebalance = ClosingRecords.OfRebalance(node, pool.Pool),
+        },
+        AdminJson.Wire.PoolInfo);
 
     private async Task<ApiResult> DrainAsync(HttpContext context)
     {
         (BackendDrain? request, ApiResult? problem) = await ApiRequest.ReadAsync(context, AdminJson.Requests.BackendDrain, new BackendDrain());
         if (problem is { } bad) return bad;
-        if (request!.Deadline is not { } seconds) return await SetStateAsync(context, AdminState.Drain);
-        return seconds >= 1 && seconds <= LongestDrain.TotalSeconds
-            ? await SetStateAsync(context, AdminState.Drain, TimeSpan.FromSeconds(seconds))
-            : ApiResult.Invalid($"deadline: {seconds} is not from 1 to {LongestDrain.TotalSeconds} seconds");
+        if (request!.Deadline is { } seconds && !(seconds >= 1 && seconds <= LongestDrain.TotalSeconds))
+        {
+            return ApiResult.Invalid($"deadline: {seconds} is not from 1 to {LongestDrain.TotalSeconds} seconds");
+        }
+        TimeSpan? deadline = request.Deadline is { } after ? TimeSpan.FromSeconds(after) : null;
+        if (request.Rate is not { } rate) return await SetStateAsync(context, AdminState.Drain, deadline);
+        if (ProblemOf(rate) is { } invalid) return invalid;
+        return await ChangeAsync(context, (pool, backend) => node.Fleet.DrainAtPaceAsync(pool, backend, rate, deadline, context.RequestAborted));
     }
+
+    private Task<ApiResult> SetPausedAsync(HttpContext context, bool paused) =>
+        ChangeAsync(context, (pool, backend) => node.Fleet.SetDrainPausedAsync(pool, backend, paused, context.RequestAborted));
+
+    private async Task<ApiResult> ChangeAsync(HttpContext context, Func<Pool, Backend, Task<Refusal?>> change)
+    {
+        if (names.FindBackend(context, out UpstreamPool pool, out Backend backend) is { } unknown) return unknown;
+        return await change(pool.Pool, backend) is { } refusal ? ApiResult.Of(refusal) : ApiResult.Of(Describe(node, pool, backend), AdminJson.Wire.BackendInfo);
+    }
+
+    private async Task<ApiResult> RebalanceAsync(HttpContext context)
+    {
+        (PoolRebalance? request, ApiResult? problem) = await ApiRequest.ReadAsync(context, AdminJson.Requests.PoolRebalance);
+        if (problem is { } bad) return bad;
+        return ProblemOf(request!.Rate) is { } invalid ? invalid : await ChangeRebalanceAsync(context, pool => node.Rebalances.BeginAsync(pool, request.Rate));
+    }
+
+    private async Task<ApiResult> ChangeRebalanceAsync(HttpContext context, Func<Pool, Task<Refusal?>> change)
+    {
+        if (names.FindPool(ApiRequest.Route(context, "pool"), out UpstreamPool pool) is { } unknown) return unknown;
+        return await change(pool.Pool) is { } refusal ? ApiResult.Of(refusal) : Show(pool);
+    }
+
+    private static ApiResult? ProblemOf(double rate) => rate >= PaceRate.Least && rate <= PaceRate.Most
+        ? null
+        : ApiResult.Invalid(string.Create(
+            CultureInfo.InvariantCulture, $"rate: {rate} is not from {PaceRate.Least} to {PaceRate.Most} sessions a second; to close nobody for a while there is pause"));
 
     private async Task<ApiResult> SetStateAsync(HttpContext context, AdminState state, TimeSpan? deadline = null)
     {
@@ -80,6 +124,7 @@ internal sealed class PoolApi(Node node, KnownNames names)
         AddedBackend? added = backend.Options.Added ? node.Added.Find(pool.Name, backend.Id) : null;
         return Facts(pool, backend) with
         {
+            Drain = ClosingRecords.OfDrain(node, pool.Pool, backend),
             Added = backend.Options.Added, Local = backend.IsChangeLocal || (added is not null && node.Added.IsLocal(added)),
             Since = history.Since, Waiting = backend.Pace.Line.Count, LostSince = history.LostSince, NextProbe = history.NextProbe,
             LastError = history.LastError is { } error ? new BackendErrorInfo(error.At, error.Text) : null,

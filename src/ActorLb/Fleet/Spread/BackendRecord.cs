@@ -29,13 +29,17 @@ internal readonly record struct DrainDeadline(uint Seconds, long Ordered);
 /// <summary>What the fleet agrees on about a backend: what the sticky map calls it, and what operators did to it.</summary>
 /// <param name="State"><see cref="SlotState.Free"/> is a backend that was removed.</param>
 /// <param name="Weight">An operator's weight; null leaves the configured one.</param>
-internal sealed record BackendRecord(BackendRef Reference, SlotState State, int? Weight = null, DrainDeadline? Deadline = null)
+/// <param name="Pacing">A drain closes its sessions at a pace; null leaves them.</param>
+internal sealed record BackendRecord(
+    BackendRef Reference, SlotState State, int? Weight = null, DrainDeadline? Deadline = null, PacedDrain? Pacing = null)
 {
     /// <summary>Stamp of a record that nobody has changed: any change supersedes it.</summary>
     public const long DefaultStamp = 1;
 
     private const byte Version = 1;
     private const int Length = 1 + 4 + 1 + 4 + 4 + 8;
+    private const int PacedLength = Length + 4 + 1 + 8;
+    private const double RateUnits = 1000;
 
     /// <summary>
     /// The record of a backend that nobody has changed. Slot and generation come from its name, so nodes that never spoke to each other
@@ -52,16 +56,23 @@ internal sealed record BackendRecord(BackendRef Reference, SlotState State, int?
     public BackendRecord WithNextGeneration() =>
         this with { Reference = Reference with { Gen = Reference.Gen >= BackendRef.MaxGen ? (ushort)1 : (ushort)(Reference.Gen + 1) } };
 
-    /// <summary><c>version u8 | reference u32 | state u8 | weight i32, 0 for none | seconds u32, 0 for no deadline | ordered i64</c>.</summary>
+    /// <summary>
+    /// <c>version u8 | reference u32 | state u8 | weight i32, 0 for none | seconds u32, 0 for no deadline | ordered i64</c>; of a drain at a pace
+    /// also <c>rate u32 in thousandths a second | paused u8 | ordered i64</c>: without one the bytes are those of earlier releases.
+    /// </summary>
     public byte[] Encode()
     {
-        byte[] bytes = new byte[Length];
+        byte[] bytes = new byte[Pacing is null ? Length : PacedLength];
         bytes[0] = Version;
         BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(1), Reference.Value);
         bytes[5] = (byte)State;
         BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(6), Weight ?? 0);
         BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(10), Deadline?.Seconds ?? 0);
         BinaryPrimitives.WriteInt64LittleEndian(bytes.AsSpan(14), Deadline?.Ordered ?? 0);
+        if (Pacing is null) return bytes;
+        BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(Length), (uint)Math.Round(Pacing.Rate * RateUnits));
+        bytes[Length + 4] = Pacing.IsPaused ? (byte)1 : (byte)0;
+        BinaryPrimitives.WriteInt64LittleEndian(bytes.AsSpan(Length + 5), Pacing.Ordered);
         return bytes;
     }
 
@@ -75,6 +86,13 @@ internal sealed record BackendRecord(BackendRef Reference, SlotState State, int?
         if (reference.IsNone || reference.Gen > BackendRef.MaxGen || weight is < 0 or > ushort.MaxValue) return null;
         return new BackendRecord(
             reference, (SlotState)bytes[5], weight == 0 ? null : weight,
-            seconds == 0 ? null : new DrainDeadline(seconds, BinaryPrimitives.ReadInt64LittleEndian(bytes[14..])));
+            seconds == 0 ? null : new DrainDeadline(seconds, BinaryPrimitives.ReadInt64LittleEndian(bytes[14..])),
+            bytes.Length < PacedLength ? null : DecodePacing(bytes[Length..]));
+    }
+
+    private static PacedDrain? DecodePacing(ReadOnlySpan<byte> bytes)
+    {
+        double rate = BinaryPrimitives.ReadUInt32LittleEndian(bytes) / RateUnits;
+        return rate is < PaceRate.Least or > PaceRate.Most ? null : new PacedDrain(rate, bytes[4] != 0, BinaryPrimitives.ReadInt64LittleEndian(bytes[5..]));
     }
 }

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using ActorLb.Balancing;
 using ActorLb.Sticky;
 
 namespace ActorLb.Fleet.Spread;
@@ -9,8 +10,9 @@ namespace ActorLb.Fleet.Spread;
 /// <param name="DrainLeft">When a drain becomes down, from the moment this was read; null for never.</param>
 /// <param name="IsDrainOver">It is down because the deadline of its drain is over.</param>
 /// <param name="IsLocal">Changed on this node, and the fleet has not confirmed it yet.</param>
+/// <param name="Pacing">A drain closes its sessions at a pace.</param>
 internal sealed record SpreadBackend(
-    BackendKey Key, BackendRef Reference, SlotState State, int? Weight, TimeSpan? DrainLeft, bool IsDrainOver, bool IsLocal);
+    BackendKey Key, BackendRef Reference, SlotState State, int? Weight, TimeSpan? DrainLeft, bool IsDrainOver, bool IsLocal, PacedDrain? Pacing);
 
 /// <summary>
 /// Slots, generations and operators' changes of all backends, as this node knows them. It lives as long as the process: a change holds here
@@ -50,6 +52,7 @@ internal sealed class BackendRegistry(SpreadClock clock, TimeProvider time)
             long stamp = clock.Next();
             BackendRecord changed = change(known.Record, stamp);
             if (changed.State is not (SlotState.Drain or SlotState.Down)) changed = changed with { Deadline = null };
+            if (changed.State != SlotState.Drain) changed = changed with { Pacing = null };
             Put(key, changed, stamp);
             return changed;
         }
@@ -119,7 +122,7 @@ internal sealed class BackendRegistry(SpreadClock clock, TimeProvider time)
             foreach ((BackendKey key, (BackendRecord record, _)) in _records.ToArray())
             {
                 if (DrainLeft(key, record) is not { } left || left > TimeSpan.Zero) continue;
-                Put(key, record with { State = SlotState.Down }, clock.Next());
+                Put(key, record with { State = SlotState.Down, Pacing = null }, clock.Next());
                 any = true;
             }
             return any;
@@ -134,7 +137,7 @@ internal sealed class BackendRegistry(SpreadClock clock, TimeProvider time)
             [
                 .. _records.Select(r => new SpreadBackend(
                     r.Key, r.Value.Record.Reference, r.Value.Record.State, r.Value.Record.Weight, DrainLeft(r.Key, r.Value.Record),
-                    r.Value.Record is { State: SlotState.Down, Deadline: not null }, _unconfirmed.ContainsKey(r.Key))),
+                    r.Value.Record is { State: SlotState.Down, Deadline: not null }, _unconfirmed.ContainsKey(r.Key), r.Value.Record.Pacing)),
             ];
         }
     }
@@ -202,6 +205,12 @@ internal sealed class BackendRegistry(SpreadClock clock, TimeProvider time)
         {
             _drains.Remove(key);
             return null;
+        }
+        if (record.Pacing is { IsPaused: true })
+        {
+            // It counts again when the drain goes on.
+            _drains.Remove(key);
+            return TimeSpan.FromSeconds(deadline.Seconds);
         }
         long now = time.GetTimestamp();
         if (!_drains.TryGetValue(key, out var known) || known.Ordered != deadline.Ordered) _drains[key] = known = (deadline.Ordered, now);

@@ -22,7 +22,7 @@ internal sealed class CountsActor : ReceiveActor, IWithTimers
         Receive<TimePassed>(_ =>
         {
             ImmutableArray<BackendReport> own = collect();
-            var message = new CountsMessage(_cluster.SelfUniqueAddress.Uid, ++_number, own);
+            var message = new CountsMessage(_cluster.SelfUniqueAddress.Uid, ++_number, own) { Closed = counts.Closings.ToReports() };
             foreach (Member member in Others()) Context.ActorSelection(new RootActorPath(member.Address) / "user" / Name).Tell(message);
             _counts.SetOwn(own);
             summed(Sum());

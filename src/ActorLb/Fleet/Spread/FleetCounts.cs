@@ -15,6 +15,9 @@ internal sealed record CountsMessage(long Incarnation, uint Number, ImmutableArr
 {
     /// <summary>As many as the sticky map has slots.</summary>
     public const int MaxReports = 1 << 16;
+
+    /// <summary>What drains and rebalances have closed, of all nodes that the sender knows of. An earlier release neither sends nor reads it.</summary>
+    public ImmutableArray<ClosedReport> Closed { get; init; } = [];
 }
 
 /// <summary>What the rest of the fleet says of the backends: immutable, swapped as a whole.</summary>
@@ -44,6 +47,9 @@ internal sealed class FleetCounts(TimeProvider time)
     private ImmutableArray<BackendReport> _own = [];
     private FleetReport _report = FleetReport.Alone;
 
+    /// <summary>The sessions that drains and rebalances have closed.</summary>
+    public ClosingCounts Closings { get; } = new(time);
+
     public FleetReport Report => Volatile.Read(ref _report);
 
     /// <summary>This node's reports, for its own vote.</summary>
@@ -51,6 +57,7 @@ internal sealed class FleetCounts(TimeProvider time)
 
     public void On(CountsMessage message)
     {
+        Closings.Merge(message.Closed);
         if (_heard.TryGetValue(message.Incarnation, out Heard? known) && unchecked((int)(message.Number - known.Number)) <= 0) return;
         _heard[message.Incarnation] = new Heard(message.Number, message.Reports, time.GetTimestamp());
     }

@@ -17,10 +17,14 @@ internal sealed class SpreadSerializer(ExtendedActorSystem system) : SerializerW
     /// <summary><c>count i32 | count x (name length u16, UTF-8, stamp i64, value length i32, bytes)</c>.</summary>
     public const string RegistersManifest = "1";
 
-    /// <summary><c>incarnation i64 | number u32 | count i32 | count x (backend u32, connections i32, down u8)</c>.</summary>
+    /// <summary>
+    /// <c>incarnation i64 | number u32 | count i32 | count x (backend u32, connections i32, down u8)</c>; where sessions were closed for a
+    /// drain or rebalance also <c>count i32 | count x (closing i64, process i64, sessions i32)</c>.
+    /// </summary>
     public const string CountsManifest = "2";
 
     private const int ReportLength = 9;
+    private const int ClosedLength = 20;
 
     public override int Identifier => 7947;
 
@@ -67,7 +71,7 @@ internal sealed class SpreadSerializer(ExtendedActorSystem system) : SerializerW
 
     private static byte[] Write(CountsMessage counts)
     {
-        byte[] bytes = new byte[16 + (counts.Reports.Length * ReportLength)];
+        byte[] bytes = new byte[16 + (counts.Reports.Length * ReportLength) + (counts.Closed.IsEmpty ? 0 : 4 + (counts.Closed.Length * ClosedLength))];
         BinaryPrimitives.WriteInt64LittleEndian(bytes, counts.Incarnation);
         BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(8), counts.Number);
         BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(12), counts.Reports.Length);
@@ -78,6 +82,16 @@ internal sealed class SpreadSerializer(ExtendedActorSystem system) : SerializerW
             BinaryPrimitives.WriteInt32LittleEndian(rest[4..], report.Connections);
             rest[8] = report.IsDown ? (byte)1 : (byte)0;
             rest = rest[ReportLength..];
+        }
+        if (counts.Closed.IsEmpty) return bytes;
+        BinaryPrimitives.WriteInt32LittleEndian(rest, counts.Closed.Length);
+        rest = rest[4..];
+        foreach (ClosedReport report in counts.Closed)
+        {
+            BinaryPrimitives.WriteInt64LittleEndian(rest, report.Closing);
+            BinaryPrimitives.WriteInt64LittleEndian(rest[8..], report.Process);
+            BinaryPrimitives.WriteInt32LittleEndian(rest[16..], report.Sessions);
+            rest = rest[ClosedLength..];
         }
         return bytes;
     }
@@ -136,6 +150,28 @@ internal sealed class SpreadSerializer(ExtendedActorSystem system) : SerializerW
                 BinaryPrimitives.ReadUInt32LittleEndian(rest), Math.Max(0, BinaryPrimitives.ReadInt32LittleEndian(rest[4..])), rest[8] != 0));
         }
         return new CountsMessage(
-            BinaryPrimitives.ReadInt64LittleEndian(bytes), BinaryPrimitives.ReadUInt32LittleEndian(bytes[8..]), reports.MoveToImmutable());
+            BinaryPrimitives.ReadInt64LittleEndian(bytes), BinaryPrimitives.ReadUInt32LittleEndian(bytes[8..]), reports.MoveToImmutable())
+        {
+            Closed = ReadClosed(rest),
+        };
+    }
+
+    private static ImmutableArray<ClosedReport> ReadClosed(ReadOnlySpan<byte> rest)
+    {
+        if (rest.Length < 4) return [];
+        int count = BinaryPrimitives.ReadInt32LittleEndian(rest);
+        rest = rest[4..];
+        if (count is < 0 or > ClosingCounts.MaxReports || rest.Length < count * ClosedLength)
+        {
+            throw new SerializationException($"connection counts: {count} closed sessions in {rest.Length} bytes");
+        }
+        var closed = ImmutableArray.CreateBuilder<ClosedReport>(count);
+        for (int i = 0; i < count; i++, rest = rest[ClosedLength..])
+        {
+            closed.Add(new ClosedReport(
+                BinaryPrimitives.ReadInt64LittleEndian(rest), BinaryPrimitives.ReadInt64LittleEndian(rest[8..]),
+                Math.Max(0, BinaryPrimitives.ReadInt32LittleEndian(rest[16..]))));
+        }
+        return closed.MoveToImmutable();
     }
 }

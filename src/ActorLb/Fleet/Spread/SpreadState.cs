@@ -186,7 +186,8 @@ internal sealed partial class SpreadState
             {
                 if (backend.State == SlotState.Free) continue;
                 used.Add(backend.Reference.Slot);
-                _slots.Set(backend.Reference, backend.State);
+                // Who is closed must not come back: the clients of a backend that is emptied are placed again.
+                _slots.Set(backend.Reference, backend is { State: SlotState.Drain, Pacing: not null } ? SlotState.Down : backend.State);
             }
             foreach (ushort slot in _slotsInUse)
             {

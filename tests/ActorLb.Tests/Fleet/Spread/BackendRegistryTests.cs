@@ -1,3 +1,4 @@
+using ActorLb.Balancing;
 using ActorLb.Fleet.Spread;
 using ActorLb.Sticky;
 using Microsoft.Extensions.Time.Testing;
@@ -138,6 +139,44 @@ public sealed class BackendRegistryTests
         Assert.Equal(TimeSpan.FromSeconds(60), Of(node, First).DrainLeft);
     }
 
+    /// <summary>Whoever pauses a drain wants nobody closed: its deadline waits, on a node that comes in meanwhile as well.</summary>
+    [Fact]
+    public void EndDrains_OfAPausedDrain_WaitsUntilItGoesOn()
+    {
+        BackendRegistry node = Node(First), late = Node(First);
+        node.Change(First, (r, stamp) => r with { State = SlotState.Drain, Deadline = new DrainDeadline(60, stamp), Pacing = new PacedDrain(50, false, stamp) });
+        node.Snapshot();
+        _time.Advance(TimeSpan.FromSeconds(20));
+        node.Change(First, (r, stamp) => r with { Deadline = new DrainDeadline(40, stamp), Pacing = r.Pacing! with { IsPaused = true } });
+        node.Snapshot();
+        _time.Advance(TimeSpan.FromHours(1));
+        late.Merge(node.ToRegisters());
+        _time.Advance(TimeSpan.FromHours(1));
+        Assert.False(node.EndDrains() || late.EndDrains());
+        Assert.All([node, late], n => Assert.True(Of(n, First) is { State: SlotState.Drain, Pacing.IsPaused: true } b && b.DrainLeft == TimeSpan.FromSeconds(40)));
+
+        late.Change(First, (r, stamp) => r with { Deadline = r.Deadline!.Value with { Ordered = stamp }, Pacing = r.Pacing! with { IsPaused = false } });
+        node.Merge(late.ToRegisters());
+        Assert.Equal(TimeSpan.FromSeconds(40), Of(node, First).DrainLeft);
+        _time.Advance(TimeSpan.FromSeconds(39));
+        Assert.False(node.EndDrains());
+        _time.Advance(TimeSpan.FromSeconds(1));
+        Assert.True(node.EndDrains());
+        Assert.True(Of(node, First) is { State: SlotState.Down, Pacing: null, IsDrainOver: true });
+    }
+
+    [Theory]
+    [InlineData(SlotState.Up)]
+    [InlineData(SlotState.Down)]
+    [InlineData(SlotState.Free)]
+    public void Change_ToAnythingButADrain_EndsItsPace(object state)
+    {
+        BackendRegistry node = Node(First);
+        node.Change(First, (r, stamp) => r with { State = SlotState.Drain, Pacing = new PacedDrain(50, false, stamp) });
+        node.Change(First, (r, _) => r with { State = (SlotState)state });
+        Assert.Null(Of(node, First).Pacing);
+    }
+
     [Fact]
     public void Merge_OfWhatIsNoRecord_LeavesItOut()
     {
@@ -162,6 +201,15 @@ public sealed class BackendRegistryTests
         // A later release may append fields.
         Assert.Equal(plain, BackendRecord.TryDecode([.. plain.Encode(), 1, 2, 3]));
         Assert.Equal("01FF3F010202FFFF0000FFFFFFFFFFFFFFFFFFFFFF7F", Convert.ToHexString(record.Encode()));
+        BackendRecord paced = record with { Pacing = new PacedDrain(12.5, true, 258) };
+        Assert.Equal(paced, BackendRecord.TryDecode(paced.Encode()));
+        Assert.Equal("01FF3F010202FFFF0000FFFFFFFFFFFFFFFFFFFFFF7F" + "D4300000" + "01" + "0201000000000000", Convert.ToHexString(paced.Encode()));
+        foreach (double rate in (double[])[PaceRate.Least, 0.5, PaceRate.Most])
+        {
+            Assert.Equal(rate, BackendRecord.TryDecode((paced with { Pacing = new PacedDrain(rate, false, 1) }).Encode())!.Pacing!.Rate);
+        }
+        // A rate that makes no sense is none; the drain holds.
+        Assert.Equal(record, BackendRecord.TryDecode((paced with { Pacing = new PacedDrain(0, false, 1) }).Encode()));
     }
 
     private BackendRegistry Node(params BackendKey[] wanted)

@@ -34,6 +34,21 @@ public sealed class SpreadSerializerTests
         Assert.Equal(Counts.Reports, counts.Reports);
     }
 
+    /// <summary>An earlier release reads what it knows of it, and what it writes is read.</summary>
+    [Fact]
+    public void Counts_WithClosedSessions_ArePinnedAndReadByBothReleases()
+    {
+        CountsMessage closed = Counts with { Closed = [new ClosedReport(1, -2, 3)] };
+        byte[] bytes = _serializer.ToBinary(closed);
+        Assert.Equal(
+            Convert.ToHexString(_serializer.ToBinary(Counts)) + "01000000" + "0100000000000000" + "FEFFFFFFFFFFFFFF" + "03000000", Convert.ToHexString(bytes));
+        Assert.Equal(closed.Closed, ((CountsMessage)_serializer.FromBinary(bytes, "2")).Closed);
+        Assert.Empty(((CountsMessage)_serializer.FromBinary(_serializer.ToBinary(Counts), "2")).Closed);
+        Assert.Throws<SerializationException>(() => _serializer.FromBinary(bytes[..^1], "2"));
+        bytes[^21] = 0x7f;
+        Assert.Throws<SerializationException>(() => _serializer.FromBinary(bytes, "2"));
+    }
+
     [Fact]
     public void FromBinary_OfEveryCutAndOfUnknownManifests_Throws()
     {

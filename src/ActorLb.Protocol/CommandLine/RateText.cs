@@ -1,0 +1,18 @@
+using System.Globalization;
+
+namespace ActorLb.Protocol.CommandLine;
+
+/// <summary>Rates on the command line: <c>50/s</c>, <c>600/m</c> or <c>1000/h</c>; a bare number is a second's.</summary>
+public static class RateText
+{
+    /// <returns>A second's; null when the text is no rate above 0.</returns>
+    public static double? Parse(string text)
+    {
+        int slash = text.IndexOf('/', StringComparison.Ordinal);
+        double? unit = slash < 0 ? 1 : text[(slash + 1)..].Trim() switch { "s" => 1, "m" => 60, "h" => 3600, _ => null };
+        if (unit is null) return null;
+        string number = slash < 0 ? text : text[..slash];
+        return double.TryParse(number.Trim(), NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double value) && value > 0 && double.IsFinite(value)
+            ? value / unit.Value : null;
+    }
+}
