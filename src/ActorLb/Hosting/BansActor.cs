@@ -101,7 +101,8 @@ internal sealed partial class BansActor : SupervisedActor
         int end = Math.Min(reactor.Slots, from + Stretch), slot = from, closed = 0;
         for (; slot < end && closed < ClosedAtOnce; slot++)
         {
-            if (reactor.SessionAt(slot) is not { Phase: not Phase.Lingering, Leaving: false } session || !bans.Names(session)) continue;
+            // Whose PROXY header is still to come has its proxy's address.
+            if (reactor.SessionAt(slot) is not { Phase: not (Phase.Lingering or Phase.ProxyHeader), Leaving: false } session || !bans.Names(session)) continue;
             closed++;
             if (session.Phase == Phase.Relay) reactor.Flow.Closer.Drain(reactor, session, DisconnectReason.AdministrativeAction, CloseReason.ClosedByBan);
             else if (session.ClientId is null) reactor.Flow.Close(reactor, session, CloseReason.Banned);

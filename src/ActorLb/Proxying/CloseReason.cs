@@ -22,7 +22,7 @@ internal enum CloseReason : byte
     BackendDown = 9,
 
     /// <summary>The operator banned the client while it was connected.</summary>
-    ClosedByBan = 10,
+    ClosedByBan = 11,
 
     /// <summary>Moved to a backend with too few sessions.</summary>
     Rebalanced = 11,

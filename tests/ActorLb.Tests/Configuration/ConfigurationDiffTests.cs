@@ -66,12 +66,22 @@ public sealed class ConfigurationDiffTests : IDisposable
     [InlineData("node.drain-timeout = 1s")]
     [InlineData("log.level = debug")]
     [InlineData("admin.token-file = secret")]
+    [InlineData("pools.a.connects-per-second = 100")]
+    [InlineData("pools.a.connect-queue.length = 100")]
+    [InlineData("pools.a.connect-queue.timeout = 3s")]
     public void Between_WhatAReloadCanChange_RequiresNoRestart(string text)
     {
         ConfigurationDiff diff = Diff(text);
 
         Assert.Single(diff.Changes);
         Assert.Empty(diff.RestartRequired);
+    }
+
+    [Fact]
+    public void Between_OtherDamping_RequiresNoRestart()
+    {
+        Assert.Equal("actorlb.sticky.damping.delay", Assert.Single(Diff("sticky.damping.delay = 9s", "sticky.damping.delay = 8s").Changes).Path);
+        Assert.Empty(Diff("sticky.damping = on").RestartRequired);
     }
 
     [Fact]

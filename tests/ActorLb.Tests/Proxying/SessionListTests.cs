@@ -36,6 +36,24 @@ public sealed class SessionListTests
     }
 
     [Fact]
+    public void AddByTicket_KeepsTheOrderOfTickets()
+    {
+        var random = new Random(7);
+        var list = new SessionList();
+        long[] tickets = [.. Enumerable.Range(1, 500).Select(t => (long)t)];
+        random.Shuffle(tickets);
+        Session[] sessions = [.. tickets.Select(t => new Session { Setup = new Setup { Ticket = t } })];
+        foreach (Session session in sessions) list.AddByTicket(session);
+        foreach (Session session in sessions.Where(s => s.Setup!.Ticket % 3 == 0)) list.Remove(session);
+        var seen = new List<long>();
+        for (Session? session = list.Oldest; session is not null; session = session.Newer) seen.Add(session.Setup!.Ticket);
+        Assert.Equal(tickets.Where(t => t % 3 != 0).Order(), seen);
+        Assert.Equal(seen.Count, list.Count);
+        while (list.Oldest is { } oldest) list.Remove(oldest);
+        Assert.Equal(0, list.Count);
+    }
+
+    [Fact]
     public void Add_OfASessionOfAnotherList_MovesIt()
     {
         SessionList one = new(), other = new();
