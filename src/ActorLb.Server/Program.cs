@@ -32,7 +32,8 @@ internal static class Program
     private static IEnumerable<string> PathOf(Command command) =>
         command.Parents.OfType<Command>().FirstOrDefault() is { } parent and not RootCommand ? PathOf(parent).Append(command.Name) : [command.Name];
 
-    private static Task<int> Main(string[] arguments)
+    /// <summary>All commands.</summary>
+    internal static RootCommand Tree()
     {
         var root = new RootCommand("ActorLb balances MQTT clients over a cluster of brokers.")
         {
@@ -51,12 +52,18 @@ internal static class Program
         foreach (HelpOption help in root.Options.OfType<HelpOption>())
         {
             foreach (string alias in (string[])["-h", "/h", "/?"]) help.Aliases.Remove(alias);
+            if (help.Action is HelpAction action) help.Action = new Examples.Help(action);
         }
+        foreach (VersionOption version in root.Options.OfType<VersionOption>()) version.Aliases.Add("-V");
+        return root;
+    }
+
+    private static Task<int> Main(string[] arguments)
+    {
         if (arguments is ["help", ..]) arguments = [.. arguments[1..], "--help"];
         if (arguments is not ["bench", ..]) arguments = [.. arguments.Select(a => a == "-h" ? "--help" : a)];
-        foreach (VersionOption version in root.Options.OfType<VersionOption>()) version.Aliases.Add("-V");
 
-        ParseResult parsed = root.Parse(arguments);
+        ParseResult parsed = Tree().Parse(arguments);
         if (parsed.Action is ParseErrorAction && arguments.Length > 0) return Task.FromResult(Complain(parsed));
 
         // Commands handle signals themselves: a node drains, a bench reports.

@@ -88,23 +88,24 @@ internal sealed partial class AddedBackends(
     }
 
     /// <summary>Its sessions are treated as those of a backend that a reload takes out.</summary>
-    public async Task<Refusal?> RemoveAsync(PoolOptions pool, string id, CancellationToken cancel)
+    /// <returns>Why nothing was changed, or why it holds on this node alone for now.</returns>
+    public async Task<(Refusal? Refusal, string? Pending)> RemoveAsync(PoolOptions pool, string id, CancellationToken cancel)
     {
         if (IsInFile(pool.Name, id))
         {
-            return new Refusal(
+            return (new Refusal(
                 RefusalKind.Refused,
-                $"backend {id} of pool {pool.Name} was not added at run time but stands in the configuration file: take it out there and reload; until then pool down sends it nobody");
+                $"backend {id} of pool {pool.Name} was not added at run time but stands in the configuration file: take it out there and reload; until then pool down sends it nobody"), null);
         }
         if (Find(pool.Name, id) is not { } added)
         {
             string where = pool.Dns is { } dns ? $"was found by DNS ({dns.Name}): take it out of that name" : "was not added at run time";
-            return new Refusal(RefusalKind.Refused, $"backend {id} of pool {pool.Name} {where}; pool down sends it nobody");
+            return (new Refusal(RefusalKind.Refused, $"backend {id} of pool {pool.Name} {where}; pool down sends it nobody"), null);
         }
         OrderOutcome outcome = await orders().SetAsync(added.OrderName, default).WaitAsync(cancel).ConfigureAwait(false);
-        if (outcome.Refused is { } problem) return new Refusal(RefusalKind.Refused, problem);
+        if (outcome.Refused is { } problem) return (new Refusal(RefusalKind.Refused, problem), null);
         await apply(cancel).ConfigureAwait(false);
-        return null;
+        return (null, outcome.Pending);
     }
 
     /// <summary>

@@ -1,9 +1,12 @@
 using System.Collections.Concurrent;
 using System.Net;
+using ActorLb.Cli;
+using ActorLb.Cli.Output;
 using ActorLb.Protocol.Admin;
 using ActorLb.Testing;
 using ActorLb.Tests.Fleet.Membership;
 using Microsoft.Extensions.Logging;
+using ClusterMembers = ActorLb.Fleet.Membership.ClusterMembers;
 
 namespace ActorLb.Tests.Admin;
 
@@ -92,6 +95,54 @@ public sealed class FleetSessionTests(AdminFleet fleet) : IClassFixture<AdminFle
         Assert.Equal(new string('\u00e9', 512) + "...", Assert.Single(top.Clients).ClientId);
         SessionKick kick = await fleet.One.SendAsync(HttpMethod.Post, $"sessions/kick?client={Uri.EscapeDataString(id)}", null, AdminJson.Wire.SessionKick);
         Assert.Equal(1, kick.Kicked);
+    }
+
+    [Fact]
+    public async Task Node_ThatCannotBeAsked_IsNamed_AndNothingIsTakenForTheWhole()
+    {
+        using RawClient here = await fleet.One.ConnectAsync("here");
+        using RawClient there = await fleet.Two.ConnectAsync("there");
+        ClusterMembers both = fleet.One.Node.Member!.Host.Standing.Members!;
+        // As if it had been put out of the fleet.
+        fleet.One.Node.Inquiry.SetMembers(null);
+        try
+        {
+            SilentNode[] silent = [new("lb-2", "this node is detached from the fleet and cannot ask it")];
+            SessionPage page = await fleet.One.GetAsync("sessions?filter=here", AdminJson.Wire.SessionPage);
+            Assert.Equal("here", Assert.Single(page.Sessions).ClientId);
+            Assert.Equal(silent, page.Silent);
+            Assert.Equal(silent, (await fleet.One.GetAsync("sessions/count", AdminJson.Wire.SessionCount)).Silent);
+            Assert.Equal(silent, (await fleet.One.GetAsync("sessions/top", AdminJson.Wire.SessionTop)).Silent);
+            AdminError nobody = await AdminNode.ErrorAsync(
+                HttpStatusCode.ServiceUnavailable, await fleet.One.SendAsync(HttpMethod.Get, "sessions/find?client=there"));
+            Assert.Equal(
+                (AdminErrors.Unavailable, $"no session of that client on node lb-1; lb-2 was asked and did not answer: {silent[0].Reason}"), (nobody.Error, nobody.Detail));
+            await AdminNode.ErrorAsync(HttpStatusCode.ServiceUnavailable, await fleet.One.SendAsync(HttpMethod.Post, "sessions/kick?client=there"));
+
+            (int code, string output, string errors) = await PbmAsync("session", "count");
+            Assert.Equal(0, code);
+            Assert.Contains("established", output, StringComparison.Ordinal);
+            Assert.Equal($"pbm: lb-2 is missing here: {silent[0].Reason}\n", errors);
+            (code, _, errors) = await PbmAsync("session", "kick", "there");
+            Assert.Equal(1, code);
+            Assert.Contains("lb-2 was asked and did not answer", errors, StringComparison.Ordinal);
+            SessionKick kick = await fleet.One.SendAsync(HttpMethod.Post, "sessions/kick?client=here", null, AdminJson.Wire.SessionKick);
+            Assert.Equal((1, "lb-2"), (kick.Kicked, Assert.Single(kick.Silent).Node));
+        }
+        finally
+        {
+            fleet.One.Node.Inquiry.SetMembers(both);
+        }
+        Assert.Equal("there", Assert.Single((await fleet.One.GetAsync("sessions/find?client=there", AdminJson.Wire.SessionPage)).Sessions).ClientId);
+    }
+
+    private async Task<(int Code, string Output, string Errors)> PbmAsync(params string[] words)
+    {
+        using var output = new StringWriter();
+        using var errors = new StringWriter();
+        var tree = new CommandTree(new Screen(output, errors, isTerminal: false), (_, _) => Task.FromResult(0));
+        int code = await tree.RunAsync(tree.Parse(["--host", fleet.One.Address.ToString(), .. words]), TestContext.Current.CancellationToken);
+        return (code, output.ToString(), errors.ToString());
     }
 
     private sealed class AuditLines : ILoggerProvider

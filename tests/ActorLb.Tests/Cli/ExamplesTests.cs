@@ -3,6 +3,7 @@ using ActorLb.Cli;
 using ActorLb.Cli.Commands;
 using ActorLb.Cli.Output;
 using ActorLb.Cli.Prompt;
+using ServerExamples = ActorLb.Server.Commands.Examples;
 
 namespace ActorLb.Tests.Cli;
 
@@ -44,6 +45,27 @@ public sealed class ExamplesTests
         Assert.Equal(0, await _tree.RunAsync(_tree.Parse(["pool", "--help"]), TestContext.Current.CancellationToken));
         Assert.Contains("Commands:", _output.ToString(), StringComparison.Ordinal);
         Assert.DoesNotContain("Example", _output.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task EveryCommandOfActorLb_HasOne_Too()
+    {
+        RootCommand root = ActorLb.Server.Program.Tree();
+        foreach (string command in Leaves(root).Select(ServerExamples.PathOf))
+        {
+            string[] examples = ServerExamples.Of(command);
+            Assert.True(examples.Length > 0, $"{command} has no example: add one to Examples.cs");
+            Assert.All(examples, e =>
+            {
+                string[] words = e.Split(' ');
+                ParseResult parsed = root.Parse(words[1..]);
+                Assert.True(words[0] == "actorlb" && parsed.Errors.Count == 0, $"{e}: {string.Join("; ", parsed.Errors)}");
+                Assert.Equal(command, ServerExamples.PathOf(parsed.CommandResult.Command));
+            });
+            using var help = new StringWriter();
+            Assert.Equal(0, await root.Parse([.. command.Split(' '), "--help"]).InvokeAsync(new InvocationConfiguration { Output = help }, TestContext.Current.CancellationToken));
+            Assert.All(examples, e => Assert.Contains($"\n  {e}\n", help.ToString(), StringComparison.Ordinal));
+        }
     }
 
     private static IEnumerable<Command> Leaves(Command command) =>

@@ -33,8 +33,9 @@ internal sealed class PoolMembersApi(Node node, KnownNames names)
     private async Task<ApiResult> RemoveAsync(HttpContext context)
     {
         if (names.FindBackend(context, out UpstreamPool pool, out Backend backend) is { } unknown) return unknown;
-        return await node.Added.RemoveAsync(pool.Options, backend.Id, context.RequestAborted) is { } refusal
+        (Refusal? refusal, string? pending) = await node.Added.RemoveAsync(pool.Options, backend.Id, context.RequestAborted);
+        return refusal is not null
             ? ApiResult.Of(refusal)
-            : ApiResult.Done($"backend {backend.Id} is taken out of pool {pool.Name}");
+            : ApiResult.Done($"backend {backend.Id} is taken out of pool {pool.Name}{(pending is null ? "" : $", on this node alone for now: {pending}")}");
     }
 }

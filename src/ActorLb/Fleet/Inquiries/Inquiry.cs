@@ -71,8 +71,8 @@ internal sealed partial class Inquiry(string self, bool inFleet, TimeProvider ti
     /// <summary>Whether <see cref="AskAsync"/> can be asked for that node alone.</summary>
     public bool Knows(string node) => Nodes.Contains(node, StringComparer.Ordinal);
 
-    /// <summary>Has this node answer a question. The answer runs on the thread pool, is given what remains of the asker's patience, and has at
-    /// most <see cref="InquiryLimits.MaxBody"/> bytes. Its exceptions' messages are the asker's to read.</summary>
+    /// <summary>Has this node answer a question. The answer runs on the thread pool, is given what remains of the asker's patience, and reaches
+    /// other nodes with at most <see cref="InquiryLimits.MaxBody"/> bytes. Its exceptions' messages are the asker's to read.</summary>
     public void Answer(string question, Func<ReadOnlyMemory<byte>, CancellationToken, Task<byte[]>> answer)
     {
         if (Encoding.UTF8.GetByteCount(question) > InquiryLimits.MaxName) throw new ArgumentException($"'{question}' is too long", nameof(question));
@@ -135,6 +135,10 @@ internal sealed partial class Inquiry(string self, bool inFleet, TimeProvider ti
     {
         TimeSpan patience = TimeSpan.FromMilliseconds(Math.Clamp(question.Milliseconds, 1, Patience.TotalMilliseconds));
         NodeAnswer answer = await AnswerAsync(question.Question, question.Body, patience, CancellationToken.None).ConfigureAwait(false);
+        if (answer.Body.Length > InquiryLimits.MaxBody)
+        {
+            answer = new NodeAnswer(self, [], $"its answer has {answer.Body.Length} bytes, over the {InquiryLimits.MaxBody} that fit into a message");
+        }
         asker.Tell(new InquiryAnswer(question.Id, answer.Problem, answer.Body), own);
     }
 
@@ -227,9 +231,7 @@ internal sealed partial class Inquiry(string self, bool inFleet, TimeProvider ti
         try
         {
             byte[] body = await RunAsync(answer, request, either.Token).ConfigureAwait(false);
-            return body.Length <= InquiryLimits.MaxBody
-                ? new NodeAnswer(self, body, null)
-                : new NodeAnswer(self, [], $"its answer has {body.Length} bytes, over the {InquiryLimits.MaxBody} that fit");
+            return new NodeAnswer(self, body, null);
         }
         catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
         {

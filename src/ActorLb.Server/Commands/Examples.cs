@@ -1,0 +1,47 @@
+using System.CommandLine;
+using System.CommandLine.Help;
+using System.CommandLine.Invocation;
+
+namespace ActorLb.Server.Commands;
+
+/// <summary>What each command looks like in use, below its help. A test runs all of them through the parser.</summary>
+internal static class Examples
+{
+    private static readonly Dictionary<string, string[]> s_byCommand = new(StringComparer.Ordinal)
+    {
+        ["run"] = ["actorlb run", "actorlb run -c /etc/actorlb/actorlb.conf"],
+        ["check"] = ["actorlb check /etc/actorlb/actorlb.conf", "actorlb check --portable /dev/stdin"],
+        ["reload"] = ["actorlb reload -c /etc/actorlb/actorlb.conf"],
+        ["stop"] = ["actorlb stop", "actorlb stop --now"],
+        ["show-config"] = ["actorlb show-config /etc/actorlb/actorlb.conf"],
+        ["bench conn"] = ["actorlb bench conn -h lb-1 -p 1883 -c 10000 -i 1"],
+        ["bench pub"] = ["actorlb bench pub -h lb-1 -c 100 -t bench/%c -s 256 -q 1 --rate 5000 --sub"],
+        ["demo"] = ["actorlb demo --clients 30"],
+        ["completion"] = ["actorlb completion zsh"],
+    };
+
+    /// <param name="command">Its words, such as "bench conn".</param>
+    public static string[] Of(string command) => s_byCommand.GetValueOrDefault(command) ?? [];
+
+    /// <summary>The words of a command, without the program's own name.</summary>
+    public static string PathOf(Command command) => string.Join(' ', WordsOf(command));
+
+    private static IEnumerable<string> WordsOf(Command command) => command.Parents.OfType<Command>().FirstOrDefault() is { } parent
+        ? WordsOf(parent).Append(command.Name) : [];
+
+    /// <summary>The library's help, and the examples below it.</summary>
+    internal sealed class Help(HelpAction help) : SynchronousCommandLineAction
+    {
+        public override int Invoke(ParseResult parseResult)
+        {
+            int code = help.Invoke(parseResult);
+            string[] examples = Of(PathOf(parseResult.CommandResult.Command));
+            if (examples.Length == 0) return code;
+            TextWriter output = parseResult.InvocationConfiguration.Output;
+            output.WriteLine(examples.Length == 1 ? "Example:" : "Examples:");
+            foreach (string example in examples) output.WriteLine($"  {example}");
+            output.WriteLine();
+            return code;
+        }
+    }
+}
