@@ -11,7 +11,7 @@ public sealed class NarrowTests
 {
     private const int Width = 80;
 
-    private const string Pool = "telemetry-of-the-northern-plants-and-their-suppliers";
+    private const string Pool = "readings-of-the-northern-plants-and-their-suppliers";
     private const string Listener = "devices-of-the-northern-plants-over-the-public-network";
     private const string Broker = "emqx-core-17.messaging.production.svc.cluster.local:1883";
     private const string Client = "urn:dev:mac:0024befffe804ff1:northern-plant:hall-7:meter-4711";
