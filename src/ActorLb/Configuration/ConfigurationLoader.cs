@@ -80,7 +80,8 @@ internal static class ConfigurationLoader
             }
             else if ((missing || field.Key.Contains(' ', StringComparison.Ordinal)) && ForeignWords.OfKey(field.Key) is { } foreign)
             {
-                whole.Report.Error(field.KeyPosition, whole.PathOf(field.Key), null, foreign);
+                whole.Report.Error(
+                    field.KeyPosition, whole.PathOf(field.Key), null, missing ? ForeignWords.WithImport(foreign, whole.Report.RootFile) : foreign);
             }
         }
     }

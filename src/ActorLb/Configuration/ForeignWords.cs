@@ -137,6 +137,13 @@ internal static partial class ForeignWords
             : Tell("NGINX", words[0].TrimEnd(';'), s_nginx) ?? Tell("HAProxy", words[0], s_haproxy);
     }
 
+    /// <summary>What was said of a word, of a file that is another program's as a whole: there is a command for such.</summary>
+    public static string WithImport(string reason, string file)
+    {
+        string? program = reason.Contains("' is NGINX's: ", StringComparison.Ordinal) ? "nginx" : reason.Contains("' is HAProxy's: ", StringComparison.Ordinal) ? "haproxy" : null;
+        return program is null ? reason : $"{reason}; `actorlb import {program} {file}` writes a configuration from the whole file";
+    }
+
     private static string? Tell(string format, string word, FrozenDictionary<string, string> words) =>
         words.TryGetValue(word, out string? instead) ? $"'{word}' is {format}'s: write {instead}" : null;
 

@@ -97,7 +97,7 @@ internal sealed class HoconParser(HoconScanner scanner, HoconIncludes includes, 
         if (e is HoconLimitException || e.Error.Position.File != scanner.File) return e;
         if (ForeignFormat.Explain(scanner.Text, e.Error.Position) is not { } reason) return e;
         return ForeignFormat.IsWhole(scanner.Text)
-            ? new HoconLimitException(e.Error.Position, e.Error.Path, reason)
+            ? new HoconLimitException(e.Error.Position, e.Error.Path, ForeignWords.WithImport(reason, e.Error.Position.File))
             : new HoconException(e.Error.Position, e.Error.Path, reason);
     }
 
