@@ -7,7 +7,9 @@ namespace ActorLb.Configuration.Import;
 /// <summary>Addresses of HAProxy, whose environment variables become substitutions.</summary>
 internal static partial class HAProxyAddress
 {
-    public static bool HasVariables(string text) => text.Contains('$', StringComparison.Ordinal);
+    /// <summary>Whether it names variables, and each of them well.</summary>
+    public static bool HasVariables(string text) =>
+        text.Contains('$', StringComparison.Ordinal) && Variable().IsMatch(text) && Variable().Replace(text, "x").AsSpan().IndexOfAny("${}") < 0;
 
     /// <summary>A text with variables as HOCON: quoted where it is literal, substitutions where it is not.</summary>
     public static string Render(Target target, string text)

@@ -69,9 +69,9 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
     public bool Finish(bool tcp, string? webSocketPath)
     {
         WritePolicy(tcp);
-        if (template is not null) Discover(template, templateWords!);
-        else if (servers.Count == 0) return false;
-        else BackendEntry.Put(Pool, servers.Select(s => s.Entry));
+        if (template is not null && !Discover(template, templateWords!)) return false;
+        if (template is null && servers.Count == 0) return false;
+        if (template is null) BackendEntry.Put(Pool, servers.Select(s => s.Entry));
         HAProxyServer[] all = template is not null ? [templateWords!] : [.. servers.Select(s => s.Server)];
         new HAProxyPoolSettings(target, globals, Pool, Health).Write(all, tcp, httpPath, checkPort);
         if (webSocketPath is not null) Pool["websocket"].Set("path", Units.Quote(webSocketPath));
@@ -230,7 +230,8 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
         templateWords = new HAProxyServer(d, defaults, d.Words.Skip(3).Select(w => w.Text));
     }
 
-    private void Discover(Directive d, HAProxyServer words)
+    /// <returns>False when there is no name to look up.</returns>
+    private bool Discover(Directive d, HAProxyServer words)
     {
         string address = d[2];
         int colon = address.LastIndexOf(':');
@@ -239,6 +240,7 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
         if (!HAProxyAddress.HasVariables(name) && !AddressText.IsHost(name))
         {
             d.Tell($"'{name}' is no host name: see backends = {{ dns = ... }}");
+            return false;
         }
         Draft dns = Pool["backends"];
         dns.Set("dns", HAProxyAddress.Render(target, name), null, d);
@@ -253,6 +255,7 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
             dns.Remove(key);
             d.Tell($"{key}: backends that DNS finds are all alike");
         }
+        return true;
     }
 
     private void Source(Directive d)

@@ -66,8 +66,8 @@ internal sealed class HAProxyBind
                     // OpenSSL's own limit, which HAProxy leaves.
                     if (verify != "none") Tls.Set("verify-depth", "100", note: "HAProxy sets no limit");
                     break;
-                case "ciphers": Tls.Set("ciphers", Units.Quote(Next()), Units.Quote(ConfigurationDefaults.Ciphers)); break;
-                case "ciphersuites": Tls.Set("cipher-suites", Units.Quote(Next())); break;
+                case "ciphers": Text(d, "ciphers", Next(), ConfigurationDefaults.Ciphers); break;
+                case "ciphersuites": Text(d, "cipher-suites", Next(), null); break;
                 case "ssl-min-ver": Protocols(d, Next(), null); break;
                 case "ssl-max-ver": Protocols(d, null, Next()); break;
                 case "force-tlsv10" or "force-tlsv11" or "force-tlsv12" or "force-tlsv13": Protocols(d, "TLSv1." + word[^1], "TLSv1." + word[^1]); break;
@@ -92,6 +92,12 @@ internal sealed class HAProxyBind
                 default: Other(d, word, Next); break;
             }
         }
+    }
+
+    private void Text(Directive d, string key, string text, string? absent)
+    {
+        if (text.Length == 0) d.Tell($"nothing is given for tls.{key}");
+        else Tls.Set(key, Units.Quote(text), absent is null ? null : Units.Quote(absent));
     }
 
     private static void Other(Directive d, string word, Func<string> next)

@@ -34,8 +34,15 @@ internal sealed class NginxProxy(Target target, string folder, NginxVariables va
                 Pool.Size("buffer-size", d, d[0], 1 << 10, 64 << 20, "64KiB");
                 break;
             case "tcp_nodelay":
-                Pool["tcp"].Set("no-delay", d[0], "on", d);
-                d.Carry();
+                if (d[0] is "on" or "off")
+                {
+                    Pool["tcp"].Set("no-delay", d[0], "on", d);
+                    d.Carry();
+                }
+                else
+                {
+                    d.Tell("neither on nor off");
+                }
                 break;
             case "proxy_socket_keepalive":
                 if (d.Is("on")) d.Carry();

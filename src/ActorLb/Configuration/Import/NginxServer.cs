@@ -16,7 +16,7 @@ internal sealed class NginxServer
     private readonly List<Directive> ruled = [], rewrites = [], realFrom = [], seen = [];
     private readonly Draft rewrite = new(), health = new();
     private string? realHeader;
-    private bool mqtt, preread, tlsPreread;
+    private bool mqtt, preread, tlsPreread, secure;
 
     public NginxServer(NginxFile file, Directive server, bool http)
     {
@@ -134,8 +134,9 @@ internal sealed class NginxServer
         }
         if (target.SpeaksTls) proxy.SpeaksTls = true;
         bool tcp = IsTcp(target);
-        var traits = new ClientTraits(tcp, Ssl, Ssl && tls.VerifiesClients);
-        Rewrite(traits);
+        bool allTls = listens.TrueForAll(l => l.Ssl);
+        var traits = new ClientTraits(tcp, allTls, allTls && tls.VerifiesClients);
+        Rewrite(new ClientTraits(tcp, Ssl, Ssl && tls.VerifiesClients), allTls);
         string? pool = file.Pool(target, Pool(target, location, tcp), traits, Listener);
         if (pool is null)
         {
@@ -187,7 +188,7 @@ internal sealed class NginxServer
             if (tcp) listener.Set("protocol", "tcp", null, null, Ssl ? "WebSocket passes unseen; websocket { path = \"/mqtt\" } here and in the pool reads it" : "passes on unseen what is no plain MQTT here");
             if (listen.Ssl) Put(listener["tls"], tls.Block, first || !listens.TakeWhile(l => l != listen).Any(l => l.Ssl));
             if (http) WebSocket(listener["websocket"], location);
-            if (rewrite.HasKeys) Put(listener["rewrite"], rewrite, first);
+            if (rewrite.HasKeys && (listen.Ssl || !secure)) Put(listener["rewrite"], rewrite, first);
             if (first) Merge(listener, Listener);
             else listener.CopyFrom(Listener);
             if (listen.IsIPv6 && !listens.Exists(l => !l.IsIPv6 && l.Port == listen.Port) && !file.ListensOnIPv4(listen.Port) && listen.From.Parameter("ipv6only") != "off")
@@ -317,7 +318,7 @@ internal sealed class NginxServer
         }
     }
 
-    private void Rewrite(ClientTraits traits)
+    private void Rewrite(ClientTraits traits, bool allTls)
     {
         foreach (Directive d in rewrites)
         {
@@ -336,6 +337,9 @@ internal sealed class NginxServer
             {
                 rewrite.Set(key, Units.Quote(text), null, d);
                 d.Carry();
+                if (!template!.UsesTls || allTls) continue;
+                secure = true;
+                d.Tell("an address of this server has no ssl: its listener is written without rewrite; leave it out, or let its clients speak TLS");
             }
         }
     }

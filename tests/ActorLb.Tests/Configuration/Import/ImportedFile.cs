@@ -51,8 +51,7 @@ internal sealed class ImportedFile : IDisposable
         foreach (string line in Result.Text.Split('\n').Where(l => l.StartsWith("#   /", StringComparison.Ordinal)))
         {
             string path = line["#   ".Length..];
-            if (!path.StartsWith(folder.Path, StringComparison.Ordinal)) path = folder[Path.GetFileName(path)];
-            if (!Path.Exists(path)) folder.Write(Path.GetRelativePath(folder.Path, path), "a file of the test, long enough for a secret");
+            if (path.StartsWith(folder.Path, StringComparison.Ordinal) && !Path.Exists(path)) folder.Write(Path.GetRelativePath(folder.Path, path), "a file of the test, long enough for a secret");
         }
         return ConfigurationLoader.LoadText(Result.Text, folder["actorlb.conf"], s_environment);
     }
