@@ -24,6 +24,7 @@ internal static class AddressRules
     public static (IReadOnlyList<Network> Allow, IReadOnlyList<Network> Deny)? Lists(IReadOnlyList<Rule> rules)
     {
         // As people write it: some are denied, some allowed, all others denied. That needs no cutting.
+        if (rules is [.., { Allow: false, Others: true } onlyThese]) rules = [.. rules.SkipLast(1), new Rule(true, onlyThese.Networks), new Rule(false, s_all)];
         int last = rules.TakeWhile(r => !r.IsAll).Count();
         bool closed = last < rules.Count && !rules[last].Allow;
         Rule[] before = [.. rules.Take(last)];

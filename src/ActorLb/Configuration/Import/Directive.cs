@@ -57,14 +57,15 @@ internal sealed class Directive(Word name)
         return word.Text?[start.Length..];
     }
 
-    /// <summary>As a line of a message shows it, cut where it is long.</summary>
-    public string Shown
+    /// <summary>As a line of a message shows it: without secrets, cut where it is long.</summary>
+    public string Shown => Protocol.Text.SafeText.Shortened(string.Join(' ', Words.Select((w, i) => IsSecret(i) ? "******" : w.Text).Prepend(Name)), 80);
+
+    /// <summary>Whether a word is a password, by the one before it.</summary>
+    private bool IsSecret(int index)
     {
-        get
-        {
-            string text = string.Join(' ', Words.Select(w => w.Text).Prepend(Name));
-            return Protocol.Text.SafeText.Shortened(text, 80);
-        }
+        string before = index == 0 ? Name : Words[index - 1].Text;
+        return before is "password" or "insecure-password" or "cluster-secret" or "agent-send" || before.Equals("Authorization", StringComparison.OrdinalIgnoreCase)
+            || (before == "auth" && Name == "stats");
     }
 
     public void Carry()

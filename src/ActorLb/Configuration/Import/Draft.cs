@@ -218,7 +218,7 @@ internal sealed class Draft
 
     private static void Line(StringBuilder text, int depth, string line) => text.Append(' ', 2 * depth).Append(Safe(line)).Append('\n');
 
-    private static string Safe(string line) => SafeText.OfMessage(line);
+    private static string Safe(string line) => SafeText.OfMessage(line.Replace("\t", "    ", StringComparison.Ordinal));
 
     private static string[] Take(Directive directive)
     {

@@ -43,7 +43,7 @@ internal sealed class HAProxyFrontend(Target target, HAProxyGlobals globals, str
             case "rate-limit" when d.Is("sessions"): Listener["limits"].Integer("connects-per-second", d, HAProxyValue.Of(d[1]), 0, 10_000_000, "0"); break;
             case "default_backend": Default = d; break;
             case "use_backend": uses.Add(d); break;
-            case "acl": return true; // Judged by those who use it.
+            case "acl": break; // Judged by those who use it.
             case "tcp-request": TcpRequest(d); break;
             case "http-request" when d[0] is "deny" or "allow" or "reject": Rule(d, d[0] == "allow", d.Words); break;
             case "timeout" when d.Is("client"):
@@ -197,6 +197,7 @@ internal sealed class HAProxyFrontend(Target target, HAProxyGlobals globals, str
         AcceptProxy();
         Access();
         Idle(backend);
+        foreach (Directive acl in directives.Where(d => d.Name == "acl")) acl.Leave("nothing of what is written here uses it");
         bool first = true;
         foreach (HAProxyBind bind in Binds)
         {
@@ -212,13 +213,13 @@ internal sealed class HAProxyFrontend(Target target, HAProxyGlobals globals, str
                     bind.From.Tell("another listener has the address: this one is left out");
                     continue;
                 }
-                Draft listener = One(bind, address, pool, path, tcp, first);
+                Draft listener = One(bind, address, pool, backend, path, tcp, first);
                 if (six && (bind.OnlyIPv6 && !target.Binds.Contains($"\"0.0.0.0:{port}\"") && !OwnIPv4(port)))
                     bind.From.Tell("v6only: ActorLb takes IPv4 clients on [::] too, where no other listener has that port: deny = [\"0.0.0.0/0\"] keeps them out");
                 listener.Keep(bind.From);
                 if (first)
                 {
-                    target.Note(directives.Where(d => d != bind.From).Append(section), listener);
+                    target.Note(directives.Where(d => d.Name != "bind").Append(section), listener);
                     listener.KeepClosing(section);
                 }
                 target.Note([bind.From], listener);
@@ -231,12 +232,12 @@ internal sealed class HAProxyFrontend(Target target, HAProxyGlobals globals, str
 
     private bool OwnIPv4(int port) => Binds.Exists(b => HAProxyAddress.Binds(target, b.From[0]).Any(a => !a.IsIPv6 && a.Port == port));
 
-    private Draft One(HAProxyBind bind, string address, string pool, string? path, bool tcp, bool first)
+    private Draft One(HAProxyBind bind, string address, string pool, HAProxyBackend backend, string? path, bool tcp, bool first)
     {
         var listener = new Draft();
         listener.Set("bind", address);
         listener.Set("pool", Target.Reference(pool));
-        if (tcp) listener.Set("protocol", "tcp", null, null, bind.Ssl || !tlsInside ? "WebSocket passes unseen; websocket { path = \"/mqtt\" } here and in the pool reads it" : "TLS passes unseen");
+        if (tcp) listener.Set("protocol", "tcp", null, null, WellKnown.Unseen(bind.Ssl, tlsInside, backend.Port));
         if (bind.Ssl) listener["tls"].Take(bind.Tls);
         if (path is not null) listener["websocket"].Set("path", Units.Quote(path));
         listener.CopyFrom(bind.Listener);
@@ -291,6 +292,7 @@ internal sealed class HAProxyFrontend(Target target, HAProxyGlobals globals, str
     /// <summary>TLS or WebSocket that goes through unseen is no MQTT.</summary>
     public bool PassesUnseen(HAProxyBackend backend)
     {
+        if (WellKnown.IsWebPort(backend.Port)) return true;
         if (IsHttp || ReadsMqtt) return false;
         if (tlsInside) return true;
         int[] ports = [.. Binds.SelectMany(b => HAProxyAddress.Binds(target, b.From[0])).Select(b => b.Port), backend.Port];

@@ -110,13 +110,14 @@ internal sealed class HAProxyImport
         var own = new HAProxyBackend(target, globals, discoveryTimes);
         if (section.Words.Count > 1 && section[1] != "from") section.Tell($"{section[1]}: an address behind the name is not read: write bind");
         Directive[] lines = [.. Lines(section)];
+        var written = section.Block!.ToHashSet();
         foreach (Directive d in lines.Where(d => d.Name == "acl")) front.AddCondition(d);
         foreach (Directive d in lines)
         {
             bool known = front.Apply(d);
             if (listen) known |= own.Apply(d);
             if (d.Name is "no") d.Leave("the option is off");
-            else if (!known && section.Block!.Contains(d)) HAProxyDirectives.Table.Judge(d, HAProxyDirectives.KeyOf(d));
+            else if (!known && written.Contains(d)) HAProxyDirectives.Table.Judge(d, HAProxyDirectives.KeyOf(d));
         }
         front.Listener.Keep(section);
         (string? name, Directive? from, string? path) = front.Choose(listen && own.HasServers);
@@ -134,7 +135,7 @@ internal sealed class HAProxyImport
             return;
         }
         bool tcp = front.PassesUnseen(backend);
-        string? socket = front.IsHttp ? path ?? Usual(from ?? section) : null;
+        string? socket = front.IsHttp && !tcp ? path ?? Usual(from ?? section) : null;
         if (!backend.Finish(tcp, socket))
         {
             (from ?? section).Tell($"{name} has no backend that ActorLb could reach: no listener is written");
@@ -179,9 +180,10 @@ internal sealed class HAProxyImport
         section.Carry();
         var backend = new HAProxyBackend(target, globals, discoveryTimes);
         backend.Pool.Keep(section);
+        var written = section.Block!.ToHashSet();
         foreach (Directive d in Lines(section))
         {
-            if (backend.Apply(d) || !section.Block!.Contains(d)) continue;
+            if (backend.Apply(d) || !written.Contains(d)) continue;
             if (d.Name == "no") d.Leave("the option is off");
             else if (d.Name == "acl" || (d.Name is "mode" or "log")) d.Leave("the listener says it");
             else HAProxyDirectives.Table.Judge(d, HAProxyDirectives.KeyOf(d));

@@ -138,6 +138,9 @@ internal static class Importer
         text.Append('\n');
     }
 
+    /// <summary>Of the same reason; types of web content are hundreds.</summary>
+    private const int MostShown = 12;
+
     /// <summary>What is not needed, and why; at the end, since nothing is to be done about it.</summary>
     private static void Rest(StringBuilder text, IReadOnlyList<Directive> all)
     {
@@ -146,7 +149,10 @@ internal static class Importer
         text.Append("\n# Not needed here:\n");
         foreach (IGrouping<string, Directive> reason in left.GroupBy(d => d.Reason))
         {
-            foreach (Directive d in reason) Line(text, $"#   {Target.Where(d)}: {d.Shown}");
+            Directive[] those = [.. reason];
+            int shown = those.Length > MostShown ? MostShown / 2 : those.Length;
+            foreach (Directive d in those.Take(shown)) Line(text, $"#   {Target.Where(d)}: {d.Shown}");
+            if (shown < those.Length) Line(text, $"#   and {those.Length - shown} more, down to {Target.Where(those[^1])}: {those[^1].Shown}");
             Line(text, $"#     {reason.Key}");
         }
     }

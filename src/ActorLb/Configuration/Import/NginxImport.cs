@@ -73,7 +73,7 @@ internal sealed class NginxImport(Target target, string folder)
         }
         // Each worker's places are for both sides of a connection.
         long clients = count is { } known and > 0 ? Math.Max(1, (long)known * each / 2) : each;
-        string note = count is null ? "NGINX's number is for one worker, and for both sides of each connection" : $"{count} workers with {each} places each, for both sides";
+        string note = count is null ? "NGINX's number is for each worker: with more than two of them raise it" : $"{count} workers with {each} places each, for both sides";
         target.Node.Integer("max-connections", c, clients.ToString(System.Globalization.CultureInfo.InvariantCulture), 1, 10_000_000, "20480", note);
     }
 

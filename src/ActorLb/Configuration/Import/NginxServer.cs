@@ -144,7 +144,7 @@ internal sealed class NginxServer
             GiveUp();
             return;
         }
-        Listeners(pool, location, tcp);
+        Listeners(pool, target.Port, location, tcp);
     }
 
     private void GiveUp()
@@ -166,13 +166,14 @@ internal sealed class NginxServer
     private bool IsTcp(NginxPass target)
     {
         if (http || mqtt) return false;
+        if (WellKnown.IsWebPort(target.Port)) return true;
         if (!Ssl && tlsPreread) return true;
         int[] ports = [.. listens.Select(l => l.Port), target.Port];
         bool tlsInside = !Ssl && !proxy.SpeaksTls && ports.Any(p => p is 8883 or 8084 or 443);
         return !preread && rewrites.Count == 0 && (tlsInside || ports.Any(WellKnown.IsWebSocketPort) || WellKnown.IsWebSocketName(target.Name));
     }
 
-    private void Listeners(string pool, Directive? location, bool tcp)
+    private void Listeners(string pool, int port, Directive? location, bool tcp)
     {
         bool first = true;
         foreach (NginxListen listen in listens)
@@ -185,7 +186,7 @@ internal sealed class NginxServer
             var listener = new Draft();
             listener.Set("bind", listen.Bind);
             listener.Set("pool", Target.Reference(pool));
-            if (tcp) listener.Set("protocol", "tcp", null, null, Ssl ? "WebSocket passes unseen; websocket { path = \"/mqtt\" } here and in the pool reads it" : "passes on unseen what is no plain MQTT here");
+            if (tcp) listener.Set("protocol", "tcp", null, null, WellKnown.Unseen(Ssl, tlsPreread, port));
             if (listen.Ssl) Put(listener["tls"], tls.Block, first || !listens.TakeWhile(l => l != listen).Any(l => l.Ssl));
             if (http) WebSocket(listener["websocket"], location);
             if (rewrite.HasKeys && (listen.Ssl || !secure)) Put(listener["rewrite"], rewrite, first);

@@ -10,6 +10,8 @@ internal sealed class Target
     private readonly Dictionary<(string Origin, string Meaning), string> poolNames = [];
     private readonly HashSet<string> listenerNames = new(StringComparer.OrdinalIgnoreCase);
     private readonly HashSet<string> taken = new(StringComparer.OrdinalIgnoreCase);
+    private readonly HashSet<string> origins = [];
+    private readonly Dictionary<string, int> numbers = [];
     private readonly HashSet<Directive> noted = [];
     private readonly Dictionary<string, (string Name, Draft Listener)> binds = [];
 
@@ -50,7 +52,7 @@ internal sealed class Target
             return known;
         }
         string name = Unique(NameOf(wanted, "brokers"), taken, null);
-        if (poolNames.Keys.Any(k => k.Origin == origin))
+        if (!origins.Add(origin))
             pool.CommentFirst([$"# The backends of {wanted} once more, for listeners that reach them in another way: each pool counts and remembers by itself."]);
         poolNames[(origin, pool.Meaning())] = name;
         Pools.Put(name, pool);
@@ -104,13 +106,15 @@ internal sealed class Target
         return name.Length == 0 ? otherwise : name;
     }
 
-    private static string Unique(string name, HashSet<string> names, string? hint)
+    private string Unique(string name, HashSet<string> names, string? hint)
     {
         if (names.Add(name)) return name;
         if (hint is not null && names.Add($"{name}-{hint}")) return $"{name}-{hint}";
-        for (int i = 2; ; i++)
+        for (int i = numbers.GetValueOrDefault(name, 2); ; i++)
         {
-            if (names.Add($"{name}-{i}")) return $"{name}-{i}";
+            if (!names.Add($"{name}-{i}")) continue;
+            numbers[name] = i + 1;
+            return $"{name}-{i}";
         }
     }
 

@@ -25,10 +25,11 @@ public sealed class HAProxyImportTests
     [InlineData("bind *:1883\n  timeout client 3m\n  timeout server 2m", "idle-timeout = 2m # auto would go by each client's own Keep Alive")]
     [InlineData("bind *:1883\n  timeout client 180000", "idle-timeout = 3m # auto would go by each client's own Keep Alive")]
     [InlineData("bind *:1883\n  timeout client 3m\n  timeout tunnel 2h", "idle-timeout = 2h # auto would go by each client's own Keep Alive")]
-    [InlineData("bind *:8883\n  tcp-request content accept if { req_ssl_hello_type 1 }", "protocol = tcp # TLS passes unseen")]
+    [InlineData("bind *:8883\n  tcp-request content accept if { req_ssl_hello_type 1 }", "protocol = tcp # TLS passes unseen; tls here and in the pool reads it")]
     [InlineData("bind *:1883\n  balance hash req.payload(0,0),mqtt_field_value(connect,username)", "hash-key = \"$mqtt_preread_username\"")]
     [InlineData("bind *:1883\n  balance first", "balance = least-connections")]
     [InlineData("bind *:1883\n  stick-table type ip size 1k\n  stick on src", "balance = ip-hash")]
+    [InlineData("bind *:1883\n  acl in src 192.0.2.0/24\n  acl bad src 192.0.2.66\n  tcp-request connection reject if bad\n  tcp-request connection reject if !in", "deny = [\"192.0.2.66\"]")]
     [InlineData("bind *:1883\n  retries 5", "tries = 6 # the first included")]
     [InlineData("bind *:1883\n  option httpchk GET /status", "health.probe = http")]
     [InlineData("bind *:1883\n  source 192.0.2.71", "source-addresses = [\"192.0.2.71\"]")]
@@ -68,6 +69,43 @@ public sealed class HAProxyImportTests
         Assert.DoesNotContain(file.Load().Errors, e => !e.Reason.Contains("cannot be read", StringComparison.Ordinal));
         Assert.Contains(file.Told, t => t.EndsWith(": " + expected, StringComparison.Ordinal));
         Assert.Contains(expected, file.Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Secrets_AreNotShown()
+    {
+        using ImportedFile file = ImportedFile.HAProxy("userlist u\n  user a insecure-password hush\nlisten s\n  bind *:9000\n  mode http\n  stats enable\n  stats auth a:hush\nlisten a\n  bind *:1883\n  http-request set-header Authorization hush\n  server s a.example.net:1883\n");
+        Assert.DoesNotContain("hush", file.Text, StringComparison.Ordinal);
+        Assert.Contains("stats auth ******", file.Text, StringComparison.Ordinal);
+    }
+
+    /// <summary>A dashboard is no WebSocket of MQTT, in whatever mode it is passed on.</summary>
+    [Theory]
+    [InlineData("tcp")]
+    [InlineData("http")]
+    public void Dashboard_OfTheBrokers_PassesUnseen(string mode)
+    {
+        using ImportedFile file = ImportedFile.HAProxy($"listen a\n  mode {mode}\n  bind *:8080\n  server s a.example.net:18083\n");
+        Assert.Equal((ListenerProtocol.Tcp, ProbeKind.Tcp), (file.Options.Listeners["a"].Protocol, file.Options.Pools["a"].Health.Probe));
+    }
+
+    [Fact]
+    public void Comments_OfConditionsAndAddresses_StandInTheirListeners()
+    {
+        using ImportedFile file = ImportedFile.HAProxy("""
+            frontend f
+              bind *:1883
+              bind *:1884 # second
+              # offices
+              acl in src 192.0.2.0/24
+              tcp-request connection reject unless in
+              default_backend b
+            backend b
+              server s a.example.net:1883
+            """);
+        string first = file.Text[file.Text.IndexOf("    f {", StringComparison.Ordinal)..file.Text.IndexOf("    f-1884 {", StringComparison.Ordinal)];
+        Assert.Contains("# offices", first, StringComparison.Ordinal);
+        Assert.DoesNotContain("# second", first, StringComparison.Ordinal);
     }
 
     [Fact]

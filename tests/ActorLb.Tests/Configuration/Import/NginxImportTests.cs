@@ -31,7 +31,7 @@ public sealed class NginxImportTests
     [InlineData("listen 1883; deny 192.0.2.1; allow 192.0.2.0/24; deny all;", "allow = [\"192.0.2.0/24\"]")]
     [InlineData("listen 1883; mqtt on; mqtt_set_connect username \"\";", "rewrite.username = remove")]
     [InlineData("listen 1883; mqtt on; mqtt_set_connect clientid \"${mqtt_preread_clientid}x\";", "rewrite.client-id = \"${mqtt_preread_clientid}x\"")]
-    [InlineData("listen 8883; ", "protocol = tcp # passes on unseen what is no plain MQTT here")]
+    [InlineData("listen 8883; ssl_preread on;", "protocol = tcp # TLS passes unseen; tls here and in the pool reads it")]
     [InlineData("listen 8883; mqtt_preread on;", "bind = \"0.0.0.0:8883\"")]
     [InlineData("listen 1883 proxy_protocol; set_real_ip_from 192.0.2.0/24;", "accept-proxy-protocol.from = [\"192.0.2.0/24\"]")]
     [InlineData("listen 1883; health_check interval=3 passes=4 fails=5 port=8081;", "port = 8081")]
