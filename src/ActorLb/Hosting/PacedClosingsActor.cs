@@ -180,8 +180,8 @@ internal sealed class PacedClosingsActor : SupervisedActor
     {
         ({ State: RebalanceState.Done }, null) => null,
         (_, null) => PoolEventKind.RebalanceStopped,
-        // One of an earlier run.
-        (null, { State: RebalanceState.Done }) => null,
+        // One of an earlier run, or another node has found so at the same time.
+        (null or { State: RebalanceState.Done }, { State: RebalanceState.Done }) => null,
         (_, { State: RebalanceState.Done }) => PoolEventKind.RebalanceDone,
         (_, { State: RebalanceState.Paused }) => PoolEventKind.RebalancePaused,
         ({ State: RebalanceState.Paused }, _) when before.Ordered == now.Ordered => PoolEventKind.RebalanceResumed,

@@ -25,7 +25,7 @@ internal enum CloseReason : byte
     ClosedByBan = 11,
 
     /// <summary>Moved to a backend with too few sessions.</summary>
-    Rebalanced = 11,
+    Rebalanced = 10,
 
     // Refused at admission.
     NodeFull = 20,

@@ -123,6 +123,9 @@ public sealed class PacedClosingTests
         var clients = await OpenAsync(node, 3, 4);
         var gone = node.Backend(brokers[0]);
         Assert.Null(await node.Node.Fleet.DrainAtPaceAsync(PoolOf(node), gone, 0.01, deadline: null, Cancel));
+        // A reload that does not name it otherwise leaves it.
+        await node.ReloadAsync(TestNode.Text(TestNode.Backends(brokers.All) + "connect-timeout = 3s\n"));
+        Assert.Equal((AdminState.Drain, 0.01), (gone.AdminState, gone.Pacing!.Rate));
         await node.ReloadAsync(TestNode.Text(TestNode.Backends(brokers[1], brokers[2])));
         await node.UntilAsync(() => Supervision.ActorTree.Read(node.Node.ActorSystems).All(a => a.Type != "ActorGraphInterpreter"));
         await clients[0].SendAsync(ConnectBytes.Publish("t", "on"u8));

@@ -33,7 +33,8 @@ public sealed class AuditTests : ILoggerProvider
             {
                 "sessions/kick", "sticky", "backends/{backend}/flush", "listeners/{listener}/pause", "listeners/{listener}/resume", "node/log-level",
                 "backends/{backend}/drain", "backends/{backend}/down", "backends/{backend}/up", "backends/{backend}/weight", "node/drain", "node/resume",
-                "config/reload", "cluster/leave", "cluster/down",
+                "config/reload", "cluster/leave", "cluster/down", "backends/{backend}/pause", "backends/{backend}/resume", "pools/{pool}/rebalance",
+                "pools/{pool}/rebalance/pause", "pools/{pool}/rebalance/resume",
             },
             path => Assert.Contains(path, known));
 

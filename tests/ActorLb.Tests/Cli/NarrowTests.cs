@@ -21,7 +21,10 @@ public sealed class NarrowTests
     private static readonly Dictionary<string, string[]> s_arguments = new(StringComparer.Ordinal)
     {
         ["pool show"] = [Pool],
-        ["pool drain"] = [Broker, "--deadline", "1h"],
+        ["pool drain"] = [Broker, "--rate", "100/s", "--deadline", "1h"],
+        ["pool rebalance"] = [Pool],
+        ["pool pause"] = [Broker],
+        ["pool resume"] = [Pool],
         ["pool down"] = [Broker],
         ["pool up"] = [Broker],
         ["pool weight"] = [Broker, "7"],
@@ -47,7 +50,7 @@ public sealed class NarrowTests
     {
         await using AdminNode node = await AdminNode.StartAsync(more: $$"""
             node.name = {{Node}}
-            pools.{{Pool}} { balance = sticky, backends = [{ address = "{{Broker}}", backup = true }], health.probe = none }
+            pools.{{Pool}} { balance = sticky, backends = [{ address = "{{Broker}}", backup = true }, "10.0.0.1:1883"], health.probe = none }
             listeners.{{Listener}} { bind = "127.0.0.1:0", pool = {{Pool}}, max-connections = 123456 }
             """);
         using RawClient client = await node.ConnectAsync(Client);

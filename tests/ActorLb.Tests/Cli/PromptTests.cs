@@ -10,12 +10,14 @@ namespace ActorLb.Tests.Cli;
 public sealed class PromptTests
 {
     [Theory]
-    [InlineData("", "actor,cluster,cluster-sharding,completion,config,exit,help,listener,node,pool,session,sticky")]
+    [InlineData("", "actor,ban,cluster,cluster-sharding,completion,config,exit,help,listener,node,pool,session,sticky")]
     [InlineData("cl", "cluster,cluster-sharding")]
-    [InlineData("pool ", "add,down,drain,list,remove,show,up,weight")]
+    [InlineData("pool ", "add,down,drain,list,pause,rebalance,remove,resume,show,up,weight")]
+    [InlineData("pool pause ", "a:1,a:2,b:1,emqx")]
+    [InlineData("pool rebalance e", "emqx")]
     [InlineData("pool d", "down,drain")]
     [InlineData("help pool dr", "drain")]
-    [InlineData("help ", "actor,cluster,cluster-sharding,completion,config,help,listener,node,pool,session,sticky")]
+    [InlineData("help ", "actor,ban,cluster,cluster-sharding,completion,config,help,listener,node,pool,session,sticky")]
     [InlineData("sticky set \"some client\" b", "b:1")]
     [InlineData("pool drain a:1 --d", "--deadline")]
     [InlineData("node d", "drain")]
@@ -38,6 +40,7 @@ public sealed class PromptTests
             {
                 "POOL" or "P" => ["emqx", "plain"],
                 "B" => ["a:1", "a:2", "b:1"],
+                "TARGET" => ["a:1", "a:2", "b:1", "emqx"],
                 "LEVEL" => NodeCommands.LogLevels,
                 _ => [],
             },

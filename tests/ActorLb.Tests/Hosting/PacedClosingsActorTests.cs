@@ -18,6 +18,7 @@ public sealed class PacedClosingsActorTests : IAsyncDisposable
     private readonly TempFolder _folder = new();
     private readonly List<string> _events = [];
     private readonly Pool _pool;
+    private readonly FleetOrders _orders;
     private readonly Rebalances _rebalances;
     private readonly ClosingCounts _counts;
     private volatile bool _fails;
@@ -27,8 +28,8 @@ public sealed class PacedClosingsActorTests : IAsyncDisposable
         _pool = new Pool(
             Pools.Options(BalanceKind.LeastConnections, Pools.Backend("10.0.0.1"), Pools.Backend("10.0.0.2")), _system.Time,
             e => { lock (_events) _events.Add(e.Kind.ToString()); });
-        FleetOrders orders = FleetOrders.InFolder(_folder.Path, _system.Time, _system.Log);
-        _rebalances = new Rebalances(() => orders);
+        _orders = FleetOrders.InFolder(_folder.Path, _system.Time, _system.Log);
+        _rebalances = new Rebalances(() => _orders);
         _counts = new ClosingCounts(_system.Time);
     }
 
@@ -93,7 +94,10 @@ public sealed class PacedClosingsActorTests : IAsyncDisposable
         await LookAsync(actor);
         await _system.UntilAsync(() => Count("RebalanceDone") == 1, 0.1);
         Assert.Equal((0, 0), (_rebalances.Find("emqx")!.Closed, _rebalances.Find("emqx")!.Left));
-        Assert.Equal(1, Count("RebalanceBegun"));
+        // Another node says so a moment later, with what it knew.
+        await _orders.SetAsync("rebalance/emqx", (_rebalances.Find("emqx")! with { Closed = 1 }).Encode());
+        await LookAsync(actor);
+        Assert.Equal((1, 1), (Count("RebalanceBegun"), Count("RebalanceDone")));
     }
 
     /// <summary>All that could be moved is younger than the order: it ends, and says how many are too many.</summary>

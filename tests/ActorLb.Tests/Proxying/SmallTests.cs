@@ -60,7 +60,7 @@ public sealed class CloseReasonTests
     {
         string pinned = string.Join(' ', Enum.GetValues<CloseReason>().Select(r => $"{(int)r}={CloseReasons.Text(r)}"));
         Assert.Equal(
-            "0=none 1=client_closed 2=backend_closed 3=client_reset 4=backend_reset 5=idle_timeout 6=half_close_timeout 7=drained 8=kicked 9=backend_down 11=closed_by_ban "
+            "0=none 1=client_closed 2=backend_closed 3=client_reset 4=backend_reset 5=idle_timeout 6=half_close_timeout 7=drained 8=kicked 9=backend_down 10=rebalanced 11=closed_by_ban "
             + "20=node_full 21=listener_full 22=address_full 23=address_rate 24=connect_rate 25=banned 26=draining 27=displaced 28=memory_short "
             + "40=connect_timeout 41=client_gone 42=bad_proxy_header 43=tls_failed 44=bad_upgrade 45=bad_frame 46=bad_connect "
             + "47=rewrite_failed 48=client_id_mismatch 49=early_data_limit 50=handshake_limit 51=bare_connect 52=loop 53=damped 55=setup_memory "
