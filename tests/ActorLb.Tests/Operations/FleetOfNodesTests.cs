@@ -1,6 +1,7 @@
 using ActorLb.Balancing;
 using ActorLb.Configuration;
 using ActorLb.Fleet.Spread;
+using ActorLb.Fleet.Inquiries;
 using ActorLb.Hosting;
 using ActorLb.Operations;
 using ActorLb.Proxying;
@@ -34,7 +35,8 @@ public sealed class FleetOfNodesTests : IAsyncDisposable
             """, _folder["fleet.conf"]).Options!;
         _pool = new Pool(options.Pools["p"], _time);
         _backends = new FleetBackends(
-            options, _slots, new BackendDirectory(), () => _pool.Snapshot.Backends.ToArray().Select(b => ("p", b)), new EventFeed("lb-1", _time), _time,
+            options, _slots, new BackendDirectory(), () => _pool.Snapshot.Backends.ToArray().Select(b => ("p", b)),
+            new Inquiry("lb-1", inFleet: true, _time, NullLogger.Instance), new EventFeed("lb-1", _time), _time,
             NullLoggerFactory.Instance);
         _backends.BackendsMayHaveChanged();
         _fleet = new FleetOfNodes(_backends.Member, options.Sticky, () => false, _time);

@@ -52,6 +52,12 @@ internal static class ApiOperations
         {
             Body = Wire.BackendDrain, BodyMayBeAbsent = true, Errors = s_all,
         },
+        new(Post, "backends/{backend}/pause", "Holds a drain at a rate", Wire.BackendInfo, s_pool) { Errors = [.. s_named, .. s_refusable] },
+        new(Post, "backends/{backend}/resume", "Goes on with a drain at a rate", Wire.BackendInfo, s_pool) { Errors = [.. s_named, .. s_refusable] },
+        new(Post, "pools/{pool}/rebalance", "Moves sessions at a rate until the backends have their weights' parts", Wire.PoolInfo) { Body = Wire.PoolRebalance, Errors = s_all },
+        new(Delete, "pools/{pool}/rebalance", "Ends a rebalance", Wire.PoolInfo) { Errors = [.. s_named, .. s_refusable] },
+        new(Post, "pools/{pool}/rebalance/pause", "Holds a rebalance", Wire.PoolInfo) { Errors = [.. s_named, .. s_refusable] },
+        new(Post, "pools/{pool}/rebalance/resume", "Goes on with a rebalance", Wire.PoolInfo) { Errors = [.. s_named, .. s_refusable] },
         new(Post, "backends/{backend}/down", "Sends a backend nobody: its clients move at their next connect", Wire.BackendInfo, s_pool) { Errors = [.. s_named, .. s_refusable] },
         new(Post, "backends/{backend}/up", "Sends a backend clients again", Wire.BackendInfo, s_pool) { Errors = [.. s_named, .. s_refusable] },
         new(Put, "backends/{backend}/weight", "Changes a backend's share of new clients", Wire.BackendInfo, s_pool) { Body = Wire.BackendWeight, Errors = s_all },
