@@ -46,6 +46,10 @@ namespace ActorLb.Protocol.Admin;
 [JsonSerializable(typeof(ShardList))]
 [JsonSerializable(typeof(ShardingStats))]
 [JsonSerializable(typeof(ActorList))]
+[JsonSerializable(typeof(NodeStatistics))]
+[JsonSerializable(typeof(NodeHistoryInfo))]
+[JsonSerializable(typeof(FleetStatistics))]
+[JsonSerializable(typeof(FleetHistory))]
 public sealed partial class AdminJson : JsonSerializerContext
 {
     /// <summary>What both sides write and what a client reads, members of a newer node ignored. For terminals and programs, never put

@@ -5,6 +5,7 @@ using ActorLb.Configuration;
 using ActorLb.Hosting;
 using ActorLb.Protocol.Admin;
 using ActorLb.Server.Admin.Api;
+using ActorLb.Server.Dashboard;
 using ActorLb.Server.Hosting;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
@@ -21,8 +22,8 @@ using Microsoft.Extensions.Logging;
 namespace ActorLb.Server.Admin;
 
 /// <summary>
-/// The HTTP endpoint of operators and monitors. With a token every page but the two for orchestrators asks for it; without one the
-/// configuration keeps the endpoint on loopback.
+/// The HTTP endpoint of operators and monitors. With a token everything asks for it but the two pages for orchestrators and the dashboard's
+/// own files; without one the configuration keeps the endpoint on loopback.
 /// </summary>
 internal sealed class AdminEndpoint(Node node, NodeLogging logging, NodeControl control) : IAsyncDisposable
 {
@@ -46,6 +47,11 @@ internal sealed class AdminEndpoint(Node node, NodeLogging logging, NodeControl 
     private readonly ConnectionPlaces _connections = new(MostConnections, TimeProvider.System, logging.Factory.CreateLogger("ActorLb.Server.Admin"));
     private readonly AuditLog _audit = new(logging.Factory, control.Token, TimeProvider.System);
     private WebApplication? _app;
+    private NodeHistory? _history;
+    private StatisticsFeed? _feed;
+
+    /// <summary>What the dashboard shows; null before the start.</summary>
+    internal StatisticsFeed Feed => _feed!;
 
     /// <summary>All that is served, for tests that every route must pass.</summary>
     internal IEnumerable<RouteEndpoint> Routes => ((IEndpointRouteBuilder)_app!).DataSources.SelectMany(s => s.Endpoints).OfType<RouteEndpoint>();
@@ -89,12 +95,14 @@ internal sealed class AdminEndpoint(Node node, NodeLogging logging, NodeControl 
         app.MapGet("/metrics", context =>
         {
             context.Response.ContentType = MetricsPage.ContentType;
-            return AnswerPlaces.WriteAsync(context, MetricsPage.Render(node, _connections, control));
+            return AnswerPlaces.WriteAsync(context, MetricsPage.Render(node, _connections, control, _feed));
         });
         app.MapGet("/healthz", context => Text(context, "ok\n"));
         app.MapGet("/readyz", context => node.IsReady
             ? Text(context, "ready\n")
             : Text(context, node.IsDraining ? "draining\n" : "starting\n", StatusCodes.Status503ServiceUnavailable));
+        DashboardFiles.Map(app);
+        StartStatistics();
         MapApi(new ApiRoutes(app));
         _app = app;
         await app.StartAsync();
@@ -103,7 +111,7 @@ internal sealed class AdminEndpoint(Node node, NodeLogging logging, NodeControl 
     }
 
     /// <summary>Every metric, those of the endpoint among them.</summary>
-    public void WriteMetrics(MetricsWriter w) => MetricsPage.Write(w, node, _connections, control);
+    public void WriteMetrics(MetricsWriter w) => MetricsPage.Write(w, node, _connections, control, _feed);
 
     public async ValueTask DisposeAsync()
     {
@@ -119,9 +127,20 @@ internal sealed class AdminEndpoint(Node node, NodeLogging logging, NodeControl 
             // A reader that does not go does not keep the node.
         }
         await _app.DisposeAsync();
+        if (_feed is not null) await _feed.DisposeAsync();
+        _history?.Dispose();
         _connections.Dispose();
         _audit.Dispose();
         _stopping.Dispose();
+    }
+
+    private void StartStatistics()
+    {
+        ILogger logger = logging.Factory.CreateLogger("ActorLb.Server.Dashboard");
+        _history = new NodeHistory(node, TimeProvider.System, logger);
+        var reader = new StatisticsReader(
+            node, () => NodeCertificates.List(node, control.Admin, TimeProvider.System.GetUtcNow()), _history, TimeProvider.System);
+        _feed = new StatisticsFeed(node, reader, _history, member => ClusterApi.WithConfiguration(node, member), TimeProvider.System, logger);
     }
 
     private void MapApi(ApiRoutes routes)
@@ -136,6 +155,7 @@ internal sealed class AdminEndpoint(Node node, NodeLogging logging, NodeControl 
         new ActorApi(node).Map(routes);
         new ClusterApi(node, TimeProvider.System, _stopping.Token).Map(routes);
         OpenApiApi.Map(routes);
+        new StatisticsApi(_feed!, TimeProvider.System, _stopping.Token).Map(routes);
     }
 
     private static Task Text(HttpContext context, string text, int status = StatusCodes.Status200OK, string contentType = "text/plain")
@@ -145,12 +165,15 @@ internal sealed class AdminEndpoint(Node node, NodeLogging logging, NodeControl 
         return AnswerPlaces.WriteAsync(context, Encoding.UTF8.GetBytes(text));
     }
 
+    private static bool IsStream(HttpContext context) =>
+        context.Request.Path == ApiRoutes.Prefix + ClusterApi.EventsPath || context.Request.Path == ApiRoutes.Prefix + StatisticsApi.StreamPath;
+
     internal static bool IsHealth(HttpContext context) => context.Request.Path == "/healthz" || context.Request.Path == "/readyz";
 
     private static Task TakePlaceAsync(HttpContext context, AnswerPlaces answers, RequestDelegate next)
     {
         if (IsHealth(context)) return ConnectionPlaces.UseAsync(context, ConnectionPlaces.Use.Health, next);
-        if (context.Request.Path == ApiRoutes.Prefix + ClusterApi.EventsPath) return ConnectionPlaces.UseAsync(context, ConnectionPlaces.Use.Stream, next);
+        if (IsStream(context)) return ConnectionPlaces.UseAsync(context, ConnectionPlaces.Use.Stream, next);
         return HttpMethods.IsGet(context.Request.Method) || HttpMethods.IsHead(context.Request.Method)
             ? ConnectionPlaces.UseAsync(context, ConnectionPlaces.Use.Waiting, waiting => answers.RunAsync(waiting, next))
             : ConnectionPlaces.UseAsync(context, ConnectionPlaces.Use.Change, next);
@@ -158,7 +181,7 @@ internal sealed class AdminEndpoint(Node node, NodeLogging logging, NodeControl 
 
     private async Task Authorize(HttpContext context, RequestDelegate next)
     {
-        if (!control.Token.IsSet || IsHealth(context))
+        if (!control.Token.IsSet || IsHealth(context) || DashboardFiles.Has(context.Request.Path))
         {
             await next(context);
             return;

@@ -1,6 +1,7 @@
 using ActorLb.Native.OpenSsl;
 using ActorLb.Proxying;
 using ActorLb.Proxying.Tls;
+using ActorLb.Server.Dashboard;
 using ActorLb.Server.Hosting;
 using ActorLb.Supervision;
 using ActorLb.Telemetry;
@@ -16,17 +17,18 @@ internal static class MetricsPage
 
     /// <param name="admin">Of the endpoint that serves the page.</param>
     /// <param name="control">Of the process.</param>
-    public static ReadOnlyMemory<byte> Render(Node node, ConnectionPlaces? admin = null, NodeControl? control = null)
+    /// <param name="feed">Of the dashboard.</param>
+    public static ReadOnlyMemory<byte> Render(Node node, ConnectionPlaces? admin = null, NodeControl? control = null, StatisticsFeed? feed = null)
     {
         var w = new PrometheusWriter(Volatile.Read(ref s_expected));
-        Write(w, node, admin, control);
+        Write(w, node, admin, control, feed);
         // The next one is about as long.
         Volatile.Write(ref s_expected, w.Written.Length + (w.Written.Length / 16));
         return w.Written;
     }
 
     /// <summary>Every metric of the node, for whatever form.</summary>
-    public static void Write(MetricsWriter w, Node node, ConnectionPlaces? admin = null, NodeControl? control = null)
+    public static void Write(MetricsWriter w, Node node, ConnectionPlaces? admin = null, NodeControl? control = null, StatisticsFeed? feed = null)
     {
         ReactorCounters[] counters = [.. node.Reactors.Select(r => r.Counters)];
         Clients(w, node, counters);
@@ -45,6 +47,7 @@ internal static class MetricsPage
             w.Single("actorlb_admin_connections", "gauge", "Connections of the admin endpoint.", admin.Count);
             w.Single("actorlb_admin_connections_closed_total", "counter", "Silent or slow connections of the admin endpoint closed to make room for others.", admin.Closed);
         }
+        if (feed is not null) DashboardMetrics.Write(w, feed);
         if (control is not null) Reloads(w, node, control);
         TelemetryMetrics.Write(w, node, control?.Otlp);
         Actors(w, node);

@@ -66,9 +66,10 @@ internal sealed class DemoRun(int clients, bool once, DemoScreen screen, TimePro
             throw new DemoFailure($"the balancer cannot start: {exception.Message}");
         }
         screen.Line("ActorLb in front of them");
-        screen.Line($"  clients  mqtt://{node.Clients}{DemoPort.Note(Port, node.Clients.Port)}");
-        screen.Line($"  admin    http://{node.Admin}{DemoPort.Note(AdminPort, node.Admin.Port)}");
-        screen.Line($"  status   http://{node.Admin}/status");
+        screen.Line($"  clients    mqtt://{node.Clients}{DemoPort.Note(Port, node.Clients.Port)}");
+        screen.Line($"  admin      http://{node.Admin}{DemoPort.Note(AdminPort, node.Admin.Port)}");
+        screen.Line($"  dashboard  http://{node.Admin}/");
+        screen.Line($"  status     http://{node.Admin}/status");
         screen.Line();
         return node;
     }
@@ -111,6 +112,7 @@ internal sealed class DemoRun(int clients, bool once, DemoScreen screen, TimePro
         string pbm = node.Admin.Port == AdminPort ? "pbm" : $"pbm --host {node.Admin}";
         screen.Line();
         screen.Line("Try, in another terminal:");
+        screen.Line($"  http://{node.Admin}/ in a browser: the dashboard");
         screen.Line($"  curl http://{node.Admin}/status");
         screen.Line($"  {pbm} pool show brokers");
         screen.Line($"  {pbm} pool drain {_brokers[0].Address} --deadline 5s     its clients move; back with: {pbm} pool up {_brokers[0].Address}");

@@ -71,6 +71,12 @@ internal sealed class EventFeed(string node, TimeProvider time)
         }
     }
 
+    /// <summary>The newest events, the newest last.</summary>
+    public NodeEvent[] Newest(int most)
+    {
+        lock (_gate) return [.. _recent.TakeLast(most)];
+    }
+
     /// <summary>"BackendOut" to "backend_out".</summary>
     public static string Word(string name)
     {

@@ -32,10 +32,10 @@ internal sealed class ClusterApi(Node node, TimeProvider time, CancellationToken
     private async Task<ApiResult> ShowAsync(HttpContext context)
     {
         ClusterMembers members = await node.Fleet.MembersAsync(context.RequestAborted);
-        return ApiResult.Of(members with { Members = [.. members.Members.Select(WithConfiguration)] }, AdminJson.Wire.ClusterMembers);
+        return ApiResult.Of(members with { Members = [.. members.Members.Select(m => WithConfiguration(node, m))] }, AdminJson.Wire.ClusterMembers);
     }
 
-    private ClusterMember WithConfiguration(ClusterMember member)
+    internal static ClusterMember WithConfiguration(Node node, ClusterMember member)
     {
         if (member.Self) return member with { ConfigurationHash = node.Fingerprint.Hash };
         return node.Member?.Spread.Configurations.Known.TryGetValue(member.Name, out ConfigurationFingerprint? other) == true

@@ -129,17 +129,17 @@ internal sealed class NodeApi(Node node, NodeControl control, KnownNames names, 
     }
 
     private ApiResult Listeners() => ApiResult.Of(
-        new ListenerList(node.Options.Node.Name, [.. node.Listeners.OrderBy(l => l.Name, StringComparer.Ordinal).Select(Describe)]),
+        new ListenerList(node.Options.Node.Name, [.. node.Listeners.OrderBy(l => l.Name, StringComparer.Ordinal).Select(l => Describe(node, l))]),
         AdminJson.Wire.ListenerList);
 
     private async Task<ApiResult> PauseAsync(HttpContext context, bool paused)
     {
         if (names.FindListener(ApiRequest.Route(context, "listener"), out Listener listener) is { } unknown) return unknown;
         if (await control.PauseAsync(listener.Name, paused) is { } refusal) return ApiResult.Of(refusal);
-        return ApiResult.Of(Describe(listener), AdminJson.Wire.ListenerInfo);
+        return ApiResult.Of(Describe(node, listener), AdminJson.Wire.ListenerInfo);
     }
 
-    private ListenerInfo Describe(Listener listener)
+    internal static ListenerInfo Describe(Node node, Listener listener)
     {
         ListenerOptions options = listener.Current.Options;
         return new ListenerInfo(

@@ -107,7 +107,7 @@ internal sealed class PoolApi(Node node, KnownNames names)
         return ApiResult.Of(Describe(node, pool, backend), AdminJson.Wire.BackendInfo);
     }
 
-    private static PoolSummary Summarize(UpstreamPool pool)
+    internal static PoolSummary Summarize(UpstreamPool pool)
     {
         PoolOptions options = pool.Options;
         Backend[] backends = pool.Pool.Snapshot.Backends.ToArray();

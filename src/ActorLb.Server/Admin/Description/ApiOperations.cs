@@ -1,5 +1,6 @@
 using ActorLb.Operations;
 using ActorLb.Protocol.Admin;
+using ActorLb.Server.Admin.Api;
 using ActorLb.Telemetry;
 using Microsoft.AspNetCore.Http;
 
@@ -88,6 +89,10 @@ internal static class ApiOperations
             new ApiParameter("follow", "false ends behind those", "boolean"))
         {
             AnswerType = "application/x-ndjson", Errors = [.. s_input, .. s_refusable],
+        },
+        new(Get, StatisticsApi.StreamPath, "The fleet in numbers: an event 'snapshot' a second, and once 'history', the last 15 minutes (FleetHistory)", Wire.FleetStatistics)
+        {
+            AnswerType = "text/event-stream", Errors = s_refusable,
         },
         new(Get, "cluster-sharding/regions", "How many shards each node has", Wire.ShardRegions),
         new(Get, "cluster-sharding/shards", "Which nodes have which shard", Wire.ShardList, new ApiParameter("node", "only the shards of this node")) { Errors = s_named },

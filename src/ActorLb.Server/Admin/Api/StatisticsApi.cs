@@ -1,0 +1,61 @@
+using ActorLb.Server.Dashboard;
+using Microsoft.AspNetCore.Http;
+
+namespace ActorLb.Server.Admin.Api;
+
+/// <summary>The fleet's statistics as they change: server-sent events (HTML Living Standard, 9.2), for the dashboard and whoever else watches.</summary>
+/// <param name="stopping">Ends the streams when the endpoint does.</param>
+internal sealed class StatisticsApi(StatisticsFeed feed, TimeProvider time, CancellationToken stopping)
+{
+    public const string StreamPath = "cluster/statistics";
+
+    /// <summary>For one event: a viewer that takes none of it is gone, or hangs.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
+
+    private static readonly TimeSpan HistoryPatience = TimeSpan.FromMilliseconds(500);
+
+    public void Map(ApiRoutes routes) => routes.Stream(StreamPath, StreamAsync);
+
+    /// <summary>One event <c>snapshot</c> a second, and behind one of the first the event <c>history</c>, once.</summary>
+    private async Task StreamAsync(HttpContext context)
+    {
+        using StatisticsFeed.Viewer? viewer = feed.TryWatch();
+        if (viewer is null)
+        {
+            await ApiResult.Refused($"{StatisticsFeed.MostViewers} watch already").WriteAsync(context);
+            return;
+        }
+        context.Response.ContentType = "text/event-stream";
+        context.Response.Headers.CacheControl = "no-store";
+        context.Response.Headers.XContentTypeOptions = "nosniff";
+        // A proxy in front of the endpoint passes each event on at once.
+        context.Response.Headers["X-Accel-Buffering"] = "no";
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, stopping);
+        try
+        {
+            Task<ReadOnlyMemory<byte>>? history = feed.HistoryAsync();
+            await foreach (ReadOnlyMemory<byte> snapshot in viewer.Snapshots.ReadAllAsync(ended.Token))
+            {
+                await WriteAsync(context, snapshot, ended.Token);
+                if (history is null) continue;
+                // A node that hangs keeps its history back for seconds: snapshots go on.
+                await Task.WhenAny(history, Task.Delay(HistoryPatience, time, ended.Token));
+                if (history.IsCompletedSuccessfully) await WriteAsync(context, await history, ended.Token);
+                if (history.IsCompleted) history = null;
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The viewer is gone, or the endpoint goes.
+            if (!context.RequestAborted.IsCancellationRequested && !stopping.IsCancellationRequested) context.Abort();
+        }
+    }
+
+    private async Task WriteAsync(HttpContext context, ReadOnlyMemory<byte> message, CancellationToken ended)
+    {
+        using var patience = new CancellationTokenSource(Patience, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, ended);
+        await context.Response.Body.WriteAsync(message, either.Token);
+        await context.Response.Body.FlushAsync(either.Token);
+    }
+}

@@ -1,0 +1,42 @@
+using ActorLb.Protocol.Admin;
+
+namespace ActorLb.Server.Dashboard;
+
+/// <summary>What is kept of one node while somebody looks.</summary>
+internal sealed class NodeWatch(TimeProvider time)
+{
+    /// <summary>Rates are over so many answers: single seconds jump.</summary>
+    private const int Kept = 4;
+
+    private readonly Lock _gate = new();
+    private readonly Queue<NodeStatistics> _answers = new();
+    private NodeStatistics? _newest;
+    private long _at;
+    private string? _problem;
+
+    public Task Asked { get; set; } = Task.CompletedTask;
+
+    public void Set(NodeStatistics? answer, string? problem)
+    {
+        lock (_gate)
+        {
+            _problem = problem;
+            if (answer is null) return;
+            if (_newest is not null && _newest.StartedAt != answer.StartedAt) _answers.Clear();
+            if (_answers.Count == Kept) _answers.Dequeue();
+            _answers.Enqueue(answer);
+            _newest = answer;
+            _at = time.GetTimestamp();
+        }
+    }
+
+    public NodeSample Sample(ClusterMember member)
+    {
+        lock (_gate)
+        {
+            return new NodeSample(
+                member, _newest, _answers.TryPeek(out NodeStatistics? first) && first != _newest ? first : null,
+                _newest is null ? null : time.GetElapsedTime(_at), _problem);
+        }
+    }
+}
