@@ -50,7 +50,8 @@ trap 'exit 130' INT TERM
 
 if [ $install = yes ]; then
   need mosquitto:mosquitto mosquitto_pub:mosquitto-clients \
-    nginx:nginx haproxy:haproxy epmd:rabbitmq-server /usr/lib/rabbitmq/bin/rabbitmq-server:rabbitmq-server \
+    nginx:nginx haproxy:haproxy chromium:chromium /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf:fonts-dejavu-core \
+    epmd:rabbitmq-server /usr/lib/rabbitmq/bin/rabbitmq-server:rabbitmq-server \
     /usr/lib/nginx/modules/ngx_stream_module.so:libnginx-mod-stream \
     node:nodejs npm:npm openssl:openssl promtool:prometheus gcc:gcc ip:iproute2 ps:procps setsid:util-linux stdbuf:coreutils curl:curl || exit 1
 fi

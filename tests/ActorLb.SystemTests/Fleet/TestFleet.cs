@@ -18,6 +18,9 @@ internal sealed record TestFleetOptions
 
     public string DownAfter { get; init; } = "5s";
 
+    /// <summary>Whether the admin endpoints want <see cref="TestFleet.AdminToken"/>; in namespaces they always do.</summary>
+    public bool WantsToken { get; init; }
+
     /// <summary>Further settings of the pool <c>p</c>.</summary>
     public string Pool { get; init; } = "";
 
@@ -36,7 +39,7 @@ internal sealed class TestFleet : IAsyncDisposable
     /// <summary>What must come true does so in a few seconds; a machine that is busy with other things may take longer.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
-    private const string AdminToken = "the-token-of-the-test";
+    public const string AdminToken = "the-token-of-the-test";
 
     /// <summary>Entries that copies may be behind at any time while clients come and go.</summary>
     private const int LargestLag = 256;
@@ -105,13 +108,13 @@ internal sealed class TestFleet : IAsyncDisposable
         // A seed has its address in the others' files; who joins later brings one of its own.
         var peer = Nodes.Count < _peers.Length && Nodes.Count < _options.Nodes ? _peers[Nodes.Count] : null;
         var node = _network is null
-            ? new FleetNodeProcess(file ?? name, _folder.Path, peer)
+            ? new FleetNodeProcess(file ?? name, _folder.Path, peer, token: _options.WantsToken ? AdminToken : null)
             : new FleetNodeProcess(file ?? name, _folder.Path, peer, _network.AddressOf(Nodes.Count), AdminToken, _network.Within(Nodes.Count));
         _folder.Write($"{node.Name}.conf", $$"""
             actorlb {
               node { name = {{name}}, workers = 1, data-dir = "{{_folder[node.Name]}}", pid-file = "{{node.PidFile}}", drain-timeout = 120s }
               log.level = debug
-              admin { bind = "{{node.Admin}}", token-file = {{(_network is null ? "null" : $"\"{Write("token", AdminToken)}\"")}} }
+              admin { bind = "{{node.Admin}}", token-file = {{(_network is null && !_options.WantsToken ? "null" : $"\"{Write("token", AdminToken)}\"")}} }
               cluster {
                 name = production, bind = "{{node.Peer}}", secret-file = "{{SecretFile}}", down-after = {{_options.DownAfter}}
                 seeds = [{{string.Join(", ", _peers.Select(p => $"\"{p}\""))}}]
@@ -204,13 +207,13 @@ internal sealed class TestFleet : IAsyncDisposable
 
     /// <summary>Connects a client through a node and keeps it.</summary>
     /// <returns>The broker that it came to, and how long it took from the first byte to the CONNACK.</returns>
-    public static async Task<FleetClient> OpenAsync(FleetNodeProcess node, string id)
+    public static async Task<FleetClient> OpenAsync(FleetNodeProcess node, string id, int keepAlive = 60)
     {
         var start = Stopwatch.GetTimestamp();
         var client = await RawClient.ConnectAsync(node.Front);
         try
         {
-            await client.SendAsync(ConnectBytes.V5(id));
+            await client.SendAsync(ConnectBytes.V5(id, keepAlive));
             var connack = await client.ReadAsync(MarkedBroker.ConnackLength);
             var took = Stopwatch.GetElapsedTime(start);
             Assert.True(connack.Length == MarkedBroker.ConnackLength, $"{id} through {node.Name}: {Convert.ToHexString(connack)}");
