@@ -77,6 +77,27 @@ public sealed class ProxyHeaderTests
         }
     }
 
+    /// <summary>A probe speaks for nobody, and says so: without a header each of them would be an error in the peer's log.</summary>
+    [Theory]
+    [InlineData("v1", "tcp")]
+    [InlineData("v2", "tcp")]
+    [InlineData("v1", "mqtt")]
+    [InlineData("v2", "mqtt")]
+    public async Task Haproxy_Probes_AreNoErrors(string version, string probe)
+    {
+        await using var broker = FakeBroker.Start(FakeBroker.Accepting);
+        await using var haproxy = await HaproxyPeer.StartAsync(broker.EndPoint);
+        int Errors() => haproxy.Process.Lines.Count(l => l.Contains("PROXY", StringComparison.Ordinal));
+        int Passed() => haproxy.Process.Lines.Count(l => l.StartsWith("peer 127.0.0.1 ", StringComparison.Ordinal));
+        // Who waited for its port connected without one.
+        await haproxy.Process.WaitForLineAsync("PROXY");
+        int before = Errors();
+        await using var node = await StartAsync(haproxy.EndPoint, version, $"health {{ probe = {probe}, interval = 100ms }}");
+        await node.UntilAsync(() => Passed() >= 3);
+        Assert.Equal(before, Errors());
+        Assert.Equal(Balancing.HealthState.Up, node.Node.Pools.Single().Pool.Snapshot.Backends[0].Health);
+    }
+
     [Fact]
     public async Task Haproxy_NodeBehindANode_PassesTheClientsAddressOn()
     {
