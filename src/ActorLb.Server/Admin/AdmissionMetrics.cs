@@ -9,10 +9,10 @@ internal static class AdmissionMetrics
 {
     public static void Write(MetricsWriter w, Node node)
     {
-        w.Family("actorlb_connect_queue_length", "gauge", "Clients that wait on this node because of connects-per-second: for a backend of their own, or (backend empty) for whichever has room.");
+        w.Family("actorlb_connect_queue_length", "gauge", "Clients that wait on this node because of connects-per-second: for a backend of their own, or (backend \"any\") for whichever has room.");
         foreach (UpstreamPool pool in node.Pools)
         {
-            w.Sample("actorlb_connect_queue_length", pool.Pool.Line.Count, ("pool", pool.Name), ("backend", ""));
+            w.Sample("actorlb_connect_queue_length", pool.Pool.Line.Count, ("pool", pool.Name), ("backend", "any"));
             foreach (Backend backend in pool.Pool.Snapshot.Backends.ToArray())
                 w.Sample("actorlb_connect_queue_length", backend.Pace.Line.Count, ("pool", pool.Name), ("backend", backend.Id));
         }

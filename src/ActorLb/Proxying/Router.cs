@@ -58,6 +58,7 @@ internal sealed class Router(NodeServices services, SessionCloser closer)
     public void GiveUp(Reactor reactor, Session session, CloseReason failure)
     {
         closer.LeaveBackend(reactor, session);
+        if (failure is CloseReason.QueueFull or CloseReason.QueueTimeout) services.Refused.TurnedAway(session, failure);
         session.Setup!.LastFailure = failure;
         GiveUp(reactor, session);
     }

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Text;
 using ActorLb.Balancing;
 using ActorLb.Proxying;
+using ActorLb.Server.Admin;
 using ActorLb.Testing;
 
 namespace ActorLb.FunctionalTests.Proxying;
@@ -60,6 +61,7 @@ public sealed class ConnectQueueTests
         using var first = await node.OpenAsync("first");
         Assert.Equal(FakeBroker.ConnackBytes((byte)code, version), await node.AskAsync(ConnectBytes.Of(version, "late", 60)));
         await node.UntilClosedAsync(CloseReason.QueueTimeout);
+        Assert.Single(node.Log.Lines, l => l.Text.EndsWith("on listener mqtt: refused: queue_timeout", StringComparison.Ordinal));
         Assert.Equal(1, broker.Accepted);
         Assert.Equal(0, Waiting(node));
     }
@@ -152,6 +154,11 @@ public sealed class ConnectQueueTests
         using var back = await node.DialAsync();
         await back.SendAsync(ConnectBytes.V311("mine"));
         await UntilWaitingAsync(node, 1);
+        var page = MetricsPage.Render(node.Node);
+        Assert.Contains($"actorlb_connect_queue_length{{pool=\"p\",backend=\"{brokers[home].EndPoint}\"}} 1\n", page, StringComparison.Ordinal);
+        Assert.Contains("actorlb_connect_queue_length{pool=\"p\",backend=\"any\"} 0\n", page, StringComparison.Ordinal);
+        Assert.Contains($"actorlb_connect_rate_limit{{pool=\"p\",backend=\"{brokers[home].EndPoint}\"}} 1\n", page, StringComparison.Ordinal);
+        Assert.Contains("actorlb_connect_queue_entered_total 1\n", page, StringComparison.Ordinal);
         node.Backend(brokers[home]).SetAdminState(AdminState.Down);
         Assert.Equal(FakeBroker.ConnackBytes(0), await back.ReadAsync(4));
         Assert.Equal(1, brokers.Accepted[1 - home]);
