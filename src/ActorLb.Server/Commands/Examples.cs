@@ -14,6 +14,8 @@ internal static class Examples
         ["reload"] = ["actorlb reload -c /etc/actorlb/actorlb.conf"],
         ["stop"] = ["actorlb stop", "actorlb stop --now"],
         ["show-config"] = ["actorlb show-config /etc/actorlb/actorlb.conf"],
+        ["import nginx"] = ["actorlb import nginx /etc/nginx/nginx.conf -o actorlb.conf"],
+        ["import haproxy"] = ["actorlb import haproxy /etc/haproxy/haproxy.cfg -o actorlb.conf"],
         ["bench conn"] = ["actorlb bench conn -h lb-1 -p 1883 -c 10000 -i 1"],
         ["bench pub"] = ["actorlb bench pub -h lb-1 -c 100 -t bench/%c -s 256 -q 1 --rate 5000 --sub"],
         ["demo"] = ["actorlb demo --clients 30"],
