@@ -295,7 +295,7 @@ internal sealed partial class Node : IAsyncDisposable
         lent, [.. _listeners.All.Where(l => l.Paused).Select(l => l.Name)],
         [.. AllBackends().Select(b => new LegacyBackend(
             b.Pool, b.Backend.Id, b.Backend.Reference, b.Backend.AdminState, b.Backend.Weight == b.Backend.Options.Weight ? null : b.Backend.Weight,
-            b.Backend.DrainLeft?.TotalSeconds))]);
+            b.Backend.DrainLeft?.TotalSeconds, b.Backend.Pacing?.Rate, b.Backend.Pacing is { IsPaused: true }))]);
 
     /// <summary>Puts a configuration into force, whole or not at all.</summary>
     /// <param name="cancel">Gives up while files are still being read: nothing is in force then.</param>

@@ -10,7 +10,9 @@ namespace ActorLb.Hosting;
 /// <param name="Reference">What the entries of the sticky map call it; 0 is none.</param>
 /// <param name="Weight">An operator's; null where it is the file's.</param>
 /// <param name="DrainLeft">Seconds to the deadline of a drain; null without one.</param>
-internal sealed record LegacyBackend(string Pool, string Id, uint Reference, AdminState State, int? Weight, double? DrainLeft);
+/// <param name="DrainRate">Sessions a second that a drain closes; null where it closes none.</param>
+internal sealed record LegacyBackend(
+    string Pool, string Id, uint Reference, AdminState State, int? Weight, double? DrainLeft, double? DrainRate = null, bool IsDrainPaused = false);
 
 /// <summary>
 /// What a node's process leaves to the one that takes its place: listening sockets, and what is in its memory alone. In a fleet the other
@@ -69,6 +71,12 @@ internal sealed class LegacyBackends(LocalBackendSlots slots)
             if (known.Weight is { } weight) await node.SetWeightAsync(pool, backend, weight, CancellationToken.None).ConfigureAwait(false);
             if (known.State == backend.AdminState) continue;
             TimeSpan? left = known.DrainLeft is { } seconds ? TimeSpan.FromSeconds(seconds) : null;
+            if (known.DrainRate is { } rate)
+            {
+                await node.DrainAtPaceAsync(pool, backend, rate, left, CancellationToken.None).ConfigureAwait(false);
+                if (known.IsDrainPaused) await node.SetDrainPausedAsync(pool, backend, paused: true, CancellationToken.None).ConfigureAwait(false);
+                continue;
+            }
             await node.SetStateAsync(pool, backend, known.State, left, CancellationToken.None).ConfigureAwait(false);
         }
     }
