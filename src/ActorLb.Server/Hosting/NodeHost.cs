@@ -76,13 +76,15 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options, Pred
             Log.Started(
                 logger, options.Node.Name, Program.Version, Environment.ProcessId, options.Admin.Tls is null ? "http" : "https", admin.Address);
             started = true;
+            await using ServiceManager? service = ServiceManager.Find(node.Reactors, predecessor is not null, logger);
+            service?.Ready();
             if (predecessor is not null) await predecessor.SayAsync(UpgradeStep.Serving, null, _starting.Token);
             _replacedPidFile?.Dispose();
             _ = WatchFleetAsync(node, logger);
-            Task reloading = ReloadAsync(control, logger);
+            Task reloading = ReloadAsync(control, service, logger);
             var upgrading = new NodeUpgrade(
                 node, control, control.Path, _pidFile, admin.StopAsync, () => admin.StartAsync(options.Admin), logger);
-            await ServeAsync(node, control, upgrading);
+            await ServeAsync(node, control, upgrading, service);
             _reloads.Writer.TryComplete();
             await control.EndAsync();
             await reloading;
@@ -157,7 +159,7 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options, Pred
         _signals.Writer.TryWrite(Signal.Stop);
     }
 
-    private async Task ServeAsync(Node node, NodeControl control, NodeUpgrade upgrade)
+    private async Task ServeAsync(Node node, NodeControl control, NodeUpgrade upgrade, ServiceManager? service)
     {
         using var giveUp = new CancellationTokenSource();
         Task<bool> upgrading = Task.FromResult(false);
@@ -166,7 +168,7 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options, Pred
             switch (signal)
             {
                 case Signal.Upgrade when upgrading.IsCompleted:
-                    upgrading = UpgradeAsync(upgrade, giveUp.Token);
+                    upgrading = UpgradeAsync(upgrade, service, giveUp.Token);
                     continue;
                 case Signal.Upgrade:
                     continue;
@@ -177,31 +179,35 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options, Pred
                     break;
             }
             _handedOver = await upgrading;
+            if (!_handedOver) service?.Stopping();
             if (signal != Signal.StopNow) await control.DrainAsync(node.Options.Node.DrainTimeout, toEnd: true);
             return;
         }
     }
 
-    private async Task<bool> UpgradeAsync(NodeUpgrade upgrade, CancellationToken cancel)
+    private async Task<bool> UpgradeAsync(NodeUpgrade upgrade, ServiceManager? service, CancellationToken cancel)
     {
-        bool done = await upgrade.RunAsync(cancel);
+        bool done = await upgrade.RunAsync(pid => service?.HandOverAsync(pid) ?? Task.CompletedTask, cancel);
         if (done) _signals.Writer.TryWrite(Signal.HandedOver);
         return done;
     }
 
-    private async Task ReloadAsync(NodeControl control, ILogger logger)
+    private async Task ReloadAsync(NodeControl control, ServiceManager? service, ILogger logger)
     {
         await foreach (bool _ in _reloads.Reader.ReadAllAsync())
         {
+            bool accepted = false;
+            service?.Reloading();
             try
             {
-                await control.ReloadAsync();
+                accepted = (await control.ReloadAsync()).Accepted;
             }
             catch (Exception e)
             {
                 // The old configuration is in force, or what came of the new one; the node goes on.
                 Log.ReloadFailed(logger, e);
             }
+            service?.Reloaded(accepted);
         }
     }
 

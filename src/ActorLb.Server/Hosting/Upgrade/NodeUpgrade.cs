@@ -19,8 +19,9 @@ internal sealed partial class NodeUpgrade(
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
     /// <summary>True when the other process serves: this one has only to drain.</summary>
+    /// <param name="taken">Is told the process id of the other one, before whoever asked for the upgrade hears that it is done.</param>
     /// <param name="cancel">Gives up.</param>
-    public async Task<bool> RunAsync(CancellationToken cancel)
+    public async Task<bool> RunAsync(Func<int, Task> taken, CancellationToken cancel)
     {
         UpgradeRequest request = TakeRequest();
         int pid = 0;
@@ -40,8 +41,15 @@ internal sealed partial class NodeUpgrade(
                 return cancel.IsCancellationRequested ? "the node is being stopped" : $"the new process was not ready within {Patience.TotalSeconds} s";
             }
         });
-        if (failure is null) Log.HandedOver(logger, pid);
-        else Log.NotHandedOver(logger, failure);
+        if (failure is null)
+        {
+            Log.HandedOver(logger, pid);
+            await taken(pid);
+        }
+        else
+        {
+            Log.NotHandedOver(logger, failure);
+        }
         node.Events.Publish(failure is null ? "node_upgraded" : "upgrade_failed", failure ?? $"process {pid} has taken over");
         Report(request.Id, failure, pid);
         return failure is null;
