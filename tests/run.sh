@@ -53,7 +53,8 @@ if [ $install = yes ]; then
     nginx:nginx haproxy:haproxy chromium:chromium /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf:fonts-dejavu-core \
     epmd:rabbitmq-server /usr/lib/rabbitmq/bin/rabbitmq-server:rabbitmq-server \
     /usr/lib/nginx/modules/ngx_stream_module.so:libnginx-mod-stream \
-    node:nodejs npm:npm openssl:openssl promtool:prometheus gcc:gcc ip:iproute2 ps:procps setsid:util-linux stdbuf:coreutils curl:curl || exit 1
+    node:nodejs npm:npm openssl:openssl promtool:prometheus gcc:gcc ip:iproute2 ps:procps setsid:util-linux stdbuf:coreutils curl:curl \
+    kubectl:kubernetes-client keepalived:keepalived systemd-analyze:systemd strace:strace || exit 1
 fi
 command -v dotnet >/dev/null || { echo "tests/run.sh: the .NET 10 SDK is missing (dotnet)" >&2; exit 1; }
 
