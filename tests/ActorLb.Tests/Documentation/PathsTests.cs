@@ -51,8 +51,8 @@ public sealed partial class PathsTests
 
     private static bool Exists(string path) => File.Exists(RepositoryRoot.File(path)) || Directory.Exists(RepositoryRoot.File(path));
 
-    /// <summary>A word in code marks that begins with a folder of the repository and is a path, perhaps with arguments behind it.</summary>
-    [GeneratedRegex("`(?<path>(?:src|tests|docs|deploy|hocon|\\.ci|\\.devcontainer|\\.github)/[A-Za-z0-9_./-]+)[ `]")]
+    /// <summary>A word in code marks that begins with a folder of the repository and is a path, perhaps with arguments behind it; not of what a build makes.</summary>
+    [GeneratedRegex("`(?<path>(?!src/[A-Za-z.]+/bin/)(?:src|tests|docs|deploy|hocon|\\.ci|\\.devcontainer|\\.github)/[A-Za-z0-9_./-]+)[ `]")]
     private static partial Regex Code();
 
     [GeneratedRegex(@"\]\((?<target>[^)#\s]+)[^)]*\)")]
