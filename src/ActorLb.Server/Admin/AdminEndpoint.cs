@@ -165,8 +165,8 @@ internal sealed class AdminEndpoint(Node node, NodeLogging logging, NodeControl 
         return AnswerPlaces.WriteAsync(context, Encoding.UTF8.GetBytes(text));
     }
 
-    private static bool IsStream(HttpContext context) =>
-        context.Request.Path == ApiRoutes.Prefix + ClusterApi.EventsPath || context.Request.Path == ApiRoutes.Prefix + StatisticsApi.StreamPath;
+    /// <summary>By the route, as which slashes and letters of either case are known.</summary>
+    private static bool IsStream(HttpContext context) => context.GetEndpoint()?.Metadata.GetMetadata<SendsWithoutEnd>() is not null;
 
     internal static bool IsHealth(HttpContext context) => context.Request.Path == "/healthz" || context.Request.Path == "/readyz";
 

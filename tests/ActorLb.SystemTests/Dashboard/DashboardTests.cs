@@ -53,6 +53,7 @@ public sealed class DashboardTests(DashboardFleet shared) : IClassFixture<Dashbo
         var broker = _fleet.Brokers[0];
         var id = broker.EndPoint.ToString();
         await using var screen = await Screen.OpenAsync(shared.Browser, _fleet.Nodes[1]);
+        await AgeAsync();
         await screen.Button($"Drain {id}").ClickAsync();
         await screen.Field("Rate").FillAsync("40");
         await screen.Field("Deadline").FillAsync("soon");
@@ -64,7 +65,6 @@ public sealed class DashboardTests(DashboardFleet shared) : IClassFixture<Dashbo
         var drain = screen.Page.GetByRole(AriaRole.Listitem).Filter(new LocatorFilterOptions { HasText = "to go" });
         await Assertions.Expect(drain).ToContainTextAsync(new Regex(@"1\d\d of 6\d\d closed .* 40 a second, for \d+ s more; the deadline is in 9 min"), Soon);
         await Assertions.Expect(screen.Row(id)).ToContainTextAsync("draining", Soon);
-        await AgeAsync();
         await screen.KeepAsync("drain");
         await screen.AssertAccessibleAsync();
         await screen.Button($"Pause the drain of {id}").ClickAsync();
@@ -86,6 +86,12 @@ public sealed class DashboardTests(DashboardFleet shared) : IClassFixture<Dashbo
         await screen.Button("Rebalance").ClickAsync();
         await Assertions.Expect(drain).ToContainTextAsync("; done", new() { Timeout = 40_000 });
         Assert.Equal("done", (await _fleet.Nodes[0].GetAsync("pools/p")).GetProperty("rebalance").GetProperty("state").GetString());
+
+        // What the node refuses is said in its own words.
+        await screen.Button("Add a broker…").ClickAsync();
+        await screen.Field("Address").FillAsync(id);
+        await screen.Button("Add").ClickAsync();
+        await Assertions.Expect(screen.Page.Locator("#toast .bad")).ToContainTextAsync(id, Soon);
 
         // What hurts asks first, and Escape is no.
         await screen.Button($"Take {id} down").ClickAsync();

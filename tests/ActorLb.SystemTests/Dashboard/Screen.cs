@@ -19,8 +19,8 @@ internal sealed class Screen : IAsyncDisposable
         (_context, Page, Node) = (context, page, node);
         page.Console += (_, message) =>
         {
-            // A 401 before the token is given, and a 404 of a device that is nowhere, are answers.
-            if (message.Type is "error" or "warning" && !Regex.IsMatch(message.Text, "^Failed to load resource: .* (401|404) "))
+            // A 401 before the token is given, a 404 of a device that is nowhere and a refusal are answers.
+            if (message.Type is "error" or "warning" && !Regex.IsMatch(message.Text, "^Failed to load resource: .* (401|404|409) "))
                 _complaints.Enqueue(message.Text);
         };
         page.PageError += (_, error) => _complaints.Enqueue(error);

@@ -6,6 +6,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using ActorLb.Protocol.Admin;
+using ActorLb.Server.Admin;
 using ActorLb.Server.Admin.Api;
 using ActorLb.Server.Dashboard;
 using ActorLb.Tests.Admin;
@@ -148,6 +149,22 @@ public sealed class DashboardEndpointTests
         foreach (HttpResponseMessage viewer in viewers) viewer.Dispose();
         await UntilAsync(() => node.Endpoint.Feed.Viewers == 0);
         Assert.Equal(HttpStatusCode.OK, (await OpenAsync(node)).StatusCode);
+    }
+
+    /// <summary>A stream never ends: it must not hold one of the few places for answers, however its path is written.</summary>
+    [Theory]
+    [InlineData(StatisticsApi.StreamPath + "/")]
+    [InlineData("CLUSTER/Statistics")]
+    [InlineData(ClusterApi.EventsPath + "/")]
+    public async Task Streams_TakeNoPlaceOfAnAnswer(string path)
+    {
+        await using AdminNode node = await AdminNode.StartAsync();
+        HttpResponseMessage[] streams = await Task.WhenAll(
+            Enumerable.Range(0, AdminEndpoint.MostAnswers).Select(_ => node.Http.GetAsync(path, HttpCompletionOption.ResponseHeadersRead)));
+        Assert.All(streams, s => Assert.Equal(HttpStatusCode.OK, s.StatusCode));
+        Assert.Equal("lb-1", (await node.GetAsync("node", AdminJson.Wire.NodeInfo)).Name);
+        Assert.Contains("\nactorlb_admin_connections_closed_total 0\n", await node.Http.GetStringAsync("/metrics"), StringComparison.Ordinal);
+        foreach (HttpResponseMessage stream in streams) stream.Dispose();
     }
 
     private static void AssertGuarded(HttpResponseMessage answer)

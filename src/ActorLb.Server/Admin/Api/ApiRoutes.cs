@@ -3,6 +3,12 @@ using Microsoft.AspNetCore.Http;
 
 namespace ActorLb.Server.Admin.Api;
 
+/// <summary>A route whose answer goes on until its reader leaves.</summary>
+internal sealed record SendsWithoutEnd
+{
+    public static readonly SendsWithoutEnd Instance = new();
+}
+
 /// <summary>Maps handlers below <c>/api/v1</c>. Plain request delegates: nothing is generated or reflected upon at run time.</summary>
 internal sealed class ApiRoutes(WebApplication app)
 {
@@ -21,7 +27,7 @@ internal sealed class ApiRoutes(WebApplication app)
     public void Delete(string path, Func<HttpContext, Task<ApiResult>> handler) => app.MapDelete(Prefix + path, Answering(handler));
 
     /// <summary>A handler that writes its answer itself, bit by bit.</summary>
-    public void Stream(string path, RequestDelegate handler) => app.MapGet(Prefix + path, handler);
+    public void Stream(string path, RequestDelegate handler) => app.MapGet(Prefix + path, handler).WithMetadata(SendsWithoutEnd.Instance);
 
     private static RequestDelegate Answering(Func<HttpContext, Task<ApiResult>> handler) =>
         async context => await (await handler(context)).WriteAsync(context);
