@@ -172,10 +172,7 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
     /// <summary>The node has one map for all pools: it gets the longest time, and room for all.</summary>
     private void Table()
     {
-        if (table is not { } d)
-        {
-            return;
-        }
+        if (table is not { } d || !target.Counted.Add(d)) return;
         d.Carry();
         for (int i = 0; i < d.Words.Count; i++)
         {

@@ -115,6 +115,7 @@ internal static class HAProxyDirectives
         new("lua*", Global, Told, "scripts do not run here: MQTT is read without them", "lua-load /etc/haproxy/route.lua"),
         new("unsetenv", Global, Told, "the service's unit sets the environment", "unsetenv X"),
         new("resetenv", Global, Told, "the service's unit sets the environment", "resetenv X"),
+        new(".*", Global, Told, "conditions of the file are not evaluated, and all branches are read: keep the one that holds", ".if true"),
         new("grace", Global, NotNeeded, "a drain closes connections evenly", "grace 5s"),
     ];
 

@@ -198,6 +198,7 @@ internal sealed class HAProxyFrontend(Target target, HAProxyGlobals globals, str
         Access();
         Idle(backend);
         foreach (Directive acl in directives.Where(d => d.Name == "acl")) acl.Leave("nothing of what is written here uses it");
+        if (Binds.Count == 0) section.Tell("no bind: no listener is written");
         bool first = true;
         foreach (HAProxyBind bind in Binds)
         {

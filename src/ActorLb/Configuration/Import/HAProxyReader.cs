@@ -64,6 +64,11 @@ internal sealed class HAProxyReader
                 section.Block = [];
                 whole.Block!.Add(section);
             }
+            else if (section is null && directive.Name.StartsWith('.'))
+            {
+                // Conditions of the file itself.
+                whole.Block!.Add(directive);
+            }
             else if (section is null)
             {
                 throw new ImportException(directive.Position, $"'{Protocol.Text.SafeText.Shortened(directive.Name, 60)}' stands before any section: a file of HAProxy begins with global, defaults, frontend, backend or listen");

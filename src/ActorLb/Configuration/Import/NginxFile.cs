@@ -118,6 +118,7 @@ internal sealed class NginxFile(Target target, string folder, bool http)
         if (pass.Upstream is not null)
         {
             if (!pass.Upstream.Write(pool, traits)) return null;
+            foreach (Directive d in upstreams[pass.Name].Block ?? []) NginxDirectives.Table.Judge(d, d.Name);
         }
         else
         {

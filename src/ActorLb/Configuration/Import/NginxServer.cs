@@ -113,7 +113,6 @@ internal sealed class NginxServer
     public void Write(Directive? location)
     {
         if (Ssl) tls.Finish(server);
-        proxy.Finish(server);
         Listener.KeepClosing(server);
         if (location is not null) Listener.KeepClosing(location);
         AcceptProxy();
@@ -133,6 +132,7 @@ internal sealed class NginxServer
             return;
         }
         if (target.SpeaksTls) proxy.SpeaksTls = true;
+        proxy.Finish(server);
         bool tcp = IsTcp(target);
         bool allTls = listens.TrueForAll(l => l.Ssl);
         var traits = new ClientTraits(tcp, allTls, allTls && tls.VerifiesClients);
@@ -147,8 +147,18 @@ internal sealed class NginxServer
         Listeners(pool, target.Port, location, tcp);
     }
 
+    /// <summary>What nobody has judged of the server's own, so that it is told in its place.</summary>
+    private void Judge(Directive? location)
+    {
+        foreach (Directive d in server.Block!.Concat(location?.Block ?? []))
+        {
+            if (d.Name != "location") NginxDirectives.Table.Judge(d, d.Name);
+        }
+    }
+
     private void GiveUp()
     {
+        Judge(location: null);
         foreach (string comment in Listener.Comments().ToArray()) file.Target.Listeners.Comment(comment);
         file.Target.Note(seen.Concat(listens.Select(l => l.From)).Append(server), file.Target.Listeners);
     }
@@ -176,6 +186,7 @@ internal sealed class NginxServer
     private void Listeners(string pool, int port, Directive? location, bool tcp)
     {
         bool first = true;
+        Judge(location);
         foreach (NginxListen listen in listens)
         {
             if (file.Target.ListenerAt(listen.Bind) is not null)

@@ -35,7 +35,8 @@ internal sealed class Target
     /// <summary>Names of environment variables that the addresses need, with the value that holds without.</summary>
     public SortedDictionary<string, string?> Variables { get; } = new(StringComparer.Ordinal);
 
-    public int PoolCount => poolNames.Count;
+    /// <summary>Tables whose size is in <see cref="Sticky"/> already: several listeners may use one backend.</summary>
+    public HashSet<Directive> Counted { get; } = [];
 
     public int ListenerCount => listenerNames.Count;
 

@@ -176,6 +176,31 @@ public sealed class HAProxyImportTests
     }
 
     [Fact]
+    public void Backend_OfTwoFrontends_IsOnePoolAndOneTable()
+    {
+        using ImportedFile file = ImportedFile.HAProxy("""
+            .if version_atleast(2.4)
+            .endif
+            frontend a
+              bind *:1883
+              default_backend b
+            frontend c
+              bind *:8883 ssl crt /etc/a.pem
+              default_backend b
+            frontend d
+              default_backend b
+            backend b
+              stick-table type string len 32 size 2k expire 30m # table
+              stick on req.payload(0,0),mqtt_field_value(connect,client_identifier)
+              server s a.example.net:1883
+            """);
+        Assert.Equal((1, 2048), (file.Options.Pools.Count, file.Options.Sticky.MaxEntries));
+        Assert.Equal(["a", "c"], file.Options.Listeners.Keys.Order());
+        Assert.Equal(["1", "2", "9"], file.Told.Select(t => t.Split(':')[0]));
+        Assert.Equal(1, file.Text.Split("# table").Length - 1);
+    }
+
+    [Fact]
     public void Stickiness_OfTwoTables_HasRoomForBoth()
     {
         using ImportedFile file = ImportedFile.HAProxy("""

@@ -179,6 +179,23 @@ public sealed class NginxImportTests
     }
 
     [Fact]
+    public void WebSocket_OverTlsToTheBrokers_HasBothInThePool()
+    {
+        using ImportedFile file = ImportedFile.Nginx("http { server { listen 8083; location /mqtt { proxy_pass https://a.example.net:8084/ws; proxy_set_header Upgrade $http_upgrade; } } }");
+        PoolOptions pool = Assert.Single(file.Options.Pools).Value;
+        Assert.Equal(("/ws", false), (pool.WebSocketPath, pool.Tls!.Verify));
+    }
+
+    [Fact]
+    public void Told_StandsInItsOwnBlock()
+    {
+        using ImportedFile file = ImportedFile.Nginx("stream { upstream a { queue 5; server a.example.net:1883; } server { listen 1883; proxy_pass a; proxy_upload_rate 1k; # slow\n } }");
+        int pools = file.Text.IndexOf("  pools {", StringComparison.Ordinal), listeners = file.Text.IndexOf("  listeners {", StringComparison.Ordinal);
+        Assert.InRange(file.Text.IndexOf(": queue 5: ", StringComparison.Ordinal), pools, listeners);
+        Assert.All(new[] { ": proxy_upload_rate 1k: ", "# slow" }, t => Assert.True(file.Text.IndexOf(t, StringComparison.Ordinal) > listeners));
+    }
+
+    [Fact]
     public void Text_ThatOthersWrote_CannotLeaveItsComment()
     {
         using ImportedFile file = ImportedFile.Nginx("# \u001b[31mred\nstream { server { listen 1883; frob \"a\nactorlb.node.workers = 7\n\"; proxy_pass a.example.net:1883; } }");
