@@ -65,7 +65,10 @@ internal sealed class FrequentClients
     {
         private readonly Entry[] _entries = new Entry[Kept];
         private readonly Dictionary<ulong, int> _places = new(Kept);
-        private int _used;
+        private int _used, _cursor;
+
+        // None has fewer, once all places are taken.
+        private long _least;
 
         public void Count(ulong hash, byte[] clientId)
         {
@@ -98,16 +101,20 @@ internal sealed class FrequentClients
             _places.Clear();
             Array.Clear(_entries);
             _used = 0;
+            _least = 0;
         }
 
+        /// <summary>Counts only grow: those that have the least stand behind the last one that was taken, until a round finds none.</summary>
         private int Fewest()
         {
-            int fewest = 0;
-            for (int i = 1; i < Kept; i++)
+            for (int i = 0; i < Kept; i++)
             {
-                if (_entries[i].Count < _entries[fewest].Count) fewest = i;
+                _cursor = (_cursor + 1) % Kept;
+                if (_entries[_cursor].Count <= _least) return _cursor;
             }
-            return fewest;
+            _least = long.MaxValue;
+            foreach (ref readonly Entry entry in _entries.AsSpan()) _least = Math.Min(_least, entry.Count);
+            return Fewest();
         }
     }
 }
