@@ -154,7 +154,7 @@ public sealed class ConnectQueueTests
         using var back = await node.DialAsync();
         await back.SendAsync(ConnectBytes.V311("mine"));
         await UntilWaitingAsync(node, 1);
-        var page = MetricsPage.Render(node.Node);
+        var page = MetricsText.Of(node.Node);
         Assert.Contains($"actorlb_connect_queue_length{{pool=\"p\",backend=\"{brokers[home].EndPoint}\"}} 1\n", page, StringComparison.Ordinal);
         Assert.Contains("actorlb_connect_queue_length{pool=\"p\",backend=\"any\"} 0\n", page, StringComparison.Ordinal);
         Assert.Contains($"actorlb_connect_rate_limit{{pool=\"p\",backend=\"{brokers[home].EndPoint}\"}} 1\n", page, StringComparison.Ordinal);

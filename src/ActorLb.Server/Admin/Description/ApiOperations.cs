@@ -78,6 +78,11 @@ internal static class ApiOperations
             new ApiParameter("by", "what counts; bytes when left out", "string", Required: false, "bytes", "packets", "connects"),
             new ApiParameter("limit", "how many", "integer") { Least = 1, Most = SessionWire.TopClients }, s_node) { Errors = [.. s_input, .. s_named] },
         new(Post, "sessions/kick", "Disconnects a client wherever it is", Wire.SessionKick, s_client, s_node) { Errors = [.. s_input, .. s_named] },
+        new(Get, "bans", "Who may not come in, on any node", Wire.BanPage),
+        new(Post, "bans", "Turns a client away on all nodes, and ends its connections", Wire.BanInfo) { Body = Wire.BanRequest, Errors = [.. s_input, .. s_refusable] },
+        new(
+            Delete, "bans", "Lets a client come in again; exactly one of the three is given", Wire.Done, new ApiParameter("client", "the banned client id"),
+            new ApiParameter("username", "the banned user name"), new ApiParameter("address", "the banned address or network")) { Errors = s_all },
         new(Get, "actors", "The actors of the control plane", Wire.ActorList),
         new(Get, "cluster", "The members of the fleet, as this node sees them", Wire.ClusterMembers),
         new(Get, "cluster/status", "This node's part in the fleet", Wire.ClusterStatus),
