@@ -294,7 +294,7 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
         switch (d[0])
         {
             case "httpchk":
-                httpPath = d.Words.Skip(1).Select(w => w.Text).FirstOrDefault(w => w.StartsWith('/')) ?? "/";
+                httpPath = d.Words.Skip(1).Select(w => w.Text).FirstOrDefault(WellKnown.IsPath) ?? "/";
                 d.Carry();
                 if (d.Has("HEAD") || d.Has("POST") || d.Has("OPTIONS")) d.Tell("the probe asks by GET");
                 break;
@@ -310,7 +310,7 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
     private void HttpCheck(Directive d)
     {
         int uri = d.Words.FindIndex(w => w.Text == "uri");
-        if (d.Is("send") && uri >= 0 && d[uri + 1].StartsWith('/'))
+        if (d.Is("send") && uri >= 0 && WellKnown.IsPath(d[uri + 1]))
         {
             httpPath = d[uri + 1];
             d.Carry();

@@ -167,7 +167,7 @@ internal sealed class HAProxyFrontend(Target target, HAProxyGlobals globals, str
             }
             else if (IsHttp && terms is not null && terms.All(t => !t.Not && (t.Test.IsPath || t.Test.IsUpgrade)))
             {
-                string? path = terms.FirstOrDefault(t => t.Test.IsPath).Test?.Values.FirstOrDefault(v => v.StartsWith('/'));
+                string? path = terms.FirstOrDefault(t => t.Test.IsPath).Test?.Values.FirstOrDefault(WellKnown.IsPath);
                 chosen = (use[0], use, path);
                 use.Carry();
                 if (terms.Any(t => t.Test.IsPath && t.Test.Values.Count > 1)) use.Tell($"a listener has one path of WebSocket: {path} is written");

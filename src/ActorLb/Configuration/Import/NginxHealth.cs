@@ -20,7 +20,7 @@ internal static class NginxHealth
                     // Whatever listens there, it is not known to speak MQTT.
                     if (!health.Has("probe")) health.Set("probe", http ? "http" : "tcp");
                     break;
-                case "uri" when value.StartsWith('/'):
+                case "uri" when WellKnown.IsPath(value):
                     health.Set("probe", "http");
                     health.Set("path", Units.Quote(value), "\"/status\"");
                     break;

@@ -251,7 +251,7 @@ internal sealed class NginxServer
             location?.Tell("every path was served: a listener has one, and /mqtt is written, which clients take by convention");
             return "/mqtt";
         }
-        if (path.StartsWith('/') && path.All(c => c is > ' ' and < '\u007f' and not '#')) return path;
+        if (WellKnown.IsPath(path)) return path;
         location?.Tell("not a path such as /mqtt: look at websocket.path");
         return "/mqtt";
     }

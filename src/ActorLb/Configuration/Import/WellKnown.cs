@@ -6,6 +6,9 @@ internal static class WellKnown
     /// <summary>EMQX's, mosquitto's and the web's.</summary>
     public static bool IsWebSocketPort(int port) => port is 80 or 443 or 8080 or 8083 or 8084 or 9001 or 15675;
 
+    /// <summary>Whether a request line can have it (RFC 9112, section 3.2.1).</summary>
+    public static bool IsPath(string text) => text.StartsWith('/') && text.All(c => c is > ' ' and < '\u007f' and not '#');
+
     /// <summary>Dashboards and APIs of EMQX and RabbitMQ.</summary>
     public static bool IsWebPort(int port) => port is 18083 or 18084 or 8081 or 15672;
 
