@@ -173,6 +173,36 @@ internal sealed class ShardStore
         return true;
     }
 
+    /// <summary>
+    /// What a backend's own list of clients says: it counts only where nothing else is known, and later gives way to every session that
+    /// began after the list was made.
+    /// </summary>
+    /// <param name="listed">When the list was asked for, or earlier.</param>
+    public SeedResult Seed(ulong h, BackendRef backend, uint listed, uint now)
+    {
+        if (!_slots.IsKept(backend))
+        {
+            return SeedResult.NoBackend;
+        }
+
+        ref var entry = ref Table.Find(h);
+        if (!Unsafe.IsNullRef(ref entry))
+        {
+            if (IsValid(entry, now))
+            {
+                return SeedResult.Known;
+            }
+        }
+        else if (_group.Count >= _rules.MaxPerShard || _rules.Room.IsOwed)
+        {
+            // What clients themselves brought does not go for it.
+            return SeedResult.NoRoom;
+        }
+
+        Put(h, backend, listed);
+        return SeedResult.Added;
+    }
+
     public bool Remove(ulong h)
     {
         var removed = Table.Remove(h);

@@ -22,6 +22,9 @@ internal sealed class StickyRoom
         _hasOthers = connected < places;
     }
 
+    /// <summary>The node holds more than its part.</summary>
+    public bool IsOwed => Volatile.Read(ref _owed) > 0;
+
     /// <summary>Whether one more is to go; to be called by who can spare one.</summary>
     public bool TryPay() => Volatile.Read(ref _owed) > 0 && Interlocked.Decrement(ref _owed) >= 0;
 }

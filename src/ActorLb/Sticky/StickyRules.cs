@@ -12,6 +12,22 @@ internal enum LookupStatus : byte
     Assigned,
 }
 
+/// <summary>What came of an entry that a backend's own list of clients suggests.</summary>
+internal enum SeedResult : byte
+{
+    Added,
+
+    /// <summary>The map knows the client's backend already.</summary>
+    Known,
+
+    /// <summary>The backend is down by the operator's wish, or gone.</summary>
+    NoBackend,
+    NoRoom,
+
+    /// <summary>Another node owns the client's shard.</summary>
+    Elsewhere,
+}
+
 internal readonly record struct LookupResult(LookupStatus Status, BackendRef Backend);
 
 /// <param name="TtlTicks">Life of an entry since its last touch.</param>

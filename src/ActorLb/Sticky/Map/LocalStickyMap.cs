@@ -29,6 +29,9 @@ internal sealed class LocalStickyMap : IStickyMap, IDisposable
         _timer = time.CreateTimer(_ => Tick(), null, pause, pause);
     }
 
+    /// <summary>What a node of a fleet has, too.</summary>
+    public ShardedMap Map => _map;
+
     public int Count => (int)_map.Measure().Entries;
 
     public ulong Hash(ReadOnlySpan<byte> pool, ReadOnlySpan<byte> clientId) => _map.Hash(pool, clientId);

@@ -253,6 +253,55 @@ internal sealed class ShardedMap : IStickyMap, IDisposable
         }
     }
 
+    /// <summary>
+    /// An entry that a backend's own list of clients suggests: made where this node owns the shard, and neither an entry nor a session of its
+    /// own says otherwise. Any thread.
+    /// </summary>
+    /// <param name="listed">Milliseconds of <see cref="Clock"/> at which the list was asked for.</param>
+    public SeedResult Seed(ulong h, BackendRef backend, long listed)
+    {
+        var shard = _shards[_context.ShardOf(h)];
+        lock (shard.Gate)
+        {
+            if (!shard.Serves)
+            {
+                return SeedResult.Elsewhere;
+            }
+
+            var partition = shard.Partition(_context.PartitionOf(h));
+            if (partition.Live?.ContainsKey(h) == true)
+            {
+                return SeedResult.Known;
+            }
+
+            // One tick less: a session that began in the very tick of the question is newer than the list.
+            var result = partition.Store.Seed(h, backend, StickyClock.TicksAgo(listed, StickyClock.TickMilliseconds), _context.Clock.Ticks);
+            if (result == SeedResult.Added)
+            {
+                _context.MarkSoon(shard.Number);
+            }
+
+            return result;
+        }
+    }
+
+    public StickyClock Clock => _context.Clock;
+
+    /// <summary>Which shards are open here.</summary>
+    public bool[] Open()
+    {
+        var open = new bool[_shards.Length];
+        for (var i = 0; i < open.Length; i++)
+        {
+            lock (_shards[i].Gate)
+            {
+                open[i] = _shards[i].Serves;
+            }
+        }
+
+        return open;
+    }
+
     /// <summary>The clients' keys are others from now on: nothing that is stored here means anything any more.</summary>
     public void Forget()
     {
