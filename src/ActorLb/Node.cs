@@ -60,6 +60,7 @@ internal sealed partial class Node : IAsyncDisposable
     private readonly ClosingCounts _ownCounts;
     private IActorRef _closings = ActorRefs.Nobody;
     private readonly EmptyPools _emptyPools;
+    private readonly StickySeeding _seeding;
     private IActorRef? _certificateLooks;
 
     // A changed certificate is applied by the watch, everything else by the program that runs the node.
@@ -120,6 +121,9 @@ internal sealed partial class Node : IAsyncDisposable
         Added.Answer();
         Bans = new BanOrders(() => Orders, time);
         if (options.Cluster.Seeds.IsEmpty) Orders = FleetOrders.InFolder(LocalMember.FolderBelow(options.Node.DataDirectory), time, _logger);
+        _seeding = new StickySeeding(
+            () => Member?.Map ?? _localSticky.Map, name => _pools.TryGetValue(name, out PoolEntry? entry) ? entry.Upstream.Pool : null, _names,
+            options.Sticky.MaxEntries, time, _logger);
         StartedAt = time.GetUtcNow();
     }
 
@@ -277,6 +281,7 @@ internal sealed partial class Node : IAsyncDisposable
             if (listener.BoundTo is { } bound) Log.Listening(_logger, listener.Name, bound, Describe(options), options.Pool);
         }
         _legacy.End();
+        await _seeding.FollowAsync(_options.Pools.Values).ConfigureAwait(false);
     }
 
     /// <summary>Takes another process's place when it starts: to be told before.</summary>
@@ -308,6 +313,7 @@ internal sealed partial class Node : IAsyncDisposable
         await ApplyAsync(options, cancel).ConfigureAwait(false);
         await ForgetAsync(Removed(before, RunningOptions)).ConfigureAwait(false);
         await Added.ReviewAsync(cancel).ConfigureAwait(false);
+        if (IsReady) await _seeding.FollowAsync(options.Pools.Values).ConfigureAwait(false);
         ReopenLogs();
         Events.Publish("config_applied", "a new configuration is in force");
         return ConfigurationDiff.Between(old, options).RestartRequired;
@@ -321,6 +327,7 @@ internal sealed partial class Node : IAsyncDisposable
     {
         IsReady = false;
         long start = _time.GetTimestamp();
+        await _seeding.DisposeAsync().ConfigureAwait(false);
         await LeaveFleetAsync(within).ConfigureAwait(false);
         _services.Admission.Draining = true;
         await _listeners.CloseAllAsync().ConfigureAwait(false);
@@ -332,6 +339,7 @@ internal sealed partial class Node : IAsyncDisposable
     public async Task StopAcceptingAsync(TimeSpan within)
     {
         IsReady = false;
+        await _seeding.DisposeAsync().ConfigureAwait(false);
         await LeaveFleetAsync(within).ConfigureAwait(false);
         await _listeners.CloseAllAsync().ConfigureAwait(false);
     }
@@ -373,6 +381,7 @@ internal sealed partial class Node : IAsyncDisposable
             _applying.Release();
         }
         IsReady = true;
+        await _seeding.FollowAsync(_options.Pools.Values).ConfigureAwait(false);
         Log.Resumed(_logger);
         Events.Publish("node_resumed", $"takes clients again; {_services.Admission.Active} connections stayed");
     }
@@ -386,6 +395,7 @@ internal sealed partial class Node : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         IsReady = false;
+        await _seeding.DisposeAsync().ConfigureAwait(false);
         // A renewal under way uses what is disposed of below.
         if (_certificateLooks is { } looks) await StopAsync(looks, CertificateActor.Stop.Instance).ConfigureAwait(false);
         await Added.DisposeAsync().ConfigureAwait(false);

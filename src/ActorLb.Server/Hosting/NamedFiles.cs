@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Security.Cryptography;
 using ActorLb.Configuration;
 using ActorLb.Configuration.Hocon;
+using ActorLb.Health.Emqx;
 using ActorLb.Native.OpenSsl;
 using ActorLb.Protocol.Failures;
 using ActorLb.Server.Admin;
@@ -42,6 +43,7 @@ internal sealed class NamedFiles
         Service("actorlb.cluster.tls", options.Cluster.Tls);
         foreach (PoolOptions pool in options.Pools.Values)
         {
+            if (pool.Discovery is EmqxDiscoveryOptions emqx) Emqx(HoconPath.Child("actorlb.pools", pool.Name) + ".backends.emqx", emqx);
             if (pool.Tls is not { } tls) continue;
             string block = HoconPath.Child("actorlb.pools", pool.Name) + ".tls";
             if (IsPartial && (tls.Certificate is null || tls.Key is null)) tls = tls with { Certificate = null, Key = null };
@@ -54,6 +56,14 @@ internal sealed class NamedFiles
             if (IsPartial) tls = Present(tls);
             Build(block, Keys(block, tls), () => Findings(TlsServerContext.Build(tls, listener.WebSocket is not null, TimeProvider.System)));
         }
+    }
+
+    private void Emqx(string block, EmqxDiscoveryOptions emqx)
+    {
+        // One that the loader could not read was told by it.
+        if (emqx.KeyFile.Length > 0) Read(block + ".key-file", emqx.KeyFile, file => EmqxKey.Read(file));
+        if (emqx.Ca is not { } ca) return;
+        Build(block, Keys(block, null, null, ca), () => Findings(TlsClientContext.Build(new UpstreamTlsOptions(ca, null, Verify: true, null, null))));
     }
 
     /// <summary>OpenSSL judges first, in the words that all blocks share; then the runtime, which is what will use the files.</summary>
@@ -135,8 +145,11 @@ internal sealed class NamedFiles
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or InvalidOperationException or CryptographicException)
         {
-            string subject = $"{key["actorlb.".Length..]} {file}: ", reason = FailureText.Describe(e);
-            Add(_errors, key, file, reason.StartsWith(subject, StringComparison.Ordinal) ? reason[subject.Length..] : reason);
+            string subject = $"{key[(key.LastIndexOf('.') + 1)..]} {file}: ", reason = FailureText.Describe(e);
+            // Who read the file names it by its key, with the blocks around it or without.
+            int at = reason.IndexOf(subject, StringComparison.Ordinal);
+            bool isNamed = at == 0 || (at > 0 && key.EndsWith("." + reason[..(at + subject.IndexOf(' '))], StringComparison.Ordinal));
+            Add(_errors, key, file, isNamed ? reason[(at + subject.Length)..] : reason);
         }
     }
 

@@ -14,7 +14,7 @@ public sealed class Backend
     private const BackendBlocks FoundFailing = BackendBlocks.Unhealthy | BackendBlocks.FleetUnhealthy | BackendBlocks.Out;
 
     /// <summary>Those that belong to it may come all the same.</summary>
-    private const BackendBlocks ForNewClients = BackendBlocks.Draining | BackendBlocks.DrainingByProbe;
+    private const BackendBlocks ForNewClients = BackendBlocks.Draining | BackendBlocks.DrainingByProbe | BackendBlocks.DrainingByDiscovery;
 
     private readonly Lock _gate = new();
     private readonly FailureWindow _failureWindow = new();
@@ -544,6 +544,22 @@ public sealed class Backend
 
         _changed(this, drains ? PoolEventKind.ProbeDraining : PoolEventKind.ProbeDrained, reason);
         return true;
+    }
+
+    /// <summary>What discovery says of it; it holds until discovery says otherwise.</summary>
+    /// <returns>Whether that is news.</returns>
+    internal bool SetDiscoveryDraining(bool drains)
+    {
+        lock (_gate)
+        {
+            if (drains == ((_blocks & BackendBlocks.DrainingByDiscovery) != BackendBlocks.None))
+            {
+                return false;
+            }
+
+            Change(BackendBlocks.DrainingByDiscovery, drains, Now);
+            return true;
+        }
     }
 
     /// <summary>New addresses of the host name; none makes it unresolved.</summary>

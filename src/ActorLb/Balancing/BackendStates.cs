@@ -49,6 +49,9 @@ public enum BackendBlocks
 
     /// <summary>This node's probe was told so by the backend. Blocks new clients only.</summary>
     DrainingByProbe = 128,
+
+    /// <summary>Whoever names the pool's backends said so, such as EMQX of a node that it evacuates. Blocks new clients only.</summary>
+    DrainingByDiscovery = 256,
 }
 
 public enum PoolEventKind
@@ -62,6 +65,9 @@ public enum PoolEventKind
 
     /// <summary>The backend told its probe that it is to get no new clients, or that it takes them again.</summary>
     ProbeDraining, ProbeDrained,
+
+    /// <summary>Likewise by the word of whoever names the pool's backends.</summary>
+    DiscoveryDraining, DiscoveryDrained,
 
     /// <summary>Of a drain at a pace.</summary>
     DrainBegun, DrainPaused, DrainResumed, DrainRateChanged, DrainDone, DrainPaceEnded,

@@ -5,7 +5,11 @@ using ActorLb.Configuration;
 namespace ActorLb.Balancing;
 
 /// <summary>What a reload or a discovery changed.</summary>
-public sealed record PoolChange(ImmutableArray<Backend> Added, ImmutableArray<Backend> Removed);
+public sealed record PoolChange(ImmutableArray<Backend> Added, ImmutableArray<Backend> Removed)
+{
+    /// <summary>Those that drain by the word of discovery from now on, with its reason, or do so no longer (null).</summary>
+    public ImmutableArray<(Backend Backend, string? Reason)> Drains { get; init; } = [];
+}
 
 /// <summary>
 /// A named set of backends. Reactors read <see cref="Snapshot"/> and pick; reloads, discovery and the operator change it under a
@@ -17,8 +21,9 @@ public sealed class Pool
     private readonly TimeProvider _time;
     private readonly Action<PoolEvent>? _events;
 
-    // What DNS said last, and the backends that follow from it beside those of the options. Under _gate.
+    // What discovery said last, and the backends that follow from it beside those of the options. Under _gate.
     private ImmutableArray<BackendOptions> _answer = [];
+    private ImmutableDictionary<string, string> _draining = DiscoveryAnswer.NobodyDrains;
     private ImmutableArray<BackendOptions> _discovered = [];
     private volatile PoolSnapshot _snapshot;
     private long _inconclusiveProbes;
@@ -98,24 +103,26 @@ public sealed class Pool
         ArgumentNullException.ThrowIfNull(options);
         lock (_gate)
         {
-            if (_snapshot.Options.Dns is { } dns && (options.Dns is not { } now || now.Name != dns.Name || now.Srv != dns.Srv))
+            if (_snapshot.Options.Discovery is { } asked && (options.Discovery is not { } asks || !asks.AsksAs(asked)))
             {
-                // Another name: what the old one had serves until the answer comes, and then gives way to it as to any other.
+                // Another question: what the old one had serves until the answer comes, and then gives way to it as to any other.
                 _answer = [];
-                _discovered = options.Dns is null ? [] : _discovered;
+                _draining = DiscoveryAnswer.NobodyDrains;
+                _discovered = options.Discovery is null ? [] : _discovered;
             }
 
             return Rebuild(options);
         }
     }
 
-    /// <summary>Takes an answer of DNS that has backends: see <see cref="DiscoveryMerge"/>.</summary>
-    internal PoolChange SetDiscovered(ImmutableArray<BackendOptions> answer)
+    /// <summary>Takes an answer that has backends: see <see cref="DiscoveryMerge"/>.</summary>
+    internal PoolChange SetDiscovered(DiscoveryAnswer answer)
     {
         lock (_gate)
         {
-            _answer = answer;
-            _discovered = DiscoveryMerge.Next(Known(), answer);
+            _answer = answer.Backends;
+            _draining = answer.Draining;
+            _discovered = DiscoveryMerge.Next(Known(), _answer);
             return Rebuild(_snapshot.Options);
         }
     }
@@ -158,6 +165,7 @@ public sealed class Pool
         Dictionary<string, Backend> next = new(StringComparer.OrdinalIgnoreCase);
         List<Backend> ordered = [];
         List<Backend> added = [];
+        List<(Backend Backend, string? Reason)> drains = [];
         foreach (BackendOptions wanted in options.Backends.Concat(_discovered))
         {
             string id = Backend.IdOf(wanted.Address);
@@ -174,6 +182,13 @@ public sealed class Pool
             {
                 backend = new Backend(wanted, _time, OnChanged);
                 added.Add(backend);
+            }
+
+            // What an operator added is none of discovery's; a backend that drains is so before anyone can pick it.
+            string? reason = wanted.Added ? null : _draining.GetValueOrDefault(id);
+            if (backend.SetDiscoveryDraining(reason is not null))
+            {
+                drains.Add((backend, reason));
             }
 
             next.Add(id, backend);
@@ -193,7 +208,8 @@ public sealed class Pool
 
         FindSole();
         added.ForEach(b => Raise(b, PoolEventKind.BackendAdded, null));
-        return new PoolChange([.. added], [.. known.Values]);
+        drains.ForEach(d => Raise(d.Backend, d.Reason is null ? PoolEventKind.DiscoveryDrained : PoolEventKind.DiscoveryDraining, d.Reason));
+        return new PoolChange([.. added], [.. known.Values]) { Drains = [.. drains] };
     }
 
     private void OnChanged(Backend backend, PoolEventKind kind, string? detail)

@@ -4,17 +4,20 @@ using ActorLb.Configuration.Hocon;
 
 namespace ActorLb.Configuration;
 
-/// <summary>The <c>backends</c> of a pool: an array of them, or an object that says how DNS finds them.</summary>
+/// <summary>The <c>backends</c> of a pool: an array of them, or an object that says how they are found.</summary>
 internal static class BackendReader
 {
     private static readonly DnsEndPoint NoAddress = new("localhost", 1);
 
-    public static (ImmutableArray<BackendOptions> Backends, DnsDiscoveryOptions? Dns) Read(Section pool)
+    public static (ImmutableArray<BackendOptions> Backends, DiscoveryOptions? Discovery) Read(Section pool)
     {
         HoconValue? value = pool.Get("backends");
-        if (value is HoconObject discovery && discovery.Find("dns") is not null)
+        if (AsDiscovery(value) is { } discovery)
         {
-            return ([], ReadDns(new Section(discovery, pool.PathOf("backends"), pool.Report)));
+            var section = new Section(discovery, pool.PathOf("backends"), pool.Report);
+            if (!section.Has("emqx")) return ([], ReadDns(section));
+            if (section.Get("dns") is { } dns) section.Error("dns", dns, "stands beside emqx: backends are found by DNS or by EMQX's API, not by both");
+            return ([], EmqxReader.Read(section));
         }
         if (value is null)
         {
@@ -38,12 +41,19 @@ internal static class BackendReader
         return (result.ToImmutable(), null);
     }
 
+    /// <summary>The object that says how the backends are found; null when they are listed.</summary>
+    public static HoconObject? AsDiscovery(HoconValue? backends) =>
+        backends is HoconObject fields && (fields.Find("dns") is not null || fields.Find("emqx") is not null) ? fields : null;
+
     private static BackendOptions? ReadElement(HoconValue element, string path, ConfigurationReport report)
     {
         switch (element)
         {
             case HoconObject fields when fields.Find("dns") is not null:
                 report.Error(element.Position, path, null, "mixes backends and dns: discovery by DNS is backends = { dns = ... } alone");
+                return null;
+            case HoconObject fields when fields.Find("emqx") is not null:
+                report.Error(element.Position, path, null, "mixes backends and emqx: discovery by EMQX's API is backends = { emqx = { ... } } alone");
                 return null;
             case HoconObject fields:
                 var section = new Section(fields, path, report);
@@ -72,7 +82,8 @@ internal static class BackendReader
         return address is null ? null : result;
     }
 
-    private static BackendOptions ReadSettings(Section section, DnsEndPoint address)
+    /// <summary>What a backend may have beside its address.</summary>
+    public static BackendOptions ReadSettings(Section section, DnsEndPoint address)
     {
         BackendOptions absent = Defaults(address);
         return absent with

@@ -51,14 +51,13 @@ internal static class EffectivePool
 
     private static void WriteBackends(ConfigurationWriter writer, PoolOptions pool)
     {
-        if (pool.Dns is { } dns)
+        if (pool.Discovery is { } discovery)
         {
             writer.Begin("backends");
-            writer.Text("dns", dns.Name);
-            writer.Number("port", dns.Port);
-            writer.Flag("srv", dns.Srv);
-            writer.Duration("interval", dns.Interval);
-            WriteSettings(writer, dns.Template);
+            if (discovery is DnsDiscoveryOptions dns) WriteDns(writer, dns);
+            else if (discovery is EmqxDiscoveryOptions emqx) WriteEmqx(writer, emqx);
+            writer.Duration("interval", discovery.Interval);
+            WriteSettings(writer, discovery.Template);
             writer.End();
             foreach (BackendOptions added in pool.Backends) writer.Comment($"added at run time: {AddressText.Format(added.Address)}");
             return;
@@ -76,6 +75,25 @@ internal static class EffectivePool
             writer.EndElement();
         }
         writer.EndArray();
+    }
+
+    private static void WriteDns(ConfigurationWriter writer, DnsDiscoveryOptions dns)
+    {
+        writer.Text("dns", dns.Name);
+        writer.Number("port", dns.Port);
+        writer.Flag("srv", dns.Srv);
+    }
+
+    private static void WriteEmqx(ConfigurationWriter writer, EmqxDiscoveryOptions emqx)
+    {
+        writer.Begin("emqx");
+        writer.Texts("api", emqx.Apis.Select(a => a.OriginalString));
+        writer.Text("key-file", emqx.KeyFile);
+        writer.Text("ca", emqx.Ca);
+        writer.Flag("verify", emqx.Verify);
+        writer.Flag("seed", emqx.Seed);
+        writer.End();
+        writer.Number("port", emqx.Port);
     }
 
     private static void WriteSettings(ConfigurationWriter writer, BackendOptions backend)

@@ -81,11 +81,11 @@ public enum ProxyProtocolVersion { Off, V1, V2 }
 public enum ProxyTlvs { None = 0, Authority = 1, Alpn = 2, Ssl = 4, UniqueId = 8, Crc32c = 16 }
 
 /// <param name="Place">Policy by which <c>sticky</c> places a new client; never Sticky itself.</param>
-/// <param name="Backends">Static backends; empty when <paramref name="Dns"/> discovers them.</param>
+/// <param name="Backends">Static backends; empty when <paramref name="Discovery"/> finds them.</param>
 /// <param name="BufferSize">Bytes read at once and held at most a direction while the receiver is slower than the sender.</param>
 public sealed record PoolOptions(
     string Name, BalanceKind Balance, Template HashKey, BalanceKind Place,
-    ImmutableArray<BackendOptions> Backends, DnsDiscoveryOptions? Dns,
+    ImmutableArray<BackendOptions> Backends, DiscoveryOptions? Discovery,
     TimeSpan ConnectTimeout, ProxyProtocolVersion ProxyProtocol, ProxyTlvs ProxyTlvs,
     ImmutableArray<SourceAddressOptions> SourceAddresses, string? WebSocketPath, UpstreamTlsOptions? Tls,
     HealthOptions Health, RetryOptions Retry, int BufferSize, TcpOptions Tcp)
@@ -121,9 +121,6 @@ public sealed record BackendOptions(
     /// <summary>By an operator at run time, not by the file.</summary>
     public bool Added { get; init; }
 }
-
-/// <summary>Backends found by DNS: address records of <paramref name="Name"/>, or SRV records, which bring ports of their own.</summary>
-public sealed record DnsDiscoveryOptions(string Name, int Port, bool Srv, TimeSpan Interval, BackendOptions Template);
 
 /// <param name="Share">Percent of the connections, 0 to 100; null shares what the others leave.</param>
 public sealed record SourceAddressOptions(IPAddress Address, double? Share);

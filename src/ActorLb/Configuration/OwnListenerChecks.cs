@@ -13,7 +13,7 @@ internal static class OwnListenerChecks
     {
         foreach ((string _, SourcePosition _, Section pool) in root.Named("pools"))
         {
-            if (pool.Get("backends") is HoconObject discovery && discovery.Find("dns") is not null) continue;
+            if (BackendReader.AsDiscovery(pool.Get("backends")) is not null) continue;
             foreach ((string path, HoconValue element) in pool.Elements("backends") ?? [])
             {
                 HoconScalar? scalar = element as HoconScalar ?? (element as HoconObject)?.Find("address")?.Value as HoconScalar;

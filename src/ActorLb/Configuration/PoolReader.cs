@@ -9,14 +9,14 @@ internal static class PoolReader
 {
     public static PoolOptions Read(string name, Section section)
     {
-        (ImmutableArray<BackendOptions> backends, DnsDiscoveryOptions? dns) = BackendReader.Read(section);
+        (ImmutableArray<BackendOptions> backends, DiscoveryOptions? discovery) = BackendReader.Read(section);
         Section? tls = section.OptionalChild("tls");
         var result = new PoolOptions(
             name,
             section.Choice("balance", BalanceKind.RoundRobin, ConfigurationNames.Balance),
             section.Template("hash-key") ?? DefaultHashKey(),
             section.Choice("place", BalanceKind.LeastConnections, ConfigurationNames.Place),
-            backends, dns,
+            backends, discovery,
             section.Duration("connect-timeout", TimeSpan.FromSeconds(10), ConfigurationDefaults.Instant, TimeSpan.FromHours(1)),
             ProxyProtocol(section),
             Tlvs(section),
@@ -34,6 +34,7 @@ internal static class PoolReader
         };
         section.Close();
         CheckRetry(section, result);
+        EmqxReader.CheckSeed(section, result);
         return result;
     }
 

@@ -28,6 +28,8 @@ internal static class SectionKinds
         new("a backend", "pools.NAME.backends = [{ address = \"host:1883\", KEY = ... }]",
             ["address", "weight", "max-fails", "fail-timeout", "max-connections", "slow-start", "down", "backup"]),
         new("discovery by DNS", "pools.NAME.backends { KEY = ... }", ["dns", "srv"]),
+        new("discovery by EMQX's API", "pools.NAME.backends { KEY { api = ..., key-file = ... } }", ["emqx"]),
+        new("discovery by EMQX's API", "pools.NAME.backends { emqx { KEY = ... } }", ["api", "key-file", "seed"]),
         new("a pool's health", "pools.NAME.health.KEY", ["probe", "interval", "timeout", "rise", "fall", "path", "port", "on-503", "grace"]),
         new("a pool's retry", "pools.NAME.retry.KEY", ["tries", "timeout"]),
         new("a pool's connect-queue", "pools.NAME.connect-queue.KEY", ["length", "timeout"]),

@@ -1,4 +1,3 @@
-using System.Collections.Immutable;
 using ActorLb.Balancing.Discovery;
 using ActorLb.Configuration;
 using ActorLb.Protocol.Failures;
@@ -7,21 +6,22 @@ using Akka.Actor;
 
 namespace ActorLb.Health;
 
-/// <summary>Asks DNS for a pool's backends, again and again; the answers go to the pool's actor above.</summary>
+/// <summary>Asks for a pool's backends, again and again; the answers go to the pool's actor above.</summary>
 internal sealed class DiscoveryActor : SupervisedActor
 {
     private static readonly TimeSpan FirstRetry = TimeSpan.FromSeconds(1);
 
-    private readonly DnsDiscoveryOptions _question;
-    private readonly NameResolution _names;
+    private readonly DiscoveryOptions _question;
+    private readonly Func<CancellationToken, Task<DiscoveryAnswer>> _ask;
     private readonly Backoff _retry;
     private readonly CancellationTokenSource _stopping = new();
 
+    /// <param name="ask">Fails when nobody answers.</param>
     /// <param name="random">This actor's own.</param>
-    public DiscoveryActor(DnsDiscoveryOptions question, NameResolution names, Random random)
+    public DiscoveryActor(DiscoveryOptions question, Func<CancellationToken, Task<DiscoveryAnswer>> ask, Random random)
     {
         _question = question;
-        _names = names;
+        _ask = ask;
         _retry = new Backoff(FirstRetry, question.Interval > FirstRetry ? question.Interval : FirstRetry, random);
     }
 
@@ -32,7 +32,7 @@ internal sealed class DiscoveryActor : SupervisedActor
 
     /// <param name="Asked">Names the life of the actor that asked.</param>
     /// <param name="Failed">There was no answer at all.</param>
-    private sealed record Answer(CancellationTokenSource Asked, ImmutableArray<BackendOptions> Backends, string? Problem, bool Failed);
+    private sealed record Answer(CancellationTokenSource Asked, DiscoveryAnswer Found, string? Problem, bool Failed);
 
     protected override void Begin() => Self.Tell(AskDue.Instance);
 
@@ -57,27 +57,27 @@ internal sealed class DiscoveryActor : SupervisedActor
         base.PostStop();
     }
 
-    private void OnAskDue() => _ = AskAsync(_question, _names, _stopping).PipeTo(Self);
+    private void OnAskDue() => _ = AskAsync(_ask, _stopping).PipeTo(Self);
 
     private void OnAnswer(Answer answer)
     {
         if (answer.Asked != _stopping) return;
-        Context.Parent.Tell(new PoolMessage.Discovered(_question, answer.Backends, answer.Problem));
+        Context.Parent.Tell(new PoolMessage.Discovered(_question, answer.Found, answer.Problem));
         if (!answer.Failed) _retry.Reset();
         Timers.StartSingleTimer(AskDue.Instance, AskDue.Instance, answer.Problem is null ? _question.Interval : _retry.Next());
     }
 
-    private static async Task<Answer> AskAsync(DnsDiscoveryOptions question, NameResolution names, CancellationTokenSource asked)
+    private static async Task<Answer> AskAsync(Func<CancellationToken, Task<DiscoveryAnswer>> ask, CancellationTokenSource asked)
     {
         try
         {
-            ImmutableArray<BackendOptions> backends = await DnsDiscovery.FindAsync(question, names, asked.Token).ConfigureAwait(false);
-            return new Answer(asked, backends, backends.IsEmpty ? "no backend found" : null, Failed: false);
+            DiscoveryAnswer found = await ask(asked.Token).ConfigureAwait(false);
+            return new Answer(asked, found, found.Backends.IsEmpty ? "no backend found" : null, Failed: false);
         }
         catch (Exception e)
         {
             // The root of a question: whatever went wrong, the backends stay as they are. A stopped actor does not hear of it.
-            return new Answer(asked, [], FailureText.Describe(e), Failed: true);
+            return new Answer(asked, DiscoveryAnswer.None, FailureText.Describe(e), Failed: true);
         }
     }
 }

@@ -4,6 +4,7 @@ using System.Security.Cryptography;
 using ActorLb.Balancing;
 using ActorLb.Balancing.Discovery;
 using ActorLb.Configuration;
+using ActorLb.Health.Emqx;
 using ActorLb.Protocol.Failures;
 using ActorLb.Supervision;
 using Akka.Actor;
@@ -12,7 +13,7 @@ using Microsoft.Extensions.Logging;
 namespace ActorLb.Health;
 
 /// <summary>
-/// The control plane of one pool: decides upon what its children find (one for each backend, one that asks DNS) and applies reloads.
+/// The control plane of one pool: decides upon what its children find (one for each backend, one that asks where they are) and applies reloads.
 /// Reactors see its decisions through the <see cref="Pool"/> alone, and what must survive a restart is there: options, backends, verdicts.
 /// </summary>
 internal sealed partial class PoolActor : SupervisedActor
@@ -34,6 +35,7 @@ internal sealed partial class PoolActor : SupervisedActor
     // The last probe said nothing, and this was logged.
     private bool _unableToProbe;
     private string? _discoveryProblem;
+    private string? _discoveryRemark;
     private string _own = "";
     private int _leftOut;
     private int _kept;
@@ -172,9 +174,11 @@ internal sealed partial class PoolActor : SupervisedActor
     {
         if (change.Added.Length + change.Removed.Length > 0)
         {
-            Log.Discovered(_logger, _pool.Name, _pool.Options.Dns?.Name, _pool.Snapshot.Backends.Length, change.Added.Length, change.Removed.Length);
+            Log.Discovered(_logger, _pool.Name, _pool.Options.Discovery?.Source, _pool.Snapshot.Backends.Length, change.Added.Length, change.Removed.Length);
             _pool.Raise(backend: null, PoolEventKind.Discovered, string.Join(", ", _pool.Snapshot.Backends.ToArray().Select(b => b.Id)));
         }
+
+        TellDrains(change);
 
         Forget(change.Removed);
         WatchNewBackends();
@@ -219,7 +223,7 @@ internal sealed partial class PoolActor : SupervisedActor
 
     private void OnDiscovered(PoolMessage.Discovered found)
     {
-        if (_pool.Options.Dns != found.Question)
+        if (_pool.Options.Discovery != found.Question)
         {
             return;
         }
@@ -228,18 +232,20 @@ internal sealed partial class PoolActor : SupervisedActor
         {
             if (!string.Equals(_discoveryProblem, problem, StringComparison.Ordinal))
             {
-                Log.DiscoveryFailed(_logger, _pool.Name, found.Question.Name, problem);
+                Log.DiscoveryFailed(_logger, _pool.Name, found.Question.Source, problem);
                 _pool.Raise(backend: null, PoolEventKind.DiscoveryFailed, problem);
             }
         }
         else
         {
-            found = found with { Backends = WithoutOwn(found) };
-            Follow(_pool.SetDiscovered(found.Backends));
+            found = found with { Answer = found.Answer with { Backends = WithoutOwn(found) } };
+            Follow(_pool.SetDiscovered(found.Answer));
             TellUnlike(found);
         }
 
+        if (found.Answer.Remark is { } remark && !string.Equals(_discoveryRemark, remark, StringComparison.Ordinal)) Log.Remark(_logger, _pool.Name, remark);
         _discoveryProblem = found.Problem;
+        _discoveryRemark = found.Answer.Remark ?? (found.Problem is null ? null : _discoveryRemark);
         _discoveryUnsettled = false;
         Settle();
     }
@@ -247,9 +253,9 @@ internal sealed partial class PoolActor : SupervisedActor
     /// <summary>The backends of an answer but this node itself: each of its clients would come back as another one.</summary>
     private ImmutableArray<BackendOptions> WithoutOwn(PoolMessage.Discovered found)
     {
-        ImmutableArray<BackendOptions> others = found.Backends.RemoveAll(b => OwnListener(b) is not null);
-        string own = string.Join(", ", found.Backends.Except(others).Select(b => $"{Backend.IdOf(b.Address)} ({OwnListener(b)})"));
-        if (own.Length > 0 && own != _own) Log.DiscoveredItself(_logger, _pool.Name, found.Question.Name, own);
+        ImmutableArray<BackendOptions> others = found.Answer.Backends.RemoveAll(b => OwnListener(b) is not null);
+        string own = string.Join(", ", found.Answer.Backends.Except(others).Select(b => $"{Backend.IdOf(b.Address)} ({OwnListener(b)})"));
+        if (own.Length > 0 && own != _own) Log.DiscoveredItself(_logger, _pool.Name, found.Question.Source, own);
         _own = own;
         return others;
     }
@@ -260,16 +266,16 @@ internal sealed partial class PoolActor : SupervisedActor
     /// <summary>Says, when it changes, in what the pool differs from the answer.</summary>
     private void TellUnlike(PoolMessage.Discovered found)
     {
-        int left = Math.Max(0, found.Backends.Length - DiscoveryMerge.MaxTargets);
-        int kept = _pool.Snapshot.Backends.ToArray().Count(b => !b.Options.Added && !found.Backends.Any(f => Backend.IdOf(f.Address) == b.Id));
+        int left = Math.Max(0, found.Answer.Backends.Length - DiscoveryMerge.MaxTargets);
+        int kept = _pool.Snapshot.Backends.ToArray().Count(b => !b.Options.Added && !found.Answer.Backends.Any(f => Backend.IdOf(f.Address) == b.Id));
         if (left > 0 && _leftOut != left)
         {
-            Log.TooMany(_logger, _pool.Name, found.Question.Name, found.Backends.Length, DiscoveryMerge.MaxTargets);
+            Log.TooMany(_logger, _pool.Name, found.Question.Source, found.Answer.Backends.Length, DiscoveryMerge.MaxTargets);
         }
 
         if (kept > 0 && _kept != kept)
         {
-            Log.Kept(_logger, _pool.Name, found.Question.Name, kept);
+            Log.Kept(_logger, _pool.Name, found.Question.Source, kept);
         }
 
         (_leftOut, _kept) = (left, kept);
@@ -281,6 +287,7 @@ internal sealed partial class PoolActor : SupervisedActor
         PoolOptions old = _pool.Options;
         PoolOptions options = reload.Options;
         PoolChange change = _pool.Apply(options);
+        TellDrains(change);
         Forget(change.Removed);
         // With TLS always: the files that the options name may hold something else by now.
         if (old.Health != options.Health || old.ProxyProtocol != options.ProxyProtocol || old.Tls != options.Tls || options.Tls is not null
@@ -292,7 +299,7 @@ internal sealed partial class PoolActor : SupervisedActor
             }
         }
 
-        if (old.Dns != options.Dns)
+        if (old.Discovery != options.Discovery)
         {
             StartDiscovery();
         }
@@ -371,12 +378,27 @@ internal sealed partial class PoolActor : SupervisedActor
     {
         Context.Stop(_discovery);
         _discovery = ActorRefs.Nobody;
-        _discoveryUnsettled = _pool.Options.Dns is not null;
-        if (_pool.Options.Dns is { } question)
+        _discoveryUnsettled = _pool.Options.Discovery is not null;
+        if (_pool.Options.Discovery is { } question)
         {
             int seed = _random.Next();
+            Func<CancellationToken, Task<DiscoveryAnswer>> ask = question switch
+            {
+                DnsDiscoveryOptions dns => async cancel => new DiscoveryAnswer(await DnsDiscovery.FindAsync(dns, _names, cancel).ConfigureAwait(false)),
+                EmqxDiscoveryOptions emqx => new EmqxDiscovery(emqx, _names).FindAsync,
+                _ => throw new InvalidOperationException($"Nobody knows how to ask {question.Source}."),
+            };
             _discovery = Context.ActorOf(
-                ActorProps.Of(() => new DiscoveryActor(question, _names, new Random(seed))), ActorNames.FreeFor(Context, "discovery"));
+                ActorProps.Of(() => new DiscoveryActor(question, ask, new Random(seed))), ActorNames.FreeFor(Context, "discovery"));
+        }
+    }
+
+    private void TellDrains(PoolChange change)
+    {
+        foreach ((Backend backend, string? reason) in change.Drains)
+        {
+            if (reason is not null) Log.DrainedByDiscovery(_logger, _pool.Name, backend.Id, reason);
+            else Log.DrainEnded(_logger, _pool.Name, backend.Id);
         }
     }
 
@@ -393,6 +415,12 @@ internal sealed partial class PoolActor : SupervisedActor
 
         [LoggerMessage(2017, LogLevel.Information, "Pool {Pool}: backend {Backend} does not drain any more")]
         public static partial void DrainEnded(ILogger logger, string pool, string backend);
+
+        [LoggerMessage(2018, LogLevel.Warning, "Pool {Pool}: backend {Backend} drains ({Reason}): it gets no new clients")]
+        public static partial void DrainedByDiscovery(ILogger logger, string pool, string backend, string reason);
+
+        [LoggerMessage(2019, LogLevel.Warning, "Pool {Pool}: {Remark}")]
+        public static partial void Remark(ILogger logger, string pool, string remark);
 
         [LoggerMessage(2003, LogLevel.Warning, "Pool {Pool}: backend {Backend} cannot be resolved: {Problem}; using {Addresses} of its addresses")]
         public static partial void Unresolved(ILogger logger, string pool, string backend, string problem, string addresses);

@@ -1,6 +1,6 @@
-using System.Collections.Immutable;
 using System.Net;
 using ActorLb.Balancing;
+using ActorLb.Balancing.Discovery;
 using ActorLb.Configuration;
 
 namespace ActorLb.Health;
@@ -17,7 +17,8 @@ internal abstract record PoolMessage
     /// <param name="Problem">Null when the name has addresses.</param>
     public sealed record Resolved(Backend Backend, IPAddress[] Addresses, string? Problem) : PoolMessage;
 
-    public sealed record Discovered(DnsDiscoveryOptions Question, ImmutableArray<BackendOptions> Backends, string? Problem) : PoolMessage;
+    /// <param name="Problem">Why there is no answer; null when there is one.</param>
+    public sealed record Discovered(DiscoveryOptions Question, DiscoveryAnswer Answer, string? Problem) : PoolMessage;
 
     /// <param name="Order">The order that the probe followed.</param>
     public sealed record Probed(Backend Backend, ProbeOrder Order, ProbeResult Result) : PoolMessage;

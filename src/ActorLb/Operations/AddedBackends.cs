@@ -64,9 +64,12 @@ internal sealed partial class AddedBackends(
     public async Task<MemberChange> AddAsync(PoolOptions pool, DnsEndPoint address, int weight, bool backup, CancellationToken cancel)
     {
         var added = new AddedBackend(pool.Name, address, weight, backup);
-        if (pool.Dns is { } dns)
+        switch (pool.Discovery)
         {
-            return Refused($"pool {pool.Name} finds its backends by DNS ({dns.Name}): add the address to that name; a pool has backends of its own or of DNS, not both");
+            case DnsDiscoveryOptions dns:
+                return Refused($"pool {pool.Name} finds its backends by DNS ({dns.Name}): add the address to that name; a pool has backends of its own or of DNS, not both");
+            case EmqxDiscoveryOptions:
+                return Refused($"pool {pool.Name} finds its backends by EMQX's API: have the broker join its cluster; a pool has backends of its own or of EMQX, not both");
         }
         if (IsInFile(pool.Name, added.Id)) return Refused($"backend {added.Id} stands in the configuration file of pool {pool.Name} already");
         if (Find(pool.Name, added.Id) is not null)
@@ -99,7 +102,12 @@ internal sealed partial class AddedBackends(
         }
         if (Find(pool.Name, id) is not { } added)
         {
-            string where = pool.Dns is { } dns ? $"was found by DNS ({dns.Name}): take it out of that name" : "was not added at run time";
+            string where = pool.Discovery switch
+            {
+                DnsDiscoveryOptions dns => $"was found by DNS ({dns.Name}): take it out of that name",
+                EmqxDiscoveryOptions => "was found by EMQX's API: take it out of EMQX's cluster",
+                _ => "was not added at run time",
+            };
             return (new Refusal(RefusalKind.Refused, $"backend {id} of pool {pool.Name} {where}; pool down sends it nobody"), null);
         }
         OrderOutcome outcome = await orders().SetAsync(added.OrderName, default).WaitAsync(cancel).ConfigureAwait(false);

@@ -24,6 +24,7 @@ internal static class BackendWords
         if (blocks.HasFlag(BackendBlocks.AdminDown)) yield return "down";
         if (blocks.HasFlag(BackendBlocks.Draining)) yield return "draining";
         if (blocks.HasFlag(BackendBlocks.DrainingByProbe)) yield return "draining-by-probe";
+        if (blocks.HasFlag(BackendBlocks.DrainingByDiscovery)) yield return "draining-by-discovery";
         if (blocks.HasFlag(BackendBlocks.Unhealthy)) yield return "unhealthy";
         if (blocks.HasFlag(BackendBlocks.FleetUnhealthy)) yield return "fleet-unhealthy";
         if (blocks.HasFlag(BackendBlocks.Out)) yield return "max-fails";

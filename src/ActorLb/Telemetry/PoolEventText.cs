@@ -15,6 +15,8 @@ internal static class PoolEventText
         PoolEventKind.HealthDown => $"is down: its probes fail ({e.Detail})",
         PoolEventKind.ProbeDraining => $"drains by its own word: it gets no new clients ({e.Detail})",
         PoolEventKind.ProbeDrained => "does not drain any more by its own word",
+        PoolEventKind.DiscoveryDraining => $"drains: it gets no new clients ({e.Detail})",
+        PoolEventKind.DiscoveryDrained => "does not drain any more",
         PoolEventKind.FleetHealthUp => "is up again by the majority of the nodes",
         PoolEventKind.FleetHealthDown => "is down by the majority of the nodes",
         PoolEventKind.BackendOut => "takes no clients for its fail-timeout: max-fails is reached",
@@ -39,7 +41,7 @@ internal static class PoolEventText
         PoolEventKind.RebalanceDone => $"has its rebalance done: {e.Detail}",
         PoolEventKind.RebalanceStopped => "is rebalanced no longer: the rebalance was stopped",
         PoolEventKind.WeightChanged => $"has the weight {e.Detail}",
-        PoolEventKind.DiscoveryFailed => $"could not ask DNS for its backends: {e.Detail}",
+        PoolEventKind.DiscoveryFailed => $"could not find its backends: {e.Detail}",
         PoolEventKind.Discovered => $"has the backends {e.Detail}",
         _ => e.Detail ?? e.Kind.ToString(),
     };

@@ -56,6 +56,33 @@ public sealed class NamedFilesTests : IDisposable
         Assert.StartsWith($"error: {_files.Path}:14:11: actorlb.listeners.mqtt.tls.ciphers: 'nonsense' no cipher", told[2], StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Check_FilesOfEmqxDiscovery_AreToldAtTheirPlaceToo_AndTheKeyStaysSecret()
+    {
+        TestCertificate one = _certificates.Server(["lb-1"]);
+        string key = _files.Add("emqx.key", "k3y:tops3cret:viewer\n"), bad = _files.Add("bad.key", "tops3cret\n");
+        string text(string keyFile, string ca) => $$"""
+            balance = sticky
+            backends { emqx { api = "https://127.0.0.1:1", seed = on
+            key-file = "{{keyFile}}"
+            ca = "{{ca}}" } }
+            """;
+        _files.Write(text(bad, one.KeyPath));
+        ProcessResult check = await NodeFiles.RunAsync("check", _files.Path);
+        Assert.Equal(1, check.ExitCode);
+        string[] told = [.. check.Lines.Where(l => l.StartsWith("error: ", StringComparison.Ordinal))];
+        Assert.Equal(2, told.Length);
+        Assert.Equal($"error: {_files.Path}:8:12: actorlb.pools.p.backends.emqx.key-file: '{bad}' line 1 is not KEY:SECRET", told[0]);
+        Assert.StartsWith($"error: {_files.Path}:9:6: actorlb.pools.p.backends.emqx.ca: '{one.KeyPath}' holds no readable PEM certificate", told[1], StringComparison.Ordinal);
+
+        _files.Write(text(key, _certificates.CaPath));
+        check = await NodeFiles.RunAsync("check", _files.Path);
+        Assert.Equal(0, check.ExitCode);
+        ProcessResult shown = await NodeFiles.RunAsync("show-config", _files.Path);
+        Assert.Contains(shown.Lines, l => l.Trim() == $"key-file = \"{key}\"");
+        Assert.DoesNotContain(shown.Lines.Concat(check.Lines), l => l.Contains("tops3cret", StringComparison.Ordinal) || l.Contains("k3y", StringComparison.Ordinal));
+    }
+
     /// <summary>root without the one right, as a container may run it.</summary>
     [Fact]
     public async Task Check_PortsThatNeedARight_AreWarnedOfUnlessTheFileIsForElsewhere()

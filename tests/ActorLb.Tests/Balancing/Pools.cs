@@ -20,7 +20,7 @@ internal static class Pools
 
     public static PoolOptions Options(BalanceKind balance, params BackendOptions[] backends) => new(
         "emqx", balance, Template.TryParse("$mqtt_preread_clientid", out Template? key, out _) ? key! : throw new InvalidOperationException(),
-        BalanceKind.LeastConnections, [.. backends], Dns: null, TimeSpan.FromSeconds(10), ProxyProtocolVersion.Off, ProxyTlvs.None,
+        BalanceKind.LeastConnections, [.. backends], Discovery: null, TimeSpan.FromSeconds(10), ProxyProtocolVersion.Off, ProxyTlvs.None,
         ImmutableArray<SourceAddressOptions>.Empty, WebSocketPath: null, Tls: null, NoHealth,
         new RetryOptions(3, TimeSpan.FromSeconds(10)), 65536, new TcpOptions(NoDelay: true, TimeSpan.Zero, TimeSpan.Zero));
 

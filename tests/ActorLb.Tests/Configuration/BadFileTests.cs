@@ -59,6 +59,36 @@ public sealed class BadFileTests
         "actorlb {\npools.p.backends = [\"h:1\", { dns = \"x\" }]\nlisteners.l { bind = \"*:1883\", pool = p }\n}\n",
         "2:28: actorlb.pools.p.backends[1]: mixes backends and dns: discovery by DNS is backends = { dns = ... } alone")]
     [InlineData(
+        "actorlb {\npools.p.backends = [\"h:1\", { emqx = { api = \"http://h\" } }]\nlisteners.l { bind = \"*:1883\", pool = p }\n}\n",
+        "2:28: actorlb.pools.p.backends[1]: mixes backends and emqx: discovery by EMQX's API is backends = { emqx = { ... } } alone")]
+    [InlineData(
+        "actorlb {\npools.p.backends { dns = x, emqx { api = \"http://h\", key-file = secret } }\nlisteners.l { bind = \"*:1883\", pool = p }\n}\n",
+        "2:26: actorlb.pools.p.backends.dns: 'x' stands beside emqx: backends are found by DNS or by EMQX's API, not by both")]
+    [InlineData(
+        "actorlb {\npools.p.backends.emqx {}\nlisteners.l { bind = \"*:1883\", pool = p }\n}\n",
+        "2:23: actorlb.pools.p.backends.emqx.api: is required: a URL such as http://emqx1:18083, or several of them")]
+    [InlineData(
+        "actorlb {\npools.p.backends.emqx.api = []\nlisteners.l { bind = \"*:1883\", pool = p }\n}\n",
+        "2:1: actorlb.pools.p.backends.emqx.key-file: is required: an API key of EMQX\n2:29: actorlb.pools.p.backends.emqx.api: is empty: a URL such as http://emqx1:18083 is expected")]
+    [InlineData(
+        "actorlb {\npools.p.backends.emqx { key-file = secret, api = [\"emqx1:18083\", \"ftp://h\", \"http://k:s@h\", \"http://h/api/v5/\", \"http://h\", \"http://h\"] }\nlisteners.l { bind = \"*:1883\", pool = p }\n}\n",
+        "2:51: actorlb.pools.p.backends.emqx.api[0]: 'emqx1:18083' is not a URL such as http://emqx1:18083\n"
+        + "2:66: actorlb.pools.p.backends.emqx.api[1]: 'ftp://h' is not a URL such as http://emqx1:18083\n"
+        + "2:77: actorlb.pools.p.backends.emqx.api[2]: 'http://***@h' holds credentials: they go into key-file\n"
+        + "2:93: actorlb.pools.p.backends.emqx.api[3]: 'http://h/api/v5/' ends in /api/v5, which is added by itself: leave it out\n"
+        + "2:125: actorlb.pools.p.backends.emqx.api[5]: 'http://h' is listed twice")]
+    [InlineData(
+        "actorlb {\npools.p.backends.emqx { key-file = missing, api = \"http://h\", port = 1 }\nlisteners.l { bind = \"*:1883\", pool = p }\n}\n",
+        "2:36: actorlb.pools.p.backends.emqx.key-file: 'missing' cannot be read: it does not exist (DIR/missing)\n"
+        + "2:63: actorlb.pools.p.backends.emqx.port: stands within emqx, but belongs beside it: backends { emqx { ... }, port = 1883 }")]
+    [InlineData(
+        "actorlb {\npools.p.backends.emqx { key-file = secret, api = \"http://h\", seed = on }\nlisteners.l { bind = \"*:1883\", pool = p }\n}\n",
+        "2:69: actorlb.pools.p.backends.emqx.seed: 'on' is for pools with balance = sticky: no other keeps a map of clients")]
+    [InlineData(
+        "actorlb {\npools.p { emqx { api = \"http://h\" }, backends { emqx { api = \"http://h\", key-file = secret }, seed = on } }\nlisteners.l { bind = \"*:1883\", pool = p }\n}\n",
+        "2:11: actorlb.pools.p.emqx: unknown key; it belongs to discovery by EMQX's API: pools.NAME.backends { emqx { api = ..., key-file = ... } }\n"
+        + "2:95: actorlb.pools.p.backends.seed: unknown key; it belongs to discovery by EMQX's API: pools.NAME.backends { emqx { seed = ... } }")]
+    [InlineData(
         "actorlb {\npools.p.backends { dns = \"a b\", port = 0 }\nlisteners.l { bind = \"*:1883\", pool = p }\n}\n",
         "2:26: actorlb.pools.p.backends.dns: 'a b' is not a host name\n2:40: actorlb.pools.p.backends.port: '0' is not a whole number from 1 to 65535")]
     [InlineData(

@@ -22,6 +22,7 @@ public sealed class ConfigurationFingerprintTests : IDisposable
         cluster { bind = "10.0.0.1:7946", seeds = ["10.0.0.1:7946", "10.0.0.2:7946"], secret-file = "a.secret" }
         pools.emqx { balance = sticky, backends = ["b1:1883", "b2:1883"], source-addresses = ["10.0.0.1"], tls.ca = "one-ca.pem" }
         pools.other { backends = ["b3:1883"] }
+        pools.found.backends.emqx { api = "http://emqx1:18083", key-file = "a.secret", ca = "one-ca.pem" }
         listeners.mqtt { bind = "10.0.0.1:1883", pool = emqx }
         listeners.mqtts { bind = "10.0.0.1:8883", pool = emqx, tls { certificate = "one-node.pem", key = "one-node.key" } }
         """;
@@ -31,6 +32,7 @@ public sealed class ConfigurationFingerprintTests : IDisposable
     [InlineData("node { name = lb-2, workers = 4, max-connections = 5000, data-dir = \"/var/lib/other\" }")]
     [InlineData("cluster { bind = \"10.0.0.2:7946\", advertise = \"10.0.0.2:7946\", zone = b, secret-file = \"other-place\" }")]
     [InlineData("pools.emqx { source-addresses = [\"10.0.0.2\", \"10.0.0.3\"], tls.ca = \"two-ca.pem\" }")]
+    [InlineData("pools.found.backends.emqx { key-file = \"other-place\", ca = \"two-ca.pem\" }")]
     [InlineData("listeners { mqtt.bind = \"10.0.0.2:1883\", mqtts { bind = \"[::1]:8883\", tls { certificate = \"two.pem\", key = \"two.key\" } } }")]
     [InlineData("log.level = debug, admin.bind = \"127.0.0.1:9999\"")]
     public void Parts_OfNodesThatDifferByDesign_AreAlike(string own) => Assert.Empty(Differences(own));

@@ -196,7 +196,40 @@ public sealed class ConfigurationLoaderTests : IDisposable
                 "emqx-headless", 1884, true, TimeSpan.FromSeconds(5),
                 new BackendOptions(
                     new DnsEndPoint("emqx-headless", 1884), 7, 0, TimeSpan.FromSeconds(10), 0, TimeSpan.FromSeconds(10), false, false)),
-            pool.Dns);
+            pool.Discovery);
+    }
+
+    [Fact]
+    public void Backends_ByEmqx_HaveATemplate_AndAreWrittenBackAsTheyWere()
+    {
+        folder.WriteFiles("emqx.key", "ca.pem");
+        const string text = """
+            balance = sticky
+            backends {
+              emqx { api = ["https://emqx1:18083", "http://10.0.0.2:18083/emqx/"], key-file = emqx.key, ca = ca.pem, verify = off, seed = on }
+              port = 1884, interval = 5s, weight = 7
+            }
+            """;
+        PoolOptions pool = OnePool(text);
+
+        Assert.Empty(pool.Backends);
+        var emqx = Assert.IsType<EmqxDiscoveryOptions>(pool.Discovery);
+        Assert.Equal(["https://emqx1:18083", "http://10.0.0.2:18083/emqx/"], emqx.Apis.Select(a => a.OriginalString));
+        Assert.Equal((Path.Combine(folder.Directory, "emqx.key"), Path.Combine(folder.Directory, "ca.pem"), false, true), (emqx.KeyFile, emqx.Ca, emqx.Verify, emqx.Seed));
+        Assert.Equal((1884, TimeSpan.FromSeconds(5), 7), (emqx.Port, emqx.Interval, emqx.Template.Weight));
+        // A reload without a change asks nothing anew.
+        PoolOptions again = OnePool(text);
+        Assert.Equal(emqx, again.Discovery);
+        Assert.Equal(emqx.GetHashCode(), again.Discovery!.GetHashCode());
+        Assert.NotEqual(emqx, emqx with { Apis = [emqx.Apis[1], emqx.Apis[0]] });
+    }
+
+    [Fact]
+    public void Backends_ByEmqx_AloneAndShort_HasTheDefaults()
+    {
+        folder.WriteFiles("emqx.key");
+        var emqx = Assert.IsType<EmqxDiscoveryOptions>(OnePool("backends = { emqx = { api = \"http://emqx1:18083\", key-file = \"emqx.key\" } }").Discovery);
+        Assert.Equal((1883, TimeSpan.FromSeconds(10), true, false, null), (emqx.Port, emqx.Interval, emqx.Verify, emqx.Seed, emqx.Ca));
     }
 
     [Fact]

@@ -12,7 +12,8 @@ public sealed partial class ReferenceTests
     private static readonly string[] Required =
     [
         "actorlb.pools.*", "actorlb.pools.*.backends", "actorlb.pools.*.backends[].address", "actorlb.pools.*.backends[]",
-        "actorlb.pools.*.backends.dns", "actorlb.listeners.*", "actorlb.listeners.*.bind", "actorlb.listeners.*.pool",
+        "actorlb.pools.*.backends.dns", "actorlb.pools.*.backends.emqx", "actorlb.pools.*.backends.emqx.api", "actorlb.pools.*.backends.emqx.api[]",
+        "actorlb.pools.*.backends.emqx.key-file", "actorlb.listeners.*", "actorlb.listeners.*.bind", "actorlb.listeners.*.pool",
         "actorlb.listeners.*.websocket", "actorlb.listeners.*.tls", "actorlb.listeners.*.tls.certificate", "actorlb.listeners.*.tls.key",
         "actorlb.listeners.*.tls.certificates", "actorlb.listeners.*.tls.certificates[]",
         "actorlb.listeners.*.tls.certificates[].names", "actorlb.listeners.*.tls.certificates[].names[]",

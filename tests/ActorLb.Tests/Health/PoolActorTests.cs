@@ -135,7 +135,7 @@ public sealed class PoolActorTests : IAsyncDisposable
     public async Task Discovery_OfThisNode_LeavesItOut()
     {
         _own["10.0.0.1:1883"] = "listener mqtt";
-        _hosts[Discovering(srv: false).Dns!.Name] = [IPAddress.Parse("10.0.0.1"), IPAddress.Parse("10.0.0.2")];
+        _hosts[Discovering(srv: false).Discovery!.Source] = [IPAddress.Parse("10.0.0.1"), IPAddress.Parse("10.0.0.2")];
         await using PoolControl actor = Start(Discovering(srv: false));
         await actor.Ready.WaitAsync(Patience);
         Assert.Equal(["10.0.0.2:1883"], actor.Pool.Snapshot.Backends.ToArray().Select(b => b.Id));
@@ -349,7 +349,7 @@ public sealed class PoolActorTests : IAsyncDisposable
         await using PoolControl actor = Start(Discovering(srv: false));
         await actor.Ready.WaitAsync(Patience);
 
-        PoolOptions other = Discovering(srv: false) with { Dns = Discovering(srv: false).Dns! with { Name = "other" } };
+        PoolOptions other = Discovering(srv: false) with { Discovery = (DnsDiscoveryOptions)Discovering(srv: false).Discovery! with { Name = "other" } };
         await actor.ReloadAsync(other, CancellationToken.None);
         await EventAsync(PoolEventKind.DiscoveryFailed);
         Assert.Equal(["10.0.0.1:1883"], Ids(actor));
@@ -407,7 +407,7 @@ public sealed class PoolActorTests : IAsyncDisposable
 
     private static PoolOptions Discovering(bool srv) => Pools.Options(BalanceKind.RoundRobin) with
     {
-        Dns = new DnsDiscoveryOptions(
+        Discovery = new DnsDiscoveryOptions(
             srv ? "_mqtt._tcp.example" : "emqx-headless", 1883, srv, TimeSpan.FromSeconds(10), Pools.Backend("template")),
     };
 

@@ -9,7 +9,7 @@ namespace ActorLb.Balancing.Discovery;
 internal readonly record struct KnownBackend(BackendOptions Options, bool Works, bool Serves);
 
 /// <summary>
-/// What an answer of DNS makes of a pool. An answer may be wrong as a whole (a zone half loaded, another environment's, forged), and
+/// What an answer of discovery makes of a pool. An answer may be wrong as a whole (a zone half loaded, another environment's, forged), and
 /// nothing in it tells. So it adds at once, but backends that serve leave only as far as those of the answer are shown to work.
 /// </summary>
 internal static class DiscoveryMerge
