@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 using System.Text;
 using ActorLb.Balancing;
 using ActorLb.Proxying;
-using ActorLb.Server.Admin;
+using ActorLb.FunctionalTests.Harness;
 using ActorLb.Testing;
 
 namespace ActorLb.FunctionalTests.Proxying;

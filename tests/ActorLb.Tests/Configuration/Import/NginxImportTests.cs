@@ -164,8 +164,8 @@ public sealed class NginxImportTests
               server { listen 1883; proxy_pass a; } server { listen 1884; proxy_pass s; } }
             """);
         ActorLbOptions options = file.Options;
-        Assert.Equal(("brokers.example.net", 1883, TimeSpan.FromSeconds(5), 3), (options.Pools["a"].Dns!.Name, options.Pools["a"].Dns!.Port, options.Pools["a"].Dns!.Interval, options.Pools["a"].Dns!.Template.MaxFails));
-        Assert.Equal(("_mqtt._tcp.brokers.example.net", true), (options.Pools["s"].Dns!.Name, options.Pools["s"].Dns!.Srv));
+        Assert.Equal(("brokers.example.net", 1883, TimeSpan.FromSeconds(5), 3), (((DnsDiscoveryOptions)options.Pools["a"].Discovery!).Name, ((DnsDiscoveryOptions)options.Pools["a"].Discovery!).Port, ((DnsDiscoveryOptions)options.Pools["a"].Discovery!).Interval, ((DnsDiscoveryOptions)options.Pools["a"].Discovery!).Template.MaxFails));
+        Assert.Equal(("_mqtt._tcp.brokers.example.net", true), (((DnsDiscoveryOptions)options.Pools["s"].Discovery!).Name, ((DnsDiscoveryOptions)options.Pools["s"].Discovery!).Srv));
     }
 
     [Theory]

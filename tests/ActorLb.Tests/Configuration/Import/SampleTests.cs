@@ -103,7 +103,7 @@ public sealed class SampleTests
         ActorLbOptions options = file.Options;
         Assert.Contains("bind = \"0.0.0.0:\"${MQTT_PORT}", file.Text, StringComparison.Ordinal);
         Assert.Equal((1883, "b1.example.net"), (options.Listeners["mqtt-in"].Bind.Port, options.Pools["ws_brokers"].Backends[0].Address.Host));
-        Assert.Equal(("brokers.internal", TimeSpan.FromSeconds(10)), (options.Pools["mqtt-in"].Dns!.Name, options.Pools["mqtt-in"].Dns!.Interval));
+        Assert.Equal(("brokers.internal", TimeSpan.FromSeconds(10)), (((DnsDiscoveryOptions)options.Pools["mqtt-in"].Discovery!).Name, ((DnsDiscoveryOptions)options.Pools["mqtt-in"].Discovery!).Interval));
         Assert.Equal((BalanceKind.LeastConnections, TimeSpan.FromHours(3)), (options.Pools["mqtt-in"].Balance, options.Listeners["mqtt-in"].IdleTimeout));
         Assert.Equal(("ws_brokers", "/mqtt", TimeSpan.FromHours(1)), (options.Listeners["ws"].Pool, options.Listeners["ws"].WebSocket!.Path, options.Listeners["ws"].IdleTimeout));
     }
