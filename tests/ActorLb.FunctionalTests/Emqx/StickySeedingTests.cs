@@ -125,6 +125,43 @@ public sealed class StickySeedingTests
         Assert.Equal((null, Two), (HomeOf(node, "a"), HomeOf(node, "b")));
     }
 
+    /// <summary>A fleet that starts anew: each node fills the shards that it owns, and a client finds its broker through either.</summary>
+    [Fact]
+    [Trait("speed", "slow")]
+    public async Task Fleet_ThatStarts_KnowsEveryClientOnce()
+    {
+        const int count = 400;
+        await using var one = At(One);
+        await using var two = At(Two, one);
+        await using var emqx = await FakeEmqx.StartAsync(hosts: [One, Two]);
+        emqx.Clients = [.. Enumerable.Range(0, count).Select(i => ($"c{i}", i % 4 == 0 ? One : Two))];
+        using var folder = new TempFolder();
+        string secret = folder.Write("secret", "a long text that the nodes of a fleet share");
+        IPEndPoint[] peers = [Ports.FreeEndPoint(), Ports.FreeEndPoint()];
+        Task<TestNode> start(int i) => TestNode.StartTextAsync($$"""
+            actorlb {
+              node { name = lb-{{i}}, workers = 1, pid-file = off, data-dir = "{{folder[$"lb-{i}"]}}" }
+              cluster { name = seeding, bind = "{{peers[i]}}", seeds = ["{{peers[0]}}", "{{peers[1]}}"], secret-file = "{{secret}}" }
+              pools.p { health.probe = none
+              {{Pool(emqx, one)}} }
+              listeners.mqtt { bind = "127.0.0.1:0", pool = p }
+            }
+            """);
+        Task<TestNode>[] starting = [start(0), start(1)];
+        await using TestNode first = await starting[0], second = await starting[1];
+        foreach (TestNode node in (TestNode[])[first, second])
+            await node.UntilAsync(() => Told(node, "pool p: EMQX's list of clients gave the sticky map "), () => Log(node));
+
+        long added = new[] { first, second }.Sum(n => long.Parse(n.Log.Lines.Select(l => l.Text).Single(t => t.Contains("gave the sticky map ", StringComparison.Ordinal))
+            .Split("gave the sticky map ")[1].Split(' ')[0], System.Globalization.CultureInfo.InvariantCulture));
+        Assert.Equal(count, added);
+        for (int i = 0; i < 40; i++)
+        {
+            using var client = await (i % 2 == 0 ? first : second).OpenAsync($"c{i}");
+        }
+        Assert.Equal((10, 30), (one.Accepted, two.Accepted));
+    }
+
     [Fact]
     public async Task Reload_StopsIt_AndBeginsIt()
     {
