@@ -5,6 +5,7 @@ import { series, store } from './store.js';
 import { chart } from './chart.js';
 import { bytes, duration, number, percent, rate } from './text.js';
 import { add, backendsTable, drains, rebalance } from './brokers.js';
+import { nodeActions } from './nodes.js';
 import { badge, eventList, listenersTable, nodesTable, nodeState, poolLink, takesClients } from './parts.js';
 
 const perSecond = n => (n === null ? '–' : `${rate(n)}/s`);
@@ -85,6 +86,7 @@ export function node(s, name) {
       fact('CPU', n.cpu === null ? '–' : `${percent(n.cpu)} of one core; it has ${n.processors}`), fact('Memory', n.memory ? bytes(n.memory) : '–'),
       fact('Shards of the sticky map', number(n.shards)),
       n.problem !== null && fact('No answer', n.problem)),
+    nodeActions(n),
     h('section', { key: 'time', 'aria-labelledby': 'time' }, h('h2', { id: 'time' }, 'The last 15 minutes'), charts(s, name)),
     h('section', { key: 'listeners', 'aria-labelledby': 'listeners' }, h('h2', { id: 'listeners' }, 'Listeners'),
       listenersTable(n.listeners.map(l => ({ ...l, node: name })), `Listeners of ${name}`, false, n.self),

@@ -73,7 +73,7 @@ public sealed class DashboardFleet : IAsyncLifetime
                     if (_clients[i].Raw.Socket.Available > 0)
                     {
                         _clients[i].Dispose();
-                        _clients[i] = await TestFleet.OpenAsync(Fleet.Nodes[i % 3], _clients[i].Id, keepAlive: 0);
+                        _clients[i] = await ReturnAsync(_clients[i].Id, i);
                     }
                     else if (i % 20 == turn % 20)
                     {
@@ -85,6 +85,22 @@ public sealed class DashboardFleet : IAsyncLifetime
         catch (OperationCanceledException)
         {
             // The tests are over.
+        }
+    }
+
+    /// <summary>Through the next node where one takes nobody.</summary>
+    private async Task<FleetClient> ReturnAsync(string id, int first)
+    {
+        for (var tries = 0; ; tries++)
+        {
+            try
+            {
+                return await TestFleet.OpenAsync(Fleet.Nodes[(first + tries) % 3], id, keepAlive: 0);
+            }
+            catch (System.Net.Sockets.SocketException) when (tries < 3)
+            {
+                // It drains.
+            }
         }
     }
 }

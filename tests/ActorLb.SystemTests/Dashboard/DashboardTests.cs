@@ -129,9 +129,9 @@ public sealed class DashboardTests(DashboardFleet shared) : IClassFixture<Dashbo
         await TestFleet.UntilAsync(
             async () => (await _fleet.Nodes[1].GetAsync($"sticky?client={Uri.EscapeDataString(Hostile)}")).GetProperty("entries")[0].GetProperty("backend").GetString() == target,
             () => "the device was not moved");
-        // It was kicked, for its next CONNECT to come now.
-        var bytes = (await client.Raw.ReadToEndAsync()).Bytes;
-        Assert.Equal(0xe0, bytes[0]);
+        // It was kicked, for its next CONNECT to come now; on all nodes, so that one that comes before the last of them has looked is kicked too.
+        Assert.Equal(0xe0, (await client.Raw.ReadToEndAsync()).Bytes[0]);
+        await Assertions.Expect(screen.Page.Locator("#toast")).ToContainTextAsync("and was kicked.", Soon);
         using var again = await TestFleet.OpenAsync(_fleet.Nodes[1], Hostile, keepAlive: 0);
         Assert.Equal(target, _fleet.Brokers[again.Broker].EndPoint.ToString());
 
@@ -214,6 +214,18 @@ public sealed class DashboardTests(DashboardFleet shared) : IClassFixture<Dashbo
             await screen.AssertAccessibleAsync();
             await _fleet.Nodes[0].ReloadAsync(text => text.Replace(secure, "", StringComparison.Ordinal));
             await Assertions.Expect(screen.Page.Locator("#banners")).ToBeEmptyAsync(new() { Timeout = 20_000 });
+
+            // A node is taken out at its own page, and back.
+            await lost.Page.EvaluateAsync("() => { location.hash = '#/node/lb-3'; }");
+            await lost.Button("Drain the node lb-3").ClickAsync();
+            await lost.Field("Within").FillAsync("60s");
+            await lost.Button("Drain").ClickAsync();
+            await lost.Button("Resume lb-3").WaitForAsync();
+            Assert.Equal("draining", (await node.GetAsync("node")).GetProperty("state").GetString());
+            await lost.Button("Resume lb-3").ClickAsync();
+            await lost.Button("Drain the node lb-3").WaitForAsync();
+            Assert.Equal("ready", (await node.GetAsync("node")).GetProperty("state").GetString());
+            await _fleet.WhenSettledAsync();
         }
 
         var samples = await QuietAsync();
