@@ -28,6 +28,6 @@ internal static class AdmissionMetrics
         w.Sample("actorlb_banned_total", node.Places.BannedAddresses, ("by", "address"));
         w.Sample("actorlb_banned_total", node.Places.BannedNames, ("by", "name"));
         w.Single("actorlb_damped_ids_total", "counter", "Times that the CONNECTs of a client id began to be refused because devices fight over it (sticky.damping).", node.Damping?.Found ?? 0);
-        w.Single("actorlb_damped_connects_total", "counter", "CONNECTs refused for that.", node.Damping?.Refused ?? 0);
+        w.Single("actorlb_damped_connects_total", "counter", "CONNECTs refused because devices fight over their client id.", node.Damping?.Refused ?? 0);
     }
 }

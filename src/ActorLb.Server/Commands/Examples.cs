@@ -13,6 +13,7 @@ internal static class Examples
         ["check"] = ["actorlb check /etc/actorlb/actorlb.conf", "actorlb check --portable /dev/stdin"],
         ["reload"] = ["actorlb reload -c /etc/actorlb/actorlb.conf"],
         ["stop"] = ["actorlb stop", "actorlb stop --now"],
+        ["upgrade"] = ["actorlb upgrade -c /etc/actorlb/actorlb.conf"],
         ["show-config"] = ["actorlb show-config /etc/actorlb/actorlb.conf"],
         ["import nginx"] = ["actorlb import nginx /etc/nginx/nginx.conf -o actorlb.conf"],
         ["import haproxy"] = ["actorlb import haproxy /etc/haproxy/haproxy.cfg -o actorlb.conf"],

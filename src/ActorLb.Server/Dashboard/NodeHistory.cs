@@ -212,7 +212,7 @@ internal sealed partial class NodeHistory : IDisposable
 
     private static partial class Log
     {
-        [LoggerMessage(3040, LogLevel.Error, "a sample for the dashboard's charts failed; the next is due in seconds")]
+        [LoggerMessage(3080, LogLevel.Error, "a sample for the dashboard's charts failed; the next is due in seconds")]
         public static partial void Failed(ILogger logger, Exception e);
     }
 }

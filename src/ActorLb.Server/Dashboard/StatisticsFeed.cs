@@ -263,7 +263,7 @@ internal sealed partial class StatisticsFeed : IAsyncDisposable
 
     private static partial class Log
     {
-        [LoggerMessage(3041, LogLevel.Error, "the fleet's statistics could not be gathered for the dashboard; the next try is in a second")]
+        [LoggerMessage(3081, LogLevel.Error, "the fleet's statistics could not be gathered for the dashboard; the next try is in a second")]
         public static partial void Failed(ILogger logger, Exception e);
     }
 }

@@ -136,7 +136,7 @@ internal sealed partial class ServiceManager(
 
     private static partial class Log
     {
-        [LoggerMessage(3050, LogLevel.Error, "a reactor has not answered within {Seconds} s: the service manager's watchdog is not fed until it does")]
+        [LoggerMessage(3070, LogLevel.Error, "a reactor has not answered within {Seconds} s: the service manager's watchdog is not fed until it does")]
         public static partial void NotAnswered(ILogger logger, double seconds);
 
         [LoggerMessage(3051, LogLevel.Warning, "the service manager cannot be told of the node's state: {Reason}")]

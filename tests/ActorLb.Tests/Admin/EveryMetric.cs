@@ -28,6 +28,8 @@ public sealed partial class EveryMetric : IAsyncLifetime
         await using AdminNode node = await AdminNode.StartAsync(more: $$"""
             log.access = "{{folder["access.log"]}}"
             cluster { bind = "127.0.0.1:{{port}}", seeds = ["127.0.0.1:{{port}}"], form-after = 1s }
+            pools.even { backends = ["127.0.0.1:8", "127.0.0.1:9"], health.probe = none, connects-per-second = 100 }
+            sticky.damping { takeovers = 5 }
             pools.plain { health.probe = tcp, source-addresses = ["127.0.0.1"] }
             pools.secure {
               backends = ["127.0.0.1:9"], health.probe = none
@@ -44,6 +46,10 @@ public sealed partial class EveryMetric : IAsyncLifetime
         await other.SendAsync(ConnectBytes.V311("two"));
         Assert.Equal(0x20, (await other.ReadAsync(4))[0]);
         using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(60));
+        while (!(await node.Http.GetStringAsync("/metrics", patience.Token)).Contains("\nactorlb_fleet_members 1\n", StringComparison.Ordinal)) await Task.Delay(50, patience.Token);
+        await OrderAsync(node, "bans", """{"clientId":"nobody"}""");
+        await OrderAsync(node, $"backends/{node.One.EndPoint}/drain?pool=emqx", """{"rate":0.01}""");
+        await OrderAsync(node, "pools/even/rebalance", """{"rate":0.01}""");
         do
         {
             // Its fleet of one forms.
@@ -52,6 +58,13 @@ public sealed partial class EveryMetric : IAsyncLifetime
         }
         while (!Page.Contains("\nactorlb_fleet_members 1\n", StringComparison.Ordinal));
         Families = [.. Read(Page)];
+    }
+
+    private static async Task OrderAsync(AdminNode node, string path, string body)
+    {
+        using var content = new StringContent(body, System.Text.Encoding.UTF8, "application/json");
+        using HttpResponseMessage answer = await node.Http.PostAsync($"/api/v1/{path}", content);
+        Assert.True(answer.IsSuccessStatusCode, await answer.Content.ReadAsStringAsync());
     }
 
     public ValueTask DisposeAsync() => ValueTask.CompletedTask;
@@ -80,7 +93,7 @@ public sealed partial class EveryMetric : IAsyncLifetime
     [GeneratedRegex("[{,](?<label>[a-z_]+)=\"", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Label();
 
-    [GeneratedRegex(@"\b(?:actorlb|process)_[a-z0-9_]+", RegexOptions.None, matchTimeoutMilliseconds: 1000)]
+    [GeneratedRegex(@"\b(?:actorlb|process)_[a-z][a-z0-9_]+", RegexOptions.None, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Name();
 
     [GeneratedRegex("_(?:bucket|sum|count)$", RegexOptions.None, matchTimeoutMilliseconds: 1000)]

@@ -238,7 +238,7 @@ public sealed class NodeApiTests
         ActorList list = await node.GetAsync("actors", AdminJson.Wire.ActorList);
         string[] expected =
         [
-            "node/user", "node/user/certificates", "node/user/downed-backends", "node/user/drains", "node/user/log", "node/user/paced-closings",
+            "node/user", "node/user/bans", "node/user/certificates", "node/user/downed-backends", "node/user/drains", "node/user/log", "node/user/paced-closings",
             "node/user/pool-emqx",
             .. new[] { node.One, node.Two }.Select(b => $"node/user/pool-emqx/{b.EndPoint}").Order(StringComparer.Ordinal),
             "node/user/pool-plain", $"node/user/pool-plain/{node.One.EndPoint}", "node/system",

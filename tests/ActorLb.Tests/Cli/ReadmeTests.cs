@@ -25,5 +25,5 @@ public sealed class ReadmeTests
     [InlineData("aspnetcore-runtime-10.0")]
     [InlineData("dotnet publish src/ActorLb.Cli")]
     [InlineData("/etc/actorlb/data")]
-    public void WhatAServerNeeds_IsSaid(string text) => Assert.Contains(text, File.ReadAllText(RepositoryRoot.File("README.md")), StringComparison.Ordinal);
+    public void WhatAServerNeeds_IsSaid(string text) => Assert.Contains(text, File.ReadAllText(RepositoryRoot.File("docs", "install.md")), StringComparison.Ordinal);
 }

@@ -132,19 +132,19 @@ internal sealed partial class NodeUpgrade(
 
     private static partial class Log
     {
-        [LoggerMessage(3040, LogLevel.Information, "upgrade: starts {Command}")]
+        [LoggerMessage(3060, LogLevel.Information, "upgrade: starts {Command}")]
         public static partial void Starting(ILogger logger, string command);
 
-        [LoggerMessage(3041, LogLevel.Information, "upgrade: process {Pid} has taken over; this one closes what it has and ends")]
+        [LoggerMessage(3061, LogLevel.Information, "upgrade: process {Pid} has taken over; this one closes what it has and ends")]
         public static partial void HandedOver(ILogger logger, int pid);
 
-        [LoggerMessage(3042, LogLevel.Error, "upgrade: not done, this process goes on: {Reason}")]
+        [LoggerMessage(3062, LogLevel.Error, "upgrade: not done, this process goes on: {Reason}")]
         public static partial void NotHandedOver(ILogger logger, string reason);
 
-        [LoggerMessage(3043, LogLevel.Error, "upgrade: this process goes on without its admin endpoint: {Reason}")]
+        [LoggerMessage(3063, LogLevel.Error, "upgrade: this process goes on without its admin endpoint: {Reason}")]
         public static partial void NotTakenBack(ILogger logger, string reason);
 
-        [LoggerMessage(3044, LogLevel.Warning, "upgrade: its outcome cannot be left beside the pid-file: {Reason}")]
+        [LoggerMessage(3064, LogLevel.Warning, "upgrade: its outcome cannot be left beside the pid-file: {Reason}")]
         public static partial void NoReport(ILogger logger, string reason);
     }
 }
