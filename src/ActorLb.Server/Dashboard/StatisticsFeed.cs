@@ -30,6 +30,7 @@ internal sealed partial class StatisticsFeed : IAsyncDisposable
     private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(400);
 
     private readonly Node _node;
+    private readonly IDisposable[] _answers;
     private readonly StatisticsReader _reader;
     private readonly Func<ClusterMember, ClusterMember> _withConfiguration;
     private readonly TimeProvider _time;
@@ -50,8 +51,11 @@ internal sealed partial class StatisticsFeed : IAsyncDisposable
         _withConfiguration = withConfiguration;
         _time = time;
         _logger = logger;
-        node.Inquiry.Answer(StatisticsQuestion, async (_, _) => Pack(await reader.ReadAsync(), AdminJson.Wire.NodeStatistics));
-        node.Inquiry.Answer(HistoryQuestion, (_, _) => Task.FromResult(Pack(history.Read(), AdminJson.Wire.NodeHistoryInfo)));
+        _answers =
+        [
+            node.Inquiry.Answer(StatisticsQuestion, async (_, _) => Pack(await reader.ReadAsync(), AdminJson.Wire.NodeStatistics)),
+            node.Inquiry.Answer(HistoryQuestion, (_, _) => Task.FromResult(Pack(history.Read(), AdminJson.Wire.NodeHistoryInfo))),
+        ];
     }
 
     public int Viewers
@@ -107,6 +111,8 @@ internal sealed partial class StatisticsFeed : IAsyncDisposable
             _running?.Cancel();
             loop = _loop;
         }
+        // The node may go on, and answer by another feed.
+        foreach (IDisposable answer in _answers) answer.Dispose();
         await loop;
     }
 

@@ -40,6 +40,11 @@ internal sealed partial class NodeUpgrade(
             {
                 return cancel.IsCancellationRequested ? "the node is being stopped" : $"the new process was not ready within {Patience.TotalSeconds} s";
             }
+            catch (Exception e)
+            {
+                // A fault of the program. The node goes on as it was.
+                return e.ToString();
+            }
         });
         if (failure is null)
         {
@@ -99,8 +104,9 @@ internal sealed partial class NodeUpgrade(
             pidFile?.Write();
             await startAdmin();
         }
-        catch (IOException e)
+        catch (Exception e)
         {
+            // Clients wait: they are served without it.
             Log.NotTakenBack(logger, e.Message);
         }
         await node.TakeBackAsync(lent, CancellationToken.None);

@@ -73,10 +73,12 @@ internal sealed partial class Inquiry(string self, bool inFleet, TimeProvider ti
 
     /// <summary>Has this node answer a question. The answer runs on the thread pool, is given what remains of the asker's patience, and reaches
     /// other nodes with at most <see cref="InquiryLimits.MaxBody"/> bytes. Its exceptions' messages are the asker's to read.</summary>
-    public void Answer(string question, Func<ReadOnlyMemory<byte>, CancellationToken, Task<byte[]>> answer)
+    /// <returns>Disposed, it answers no more.</returns>
+    public IDisposable Answer(string question, Func<ReadOnlyMemory<byte>, CancellationToken, Task<byte[]>> answer)
     {
         if (Encoding.UTF8.GetByteCount(question) > InquiryLimits.MaxName) throw new ArgumentException($"'{question}' is too long", nameof(question));
         if (!_answers.TryAdd(question, answer)) throw new ArgumentException($"'{question}' is answered already", nameof(question));
+        return new Answering(_answers, question);
     }
 
     /// <param name="node">Only this one; null for all.</param>
@@ -271,5 +273,10 @@ internal sealed partial class Inquiry(string self, bool inFleet, TimeProvider ti
     {
         [LoggerMessage(3521, LogLevel.Warning, "The question '{Question}' could not be answered.")]
         public static partial void Failed(ILogger logger, string question, Exception exception);
+    }
+
+    private sealed class Answering(ConcurrentDictionary<string, Func<ReadOnlyMemory<byte>, CancellationToken, Task<byte[]>>> answers, string question) : IDisposable
+    {
+        public void Dispose() => answers.TryRemove(question, out _);
     }
 }

@@ -36,7 +36,7 @@ internal sealed class DurableFiles : ReceiveActor
         {
             if (SpreadState.ReadOrSetAside(path, problem => _log.Error("{0}", problem)) is { } registers)
             {
-                loaded[Uri.UnescapeDataString(Path.GetFileNameWithoutExtension(path))] = new DurableDataEnvelope(registers);
+                loaded[Uri.UnescapeDataString(Path.GetFileNameWithoutExtension(path))] = new DurableDataEnvelope(new ReplicatedRegisters(registers));
             }
         }
         if (loaded.Count > 0) Sender.Tell(new LoadData(loaded.ToImmutable()));
@@ -47,7 +47,7 @@ internal sealed class DurableFiles : ReceiveActor
     {
         try
         {
-            if (store.Data.Data is not Registers registers) throw new SerializationException($"{store.Data.Data.GetType().Name} is not kept in files");
+            if (store.Data.Data is not ReplicatedRegisters { All: var registers }) throw new SerializationException($"{store.Data.Data.GetType().Name} is not kept in files");
             RegisterFile.Write(RegisterFile.PathOf(_folder, store.Key), registers);
             store.Reply?.ReplyTo.Tell(store.Reply.SuccessMessage);
         }

@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using Akka.DistributedData;
 
 namespace ActorLb.Fleet.Spread;
 
@@ -16,7 +15,7 @@ internal readonly record struct Register(long Stamp, ReadOnlyMemory<byte> Value)
 }
 
 /// <summary>Named values that every node may write: a map of last-writer-wins registers, merged name by name. Immutable.</summary>
-internal sealed class Registers : IReplicatedData<Registers>, IEquatable<Registers>
+internal sealed class Registers : IEquatable<Registers>
 {
     /// <summary>
     /// An empty value is one that was taken back. It has to outlive the value on nodes that are away; it goes when it is so much older than
@@ -57,8 +56,6 @@ internal sealed class Registers : IReplicatedData<Registers>, IEquatable<Registe
         }
         return left;
     }
-
-    IReplicatedData IReplicatedData.Merge(IReplicatedData other) => Merge((Registers)other);
 
     public bool Equals(Registers? other) =>
         other is not null && (ReferenceEquals(this, other) || (Items.Count == other.Items.Count && Items.SequenceEqual(other.Items)));

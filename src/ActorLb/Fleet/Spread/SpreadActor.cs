@@ -72,7 +72,7 @@ internal sealed class SpreadActor : ReceiveActor, IWithTimers
 
     private void OnChanged(Changed changed)
     {
-        if (changed.Data is not Registers registers) return;
+        if (changed.Data is not ReplicatedRegisters { All: var registers }) return;
         if (changed.Key.Id == SpreadState.BackendsKey) _state.OnBackends(registers);
         else if (changed.Key.Id == SpreadState.OrdersKey) _state.Orders.Merge(registers);
         else if (changed.Key.Id == SpreadState.ConfigurationsKey) _state.Configurations.Merge(registers);
@@ -99,14 +99,14 @@ internal sealed class SpreadActor : ReceiveActor, IWithTimers
         bool member = IsMember;
         IWriteConsistency consistency = member ? new WriteMajority(WritePatience) : WriteLocal.Instance;
         _replicator.Tell(new Update(
-            key, Registers.Empty, consistency, old => ((Registers?)old ?? Registers.Empty).Merge(all), new Written(confirm, member, done, _state.Now)));
+            key, ReplicatedRegisters.Empty, consistency, old => ((ReplicatedRegisters?)old ?? ReplicatedRegisters.Empty).With(all), new Written(confirm, member, done, _state.Now)));
     }
 
     /// <summary>Gossip carries them within seconds: nobody waits for it.</summary>
     private void TellConfigurations()
     {
         Registers all = _state.Configurations.ToRegisters();
-        _replicator.Tell(new Update(ConfigurationsKey, Registers.Empty, WriteLocal.Instance, old => ((Registers?)old ?? Registers.Empty).Merge(all)));
+        _replicator.Tell(new Update(ConfigurationsKey, ReplicatedRegisters.Empty, WriteLocal.Instance, old => ((ReplicatedRegisters?)old ?? ReplicatedRegisters.Empty).With(all)));
     }
 
     private void OnWritten(IUpdateResponse response)
@@ -146,13 +146,13 @@ internal sealed class SpreadActor : ReceiveActor, IWithTimers
         }
         if (_state.MissingKeys() is not { } added) return;
         _replicator.Tell(new Update(
-            KeysKey, Registers.Empty, new WriteMajority(WritePatience), old => ((Registers?)old ?? Registers.Empty).Merge(added)));
+            KeysKey, ReplicatedRegisters.Empty, new WriteMajority(WritePatience), old => ((ReplicatedRegisters?)old ?? ReplicatedRegisters.Empty).With(added)));
     }
 
     private void OnKeysRead(IGetResponse response)
     {
         if (response is GetFailure) return;
-        if (response.IsSuccessful && response.Get(KeysKey) is { } registers) _state.OnKeys(registers);
+        if (response.IsSuccessful && response.Get(KeysKey) is { } registers) _state.OnKeys(registers.All);
         _knowsKeys = true;
         Timers.StartPeriodicTimer(nameof(ReviewKeys), ReviewKeys.Instance, TimeSpan.Zero, LookAtKeys);
     }
@@ -185,5 +185,5 @@ internal sealed class SpreadActor : ReceiveActor, IWithTimers
         public static readonly ReviewKeys Instance = new();
     }
 
-    private sealed class RegistersKey(string id) : Key<Registers>(id);
+    private sealed class RegistersKey(string id) : Key<ReplicatedRegisters>(id);
 }

@@ -16,7 +16,7 @@ internal sealed class SpreadPart(
           actor {
             serializers.actorlb-spread = "{{NameOf(typeof(SpreadSerializer))}}"
             serialization-bindings {
-              "{{NameOf(typeof(Registers))}}" = actorlb-spread
+              "{{NameOf(typeof(ReplicatedRegisters))}}" = actorlb-spread
               "{{NameOf(typeof(CountsMessage))}}" = actorlb-spread
             }
           }

@@ -30,14 +30,14 @@ internal sealed class SpreadSerializer(ExtendedActorSystem system) : SerializerW
 
     public override string Manifest(object o) => o switch
     {
-        Registers => RegistersManifest,
+        ReplicatedRegisters => RegistersManifest,
         CountsMessage => CountsManifest,
         _ => throw new ArgumentException($"{o.GetType()} is no spread state", nameof(o)),
     };
 
     public override byte[] ToBinary(object obj) => obj switch
     {
-        Registers registers => Write(registers),
+        ReplicatedRegisters registers => Write(registers.All),
         CountsMessage counts => Write(counts),
         _ => throw new ArgumentException($"{obj.GetType()} is no spread state", nameof(obj)),
     };
@@ -47,7 +47,7 @@ internal sealed class SpreadSerializer(ExtendedActorSystem system) : SerializerW
     {
         return manifest switch
         {
-            RegistersManifest => ReadRegisters(bytes),
+            RegistersManifest => new ReplicatedRegisters(ReadRegisters(bytes)),
             CountsManifest => ReadCounts(bytes),
             _ => throw new SerializationException($"unknown manifest '{manifest}' of the spread state"),
         };

@@ -145,7 +145,7 @@ public sealed class SpreadClusterTests : IAsyncDisposable
               actor {
                 provider = cluster
                 serializers.spread = "{{typeof(SpreadSerializer).AssemblyQualifiedName}}"
-                serialization-bindings { "{{typeof(Registers).AssemblyQualifiedName}}" = spread, "{{typeof(CountsMessage).AssemblyQualifiedName}}" = spread }
+                serialization-bindings { "{{typeof(ReplicatedRegisters).AssemblyQualifiedName}}" = spread, "{{typeof(CountsMessage).AssemblyQualifiedName}}" = spread }
               }
               remote.dot-netty.tcp { hostname = "127.0.0.1", port = 0 }
               cluster {

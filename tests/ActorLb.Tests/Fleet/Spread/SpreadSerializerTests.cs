@@ -18,9 +18,9 @@ public sealed class SpreadSerializerTests
     public void ToBinary_OfEachMessage_IsPinned()
     {
         Assert.Equal(7947, _serializer.Identifier);
-        Assert.Equal(("1", "2"), (_serializer.Manifest(Some), _serializer.Manifest(Counts)));
+        Assert.Equal(("1", "2"), (_serializer.Manifest(new ReplicatedRegisters(Some)), _serializer.Manifest(Counts)));
         Assert.Equal(
-            "020000000100610100000000000000000000000100620200000000000000020000000708", Convert.ToHexString(_serializer.ToBinary(Some)));
+            "020000000100610100000000000000000000000100620200000000000000020000000708", Convert.ToHexString(_serializer.ToBinary(new ReplicatedRegisters(Some))));
         Assert.Equal(
             "FBFFFFFFFFFFFFFF090000000200000002000100030000000107000000" + "0000000000", Convert.ToHexString(_serializer.ToBinary(Counts)));
     }
@@ -28,7 +28,7 @@ public sealed class SpreadSerializerTests
     [Fact]
     public void FromBinary_OfWhatWasWritten_IsTheSame()
     {
-        Assert.Equal(Some, _serializer.FromBinary(_serializer.ToBinary(Some), "1"));
+        Assert.Equal(new ReplicatedRegisters(Some), _serializer.FromBinary(_serializer.ToBinary(new ReplicatedRegisters(Some)), "1"));
         var counts = (CountsMessage)_serializer.FromBinary(_serializer.ToBinary(Counts), "2");
         Assert.Equal((Counts.Incarnation, Counts.Number), (counts.Incarnation, counts.Number));
         Assert.Equal(Counts.Reports, counts.Reports);
@@ -52,7 +52,7 @@ public sealed class SpreadSerializerTests
     [Fact]
     public void FromBinary_OfEveryCutAndOfUnknownManifests_Throws()
     {
-        foreach ((byte[] bytes, string manifest) in new[] { (_serializer.ToBinary(Some), "1"), (_serializer.ToBinary(Counts), "2") })
+        foreach ((byte[] bytes, string manifest) in new[] { (_serializer.ToBinary(new ReplicatedRegisters(Some)), "1"), (_serializer.ToBinary(Counts), "2") })
         {
             for (int cut = 0; cut < bytes.Length; cut++)
             {
