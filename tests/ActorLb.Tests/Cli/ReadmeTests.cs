@@ -5,13 +5,13 @@ using ActorLb.Testing;
 
 namespace ActorLb.Tests.Cli;
 
-/// <summary>The README's table of commands is the program's.</summary>
+/// <summary>The documents' table of commands is the program's, and what a server needs is said.</summary>
 public sealed class ReadmeTests
 {
     [Fact]
-    public void EveryCommandOfPbm_IsInTheReadme()
+    public void EveryCommandOfPbm_IsInItsDocument()
     {
-        string[] rows = [.. File.ReadAllLines(RepositoryRoot.File("README.md")).Where(l => l.StartsWith("| `", StringComparison.Ordinal))];
+        string[] rows = [.. File.ReadAllLines(RepositoryRoot.File("docs", "pbm.md")).Where(l => l.StartsWith("| `", StringComparison.Ordinal))];
         var root = new CommandTree(new Screen(TextWriter.Null, TextWriter.Null, isTerminal: false), (_, _) => Task.FromResult(0)).Root;
         foreach (Command group in root.Subcommands)
         {
@@ -26,4 +26,8 @@ public sealed class ReadmeTests
     [InlineData("dotnet publish src/ActorLb.Cli")]
     [InlineData("/etc/actorlb/data")]
     public void WhatAServerNeeds_IsSaid(string text) => Assert.Contains(text, File.ReadAllText(RepositoryRoot.File("docs", "install.md")), StringComparison.Ordinal);
+
+    /// <summary>A newcomer reads it to the end.</summary>
+    [Fact]
+    public void Readme_IsShort() => Assert.InRange(File.ReadAllLines(RepositoryRoot.File("README.md")).Length, 1, 199);
 }
