@@ -14,8 +14,8 @@ internal sealed class OwnProbes
     /// <summary>A CONNECT of a probe is short: its length takes one byte.</summary>
     private const int LongestName = 64;
 
-    /// <summary>Where a probe's id stands at the latest: behind a PROXY header and the beginning of its CONNECT.</summary>
-    private const int FirstBytes = 512;
+    /// <summary>Where a probe's id stands at the latest: behind a PROXY header, which may come by itself, and the beginning of its CONNECT.</summary>
+    public const int FirstBytes = 512;
 
     private readonly string _prefix;
     private readonly byte[] _prefixUtf8;

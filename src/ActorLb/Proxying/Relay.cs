@@ -91,7 +91,8 @@ internal sealed class Relay(SessionCloser closer)
                 if (received == asked || received >= Turn.LargeRead) session.BulkUntil = reactor.Now + Turn.BulkTime;
                 bool last = Channel.IsLast(source, received, asked);
                 CountBytes(reactor, session, received, fromClient);
-                if (fromClient && !session.IsMqtt && session.BytesFromClient == received && closer.CutOwnProbe(reactor, session, buffer[..received])) return false;
+                if (fromClient && !session.IsMqtt && session.BytesFromClient - received < Health.OwnProbes.FirstBytes
+                    && closer.CutOwnProbe(reactor, session, buffer[..received])) return false;
                 if (!Forward(reactor, session, ref source, ref target, received, fromClient, last)) return false;
                 if (target.PendingLength > 0 || target.Gone) return true;
                 if (last && !source.Ended) End(reactor, session, ref source, ref target, fromClient);
