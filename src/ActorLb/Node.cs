@@ -222,9 +222,12 @@ internal sealed partial class Node : IAsyncDisposable
     /// <summary>What drains and rebalances at a pace have closed.</summary>
     public ClosingCounts Closings => Member?.Counts.Closings ?? _ownCounts;
 
+    /// <summary>Whether the sessions of every node are known.</summary>
+    private bool KnowsAll => Member?.KnowsAllCounts ?? _options.Cluster.Seeds.IsEmpty;
+
     /// <summary>How far a drain of the backend at a pace is; null without one.</summary>
     public ClosingProgress? ProgressOf(Pool pool, Backend backend) =>
-        ClosingProgress.Of(pool, backend, Closings, drain => DrainClosing.IdOf(pool, backend, drain));
+        ClosingProgress.Of(pool, backend, Closings, drain => DrainClosing.IdOf(pool, backend, drain), KnowsAll);
 
     /// <summary>How far the pool's rebalance is; null without one that is under way or has just ended.</summary>
     public ClosingProgress? ProgressOf(Pool pool) =>
@@ -263,7 +266,7 @@ internal sealed partial class Node : IAsyncDisposable
         WarnOfOpenFiles();
         if (!_options.Cluster.Seeds.IsEmpty) EnterFleet();
         _closings = _system.System.ActorOf(
-            ActorProps.Of(() => new PacedClosingsActor(_reactors, _services, () => Pools.Select(p => p.Pool), Rebalances, Closings, _time)), "paced-closings");
+            ActorProps.Of(() => new PacedClosingsActor(_reactors, _services, () => Pools.Select(p => p.Pool), Rebalances, Closings, () => KnowsAll, _time)), "paced-closings");
         Orders.Changed += () => _closings.Tell(PacedClosingsActor.Look.Instance);
         _plane.Start();
         // What was ordered before holds from the first client on.
@@ -366,13 +369,16 @@ internal sealed partial class Node : IAsyncDisposable
     /// <summary>Takes clients again after a drain, or within one: opens the listeners where they were, and joins the fleet again first.</summary>
     /// <exception cref="IOException">A listener cannot be opened: the node stays drained.</exception>
     /// <param name="cancel">Ends the wait for a fleet that is there.</param>
-    public async Task ResumeAsync(CancellationToken cancel)
+    /// <returns>Connections that the drain had left.</returns>
+    public async Task<int> ResumeAsync(CancellationToken cancel)
     {
+        int stayed;
         await _applying.WaitAsync(cancel).ConfigureAwait(false);
         try
         {
             using ListenerSet.Opened opened = _listeners.Open(_options.Listeners.Values, TcpOf);
             if (_fleet is not null) await _fleet.RejoinAsync(cancel).ConfigureAwait(false);
+            stayed = _services.Admission.Active;
             _services.Admission.Draining = false;
             await _listeners.ApplyAsync([.. _listeners.All.Select(l => (l.Current.Options, l))], opened, TcpOf).ConfigureAwait(false);
         }
@@ -383,7 +389,8 @@ internal sealed partial class Node : IAsyncDisposable
         IsReady = true;
         await _seeding.FollowAsync(_options.Pools.Values).ConfigureAwait(false);
         Log.Resumed(_logger);
-        Events.Publish("node_resumed", $"takes clients again; {_services.Admission.Active} connections stayed");
+        Events.Publish("node_resumed", $"takes clients again; {stayed} connections stayed");
+        return stayed;
     }
 
     /// <summary>Closes a listener's sockets, or opens them again.</summary>
@@ -645,7 +652,8 @@ internal sealed partial class Node : IAsyncDisposable
         if (e.Kind is PoolEventKind.BackendOut or PoolEventKind.BackendIn or PoolEventKind.FleetHealthUp or PoolEventKind.FleetHealthDown
             or PoolEventKind.AdminStateChanged or PoolEventKind.WeightChanged or >= PoolEventKind.DrainBegun)
         {
-            Log.Pool(_logger, e.Pool, e.Backend?.Id ?? "-", PoolEventText.Of(e));
+            if (e.Backend is { } about) Log.Pool(_logger, e.Pool, about.Id, PoolEventText.Of(e));
+            else Log.WholePool(_logger, e.Pool, PoolEventText.Of(e));
         }
         if (e.Kind is PoolEventKind.BackendAdded or PoolEventKind.BackendRemoved or PoolEventKind.AdminStateChanged) UpdateSlots();
         if (e.Kind is >= PoolEventKind.DrainBegun and <= PoolEventKind.DrainPaceEnded)
@@ -757,5 +765,8 @@ internal sealed partial class Node : IAsyncDisposable
 
         [LoggerMessage(2204, LogLevel.Information, "pool {Pool}, backend {Backend} {What}")]
         public static partial void Pool(ILogger logger, string pool, string backend, string what);
+
+        [LoggerMessage(2207, LogLevel.Information, "pool {Pool} {What}")]
+        public static partial void WholePool(ILogger logger, string pool, string what);
     }
 }

@@ -19,7 +19,7 @@ internal static class ClusterCommands
         {
             verb.Create("show", "List the members", ShowAsync),
             verb.Create("status", "Tell how this node and its cluster are", StatusAsync),
-            verb.Create("leave", "Have a node hand its shards over and go", (call, cancel) => LeaveAsync(call, leaving, cancel), leaving),
+            verb.Create("leave", "Have a node hand its shards over, drain and end its process", (call, cancel) => LeaveAsync(call, leaving, cancel), leaving),
             verb.Create("down", "Give up a node that is gone for good", (call, cancel) => DownAsync(call, given, cancel), given),
             verb.Create("tail", "Print events", (call, cancel) => TailAsync(call, last, follow, cancel), last, follow),
         };

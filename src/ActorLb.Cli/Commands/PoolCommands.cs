@@ -39,7 +39,7 @@ internal static class PoolCommands
     {
         Argument<string> backend = BackendName.Argument();
         Option<double?> rate = Rates.Option("--rate", "close so many of its sessions, over the fleet: they go elsewhere");
-        Option<TimeSpan?> deadline = Durations.Option("--deadline", "after this time take it down: its clients move at their next connect");
+        Option<TimeSpan?> deadline = Durations.Option("--deadline", "after this time take it down: those that are left are closed, evenly over node.drain-timeout");
         return verb.Create("drain", "Send a backend no new clients; without a rate those that belong to it keep it", async (call, cancel) =>
         {
             var drain = new BackendDrain(call.Parsed.GetValue(deadline)?.TotalSeconds, call.Parsed.GetValue(rate));

@@ -9,7 +9,7 @@ public static partial class UsageText
     public static string Of(string message)
     {
         Match match = Conversion().Match(message);
-        if (!match.Success) return message;
+        if (!match.Success) return Blanks().Replace(message, " ");
         string value = match.Groups["value"].Value, name = match.Groups["name"].Value, type = match.Groups["type"].Value;
         string option = name.StartsWith('-') ? $"{name}: " : "";
         bool tooLarge = type.Contains("Int", StringComparison.Ordinal) && value.Length > 9 && value.TrimStart('-', '+').All(char.IsAsciiDigit);
@@ -28,4 +28,8 @@ public static partial class UsageText
 
     [GeneratedRegex("^Cannot parse argument '(?<value>.*)' for (option|command) '(?<name>.*)' as expected type '(?<type>.*)'\\.$", RegexOptions.Singleline | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Conversion();
+
+    /// <summary>The parser lists values in lines of their own.</summary>
+    [GeneratedRegex(@"[\t\r\n]+", RegexOptions.None, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex Blanks();
 }

@@ -137,13 +137,14 @@ internal sealed partial class NodeControl(Node node, NodeLogging logging, string
     }
 
     /// <summary>Takes a drain back: what it has not closed yet stays, and the node takes clients again.</summary>
-    public async Task<Refusal?> ResumeAsync()
+    /// <returns>How many connections the drain had left.</returns>
+    public async Task<(Refusal? Refusal, int Stayed)> ResumeAsync()
     {
         Task drain;
         lock (_gate)
         {
-            if (_isEnding) return new Refusal(RefusalKind.Refused, Ends);
-            if (_drain is null) return new Refusal(RefusalKind.Refused, "the node does not drain");
+            if (_isEnding) return (new Refusal(RefusalKind.Refused, Ends), 0);
+            if (_drain is null) return (new Refusal(RefusalKind.Refused, "the node does not drain"), 0);
             drain = _drain;
             // Who is told to stop from now on begins another.
             _drain = null;
@@ -155,16 +156,15 @@ internal sealed partial class NodeControl(Node node, NodeLogging logging, string
         {
             lock (_gate)
             {
-                if (_isEnding || _drain is not null) return new Refusal(RefusalKind.Refused, Ends);
+                if (_isEnding || _drain is not null) return (new Refusal(RefusalKind.Refused, Ends), 0);
                 (_leaving, _resuming) = (new CancellationTokenSource(), new CancellationTokenSource());
             }
-            await node.ResumeAsync(_leaving.Token);
-            return null;
+            return (null, await node.ResumeAsync(_leaving.Token));
         }
         catch (Exception e) when (e is IOException or OperationCanceledException)
         {
             lock (_gate) _drain ??= Task.CompletedTask;
-            return new Refusal(RefusalKind.Refused, e is IOException ? $"{e.Message}; the node stays drained" : Ends);
+            return (new Refusal(RefusalKind.Refused, e is IOException ? $"{e.Message}; the node stays drained" : Ends), 0);
         }
         finally
         {

@@ -73,6 +73,9 @@ internal sealed partial class LocalMember : IAsyncDisposable
 
     public FleetCounts Counts { get; }
 
+    /// <summary>Every member has told this one lately how many sessions it has. Never while this node is not a member.</summary>
+    public bool KnowsAllCounts => Host.Standing is { Stage: FleetStage.Member, Members: { } members } && Counts.Report.LiveNodes >= members.All.Length;
+
     public MapPart Shards { get; }
 
     public FleetHost Host { get; }

@@ -29,6 +29,7 @@ internal sealed class PacedClosingsActor : SupervisedActor
     private readonly Func<IEnumerable<Pool>> _pools;
     private readonly Rebalances _rebalances;
     private readonly ClosingCounts _counts;
+    private readonly Func<bool> _knowsAll;
     private readonly TimeProvider _time;
 
     private readonly Dictionary<long, PacedClosing> _atWork = [];
@@ -39,14 +40,17 @@ internal sealed class PacedClosingsActor : SupervisedActor
     private readonly Dictionary<string, RebalanceOrder> _seen = new(StringComparer.Ordinal);
 
     /// <param name="counts">Of what all nodes have closed.</param>
+    /// <param name="knowsAll">Whether this node has heard how many sessions every other one has: a node that starts knows of none.</param>
     public PacedClosingsActor(
-        IReadOnlyList<Reactor> reactors, NodeServices services, Func<IEnumerable<Pool>> pools, Rebalances rebalances, ClosingCounts counts, TimeProvider time)
+        IReadOnlyList<Reactor> reactors, NodeServices services, Func<IEnumerable<Pool>> pools, Rebalances rebalances, ClosingCounts counts,
+        Func<bool> knowsAll, TimeProvider time)
     {
         _reactors = reactors;
         _services = services;
         _pools = pools;
         _rebalances = rebalances;
         _counts = counts;
+        _knowsAll = knowsAll;
         _time = time;
     }
 
@@ -110,7 +114,7 @@ internal sealed class PacedClosingsActor : SupervisedActor
         {
             Start(new DrainClosing(pool, backend, drain, new SessionSweep(_reactors, _services, _time), _counts, _time, new Random()));
         }
-        else if (_time.GetElapsedTime(_heard[id].Heard) >= Delay && _done.Add(id))
+        else if (_knowsAll() && _time.GetElapsedTime(_heard[id].Heard) >= Delay && _done.Add(id))
         {
             pool.Raise(backend, PoolEventKind.DrainDone, _counts.Of(id).ToString(System.Globalization.CultureInfo.InvariantCulture));
         }

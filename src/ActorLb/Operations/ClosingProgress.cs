@@ -15,11 +15,12 @@ internal sealed record ClosingProgress(string State, double Rate, DateTimeOffset
 
     /// <returns>Null when the backend is not drained at a pace.</returns>
     /// <param name="id">Of the drain in the counts.</param>
-    public static ClosingProgress? Of(Pool pool, Backend backend, ClosingCounts counts, Func<PacedDrain, long> id)
+    /// <param name="knowsAll">This node has heard how many sessions every other one has: until then none is no verdict.</param>
+    public static ClosingProgress? Of(Pool pool, Backend backend, ClosingCounts counts, Func<PacedDrain, long> id, bool knowsAll = true)
     {
         if (backend.Pacing is not { } drain) return null;
         int left = backend.Load;
-        string state = left == 0 ? "done" : drain.IsPaused ? "paused" : FleetRefusals.TakesClientsBeside(pool, backend) ? "running" : "waiting";
+        string state = left == 0 && knowsAll ? "done" : drain.IsPaused ? "paused" : FleetRefusals.TakesClientsBeside(pool, backend) ? "running" : "waiting";
         return new ClosingProgress(state, drain.Rate, DateTimeOffset.FromUnixTimeMilliseconds(drain.Ordered), counts.Of(id(drain)), left);
     }
 

@@ -21,6 +21,7 @@ public sealed class PacedClosingsActorTests : IAsyncDisposable
     private readonly FleetOrders _orders;
     private readonly Rebalances _rebalances;
     private readonly ClosingCounts _counts;
+    private bool _knowsAll = true;
     private volatile bool _fails;
 
     public PacedClosingsActorTests()
@@ -86,6 +87,21 @@ public sealed class PacedClosingsActorTests : IAsyncDisposable
         await _system.UntilAsync(() => Count("DrainDone") == 1, 0.1);
     }
 
+    /// <summary>A node that starts into a drain has no sessions, and has not heard yet of those of the others.</summary>
+    [Fact]
+    public async Task Drain_OnANodeThatHasNotHeardOfTheOthers_IsNotSaidToBeDone()
+    {
+        _knowsAll = false;
+        IActorRef actor = Start();
+        One.SetAdminState(AdminState.Drain, pacing: new PacedDrain(50, IsPaused: false, Ordered: 1));
+        for (int i = 0; i < 30; i++) _system.Advance(TimeSpan.FromMilliseconds(100));
+        await LookAsync(actor);
+        Assert.Equal(0, Count("DrainDone"));
+        Assert.Equal("running", ClosingProgress.Of(_pool, One, _counts, _ => 0, knowsAll: false)?.State);
+        _knowsAll = true;
+        await _system.UntilAsync(() => Count("DrainDone") == 1, 0.1);
+    }
+
     [Fact]
     public async Task Rebalance_OfWhatIsEven_IsDoneAfterAMoment()
     {
@@ -132,7 +148,7 @@ public sealed class PacedClosingsActorTests : IAsyncDisposable
     }
 
     private IActorRef Start() => _system.System.ActorOf(
-        ActorProps.Of(() => new PacedClosingsActor([], BareServices.Create(), PoolsOrFail, _rebalances, _counts, _system.Time)), "paced-closings");
+        ActorProps.Of(() => new PacedClosingsActor([], BareServices.Create(), PoolsOrFail, _rebalances, _counts, () => _knowsAll, _system.Time)), "paced-closings");
 
     private Pool[] PoolsOrFail()
     {

@@ -67,9 +67,11 @@ internal sealed class NodeApi(Node node, NodeControl control, KnownNames names, 
             new NodeDrain(node.Options.Node.Name, open, within.TotalSeconds), AdminJson.Wire.NodeDrain, StatusCodes.Status202Accepted);
     }
 
-    private async Task<ApiResult> ResumeAsync(HttpContext context) => await control.ResumeAsync() is { } refusal
-        ? ApiResult.Of(refusal)
-        : ApiResult.Done($"{node.Options.Node.Name} takes clients again; {node.Admission.Active} connections stayed");
+    private async Task<ApiResult> ResumeAsync(HttpContext context) => await control.ResumeAsync() switch
+    {
+        ({ } refusal, _) => ApiResult.Of(refusal),
+        (null, var stayed) => ApiResult.Done($"{node.Options.Node.Name} takes clients again; {stayed} connections stayed"),
+    };
 
     private async Task<ApiResult> SetLogLevelAsync(HttpContext context)
     {
