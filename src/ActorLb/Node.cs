@@ -766,7 +766,7 @@ internal sealed partial class Node : IAsyncDisposable
         [LoggerMessage(2204, LogLevel.Information, "pool {Pool}, backend {Backend} {What}")]
         public static partial void Pool(ILogger logger, string pool, string backend, string what);
 
-        [LoggerMessage(2207, LogLevel.Information, "pool {Pool} {What}")]
+        [LoggerMessage(2219, LogLevel.Information, "pool {Pool} {What}")]
         public static partial void WholePool(ILogger logger, string pool, string what);
     }
 }
