@@ -68,9 +68,14 @@ internal static class SignalCommands
             return 1;
         }
         string id = Guid.NewGuid().ToString("N"), request = UpgradeFiles.RequestFor(pidFile);
+        if (UpgradeFiles.Read(request, UpgradeJson.Default.UpgradeRequest) is { } other && DateTimeOffset.UtcNow - other.At < UpgradeRequest.Life)
+        {
+            Console.Error.WriteLine("error: another upgrade has just been asked for");
+            return 1;
+        }
         try
         {
-            UpgradeFiles.Write(request, new UpgradeRequest(id, OwnCommand.Words), UpgradeJson.Default.UpgradeRequest);
+            UpgradeFiles.Write(request, new UpgradeRequest(id, OwnCommand.Words, DateTimeOffset.UtcNow), UpgradeJson.Default.UpgradeRequest);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -89,9 +94,10 @@ internal static class SignalCommands
                 else Console.Error.WriteLine($"error: not upgraded, process {pid} goes on: {SafeText.OfMessage(report.Message)}");
                 return report.Done ? 0 : 1;
             }
-            if (PidFile.Running(pidFile) is null && !IsAlive(pid))
+            if (!IsAlive(pid))
             {
-                Console.Error.WriteLine($"error: the node (process {pid}) has ended");
+                Console.Error.WriteLine(PidFile.Running(pidFile) is { } successor
+                    ? $"error: process {successor} has taken over by another upgrade" : $"error: the node (process {pid}) has ended");
                 return 1;
             }
             waiting.Tell(waited);
@@ -132,9 +138,14 @@ internal static class SignalCommands
                 Console.WriteLine(report.Accepted ? "reloaded" : "rejected: the old configuration stays in force");
                 return report.Accepted ? 0 : 1;
             }
-            if (PidFile.Running(pidFile) is null)
+            if (PidFile.Running(pidFile) is not { } running)
             {
                 Console.Error.WriteLine($"error: the node (process {pid}) has ended");
+                return 1;
+            }
+            if (running != pid)
+            {
+                Console.Error.WriteLine($"error: the node was upgraded meanwhile (process {running}), and may have read the file before: reload again");
                 return 1;
             }
             waiting.Tell(waited);

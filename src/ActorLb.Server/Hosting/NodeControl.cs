@@ -182,6 +182,7 @@ internal sealed partial class NodeControl(Node node, NodeLogging logging, string
             if (node.IsDraining) return DrainsAlready;
             if (await handOver(_progress) is { } failure) return failure;
             // The files beside the pid-file are the other process's from now on.
+            _progress.Say(null);
             _pidFile = null;
             _progress = new ProgressFile(null);
             return null;

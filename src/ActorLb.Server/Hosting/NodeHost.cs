@@ -75,11 +75,15 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options, Pred
             await node.StartAsync(_starting.Token);
             Log.Started(
                 logger, options.Node.Name, Program.Version, Environment.ProcessId, options.Admin.Tls is null ? "http" : "https", admin.Address);
-            started = true;
             await using ServiceManager? service = ServiceManager.Find(node.Reactors, predecessor is not null, logger);
             service?.Ready();
             if (predecessor is not null) await predecessor.SayAsync(UpgradeStep.Serving, null, _starting.Token);
-            _replacedPidFile?.Dispose();
+            started = true;
+            if (_replacedPidFile is { } replaced)
+            {
+                ReloadReport.Delete(replaced.Path);
+                replaced.Dispose();
+            }
             _ = WatchFleetAsync(node, logger);
             Task reloading = ReloadAsync(control, service, logger);
             var upgrading = new NodeUpgrade(
@@ -120,10 +124,15 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options, Pred
             ReloadReport.Delete(file.Path);
             file.Dispose();
         }
+        else if (_replacedPidFile is { } others)
+        {
+            // The file of its own that it has taken is nobody's; the other process has its own still.
+            others.Leave();
+            file.Dispose();
+        }
         else
         {
             file.Leave();
-            _replacedPidFile?.Leave();
         }
     }
 
@@ -171,6 +180,7 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options, Pred
                     upgrading = UpgradeAsync(upgrade, service, giveUp.Token);
                     continue;
                 case Signal.Upgrade:
+                    upgrade.Refuse();
                     continue;
                 case Signal.HandedOver:
                     break;
@@ -230,7 +240,8 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options, Pred
         }
         if (signal == Signal.StopNow || (signal == Signal.Stop && _stopping)) _control?.Hurry();
         _stopping = true;
-        _starting.Cancel();
+        // One that takes another's place does so first: what was told to stop is the node, whichever process it is by then.
+        if (predecessor is null || signal == Signal.StopNow) _starting.Cancel();
         _signals.Writer.TryWrite(signal);
     });
 

@@ -66,8 +66,14 @@ internal sealed class PidFile : IDisposable
         _file.Flush();
     }
 
-    /// <summary>Leaves the file to the process that shares it.</summary>
-    public void Leave() => _file.Dispose();
+    /// <summary>Leaves the file to the process that shares it, and its lock: the runtime's own way to close a file would release that for both.</summary>
+    public void Leave()
+    {
+        int descriptor = Descriptor;
+        _file.SafeFileHandle.SetHandleAsInvalid();
+        GC.SuppressFinalize(_file);
+        LentDescriptors.Close(descriptor);
+    }
 
     /// <summary>The process id of the node that holds the file; null when none runs.</summary>
     public static int? Running(string path)

@@ -16,6 +16,10 @@ internal static class LentDescriptors
         return copy >= 0 ? copy : throw new IOException($"cannot hand a descriptor over: {Libc.ErrorText(Libc.Errno)}");
     }
 
+    /// <summary>Closes a descriptor of this process; other processes that have it keep theirs.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    public static void Close(int fd) => Libc.close(fd);
+
     /// <summary>Programs started from now on do not inherit the descriptor.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
     public static void Keep(int fd) => Libc.fcntl(fd, F_SETFD, FD_CLOEXEC);

@@ -35,10 +35,18 @@ internal sealed class BanOrders(Func<FleetOrders> orders, TimeProvider time)
     {
         problem = $"'{text}' is no address or network, such as 10.0.0.7, 10.0.0.0/8 or 2001:db8::/32";
         int slash = text.IndexOf('/', StringComparison.Ordinal);
-        if (!IPAddress.TryParse(slash < 0 ? text : text[..slash], out IPAddress? address) || (slash < 0 && text.Contains('%', StringComparison.Ordinal))) return null;
-        if (address.IsIPv4MappedToIPv6) address = address.MapToIPv4();
+        string host = slash < 0 ? text : text[..slash];
+        if (!IPAddress.TryParse(host, out IPAddress? address) || host.AsSpan().ContainsAny("%[]")) return null;
+        // Of what the parser takes besides, such as "10", "010.0.0.1" and "0x7f.1", nobody knows what is meant.
+        if (address.AddressFamily == AddressFamily.InterNetwork && address.ToString() != host) return null;
         int bits = address.AddressFamily == AddressFamily.InterNetwork ? 32 : 128, length = bits;
         if (slash >= 0 && (!int.TryParse(text.AsSpan(slash + 1), System.Globalization.NumberStyles.None, null, out length) || length > bits)) return null;
+        if (address.IsIPv4MappedToIPv6)
+        {
+            const int Mapping = 96; // RFC 4291, section 2.5.5.2
+            if (length < Mapping) return null;
+            (address, bits, length) = (address.MapToIPv4(), 32, length - Mapping);
+        }
         byte[] bytes = address.GetAddressBytes();
         for (int i = length; i < bits; i++) bytes[i / 8] &= (byte)~(0x80 >> (i % 8));
         var network = new IPAddress(bytes);

@@ -53,6 +53,12 @@ public sealed class UpgradeTests
             ProcessResult result = await NodeFiles.RunAsync("upgrade", files.Path);
             Assert.True(result.ExitCode == 0, result.Output);
             Assert.NotEqual(pid, PidIn(files));
+
+            // The new process holds what the old one held.
+            ProcessResult second = await NodeFiles.RunAsync("run", files.Path);
+            Assert.Equal(1, second.ExitCode);
+            Assert.Contains("runs already", second.Output, StringComparison.Ordinal);
+            Assert.True(File.Exists(files["pid"]));
             int was = Volatile.Read(ref opened);
             await UntilAsync(() => Task.FromResult(Volatile.Read(ref opened) > was + 50 || !failures.IsEmpty));
         }
@@ -136,7 +142,7 @@ public sealed class UpgradeTests
         using var files = new NodeFiles();
         files.Write(TestNode.Backends(broker));
         await using var node = await files.StartAsync();
-        files.Add("pid.upgrade", $$"""{"Id":"1","Command":["{{program}}"]}""");
+        Ask(files, program);
         node.Process.Signal(SigUsr2);
         await node.Process.WaitUntilAsync(() => Task.FromResult(node.Process.Output.Contains("upgrade: not done", StringComparison.Ordinal)));
         Assert.Contains(reason, node.Process.Output, StringComparison.Ordinal);
@@ -154,12 +160,47 @@ public sealed class UpgradeTests
         await using var node = await files.StartAsync();
         string slow = files.Add("slow", "#!/bin/sh\nexec sleep 600\n");
         File.SetUnixFileMode(slow, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-        files.Add("pid.upgrade", $$"""{"Id":"1","Command":["{{slow}}"]}""");
+        Ask(files, slow);
         node.Process.Signal(SigUsr2);
         await node.Process.WaitUntilAsync(() => Task.FromResult(node.Process.Output.Contains("upgrade: starts", StringComparison.Ordinal)));
         node.Process.Signal(ProcessHost.SigTerm);
         Assert.Equal(0, await node.Process.WaitForExitAsync());
         Assert.Contains("the node is being stopped", node.Process.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Upgrade_WhileAnotherIsUnderWay_IsRefused()
+    {
+        await using var broker = FakeBroker.Start(FakeBroker.Accepting);
+        using var files = new NodeFiles();
+        files.Write(TestNode.Backends(broker));
+        await using var node = await files.StartAsync();
+        string slow = files.Add("slow", "#!/bin/sh\nexec sleep 600\n");
+        File.SetUnixFileMode(slow, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        Ask(files, slow);
+        node.Process.Signal(SigUsr2);
+        await node.Process.WaitUntilAsync(() => Task.FromResult(node.Process.Output.Contains("upgrade: starts", StringComparison.Ordinal)));
+        ProcessResult second = await NodeFiles.RunAsync("upgrade", files.Path);
+        Assert.Equal(1, second.ExitCode);
+        Assert.Contains("another upgrade is under way", second.Output, StringComparison.Ordinal);
+        Assert.False(File.Exists(files["pid.upgrade"]));
+        node.Process.Signal(ProcessHost.SigTerm);
+        Assert.Equal(0, await node.Process.WaitForExitAsync());
+    }
+
+    /// <summary>Nobody waits for its outcome any more.</summary>
+    [Fact]
+    public async Task Usr2_WithARequestOfLongAgo_StartsTheNodesOwnProgram()
+    {
+        await using var broker = FakeBroker.Start(FakeBroker.Accepting);
+        using var files = new NodeFiles();
+        files.Write(TestNode.Backends(broker));
+        await using var node = await files.StartAsync();
+        int pid = PidIn(files);
+        Ask(files, "/bin/false", DateTimeOffset.UtcNow.AddMinutes(-5));
+        node.Process.Signal(SigUsr2);
+        await UntilAsync(async () => PidIn(files) is not 0 and var now && now != pid && await node.IsReadyAsync());
+        Assert.Equal(0, (await NodeFiles.RunAsync("stop", files.Path)).ExitCode);
     }
 
     [Fact]
@@ -174,6 +215,10 @@ public sealed class UpgradeTests
         Assert.Contains("data-plane = streams", result.Output, StringComparison.Ordinal);
         (await files.OpenAsync("c")).Dispose();
     }
+
+    /// <summary>As the command does.</summary>
+    private static void Ask(NodeFiles files, string program, DateTimeOffset? at = null) =>
+        files.Add("pid.upgrade", JsonSerializer.Serialize(new { Id = "1", Command = new[] { program }, At = at ?? DateTimeOffset.UtcNow }));
 
     /// <summary>0 while nobody has written it.</summary>
     private static int PidIn(NodeFiles files)

@@ -15,8 +15,13 @@ namespace ActorLb.Server.Hosting.Upgrade;
 internal sealed partial class NodeUpgrade(
     Node node, NodeControl control, string path, PidFile? pidFile, Func<Task> stopAdmin, Func<Task> startAdmin, ILogger logger)
 {
-    /// <summary>For the reading of files and the look-up of names before, and for the join of a fleet after the other process takes over.</summary>
+    /// <summary>For the reading of files and the look-up of names, before anything is handed over.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+
+    /// <summary>For the join of a fleet, while nobody accepts: clients wait in the queue.</summary>
+    private static readonly TimeSpan ServingPatience = TimeSpan.FromSeconds(15);
+
+    private static readonly TimeSpan AdminRetry = TimeSpan.FromSeconds(1);
 
     /// <summary>True when the other process serves: this one has only to drain.</summary>
     /// <param name="taken">Is told the process id of the other one, before whoever asked for the upgrade hears that it is done.</param>
@@ -38,7 +43,7 @@ internal sealed partial class NodeUpgrade(
             }
             catch (OperationCanceledException)
             {
-                return cancel.IsCancellationRequested ? "the node is being stopped" : $"the new process was not ready within {Patience.TotalSeconds} s";
+                return cancel.IsCancellationRequested ? "the node is being stopped" : "the new process was not ready in time";
             }
             catch (Exception e)
             {
@@ -76,9 +81,11 @@ internal sealed partial class NodeUpgrade(
             successor = await Successor.StartAsync(command, path, pidFile, node.StickyKey, lent);
             await successor.WhenPreparedAsync(patience.Token);
             progress.Say("hands over to the new process");
+            // It may wait for a request under way: clients are still accepted then.
             accepting = false;
-            await node.StopAcceptingAsync(node.Options.Node.DrainTimeout);
             await stopAdmin();
+            await node.StopAcceptingAsync(node.Options.Node.DrainTimeout);
+            patience.CancelAfter(ServingPatience);
             await successor.WhenServingAsync(node.Bequeath(lent), node.Member is null ? node.Sticky.Export() : [], patience.Token);
             pidFile?.Leave();
             ListenerSet.Close(lent);
@@ -108,19 +115,43 @@ internal sealed partial class NodeUpgrade(
         {
             // Clients wait: they are served without it.
             Log.NotTakenBack(logger, e.Message);
+            _ = RetryAdminAsync();
         }
         await node.TakeBackAsync(lent, CancellationToken.None);
     }
 
+    /// <summary>Another program may have its address for a while.</summary>
+    private async Task RetryAdminAsync()
+    {
+        while (!node.IsDraining)
+        {
+            await Task.Delay(AdminRetry);
+            try
+            {
+                await startAdmin();
+                Log.AdminIsBack(logger);
+                return;
+            }
+            catch (IOException)
+            {
+                // Again in a moment.
+            }
+        }
+    }
+
+    /// <summary>Answers who asked for an upgrade while one is under way.</summary>
+    public void Refuse() => Report(TakeRequest().Id, "another upgrade is under way", 0);
+
     /// <summary>That of the command, or one of this very program when only the signal came.</summary>
     private UpgradeRequest TakeRequest()
     {
-        var own = new UpgradeRequest("", OwnCommand.Words);
+        var own = new UpgradeRequest("", OwnCommand.Words, DateTimeOffset.UtcNow);
         if (pidFile is null) return own;
         string file = UpgradeFiles.RequestFor(pidFile.Path);
         UpgradeRequest? asked = UpgradeFiles.Read(file, UpgradeJson.Default.UpgradeRequest);
         UpgradeFiles.Delete(file);
-        return asked is { Command.Length: 1 or 2 } ? asked : own;
+        // One that nobody waits for any more starts nothing.
+        return asked is { Command.Length: 1 or 2 } && DateTimeOffset.UtcNow - asked.At < UpgradeRequest.Life ? asked : own;
     }
 
     private void Report(string id, string? failure, int pid)
@@ -147,8 +178,11 @@ internal sealed partial class NodeUpgrade(
         [LoggerMessage(3062, LogLevel.Error, "upgrade: not done, this process goes on: {Reason}")]
         public static partial void NotHandedOver(ILogger logger, string reason);
 
-        [LoggerMessage(3063, LogLevel.Error, "upgrade: this process goes on without its admin endpoint: {Reason}")]
+        [LoggerMessage(3063, LogLevel.Error, "upgrade: this process goes on without its admin endpoint until it can have its address again: {Reason}")]
         public static partial void NotTakenBack(ILogger logger, string reason);
+
+        [LoggerMessage(3065, LogLevel.Information, "upgrade: the admin endpoint is back")]
+        public static partial void AdminIsBack(ILogger logger);
 
         [LoggerMessage(3064, LogLevel.Warning, "upgrade: its outcome cannot be left beside the pid-file: {Reason}")]
         public static partial void NoReport(ILogger logger, string reason);

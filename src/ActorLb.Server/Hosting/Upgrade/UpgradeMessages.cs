@@ -30,7 +30,12 @@ internal sealed record UpgradeStep(string Step, string? Failure)
 /// <summary>Left beside the pid-file for the node, by <c>actorlb upgrade</c>.</summary>
 /// <param name="Id">Comes back in the report.</param>
 /// <param name="Command">The program to start, and what stands before its arguments: one or two words.</param>
-internal sealed record UpgradeRequest(string Id, string[] Command);
+/// <param name="At">When it was left.</param>
+internal sealed record UpgradeRequest(string Id, string[] Command, DateTimeOffset At)
+{
+    /// <summary>It is read at once, where it is read at all.</summary>
+    public static readonly TimeSpan Life = TimeSpan.FromSeconds(30);
+}
 
 /// <summary>What came of it, left beside the pid-file by the process that goes, or stays.</summary>
 internal sealed record UpgradeReport(string Id, bool Done, string Message, int Pid);

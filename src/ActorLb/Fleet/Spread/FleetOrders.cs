@@ -180,7 +180,8 @@ internal sealed partial class FleetOrders
         }
     }
 
-    private static int SizeOf(Registers registers) => registers.Items.Sum(i => SizeOf(i.Key, i.Value.Value));
+    /// <summary>What was taken back is bounded by itself, and takes no room from others.</summary>
+    private static int SizeOf(Registers registers) => registers.Items.Where(i => !i.Value.Value.IsEmpty).Sum(i => SizeOf(i.Key, i.Value.Value));
 
     private static int SizeOf(string name, ReadOnlyMemory<byte> value) => Encoding.UTF8.GetByteCount(name) + value.Length + 14;
 
@@ -198,7 +199,8 @@ internal sealed partial class FleetOrders
     {
         if (Encoding.UTF8.GetByteCount(name) is > LongestName or 0) return $"the order's name must have 1 to {LongestName} bytes";
         if (value.Length > LongestValue) return $"the order {name} has {value.Length} bytes; at most {LongestValue} are kept";
-        int added = SizeOf(name, value) - (old.Stamp == 0 ? 0 : SizeOf(name, old.Value));
+        if (value.IsEmpty) return null;
+        int added = SizeOf(name, value) - (old.Value.IsEmpty ? 0 : SizeOf(name, old.Value));
         return added > 0 && _bytes + added > MostBytes
             ? $"the fleet keeps at most {MostBytes / 1024} KiB of orders (bans, rebalances, backends added at run time), and they are full: take some back"
             : null;

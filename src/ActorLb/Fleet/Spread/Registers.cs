@@ -24,6 +24,9 @@ internal sealed class Registers : IEquatable<Registers>
     private const long TombstoneLife = 7L * 24 * 3600 * 1000;
     private const int MostTombstones = 500;
 
+    /// <summary>Of their names, in UTF-16 units.</summary>
+    private const int MostTombstoneNames = 16 * 1024;
+
     public static readonly Registers Empty = new(ImmutableSortedDictionary.Create<string, Register>(StringComparer.Ordinal));
 
     private Registers(ImmutableSortedDictionary<string, Register> items) => Items = items;
@@ -50,9 +53,11 @@ internal sealed class Registers : IEquatable<Registers>
         if (taken.Length == 0) return this;
         long oldest = Items.Values.Max(r => r.Stamp) - TombstoneLife;
         Registers left = this;
+        int names = 0;
         for (int i = 0; i < taken.Length; i++)
         {
-            if (i >= MostTombstones || taken[i].Stamp < oldest) left = new Registers(left.Items.Remove(taken[i].Name));
+            names += taken[i].Name.Length;
+            if (i >= MostTombstones || names > MostTombstoneNames || taken[i].Stamp < oldest) left = new Registers(left.Items.Remove(taken[i].Name));
         }
         return left;
     }

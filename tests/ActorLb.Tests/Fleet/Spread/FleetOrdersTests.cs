@@ -78,6 +78,21 @@ public sealed class FleetOrdersTests : IDisposable
     }
 
     [Fact]
+    public async Task Set_AfterManyWereTakenBack_HasRoom()
+    {
+        FleetOrders orders = Alone();
+        for (int i = 0; i < 600; i++)
+        {
+            string name = $"ban/{i}/".PadRight(FleetOrders.LongestName, 'x');
+            Assert.Null((await orders.SetAsync(name, Bytes("x"))).Refused);
+            Assert.Null((await orders.SetAsync(name, default)).Refused);
+        }
+        // What is sent from node to node has room for all of it.
+        Assert.InRange(SpreadSerializer.Write(orders.ToRegisters()).Length, 0, 64 * 1024);
+        Assert.Null((await orders.SetAsync("ban/last", new byte[FleetOrders.LongestValue])).Refused);
+    }
+
+    [Fact]
     public async Task Merge_OfTwoNodes_TheLaterCountsAndTakenBackStaysSo()
     {
         FleetOrders one = Detached(), other = Detached();
