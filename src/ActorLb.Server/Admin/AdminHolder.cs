@@ -14,8 +14,18 @@ internal sealed class AdminHolder(Node node, NodeLogging logging, NodeControl co
     /// <exception cref="IOException">The address is in use, or a file cannot be used.</exception>
     public async Task StartAsync(AdminOptions options)
     {
-        _endpoint = new AdminEndpoint(node, logging, control);
-        await _endpoint.StartAsync(options);
+        var endpoint = new AdminEndpoint(node, logging, control);
+        try
+        {
+            await endpoint.StartAsync(options);
+        }
+        catch
+        {
+            // Another try answers the same questions of the fleet.
+            await endpoint.DisposeAsync();
+            throw;
+        }
+        _endpoint = endpoint;
     }
 
     /// <summary>Every metric; none while the endpoint is stopped.</summary>

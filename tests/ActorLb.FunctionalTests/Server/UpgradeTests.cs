@@ -133,6 +133,51 @@ public sealed class UpgradeTests
         Assert.Equal(0, (await NodeFiles.RunAsync("stop", files.Path)).ExitCode);
     }
 
+    /// <summary>The old process serves at once, and has its admin endpoint again as soon as it can.</summary>
+    [Fact]
+    public async Task Upgrade_ThatFailsWhileTheAdminPortIsTaken_BringsTheEndpointBackLater()
+    {
+        await using var broker = FakeBroker.Start(FakeBroker.Accepting);
+        using var files = new NodeFiles();
+        files.Write(TestNode.Backends(broker));
+        await using var node = await files.StartAsync();
+        using var taken = new TcpListener(IPAddress.Loopback, 0);
+        taken.Start();
+        string file = await File.ReadAllTextAsync(files.Path, TestContext.Current.CancellationToken);
+        files.Add("lb.conf", file.Replace($"{files.Admin}", $"{taken.LocalEndpoint}", StringComparison.Ordinal));
+        Task<TcpListener> stealing = StealAsync(files.Admin);
+        ProcessResult result = await NodeFiles.RunAsync("upgrade", files.Path);
+        Assert.True(result.ExitCode == 1, result.Output);
+        using (await stealing)
+        {
+            (await files.OpenAsync("new")).Dispose();
+            await node.Process.WaitUntilAsync(() => Task.FromResult(node.Process.Output.Contains("goes on without its admin endpoint", StringComparison.Ordinal)));
+        }
+        await node.Process.WaitUntilAsync(() => Task.FromResult(node.Process.Output.Contains("the admin endpoint is back", StringComparison.Ordinal)));
+        Assert.True(await node.IsReadyAsync());
+        node.Process.Signal(ProcessHost.SigTerm);
+        Assert.Equal(0, await node.Process.WaitForExitAsync());
+
+        async Task<TcpListener> StealAsync(IPEndPoint at)
+        {
+            using var patience = new CancellationTokenSource(ProcessHost.Patience);
+            while (true)
+            {
+                var thief = new TcpListener(at);
+                try
+                {
+                    thief.Start();
+                    return thief;
+                }
+                catch (SocketException)
+                {
+                    thief.Dispose();
+                    await Task.Delay(1, patience.Token);
+                }
+            }
+        }
+    }
+
     [Theory]
     [InlineData("/nonexistent/actorlb", "No such file")]
     [InlineData("/bin/false", "exit code 1")]
@@ -158,11 +203,7 @@ public sealed class UpgradeTests
         using var files = new NodeFiles();
         files.Write(TestNode.Backends(broker));
         await using var node = await files.StartAsync();
-        string slow = files.Add("slow", "#!/bin/sh\nexec sleep 600\n");
-        File.SetUnixFileMode(slow, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-        Ask(files, slow);
-        node.Process.Signal(SigUsr2);
-        await node.Process.WaitUntilAsync(() => Task.FromResult(node.Process.Output.Contains("upgrade: starts", StringComparison.Ordinal)));
+        await BeginSlowlyAsync(files, node);
         node.Process.Signal(ProcessHost.SigTerm);
         Assert.Equal(0, await node.Process.WaitForExitAsync());
         Assert.Contains("the node is being stopped", node.Process.Output, StringComparison.Ordinal);
@@ -175,11 +216,7 @@ public sealed class UpgradeTests
         using var files = new NodeFiles();
         files.Write(TestNode.Backends(broker));
         await using var node = await files.StartAsync();
-        string slow = files.Add("slow", "#!/bin/sh\nexec sleep 600\n");
-        File.SetUnixFileMode(slow, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-        Ask(files, slow);
-        node.Process.Signal(SigUsr2);
-        await node.Process.WaitUntilAsync(() => Task.FromResult(node.Process.Output.Contains("upgrade: starts", StringComparison.Ordinal)));
+        await BeginSlowlyAsync(files, node);
         ProcessResult second = await NodeFiles.RunAsync("upgrade", files.Path);
         Assert.Equal(1, second.ExitCode);
         Assert.Contains("another upgrade is under way", second.Output, StringComparison.Ordinal);
@@ -214,6 +251,16 @@ public sealed class UpgradeTests
         Assert.Equal(1, result.ExitCode);
         Assert.Contains("data-plane = streams", result.Output, StringComparison.Ordinal);
         (await files.OpenAsync("c")).Dispose();
+    }
+
+    /// <summary>An upgrade whose new process is never ready.</summary>
+    private static async Task BeginSlowlyAsync(NodeFiles files, ActorLbProcess node)
+    {
+        string slow = files.Add("slow", "#!/bin/sh\nexec sleep 600\n");
+        File.SetUnixFileMode(slow, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        Ask(files, slow);
+        node.Process.Signal(SigUsr2);
+        await node.Process.WaitUntilAsync(() => Task.FromResult(node.Process.Output.Contains("upgrade: starts", StringComparison.Ordinal)));
     }
 
     /// <summary>As the command does.</summary>
