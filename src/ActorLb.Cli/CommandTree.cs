@@ -67,8 +67,7 @@ internal sealed class CommandTree
         if (parsed.Action is ParseErrorAction)
         {
             foreach (string message in Complaints(parsed)) _screen.Error(message);
-            string path = string.Join(' ', PathOf(parsed.CommandResult.Command));
-            _screen.Error($"see: {path} --help");
+            _screen.Error($"see: {PathOf(parsed.CommandResult.Command)} --help");
             return ExitCodes.Usage;
         }
         FitHelp();
@@ -142,16 +141,12 @@ internal sealed class CommandTree
         {
             string? nearest = NearestName.Find(word, commands);
             string known = nearest is null ? $"known: {string.Join(", ", commands)}" : $"did you mean '{nearest}'?";
-            return [$"no command '{word}' of {string.Join(' ', PathOf(at))}; {known}"];
+            return [$"no command '{word}' of {PathOf(at)}; {known}"];
         }
         string[] options = [.. Target.Names, .. at.Options.Select(o => o.Name)];
         return parsed.Errors.Select(e => UsageText.Of(e.Message)).Distinct()
             .Concat(unknown.Select(w => NearestName.Find(w, options)).OfType<string>().Select(o => $"did you mean '{o}'?"));
     }
 
-    private static IEnumerable<string> PathOf(Command command)
-    {
-        Command? parent = command.Parents.OfType<Command>().FirstOrDefault();
-        return parent is null ? ["pbm"] : PathOf(parent).Append(command.Name);
-    }
+    private static string PathOf(Command command) => $"pbm {Examples.PathOf(command)}".TrimEnd();
 }

@@ -18,7 +18,7 @@ internal static class Program
     private static int Complain(ParseResult parsed)
     {
         Command at = parsed.CommandResult.Command;
-        string command = at is RootCommand ? "actorlb" : $"actorlb {string.Join(' ', PathOf(at))}";
+        string command = $"actorlb {Examples.PathOf(at)}".TrimEnd();
         string? unknown = at.Subcommands.Count > 0 ? parsed.UnmatchedTokens.FirstOrDefault(w => !w.StartsWith('-')) : null;
         string? nearest = unknown is null ? null : NearestName.Find(unknown, at.Subcommands.Select(c => c.Name));
         IEnumerable<string> complaints = unknown is null
@@ -28,9 +28,6 @@ internal static class Program
         Console.Error.WriteLine($"see: {command} --help");
         return UsageError;
     }
-
-    private static IEnumerable<string> PathOf(Command command) =>
-        command.Parents.OfType<Command>().FirstOrDefault() is { } parent and not RootCommand ? PathOf(parent).Append(command.Name) : [command.Name];
 
     /// <summary>All commands.</summary>
     internal static RootCommand Tree()

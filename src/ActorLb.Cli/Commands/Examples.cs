@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
+using ActorLb.Protocol.CommandLine;
 
 namespace ActorLb.Cli.Commands;
 
@@ -78,12 +79,7 @@ internal static class Examples
         public override int Invoke(ParseResult parseResult)
         {
             int code = help.Invoke(parseResult);
-            string[] examples = Of(PathOf(parseResult.CommandResult.Command));
-            if (examples.Length == 0) return code;
-            TextWriter output = parseResult.InvocationConfiguration.Output;
-            output.WriteLine(examples.Length == 1 ? "Example:" : "Examples:");
-            foreach (string example in examples) output.WriteLine($"  {example}");
-            output.WriteLine();
+            ExamplesText.Write(parseResult.InvocationConfiguration.Output, Of(PathOf(parseResult.CommandResult.Command)));
             return code;
         }
     }

@@ -10,6 +10,9 @@ namespace ActorLb.Configuration.Import;
 /// </summary>
 internal static class AddressRules
 {
+    /// <summary>Each rule cuts all networks before it.</summary>
+    private const int MostRules = 2_000;
+
     private static readonly Network[] s_all = [Network.All(4), Network.All(6)];
 
     /// <param name="Allow">Whether the rule admits.</param>
@@ -19,6 +22,23 @@ internal static class AddressRules
     {
         public bool IsAll => !Others && Networks.Any(n => n == s_all[0]) && Networks.Any(n => n == s_all[1]);
     }
+
+    /// <summary>Writes the rules into a listener, or tells that they cannot be.</summary>
+    /// <param name="directives">They come from these.</param>
+    public static void Write(Draft listener, IReadOnlyList<Rule> rules, IReadOnlyList<Directive> directives)
+    {
+        foreach (Directive d in directives) listener.Keep(d);
+        if (rules.Count == 0) return;
+        if (rules.Count > MostRules || Lists(rules) is not var (allow, deny))
+        {
+            directives[0].Tell("the rules cannot be written as two short lists: set allow and deny of the listener by hand");
+            return;
+        }
+        if (allow.Count > 0) listener.Set("allow", Text(allow));
+        if (deny.Count > 0) listener.Set("deny", Text(deny));
+    }
+
+    private static string Text(IEnumerable<Network> networks) => $"[{string.Join(", ", networks.Select(n => Units.Quote(n.ToString())))}]";
 
     /// <summary>Both lists; null when they would be too long.</summary>
     public static (IReadOnlyList<Network> Allow, IReadOnlyList<Network> Deny)? Lists(IReadOnlyList<Rule> rules)

@@ -195,7 +195,7 @@ internal sealed class HAProxyFrontend(Target target, HAProxyGlobals globals, str
     public void Write(string pool, HAProxyBackend backend, string? path, bool tcp, Directive section)
     {
         AcceptProxy();
-        Access();
+        AddressRules.Write(Listener, rules, ruled);
         Idle(backend);
         foreach (Directive acl in directives.Where(d => d.Name == "acl")) acl.Leave("nothing of what is written here uses it");
         if (Binds.Count == 0) section.Tell("no bind: no listener is written");
@@ -262,19 +262,6 @@ internal sealed class HAProxyFrontend(Target target, HAProxyGlobals globals, str
     private void AcceptProxy()
     {
         if (proxies.Count > 0) Listener["accept-proxy-protocol"].Set("from", List(proxies.Distinct()));
-    }
-
-    private void Access()
-    {
-        foreach (Directive d in ruled) Listener.Keep(d);
-        if (rules.Count == 0) return;
-        if (rules.Count > 2_000 || AddressRules.Lists(rules) is not var (allow, deny))
-        {
-            ruled[0].Tell("the rules cannot be written as two short lists: set allow and deny of the listener by hand");
-            return;
-        }
-        if (allow.Count > 0) Listener.Set("allow", List(allow.Select(n => n.ToString())));
-        if (deny.Count > 0) Listener.Set("deny", List(deny.Select(n => n.ToString())));
     }
 
     private void Idle(HAProxyBackend backend)

@@ -116,7 +116,7 @@ internal sealed class NginxServer
         Listener.KeepClosing(server);
         if (location is not null) Listener.KeepClosing(location);
         AcceptProxy();
-        Access();
+        AddressRules.Write(Listener, rules, ruled);
         if (proxy.Pass is not { } pass)
         {
             server.Tell("no proxy_pass: there is nothing to balance here, and no listener is written");
@@ -296,19 +296,6 @@ internal sealed class NginxServer
             ruled.Add(d);
         }
         if (rules.Count > ImportLimits.Entries) d.Tell("too many rules");
-    }
-
-    private void Access()
-    {
-        foreach (Directive d in ruled) Listener.Keep(d);
-        if (rules.Count == 0) return;
-        if (rules.Count > 2_000 || AddressRules.Lists(rules) is not var (allow, deny))
-        {
-            ruled[0].Tell("the rules cannot be written as two short lists: set allow and deny of the listener by hand");
-            return;
-        }
-        if (allow.Count > 0) Listener.Set("allow", List(allow.Select(n => n.ToString())));
-        if (deny.Count > 0) Listener.Set("deny", List(deny.Select(n => n.ToString())));
     }
 
     private void Limit(Directive d)
