@@ -125,7 +125,8 @@ for name in "${selected[@]}"; do
   run_project "$name" "$name" ${runner[@]+"${runner[@]}"}
   # One set of tests for both data planes: those of what streams do not have skip themselves.
   if [ "$name" = ActorLb.FunctionalTests ] && [ ${#runner[@]} -eq 0 ] && [ $fast = no ]; then
-    ACTORLB_TEST_DATA_PLANE=streams run_project "$name" "$name on streams" -namespace ActorLb.FunctionalTests.Proxying
+    ACTORLB_TEST_DATA_PLANE=streams run_project "$name" "$name on streams" -namespace "ActorLb.FunctionalTests.Proxying*" \
+      -namespace ActorLb.FunctionalTests.Hosting -namespace ActorLb.FunctionalTests.Telemetry
   fi
 done
 

@@ -1,5 +1,5 @@
+using ActorLb.Standalone;
 using ActorLb.Sticky;
-using ActorLb.Sticky.Map;
 using BenchmarkDotNet.Attributes;
 
 namespace ActorLb.Benchmarks;

@@ -1,6 +1,6 @@
 using System.Diagnostics;
+using ActorLb.Standalone;
 using ActorLb.Sticky;
-using ActorLb.Sticky.Map;
 
 namespace ActorLb.Benchmarks;
 

@@ -1,10 +1,12 @@
 using System.Net;
 using ActorLb.Balancing;
 using ActorLb.Configuration;
+using ActorLb.Hosting;
 using ActorLb.Proxying;
-using ActorLb.Streams;
+using ActorLb.Proxying.Streams;
 using ActorLb.Supervision;
 using ActorLb.Telemetry;
+using ActorLb.Testing.Peers;
 
 namespace ActorLb.Testing;
 

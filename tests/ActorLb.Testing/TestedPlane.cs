@@ -1,4 +1,6 @@
 using ActorLb.Configuration;
+using ActorLb.Configuration.Checks;
+using ActorLb.Hosting;
 
 namespace ActorLb.Testing;
 

@@ -2,6 +2,7 @@ using System.Net;
 using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using ActorLb.Configuration;
+using ActorLb.Configuration.Checks;
 using ActorLb.Hosting;
 using ActorLb.Protocol.Admin;
 using ActorLb.Server.Admin.Api;

@@ -1,5 +1,6 @@
 using System.Net;
 using ActorLb.Configuration;
+using ActorLb.Hosting;
 using ActorLb.Server.Hosting;
 
 namespace ActorLb.Server.Admin;

@@ -1,5 +1,6 @@
 using ActorLb.Balancing;
-using ActorLb.Proxying;
+using ActorLb.Hosting;
+using ActorLb.Proxying.Routing;
 
 namespace ActorLb.Server.Admin;
 

@@ -1,7 +1,7 @@
 using ActorLb.Balancing;
 using ActorLb.Configuration;
 using ActorLb.Hosting;
-using ActorLb.Proxying;
+using ActorLb.Proxying.Routing;
 using ActorLb.Telemetry;
 
 namespace ActorLb.Server.Admin;

@@ -1,6 +1,7 @@
 using ActorLb.Balancing;
+using ActorLb.Hosting;
 using ActorLb.Operations;
-using ActorLb.Proxying;
+using ActorLb.Proxying.Routing;
 
 namespace ActorLb.Server.Admin;
 

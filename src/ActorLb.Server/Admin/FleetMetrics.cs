@@ -1,7 +1,8 @@
-using ActorLb.Configuration;
+using ActorLb.Configuration.Effective;
 using ActorLb.Fleet;
 using ActorLb.Fleet.Membership;
 using ActorLb.Sticky.Map;
+using ActorLb.Sticky.Map.Sharding;
 
 namespace ActorLb.Server.Admin;
 

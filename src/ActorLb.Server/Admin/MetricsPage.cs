@@ -1,10 +1,13 @@
-using ActorLb.Native.OpenSsl;
+using ActorLb.Hosting;
 using ActorLb.Proxying;
-using ActorLb.Proxying.Tls;
+using ActorLb.Proxying.Limits;
+using ActorLb.Proxying.Reactors;
+using ActorLb.Proxying.Routing;
 using ActorLb.Server.Dashboard;
 using ActorLb.Server.Hosting;
 using ActorLb.Supervision;
 using ActorLb.Telemetry;
+using ActorLb.Tls;
 
 namespace ActorLb.Server.Admin;
 

@@ -1,4 +1,5 @@
 using System.Globalization;
+using ActorLb.Hosting;
 
 namespace ActorLb.Server.Admin;
 
@@ -17,7 +18,7 @@ internal static class StatusPage
     public static string Render(Node node)
     {
         long accepts = 0, handled = 0, requests = 0, reading = 0, writing = 0, waiting = 0;
-        foreach (Proxying.Reactor reactor in node.Reactors)
+        foreach (Proxying.Reactors.Reactor reactor in node.Reactors)
         {
             Telemetry.ReactorCounters c = reactor.Counters;
             accepts += Volatile.Read(ref c.Accepted);

@@ -1,3 +1,4 @@
+using ActorLb.Hosting;
 using ActorLb.Server.Otlp;
 using ActorLb.Telemetry;
 

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using ActorLb.Configuration;
+using ActorLb.Configuration.Readers;
 using ActorLb.Protocol.Failures;
 using ActorLb.Server.Bench;
 

@@ -4,11 +4,11 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using ActorLb.Configuration;
-using ActorLb.Native.OpenSsl;
 using ActorLb.Protocol.CommandLine;
 using ActorLb.Protocol.Failures;
 using ActorLb.Protocol.Mqtt;
 using ActorLb.Server.Bench;
+using ActorLb.Tls;
 
 namespace ActorLb.Server.Commands;
 

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using ActorLb.Configuration;
 
 namespace ActorLb.Server.Commands;
 

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using ActorLb.Configuration;
 using ActorLb.Protocol.Text;
 using ActorLb.Server.Hosting;
 using ActorLb.Server.Hosting.Upgrade;

@@ -1,5 +1,5 @@
 using System.CommandLine;
-using ActorLb.Configuration;
+using ActorLb.Configuration.Effective;
 
 namespace ActorLb.Server.Commands;
 

@@ -1,4 +1,5 @@
 using ActorLb.Balancing;
+using ActorLb.Hosting;
 using ActorLb.Protocol.Admin;
 using ActorLb.Telemetry;
 using Microsoft.Extensions.Logging;

@@ -5,6 +5,7 @@ using System.Text.Json.Serialization.Metadata;
 using System.Threading.Channels;
 using ActorLb.Configuration;
 using ActorLb.Fleet.Inquiries;
+using ActorLb.Hosting;
 using ActorLb.Protocol.Admin;
 using Microsoft.Extensions.Logging;
 

@@ -1,5 +1,7 @@
 using ActorLb.Balancing;
 using ActorLb.Configuration;
+using ActorLb.Configuration.Effective;
+using ActorLb.Hosting;
 using ActorLb.Protocol.Admin;
 using ActorLb.Protocol.Text;
 using ActorLb.Server.Admin.Api;

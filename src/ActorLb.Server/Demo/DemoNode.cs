@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net;
 using ActorLb.Balancing;
 using ActorLb.Configuration;
+using ActorLb.Hosting;
 using ActorLb.Server.Admin;
 using ActorLb.Server.Hosting;
 

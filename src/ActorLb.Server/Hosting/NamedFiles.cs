@@ -1,11 +1,13 @@
 using System.Collections.Immutable;
 using System.Security.Cryptography;
 using ActorLb.Configuration;
+using ActorLb.Configuration.Checks;
 using ActorLb.Configuration.Hocon;
-using ActorLb.Health.Emqx;
+using ActorLb.Discovery.Emqx;
 using ActorLb.Native.OpenSsl;
 using ActorLb.Protocol.Failures;
 using ActorLb.Server.Admin;
+using ActorLb.Tls;
 
 namespace ActorLb.Server.Hosting;
 

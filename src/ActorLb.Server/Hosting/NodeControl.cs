@@ -1,9 +1,10 @@
 using System.Collections.Immutable;
 using ActorLb.Configuration;
-using ActorLb.Native.OpenSsl;
+using ActorLb.Hosting;
 using ActorLb.Operations;
 using ActorLb.Protocol.Failures;
 using ActorLb.Server.Admin;
+using ActorLb.Tls;
 using Microsoft.Extensions.Logging;
 
 namespace ActorLb.Server.Hosting;

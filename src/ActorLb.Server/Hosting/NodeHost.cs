@@ -1,12 +1,13 @@
 using System.Runtime.InteropServices;
 using System.Threading.Channels;
 using ActorLb.Configuration;
+using ActorLb.Hosting;
 using ActorLb.Native;
-using ActorLb.Native.OpenSsl;
 using ActorLb.Protocol.Failures;
 using ActorLb.Server.Admin;
 using ActorLb.Server.Hosting.Upgrade;
 using ActorLb.Server.Otlp;
+using ActorLb.Tls;
 using Microsoft.Extensions.Logging;
 
 namespace ActorLb.Server.Hosting;

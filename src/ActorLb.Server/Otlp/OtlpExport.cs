@@ -1,4 +1,5 @@
 using ActorLb.Configuration;
+using ActorLb.Hosting;
 using ActorLb.Server.Admin;
 using ActorLb.Telemetry;
 using Microsoft.Extensions.Logging;

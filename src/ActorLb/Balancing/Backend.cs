@@ -1,5 +1,6 @@
 using System.Net;
 using ActorLb.Configuration;
+using ActorLb.Configuration.Readers;
 
 namespace ActorLb.Balancing;
 

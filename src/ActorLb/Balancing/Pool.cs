@@ -1,6 +1,6 @@
 using System.Collections.Immutable;
-using ActorLb.Balancing.Discovery;
 using ActorLb.Configuration;
+using ActorLb.Discovery;
 
 namespace ActorLb.Balancing;
 

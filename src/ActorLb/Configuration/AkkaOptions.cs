@@ -1,3 +1,4 @@
+using ActorLb.Configuration.Effective;
 using ActorLb.Configuration.Hocon;
 
 namespace ActorLb.Configuration;

@@ -1,6 +1,8 @@
 using System.Collections.Immutable;
 using System.Net;
+using ActorLb.Configuration.Checks;
 using ActorLb.Configuration.Hocon;
+using ActorLb.Configuration.Readers;
 using ActorLb.Protocol.CommandLine;
 
 namespace ActorLb.Configuration;

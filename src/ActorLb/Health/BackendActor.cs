@@ -1,7 +1,8 @@
 using System.Net;
 using ActorLb.Balancing;
-using ActorLb.Balancing.Discovery;
 using ActorLb.Configuration;
+using ActorLb.Configuration.Readers;
+using ActorLb.Discovery;
 using ActorLb.Native;
 using ActorLb.Protocol.Failures;
 using ActorLb.Supervision;

@@ -1,7 +1,7 @@
 using System.Net;
 using ActorLb.Balancing;
-using ActorLb.Balancing.Discovery;
 using ActorLb.Configuration;
+using ActorLb.Discovery;
 using ActorLb.Supervision;
 using Akka.Actor;
 using Microsoft.Extensions.Logging;

@@ -1,6 +1,8 @@
 using System.Collections.Immutable;
 using ActorLb.Protocol.Mqtt;
 using ActorLb.Proxying;
+using ActorLb.Proxying.Limits;
+using ActorLb.Proxying.Reactors;
 using ActorLb.Supervision;
 using Akka.Actor;
 using Microsoft.Extensions.Logging;

@@ -1,5 +1,5 @@
-using ActorLb.Proxying.Tls;
 using ActorLb.Supervision;
+using ActorLb.Tls;
 using Akka.Actor;
 
 namespace ActorLb.Hosting;

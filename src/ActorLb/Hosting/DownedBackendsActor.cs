@@ -2,6 +2,7 @@ using System.Runtime.ExceptionServices;
 using ActorLb.Balancing;
 using ActorLb.Protocol.Mqtt;
 using ActorLb.Proxying;
+using ActorLb.Proxying.Reactors;
 using ActorLb.Supervision;
 using Akka.Actor;
 using Akka.Streams;

@@ -5,7 +5,7 @@ using ActorLb.Fleet;
 using ActorLb.Fleet.Inquiries;
 using ActorLb.Fleet.Membership;
 using ActorLb.Fleet.Spread;
-using ActorLb.Proxying;
+using ActorLb.Proxying.Routing;
 using ActorLb.Sticky;
 using ActorLb.Sticky.Map;
 using ActorLb.Telemetry;

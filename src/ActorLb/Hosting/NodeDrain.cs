@@ -1,5 +1,6 @@
 using ActorLb.Protocol.Mqtt;
 using ActorLb.Proxying;
+using ActorLb.Proxying.Reactors;
 
 namespace ActorLb.Hosting;
 

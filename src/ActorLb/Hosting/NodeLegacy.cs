@@ -1,7 +1,8 @@
 using System.Collections.Immutable;
 using ActorLb.Balancing;
 using ActorLb.Operations;
-using ActorLb.Proxying;
+using ActorLb.Proxying.Reactors;
+using ActorLb.Standalone;
 using ActorLb.Sticky;
 
 namespace ActorLb.Hosting;

@@ -3,6 +3,7 @@ using ActorLb.Balancing;
 using ActorLb.Fleet.Spread;
 using ActorLb.Operations;
 using ActorLb.Proxying;
+using ActorLb.Proxying.Reactors;
 using ActorLb.Supervision;
 using Akka.Actor;
 using Akka.Streams;

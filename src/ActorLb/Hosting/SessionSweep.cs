@@ -1,6 +1,7 @@
 using ActorLb.Balancing;
 using ActorLb.Protocol.Mqtt;
 using ActorLb.Proxying;
+using ActorLb.Proxying.Reactors;
 using ActorLb.Sticky;
 
 namespace ActorLb.Hosting;

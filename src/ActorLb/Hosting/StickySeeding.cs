@@ -1,8 +1,8 @@
 using System.Text;
 using ActorLb.Balancing;
-using ActorLb.Balancing.Discovery;
 using ActorLb.Configuration;
-using ActorLb.Health.Emqx;
+using ActorLb.Discovery;
+using ActorLb.Discovery.Emqx;
 using ActorLb.Protocol.Failures;
 using ActorLb.Sticky;
 using ActorLb.Sticky.Map;

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Net;
 using ActorLb.Balancing;
 using ActorLb.Configuration;
+using ActorLb.Configuration.Readers;
 using ActorLb.Fleet.Membership;
 using ActorLb.Fleet.Spread;
 

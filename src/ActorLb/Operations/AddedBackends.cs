@@ -3,6 +3,7 @@ using System.Net;
 using System.Threading.Channels;
 using ActorLb.Balancing;
 using ActorLb.Configuration;
+using ActorLb.Configuration.Readers;
 using ActorLb.Fleet.Inquiries;
 using ActorLb.Fleet.Membership;
 using ActorLb.Fleet.Spread;

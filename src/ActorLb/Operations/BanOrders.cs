@@ -4,7 +4,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using ActorLb.Fleet.Spread;
-using ActorLb.Proxying;
+using ActorLb.Proxying.Limits;
 
 namespace ActorLb.Operations;
 

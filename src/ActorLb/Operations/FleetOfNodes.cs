@@ -7,6 +7,7 @@ using ActorLb.Fleet.Spread;
 using ActorLb.Protocol.Admin;
 using ActorLb.Sticky;
 using ActorLb.Sticky.Map;
+using ActorLb.Sticky.Map.Sharding;
 using ClusterMember = ActorLb.Protocol.Admin.ClusterMember;
 using ClusterMembers = ActorLb.Protocol.Admin.ClusterMembers;
 

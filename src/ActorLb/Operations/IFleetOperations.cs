@@ -1,5 +1,6 @@
 using ActorLb.Balancing;
 using ActorLb.Protocol.Admin;
+using ActorLb.Standalone;
 using ActorLb.Sticky;
 
 namespace ActorLb.Operations;

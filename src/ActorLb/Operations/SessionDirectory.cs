@@ -3,6 +3,8 @@ using System.Text;
 using ActorLb.Protocol.Admin;
 using ActorLb.Protocol.Mqtt;
 using ActorLb.Proxying;
+using ActorLb.Proxying.Limits;
+using ActorLb.Proxying.Reactors;
 
 namespace ActorLb.Operations;
 

@@ -1,5 +1,6 @@
 using ActorLb.Protocol.Admin;
-using ActorLb.Proxying;
+using ActorLb.Proxying.Reactors;
+using ActorLb.Proxying.Routing;
 using ActorLb.Telemetry;
 
 namespace ActorLb.Operations;

@@ -1,5 +1,6 @@
 using System.Text;
 using ActorLb.Fleet.Membership;
+using ActorLb.Hosting;
 using ActorLb.Protocol.Admin;
 
 namespace ActorLb.Operations;

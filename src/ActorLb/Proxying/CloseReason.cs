@@ -1,4 +1,5 @@
 using ActorLb.Balancing;
+using ActorLb.Proxying.Limits;
 
 namespace ActorLb.Proxying;
 

@@ -1,7 +1,9 @@
 using ActorLb.Health;
-using ActorLb.Proxying.Tls;
+using ActorLb.Proxying.Limits;
+using ActorLb.Proxying.Routing;
 using ActorLb.Sticky;
 using ActorLb.Telemetry;
+using ActorLb.Tls;
 using Microsoft.Extensions.Logging;
 
 namespace ActorLb.Proxying;

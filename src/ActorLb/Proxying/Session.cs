@@ -1,8 +1,12 @@
 using ActorLb.Balancing;
 using ActorLb.Native;
+using ActorLb.Native.OpenSsl;
 using ActorLb.Protocol.Mqtt;
 using ActorLb.Protocol.WebSocket;
-using ActorLb.Native.OpenSsl;
+using ActorLb.Proxying.Dialing;
+using ActorLb.Proxying.Limits;
+using ActorLb.Proxying.Reactors;
+using ActorLb.Proxying.Routing;
 using ActorLb.Sticky;
 using ActorLb.Telemetry;
 

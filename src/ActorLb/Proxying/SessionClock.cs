@@ -1,3 +1,5 @@
+using ActorLb.Proxying.Reactors;
+using ActorLb.Proxying.Routing;
 using Microsoft.Extensions.Logging;
 
 namespace ActorLb.Proxying;

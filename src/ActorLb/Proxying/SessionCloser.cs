@@ -2,7 +2,10 @@ using System.Diagnostics;
 using ActorLb.Native;
 using ActorLb.Protocol.Mqtt;
 using ActorLb.Protocol.WebSocket;
+using ActorLb.Proxying.Limits;
+using ActorLb.Proxying.Reactors;
 using ActorLb.Telemetry;
+using ActorLb.Tls;
 
 namespace ActorLb.Proxying;
 

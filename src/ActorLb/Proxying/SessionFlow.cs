@@ -1,4 +1,9 @@
 using ActorLb.Native;
+using ActorLb.Proxying.Dialing;
+using ActorLb.Proxying.Intake;
+using ActorLb.Proxying.Limits;
+using ActorLb.Proxying.Reactors;
+using ActorLb.Proxying.Routing;
 using ActorLb.Sticky;
 
 namespace ActorLb.Proxying;

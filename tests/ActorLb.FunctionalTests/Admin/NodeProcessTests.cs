@@ -2,6 +2,8 @@ using System.Net;
 using System.Text.Json;
 using ActorLb.Protocol.Admin;
 using ActorLb.Testing;
+using ActorLb.Testing.Peers;
+using ActorLb.Testing.Processes;
 
 namespace ActorLb.FunctionalTests.Admin;
 

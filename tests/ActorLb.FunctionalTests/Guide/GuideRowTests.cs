@@ -1,6 +1,8 @@
 using System.Text.Json.Nodes;
 using ActorLb.FunctionalTests.Tls;
 using ActorLb.Testing;
+using ActorLb.Testing.Peers;
+using ActorLb.Testing.Processes;
 
 namespace ActorLb.FunctionalTests.Guide;
 

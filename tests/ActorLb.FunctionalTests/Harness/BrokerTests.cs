@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Text;
-using ActorLb.Testing;
+using ActorLb.Testing.Peers;
 
 namespace ActorLb.FunctionalTests.Harness;
 

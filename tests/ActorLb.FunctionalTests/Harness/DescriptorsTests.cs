@@ -1,5 +1,5 @@
 using System.Net.Sockets;
-using ActorLb.Testing;
+using ActorLb.Testing.Processes;
 
 namespace ActorLb.FunctionalTests.Harness;
 

@@ -1,4 +1,5 @@
 using System.Text;
+using ActorLb.Hosting;
 using ActorLb.Server.Admin;
 
 namespace ActorLb.FunctionalTests.Harness;

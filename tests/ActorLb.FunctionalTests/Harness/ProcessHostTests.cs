@@ -1,5 +1,6 @@
 using System.Globalization;
 using ActorLb.Testing;
+using ActorLb.Testing.Processes;
 
 namespace ActorLb.FunctionalTests.Harness;
 

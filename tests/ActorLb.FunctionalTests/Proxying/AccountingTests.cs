@@ -2,6 +2,7 @@ using System.Net;
 using ActorLb.Configuration;
 using ActorLb.Proxying;
 using ActorLb.Testing;
+using ActorLb.Testing.Peers;
 
 namespace ActorLb.FunctionalTests.Proxying;
 

@@ -1,8 +1,10 @@
 using ActorLb.FunctionalTests.Tls;
 using ActorLb.FunctionalTests.WebSocket;
-using ActorLb.Native.OpenSsl;
 using ActorLb.Proxying;
+using ActorLb.Proxying.Reactors;
 using ActorLb.Testing;
+using ActorLb.Testing.Peers;
+using ActorLb.Tls;
 
 namespace ActorLb.FunctionalTests.Proxying;
 

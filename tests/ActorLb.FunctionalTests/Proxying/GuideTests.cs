@@ -3,6 +3,8 @@ using ActorLb.FunctionalTests.Server;
 using ActorLb.Proxying;
 using ActorLb.Server.Admin;
 using ActorLb.Testing;
+using ActorLb.Testing.Peers;
+using ActorLb.Testing.Processes;
 
 namespace ActorLb.FunctionalTests.Proxying;
 

@@ -1,8 +1,9 @@
 using System.Net.Sockets;
 using System.Text.Json;
-using ActorLb.Proxying;
 using ActorLb.Telemetry;
 using ActorLb.Testing;
+using ActorLb.Testing.Peers;
+using ActorLb.Testing.Processes;
 
 namespace ActorLb.FunctionalTests.Server;
 

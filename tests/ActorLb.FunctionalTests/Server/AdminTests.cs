@@ -6,6 +6,8 @@ using ActorLb.FunctionalTests.Harness;
 using ActorLb.Proxying;
 using ActorLb.Server.Admin;
 using ActorLb.Testing;
+using ActorLb.Testing.Peers;
+using ActorLb.Testing.Processes;
 
 namespace ActorLb.FunctionalTests.Server;
 

@@ -4,6 +4,8 @@ using System.Net.Sockets;
 using ActorLb.FunctionalTests.WebSocket;
 using ActorLb.Protocol.Tests.WebSocket;
 using ActorLb.Testing;
+using ActorLb.Testing.Peers;
+using ActorLb.Testing.Processes;
 
 namespace ActorLb.FunctionalTests.Server;
 

@@ -3,6 +3,7 @@ using System.Text;
 using ActorLb.Balancing;
 using ActorLb.Sticky;
 using ActorLb.Testing;
+using ActorLb.Testing.Peers;
 
 namespace ActorLb.FunctionalTests.Server;
 

@@ -1,4 +1,5 @@
 using ActorLb.Testing;
+using ActorLb.Testing.Processes;
 
 namespace ActorLb.FunctionalTests.Server;
 

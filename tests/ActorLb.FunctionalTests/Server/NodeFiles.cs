@@ -1,5 +1,7 @@
 using System.Net;
 using ActorLb.Testing;
+using ActorLb.Testing.Peers;
+using ActorLb.Testing.Processes;
 
 namespace ActorLb.FunctionalTests.Server;
 

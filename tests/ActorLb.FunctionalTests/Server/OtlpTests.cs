@@ -7,6 +7,8 @@ using ActorLb.Server.Admin;
 using ActorLb.Server.Otlp;
 using ActorLb.Telemetry;
 using ActorLb.Testing;
+using ActorLb.Testing.Peers;
+using ActorLb.Testing.Processes;
 using Microsoft.Extensions.Logging;
 
 namespace ActorLb.FunctionalTests.Server;

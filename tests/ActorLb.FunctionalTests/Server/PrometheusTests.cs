@@ -1,6 +1,8 @@
 using System.Net;
 using System.Text.Json;
 using ActorLb.Testing;
+using ActorLb.Testing.Peers;
+using ActorLb.Testing.Processes;
 
 namespace ActorLb.FunctionalTests.Server;
 

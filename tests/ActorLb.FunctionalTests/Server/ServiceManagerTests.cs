@@ -4,6 +4,8 @@ using ActorLb.FunctionalTests.Proxying;
 using ActorLb.Native;
 using ActorLb.Server.Hosting;
 using ActorLb.Testing;
+using ActorLb.Testing.Peers;
+using ActorLb.Testing.Processes;
 using Microsoft.Extensions.Time.Testing;
 
 namespace ActorLb.FunctionalTests.Server;

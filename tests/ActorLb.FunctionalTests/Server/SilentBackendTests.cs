@@ -1,4 +1,5 @@
 using ActorLb.Testing;
+using ActorLb.Testing.Peers;
 using Microsoft.Extensions.Logging;
 
 namespace ActorLb.FunctionalTests.Server;

@@ -1,5 +1,5 @@
 using System.Net;
-using ActorLb.Testing;
+using ActorLb.Testing.Processes;
 
 namespace ActorLb.FunctionalTests.Server;
 

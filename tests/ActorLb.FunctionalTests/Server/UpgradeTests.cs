@@ -6,6 +6,8 @@ using System.Net.Sockets;
 using System.Text.Json;
 using ActorLb.Native;
 using ActorLb.Testing;
+using ActorLb.Testing.Peers;
+using ActorLb.Testing.Processes;
 
 namespace ActorLb.FunctionalTests.Server;
 

@@ -1,7 +1,8 @@
+using ActorLb.FunctionalTests.Harness;
 using ActorLb.FunctionalTests.WebSocket;
 using ActorLb.Proxying;
-using ActorLb.FunctionalTests.Harness;
 using ActorLb.Testing;
+using ActorLb.Testing.Peers;
 
 namespace ActorLb.FunctionalTests.Tls;
 

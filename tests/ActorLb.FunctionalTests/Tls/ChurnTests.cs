@@ -3,10 +3,12 @@ using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using ActorLb.Configuration;
 using ActorLb.FunctionalTests.WebSocket;
-using ActorLb.Native.OpenSsl;
-using ActorLb.Proxying;
 using ActorLb.Protocol.Tests.WebSocket;
+using ActorLb.Proxying;
 using ActorLb.Testing;
+using ActorLb.Testing.Peers;
+using ActorLb.Testing.Processes;
+using ActorLb.Tls;
 
 namespace ActorLb.FunctionalTests.Tls;
 

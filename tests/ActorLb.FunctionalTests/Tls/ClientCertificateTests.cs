@@ -1,6 +1,7 @@
 using System.Text.RegularExpressions;
 using ActorLb.Proxying;
 using ActorLb.Testing;
+using ActorLb.Testing.Peers;
 
 namespace ActorLb.FunctionalTests.Tls;
 

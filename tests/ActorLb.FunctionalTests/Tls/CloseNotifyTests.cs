@@ -1,7 +1,8 @@
 using ActorLb.Configuration;
-using ActorLb.Native.OpenSsl;
 using ActorLb.Proxying;
 using ActorLb.Testing;
+using ActorLb.Testing.Peers;
+using ActorLb.Tls;
 
 namespace ActorLb.FunctionalTests.Tls;
 

@@ -4,6 +4,8 @@ using System.Net.Sockets;
 using System.Text;
 using ActorLb.Proxying;
 using ActorLb.Testing;
+using ActorLb.Testing.Peers;
+using ActorLb.Testing.Processes;
 
 namespace ActorLb.FunctionalTests.Tls;
 

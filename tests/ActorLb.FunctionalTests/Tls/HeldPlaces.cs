@@ -1,4 +1,4 @@
-using ActorLb.Proxying.Tls;
+using ActorLb.Tls;
 
 namespace ActorLb.FunctionalTests.Tls;
 

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using ActorLb.Native.OpenSsl;
+using ActorLb.Tls;
 
 namespace ActorLb.FunctionalTests.Tls;
 

@@ -1,8 +1,10 @@
 using System.Net;
 using System.Net.Sockets;
 using ActorLb.Configuration;
+using ActorLb.Configuration.Readers;
 using ActorLb.Native.OpenSsl;
 using ActorLb.Testing;
+using ActorLb.Tls;
 
 namespace ActorLb.FunctionalTests.Tls;
 

@@ -1,6 +1,7 @@
 using System.Net;
 using ActorLb.FunctionalTests.WebSocket;
 using ActorLb.Testing;
+using ActorLb.Testing.Peers;
 
 namespace ActorLb.FunctionalTests.Tls;
 

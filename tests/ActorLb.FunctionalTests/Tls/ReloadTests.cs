@@ -1,7 +1,8 @@
 using ActorLb.Balancing;
-using ActorLb.Native.OpenSsl;
 using ActorLb.FunctionalTests.Harness;
 using ActorLb.Testing;
+using ActorLb.Testing.Peers;
+using ActorLb.Tls;
 using Microsoft.Extensions.Logging;
 
 namespace ActorLb.FunctionalTests.Tls;

@@ -1,7 +1,8 @@
 using System.Net.Sockets;
 using ActorLb.Configuration;
-using ActorLb.Native.OpenSsl;
 using ActorLb.Testing;
+using ActorLb.Testing.Peers;
+using ActorLb.Tls;
 
 namespace ActorLb.FunctionalTests.Tls;
 

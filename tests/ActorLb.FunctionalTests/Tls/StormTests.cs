@@ -2,8 +2,9 @@ using System.Diagnostics;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using ActorLb.Configuration;
-using ActorLb.Native.OpenSsl;
 using ActorLb.Testing;
+using ActorLb.Testing.Peers;
+using ActorLb.Tls;
 
 namespace ActorLb.FunctionalTests.Tls;
 

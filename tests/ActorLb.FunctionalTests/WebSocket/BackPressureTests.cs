@@ -1,6 +1,7 @@
 using ActorLb.FunctionalTests.Tls;
 using ActorLb.Protocol.Tests.WebSocket;
 using ActorLb.Testing;
+using ActorLb.Testing.Peers;
 
 namespace ActorLb.FunctionalTests.WebSocket;
 

@@ -1,7 +1,8 @@
 using ActorLb.FunctionalTests.Tls;
-using ActorLb.Proxying;
 using ActorLb.Protocol.Tests.WebSocket;
+using ActorLb.Proxying;
 using ActorLb.Testing;
+using ActorLb.Testing.Peers;
 using Microsoft.Extensions.Logging;
 
 namespace ActorLb.FunctionalTests.WebSocket;

@@ -1,5 +1,6 @@
 using ActorLb.Proxying;
 using ActorLb.Testing;
+using ActorLb.Testing.Peers;
 
 namespace ActorLb.FunctionalTests.WebSocket;
 

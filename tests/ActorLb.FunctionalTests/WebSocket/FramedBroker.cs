@@ -1,5 +1,5 @@
 using ActorLb.Protocol.WebSocket;
-using ActorLb.Testing;
+using ActorLb.Testing.Peers;
 
 namespace ActorLb.FunctionalTests.WebSocket;
 

@@ -2,6 +2,7 @@ using ActorLb.FunctionalTests.Proxying;
 using ActorLb.Protocol.Tests.WebSocket;
 using ActorLb.Proxying;
 using ActorLb.Testing;
+using ActorLb.Testing.Peers;
 
 namespace ActorLb.FunctionalTests.WebSocket;
 

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using ActorLb.FunctionalTests.Tls;
 using ActorLb.Testing;
+using ActorLb.Testing.Peers;
 
 namespace ActorLb.FunctionalTests.WebSocket;
 

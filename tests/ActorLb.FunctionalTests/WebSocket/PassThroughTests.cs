@@ -2,7 +2,9 @@ using System.Threading.Channels;
 using ActorLb.Protocol.Tests.WebSocket;
 using ActorLb.Protocol.WebSocket;
 using ActorLb.Proxying;
+using ActorLb.Proxying.Reactors;
 using ActorLb.Testing;
+using ActorLb.Testing.Peers;
 
 namespace ActorLb.FunctionalTests.WebSocket;
 

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Text;
 using ActorLb.SystemTests.Fleet;
 using ActorLb.Testing;
+using ActorLb.Testing.Peers;
 using Microsoft.Playwright;
 
 namespace ActorLb.SystemTests.Dashboard;

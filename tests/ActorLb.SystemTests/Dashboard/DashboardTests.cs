@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
 using ActorLb.SystemTests.Fleet;
-using ActorLb.Testing;
+using ActorLb.Testing.Processes;
 using Microsoft.Playwright;
 
 namespace ActorLb.SystemTests.Dashboard;

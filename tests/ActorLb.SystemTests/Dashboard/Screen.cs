@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Text.RegularExpressions;
+using ActorLb.Hosting;
 using ActorLb.SystemTests.Fleet;
 using ActorLb.Testing;
 using Deque.AxeCore.Playwright;

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using ActorLb.Hosting;
 
 namespace ActorLb.SystemTests.Fleet;
 

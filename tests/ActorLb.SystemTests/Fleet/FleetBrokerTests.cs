@@ -1,5 +1,6 @@
 using System.Diagnostics;
-using ActorLb.Testing;
+using ActorLb.Testing.Peers;
+using ActorLb.Testing.Processes;
 
 namespace ActorLb.SystemTests.Fleet;
 

@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using ActorLb.Testing;
+using ActorLb.Testing.Processes;
 
 namespace ActorLb.SystemTests.Fleet;
 

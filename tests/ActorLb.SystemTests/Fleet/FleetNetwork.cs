@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Net;
-using ActorLb.Testing;
+using ActorLb.Testing.Processes;
 
 namespace ActorLb.SystemTests.Fleet;
 

@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
 using ActorLb.Testing;
+using ActorLb.Testing.Processes;
 
 namespace ActorLb.SystemTests.Fleet;
 

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text.Json;
 using ActorLb.Testing;
+using ActorLb.Testing.Processes;
 
 namespace ActorLb.SystemTests.Fleet;
 

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Net;
 using System.Text;
 using ActorLb.Testing;
+using ActorLb.Testing.Peers;
 
 namespace ActorLb.SystemTests.Fleet;
 

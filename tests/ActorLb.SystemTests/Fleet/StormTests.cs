@@ -2,7 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
-using ActorLb.Testing;
+using ActorLb.Testing.Peers;
 
 namespace ActorLb.SystemTests.Fleet;
 

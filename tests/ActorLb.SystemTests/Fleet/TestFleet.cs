@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Net;
 using System.Text.Json;
 using ActorLb.Testing;
+using ActorLb.Testing.Peers;
 
 namespace ActorLb.SystemTests.Fleet;
 

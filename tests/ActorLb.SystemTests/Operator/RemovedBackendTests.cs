@@ -1,6 +1,5 @@
 using System.Net;
 using ActorLb.SystemTests.Fleet;
-using ActorLb.Testing;
 
 namespace ActorLb.SystemTests.Operator;
 

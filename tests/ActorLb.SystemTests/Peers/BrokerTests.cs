@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json.Nodes;
 using ActorLb.Testing;
+using ActorLb.Testing.Peers;
 
 namespace ActorLb.SystemTests.Peers;
 

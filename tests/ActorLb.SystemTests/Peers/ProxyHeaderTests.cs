@@ -1,5 +1,6 @@
 using System.Net;
 using ActorLb.Testing;
+using ActorLb.Testing.Peers;
 
 namespace ActorLb.SystemTests.Peers;
 

@@ -3,10 +3,12 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using ActorLb.Configuration;
+using ActorLb.Hosting;
 using ActorLb.Protocol.Admin;
 using ActorLb.Server.Admin;
 using ActorLb.Server.Hosting;
 using ActorLb.Testing;
+using ActorLb.Testing.Peers;
 using Microsoft.Extensions.Logging;
 
 namespace ActorLb.Tests.Admin;

@@ -1,7 +1,6 @@
 using System.Net;
 using System.Net.Http.Headers;
 using ActorLb.Protocol.Admin;
-using ActorLb.Testing;
 
 namespace ActorLb.Tests.Admin;
 

@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Http.Headers;
 using ActorLb.Server.Admin.Api;
 using ActorLb.Testing;
+using ActorLb.Testing.Processes;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.Logging;
 

@@ -1,7 +1,7 @@
 using System.Net;
 using System.Text.Json;
 using ActorLb.Protocol.Admin;
-using ActorLb.Testing;
+using ActorLb.Testing.Peers;
 
 namespace ActorLb.Tests.Admin;
 

@@ -1,6 +1,8 @@
 using System.Net;
 using ActorLb.Protocol.Admin;
 using ActorLb.Testing;
+using ActorLb.Testing.Peers;
+using ActorLb.Testing.Processes;
 
 namespace ActorLb.Tests.Admin;
 

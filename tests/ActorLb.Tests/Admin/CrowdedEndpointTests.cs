@@ -6,6 +6,7 @@ using System.Text;
 using ActorLb.Protocol.Admin;
 using ActorLb.Server.Admin;
 using ActorLb.Testing;
+using ActorLb.Testing.Peers;
 
 namespace ActorLb.Tests.Admin;
 

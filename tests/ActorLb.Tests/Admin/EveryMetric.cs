@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
 using ActorLb.Testing;
+using ActorLb.Testing.Peers;
 
 namespace ActorLb.Tests.Admin;
 

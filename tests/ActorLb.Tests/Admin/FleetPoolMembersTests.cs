@@ -1,7 +1,6 @@
 using System.Net;
 using ActorLb.Balancing;
 using ActorLb.Protocol.Admin;
-using ActorLb.Testing;
 using ActorLb.Tests.Fleet.Membership;
 
 namespace ActorLb.Tests.Admin;

@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Net.Sockets;
 using System.Text;
-using ActorLb.Testing;
 using Microsoft.Extensions.Logging;
 
 namespace ActorLb.Tests.Admin;

@@ -2,9 +2,10 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text.Json;
 using ActorLb.Configuration;
+using ActorLb.Configuration.Readers;
 using ActorLb.Protocol.Admin;
 using ActorLb.Telemetry;
-using ActorLb.Testing;
+using ActorLb.Testing.Peers;
 
 namespace ActorLb.Tests.Admin;
 

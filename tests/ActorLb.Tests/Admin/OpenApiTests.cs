@@ -4,7 +4,7 @@ using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using ActorLb.Protocol.Admin;
 using ActorLb.Server.Admin.Api;
-using ActorLb.Testing;
+using ActorLb.Testing.Peers;
 using Json.Schema;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.OpenApi;

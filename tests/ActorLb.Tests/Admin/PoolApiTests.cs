@@ -2,7 +2,7 @@ using System.Net;
 using ActorLb.Balancing;
 using ActorLb.Protocol.Admin;
 using ActorLb.Telemetry;
-using ActorLb.Testing;
+using ActorLb.Testing.Peers;
 
 namespace ActorLb.Tests.Admin;
 

@@ -3,6 +3,7 @@ using ActorLb.Balancing;
 using ActorLb.Configuration;
 using ActorLb.Protocol.Admin;
 using ActorLb.Testing;
+using ActorLb.Testing.Peers;
 
 namespace ActorLb.Tests.Admin;
 

@@ -1,6 +1,6 @@
 using System.Net;
 using ActorLb.Protocol.Admin;
-using ActorLb.Testing;
+using ActorLb.Testing.Peers;
 
 namespace ActorLb.Tests.Admin;
 

@@ -1,7 +1,8 @@
 using System.CommandLine;
 using ActorLb.Cli;
 using ActorLb.Cli.Output;
-using ActorLb.Testing;
+using ActorLb.Hosting;
+using ActorLb.Testing.Peers;
 using ActorLb.Tests.Admin;
 
 namespace ActorLb.Tests.Cli;

@@ -1,6 +1,8 @@
 using System.Text.Json;
 using ActorLb.Protocol.Admin;
 using ActorLb.Testing;
+using ActorLb.Testing.Peers;
+using ActorLb.Testing.Processes;
 using ActorLb.Tests.Admin;
 
 namespace ActorLb.Tests.Cli;

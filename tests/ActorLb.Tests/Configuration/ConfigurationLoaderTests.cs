@@ -1,5 +1,6 @@
 using System.Net;
 using ActorLb.Configuration;
+using ActorLb.Configuration.Effective;
 
 namespace ActorLb.Tests.Configuration;
 

@@ -1,8 +1,10 @@
 using System.Net.Sockets;
 using ActorLb.Configuration;
-using ActorLb.Proxying.Tls;
+using ActorLb.Configuration.Readers;
 using ActorLb.Server.Hosting;
 using ActorLb.Testing;
+using ActorLb.Testing.Processes;
+using ActorLb.Tls;
 
 namespace ActorLb.Tests.Configuration;
 

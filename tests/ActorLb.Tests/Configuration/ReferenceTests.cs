@@ -1,7 +1,9 @@
 using System.Collections.Immutable;
 using System.Text.RegularExpressions;
 using ActorLb.Configuration;
+using ActorLb.Configuration.Effective;
 using ActorLb.Configuration.Hocon;
+using ActorLb.Configuration.Readers;
 
 namespace ActorLb.Tests.Configuration;
 

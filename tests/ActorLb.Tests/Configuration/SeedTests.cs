@@ -1,5 +1,6 @@
 using System.Net;
 using ActorLb.Configuration;
+using ActorLb.Configuration.Effective;
 using Akka.Configuration;
 
 namespace ActorLb.Tests.Configuration;

@@ -1,7 +1,7 @@
 using ActorLb.Hosting;
-using ActorLb.Proxying.Tls;
 using ActorLb.Supervision;
 using ActorLb.Testing;
+using ActorLb.Tls;
 using Akka.Actor;
 
 namespace ActorLb.Tests.Hosting;

@@ -1,9 +1,9 @@
 using System.Net;
 using System.Net.Sockets;
 using ActorLb.Configuration;
+using ActorLb.Configuration.Readers;
 using ActorLb.Health;
 using ActorLb.Native;
-using ActorLb.Proxying;
 
 namespace ActorLb.Tests.Native;
 

@@ -1,10 +1,10 @@
 using ActorLb.Balancing;
 using ActorLb.Configuration;
-using ActorLb.Fleet.Spread;
 using ActorLb.Fleet.Inquiries;
+using ActorLb.Fleet.Spread;
 using ActorLb.Hosting;
 using ActorLb.Operations;
-using ActorLb.Proxying;
+using ActorLb.Proxying.Routing;
 using ActorLb.Sticky;
 using ActorLb.Telemetry;
 using ActorLb.Testing;

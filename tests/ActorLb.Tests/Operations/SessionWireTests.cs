@@ -1,5 +1,6 @@
 using System.Text;
 using ActorLb.Fleet.Inquiries;
+using ActorLb.Hosting;
 using ActorLb.Operations;
 using ActorLb.Protocol.Admin;
 

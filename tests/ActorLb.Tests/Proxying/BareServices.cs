@@ -1,7 +1,10 @@
 using ActorLb.Balancing;
 using ActorLb.Proxying;
+using ActorLb.Proxying.Limits;
+using ActorLb.Proxying.Reactors;
+using ActorLb.Proxying.Routing;
+using ActorLb.Standalone;
 using ActorLb.Sticky;
-using ActorLb.Sticky.Map;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace ActorLb.Tests.Proxying;

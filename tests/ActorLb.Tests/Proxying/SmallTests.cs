@@ -2,6 +2,7 @@ using System.Net;
 using ActorLb.Native;
 using ActorLb.Protocol.Mqtt;
 using ActorLb.Proxying;
+using ActorLb.Proxying.Limits;
 using ActorLb.Server.Admin;
 
 namespace ActorLb.Tests.Proxying;

@@ -1,4 +1,5 @@
 using System.Reflection;
+using ActorLb.Hosting;
 using ActorLb.Server.Hosting;
 using ActorLb.Testing;
 using Microsoft.Extensions.Logging;

@@ -1,3 +1,4 @@
+using ActorLb.Hosting;
 using ActorLb.Protocol.Admin;
 using ActorLb.Supervision;
 

@@ -1,8 +1,9 @@
 using System.Text;
 using ActorLb.Fleet.Spread;
+using ActorLb.Hosting;
 using ActorLb.Operations;
 using ActorLb.Protocol.Admin;
-using ActorLb.Proxying;
+using ActorLb.Proxying.Limits;
 using Microsoft.AspNetCore.Http;
 
 namespace ActorLb.Server.Admin.Api;

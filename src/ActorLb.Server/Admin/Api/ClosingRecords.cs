@@ -1,4 +1,5 @@
 using ActorLb.Balancing;
+using ActorLb.Hosting;
 using ActorLb.Operations;
 using ActorLb.Protocol.Admin;
 

@@ -1,5 +1,6 @@
 using System.Text.Json;
-using ActorLb.Configuration;
+using ActorLb.Configuration.Effective;
+using ActorLb.Hosting;
 using ActorLb.Operations;
 using ActorLb.Protocol.Admin;
 using ActorLb.Telemetry;

@@ -1,7 +1,8 @@
 using ActorLb.Balancing;
-using ActorLb.Configuration;
+using ActorLb.Hosting;
 using ActorLb.Protocol.CommandLine;
-using ActorLb.Proxying;
+using ActorLb.Proxying.Reactors;
+using ActorLb.Proxying.Routing;
 using Microsoft.AspNetCore.Http;
 
 namespace ActorLb.Server.Admin.Api;

@@ -1,6 +1,8 @@
 using ActorLb.Configuration;
+using ActorLb.Configuration.Effective;
+using ActorLb.Hosting;
 using ActorLb.Protocol.Admin;
-using ActorLb.Proxying;
+using ActorLb.Proxying.Reactors;
 using ActorLb.Server.Hosting;
 using Microsoft.AspNetCore.Http;
 
@@ -64,7 +66,7 @@ internal sealed class NodeApi(Node node, NodeControl control, KnownNames names, 
         // Kept by the control, which the process waits for at its end.
         _ = control.DrainAsync(within);
         return ApiResult.Of(
-            new NodeDrain(node.Options.Node.Name, open, within.TotalSeconds), AdminJson.Wire.NodeDrain, StatusCodes.Status202Accepted);
+            new Protocol.Admin.NodeDrain(node.Options.Node.Name, open, within.TotalSeconds), AdminJson.Wire.NodeDrain, StatusCodes.Status202Accepted);
     }
 
     private async Task<ApiResult> ResumeAsync(HttpContext context) => await control.ResumeAsync() switch

@@ -1,9 +1,9 @@
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using ActorLb.Configuration;
-using ActorLb.Native.OpenSsl;
+using ActorLb.Hosting;
 using ActorLb.Protocol.Admin;
-using ActorLb.Proxying.Tls;
+using ActorLb.Tls;
 
 namespace ActorLb.Server.Admin.Api;
 

@@ -1,9 +1,10 @@
 using System.Net;
 using ActorLb.Balancing;
 using ActorLb.Configuration;
+using ActorLb.Hosting;
 using ActorLb.Operations;
 using ActorLb.Protocol.Admin;
-using ActorLb.Proxying;
+using ActorLb.Proxying.Routing;
 using Microsoft.AspNetCore.Http;
 
 namespace ActorLb.Server.Admin.Api;

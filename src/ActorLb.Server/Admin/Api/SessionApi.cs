@@ -1,3 +1,4 @@
+using ActorLb.Hosting;
 using ActorLb.Operations;
 using ActorLb.Protocol.Admin;
 using Microsoft.AspNetCore.Http;

@@ -1,8 +1,9 @@
 using System.Text;
 using ActorLb.Balancing;
+using ActorLb.Hosting;
 using ActorLb.Operations;
 using ActorLb.Protocol.Admin;
-using ActorLb.Proxying;
+using ActorLb.Proxying.Routing;
 using ActorLb.Sticky;
 using Microsoft.AspNetCore.Http;
 

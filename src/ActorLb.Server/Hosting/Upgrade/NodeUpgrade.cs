@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
-using ActorLb.Proxying;
+using ActorLb.Hosting;
+using ActorLb.Proxying.Reactors;
 using Microsoft.Extensions.Logging;
 
 namespace ActorLb.Server.Hosting.Upgrade;

@@ -3,7 +3,7 @@ using System.IO.Pipes;
 using System.Net;
 using ActorLb.Hosting;
 using ActorLb.Native;
-using ActorLb.Proxying;
+using ActorLb.Proxying.Reactors;
 
 namespace ActorLb.Server.Hosting.Upgrade;
 

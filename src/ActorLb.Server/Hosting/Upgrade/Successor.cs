@@ -5,7 +5,7 @@ using System.IO.Pipes;
 using ActorLb.Hosting;
 using ActorLb.Native;
 using ActorLb.Protocol.Failures;
-using ActorLb.Proxying;
+using ActorLb.Proxying.Reactors;
 using ActorLb.Sticky.Map;
 
 namespace ActorLb.Server.Hosting.Upgrade;

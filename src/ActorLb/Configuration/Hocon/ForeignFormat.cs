@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using ActorLb.Configuration.Readers;
 
 namespace ActorLb.Configuration.Hocon;
 

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using ActorLb.Configuration.Readers;
 
 namespace ActorLb.Configuration.Hocon;
 

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Numerics;
+using ActorLb.Configuration.Readers;
 
 namespace ActorLb.Configuration.Import;
 

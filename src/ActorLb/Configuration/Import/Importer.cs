@@ -1,5 +1,7 @@
 using System.Globalization;
 using System.Text;
+using ActorLb.Configuration.Import.HAProxy;
+using ActorLb.Configuration.Import.Nginx;
 
 namespace ActorLb.Configuration.Import;
 

@@ -1,5 +1,6 @@
 using System.Globalization;
 using ActorLb.Configuration.Hocon;
+using ActorLb.Configuration.Readers;
 
 namespace ActorLb.Configuration.Import;
 

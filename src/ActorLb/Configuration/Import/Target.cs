@@ -1,5 +1,6 @@
 using System.Net;
 using ActorLb.Configuration.Hocon;
+using ActorLb.Hosting;
 
 namespace ActorLb.Configuration.Import;
 

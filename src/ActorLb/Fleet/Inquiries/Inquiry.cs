@@ -2,7 +2,7 @@ using System.Collections.Concurrent;
 using System.Security.Cryptography;
 using System.Text;
 using ActorLb.Fleet.Membership;
-using ActorLb.Sticky.Map;
+using ActorLb.Hosting;
 using Akka.Actor;
 using Microsoft.Extensions.Logging;
 

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using ActorLb.Hosting;
 
 namespace ActorLb.Fleet.Membership;
 

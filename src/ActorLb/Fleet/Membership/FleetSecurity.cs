@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using ActorLb.Configuration;
+using ActorLb.Configuration.Checks;
 using Akka.Remote.Transport.DotNetty;
 
 namespace ActorLb.Fleet.Membership;

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Net;
 using ActorLb.Configuration;
+using ActorLb.Hosting;
 
 namespace ActorLb.Fleet.Membership;
 

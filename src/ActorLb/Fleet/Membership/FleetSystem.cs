@@ -1,9 +1,9 @@
-using System.Net.Sockets;
 using System.Net;
+using System.Net.Sockets;
 using ActorLb.Sticky.Map;
 using ActorLb.Supervision;
-using Akka.Actor.Setup;
 using Akka.Actor;
+using Akka.Actor.Setup;
 using Akka.Remote;
 using Microsoft.Extensions.Logging;
 using AkkaCluster = Akka.Cluster.Cluster;

@@ -1,4 +1,3 @@
-using ActorLb.Sticky.Map;
 using Akka.Actor;
 
 namespace ActorLb.Fleet.Sharding;

@@ -1,6 +1,5 @@
 using System.Runtime.Serialization;
 using ActorLb.Fleet.Membership;
-using ActorLb.Sticky.Map;
 using Akka.Actor;
 using Akka.Serialization;
 

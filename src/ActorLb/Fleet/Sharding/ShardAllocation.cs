@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using ActorLb.Sticky.Map;
+using ActorLb.Sticky.Map.Sharding;
 
 namespace ActorLb.Fleet.Sharding;
 

@@ -1,6 +1,6 @@
 using System.Collections.Immutable;
 using System.Text;
-using ActorLb.Configuration;
+using ActorLb.Configuration.Effective;
 
 namespace ActorLb.Fleet.Spread;
 

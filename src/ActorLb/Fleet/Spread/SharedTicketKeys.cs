@@ -1,6 +1,6 @@
 using System.Collections.Immutable;
 using System.Security.Cryptography;
-using ActorLb.Native.OpenSsl;
+using ActorLb.Tls;
 
 namespace ActorLb.Fleet.Spread;
 

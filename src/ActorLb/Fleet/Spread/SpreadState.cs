@@ -103,7 +103,7 @@ internal sealed partial class SpreadState
     }
 
     /// <summary>Tells the fleet what configuration is in force here.</summary>
-    public void SetConfiguration(string node, Configuration.ConfigurationFingerprint fingerprint)
+    public void SetConfiguration(string node, Configuration.Effective.ConfigurationFingerprint fingerprint)
     {
         Configurations.Set(node, fingerprint);
         _actor?.Tell(SpreadActor.WriteConfigurations.Instance);

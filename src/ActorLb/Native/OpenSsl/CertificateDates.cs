@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using ActorLb.Tls;
 
 namespace ActorLb.Native.OpenSsl;
 

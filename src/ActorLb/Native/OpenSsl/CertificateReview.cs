@@ -1,3 +1,5 @@
+using ActorLb.Tls;
+
 namespace ActorLb.Native.OpenSsl;
 
 /// <summary>Looks for what OpenSSL takes without a word and peers then refuse: chains that lead nowhere, keys and signatures too weak for the

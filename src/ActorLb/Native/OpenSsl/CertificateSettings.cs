@@ -1,6 +1,8 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using ActorLb.Configuration;
+using ActorLb.Configuration.Readers;
+using ActorLb.Tls;
 using static ActorLb.Native.OpenSsl.OpenSslConstants;
 
 namespace ActorLb.Native.OpenSsl;

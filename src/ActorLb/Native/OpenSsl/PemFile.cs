@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using ActorLb.Configuration;
 using ActorLb.Protocol.Failures;
+using ActorLb.Tls;
 
 namespace ActorLb.Native.OpenSsl;
 

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using ActorLb.Tls;
 using static ActorLb.Native.OpenSsl.OpenSslConstants;
 
 namespace ActorLb.Native.OpenSsl;

@@ -1,3 +1,4 @@
+using ActorLb.Tls;
 using Microsoft.Win32.SafeHandles;
 using static ActorLb.Native.OpenSsl.OpenSslConstants;
 

@@ -1,3 +1,5 @@
+using ActorLb.Tls;
+
 namespace ActorLb.Native.OpenSsl;
 
 /// <summary>Arms OpenSSL's cipher and MAC for one ticket, as RFC 5077, section 4 recommends: AES-CBC and HMAC-SHA-256.</summary>

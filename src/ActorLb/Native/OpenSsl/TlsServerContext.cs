@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using System.Security.Cryptography;
 using ActorLb.Configuration;
+using ActorLb.Tls;
 using static ActorLb.Native.OpenSsl.OpenSslConstants;
 
 namespace ActorLb.Native.OpenSsl;

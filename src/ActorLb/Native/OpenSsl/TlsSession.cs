@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using ActorLb.Tls;
 using static ActorLb.Native.OpenSsl.OpenSslConstants;
 
 namespace ActorLb.Native.OpenSsl;

@@ -1,5 +1,7 @@
 using System.Collections.Concurrent;
 using System.Numerics;
+using ActorLb.Sticky.Map.Lookups;
+using ActorLb.Sticky.Map.Sharding;
 
 namespace ActorLb.Sticky.Map;
 

@@ -1,4 +1,7 @@
 
+using ActorLb.Sticky.Map.Lookups;
+using ActorLb.Sticky.Map.Sharding;
+
 namespace ActorLb.Sticky.Map;
 
 /// <summary>Hands messages of members to the part that they are for.</summary>

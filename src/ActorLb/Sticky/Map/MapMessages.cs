@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using ActorLb.Sticky.Map.Sharding;
 
 namespace ActorLb.Sticky.Map;
 

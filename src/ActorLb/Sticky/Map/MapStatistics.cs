@@ -1,3 +1,5 @@
+using ActorLb.Sticky.Map.Sharding;
+
 namespace ActorLb.Sticky.Map;
 
 /// <summary>What the map holds on this node at one moment.</summary>

@@ -1,3 +1,5 @@
+using ActorLb.Sticky.Map.Sharding;
+
 namespace ActorLb.Sticky.Map;
 
 /// <summary>What the shards do as time passes. The clock's thread alone.</summary>

@@ -1,4 +1,7 @@
 
+using ActorLb.Sticky.Map.Lookups;
+using ActorLb.Sticky.Map.Sharding;
+
 namespace ActorLb.Sticky.Map;
 
 /// <summary>Makes the picture of members and directory that lookups go by. One caller at a time, which holds no shard's lock.</summary>

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using ActorLb.Sticky.Map.Sharding;
 
 namespace ActorLb.Sticky.Map;
 

@@ -1,5 +1,7 @@
 using System.Collections.Immutable;
 using System.Runtime.CompilerServices;
+using ActorLb.Sticky.Map.Lookups;
+using ActorLb.Sticky.Map.Sharding;
 
 namespace ActorLb.Sticky.Map;
 

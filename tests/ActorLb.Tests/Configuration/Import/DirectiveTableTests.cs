@@ -1,5 +1,7 @@
 using System.Text;
 using ActorLb.Configuration.Import;
+using ActorLb.Configuration.Import.HAProxy;
+using ActorLb.Configuration.Import.Nginx;
 using ActorLb.Testing;
 
 namespace ActorLb.Tests.Configuration.Import;

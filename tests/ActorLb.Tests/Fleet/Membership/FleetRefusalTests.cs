@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using ActorLb.Configuration;
 using ActorLb.Fleet.Membership;
+using ActorLb.Hosting;
 using ActorLb.Testing;
 
 namespace ActorLb.Tests.Fleet.Membership;

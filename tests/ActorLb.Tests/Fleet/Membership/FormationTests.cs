@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using ActorLb.Fleet.Membership;
+using ActorLb.Hosting;
 
 namespace ActorLb.Tests.Fleet.Membership;
 

@@ -1,5 +1,6 @@
 using ActorLb.Fleet.Sharding;
 using ActorLb.Sticky.Map;
+using ActorLb.Sticky.Map.Sharding;
 
 namespace ActorLb.Tests.Fleet.Sharding;
 

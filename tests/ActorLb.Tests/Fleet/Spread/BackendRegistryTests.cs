@@ -1,5 +1,6 @@
 using ActorLb.Balancing;
 using ActorLb.Fleet.Spread;
+using ActorLb.Hosting;
 using ActorLb.Sticky;
 using Microsoft.Extensions.Time.Testing;
 

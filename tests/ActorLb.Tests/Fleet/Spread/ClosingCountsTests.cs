@@ -1,4 +1,5 @@
 using ActorLb.Fleet.Spread;
+using ActorLb.Hosting;
 using Microsoft.Extensions.Time.Testing;
 
 namespace ActorLb.Tests.Fleet.Spread;

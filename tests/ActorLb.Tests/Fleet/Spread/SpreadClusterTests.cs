@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
-using ActorLb.Configuration;
+using ActorLb.Configuration.Effective;
 using ActorLb.Fleet.Spread;
+using ActorLb.Hosting;
 using ActorLb.Sticky;
 using Akka.Actor;
 using Akka.Configuration;

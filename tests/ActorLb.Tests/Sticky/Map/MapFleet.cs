@@ -1,7 +1,8 @@
+using ActorLb.Hosting;
 using ActorLb.Sticky;
 using ActorLb.Sticky.Map;
-using Placement = ActorLb.Sticky.Map.Placement;
 using Microsoft.Extensions.Time.Testing;
+using Placement = ActorLb.Sticky.Map.Placement;
 
 namespace ActorLb.Tests.Sticky.Map;
 

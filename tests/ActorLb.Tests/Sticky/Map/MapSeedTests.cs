@@ -1,5 +1,4 @@
 using ActorLb.Sticky;
-using ActorLb.Sticky.Map;
 using static ActorLb.Tests.Sticky.Map.MapFleet;
 
 namespace ActorLb.Tests.Sticky.Map;

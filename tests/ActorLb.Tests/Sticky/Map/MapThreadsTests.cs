@@ -1,6 +1,7 @@
 using System.Threading.Channels;
 using ActorLb.Sticky;
 using ActorLb.Sticky.Map;
+using ActorLb.Sticky.Map.Sharding;
 
 namespace ActorLb.Tests.Sticky.Map;
 

@@ -1,3 +1,4 @@
+using ActorLb.Hosting;
 using ActorLb.Sticky;
 using ActorLb.Sticky.Map;
 

@@ -1,3 +1,4 @@
+using ActorLb.Hosting;
 using ActorLb.Sticky.Map;
 using Placement = ActorLb.Sticky.Map.Placement;
 

@@ -1,5 +1,6 @@
 using ActorLb.Sticky;
 using ActorLb.Sticky.Map;
+using ActorLb.Sticky.Map.Sharding;
 
 namespace ActorLb.Tests.Sticky.Map.Simulation;
 

@@ -1,0 +1,55 @@
+using System.Collections.Immutable;
+using ActorLb.Configuration.Hocon;
+using ActorLb.Configuration.Readers;
+
+namespace ActorLb.Configuration.Checks;
+
+/// <summary>What a data plane cannot do.</summary>
+internal static class DataPlaneChecks
+{
+    /// <param name="root">The block <c>actorlb</c>.</param>
+    public static void Check(
+        Section root, NodeOptions node, IReadOnlyDictionary<string, ListenerOptions> listeners, IReadOnlyDictionary<string, PoolOptions> pools)
+    {
+        if (node.DataPlane == DataPlaneKind.Streams)
+        {
+            foreach (ListenerOptions listener in listeners.Values.OrderBy(l => l.Name, StringComparer.Ordinal))
+            {
+                if (listener.Tls is not null) Refuse(root, "listeners", listener.Name, "tls");
+                if (listener.WebSocket is not null) Refuse(root, "listeners", listener.Name, "websocket");
+            }
+            foreach (PoolOptions pool in pools.Values.OrderBy(p => p.Name, StringComparer.Ordinal))
+            {
+                if (pool.Tls is not null) Refuse(root, "pools", pool.Name, "tls");
+            }
+        }
+        else if (!OperatingSystem.IsLinux())
+        {
+            Section section = root.Child("node");
+            root.Report.Error(
+                section.PositionOf("data-plane"), section.PathOf("data-plane"), "reactor", "runs on Linux alone; data-plane = streams runs on this system");
+        }
+    }
+
+    /// <summary>Why a running data plane cannot take a configuration; null when it can.</summary>
+    public static string? Problem(DataPlaneKind running, ActorLbOptions options)
+    {
+        if (running != DataPlaneKind.Streams) return null;
+        foreach (ListenerOptions listener in options.Listeners.Values)
+        {
+            string? block = listener.Tls is not null ? "tls" : listener.WebSocket is not null ? "websocket" : null;
+            if (block is not null) return $"listener {listener.Name}: {block} {Reason}, with which this node runs until it is started anew";
+        }
+        return options.Pools.Values.FirstOrDefault(p => p.Tls is not null) is { } pool
+            ? $"pool {pool.Name}: tls {Reason}, with which this node runs until it is started anew" : null;
+    }
+
+    private const string Reason = "cannot be had with node.data-plane = streams";
+
+    private static void Refuse(Section root, string kind, string name, string block)
+    {
+        Section section = root.Child(kind).Child(name);
+        root.Report.Error(
+            section.PositionOf(block), section.PathOf(block), null, $"{Reason}, which is of plain TCP: use data-plane = reactor, or end TLS and WebSocket before it");
+    }
+}

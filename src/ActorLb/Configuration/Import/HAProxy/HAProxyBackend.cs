@@ -1,0 +1,327 @@
+using System.Globalization;
+using ActorLb.Configuration.Readers;
+
+namespace ActorLb.Configuration.Import.HAProxy;
+
+/// <summary>HAProxy's <c>backend</c>, or the part of a <c>listen</c> that is one: a pool.</summary>
+internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IReadOnlyDictionary<string, string> discoveryTimes)
+{
+    private readonly List<(Directive From, string[] Words)> defaults = [];
+    private readonly List<(HAProxyServer Server, BackendEntry Entry)> servers = [];
+    private readonly List<Directive> directives = [];
+    private Directive? template, balance, stickOn, table;
+    private HAProxyServer? templateWords;
+    private string policy = "round-robin";
+    private string? hashKey, httpPath, checkPort;
+    private bool sticky;
+
+    public Draft Pool { get; } = new();
+
+    public Draft Health { get; } = new();
+
+    public bool IsHttp { get; set; }
+
+    public TimeSpan? ServerTimeout { get; private set; }
+
+    public TimeSpan? TunnelTimeout { get; private set; }
+
+    public List<Directive> TimeoutsFrom { get; } = [];
+
+    public bool HasServers => servers.Count > 0 || template is not null;
+
+    /// <summary>Whether its servers speak TLS.</summary>
+    public bool SpeaksTls => servers.Exists(s => s.Server.Has("ssl")) || templateWords?.Has("ssl") == true;
+
+    /// <summary>The port that most of its servers have; 0 without any.</summary>
+    public int Port => servers.Select(s => Units.Number(s.Entry.Key?[(s.Entry.Key.LastIndexOf(':') + 1)..] ?? "") ?? 0)
+        .Concat(template is null ? [] : [Units.Number(template[2][(template[2].LastIndexOf(':') + 1)..]) ?? 0])
+        .GroupBy(p => p).OrderByDescending(g => g.Count()).FirstOrDefault()?.Key ?? 0;
+
+    /// <summary>False for a line that is not about backends.</summary>
+    public bool Apply(Directive d)
+    {
+        switch (d.Name)
+        {
+            case "mode": IsHttp = d.Is("http"); break;
+            case "balance": Balance(d); break;
+            case "server": Server(d); break;
+            case "default-server": defaults.Add((d, [.. d.Words.Select(w => w.Text)])); break;
+            case "server-template": Template(d); break;
+            case "stick-table": table = d; break;
+            case "stick" when d[0] is "on" or "match" or "store-request": Stick(d); break;
+            case "retries":
+                if (Units.Number(HAProxyValue.Of(d[0])) is { } retries) Pool["retry"].Integer("tries", d, (retries + 1L).ToString(CultureInfo.InvariantCulture), 1, RetryOptions.MaxTries, "3", "the first included");
+                else d.Tell("no number: set retry.tries of the pool");
+                break;
+            case "source": Source(d); break;
+            case "timeout": return Timeout(d);
+            case "option": return Option(d);
+            case "http-check": HttpCheck(d); break;
+            default: return false;
+        }
+        directives.Add(d);
+        return true;
+    }
+
+    /// <summary>Writes the pool.</summary>
+    /// <param name="tcp">No MQTT is to be seen on the way.</param>
+    /// <param name="webSocketPath">Null where no WebSocket is spoken.</param>
+    /// <returns>False when no backend is left.</returns>
+    public bool Finish(bool tcp, string? webSocketPath)
+    {
+        WritePolicy(tcp);
+        if (template is not null && !Discover(template, templateWords!)) return false;
+        if (template is null && servers.Count == 0) return false;
+        if (template is null) BackendEntry.Put(Pool, servers.Select(s => s.Entry));
+        HAProxyServer[] all = template is not null ? [templateWords!] : [.. servers.Select(s => s.Server)];
+        new HAProxyPoolSettings(target, globals, Pool, Health).Write(all, tcp, httpPath, checkPort);
+        if (webSocketPath is not null) Pool["websocket"].Set("path", Units.Quote(webSocketPath));
+        if (Health.HasKeys) Pool.Put("health", Health);
+        Pool.First("balance", "place", "hash-key", "backends");
+        target.Note(directives, Pool);
+        return true;
+    }
+
+    private void Balance(Directive d)
+    {
+        balance = d;
+        d.Carry();
+        hashKey = null;
+        switch (d[0])
+        {
+            case "roundrobin" or "static-rr": policy = "round-robin"; break;
+            case "leastconn": policy = "least-connections"; break;
+            case "source": policy = "ip-hash"; break;
+            case var random when random.StartsWith("random", StringComparison.Ordinal): policy = "random"; break;
+            case "first":
+                policy = "least-connections";
+                d.Tell("ActorLb does not fill one backend before the next: least-connections is written");
+                break;
+            case "hash": Hash(d); break;
+            default:
+                policy = "round-robin";
+                d.Tell("not known for MQTT: round-robin is written; see balance and hash-key of the pool");
+                break;
+        }
+    }
+
+    private void Hash(Directive d)
+    {
+        string expression = string.Concat(d.Words.Skip(1).Select(w => w.Text));
+        policy = "hash";
+        if (expression == "src") policy = "ip-hash";
+        else if (expression.Contains("client_identifier", StringComparison.Ordinal)) hashKey = ConfigurationDefaults.HashKey;
+        else if (expression.Contains("mqtt_field_value(connect,username)", StringComparison.Ordinal)) hashKey = "$mqtt_preread_username";
+        else
+        {
+            policy = "round-robin";
+            d.Tell("none of ActorLb's variables: round-robin is written; see balance = hash and hash-key of the pool");
+        }
+    }
+
+    private void Stick(Directive d)
+    {
+        int condition = d.Words.FindIndex(w => w.Text is "if" or "unless" or "table");
+        string expression = string.Concat(d.Words.Skip(1).Take(condition < 0 ? d.Words.Count : condition - 1).Select(w => w.Text));
+        if (expression.Contains("mqtt_field_value(connect,client_identifier)", StringComparison.Ordinal))
+        {
+            sticky = true;
+            stickOn = d;
+            d.Carry();
+        }
+        else if (expression == "src")
+        {
+            stickOn = d;
+            d.Carry();
+        }
+        else
+        {
+            d.Tell("clients stick by client id (balance = sticky), or by a hash of what hash-key names");
+        }
+        if (condition >= 0) d.Tell($"{string.Join(' ', d.Words.Skip(condition).Select(w => w.Text))}: clients of a pool stick to it without conditions, in one map");
+    }
+
+    private void WritePolicy(bool tcp)
+    {
+        bool byId = sticky && !tcp, byAddress = stickOn is not null && !byId;
+        if (balance is not null) Pool.Keep(balance);
+        if (byId)
+        {
+            Pool.Set("balance", "sticky", null, stickOn);
+            Pool.Set("place", policy == "hash" ? "hash" : policy, "least-connections", null, "where a client goes that is not known yet");
+            Table();
+        }
+        else if (byAddress)
+        {
+            Pool.Set("balance", "ip-hash", null, stickOn);
+            if (sticky) stickOn!.Tell("no client id is read on this way: ip-hash is written");
+            table?.Leave("a hash needs no table");
+        }
+        else
+        {
+            if (policy == "hash" && tcp)
+            {
+                policy = "ip-hash";
+                balance!.Tell("no client id is read on this way: ip-hash is written");
+            }
+            Pool.Set("balance", policy, "round-robin", balance);
+            table?.Leave("no `stick on` uses it");
+        }
+        if (hashKey is not null && !byAddress && !tcp) Pool.Set("hash-key", Units.Quote(hashKey), Units.Quote(ConfigurationDefaults.HashKey));
+    }
+
+    /// <summary>The node has one map for all pools: it gets the longest time, and room for all.</summary>
+    private void Table()
+    {
+        if (table is not { } d || !target.Counted.Add(d)) return;
+        d.Carry();
+        for (int i = 0; i < d.Words.Count; i++)
+        {
+            string value = i + 1 < d.Words.Count ? d[i + 1] : "";
+            switch (d[i])
+            {
+                case "expire":
+                    TimeSpan? known = target.Sticky.Value("ttl") is { } ttl && Hocon.HoconUnits.TryDuration(ttl, out TimeSpan before, out _) ? before : null;
+                    if (Units.HAProxyTime(value) is { } time && time < known) break;
+                    target.Sticky.Time("ttl", d, value, Units.HAProxyTime(value), ConfigurationDefaults.Forever, "1d", TimeSpan.FromSeconds(1));
+                    break;
+                case "size":
+                    long room = (Units.Size(value) ?? 0) + (Units.Size(target.Sticky.Value("max-entries") ?? "0") ?? 0);
+                    target.Sticky.Integer("max-entries", d, Math.Min(room, int.MaxValue).ToString(CultureInfo.InvariantCulture), 1024, 1_000_000_000, null);
+                    break;
+                case "peers": d.Tell($"peers {value}: nodes share the map as a fleet: the block cluster"); break;
+                case "store": d.Tell($"store {value}: nothing else is counted here; see limits of the listener"); break;
+                case "nopurge": d.Tell("nopurge: a full map forgets those who have left, then those not seen for longest"); break;
+            }
+        }
+        target.Sticky.Keep(d);
+    }
+
+    private void Server(Directive d)
+    {
+        d.Carry();
+        if (d.Words.Count < 2)
+        {
+            d.Tell("a server has a name and an address: add the backend by hand");
+            return;
+        }
+        var words = new HAProxyServer(d, defaults, d.Words.Skip(2).Select(w => w.Text));
+        if (HAProxyAddress.Server(target, d, d[1], IsHttp ? "80" : "1883") is not { } entry)
+        {
+            d.Tell($"'{d[1]}' is no host and port that ActorLb could reach: add the backend by hand");
+            return;
+        }
+        if (!d[1].Contains(':', StringComparison.Ordinal)) d.Tell("without a port HAProxy goes to the one that the client came to: look at the address");
+        words.Write(entry.Settings);
+        servers.Add((words, entry));
+    }
+
+    private void Template(Directive d)
+    {
+        d.Carry();
+        if (d.Words.Count < 3)
+        {
+            d.Tell("a server-template has a name, a number and an address: see backends = { dns = ... }");
+            return;
+        }
+        template = d;
+        templateWords = new HAProxyServer(d, defaults, d.Words.Skip(3).Select(w => w.Text));
+    }
+
+    /// <returns>False when there is no name to look up.</returns>
+    private bool Discover(Directive d, HAProxyServer words)
+    {
+        string address = d[2];
+        int colon = address.LastIndexOf(':');
+        string name = colon < 0 ? address : address[..colon], port = colon < 0 ? "" : address[(colon + 1)..];
+        foreach ((HAProxyServer server, _) in servers) server.From.Tell("backends that DNS finds are all that a pool has: this one is left out");
+        if (!HAProxyAddress.HasVariables(name) && !AddressText.IsHost(name))
+        {
+            d.Tell($"'{name}' is no host name: see backends = {{ dns = ... }}");
+            return false;
+        }
+        Draft dns = Pool["backends"];
+        dns.Set("dns", HAProxyAddress.Render(target, name), null, d);
+        if (name.StartsWith('_')) dns.Set("srv", "on");
+        else if (HAProxyAddress.HasVariables(port)) dns.Set("port", HAProxyAddress.Render(target, port));
+        else if (port.Length > 0) dns.Integer("port", d, port, 1, 65535, "1883");
+        if (words["resolvers"] is { } resolvers && discoveryTimes.TryGetValue(resolvers, out string? interval)) dns.Set("interval", interval, "30s");
+        words.Write(dns);
+        foreach (string key in (string[])["down", "backup"])
+        {
+            if (!dns.Has(key)) continue;
+            dns.Remove(key);
+            d.Tell($"{key}: backends that DNS finds are all alike");
+        }
+        return true;
+    }
+
+    private void Source(Directive d)
+    {
+        string address = d[0].EndsWith(":0", StringComparison.Ordinal) ? d[0][..^2] : d[0];
+        if (address is "0.0.0.0" or "::" or "*") d.Leave("the system chooses");
+        else if (d.Words.Count > 1 || !AddressText.TryAddress(address, out _)) d.Tell("not one IP address of the node's own: set source-addresses of the pool");
+        else
+        {
+            Pool.Set("source-addresses", $"[{Units.Quote(address)}]", null, d);
+            d.Carry();
+        }
+    }
+
+    private bool Timeout(Directive d)
+    {
+        TimeSpan? time = Units.HAProxyTime(HAProxyValue.Of(d[1]));
+        switch (d[0])
+        {
+            case "connect":
+                Pool.Time("connect-timeout", d, d[1], time, Setting.Hour, "10s");
+                if (time >= ConfigurationDefaults.Retry.Timeout && !Pool["retry"].Has("timeout"))
+                    Pool["retry"].Set("timeout", Units.Show(time < Setting.Hour / 2 ? 2 * time.Value : Setting.Hour), note: "leaves time for a second backend");
+                return true;
+            case "check":
+                Health.Time("timeout", d, d[1], time, Setting.Hour, "2s");
+                return true;
+            case "server": ServerTimeout = time; break;
+            case "tunnel": TunnelTimeout = time; break;
+            default: return false;
+        }
+        TimeoutsFrom.Add(d);
+        if (time is null) d.Tell($"'{d[1]}' is no time: set idle-timeout of the listener by hand");
+        return true;
+    }
+
+    private bool Option(Directive d)
+    {
+        switch (d[0])
+        {
+            case "httpchk":
+                httpPath = d.Words.Skip(1).Select(w => w.Text).FirstOrDefault(WellKnown.IsPath) ?? "/";
+                d.Carry();
+                if (d.Has("HEAD") || d.Has("POST") || d.Has("OPTIONS")) d.Tell("the probe asks by GET");
+                break;
+            case "tcp-check" or "redispatch" or "tcpka" or "srvtcpka" or "forwardfor":
+                d.Carry();
+                break;
+            default: return false;
+        }
+        directives.Add(d);
+        return true;
+    }
+
+    private void HttpCheck(Directive d)
+    {
+        int uri = d.Words.FindIndex(w => w.Text == "uri");
+        if (d.Is("send") && uri >= 0 && WellKnown.IsPath(d[uri + 1]))
+        {
+            httpPath = d[uri + 1];
+            d.Carry();
+        }
+        else if (d.Is("expect") && d[1] == "status" && d[2] == "200") d.Carry();
+        else if (d.Is("connect") && d.Words.FindIndex(w => w.Text == "port") is >= 0 and var at)
+        {
+            checkPort = d[at + 1];
+            d.Carry();
+        }
+        else d.Tell("the probe http asks by GET and takes 200 alone");
+    }
+}

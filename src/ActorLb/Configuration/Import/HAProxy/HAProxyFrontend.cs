@@ -1,0 +1,294 @@
+using ActorLb.Configuration.Readers;
+
+namespace ActorLb.Configuration.Import.HAProxy;
+
+/// <summary>HAProxy's <c>frontend</c>, or the part of a <c>listen</c> that is one: a listener for each of its addresses.</summary>
+internal sealed class HAProxyFrontend(Target target, HAProxyGlobals globals, string name)
+{
+    private readonly List<Directive> directives = [], uses = [], timeouts = [];
+    private readonly List<AddressRules.Rule> rules = [];
+    private readonly List<Directive> ruled = [];
+    private readonly List<string> proxies = [];
+    private readonly HAProxyConditions conditions = new();
+    private TimeSpan? clientTimeout;
+    private bool tlsInside;
+
+    public string Name => name;
+
+    public List<HAProxyBind> Binds { get; } = [];
+
+    public Draft Listener { get; } = new();
+
+    public bool IsHttp { get; private set; }
+
+    public bool ReadsMqtt { get; private set; }
+
+    public Directive? Default { get; private set; }
+
+    public Directive? Stats { get; private set; }
+
+    public void AddCondition(Directive acl) => conditions.Add(acl);
+
+    /// <summary>False for a line that is not about frontends.</summary>
+    public bool Apply(Directive d)
+    {
+        switch (d.Name)
+        {
+            case "mode":
+                IsHttp = d.Is("http");
+                if (d.Is("tcp") || d.Is("http")) d.Carry();
+                else d.Tell("ActorLb balances MQTT, over TCP and WebSocket");
+                break;
+            case "bind": Binds.Add(new HAProxyBind(d, target, globals)); break;
+            case "maxconn": Listener.Integer("max-connections", d, HAProxyValue.Of(d[0]), 0, 10_000_000, "0"); break;
+            case "backlog": Listener.Integer("backlog", d, HAProxyValue.Of(d[0]), 1, 1_000_000, "4096"); break;
+            case "rate-limit" when d.Is("sessions"): Listener["limits"].Integer("connects-per-second", d, HAProxyValue.Of(d[1]), 0, 10_000_000, "0"); break;
+            case "default_backend": Default = d; break;
+            case "use_backend": uses.Add(d); break;
+            case "acl": break; // Judged by those who use it.
+            case "tcp-request": TcpRequest(d); break;
+            case "http-request" when d[0] is "deny" or "allow" or "reject": Rule(d, d[0] == "allow", d.Words); break;
+            case "timeout" when d.Is("client"):
+                clientTimeout = Units.HAProxyTime(HAProxyValue.Of(d[1]));
+                if (clientTimeout is null) d.Tell($"'{d[1]}' is no time: set idle-timeout of the listener by hand");
+                timeouts.Add(d);
+                break;
+            case "option" when d[0] is "clitcpka" or "tcpka" or "forwardfor": d.Carry(); break;
+            case "option" when d[0] is "tcplog" or "httplog":
+                if (globals.Logs)
+                {
+                    target.Log.Set("access", "stdout", null, d, "a line for each connection");
+                    d.Carry();
+                }
+                else
+                {
+                    d.Leave("there is no log to write to: log.access = stdout has a line for each connection");
+                }
+                break;
+            case "stats" when d[0] is "enable" or "uri" or "auth":
+                Stats ??= d;
+                if (d.Is("enable")) d.Carry();
+                return d.Is("enable");
+            case "log" when d.Is("global"):
+                d.Leave("the node has one log, on standard error");
+                break;
+            default: return false;
+        }
+        directives.Add(d);
+        return true;
+    }
+
+    private void TcpRequest(Directive d)
+    {
+        switch (d[0])
+        {
+            case "inspect-delay":
+                Listener.Time("connect-timeout", d, d[1], Units.HAProxyTime(HAProxyValue.Of(d[1])), Setting.Hour, "10s");
+                break;
+            case "connection" when d[1] is "expect-proxy": ExpectProxy(d); break;
+            case "connection" or "content" when d[1] is "reject" or "accept" or "silent-drop":
+                Rule(d, d[1] == "accept", d.Words);
+                break;
+            case "connection" or "content" or "session" when d[1].StartsWith("track-sc", StringComparison.Ordinal):
+                d.Tell("what a client address may do is limits.per-address { connections, rate } of the listener");
+                break;
+            default:
+                d.Tell("limits, allow and deny of the listener judge a connection, protocol = mqtt its CONNECT");
+                break;
+        }
+    }
+
+    private void ExpectProxy(Directive d)
+    {
+        IReadOnlyList<HAProxyTerm>? terms = conditions.Of(d.Words);
+        if (terms is [{ Not: false, Test: { IsSource: true } test }] && test.Networks() is { } networks)
+        {
+            proxies.AddRange(networks.Select(n => n.ToString()));
+            d.Carry();
+            d.Tell("clients from elsewhere, who come without a PROXY header, need a listener of their own");
+        }
+        else if (terms is [])
+        {
+            proxies.AddRange(["0.0.0.0/0", "::/0"]);
+            d.Tell("the headers of all networks are believed: name your proxies' in accept-proxy-protocol.from");
+        }
+        else
+        {
+            d.Tell("see accept-proxy-protocol of the listener");
+        }
+    }
+
+    private void Rule(Directive d, bool allow, IReadOnlyList<Word> words)
+    {
+        IReadOnlyList<HAProxyTerm>? terms = conditions.Of(words);
+        switch (terms)
+        {
+            case []:
+                rules.Add(new AddressRules.Rule(allow, [AddressRules.Network.All(4), AddressRules.Network.All(6)]));
+                break;
+            case [{ Test.IsMqtt: true }] or [{ Test.Fetch: "WAIT_END" or "req.len" or "req_len" }]:
+                // What is no CONNECT is refused in any case.
+                ReadsMqtt |= terms[0].Test.IsMqtt;
+                d.Carry();
+                return;
+            case [{ Test.IsHello: true, Not: false }] when allow:
+                tlsInside = true;
+                d.Carry();
+                return;
+            case [{ Test.IsSource: true } term] when term.Test.Networks() is { } networks:
+                rules.Add(new AddressRules.Rule(allow, networks, term.Not));
+                break;
+            case [{ Test.Fetch: var fetch }] when fetch.Contains("conn_cur", StringComparison.Ordinal) || fetch.Contains("conn_rate", StringComparison.Ordinal) || fetch.Contains("sess_rate", StringComparison.Ordinal):
+                d.Tell(fetch.Contains("cur", StringComparison.Ordinal) ? "limits.per-address.connections of the listener" : "limits.per-address.rate of the listener, by the second");
+                return;
+            default:
+                d.Tell("allow and deny of the listener take networks of clients (src), and no other condition");
+                return;
+        }
+        d.Carry();
+        ruled.Add(d);
+    }
+
+    /// <summary>The backend that clients go to, and for WebSocket the path; what is not chosen is told.</summary>
+    /// <param name="ownServers">Of a listen: its own, where it names no other.</param>
+    public (string? Backend, Directive? From, string? Path) Choose(bool ownServers)
+    {
+        (string Backend, Directive From, string? Path)? chosen = null;
+        foreach (Directive use in uses)
+        {
+            IReadOnlyList<HAProxyTerm>? terms = conditions.Of(use.Words);
+            if (chosen is not null)
+            {
+                use.Tell("a listener has one pool, another one is chosen already: give these clients a listener of their own");
+                continue;
+            }
+            if (terms is [])
+            {
+                chosen = (use[0], use, null);
+                use.Carry();
+            }
+            else if (IsHttp && terms is not null && terms.All(t => !t.Not && (t.Test.IsPath || t.Test.IsUpgrade)))
+            {
+                string? path = terms.FirstOrDefault(t => t.Test.IsPath).Test?.Values.FirstOrDefault(WellKnown.IsPath);
+                chosen = (use[0], use, path);
+                use.Carry();
+                if (terms.Any(t => t.Test.IsPath && t.Test.Values.Count > 1)) use.Tell($"a listener has one path of WebSocket: {path} is written");
+            }
+            else
+            {
+                use.Tell("a listener has one pool, chosen without conditions: give these clients a listener of their own, by address or port");
+            }
+        }
+        if (chosen is { } result)
+        {
+            Default?.Tell(IsHttp ? "other paths than that of the WebSocket get 404: ActorLb serves no web pages" : $"a listener has one pool: {result.Backend} is written");
+            return (result.Backend, result.From, result.Path);
+        }
+        if (Default is not null)
+        {
+            Default.Carry();
+            return (Default[0], Default, null);
+        }
+        return (ownServers ? name : null, null, null);
+    }
+
+    /// <summary>Writes the listeners.</summary>
+    /// <param name="pool">Its name.</param>
+    public void Write(string pool, HAProxyBackend backend, string? path, bool tcp, Directive section)
+    {
+        AcceptProxy();
+        AddressRules.Write(Listener, rules, ruled);
+        Idle(backend);
+        foreach (Directive acl in directives.Where(d => d.Name == "acl")) acl.Leave("nothing of what is written here uses it");
+        if (Binds.Count == 0) section.Tell("no bind: no listener is written");
+        bool first = true;
+        foreach (HAProxyBind bind in Binds)
+        {
+            foreach ((string? address, int port, bool six, string? problem) in HAProxyAddress.Binds(target, bind.From[0]).Take(ImportLimits.Entries))
+            {
+                if (address is null)
+                {
+                    bind.From.Tell(problem!);
+                    continue;
+                }
+                if (target.ListenerAt(address) is not null)
+                {
+                    bind.From.Tell("another listener has the address: this one is left out");
+                    continue;
+                }
+                Draft listener = One(bind, address, pool, backend, path, tcp, first);
+                if (six && (bind.OnlyIPv6 && !target.Binds.Contains($"\"0.0.0.0:{port}\"") && !OwnIPv4(port)))
+                    bind.From.Tell("v6only: ActorLb takes IPv4 clients on [::] too, where no other listener has that port: deny = [\"0.0.0.0/0\"] keeps them out");
+                listener.Keep(bind.From);
+                if (first)
+                {
+                    target.Note(directives.Where(d => d.Name != "bind").Append(section), listener);
+                    listener.KeepClosing(section);
+                }
+                target.Note([bind.From], listener);
+                target.AddListener(name, address, listener);
+                first = false;
+            }
+        }
+        if (first) target.Note(directives.Append(section), target.Listeners);
+    }
+
+    private bool OwnIPv4(int port) => Binds.Exists(b => HAProxyAddress.Binds(target, b.From[0]).Any(a => !a.IsIPv6 && a.Port == port));
+
+    private Draft One(HAProxyBind bind, string address, string pool, HAProxyBackend backend, string? path, bool tcp, bool first)
+    {
+        var listener = new Draft();
+        listener.Set("bind", address);
+        listener.Set("pool", Target.Reference(pool));
+        if (tcp) listener.Set("protocol", "tcp", null, null, WellKnown.Unseen(bind.Ssl, tlsInside, backend.Port));
+        if (bind.Ssl) listener["tls"].Take(bind.Tls);
+        if (path is not null) listener["websocket"].Set("path", Units.Quote(path));
+        listener.CopyFrom(bind.Listener);
+        if (first) listener.Take(Without(Listener, listener));
+        else listener.CopyFrom(Listener);
+        if (bind.AcceptsProxy && !listener.Has("accept-proxy-protocol"))
+        {
+            listener["accept-proxy-protocol"].Set("from", "[\"0.0.0.0/0\", \"::/0\"]");
+            bind.From.Tell("accept-proxy: the headers of all networks are believed; name your proxies' in accept-proxy-protocol.from");
+        }
+        return listener;
+    }
+
+    /// <summary>What the address itself says goes before.</summary>
+    private static Draft Without(Draft draft, Draft own)
+    {
+        foreach ((string key, _) in own.Fields().ToArray()) draft.Remove(key);
+        return draft;
+    }
+
+    private void AcceptProxy()
+    {
+        if (proxies.Count > 0) Listener["accept-proxy-protocol"].Set("from", List(proxies.Distinct()));
+    }
+
+    private void Idle(HAProxyBackend backend)
+    {
+        TimeSpan? both = clientTimeout is { } client && backend.ServerTimeout is { } server ? client < server ? client : server : clientTimeout ?? backend.ServerTimeout;
+        foreach (Directive d in timeouts.Concat(backend.TimeoutsFrom))
+        {
+            d.Carry();
+            Listener.Keep(d);
+        }
+        if ((backend.TunnelTimeout ?? both) is not { } idle || idle <= TimeSpan.Zero) return;
+        TimeSpan most = TimeSpan.FromDays(365);
+        Listener.Set("idle-timeout", Units.Show(idle < most ? idle : most), null, null, "auto would go by each client's own Keep Alive");
+    }
+
+    /// <summary>TLS or WebSocket that goes through unseen is no MQTT.</summary>
+    public bool PassesUnseen(HAProxyBackend backend)
+    {
+        if (WellKnown.IsWebPort(backend.Port)) return true;
+        if (IsHttp || ReadsMqtt) return false;
+        if (tlsInside) return true;
+        int[] ports = [.. Binds.SelectMany(b => HAProxyAddress.Binds(target, b.From[0])).Select(b => b.Port), backend.Port];
+        bool ssl = Binds.Exists(b => b.Ssl) || backend.SpeaksTls;
+        return (!ssl && ports.Any(p => p is 8883 or 8084 or 443)) || ports.Any(WellKnown.IsWebSocketPort) || WellKnown.IsWebSocketName(name);
+    }
+
+    private static string List(IEnumerable<string> texts) => $"[{string.Join(", ", texts.Select(Units.Quote))}]";
+}

@@ -1,0 +1,215 @@
+namespace ActorLb.Configuration.Import.HAProxy;
+
+/// <summary>HAProxy's configuration as ActorLb's: what sections inherit, and which frontend goes to which backend.</summary>
+internal sealed class HAProxyImport
+{
+    private readonly Target target;
+    private readonly HAProxyGlobals globals;
+    private readonly Dictionary<string, string> discoveryTimes = [];
+    private readonly Dictionary<string, Directive> namedDefaults = [];
+    private readonly Dictionary<Directive, Directive?> inherits = [];
+    private readonly Dictionary<string, Directive> backends = [];
+    private readonly HashSet<string> used = [];
+
+    public HAProxyImport(Target target, string file)
+    {
+        this.target = target;
+        globals = new HAProxyGlobals(target, file);
+    }
+
+    /// <param name="whole">The sections, as <see cref="HAProxyReader"/> gives them.</param>
+    public void Translate(Directive whole)
+    {
+        var fronts = new List<Directive>();
+        Directive? defaults = null;
+        foreach (Directive section in whole.Block!)
+        {
+            switch (section.Name)
+            {
+                case "global": globals.Apply(section); break;
+                case "defaults":
+                    section.Carry();
+                    inherits[section] = From(section, 0);
+                    if (section.Words.Count > 0 && !section.Is("from")) namedDefaults[section[0]] = section;
+                    defaults = section;
+                    break;
+                case "resolvers":
+                    section.Carry();
+                    Resolvers(section);
+                    break;
+                case "frontend" or "backend" or "listen":
+                    if (section.Words.Count == 0)
+                    {
+                        section.Tell("a section without a name: it is left out");
+                        section.LeaveBlock("stands in a section that is left out");
+                        break;
+                    }
+                    inherits[section] = From(section, 1) ?? defaults;
+                    if (Switched(section)) break;
+                    if (section.Name != "frontend" && !backends.TryAdd(section[0], section)) section.Tell("a second section of this name: it is left out");
+                    if (section.Name != "backend") fronts.Add(section);
+                    break;
+            }
+        }
+        foreach (Directive front in fronts) Front(front);
+        foreach ((string name, Directive section) in backends)
+        {
+            if (!used.Contains(name)) Unused(name, section);
+        }
+    }
+
+    /// <summary>A section that is switched off.</summary>
+    private static bool Switched(Directive section)
+    {
+        if (section.Block!.Find(d => d.Name == "disabled") is not { } off) return false;
+        off.Tell("the section is switched off: it is left out");
+        section.Leave("it is switched off");
+        section.LeaveBlock("stands in a section that is switched off");
+        return true;
+    }
+
+    private Directive? From(Directive section, int at)
+    {
+        int from = section.Words.FindIndex(at, w => w.Text == "from");
+        if (from < 0 || from + 1 >= section.Words.Count) return null;
+        if (namedDefaults.GetValueOrDefault(section[from + 1]) is { } known) return known;
+        section.Tell($"no section defaults {section[from + 1]} stands before it: it inherits nothing");
+        return null;
+    }
+
+    private void Resolvers(Directive section)
+    {
+        foreach (Directive d in section.Block!)
+        {
+            if (d.Name == "hold" && d.Is("valid") && Units.HAProxyTime(d[1]) is { } time && time >= TimeSpan.FromSeconds(1) && time <= Setting.Day)
+            {
+                discoveryTimes[section[0]] = Units.Show(time);
+                d.Carry();
+            }
+            else if (d.Name == "hold") d.Leave("what an answer lacks leaves when the others are shown to work");
+            else if (d.Name == "nameserver" && (d[1].StartsWith("127.0.0.11:", StringComparison.Ordinal) || d[1].StartsWith("127.0.0.53:", StringComparison.Ordinal)))
+                d.Leave("names are asked of the servers in /etc/resolv.conf, which is this one in containers and with systemd");
+        }
+    }
+
+    /// <summary>What a section inherits, the farthest first, then its own.</summary>
+    private IEnumerable<Directive> Lines(Directive section)
+    {
+        var chain = new List<Directive>();
+        for (Directive? at = section; at is not null && chain.Count < 50 && !chain.Contains(at); at = inherits.GetValueOrDefault(at)) chain.Add(at);
+        chain.Reverse();
+        return chain.SelectMany(s => s.Block!);
+    }
+
+    private void Front(Directive section)
+    {
+        section.Carry();
+        bool listen = section.Name == "listen";
+        used.Add(section[0]);
+        var front = new HAProxyFrontend(target, globals, section[0]);
+        var own = new HAProxyBackend(target, globals, discoveryTimes);
+        if (section.Words.Count > 1 && section[1] != "from") section.Tell($"{section[1]}: an address behind the name is not read: write bind");
+        Directive[] lines = [.. Lines(section)];
+        var written = section.Block!.ToHashSet();
+        foreach (Directive d in lines.Where(d => d.Name == "acl")) front.AddCondition(d);
+        foreach (Directive d in lines)
+        {
+            bool known = front.Apply(d);
+            if (listen) known |= own.Apply(d);
+            if (d.Name is "no") d.Leave("the option is off");
+            else if (!known && written.Contains(d)) HAProxyDirectives.Table.Judge(d, HAProxyDirectives.KeyOf(d));
+        }
+        front.Listener.Keep(section);
+        (string? name, Directive? from, string? path) = front.Choose(listen && own.HasServers);
+        if (name is null || front.Stats is not null && !own.HasServers && from is null)
+        {
+            Page(section, front);
+            return;
+        }
+        used.Add(name);
+        HAProxyBackend? backend = name == section[0] && from is null ? own : Backend(name);
+        if (backend is null || !backend.HasServers)
+        {
+            (from ?? section).Tell($"{name} has no servers in these files: no listener is written");
+            target.Note(section.All(), target.Listeners);
+            return;
+        }
+        bool tcp = front.PassesUnseen(backend);
+        string? socket = front.IsHttp && !tcp ? path ?? Usual(from ?? section) : null;
+        if (!backend.Finish(tcp, socket))
+        {
+            (from ?? section).Tell($"{name} has no backend that ActorLb could reach: no listener is written");
+            target.Note(section.All(), target.Listeners);
+            return;
+        }
+        string pool = target.AddPool(name, name, backend.Pool, front.Listener);
+        front.Write(pool, backend, socket, tcp, section);
+    }
+
+    private static string Usual(Directive from)
+    {
+        from.Tell("every path was served: a listener has one, and /mqtt is written, which clients take by convention");
+        return "/mqtt";
+    }
+
+    /// <summary>A section that balances nothing: the status page, a redirect.</summary>
+    private void Page(Directive section, HAProxyFrontend front)
+    {
+        if (front.Stats is { } stats && front.Binds.Count > 0)
+        {
+            stats.Carry();
+            foreach (HAProxyBind bind in front.Binds) AdminAddress.Set(target, bind.From, bind.From[0], "/status, /metrics and the API");
+            target.Admin.Keep(section);
+            Judge(section, target.Admin);
+            target.Admin.KeepClosing(section);
+            return;
+        }
+        section.Tell("it goes to no backend of MQTT: no listener is written");
+        Judge(section, target.Listeners);
+    }
+
+    private void Judge(Directive section, Draft at)
+    {
+        foreach (Directive d in section.Block!) HAProxyDirectives.Table.Judge(d, HAProxyDirectives.KeyOf(d));
+        target.Note(section.Block!.Append(section), at);
+    }
+
+    private HAProxyBackend? Backend(string name)
+    {
+        if (!backends.TryGetValue(name, out Directive? section)) return null;
+        section.Carry();
+        var backend = new HAProxyBackend(target, globals, discoveryTimes);
+        backend.Pool.Keep(section);
+        var written = section.Block!.ToHashSet();
+        foreach (Directive d in Lines(section))
+        {
+            if (backend.Apply(d) || !written.Contains(d)) continue;
+            if (d.Name == "no") d.Leave("the option is off");
+            else if (d.Name == "acl" || (d.Name is "mode" or "log")) d.Leave("the listener says it");
+            else HAProxyDirectives.Table.Judge(d, HAProxyDirectives.KeyOf(d));
+            target.Note([d], backend.Pool);
+        }
+        foreach (Directive d in section.Block!.Where(d => d.Name == "mode")) d.Carry();
+        target.Note([section], backend.Pool);
+        backend.Pool.KeepClosing(section);
+        return backend;
+    }
+
+    /// <summary>A backend that no listener uses is written where it is for MQTT.</summary>
+    private void Unused(string name, Directive section)
+    {
+        if (Lines(section).LastOrDefault(d => d.Name == "mode")?.Is("http") == true)
+        {
+            section.Tell("no WebSocket of these files uses it: it is left out");
+            section.LeaveBlock("stands in a backend that is left out");
+            return;
+        }
+        if (Backend(name) is not { HasServers: true } backend || !backend.Finish(tcp: false, webSocketPath: null))
+        {
+            section.Tell("has no servers: it is left out");
+            return;
+        }
+        backend.Pool.CommentFirst(["# No listener uses this pool."]);
+        target.AddPool(name, name, backend.Pool, target.Pools);
+    }
+}

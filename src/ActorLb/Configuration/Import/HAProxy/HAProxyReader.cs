@@ -1,0 +1,170 @@
+using System.Globalization;
+using System.Text;
+using ActorLb.Configuration.Hocon;
+
+namespace ActorLb.Configuration.Import.HAProxy;
+
+/// <summary>HAProxy's files as they are written: sections, their lines by words, and comments with their places (its manual, 2.1 to 2.3).</summary>
+internal sealed class HAProxyReader
+{
+    public static readonly string[] Sections =
+    [
+        "global", "defaults", "frontend", "backend", "listen", "resolvers", "peers", "userlist", "mailers", "cache", "ring", "program",
+        "http-errors", "fcgi-app", "log-forward", "log-profile", "crt-store", "traces", "acme", "namespace_list",
+    ];
+
+    private readonly Directive whole = new(new Word("", default)) { Block = [] };
+    private int lines;
+
+    /// <param name="path">A file, or a folder of which all files that end with .cfg are read, as HAProxy does.</param>
+    /// <returns>A directive without a name that holds the sections.</returns>
+    /// <exception cref="ImportException">A file cannot be read, or is not HAProxy's.</exception>
+    public static Directive Read(string path, bool pipes)
+    {
+        var reader = new HAProxyReader();
+        if (!Directory.Exists(path))
+        {
+            reader.Read(SourceText.Read(path, pipes), path);
+            return reader.whole;
+        }
+        string[] files = FileGlob.Find(Path.Combine(Path.GetFullPath(path), "*.cfg"));
+        if (files.Length == 0) throw new ImportException(new SourcePosition(path, 1, 1), "the folder has no file that ends with .cfg");
+        foreach (string file in files) reader.Read(SourceText.Read(file, pipes: false), file);
+        return reader.whole;
+    }
+
+    public static Directive ReadText(string text, string file)
+    {
+        var reader = new HAProxyReader();
+        reader.Read(SourceText.Of(text, file), file);
+        return reader.whole;
+    }
+
+    private void Read(SourceText text, string file)
+    {
+        if (ForeignFile.Refuse(text.Whole, ForeignFile.Kind.HAProxy) is var (line, reason)) throw new ImportException(new SourcePosition(file, line, 1), reason);
+        Directive? section = null;
+        var comments = new List<string>();
+        while (!text.AtEnd)
+        {
+            (List<Word> words, string? comment) = ReadLine(text);
+            if (words.Count == 0)
+            {
+                if (comment is not null) comments.Add(comment);
+                continue;
+            }
+            if (++lines > ImportLimits.Directives) throw new ImportException(words[0].Position, $"more than {ImportLimits.Directives} lines");
+            var directive = new Directive(words[0]) { Beside = comment };
+            directive.Words.AddRange(words.Skip(1));
+            directive.Leading.AddRange(comments);
+            comments = [];
+            if (Sections.Contains(directive.Name))
+            {
+                section = directive;
+                section.Block = [];
+                whole.Block!.Add(section);
+            }
+            else if (section is null && directive.Name.StartsWith('.'))
+            {
+                // Conditions of the file itself.
+                whole.Block!.Add(directive);
+            }
+            else if (section is null)
+            {
+                throw new ImportException(directive.Position, $"'{Protocol.Text.SafeText.Shortened(directive.Name, 60)}' stands before any section: a file of HAProxy begins with global, defaults, frontend, backend or listen");
+            }
+            else
+            {
+                section.Block!.Add(directive);
+            }
+        }
+        (section ?? whole).Closing.AddRange(comments);
+    }
+
+    /// <summary>The words up to the end of the line, and the comment behind them.</summary>
+    private static (List<Word> Words, string? Comment) ReadLine(SourceText text)
+    {
+        var words = new List<Word>();
+        while (!text.AtEnd)
+        {
+            switch (text.Current)
+            {
+                case '\n':
+                    text.Advance();
+                    return (words, null);
+                case ' ' or '\t' or '\r':
+                    text.Advance();
+                    break;
+                case '\\' when text.Next is '\n' or '\r':
+                    // The line goes on in the next one.
+                    while (text.Current is '\\' or '\r') text.Advance();
+                    text.Advance();
+                    break;
+                case '#':
+                    string comment = text.TakeLine();
+                    text.Advance();
+                    return (words, comment);
+                default:
+                    words.Add(ReadWord(text));
+                    break;
+            }
+        }
+        return (words, null);
+    }
+
+    private static Word ReadWord(SourceText text)
+    {
+        SourcePosition start = text.Position, opened = start;
+        var word = new StringBuilder();
+        char quote = '\0';
+        bool literal = false;
+        for (; !text.AtEnd; text.Advance())
+        {
+            char c = text.Current;
+            if (c == '\n' && quote == '\0') break;
+            if (c == '\n') throw new ImportException(opened, $"{quote} is not closed on this line");
+            if (quote == '\0' && c is ' ' or '\t' or '\r' or '#') break;
+            if (quote == '\0') text.RefuseLookalike();
+            if (c == quote)
+            {
+                quote = '\0';
+                continue;
+            }
+            if (quote == '\0' && c is '"' or '\'')
+            {
+                quote = c;
+                opened = text.Position;
+                literal |= c == '\'';
+                continue;
+            }
+            if (c == '\\' && quote != '\'' && text.Next is not ('\n' or '\r' or '\0'))
+            {
+                text.Advance();
+                Escape(text, word, quote);
+                continue;
+            }
+            word.Append(c);
+        }
+        if (quote != '\0') throw new ImportException(opened, $"{quote} is never closed");
+        return new Word(word.ToString(), start, literal);
+    }
+
+    private static void Escape(SourceText text, StringBuilder word, char quote)
+    {
+        switch (text.Current)
+        {
+            case 'n' when quote == '\0': word.Append('\n'); break;
+            case 'r' when quote == '\0': word.Append('\r'); break;
+            case 't' when quote == '\0': word.Append('\t'); break;
+            case 'x' when quote == '\0' && byte.TryParse(string.Concat(Following(text)), NumberStyles.HexNumber, CultureInfo.InvariantCulture, out byte value):
+                word.Append((char)value);
+                text.Advance();
+                text.Advance();
+                break;
+            case ' ' or '#' or '\\' or '"' or '\'' or '$': word.Append(text.Current); break;
+            default: word.Append('\\').Append(text.Current); break;
+        }
+    }
+
+    private static IEnumerable<char> Following(SourceText text) => text.Whole.Skip(text.Index + 1).Take(2);
+}

@@ -1,0 +1,260 @@
+using ActorLb.Configuration.Readers;
+
+namespace ActorLb.Configuration.Import.Nginx;
+
+/// <summary>NGINX's <c>proxy_*</c> of a server: settings of the pool that it passes to, and a few of its listeners.</summary>
+internal sealed class NginxProxy(Target target, string folder, NginxVariables variables, bool http)
+{
+    private readonly Draft tls = new();
+
+    public Draft Pool { get; } = new();
+
+    public Draft Listener { get; } = new();
+
+    /// <summary>Whether TLS is spoken to the backends.</summary>
+    public bool SpeaksTls { get; set; }
+
+    public Directive? Pass { get; private set; }
+
+    /// <summary>False for a directive that ActorLb has nothing for.</summary>
+    public bool Apply(Directive d)
+    {
+        switch (d.Name)
+        {
+            case "proxy_pass":
+                Pass = d;
+                Listener.Keep(d);
+                break;
+            case "proxy_connect_timeout": Connect(d); break;
+            case "proxy_timeout": Idle(d); break;
+            case "proxy_read_timeout" when http: Idle(d); break;
+            case "proxy_send_timeout" when http:
+                if (Listener.Has("idle-timeout")) d.Carry();
+                else Idle(d);
+                break;
+            case "proxy_buffer_size":
+                Pool.Size("buffer-size", d, d[0], 1 << 10, 64 << 20, "64KiB");
+                break;
+            case "tcp_nodelay":
+                if (d[0] is "on" or "off")
+                {
+                    Pool["tcp"].Set("no-delay", d[0], "on", d);
+                    d.Carry();
+                }
+                else
+                {
+                    d.Tell("neither on nor off");
+                }
+                break;
+            case "proxy_socket_keepalive":
+                if (d.Is("on")) d.Carry();
+                else d.Leave("TCP keep-alive costs nothing worth saving: tcp.keep-alive = off ends it");
+                break;
+            case "proxy_protocol" when !http:
+                Pool.Set("proxy-protocol", d.Is("on") ? "v1" : "off", "off", d);
+                d.Carry();
+                break;
+            case "proxy_protocol_version" when !http:
+                Pool.Set("proxy-protocol", d.Is("2") ? "v2" : "v1", null, d);
+                d.Carry();
+                break;
+            case "proxy_bind": Bind(d); break;
+            case "proxy_next_upstream":
+                if (d.Is("off")) Pool["retry"].Set("tries", "1", null, d);
+                d.Carry();
+                break;
+            case "proxy_next_upstream_tries":
+                if (d.Is("0")) Pool["retry"].Set("tries", "16", null, d, "without a limit in NGINX; at most 16 here");
+                else Pool["retry"].Integer("tries", d, d[0], 1, RetryOptions.MaxTries, "3");
+                d.Carry();
+                break;
+            case "proxy_next_upstream_timeout":
+                if (d.Is("0") || d.Is("0s")) d.Leave("without a limit in NGINX: retry.timeout is 20s, and may be up to 1h");
+                else Pool["retry"].Time("timeout", d, d[0], Units.NginxTime(d[0]), Setting.Hour, "20s");
+                break;
+            case "proxy_session_drop":
+                Pool.Set("on-down", d.Is("on") ? "close" : "keep", "keep", d);
+                d.Carry();
+                break;
+            case "proxy_set_header" when http: Header(d); break;
+            case "proxy_ssl" when !http:
+                SpeaksTls = d.Is("on");
+                d.Carry();
+                break;
+            default: return Tls(d);
+        }
+        return true;
+    }
+
+    /// <summary>What holds between the settings.</summary>
+    public void Finish(Directive server)
+    {
+        if (SpeaksTls)
+        {
+            if (!tls.Has("verify")) tls.Set("verify", "off", note: "NGINX's default: anybody could pose as the broker; with on and a ca nobody can");
+            if (tls.Has("certificate") != tls.Has("key"))
+            {
+                server.Tell("proxy_ssl_certificate and proxy_ssl_certificate_key belong together: set both in tls of the pool");
+                tls.Remove("certificate");
+                tls.Remove("key");
+            }
+            Pool.Put("tls", tls);
+        }
+        else
+        {
+            foreach (string comment in tls.Comments()) Listener.Comment(comment);
+        }
+    }
+
+    private bool Tls(Directive d)
+    {
+        switch (d.Name)
+        {
+            case "proxy_ssl_verify":
+                tls.Set("verify", d[0] == "on" ? "on" : "off", null, d);
+                d.Carry();
+                return true;
+            case "proxy_ssl_trusted_certificate" or "proxy_ssl_certificate" or "proxy_ssl_certificate_key":
+                if (d[0].Length == 0 || d[0].Contains('$', StringComparison.Ordinal))
+                {
+                    d.Tell("not a file's name: name the file in tls of the pool");
+                    return true;
+                }
+                tls.Set(d.Name switch { "proxy_ssl_certificate" => "certificate", "proxy_ssl_certificate_key" => "key", _ => "ca" }, target.File(folder, d[0]), null, d);
+                d.Carry();
+                return true;
+            case "proxy_ssl_name":
+                if (AddressText.IsHost(d[0]))
+                {
+                    tls.Set("server-name", Units.Quote(d[0]), null, d);
+                    d.Carry();
+                }
+                else
+                {
+                    d.Tell("not one host name: without server-name each backend must show the name of its address");
+                }
+                return true;
+            case "proxy_ssl_server_name":
+                d.Carry(); // The name is always asked for.
+                return true;
+            default: return false;
+        }
+    }
+
+    private void Connect(Directive d)
+    {
+        Pool.Time("connect-timeout", d, d[0], Units.NginxTime(d[0]), Setting.Hour, "10s");
+        // Otherwise a backend that keeps silent leaves no time for another.
+        if (Units.NginxTime(d[0]) is { } time && time >= ConfigurationDefaults.Retry.Timeout && !Pool["retry"].Has("timeout"))
+            Pool["retry"].Set("timeout", Units.Show(time < Setting.Hour / 2 ? 2 * time : Setting.Hour), note: "leaves time for a second backend");
+    }
+
+    private void Idle(Directive d)
+    {
+        if (Units.NginxTime(d[0]) == TimeSpan.Zero) d.Tell("idle-timeout is a time, off or auto: auto is left, which goes by the client's Keep Alive");
+        else Listener.Time("idle-timeout", d, d[0], Units.NginxTime(d[0]), TimeSpan.FromDays(365), null, note: "auto would go by each client's own Keep Alive");
+    }
+
+    private void Bind(Directive d)
+    {
+        if (d.Is("off"))
+        {
+            d.Carry();
+            return;
+        }
+        if (d.Has("transparent"))
+        {
+            d.Tell("transparent: ActorLb does not take its clients' addresses; proxy-protocol tells the brokers of them");
+            return;
+        }
+        if (AddressText.TryAddress(d[0], out _))
+        {
+            Pool.Set("source-addresses", $"[{Units.Quote(d[0])}]", null, d);
+            d.Carry();
+            return;
+        }
+        if (variables.Split(d[0]) is { } split)
+        {
+            Split(d, split);
+            return;
+        }
+        if (variables.Template(d[0], m => m.Carry()) is ({ } address, null) && AddressText.TryAddress(address, out _))
+        {
+            Pool.Set("source-addresses", $"[{Units.Quote(address)}]", null, d);
+            d.Carry();
+            return;
+        }
+        d.Tell("not an IP address, nor a variable of split_clients with addresses: list the addresses in source-addresses of the pool");
+    }
+
+    private void Split(Directive d, Directive split)
+    {
+        var elements = new List<(string, Directive?)>();
+        var seen = new HashSet<string>();
+        double sum = 0;
+        foreach (Directive part in split.Block!)
+        {
+            if (!AddressText.TryAddress(part[0], out _) || !seen.Add(part[0]))
+            {
+                part.Tell("not an IP address of its own: list it in source-addresses of the pool by hand");
+                continue;
+            }
+            bool rest = part.Name == "*";
+            if (!rest && !(part.Name.EndsWith('%') && double.TryParse(part.Name.AsSpan(..^1), System.Globalization.NumberStyles.AllowDecimalPoint, System.Globalization.CultureInfo.InvariantCulture, out double share) && (sum += share) <= 100))
+            {
+                part.Tell("not a share of the whole: set it in source-addresses of the pool by hand");
+                continue;
+            }
+            elements.Add((rest ? Units.Quote(part[0]) : $"{{ address = {Units.Quote(part[0])}, share = {part.Name} }}", part));
+            part.Carry();
+        }
+        if (elements.Count == 0)
+        {
+            d.Tell($"{d[0]} has no address: list addresses in source-addresses of the pool");
+            return;
+        }
+        // The loader wants the whole given out: one without a share takes the rest, and nothing is left for one when all is given.
+        bool open = split.Block.Exists(p => p.Name == "*" && p.Verdict == Verdict.Carried);
+        if (open == sum > 99.999)
+        {
+            elements = open ? [.. elements.Where(e => e.Item2!.Name != "*")] : elements;
+            if (open) split.Tell("the shares leave nothing for '*': its address is left out");
+        }
+        if (!open && sum < 100 - (0.1 * elements.Count))
+        {
+            split.Tell("the shares are less than 100%: NGINX binds the rest to no address; here the last address takes the rest");
+            (string _, Directive? last) = elements[^1];
+            elements[^1] = (Units.Quote(last![0]), last);
+        }
+        Pool.Keep(split);
+        Pool.SetList("source-addresses", elements);
+        split.Carry();
+        d.Carry();
+    }
+
+    private void Header(Directive d)
+    {
+        string name = d[0].ToLowerInvariant(), value = d[1];
+        switch (name)
+        {
+            case "upgrade" or "connection" or "host" or "x-real-ip" or "remote-host" or "x-forwarded-for":
+                if (name == "connection" && variables.Map(value) is { } map) map.Carry();
+                if (name == "host" && value is not ("$host" or "$http_host" or "$proxy_host")) d.Tell("brokers get the Host that the client sent");
+                else d.Carry();
+                break;
+            case "authorization" or "cookie" or "origin" or "user-agent" when value.Equals("$http_" + name.Replace('-', '_'), StringComparison.Ordinal):
+                d.Carry();
+                break;
+            case not "" when value == "$http_" + name.Replace('-', '_') && Protocol.WebSocket.PassedFields.IsName(d[0]) && !Protocol.WebSocket.PassedFields.IsOwn(d[0]):
+                PassedHeaders.Add(d[0]);
+                d.Carry();
+                break;
+            default:
+                d.Tell("brokers get the client's fields that pass-headers names and its address, no others");
+                break;
+        }
+    }
+
+    /// <summary>Fields of the client's request that the brokers get besides the usual ones.</summary>
+    public List<string> PassedHeaders { get; } = [];
+}

@@ -1,0 +1,85 @@
+using System.Collections.Immutable;
+using System.Net;
+using ActorLb.Balancing;
+using ActorLb.Configuration;
+using ActorLb.Protocol.Text;
+
+namespace ActorLb.Discovery.Emqx;
+
+/// <summary>What the words of EMQX's API about its cluster mean for a pool.</summary>
+internal static class EmqxCluster
+{
+    private const int LongestShown = 64;
+
+    /// <summary>
+    /// The nodes that run are the backends, sorted, so that every balancer lists them alike. Those that EMQX evacuates, rebalances away from
+    /// or purges get no new clients: it refuses them there. One that is not running is none, and while it stays in the pool all the same
+    /// (see <see cref="DiscoveryMerge"/>) it gets none either.
+    /// </summary>
+    /// <exception cref="IOException">No node is running.</exception>
+    public static DiscoveryAnswer Read(EmqxDiscoveryOptions options, EmqxNode?[] nodes, EmqxStatus? status)
+    {
+        Dictionary<string, string> departing = Departing(status);
+        var backends = ImmutableArray.CreateBuilder<BackendOptions>();
+        var draining = DiscoveryAnswer.NobodyDrains.ToBuilder();
+        var hosts = new List<(string Host, bool Runs, string? Reason)>();
+        var unusable = new List<string>();
+        foreach (EmqxNode? node in nodes)
+        {
+            if (HostOf(node?.Name) is not { } host)
+            {
+                unusable.Add(Shown(node?.Name ?? ""));
+                continue;
+            }
+
+            bool runs = string.Equals(node!.Status, "running", StringComparison.OrdinalIgnoreCase);
+            hosts.Add((host, runs, runs ? departing.GetValueOrDefault(node.Name!) : $"EMQX says that the node is {Shown(node.Status ?? "not running")}"));
+        }
+
+        // Several nodes of one host are one backend: it is there while one of them runs, and drains when all that run do.
+        foreach (var host in hosts.GroupBy(h => h.Host, StringComparer.OrdinalIgnoreCase).OrderBy(g => g.Key, StringComparer.OrdinalIgnoreCase))
+        {
+            var address = new DnsEndPoint(host.Key, options.Port);
+            bool runs = host.Any(h => h.Runs);
+            if (runs) backends.Add(options.Template with { Address = address });
+            if (host.Where(h => h.Runs == runs).All(h => h.Reason is not null)) draining[Backend.IdOf(address)] = host.First(h => h.Runs == runs).Reason!;
+        }
+
+        if (backends.Count == 0) throw new IOException($"none of EMQX's {nodes.Length} nodes is running");
+        return new DiscoveryAnswer(backends.ToImmutable())
+        {
+            Draining = draining.ToImmutable(),
+            Remark = unusable.Count == 0 ? null : $"EMQX names nodes without a host that can be dialled, which are left out: {SafeText.Shortened(string.Join(", ", unusable), 4 * LongestShown)}",
+        };
+    }
+
+    /// <summary>The host of "emqx@10.0.0.1"; null when it is none.</summary>
+    public static string? HostOf(string? node)
+    {
+        int at = node?.IndexOf('@', StringComparison.Ordinal) ?? -1;
+        string host = at < 0 ? "" : node![(at + 1)..].Trim('[', ']');
+        return AddressText.IsHost(host) ? host : null;
+    }
+
+    /// <summary>Why nodes send their clients away, by their names.</summary>
+    private static Dictionary<string, string> Departing(EmqxStatus? status)
+    {
+        var reasons = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (EmqxProcess? process in status?.Evacuations ?? []) Add(process?.Node, "EMQX evacuates it", process);
+        // The coordinator of a rebalance need not take part in it.
+        foreach (EmqxProcess? process in status?.Rebalances ?? [])
+        {
+            foreach (string? donor in process?.Donors ?? []) Add(donor, "EMQX rebalances its clients to other nodes", process);
+        }
+
+        foreach (EmqxProcess? process in status?.Purges ?? []) Add(process?.Node, "EMQX purges its sessions", process);
+        return reasons;
+
+        void Add(string? node, string reason, EmqxProcess? process)
+        {
+            if (node is not null) reasons.TryAdd(node, process?.State is { Length: > 0 } state ? $"{reason}: {Shown(state)}" : reason);
+        }
+    }
+
+    private static string Shown(string text) => SafeText.Shortened(SafeText.Of(text), LongestShown);
+}

@@ -1,0 +1,96 @@
+using ActorLb.Balancing;
+using ActorLb.Supervision;
+using Akka.Actor;
+
+namespace ActorLb.Standalone;
+
+/// <summary>Sets what an operator orders for a backend, and takes a drained one down when its deadline is over.</summary>
+internal sealed class DrainActor : SupervisedActor
+{
+    private readonly Func<IEnumerable<Backend>> _backends;
+    private readonly TimeProvider _time;
+
+    /// <param name="backends">All of the node; they keep the deadlines of their drains themselves.</param>
+    public DrainActor(Func<IEnumerable<Backend>> backends, TimeProvider time)
+    {
+        _backends = backends;
+        _time = time;
+    }
+
+    /// <summary>Answered by <see cref="Done"/>. An order without a deadline or rate takes back that of the one before.</summary>
+    /// <param name="Rate">Of a drain: sessions closed a second.</param>
+    public sealed record Order(Backend Backend, AdminState State, TimeSpan? Deadline, double? Rate = null);
+
+    /// <summary>Holds a drain at a pace, or has it go on. Answered by <see cref="Done"/>.</summary>
+    public sealed record Pause(Backend Backend, bool IsPaused);
+
+    public sealed record Done
+    {
+        public static readonly Done Instance = new();
+    }
+
+    private sealed record Over(Backend Backend);
+
+    protected override void Begin()
+    {
+        foreach (Backend backend in _backends())
+        {
+            if (backend is { DrainLeft: { } left, Pacing: not { IsPaused: true } } && !Timers.IsTimerActive(backend)) EndAfter(backend, left);
+        }
+    }
+
+    protected override bool On(object message)
+    {
+        switch (message)
+        {
+            case Order order:
+                OnOrder(order);
+                return true;
+            case Pause pause:
+                OnPause(pause);
+                return true;
+            case Over over:
+                OnOver(over);
+                return true;
+            default:
+                return false;
+        }
+    }
+
+    protected override void PreRestart(Exception reason, object message)
+    {
+        if (message is Order or Pause) Sender.Tell(new Status.Failure(reason));
+        base.PreRestart(reason, message);
+    }
+
+    private void OnOrder(Order order)
+    {
+        PacedDrain? pacing = order.Rate is { } rate
+            ? new PacedDrain(rate, IsPaused: false, order.Backend.Pacing?.Ordered ?? _time.GetUtcNow().ToUnixTimeMilliseconds()) : null;
+        order.Backend.SetAdminState(order.State, order.Deadline, pacing: pacing);
+        if (order.Deadline is { } after) EndAfter(order.Backend, after);
+        else Timers.Cancel(order.Backend);
+        Sender.Tell(Done.Instance);
+    }
+
+    private void OnPause(Pause pause)
+    {
+        // The drain may have ended meanwhile.
+        if (pause.Backend is { AdminState: AdminState.Drain, Pacing: { } pacing })
+        {
+            TimeSpan? left = pause.Backend.DrainLeft;
+            pause.Backend.SetAdminState(AdminState.Drain, left, pacing: pacing with { IsPaused = pause.IsPaused });
+            if (pause.IsPaused) Timers.Cancel(pause.Backend);
+            else if (left is { } after) EndAfter(pause.Backend, after);
+        }
+        Sender.Tell(Done.Instance);
+    }
+
+    private static void OnOver(Over over)
+    {
+        // A reload may have set another state meanwhile.
+        if (over.Backend is { DrainLeft: not null, Pacing: not { IsPaused: true } }) over.Backend.SetAdminState(AdminState.Down, isDrainOver: true);
+    }
+
+    private void EndAfter(Backend backend, TimeSpan after) => Timers.StartSingleTimer(backend, new Over(backend), after);
+}

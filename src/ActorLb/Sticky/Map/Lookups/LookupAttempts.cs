@@ -1,0 +1,140 @@
+using ActorLb.Sticky.Map.Sharding;
+
+namespace ActorLb.Sticky.Map.Lookups;
+
+/// <summary>Whom a lookup asks: the owner, this node itself, the replica. All methods are called under the call's lock.</summary>
+internal sealed class LookupAttempts(MapContext context, MapShard[] shards, ShardAnswers answers, Fallbacks fallbacks)
+{
+    /// <summary>Who could not answer yet is asked again after that.</summary>
+    public const long RetryMilliseconds = 5;
+
+    /// <summary>Asks the owner, or does it here when this node is the owner by now. Under the call's lock.</summary>
+    public bool Attempt(PendingCall call, MapView view, long now, out StickyAnswer answer)
+    {
+        var shard = shards[context.ShardOf(call.H)];
+        var route = view.Routes[shard.Number];
+        call.RetryAt = now + RetryMilliseconds;
+        if (AttemptHere(call, shard, out answer))
+        {
+            return true;
+        }
+
+        if (route.Owner is { } owner && TrySend(call, owner, call.Kind, route.Epoch, now))
+        {
+            call.RetryAt = long.MaxValue;
+            return false;
+        }
+
+        if (!call.Hedged && Hedge(call, route, now, out answer))
+        {
+            return true;
+        }
+
+        // Nobody left who could know, and no sign that waiting would change that.
+        if (call.HedgeMissed || !CanAsk(view, route))
+        {
+            answer = fallbacks.Answer(call);
+            return true;
+        }
+
+        return false;
+    }
+
+    private bool AttemptHere(PendingCall call, MapShard shard, out StickyAnswer answer)
+    {
+        answer = default;
+        lock (shard.Gate)
+        {
+            if (!shard.Serves)
+            {
+                return false;
+            }
+
+            Span<BackendRef> proposals = stackalloc BackendRef[StickyLimits.MaxProposals];
+            var count = call.Proposals.Length;
+            for (var i = 0; i < count; i++)
+            {
+                proposals[i] = BackendRef.FromValue(call.Proposals[i]);
+            }
+
+            var result = answers.Execute(shard, call.Kind, call.H, BackendRef.FromValue(call.Expected), proposals[..count]);
+            answer = new StickyAnswer(result.Backend, StickyOutcome.Local, result.Status == LookupStatus.Assigned);
+            return true;
+        }
+    }
+
+    private static bool TrySend(PendingCall call, PeerLookups peer, LookupKind kind, ulong epoch, long now)
+    {
+        if (!peer.TryBegin(now))
+        {
+            return false;
+        }
+
+        call.CountedAt?.End();
+        call.CountedAt = peer;
+        peer.Ask(call.ToRequest(kind, epoch), now);
+        return true;
+    }
+
+    /// <summary>Reads the replica. A move is the owner's alone.</summary>
+    public bool Hedge(PendingCall call, in ShardRoute route, long now, out StickyAnswer answer)
+    {
+        answer = default;
+        if (call.Kind != LookupKind.GetOrAssign || (!route.IsReplicaHere && route.Replica is null))
+        {
+            call.HedgeMissed = call.Kind == LookupKind.GetOrAssign && route.Epoch != 0;
+            return false;
+        }
+
+        if (route.IsReplicaHere)
+        {
+            var (status, backend) = answers.Peek(call.H, route.Epoch);
+
+            // While the change of owners is being put in force there is no answer yet; that brings the call back here.
+            call.Hedged = status != AnswerStatus.NotHere;
+            call.HedgeMissed = call.Hedged && backend.IsNone;
+            call.IsUnknown |= status == AnswerStatus.None;
+            answer = new StickyAnswer(backend, StickyOutcome.Hedge, false);
+            return !backend.IsNone;
+        }
+
+        call.Hedged = true;
+        call.HedgeMissed = route.Replica!.IsSilent(now);
+        if (!call.HedgeMissed)
+        {
+            route.Replica.Ask(call.ToRequest(LookupKind.Read, route.Epoch), now);
+        }
+
+        return false;
+    }
+
+    /// <summary>A member that has not heard of a shard yet is about to.</summary>
+    public static bool CanAsk(MapView view, in ShardRoute route) =>
+        (route.IsOwnerHere || route.IsOwnerUp || route.IsReplicaHere || route.IsReplicaUp || (route.Epoch == 0 && view.Members is not null))
+        && route.Owner is not { InFlight: >= PeerLookups.MaxInFlight };
+
+    /// <summary>
+    /// The time is up. This node may have come to own the shard meanwhile, or hold its copy: late threads are no reason to send a client
+    /// astray.
+    /// </summary>
+    public StickyAnswer LastWord(PendingCall call, MapView view)
+    {
+        var number = context.ShardOf(call.H);
+        if (AttemptHere(call, shards[number], out var answer))
+        {
+            return answer;
+        }
+
+        if (call.Kind == LookupKind.GetOrAssign && view.Routes[number] is { IsReplicaHere: true } route)
+        {
+            var (status, here) = answers.Peek(call.H, route.Epoch);
+            call.IsUnknown |= status == AnswerStatus.None;
+            if (!here.IsNone)
+            {
+                return new StickyAnswer(here, StickyOutcome.Hedge, false);
+            }
+        }
+
+        return fallbacks.Answer(call);
+    }
+}

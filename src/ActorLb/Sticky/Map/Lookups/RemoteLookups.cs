@@ -1,0 +1,313 @@
+using ActorLb.Sticky.Map.Sharding;
+
+namespace ActorLb.Sticky.Map.Lookups;
+
+/// <summary>
+/// Lookups that another node answers: asked of the owner, after 30 ms of silence read from the replica, after 100 ms given up. A call
+/// never waits for another one, and its deadline holds whatever the peers do.
+/// </summary>
+internal sealed class RemoteLookups
+{
+    /// <summary>Twice the clock's step: it is late only past that.</summary>
+    private const long StepMilliseconds = 10;
+
+    /// <summary>
+    /// A deadline is there for peers that are silent. While this very node, or its thread pool, got no time from its machine, or stood
+    /// still to collect garbage, the answer lay in its sockets unread; so much of a call's age does not count, and no more.
+    /// </summary>
+    private const long MaxLateMilliseconds = 300;
+
+    private readonly MapContext _context;
+    private readonly PendingCalls _calls = new();
+    private readonly Fallbacks _fallbacks;
+    private readonly LookupAttempts _attempts;
+
+    // The clock's alone.
+    private long _tickedAt;
+
+    public RemoteLookups(MapContext context, MapShard[] shards, ShardAnswers answers)
+    {
+        _context = context;
+        _fallbacks = new Fallbacks(context, answers);
+        _attempts = new LookupAttempts(context, shards, answers, _fallbacks);
+    }
+
+    public int Active => _calls.Active;
+
+    public PendingCalls Calls => _calls;
+
+        /// <summary>Begins a lookup.</summary>
+    /// <returns>True when it fell back at once, with the answer; false when the waiter will hear.</returns>
+    public bool Begin(
+        LookupKind kind, ulong h, BackendRef expected, ReadOnlySpan<BackendRef> proposals, IStickyWaiter waiter, ulong ticket,
+        out StickyAnswer answer)
+    {
+        var view = _context.View;
+        var now = _context.Clock.Milliseconds;
+        var call = LookupAttempts.CanAsk(view, view.Routes[_context.ShardOf(h)]) ? _calls.Rent() : null;
+        if (call is null)
+        {
+            answer = _fallbacks.Answer(h, expected);
+            _context.Counters.Count(StickyOutcome.Fallback);
+            return true;
+        }
+
+        bool done;
+        lock (call.Gate)
+        {
+            call.Id = PendingCalls.NextId(call.Id);
+            call.Begin(kind, h, expected, proposals, waiter, ticket, now);
+            done = _attempts.Attempt(call, view, now, out answer) && Finish(call, answer, tell: false);
+        }
+
+        if (done)
+        {
+            _calls.Return(call);
+        }
+        else
+        {
+            _context.Wake?.Invoke();
+        }
+
+        return done;
+    }
+
+    /// <summary>Deadlines, hedges and retries; every 5 ms while calls are under way.</summary>
+    public void Tick(long now)
+    {
+        var before = _tickedAt;
+        _tickedAt = now;
+        if (_calls.Active == 0)
+        {
+            return;
+        }
+
+        var view = _context.View;
+        var made = _calls.Made;
+        for (var i = 0; i < made; i++)
+        {
+            if (_calls.At(i) is { } call)
+            {
+                Look(call, view, now, before);
+            }
+        }
+    }
+
+    /// <summary>Members or owners changed: whoever waits for a shard that is elsewhere now tries again.</summary>
+    public void OnViewChanged(MapView old, MapView view)
+    {
+        var made = _calls.Made;
+        var now = _context.Clock.Milliseconds;
+        for (var i = 0; i < made && _calls.Active > 0; i++)
+        {
+            if (_calls.At(i) is not { IsActive: true } call)
+            {
+                continue;
+            }
+
+            lock (call.Gate)
+            {
+                var shard = _context.ShardOf(call.H);
+                if (old.Routes[shard] == view.Routes[shard])
+                {
+                    continue;
+                }
+
+                call.RetryAt = now;
+                call.Hedged = false;
+                call.HedgeMissed = false;
+            }
+
+            Look(call, view, now, lastLook: now);
+        }
+    }
+
+    /// <returns>Whether somebody still waited for it.</returns>
+    public bool OnAnswer(PeerLookups from, in LookupAnswer reply)
+    {
+        var call = _calls.Find(reply.Id);
+        if (call is null)
+        {
+            return false;
+        }
+
+        var now = _context.Clock.Milliseconds;
+        bool done;
+        lock (call.Gate)
+        {
+            if (!call.IsActive || call.Id != reply.Id)
+            {
+                return false;
+            }
+
+            done = Judge(call, from, reply, now, out var answer) && Finish(call, answer, tell: true);
+        }
+
+        if (done)
+        {
+            _calls.Return(call);
+        }
+
+        return true;
+    }
+
+    /// <summary>Every lookup under way falls back: the node stops, or is in no fleet any more.</summary>
+    public void GiveUpAll()
+    {
+        for (var i = 0; i < _calls.Made; i++)
+        {
+            if (_calls.At(i) is { } call && End(call))
+            {
+                _calls.Return(call);
+            }
+        }
+
+        bool End(PendingCall call)
+        {
+            lock (call.Gate)
+            {
+                return call.IsActive && Finish(call, _fallbacks.Answer(call), tell: true);
+            }
+        }
+    }
+
+    /// <param name="lastLook">When the clock came by before.</param>
+    private void Look(PendingCall call, MapView view, long now, long lastLook)
+    {
+        var done = false;
+        lock (call.Gate)
+        {
+            if (!call.IsActive)
+            {
+                return;
+            }
+
+            var stuck = _context.PoolOwesSince != 0 && now - _context.PoolOwesSince > StepMilliseconds;
+            var late = now - Math.Max(lastLook, call.Started) - (stuck ? 0 : StepMilliseconds);
+            if (late > 0)
+            {
+                call.Late = Math.Min(call.Late + late, MaxLateMilliseconds);
+            }
+
+            var age = now - call.Started - call.Late;
+            StickyAnswer answer;
+            if (age >= _context.Settings.FallbackMilliseconds)
+            {
+                answer = _attempts.LastWord(call, view);
+                done = true;
+            }
+            else
+            {
+                answer = default;
+                done = now >= call.RetryAt && _attempts.Attempt(call, view, now, out answer);
+                done = done || (!call.Hedged && age >= _context.Settings.HedgeMilliseconds
+                    && _attempts.Hedge(call, view.Routes[_context.ShardOf(call.H)], now, out answer));
+            }
+
+            done = done && Finish(call, answer, tell: true);
+        }
+
+        if (done)
+        {
+            _calls.Return(call);
+        }
+    }
+
+    /// <summary>What an answer means. Under the call's lock.</summary>
+    private bool Judge(PendingCall call, PeerLookups from, in LookupAnswer reply, long now, out StickyAnswer answer)
+    {
+        answer = default;
+        switch (reply.Status)
+        {
+            case AnswerStatus.Found or AnswerStatus.Assigned:
+                var backend = BackendRef.FromValue(reply.Backend);
+                if (!backend.IsNone && !_context.Slots.IsKept(backend))
+                {
+                    if (call.Proposals.Length > 0)
+                    {
+                        return Move(call, backend, reply.IsRead, now, out answer);
+                    }
+
+                    backend = BackendRef.None;
+                }
+
+                answer = new StickyAnswer(
+                    backend, reply.IsRead ? StickyOutcome.Hedge : StickyOutcome.Remote, reply.Status == AnswerStatus.Assigned);
+                return true;
+            case AnswerStatus.None when reply.IsRead:
+                call.HedgeMissed = true;
+                call.IsUnknown = true;
+                return false;
+            case AnswerStatus.None:
+                answer = new StickyAnswer(BackendRef.None, StickyOutcome.Remote, false);
+                return true;
+            case AnswerStatus.NotReady or AnswerStatus.NotHere:
+                if (!reply.IsRead)
+                {
+                    call.RetryAt = now + LookupAttempts.RetryMilliseconds;
+                    if (reply.Status == AnswerStatus.NotHere && from.MayRequest(now))
+                    {
+                        _context.Transport.Send(from.Id, new AnnouncementsRequest());
+                    }
+                }
+                else if (reply.Status == AnswerStatus.NotHere)
+                {
+                    // It has not said whether it knows the client: it is asked again until it knows of the same owner.
+                    call.Hedged = false;
+                    call.RetryAt = Math.Min(call.RetryAt, now + LookupAttempts.RetryMilliseconds);
+                }
+                else
+                {
+                    call.HedgeMissed = true;
+                }
+
+                return false;
+            default:
+                return false;
+        }
+    }
+
+    /// <summary>This node knows already that the backend is gone or in maintenance: the owner has to move the client, once.</summary>
+    private bool Move(PendingCall call, BackendRef stale, bool hedge, long now, out StickyAnswer answer)
+    {
+        answer = default;
+        if (hedge)
+        {
+            call.HedgeMissed = true;
+            return false;
+        }
+
+        if (call.Moved)
+        {
+            answer = _fallbacks.Answer(call);
+            return true;
+        }
+
+        call.Moved = true;
+        call.Kind = LookupKind.Reassign;
+        call.Expected = stale.Value;
+        return _attempts.Attempt(call, _context.View, now, out answer);
+    }
+
+    /// <summary>Under the call's lock; the caller returns the call afterwards.</summary>
+    private bool Finish(PendingCall call, in StickyAnswer answer, bool tell)
+    {
+        call.IsActive = false;
+        call.CountedAt?.End();
+        call.CountedAt = null;
+        if (answer.Outcome != StickyOutcome.Fallback && !answer.Backend.IsNone)
+        {
+            _fallbacks.Remember(call.H, answer.Backend);
+        }
+
+        _context.Counters.Count(answer.Outcome);
+        var waiter = call.Waiter!;
+        call.Waiter = null;
+        if (tell)
+        {
+            waiter.Complete(call.Ticket, answer);
+        }
+
+        return true;
+    }
+}

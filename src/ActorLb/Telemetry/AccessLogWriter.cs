@@ -1,0 +1,232 @@
+using System.Text;
+using ActorLb.Configuration;
+using ActorLb.Native;
+using Microsoft.Extensions.Logging;
+
+namespace ActorLb.Telemetry;
+
+/// <summary>The writing half of the access log: lines in a buffer, the file that takes them, and what is wrong with it. Its thread's alone,
+/// but for <see cref="Cause"/>.</summary>
+internal sealed partial class AccessLogWriter(string path, AccessLogCounters counters, ILogger logger) : IDisposable
+{
+    /// <summary>Between two attempts while something is wrong.</summary>
+    public static readonly TimeSpan Retry = TimeSpan.FromSeconds(1);
+
+    private const int RepeatLogMs = 60_000, RoomWaitMs = 2_000, LookMs = 1_000;
+    private const int UsualBuffer = 64 * 1024, FullAt = 32 * 1024;
+
+    private const int EPERM = 1, ENOENT = 2, ENXIO = 6, ENOTDIR = 20, EISDIR = 21, EFBIG = 27, ENOSPC = 28, EROFS = 30, EDQUOT = 122; // errno-base.h, errno.h
+
+    private readonly StringBuilder _line = new();
+    private byte[] _buffer = new byte[UsualBuffer];
+    private int _start, _end;
+    private LogFile? _file;
+
+    // The file took nothing when it was written last.
+    private bool _isStuck;
+
+    // Whether the bytes before _start ended within a line.
+    private bool _withinLine;
+
+    // A new file is wanted but could not be opened; the old one, if there is one, is written meanwhile.
+    private bool _wanted;
+    private long _lookedAt, _loggedAt, _lostBefore;
+    private volatile int _cause = -1;
+
+    /// <summary>What stands in the way, or null. Any thread.</summary>
+    public AccessLogCause? Cause => _cause is >= 0 and var cause ? (AccessLogCause)cause : null;
+
+    public bool HasLines => _start < _end;
+
+    public bool HasRoom => _end - _start < FullAt;
+
+    /// <summary>Whether a file has still to be opened.</summary>
+    public bool IsMissing => _wanted;
+
+    private bool IsStandardOutput => path == "stdout";
+
+    /// <summary>What is wrong with the file, or null; a pipe whose reader has not come yet is not wrong.</summary>
+    public string? TryOpenFirst()
+    {
+        if (IsStandardOutput)
+        {
+            _file = LogFile.StandardOutput();
+            return null;
+        }
+        _file = LogFile.Open(path, out int errno);
+        if (_file is not null) return null;
+        if (errno != ENXIO || FileStatus.Of(path) != FileKind.Pipe) return ReasonOf(errno, path);
+        _wanted = true;
+        Fail(errno);
+        return null;
+    }
+
+    /// <summary>Opens the file again. While that fails the old one goes on, unless it takes nothing or nobody could read it.</summary>
+    public void Reopen()
+    {
+        if (IsStandardOutput) return;
+        _wanted = true;
+        TryOpen();
+    }
+
+    public bool TryOpen()
+    {
+        LogFile? opened = LogFile.Open(path, out int errno);
+        if (opened is null)
+        {
+            if (_isStuck || _file is { IsUnlinked: true }) Close();
+            Fail(errno);
+            return false;
+        }
+        Close();
+        _file = opened;
+        _wanted = false;
+        if (!HasLines) Heal();
+        return true;
+    }
+
+    public void Append(in AccessLogEntry entry, LogFormat format)
+    {
+        _line.Clear();
+        entry.AppendTo(_line, format);
+        _line.Append('\n');
+        int most = Encoding.UTF8.GetMaxByteCount(_line.Length);
+        if (_buffer.Length - _end < most) MakeRoom(most);
+        foreach (ReadOnlyMemory<char> chunk in _line.GetChunks()) _end += Encoding.UTF8.GetBytes(chunk.Span, _buffer.AsSpan(_end));
+    }
+
+    /// <summary>Writes all lines of the buffer; false when something stands in the way, which is then told.</summary>
+    public bool TryFlush()
+    {
+        Look();
+        if (_wanted && !TryOpen() && _file is null) return false;
+        while (HasLines)
+        {
+            int written = _file!.Write(_buffer.AsSpan(_start, _end - _start), RoomWaitMs, out int errno);
+            if (written == 0)
+            {
+                Fail(errno);
+                _isStuck = true;
+                // A full disk may have room again; any other file is opened again.
+                if (CauseOf(errno) is not (AccessLogCause.DiskFull or AccessLogCause.Blocked) && !IsStandardOutput)
+                {
+                    Close();
+                    _wanted = true;
+                }
+                return false;
+            }
+            _isStuck = false;
+            _start += written;
+            _withinLine = _buffer[_start - 1] != '\n';
+        }
+        _start = _end = 0;
+        if (_buffer.Length > UsualBuffer) _buffer = new byte[UsualBuffer];
+        if (!_wanted) Heal();
+        return true;
+    }
+
+    /// <summary>Counts what is left as lost.</summary>
+    /// <param name="waiting">Lines that never came into the buffer.</param>
+    public void GiveUp(int waiting)
+    {
+        int lines = waiting + _buffer.AsSpan(_start, _end - _start).Count((byte)'\n');
+        if (lines == 0) return;
+        counters.Lost(Cause ?? AccessLogCause.Slow, lines);
+        Log.Lost(logger, path, lines);
+    }
+
+    public void Dispose() => Close();
+
+    public static AccessLogCause CauseOf(int errno) => errno switch
+    {
+        ENOSPC or EDQUOT or EFBIG => AccessLogCause.DiskFull,
+        EISDIR => AccessLogCause.Directory,
+        ENOENT or ENOTDIR => AccessLogCause.NoFolder,
+        Libc.EACCES or EPERM or EROFS => AccessLogCause.Permission,
+        ENXIO or Libc.EPIPE => AccessLogCause.NoReader,
+        Libc.EAGAIN => AccessLogCause.Blocked,
+        Libc.EMFILE or Libc.ENFILE => AccessLogCause.OpenFiles,
+        _ => AccessLogCause.Other,
+    };
+
+    private static string ReasonOf(int errno, string path) => errno switch
+    {
+        ENOSPC => "the disk is full",
+        EDQUOT => "the disk quota is used up",
+        EFBIG => "the file has reached the largest size allowed",
+        EISDIR => "it is a directory",
+        ENOENT when Directory.Exists(Path.GetDirectoryName(path)) => "it is a link to a folder that does not exist",
+        ENOENT => $"the folder {Path.GetDirectoryName(path)} does not exist",
+        EROFS => "the file system is read-only",
+        Libc.EACCES or EPERM => "permission denied",
+        ENXIO when FileStatus.Of(path) == FileKind.Socket => "it is a socket",
+        ENXIO or Libc.EPIPE => "nobody reads it",
+        Libc.EAGAIN => "its reader does not read",
+        _ => Libc.ErrorText(errno),
+    };
+
+    /// <summary>A file that was deleted takes lines, and its disk space stays in use, but nobody reads it. One that takes none is given up
+    /// for what has its name by now: who moves a log away and means to go on with it says so (SIGUSR1), who makes room need not.</summary>
+    private void Look()
+    {
+        if (_file is null || Environment.TickCount64 - _lookedAt < LookMs) return;
+        _lookedAt = Environment.TickCount64;
+        if (!_file.IsUnlinked && (!_isStuck || !_file.IsReplaced(path))) return;
+        Close();
+        _wanted = true;
+    }
+
+    private void Close()
+    {
+        if (_file is null) return;
+        _file.Dispose();
+        _file = null;
+        _isStuck = false;
+        if (!_withinLine) return;
+        // The rest of a line would stand alone in the next file.
+        int rest = _buffer.AsSpan(_start, _end - _start).IndexOf((byte)'\n') + 1;
+        _start += rest;
+        _withinLine = false;
+        counters.Lost(Cause ?? AccessLogCause.Other, 1);
+    }
+
+    private void MakeRoom(int needed)
+    {
+        byte[] next = _end - _start + needed <= _buffer.Length ? _buffer : new byte[_end - _start + needed];
+        Buffer.BlockCopy(_buffer, _start, next, 0, _end - _start);
+        _buffer = next;
+        _end -= _start;
+        _start = 0;
+    }
+
+    private void Fail(int errno)
+    {
+        AccessLogCause cause = CauseOf(errno);
+        counters.Failed(cause);
+        if (Cause is null) _lostBefore = counters.AllLost;
+        bool isNew = _cause != (int)cause;
+        _cause = (int)cause;
+        if (!isNew && Environment.TickCount64 - _loggedAt < RepeatLogMs) return;
+        _loggedAt = Environment.TickCount64;
+        Log.Failing(logger, path, ReasonOf(errno, path), counters.AllLost - _lostBefore);
+    }
+
+    private void Heal()
+    {
+        if (Cause is null) return;
+        Log.Healed(logger, path, counters.AllLost - _lostBefore);
+        _cause = -1;
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(2401, LogLevel.Error, "the access log {Path} cannot be written: {Reason}; it is tried again every second, lines wait as far as there is room for them, {Lost} are lost")]
+        public static partial void Failing(ILogger logger, string path, string reason, long lost);
+
+        [LoggerMessage(2402, LogLevel.Warning, "the access log {Path} is written again; {Lost} lines were lost")]
+        public static partial void Healed(ILogger logger, string path, long lost);
+
+        [LoggerMessage(2403, LogLevel.Warning, "the access log {Path} ends with {Lines} lines that could not be written")]
+        public static partial void Lost(ILogger logger, string path, int lines);
+    }
+}

@@ -1,0 +1,35 @@
+using ActorLb.Protocol.Mqtt;
+using ActorLb.Proxying;
+
+namespace ActorLb.Telemetry;
+
+/// <summary>Tells a session's trace, where it has one, of the steps that the session takes.</summary>
+internal static class SetupTracing
+{
+    /// <summary>The session goes over to a phase. The relay, and the wait of a refused client, are behind the set-up.</summary>
+    public static void Enter(Session session, SetupTrace trace, Phase phase)
+    {
+        switch (phase)
+        {
+            case Phase.Relay:
+                Finish(session, trace, CloseReason.None);
+                break;
+            case Phase.Lingering:
+                Finish(session, trace, session.EndReason);
+                break;
+            // Each dial is told with its backend.
+            case Phase.Dialing:
+                break;
+            default:
+                trace.Step(phase == Phase.Routing ? "lookup" : EventFeed.Word(phase.ToString()));
+                break;
+        }
+    }
+
+    public static void Finish(Session session, SetupTrace trace, CloseReason reason)
+    {
+        session.Trace = null;
+        trace.Mqtt = session.Version switch { MqttVersion.V31 => "3.1", MqttVersion.V311 => "3.1.1", MqttVersion.V5 => "5", _ => null };
+        trace.Finish(reason == CloseReason.None ? null : CloseReasons.Text(reason));
+    }
+}

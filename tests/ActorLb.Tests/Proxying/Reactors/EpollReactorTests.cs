@@ -1,0 +1,31 @@
+using ActorLb.Proxying.Reactors;
+
+namespace ActorLb.Tests.Proxying.Reactors;
+
+public sealed class EpollReactorTests
+{
+    private static EpollReactor Create() => BareServices.ReactorOf(BareServices.Create());
+
+    /// <summary>An idle reactor sleeps without a limit: a message whose wake-up were lost would never be answered.</summary>
+    [Fact]
+    [Trait("speed", "slow")]
+    public async Task AskAsync_FromManyThreads_EveryMessageIsAnswered()
+    {
+        using EpollReactor reactor = Create();
+        reactor.Start();
+        const int PerThread = 50_000;
+        Task[] askers = [.. Enumerable.Range(0, 4).Select(_ => Task.Run(async () =>
+        {
+            for (int i = 0; i < PerThread; i++) Assert.Equal(i, await reactor.AskAsync(_ => i));
+        }))];
+        await Task.WhenAll(askers).WaitAsync(TimeSpan.FromMinutes(2));
+        reactor.Stop();
+    }
+
+    [Fact]
+    public void Stop_NeverStarted_Returns()
+    {
+        using EpollReactor reactor = Create();
+        reactor.Stop();
+    }
+}
