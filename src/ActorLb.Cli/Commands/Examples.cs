@@ -8,7 +8,7 @@ namespace ActorLb.Cli.Commands;
 /// <summary>What each command looks like in use, below its help. A test runs all of them through the parser.</summary>
 internal static class Examples
 {
-    private static readonly Dictionary<string, string[]> s_byCommand = new(StringComparer.Ordinal)
+    private static readonly Dictionary<string, string[]> ByCommand = new(StringComparer.Ordinal)
     {
         ["cluster show"] = ["pbm cluster show"],
         ["cluster status"] = ["pbm --host lb-2:8888 cluster status"],
@@ -60,7 +60,7 @@ internal static class Examples
     };
 
     /// <param name="command">Its words, such as "pool drain".</param>
-    public static string[] Of(string command) => s_byCommand.GetValueOrDefault(command) ?? [];
+    public static string[] Of(string command) => ByCommand.GetValueOrDefault(command) ?? [];
 
     /// <summary>The words of a command, without the program's own name.</summary>
     public static string PathOf(Command command) => string.Join(' ', WordsOf(command));

@@ -8,7 +8,7 @@ namespace ActorLb.Cli.Commands;
 /// <summary><c>pbm session</c>: the connections of the fleet.</summary>
 internal static class SessionCommands
 {
-    private static readonly string[] s_by = ["bytes", "packets", "connects"];
+    private static readonly string[] By = ["bytes", "packets", "connects"];
 
     public static Command Create(Verb verb) => new("session", "Connections of the fleet")
     {
@@ -112,9 +112,9 @@ internal static class SessionCommands
         var by = new Option<string>("--by")
         {
             Description = "bytes or packets of a connection since it stands, or connects of a client within the last 5 to 10 minutes", HelpName = "WHAT",
-            DefaultValueFactory = _ => s_by[0],
+            DefaultValueFactory = _ => By[0],
         };
-        by.AcceptOnlyFromAmong(s_by);
+        by.AcceptOnlyFromAmong(By);
         var limit = new Option<int>("--limit", "-n") { Description = "how many (1 to 100)", HelpName = "N", DefaultValueFactory = _ => 10 };
         Option<string?> node = OfNode();
         return verb.Create("top", "Show the clients with most traffic or most connects", async (call, cancel) =>

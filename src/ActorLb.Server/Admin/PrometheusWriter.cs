@@ -16,7 +16,7 @@ internal sealed class PrometheusWriter(int expected = PrometheusWriter.Smallest)
     /// <summary>More than a number or the fixed parts of a line ever take.</summary>
     private const int NumberLength = 32;
 
-    private static readonly byte[][] s_bounds = [.. Telemetry.Histogram.Bounds.Select(b => Encoding.ASCII.GetBytes(Invariant(b))), "+Inf"u8.ToArray()];
+    private static readonly byte[][] Bounds = [.. Telemetry.Histogram.Bounds.Select(b => Encoding.ASCII.GetBytes(Invariant(b))), "+Inf"u8.ToArray()];
 
     private byte[] _bytes = new byte[Math.Max(Smallest, expected)];
     private int _length;
@@ -41,10 +41,10 @@ internal sealed class PrometheusWriter(int expected = PrometheusWriter.Smallest)
     public override void Histogram(string name, Histogram histogram, params ReadOnlySpan<(string Name, string Value)> labels)
     {
         long total = 0;
-        for (int i = 0; i < s_bounds.Length; i++)
+        for (int i = 0; i < Bounds.Length; i++)
         {
             total += histogram.CountAt(i);
-            Line(name, "_bucket"u8, total, labels, s_bounds[i]);
+            Line(name, "_bucket"u8, total, labels, Bounds[i]);
         }
         Line(name, "_sum"u8, histogram.Sum, labels, default);
         Line(name, "_count"u8, total, labels, default);
@@ -100,11 +100,11 @@ internal sealed class PrometheusWriter(int expected = PrometheusWriter.Smallest)
 
     private void Add(string text) => _length += Encoding.UTF8.GetBytes(text, Room(Encoding.UTF8.GetMaxByteCount(text.Length)));
 
-    private static readonly SearchValues<char> s_special = SearchValues.Create("\\\"\n");
+    private static readonly SearchValues<char> Special = SearchValues.Create("\\\"\n");
 
     private void Escape(string value, bool quoted)
     {
-        if (!value.AsSpan().ContainsAny(s_special))
+        if (!value.AsSpan().ContainsAny(Special))
         {
             Add(value);
             return;

@@ -8,7 +8,7 @@ namespace ActorLb.Server.Commands;
 /// <summary>What each command looks like in use, below its help. A test runs all of them through the parser.</summary>
 internal static class Examples
 {
-    private static readonly Dictionary<string, string[]> s_byCommand = new(StringComparer.Ordinal)
+    private static readonly Dictionary<string, string[]> ByCommand = new(StringComparer.Ordinal)
     {
         ["run"] = ["actorlb run", "actorlb run -c /etc/actorlb/actorlb.conf"],
         ["check"] = ["actorlb check /etc/actorlb/actorlb.conf", "actorlb check --portable /dev/stdin"],
@@ -25,7 +25,7 @@ internal static class Examples
     };
 
     /// <param name="command">Its words, such as "bench conn".</param>
-    public static string[] Of(string command) => s_byCommand.GetValueOrDefault(command) ?? [];
+    public static string[] Of(string command) => ByCommand.GetValueOrDefault(command) ?? [];
 
     /// <summary>The words of a command, without the program's own name.</summary>
     public static string PathOf(Command command) => string.Join(' ', WordsOf(command));

@@ -23,15 +23,15 @@ internal static class DashboardFiles
     private const string ContentPolicy =
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
-    private static readonly Lazy<Dictionary<string, Served>> s_files = new(Load);
+    private static readonly Lazy<Dictionary<string, Served>> Files = new(Load);
 
     private sealed record Served(string Type, byte[] Body, byte[] Packed, string ETag);
 
-    public static bool Has(PathString path) => path.Value is { } name && s_files.Value.ContainsKey(name);
+    public static bool Has(PathString path) => path.Value is { } name && Files.Value.ContainsKey(name);
 
     public static void Map(WebApplication app)
     {
-        foreach ((string path, Served file) in s_files.Value) app.MapMethods(path, [HttpMethods.Get, HttpMethods.Head], context => AnswerAsync(context, file));
+        foreach ((string path, Served file) in Files.Value) app.MapMethods(path, [HttpMethods.Get, HttpMethods.Head], context => AnswerAsync(context, file));
     }
 
     private static Task AnswerAsync(HttpContext context, Served file)

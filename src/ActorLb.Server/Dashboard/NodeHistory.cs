@@ -19,7 +19,7 @@ internal sealed partial class NodeHistory : IDisposable
 
     public static readonly TimeSpan Step = TimeSpan.FromSeconds(5);
 
-    private static readonly int s_minute = (int)(TimeSpan.FromMinutes(1) / Step);
+    private static readonly int Minute = (int)(TimeSpan.FromMinutes(1) / Step);
 
     private readonly Node _node;
     private readonly TimeProvider _time;
@@ -188,13 +188,13 @@ internal sealed partial class NodeHistory : IDisposable
 
         public RecentTraffic Since(long taken, Backend backend, long answers, double seconds)
         {
-            int oldest = Index(taken, Length), minute = Index(taken, s_minute);
+            int oldest = Index(taken, Length), minute = Index(taken, Minute);
             // Everything that it has done is younger than the history.
             bool whole = taken - first < Length;
             return new RecentTraffic(
                 whole ? backend.Failures : unchecked((uint)((int)backend.Failures - _failures[oldest])),
-                taken - first < s_minute ? answers : unchecked((uint)((int)answers - _answers[minute])),
-                taken - first < s_minute ? seconds : seconds - _seconds[minute], null);
+                taken - first < Minute ? answers : unchecked((uint)((int)answers - _answers[minute])),
+                taken - first < Minute ? seconds : seconds - _seconds[minute], null);
         }
 
         public int[] Connections(long taken, int length)

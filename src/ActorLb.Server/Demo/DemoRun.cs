@@ -14,7 +14,7 @@ internal sealed class DemoRun(int clients, bool once, DemoScreen screen, TimePro
     /// <summary>How long both sides may take to count a connection that has begun or ended.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
-    private static readonly int[] s_brokerPorts = [1884, 1885, 1886];
+    private static readonly int[] BrokerPorts = [1884, 1885, 1886];
 
     private readonly List<DemoBroker> _brokers = [];
 
@@ -40,7 +40,7 @@ internal sealed class DemoRun(int clients, bool once, DemoScreen screen, TimePro
     private async Task StartBrokersAsync()
     {
         screen.Line("Three MQTT brokers");
-        foreach (int port in s_brokerPorts)
+        foreach (int port in BrokerPorts)
         {
             try
             {

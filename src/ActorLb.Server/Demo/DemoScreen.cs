@@ -10,7 +10,7 @@ internal sealed class DemoScreen(TextWriter output, bool interactive, TimeProvid
 {
     private const int LongestBar = 50;
 
-    private static readonly Color[] s_colors = [Color.Green, Color.Aqua, Color.Yellow];
+    private static readonly Color[] Colors = [Color.Green, Color.Aqua, Color.Yellow];
 
     private readonly BenchConsole _progress = new(output, interactive, time);
 
@@ -31,7 +31,7 @@ internal sealed class DemoScreen(TextWriter output, bool interactive, TimeProvid
     private void Bars(IReadOnlyList<DemoBroker> brokers, DemoCount count)
     {
         BarChart chart = new BarChart().Width(72).LeftAlignLabel().Label($"[bold]Where the {count.Total} clients are[/]");
-        for (int i = 0; i < brokers.Count; i++) chart.AddItem(brokers[i].Address.ToString(), count.ByBroker[i], s_colors[i % s_colors.Length]);
+        for (int i = 0; i < brokers.Count; i++) chart.AddItem(brokers[i].Address.ToString(), count.ByBroker[i], Colors[i % Colors.Length]);
         AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(output) }).Write(chart);
     }
 

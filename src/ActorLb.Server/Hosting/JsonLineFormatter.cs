@@ -20,7 +20,7 @@ internal sealed class JsonLineFormatter(TimeProvider time, EventLimit? limit = n
     private const int LongestMessage = 32 * 1024;
 
     /// <summary>Names that every line has; a value of an entry does not take their place.</summary>
-    private static readonly string[] s_reserved = ["time", "level", "event", "event_id", "category", "message", "exception"];
+    private static readonly string[] Reserved = ["time", "level", "event", "event_id", "category", "message", "exception"];
 
     public override void Write<TState>(in LogEntry<TState> logEntry, IExternalScopeProvider? scopeProvider, TextWriter textWriter)
     {
@@ -57,7 +57,7 @@ internal sealed class JsonLineFormatter(TimeProvider time, EventLimit? limit = n
 
     private static void WriteValues(Utf8JsonWriter json, IReadOnlyList<KeyValuePair<string, object?>> values)
     {
-        var written = new HashSet<string>(s_reserved, StringComparer.Ordinal);
+        var written = new HashSet<string>(Reserved, StringComparer.Ordinal);
         // "listener" and "mqtt" of an owner and its name are what other entries call their listener.
         string? owner = values.FirstOrDefault(v => v.Key is "Owner" or "Kind").Value as string;
         foreach ((string key, object? value) in values)

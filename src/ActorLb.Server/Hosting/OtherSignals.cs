@@ -12,7 +12,7 @@ internal static class OtherSignals
     private const int SIG_DFL = 0, SIG_IGN = 1; // signal(2)
 
     // signal(7): SIGUSR2 (until the node handles it), SIGPIPE, SIGALRM, SIGSTKFLT, SIGXFSZ, SIGVTALRM, SIGPROF, SIGIO, SIGPWR
-    private static readonly int[] s_numbers = [12, 13, 14, 16, 25, 26, 27, 29, 30];
+    private static readonly int[] Numbers = [12, 13, 14, 16, 25, 26, 27, 29, 30];
 
     // The runtime uses SIGRTMIN (34) itself, glibc the two below it.
     private const int FirstRealTime = 35, LastRealTime = 64;
@@ -34,7 +34,7 @@ internal static class OtherSignals
 
     private static void IgnoreAll()
     {
-        foreach (int number in s_numbers) Set(number, SIG_IGN);
+        foreach (int number in Numbers) Set(number, SIG_IGN);
         for (int number = FirstRealTime; number <= LastRealTime; number++) Set(number, SIG_IGN);
     }
 }

@@ -18,9 +18,9 @@ internal enum SessionLoss { Closed, Reset, Down }
 /// but for <see cref="Probed"/>: one at a time.</summary>
 internal sealed class BackendHistory(TimeProvider time)
 {
-    private static readonly int s_kinds = Enum.GetValues<SessionLoss>().Length;
+    private static readonly int Kinds = Enum.GetValues<SessionLoss>().Length;
 
-    private readonly long[] _lost = new long[s_kinds];
+    private readonly long[] _lost = new long[Kinds];
     private long _sinceTicks = time.GetUtcNow().UtcTicks;
     private long _lostBefore;
     private long _nextProbeTicks;
@@ -70,7 +70,7 @@ internal sealed class BackendHistory(TimeProvider time)
         get
         {
             long all = 0;
-            for (int i = 0; i < s_kinds; i++) all += Interlocked.Read(ref _lost[i]);
+            for (int i = 0; i < Kinds; i++) all += Interlocked.Read(ref _lost[i]);
             return all;
         }
     }

@@ -11,14 +11,14 @@ public sealed class AkkaOptions
 {
     internal static readonly AkkaOptions None = new(null);
 
-    private readonly HoconObject? fields;
+    private readonly HoconObject? _fields;
 
-    internal AkkaOptions(HoconObject? fields)
+    internal AkkaOptions(HoconObject? _fields)
     {
-        this.fields = fields;
+        this._fields = _fields;
     }
 
-    internal bool IsEmpty => fields is null;
+    internal bool IsEmpty => _fields is null;
 
     /// <summary>Plain HOCON for Akka: no substitution, no include, every text within quotes.</summary>
     internal string ToHocon()
@@ -30,7 +30,7 @@ public sealed class AkkaOptions
 
     internal void Write(ConfigurationWriter writer)
     {
-        if (fields is not null) WriteObject(writer, "akka", fields);
+        if (_fields is not null) WriteObject(writer, "akka", _fields);
     }
 
     private static void WriteObject(ConfigurationWriter writer, string key, HoconObject value)

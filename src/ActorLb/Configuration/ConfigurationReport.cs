@@ -6,11 +6,11 @@ namespace ActorLb.Configuration;
 /// <summary>Collects what one loading finds: all errors, warnings, and the keys that it knows.</summary>
 internal sealed class ConfigurationReport(string rootFile)
 {
-    private readonly List<ConfigurationError> errors = [];
-    private readonly List<ConfigurationError> warnings = [];
-    private readonly HashSet<string> knownKeys = [];
-    private readonly Dictionary<string, SourcePosition> positions = [];
-    private readonly HashSet<SourcePosition> spoiled = [];
+    private readonly List<ConfigurationError> _errors = [];
+    private readonly List<ConfigurationError> _warnings = [];
+    private readonly HashSet<string> _knownKeys = [];
+    private readonly Dictionary<string, SourcePosition> _positions = [];
+    private readonly HashSet<SourcePosition> _spoiled = [];
 
     /// <summary>The file that the loading started with: defaults are relative to its directory.</summary>
     public string RootFile => rootFile;
@@ -18,37 +18,37 @@ internal sealed class ConfigurationReport(string rootFile)
     /// <summary>A part of the configuration could not be read: what is missing may stand there.</summary>
     public bool Incomplete { get; set; }
 
-    public bool HasErrors => errors.Count > 0;
+    public bool HasErrors => _errors.Count > 0;
 
     /// <summary>Every key asked for, names of pools and listeners and indices included.</summary>
-    public IReadOnlyCollection<string> KnownKeys => knownKeys;
+    public IReadOnlyCollection<string> KnownKeys => _knownKeys;
 
-    public ImmutableArray<ConfigurationError> Errors => ConfigurationResult.Sort(errors);
+    public ImmutableArray<ConfigurationError> Errors => ConfigurationResult.Sort(_errors);
 
-    public ImmutableArray<ConfigurationError> Warnings => ConfigurationResult.Sort(warnings);
+    public ImmutableArray<ConfigurationError> Warnings => ConfigurationResult.Sort(_warnings);
 
     /// <summary>Where the values of known keys are written; keys that are not written have none.</summary>
-    public IReadOnlyDictionary<string, SourcePosition> Positions => positions;
+    public IReadOnlyDictionary<string, SourcePosition> Positions => _positions;
 
     public void Know(string path, SourcePosition? written)
     {
-        knownKeys.Add(path);
-        if (written is { } position) positions[path] = position;
+        _knownKeys.Add(path);
+        if (written is { } position) _positions[path] = position;
     }
 
     /// <summary>Where an element of a list is written.</summary>
-    public void Locate(string path, SourcePosition position) => positions[path] = position;
+    public void Locate(string path, SourcePosition position) => _positions[path] = position;
 
     public void Error(SourcePosition position, string path, string? value, string reason)
     {
-        if (!spoiled.Contains(position)) errors.Add(new ConfigurationError(position, path, value, reason));
+        if (!_spoiled.Contains(position)) _errors.Add(new ConfigurationError(position, path, value, reason));
     }
 
     /// <summary>An error about how a value is written; what the value is then wrong for only follows from it.</summary>
     public void Spoil(SourcePosition position, string path, string reason)
     {
         Error(position, path, null, reason);
-        spoiled.Add(position);
+        _spoiled.Add(position);
     }
 
     /// <summary>An error about a value; scalars are quoted in it.</summary>
@@ -56,5 +56,5 @@ internal sealed class ConfigurationReport(string rootFile)
         Error(value.Position, path, value is HoconScalar scalar ? AddressUrl.Mask(scalar.Text) : null, reason);
 
     public void Warn(SourcePosition position, string path, string? value, string reason) =>
-        warnings.Add(new ConfigurationError(position, path, value, reason));
+        _warnings.Add(new ConfigurationError(position, path, value, reason));
 }

@@ -57,15 +57,15 @@ internal static unsafe partial class Libc
     // libc's recv and send are cancellation points: in a process of several threads each call switches cancellation on and off. In a
     // profile of small relayed messages the functions and that were 4.6 % of all samples. libc's syscall() is none, and was 0.9 %.
     // Numbers: asm/unistd_64.h, asm-generic/unistd.h; 0 uses the functions.
-    private static readonly nint s_recvfrom = SystemCall(x64: 45, arm64: 207), s_sendto = SystemCall(x64: 44, arm64: 206);
+    private static readonly nint Recvfrom = SystemCall(x64: 45, arm64: 207), Sendto = SystemCall(x64: 44, arm64: 206);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static nint recv(int fd, byte* buffer, nuint length, int flags) =>
-        s_recvfrom != 0 ? syscall(s_recvfrom, fd, buffer, length, flags, 0, 0) : recv_function(fd, buffer, length, flags);
+        Recvfrom != 0 ? syscall(Recvfrom, fd, buffer, length, flags, 0, 0) : recv_function(fd, buffer, length, flags);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static nint send(int fd, byte* buffer, nuint length, int flags) =>
-        s_sendto != 0 ? syscall(s_sendto, fd, buffer, length, flags, 0, 0) : send_function(fd, buffer, length, flags);
+        Sendto != 0 ? syscall(Sendto, fd, buffer, length, flags, 0, 0) : send_function(fd, buffer, length, flags);
 
     private static nint SystemCall(nint x64, nint arm64) => RuntimeInformation.ProcessArchitecture switch
     {

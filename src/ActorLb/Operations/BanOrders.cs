@@ -25,9 +25,9 @@ internal sealed class BanOrders(Func<FleetOrders> orders, TimeProvider time)
 
     private const byte Version = 1;
 
-    private static readonly string[] s_kinds = ["client-id", "username", "address"];
+    private static readonly string[] Kinds = ["client-id", "username", "address"];
 
-    public static string WordOf(BanKind kind) => s_kinds[(int)kind];
+    public static string WordOf(BanKind kind) => Kinds[(int)kind];
 
     /// <summary>A network in its one way of writing; an address alone is the network of itself.</summary>
     /// <returns>Null with a reason.</returns>
@@ -105,7 +105,7 @@ internal sealed class BanOrders(Func<FleetOrders> orders, TimeProvider time)
         ReadOnlySpan<byte> value = order.Value.Span;
         int slash = order.Name.IndexOf('/', Prefix.Length);
         if (slash < 0 || value.Length < 19 || value[0] != Version) return null;
-        int kind = Array.IndexOf(s_kinds, order.Name[Prefix.Length..slash]);
+        int kind = Array.IndexOf(Kinds, order.Name[Prefix.Length..slash]);
         int by = BinaryPrimitives.ReadUInt16BigEndian(value[17..]);
         long added = BinaryPrimitives.ReadInt64BigEndian(value[1..]), expires = BinaryPrimitives.ReadInt64BigEndian(value[9..]);
         if (kind < 0 || 19 + by > value.Length || !IsTime(added) || !IsTime(expires)) return null;

@@ -8,7 +8,7 @@ namespace ActorLb.Tls;
 /// <summary>Protocol versions and ciphers of a context.</summary>
 internal static class ProtocolSettings
 {
-    private static readonly ImmutableArray<(TlsProtocols Protocol, int Version, ulong Disable)> s_versions =
+    private static readonly ImmutableArray<(TlsProtocols Protocol, int Version, ulong Disable)> Versions =
     [
         (TlsProtocols.Tls10, Tls10, OptionNoTls10),
         (TlsProtocols.Tls11, Tls11, OptionNoTls11),
@@ -18,7 +18,7 @@ internal static class ProtocolSettings
 
     internal static void Apply(SslContextHandle context, ListenerTlsOptions options, List<TlsProblem> problems, List<TlsProblem> warnings)
     {
-        var enabled = s_versions.Where(v => options.Protocols.HasFlag(v.Protocol)).ToList();
+        var enabled = Versions.Where(v => options.Protocols.HasFlag(v.Protocol)).ToList();
         if (enabled.Count == 0)
         {
             problems.Add(new TlsProblem(TlsSetting.Protocols, null, "none is enabled"));
@@ -28,7 +28,7 @@ internal static class ProtocolSettings
         // Both: the range overrides the system's openssl.cnf, the options close holes within the range.
         context.Control(CtrlSetMinProtocol, enabled[0].Version);
         context.Control(CtrlSetMaxProtocol, enabled[^1].Version);
-        var holes = s_versions.Where(v => !options.Protocols.HasFlag(v.Protocol)).Aggregate(0UL, (bits, v) => bits | v.Disable);
+        var holes = Versions.Where(v => !options.Protocols.HasFlag(v.Protocol)).Aggregate(0UL, (bits, v) => bits | v.Disable);
         _ = LibSsl.SSL_CTX_set_options(context, holes);
         ApplyCiphers(context, options, problems);
         CheckSecurityLevel(context, options, problems, warnings);

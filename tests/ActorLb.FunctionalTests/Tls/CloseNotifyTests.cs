@@ -9,8 +9,8 @@ namespace ActorLb.FunctionalTests.Tls;
 /// <summary>An end of one side is the other side's end too, by close_notify where that side has TLS, and leaves the other direction open.</summary>
 public sealed class CloseNotifyTests : IDisposable
 {
-    private static readonly byte[] s_connect = ConnectBytes.V311("a");
-    private static readonly byte[] s_publish = ConnectBytes.Publish("t", "last words"u8);
+    private static readonly byte[] Connect = ConnectBytes.V311("a");
+    private static readonly byte[] Publish = ConnectBytes.Publish("t", "last words"u8);
 
     private readonly TestCertificates _ca = new();
 
@@ -26,14 +26,14 @@ public sealed class CloseNotifyTests : IDisposable
             await connection.ReadPacketAsync(stop);
             await connection.SendAsync(FakeBroker.ConnackBytes(0), stop);
             await connection.ReadToEndAsync(stop);
-            await connection.SendAsync(s_publish, stop);
+            await connection.SendAsync(Publish, stop);
         });
         await using var node = await StartAsync(broker, protocol);
         using var context = TlsClientContext.Build(new UpstreamTlsOptions(null, null, false, null, null));
         using var client = Established(context, node);
         Assert.Equal(TlsIoStatus.Ok, client.Tls.Shutdown());
 
-        Assert.Equal(s_publish, client.ReadExactly(s_publish.Length));
+        Assert.Equal(Publish, client.ReadExactly(Publish.Length));
         client.AssertCloseNotify();
         await node.UntilClosedAsync(CloseReason.ClientClosed);
     }
@@ -55,11 +55,11 @@ public sealed class CloseNotifyTests : IDisposable
         using var client = Established(context, node);
         client.AssertCloseNotify();
 
-        client.Write(s_publish);
+        client.Write(Publish);
         Assert.Equal(TlsIoStatus.Ok, client.Tls.Shutdown());
         var connection = await broker.NextConnectionAsync();
         await connection.Ended;
-        Assert.Equal([.. s_connect, .. s_publish], connection.Received);
+        Assert.Equal([.. Connect, .. Publish], connection.Received);
         await node.UntilClosedAsync(CloseReason.BackendClosed);
     }
 
@@ -76,10 +76,10 @@ public sealed class CloseNotifyTests : IDisposable
         {
             client.HalfClose();
             backend.AssertCloseNotify();
-            backend.Write(s_publish);
+            backend.Write(Publish);
             Assert.Equal(TlsIoStatus.Ok, backend.Tls.Shutdown());
             var ending = await client.ReadToEndAsync();
-            Assert.Equal(s_publish, ending.Bytes);
+            Assert.Equal(Publish, ending.Bytes);
             Assert.False(ending.Reset);
             await node.UntilClosedAsync(CloseReason.ClientClosed);
         }
@@ -100,9 +100,9 @@ public sealed class CloseNotifyTests : IDisposable
             var ending = await client.ReadToEndAsync();
             Assert.Empty(ending.Bytes);
             Assert.False(ending.Reset);
-            await client.SendAsync(s_publish);
+            await client.SendAsync(Publish);
             client.HalfClose();
-            Assert.Equal(s_publish, backend.ReadExactly(s_publish.Length));
+            Assert.Equal(Publish, backend.ReadExactly(Publish.Length));
             backend.AssertCloseNotify();
             await node.UntilClosedAsync(CloseReason.BackendClosed);
         }
@@ -118,7 +118,7 @@ public sealed class CloseNotifyTests : IDisposable
     {
         var client = new NativeClient(context, node.EndPoint, "localhost");
         Assert.Equal(HandshakeStatus.Done, client.Handshake());
-        client.Write(s_connect);
+        client.Write(Connect);
         Assert.Equal(FakeBroker.ConnackBytes(0), client.ReadExactly(4));
         return client;
     }
@@ -127,7 +127,7 @@ public sealed class CloseNotifyTests : IDisposable
     {
         var opening = node.OpenAsync("a");
         var backend = await server.AcceptAsync();
-        Assert.Equal(s_connect, backend.ReadExactly(s_connect.Length));
+        Assert.Equal(Connect, backend.ReadExactly(Connect.Length));
         backend.Write(FakeBroker.ConnackBytes(0));
         return (await opening, backend);
     }

@@ -13,7 +13,7 @@ public sealed class BackPressureTests : IDisposable
     // Far more than a node may hold for one session, far less than is sent.
     private const int Bound = 256 << 10;
 
-    private static readonly byte[] s_publish = ConnectBytes.Publish("t", [.. Enumerable.Range(0, 10_000).Select(i => (byte)(i * 7))]);
+    private static readonly byte[] Publish = ConnectBytes.Publish("t", [.. Enumerable.Range(0, 10_000).Select(i => (byte)(i * 7))]);
 
     private readonly TestCertificates _ca = new();
 
@@ -29,7 +29,7 @@ public sealed class BackPressureTests : IDisposable
             await connection.ReadPacketAsync(stop);
             await connection.SendAsync(FakeBroker.ConnackBytes(0), stop);
             for (var i = 0; i < Count; i++)
-                await connection.SendAsync(s_publish, stop);
+                await connection.SendAsync(Publish, stop);
         });
         await using var node = await StartAsync(broker, tls);
         await using var client = await OpenAsync(node, tls);
@@ -65,7 +65,7 @@ public sealed class BackPressureTests : IDisposable
         await using var client = await OpenAsync(node, tls);
         var sending = Task.Run(async () =>
         {
-            var frame = MalformedFrames.Masked(0x82, s_publish);
+            var frame = MalformedFrames.Masked(0x82, Publish);
             for (var i = 0; i < Count; i++)
                 await client.WriteAsync(frame);
             await client.WriteAsync(MalformedFrames.Masked(0x88, [3, 0xE8]));
@@ -81,9 +81,9 @@ public sealed class BackPressureTests : IDisposable
 
     private static void IsWhole(ReadOnlyMemory<byte> received)
     {
-        Assert.Equal(Count * s_publish.Length, received.Length);
-        for (var at = 0; at < received.Length; at += s_publish.Length)
-            Assert.True(received.Slice(at, s_publish.Length).Span.SequenceEqual(s_publish));
+        Assert.Equal(Count * Publish.Length, received.Length);
+        for (var at = 0; at < received.Length; at += Publish.Length)
+            Assert.True(received.Slice(at, Publish.Length).Span.SequenceEqual(Publish));
     }
 
     /// <summary>Until the receiver's socket is full; from then on the node reads no more than it holds already.</summary>

@@ -12,7 +12,7 @@ namespace ActorLb.FunctionalTests.WebSocket;
 /// </summary>
 public sealed class GluedFramesTests
 {
-    private static readonly byte[] s_ping = MalformedFrames.Masked(0x89, []);
+    private static readonly byte[] Ping = MalformedFrames.Masked(0x89, []);
 
     public static TheoryData<int> Counts => [1, 1_300, 1_364, 1_365, 1_366, 1_400, 2_731, 10_900, 10_923, 15_000];
 
@@ -24,7 +24,7 @@ public sealed class GluedFramesTests
         await using var node = await TestNode.StartAsync(TestNode.Backends(broker), WebSocketBytes.Listener);
         using var client = await UpgradedAsync(node);
         await using (await HeldReactor.OfAsync(node))
-            await client.SendAsync((byte[])[.. Repeat(s_ping, count), .. WebSocketBytes.Binary(ConnectBytes.V311("a"))]);
+            await client.SendAsync((byte[])[.. Repeat(Ping, count), .. WebSocketBytes.Binary(ConnectBytes.V311("a"))]);
         Assert.Equal([.. Repeat([0x8A, 0], count), 0x82, 4, .. FakeBroker.ConnackBytes(0)], await client.ReadAsync((2 * count) + 6));
     }
 
@@ -56,7 +56,7 @@ public sealed class GluedFramesTests
         await client.ReadAsync(6);
         var publish = ConnectBytes.Publish("t", "x"u8);
         await using (await HeldReactor.OfAsync(node))
-            await client.SendAsync((byte[])[.. Repeat(s_ping, count), .. WebSocketBytes.Binary(publish)]);
+            await client.SendAsync((byte[])[.. Repeat(Ping, count), .. WebSocketBytes.Binary(publish)]);
         Assert.Equal([.. Repeat([0x8A, 0], count), 0x82, (byte)publish.Length, .. publish], await client.ReadAsync((2 * count) + 2 + publish.Length));
     }
 

@@ -11,7 +11,7 @@ namespace ActorLb.FunctionalTests.WebSocket;
 /// <summary>Between a WebSocket client and a WebSocket broker frames go through as they are; nothing of the node's own may break them.</summary>
 public sealed class PassThroughTests : IAsyncLifetime
 {
-    private static readonly byte[] s_first = WebSocketBytes.Binary([0xC0, 0]);
+    private static readonly byte[] First = WebSocketBytes.Binary([0xC0, 0]);
 
     // What the test has the broker send, piece by piece.
     private readonly Channel<byte[]> _toClient = System.Threading.Channels.Channel.CreateUnbounded<byte[]>();
@@ -100,7 +100,7 @@ public sealed class PassThroughTests : IAsyncLifetime
         // The header of the bad frame comes in two pieces: the first byte alone may look like a good one.
         var first = cut ? frame.Good.Length + 1 : frame.Bytes.Length;
         await client.SendAsync(frame.Bytes.AsMemory(0, first));
-        await UntilReadAsync(s_first.Length + first);
+        await UntilReadAsync(First.Length + first);
         await client.SendAsync(frame.Bytes.AsMemory(first));
 
         Assert.Equal(FrameErrors.CloseCodeFor(frame.Expected), WebSocketBytes.CloseCode((await client.ReadToEndAsync()).Bytes));
@@ -122,10 +122,10 @@ public sealed class PassThroughTests : IAsyncLifetime
         for (var cut = 1; cut <= 9; cut++)
         {
             await client.SendAsync(frame.AsMemory(0, cut));
-            await UntilReadAsync(s_first.Length + sent + cut);
+            await UntilReadAsync(First.Length + sent + cut);
             await client.SendAsync(frame.AsMemory(cut));
             sent += frame.Length;
-            await UntilReadAsync(s_first.Length + sent);
+            await UntilReadAsync(First.Length + sent);
         }
 
         byte[] whole = [.. before, .. Enumerable.Repeat(frame, 9).SelectMany(f => f)];
@@ -207,8 +207,8 @@ public sealed class PassThroughTests : IAsyncLifetime
     private async Task<byte[]> BeginToPassAsync(RawClient client, FakeBrokerConnection broker)
     {
         var before = broker.Received.Length;
-        await client.SendAsync(s_first);
-        return await broker.WaitForReceivedAsync(before + s_first.Length);
+        await client.SendAsync(First);
+        return await broker.WaitForReceivedAsync(before + First.Length);
     }
 
     /// <summary>Until the node has read so many bytes of the client's behind its CONNECT.</summary>

@@ -8,7 +8,7 @@ namespace ActorLb.SystemTests.Operator;
 /// <summary>A node where the C library of Linux is missing, as on other systems: whatever the product asks for does not load.</summary>
 public sealed class OtherSystemsTests
 {
-    private static readonly Dictionary<string, string?> s_withoutLibc = new(StringComparer.Ordinal)
+    private static readonly Dictionary<string, string?> WithoutLibc = new(StringComparer.Ordinal)
     {
         ["DOTNET_STARTUP_HOOKS"] = Path.Combine(AppContext.BaseDirectory, "ActorLb.NoLibc.dll"),
     };
@@ -21,7 +21,7 @@ public sealed class OtherSystemsTests
         var admin = new IPEndPoint(IPAddress.Loopback, Ports.Free());
         var listener = new IPEndPoint(IPAddress.Loopback, Ports.Free());
         var file = folder.Write("lb.conf", Configuration("streams", admin, listener, broker.EndPoint));
-        await using (var node = await ActorLbProcess.StartAsync(file, admin, s_withoutLibc))
+        await using (var node = await ActorLbProcess.StartAsync(file, admin, WithoutLibc))
         {
             await MosquittoClients.PublishAsync(listener, "t", "x", 1, retain: false, "mqttv311", ["-i", "anywhere"]);
             await Mosquitto.WaitForSessionsAsync(1, broker);
@@ -38,7 +38,7 @@ public sealed class OtherSystemsTests
         using var folder = new TempFolder();
         var file = folder.Write("lb.conf", Configuration(
             "reactor", new IPEndPoint(IPAddress.Loopback, Ports.Free()), new IPEndPoint(IPAddress.Loopback, Ports.Free()), new IPEndPoint(IPAddress.Loopback, 1)));
-        var result = await ProcessHost.RunAsync(ActorLbProcess.Program, ["run", "-c", file], environment: s_withoutLibc);
+        var result = await ProcessHost.RunAsync(ActorLbProcess.Program, ["run", "-c", file], environment: WithoutLibc);
         Assert.Equal(1, result.ExitCode);
         Assert.Contains("data-plane = streams runs on this system", result.Output, StringComparison.Ordinal);
     }

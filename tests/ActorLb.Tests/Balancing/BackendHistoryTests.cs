@@ -7,9 +7,9 @@ namespace ActorLb.Tests.Balancing;
 
 public sealed class BackendHistoryTests
 {
-    private static readonly DateTimeOffset s_start = new(2026, 3, 1, 12, 0, 0, TimeSpan.Zero);
+    private static readonly DateTimeOffset Start = new(2026, 3, 1, 12, 0, 0, TimeSpan.Zero);
 
-    private readonly FakeTimeProvider _time = new(s_start);
+    private readonly FakeTimeProvider _time = new(Start);
 
     [Fact]
     public void Since_IsTheLastChangeOfState_NotTheLastWord()
@@ -17,12 +17,12 @@ public sealed class BackendHistoryTests
         Backend backend = NewBackend();
         _time.Advance(TimeSpan.FromMinutes(1));
         backend.SetHealth(HealthState.Up, null);
-        Assert.Equal(s_start.AddMinutes(1), backend.History.Since);
+        Assert.Equal(Start.AddMinutes(1), backend.History.Since);
         _time.Advance(TimeSpan.FromMinutes(1));
         backend.SetHealth(HealthState.Up, null);
         backend.SetAdminState(AdminState.Up);
         backend.SetFleetHealth(up: true);
-        Assert.Equal(s_start.AddMinutes(1), backend.History.Since);
+        Assert.Equal(Start.AddMinutes(1), backend.History.Since);
 
         foreach (Action change in new Action[]
         {
@@ -56,7 +56,7 @@ public sealed class BackendHistoryTests
         backend.History.Probed(new BackendProbe(_time.GetUtcNow(), null, TimeSpan.Zero, "no descriptor"));
         Assert.Null(backend.History.LastError);
         backend.History.Probed(new BackendProbe(_time.GetUtcNow(), false, TimeSpan.FromSeconds(2), "no answer in 2 s"));
-        Assert.Equal(new BackendError(s_start, "probe: no answer in 2 s"), backend.History.LastError);
+        Assert.Equal(new BackendError(Start, "probe: no answer in 2 s"), backend.History.LastError);
         backend.History.Probed(new BackendProbe(_time.GetUtcNow(), true, TimeSpan.FromSeconds(1), null));
         Assert.Equal("probe: no answer in 2 s", backend.History.LastError!.Text);
         Assert.True(backend.History.LastProbe!.Alive);

@@ -19,7 +19,7 @@ public sealed class NarrowTests
     private const string Node = "lb-3.northern-plants.production.example.com";
 
     /// <summary>What they need beside their name; every command that is not here needs nothing.</summary>
-    private static readonly Dictionary<string, string[]> s_arguments = new(StringComparer.Ordinal)
+    private static readonly Dictionary<string, string[]> Arguments = new(StringComparer.Ordinal)
     {
         ["pool show"] = [Pool],
         ["pool drain"] = [Broker, "--rate", "100/s", "--deadline", "1h"],
@@ -128,7 +128,7 @@ public sealed class NarrowTests
     {
         using var output = new StringWriter();
         var tree = new CommandTree(new Screen(output, output, isTerminal: false, () => Width), (_, _) => Task.FromResult(0));
-        string[] arguments = s_arguments.GetValueOrDefault(command) ?? [];
+        string[] arguments = Arguments.GetValueOrDefault(command) ?? [];
         ParseResult parsed = tree.Parse(["--host", node.Address.ToString(), .. command.Split(' '), .. arguments]);
         Assert.True(parsed.Errors.Count == 0, $"{command}: {string.Join("; ", parsed.Errors)}");
         await tree.RunAsync(parsed, TestContext.Current.CancellationToken);

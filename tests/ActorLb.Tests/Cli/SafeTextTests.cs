@@ -11,7 +11,7 @@ namespace ActorLb.Tests.Cli;
 /// <summary>What a client may call itself, over all code points: shown on one line, in one order, with nothing hidden.</summary>
 public sealed class SafeTextTests
 {
-    private static readonly UnicodeCategory[] s_neverShown =
+    private static readonly UnicodeCategory[] NeverShown =
     [
         UnicodeCategory.Control, UnicodeCategory.Format, UnicodeCategory.Surrogate, UnicodeCategory.PrivateUse, UnicodeCategory.OtherNotAssigned,
         UnicodeCategory.LineSeparator, UnicodeCategory.ParagraphSeparator,
@@ -130,7 +130,7 @@ public sealed class SafeTextTests
     }
 
     private static bool IsHarmless(string text) =>
-        text.EnumerateRunes().All(r => (r.Value == ' ' || !s_neverShown.Contains(Rune.GetUnicodeCategory(r))) && r.Value is not (0x2800 or 0x3164 or 0x200b))
+        text.EnumerateRunes().All(r => (r.Value == ' ' || !NeverShown.Contains(Rune.GetUnicodeCategory(r))) && r.Value is not (0x2800 or 0x3164 or 0x200b))
         && !text.Where((c, i) => char.IsSurrogate(c) && !Rune.TryGetRuneAt(text, char.IsLowSurrogate(c) && i > 0 ? i - 1 : i, out _)).Any();
 
     /// <summary>A backslash, u and four digits are a unit; everything else is itself.</summary>

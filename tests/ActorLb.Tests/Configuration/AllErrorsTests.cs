@@ -6,12 +6,12 @@ namespace ActorLb.Tests.Configuration;
 /// <summary>An error of one kind does not hide those of others, and brings no false ones with it.</summary>
 public sealed class AllErrorsTests : IDisposable
 {
-    private readonly ConfigurationFolder folder = new();
+    private readonly ConfigurationFolder _folder = new();
 
     [Fact]
     public void SyntaxErrors_OfSeveralLinesAndFiles_AreToldTogetherWithWrongValues()
     {
-        folder.Write("more.conf", "node {\n  name lb-1\n}\nlog.level = loud\n");
+        _folder.Write("more.conf", "node {\n  name lb-1\n}\nlog.level = loud\n");
         Assert.Equal(
             [
                 "actorlb.conf:3:17: actorlb.pools.p.health: a value is missing",
@@ -31,8 +31,8 @@ public sealed class AllErrorsTests : IDisposable
     [InlineData("pools = ${POOLS_OF_NOBODY}", "2:9: actorlb.pools: ${POOLS_OF_NOBODY} is not defined, neither here nor in the environment")]
     public void Part_ThatCannotBeRead_HidesNothingAndBringsNoFalseErrors(string line, string? expected)
     {
-        folder.Write("folder/x", "");
-        folder.Write("broken.conf", "pools.p { backends = [\"h:1\"]\n}\n}\n");
+        _folder.Write("folder/x", "");
+        _folder.Write("broken.conf", "pools.p { backends = [\"h:1\"]\n}\n}\n");
         string[] errors = Errors($"actorlb {{\n{line}\nlisteners.l {{ bind = \"*:1\", pool = p, backlog = 0 }}\n}}\n");
         if (expected is null)
         {
@@ -46,18 +46,18 @@ public sealed class AllErrorsTests : IDisposable
     [Fact]
     public void Include_OfAMissingFile_IsAWarning()
     {
-        ConfigurationResult result = folder.Load("actorlb {\ninclude \"site.conf\"\npools.p.backends = [\"h:1\"]\nlisteners.l { bind = \"*:1\", pool = p }\n}\n");
+        ConfigurationResult result = _folder.Load("actorlb {\ninclude \"site.conf\"\npools.p.backends = [\"h:1\"]\nlisteners.l { bind = \"*:1\", pool = p }\n}\n");
         Assert.Empty(result.Errors);
         Assert.NotNull(result.Options);
-        Assert.Equal("actorlb.conf:2:9: actorlb: the included file 'DIR/site.conf' does not exist", folder.Short(Assert.Single(result.Warnings).ToString()));
+        Assert.Equal("actorlb.conf:2:9: actorlb: the included file 'DIR/site.conf' does not exist", _folder.Short(Assert.Single(result.Warnings).ToString()));
     }
 
     [Fact]
     public void UnknownKey_HidesNoErrorOfAFile()
     {
-        folder.Write("garbage.pem", "garbage");
-        folder.Write("brief", "brief");
-        ConfigurationResult result = NamedFiles.Check(folder.Load(
+        _folder.Write("garbage.pem", "garbage");
+        _folder.Write("brief", "brief");
+        ConfigurationResult result = NamedFiles.Check(_folder.Load(
             "actorlb {\nnonsense = 1\nadmin.token-file = none\ncluster.secret-file = brief\npools.p { backends = [\"h:1\"], tls.ca = garbage.pem }\n"
             + "listeners.l { bind = \"*:1\", pool = p, tls { certificate = garbage.pem, key = garbage.pem } }\n}\n"));
         Assert.Null(result.Options);
@@ -94,7 +94,7 @@ public sealed class AllErrorsTests : IDisposable
     public void Port_BelowTheUsual_NeedsARight(int port, int first, ulong capabilities, bool free) =>
         Assert.Equal(free, MachineChecks.PortProblem(port, first, capabilities) is null);
 
-    public void Dispose() => folder.Dispose();
+    public void Dispose() => _folder.Dispose();
 
-    private string[] Errors(string text) => folder.Errors(text);
+    private string[] Errors(string text) => _folder.Errors(text);
 }

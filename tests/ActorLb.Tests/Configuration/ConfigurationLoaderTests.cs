@@ -10,19 +10,19 @@ public sealed class ConfigurationLoaderTests : IDisposable
     private const string Pool = "pools.p.backends = [\"h:1\"]\n";
     private const string Listener = "listeners.l { bind = \"*:1883\", pool = p }\n";
 
-    private readonly ConfigurationFolder folder = new();
+    private readonly ConfigurationFolder _folder = new();
 
-    public void Dispose() => folder.Dispose();
+    public void Dispose() => _folder.Dispose();
 
     [Fact]
     public void Paths_OfAnIncludedFile_AreRelativeToItsDirectory()
     {
-        folder.Write("tls/c.pem", "content");
-        folder.Write("tls/k.pem", "content");
-        folder.Write("tls/tls.conf", "certificate = c.pem, key = k.pem");
-        folder.Write("node/node.conf", "data-dir = state");
+        _folder.Write("tls/c.pem", "content");
+        _folder.Write("tls/k.pem", "content");
+        _folder.Write("tls/tls.conf", "certificate = c.pem, key = k.pem");
+        _folder.Write("node/node.conf", "data-dir = state");
 
-        ActorLbOptions options = folder.LoadValid($$"""
+        ActorLbOptions options = _folder.LoadValid($$"""
             actorlb {
               node { include "node/node.conf" }
               {{Pool}}
@@ -329,10 +329,10 @@ public sealed class ConfigurationLoaderTests : IDisposable
     public void TcpListener_OnAHashOfTheAddress_IsValid() =>
         Assert.Equal(ListenerProtocol.Tcp, Load("pools.q { backends = [\"h:1\"], balance = hash, hash-key = \"$remote_addr\" }\nlisteners.t { bind = \"*:1\", pool = q, protocol = tcp }").Listeners["t"].Protocol);
 
-    private ActorLbOptions Load(string text) => folder.LoadValid($"actorlb {{\n{text}\n{Pool}{Listener}}}");
+    private ActorLbOptions Load(string text) => _folder.LoadValid($"actorlb {{\n{text}\n{Pool}{Listener}}}");
 
-    private PoolOptions OnePool(string text) => folder.LoadValid($"actorlb {{\npools.p {{ {text} }}\n{Listener}}}").Pools["p"];
+    private PoolOptions OnePool(string text) => _folder.LoadValid($"actorlb {{\npools.p {{ {text} }}\n{Listener}}}").Pools["p"];
 
     private ListenerOptions OneListener(string text) =>
-        folder.LoadValid($"actorlb {{\n{Pool}listeners.l {{ bind = \"*:1883\", pool = p\n{text} }} }}").Listeners["l"];
+        _folder.LoadValid($"actorlb {{\n{Pool}listeners.l {{ bind = \"*:1883\", pool = p\n{text} }} }}").Listeners["l"];
 }

@@ -11,9 +11,9 @@ public sealed class SeedTests : IDisposable
     private const string Secret = "0123456789abcdef0123456789abcdef";
     private const string Rest = "pools.p.backends = [\"h:1\"]\nlisteners.l { bind = \"*:1883\", pool = p }\n";
 
-    private readonly ConfigurationFolder folder = new();
+    private readonly ConfigurationFolder _folder = new();
 
-    public void Dispose() => folder.Dispose();
+    public void Dispose() => _folder.Dispose();
 
     [Fact]
     public void Cluster_WithoutSeeds_IsANodeByItself()
@@ -30,7 +30,7 @@ public sealed class SeedTests : IDisposable
     [Fact]
     public void Cluster_WithSeeds_IsRead()
     {
-        folder.Write("secret", Secret);
+        _folder.Write("secret", Secret);
 
         ClusterOptions cluster = Load("""
             cluster { bind = "0.0.0.0:7946", advertise = "10.0.0.1:7946", secret-file = secret, down-after = 10s, form-after = 20s
@@ -71,7 +71,7 @@ public sealed class SeedTests : IDisposable
     [Fact]
     public void Akka_WithSubstitutionsAndOddTexts_IsPlainForAkka()
     {
-        ActorLbOptions options = folder.LoadValid($$"""
+        ActorLbOptions options = _folder.LoadValid($$"""
             base = 300ms
             akka { cluster.gossip-interval = ${base}, remote.log = "a ${x} \"q\" \\ # é" }
             akka.cluster.roles = [a, "b c"]
@@ -95,14 +95,14 @@ public sealed class SeedTests : IDisposable
     [Fact]
     public void Akka_IsShownWithoutItsPasswords_AndLoadsAgain()
     {
-        ActorLbOptions options = folder.LoadValid($"akka {{ remote {{ ssl.password = hush, x = 1 }} }}\nactorlb {{ {Rest} }}");
+        ActorLbOptions options = _folder.LoadValid($"akka {{ remote {{ ssl.password = hush, x = 1 }} }}\nactorlb {{ {Rest} }}");
 
         string shown = EffectiveConfiguration.Render(options);
 
         Assert.DoesNotContain("hush", shown, StringComparison.Ordinal);
         Assert.Contains("x = \"1\"", shown, StringComparison.Ordinal);
         string whole = EffectiveConfiguration.Render(options, showSecrets: true);
-        Assert.Equal(whole, EffectiveConfiguration.Render(folder.LoadValid(whole), showSecrets: true));
+        Assert.Equal(whole, EffectiveConfiguration.Render(_folder.LoadValid(whole), showSecrets: true));
     }
 
     [Fact]
@@ -112,10 +112,10 @@ public sealed class SeedTests : IDisposable
     [Fact]
     public void Akka_Changed_HoldsFromTheNextStart()
     {
-        ActorLbOptions old = folder.LoadValid($"akka.a = 1\nactorlb {{ {Rest} }}"), next = folder.LoadValid($"akka.a = 2\nactorlb {{ {Rest} }}");
+        ActorLbOptions old = _folder.LoadValid($"akka.a = 1\nactorlb {{ {Rest} }}"), next = _folder.LoadValid($"akka.a = 2\nactorlb {{ {Rest} }}");
 
         Assert.Equal(["akka.a"], ConfigurationDiff.Between(old, next).RestartRequired);
     }
 
-    private ActorLbOptions Load(string text) => folder.LoadValid($"actorlb {{\n{text}\n{Rest}}}");
+    private ActorLbOptions Load(string text) => _folder.LoadValid($"actorlb {{\n{text}\n{Rest}}}");
 }

@@ -9,7 +9,7 @@ namespace ActorLb.Tests.Operations;
 /// <summary>Sessions pass from node to node whole, within an inquiry's bounds, whatever ids clients choose.</summary>
 public sealed class SessionWireTests
 {
-    private static readonly DateTimeOffset s_then = DateTimeOffset.FromUnixTimeMilliseconds(1_700_000_000_123);
+    private static readonly DateTimeOffset Then = DateTimeOffset.FromUnixTimeMilliseconds(1_700_000_000_123);
 
     [Fact]
     public void Page_Written_IsReadTheSame()
@@ -37,7 +37,7 @@ public sealed class SessionWireTests
         const string Page =
             "0300312E3701005C0000000301006109003132372E302E302E3101006C0100700100620500332E312E310B0065737461626C6973686564"
             + "DC050000000000007B68E5CF8B0100000100000000000000020000000000000003000000000000000400000000000000";
-        SessionInfo session = new("a", "127.0.0.1", "l", "p", "b", "3.1.1", "established", 1.5, 1, 2, "n") { Since = s_then, PacketsSent = 3, PacketsReceived = 4 };
+        SessionInfo session = new("a", "127.0.0.1", "l", "p", "b", "3.1.1", "established", 1.5, 1, 2, "n") { Since = Then, PacketsSent = 3, PacketsReceived = 4 };
         Assert.Equal(Page, Convert.ToHexString(SessionWire.WritePage(new SessionPage([session], "1.7"))));
         Assert.Equal(session, Assert.Single(SessionWire.ReadPage(Convert.FromHexString(Page), "n").Sessions));
         Assert.Equal("01007801007901007A", Convert.ToHexString(SessionWire.WriteKick("x", "y", "z")));
@@ -86,5 +86,5 @@ public sealed class SessionWireTests
     }
 
     private static SessionInfo Session(string? id, string? backend) =>
-        new(id, "127.0.0.1:5", "mqtt", "emqx", backend, "5", "established", 1.25, 1, 2, "lb-1") { Since = s_then, PacketsSent = 3, PacketsReceived = 4 };
+        new(id, "127.0.0.1:5", "mqtt", "emqx", backend, "5", "established", 1.25, 1, 2, "lb-1") { Since = Then, PacketsSent = 3, PacketsReceived = 4 };
 }

@@ -8,7 +8,7 @@ namespace ActorLb.Tests.Server;
 
 public sealed partial class JsonLineFormatterTests
 {
-    private static readonly FakeTimeProvider s_time = new(new DateTimeOffset(2025, 1, 2, 3, 4, 5, 6, TimeSpan.FromHours(1)));
+    private static readonly FakeTimeProvider Time = new(new DateTimeOffset(2025, 1, 2, 3, 4, 5, 6, TimeSpan.FromHours(1)));
 
     [Fact]
     public void Entry_HasItsValuesUnderTheNamesOfTheAccessLog()
@@ -63,7 +63,7 @@ public sealed partial class JsonLineFormatterTests
         public bool IsEnabled(LogLevel logLevel) => true;
 
         public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
-            new JsonLineFormatter(s_time).Write(new LogEntry<TState>(logLevel, "ActorLb.Test", eventId, state, exception, formatter), null, output);
+            new JsonLineFormatter(Time).Write(new LogEntry<TState>(logLevel, "ActorLb.Test", eventId, state, exception, formatter), null, output);
     }
 
     private static partial class Log

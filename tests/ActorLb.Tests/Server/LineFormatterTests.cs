@@ -7,7 +7,7 @@ namespace ActorLb.Tests.Server;
 
 public sealed class LineFormatterTests
 {
-    private static readonly FakeTimeProvider s_time = new(new DateTimeOffset(2025, 1, 2, 3, 4, 5, 6, TimeSpan.Zero));
+    private static readonly FakeTimeProvider Time = new(new DateTimeOffset(2025, 1, 2, 3, 4, 5, 6, TimeSpan.Zero));
 
     [Theory]
     [InlineData("plain", "plain")]
@@ -32,7 +32,7 @@ public sealed class LineFormatterTests
     {
         var output = new StringWriter();
         var entry = new LogEntry<string>(LogLevel.Warning, "ActorLb.Node", new EventId(7), message, exception, (state, _) => state);
-        new LineFormatter(s_time).Write(entry, null, output);
+        new LineFormatter(Time).Write(entry, null, output);
         return output.ToString();
     }
 }

@@ -22,7 +22,7 @@ internal static class TlsOptions
 /// <summary>One connection with its TLS, of either side, driven by poll on the test's thread.</summary>
 internal sealed class TlsTestConnection(Socket socket, TlsSession tls) : IDisposable
 {
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
     internal TlsSession Tls { get; } = tls;
 
@@ -123,7 +123,7 @@ internal sealed class TlsTestConnection(Socket socket, TlsSession tls) : IDispos
     private void Wait(TlsIoStatus status)
     {
         var mode = status == TlsIoStatus.WantRead ? SelectMode.SelectRead : SelectMode.SelectWrite;
-        if (!Socket.Poll(s_patience, mode))
+        if (!Socket.Poll(Patience, mode))
         {
             throw new TimeoutException($"The peer did not answer to {status}.");
         }

@@ -23,7 +23,7 @@ internal sealed partial class AuditLog : IDisposable
     /// <summary>Of what was asked, and of the answer.</summary>
     private const int Longest = 1024;
 
-    private static readonly object s_written = new();
+    private static readonly object Written = new();
 
     private readonly ILogger _logger;
     private readonly AdminToken _token;
@@ -50,7 +50,7 @@ internal sealed partial class AuditLog : IDisposable
     public void Write(HttpContext context, bool isAnswered)
     {
         // Both the beginning of an answer and the end of its sender may tell.
-        if (!context.Items.TryAdd(s_written, true)) return;
+        if (!context.Items.TryAdd(Written, true)) return;
         // Who has no token was refused, and told of, before anything was asked.
         if (context.Response.StatusCode == StatusCodes.Status401Unauthorized) return;
         string body = context.Items[typeof(AuditLog)] is string { Length: > 0 } text ? $" {text}" : "";

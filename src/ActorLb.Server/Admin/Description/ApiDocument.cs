@@ -14,7 +14,7 @@ internal static class ApiDocument
 
     private const string Bearer = "token";
 
-    private static readonly (int Status, string Name, string Description)[] s_errors =
+    private static readonly (int Status, string Name, string Description)[] Errors =
     [
         (StatusCodes.Status400BadRequest, "Invalid", "The request cannot be understood."),
         (StatusCodes.Status401Unauthorized, "Unauthorized", "The token is missing or wrong."),
@@ -26,14 +26,14 @@ internal static class ApiDocument
         (StatusCodes.Status503ServiceUnavailable, "Unavailable", "Whoever decides cannot be reached now; the outcome may be unknown."),
     ];
 
-    private static readonly int[] s_always =
+    private static readonly int[] Always =
     [
         StatusCodes.Status401Unauthorized, StatusCodes.Status403Forbidden, StatusCodes.Status500InternalServerError, StatusCodes.Status503ServiceUnavailable,
     ];
 
-    private static readonly Lazy<Task<byte[]>> s_json = new(WriteAsync);
+    private static readonly Lazy<Task<byte[]>> Json = new(WriteAsync);
 
-    public static Task<byte[]> JsonAsync() => s_json.Value;
+    public static Task<byte[]> JsonAsync() => Json.Value;
 
     private static async Task<byte[]> WriteAsync()
     {
@@ -67,7 +67,7 @@ internal static class ApiDocument
             },
         };
         var schemas = new ApiSchemas(document, ApiOperations.All.Select(o => o.Body?.Type).OfType<Type>());
-        foreach ((_, string name, string description) in s_errors)
+        foreach ((_, string name, string description) in Errors)
         {
             document.Components.Responses[name] = new OpenApiResponse { Description = description, Content = Content("application/json", schemas.Of(typeof(AdminError))) };
         }
@@ -122,12 +122,12 @@ internal static class ApiDocument
         {
             OperationId = id, Summary = summary, Responses = new OpenApiResponses { [status.ToString(CultureInfo.InvariantCulture)] = answer },
         };
-        foreach (int always in s_always) AddError(described, always, document);
+        foreach (int always in Always) AddError(described, always, document);
         return described;
     }
 
     private static void AddError(OpenApiOperation operation, int status, OpenApiDocument document) =>
-        operation.Responses![status.ToString(CultureInfo.InvariantCulture)] = new OpenApiResponseReference(s_errors.Single(e => e.Status == status).Name, document);
+        operation.Responses![status.ToString(CultureInfo.InvariantCulture)] = new OpenApiResponseReference(Errors.Single(e => e.Status == status).Name, document);
 
     private static OpenApiParameter Describe(ApiParameter parameter, ParameterLocation location) => new()
     {

@@ -19,9 +19,9 @@ internal sealed record ConfigurationFingerprint(string Hash, ImmutableSortedDict
     private const int Digits = 12;
 
     // Their values are paths of this machine: only whether there is one is compared.
-    private static readonly string[] s_files = ["certificate", "key", "ca", "client-ca", "crl", "ticket-key-file", "key-file"];
+    private static readonly string[] Files = ["certificate", "key", "ca", "client-ca", "crl", "ticket-key-file", "key-file"];
 
-    private static readonly string[] s_ownOfANode = ["bind", "advertise", "zone", "secret-file"];
+    private static readonly string[] OwnOfANode = ["bind", "advertise", "zone", "secret-file"];
 
     public static ConfigurationFingerprint Of(ActorLbOptions options)
     {
@@ -53,8 +53,8 @@ internal sealed record ConfigurationFingerprint(string Hash, ImmutableSortedDict
     {
         string path = entry.Path[block.Length..];
         string key = path[(path.LastIndexOf('.') + 1)..];
-        if (path.Contains(".source-addresses[", StringComparison.Ordinal) || (path == "." + key && s_ownOfANode.Contains(key))) return null;
-        bool isFile = (path.Contains(".tls.", StringComparison.Ordinal) || path.Contains(".backends.emqx.", StringComparison.Ordinal)) && s_files.Contains(key) && entry.Value is not ("null" or "[]");
+        if (path.Contains(".source-addresses[", StringComparison.Ordinal) || (path == "." + key && OwnOfANode.Contains(key))) return null;
+        bool isFile = (path.Contains(".tls.", StringComparison.Ordinal) || path.Contains(".backends.emqx.", StringComparison.Ordinal)) && Files.Contains(key) && entry.Value is not ("null" or "[]");
         return $"{path}={(isFile ? "a file" : entry.Shown)}";
     }
 

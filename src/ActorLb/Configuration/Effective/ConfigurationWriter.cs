@@ -15,61 +15,61 @@ internal readonly record struct ConfigurationEntry(string Path, string Value, bo
 /// <summary>Writes HOCON, and beside it the flat list of all values by path, which a comparison reads.</summary>
 internal sealed class ConfigurationWriter(bool showSecrets)
 {
-    private readonly StringBuilder text = new();
-    private readonly Stack<string> paths = new([""]);
-    private int depth;
+    private readonly StringBuilder _text = new();
+    private readonly Stack<string> _paths = new([""]);
+    private int _depth;
 
     public List<ConfigurationEntry> Entries { get; } = [];
 
-    public override string ToString() => text.ToString();
+    public override string ToString() => _text.ToString();
 
     public void Begin(string key)
     {
         Indent().Append(HoconPath.Quote(key)).Append(" {\n");
-        depth++;
-        paths.Push(HoconPath.Child(paths.Peek(), key));
+        _depth++;
+        _paths.Push(HoconPath.Child(_paths.Peek(), key));
     }
 
     public void End()
     {
-        paths.Pop();
-        depth--;
+        _paths.Pop();
+        _depth--;
         Indent().Append("}\n");
     }
 
     public void BeginArray(string key)
     {
         Indent().Append(HoconPath.Quote(key)).Append(" = [\n");
-        depth++;
+        _depth++;
     }
 
     public void BeginElement(string key, int index)
     {
         Indent().Append("{\n");
-        depth++;
-        paths.Push(HoconPath.Element(HoconPath.Child(paths.Peek(), key), index));
+        _depth++;
+        _paths.Push(HoconPath.Element(HoconPath.Child(_paths.Peek(), key), index));
     }
 
     public void EndElement()
     {
-        paths.Pop();
-        depth--;
+        _paths.Pop();
+        _depth--;
         Indent().Append("}\n");
     }
 
     public void EndArray()
     {
-        depth--;
+        _depth--;
         // Nothing came since it began: both brackets go on one line.
-        if (text[^2] == '[') text.Length--;
+        if (_text[^2] == '[') _text.Length--;
         else Indent();
-        text.Append("]\n");
+        _text.Append("]\n");
     }
 
     /// <param name="value">Valid HOCON.</param>
     public void Raw(string key, string value, bool secret = false)
     {
-        var entry = new ConfigurationEntry(HoconPath.Child(paths.Peek(), key), value, secret);
+        var entry = new ConfigurationEntry(HoconPath.Child(_paths.Peek(), key), value, secret);
         Entries.Add(entry);
         Indent().Append(HoconPath.Quote(key)).Append(" = ").Append(showSecrets ? entry.Value : entry.Shown).Append('\n');
     }
@@ -96,5 +96,5 @@ internal sealed class ConfigurationWriter(bool showSecrets)
 
     private static string Quoted(string? value) => value is null ? "null" : HoconPath.QuoteText(value);
 
-    private StringBuilder Indent() => text.Append(' ', 2 * depth);
+    private StringBuilder Indent() => _text.Append(' ', 2 * _depth);
 }

@@ -6,17 +6,17 @@ namespace ActorLb.Configuration.Hocon;
 /// <summary>Files of one configuration and the include statements that lead to them ("Includes").</summary>
 internal sealed class HoconIncludes(HoconFindings findings)
 {
-    private readonly List<string> open = [];
-    private int count;
+    private readonly List<string> _open = [];
+    private int _count;
 
     public HoconFindings Findings => findings;
 
     /// <summary>The file that starts it all.</summary>
     public ObjectSyntax ParseRoot(string text, string file)
     {
-        open.Add(Path.GetFullPath(file));
+        _open.Add(Path.GetFullPath(file));
         ObjectSyntax result = new HoconParser(new HoconScanner(text, file), this, [], 0).ParseFile("");
-        open.RemoveAt(open.Count - 1);
+        _open.RemoveAt(_open.Count - 1);
         return result;
     }
 
@@ -91,16 +91,16 @@ internal sealed class HoconIncludes(HoconFindings findings)
     private ObjectSyntax ParseOne(string file, SourcePosition at, Place place)
     {
         string full = Path.GetFullPath(file);
-        if (open.Contains(full)) throw new HoconException(at, place.Path, $"'{file}' includes itself");
-        if (open.Count > HoconLimits.IncludeNesting)
+        if (_open.Contains(full)) throw new HoconException(at, place.Path, $"'{file}' includes itself");
+        if (_open.Count > HoconLimits.IncludeNesting)
         {
             throw new HoconLimitException(at, place.Path, $"includes are nested deeper than {HoconLimits.IncludeNesting} files");
         }
-        if (++count > HoconLimits.IncludedFiles)
+        if (++_count > HoconLimits.IncludedFiles)
         {
             throw new HoconLimitException(at, place.Path, $"more than {HoconLimits.IncludedFiles} files are included");
         }
-        open.Add(full);
+        _open.Add(full);
         try
         {
             string text = HoconFile.ReadText(file, at, place.Path);
@@ -112,7 +112,7 @@ internal sealed class HoconIncludes(HoconFindings findings)
         }
         finally
         {
-            open.RemoveAt(open.Count - 1);
+            _open.RemoveAt(_open.Count - 1);
         }
     }
 

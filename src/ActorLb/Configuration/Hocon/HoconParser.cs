@@ -8,7 +8,7 @@ namespace ActorLb.Configuration.Hocon;
 /// <param name="depth">Nesting of the include statement.</param>
 internal sealed class HoconParser(HoconScanner scanner, HoconIncludes includes, ImmutableArray<string>? root, int depth)
 {
-    private (SourcePosition Start, string Path, int ClosedAt)? suspect;
+    private (SourcePosition Start, string Path, int ClosedAt)? _suspect;
 
     /// <param name="path">Path of the include statement, for messages.</param>
     public ObjectSyntax ParseFile(string path)
@@ -68,16 +68,16 @@ internal sealed class HoconParser(HoconScanner scanner, HoconIncludes includes, 
     /// </summary>
     private void NoteClosing(SourcePosition start, string path, int indent)
     {
-        if (suspect is null && scanner.AtLineStart && scanner.Position.Line > start.Line && scanner.LineIndent < indent)
+        if (_suspect is null && scanner.AtLineStart && scanner.Position.Line > start.Line && scanner.LineIndent < indent)
         {
-            suspect = (start, path, scanner.Position.Line);
+            _suspect = (start, path, scanner.Position.Line);
         }
     }
 
     private HoconException NeverClosed(SourcePosition start, string path)
     {
         int end = scanner.Position.Line;
-        return suspect is { } other
+        return _suspect is { } other
             ? Tangled(
                 other.Start, other.Path,
                 $"'{{' is not closed where its indentation ends: the '}}' of line {other.ClosedAt} closes it, and the file ends in line {end} with the '{{' of line {start.Line} open")

@@ -9,9 +9,9 @@ namespace ActorLb.Configuration.Hocon;
 /// </summary>
 internal sealed class HoconResolver(ObjectSyntax root, IReadOnlyDictionary<string, string> environment, HoconFindings findings)
 {
-    private int steps;
-    private int stepsAfterError = int.MaxValue;
-    private int nesting;
+    private int _steps;
+    private int _stepsAfterError = int.MaxValue;
+    private int _nesting;
 
     public HoconObject Resolve() => (HoconObject)Build(new ObjectView([root]), "");
 
@@ -27,11 +27,11 @@ internal sealed class HoconResolver(ObjectSyntax root, IReadOnlyDictionary<strin
             {
                 if (layer is DeferredSyntax { IsBuilding: true } self) throw new ContainsItselfException(self);
             }
-            if (++nesting > HoconLimits.SubstitutionNesting)
+            if (++_nesting > HoconLimits.SubstitutionNesting)
             {
                 throw new HoconException(at, path, $"nested deeper than {HoconLimits.SubstitutionNesting} levels");
             }
-            int depth = nesting;
+            int depth = _nesting;
             SetBuilding(layers, true);
             try
             {
@@ -44,7 +44,7 @@ internal sealed class HoconResolver(ObjectSyntax root, IReadOnlyDictionary<strin
             finally
             {
                 SetBuilding(layers, false);
-                nesting = depth - 1;
+                _nesting = depth - 1;
             }
         }
     }
@@ -171,7 +171,7 @@ internal sealed class HoconResolver(ObjectSyntax root, IReadOnlyDictionary<strin
     {
         if (deferred.IsResolved) return deferred.Resolved;
         if (deferred.IsBusy) throw new HoconException(deferred.Position, deferred.Path, "the value refers to itself");
-        if (++nesting > HoconLimits.SubstitutionNesting)
+        if (++_nesting > HoconLimits.SubstitutionNesting)
         {
             throw new HoconException(
                 deferred.Position, deferred.Path, $"more than {HoconLimits.SubstitutionNesting} substitutions lead to one another");
@@ -182,7 +182,7 @@ internal sealed class HoconResolver(ObjectSyntax root, IReadOnlyDictionary<strin
             : Concatenate((ConcatenationSyntax)deferred);
         deferred.IsResolved = true;
         deferred.IsBusy = false;
-        nesting--;
+        _nesting--;
         return deferred.Resolved;
     }
 
@@ -233,7 +233,7 @@ internal sealed class HoconResolver(ObjectSyntax root, IReadOnlyDictionary<strin
 
     private bool TryPass(HoconException e)
     {
-        stepsAfterError = Math.Min(stepsAfterError, steps + HoconLimits.StepsAfterError);
+        _stepsAfterError = Math.Min(_stepsAfterError, _steps + HoconLimits.StepsAfterError);
         return findings.TryPass(e);
     }
 
@@ -322,8 +322,8 @@ internal sealed class HoconResolver(ObjectSyntax root, IReadOnlyDictionary<strin
 
     private void Charge(int cost, SourcePosition position, string path)
     {
-        steps += cost;
-        if (steps > stepsAfterError) throw new HoconGivenUpException(position, path);
-        if (steps > HoconLimits.Steps) throw new HoconException(position, path, "the substitutions multiply without end");
+        _steps += cost;
+        if (_steps > _stepsAfterError) throw new HoconGivenUpException(position, path);
+        if (_steps > HoconLimits.Steps) throw new HoconException(position, path, "the substitutions multiply without end");
     }
 }

@@ -6,16 +6,16 @@ namespace ActorLb.Configuration.Hocon;
 /// <summary>Characters of one file with their positions, and the lexical rules: whitespace, comments, the three kinds of string.</summary>
 internal sealed class HoconScanner(string text, string file)
 {
-    private int index;
-    private int line = 1;
-    private int column = 1;
-    private int lineStart;
+    private int _index;
+    private int _line = 1;
+    private int _column = 1;
+    private int _lineStart;
 
     public string Text => text;
 
     public string File => file;
 
-    public int Index => index;
+    public int Index => _index;
 
     /// <summary>Blanks at the start of the line; of an absurd number of them, only so many.</summary>
     public int LineIndent
@@ -23,21 +23,21 @@ internal sealed class HoconScanner(string text, string file)
         get
         {
             const int Most = 200;
-            int end = lineStart;
-            while (end < text.Length && end - lineStart < Most && text[end] is ' ' or '\t') end++;
-            return end - lineStart;
+            int end = _lineStart;
+            while (end < text.Length && end - _lineStart < Most && text[end] is ' ' or '\t') end++;
+            return end - _lineStart;
         }
     }
 
     /// <summary>Only blanks stand before the character ahead on its line.</summary>
-    public bool AtLineStart => index - lineStart == LineIndent;
+    public bool AtLineStart => _index - _lineStart == LineIndent;
 
-    public bool AtEnd => index >= text.Length;
+    public bool AtEnd => _index >= text.Length;
 
     /// <summary>The character ahead; NUL at the end, where <see cref="AtEnd"/> tells.</summary>
     public char Current => Peek(0);
 
-    public SourcePosition Position => new(file, line, column);
+    public SourcePosition Position => new(file, _line, _column);
 
     public bool AtNewline => Current == '\n';
 
@@ -48,13 +48,13 @@ internal sealed class HoconScanner(string text, string file)
     /// <summary>Whether an unquoted string may go on here.</summary>
     public bool AtUnquoted => !AtEnd && !IsForbidden(Current) && !IsWhitespace(Current) && !AtComment;
 
-    public char Peek(int ahead) => index + ahead < text.Length ? text[index + ahead] : '\0';
+    public char Peek(int ahead) => _index + ahead < text.Length ? text[_index + ahead] : '\0';
 
     public void Advance()
     {
-        char c = text[index++];
-        if (c == '\n') { line++; column = 1; lineStart = index; }
-        else if (!char.IsLowSurrogate(c)) column++;
+        char c = text[_index++];
+        if (c == '\n') { _line++; _column = 1; _lineStart = _index; }
+        else if (!char.IsLowSurrogate(c)) _column++;
     }
 
     public bool TryTake(char expected)
@@ -66,7 +66,7 @@ internal sealed class HoconScanner(string text, string file)
 
     public bool TryTake(string expected)
     {
-        if (string.CompareOrdinal(text, index, expected, 0, expected.Length) != 0) return false;
+        if (string.CompareOrdinal(text, _index, expected, 0, expected.Length) != 0) return false;
         for (int i = 0; i < expected.Length; i++) Advance();
         return true;
     }
@@ -74,9 +74,9 @@ internal sealed class HoconScanner(string text, string file)
     /// <summary>Whitespace up to the end of the line, as written.</summary>
     public string TakeSpace()
     {
-        int start = index;
+        int start = _index;
         while (!AtEnd && Current != '\n' && IsWhitespace(Current)) Advance();
-        return start == index ? "" : text[start..index];
+        return start == _index ? "" : text[start.._index];
     }
 
     /// <summary>Passes whitespace, newlines and comments; true when a newline was among them.</summary>
@@ -99,15 +99,15 @@ internal sealed class HoconScanner(string text, string file)
     /// </summary>
     public string TakeUnquoted()
     {
-        int start = index;
+        int start = _index;
         if (char.IsAsciiDigit(Current) || Current == '-')
         {
-            int end = index;
+            int end = _index;
             while (end < text.Length && (char.IsAsciiDigit(text[end]) || text[end] is '-' or '+' or '.' or 'e' or 'E')) end++;
-            if (IsNumber(text.AsSpan(index, end - index))) while (index < end) Advance();
+            if (IsNumber(text.AsSpan(_index, end - _index))) while (_index < end) Advance();
         }
         while (AtUnquoted) Advance();
-        return text[start..index];
+        return text[start.._index];
     }
 
     /// <summary>
@@ -126,7 +126,7 @@ internal sealed class HoconScanner(string text, string file)
             else if (c is '{' or '[') open.Push(c);
             else if (c == ']' && open.TryPeek(out char bracket) && bracket == '[') open.Pop();
             bool ends = c == '}' ? !TryClose(open) : c == '\n' && open.Count == 0;
-            if (ends && i >= index) { AdvanceTo(i); return; }
+            if (ends && i >= _index) { AdvanceTo(i); return; }
         }
         AdvanceTo(text.Length);
     }
@@ -142,13 +142,13 @@ internal sealed class HoconScanner(string text, string file)
     }
 
     /// <summary>Where the scanner is, to come back to.</summary>
-    public (int Index, int Line, int Column, int LineStart) Mark() => (index, line, column, lineStart);
+    public (int Index, int Line, int Column, int LineStart) Mark() => (_index, _line, _column, _lineStart);
 
-    public void Return((int Index, int Line, int Column, int LineStart) mark) => (index, line, column, lineStart) = mark;
+    public void Return((int Index, int Line, int Column, int LineStart) mark) => (_index, _line, _column, _lineStart) = mark;
 
     private void AdvanceTo(int end)
     {
-        while (index < end) Advance();
+        while (_index < end) Advance();
     }
 
     private int EndOfLine(int from) => text.IndexOf('\n', from) is >= 0 and var end ? end : text.Length;
@@ -190,13 +190,13 @@ internal sealed class HoconScanner(string text, string file)
     /// <summary>All but the last three quotes of a longer run belong to the string.</summary>
     private string TakeTripleQuoted(SourcePosition start, string path)
     {
-        int from = index;
+        int from = _index;
         while (!AtEnd)
         {
             if (Current != '"') { Advance(); continue; }
             int quotes = 0;
             while (!AtEnd && Current == '"') { Advance(); quotes++; }
-            if (quotes >= 3) return text[from..(index - 3)];
+            if (quotes >= 3) return text[from..(_index - 3)];
         }
         throw new HoconException(start, path, "the string lacks its closing \"\"\"");
     }

@@ -46,19 +46,19 @@ internal sealed record HoconField(string Key, SourcePosition KeyPosition, HoconV
 /// <summary>Fields in the order of their first mention.</summary>
 internal sealed class HoconObject : HoconValue
 {
-    private readonly Dictionary<string, HoconField> byKey = [];
+    private readonly Dictionary<string, HoconField> _byKey = [];
 
     public HoconObject(SourcePosition position, ImmutableArray<HoconField> fields) : base(position)
     {
         Fields = fields;
-        foreach (HoconField field in fields) byKey.Add(field.Key, field);
+        foreach (HoconField field in fields) _byKey.Add(field.Key, field);
     }
 
     public ImmutableArray<HoconField> Fields { get; }
 
     public override string Kind => "an object";
 
-    public HoconField? Find(string key) => byKey.GetValueOrDefault(key);
+    public HoconField? Find(string key) => _byKey.GetValueOrDefault(key);
 
     /// <summary>
     /// The values of the keys that are numbers, in their order ("Conversion of numerically-indexed objects to arrays");

@@ -14,14 +14,14 @@ internal static class AddressRules
     /// <summary>Each rule cuts all networks before it.</summary>
     private const int MostRules = 2_000;
 
-    private static readonly Network[] s_all = [Network.All(4), Network.All(6)];
+    private static readonly Network[] All = [Network.All(4), Network.All(6)];
 
     /// <param name="Allow">Whether the rule admits.</param>
     /// <param name="Networks">Whom it is about.</param>
     /// <param name="Others">It is about all others instead.</param>
     internal readonly record struct Rule(bool Allow, IReadOnlyList<Network> Networks, bool Others = false)
     {
-        public bool IsAll => !Others && Networks.Any(n => n == s_all[0]) && Networks.Any(n => n == s_all[1]);
+        public bool IsAll => !Others && Networks.Any(n => n == All[0]) && Networks.Any(n => n == All[1]);
     }
 
     /// <summary>Writes the rules into a listener, or tells that they cannot be.</summary>
@@ -45,7 +45,7 @@ internal static class AddressRules
     public static (IReadOnlyList<Network> Allow, IReadOnlyList<Network> Deny)? Lists(IReadOnlyList<Rule> rules)
     {
         // As people write it: some are denied, some allowed, all others denied. That needs no cutting.
-        if (rules is [.., { Allow: false, Others: true } onlyThese]) rules = [.. rules.SkipLast(1), new Rule(true, onlyThese.Networks), new Rule(false, s_all)];
+        if (rules is [.., { Allow: false, Others: true } onlyThese]) rules = [.. rules.SkipLast(1), new Rule(true, onlyThese.Networks), new Rule(false, All)];
         int last = rules.TakeWhile(r => !r.IsAll).Count();
         bool closed = last < rules.Count && !rules[last].Allow;
         Rule[] before = [.. rules.Take(last)];
@@ -56,16 +56,16 @@ internal static class AddressRules
         }
         if (!closed && before.All(r => !r.Allow && !r.Others)) return ([], Distinct(before));
 
-        List<Network> allowed = [.. s_all];
+        List<Network> allowed = [.. All];
         foreach (Rule rule in rules.Reverse())
         {
-            List<Network> about = rule.Others ? Subtract([.. s_all], rule.Networks) : [.. rule.Networks];
+            List<Network> about = rule.Others ? Subtract([.. All], rule.Networks) : [.. rule.Networks];
             allowed = Subtract(allowed, about);
             if (rule.Allow) allowed.AddRange(about);
             if (allowed.Count > ImportLimits.Entries) return null;
         }
         allowed = Distinct(allowed);
-        List<Network> denied = Subtract([.. s_all], allowed);
+        List<Network> denied = Subtract([.. All], allowed);
         if (denied.Count > ImportLimits.Entries) return null;
         return allowed.Count == 0 || denied.Count <= allowed.Count ? ([], denied) : (allowed, []);
     }

@@ -5,7 +5,7 @@ namespace ActorLb.Configuration.Import;
 /// <summary>One backend of a pool, or the settings of all that a name of DNS stands for.</summary>
 internal sealed class BackendEntry(Directive from)
 {
-    private readonly Draft settings = new();
+    private readonly Draft _settings = new();
 
     public Directive From => from;
 
@@ -15,9 +15,9 @@ internal sealed class BackendEntry(Directive from)
     /// <summary>To tell whether another one is the same; null where variables are in it.</summary>
     public required string? Key { get; init; }
 
-    public Draft Settings => settings;
+    public Draft Settings => _settings;
 
-    public bool IsDown => settings.Has("down");
+    public bool IsDown => _settings.Has("down");
 
     /// <summary>A host, or an address, with a port; null for what is none.</summary>
     public static BackendEntry? Read(Directive from, string address, string? defaultPort)
@@ -32,7 +32,7 @@ internal sealed class BackendEntry(Directive from)
 
     public string Render()
     {
-        string[] fields = [.. settings.Fields().Select(f => $"{f.Key} = {f.Value}")];
+        string[] fields = [.. _settings.Fields().Select(f => $"{f.Key} = {f.Value}")];
         return fields.Length == 0 ? Address : $"{{ address = {Address}, {string.Join(", ", fields)} }}";
     }
 

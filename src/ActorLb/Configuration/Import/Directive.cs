@@ -15,7 +15,7 @@ internal readonly record struct Word(string Text, SourcePosition Position, bool 
 /// <summary>A directive of NGINX with its block, or a line or section of HAProxy, with the comments around it and what became of it.</summary>
 internal sealed class Directive(Word name)
 {
-    private readonly List<string> told = [];
+    private readonly List<string> _told = [];
 
     public string Name => name.Text;
 
@@ -41,7 +41,7 @@ internal sealed class Directive(Word name)
     public string Reason { get; private set; } = "";
 
     /// <summary>What cannot be carried over, and what to do instead; one for each of its words that is concerned.</summary>
-    public IReadOnlyList<string> Advice => told;
+    public IReadOnlyList<string> Advice => _told;
 
     public string this[int index] => index < Words.Count ? Words[index].Text : "";
 
@@ -83,7 +83,7 @@ internal sealed class Directive(Word name)
     public void Tell(string advice)
     {
         Verdict = Import.Verdict.Told;
-        if (!told.Contains(advice)) told.Add(advice);
+        if (!_told.Contains(advice)) _told.Add(advice);
     }
 
     /// <summary>Its block and all within, which goes with it.</summary>

@@ -10,20 +10,20 @@ internal sealed record DirectiveEntry(string Name, string Where, Verdict Verdict
 /// <summary>The rows of one program.</summary>
 internal sealed class DirectiveTable
 {
-    private readonly Dictionary<string, DirectiveEntry> exact = [];
-    private readonly DirectiveEntry[] beginnings;
+    private readonly Dictionary<string, DirectiveEntry> _exact = [];
+    private readonly DirectiveEntry[] _beginnings;
 
     public DirectiveTable(IReadOnlyList<DirectiveEntry> entries)
     {
         Entries = entries;
-        foreach (DirectiveEntry entry in entries) exact.TryAdd(entry.Name, entry);
-        beginnings = [.. entries.Where(e => e.Name.EndsWith('*')).OrderByDescending(e => e.Name.Length)];
+        foreach (DirectiveEntry entry in entries) _exact.TryAdd(entry.Name, entry);
+        _beginnings = [.. entries.Where(e => e.Name.EndsWith('*')).OrderByDescending(e => e.Name.Length)];
     }
 
     public IReadOnlyList<DirectiveEntry> Entries { get; }
 
-    public DirectiveEntry? Find(string name) => exact.GetValueOrDefault(name)
-        ?? Array.Find(beginnings, e => name.StartsWith(e.Name[..^1], StringComparison.Ordinal));
+    public DirectiveEntry? Find(string name) => _exact.GetValueOrDefault(name)
+        ?? Array.Find(_beginnings, e => name.StartsWith(e.Name[..^1], StringComparison.Ordinal));
 
     /// <summary>Judges what nobody has.</summary>
     public void Judge(Directive directive, string name)

@@ -7,13 +7,13 @@ namespace ActorLb.Configuration.Import;
 /// <summary>A block of the HOCON to be written: keys, blocks and comments in the order in which they came.</summary>
 internal sealed class Draft
 {
-    private readonly List<Entry> items = [];
-    private readonly List<string> closing = [];
+    private readonly List<Entry> _items = [];
+    private readonly List<string> _closing = [];
 
-    public bool IsEmpty => items.Count == 0 && closing.Count == 0;
+    public bool IsEmpty => _items.Count == 0 && _closing.Count == 0;
 
     /// <summary>Whether it says anything but comments.</summary>
-    public bool HasKeys => items.Exists(i => i.Key is not null && (i.Block is null || i.Block.HasKeys));
+    public bool HasKeys => _items.Exists(i => i.Key is not null && (i.Block is null || i.Block.HasKeys));
 
     /// <summary>The block of this name, made where there is none.</summary>
     public Draft this[string key]
@@ -22,7 +22,7 @@ internal sealed class Draft
         {
             if (Find(key) is { Block: { } known }) return known;
             var item = new Entry(key) { Block = new Draft() };
-            items.Add(item);
+            _items.Add(item);
             return item.Block;
         }
     }
@@ -33,17 +33,17 @@ internal sealed class Draft
     public string? Value(string key) => Find(key)?.Value;
 
     /// <summary>Puts a block that was made elsewhere.</summary>
-    public void Put(string key, Draft block) => items.Add(new Entry(key) { Block = block });
+    public void Put(string key, Draft block) => _items.Add(new Entry(key) { Block = block });
 
     /// <summary>Moves keys to the beginning, behind what comments stand there.</summary>
     public void First(params ReadOnlySpan<string> keys)
     {
-        int at = items.TakeWhile(i => i.Key is null).Count();
+        int at = _items.TakeWhile(i => i.Key is null).Count();
         foreach (string key in keys)
         {
             if (Find(key) is not { } item) continue;
-            items.Remove(item);
-            items.Insert(at++, item);
+            _items.Remove(item);
+            _items.Insert(at++, item);
         }
     }
 
@@ -57,12 +57,12 @@ internal sealed class Draft
         Entry? item = Find(key);
         if (value == absent)
         {
-            if (item is not null) items.Remove(item);
+            if (item is not null) _items.Remove(item);
             if (item is not null) foreach (string comment in item.Comments) Comment(comment);
             if (from is not null) Keep(from);
             return;
         }
-        if (item is null) items.Add(item = new Entry(key));
+        if (item is null) _items.Add(item = new Entry(key));
         item.Value = value;
         item.Beside = note is null ? null : "# " + note;
         if (from is null) return;
@@ -74,18 +74,18 @@ internal sealed class Draft
     }
 
     /// <summary>The keys that have plain values.</summary>
-    public IEnumerable<(string Key, string Value)> Fields() => items.Where(i => i is { Key: not null, Value: not null }).Select(i => (i.Key!, i.Value!));
+    public IEnumerable<(string Key, string Value)> Fields() => _items.Where(i => i is { Key: not null, Value: not null }).Select(i => (i.Key!, i.Value!));
 
     public void Remove(string key)
     {
-        if (Find(key) is { } item) items.Remove(item);
+        if (Find(key) is { } item) _items.Remove(item);
     }
 
     /// <summary>A list of which each element has a line of its own.</summary>
     public void SetList(string key, IEnumerable<(string Value, Directive? From)> elements)
     {
         Entry? item = Find(key);
-        if (item is null) items.Add(item = new Entry(key));
+        if (item is null) _items.Add(item = new Entry(key));
         item.Elements = [.. elements.Select(e => new Entry(null)
         {
             Value = e.Value,
@@ -100,12 +100,12 @@ internal sealed class Draft
     }
 
     /// <summary>A line of comment, with its '#'.</summary>
-    public void Comment(string line) => items.Add(new Entry(null) { Beside = line });
+    public void Comment(string line) => _items.Add(new Entry(null) { Beside = line });
 
-    public void CommentFirst(IEnumerable<string> lines) => items.InsertRange(0, lines.Select(l => new Entry(null) { Beside = l }));
+    public void CommentFirst(IEnumerable<string> lines) => _items.InsertRange(0, lines.Select(l => new Entry(null) { Beside = l }));
 
     /// <summary>A line of comment before the closing brace.</summary>
-    public void CommentLast(string line) => closing.Add(line);
+    public void CommentLast(string line) => _closing.Add(line);
 
     /// <summary>The user's comments of a directive that becomes no key; once.</summary>
     public void Keep(Directive directive)
@@ -118,37 +118,37 @@ internal sealed class Draft
     /// <summary>Those before the end of its block.</summary>
     public void KeepClosing(Directive directive)
     {
-        closing.AddRange(directive.Closing);
+        _closing.AddRange(directive.Closing);
         directive.Closing.Clear();
     }
 
     /// <summary>The keys of another block, without its comments, where this one has none of that name.</summary>
     public void CopyFrom(Draft other)
     {
-        foreach (Entry item in other.items)
+        foreach (Entry item in other._items)
         {
             if (item.Key is null) continue;
             if (item.Block is not null) this[item.Key].CopyFrom(item.Block);
-            else if (!Has(item.Key)) items.Add(new Entry(item.Key) { Value = item.Value, Elements = item.Elements?.ConvertAll(e => new Entry(null) { Value = e.Value }) });
+            else if (!Has(item.Key)) _items.Add(new Entry(item.Key) { Value = item.Value, Elements = item.Elements?.ConvertAll(e => new Entry(null) { Value = e.Value }) });
         }
     }
 
     /// <summary>All of another block, comments too, behind what is here.</summary>
     public void Take(Draft other)
     {
-        items.AddRange(other.items);
-        closing.AddRange(other.closing);
+        _items.AddRange(other._items);
+        _closing.AddRange(other._closing);
     }
 
     /// <summary>The comments alone, for a block that another one stands for.</summary>
-    public IEnumerable<string> Comments() => items.SelectMany(i => i.Block is not null ? i.Comments.Concat(i.Block.Comments())
-        : i.Comments.Concat(i.Elements?.SelectMany(e => e.Comments.Append(e.Beside!)) ?? []).Append(i.Beside!)).Concat(closing).Where(c => c is not null);
+    public IEnumerable<string> Comments() => _items.SelectMany(i => i.Block is not null ? i.Comments.Concat(i.Block.Comments())
+        : i.Comments.Concat(i.Elements?.SelectMany(e => e.Comments.Append(e.Beside!)) ?? []).Append(i.Beside!)).Concat(_closing).Where(c => c is not null);
 
     /// <summary>What it says, comments aside: equal for blocks that mean the same.</summary>
     public string Meaning()
     {
         var text = new StringBuilder();
-        foreach (Entry item in items.Where(i => i.Key is not null).OrderBy(i => i.Key, StringComparer.Ordinal))
+        foreach (Entry item in _items.Where(i => i.Key is not null).OrderBy(i => i.Key, StringComparer.Ordinal))
         {
             text.Append(item.Key).Append('=').Append(item.Value).Append(item.Block is null ? "" : $"{{{item.Block.Meaning()}}}")
                 .AppendJoin(',', item.Elements?.Select(e => e.Value) ?? []).Append('\n');
@@ -165,7 +165,7 @@ internal sealed class Draft
 
     private void Render(StringBuilder text, int depth)
     {
-        foreach (Entry item in items)
+        foreach (Entry item in _items)
         {
             foreach (string comment in item.Comments) Line(text, depth, comment);
             string key = item.Key is null ? "" : HoconPath.Quote(item.Key);
@@ -192,7 +192,7 @@ internal sealed class Draft
                     Line(text, depth, $"{key}.{path} = {only.Value}{beside}{(only.Beside is null ? "" : " " + Safe(only.Beside))}");
                     continue;
                 }
-                if (!block.HasKeys && block.items.Count == 0 && block.closing.Count == 0) continue;
+                if (!block.HasKeys && block._items.Count == 0 && block._closing.Count == 0) continue;
                 if (depth is 1 or 2 && text.Length > 0 && !EndsBlock(text)) text.Append('\n');
                 Line(text, depth, key + " {" + beside);
                 block.Render(text, depth + 1);
@@ -203,13 +203,13 @@ internal sealed class Draft
                 Line(text, depth, $"{key} = {item.Value}{beside}");
             }
         }
-        foreach (string comment in closing) Line(text, depth, comment);
+        foreach (string comment in _closing) Line(text, depth, comment);
     }
 
     /// <summary>The one value that the block has, with its path; null when there is more, or nothing.</summary>
     private (string Path, Entry Value)? Single()
     {
-        if (items is not [{ Key: { } key, Elements: null } only] || closing.Count > 0) return null;
+        if (_items is not [{ Key: { } key, Elements: null } only] || _closing.Count > 0) return null;
         if (only.Block is null) return (HoconPath.Quote(key), only);
         return only.Comments.Count == 0 && only.Block.Single() is var (path, value) ? ($"{HoconPath.Quote(key)}.{path}", value) : null;
     }
@@ -227,7 +227,7 @@ internal sealed class Draft
         return comments;
     }
 
-    private Entry? Find(string key) => items.Find(i => i.Key == key);
+    private Entry? Find(string key) => _items.Find(i => i.Key == key);
 
     private sealed class Entry(string? key)
     {

@@ -8,13 +8,13 @@ namespace ActorLb.Configuration.Import;
 internal sealed class Target
 {
     /// <summary>What a block of its own stands for; the parts are in the order in which they are written.</summary>
-    private readonly Dictionary<(string Origin, string Meaning), string> poolNames = [];
-    private readonly HashSet<string> listenerNames = new(StringComparer.OrdinalIgnoreCase);
-    private readonly HashSet<string> taken = new(StringComparer.OrdinalIgnoreCase);
-    private readonly HashSet<string> origins = [];
-    private readonly Dictionary<string, int> numbers = [];
-    private readonly HashSet<Directive> noted = [];
-    private readonly Dictionary<string, (string Name, Draft Listener)> binds = [];
+    private readonly Dictionary<(string Origin, string Meaning), string> _poolNames = [];
+    private readonly HashSet<string> _listenerNames = new(StringComparer.OrdinalIgnoreCase);
+    private readonly HashSet<string> _taken = new(StringComparer.OrdinalIgnoreCase);
+    private readonly HashSet<string> _origins = [];
+    private readonly Dictionary<string, int> _numbers = [];
+    private readonly HashSet<Directive> _noted = [];
+    private readonly Dictionary<string, (string Name, Draft Listener)> _binds = [];
 
     public Draft Node { get; } = new();
 
@@ -39,24 +39,24 @@ internal sealed class Target
     /// <summary>Tables whose size is in <see cref="Sticky"/> already: several listeners may use one backend.</summary>
     public HashSet<Directive> Counted { get; } = [];
 
-    public int ListenerCount => listenerNames.Count;
+    public int ListenerCount => _listenerNames.Count;
 
-    public string? FirstPool => poolNames.Values.FirstOrDefault();
+    public string? FirstPool => _poolNames.Values.FirstOrDefault();
 
     /// <summary>The name of a pool that says the same, or of this one, which is added.</summary>
     /// <param name="origin">What it is made of: pools of one origin differ by the settings of those who use them.</param>
     /// <param name="overflow">Gets the comments of a pool that need not be written.</param>
     public string AddPool(string origin, string wanted, Draft pool, Draft overflow)
     {
-        if (poolNames.TryGetValue((origin, pool.Meaning()), out string? known))
+        if (_poolNames.TryGetValue((origin, pool.Meaning()), out string? known))
         {
             foreach (string comment in pool.Comments()) overflow.Comment(comment);
             return known;
         }
-        string name = Unique(NameOf(wanted, "brokers"), taken, null);
-        if (!origins.Add(origin))
+        string name = Unique(NameOf(wanted, "brokers"), _taken, null);
+        if (!_origins.Add(origin))
             pool.CommentFirst([$"# The backends of {wanted} once more, for listeners that reach them in another way: each pool counts and remembers by itself."]);
-        poolNames[(origin, pool.Meaning())] = name;
+        _poolNames[(origin, pool.Meaning())] = name;
         Pools.Put(name, pool);
         return name;
     }
@@ -65,21 +65,21 @@ internal sealed class Target
     /// <returns>Its name; null when the address is taken.</returns>
     public string? AddListener(string wanted, string bind, Draft listener)
     {
-        if (binds.ContainsKey(bind)) return null;
+        if (_binds.ContainsKey(bind)) return null;
         string? port = bind.LastIndexOf(':') is >= 0 and var colon && Units.Number(bind[(colon + 1)..].TrimEnd('"')) is { } number ? number.ToString(System.Globalization.CultureInfo.InvariantCulture) : null;
-        string name = Unique(NameOf(wanted, "mqtt"), listenerNames, port);
-        binds[bind] = (name, listener);
+        string name = Unique(NameOf(wanted, "mqtt"), _listenerNames, port);
+        _binds[bind] = (name, listener);
         Listeners.Put(name, listener);
         return name;
     }
 
-    public Draft? ListenerAt(string bind) => binds.GetValueOrDefault(bind).Listener;
+    public Draft? ListenerAt(string bind) => _binds.GetValueOrDefault(bind).Listener;
 
     /// <summary>How a key names a pool.</summary>
     public static string Reference(string pool) => HoconPath.Quote(pool);
 
     /// <summary>The addresses that listeners have, as HOCON.</summary>
-    public IEnumerable<string> Binds => binds.Keys;
+    public IEnumerable<string> Binds => _binds.Keys;
 
     /// <summary>Has the comments of directives that became no key stand in a block, and what is told of them.</summary>
     public void Note(IEnumerable<Directive> directives, Draft at)
@@ -88,7 +88,7 @@ internal sealed class Target
         {
             if (directive.Verdict is null) continue;
             at.Keep(directive);
-            if (directive.Verdict == Verdict.Told && noted.Add(directive))
+            if (directive.Verdict == Verdict.Told && _noted.Add(directive))
             {
                 foreach (string advice in directive.Advice) at.Comment(Line(directive, advice));
             }
@@ -112,10 +112,10 @@ internal sealed class Target
     {
         if (names.Add(name)) return name;
         if (hint is not null && names.Add($"{name}-{hint}")) return $"{name}-{hint}";
-        for (int i = numbers.GetValueOrDefault(name, 2); ; i++)
+        for (int i = _numbers.GetValueOrDefault(name, 2); ; i++)
         {
             if (!names.Add($"{name}-{i}")) continue;
-            numbers[name] = i + 1;
+            _numbers[name] = i + 1;
             return $"{name}-{i}";
         }
     }

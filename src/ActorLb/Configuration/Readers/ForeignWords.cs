@@ -12,7 +12,7 @@ internal static partial class ForeignWords
     private const string Nothing = "nothing: it has no counterpart here";
 
     /// <summary>By the directive's first word; of NGINX's file the word may have underscores.</summary>
-    private static readonly FrozenDictionary<string, string> s_nginx = new Dictionary<string, string>
+    private static readonly FrozenDictionary<string, string> Nginx = new Dictionary<string, string>
     {
         ["upstream"] = Pool,
         ["server"] = Entry,
@@ -79,7 +79,7 @@ internal static partial class ForeignWords
         ["ssl_handshake_timeout"] = "tls.handshake-timeout = 10s in listeners.NAME",
     }.ToFrozenDictionary(StringComparer.Ordinal);
 
-    private static readonly FrozenDictionary<string, string> s_haproxy = new Dictionary<string, string>
+    private static readonly FrozenDictionary<string, string> Haproxy = new Dictionary<string, string>
     {
         ["global"] = "the block node",
         ["defaults"] = Nothing,
@@ -124,7 +124,7 @@ internal static partial class ForeignWords
         if (!match.Success) return null;
         string word = match.Groups["word"].Value;
         bool nginx = line.EndsWith(';') || line.EndsWith('{');
-        return nginx ? Tell("NGINX", word, s_nginx) : Tell("HAProxy", word, s_haproxy);
+        return nginx ? Tell("NGINX", word, Nginx) : Tell("HAProxy", word, Haproxy);
     }
 
     /// <summary>Of a key that is none of ours: the directive's word, and what stands between it and a brace or a colon.</summary>
@@ -133,8 +133,8 @@ internal static partial class ForeignWords
         string[] words = key.Split(' ', StringSplitOptions.RemoveEmptyEntries);
         if (words.Length == 0) return null;
         // HAProxy's names of servers stand before their addresses, and its blocks have no braces: only parts of it come so far.
-        return words is ["server", _, _, ..] ? Tell("HAProxy", words[0], s_haproxy)
-            : Tell("NGINX", words[0].TrimEnd(';'), s_nginx) ?? Tell("HAProxy", words[0], s_haproxy);
+        return words is ["server", _, _, ..] ? Tell("HAProxy", words[0], Haproxy)
+            : Tell("NGINX", words[0].TrimEnd(';'), Nginx) ?? Tell("HAProxy", words[0], Haproxy);
     }
 
     /// <summary>What was said of a word, of a file that is another program's as a whole: there is a command for such.</summary>

@@ -8,7 +8,7 @@ namespace ActorLb.Configuration.Readers;
 internal static class KeyHints
 {
     /// <summary>Other programs' words for our keys, in our spelling; the first of the keys that is known where the word stands is meant.</summary>
-    private static readonly FrozenDictionary<string, string[]> s_aliases = new Dictionary<string, string[]>
+    private static readonly FrozenDictionary<string, string[]> Aliases = new Dictionary<string, string[]>
     {
         ["cert"] = ["certificate"], ["cert-file"] = ["certificate"], ["certificate-file"] = ["certificate"], ["crt"] = ["certificate"],
         ["pem"] = ["certificate"], ["chain"] = ["certificate"], ["certfile"] = ["certificate"],
@@ -40,7 +40,7 @@ internal static class KeyHints
     }.ToFrozenDictionary(StringComparer.Ordinal);
 
     /// <summary>What other programs put before their keys.</summary>
-    private static readonly string[] s_prefixes = ["ssl-", "tls-", "proxy-", "mqtt-"];
+    private static readonly string[] Prefixes = ["ssl-", "tls-", "proxy-", "mqtt-"];
 
     /// <summary>The end of a message about an unknown key.</summary>
     /// <param name="known">The keys of the block that it stands in.</param>
@@ -54,14 +54,14 @@ internal static class KeyHints
         if (misspelt) return $"did you mean '{nearest}'?";
         if (Elsewhere(plain) is { } elsewhere) return elsewhere;
         if (ForeignWords.OfKey(key) is { } foreign) return foreign;
-        if (s_aliases.TryGetValue(plain, out string[]? meant) && meant.FirstOrDefault(m => Elsewhere(m) is not null) is { } alias) return $"did you mean '{alias}'? {Elsewhere(alias)}";
+        if (Aliases.TryGetValue(plain, out string[]? meant) && meant.FirstOrDefault(m => Elsewhere(m) is not null) is { } alias) return $"did you mean '{alias}'? {Elsewhere(alias)}";
         if (NearElsewhere(plain, nearest is null ? int.MaxValue : NearestName.Distance(plain, nearest)) is { } other) return other;
         if (nearest is not null) return $"did you mean '{nearest}'?";
         return $"known here: {string.Join(", ", known.Order(StringComparer.Ordinal))}";
     }
 
     /// <summary>Other programs' words for our values, in our spelling.</summary>
-    private static readonly FrozenDictionary<string, string> s_values = new Dictionary<string, string>
+    private static readonly FrozenDictionary<string, string> Values = new Dictionary<string, string>
     {
         ["roundrobin"] = "round-robin", ["rr"] = "round-robin", ["static-rr"] = "round-robin", ["least-conn"] = "least-connections", ["leastconn"] = "least-connections",
         ["least-connection"] = "least-connections", ["least-time"] = "least-connections", ["source"] = "ip-hash", ["iphash"] = "ip-hash", ["source-ip"] = "ip-hash",
@@ -74,7 +74,7 @@ internal static class KeyHints
     {
         string plain = Plain(text);
         if (words.FirstOrDefault(w => w.Equals(plain, StringComparison.OrdinalIgnoreCase)) is { } same) return same;
-        if (s_values.TryGetValue(plain, out string? meant) && words.Contains(meant)) return meant;
+        if (Values.TryGetValue(plain, out string? meant) && words.Contains(meant)) return meant;
         string? nearest = text.Length < 3 ? null : NearestName.Find(text, words);
         return nearest is not null && NearestName.Distance(text, nearest) <= (text.Length < 5 ? 1 : 2) ? nearest : null;
     }
@@ -82,8 +82,8 @@ internal static class KeyHints
     private static string? Here(string plain, IReadOnlyCollection<string> known)
     {
         if (known.Contains(plain)) return plain;
-        if (s_aliases.TryGetValue(plain, out string[]? meant) && meant.FirstOrDefault(known.Contains) is { } alias) return alias;
-        string? prefix = s_prefixes.FirstOrDefault(p => plain.StartsWith(p, StringComparison.Ordinal));
+        if (Aliases.TryGetValue(plain, out string[]? meant) && meant.FirstOrDefault(known.Contains) is { } alias) return alias;
+        string? prefix = Prefixes.FirstOrDefault(p => plain.StartsWith(p, StringComparison.Ordinal));
         return prefix is null ? null : Here(plain[prefix.Length..], known);
     }
 

@@ -8,8 +8,8 @@ namespace ActorLb.Configuration.Readers;
 /// </summary>
 internal sealed class Section(HoconObject fields, string path, ConfigurationReport report)
 {
-    private readonly List<string> known = [];
-    private readonly List<string> gone = [];
+    private readonly List<string> _known = [];
+    private readonly List<string> _gone = [];
 
     public string Path => path;
 
@@ -117,7 +117,7 @@ internal sealed class Section(HoconObject fields, string path, ConfigurationRepo
         foreach (string key in keys)
         {
             if (fields.Find(key) is not { } field) continue;
-            gone.Add(key);
+            _gone.Add(key);
             report.Error(field.KeyPosition, PathOf(key), null, reason);
         }
     }
@@ -127,8 +127,8 @@ internal sealed class Section(HoconObject fields, string path, ConfigurationRepo
     {
         foreach (HoconField field in fields.Fields)
         {
-            if (known.Contains(field.Key) || gone.Contains(field.Key)) continue;
-            report.Error(field.KeyPosition, PathOf(field.Key), null, $"unknown key; {KeyHints.Of(field.Key, known)}");
+            if (_known.Contains(field.Key) || _gone.Contains(field.Key)) continue;
+            report.Error(field.KeyPosition, PathOf(field.Key), null, $"unknown key; {KeyHints.Of(field.Key, _known)}");
         }
     }
 
@@ -140,8 +140,8 @@ internal sealed class Section(HoconObject fields, string path, ConfigurationRepo
 
     private void Know(string key)
     {
-        if (known.Contains(key)) return;
-        known.Add(key);
+        if (_known.Contains(key)) return;
+        _known.Add(key);
         report.Know(PathOf(key), fields.Find(key)?.Value.Position);
     }
 }

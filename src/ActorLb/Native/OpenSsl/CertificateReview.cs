@@ -7,7 +7,7 @@ namespace ActorLb.Native.OpenSsl;
 internal static unsafe class CertificateReview
 {
     /// <summary>Bits of security that each level asks for (SSL_CTX_set_security_level(3)).</summary>
-    private static readonly int[] s_levelBits = [0, 80, 112, 128, 192, 256];
+    private static readonly int[] LevelBits = [0, 80, 112, 128, 192, 256];
 
     /// <param name="chain">Of a file, in its order.</param>
     /// <param name="anchors">Authorities that peers are known to have; a certificate of theirs needs no chain.</param>
@@ -55,7 +55,7 @@ internal static unsafe class CertificateReview
     internal static void Authorities(SslContextHandle context, IReadOnlyList<nint> anchors, string path, TlsFindings findings)
     {
         var level = LibSsl.SSL_CTX_get_security_level(context);
-        var wanted = s_levelBits[Math.Clamp(level, 0, s_levelBits.Length - 1)];
+        var wanted = LevelBits[Math.Clamp(level, 0, LevelBits.Length - 1)];
         foreach (var anchor in anchors)
         {
             var weak = Weakness(anchor, wanted);
@@ -112,7 +112,7 @@ internal static unsafe class CertificateReview
         }
 
         var level = LibSsl.SSL_CTX_get_security_level(context);
-        return $": security level {level} of the ciphers asks for {s_levelBits[Math.Clamp(level, 0, 5)]} bits, which RSA1024 and SHA1 do not have above level 0 and 1";
+        return $": security level {level} of the ciphers asks for {LevelBits[Math.Clamp(level, 0, 5)]} bits, which RSA1024 and SHA1 do not have above level 0 and 1";
     }
 
     private static bool Issued(nint issuer, nint subject)

@@ -10,7 +10,7 @@ namespace ActorLb.Native.OpenSsl;
 /// </summary>
 internal sealed unsafe class ClientSessions
 {
-    private static readonly int s_ownerIndex = LibCrypto.CRYPTO_get_ex_new_index(ExtraDataOfContexts, 0, 0, 0, 0, &OnContextFreed);
+    private static readonly int OwnerIndex = LibCrypto.CRYPTO_get_ex_new_index(ExtraDataOfContexts, 0, 0, 0, 0, &OnContextFreed);
 
     private readonly Lock _gate = new();
 
@@ -20,7 +20,7 @@ internal sealed unsafe class ClientSessions
     internal static ClientSessions Install(SslContextHandle context)
     {
         var sessions = new ClientSessions();
-        _ = LibSsl.SSL_CTX_set_ex_data(context, s_ownerIndex, GCHandle.ToIntPtr(GCHandle.Alloc(sessions)));
+        _ = LibSsl.SSL_CTX_set_ex_data(context, OwnerIndex, GCHandle.ToIntPtr(GCHandle.Alloc(sessions)));
         context.Control(CtrlSetSessionCacheMode, SessionCacheClient | SessionCacheNoInternal);
         LibSsl.SSL_CTX_sess_set_new_cb(context, &OnNewSession);
         return sessions;
@@ -48,7 +48,7 @@ internal sealed unsafe class ClientSessions
                 return 0;
             }
 
-            var owner = LibSsl.SSL_CTX_get_ex_data(LibSsl.SSL_get_SSL_CTX(ssl), s_ownerIndex);
+            var owner = LibSsl.SSL_CTX_get_ex_data(LibSsl.SSL_get_SSL_CTX(ssl), OwnerIndex);
             ((ClientSessions)GCHandle.FromIntPtr(owner).Target!)._targets[slot - 1].Keep(session);
             return 1;
         }

@@ -16,7 +16,7 @@ internal sealed unsafe class ServerCallbacks
     // SSL_CTX_set_app_data: index 0 belongs to the application.
     private const int ApplicationData = 0;
 
-    private static readonly int s_ownerIndex = LibCrypto.CRYPTO_get_ex_new_index(ExtraDataOfContexts, 0, 0, 0, 0, &OnContextFreed);
+    private static readonly int OwnerIndex = LibCrypto.CRYPTO_get_ex_new_index(ExtraDataOfContexts, 0, 0, 0, 0, &OnContextFreed);
 
     private readonly ServerNames _names;
     private readonly ImmutableArray<SslContextHandle> _contexts;
@@ -44,7 +44,7 @@ internal sealed unsafe class ServerCallbacks
     {
         var callbacks = new ServerCallbacks(names, contexts[1..], applicationProtocols, refusesOtherProtocols, ticketKeys);
         var self = GCHandle.ToIntPtr(GCHandle.Alloc(callbacks));
-        _ = LibSsl.SSL_CTX_set_ex_data(contexts[0], s_ownerIndex, self);
+        _ = LibSsl.SSL_CTX_set_ex_data(contexts[0], OwnerIndex, self);
         foreach (var context in contexts)
         {
             // A connection whose name chose another context asks that one from then on.

@@ -8,8 +8,8 @@ internal static unsafe class TicketCipher
     private const int IvLength = 16;
 
     // Fetched once: a lookup by name for every ticket is slow in OpenSSL 3.
-    private static readonly nint s_aes128 = LibCrypto.EVP_CIPHER_fetch(0, "AES-128-CBC", 0);
-    private static readonly nint s_aes256 = LibCrypto.EVP_CIPHER_fetch(0, "AES-256-CBC", 0);
+    private static readonly nint Aes128 = LibCrypto.EVP_CIPHER_fetch(0, "AES-128-CBC", 0);
+    private static readonly nint Aes256 = LibCrypto.EVP_CIPHER_fetch(0, "AES-256-CBC", 0);
 
     /// <summary>Results of the ticket callback (SSL_CTX_set_tlsext_ticket_key_evp_cb(3)).</summary>
     internal const int Failed = -1;
@@ -55,7 +55,7 @@ internal static unsafe class TicketCipher
                 Key = digestName, DataType = OsslParameter.Utf8String, Data = digest, DataSize = 6,
             };
             parameters[2] = default;
-            return LibCrypto.EVP_CipherInit_ex(cipher, key.IsLong ? s_aes256 : s_aes128, 0, aes, iv, encrypt) == 1
+            return LibCrypto.EVP_CipherInit_ex(cipher, key.IsLong ? Aes256 : Aes128, 0, aes, iv, encrypt) == 1
                 && LibCrypto.EVP_MAC_CTX_set_params(mac, parameters) == 1;
         }
     }

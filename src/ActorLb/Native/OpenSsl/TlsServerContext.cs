@@ -15,10 +15,10 @@ internal sealed unsafe class TlsServerContext : IDisposable
     // NGINX's measure (ngx_http_ssl_module, ssl_session_cache): one megabyte can store about 4000 sessions.
     private const long SessionsPerMebibyte = 4000;
 
-    private static readonly byte[] s_http = "http/1.1"u8.ToArray();
+    private static readonly byte[] Http = "http/1.1"u8.ToArray();
 
     // The second is what devices send that were made for AWS IoT, where it stands for MQTT with a client certificate.
-    private static readonly ImmutableArray<byte[]> s_mqtt = ["mqtt"u8.ToArray(), "x-amzn-mqtt-ca"u8.ToArray()];
+    private static readonly ImmutableArray<byte[]> Mqtt = ["mqtt"u8.ToArray(), "x-amzn-mqtt-ca"u8.ToArray()];
 
     private readonly SslContextHandle _context;
 
@@ -98,7 +98,7 @@ internal sealed unsafe class TlsServerContext : IDisposable
         }
 
         ServerCallbacks.Install(
-            serverNames, contexts.ToImmutable(), webSocket ? [s_http, .. s_mqtt] : s_mqtt, refusesOtherProtocols: !passesAnything, ring);
+            serverNames, contexts.ToImmutable(), webSocket ? [Http, .. Mqtt] : Mqtt, refusesOtherProtocols: !passesAnything, ring);
         return new TlsServerContext(contexts[0], findings, ring);
     }
 

@@ -25,7 +25,7 @@ internal sealed class BanList
     public static readonly BanList Empty = new([], TimeProvider.System);
 
     // Of this process alone: established sessions keep the hash of their user name, to be found by a later ban.
-    private static readonly SipHash s_hash = SipHash.FromKey(RandomNumberGenerator.GetBytes(16));
+    private static readonly SipHash Hash = SipHash.FromKey(RandomNumberGenerator.GetBytes(16));
 
     private readonly TimeProvider _time;
     private readonly Dictionary<byte[], long> _clientIds = new(Utf8Comparer.Instance);
@@ -76,7 +76,7 @@ internal sealed class BanList
     public bool HasAddresses => _networks.Length > 0;
 
     /// <summary>Never 0, which stands for none.</summary>
-    public static ulong HashOf(ReadOnlySpan<byte> userName) => s_hash.Hash(userName) | 1;
+    public static ulong HashOf(ReadOnlySpan<byte> userName) => Hash.Hash(userName) | 1;
 
     public bool HasClientId(ReadOnlySpan<byte> clientId) =>
         _clientIds.Count > 0 && _clientIds.GetAlternateLookup<ReadOnlySpan<byte>>().TryGetValue(clientId, out long until) && Holds(until);
@@ -116,6 +116,6 @@ internal sealed class BanList
         public bool Equals(ReadOnlySpan<byte> alternate, byte[] other) => alternate.SequenceEqual(other);
 
         // Clients choose what is looked up: under a key, so that they cannot choose it to collide.
-        public int GetHashCode(ReadOnlySpan<byte> alternate) => (int)s_hash.Hash(alternate);
+        public int GetHashCode(ReadOnlySpan<byte> alternate) => (int)Hash.Hash(alternate);
     }
 }

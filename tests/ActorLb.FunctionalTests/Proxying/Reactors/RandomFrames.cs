@@ -6,7 +6,7 @@ namespace ActorLb.FunctionalTests.Proxying.Reactors;
 /// <summary>MQTT, frames and cuts by chance, around the sizes of buffers and records. One seed makes one case.</summary>
 internal sealed class RandomFrames(int seed)
 {
-    private static readonly int[] s_sizes = [0, 1, 2, 125, 126, 127, 1024, 4096, 8192, 16384, 65536];
+    private static readonly int[] Sizes = [0, 1, 2, 125, 126, 127, 1024, 4096, 8192, 16384, 65536];
 
     private readonly Random _random = new(seed);
 
@@ -87,7 +87,7 @@ internal sealed class RandomFrames(int seed)
 
     private int Size()
     {
-        var size = s_sizes[_random.Next(s_sizes.Length)];
+        var size = Sizes[_random.Next(Sizes.Length)];
         return Math.Max(0, size + (NextBool() ? 0 : _random.Next(-8, 9)));
     }
 

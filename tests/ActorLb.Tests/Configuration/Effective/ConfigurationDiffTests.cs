@@ -10,9 +10,9 @@ public sealed class ConfigurationDiffTests : IDisposable
         listeners { x { bind = "*:1", pool = a }, y { bind = "*:2", pool = b } }
         """;
 
-    private readonly ConfigurationFolder folder = new();
+    private readonly ConfigurationFolder _folder = new();
 
-    public void Dispose() => folder.Dispose();
+    public void Dispose() => _folder.Dispose();
 
     [Fact]
     public void Between_EqualOptions_IsEmpty()
@@ -95,7 +95,7 @@ public sealed class ConfigurationDiffTests : IDisposable
 
     private ConfigurationDiff Diff(string next, string old = "")
     {
-        folder.WriteFiles("secret");
-        return ConfigurationDiff.Between(folder.LoadValid($"actorlb {{ {Base}\n{old} }}"), folder.LoadValid($"actorlb {{ {Base}\n{next} }}"));
+        _folder.WriteFiles("secret");
+        return ConfigurationDiff.Between(_folder.LoadValid($"actorlb {{ {Base}\n{old} }}"), _folder.LoadValid($"actorlb {{ {Base}\n{next} }}"));
     }
 }

@@ -5,14 +5,14 @@ namespace ActorLb.Tests.Configuration.Hocon;
 /// <summary>"Includes", with files of a directory.</summary>
 public sealed class HoconIncludeTests : IDisposable
 {
-    private readonly ConfigurationFolder folder = new();
+    private readonly ConfigurationFolder _folder = new();
 
-    public void Dispose() => folder.Dispose();
+    public void Dispose() => _folder.Dispose();
 
     [Fact]
     public void Include_InAnObject_MergesInOrder()
     {
-        folder.Write("foo.conf", "x = 10, y = ${x}");
+        _folder.Write("foo.conf", "x = 10, y = ${x}");
 
         Assert.Equal("""{"x":10,"y":10}""", Json("include \"foo.conf\""));
         Assert.Equal("""{"a":{"x":10,"y":10}}""", Json("{ a : { include \"foo.conf\" } }"));
@@ -23,7 +23,7 @@ public sealed class HoconIncludeTests : IDisposable
     [Fact]
     public void Include_WithARootReference_FallsBackToTheWholeConfiguration()
     {
-        folder.Write("foo.conf", "y = ${x}, z = ${?HOME}");
+        _folder.Write("foo.conf", "y = ${x}, z = ${?HOME}");
 
         Assert.Equal("""{"x":1,"a":{"y":1}}""", Json("x = 1, a { include \"foo.conf\" }"));
         Assert.Equal("""{"x":1,"a":{"y":2,"x":2}}""", Json("x = 1, a { include \"foo.conf\" , x = 2}"));
@@ -33,7 +33,7 @@ public sealed class HoconIncludeTests : IDisposable
     [Fact]
     public void Include_WithAppendAndSelfReference_SeesWhatIsAboveIt()
     {
-        folder.Write("foo.conf", "l += 2, s = ${s}b");
+        _folder.Write("foo.conf", "l += 2, s = ${s}b");
 
         Assert.Equal("""{"a":{"l":[1,2],"s":"ab"}}""", Json("a { l = [1], s = a, include \"foo.conf\" }"));
         Assert.Equal("""{"l":[0],"a":{"s":"ab","l":[2]}}""", Json("l = [0], a { s = a, include \"foo.conf\" }"));
@@ -59,8 +59,8 @@ public sealed class HoconIncludeTests : IDisposable
     [InlineData("include \"./sub/../sub/foo.conf\" # comment")]
     public void Include_OfEachForm_IsRelativeToItsFile(string text)
     {
-        folder.Write("sub/foo.conf", "include \"bar.conf\"");
-        folder.Write("sub/bar.conf", "v = 1");
+        _folder.Write("sub/foo.conf", "include \"bar.conf\"");
+        _folder.Write("sub/bar.conf", "v = 1");
 
         Assert.Equal("""{"v":1}""", Json(text));
     }
@@ -68,8 +68,8 @@ public sealed class HoconIncludeTests : IDisposable
     [Fact]
     public void Include_OfABasename_MergesJsonThenConf()
     {
-        folder.Write("foo.json", """{"a":1,"b":1}""");
-        folder.Write("foo.conf", "b = 2");
+        _folder.Write("foo.json", """{"a":1,"b":1}""");
+        _folder.Write("foo.conf", "b = 2");
 
         Assert.Equal("""{"a":1,"b":2}""", Json("include \"foo\""));
     }
@@ -77,7 +77,7 @@ public sealed class HoconIncludeTests : IDisposable
     [Fact]
     public void Include_OfTheAbsolutePath_IsTakenAsItIs()
     {
-        string file = folder.Write("sub/foo.conf", "v = 1");
+        string file = _folder.Write("sub/foo.conf", "v = 1");
 
         Assert.Equal("""{"v":1}""", Json($"include \"{file}\""));
     }
@@ -103,12 +103,12 @@ public sealed class HoconIncludeTests : IDisposable
     [InlineData("include \"latin1.conf\"", "latin1.conf:2:6: the file is not valid UTF-8 from here")]
     public void Include_Wrong_IsAnErrorAtItsPlace(string text, string expected)
     {
-        folder.Write("array.conf", "[1]");
-        folder.Write("bad.conf", "a = 1\nb =,");
-        folder.Write("dir/x", "");
-        folder.Write("loop.conf", "include \"loop2.conf\"");
-        folder.Write("loop2.conf", "include \"loop.conf\"");
-        File.WriteAllBytes(Path.Combine(folder.Directory, "latin1.conf"), [.. "a = 1\nb = x"u8, 0xe9, .. "y"u8]);
+        _folder.Write("array.conf", "[1]");
+        _folder.Write("bad.conf", "a = 1\nb =,");
+        _folder.Write("dir/x", "");
+        _folder.Write("loop.conf", "include \"loop2.conf\"");
+        _folder.Write("loop2.conf", "include \"loop.conf\"");
+        File.WriteAllBytes(Path.Combine(_folder.Directory, "latin1.conf"), [.. "a = 1\nb = x"u8, 0xe9, .. "y"u8]);
 
         Assert.Equal(expected.Contains(".conf:", StringComparison.Ordinal) ? expected : "actorlb.conf:" + expected, Error(text));
     }
@@ -116,7 +116,7 @@ public sealed class HoconIncludeTests : IDisposable
     [Fact]
     public void Include_Twice_IsNoCycle()
     {
-        folder.Write("foo.conf", "l += 1");
+        _folder.Write("foo.conf", "l += 1");
 
         Assert.Equal("""{"l":[1,1]}""", Json("include \"foo.conf\"\ninclude \"foo.conf\""));
     }
@@ -124,7 +124,7 @@ public sealed class HoconIncludeTests : IDisposable
     [Fact]
     public void Include_OfItselfManyTimesOver_Ends()
     {
-        for (int i = 0; i < 19; i++) folder.Write($"f{i}.conf", $"include \"f{i + 1}.conf\"\ninclude \"f{i + 1}.conf\"\na = 1");
+        for (int i = 0; i < 19; i++) _folder.Write($"f{i}.conf", $"include \"f{i + 1}.conf\"\ninclude \"f{i + 1}.conf\"\na = 1");
 
         Assert.EndsWith("more than 1000 files are included", Error("include \"f0.conf\""), StringComparison.Ordinal);
     }
@@ -132,7 +132,7 @@ public sealed class HoconIncludeTests : IDisposable
     [Fact]
     public void Include_NestedTooDeep_IsAnError()
     {
-        for (int i = 0; i < 30; i++) folder.Write($"f{i}.conf", $"include \"f{i + 1}.conf\"");
+        for (int i = 0; i < 30; i++) _folder.Write($"f{i}.conf", $"include \"f{i + 1}.conf\"");
 
         Assert.Equal("f19.conf:1:9: includes are nested deeper than 20 files", Error("include \"f0.conf\""));
     }
@@ -140,7 +140,7 @@ public sealed class HoconIncludeTests : IDisposable
     [Fact]
     public void File_WithByteOrderMarkAndCarriageReturns_HasTheRightPositions()
     {
-        string file = Path.Combine(folder.Directory, "bom.conf");
+        string file = Path.Combine(_folder.Directory, "bom.conf");
         File.WriteAllBytes(file, [0xef, 0xbb, 0xbf, .. "a = 1\r\nb = {\r\n"u8]);
 
         Assert.Equal($"{file}:2:5: b: '{{' is never closed: the file ends in line 3", HoconReader.ReadFile(file).Error!.ToString());
@@ -149,16 +149,16 @@ public sealed class HoconIncludeTests : IDisposable
     [Fact]
     public void File_NotThere_IsAnError()
     {
-        string file = Path.Combine(folder.Directory, "none.conf");
+        string file = Path.Combine(_folder.Directory, "none.conf");
 
         Assert.Equal($"{file}:1:1: cannot read '{file}': it does not exist", HoconReader.ReadFile(file).Error!.ToString());
         Assert.Equal(
-            $"{folder.Directory}:1:1: cannot read '{folder.Directory}': it is a directory",
-            HoconReader.ReadFile(folder.Directory).Error!.ToString());
+            $"{_folder.Directory}:1:1: cannot read '{_folder.Directory}': it is a directory",
+            HoconReader.ReadFile(_folder.Directory).Error!.ToString());
     }
 
     private HoconResult Read(string text) =>
-        HoconReader.ReadFile(folder.Write("actorlb.conf", text), ConfigurationFolder.NoEnvironment);
+        HoconReader.ReadFile(_folder.Write("actorlb.conf", text), ConfigurationFolder.NoEnvironment);
 
     private string Json(string text)
     {
@@ -172,7 +172,7 @@ public sealed class HoconIncludeTests : IDisposable
         HoconResult result = Read(text);
         Assert.Null(result.Root);
         string error = result.Error!.ToString();
-        Assert.StartsWith(folder.Directory + "/", error, StringComparison.Ordinal);
-        return error[(folder.Directory.Length + 1)..].Replace(folder.Directory, "DIR", StringComparison.Ordinal);
+        Assert.StartsWith(_folder.Directory + "/", error, StringComparison.Ordinal);
+        return error[(_folder.Directory.Length + 1)..].Replace(_folder.Directory, "DIR", StringComparison.Ordinal);
     }
 }

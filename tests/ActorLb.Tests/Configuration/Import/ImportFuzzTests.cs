@@ -10,7 +10,7 @@ public sealed class ImportFuzzTests
 {
     private const int Rounds = 250;
 
-    private static readonly string[] s_words =
+    private static readonly string[] Words =
     [
         ";", "{", "}", "\"", "'", "\\", "#", "\n", " ", "$", "${", "x;", "0", "-1", "99999999999999999999", "10%", "*", "[::]:1", "listen 1883;", "server { }", "server a:1;", "upstream u { }",
         "ssl", "proxy_pass $x;", "map $a $b { default $b; }", "include nginx.conf;", "weight=0", "weight=70000", "max_fails=x", "unix:/x", "a.example.net:99999", "allow 1.2.3.4/33;",
@@ -19,7 +19,7 @@ public sealed class ImportFuzzTests
         "location / { proxy_pass http://u; proxy_set_header Upgrade x; }", "split_clients a $b { 1% 1.2.3.4; }", "proxy_bind $b;", "mqtt_set_connect clientid \"\";", "\t", "0.0.0.0:0", "proxy_timeout 0;",
     ];
 
-    private static readonly Dictionary<string, string> s_environment = new() { ["MQTT_PORT"] = "1883", ["BROKER_1"] = "b1.example.net", ["X"] = "1884" };
+    private static readonly Dictionary<string, string> Environment = new() { ["MQTT_PORT"] = "1883", ["BROKER_1"] = "b1.example.net", ["X"] = "1884" };
 
     public static TheoryData<string> Samples => [.. Directory.GetFiles(ImportedFile.Samples).Select(f => Path.GetFileName(f)).Order(StringComparer.Ordinal)];
 
@@ -49,7 +49,7 @@ public sealed class ImportFuzzTests
                 throw new InvalidOperationException($"round {round}: {text}", e);
             }
             Assert.All(result.Directives, d => Assert.True(d.Verdict is not null, text));
-            ConfigurationResult loaded = ConfigurationLoader.LoadText(result.Text, folder["actorlb.conf"], s_environment);
+            ConfigurationResult loaded = ConfigurationLoader.LoadText(result.Text, folder["actorlb.conf"], Environment);
             if (loaded.Errors.Any(e => e.Reason.Contains("is not defined, neither here nor in the environment", StringComparison.Ordinal))) continue;
             string[] lines = result.Text.Split('\n'); // What the environment fills in is its own affair.
             string[] errors = [.. loaded.Errors.Where(e => !lines[e.Line - 1].Contains("${", StringComparison.Ordinal)).Select(e => e.ToString()).Where(e => !IsExpected(e))];
@@ -70,18 +70,18 @@ public sealed class ImportFuzzTests
             switch (random.Next(6))
             {
                 case 0: result.Remove(at, length); break;
-                case 1: result.Insert(at, s_words[random.Next(s_words.Length)]); break;
+                case 1: result.Insert(at, Words[random.Next(Words.Length)]); break;
                 case 2: result.Insert(at, result.ToString(at, length)); break;
                 case 3: result[at] = (char)random.Next(1, 127); break;
                 case 4:
                     int line = result.ToString().IndexOf('\n', at);
-                    if (line >= 0) result.Insert(line + 1, s_words[random.Next(s_words.Length)] + "\n");
+                    if (line >= 0) result.Insert(line + 1, Words[random.Next(Words.Length)] + "\n");
                     break;
                 default:
                     // A word in place of another.
                     int end = at;
                     while (end < result.Length && !char.IsWhiteSpace(result[end])) end++;
-                    result.Remove(at, end - at).Insert(at, s_words[random.Next(s_words.Length)]);
+                    result.Remove(at, end - at).Insert(at, Words[random.Next(Words.Length)]);
                     break;
             }
         }

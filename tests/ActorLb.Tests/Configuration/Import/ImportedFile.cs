@@ -7,13 +7,13 @@ namespace ActorLb.Tests.Configuration.Import;
 /// <summary>A file of another balancer in a folder of its own, imported, with what the loader makes of the result.</summary>
 internal sealed class ImportedFile : IDisposable
 {
-    private static readonly Dictionary<string, string> s_environment = new() { ["MQTT_PORT"] = "1883", ["BROKER_1"] = "b1.example.net" };
+    private static readonly Dictionary<string, string> Environment = new() { ["MQTT_PORT"] = "1883", ["BROKER_1"] = "b1.example.net" };
 
-    private readonly TempFolder folder;
+    private readonly TempFolder _folder;
 
-    private ImportedFile(TempFolder folder, ImportResult result)
+    private ImportedFile(TempFolder _folder, ImportResult result)
     {
-        this.folder = folder;
+        this._folder = _folder;
         Result = result;
     }
 
@@ -38,11 +38,11 @@ internal sealed class ImportedFile : IDisposable
 
     private static ImportedFile Of(string text, string name, (string Name, string Text)[] others, Func<string, string, ImportResult> import)
     {
-        var folder = new TempFolder();
-        foreach ((string other, string content) in others) folder.Write(other, content);
+        var written = new TempFolder();
+        foreach ((string other, string content) in others) written.Write(other, content);
         // Files of the machine are looked for in the folder.
-        string local = text.Replace(" /etc/", $" {folder.Path}/etc/", StringComparison.Ordinal).Replace(" /certs/", $" {folder.Path}/certs/", StringComparison.Ordinal);
-        return new ImportedFile(folder, import(local, folder.Write(name, local)));
+        string local = text.Replace(" /etc/", $" {written.Path}/etc/", StringComparison.Ordinal).Replace(" /certs/", $" {written.Path}/certs/", StringComparison.Ordinal);
+        return new ImportedFile(written, import(local, written.Write(name, local)));
     }
 
     /// <summary>Fills in the files that the result names, then loads it.</summary>
@@ -51,9 +51,9 @@ internal sealed class ImportedFile : IDisposable
         foreach (string line in Result.Text.Split('\n').Where(l => l.StartsWith("#   /", StringComparison.Ordinal)))
         {
             string path = line["#   ".Length..];
-            if (path.StartsWith(folder.Path, StringComparison.Ordinal) && !Path.Exists(path)) folder.Write(Path.GetRelativePath(folder.Path, path), "a file of the test, long enough for a secret");
+            if (path.StartsWith(_folder.Path, StringComparison.Ordinal) && !Path.Exists(path)) _folder.Write(Path.GetRelativePath(_folder.Path, path), "a file of the test, long enough for a secret");
         }
-        return ConfigurationLoader.LoadText(Result.Text, folder["actorlb.conf"], s_environment);
+        return ConfigurationLoader.LoadText(Result.Text, _folder["actorlb.conf"], Environment);
     }
 
     public ActorLbOptions Options
@@ -69,5 +69,5 @@ internal sealed class ImportedFile : IDisposable
     /// <summary>What became of the directive of this name; of several, the last.</summary>
     public Verdict VerdictOf(string name) => Result.Directives.Last(d => d.Name == name).Verdict!.Value;
 
-    public void Dispose() => folder.Dispose();
+    public void Dispose() => _folder.Dispose();
 }

@@ -6,14 +6,14 @@ namespace ActorLb.Configuration.Import.HAProxy;
 /// <summary>HAProxy's <c>backend</c>, or the part of a <c>listen</c> that is one: a pool.</summary>
 internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IReadOnlyDictionary<string, string> discoveryTimes)
 {
-    private readonly List<(Directive From, string[] Words)> defaults = [];
-    private readonly List<(HAProxyServer Server, BackendEntry Entry)> servers = [];
-    private readonly List<Directive> directives = [];
-    private Directive? template, balance, stickOn, table;
-    private HAProxyServer? templateWords;
-    private string policy = "round-robin";
-    private string? hashKey, httpPath, checkPort;
-    private bool sticky;
+    private readonly List<(Directive From, string[] Words)> _defaults = [];
+    private readonly List<(HAProxyServer Server, BackendEntry Entry)> _servers = [];
+    private readonly List<Directive> _directives = [];
+    private Directive? _template, _balance, _stickOn, _table;
+    private HAProxyServer? _templateWords;
+    private string _policy = "round-robin";
+    private string? _hashKey, _httpPath, _checkPort;
+    private bool _sticky;
 
     public Draft Pool { get; } = new();
 
@@ -27,14 +27,14 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
 
     public List<Directive> TimeoutsFrom { get; } = [];
 
-    public bool HasServers => servers.Count > 0 || template is not null;
+    public bool HasServers => _servers.Count > 0 || _template is not null;
 
     /// <summary>Whether its servers speak TLS.</summary>
-    public bool SpeaksTls => servers.Exists(s => s.Server.Has("ssl")) || templateWords?.Has("ssl") == true;
+    public bool SpeaksTls => _servers.Exists(s => s.Server.Has("ssl")) || _templateWords?.Has("ssl") == true;
 
     /// <summary>The port that most of its servers have; 0 without any.</summary>
-    public int Port => servers.Select(s => Units.Number(s.Entry.Key?[(s.Entry.Key.LastIndexOf(':') + 1)..] ?? "") ?? 0)
-        .Concat(template is null ? [] : [Units.Number(template[2][(template[2].LastIndexOf(':') + 1)..]) ?? 0])
+    public int Port => _servers.Select(s => Units.Number(s.Entry.Key?[(s.Entry.Key.LastIndexOf(':') + 1)..] ?? "") ?? 0)
+        .Concat(_template is null ? [] : [Units.Number(_template[2][(_template[2].LastIndexOf(':') + 1)..]) ?? 0])
         .GroupBy(p => p).OrderByDescending(g => g.Count()).FirstOrDefault()?.Key ?? 0;
 
     /// <summary>False for a line that is not about backends.</summary>
@@ -45,9 +45,9 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
             case "mode": IsHttp = d.Is("http"); break;
             case "balance": Balance(d); break;
             case "server": Server(d); break;
-            case "default-server": defaults.Add((d, [.. d.Words.Select(w => w.Text)])); break;
+            case "default-server": _defaults.Add((d, [.. d.Words.Select(w => w.Text)])); break;
             case "server-template": Template(d); break;
-            case "stick-table": table = d; break;
+            case "stick-table": _table = d; break;
             case "stick" when d[0] is "on" or "match" or "store-request": Stick(d); break;
             case "retries":
                 if (Units.Number(HAProxyValue.Of(d[0])) is { } retries) Pool["retry"].Integer("tries", d, (retries + 1L).ToString(CultureInfo.InvariantCulture), 1, RetryOptions.MaxTries, "3", "the first included");
@@ -59,7 +59,7 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
             case "http-check": HttpCheck(d); break;
             default: return false;
         }
-        directives.Add(d);
+        _directives.Add(d);
         return true;
     }
 
@@ -70,36 +70,36 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
     public bool Finish(bool tcp, string? webSocketPath)
     {
         WritePolicy(tcp);
-        if (template is not null && !Discover(template, templateWords!)) return false;
-        if (template is null && servers.Count == 0) return false;
-        if (template is null) BackendEntry.Put(Pool, servers.Select(s => s.Entry));
-        HAProxyServer[] all = template is not null ? [templateWords!] : [.. servers.Select(s => s.Server)];
-        new HAProxyPoolSettings(target, globals, Pool, Health).Write(all, tcp, httpPath, checkPort);
+        if (_template is not null && !Discover(_template, _templateWords!)) return false;
+        if (_template is null && _servers.Count == 0) return false;
+        if (_template is null) BackendEntry.Put(Pool, _servers.Select(s => s.Entry));
+        HAProxyServer[] all = _template is not null ? [_templateWords!] : [.. _servers.Select(s => s.Server)];
+        new HAProxyPoolSettings(target, globals, Pool, Health).Write(all, tcp, _httpPath, _checkPort);
         if (webSocketPath is not null) Pool["websocket"].Set("path", Units.Quote(webSocketPath));
         if (Health.HasKeys) Pool.Put("health", Health);
         Pool.First("balance", "place", "hash-key", "backends");
-        target.Note(directives, Pool);
+        target.Note(_directives, Pool);
         return true;
     }
 
     private void Balance(Directive d)
     {
-        balance = d;
+        _balance = d;
         d.Carry();
-        hashKey = null;
+        _hashKey = null;
         switch (d[0])
         {
-            case "roundrobin" or "static-rr": policy = "round-robin"; break;
-            case "leastconn": policy = "least-connections"; break;
-            case "source": policy = "ip-hash"; break;
-            case var random when random.StartsWith("random", StringComparison.Ordinal): policy = "random"; break;
+            case "roundrobin" or "static-rr": _policy = "round-robin"; break;
+            case "leastconn": _policy = "least-connections"; break;
+            case "source": _policy = "ip-hash"; break;
+            case var random when random.StartsWith("random", StringComparison.Ordinal): _policy = "random"; break;
             case "first":
-                policy = "least-connections";
+                _policy = "least-connections";
                 d.Tell("ActorLb does not fill one backend before the next: least-connections is written");
                 break;
             case "hash": Hash(d); break;
             default:
-                policy = "round-robin";
+                _policy = "round-robin";
                 d.Tell("not known for MQTT: round-robin is written; see balance and hash-key of the pool");
                 break;
         }
@@ -108,13 +108,13 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
     private void Hash(Directive d)
     {
         string expression = string.Concat(d.Words.Skip(1).Select(w => w.Text));
-        policy = "hash";
-        if (expression == "src") policy = "ip-hash";
-        else if (expression.Contains("client_identifier", StringComparison.Ordinal)) hashKey = ConfigurationDefaults.HashKey;
-        else if (expression.Contains("mqtt_field_value(connect,username)", StringComparison.Ordinal)) hashKey = "$mqtt_preread_username";
+        _policy = "hash";
+        if (expression == "src") _policy = "ip-hash";
+        else if (expression.Contains("client_identifier", StringComparison.Ordinal)) _hashKey = ConfigurationDefaults.HashKey;
+        else if (expression.Contains("mqtt_field_value(connect,username)", StringComparison.Ordinal)) _hashKey = "$mqtt_preread_username";
         else
         {
-            policy = "round-robin";
+            _policy = "round-robin";
             d.Tell("none of ActorLb's variables: round-robin is written; see balance = hash and hash-key of the pool");
         }
     }
@@ -125,13 +125,13 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
         string expression = string.Concat(d.Words.Skip(1).Take(condition < 0 ? d.Words.Count : condition - 1).Select(w => w.Text));
         if (expression.Contains("mqtt_field_value(connect,client_identifier)", StringComparison.Ordinal))
         {
-            sticky = true;
-            stickOn = d;
+            _sticky = true;
+            _stickOn = d;
             d.Carry();
         }
         else if (expression == "src")
         {
-            stickOn = d;
+            _stickOn = d;
             d.Carry();
         }
         else
@@ -143,37 +143,37 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
 
     private void WritePolicy(bool tcp)
     {
-        bool byId = sticky && !tcp, byAddress = stickOn is not null && !byId;
-        if (balance is not null) Pool.Keep(balance);
+        bool byId = _sticky && !tcp, byAddress = _stickOn is not null && !byId;
+        if (_balance is not null) Pool.Keep(_balance);
         if (byId)
         {
-            Pool.Set("balance", "sticky", null, stickOn);
-            Pool.Set("place", policy == "hash" ? "hash" : policy, "least-connections", null, "where a client goes that is not known yet");
+            Pool.Set("balance", "sticky", null, _stickOn);
+            Pool.Set("place", _policy == "hash" ? "hash" : _policy, "least-connections", null, "where a client goes that is not known yet");
             Table();
         }
         else if (byAddress)
         {
-            Pool.Set("balance", "ip-hash", null, stickOn);
-            if (sticky) stickOn!.Tell("no client id is read on this way: ip-hash is written");
-            table?.Leave("a hash needs no table");
+            Pool.Set("balance", "ip-hash", null, _stickOn);
+            if (_sticky) _stickOn!.Tell("no client id is read on this way: ip-hash is written");
+            _table?.Leave("a hash needs no table");
         }
         else
         {
-            if (policy == "hash" && tcp)
+            if (_policy == "hash" && tcp)
             {
-                policy = "ip-hash";
-                balance!.Tell("no client id is read on this way: ip-hash is written");
+                _policy = "ip-hash";
+                _balance!.Tell("no client id is read on this way: ip-hash is written");
             }
-            Pool.Set("balance", policy, "round-robin", balance);
-            table?.Leave("no `stick on` uses it");
+            Pool.Set("balance", _policy, "round-robin", _balance);
+            _table?.Leave("no `stick on` uses it");
         }
-        if (hashKey is not null && !byAddress && !tcp) Pool.Set("hash-key", Units.Quote(hashKey), Units.Quote(ConfigurationDefaults.HashKey));
+        if (_hashKey is not null && !byAddress && !tcp) Pool.Set("hash-key", Units.Quote(_hashKey), Units.Quote(ConfigurationDefaults.HashKey));
     }
 
     /// <summary>The node has one map for all pools: it gets the longest time, and room for all.</summary>
     private void Table()
     {
-        if (table is not { } d || !target.Counted.Add(d)) return;
+        if (_table is not { } d || !target.Counted.Add(d)) return;
         d.Carry();
         for (int i = 0; i < d.Words.Count; i++)
         {
@@ -205,7 +205,7 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
             d.Tell("a server has a name and an address: add the backend by hand");
             return;
         }
-        var words = new HAProxyServer(d, defaults, d.Words.Skip(2).Select(w => w.Text));
+        var words = new HAProxyServer(d, _defaults, d.Words.Skip(2).Select(w => w.Text));
         if (HAProxyAddress.Server(target, d, d[1], IsHttp ? "80" : "1883") is not { } entry)
         {
             d.Tell($"'{d[1]}' is no host and port that ActorLb could reach: add the backend by hand");
@@ -213,7 +213,7 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
         }
         if (!d[1].Contains(':', StringComparison.Ordinal)) d.Tell("without a port HAProxy goes to the one that the client came to: look at the address");
         words.Write(entry.Settings);
-        servers.Add((words, entry));
+        _servers.Add((words, entry));
     }
 
     private void Template(Directive d)
@@ -224,8 +224,8 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
             d.Tell("a server-template has a name, a number and an address: see backends = { dns = ... }");
             return;
         }
-        template = d;
-        templateWords = new HAProxyServer(d, defaults, d.Words.Skip(3).Select(w => w.Text));
+        _template = d;
+        _templateWords = new HAProxyServer(d, _defaults, d.Words.Skip(3).Select(w => w.Text));
     }
 
     /// <returns>False when there is no name to look up.</returns>
@@ -234,7 +234,7 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
         string address = d[2];
         int colon = address.LastIndexOf(':');
         string name = colon < 0 ? address : address[..colon], port = colon < 0 ? "" : address[(colon + 1)..];
-        foreach ((HAProxyServer server, _) in servers) server.From.Tell("backends that DNS finds are all that a pool has: this one is left out");
+        foreach ((HAProxyServer server, _) in _servers) server.From.Tell("backends that DNS finds are all that a pool has: this one is left out");
         if (!HAProxyAddress.HasVariables(name) && !AddressText.IsHost(name))
         {
             d.Tell($"'{name}' is no host name: see backends = {{ dns = ... }}");
@@ -295,7 +295,7 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
         switch (d[0])
         {
             case "httpchk":
-                httpPath = d.Words.Skip(1).Select(w => w.Text).FirstOrDefault(WellKnown.IsPath) ?? "/";
+                _httpPath = d.Words.Skip(1).Select(w => w.Text).FirstOrDefault(WellKnown.IsPath) ?? "/";
                 d.Carry();
                 if (d.Has("HEAD") || d.Has("POST") || d.Has("OPTIONS")) d.Tell("the probe asks by GET");
                 break;
@@ -304,7 +304,7 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
                 break;
             default: return false;
         }
-        directives.Add(d);
+        _directives.Add(d);
         return true;
     }
 
@@ -313,13 +313,13 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
         int uri = d.Words.FindIndex(w => w.Text == "uri");
         if (d.Is("send") && uri >= 0 && WellKnown.IsPath(d[uri + 1]))
         {
-            httpPath = d[uri + 1];
+            _httpPath = d[uri + 1];
             d.Carry();
         }
         else if (d.Is("expect") && d[1] == "status" && d[2] == "200") d.Carry();
         else if (d.Is("connect") && d.Words.FindIndex(w => w.Text == "port") is >= 0 and var at)
         {
-            checkPort = d[at + 1];
+            _checkPort = d[at + 1];
             d.Carry();
         }
         else d.Tell("the probe http asks by GET and takes 200 alone");

@@ -6,22 +6,22 @@ namespace ActorLb.Configuration.Import.HAProxy;
 /// <summary>A <c>bind</c> of HAProxy: addresses, and the words behind them.</summary>
 internal sealed class HAProxyBind
 {
-    private readonly HAProxyGlobals globals;
-    private readonly Target target;
-    private readonly List<(string Certificate, string Key)> pairs = [];
-    private readonly List<string> bySni = [];
+    private readonly HAProxyGlobals _globals;
+    private readonly Target _target;
+    private readonly List<(string Certificate, string Key)> _pairs = [];
+    private readonly List<string> _bySni = [];
 
-    public HAProxyBind(Directive from, Target target, HAProxyGlobals globals)
+    public HAProxyBind(Directive from, Target _target, HAProxyGlobals _globals)
     {
         From = from;
-        this.target = target;
-        this.globals = globals;
+        this._target = _target;
+        this._globals = _globals;
         from.Carry();
         string[] words = [.. from.Words.Skip(1).Select(w => w.Text)];
         Ssl = words.Contains("ssl");
         if (Ssl)
         {
-            foreach ((Directive source, string[] given) in globals.TlsDefaults)
+            foreach ((Directive source, string[] given) in _globals.TlsDefaults)
             {
                 source.Carry();
                 Read(source, given);
@@ -56,9 +56,9 @@ internal sealed class HAProxyBind
             {
                 case "ssl": break;
                 case "crt": Certificate(d, Next()); break;
-                case "ca-file" or "ca-verify-file": Tls.Set("client-ca", target.File("/", globals.Find(Next(), authority: true))); break;
+                case "ca-file" or "ca-verify-file": Tls.Set("client-ca", _target.File("/", _globals.Find(Next(), authority: true))); break;
                 case "crl-file":
-                    Tls.Set("crl", target.File("/", globals.Find(Next(), authority: true)));
+                    Tls.Set("crl", _target.File("/", _globals.Find(Next(), authority: true)));
                     Tls.Set("crl-check", "chain", note: "HAProxy asks for every authority's list; leaf asks for that of the client's alone");
                     break;
                 case "verify":
@@ -111,14 +111,14 @@ internal sealed class HAProxyBind
 
     private void Certificate(Directive d, string name)
     {
-        string path = globals.Find(name);
+        string path = _globals.Find(name);
         if (name.EndsWith('/') || Directory.Exists(path))
         {
             Folder(d, path);
             return;
         }
         if (name.Length == 0) d.Tell("crt without a file: set tls.certificate and tls.key");
-        else pairs.Add(globals.Pair(path));
+        else _pairs.Add(_globals.Pair(path));
     }
 
     private void Folder(Directive d, string path)
@@ -127,36 +127,36 @@ internal sealed class HAProxyBind
         {
             foreach ((string certificate, string[] names) in found)
             {
-                (string file, string key) = globals.Pair(certificate);
-                if (pairs.Count == 0) pairs.Add((file, key));
-                else if (names.Length > 0) bySni.Add($"{{ names = [{string.Join(", ", names.Select(HoconPath.QuoteText))}], certificate = {file}, key = {key} }}");
+                (string file, string key) = _globals.Pair(certificate);
+                if (_pairs.Count == 0) _pairs.Add((file, key));
+                else if (names.Length > 0) _bySni.Add($"{{ names = [{string.Join(", ", names.Select(HoconPath.QuoteText))}], certificate = {file}, key = {key} }}");
                 else d.Tell($"{certificate}: its certificate has no host name: list it in tls.certificates by hand");
             }
             return;
         }
         d.Tell($"crt {path}: the folder holds no certificates here: name the first of them as tls.certificate and tls.key, others in tls.certificates with their names");
-        if (pairs.Count == 0) pairs.Add((target.File(path, "certificate-and-key.pem"), target.File(path, "certificate-and-key.pem")));
+        if (_pairs.Count == 0) _pairs.Add((_target.File(path, "certificate-and-key.pem"), _target.File(path, "certificate-and-key.pem")));
     }
 
     private void Finish()
     {
-        if (pairs.Count == 0)
+        if (_pairs.Count == 0)
         {
             From.Tell("ssl without crt: set tls.certificate and tls.key of the listener");
-            string missing = target.File("/", globals.Find("certificate-and-key.pem"));
-            pairs.Add((missing, missing));
+            string missing = _target.File("/", _globals.Find("certificate-and-key.pem"));
+            _pairs.Add((missing, missing));
         }
-        Tls.Set("certificate", pairs[0].Certificate);
-        Tls.Set("key", pairs[0].Key);
-        foreach ((string certificate, string key) in pairs.Skip(1))
+        Tls.Set("certificate", _pairs[0].Certificate);
+        Tls.Set("key", _pairs[0].Key);
+        foreach ((string certificate, string key) in _pairs.Skip(1))
         {
             string path = certificate[1..^1];
             string[] names = File.Exists(path) && HAProxyGlobals.Certificates(Path.GetDirectoryName(path)!)?.FirstOrDefault(c => c.Path == path).Names is { } known ? known : [];
-            if (names.Length > 0) bySni.Add($"{{ names = [{string.Join(", ", names.Select(HoconPath.QuoteText))}], certificate = {certificate}, key = {key} }}");
+            if (names.Length > 0) _bySni.Add($"{{ names = [{string.Join(", ", names.Select(HoconPath.QuoteText))}], certificate = {certificate}, key = {key} }}");
             else From.Tell($"crt {path}: list it in tls.certificates with the names that it is for");
         }
         Tls.First("certificate", "key");
-        if (bySni.Count > 0) Tls.SetList("certificates", bySni.Select(e => (e, (Directive?)null)));
+        if (_bySni.Count > 0) Tls.SetList("certificates", _bySni.Select(e => (e, (Directive?)null)));
         if (ShowsCertificates && !Tls.Has("client-ca"))
         {
             From.Tell("verify without ca-file: set tls.client-ca, then verify-client");

@@ -32,7 +32,7 @@ internal readonly record struct HAProxyTerm(HAProxyTest Test, bool Not);
 /// <summary>HAProxy's ACLs and the conditions that use them (its manual, 7.2).</summary>
 internal sealed class HAProxyConditions
 {
-    private readonly Dictionary<string, List<Directive>> acls = [];
+    private readonly Dictionary<string, List<Directive>> _acls = [];
 
     public void Add(Directive acl)
     {
@@ -41,7 +41,7 @@ internal sealed class HAProxyConditions
             acl.Tell("an acl has a name and a test");
             return;
         }
-        if (!acls.TryGetValue(acl[0], out List<Directive>? lines)) acls[acl[0]] = lines = [];
+        if (!_acls.TryGetValue(acl[0], out List<Directive>? lines)) _acls[acl[0]] = lines = [];
         lines.Add(acl);
     }
 
@@ -94,7 +94,7 @@ internal sealed class HAProxyConditions
     private HAProxyTest? Named(string name)
     {
         if (name == "LOCALHOST") return new HAProxyTest("src", ["127.0.0.0/8", "::1"]);
-        if (!acls.TryGetValue(name, out List<Directive>? lines)) return null;
+        if (!_acls.TryGetValue(name, out List<Directive>? lines)) return null;
         var tests = lines.Select(l => Test([.. l.Words.Skip(1).Select(w => w.Text)])).ToList();
         if (tests.Exists(t => t is null || t.Fetch != tests[0]!.Fetch)) return null;
         foreach (Directive line in lines) line.Carry();

@@ -5,13 +5,13 @@ namespace ActorLb.Configuration.Import.HAProxy;
 /// <summary>HAProxy's <c>frontend</c>, or the part of a <c>listen</c> that is one: a listener for each of its addresses.</summary>
 internal sealed class HAProxyFrontend(Target target, HAProxyGlobals globals, string name)
 {
-    private readonly List<Directive> directives = [], uses = [], timeouts = [];
-    private readonly List<AddressRules.Rule> rules = [];
-    private readonly List<Directive> ruled = [];
-    private readonly List<string> proxies = [];
-    private readonly HAProxyConditions conditions = new();
-    private TimeSpan? clientTimeout;
-    private bool tlsInside;
+    private readonly List<Directive> _directives = [], _uses = [], _timeouts = [];
+    private readonly List<AddressRules.Rule> _rules = [];
+    private readonly List<Directive> _ruled = [];
+    private readonly List<string> _proxies = [];
+    private readonly HAProxyConditions _conditions = new();
+    private TimeSpan? _clientTimeout;
+    private bool _tlsInside;
 
     public string Name => name;
 
@@ -27,7 +27,7 @@ internal sealed class HAProxyFrontend(Target target, HAProxyGlobals globals, str
 
     public Directive? Stats { get; private set; }
 
-    public void AddCondition(Directive acl) => conditions.Add(acl);
+    public void AddCondition(Directive acl) => _conditions.Add(acl);
 
     /// <summary>False for a line that is not about frontends.</summary>
     public bool Apply(Directive d)
@@ -44,14 +44,14 @@ internal sealed class HAProxyFrontend(Target target, HAProxyGlobals globals, str
             case "backlog": Listener.Integer("backlog", d, HAProxyValue.Of(d[0]), 1, 1_000_000, "4096"); break;
             case "rate-limit" when d.Is("sessions"): Listener["limits"].Integer("connects-per-second", d, HAProxyValue.Of(d[1]), 0, 10_000_000, "0"); break;
             case "default_backend": Default = d; break;
-            case "use_backend": uses.Add(d); break;
+            case "use_backend": _uses.Add(d); break;
             case "acl": break; // Judged by those who use it.
             case "tcp-request": TcpRequest(d); break;
             case "http-request" when d[0] is "deny" or "allow" or "reject": Rule(d, d[0] == "allow", d.Words); break;
             case "timeout" when d.Is("client"):
-                clientTimeout = Units.HAProxyTime(HAProxyValue.Of(d[1]));
-                if (clientTimeout is null) d.Tell($"'{d[1]}' is no time: set idle-timeout of the listener by hand");
-                timeouts.Add(d);
+                _clientTimeout = Units.HAProxyTime(HAProxyValue.Of(d[1]));
+                if (_clientTimeout is null) d.Tell($"'{d[1]}' is no time: set idle-timeout of the listener by hand");
+                _timeouts.Add(d);
                 break;
             case "option" when d[0] is "clitcpka" or "tcpka" or "forwardfor": d.Carry(); break;
             case "option" when d[0] is "tcplog" or "httplog":
@@ -74,7 +74,7 @@ internal sealed class HAProxyFrontend(Target target, HAProxyGlobals globals, str
                 break;
             default: return false;
         }
-        directives.Add(d);
+        _directives.Add(d);
         return true;
     }
 
@@ -100,16 +100,16 @@ internal sealed class HAProxyFrontend(Target target, HAProxyGlobals globals, str
 
     private void ExpectProxy(Directive d)
     {
-        IReadOnlyList<HAProxyTerm>? terms = conditions.Of(d.Words);
+        IReadOnlyList<HAProxyTerm>? terms = _conditions.Of(d.Words);
         if (terms is [{ Not: false, Test: { IsSource: true } test }] && test.Networks() is { } networks)
         {
-            proxies.AddRange(networks.Select(n => n.ToString()));
+            _proxies.AddRange(networks.Select(n => n.ToString()));
             d.Carry();
             d.Tell("clients from elsewhere, who come without a PROXY header, need a listener of their own");
         }
         else if (terms is [])
         {
-            proxies.AddRange(["0.0.0.0/0", "::/0"]);
+            _proxies.AddRange(["0.0.0.0/0", "::/0"]);
             d.Tell("the headers of all networks are believed: name your proxies' in accept-proxy-protocol.from");
         }
         else
@@ -120,11 +120,11 @@ internal sealed class HAProxyFrontend(Target target, HAProxyGlobals globals, str
 
     private void Rule(Directive d, bool allow, IReadOnlyList<Word> words)
     {
-        IReadOnlyList<HAProxyTerm>? terms = conditions.Of(words);
+        IReadOnlyList<HAProxyTerm>? terms = _conditions.Of(words);
         switch (terms)
         {
             case []:
-                rules.Add(new AddressRules.Rule(allow, [AddressRules.Network.All(4), AddressRules.Network.All(6)]));
+                _rules.Add(new AddressRules.Rule(allow, [AddressRules.Network.All(4), AddressRules.Network.All(6)]));
                 break;
             case [{ Test.IsMqtt: true }] or [{ Test.Fetch: "WAIT_END" or "req.len" or "req_len" }]:
                 // What is no CONNECT is refused in any case.
@@ -132,11 +132,11 @@ internal sealed class HAProxyFrontend(Target target, HAProxyGlobals globals, str
                 d.Carry();
                 return;
             case [{ Test.IsHello: true, Not: false }] when allow:
-                tlsInside = true;
+                _tlsInside = true;
                 d.Carry();
                 return;
             case [{ Test.IsSource: true } term] when term.Test.Networks() is { } networks:
-                rules.Add(new AddressRules.Rule(allow, networks, term.Not));
+                _rules.Add(new AddressRules.Rule(allow, networks, term.Not));
                 break;
             case [{ Test.Fetch: var fetch }] when fetch.Contains("conn_cur", StringComparison.Ordinal) || fetch.Contains("conn_rate", StringComparison.Ordinal) || fetch.Contains("sess_rate", StringComparison.Ordinal):
                 d.Tell(fetch.Contains("cur", StringComparison.Ordinal) ? "limits.per-address.connections of the listener" : "limits.per-address.rate of the listener, by the second");
@@ -146,7 +146,7 @@ internal sealed class HAProxyFrontend(Target target, HAProxyGlobals globals, str
                 return;
         }
         d.Carry();
-        ruled.Add(d);
+        _ruled.Add(d);
     }
 
     /// <summary>The backend that clients go to, and for WebSocket the path; what is not chosen is told.</summary>
@@ -154,9 +154,9 @@ internal sealed class HAProxyFrontend(Target target, HAProxyGlobals globals, str
     public (string? Backend, Directive? From, string? Path) Choose(bool ownServers)
     {
         (string Backend, Directive From, string? Path)? chosen = null;
-        foreach (Directive use in uses)
+        foreach (Directive use in _uses)
         {
-            IReadOnlyList<HAProxyTerm>? terms = conditions.Of(use.Words);
+            IReadOnlyList<HAProxyTerm>? terms = _conditions.Of(use.Words);
             if (chosen is not null)
             {
                 use.Tell("a listener has one pool, another one is chosen already: give these clients a listener of their own");
@@ -197,9 +197,9 @@ internal sealed class HAProxyFrontend(Target target, HAProxyGlobals globals, str
     public void Write(string pool, HAProxyBackend backend, string? path, bool tcp, Directive section)
     {
         AcceptProxy();
-        AddressRules.Write(Listener, rules, ruled);
+        AddressRules.Write(Listener, _rules, _ruled);
         Idle(backend);
-        foreach (Directive acl in directives.Where(d => d.Name == "acl")) acl.Leave("nothing of what is written here uses it");
+        foreach (Directive acl in _directives.Where(d => d.Name == "acl")) acl.Leave("nothing of what is written here uses it");
         if (Binds.Count == 0) section.Tell("no bind: no listener is written");
         bool first = true;
         foreach (HAProxyBind bind in Binds)
@@ -222,7 +222,7 @@ internal sealed class HAProxyFrontend(Target target, HAProxyGlobals globals, str
                 listener.Keep(bind.From);
                 if (first)
                 {
-                    target.Note(directives.Where(d => d.Name != "bind").Append(section), listener);
+                    target.Note(_directives.Where(d => d.Name != "bind").Append(section), listener);
                     listener.KeepClosing(section);
                 }
                 target.Note([bind.From], listener);
@@ -230,7 +230,7 @@ internal sealed class HAProxyFrontend(Target target, HAProxyGlobals globals, str
                 first = false;
             }
         }
-        if (first) target.Note(directives.Append(section), target.Listeners);
+        if (first) target.Note(_directives.Append(section), target.Listeners);
     }
 
     private bool OwnIPv4(int port) => Binds.Exists(b => HAProxyAddress.Binds(target, b.From[0]).Any(a => !a.IsIPv6 && a.Port == port));
@@ -240,7 +240,7 @@ internal sealed class HAProxyFrontend(Target target, HAProxyGlobals globals, str
         var listener = new Draft();
         listener.Set("bind", address);
         listener.Set("pool", Target.Reference(pool));
-        if (tcp) listener.Set("protocol", "tcp", null, null, WellKnown.Unseen(bind.Ssl, tlsInside, backend.Port));
+        if (tcp) listener.Set("protocol", "tcp", null, null, WellKnown.Unseen(bind.Ssl, _tlsInside, backend.Port));
         if (bind.Ssl) listener["tls"].Take(bind.Tls);
         if (path is not null) listener["websocket"].Set("path", Units.Quote(path));
         listener.CopyFrom(bind.Listener);
@@ -263,13 +263,13 @@ internal sealed class HAProxyFrontend(Target target, HAProxyGlobals globals, str
 
     private void AcceptProxy()
     {
-        if (proxies.Count > 0) Listener["accept-proxy-protocol"].Set("from", List(proxies.Distinct()));
+        if (_proxies.Count > 0) Listener["accept-proxy-protocol"].Set("from", List(_proxies.Distinct()));
     }
 
     private void Idle(HAProxyBackend backend)
     {
-        TimeSpan? both = clientTimeout is { } client && backend.ServerTimeout is { } server ? client < server ? client : server : clientTimeout ?? backend.ServerTimeout;
-        foreach (Directive d in timeouts.Concat(backend.TimeoutsFrom))
+        TimeSpan? both = _clientTimeout is { } client && backend.ServerTimeout is { } server ? client < server ? client : server : _clientTimeout ?? backend.ServerTimeout;
+        foreach (Directive d in _timeouts.Concat(backend.TimeoutsFrom))
         {
             d.Carry();
             Listener.Keep(d);
@@ -284,7 +284,7 @@ internal sealed class HAProxyFrontend(Target target, HAProxyGlobals globals, str
     {
         if (WellKnown.IsWebPort(backend.Port)) return true;
         if (IsHttp || ReadsMqtt) return false;
-        if (tlsInside) return true;
+        if (_tlsInside) return true;
         int[] ports = [.. Binds.SelectMany(b => HAProxyAddress.Binds(target, b.From[0])).Select(b => b.Port), backend.Port];
         bool ssl = Binds.Exists(b => b.Ssl) || backend.SpeaksTls;
         return (!ssl && ports.Any(p => p is 8883 or 8084 or 443)) || ports.Any(WellKnown.IsWebSocketPort) || WellKnown.IsWebSocketName(name);

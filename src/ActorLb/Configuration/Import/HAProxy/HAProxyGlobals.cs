@@ -10,8 +10,8 @@ internal sealed class HAProxyGlobals(Target target, string file)
     /// <summary>Files that stand beside a certificate, for HAProxy to find.</summary>
     private static readonly string[] Companions = [".key", ".ocsp", ".issuer", ".sctl", ".dh"];
 
-    private readonly List<Directive> tlsDefaults = [];
-    private string? certificateFolder, authorityFolder;
+    private readonly List<Directive> _tlsDefaults = [];
+    private string? _certificateFolder, _authorityFolder;
 
     public bool VerifiesServers { get; private set; } = true;
 
@@ -19,7 +19,7 @@ internal sealed class HAProxyGlobals(Target target, string file)
     public bool Logs { get; private set; }
 
     /// <summary>Words of <c>bind</c> that all addresses with TLS have.</summary>
-    public IEnumerable<(Directive From, string[] Words)> TlsDefaults => tlsDefaults.Select(d => (d, Words(d)));
+    public IEnumerable<(Directive From, string[] Words)> TlsDefaults => _tlsDefaults.Select(d => (d, Words(d)));
 
     public void Apply(Directive section)
     {
@@ -44,11 +44,11 @@ internal sealed class HAProxyGlobals(Target target, string file)
                 Logs = true;
                 Level(d);
                 break;
-            case "crt-base": certificateFolder = Base(d, value); break;
-            case "ca-base": authorityFolder = Base(d, value); break;
+            case "crt-base": _certificateFolder = Base(d, value); break;
+            case "ca-base": _authorityFolder = Base(d, value); break;
             case "default-path":
-                if (value is "config" or "parent") certificateFolder = authorityFolder = Path.GetDirectoryName(Path.GetFullPath(file));
-                else if (value == "origin") certificateFolder = authorityFolder = d[1];
+                if (value is "config" or "parent") _certificateFolder = _authorityFolder = Path.GetDirectoryName(Path.GetFullPath(file));
+                else if (value == "origin") _certificateFolder = _authorityFolder = d[1];
                 d.Carry();
                 break;
             case "ssl-server-verify":
@@ -61,7 +61,7 @@ internal sealed class HAProxyGlobals(Target target, string file)
                 d.Carry();
                 break;
             case "ssl-default-bind-ciphers" or "ssl-default-bind-ciphersuites" or "ssl-default-bind-options" or "tune.ssl.cachesize" or "tune.ssl.lifetime":
-                tlsDefaults.Add(d);
+                _tlsDefaults.Add(d);
                 break;
         }
     }
@@ -77,7 +77,7 @@ internal sealed class HAProxyGlobals(Target target, string file)
     /// <summary>A file by its absolute path, where HAProxy would look for it.</summary>
     public string Find(string name, bool authority = false)
     {
-        string folder = (authority ? authorityFolder : certificateFolder) ?? Environment.CurrentDirectory;
+        string folder = (authority ? _authorityFolder : _certificateFolder) ?? Environment.CurrentDirectory;
         string path = Path.GetFullPath(Path.Combine(folder, name));
         string beside = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(Path.GetFullPath(file))!, name));
         // Without a base HAProxy goes by where it was started, which is rarely where the import is.

@@ -3,18 +3,18 @@ namespace ActorLb.Configuration.Import.HAProxy;
 /// <summary>HAProxy's configuration as ActorLb's: what sections inherit, and which frontend goes to which backend.</summary>
 internal sealed class HAProxyImport
 {
-    private readonly Target target;
-    private readonly HAProxyGlobals globals;
-    private readonly Dictionary<string, string> discoveryTimes = [];
-    private readonly Dictionary<string, Directive> namedDefaults = [];
-    private readonly Dictionary<Directive, Directive?> inherits = [];
-    private readonly Dictionary<string, Directive> backends = [];
-    private readonly HashSet<string> used = [];
+    private readonly Target _target;
+    private readonly HAProxyGlobals _globals;
+    private readonly Dictionary<string, string> _discoveryTimes = [];
+    private readonly Dictionary<string, Directive> _namedDefaults = [];
+    private readonly Dictionary<Directive, Directive?> _inherits = [];
+    private readonly Dictionary<string, Directive> _backends = [];
+    private readonly HashSet<string> _used = [];
 
-    public HAProxyImport(Target target, string file)
+    public HAProxyImport(Target _target, string file)
     {
-        this.target = target;
-        globals = new HAProxyGlobals(target, file);
+        this._target = _target;
+        _globals = new HAProxyGlobals(_target, file);
     }
 
     /// <param name="whole">The sections, as <see cref="HAProxyReader"/> gives them.</param>
@@ -26,11 +26,11 @@ internal sealed class HAProxyImport
         {
             switch (section.Name)
             {
-                case "global": globals.Apply(section); break;
+                case "global": _globals.Apply(section); break;
                 case "defaults":
                     section.Carry();
-                    inherits[section] = From(section, 0);
-                    if (section.Words.Count > 0 && !section.Is("from")) namedDefaults[section[0]] = section;
+                    _inherits[section] = From(section, 0);
+                    if (section.Words.Count > 0 && !section.Is("from")) _namedDefaults[section[0]] = section;
                     defaults = section;
                     break;
                 case "resolvers":
@@ -44,17 +44,17 @@ internal sealed class HAProxyImport
                         section.LeaveBlock("stands in a section that is left out");
                         break;
                     }
-                    inherits[section] = From(section, 1) ?? defaults;
+                    _inherits[section] = From(section, 1) ?? defaults;
                     if (Switched(section)) break;
-                    if (section.Name != "frontend" && !backends.TryAdd(section[0], section)) section.Tell("a second section of this name: it is left out");
+                    if (section.Name != "frontend" && !_backends.TryAdd(section[0], section)) section.Tell("a second section of this name: it is left out");
                     if (section.Name != "backend") fronts.Add(section);
                     break;
             }
         }
         foreach (Directive front in fronts) Front(front);
-        foreach ((string name, Directive section) in backends)
+        foreach ((string name, Directive section) in _backends)
         {
-            if (!used.Contains(name)) Unused(name, section);
+            if (!_used.Contains(name)) Unused(name, section);
         }
     }
 
@@ -72,7 +72,7 @@ internal sealed class HAProxyImport
     {
         int from = section.Words.FindIndex(at, w => w.Text == "from");
         if (from < 0 || from + 1 >= section.Words.Count) return null;
-        if (namedDefaults.GetValueOrDefault(section[from + 1]) is { } known) return known;
+        if (_namedDefaults.GetValueOrDefault(section[from + 1]) is { } known) return known;
         section.Tell($"no section defaults {section[from + 1]} stands before it: it inherits nothing");
         return null;
     }
@@ -83,7 +83,7 @@ internal sealed class HAProxyImport
         {
             if (d.Name == "hold" && d.Is("valid") && Units.HAProxyTime(d[1]) is { } time && time >= TimeSpan.FromSeconds(1) && time <= Setting.Day)
             {
-                discoveryTimes[section[0]] = Units.Show(time);
+                _discoveryTimes[section[0]] = Units.Show(time);
                 d.Carry();
             }
             else if (d.Name == "hold") d.Leave("what an answer lacks leaves when the others are shown to work");
@@ -96,7 +96,7 @@ internal sealed class HAProxyImport
     private IEnumerable<Directive> Lines(Directive section)
     {
         var chain = new List<Directive>();
-        for (Directive? at = section; at is not null && chain.Count < 50 && !chain.Contains(at); at = inherits.GetValueOrDefault(at)) chain.Add(at);
+        for (Directive? at = section; at is not null && chain.Count < 50 && !chain.Contains(at); at = _inherits.GetValueOrDefault(at)) chain.Add(at);
         chain.Reverse();
         return chain.SelectMany(s => s.Block!);
     }
@@ -105,9 +105,9 @@ internal sealed class HAProxyImport
     {
         section.Carry();
         bool listen = section.Name == "listen";
-        used.Add(section[0]);
-        var front = new HAProxyFrontend(target, globals, section[0]);
-        var own = new HAProxyBackend(target, globals, discoveryTimes);
+        _used.Add(section[0]);
+        var front = new HAProxyFrontend(_target, _globals, section[0]);
+        var own = new HAProxyBackend(_target, _globals, _discoveryTimes);
         if (section.Words.Count > 1 && section[1] != "from") section.Tell($"{section[1]}: an address behind the name is not read: write bind");
         Directive[] lines = [.. Lines(section)];
         var written = section.Block!.ToHashSet();
@@ -126,12 +126,12 @@ internal sealed class HAProxyImport
             Page(section, front);
             return;
         }
-        used.Add(name);
+        _used.Add(name);
         HAProxyBackend? backend = name == section[0] && from is null ? own : Backend(name);
         if (backend is null || !backend.HasServers)
         {
             (from ?? section).Tell($"{name} has no servers in these files: no listener is written");
-            target.Note(section.All(), target.Listeners);
+            _target.Note(section.All(), _target.Listeners);
             return;
         }
         bool tcp = front.PassesUnseen(backend);
@@ -139,10 +139,10 @@ internal sealed class HAProxyImport
         if (!backend.Finish(tcp, socket))
         {
             (from ?? section).Tell($"{name} has no backend that ActorLb could reach: no listener is written");
-            target.Note(section.All(), target.Listeners);
+            _target.Note(section.All(), _target.Listeners);
             return;
         }
-        string pool = target.AddPool(name, name, backend.Pool, front.Listener);
+        string pool = _target.AddPool(name, name, backend.Pool, front.Listener);
         front.Write(pool, backend, socket, tcp, section);
     }
 
@@ -158,27 +158,27 @@ internal sealed class HAProxyImport
         if (front.Stats is { } stats && front.Binds.Count > 0)
         {
             stats.Carry();
-            foreach (HAProxyBind bind in front.Binds) AdminAddress.Set(target, bind.From, bind.From[0], "/status, /metrics and the API");
-            target.Admin.Keep(section);
-            Judge(section, target.Admin);
-            target.Admin.KeepClosing(section);
+            foreach (HAProxyBind bind in front.Binds) AdminAddress.Set(_target, bind.From, bind.From[0], "/status, /metrics and the API");
+            _target.Admin.Keep(section);
+            Judge(section, _target.Admin);
+            _target.Admin.KeepClosing(section);
             return;
         }
         section.Tell("it goes to no backend of MQTT: no listener is written");
-        Judge(section, target.Listeners);
+        Judge(section, _target.Listeners);
     }
 
     private void Judge(Directive section, Draft at)
     {
         foreach (Directive d in section.Block!) HAProxyDirectives.Table.Judge(d, HAProxyDirectives.KeyOf(d));
-        target.Note(section.Block!.Append(section), at);
+        _target.Note(section.Block!.Append(section), at);
     }
 
     private HAProxyBackend? Backend(string name)
     {
-        if (!backends.TryGetValue(name, out Directive? section)) return null;
+        if (!_backends.TryGetValue(name, out Directive? section)) return null;
         section.Carry();
-        var backend = new HAProxyBackend(target, globals, discoveryTimes);
+        var backend = new HAProxyBackend(_target, _globals, _discoveryTimes);
         backend.Pool.Keep(section);
         var written = section.Block!.ToHashSet();
         foreach (Directive d in Lines(section))
@@ -187,10 +187,10 @@ internal sealed class HAProxyImport
             if (d.Name == "no") d.Leave("the option is off");
             else if (d.Name == "acl" || (d.Name is "mode" or "log")) d.Leave("the listener says it");
             else HAProxyDirectives.Table.Judge(d, HAProxyDirectives.KeyOf(d));
-            target.Note([d], backend.Pool);
+            _target.Note([d], backend.Pool);
         }
         foreach (Directive d in section.Block!.Where(d => d.Name == "mode")) d.Carry();
-        target.Note([section], backend.Pool);
+        _target.Note([section], backend.Pool);
         backend.Pool.KeepClosing(section);
         return backend;
     }
@@ -210,6 +210,6 @@ internal sealed class HAProxyImport
             return;
         }
         backend.Pool.CommentFirst(["# No listener uses this pool."]);
-        target.AddPool(name, name, backend.Pool, target.Pools);
+        _target.AddPool(name, name, backend.Pool, _target.Pools);
     }
 }

@@ -13,8 +13,8 @@ internal sealed class HAProxyReader
         "http-errors", "fcgi-app", "log-forward", "log-profile", "crt-store", "traces", "acme", "namespace_list",
     ];
 
-    private readonly Directive whole = new(new Word("", default)) { Block = [] };
-    private int lines;
+    private readonly Directive _whole = new(new Word("", default)) { Block = [] };
+    private int _lines;
 
     /// <param name="path">A file, or a folder of which all files that end with .cfg are read, as HAProxy does.</param>
     /// <returns>A directive without a name that holds the sections.</returns>
@@ -25,19 +25,19 @@ internal sealed class HAProxyReader
         if (!Directory.Exists(path))
         {
             reader.Read(SourceText.Read(path, pipes), path);
-            return reader.whole;
+            return reader._whole;
         }
         string[] files = FileGlob.Find(Path.Combine(Path.GetFullPath(path), "*.cfg"));
         if (files.Length == 0) throw new ImportException(new SourcePosition(path, 1, 1), "the folder has no file that ends with .cfg");
         foreach (string file in files) reader.Read(SourceText.Read(file, pipes: false), file);
-        return reader.whole;
+        return reader._whole;
     }
 
     public static Directive ReadText(string text, string file)
     {
         var reader = new HAProxyReader();
         reader.Read(SourceText.Of(text, file), file);
-        return reader.whole;
+        return reader._whole;
     }
 
     private void Read(SourceText text, string file)
@@ -53,7 +53,7 @@ internal sealed class HAProxyReader
                 if (comment is not null) comments.Add(comment);
                 continue;
             }
-            if (++lines > ImportLimits.Directives) throw new ImportException(words[0].Position, $"more than {ImportLimits.Directives} lines");
+            if (++_lines > ImportLimits.Directives) throw new ImportException(words[0].Position, $"more than {ImportLimits.Directives} lines");
             var directive = new Directive(words[0]) { Beside = comment };
             directive.Words.AddRange(words.Skip(1));
             directive.Leading.AddRange(comments);
@@ -62,12 +62,12 @@ internal sealed class HAProxyReader
             {
                 section = directive;
                 section.Block = [];
-                whole.Block!.Add(section);
+                _whole.Block!.Add(section);
             }
             else if (section is null && directive.Name.StartsWith('.'))
             {
                 // Conditions of the file itself.
-                whole.Block!.Add(directive);
+                _whole.Block!.Add(directive);
             }
             else if (section is null)
             {
@@ -78,7 +78,7 @@ internal sealed class HAProxyReader
                 section.Block!.Add(directive);
             }
         }
-        (section ?? whole).Closing.AddRange(comments);
+        (section ?? _whole).Closing.AddRange(comments);
     }
 
     /// <summary>The words up to the end of the line, and the comment behind them.</summary>

@@ -5,7 +5,7 @@ namespace ActorLb.Configuration.Import.HAProxy;
 /// <summary>A <c>server</c> or <c>server-template</c> of HAProxy with its words, those of <c>default-server</c> before its own.</summary>
 internal sealed class HAProxyServer
 {
-    private readonly Dictionary<string, string> values = [];
+    private readonly Dictionary<string, string> _values = [];
 
     /// <param name="words">Behind the address.</param>
     public HAProxyServer(Directive from, IEnumerable<(Directive From, string[] Words)> defaults, IEnumerable<string> words)
@@ -22,9 +22,9 @@ internal sealed class HAProxyServer
     public Directive From { get; }
 
     /// <summary>The value of a word; empty for a word that has none, null for one that is not there.</summary>
-    public string? this[string word] => values.GetValueOrDefault(word);
+    public string? this[string word] => _values.GetValueOrDefault(word);
 
-    public bool Has(string word) => values.ContainsKey(word);
+    public bool Has(string word) => _values.ContainsKey(word);
 
     /// <summary>The version of the PROXY header, and what it carries besides.</summary>
     public (string Version, string Tlvs) Proxy()
@@ -62,15 +62,15 @@ internal sealed class HAProxyServer
                 i += 2;
                 continue;
             }
-            if (word.StartsWith("no-", StringComparison.Ordinal) && entry is null or { Verdict: Verdict.Carried } && values.Remove(word[3..])) continue;
+            if (word.StartsWith("no-", StringComparison.Ordinal) && entry is null or { Verdict: Verdict.Carried } && _values.Remove(word[3..])) continue;
             if (word is "enabled")
             {
-                values.Remove("disabled");
+                _values.Remove("disabled");
                 continue;
             }
             if (entry is null) d.Tell($"{word}: not known, and left out");
             else if (entry.Verdict == Verdict.Told) d.Tell($"{(takes ? $"{word} {value}" : word)}: {entry.Text}");
-            else if (entry.Verdict == Verdict.Carried) values[word] = value;
+            else if (entry.Verdict == Verdict.Carried) _values[word] = value;
         }
     }
 

@@ -7,10 +7,10 @@ internal sealed record NginxPass(string Name, int Port, string? Path, bool Speak
 /// <summary>One of NGINX's two worlds, stream or http: what its servers share.</summary>
 internal sealed class NginxFile(Target target, string folder, bool http)
 {
-    private readonly Dictionary<string, Directive> upstreams = [], zones = [];
-    private readonly HashSet<string> used = [];
-    private readonly HashSet<(int Port, bool IPv4)> ports = [];
-    private readonly Dictionary<string, string> discovery = [];
+    private readonly Dictionary<string, Directive> _upstreams = [], _zones = [];
+    private readonly HashSet<string> _used = [];
+    private readonly HashSet<(int Port, bool IPv4)> _ports = [];
+    private readonly Dictionary<string, string> _discovery = [];
 
     public Target Target => target;
 
@@ -27,13 +27,13 @@ internal sealed class NginxFile(Target target, string folder, bool http)
         switch (d.Name)
         {
             case "upstream" when d.Block is not null:
-                if (!upstreams.TryAdd(d[0], d)) d.Tell("a second upstream of this name: it is left out");
+                if (!_upstreams.TryAdd(d[0], d)) d.Tell("a second upstream of this name: it is left out");
                 return true;
             case "map" or "split_clients":
                 Variables.Add(d);
                 return true;
             case "limit_conn_zone":
-                if (d.Parameter("zone") is { } zone) zones[zone.Split(':')[0]] = d;
+                if (d.Parameter("zone") is { } zone) _zones[zone.Split(':')[0]] = d;
                 return true;
             case "match" when d.Block is not null:
                 Matches[d[0]] = d;
@@ -45,20 +45,20 @@ internal sealed class NginxFile(Target target, string folder, bool http)
         }
     }
 
-    public void Note(NginxListen listen) => ports.Add((listen.Port, !listen.IsIPv6));
+    public void Note(NginxListen listen) => _ports.Add((listen.Port, !listen.IsIPv6));
 
     public void NoteListen(Directive listen)
     {
         string address = listen[0];
-        if (Units.Number(address[(address.LastIndexOf(':') + 1)..]) is { } port) ports.Add((port, !address.Contains('[', StringComparison.Ordinal)));
+        if (Units.Number(address[(address.LastIndexOf(':') + 1)..]) is { } port) _ports.Add((port, !address.Contains('[', StringComparison.Ordinal)));
     }
 
-    public bool ListensOnIPv4(int port) => ports.Contains((port, true));
+    public bool ListensOnIPv4(int port) => _ports.Contains((port, true));
 
     /// <summary>The key by which a zone counts; null for a zone that is not there.</summary>
     public string? ZoneKey(string zone)
     {
-        if (!zones.TryGetValue(zone, out Directive? definition)) return null;
+        if (!_zones.TryGetValue(zone, out Directive? definition)) return null;
         definition.Carry();
         return definition[0];
     }
@@ -96,10 +96,10 @@ internal sealed class NginxFile(Target target, string folder, bool http)
             }
             text = chosen;
         }
-        if (upstreams.TryGetValue(text, out Directive? found))
+        if (_upstreams.TryGetValue(text, out Directive? found))
         {
-            used.Add(text);
-            var upstream = new NginxUpstream(found, Variables, discovery, http);
+            _used.Add(text);
+            var upstream = new NginxUpstream(found, Variables, _discovery, http);
             return new NginxPass(text, upstream.Port, path, tls, upstream, null, null);
         }
         if (BackendEntry.Read(pass, text, http ? tls ? "443" : "80" : null) is { Key: { } key } entry)
@@ -118,14 +118,14 @@ internal sealed class NginxFile(Target target, string folder, bool http)
         if (pass.Upstream is not null)
         {
             if (!pass.Upstream.Write(pool, traits)) return null;
-            foreach (Directive d in upstreams[pass.Name].Block ?? []) NginxDirectives.Table.Judge(d, d.Name);
+            foreach (Directive d in _upstreams[pass.Name].Block ?? []) NginxDirectives.Table.Judge(d, d.Name);
         }
         else
         {
             pool.SetList("backends", [(pass.Entry!.Render(), null)]);
         }
         pool.Take(settings);
-        if (pass.Upstream is not null) target.Note((upstreams[pass.Name].Block ?? []).Append(upstreams[pass.Name]), pool);
+        if (pass.Upstream is not null) target.Note((_upstreams[pass.Name].Block ?? []).Append(_upstreams[pass.Name]), pool);
         string wanted = pass.Upstream is not null ? pass.Name : "broker-" + string.Concat(pass.Name.Select(c => char.IsAsciiLetterOrDigit(c) ? c : '-'));
         return target.AddPool($"{(http ? "http" : "stream")} {pass.Name}", wanted, pool, overflow);
     }
@@ -133,9 +133,9 @@ internal sealed class NginxFile(Target target, string folder, bool http)
     /// <summary>Pools of upstreams that no listener uses.</summary>
     public void WriteUnused()
     {
-        foreach ((string name, Directive upstream) in upstreams)
+        foreach ((string name, Directive upstream) in _upstreams)
         {
-            if (used.Contains(name)) continue;
+            if (_used.Contains(name)) continue;
             if (http)
             {
                 upstream.Tell("no WebSocket of these files uses it: it is left out");
@@ -144,7 +144,7 @@ internal sealed class NginxFile(Target target, string folder, bool http)
             }
             Draft settings = new(), pool = new();
             pool.Comment("# No listener uses this pool.");
-            bool written = new NginxUpstream(upstream, Variables, discovery, http).Write(pool, default);
+            bool written = new NginxUpstream(upstream, Variables, _discovery, http).Write(pool, default);
             target.Note(upstream.Block!.Append(upstream), written ? pool : target.Pools);
             pool.Take(settings);
             if (written) target.AddPool($"stream {name}", name, pool, target.Pools);
@@ -214,7 +214,7 @@ internal sealed class NginxFile(Target target, string folder, bool http)
 
     private void Resolver(Directive d)
     {
-        if (d.Parameter("valid") is { } valid && Units.NginxTime(valid) is { } time && time >= TimeSpan.FromSeconds(1) && time <= Setting.Day) discovery["valid"] = Units.Show(time);
+        if (d.Parameter("valid") is { } valid && Units.NginxTime(valid) is { } time && time >= TimeSpan.FromSeconds(1) && time <= Setting.Day) _discovery["valid"] = Units.Show(time);
         if (d.Words.TrueForAll(w => w.Text is "127.0.0.11" or "127.0.0.53" || w.Text.Contains('=', StringComparison.Ordinal)))
         {
             d.Leave("names are asked of the servers in /etc/resolv.conf, which are these in containers and with systemd");

@@ -5,10 +5,10 @@ namespace ActorLb.Configuration.Import.Nginx;
 /// <summary>NGINX's configuration as ActorLb's: the blocks main, events, stream and http.</summary>
 internal sealed class NginxImport(Target target, string folder)
 {
-    private readonly NginxFile stream = new(target, folder, http: false), web = new(target, folder, http: true);
+    private readonly NginxFile _stream = new(target, folder, http: false), _web = new(target, folder, http: true);
     private static readonly string[] Scripts = ["_js_", "lua", "perl", "python"];
 
-    private Directive? workers, connections;
+    private Directive? _workers, _connections;
 
     /// <param name="whole">The file, as <see cref="NginxReader"/> gives it.</param>
     public void Translate(Directive whole)
@@ -22,18 +22,18 @@ internal sealed class NginxImport(Target target, string folder)
                     d.Carry();
                     foreach (Directive inner in d.Block ?? [])
                     {
-                        if (inner.Name == "worker_connections") connections = inner;
+                        if (inner.Name == "worker_connections") _connections = inner;
                     }
                     break;
                 case "stream" or "http" when d.Block is not null:
                     d.Carry();
-                    Context(d.Block, d.Name == "http" ? web : stream, d.Name == "http");
+                    Context(d.Block, d.Name == "http" ? _web : _stream, d.Name == "http");
                     break;
                 case "load_module" when Scripts.Any(s => d[0].Contains(s, StringComparison.Ordinal)):
                     d.Tell("scripts do not run here: MQTT is read without them");
                     break;
-                case "worker_processes": workers = d; break;
-                case "error_log": stream.ErrorLog(d); break;
+                case "worker_processes": _workers = d; break;
+                case "error_log": _stream.ErrorLog(d); break;
                 case "worker_shutdown_timeout":
                     target.Node.Time("drain-timeout", d, d[0], Units.NginxTime(d[0]), Setting.Day, "30s", TimeSpan.Zero);
                     break;
@@ -51,23 +51,23 @@ internal sealed class NginxImport(Target target, string folder)
         if (fragments.Count > 0)
         {
             bool http = fragments.Exists(d => d.Name == "server" && d.Block?.Exists(i => i.Name == "location") == true);
-            Context(fragments, http ? web : stream, http);
+            Context(fragments, http ? _web : _stream, http);
         }
-        stream.WriteUnused();
-        web.WriteUnused();
+        _stream.WriteUnused();
+        _web.WriteUnused();
     }
 
     private void Workers()
     {
         int? count = null;
-        if (workers is { } d)
+        if (_workers is { } d)
         {
             if (d.Is("auto")) d.Carry();
             else target.Node.Integer("workers", d, d[0], 1, 1024, null);
             count = Units.Number(d[0]);
             target.Node.Keep(d);
         }
-        if (connections is not { } c) return;
+        if (_connections is not { } c) return;
         if (Units.Number(c[0]) is not { } each)
         {
             c.Tell("not a number: set node.max-connections by hand");

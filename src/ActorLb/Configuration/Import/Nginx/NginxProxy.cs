@@ -5,7 +5,7 @@ namespace ActorLb.Configuration.Import.Nginx;
 /// <summary>NGINX's <c>proxy_*</c> of a server: settings of the pool that it passes to, and a few of its listeners.</summary>
 internal sealed class NginxProxy(Target target, string folder, NginxVariables variables, bool http)
 {
-    private readonly Draft tls = new();
+    private readonly Draft _tls = new();
 
     public Draft Pool { get; } = new();
 
@@ -91,18 +91,18 @@ internal sealed class NginxProxy(Target target, string folder, NginxVariables va
     {
         if (SpeaksTls)
         {
-            if (!tls.Has("verify")) tls.Set("verify", "off", note: "NGINX's default: anybody could pose as the broker; with on and a ca nobody can");
-            if (tls.Has("certificate") != tls.Has("key"))
+            if (!_tls.Has("verify")) _tls.Set("verify", "off", note: "NGINX's default: anybody could pose as the broker; with on and a ca nobody can");
+            if (_tls.Has("certificate") != _tls.Has("key"))
             {
                 server.Tell("proxy_ssl_certificate and proxy_ssl_certificate_key belong together: set both in tls of the pool");
-                tls.Remove("certificate");
-                tls.Remove("key");
+                _tls.Remove("certificate");
+                _tls.Remove("key");
             }
-            Pool.Put("tls", tls);
+            Pool.Put("tls", _tls);
         }
         else
         {
-            foreach (string comment in tls.Comments()) Listener.Comment(comment);
+            foreach (string comment in _tls.Comments()) Listener.Comment(comment);
         }
     }
 
@@ -111,7 +111,7 @@ internal sealed class NginxProxy(Target target, string folder, NginxVariables va
         switch (d.Name)
         {
             case "proxy_ssl_verify":
-                tls.Set("verify", d[0] == "on" ? "on" : "off", null, d);
+                _tls.Set("verify", d[0] == "on" ? "on" : "off", null, d);
                 d.Carry();
                 return true;
             case "proxy_ssl_trusted_certificate" or "proxy_ssl_certificate" or "proxy_ssl_certificate_key":
@@ -120,13 +120,13 @@ internal sealed class NginxProxy(Target target, string folder, NginxVariables va
                     d.Tell("not a file's name: name the file in tls of the pool");
                     return true;
                 }
-                tls.Set(d.Name switch { "proxy_ssl_certificate" => "certificate", "proxy_ssl_certificate_key" => "key", _ => "ca" }, target.File(folder, d[0]), null, d);
+                _tls.Set(d.Name switch { "proxy_ssl_certificate" => "certificate", "proxy_ssl_certificate_key" => "key", _ => "ca" }, target.File(folder, d[0]), null, d);
                 d.Carry();
                 return true;
             case "proxy_ssl_name":
                 if (AddressText.IsHost(d[0]))
                 {
-                    tls.Set("server-name", Units.Quote(d[0]), null, d);
+                    _tls.Set("server-name", Units.Quote(d[0]), null, d);
                     d.Carry();
                 }
                 else

@@ -6,22 +6,22 @@ namespace ActorLb.Configuration.Import.Nginx;
 /// <summary>NGINX's <c>ssl_*</c> of a server: the <c>tls</c> block of its listeners.</summary>
 internal sealed class NginxTls(Target target, string folder)
 {
-    private readonly List<string> certificates = [], keys = [];
-    private Directive? firstCertificate;
+    private readonly List<string> _certificates = [], _keys = [];
+    private Directive? _firstCertificate;
 
     public Draft Block { get; } = new();
 
     public bool VerifiesClients => Block.Value("verify-client") is "on" or "optional";
 
-    public bool HasCertificate => certificates.Count > 0 && keys.Count > 0;
+    public bool HasCertificate => _certificates.Count > 0 && _keys.Count > 0;
 
     /// <summary>False for a directive that is not about TLS, or that ActorLb has nothing for.</summary>
     public bool Apply(Directive d)
     {
         switch (d.Name)
         {
-            case "ssl_certificate": Certificate(d, certificates); break;
-            case "ssl_certificate_key": Certificate(d, keys); break;
+            case "ssl_certificate": Certificate(d, _certificates); break;
+            case "ssl_certificate_key": Certificate(d, _keys); break;
             case "ssl_protocols": Protocols(d); break;
             case "ssl_ciphers": Text("ciphers", d, ConfigurationDefaults.Ciphers); break;
             case "ssl_session_cache": SessionCache(d); break;
@@ -56,21 +56,21 @@ internal sealed class NginxTls(Target target, string folder)
     /// <returns>Whether the block can be written.</returns>
     public bool Finish(Directive server)
     {
-        if (!HasCertificate || certificates.Count != keys.Count)
+        if (!HasCertificate || _certificates.Count != _keys.Count)
         {
-            (firstCertificate ?? server).Tell("TLS needs a certificate and its key: set tls.certificate and tls.key of the listener");
+            (_firstCertificate ?? server).Tell("TLS needs a certificate and its key: set tls.certificate and tls.key of the listener");
             if (!HasCertificate)
             {
                 string missing = target.File(folder, "certificate-and-key.pem");
-                if (certificates.Count == 0) certificates.Add(missing);
-                if (keys.Count == 0) keys.Add(missing);
+                if (_certificates.Count == 0) _certificates.Add(missing);
+                if (_keys.Count == 0) _keys.Add(missing);
             }
-            int pairs = Math.Min(certificates.Count, keys.Count);
-            certificates.RemoveRange(pairs, certificates.Count - pairs);
-            keys.RemoveRange(pairs, keys.Count - pairs);
+            int pairs = Math.Min(_certificates.Count, _keys.Count);
+            _certificates.RemoveRange(pairs, _certificates.Count - pairs);
+            _keys.RemoveRange(pairs, _keys.Count - pairs);
         }
-        Block.Set("certificate", List(certificates));
-        Block.Set("key", List(keys));
+        Block.Set("certificate", List(_certificates));
+        Block.Set("key", List(_keys));
         if (VerifiesClients && !Block.Has("client-ca"))
         {
             server.Tell("ssl_verify_client without ssl_client_certificate: set tls.client-ca, then verify-client");
@@ -83,8 +83,8 @@ internal sealed class NginxTls(Target target, string folder)
     public string? BySni(IReadOnlyList<string> names)
     {
         string[] exact = [.. names.Where(n => AddressText.IsHost(n.StartsWith("*.", StringComparison.Ordinal) ? n[2..] : n))];
-        return exact.Length == 0 || certificates.Count == 0 || certificates.Count != keys.Count ? null
-            : $"{{ names = [{string.Join(", ", exact.Select(HoconPath.QuoteText))}], certificate = {List(certificates)}, key = {List(keys)} }}";
+        return exact.Length == 0 || _certificates.Count == 0 || _certificates.Count != _keys.Count ? null
+            : $"{{ names = [{string.Join(", ", exact.Select(HoconPath.QuoteText))}], certificate = {List(_certificates)}, key = {List(_keys)} }}";
     }
 
     private static string List(List<string> files) => files.Count == 1 ? files[0] : $"[{string.Join(", ", files)}]";
@@ -96,10 +96,10 @@ internal sealed class NginxTls(Target target, string folder)
             d.Tell("not a file's name: list the files in tls.certificates, each with the names that it is for");
             return;
         }
-        firstCertificate ??= d;
+        _firstCertificate ??= d;
         files.Add(target.File(folder, d[0]));
         // The first of each kind keeps its place among the keys.
-        Block.Set(files == certificates ? "certificate" : "key", List(files), from: d);
+        Block.Set(files == _certificates ? "certificate" : "key", List(files), from: d);
         d.Carry();
     }
 

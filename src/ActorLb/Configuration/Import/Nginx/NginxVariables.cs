@@ -5,18 +5,18 @@ namespace ActorLb.Configuration.Import.Nginx;
 /// <summary>NGINX's variables: which of them ActorLb has, and what maps and splits of a file make of the others.</summary>
 internal sealed class NginxVariables
 {
-    private readonly Dictionary<string, Directive> maps = [], splits = [];
+    private readonly Dictionary<string, Directive> _maps = [], _splits = [];
 
     public void Add(Directive definition)
     {
         if (definition.Words.Count < 2 || definition.Block is null) return;
-        (definition.Name == "split_clients" ? splits : maps)[definition[1]] = definition;
+        (definition.Name == "split_clients" ? _splits : _maps)[definition[1]] = definition;
     }
 
     /// <summary>The split that sets a variable such as <c>$source</c>.</summary>
-    public Directive? Split(string variable) => splits.GetValueOrDefault(Bare(variable));
+    public Directive? Split(string variable) => _splits.GetValueOrDefault(Bare(variable));
 
-    public Directive? Map(string variable) => maps.GetValueOrDefault(Bare(variable));
+    public Directive? Map(string variable) => _maps.GetValueOrDefault(Bare(variable));
 
     /// <summary>The value that a map gives when nothing else fits; null without one.</summary>
     public static string? DefaultOf(Directive map) => map.Block?.FirstOrDefault(d => d.Name == "default")?[0];

@@ -7,9 +7,9 @@ namespace ActorLb.Tests.Configuration.Import.Nginx;
 /// <summary>NGINX's words, quotes, escapes, comments and includes, as ngx_conf_read_token has them; and what is no such file.</summary>
 public sealed class NginxReaderTests : IDisposable
 {
-    private readonly TempFolder folder = new();
+    private readonly TempFolder _folder = new();
 
-    public void Dispose() => folder.Dispose();
+    public void Dispose() => _folder.Dispose();
 
     [Theory]
     [InlineData("a b c;", "a|b|c")]
@@ -61,7 +61,7 @@ public sealed class NginxReaderTests : IDisposable
     [InlineData("# x\nglobal\n  daemon\n", "2:1: this is a file of HAProxy: import it by `actorlb import haproxy FILE`")]
     [InlineData("\nactorlb {\n}\n", "2:1: this is a configuration of ActorLb already: `actorlb check -c FILE` checks it")]
     public void WrongFile_IsToldAtItsPlace(string text, string expected) =>
-        Assert.Equal(folder["nginx.conf"] + ":" + expected, Assert.Throws<ImportException>(() => Read(text)).Message);
+        Assert.Equal(_folder["nginx.conf"] + ":" + expected, Assert.Throws<ImportException>(() => Read(text)).Message);
 
     [Fact]
     public void Blocks_TooDeep_AreRefused() =>
@@ -74,26 +74,26 @@ public sealed class NginxReaderTests : IDisposable
     [Fact]
     public void Bytes_ThatAreNoUtf8_AreToldAtTheirPlace()
     {
-        string file = folder["nginx.conf"];
+        string file = _folder["nginx.conf"];
         File.WriteAllBytes(file, [.. "a b;\nc "u8, 0xFF, .. ";"u8]);
         Assert.Contains(":2:3: bytes that are no UTF-8", Assert.Throws<ImportException>(() => new NginxReader(file).Read(pipes: false)).Message, StringComparison.Ordinal);
     }
 
     [Fact]
     public void MissingFile_IsTold() =>
-        Assert.Equal($"{folder["none"]}:1:1: the file cannot be read: it does not exist", Assert.Throws<ImportException>(() => new NginxReader(folder["none"]).Read(pipes: false)).Message);
+        Assert.Equal($"{folder["none"]}:1:1: the file cannot be read: it does not exist", Assert.Throws<ImportException>(() => new NginxReader(_folder["none"]).Read(pipes: false)).Message);
 
     /// <summary>Names are relative to the folder of the first file, as in NGINX, and files come in their order.</summary>
     [Fact]
     public void Includes_OfIncludedFiles_AreRelativeToTheFirst()
     {
-        folder.Write("conf.d/b.conf", "second x; include more/c.inc;\n# end of b\n");
-        folder.Write("conf.d/a.conf", "first x;");
-        folder.Write("conf.d/skipped.txt", "never x;");
-        folder.Write("more/c.inc", "third x;");
+        _folder.Write("conf.d/b.conf", "second x; include more/c.inc;\n# end of b\n");
+        _folder.Write("conf.d/a.conf", "first x;");
+        _folder.Write("conf.d/skipped.txt", "never x;");
+        _folder.Write("more/c.inc", "third x;");
         Directive whole = Read("include conf.d/*.conf;\nlast x;");
         Assert.Equal(["include", "first", "second", "include", "third", "last"], whole.Block!.Select(d => d.Name));
-        Assert.Equal(Path.Combine(folder.Path, "more/c.inc"), whole.Block![4].Position.File);
+        Assert.Equal(Path.Combine(_folder.Path, "more/c.inc"), whole.Block![4].Position.File);
         Assert.Equal(["# end of b"], whole.Block![0].Closing);
     }
 
@@ -109,8 +109,8 @@ public sealed class NginxReaderTests : IDisposable
     [Fact]
     public void Includes_ThatGoInACircle_AreRefused()
     {
-        folder.Write("a.conf", "include b.conf;");
-        folder.Write("b.conf", "x;\n include a.conf;");
+        _folder.Write("a.conf", "include b.conf;");
+        _folder.Write("b.conf", "x;\n include a.conf;");
         string message = Assert.Throws<ImportException>(() => Read("include a.conf;")).Message;
         Assert.StartsWith($"{folder["b.conf"]}:2:2: {folder["a.conf"]} includes itself: {folder["a.conf"]} includes {folder["b.conf"]} includes {folder["a.conf"]}", message, StringComparison.Ordinal);
     }
@@ -124,9 +124,9 @@ public sealed class NginxReaderTests : IDisposable
     [InlineData("*/d.conf", "sub/d.conf")]
     public void Globs_FindWhatTheShellWould(string pattern, string expected)
     {
-        foreach (string name in (string[])["b.conf", "a.conf", "c.txt", ".hidden.conf", "sub/d.conf"]) folder.Write(name, "");
-        Assert.Equal(expected.Split(','), FileGlob.Find(folder[pattern]).Select(f => Path.GetRelativePath(folder.Path, f)));
+        foreach (string name in (string[])["b.conf", "a.conf", "c.txt", ".hidden.conf", "sub/d.conf"]) _folder.Write(name, "");
+        Assert.Equal(expected.Split(','), FileGlob.Find(_folder[pattern]).Select(f => Path.GetRelativePath(_folder.Path, f)));
     }
 
-    private Directive Read(string text) => new NginxReader(folder["nginx.conf"]).Read(text);
+    private Directive Read(string text) => new NginxReader(_folder["nginx.conf"]).Read(text);
 }
