@@ -13,8 +13,6 @@ namespace ActorLb.Testing;
 /// <summary>A balancer inside of the test process: one pool, one listener on a port of the kernel's choice, and what a test adds.</summary>
 internal sealed class TestNode : IAsyncDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
-
     private readonly TempFolder _folder;
 
     private TestNode(Node node, CollectedLog log, TempFolder folder)
@@ -120,17 +118,10 @@ internal sealed class TestNode : IAsyncDisposable
     public int Graphs => Node.Plane is StreamsPlane plane ? ActorTree.Read([plane.System]).Count(a => a.Type == "ActorGraphInterpreter") : 0;
 
     /// <summary>Waits for what the node does on its own threads.</summary>
-    public async Task UntilAsync(Func<bool> holds, Func<string>? otherwise = null)
-    {
-        using var deadline = new CancellationTokenSource(Patience);
-        while (!holds())
-        {
-            if (deadline.IsCancellationRequested)
-                throw new TimeoutException((otherwise?.Invoke() ?? "What the node was expected to do did not come.")
-                    + $" {Sum(c => c.Accepted)} connections were accepted; ended: {string.Join(", ", Endings())}");
-            await Task.Delay(2);
-        }
-    }
+    public Task UntilAsync(Func<bool> holds, Func<string>? otherwise = null) => Wait.UntilAsync(
+        holds,
+        () => (otherwise?.Invoke() ?? "What the node was expected to do did not come.")
+            + $" {Sum(c => c.Accepted)} connections were accepted; ended: {string.Join(", ", Endings())}");
 
     public Task UntilClosedAsync(CloseReason reason, long count = 1) => UntilAsync(
         () => Closed(reason) >= count,

@@ -54,6 +54,6 @@ public sealed class FakeBrokerTests
         Assert.Equal("abc"u8.ToArray(), await connection.WaitForReceivedAsync(3));
         await Assert.ThrowsAsync<TimeoutException>(() => client.ReadAsync(1, TimeSpan.FromMilliseconds(50)));
         client.Abort();
-        await connection.Ended.WaitAsync(TimeSpan.FromSeconds(20));
+        await connection.Ended.WaitAsync(Wait.Patience);
     }
 }

@@ -139,7 +139,7 @@ public sealed class DrainTests
         using var client = await node.OpenAsync("willing");
         var connection = await broker.NextConnectionAsync();
         await node.Node.DrainAsync(Second, Cancel);
-        await connection.Ended.WaitAsync(TimeSpan.FromSeconds(10), Cancel);
+        await connection.Ended.WaitAsync(Wait.Patience, Cancel);
         Assert.Equal(
             Convert.ToHexString(ConnectBytes.V311("willing")) + toBroker, Convert.ToHexString(connection.Received));
     }
@@ -164,7 +164,7 @@ public sealed class DrainTests
         await connection.WaitForReceivedAsync(connect.Length + half.Length);
         await node.Node.DrainAsync(Second, Cancel);
         Assert.Empty((await client.ReadToEndAsync()).Bytes);
-        await connection.Ended.WaitAsync(TimeSpan.FromSeconds(10), Cancel);
+        await connection.Ended.WaitAsync(Wait.Patience, Cancel);
         Assert.Equal(connect.Concat(half), connection.Received);
     }
 
@@ -208,7 +208,7 @@ public sealed class DrainTests
         var draining = node.Node.DrainAsync(Second, Cancel);
         await UntilLeavingAsync(node);
         await client.SendAsync(packet[50..].Concat(packet).ToArray());
-        await connection.Ended.WaitAsync(TimeSpan.FromSeconds(10), Cancel);
+        await connection.Ended.WaitAsync(Wait.Patience, Cancel);
         byte[] expected = [.. connect, .. packet, 0xE0, 0];
         Assert.Equal(expected, connection.Received);
         client.Dispose();
@@ -236,7 +236,7 @@ public sealed class DrainTests
         var draining = node.Node.DrainAsync(Second, Cancel);
         await UntilLeavingAsync(node);
         gate.SetResult();
-        await connection.Ended.WaitAsync(TimeSpan.FromSeconds(10), Cancel);
+        await connection.Ended.WaitAsync(Wait.Patience, Cancel);
         var received = connection.Received.AsSpan(ConnectBytes.V311("eager").Length);
         Assert.Equal(0, (received.Length - 2) % packet.Length);
         Assert.True(received[..^2].SequenceEqual(stream.AsSpan(0, received.Length - 2)));

@@ -230,7 +230,7 @@ public sealed class PacedClosingTests
     private static async Task<List<string>> EventsAsync(TestNode node, string last)
     {
         using var watch = node.Node.Events.TryWatch(256)!;
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        using var patience = new CancellationTokenSource(Wait.Patience);
         var kinds = new List<string>();
         while (!kinds.Contains(last)) kinds.Add((await watch.Events.ReadAsync(patience.Token)).Kind);
         return kinds;

@@ -7,8 +7,6 @@ namespace ActorLb.FunctionalTests.Proxying;
 /// <summary>How established sessions end: half-close, reset, DISCONNECT.</summary>
 public sealed class EndingTests
 {
-    private static readonly TimeSpan Minute = TimeSpan.FromMinutes(1);
-
     [Fact]
     public async Task HalfClose_OfTheClient_BrokerMayStillSend()
     {
@@ -86,7 +84,7 @@ public sealed class EndingTests
         else
             connection.Abort();
         if (client)
-            await connection.Ended.WaitAsync(Minute, TestContext.Current.CancellationToken);
+            await connection.Ended.WaitAsync(Wait.Patience, TestContext.Current.CancellationToken);
         else
             await opened.ReadToEndAsync();
         await node.UntilClosedAsync(client ? CloseReason.ClientReset : CloseReason.BackendReset);
@@ -114,10 +112,10 @@ public sealed class EndingTests
         // While the reactor is held up, the client's message and the broker's end cross.
         using (var held = new ManualResetEventSlim())
         {
-            var holding = node.Node.Reactors[0].AskAsync(_ => held.Wait(Minute));
+            var holding = node.Node.Reactors[0].AskAsync(_ => held.Wait(Wait.Patience));
             await client.SendAsync(ConnectBytes.Publish("t", "crossing"u8));
             gate.SetResult();
-            await left.Task.WaitAsync(Minute, TestContext.Current.CancellationToken);
+            await left.Task.WaitAsync(Wait.Patience, TestContext.Current.CancellationToken);
             held.Set();
             await holding;
         }

@@ -12,7 +12,7 @@ internal sealed class HeldReactor : IAsyncDisposable
     private HeldReactor(TestNode node) => _holding = node.Node.Reactors.Single().AskAsync(_ =>
     {
         _held.SetResult();
-        return _go.Wait(TimeSpan.FromMinutes(1));
+        return _go.Wait(Wait.Patience);
     });
 
     public static async Task<HeldReactor> OfAsync(TestNode node)

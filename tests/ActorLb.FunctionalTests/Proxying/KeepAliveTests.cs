@@ -21,7 +21,7 @@ public sealed class KeepAliveTests
         Assert.Equal(farewell, Convert.ToHexString((await client.ReadToEndAsync()).Bytes));
         Assert.InRange(watch.Elapsed, TimeSpan.FromSeconds(1.4), Minute);
         client.Dispose();
-        await (await broker.NextConnectionAsync()).Ended.WaitAsync(Minute, TestContext.Current.CancellationToken);
+        await (await broker.NextConnectionAsync()).Ended.WaitAsync(Wait.Patience, TestContext.Current.CancellationToken);
         await node.UntilClosedAsync(CloseReason.IdleTimeout);
     }
 
@@ -33,7 +33,7 @@ public sealed class KeepAliveTests
         using var client = await node.OpenAsync("silent", 5, keepAlive: 1);
         var connection = await broker.NextConnectionAsync();
         await client.ReadToEndAsync();
-        await connection.Ended.WaitAsync(Minute, TestContext.Current.CancellationToken);
+        await connection.Ended.WaitAsync(Wait.Patience, TestContext.Current.CancellationToken);
         // A DISCONNECT would tell the broker that all is well.
         Assert.Equal(ConnectBytes.V5("silent", keepAlive: 1), connection.Received);
     }

@@ -148,7 +148,7 @@ public sealed class AccessLogTests : IDisposable
         await ConnectAsync(node, "early");
         await using var reading = new FileStream(Log, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
         using var reader = new StreamReader(reading);
-        string? line = await reader.ReadLineAsync(TestContext.Current.CancellationToken).AsTask().WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken);
+        string? line = await reader.ReadLineAsync(TestContext.Current.CancellationToken).AsTask().WaitAsync(Wait.Patience, TestContext.Current.CancellationToken);
         Assert.Contains("client=\"early\"", line, StringComparison.Ordinal);
     }
 

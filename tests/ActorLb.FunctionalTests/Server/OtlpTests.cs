@@ -16,7 +16,7 @@ namespace ActorLb.FunctionalTests.Server;
 /// <summary>What a collector of OpenTelemetry gets of a node.</summary>
 public sealed class OtlpTests : IDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan Patience = Wait.Patience;
 
     private readonly TempFolder _folder = new();
 

@@ -138,7 +138,7 @@ public sealed class ServiceManagerTests
 
     private static async Task UntilAsync(Func<bool> probe)
     {
-        using var patience = new CancellationTokenSource(ProcessHost.Patience);
+        using var patience = new CancellationTokenSource(Wait.Patience);
         while (!probe()) await Task.Delay(10, patience.Token);
     }
 }

@@ -29,7 +29,7 @@ internal sealed class ServiceSocket : IAsyncDisposable
     /// <summary>Waits for a message, behind those that came <paramref name="after"/>, which has this beginning; its number.</summary>
     public async Task<int> WaitAsync(string beginning, int after = -1)
     {
-        using var patience = new CancellationTokenSource(ProcessHost.Patience);
+        using var patience = new CancellationTokenSource(Wait.Patience);
         while (true)
         {
             string[] told = Told;

@@ -162,7 +162,7 @@ public sealed class UpgradeTests
 
         async Task<TcpListener> StealAsync(IPEndPoint at)
         {
-            using var patience = new CancellationTokenSource(ProcessHost.Patience);
+            using var patience = new CancellationTokenSource(Wait.Patience);
             while (true)
             {
                 var thief = new TcpListener(at);
@@ -279,7 +279,7 @@ public sealed class UpgradeTests
     /// <summary>The process that was started may have ended by then.</summary>
     private static async Task UntilAsync(Func<Task<bool>> probe)
     {
-        using var patience = new CancellationTokenSource(ProcessHost.Patience);
+        using var patience = new CancellationTokenSource(Wait.Patience);
         while (!await probe()) await Task.Delay(50, patience.Token);
     }
 

@@ -105,7 +105,7 @@ public sealed partial class ChurnTests(ITestOutputHelper output)
                 case 1:
                     // Resumed, by the ticket of the one before under the same name.
                     Assert.Equal(HandshakeStatus.Done, client.Handshake());
-                    Assert.True(client.Socket.Poll(TimeSpan.FromSeconds(60), SelectMode.SelectRead));
+                    Assert.True(client.Socket.Poll(Wait.Patience, SelectMode.SelectRead));
                     Assert.Equal(TlsIoStatus.WantRead, client.Tls.Read(buffer).Status);
                     client.Tls.Shutdown();
                     break;

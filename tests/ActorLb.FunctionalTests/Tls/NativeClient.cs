@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using ActorLb.Native.OpenSsl;
+using ActorLb.Testing;
 using ActorLb.Tls;
 
 namespace ActorLb.FunctionalTests.Tls;
@@ -41,7 +42,7 @@ internal sealed class NativeClient : IDisposable
         HandshakeStatus status;
         while ((status = Step()) == HandshakeStatus.WantRead)
         {
-            if (!Socket.Poll(TimeSpan.FromSeconds(60), SelectMode.SelectRead))
+            if (!Socket.Poll(Wait.Patience, SelectMode.SelectRead))
                 throw new TimeoutException("The server did not go on with the handshake.");
         }
 
@@ -61,7 +62,7 @@ internal sealed class NativeClient : IDisposable
             var result = _tls.Read(bytes);
             if (result.Status != TlsIoStatus.WantRead)
                 return result.Status == TlsIoStatus.Ok ? result.Count : 0;
-            if (!Socket.Poll(TimeSpan.FromSeconds(60), SelectMode.SelectRead))
+            if (!Socket.Poll(Wait.Patience, SelectMode.SelectRead))
                 throw new TimeoutException("The server sent nothing.");
         }
     }

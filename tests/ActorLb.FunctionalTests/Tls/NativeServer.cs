@@ -30,7 +30,7 @@ internal sealed class NativeServer : IDisposable
     /// <summary>The next connection, its handshake done.</summary>
     public async Task<NativeClient> AcceptAsync()
     {
-        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        using var deadline = new CancellationTokenSource(Wait.Patience);
         var connection = new NativeClient(await _listener.AcceptAsync(deadline.Token), _context);
         Assert.Equal(HandshakeStatus.Done, connection.Handshake());
         return connection;

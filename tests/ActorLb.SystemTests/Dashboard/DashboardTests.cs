@@ -126,7 +126,7 @@ public sealed class DashboardTests(DashboardFleet shared) : IClassFixture<Dashbo
         await screen.Button("Move…").ClickAsync();
         await screen.Page.GetByRole(AriaRole.Combobox).SelectOptionAsync(target);
         await screen.Button("Move").ClickAsync();
-        await TestFleet.UntilAsync(
+        await Wait.UntilAsync(
             async () => (await _fleet.Nodes[1].GetAsync($"sticky?client={Uri.EscapeDataString(Hostile)}")).GetProperty("entries")[0].GetProperty("backend").GetString() == target,
             () => "the device was not moved");
         // It was kicked, for its next CONNECT to come now; on all nodes, so that one that comes before the last of them has looked is kicked too.
@@ -264,7 +264,7 @@ public sealed class DashboardTests(DashboardFleet shared) : IClassFixture<Dashbo
     /// <summary>Waits until no node has a viewer, and a second more.</summary>
     private async Task<double> QuietAsync()
     {
-        await TestFleet.UntilAsync(async () => await _fleet.SumAsync("actorlb_dashboard_viewers") == 0, () => "there are viewers");
+        await Wait.UntilAsync(async () => await _fleet.SumAsync("actorlb_dashboard_viewers") == 0, () => "there are viewers");
         await Task.Delay(TimeSpan.FromSeconds(1.5));
         return await SamplesAsync();
     }

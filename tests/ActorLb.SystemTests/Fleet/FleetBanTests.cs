@@ -32,7 +32,7 @@ public sealed class FleetBanTests
         await fleet.Nodes[1].KillAsync();
         await fleet.Nodes[0].ChangeAsync(HttpMethod.Delete, "bans?client=bad");
         await fleet.Nodes[1].StartAsync();
-        await TestFleet.UntilAsync(
+        await Wait.UntilAsync(
             async () => (await fleet.Nodes[1].GetAsync("bans")).GetProperty("bans").GetArrayLength() == 0, () => "the ban is still there");
         using var again = await TestFleet.OpenAsync(fleet.Nodes[1], "bad");
     }

@@ -42,7 +42,7 @@ public sealed class FleetBrokerTests
             await brokers[1].DisposeAsync();
             brokers[1] = await Mosquitto.StartAsync(new MosquittoOptions { Listeners = [new MosquittoListener(EndPoint: dead)] });
             var told = "";
-            await TestFleet.UntilAsync(
+            await Wait.UntilAsync(
                 async () =>
                 {
                     var pools = await Task.WhenAll(fleet.Nodes.Select(n => n.GetAsync("pools/p")));
@@ -57,7 +57,7 @@ public sealed class FleetBrokerTests
             Assert.Equal(moved, Where([brokers[0], brokers[2]], 0, 2));
 
             // New ones come to it, as it has no connections.
-            await TestFleet.UntilAsync(
+            await Wait.UntilAsync(
                 async () =>
                 {
                     await VisitAsync(fleet, TestFleet.Ids($"new-{Guid.NewGuid():N}", 12), 0);
@@ -91,7 +91,7 @@ public sealed class FleetBrokerTests
         {
             foreach (var node in fleet.Nodes)
             {
-                await TestFleet.UntilAsync(
+                await Wait.UntilAsync(
                     async () => (await node.GetAsync("pools/p")).GetProperty("backends").EnumerateArray().Single(b => b.GetProperty("backend").GetString() == $"{frozen.EndPoint}")
                         .GetProperty("health").GetString() == "down",
                     () => $"{node.Name} does not find the broker down: {node.Process.Output}");
@@ -149,13 +149,13 @@ public sealed class FleetBrokerTests
             for (var n = 0; !end.IsCancellationRequested; n++)
                 await history.AskAsync(fleet.Nodes[(worker + n) % 3], ids[n < Clients ? n : random.Next(Clients)]);
         }).ToArray();
-        await TestFleet.UntilAsync(() => history.Count > 10 * Clients || asking.Any(a => a.IsCompleted), "the clients do not get on");
+        await Wait.UntilAsync(() => history.Count > 10 * Clients || asking.Any(a => a.IsCompleted), () => "the clients do not get on");
 
         // From the first moment in which it may refuse: clients move while it is still closing.
         diedAt[1] = Stopwatch.GetTimestamp();
         await fleet.Brokers[1].DisposeAsync();
         var before = history.Count;
-        await TestFleet.UntilAsync(() => history.Count > before + (20 * Clients) || asking.Any(a => a.IsCompleted), "the clients do not get on");
+        await Wait.UntilAsync(() => history.Count > before + (20 * Clients) || asking.Any(a => a.IsCompleted), () => "the clients do not get on");
         await end.CancelAsync();
         await Task.WhenAll(asking);
 

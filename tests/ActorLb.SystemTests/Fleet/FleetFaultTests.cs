@@ -128,7 +128,7 @@ public sealed class FleetFaultTests
 
         await fleet.Network.CutAsync(0, 1);
         await fleet.Network.CutAsync(0, 2);
-        var longest = await WatchAsync(fleet, fleet.Nodes, placed, TestFleet.UntilAsync(
+        var longest = await WatchAsync(fleet, fleet.Nodes, placed, Wait.UntilAsync(
             async () => await DetachedAsync(fleet.Nodes[0]) && !await DetachedAsync(fleet.Nodes[1]) && !await DetachedAsync(fleet.Nodes[2]),
             () => $"the side of one is not detached: {fleet.Nodes[0].Process.Output}"));
         Assert.InRange(longest, TimeSpan.Zero, LongestConnect);
@@ -143,7 +143,7 @@ public sealed class FleetFaultTests
             await fleet.Network.HealAsync(0, 2);
             longest = await WatchAsync(fleet, fleet.Nodes, placed, fleet.WhenSettledAsync(whileVisited: true));
             Assert.InRange(longest, TimeSpan.Zero, LongestConnect);
-            await TestFleet.UntilAsync(
+            await Wait.UntilAsync(
                 async () => (await TestFleet.VisitAsync([fleet.Nodes[2]], held.Select(h => h.Id))).Brokers.All(
                     f => held.Single(h => h.Id == f.Key).Broker == f.Value),
                 () => "the sessions of the minority are not learnt");

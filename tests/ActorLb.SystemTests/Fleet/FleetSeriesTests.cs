@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using ActorLb.Testing;
 
 namespace ActorLb.SystemTests.Fleet;
 
@@ -104,14 +105,14 @@ public sealed class FleetSeriesTests
             int[] others = [.. Enumerable.Range(0, 3).Where(n => n != one)];
             foreach (var other in others)
                 await fleet.Network.CutAsync(one, other);
-            await TestFleet.UntilAsync(
+            await Wait.UntilAsync(
                 async () => (await fleet.Nodes[one].MetricsAsync())["actorlb_fleet_detached"] == 1
                     && (await fleet.Nodes[others[0]].MetricsAsync())["actorlb_fleet_members"] == 2,
                 () => fleet.Nodes[one].Process.Output);
             foreach (var other in others)
                 await fleet.Network.HealAsync(one, other);
             var start = Stopwatch.GetTimestamp();
-            await TestFleet.UntilAsync(
+            await Wait.UntilAsync(
                 async () => (await fleet.Nodes[one].MetricsAsync())["actorlb_fleet_members"] == 3, () => fleet.Nodes[one].Process.Output);
             rejoined.Add(Stopwatch.GetElapsedTime(start).TotalSeconds);
         }

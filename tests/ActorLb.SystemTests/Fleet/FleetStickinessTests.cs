@@ -91,11 +91,11 @@ public sealed class FleetStickinessTests(HealthyFleet healthy) : IClassFixture<H
         await _fleet.Nodes[2].ChangeAsync(HttpMethod.Post, $"backends/{_fleet.Brokers[1].EndPoint}/up");
 
         // The other nodes have no connections of their own, and know all the same where there is room.
-        await TestFleet.UntilAsync(
+        await Wait.UntilAsync(
             async () => (await _fleet.Nodes[1].MetricsAsync()).Where(
                 m => m.Key.StartsWith("actorlb_backend_fleet_connections", StringComparison.Ordinal)).Sum(m => m.Value) == 200,
             () => "node 2 does not know the connections of node 1");
-        await TestFleet.UntilAsync(
+        await Wait.UntilAsync(
             async () => (await _fleet.Nodes[1].MetricsAsync())[$"actorlb_backend_up{{pool=\"p\",backend=\"{_fleet.Brokers[1].EndPoint}\"}}"] == 1,
             () => "node 2 has not heard that the backend is up");
         for (var i = 0; i < 400; i++)

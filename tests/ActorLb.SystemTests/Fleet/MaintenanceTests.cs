@@ -42,7 +42,7 @@ public sealed class MaintenanceTests
         Assert.InRange(before, 900, 1100);
 
         await transcript.NextAsync("pool drain");
-        await TestFleet.UntilAsync(() => clients.Told.Count > 50, "some are closed");
+        await Wait.UntilAsync(() => clients.Told.Count > 50, () => "some are closed");
         await transcript.NextAsync("pool show");
         await transcript.NextAsync("pool pause");
         await fleet.UntilAsync(broker, b => StateOf(b) == "paused", "is paused");
@@ -54,16 +54,16 @@ public sealed class MaintenanceTests
         var first = Rate(clients, 0, paused);
 
         // The one that was told to drain dies in the middle of it.
-        await TestFleet.UntilAsync(() => clients.Told.Count > paused + ((before - paused) / 4), "it goes on");
+        await Wait.UntilAsync(() => clients.Told.Count > paused + ((before - paused) / 4), () => "it goes on");
         clients.Nodes = [fleet.Nodes[1]];
         await fleet.Nodes[0].KillAsync();
         var killed = clients.Told.Count;
         await transcript.NextAsync("pool show");
-        await TestFleet.UntilAsync(async () => StateOf(await BackendAsync(fleet.Nodes[1], broker)) == "done", () => $"{broker.Open} are left");
+        await Wait.UntilAsync(async () => StateOf(await BackendAsync(fleet.Nodes[1], broker)) == "done", () => $"{broker.Open} are left");
         var closed = clients.Told.Count;
         // From the middle of what was left on: that a node is gone is known a second later.
         var second = Rate(clients, killed + ((closed - killed) / 3), closed);
-        await TestFleet.UntilAsync(() => clients.Connected.Sum() == Clients && broker.Open == 0, "all are elsewhere");
+        await Wait.UntilAsync(() => clients.Connected.Sum() == Clients && broker.Open == 0, () => "all are elsewhere");
         AssertNobodyTwice(clients);
         await fleet.Nodes[0].StartAsync();
         clients.Nodes = [.. fleet.Nodes];
@@ -80,12 +80,12 @@ public sealed class MaintenanceTests
         await fleet.UntilAdminAsync(broker, "up");
         clients.Forget();
         await transcript.NextAsync("pool rebalance");
-        await TestFleet.UntilAsync(() => clients.Told.Count > 300, "some are moved");
+        await Wait.UntilAsync(() => clients.Told.Count > 300, () => "some are moved");
         await transcript.NextAsync("pool show");
-        await TestFleet.UntilAsync(
+        await Wait.UntilAsync(
             async () => (await Task.WhenAll(fleet.Nodes.Select(n => n.GetAsync("pools/p")))).All(p => p.GetProperty("rebalance").GetProperty("state").GetString() == "done"),
             () => $"the pool is not even: {string.Join(", ", clients.Connected)}");
-        await TestFleet.UntilAsync(() => clients.Connected.Sum() == Clients, "all are connected");
+        await Wait.UntilAsync(() => clients.Connected.Sum() == Clients, () => "all are connected");
         Assert.All(clients.Connected, c => Assert.InRange(c, 980, 1020));
         AssertNobodyTwice(clients);
         await transcript.NextAsync("pool show");

@@ -47,10 +47,10 @@ internal sealed class ReturningClients : IAsyncDisposable
         {
             clients._running.Add(clients.RunAsync(i, opened[i]));
             // The next one when the one some places before is in: a storm is another test's.
-            if (i >= 64) await opened[i - 64].Task.WaitAsync(TimeSpan.FromSeconds(60));
+            if (i >= 64) await opened[i - 64].Task.WaitAsync(Wait.Patience);
         }
 
-        await Task.WhenAll(opened.Select(o => o.Task)).WaitAsync(TimeSpan.FromSeconds(60));
+        await Task.WhenAll(opened.Select(o => o.Task)).WaitAsync(Wait.Patience);
         return clients;
     }
 

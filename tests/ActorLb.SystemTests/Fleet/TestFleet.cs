@@ -37,9 +37,6 @@ internal sealed class TestFleet : IAsyncDisposable
 {
     private const int ShardCount = 64;
 
-    /// <summary>What must come true does so in a few seconds; a machine that is busy with other things may take longer.</summary>
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
-
     public const string AdminToken = "the-token-of-the-test";
 
     /// <summary>Entries that copies may be behind at any time while clients come and go.</summary>
@@ -140,7 +137,7 @@ internal sealed class TestFleet : IAsyncDisposable
     public Task WhenSettledAsync(bool whileVisited = false)
     {
         var told = "";
-        return UntilAsync(
+        return Wait.UntilAsync(
             async () =>
             {
                 var pages = await Task.WhenAll(Nodes.Where(n => n.IsRunning).Select(n => n.MetricsAsync()));
@@ -161,7 +158,7 @@ internal sealed class TestFleet : IAsyncDisposable
     public Task WhenEmptyAsync()
     {
         var told = "";
-        return UntilAsync(
+        return Wait.UntilAsync(
             async () =>
             {
                 var pages = await Task.WhenAll(Nodes.Where(n => n.IsRunning).Select(n => n.MetricsAsync()));
@@ -178,7 +175,7 @@ internal sealed class TestFleet : IAsyncDisposable
         UntilAsync(broker, b => b.GetProperty("admin").GetString() == wish, $"is {wish}");
 
     /// <summary>Waits until what every node says of the broker fits.</summary>
-    public Task UntilAsync(MarkedBroker broker, Func<JsonElement, bool> fits, string otherwise) => UntilAsync(
+    public Task UntilAsync(MarkedBroker broker, Func<JsonElement, bool> fits, string otherwise) => Wait.UntilAsync(
         async () => (await Task.WhenAll(Nodes.Select(n => n.GetAsync("pools/p")))).All(
             pool => pool.GetProperty("backends").EnumerateArray().Single(
                 b => b.GetProperty("backend").GetString() == broker.EndPoint.ToString()) is var backend && fits(backend)),
@@ -191,20 +188,6 @@ internal sealed class TestFleet : IAsyncDisposable
     /// <summary>A metric, over the running nodes.</summary>
     public async Task<double> SumAsync(string metric) =>
         (await Task.WhenAll(Nodes.Where(n => n.IsRunning).Select(n => n.MetricsAsync()))).Sum(p => p[metric]);
-
-    /// <summary>Asks every 50 ms until the answer is yes.</summary>
-    public static async Task UntilAsync(Func<Task<bool>> probe, Func<string> otherwise)
-    {
-        var start = Stopwatch.GetTimestamp();
-        while (!await probe())
-        {
-            if (Stopwatch.GetElapsedTime(start) > Patience)
-                throw new TimeoutException(otherwise());
-            await Task.Delay(50);
-        }
-    }
-
-    public static Task UntilAsync(Func<bool> probe, string otherwise) => UntilAsync(() => Task.FromResult(probe()), () => otherwise);
 
     /// <summary>Connects a client through a node and keeps it.</summary>
     /// <returns>The broker that it came to, and how long it took from the first byte to the CONNACK.</returns>

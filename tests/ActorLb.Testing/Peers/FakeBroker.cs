@@ -98,7 +98,7 @@ internal sealed class FakeBroker : IAsyncDisposable
 
     /// <summary>The next connection in the order of arrival.</summary>
     public async Task<FakeBrokerConnection> NextConnectionAsync(TimeSpan? timeout = null) =>
-        await _arrivals.Reader.ReadAsync().AsTask().WaitAsync(timeout ?? TimeSpan.FromSeconds(20));
+        await _arrivals.Reader.ReadAsync().AsTask().WaitAsync(timeout ?? Wait.Patience);
 
     public async ValueTask DisposeAsync()
     {

@@ -54,7 +54,7 @@ internal sealed class FakeBrokerConnection : IDisposable
     /// <summary>Waits until at least this many bytes came and returns all of them.</summary>
     public async Task<byte[]> WaitForReceivedAsync(int count, TimeSpan? timeout = null)
     {
-        using var deadline = new CancellationTokenSource(timeout ?? TimeSpan.FromSeconds(20));
+        using var deadline = new CancellationTokenSource(timeout ?? Wait.Patience);
         while (true)
         {
             Task more;

@@ -7,8 +7,6 @@ namespace ActorLb.Testing.Peers;
 /// <summary>A plain socket for tests that decide over every byte and segment.</summary>
 internal sealed class RawClient : IDisposable
 {
-    private static readonly TimeSpan DefaultTimeout = TimeSpan.FromSeconds(20);
-
     private readonly Socket _socket;
 
     private RawClient(Socket socket)
@@ -57,7 +55,7 @@ internal sealed class RawClient : IDisposable
     /// <summary>Reads exactly this many bytes, fewer only when the peer ends before.</summary>
     public async Task<byte[]> ReadAsync(int count, TimeSpan? timeout = null)
     {
-        using var deadline = new CancellationTokenSource(timeout ?? DefaultTimeout);
+        using var deadline = new CancellationTokenSource(timeout ?? Wait.Patience);
         var bytes = new byte[count];
         var filled = 0;
         try
@@ -81,7 +79,7 @@ internal sealed class RawClient : IDisposable
     /// <summary>Reads until the peer ends, by FIN or by reset.</summary>
     public async Task<RawEnding> ReadToEndAsync(TimeSpan? timeout = null)
     {
-        using var deadline = new CancellationTokenSource(timeout ?? DefaultTimeout);
+        using var deadline = new CancellationTokenSource(timeout ?? Wait.Patience);
         using var all = new MemoryStream();
         var buffer = new byte[16 * 1024];
         try

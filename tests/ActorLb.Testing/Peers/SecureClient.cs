@@ -9,8 +9,6 @@ namespace ActorLb.Testing.Peers;
 /// <summary>A client of TLS that decides over every byte inside of it.</summary>
 internal sealed class SecureClient : IAsyncDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
-
     private SecureClient(Socket socket, SslStream stream)
     {
         Socket = socket;
@@ -29,7 +27,7 @@ internal sealed class SecureClient : IAsyncDisposable
     {
         var socket = new Socket(server.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         SslStream? stream = null;
-        using var deadline = new CancellationTokenSource(Patience);
+        using var deadline = new CancellationTokenSource(Wait.Patience);
         try
         {
             await socket.ConnectAsync(server, deadline.Token);
@@ -67,7 +65,7 @@ internal sealed class SecureClient : IAsyncDisposable
     /// <summary>Reads exactly this many bytes, fewer only when the server ends before.</summary>
     public async Task<byte[]> ReadAsync(int count)
     {
-        using var deadline = new CancellationTokenSource(Patience);
+        using var deadline = new CancellationTokenSource(Wait.Patience);
         var bytes = new byte[count];
         var read = await Stream.ReadAtLeastAsync(bytes, count, throwOnEndOfStream: false, deadline.Token);
         return bytes[..read];

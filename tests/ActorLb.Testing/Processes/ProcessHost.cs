@@ -18,9 +18,6 @@ internal sealed class ProcessHost : IAsyncDisposable
     public const int SigCont = 18;
     public const int SigStop = 19;
 
-    /// <summary>Long enough for a loaded machine of two cores; a wait ends at once when its reason comes or the process ends.</summary>
-    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
-
     // A child that outlives its parent may hold the pipes open.
     private static readonly TimeSpan OutputGrace = TimeSpan.FromSeconds(3);
 
@@ -86,7 +83,7 @@ internal sealed class ProcessHost : IAsyncDisposable
     {
         try
         {
-            return await _output.WaitAsync(fits, from).WaitAsync(timeout ?? Patience);
+            return await _output.WaitAsync(fits, from).WaitAsync(timeout ?? Wait.Patience);
         }
         catch (TimeoutException e)
         {
@@ -113,27 +110,25 @@ internal sealed class ProcessHost : IAsyncDisposable
     });
 
     /// <summary>Asks until the answer is yes, the process ends or patience does.</summary>
-    public async Task WaitUntilAsync(Func<Task<bool>> probe)
+    public Task WaitUntilAsync(Func<Task<bool>> probe)
     {
-        using var deadline = new CancellationTokenSource(Patience);
-        while (!await probe())
-        {
-            if (_process.HasExited)
+        return Wait.UntilAsync(
+            async () =>
             {
+                if (await probe())
+                    return true;
+                if (!_process.HasExited)
+                    return false;
                 await _output.Ended.WaitAsync(OutputGrace).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
                 throw new ProcessEndedException(_output.Program, _process.ExitCode, Output);
-            }
-
-            if (deadline.IsCancellationRequested)
-                throw new TimeoutException($"{_output.Program} did not become ready in time. Its output:\n{Output}");
-            await Task.Delay(20);
-        }
+            },
+            () => $"{_output.Program} did not become ready in time. Its output:\n{Output}");
     }
 
     /// <summary>Waits for the end, with all output read, and returns the exit code.</summary>
     public async Task<int> WaitForExitAsync(TimeSpan? timeout = null)
     {
-        using var deadline = new CancellationTokenSource(timeout ?? Patience);
+        using var deadline = new CancellationTokenSource(timeout ?? Wait.Patience);
         try
         {
             await _process.WaitForExitAsync(deadline.Token);

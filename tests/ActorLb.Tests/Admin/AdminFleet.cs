@@ -22,7 +22,7 @@ public sealed class AdminFleet : IAsyncLifetime
     {
         One = await StartAsync(1);
         Two = await StartAsync(2);
-        await FleetNodes.UntilAsync(
+        await Wait.UntilAsync(
             () => One.Node.Member!.Host.Standing.Members?.All.Length == 2 && Two.Node.Member!.Host.Standing.Members?.All.Length == 2,
             () => $"{One.Node.Member!.Host.Standing}; {Two.Node.Member!.Host.Standing}");
     }

@@ -33,8 +33,7 @@ public sealed class ConditionTests
             await client.ReadToEndAsync();
         }
         using (RawClient leaving = await node.ConnectAsync("leaves")) await leaving.SendAsync(new byte[] { 0xE0, 0 });
-        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(20));
-        while ((await node.GetAsync("sessions/count", AdminJson.Wire.SessionCount)).Total > 0) await Task.Delay(5, deadline.Token);
+        await Wait.UntilAsync(async () => (await node.GetAsync("sessions/count", AdminJson.Wire.SessionCount)).Total == 0);
         BackendInfo losing = (await node.GetAsync("pools/emqx", AdminJson.Wire.PoolInfo)).Backends.Single(b => b.Backend == node.One.EndPoint.ToString());
         Assert.Equal(2, losing.LostSince);
 
@@ -55,16 +54,18 @@ public sealed class ConditionTests
             pools.dialled { backends = ["{{nowhere}}"], health.probe = none }
             listeners.dialled { bind = "127.0.0.1:0", pool = dialled }
             """);
-        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(20));
-        BackendInfo probed;
-        // The probe is told of a moment before its verdict.
-        while ((probed = Assert.Single((await node.GetAsync("pools/gone", AdminJson.Wire.PoolInfo)).Backends)).Health == "unknown") await Task.Delay(5, deadline.Token);
+        BackendInfo probed = null!;
+        // The probe is told of a moment before its verdict, and that one before the time of the next.
+        await Wait.UntilAsync(async () =>
+        {
+            probed = Assert.Single((await node.GetAsync("pools/gone", AdminJson.Wire.PoolInfo)).Backends);
+            return probed is { Health: not "unknown", NextProbe: not null };
+        });
         Assert.Equal(("down", "down"), (probed.LastProbe!.Result, probed.Health));
         Assert.Contains("refused", probed.LastProbe.Reason, StringComparison.OrdinalIgnoreCase);
         Assert.StartsWith("probe: ", probed.LastError!.Text, StringComparison.Ordinal);
         // A tenth more or less of the interval.
-        while (probed.NextProbe is null) probed = Assert.Single((await node.GetAsync("pools/gone", AdminJson.Wire.PoolInfo)).Backends);
-        Assert.InRange(probed.NextProbe.Value - probed.LastProbe!.At, TimeSpan.FromSeconds(3200), TimeSpan.FromSeconds(3970));
+        Assert.InRange(probed.NextProbe!.Value - probed.LastProbe!.At, TimeSpan.FromSeconds(3200), TimeSpan.FromSeconds(3970));
 
         using (RawClient client = await RawClient.ConnectAsync(node.Node.Listeners.Single(l => l.Name == "dialled").BoundTo!))
         {

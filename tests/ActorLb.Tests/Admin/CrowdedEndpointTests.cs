@@ -14,8 +14,6 @@ namespace ActorLb.Tests.Admin;
 [Collection(AloneCollection.Name)]
 public sealed class CrowdedEndpointTests
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
-
     [Theory]
     [InlineData("")]
     [InlineData("GET /healthz HTTP/1.1\r\nHost: loc")]
@@ -29,7 +27,7 @@ public sealed class CrowdedEndpointTests
         foreach (string path in new[] { "/healthz", "/readyz", "/metrics", "/api/v1/node", "/api/v1/sessions" })
         {
             // A connection of its own, as a probe has.
-            using var probe = new HttpClient { Timeout = Patience };
+            using var probe = new HttpClient { Timeout = Wait.Patience };
             using HttpResponseMessage answer = await probe.GetAsync($"http://{node.Address}{path}");
             Assert.Equal((path, HttpStatusCode.OK), (path, answer.StatusCode));
         }
@@ -50,12 +48,12 @@ public sealed class CrowdedEndpointTests
         for (int round = 0; round < 20; round++)
         {
             held.AddRange(await HoldAsync(node.Address, 50, ""));
-            using var probe = new HttpClient { Timeout = Patience };
+            using var probe = new HttpClient { Timeout = Wait.Patience };
             Assert.Equal("ok\n", await probe.GetStringAsync($"http://{node.Address}/healthz"));
         }
         node.Node.Events.Publish("seen", "still");
         using var reader = new StreamReader(await events.Content.ReadAsStreamAsync());
-        Assert.Contains("still", await reader.ReadLineAsync().WaitAsync(Patience), StringComparison.Ordinal);
+        Assert.Contains("still", await reader.ReadLineAsync().WaitAsync(Wait.Patience), StringComparison.Ordinal);
         held.ForEach(s => s.Dispose());
     }
 
@@ -73,7 +71,7 @@ public sealed class CrowdedEndpointTests
             TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck,
             CustomTrustStore = { X509CertificateLoader.LoadCertificateFromFile(authority.CertificateFile) },
         };
-        using var probe = new HttpClient(handler) { Timeout = Patience };
+        using var probe = new HttpClient(handler) { Timeout = Wait.Patience };
         Assert.Equal("ok\n", await probe.GetStringAsync($"https://{node.Address}/healthz"));
         stalled.ForEach(s => s.Dispose());
     }
@@ -87,7 +85,7 @@ public sealed class CrowdedEndpointTests
         await clients.ConnectAsync(12);
         string request = "GET /api/v1/sessions?limit=1000 HTTP/1.1\r\nHost: localhost\r\n\r\n";
         List<Socket> silent = await HoldAsync(node.Address, 40, string.Concat(Enumerable.Repeat(request, 20)), receiveBuffer: 4096);
-        using var probe = new HttpClient { Timeout = Patience };
+        using var probe = new HttpClient { Timeout = Wait.Patience };
         Assert.Equal("ok\n", await probe.GetStringAsync($"http://{node.Address}/healthz"));
         using HttpResponseMessage answer = await probe.GetAsync($"http://{node.Address}/api/v1/node");
         Assert.Equal(HttpStatusCode.OK, answer.StatusCode);

@@ -46,19 +46,21 @@ public sealed partial class EveryMetric : IAsyncLifetime
         using RawClient other = await RawClient.ConnectAsync(node.Node.Listeners.Single(l => l.Name == "plain").BoundTo!);
         await other.SendAsync(ConnectBytes.V311("two"));
         Assert.Equal(0x20, (await other.ReadAsync(4))[0]);
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(60));
-        while (!(await node.Http.GetStringAsync("/metrics", patience.Token)).Contains("\nactorlb_fleet_members 1\n", StringComparison.Ordinal)) await Task.Delay(50, patience.Token);
+        await FormedAsync(node);
         await OrderAsync(node, "bans", """{"clientId":"nobody"}""");
         await OrderAsync(node, $"backends/{node.One.EndPoint}/drain?pool=emqx", """{"rate":0.01}""");
         await OrderAsync(node, "pools/even/rebalance", """{"rate":0.01}""");
-        do
-        {
-            // Its fleet of one forms.
-            await Task.Delay(50, patience.Token);
-            Page = await node.Http.GetStringAsync("/metrics", patience.Token);
-        }
-        while (!Page.Contains("\nactorlb_fleet_members 1\n", StringComparison.Ordinal));
+        Page = await FormedAsync(node);
         Families = [.. Read(Page)];
+    }
+
+    /// <summary>Its metrics once its fleet of one has formed.</summary>
+    private static async Task<string> FormedAsync(AdminNode node)
+    {
+        string page = "";
+        await Wait.UntilAsync(async () =>
+            (page = await node.Http.GetStringAsync("/metrics")).Contains("\nactorlb_fleet_members 1\n", StringComparison.Ordinal));
+        return page;
     }
 
     private static async Task OrderAsync(AdminNode node, string path, string body)

@@ -26,9 +26,9 @@ public sealed class FleetPoolMembersTests
             BackendAdded added = await fleet.One.SendAsync(
                 HttpMethod.Post, "pools/shared/backends", $$"""{"address":"{{Id}}","weight":4}""", AdminJson.Wire.BackendAdded);
             Assert.Equal((true, false, 4), (added.Backend.Added, added.Backend.Local, added.Backend.Weight));
-            await FleetNodes.UntilAsync(() => Of(fleet.Two) is { Options: { Added: true, Weight: 4 } }, () => "lb-2 has no such backend");
+            await Wait.UntilAsync(() => Of(fleet.Two) is { Options: { Added: true, Weight: 4 } }, () => "lb-2 has no such backend");
             // Both call it the same in the map.
-            await FleetNodes.UntilAsync(() => Of(fleet.One)!.Reference != 0 && Of(fleet.One)!.Reference == Of(fleet.Two)!.Reference, () => "it has no slot");
+            await Wait.UntilAsync(() => Of(fleet.One)!.Reference != 0 && Of(fleet.One)!.Reference == Of(fleet.Two)!.Reference, () => "it has no slot");
             await fleet.One.SendAsync(HttpMethod.Put, $"backends/{Id}/weight", """{"weight":9}""", AdminJson.Wire.BackendInfo);
 
             // One file has it: there it holds, and the other node keeps what it was given.
@@ -46,9 +46,9 @@ public sealed class FleetPoolMembersTests
             // Taken out through the other node, everywhere, with what operators wanted of it.
             await fleet.Two.SendAsync(HttpMethod.Delete, $"backends/{Id}", null, AdminJson.Wire.Done);
             Assert.Null(Of(fleet.Two));
-            await FleetNodes.UntilAsync(() => Of(fleet.One) is null, () => "lb-1 has it still");
+            await Wait.UntilAsync(() => Of(fleet.One) is null, () => "lb-1 has it still");
             added = await fleet.Two.SendAsync(HttpMethod.Post, "pools/shared/backends", $$"""{"address":"{{Id}}","weight":4}""", AdminJson.Wire.BackendAdded);
-            await FleetNodes.UntilAsync(() => Of(fleet.One) is { Weight: 4 } && Of(fleet.Two) is { Weight: 4 }, () => $"weights {Of(fleet.One)?.Weight} {Of(fleet.Two)?.Weight}");
+            await Wait.UntilAsync(() => Of(fleet.One) is { Weight: 4 } && Of(fleet.Two) is { Weight: 4 }, () => $"weights {Of(fleet.One)?.Weight} {Of(fleet.Two)?.Weight}");
 
             // The file of every node has it: the order is not needed any more.
             foreach (AdminNode node in new[] { fleet.One, fleet.Two })
@@ -57,7 +57,7 @@ public sealed class FleetPoolMembersTests
                 await File.WriteAllTextAsync(node.Configuration, text.Replace("backends = [\"127.0.0.1:8\"]", $"backends = [\"127.0.0.1:8\", \"{Id}\"]", StringComparison.Ordinal));
                 await node.SendAsync(HttpMethod.Post, "config/reload", null, AdminJson.Wire.ConfigReload);
             }
-            await FleetNodes.UntilAsync(() => fleet.One.Node.Orders.All("added/").IsEmpty && fleet.Two.Node.Orders.All("added/").IsEmpty, () => "the order is there still");
+            await Wait.UntilAsync(() => fleet.One.Node.Orders.All("added/").IsEmpty && fleet.Two.Node.Orders.All("added/").IsEmpty, () => "the order is there still");
             Assert.All(new[] { fleet.One, fleet.Two }, n => Assert.False(Of(n)!.Options.Added));
         }
     }

@@ -64,7 +64,7 @@ public sealed class FleetSessionTests(AdminFleet fleet) : IClassFixture<AdminFle
         Assert.Equal(("meter-10", 2L), (Assert.Single(top.Clients).ClientId!, top.Clients[0].Value));
         Assert.Equal(["lb-1", "lb-2"], top.Clients[0].Nodes.Order());
         await clients[3].SendAsync(new byte[] { 0xC0, 0, 0xC0, 0, 0xC0, 0 });
-        await FleetNodes.UntilAsync(() => fleet.One.Node.Reactors.Sum(r => Volatile.Read(ref r.Counters.PacketsFromClients)) >= 11, () => "the pings have not come");
+        await Wait.UntilAsync(() => fleet.One.Node.Reactors.Sum(r => Volatile.Read(ref r.Counters.PacketsFromClients)) >= 11, () => "the pings have not come");
         top = await fleet.Two.GetAsync("sessions/top?by=packets&limit=2", AdminJson.Wire.SessionTop);
         Assert.Equal(("meter-3", "lb-1"), (top.Clients[0].ClientId!, top.Clients[0].Session!.Node));
         Assert.Equal(2, top.Clients.Length);

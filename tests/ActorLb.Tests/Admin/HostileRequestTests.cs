@@ -146,7 +146,7 @@ public sealed class HostileRequestTests
             // It has closed.
         }
 
-        Assert.Contains($" {status} ", (await answer.WaitAsync(TimeSpan.FromSeconds(20)))[..20], StringComparison.Ordinal);
+        Assert.Contains($" {status} ", (await answer.WaitAsync(Wait.Patience))[..20], StringComparison.Ordinal);
         Assert.InRange(sent, 0, 24_000_000);
         Assert.Equal("ok\n", await node.Http.GetStringAsync("/healthz"));
     }
@@ -185,7 +185,7 @@ public sealed class HostileRequestTests
         using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
         await socket.ConnectAsync(node.Address);
         await socket.SendAsync(Encoding.Latin1.GetBytes(request));
-        return await ReadToEndAsync(socket).WaitAsync(TimeSpan.FromSeconds(20));
+        return await ReadToEndAsync(socket).WaitAsync(Wait.Patience);
     }
 
     private static async Task<string> ReadToEndAsync(Socket socket)

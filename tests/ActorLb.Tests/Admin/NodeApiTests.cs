@@ -155,11 +155,8 @@ public sealed class NodeApiTests
         Assert.Equal(HttpStatusCode.ServiceUnavailable, ready.StatusCode);
     }
 
-    private static async Task EstablishedAsync(AdminNode node, int count)
-    {
-        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(20));
-        while ((await node.GetAsync("sessions/count", AdminJson.Wire.SessionCount)).Established != count) await Task.Delay(5, deadline.Token);
-    }
+    private static Task EstablishedAsync(AdminNode node, int count) => Wait.UntilAsync(
+        async () => (await node.GetAsync("sessions/count", AdminJson.Wire.SessionCount)).Established == count);
 
     private static async Task RefusedAsync(IPEndPoint place) => Assert.False(await IsOpenAsync(place));
 
@@ -217,7 +214,7 @@ public sealed class NodeApiTests
         Assert.Contains(node.Two.EndPoint.ToString(), second.Text, StringComparison.Ordinal);
 
         async Task<NodeEvent> NextAsync() =>
-            JsonSerializer.Deserialize((await reader.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(20)))!, AdminJson.Wire.NodeEvent)!;
+            JsonSerializer.Deserialize((await reader.ReadLineAsync().WaitAsync(Wait.Patience))!, AdminJson.Wire.NodeEvent)!;
     }
 
     [Fact]

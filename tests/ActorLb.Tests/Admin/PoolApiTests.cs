@@ -62,7 +62,7 @@ public sealed class PoolApiTests
             Assert.InRange(drains.DrainLeft!.Value, 0, 1);
         }
         Assert.Null((await node.SendAsync(HttpMethod.Post, $"backends/{one}/drain?pool=emqx", null, AdminJson.Wire.BackendInfo)).DrainLeft);
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        using var patience = new CancellationTokenSource(Wait.Patience);
         string down = $"pool emqx, backend {two} has drained until its deadline: it takes nobody, and who is left is closed";
         var texts = new List<string>();
         while (!texts.Contains(down)) texts.Add((await watch.Events.ReadAsync(patience.Token)).Text);

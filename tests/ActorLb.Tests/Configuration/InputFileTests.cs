@@ -11,8 +11,6 @@ namespace ActorLb.Tests.Configuration;
 /// <summary>Files that are none: each is refused at once, whoever reads it, and nothing waits for its other end.</summary>
 public sealed class InputFileTests : IDisposable
 {
-    private static readonly TimeSpan AtOnce = TimeSpan.FromSeconds(5);
-
     private readonly TempFolder _folder = new();
 
     private readonly Socket _socket = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
@@ -87,7 +85,7 @@ public sealed class InputFileTests : IDisposable
         return string.Join('\n', NamedFiles.Check(ConfigurationLoader.Load(file)).Errors);
     }
 
-    private static async Task<T> AtOnceAsync<T>(Func<T> read) => await Task.Run(read).WaitAsync(AtOnce);
+    private static async Task<T> AtOnceAsync<T>(Func<T> read) => await Task.Run(read).WaitAsync(Wait.Patience);
 
     private string Make(string name)
     {

@@ -9,6 +9,7 @@ using ActorLb.Protocol.Admin;
 using ActorLb.Server.Admin;
 using ActorLb.Server.Admin.Api;
 using ActorLb.Server.Dashboard;
+using ActorLb.Testing;
 using ActorLb.Tests.Admin;
 using Microsoft.AspNetCore.Routing;
 
@@ -17,8 +18,6 @@ namespace ActorLb.Tests.Dashboard;
 /// <summary>What the endpoint serves for the dashboard: files for everyone, the fleet and its changes for those with the token.</summary>
 public sealed class DashboardEndpointTests
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
-
     [Fact]
     public async Task Page_NeedsNoToken_HoldsNothingInline_AndIsSmall()
     {
@@ -128,7 +127,7 @@ public sealed class DashboardEndpointTests
             Assert.Equal(JsonValueKind.Number, next.GetProperty("nodes")[0].GetProperty("cpu").ValueKind);
         }
         // Within a period of the last viewer's end nothing is asked any more.
-        await UntilAsync(() => node.Endpoint.Feed.Viewers == 0);
+        await Wait.UntilAsync(() => node.Endpoint.Feed.Viewers == 0);
         await Task.Delay(StatisticsFeed.Period);
         long asked = node.Endpoint.Feed.Samples;
         await Task.Delay(2.5 * StatisticsFeed.Period);
@@ -147,7 +146,7 @@ public sealed class DashboardEndpointTests
         for (int i = 0; i < 4; i++) await ReadAsync(reader);
         Assert.InRange(node.Endpoint.Feed.Samples - before, 1, 8);
         foreach (HttpResponseMessage viewer in viewers) viewer.Dispose();
-        await UntilAsync(() => node.Endpoint.Feed.Viewers == 0);
+        await Wait.UntilAsync(() => node.Endpoint.Feed.Viewers == 0);
         Assert.Equal(HttpStatusCode.OK, (await OpenAsync(node)).StatusCode);
     }
 
@@ -188,19 +187,13 @@ public sealed class DashboardEndpointTests
     }
 
     private static Task<HttpResponseMessage> OpenAsync(AdminNode node) =>
-        node.Http.GetAsync(StatisticsApi.StreamPath, HttpCompletionOption.ResponseHeadersRead).WaitAsync(Patience);
+        node.Http.GetAsync(StatisticsApi.StreamPath, HttpCompletionOption.ResponseHeadersRead).WaitAsync(Wait.Patience);
 
     private static async Task<(string Name, JsonElement Data)> ReadAsync(StreamReader reader)
     {
-        string? name = await reader.ReadLineAsync().WaitAsync(Patience);
-        string? data = await reader.ReadLineAsync().WaitAsync(Patience);
-        Assert.Equal("", await reader.ReadLineAsync().WaitAsync(Patience));
+        string? name = await reader.ReadLineAsync().WaitAsync(Wait.Patience);
+        string? data = await reader.ReadLineAsync().WaitAsync(Wait.Patience);
+        Assert.Equal("", await reader.ReadLineAsync().WaitAsync(Wait.Patience));
         return (name!["event: ".Length..], JsonElement.Parse(data!["data: ".Length..]));
-    }
-
-    private static async Task UntilAsync(Func<bool> holds)
-    {
-        using var deadline = new CancellationTokenSource(Patience);
-        while (!holds()) await Task.Delay(10, deadline.Token);
     }
 }

@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
 using ActorLb.Discovery;
+using ActorLb.Testing;
 
 namespace ActorLb.Tests.Discovery;
 
@@ -69,7 +70,7 @@ public sealed class DnsNamesTests
         using Socket udpUntilEnd = udp;
         using TcpListener tcpUntilEnd = tcp;
         IPEndPoint server = (IPEndPoint)udp.LocalEndPoint!;
-        using CancellationTokenSource patience = new(TimeSpan.FromSeconds(20));
+        using CancellationTokenSource patience = new(Wait.Patience);
         DnsNames names = new(() => new ResolverSettings([server], ["no.example"], Dots: 1));
         Task<IReadOnlyList<SrvRecord>> asking = names.ServicesAsync("_mqtt._tcp.example", patience.Token);
 
@@ -194,7 +195,7 @@ public sealed class DnsNamesTests
         using CancellationTokenSource soon = new(TimeSpan.FromMilliseconds(100));
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => names.ServicesAsync("_mqtt._tcp.example", soon.Token));
         Task<IReadOnlyList<SrvRecord>> asking = names.ServicesAsync("_mqtt._tcp.example", CancellationToken.None);
-        await Assert.ThrowsAsync<IOException>(() => asking.WaitAsync(TimeSpan.FromSeconds(20)));
+        await Assert.ThrowsAsync<IOException>(() => asking.WaitAsync(Wait.Patience));
     }
 
     [Fact]

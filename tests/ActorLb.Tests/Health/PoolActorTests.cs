@@ -8,6 +8,7 @@ using ActorLb.Discovery;
 using ActorLb.Health;
 using ActorLb.Supervision;
 using ActorLb.Telemetry;
+using ActorLb.Testing;
 using ActorLb.Tests.Balancing;
 using ActorLb.Tests.Hosting;
 using Akka.Actor;
@@ -16,8 +17,6 @@ namespace ActorLb.Tests.Health;
 
 public sealed class PoolActorTests : IAsyncDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
-
     private readonly VirtualSystem _system = new();
     private readonly Channel<PoolEvent> _events = Channel.CreateUnbounded<PoolEvent>();
     private readonly ConcurrentDictionary<string, IPAddress[]> _hosts = new();
@@ -87,7 +86,7 @@ public sealed class PoolActorTests : IAsyncDisposable
     /// <param name="backend">Null for any.</param>
     private async Task<PoolEvent> EventAsync(PoolEventKind kind, string? backend = null)
     {
-        using CancellationTokenSource patience = new(Patience);
+        using CancellationTokenSource patience = new(Wait.Patience);
         while (true)
         {
             while (_events.Reader.TryRead(out PoolEvent? found))
@@ -113,7 +112,7 @@ public sealed class PoolActorTests : IAsyncDisposable
         _hosts["mixed.example"] = [IPAddress.Parse("10.0.0.1"), IPAddress.Parse("10.0.0.2")];
         _hosts["later.example"] = [IPAddress.Parse("10.0.0.3")];
         await using PoolControl actor = Start(Pools.Options(BalanceKind.RoundRobin, Pools.Backend("self.example"), Pools.Backend("mixed.example"), Pools.Backend("later.example")));
-        await actor.Ready.WaitAsync(Patience);
+        await actor.Ready.WaitAsync(Wait.Patience);
 
         Backend[] backends = actor.Pool.Snapshot.Backends.ToArray();
         Assert.Null(backends[0].EndPoint);
@@ -137,7 +136,7 @@ public sealed class PoolActorTests : IAsyncDisposable
         _own["10.0.0.1:1883"] = "listener mqtt";
         _hosts[Discovering(srv: false).Discovery!.Source] = [IPAddress.Parse("10.0.0.1"), IPAddress.Parse("10.0.0.2")];
         await using PoolControl actor = Start(Discovering(srv: false));
-        await actor.Ready.WaitAsync(Patience);
+        await actor.Ready.WaitAsync(Wait.Patience);
         Assert.Equal(["10.0.0.2:1883"], actor.Pool.Snapshot.Backends.ToArray().Select(b => b.Id));
         Assert.Contains(_system.Log.Lines, l => l.Text.Contains("names this node itself: 10.0.0.1:1883 (listener mqtt); it is left out", StringComparison.Ordinal));
     }
@@ -148,7 +147,7 @@ public sealed class PoolActorTests : IAsyncDisposable
         _hosts["a.example"] = [IPAddress.Parse("10.0.0.2"), IPAddress.Parse("::9"), IPAddress.Parse("10.0.0.1")];
         await using PoolControl actor = Start(Pools.Options(BalanceKind.RoundRobin, Pools.Backend("a.example"), Pools.Backend("b.example")));
 
-        await actor.Ready.WaitAsync(Patience);
+        await actor.Ready.WaitAsync(Wait.Patience);
 
         Backend[] backends = actor.Pool.Snapshot.Backends.ToArray();
         Assert.Equal(["10.0.0.1:1883", "10.0.0.2:1883"], backends[0].EndPoints.ToArray().Select(e => e.ToString()));
@@ -283,7 +282,7 @@ public sealed class PoolActorTests : IAsyncDisposable
     {
         _hosts["emqx-headless"] = [IPAddress.Parse("10.0.0.2"), IPAddress.Parse("10.0.0.1")];
         await using PoolControl actor = Start(Discovering(srv: false));
-        await actor.Ready.WaitAsync(Patience);
+        await actor.Ready.WaitAsync(Wait.Patience);
         Assert.Equal(["10.0.0.1:1883", "10.0.0.2:1883"], Ids(actor));
         Backend kept = actor.Pool.Snapshot.Backends[1];
 
@@ -347,7 +346,7 @@ public sealed class PoolActorTests : IAsyncDisposable
     {
         _hosts["emqx-headless"] = [IPAddress.Parse("10.0.0.1")];
         await using PoolControl actor = Start(Discovering(srv: false));
-        await actor.Ready.WaitAsync(Patience);
+        await actor.Ready.WaitAsync(Wait.Patience);
 
         PoolOptions other = Discovering(srv: false) with { Discovery = (DnsDiscoveryOptions)Discovering(srv: false).Discovery! with { Name = "other" } };
         await actor.ReloadAsync(other, CancellationToken.None);
@@ -364,7 +363,7 @@ public sealed class PoolActorTests : IAsyncDisposable
         _hosts["emqx-headless"] = [.. Enumerable.Range(0, 3000).Select(i => new IPAddress(0x0A000000L + i))];
         _hosts["many.example"] = _hosts["emqx-headless"];
         await using PoolControl actor = Start(Discovering(srv: false));
-        await actor.Ready.WaitAsync(Patience);
+        await actor.Ready.WaitAsync(Wait.Patience);
         Assert.Equal(DiscoveryMerge.MaxTargets, actor.Pool.Snapshot.Backends.Length);
 
         await actor.ReloadAsync(Pools.Options(BalanceKind.RoundRobin, Pools.Backend("many.example")), CancellationToken.None);
@@ -385,7 +384,7 @@ public sealed class PoolActorTests : IAsyncDisposable
         }
 
         await using PoolControl actor = Start(Discovering(srv: true));
-        await actor.Ready.WaitAsync(Patience);
+        await actor.Ready.WaitAsync(Wait.Patience);
 
         Assert.Equal(["a.example:1883 7 False", "b.example:1884 1 False", "c.example:1885 5 True"],
             actor.Pool.Snapshot.Backends.ToArray().Select(b => $"{b.Id} {b.Weight} {b.Backup}"));
@@ -400,7 +399,7 @@ public sealed class PoolActorTests : IAsyncDisposable
 
         await Assert.ThrowsAnyAsync<OperationCanceledException>(
             () => actor.ReloadAsync(Pools.Options(BalanceKind.RoundRobin), CancellationToken.None));
-        await actor.Ready.WaitAsync(Patience);
+        await actor.Ready.WaitAsync(Wait.Patience);
     }
 
     private static string[] Ids(PoolControl actor) => [.. actor.Pool.Snapshot.Backends.ToArray().Select(b => b.Id)];

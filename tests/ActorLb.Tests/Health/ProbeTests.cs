@@ -8,6 +8,7 @@ using ActorLb.Balancing;
 using ActorLb.Configuration;
 using ActorLb.Health;
 using ActorLb.Protocol.WebSocket;
+using ActorLb.Testing;
 using ActorLb.Tests.Balancing;
 
 namespace ActorLb.Tests.Health;
@@ -16,7 +17,7 @@ public sealed class ProbeTests
 {
     private const string Connect = "102700044d5154540402000a001b6163746f726c622d70726f62652d6e312d30613062306330642d31";
 
-    private static CancellationToken Soon => new CancellationTokenSource(TimeSpan.FromSeconds(10)).Token;
+    private static CancellationToken Soon => new CancellationTokenSource(Wait.Patience).Token;
 
     [Fact]
     public async Task Tcp_Listening_AliveElseRefused()
@@ -117,7 +118,7 @@ public sealed class ProbeTests
         IHealthProbe probe = HealthProbes.Create(options, new Pool(options, TimeProvider.System).Snapshot.Backends[0], new OwnProbes("n1", "0a0b0c0d"))!;
         using CancellationTokenSource end = new();
         ValueTask<ProbeResult> probing = probe.ProbeAsync(service.EndPoint, end.Token);
-        while (probe.Owed != owed) await Task.Delay(1, Soon);
+        await Wait.UntilAsync(() => probe.Owed == owed);
         await end.CancelAsync();
 
         await Assert.ThrowsAnyAsync<OperationCanceledException>(async () => await probing);

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using ActorLb.Hosting;
+using ActorLb.Testing;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -29,16 +30,16 @@ public sealed class AcceptingListenerTests
 
         // However one ends: by the node, or by its client.
         taken[1].Abort(new ConnectionAbortedException());
-        taken.Add((await fourth.WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken))!);
+        taken.Add((await fourth.WaitAsync(Wait.Patience, TestContext.Current.CancellationToken))!);
         var fifth = NextAsync().AsTask();
         Assert.False(fifth.IsCompleted);
         clients.ForEach(c => c.Dispose());
-        taken.Add((await fifth.WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken))!);
+        taken.Add((await fifth.WaitAsync(Wait.Patience, TestContext.Current.CancellationToken))!);
 
         foreach (var connection in taken) await connection.DisposeAsync();
         var last = NextAsync().AsTask();
         await listener.UnbindAsync(TestContext.Current.CancellationToken);
-        Assert.Null(await last.WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken));
+        Assert.Null(await last.WaitAsync(Wait.Patience, TestContext.Current.CancellationToken));
 
         ValueTask<ConnectionContext?> NextAsync() => listener.AcceptAsync(TestContext.Current.CancellationToken);
     }

@@ -28,8 +28,8 @@ public sealed class CertificateActorTests : IAsyncDisposable
         _folder.Write("c", "12");
         await _system.UntilAsync(() => Volatile.Read(ref _renewals) == 1);
 
-        Task<bool> stopped = actor.GracefulStop(TimeSpan.FromSeconds(20), CertificateActor.Stop.Instance);
-        await Task.WhenAny(stopped, actor.Ask<ActorIdentity>(new Identify(1), TimeSpan.FromSeconds(20)));
+        Task<bool> stopped = actor.GracefulStop(Wait.Patience, CertificateActor.Stop.Instance);
+        await Task.WhenAny(stopped, actor.Ask<ActorIdentity>(new Identify(1), Wait.Patience));
         Assert.False(stopped.IsCompleted);
         _gate.SetResult();
         Assert.True(await stopped);
@@ -39,7 +39,7 @@ public sealed class CertificateActorTests : IAsyncDisposable
     public async Task Stop_BetweenTwoLooks_IsAtOnce()
     {
         IActorRef actor = Start(out _);
-        Assert.True(await actor.GracefulStop(TimeSpan.FromSeconds(20), CertificateActor.Stop.Instance));
+        Assert.True(await actor.GracefulStop(Wait.Patience, CertificateActor.Stop.Instance));
     }
 
     [Fact]

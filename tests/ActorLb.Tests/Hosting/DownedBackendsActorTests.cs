@@ -4,6 +4,7 @@ using ActorLb.Supervision;
 using ActorLb.Tests.Balancing;
 using Akka.Actor;
 using ActorLb.Configuration;
+using ActorLb.Testing;
 
 namespace ActorLb.Tests.Hosting;
 
@@ -57,11 +58,11 @@ public sealed class DownedBackendsActorTests : IAsyncDisposable
     {
         for (int i = 0; i < 5; i++)
         {
-            await actor.Ask<ActorIdentity>(new Identify(1), TimeSpan.FromSeconds(20));
+            await actor.Ask<ActorIdentity>(new Identify(1), Wait.Patience);
             _system.Advance(TimeSpan.FromMilliseconds(100));
         }
 
-        await actor.Ask<ActorIdentity>(new Identify(1), TimeSpan.FromSeconds(20));
+        await actor.Ask<ActorIdentity>(new Identify(1), Wait.Patience);
     }
 
     private int Closings(Backend backend) =>

@@ -168,6 +168,6 @@ public sealed class PacedClosingsActorTests : IAsyncDisposable
     private static async Task LookAsync(IActorRef actor)
     {
         actor.Tell(PacedClosingsActor.Look.Instance);
-        await actor.Ask<ActorIdentity>(new Identify(1), TimeSpan.FromSeconds(20));
+        await actor.Ask<ActorIdentity>(new Identify(1), Wait.Patience);
     }
 }

@@ -10,8 +10,6 @@ namespace ActorLb.Tests.Hosting;
 /// <summary>A node system in virtual time: that of its timers and that of what is no actor pass together, when a test says so.</summary>
 internal sealed class VirtualSystem : IAsyncDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
-
     private readonly NodeSystem _node;
 
     public VirtualSystem(DateTimeOffset? start = null)
@@ -37,7 +35,7 @@ internal sealed class VirtualSystem : IAsyncDisposable
     /// <summary>Lets time pass, in steps, until it holds.</summary>
     public async Task UntilAsync(Func<bool> holds, double step = 0.5)
     {
-        using CancellationTokenSource patience = new(Patience);
+        using CancellationTokenSource patience = new(Wait.Patience);
         while (!holds())
         {
             Advance(TimeSpan.FromSeconds(step));
@@ -50,11 +48,7 @@ internal sealed class VirtualSystem : IAsyncDisposable
     public string Describe() => string.Join('\n', ActorTree.Read([System]));
 
     /// <summary>Waits, without time passing, for what actors do on their own threads.</summary>
-    public static async Task SoonAsync(Func<bool> holds)
-    {
-        using CancellationTokenSource patience = new(Patience);
-        while (!holds()) await Task.Delay(1, patience.Token);
-    }
+    public static Task SoonAsync(Func<bool> holds) => Wait.UntilAsync(holds);
 
     public ValueTask DisposeAsync() => _node.DisposeAsync();
 }

@@ -4,6 +4,7 @@ using System.Text;
 using ActorLb.Protocol.Mqtt;
 using ActorLb.Server.Bench;
 using ActorLb.Server.Commands;
+using ActorLb.Testing;
 
 namespace ActorLb.Tests.Server;
 
@@ -196,7 +197,7 @@ public sealed class BenchConnTests(BenchMosquitto broker) : IClassFixture<BenchM
             new BenchConsole(output, false, TimeProvider.System), TimeProvider.System, CancellationToken.None);
         await output.Seen;
         own.Kill();
-        Assert.Equal(1, await bench.WaitAsync(TimeSpan.FromSeconds(30)));
+        Assert.Equal(1, await bench.WaitAsync(Wait.Patience));
         Assert.Contains(" of 3600 s: all clients were lost", output.ToString(), StringComparison.Ordinal);
         Assert.Contains("lost         4 connection closed by the broker", output.ToString(), StringComparison.Ordinal);
     }
@@ -214,7 +215,7 @@ public sealed class BenchConnTests(BenchMosquitto broker) : IClassFixture<BenchM
         Assert.Equal(4, clients.Opened);
 
         own.Kill();
-        Assert.True(await Task.Run(() => SpinWait.SpinUntil(() => clients.Lost.Total == 4, TimeSpan.FromSeconds(10))));
+        Assert.True(await Task.Run(() => SpinWait.SpinUntil(() => clients.Lost.Total == 4, Wait.Patience)));
         await clients.CloseAsync();
         Assert.Equal(4, clients.Lost.Total);
         Assert.Empty(clients.Clients);

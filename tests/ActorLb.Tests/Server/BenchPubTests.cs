@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using ActorLb.Protocol.Mqtt;
 using ActorLb.Server.Bench;
 using ActorLb.Server.Commands;
+using ActorLb.Testing;
 
 namespace ActorLb.Tests.Server;
 
@@ -91,7 +92,7 @@ public sealed class BenchPubTests(BenchMosquitto broker) : IClassFixture<BenchMo
             new BenchConsole(output, false, TimeProvider.System), TimeProvider.System, CancellationToken.None);
         await output.Seen;
         own.Kill();
-        Assert.Equal(1, await bench.WaitAsync(TimeSpan.FromSeconds(30)));
+        Assert.Equal(1, await bench.WaitAsync(Wait.Patience));
     }
 
     [Fact]

@@ -1,3 +1,5 @@
+using ActorLb.Testing;
+
 namespace ActorLb.Tests.Server;
 
 /// <summary>What a bench writes, and when it has written a line with a certain text.</summary>
@@ -5,7 +7,7 @@ internal sealed class WatchedWriter(string part) : StringWriter
 {
     private readonly TaskCompletionSource _seen = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    public Task Seen => _seen.Task.WaitAsync(TimeSpan.FromSeconds(30));
+    public Task Seen => _seen.Task.WaitAsync(Wait.Patience);
 
     public override void WriteLine(string? value)
     {

@@ -5,6 +5,7 @@ using ActorLb.Proxying.Routing;
 using ActorLb.Standalone;
 using ActorLb.Sticky;
 using ActorLb.Supervision;
+using ActorLb.Testing;
 using ActorLb.Tests.Balancing;
 using ActorLb.Tests.Hosting;
 using Akka.Actor;
@@ -110,7 +111,7 @@ public sealed class LoneNodeTests
 
     /// <summary>When it answers, it has done what came before.</summary>
     private static async Task SettledAsync(IActorRef actor) =>
-        await actor.Ask<ActorIdentity>(new Identify(1), TimeSpan.FromSeconds(20));
+        await actor.Ask<ActorIdentity>(new Identify(1), Wait.Patience);
 
     private static (LoneNode Node, IActorRef Drains) Start(VirtualSystem system, Backend[] backends)
     {

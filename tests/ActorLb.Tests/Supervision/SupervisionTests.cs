@@ -1,4 +1,5 @@
 using ActorLb.Supervision;
+using ActorLb.Testing;
 using ActorLb.Tests.Hosting;
 using Akka.Actor;
 using Microsoft.Extensions.Logging;
@@ -85,7 +86,7 @@ public sealed class SupervisionTests : IAsyncDisposable
         Assert.Equal(1, calm.Begins);
         Assert.Equal([("node/user/one", 1L), ("node/user/other", 0L)], States("node/user/o").Select(s => (s.Path, s.Restarts)));
 
-        Assert.True(await one.GracefulStop(TimeSpan.FromSeconds(10)));
+        Assert.True(await one.GracefulStop(Wait.Patience));
         await VirtualSystem.SoonAsync(() => States("node/user/one").Length == 0);
         var fresh = new Fragile.State();
         Start(fresh, "one");
@@ -96,7 +97,7 @@ public sealed class SupervisionTests : IAsyncDisposable
     /// <summary>Holds its thread until the gate opens, so that what comes meanwhile waits.</summary>
     private sealed class Busy(ManualResetEventSlim gate) : SupervisedActor
     {
-        protected override bool On(object message) => gate.Wait(TimeSpan.FromSeconds(20));
+        protected override bool On(object message) => gate.Wait(Wait.Patience);
 
         protected override void Begin() => Context.ActorOf(ActorProps.Of(() => new Fragile(new Fragile.State())), ActorNames.Of("[::1]:1883"));
     }
@@ -133,7 +134,7 @@ public sealed class SupervisionTests : IAsyncDisposable
 
     private IActorRef Start(Fragile.State state, string name) => _system.System.ActorOf(ActorProps.Of(() => new Fragile(state)), name);
 
-    private static Task<string> AskAsync(IActorRef actor) => actor.Ask<string>("how are you", TimeSpan.FromSeconds(20));
+    private static Task<string> AskAsync(IActorRef actor) => actor.Ask<string>("how are you", Wait.Patience);
 
     private ActorState[] States(string path) =>
         [.. ActorTree.Read([_system.System]).Where(s => s.Path.StartsWith(path, StringComparison.Ordinal))];

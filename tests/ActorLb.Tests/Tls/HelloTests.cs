@@ -22,7 +22,7 @@ public sealed class HelloTests : IDisposable
         using var connection = server.Accept();
         Assert.True(connection.Tls.AwaitsHello);
         Assert.Equal(HandshakeStatus.WantRead, client.Connection.Tls.Handshake().Status);
-        Assert.True(connection.Socket.Poll(TimeSpan.FromSeconds(10), SelectMode.SelectRead));
+        Assert.True(connection.Socket.Poll(Wait.Patience, SelectMode.SelectRead));
         Assert.Equal(HandshakeStatus.WantRead, connection.Tls.Handshake().Status);
         Assert.False(connection.Tls.AwaitsHello);
     }
@@ -41,7 +41,7 @@ public sealed class HelloTests : IDisposable
         // A record of 512 bytes that begins a hello of 508 (RFC 8446, sections 5.1 and 4).
         byte[] hello = [22, 3, 1, 2, 0, 1, 0, 1, 0xFC, 3, 3, .. new byte[100]];
         client.Send(hello.AsSpan(0, length));
-        Assert.True(connection.Socket.Poll(TimeSpan.FromSeconds(10), SelectMode.SelectRead));
+        Assert.True(connection.Socket.Poll(Wait.Patience, SelectMode.SelectRead));
         Assert.Equal(HandshakeStatus.WantRead, connection.Tls.Handshake().Status);
         Assert.True(connection.Tls.AwaitsHello);
     }

@@ -126,7 +126,7 @@ public sealed class NginxVariableTests : IDisposable
                     await tcp.ConnectAsync(IPAddress.Loopback, _port);
                     return tcp;
                 }
-                catch (SocketException) when (!_process.HasExited && patience.Elapsed < TimeSpan.FromSeconds(20))
+                catch (SocketException) when (!_process.HasExited && patience.Elapsed < Wait.Patience)
                 {
                     tcp.Dispose();
                     await Task.Yield();

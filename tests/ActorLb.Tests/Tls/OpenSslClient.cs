@@ -1,12 +1,11 @@
 using System.Diagnostics;
+using ActorLb.Testing;
 
 namespace ActorLb.Tests.Tls;
 
 /// <summary>The command <c>openssl s_client</c> as a peer. It ends when the server ends the connection.</summary>
 internal static class OpenSslClient
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
-
     /// <returns>All that it printed, both streams.</returns>
     internal static Task<string> Run(int port, params string[] arguments) => RunTyping(port, null, arguments);
 
@@ -33,7 +32,7 @@ internal static class OpenSslClient
                 await process.StandardInput.FlushAsync();
             }
 
-            await process.WaitForExitAsync().WaitAsync(Patience);
+            await process.WaitForExitAsync().WaitAsync(Wait.Patience);
         }
         catch (TimeoutException)
         {

@@ -37,7 +37,7 @@ public sealed class StreamTests : IDisposable
 
                     // The bytes of the second attempt lie elsewhere.
                     var copy = rest.Span[..Math.Min(rest.Length, 65536)].ToArray();
-                    connection.Socket.Poll(TimeSpan.FromSeconds(10), SelectMode.SelectWrite);
+                    connection.Socket.Poll(Wait.Patience, SelectMode.SelectWrite);
                     result = connection.Tls.Write(copy);
                 }
 

@@ -22,8 +22,6 @@ internal static class TlsOptions
 /// <summary>One connection with its TLS, of either side, driven by poll on the test's thread.</summary>
 internal sealed class TlsTestConnection(Socket socket, TlsSession tls) : IDisposable
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
-
     internal TlsSession Tls { get; } = tls;
 
     internal Socket Socket { get; } = socket;
@@ -38,7 +36,7 @@ internal sealed class TlsTestConnection(Socket socket, TlsSession tls) : IDispos
                 return outcome;
             }
 
-            Wait(outcome.Status == HandshakeStatus.WantRead ? TlsIoStatus.WantRead : TlsIoStatus.WantWrite);
+            WaitFor(outcome.Status == HandshakeStatus.WantRead ? TlsIoStatus.WantRead : TlsIoStatus.WantWrite);
         }
     }
 
@@ -53,7 +51,7 @@ internal sealed class TlsTestConnection(Socket socket, TlsSession tls) : IDispos
                 return result;
             }
 
-            Wait(result.Status);
+            WaitFor(result.Status);
         }
     }
 
@@ -70,7 +68,7 @@ internal sealed class TlsTestConnection(Socket socket, TlsSession tls) : IDispos
 
             if (result.Status != TlsIoStatus.Ok)
             {
-                Wait(result.Status);
+                WaitFor(result.Status);
             }
 
             bytes = bytes[result.Count..];
@@ -90,7 +88,7 @@ internal sealed class TlsTestConnection(Socket socket, TlsSession tls) : IDispos
                 return status;
             }
 
-            Wait(status);
+            WaitFor(status);
         }
     }
 
@@ -120,10 +118,10 @@ internal sealed class TlsTestConnection(Socket socket, TlsSession tls) : IDispos
         Socket.Dispose();
     }
 
-    private void Wait(TlsIoStatus status)
+    private void WaitFor(TlsIoStatus status)
     {
         var mode = status == TlsIoStatus.WantRead ? SelectMode.SelectRead : SelectMode.SelectWrite;
-        if (!Socket.Poll(Patience, mode))
+        if (!Socket.Poll(Wait.Patience, mode))
         {
             throw new TimeoutException($"The peer did not answer to {status}.");
         }
@@ -155,7 +153,7 @@ internal sealed class TlsTestServer : IDisposable
 
     internal Socket AcceptPlain()
     {
-        if (!_listener.Poll(TimeSpan.FromSeconds(30), SelectMode.SelectRead))
+        if (!_listener.Poll(Wait.Patience, SelectMode.SelectRead))
         {
             throw new TimeoutException("No client came.");
         }

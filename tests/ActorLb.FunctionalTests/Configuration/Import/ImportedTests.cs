@@ -156,7 +156,7 @@ public sealed partial class ImportedTests : IAsyncLifetime
 
     private static async Task OpenAsync(Stream stream, ListenerOptions listener)
     {
-        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        using var deadline = new CancellationTokenSource(Wait.Patience);
         var connect = ConnectBytes.V311("device-7");
         var connack = FakeBroker.ConnackBytes(0);
         if (listener.WebSocket is { } socket)

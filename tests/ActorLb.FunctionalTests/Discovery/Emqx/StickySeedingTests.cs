@@ -64,7 +64,7 @@ public sealed class StickySeedingTests
             return false;
         };
         await using var node = await TestNode.StartAsync(Pool(emqx, one));
-        await asked.Task.WaitAsync(TimeSpan.FromSeconds(20));
+        await asked.Task.WaitAsync(Wait.Patience);
         Assert.Equal(One, HomeOf(node, "c0"));
         Assert.Null(HomeOf(node, "c7000"));
         // By turns they go to the other broker than the list says.
@@ -178,7 +178,7 @@ public sealed class StickySeedingTests
             return true;
         };
         await using var node = await TestNode.StartAsync(Pool(emqx, one));
-        await asked.Task.WaitAsync(TimeSpan.FromSeconds(20));
+        await asked.Task.WaitAsync(Wait.Patience);
         await node.ReloadAsync(TestNode.Text(Pool(emqx, one, seed: false)));
         Assert.True(Told(node, "the reading of EMQX's list of clients was stopped; it gave the sticky map 5000 entries"), Log(node));
 

@@ -184,7 +184,7 @@ public sealed class ConnectTests
         var connection = await broker.NextConnectionAsync();
         await connection.WaitForReceivedAsync(1);
         client.Abort();
-        await connection.Ended.WaitAsync(TimeSpan.FromSeconds(10));
+        await connection.Ended.WaitAsync(Wait.Patience);
         await node.UntilClosedAsync(CloseReason.ClientGone);
         Assert.Equal(0, node.Backend(broker).Active);
     }

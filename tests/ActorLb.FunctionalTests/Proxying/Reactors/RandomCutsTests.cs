@@ -31,7 +31,7 @@ public sealed class RandomCutsTests : IDisposable
             (IsTls(client) ? TlsListener.With(certificate) : "") + (IsFramed(client) ? WebSocketBytes.Listener.Replace("128KiB", "1MiB", StringComparison.Ordinal) : ""));
         for (var seed = 0; seed < Seeds; seed++)
         {
-            using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+            using var deadline = new CancellationTokenSource(Wait.Patience);
             try
             {
                 await RunAsync(node, listening, client, broker, seed, deadline.Token);

@@ -98,7 +98,7 @@ public sealed class RelayTests
         Assert.Equal(SHA256.HashData(down), SHA256.HashData(await ReadSlowlyAsync(client, down.Length, () =>
             Assert.InRange(reactor.Buffers.Rented, 0, limit))));
         await sent;
-        Assert.Equal(SHA256.HashData(up), SHA256.HashData(await received.Task.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken)));
+        Assert.Equal(SHA256.HashData(up), SHA256.HashData(await received.Task.WaitAsync(Wait.Patience, TestContext.Current.CancellationToken)));
         await node.UntilAsync(() => reactor.Buffers.Rented == 0);
 
         var packets = up.Length / Publish.Length;
@@ -170,7 +170,7 @@ public sealed class RelayTests
         using var calm = await node.OpenAsync("calm");
         var flood = Publishes(20 * Megabyte, seed: 3);
         var sending = busy.SendAsync(flood);
-        var reading = busy.ReadAsync(flood.Length, TimeSpan.FromSeconds(60));
+        var reading = busy.ReadAsync(flood.Length);
         for (var i = 0; i < 20; i++)
         {
             await calm.SendAsync(new byte[] { 0xC0, 0 });

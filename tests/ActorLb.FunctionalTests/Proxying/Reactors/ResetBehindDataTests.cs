@@ -70,7 +70,7 @@ public sealed class ResetBehindDataTests : IDisposable
 
         var connection = await broker.NextConnectionAsync();
         Assert.Equal(all, await connection.WaitForReceivedAsync(all.Length));
-        await connection.Ended.WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken);
+        await connection.Ended.WaitAsync(Wait.Patience, TestContext.Current.CancellationToken);
         await node.UntilClosedAsync(CloseReason.ClientReset);
         await node.UntilAsync(() => node.Node.Admission.Active == 0);
     }
@@ -116,7 +116,7 @@ public sealed class ResetBehindDataTests : IDisposable
         client.Abort();
         var reader = await broker.NextConnectionAsync();
         go.SetResult();
-        await reader.Ended.WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken);
+        await reader.Ended.WaitAsync(Wait.Patience, TestContext.Current.CancellationToken);
         await node.UntilClosedAsync(CloseReason.ClientReset);
         // What had come to the node's machine: an RST takes with it what has not left the client's.
         var expected = await node.Node.Reactors[0].AskAsync(r => r.Counters.BytesFromClients);
@@ -138,7 +138,7 @@ public sealed class ResetBehindDataTests : IDisposable
         using var context = TlsClientContext.Build(new UpstreamTlsOptions(null, null, false, null, null));
         var secure = new NativeClient(context, node.EndPoint, "localhost");
         secure.Step();
-        Assert.True(secure.Socket.Poll(TimeSpan.FromSeconds(20), SelectMode.SelectRead));
+        Assert.True(secure.Socket.Poll(Wait.Patience, SelectMode.SelectRead));
         // The client's Finished comes with all the rest, before the tickets are made.
         var holding = await HeldReactor.OfAsync(node);
         Assert.Equal(HandshakeStatus.Done, secure.Handshake());

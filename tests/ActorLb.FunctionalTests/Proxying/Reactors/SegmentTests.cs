@@ -90,7 +90,7 @@ public sealed class SegmentTests
         await using var node = await TestNode.StartAsync(TestNode.Backends(broker) + $"buffer-size = {Buffer}");
         using var client = await node.OpenAsync("one");
         await client.SendAsync(ConnectBytes.Publish("t", new byte[3 * Buffer]).AsMemory(0, Buffer));
-        Assert.Equal(Buffer, await received.Task.WaitAsync(TimeSpan.FromSeconds(20)));
+        Assert.Equal(Buffer, await received.Task.WaitAsync(Wait.Patience));
     }
 
     private static uint Field(Socket socket, int offset)

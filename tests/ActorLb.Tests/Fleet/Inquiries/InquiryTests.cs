@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using ActorLb.Fleet.Inquiries;
+using ActorLb.Testing;
 using ActorLb.Tests.Fleet.Membership;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -70,7 +71,7 @@ public sealed class InquiryTests
         nodes.StartAll();
         await nodes.FormedAsync(0, 1);
         ActorLb.Fleet.Membership.ClusterMembers both = nodes[1].Standing.Members!;
-        await FleetNodes.UntilAsync(() => inquiries[1].Nodes.Count == 2, nodes.LogText);
+        await Wait.UntilAsync(() => inquiries[1].Nodes.Count == 2, nodes.LogText);
         inquiries[1].SetMembers(both with { All = [.. both.All.Where(m => m.Id.Name == "n1")] });
         Task<NodeAnswer[]> asked = inquiries[0].AskAsync("echo", new byte[] { 5 }, "n1", default);
         await Task.Delay(300, TestContext.Current.CancellationToken);
@@ -111,7 +112,7 @@ public sealed class InquiryTests
         await nodes.CutAsync(0, 1, isCut: true);
         NodeAnswer cut = (await first.AskAsync("echo", new byte[] { 1 }, null, default)).Single(a => a.Node == "n1");
         Assert.NotNull(cut.Problem);
-        await FleetNodes.UntilAsync(() => nodes[0].Standing.Members?.All.Length != 2, nodes.LogText);
+        await Wait.UntilAsync(() => nodes[0].Standing.Members?.All.Length != 2, nodes.LogText);
         NodeAnswer[] after = await first.AskAsync("echo", new byte[] { 1 }, null, default);
         Assert.Equal("n0 heard 1", Text(after[0]));
         // The one that stays in the fleet has given the other up; the one that was put out names whom it cannot ask.

@@ -35,7 +35,7 @@ public sealed class FleetHostTests
         await nodes.FormedAsync(0, 1, 2);
 
         await nodes.CutAsync(0, 1, isCut: true);
-        await FleetNodes.UntilAsync(() => !nodes.Hears(0, 1) && !nodes.Hears(1, 0), nodes.LogText);
+        await Wait.UntilAsync(() => !nodes.Hears(0, 1) && !nodes.Hears(1, 0), nodes.LogText);
         // Longer than a fleet takes to give up whom nobody hears.
         await Task.Delay(TimeSpan.FromSeconds(8));
         Assert.All(nodes.Running, n => Assert.Equal((FleetStage.Member, 0, 3), (n.Standing.Stage, n.Standing.Restarts, n.Standing.Members!.All.Length)));
@@ -195,9 +195,9 @@ public sealed class FleetHostTests
 
         nodes[0].System!.Cluster.Leave(nodes[1].System!.Cluster.SelfAddress);
         await nodes.FormedAsync(0);
-        await FleetNodes.UntilAsync(() => nodes[1].Standing is { Stage: FleetStage.Stopped, Restarts: 0 }, () => nodes.LogText());
+        await Wait.UntilAsync(() => nodes[1].Standing is { Stage: FleetStage.Stopped, Restarts: 0 }, () => nodes.LogText());
         // Its process is told, so that it drains and ends.
-        await nodes[1].Left.WaitAsync(FleetNodes.Patience);
+        await nodes[1].Left.WaitAsync(Wait.Patience);
         Assert.False(nodes[0].Left.IsCompleted);
     }
 

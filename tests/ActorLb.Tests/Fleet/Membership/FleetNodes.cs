@@ -17,8 +17,6 @@ namespace ActorLb.Tests.Fleet.Membership;
 /// </summary>
 internal sealed class FleetNodes : IAsyncDisposable
 {
-    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
-
     private const int Port = 7946;
 
     private readonly FleetHost?[] _hosts;
@@ -79,7 +77,7 @@ internal sealed class FleetNodes : IAsyncDisposable
     public async Task FormedAsync(params int[] nodes)
     {
         string[] names = [.. nodes.Select(n => $"n{n}").Order(StringComparer.Ordinal)];
-        await UntilAsync(
+        await Wait.UntilAsync(
             () => nodes.All(n => this[n].Standing is { Stage: FleetStage.Member, Members: { } members }
                 && members.All.All(m => m.IsReachable) && members.All.Select(m => m.Id.Name).SequenceEqual(names)),
             () => string.Join("; ", nodes.Select(n => $"n{n} {Describe(this[n])}")) + LogText());
@@ -87,17 +85,7 @@ internal sealed class FleetNodes : IAsyncDisposable
         Assert.Single(nodes.Select(n => string.Join(",", this[n].Standing.Members!.All.Select(m => m.Id))).Distinct());
     }
 
-    public Task DetachedAsync(int node) => UntilAsync(() => this[node].Standing.Stage == FleetStage.Detached, () => Describe(this[node]) + LogText());
-
-    public static async Task UntilAsync(Func<bool> condition, Func<string> describe, TimeSpan? patience = null)
-    {
-        using var end = new CancellationTokenSource(patience ?? Patience);
-        while (!condition())
-        {
-            if (end.IsCancellationRequested) Assert.Fail($"Not within {patience ?? Patience}: {describe()}");
-            await Task.Delay(20, CancellationToken.None);
-        }
-    }
+    public Task DetachedAsync(int node) => Wait.UntilAsync(() => this[node].Standing.Stage == FleetStage.Detached, () => Describe(this[node]) + LogText());
 
     /// <summary>Nothing passes between two nodes, either way, until it is let through again.</summary>
     public async Task CutAsync(int one, int other, bool isCut)

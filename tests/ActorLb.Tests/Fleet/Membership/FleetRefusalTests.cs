@@ -37,7 +37,7 @@ public sealed class FleetRefusalTests : IDisposable
         const string Reason = "its certificate was not made with this node's cluster.secret-file";
         foreach (int node in (int[])[0, 2])
         {
-            await FleetNodes.UntilAsync(() => nodes.Heard(node, "fleet_refused", Reason) > 0, () => $"n{node} said nothing: {nodes.LogText()}");
+            await Wait.UntilAsync(() => nodes.Heard(node, "fleet_refused", Reason) > 0, () => $"n{node} said nothing: {nodes.LogText()}");
         }
 
         // A handshake that fails, on either end, ends no fleet system.
@@ -61,7 +61,7 @@ public sealed class FleetRefusalTests : IDisposable
         };
         nodes.StartAll();
         await nodes.FormedAsync(0, 1);
-        await FleetNodes.UntilAsync(() => nodes.Heard(0, "fleet_refused", "is not trusted") > 0, nodes.LogText);
+        await Wait.UntilAsync(() => nodes.Heard(0, "fleet_refused", "is not trusted") > 0, nodes.LogText);
 
         Assert.DoesNotContain(nodes.Running, h => h.Standing.Members is { All.Length: 3 });
     }
@@ -92,7 +92,7 @@ public sealed class FleetRefusalTests : IDisposable
         await File.WriteAllTextAsync(file, good);
         authority.Issue("node0");
         Assert.Null(nodes[0].RenewCertificate());
-        await FleetNodes.UntilAsync(() => nodes[0].Standing.Restarts == 1, () => "not restarted");
+        await Wait.UntilAsync(() => nodes[0].Standing.Restarts == 1, () => "not restarted");
         await nodes.FormedAsync(0, 1);
     }
 
@@ -114,8 +114,8 @@ public sealed class FleetRefusalTests : IDisposable
         nodes.StartAll();
         await nodes.FormedAsync(0, 1);
 
-        await FleetNodes.UntilAsync(() => nodes.Heard(0, "fleet_refused", reason) > 0, nodes.LogText);
-        await FleetNodes.UntilAsync(() => nodes.Heard(2, "fleet_refused", "") > 0, nodes.LogText);
+        await Wait.UntilAsync(() => nodes.Heard(0, "fleet_refused", reason) > 0, nodes.LogText);
+        await Wait.UntilAsync(() => nodes.Heard(2, "fleet_refused", "") > 0, nodes.LogText);
         Assert.DoesNotContain(nodes.Running, h => h.Standing.Members is { All.Length: 3 });
     }
 
@@ -126,7 +126,7 @@ public sealed class FleetRefusalTests : IDisposable
     {
         await using var nodes = new FleetNodes(2) { Adapt = (_, s) => s with { SecretFile = isSecured ? Secret("one") : null, Akka = "" } };
         nodes.Start(0);
-        await FleetNodes.UntilAsync(() => nodes[0].System is not null, () => "no system");
+        await Wait.UntilAsync(() => nodes[0].System is not null, () => "no system");
         IPEndPoint port = nodes.SettingsOf(0).Bind;
         var held = new List<Socket>();
         foreach (byte[] bytes in (byte[][])[[], [0xFF, 0xFF, 0xFF, 0x7F], "GET / HTTP/1.1\r\n\r\n"u8.ToArray(), [0x16, 3, 1, 2, 0, 1], new byte[4096]])
@@ -153,7 +153,7 @@ public sealed class FleetRefusalTests : IDisposable
     {
         await using var nodes = new FleetNodes(2) { Adapt = (_, s) => s with { SecretFile = isSecured ? Secret("one") : null, Akka = "" } };
         nodes.Start(0);
-        await FleetNodes.UntilAsync(() => nodes[0].System is not null, () => "no system");
+        await Wait.UntilAsync(() => nodes[0].System is not null, () => "no system");
         IPEndPoint port = nodes.SettingsOf(0).Bind;
         var held = new List<Socket>();
         for (int i = 0; i < 1100; i++) held.Add(await SendAsync(port, i % 2 == 0 ? [] : [0x16, 3, 1, 2, 0, 1]));
@@ -174,7 +174,7 @@ public sealed class FleetRefusalTests : IDisposable
 
     private static async Task AssertClosedAsync(Socket socket)
     {
-        using var patience = new CancellationTokenSource(FleetNodes.Patience);
+        using var patience = new CancellationTokenSource(Wait.Patience);
         byte[] buffer = new byte[1024];
         try
         {

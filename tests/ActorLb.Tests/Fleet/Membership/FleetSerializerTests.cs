@@ -1,5 +1,6 @@
 using System.Runtime.Serialization;
 using ActorLb.Fleet.Membership;
+using ActorLb.Testing;
 using Akka.Actor;
 using Akka.Serialization;
 
@@ -96,7 +97,7 @@ public sealed class FleetSerializerTests
     {
         await using var nodes = new FleetNodes(1) { Adapt = (_, s) => s with { Akka = "" } };
         nodes.Start(0);
-        await FleetNodes.UntilAsync(() => nodes[0].System is not null, () => "no system");
+        await Wait.UntilAsync(() => nodes[0].System is not null, () => "no system");
         Serialization serialization = nodes[0].System!.System.Serialization;
         byte[] bytes = System.Text.Encoding.UTF8.GetBytes(body);
 
@@ -108,7 +109,7 @@ public sealed class FleetSerializerTests
     {
         await using var nodes = new FleetNodes(1) { Adapt = (_, s) => s with { Akka = "" } };
         nodes.Start(0);
-        await FleetNodes.UntilAsync(() => nodes[0].System is not null, () => "no system");
+        await Wait.UntilAsync(() => nodes[0].System is not null, () => "no system");
         Serialization serialization = nodes[0].System!.System.Serialization;
 
         Assert.ThrowsAny<Exception>(() => serialization.FindSerializerFor(new Dictionary<string, object>()).ToBinary(new Dictionary<string, object>()));

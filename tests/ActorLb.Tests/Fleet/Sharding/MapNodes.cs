@@ -3,6 +3,7 @@ using System.Text;
 using ActorLb.Fleet.Sharding;
 using ActorLb.Sticky;
 using ActorLb.Sticky.Map;
+using ActorLb.Testing;
 using ActorLb.Tests.Fleet.Membership;
 
 namespace ActorLb.Tests.Fleet.Sharding;
@@ -29,7 +30,7 @@ internal sealed class MapNodes : IAsyncDisposable
     public async Task ReadyAsync(params int[] nodes)
     {
         await Fleet.FormedAsync(nodes);
-        await FleetNodes.UntilAsync(() => Enumerable.Range(0, Shards).All(s => IsReady(s, nodes)), () => Describe(nodes), TimeSpan.FromSeconds(60));
+        await Wait.UntilAsync(() => Enumerable.Range(0, Shards).All(s => IsReady(s, nodes)), () => Describe(nodes));
     }
 
     /// <summary>And none has more than its share plus one: no shard moves any more.</summary>
@@ -37,7 +38,7 @@ internal sealed class MapNodes : IAsyncDisposable
     {
         await ReadyAsync(nodes);
         int most = (Shards / nodes.Length) + 1;
-        await FleetNodes.UntilAsync(() => nodes.All(n => Map(n).Measure().Owned is > 0 and var owned && owned <= most), () => Describe(nodes), TimeSpan.FromSeconds(60));
+        await Wait.UntilAsync(() => nodes.All(n => Map(n).Measure().Owned is > 0 and var owned && owned <= most), () => Describe(nodes));
         await ReadyAsync(nodes);
     }
 
@@ -47,7 +48,7 @@ internal sealed class MapNodes : IAsyncDisposable
         var waiter = new Waiter();
         ulong h = Hash(node, client);
         if (Map(node).GetOrAssign(h, [BackendAt(proposal)], waiter, 1, out StickyAnswer answer)) return answer;
-        return await waiter.Answer.Task.WaitAsync(TimeSpan.FromSeconds(5));
+        return await waiter.Answer.Task.WaitAsync(Wait.Patience);
     }
 
     /// <summary>What the map holds; asked again where a loaded machine kept the answer from coming in time.</summary>
@@ -58,7 +59,7 @@ internal sealed class MapNodes : IAsyncDisposable
             var waiter = new Waiter();
             if (!Map(node).GetOrAssign(Hash(node, client), [], waiter, 1, out StickyAnswer answer))
             {
-                answer = await waiter.Answer.Task.WaitAsync(TimeSpan.FromSeconds(5));
+                answer = await waiter.Answer.Task.WaitAsync(Wait.Patience);
             }
             if (answer.Outcome != StickyOutcome.Fallback || attempt == 50) return answer.Backend;
         }

@@ -1,4 +1,5 @@
 using ActorLb.Sticky;
+using ActorLb.Testing;
 using ActorLb.Tests.Fleet.Membership;
 
 namespace ActorLb.Tests.Fleet.Sharding;
@@ -109,7 +110,7 @@ public sealed class MapPartTests
 
         Akka.Actor.ActorSystem system = nodes.Fleet[1].System!.System;
         system.Stop(Akka.Cluster.Sharding.ClusterSharding.Get(system).ShardRegion("map"));
-        await FleetNodes.UntilAsync(() => nodes.Fleet[1].Standing.Restarts == 1, () => "not restarted");
+        await Wait.UntilAsync(() => nodes.Fleet[1].Standing.Restarts == 1, () => "not restarted");
         await nodes.BalancedAsync(0, 1, 2);
 
         Assert.Equal(before, await AssignAsync(nodes, 1, proposal: 3));
@@ -152,6 +153,6 @@ public sealed class MapPartTests
         Task.WhenAll(Enumerable.Range(0, Clients).Select(i => nodes.ReadAsync(node, $"client-{i}")));
 
     /// <summary>The copies have what the owners have: both hold it in a table.</summary>
-    private static Task ReplicatedAsync(MapNodes nodes, params int[] of) => FleetNodes.UntilAsync(
+    private static Task ReplicatedAsync(MapNodes nodes, params int[] of) => Wait.UntilAsync(
         () => of.Sum(n => nodes.Map(n).Measure().Behind) == 0 && of.All(n => nodes.Map(n).Measure().Unreplicated == 0), () => "behind");
 }

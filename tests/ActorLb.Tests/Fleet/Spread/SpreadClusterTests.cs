@@ -3,6 +3,7 @@ using ActorLb.Configuration.Effective;
 using ActorLb.Fleet.Spread;
 using ActorLb.Hosting;
 using ActorLb.Sticky;
+using ActorLb.Testing;
 using Akka.Actor;
 using Akka.Configuration;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -32,7 +33,7 @@ public sealed class SpreadClusterTests : IAsyncDisposable
         await JoinAsync(nodes);
         ChangeOutcome outcome = await nodes[1].State.ChangeAsync(Broker, (r, _) => r with { State = SlotState.Down, Weight = 4 });
         Assert.Equal(new ChangeOutcome(true, null), outcome);
-        await WaitAsync(() => nodes.All(n => n.Of(Broker) is { State: SlotState.Down, Weight: 4, IsLocal: false }));
+        await Wait.UntilAsync(() => nodes.All(n => n.Of(Broker) is { State: SlotState.Down, Weight: 4, IsLocal: false }));
         Assert.Equal(SlotState.Down, nodes[0].Slots.StateOf(nodes[0].Of(Broker).Reference));
         foreach (Node node in nodes) await node.System.Terminate();
 
@@ -49,7 +50,7 @@ public sealed class SpreadClusterTests : IAsyncDisposable
         Assert.Contains("detached", outcome.Pending, StringComparison.Ordinal);
         Assert.True(nodes[1].Of(Broker) is { State: SlotState.Drain, IsLocal: true });
         await JoinAsync(nodes);
-        await WaitAsync(() => nodes.All(n => n.Of(Broker) is { State: SlotState.Drain, IsLocal: false }));
+        await Wait.UntilAsync(() => nodes.All(n => n.Of(Broker) is { State: SlotState.Drain, IsLocal: false }));
     }
 
     [Fact]
@@ -60,11 +61,11 @@ public sealed class SpreadClusterTests : IAsyncDisposable
         Assert.Contains("detached", outcome.Pending, StringComparison.Ordinal);
         await JoinAsync(nodes[..2]);
         Assert.Equal(default, await nodes[1].State.Orders.SetAsync("ban/x", new byte[] { 2 }));
-        await WaitAsync(() => nodes[..2].All(n => n.State.Orders.All("ban/") is [{ IsLocal: false }, { IsLocal: false }]));
+        await Wait.UntilAsync(() => nodes[..2].All(n => n.State.Orders.All("ban/") is [{ IsLocal: false }, { IsLocal: false }]));
         await JoinAsync(nodes);
-        await WaitAsync(() => nodes[2].State.Orders.All("ban/").Length == 2);
+        await Wait.UntilAsync(() => nodes[2].State.Orders.All("ban/").Length == 2);
         Assert.Equal(default, await nodes[2].State.Orders.SetAsync("ban/early", default));
-        await WaitAsync(() => nodes.All(n => n.State.Orders.All("ban/") is [{ Name: "ban/x" }]));
+        await Wait.UntilAsync(() => nodes.All(n => n.State.Orders.All("ban/") is [{ Name: "ban/x" }]));
         foreach (Node node in nodes) await node.System.Terminate();
 
         Assert.Equal(["ban/x"], Start("2").State.Orders.All("").Select(o => o.Name));
@@ -78,12 +79,12 @@ public sealed class SpreadClusterTests : IAsyncDisposable
         nodes[1].State.SetConfiguration("2", Fingerprint("bbbbbbbbbbbb", ("pools.emqx", "2")));
         await JoinAsync(nodes);
         nodes[2].State.SetConfiguration("3", Fingerprint("cccccccccccc", ("pools.emqx", "1")));
-        await WaitAsync(() => nodes.All(n => n.State.Configurations.Known.Count == 3));
+        await Wait.UntilAsync(() => nodes.All(n => n.State.Configurations.Known.Count == 3));
         Assert.All(nodes, n => Assert.Equal(["pools.emqx"], ConfigurationFingerprint.Differences(
             n.State.Configurations.Known["1"].Parts, n.State.Configurations.Known["2"].Parts)));
 
         nodes[1].State.SetConfiguration("2", Fingerprint("dddddddddddd", ("pools.emqx", "1")));
-        await WaitAsync(() => nodes.All(n => n.State.Configurations.Known["2"].Hash == "dddddddddddd"));
+        await Wait.UntilAsync(() => nodes.All(n => n.State.Configurations.Known["2"].Hash == "dddddddddddd"));
         Assert.All(nodes, n => Assert.Empty(ConfigurationFingerprint.Differences(
             n.State.Configurations.Known["1"].Parts, n.State.Configurations.Known["2"].Parts)));
     }
@@ -96,10 +97,10 @@ public sealed class SpreadClusterTests : IAsyncDisposable
     {
         Node[] nodes = [Start("1"), Start("2")];
         await JoinAsync(nodes[0]);
-        await WaitAsync(() => !nodes[0].State.Tickets.Current.IsEmpty);
+        await Wait.UntilAsync(() => !nodes[0].State.Tickets.Current.IsEmpty);
         byte[] first = nodes[0].State.Tickets.Current[0].Bytes.ToArray();
         await JoinAsync(nodes);
-        await WaitAsync(() => !nodes[1].State.Tickets.Current.IsEmpty);
+        await Wait.UntilAsync(() => !nodes[1].State.Tickets.Current.IsEmpty);
         Assert.Equal(first, nodes[1].State.Tickets.Current[0].Bytes.ToArray());
         Assert.Equal(first, nodes[0].State.Tickets.Current[0].Bytes.ToArray());
         Assert.Equal(nodes[0].State.HashKey, nodes[1].State.HashKey);
@@ -112,10 +113,10 @@ public sealed class SpreadClusterTests : IAsyncDisposable
         Assert.NotEqual(nodes[0].State.HashKey, nodes[1].State.HashKey);
         await JoinAsync(nodes[0]);
         byte[] key = nodes[0].State.HashKey;
-        await WaitAsync(() => nodes[0].State.Keys.Items.ContainsKey(SpreadState.HashKeyName));
+        await Wait.UntilAsync(() => nodes[0].State.Keys.Items.ContainsKey(SpreadState.HashKeyName));
         await JoinAsync(nodes);
-        await WaitAsync(() => nodes[1].State.HashKey.AsSpan().SequenceEqual(key));
-        await WaitAsync(() => File.Exists(RegisterFile.PathOf(Path.Combine(_folder.FullName, "2"), SpreadState.KeysKey)));
+        await Wait.UntilAsync(() => nodes[1].State.HashKey.AsSpan().SequenceEqual(key));
+        await Wait.UntilAsync(() => File.Exists(RegisterFile.PathOf(Path.Combine(_folder.FullName, "2"), SpreadState.KeysKey)));
         await nodes[1].System.Terminate();
         Assert.Equal(key, Start("2", secret: null).State.HashKey);
     }
@@ -126,9 +127,9 @@ public sealed class SpreadClusterTests : IAsyncDisposable
         Node[] nodes = [Start("1"), Start("2"), Start("3")];
         await JoinAsync(nodes);
         for (int i = 0; i < 3; i++) nodes[i].Connections = 1 << (4 * i);
-        await WaitAsync(() => nodes[0].Counts.Report.ConnectionsOf(7) == 0x110 && nodes[2].Counts.Report.ConnectionsOf(7) == 0x011);
+        await Wait.UntilAsync(() => nodes[0].Counts.Report.ConnectionsOf(7) == 0x110 && nodes[2].Counts.Report.ConnectionsOf(7) == 0x011);
         await nodes[1].System.Terminate();
-        await WaitAsync(() => nodes[0].Counts.Report is { LiveNodes: 2 } report && report.ConnectionsOf(7) == 0x100);
+        await Wait.UntilAsync(() => nodes[0].Counts.Report is { LiveNodes: 2 } report && report.ConnectionsOf(7) == 0x100);
     }
 
     private Node Start(string name) => Start(name, Secret);
@@ -172,15 +173,9 @@ public sealed class SpreadClusterTests : IAsyncDisposable
     private static async Task JoinAsync(params Node[] nodes)
     {
         Address first = Akka.Cluster.Cluster.Get(nodes[0].System).SelfAddress;
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(30));
+        using var patience = new CancellationTokenSource(Wait.Patience);
         foreach (Node node in nodes) await Akka.Cluster.Cluster.Get(node.System).JoinAsync(first, patience.Token);
-        await WaitAsync(() => nodes.All(n => Akka.Cluster.Cluster.Get(n.System).SelfMember.Status == Akka.Cluster.MemberStatus.Up));
-    }
-
-    private static async Task WaitAsync(Func<bool> condition)
-    {
-        for (int i = 0; i < 1000 && !condition(); i++) await Task.Delay(20);
-        Assert.True(condition());
+        await Wait.UntilAsync(() => nodes.All(n => Akka.Cluster.Cluster.Get(n.System).SelfMember.Status == Akka.Cluster.MemberStatus.Up));
     }
 
     private sealed record Node(ActorSystem System, SpreadState State, BackendSlots Slots, FleetCounts Counts)

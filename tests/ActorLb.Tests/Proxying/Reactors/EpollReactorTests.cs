@@ -1,4 +1,6 @@
 using ActorLb.Proxying.Reactors;
+using ActorLb.Proxying;
+using ActorLb.Testing;
 
 namespace ActorLb.Tests.Proxying.Reactors;
 
@@ -18,7 +20,7 @@ public sealed class EpollReactorTests
         {
             for (int i = 0; i < PerThread; i++) Assert.Equal(i, await reactor.AskAsync(_ => i));
         }))];
-        await Task.WhenAll(askers).WaitAsync(TimeSpan.FromMinutes(2));
+        await Task.WhenAll(askers).WaitAsync(Wait.Patience);
         reactor.Stop();
     }
 

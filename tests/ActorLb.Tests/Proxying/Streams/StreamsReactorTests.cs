@@ -1,5 +1,7 @@
 using ActorLb.Proxying;
 using ActorLb.Proxying.Streams;
+using ActorLb.Testing;
+using ActorLb.Tests.Proxying;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace ActorLb.Tests.Proxying.Streams;
@@ -18,7 +20,7 @@ public sealed class StreamsReactorTests
         {
             for (int i = 0; i < PerThread; i++) Assert.Equal(i, await plane.Reactors[0].AskAsync(_ => i));
         }))];
-        await Task.WhenAll(askers).WaitAsync(TimeSpan.FromMinutes(2));
+        await Task.WhenAll(askers).WaitAsync(Wait.Patience);
     }
 
     /// <summary>What a reactor runs at a time is one thing: its sessions need no locks.</summary>

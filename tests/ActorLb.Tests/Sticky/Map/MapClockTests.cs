@@ -2,6 +2,7 @@ using System.Diagnostics;
 using ActorLb.Sticky;
 using ActorLb.Sticky.Map;
 using ActorLb.Sticky.Map.Sharding;
+using ActorLb.Testing;
 
 namespace ActorLb.Tests.Sticky.Map;
 
@@ -68,7 +69,7 @@ public sealed class MapClockTests : IStickyWaiter, IMapTransport, IDisposable
         long start;
         try
         {
-            Assert.True(held.Wait(TimeSpan.FromSeconds(30)));
+            Assert.True(held.Wait(Wait.Patience));
             start = Stopwatch.GetTimestamp();
             Assert.False(_map.GetOrAssign(77, [A], this, 1, out _));
             early = _heard.Wait(200);
@@ -80,7 +81,7 @@ public sealed class MapClockTests : IStickyWaiter, IMapTransport, IDisposable
             let.Wait();
         }
 
-        Assert.True(_heard.Wait(TimeSpan.FromSeconds(10)));
+        Assert.True(_heard.Wait(Wait.Patience));
         var waited = Stopwatch.GetElapsedTime(start);
         Assert.False(early, "the owner was given up while no answer could have been read");
         Assert.InRange(waited.TotalMilliseconds, 200, 2000);
