@@ -1,3 +1,4 @@
+using ActorLb.Balancing;
 using ActorLb.Standalone;
 using ActorLb.Sticky;
 using BenchmarkDotNet.Attributes;
@@ -16,8 +17,8 @@ public class LookupBenchmarks
     public void Setup()
     {
         var slots = new BackendSlots();
-        slots.Set(_backends[0], SlotState.Up);
-        slots.Set(_backends[1], SlotState.Up);
+        slots.Set(_backends[0], AdminState.Up);
+        slots.Set(_backends[1], AdminState.Up);
         _map = new LocalStickyMap(new byte[16], TimeSpan.FromHours(1), 10_000_000, slots, TimeProvider.System);
     }
 

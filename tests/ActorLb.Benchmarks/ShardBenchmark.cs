@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using ActorLb.Balancing;
 using ActorLb.Standalone;
 using ActorLb.Sticky;
 
@@ -16,7 +17,7 @@ internal static class ShardBenchmark
         var backends = Enumerable.Range(0, 4).Select(i => new BackendRef((ushort)i, 1)).ToArray();
         foreach (var backend in backends)
         {
-            slots.Set(backend, SlotState.Up);
+            slots.Set(backend, AdminState.Up);
         }
 
         Console.WriteLine($"{entries:N0} entries, one thread");

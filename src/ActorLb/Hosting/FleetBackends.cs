@@ -86,7 +86,7 @@ internal sealed class FleetBackends : IAsyncDisposable
     /// <summary>Marks a backend as removed: its generation is not valid again, should it come back, nor what operators wanted of it. A node
     /// that still has it takes it back at once, until its own reload.</summary>
     public Task ForgetAsync(string pool, string id) =>
-        Member.Spread.ChangeAsync(new BackendKey(pool, id), (r, _) => r.WithNextGeneration() with { State = SlotState.Free, Weight = null });
+        Member.Spread.ChangeAsync(new BackendKey(pool, id), (r, _) => r.WithNextGeneration() with { State = null, Weight = null });
 
     public ValueTask DisposeAsync() => Member.DisposeAsync();
 
@@ -106,10 +106,10 @@ internal sealed class FleetBackends : IAsyncDisposable
         foreach ((string pool, Backend backend) in own)
         {
             if (!byName.TryGetValue(new BackendKey(pool, backend.Id), out SpreadBackend? spread)) continue;
-            backend.Reference = spread.State == SlotState.Free ? 0 : spread.Reference.Value;
+            backend.Reference = spread.State is null ? 0 : spread.Reference.Value;
             // What the file takes out stays out; operators can only take out more.
-            AdminState wished = spread.State switch { SlotState.Drain => AdminState.Drain, SlotState.Down => AdminState.Down, _ => AdminState.Up };
-            backend.SetAdminState(backend.Options.Down ? AdminState.Down : wished, spread.DrainLeft, spread.IsDrainOver, spread.Pacing);
+            AdminState state = backend.Options.Down ? AdminState.Down : spread.State ?? AdminState.Up;
+            backend.SetAdminState(state, spread.DrainLeft, spread.IsDrainOver, spread.Pacing);
             backend.SetWeight(spread.Weight ?? backend.Options.Weight);
             backend.IsChangeLocal = spread.IsLocal;
         }

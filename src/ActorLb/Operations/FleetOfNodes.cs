@@ -44,8 +44,7 @@ internal sealed class FleetOfNodes(LocalMember member, StickyOptions options, Fu
             return Task.FromResult<Refusal?>(new Refusal(
                 RefusalKind.Refused, $"backend {backend.Id} of pool {pool.Name} is down by this node's file (down = on): change it there and reload"));
         }
-        SlotState wished = state switch { AdminState.Drain => SlotState.Drain, AdminState.Down => SlotState.Down, _ => SlotState.Up };
-        return ChangeAsync(pool, backend, (r, stamp) => r with { State = wished, Deadline = DeadlineOf(deadline, stamp), Pacing = null }, cancel);
+        return ChangeAsync(pool, backend, (r, stamp) => r with { State = state, Deadline = DeadlineOf(deadline, stamp), Pacing = null }, cancel);
     }
 
     public Task<Refusal?> DrainAtPaceAsync(Pool pool, Backend backend, double rate, TimeSpan? deadline, CancellationToken cancel)
@@ -55,7 +54,7 @@ internal sealed class FleetOfNodes(LocalMember member, StickyOptions options, Fu
             pool, backend,
             (r, stamp) => r with
             {
-                State = SlotState.Drain, Deadline = DeadlineOf(deadline, stamp), Pacing = new PacedDrain(rate, IsPaused: false, r.Pacing?.Ordered ?? stamp),
+                State = AdminState.Drain, Deadline = DeadlineOf(deadline, stamp), Pacing = new PacedDrain(rate, IsPaused: false, r.Pacing?.Ordered ?? stamp),
             },
             cancel);
     }

@@ -19,7 +19,7 @@ internal sealed class LocalBackendSlots(BackendSlots slots, BackendDirectory dir
         {
             _reserved.Add(reference);
             _generations[reference.Slot] = reference.Gen;
-            slots.Set(reference, SlotState.Up);
+            slots.Set(reference, AdminState.Up);
         }
     }
 
@@ -63,7 +63,7 @@ internal sealed class LocalBackendSlots(BackendSlots slots, BackendDirectory dir
                     _given.Add(backend, reference);
                     backend.Reference = reference.Value;
                 }
-                slots.Set(reference, StateOf(backend));
+                Set(reference, backend);
             }
             directory.Set(present);
         }
@@ -78,18 +78,12 @@ internal sealed class LocalBackendSlots(BackendSlots slots, BackendDirectory dir
             ushort generation = NextGeneration(reference.Slot);
             var next = new BackendRef(reference.Slot, generation);
             _given[backend] = next;
-            slots.Set(next, StateOf(backend));
+            Set(next, backend);
             backend.Reference = next.Value;
         }
     }
 
-    private static SlotState StateOf(Backend backend) => backend.AdminState switch
-    {
-        // Who is closed must not come back: the clients of a backend that is emptied are placed again.
-        AdminState.Drain => backend.Pacing is null ? SlotState.Drain : SlotState.Down,
-        AdminState.Down => SlotState.Down,
-        _ => SlotState.Up,
-    };
+    private void Set(BackendRef reference, Backend backend) => slots.Set(reference, backend.AdminState, isPaced: backend.Pacing is not null);
 
     private BackendRef NextFree()
     {

@@ -335,7 +335,7 @@ internal sealed class ShardStore
     private bool IsExpired(in ShardEntry entry, uint now) =>
         now > entry.Ticks && now - entry.Ticks > (entry.IsProvisional ? _rules.ProvisionalTicks : _rules.TtlTicks);
 
-    private bool IsDead(in ShardEntry entry, uint now) => _slots.StateOf(entry.Backend) == SlotState.Free || IsExpired(entry, now);
+    private bool IsDead(in ShardEntry entry, uint now) => _slots.StateOf(entry.Backend) is null || IsExpired(entry, now);
 
     private LookupResult Assign(ulong h, BackendRef pick, uint now, bool provisional)
     {

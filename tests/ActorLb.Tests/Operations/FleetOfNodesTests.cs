@@ -57,7 +57,7 @@ public sealed class FleetOfNodesTests : IAsyncDisposable
     {
         Assert.Null(await _fleet.DrainAtPaceAsync(_pool, One, 50, TimeSpan.FromSeconds(60), Cancel));
         long ordered = One.Pacing!.Ordered;
-        Assert.Equal((AdminState.Drain, SlotState.Down), (One.AdminState, StateOf(One)));
+        Assert.Equal((AdminState.Drain, AdminState.Down), (One.AdminState, StateOf(One)));
         _time.Advance(TimeSpan.FromSeconds(10));
         Assert.Null(await _fleet.DrainAtPaceAsync(_pool, One, 70, TimeSpan.FromSeconds(60), Cancel));
         Assert.Equal(new PacedDrain(70, IsPaused: false, ordered), One.Pacing);
@@ -73,12 +73,12 @@ public sealed class FleetOfNodesTests : IAsyncDisposable
 
         // Without a rate it is a drain that closes nobody, and whose clients keep it.
         Assert.Null(await _fleet.SetStateAsync(_pool, One, AdminState.Drain, deadline: null, Cancel));
-        Assert.Equal((null, null, SlotState.Drain), (One.Pacing, One.DrainLeft, StateOf(One)));
+        Assert.Equal((null, null, AdminState.Drain), (One.Pacing, One.DrainLeft, StateOf(One)));
         Assert.NotNull(await _fleet.SetDrainPausedAsync(_pool, One, paused: true, Cancel));
         Assert.Null(await _fleet.DrainAtPaceAsync(_pool, One, 50, deadline: null, Cancel));
         Assert.NotEqual(ordered, One.Pacing!.Ordered);
         Assert.Null(await _fleet.SetStateAsync(_pool, One, AdminState.Up, deadline: null, Cancel));
-        Assert.Equal((null, SlotState.Up), (One.Pacing, StateOf(One)));
+        Assert.Equal((null, AdminState.Up), (One.Pacing, StateOf(One)));
     }
 
     /// <summary>Its sessions are there nevertheless.</summary>
@@ -109,11 +109,11 @@ public sealed class FleetOfNodesTests : IAsyncDisposable
     public async Task DrainAtPace_OfABackendThatThisNodesFileLacks_IsKeptAndDoesNothingHere()
     {
         var other = new BackendKey("p", "10.0.0.9:1883");
-        var record = new BackendRecord(new BackendRef(7, 8), SlotState.Drain, Pacing: new PacedDrain(50, IsPaused: false, 1));
+        var record = new BackendRecord(new BackendRef(7, 8), AdminState.Drain, Pacing: new PacedDrain(50, IsPaused: false, 1));
         _backends.Member.Spread.OnBackends(Registers.Empty.With(other.Name, new Register(5, record.Encode())));
         Assert.Null(await _fleet.SetWeightAsync(_pool, One, 3, Cancel));
         Assert.Equal(record.Pacing, _backends.Member.Spread.Backends.Snapshot().Single(b => b.Key == other).Pacing);
-        Assert.Equal(SlotState.Down, _slots.StateOf(new BackendRef(7, 8)));
+        Assert.Equal(AdminState.Down, _slots.StateOf(new BackendRef(7, 8)));
         Assert.All(_pool.Snapshot.Backends.ToArray(), b => Assert.Null(b.Pacing));
     }
 
@@ -123,5 +123,5 @@ public sealed class FleetOfNodesTests : IAsyncDisposable
         return ClosingProgress.Of(_pool, backend, new ClosingCounts(_time), _ => 0)?.State;
     }
 
-    private SlotState StateOf(Backend backend) => _slots.StateOf(BackendRef.FromValue(backend.Reference));
+    private AdminState? StateOf(Backend backend) => _slots.StateOf(BackendRef.FromValue(backend.Reference));
 }

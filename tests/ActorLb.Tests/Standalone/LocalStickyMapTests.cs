@@ -1,3 +1,4 @@
+using ActorLb.Balancing;
 using ActorLb.Sticky;
 using Microsoft.Extensions.Time.Testing;
 
@@ -13,8 +14,8 @@ public sealed class LocalStickyMapTests : IDisposable
     public LocalStickyMapTests()
     {
         var slots = new BackendSlots();
-        slots.Set(A, SlotState.Up);
-        slots.Set(B, SlotState.Up);
+        slots.Set(A, AdminState.Up);
+        slots.Set(B, AdminState.Up);
         _map = new ActorLb.Standalone.LocalStickyMap(new byte[16], TimeSpan.FromHours(1), 100_000, slots, _time);
     }
 
@@ -48,7 +49,7 @@ public sealed class LocalStickyMapTests : IDisposable
     public void ShortLife_LiveSession_KeepsTheEntryAllTheSame()
     {
         var slots = new BackendSlots();
-        slots.Set(A, SlotState.Up);
+        slots.Set(A, AdminState.Up);
         using var map = new ActorLb.Standalone.LocalStickyMap(new byte[16], TimeSpan.FromSeconds(20), 100_000, slots, _time);
         map.GetOrAssign(5, [A], null!, 0, out var answer);
         map.Opened(5, A, answer.Outcome);
@@ -90,7 +91,7 @@ public sealed class LocalStickyMapTests : IDisposable
     {
         const int Cap = 1024;
         var slots = new BackendSlots();
-        slots.Set(A, SlotState.Up);
+        slots.Set(A, AdminState.Up);
         using var map = new ActorLb.Standalone.LocalStickyMap(new byte[16], TimeSpan.FromHours(1), Cap, slots, _time);
         var clients = Enumerable.Range(0, 300).Select(i => map.Hash("p"u8, BitConverter.GetBytes(i))).ToArray();
         foreach (var client in clients)
@@ -126,7 +127,7 @@ public sealed class LocalStickyMapTests : IDisposable
     public void SmallCap_ClientsThatLeft_AreRemembered()
     {
         var slots = new BackendSlots();
-        slots.Set(A, SlotState.Up);
+        slots.Set(A, AdminState.Up);
         using var map = new ActorLb.Standalone.LocalStickyMap(new byte[16], TimeSpan.FromHours(1), 1024, slots, _time);
         for (var i = 0; i < 300; i++)
         {

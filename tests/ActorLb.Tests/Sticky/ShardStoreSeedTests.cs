@@ -1,3 +1,4 @@
+using ActorLb.Balancing;
 using ActorLb.Sticky;
 
 namespace ActorLb.Tests.Sticky;
@@ -13,8 +14,8 @@ public sealed class ShardStoreSeedTests : IDisposable
 
     public ShardStoreSeedTests()
     {
-        _slots.Set(A, SlotState.Up);
-        _slots.Set(B, SlotState.Up);
+        _slots.Set(A, AdminState.Up);
+        _slots.Set(B, AdminState.Up);
         _store = new ShardStore(12, _slots, new StickyRules(TtlTicks: 100, MaxPerShard: 50) { Room = _room });
     }
 
@@ -55,13 +56,14 @@ public sealed class ShardStoreSeedTests : IDisposable
     }
 
     [Theory]
-    [InlineData((int)SlotState.Up, (int)SeedResult.Added)]
-    [InlineData((int)SlotState.Drain, (int)SeedResult.Added)]
-    [InlineData((int)SlotState.Down, (int)SeedResult.NoBackend)]
-    [InlineData((int)SlotState.Free, (int)SeedResult.NoBackend)]
-    public void Seed_OfABackendThatTheOperatorChanged(int state, int expected)
+    [InlineData(AdminState.Up, (int)SeedResult.Added)]
+    [InlineData(AdminState.Drain, (int)SeedResult.Added)]
+    [InlineData(AdminState.Down, (int)SeedResult.NoBackend)]
+    [InlineData(null, (int)SeedResult.NoBackend)]
+    public void Seed_OfABackendThatTheOperatorChanged(AdminState? state, int expected)
     {
-        _slots.Set(A, (SlotState)state);
+        if (state is { } present) _slots.Set(A, present);
+        else _slots.Clear(A.Slot);
         Assert.Equal((SeedResult)expected, _store.Seed(9, A, Now, Now));
     }
 

@@ -1,3 +1,4 @@
+using ActorLb.Balancing;
 using ActorLb.Sticky;
 
 namespace ActorLb.Tests.Sticky;
@@ -13,8 +14,8 @@ public sealed partial class ShardStoreTests : IDisposable
 
     public ShardStoreTests()
     {
-        _slots.Set(A, SlotState.Up);
-        _slots.Set(B, SlotState.Up);
+        _slots.Set(A, AdminState.Up);
+        _slots.Set(B, AdminState.Up);
         _store = new ShardStore(12, _slots, new StickyRules(TtlTicks: 100, MaxPerShard: 50) { Room = _room });
     }
 
@@ -36,14 +37,15 @@ public sealed partial class ShardStoreTests : IDisposable
     }
 
     [Theory]
-    [InlineData((int)SlotState.Up, true)]
-    [InlineData((int)SlotState.Drain, true)]
-    [InlineData((int)SlotState.Down, false)]
-    [InlineData((int)SlotState.Free, false)]
-    public void GetOrAssign_MappedBackendInState_KeptOrMoved(int state, bool kept)
+    [InlineData(AdminState.Up, true)]
+    [InlineData(AdminState.Drain, true)]
+    [InlineData(AdminState.Down, false)]
+    [InlineData(null, false)]
+    public void GetOrAssign_MappedBackendInState_KeptOrMoved(AdminState? state, bool kept)
     {
         _store.GetOrAssign(9, [A], Now);
-        _slots.Set(A, (SlotState)state);
+        if (state is { } present) _slots.Set(A, present);
+        else _slots.Clear(A.Slot);
 
         Assert.Equal(kept ? A : B, _store.GetOrAssign(9, [A, B], Now).Backend);
     }
@@ -51,7 +53,7 @@ public sealed partial class ShardStoreTests : IDisposable
     [Fact]
     public void GetOrAssign_DrainedProposal_NotForNewClients()
     {
-        _slots.Set(A, SlotState.Drain);
+        _slots.Set(A, AdminState.Drain);
 
         Assert.Equal(B, _store.GetOrAssign(9, [A, B], Now).Backend);
         Assert.Equal(LookupStatus.None, _store.GetOrAssign(10, [A], Now).Status);
@@ -62,7 +64,7 @@ public sealed partial class ShardStoreTests : IDisposable
     {
         _store.GetOrAssign(9, [A], Now);
         var next = new BackendRef(A.Slot, 2);
-        _slots.Set(next, SlotState.Up);
+        _slots.Set(next, AdminState.Up);
 
         Assert.True(_store.Peek(9, Now).IsNone);
         Assert.Equal(new LookupResult(LookupStatus.Assigned, next), _store.GetOrAssign(9, [A, next], Now));
@@ -184,7 +186,7 @@ public sealed partial class ShardStoreTests : IDisposable
         _store.GetOrAssign(1UL << 40, [A], Now);
         _store.GetOrAssign(2UL << 40, [A], Now + 80);
         _store.GetOrAssign(3UL << 40, [B], Now + 80);
-        _slots.Set(A, SlotState.Down);
+        _slots.Set(A, AdminState.Down);
 
         Assert.Equal(0, _store.Sweep(0, 1000, 1000, Now + 120));
         Assert.Equal(2, _store.Table.Count);

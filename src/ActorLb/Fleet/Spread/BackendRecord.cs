@@ -27,11 +27,11 @@ internal readonly record struct BackendKey(string Pool, string Id)
 internal readonly record struct DrainDeadline(uint Seconds, long Ordered);
 
 /// <summary>What the fleet agrees on about a backend: what the sticky map calls it, and what operators did to it.</summary>
-/// <param name="State"><see cref="SlotState.Free"/> is a backend that was removed.</param>
+/// <param name="State">Null if the backend was removed.</param>
 /// <param name="Weight">An operator's weight; null leaves the configured one.</param>
 /// <param name="Pacing">A drain closes its sessions at a pace; null leaves them.</param>
 internal sealed record BackendRecord(
-    BackendRef Reference, SlotState State, int? Weight = null, DrainDeadline? Deadline = null, PacedDrain? Pacing = null)
+    BackendRef Reference, AdminState? State, int? Weight = null, DrainDeadline? Deadline = null, PacedDrain? Pacing = null)
 {
     /// <summary>Stamp of a record that nobody has changed: any change supersedes it.</summary>
     public const long DefaultStamp = 1;
@@ -41,6 +41,10 @@ internal sealed record BackendRecord(
     private const int PacedLength = Length + 4 + 1 + 8;
     private const double RateUnits = 1000;
 
+    // A state's byte is its number plus one, because 0 is a removed backend.
+    private const byte Removed = 0;
+    private const int StateOffset = 1;
+
     /// <summary>
     /// The record of a backend that nobody has changed. Slot and generation come from its name, so nodes that never spoke to each other
     /// agree on it, and two backends that meet in a slot are still told apart.
@@ -49,7 +53,7 @@ internal sealed record BackendRecord(
     {
         ulong hash = KeyHash.Of(Encoding.UTF8.GetBytes(key.Name));
         ushort gen = (ushort)((hash >> 32) & BackendRef.MaxGen);
-        return new BackendRecord(new BackendRef((ushort)hash, gen == 0 ? (ushort)1 : gen), SlotState.Up);
+        return new BackendRecord(new BackendRef((ushort)hash, gen == 0 ? (ushort)1 : gen), AdminState.Up);
     }
 
     /// <summary>All clients of the backend are forgotten: what names the old generation is invalid. 0 is never given out.</summary>
@@ -65,7 +69,7 @@ internal sealed record BackendRecord(
         byte[] bytes = new byte[Pacing is null ? Length : PacedLength];
         bytes[0] = Version;
         BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(1), Reference.Value);
-        bytes[5] = (byte)State;
+        bytes[5] = State is { } state ? (byte)(state + StateOffset) : Removed;
         BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(6), Weight ?? 0);
         BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(10), Deadline?.Seconds ?? 0);
         BinaryPrimitives.WriteInt64LittleEndian(bytes.AsSpan(14), Deadline?.Ordered ?? 0);
@@ -79,13 +83,13 @@ internal sealed record BackendRecord(
     /// <returns>Null when it is no such record. A longer one, of a later release, is read as far as it is known.</returns>
     public static BackendRecord? TryDecode(ReadOnlySpan<byte> bytes)
     {
-        if (bytes.Length < Length || bytes[0] == 0 || bytes[5] > (byte)SlotState.Down) return null;
+        if (bytes.Length < Length || bytes[0] == 0 || bytes[5] > (byte)(AdminState.Down + StateOffset)) return null;
         BackendRef reference = BackendRef.FromValue(BinaryPrimitives.ReadUInt32LittleEndian(bytes[1..]));
         int weight = BinaryPrimitives.ReadInt32LittleEndian(bytes[6..]);
         uint seconds = BinaryPrimitives.ReadUInt32LittleEndian(bytes[10..]);
         if (reference.IsNone || reference.Gen > BackendRef.MaxGen || weight is < 0 or > ushort.MaxValue) return null;
         return new BackendRecord(
-            reference, (SlotState)bytes[5], weight == 0 ? null : weight,
+            reference, bytes[5] == Removed ? null : (AdminState)(bytes[5] - StateOffset), weight == 0 ? null : weight,
             seconds == 0 ? null : new DrainDeadline(seconds, BinaryPrimitives.ReadInt64LittleEndian(bytes[14..])),
             bytes.Length < PacedLength ? null : DecodePacing(bytes[Length..]));
     }

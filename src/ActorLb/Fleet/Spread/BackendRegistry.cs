@@ -6,13 +6,14 @@ namespace ActorLb.Fleet.Spread;
 
 /// <summary>A backend as the fleet knows it.</summary>
 /// <param name="Reference">What the sticky map calls it.</param>
+/// <param name="State">Null if the backend was removed.</param>
 /// <param name="Weight">An operator's weight; null leaves the configured one.</param>
 /// <param name="DrainLeft">When a drain becomes down, from the moment this was read; null for never.</param>
 /// <param name="IsDrainOver">It is down because the deadline of its drain is over.</param>
 /// <param name="IsLocal">Changed on this node, and the fleet has not confirmed it yet.</param>
 /// <param name="Pacing">A drain closes its sessions at a pace.</param>
 internal sealed record SpreadBackend(
-    BackendKey Key, BackendRef Reference, SlotState State, int? Weight, TimeSpan? DrainLeft, bool IsDrainOver, bool IsLocal, PacedDrain? Pacing);
+    BackendKey Key, BackendRef Reference, AdminState? State, int? Weight, TimeSpan? DrainLeft, bool IsDrainOver, bool IsLocal, PacedDrain? Pacing);
 
 /// <summary>
 /// Slots, generations and operators' changes of all backends, as this node knows them. It lives as long as the process: a change holds here
@@ -51,8 +52,8 @@ internal sealed class BackendRegistry(SpreadClock clock, TimeProvider time)
             if (!_records.TryGetValue(key, out var known)) return null;
             long stamp = clock.Next();
             BackendRecord changed = change(known.Record, stamp);
-            if (changed.State is not (SlotState.Drain or SlotState.Down)) changed = changed with { Deadline = null };
-            if (changed.State != SlotState.Drain) changed = changed with { Pacing = null };
+            if (changed.State is not (AdminState.Drain or AdminState.Down)) changed = changed with { Deadline = null };
+            if (changed.State != AdminState.Drain) changed = changed with { Pacing = null };
             Put(key, changed, stamp);
             return changed;
         }
@@ -122,7 +123,7 @@ internal sealed class BackendRegistry(SpreadClock clock, TimeProvider time)
             foreach ((BackendKey key, (BackendRecord record, _)) in _records.ToArray())
             {
                 if (DrainLeft(key, record) is not { } left || left > TimeSpan.Zero) continue;
-                Put(key, record with { State = SlotState.Down, Pacing = null }, clock.Next());
+                Put(key, record with { State = AdminState.Down, Pacing = null }, clock.Next());
                 any = true;
             }
             return any;
@@ -137,7 +138,7 @@ internal sealed class BackendRegistry(SpreadClock clock, TimeProvider time)
             [
                 .. _records.Select(r => new SpreadBackend(
                     r.Key, r.Value.Record.Reference, r.Value.Record.State, r.Value.Record.Weight, DrainLeft(r.Key, r.Value.Record),
-                    r.Value.Record is { State: SlotState.Down, Deadline: not null }, _unconfirmed.ContainsKey(r.Key), r.Value.Record.Pacing)),
+                    r.Value.Record is { State: AdminState.Down, Deadline: not null }, _unconfirmed.ContainsKey(r.Key), r.Value.Record.Pacing)),
             ];
         }
     }
@@ -153,9 +154,9 @@ internal sealed class BackendRegistry(SpreadClock clock, TimeProvider time)
                 _records[key] = (BackendRecord.Default(key), BackendRecord.DefaultStamp);
                 changed = true;
             }
-            else if (known.Record.State == SlotState.Free)
+            else if (known.Record.State is null)
             {
-                Put(key, known.Record.WithNextGeneration() with { State = SlotState.Up }, clock.Next());
+                Put(key, known.Record.WithNextGeneration() with { State = AdminState.Up }, clock.Next());
                 changed = true;
             }
         }
@@ -201,7 +202,7 @@ internal sealed class BackendRegistry(SpreadClock clock, TimeProvider time)
 
     private TimeSpan? DrainLeft(BackendKey key, BackendRecord record)
     {
-        if (record is not { State: SlotState.Drain, Deadline: { } deadline })
+        if (record is not { State: AdminState.Drain, Deadline: { } deadline })
         {
             _drains.Remove(key);
             return null;

@@ -184,10 +184,9 @@ internal sealed partial class SpreadState
             var used = new HashSet<ushort>();
             foreach (SpreadBackend backend in all)
             {
-                if (backend.State == SlotState.Free) continue;
+                if (backend.State is not { } state) continue;
                 used.Add(backend.Reference.Slot);
-                // Who is closed must not come back: the clients of a backend that is emptied are placed again.
-                _slots.Set(backend.Reference, backend is { State: SlotState.Drain, Pacing: not null } ? SlotState.Down : backend.State);
+                _slots.Set(backend.Reference, state, isPaced: backend.Pacing is not null);
             }
             foreach (ushort slot in _slotsInUse)
             {

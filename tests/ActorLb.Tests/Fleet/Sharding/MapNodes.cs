@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Text;
+using ActorLb.Balancing;
 using ActorLb.Fleet.Sharding;
 using ActorLb.Sticky;
 using ActorLb.Sticky.Map;
@@ -94,7 +95,7 @@ internal sealed class MapNodes : IAsyncDisposable
     private MapPart Make(int node)
     {
         var slots = new BackendSlots();
-        for (int i = 0; i < Backends; i++) slots.Set(BackendAt(i), SlotState.Up);
+        for (int i = 0; i < Backends; i++) slots.Set(BackendAt(i), AdminState.Up);
         var transport = new AkkaMapTransport();
         var map = new ShardedMap(
             new MapSettings(Shards, TimeSpan.FromHours(1), 100_000), new StickyHash("0123456789abcdef"u8), slots, new StickyClock(TimeProvider.System), transport);

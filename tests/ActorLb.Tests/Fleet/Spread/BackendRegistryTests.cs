@@ -30,8 +30,8 @@ public sealed class BackendRegistryTests
     public void Change_OnANodeByItself_HoldsAtOnceAndIsMarked()
     {
         BackendRegistry node = Node(First);
-        node.Change(First, (r, _) => r with { State = SlotState.Drain });
-        Assert.True(Of(node, First) is { State: SlotState.Drain, IsLocal: true });
+        node.Change(First, (r, _) => r with { State = AdminState.Drain });
+        Assert.True(Of(node, First) is { State: AdminState.Drain, IsLocal: true });
         Assert.True(node.Confirm(node.ToRegisters()));
         Assert.False(Of(node, First).IsLocal);
     }
@@ -43,15 +43,15 @@ public sealed class BackendRegistryTests
     public void Merge_ChangesMadeApart_TheLaterOneWinsOnBothSides()
     {
         BackendRegistry fleet = Node(First), detached = Node(First);
-        fleet.Change(First, (r, _) => r with { State = SlotState.Down });
+        fleet.Change(First, (r, _) => r with { State = AdminState.Down });
         fleet.Change(First, (r, _) => r with { Weight = 7 });
         _time.Advance(TimeSpan.FromSeconds(1));
-        detached.Change(First, (r, _) => r with { State = SlotState.Drain });
+        detached.Change(First, (r, _) => r with { State = AdminState.Drain });
         Registers fromFleet = fleet.ToRegisters();
         fleet.Merge(detached.ToRegisters());
         detached.Merge(fromFleet);
-        Assert.Equal(SlotState.Drain, Of(fleet, First).State);
-        Assert.Equal(SlotState.Drain, Of(detached, First).State);
+        Assert.Equal(AdminState.Drain, Of(fleet, First).State);
+        Assert.Equal(AdminState.Drain, Of(detached, First).State);
     }
 
     [Fact]
@@ -59,22 +59,22 @@ public sealed class BackendRegistryTests
     {
         BackendRegistry ahead = Node(First);
         _time.Advance(TimeSpan.FromHours(1));
-        ahead.Change(First, (r, _) => r with { State = SlotState.Down });
+        ahead.Change(First, (r, _) => r with { State = AdminState.Down });
         var behind = new BackendRegistry(new SpreadClock(new FakeTimeProvider(DateTimeOffset.UnixEpoch)), _time);
         behind.Want([First]);
         behind.Merge(ahead.ToRegisters());
-        behind.Change(First, (r, _) => r with { State = SlotState.Up });
+        behind.Change(First, (r, _) => r with { State = AdminState.Up });
         ahead.Merge(behind.ToRegisters());
-        Assert.Equal(SlotState.Up, Of(ahead, First).State);
+        Assert.Equal(AdminState.Up, Of(ahead, First).State);
     }
 
     [Fact]
     public void Merge_ANewerChangeOfTheFleet_EndsTheWaitForConfirmation()
     {
         BackendRegistry one = Node(First), other = Node(First);
-        one.Change(First, (r, _) => r with { State = SlotState.Down });
+        one.Change(First, (r, _) => r with { State = AdminState.Down });
         _time.Advance(TimeSpan.FromSeconds(1));
-        other.Change(First, (r, _) => r with { State = SlotState.Up });
+        other.Change(First, (r, _) => r with { State = AdminState.Up });
         one.Merge(other.ToRegisters());
         Assert.False(one.HasUnconfirmed);
     }
@@ -84,9 +84,9 @@ public sealed class BackendRegistryTests
     {
         BackendRegistry node = Node(First);
         BackendRef before = Of(node, First).Reference;
-        node.Change(First, (r, _) => r with { State = SlotState.Free });
+        node.Change(First, (r, _) => r with { State = null });
         Assert.True(node.Want([First]));
-        Assert.True(Of(node, First) is { State: SlotState.Up } now && now.Reference.Slot == before.Slot && now.Reference.Gen != before.Gen);
+        Assert.True(Of(node, First) is { State: AdminState.Up } now && now.Reference.Slot == before.Slot && now.Reference.Gen != before.Gen);
     }
 
     [Fact]
@@ -94,7 +94,7 @@ public sealed class BackendRegistryTests
     {
         BackendRegistry one = Node(First, Second), other = Node(Second);
         Registers clash = Registers.Empty.With(
-            Second.Name, new Register(50, new BackendRecord(new BackendRef(Of(one, First).Reference.Slot, 9), SlotState.Up).Encode()));
+            Second.Name, new Register(50, new BackendRecord(new BackendRef(Of(one, First).Reference.Slot, 9), AdminState.Up).Encode()));
         one.Merge(clash);
         other.Merge(clash);
         other.Merge(one.ToRegisters());
@@ -109,32 +109,32 @@ public sealed class BackendRegistryTests
     public void EndDrains_PastTheDeadline_MakesThemDown()
     {
         BackendRegistry node = Node(First);
-        node.Change(First, (r, stamp) => r with { State = SlotState.Drain, Deadline = new DrainDeadline(60, stamp) });
+        node.Change(First, (r, stamp) => r with { State = AdminState.Drain, Deadline = new DrainDeadline(60, stamp) });
         Assert.Equal(TimeSpan.FromSeconds(60), Of(node, First).DrainLeft);
         _time.Advance(TimeSpan.FromSeconds(59));
         Assert.False(node.EndDrains());
         _time.Advance(TimeSpan.FromSeconds(1));
         Assert.True(node.EndDrains());
-        Assert.True(Of(node, First) is { State: SlotState.Down, DrainLeft: null, IsDrainOver: true });
+        Assert.True(Of(node, First) is { State: AdminState.Down, DrainLeft: null, IsDrainOver: true });
 
         // A node that was away meanwhile knows why, whatever else is changed of the backend.
         node.Change(First, (r, _) => r with { Weight = 3 });
         BackendRegistry late = Node(First);
         late.Merge(node.ToRegisters());
-        Assert.True(Of(late, First) is { State: SlotState.Down, Weight: 3, IsDrainOver: true });
-        node.Change(First, (r, _) => r with { State = SlotState.Down, Deadline = null });
+        Assert.True(Of(late, First) is { State: AdminState.Down, Weight: 3, IsDrainOver: true });
+        node.Change(First, (r, _) => r with { State = AdminState.Down, Deadline = null });
         late.Merge(node.ToRegisters());
-        Assert.True(Of(late, First) is { State: SlotState.Down, IsDrainOver: false });
+        Assert.True(Of(late, First) is { State: AdminState.Down, IsDrainOver: false });
     }
 
     [Fact]
     public void EndDrains_OfAnOrderThatWasRepeated_CountsFromTheLastOne()
     {
         BackendRegistry node = Node(First);
-        node.Change(First, (r, stamp) => r with { State = SlotState.Drain, Deadline = new DrainDeadline(60, stamp) });
+        node.Change(First, (r, stamp) => r with { State = AdminState.Drain, Deadline = new DrainDeadline(60, stamp) });
         node.Snapshot();
         _time.Advance(TimeSpan.FromSeconds(50));
-        node.Change(First, (r, stamp) => r with { State = SlotState.Drain, Deadline = new DrainDeadline(60, stamp) });
+        node.Change(First, (r, stamp) => r with { State = AdminState.Drain, Deadline = new DrainDeadline(60, stamp) });
         // A weight is no order.
         node.Change(First, (r, _) => r with { Weight = 3 });
         Assert.Equal(TimeSpan.FromSeconds(60), Of(node, First).DrainLeft);
@@ -145,7 +145,7 @@ public sealed class BackendRegistryTests
     public void EndDrains_OfAPausedDrain_WaitsUntilItGoesOn()
     {
         BackendRegistry node = Node(First), late = Node(First);
-        node.Change(First, (r, stamp) => r with { State = SlotState.Drain, Deadline = new DrainDeadline(60, stamp), Pacing = new PacedDrain(50, false, stamp) });
+        node.Change(First, (r, stamp) => r with { State = AdminState.Drain, Deadline = new DrainDeadline(60, stamp), Pacing = new PacedDrain(50, false, stamp) });
         node.Snapshot();
         _time.Advance(TimeSpan.FromSeconds(20));
         node.Change(First, (r, stamp) => r with { Deadline = new DrainDeadline(40, stamp), Pacing = r.Pacing! with { IsPaused = true } });
@@ -154,7 +154,7 @@ public sealed class BackendRegistryTests
         late.Merge(node.ToRegisters());
         _time.Advance(TimeSpan.FromHours(1));
         Assert.False(node.EndDrains() || late.EndDrains());
-        Assert.All([node, late], n => Assert.True(Of(n, First) is { State: SlotState.Drain, Pacing.IsPaused: true } b && b.DrainLeft == TimeSpan.FromSeconds(40)));
+        Assert.All([node, late], n => Assert.True(Of(n, First) is { State: AdminState.Drain, Pacing.IsPaused: true } b && b.DrainLeft == TimeSpan.FromSeconds(40)));
 
         late.Change(First, (r, stamp) => r with { Deadline = r.Deadline!.Value with { Ordered = stamp }, Pacing = r.Pacing! with { IsPaused = false } });
         node.Merge(late.ToRegisters());
@@ -163,18 +163,18 @@ public sealed class BackendRegistryTests
         Assert.False(node.EndDrains());
         _time.Advance(TimeSpan.FromSeconds(1));
         Assert.True(node.EndDrains());
-        Assert.True(Of(node, First) is { State: SlotState.Down, Pacing: null, IsDrainOver: true });
+        Assert.True(Of(node, First) is { State: AdminState.Down, Pacing: null, IsDrainOver: true });
     }
 
     [Theory]
-    [InlineData(SlotState.Up)]
-    [InlineData(SlotState.Down)]
-    [InlineData(SlotState.Free)]
-    public void Change_ToAnythingButADrain_EndsItsPace(object state)
+    [InlineData(AdminState.Up)]
+    [InlineData(AdminState.Down)]
+    [InlineData(null)]
+    public void Change_ToAnythingButADrain_EndsItsPace(AdminState? state)
     {
         BackendRegistry node = Node(First);
-        node.Change(First, (r, stamp) => r with { State = SlotState.Drain, Pacing = new PacedDrain(50, false, stamp) });
-        node.Change(First, (r, _) => r with { State = (SlotState)state });
+        node.Change(First, (r, stamp) => r with { State = AdminState.Drain, Pacing = new PacedDrain(50, false, stamp) });
+        node.Change(First, (r, _) => r with { State = state });
         Assert.Null(Of(node, First).Pacing);
     }
 
@@ -182,22 +182,35 @@ public sealed class BackendRegistryTests
     public void Merge_OfWhatIsNoRecord_LeavesItOut()
     {
         BackendRegistry node = Node(First);
-        byte[] good = Of(node, First) is var b ? new BackendRecord(b.Reference, SlotState.Down).Encode() : [];
+        byte[] good = Of(node, First) is var b ? new BackendRecord(b.Reference, AdminState.Down).Encode() : [];
         byte[] badState = [.. good];
         badState[5] = 77;
         Registers bad = Registers.Empty
             .With("no-slash", new Register(1L << 50, good)).With("pool/", new Register(1L << 50, good))
             .With(First.Name, new Register(1L << 50, badState)).With(Second.Name, new Register(1L << 50, new byte[] { 1, 2, 3 }));
         Assert.False(node.Merge(bad));
-        Assert.Equal(SlotState.Up, Assert.Single(node.Snapshot()).State);
+        Assert.Equal(AdminState.Up, Assert.Single(node.Snapshot()).State);
+    }
+
+    /// <summary>Nodes of other releases and files on disk use these numbers.</summary>
+    [Theory]
+    [InlineData(null, 0)]
+    [InlineData(AdminState.Up, 1)]
+    [InlineData(AdminState.Drain, 2)]
+    [InlineData(AdminState.Down, 3)]
+    public void Encode_State_HasAFrozenNumber(AdminState? state, byte number)
+    {
+        byte[] bytes = new BackendRecord(new BackendRef(4, 5), state).Encode();
+        Assert.Equal(number, bytes[5]);
+        Assert.Equal(state, BackendRecord.TryDecode(bytes)!.State);
     }
 
     [Fact]
     public void Encode_OfEveryField_IsRead()
     {
-        var record = new BackendRecord(new BackendRef(513, BackendRef.MaxGen), SlotState.Drain, 65535, new DrainDeadline(uint.MaxValue, long.MaxValue));
+        var record = new BackendRecord(new BackendRef(513, BackendRef.MaxGen), AdminState.Drain, 65535, new DrainDeadline(uint.MaxValue, long.MaxValue));
         Assert.Equal(record, BackendRecord.TryDecode(record.Encode()));
-        var plain = new BackendRecord(new BackendRef(0, 1), SlotState.Free);
+        var plain = new BackendRecord(new BackendRef(0, 1), State: null);
         Assert.Equal(plain, BackendRecord.TryDecode(plain.Encode()));
         // A later release may append fields.
         Assert.Equal(plain, BackendRecord.TryDecode([.. plain.Encode(), 1, 2, 3]));

@@ -1,4 +1,5 @@
 using System.Runtime.Serialization;
+using ActorLb.Balancing;
 using ActorLb.Fleet.Spread;
 using ActorLb.Sticky;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -58,11 +59,11 @@ public sealed class RegisterFileTests : IDisposable
     public void SpreadState_AfterARestart_KnowsWhatOperatorsDid()
     {
         var key = new BackendKey("emqx", "10.0.0.1:1883");
-        RegisterFile.Write(Path, Registers.Empty.With(key.Name, new Register(9, new BackendRecord(new BackendRef(4, 5), SlotState.Down).Encode())));
+        RegisterFile.Write(Path, Registers.Empty.With(key.Name, new Register(9, new BackendRecord(new BackendRef(4, 5), AdminState.Down).Encode())));
         var slots = new BackendSlots();
         var state = new SpreadState(null, "c", _folder.FullName, slots, TimeProvider.System, NullLogger.Instance);
         state.Want([key]);
         state.Publish();
-        Assert.Equal(SlotState.Down, slots.StateOf(new BackendRef(4, 5)));
+        Assert.Equal(AdminState.Down, slots.StateOf(new BackendRef(4, 5)));
     }
 }

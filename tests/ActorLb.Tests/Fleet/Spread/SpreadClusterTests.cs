@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using ActorLb.Balancing;
 using ActorLb.Configuration.Effective;
 using ActorLb.Fleet.Spread;
 using ActorLb.Hosting;
@@ -31,14 +32,14 @@ public sealed class SpreadClusterTests : IAsyncDisposable
     {
         Node[] nodes = [Start("1"), Start("2"), Start("3")];
         await JoinAsync(nodes);
-        ChangeOutcome outcome = await nodes[1].State.ChangeAsync(Broker, (r, _) => r with { State = SlotState.Down, Weight = 4 });
+        ChangeOutcome outcome = await nodes[1].State.ChangeAsync(Broker, (r, _) => r with { State = AdminState.Down, Weight = 4 });
         Assert.Equal(new ChangeOutcome(true, null), outcome);
-        await Wait.UntilAsync(() => nodes.All(n => n.Of(Broker) is { State: SlotState.Down, Weight: 4, IsLocal: false }));
-        Assert.Equal(SlotState.Down, nodes[0].Slots.StateOf(nodes[0].Of(Broker).Reference));
+        await Wait.UntilAsync(() => nodes.All(n => n.Of(Broker) is { State: AdminState.Down, Weight: 4, IsLocal: false }));
+        Assert.Equal(AdminState.Down, nodes[0].Slots.StateOf(nodes[0].Of(Broker).Reference));
         foreach (Node node in nodes) await node.System.Terminate();
 
         Node again = Start("2");
-        Assert.True(again.Of(Broker) is { State: SlotState.Down, Weight: 4 });
+        Assert.True(again.Of(Broker) is { State: AdminState.Down, Weight: 4 });
     }
 
     [Fact]
@@ -46,11 +47,11 @@ public sealed class SpreadClusterTests : IAsyncDisposable
     {
         Node[] nodes = [Start("1"), Start("2")];
         await JoinAsync(nodes[0]);
-        ChangeOutcome outcome = await nodes[1].State.ChangeAsync(Broker, (r, _) => r with { State = SlotState.Drain });
+        ChangeOutcome outcome = await nodes[1].State.ChangeAsync(Broker, (r, _) => r with { State = AdminState.Drain });
         Assert.Contains("detached", outcome.Pending, StringComparison.Ordinal);
-        Assert.True(nodes[1].Of(Broker) is { State: SlotState.Drain, IsLocal: true });
+        Assert.True(nodes[1].Of(Broker) is { State: AdminState.Drain, IsLocal: true });
         await JoinAsync(nodes);
-        await Wait.UntilAsync(() => nodes.All(n => n.Of(Broker) is { State: SlotState.Drain, IsLocal: false }));
+        await Wait.UntilAsync(() => nodes.All(n => n.Of(Broker) is { State: AdminState.Drain, IsLocal: false }));
     }
 
     [Fact]

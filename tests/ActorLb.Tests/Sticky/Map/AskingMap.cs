@@ -1,3 +1,4 @@
+using ActorLb.Balancing;
 using ActorLb.Sticky;
 using ActorLb.Sticky.Map;
 using ActorLb.Sticky.Map.Sharding;
@@ -14,8 +15,8 @@ public abstract class AskingMap : IDisposable, IStickyWaiter, IMapTransport
 
     protected AskingMap()
     {
-        Slots.Set(A, SlotState.Up);
-        Slots.Set(B, SlotState.Up);
+        Slots.Set(A, AdminState.Up);
+        Slots.Set(B, AdminState.Up);
         Map = new ShardedMap(
             new MapSettings(64, TimeSpan.FromHours(1), 100_000), new StickyHash(new byte[16]), Slots, new StickyClock(Time), this);
         Members();

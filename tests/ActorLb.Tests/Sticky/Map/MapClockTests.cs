@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using ActorLb.Balancing;
 using ActorLb.Sticky;
 using ActorLb.Sticky.Map;
 using ActorLb.Sticky.Map.Sharding;
@@ -19,7 +20,7 @@ public sealed class MapClockTests : IStickyWaiter, IMapTransport, IDisposable
     public MapClockTests()
     {
         var slots = new BackendSlots();
-        slots.Set(A, SlotState.Up);
+        slots.Set(A, AdminState.Up);
         var self = new PeerId("lb-1", 1);
         var owner = new PeerId("lb-2", 2);
         _map = new ShardedMap(

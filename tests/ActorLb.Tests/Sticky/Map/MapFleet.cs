@@ -1,3 +1,4 @@
+using ActorLb.Balancing;
 using ActorLb.Hosting;
 using ActorLb.Sticky;
 using ActorLb.Sticky.Map;
@@ -16,8 +17,8 @@ internal sealed class MapFleet : IDisposable
 
     public MapFleet(params string[] names)
     {
-        Slots.Set(A, SlotState.Up);
-        Slots.Set(B, SlotState.Up);
+        Slots.Set(A, AdminState.Up);
+        Slots.Set(B, AdminState.Up);
         foreach (var name in names)
         {
             Add(name);

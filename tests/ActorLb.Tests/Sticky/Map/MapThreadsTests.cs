@@ -1,4 +1,5 @@
 using System.Threading.Channels;
+using ActorLb.Balancing;
 using ActorLb.Sticky;
 using ActorLb.Sticky.Map;
 using ActorLb.Sticky.Map.Sharding;
@@ -64,7 +65,7 @@ public sealed class MapThreadsTests
         public Threads(int count)
         {
             var slots = new BackendSlots();
-            slots.Set(A, SlotState.Up);
+            slots.Set(A, AdminState.Up);
             _ids = [.. Enumerable.Range(1, count).Select(i => new PeerId($"lb-{i}", (ulong)i))];
             _queues = [.. _ids.Select(_ => Channel.CreateUnbounded<(int, PeerId, MapMessage)>())];
             Maps = [.. Enumerable.Range(0, count).Select(i => new ShardedMap(

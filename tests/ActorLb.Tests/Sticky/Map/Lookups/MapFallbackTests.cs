@@ -1,3 +1,4 @@
+using ActorLb.Balancing;
 using ActorLb.Sticky;
 using ActorLb.Sticky.Map;
 using ActorLb.Sticky.Map.Lookups;
@@ -17,7 +18,7 @@ public sealed class MapFallbackTests : AskingMap
         Pass(100);
         Assert.Equal(new StickyAnswer(B, StickyOutcome.Fallback, false), Heard[^1].Answer);
 
-        Slots.Set(B, SlotState.Down);
+        Slots.Set(B, AdminState.Down);
         Map.GetOrAssign(77, [A], this, 3, out var answer);
         Pass(100);
         Assert.True(Heard.Count == 3 ? Heard[^1].Answer.Backend.IsNone : answer.Backend.IsNone);

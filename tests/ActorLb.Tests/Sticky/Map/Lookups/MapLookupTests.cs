@@ -1,3 +1,4 @@
+using ActorLb.Balancing;
 using ActorLb.Sticky;
 using ActorLb.Sticky.Map;
 using ActorLb.Sticky.Map.Lookups;
@@ -119,7 +120,7 @@ public sealed class MapLookupTests : AskingMap
     public void Answer_InMaintenanceHere_OwnerIsAskedToMove()
     {
         Map.GetOrAssign(77, [B], this, 1, out _);
-        Slots.Set(A, SlotState.Down);
+        Slots.Set(A, AdminState.Down);
         Reply(Owner, AnswerStatus.Found, A);
         Assert.Empty(Heard);
         var move = Assert.Single(LastBatch(Owner).Items);

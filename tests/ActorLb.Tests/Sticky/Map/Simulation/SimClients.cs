@@ -1,6 +1,7 @@
 using ActorLb.Hosting;
 using ActorLb.Sticky;
 using ActorLb.Sticky.Map;
+using AdminState = ActorLb.Balancing.AdminState;
 
 namespace ActorLb.Tests.Sticky.Map.Simulation;
 
@@ -179,14 +180,14 @@ internal sealed class SimClients : IStickyWaiter
     }
 
     /// <summary>The node's own choice when nobody answers: the same on every node that knows the same.</summary>
-    public static BackendRef FallbackOf(SimNode node, ulong h) => node.Brokers.Where(b => b.Value.State == SlotState.Up)
+    public static BackendRef FallbackOf(SimNode node, ulong h) => node.Brokers.Where(b => b.Value.State == AdminState.Up)
         .OrderBy(b => Rendezvous.Draw(h, Rendezvous.NumberOf(b.Key), 1)).Select(b => b.Value.Backend).FirstOrDefault();
 
     private static string NameOf(SimNode node, BackendRef backend) => node.Brokers.FirstOrDefault(b => b.Value.Backend == backend).Key ?? "";
 
     private BackendRef[] Proposals(SimNode node)
     {
-        var up = node.Brokers.Where(b => b.Value.State == SlotState.Up && !DeadBrokers.Contains(b.Key)).Select(b => b.Value.Backend).ToArray();
+        var up = node.Brokers.Where(b => b.Value.State == AdminState.Up && !DeadBrokers.Contains(b.Key)).Select(b => b.Value.Backend).ToArray();
         _world.Random.Shuffle(up);
         return up;
     }

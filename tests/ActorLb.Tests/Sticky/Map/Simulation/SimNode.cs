@@ -1,3 +1,4 @@
+using ActorLb.Balancing;
 using ActorLb.Sticky;
 using ActorLb.Sticky.Map;
 
@@ -37,7 +38,7 @@ internal sealed class SimNode : IMapTransport
     public BackendSlots Slots { get; } = new();
 
     /// <summary>What this node knows of the brokers.</summary>
-    public Dictionary<string, (BackendRef Backend, SlotState State)> Brokers { get; } = [];
+    public Dictionary<string, (BackendRef Backend, AdminState State)> Brokers { get; } = [];
 
     public ShardedMap Map { get; }
 

@@ -1,3 +1,4 @@
+using ActorLb.Balancing;
 using ActorLb.Sticky;
 using ActorLb.Sticky.Map;
 
@@ -49,7 +50,7 @@ internal sealed class Simulation
     private readonly List<SimNode> _nodes = [];
     private readonly HashSet<SimNode> _leaving = [];
     private readonly Dictionary<string, int> _happened = [];
-    private readonly Dictionary<string, (BackendRef Backend, SlotState State)> _brokers = [];
+    private readonly Dictionary<string, (BackendRef Backend, AdminState State)> _brokers = [];
     private int _processes;
     private long _calmUntil;
 
@@ -70,7 +71,7 @@ internal sealed class Simulation
         };
         for (var i = 0; i < Brokers.Length; i++)
         {
-            _brokers[Brokers[i]] = (new BackendRef((ushort)i, 1), SlotState.Up);
+            _brokers[Brokers[i]] = (new BackendRef((ushort)i, 1), AdminState.Up);
         }
     }
 
@@ -319,10 +320,10 @@ internal sealed class Simulation
         var (backend, state) = _brokers[broker];
         _brokers[broker] = what switch
         {
-            0 => (backend, SlotState.Down),
-            1 => (backend, SlotState.Drain),
+            0 => (backend, AdminState.Down),
+            1 => (backend, AdminState.Drain),
             2 => (backend with { Gen = (ushort)(backend.Gen + 1) }, state),
-            _ => (backend, SlotState.Up),
+            _ => (backend, AdminState.Up),
         };
         var change = _brokers[broker];
         foreach (var node in Alive)
@@ -331,7 +332,7 @@ internal sealed class Simulation
         }
     }
 
-    private void Apply(SimNode node, string broker, (BackendRef Backend, SlotState State) change)
+    private void Apply(SimNode node, string broker, (BackendRef Backend, AdminState State) change)
     {
         // What is newer came first.
         if (change == _brokers[broker])
