@@ -22,6 +22,7 @@ internal sealed class ShardStore
         Log = log ?? new ReplicationLog(rules.LogOps);
         _group = group ?? new StoreGroup();
         _group.Add(this);
+        Eviction = new ShardEviction(this, rules, _group);
     }
 
     public ShardTable Table { get; private set; }
@@ -29,8 +30,8 @@ internal sealed class ShardStore
     /// <summary>Several stores may share one.</summary>
     public ReplicationLog Log { get; }
 
-    /// <summary>Entries pushed out by the cap.</summary>
-    public long Evicted { get; private set; }
+    /// <summary>Keeps the shard within its cap.</summary>
+    public ShardEviction Eviction { get; }
 
     /// <summary>The valid entry of a key, or none. Changes nothing.</summary>
     public BackendRef Peek(ulong h, uint now)
@@ -94,15 +95,6 @@ internal sealed class ShardStore
         if (!Unsafe.IsNullRef(ref entry) && entry.Backend == backend && entry.IsConnected)
         {
             Table.SetState(ref entry, EntryState.None);
-        }
-    }
-
-    /// <summary>Where connected clients took the shard beyond its cap, and some of them have left, one of those goes; the owner's alone.</summary>
-    public void Trim(ulong except = 0)
-    {
-        if (!_group.HasRoom && _group.Count > _rules.MaxPerShard && _group.Count > _group.Connected)
-        {
-            _group.Evict(this, except, EntryState.Connected, EntryState.None);
         }
     }
 
@@ -193,7 +185,7 @@ internal sealed class ShardStore
                 return SeedResult.Known;
             }
         }
-        else if (_group.Count >= _rules.MaxPerShard || _rules.Room.IsOwed)
+        else if (_group.Count >= _rules.MaxPerShard || _rules.Room.IsOverCap)
         {
             // What clients themselves brought does not go for it.
             return SeedResult.NoRoom;
@@ -278,56 +270,9 @@ internal sealed class ShardStore
             return i;
         }
 
-        Pay(removals);
+        Eviction.EvictExcess(removals);
         Table.Shrink();
         return 0;
-    }
-
-    /// <summary>Pushes out what is in a place.</summary>
-    public void PushOut(int place)
-    {
-        Log.Append(new LogOp(LogOpKind.Remove, Table.At(place).H, default, 0));
-        Table.RemoveAt(place);
-        Evicted++;
-    }
-
-    /// <summary>How many entries there are of a kind, as in <see cref="First"/>.</summary>
-    public int CountOf(ushort kind) => kind switch
-    {
-        EntryState.Provisional => Table.Provisional,
-        EntryState.Connected => Table.Connected,
-        _ => Table.Count - Table.Connected,
-    };
-
-    /// <summary>
-    /// Place of the one to go among so many of a kind, from a random place on; -1 when there is none. Places follow the order of hashes, so
-    /// neighbours are a random sample. Those go first whose session has ended, then those of sessions that began: on another node it may last.
-    /// </summary>
-    /// <param name="kind">The bits of <paramref name="mask"/> that an entry's state has.</param>
-    /// <param name="rank">The lowest goes: the last touch, of an end before all of a beginning.</param>
-    public int First(ulong except, ushort mask, ushort kind, int sample, out uint rank)
-    {
-        var i = _group.Random(Table.Capacity);
-        var first = -1;
-        rank = uint.MaxValue;
-        for (var (looked, left) = (0, Math.Min(sample, CountOf(kind))); looked < Table.Capacity && left > 0; looked++, i = i + 1 == Table.Capacity ? 0 : i + 1)
-        {
-            ref var entry = ref Table.At(i);
-            if (Unsafe.IsNullRef(ref entry) || (entry.GenAndState & mask) != kind)
-            {
-                continue;
-            }
-
-            left--;
-            var own = entry.Touch ^ ShardEntry.RefreshedBit;
-            if (entry.H != except && own < rank)
-            {
-                rank = own;
-                first = i;
-            }
-        }
-
-        return first;
     }
 
     private bool IsValid(in ShardEntry entry, uint now) => _slots.IsKept(entry.Backend) && !IsExpired(entry, now);
@@ -352,14 +297,14 @@ internal sealed class ShardStore
     {
         var key = ShardTable.Key(h);
         if (Table.Set(h, backend, touch, state)
-            && (!_group.HadRoom(_rules.MaxPerShard) || (state != EntryState.Connected && _rules.Room.TryPay())))
+            && (!_group.HadRoom(_rules.MaxPerShard) || (state != EntryState.Connected && _rules.Room.TryClaimEviction())))
         {
-            if (!MakeRoom(key, state))
+            if (!Eviction.MakeRoom(key, state))
             {
                 return;
             }
 
-            Trim(key);
+            Eviction.Trim(key);
         }
 
         Log.Append(new LogOp(LogOpKind.Put, key, backend, touch));
@@ -374,49 +319,6 @@ internal sealed class ShardStore
         if (told)
         {
             Log.Append(new LogOp(LogOpKind.Put, entry.H, entry.Backend, touch));
-        }
-    }
-
-    /// <summary>
-    /// Makes room for a new entry of the shard: one goes that no backend has confirmed, else one of some without a session here. A
-    /// connected one goes for another connected one only, and only where the node has none but connected ones: whoever may invent client ids
-    /// must not have the entries of those who are there.
-    /// </summary>
-    /// <returns>False when it is the new one that goes.</returns>
-    private bool MakeRoom(ulong added, ushort state)
-    {
-        var isConnected = state == EntryState.Connected;
-        if (_group.Provisional > (state == EntryState.Provisional ? 1 : 0))
-        {
-            _group.Evict(this, added, EntryState.Provisional, EntryState.Provisional);
-        }
-        else if (_group.Count - _group.Connected > (isConnected ? 0 : 1))
-        {
-            _group.Evict(this, added, EntryState.Connected, EntryState.None);
-        }
-        else if (!isConnected)
-        {
-            Table.Remove(added);
-            Evicted++;
-            return false;
-        }
-        else if (!_rules.Room.HasOthers || _group.Count > 2 * _rules.MaxPerShard)
-        {
-            _group.Evict(this, added, EntryState.Connected, EntryState.Connected);
-        }
-
-        // Or one beyond the cap: another shard pays it.
-        return true;
-    }
-
-    /// <summary>Has entries without a session go for those that the node holds beyond the cap: few at a time, so that all shards do their part.</summary>
-    private void Pay(int most)
-    {
-        for (var n = Math.Min(most, 1 + (Table.Count / 16)); n > 0 && Table.Connected < Table.Count && _rules.Room.TryPay(); n--)
-        {
-            var isProvisional = Table.Provisional > 0;
-            var (mask, kind) = isProvisional ? (EntryState.Provisional, EntryState.Provisional) : (EntryState.Connected, EntryState.None);
-            PushOut(First(0, mask, kind, StoreGroup.Sample, out _));
         }
     }
 }

@@ -7,7 +7,7 @@ namespace ActorLb.Sticky;
 /// </summary>
 internal sealed class StickyRoom
 {
-    private int _owed;
+    private int _excess;
     private volatile bool _hasOthers = true;
 
     /// <summary>Somewhere there is an entry, or a place, without a session here: no connected client's has to go for another one's.</summary>
@@ -18,13 +18,13 @@ internal sealed class StickyRoom
     /// <param name="connected">Of these, those whose client has a session on this node.</param>
     public void Count(long places, long entries, long connected)
     {
-        Volatile.Write(ref _owed, (int)Math.Clamp(entries - places, 0, int.MaxValue));
+        Volatile.Write(ref _excess, (int)Math.Clamp(entries - places, 0, int.MaxValue));
         _hasOthers = connected < places;
     }
 
     /// <summary>The node holds more than its part.</summary>
-    public bool IsOwed => Volatile.Read(ref _owed) > 0;
+    public bool IsOverCap => Volatile.Read(ref _excess) > 0;
 
     /// <summary>Whether one more is to go; to be called by who can spare one.</summary>
-    public bool TryPay() => Volatile.Read(ref _owed) > 0 && Interlocked.Decrement(ref _owed) >= 0;
+    public bool TryClaimEviction() => Volatile.Read(ref _excess) > 0 && Interlocked.Decrement(ref _excess) >= 0;
 }

@@ -10,10 +10,10 @@ internal sealed class StoreGroup
     private uint _random = 0x9E3779B9;
 
     // So many more can be added before they have to be counted again.
-    private int _certain;
+    private int _roomLeft;
 
     /// <summary>Whether there is room for certain: it was counted, and has not been used up since.</summary>
-    public bool HasRoom => _certain > 0;
+    public bool HasRoom => _roomLeft > 0;
 
     public int Count => Sum(static s => s.Table.Count);
 
@@ -26,19 +26,19 @@ internal sealed class StoreGroup
     /// <summary>Whether there was room for the entry that one of the stores has added.</summary>
     public bool HadRoom(int most)
     {
-        if (_certain > 0)
+        if (_roomLeft > 0)
         {
-            _certain--;
+            _roomLeft--;
             return true;
         }
 
         var count = Count;
-        _certain = Math.Max(0, most - count);
+        _roomLeft = Math.Max(0, most - count);
         return count <= most;
     }
 
     /// <summary>A store has been filled by other ways.</summary>
-    public void Recount() => _certain = 0;
+    public void Recount() => _roomLeft = 0;
 
     /// <summary>One of some of a kind goes, of the first store's as far as it has any.</summary>
     /// <param name="except">Of the first store: an entry that stays.</param>
@@ -50,8 +50,8 @@ internal sealed class StoreGroup
         for (var n = 0; n < _stores.Count && left > 0; n++)
         {
             var store = _stores[(from + n) % _stores.Count];
-            var candidate = store.First(n == 0 ? except : 0, mask, kind, left, out var rank);
-            left -= Math.Min(left, store.CountOf(kind));
+            var candidate = store.Eviction.Pick(n == 0 ? except : 0, mask, kind, left, out var rank);
+            left -= Math.Min(left, store.Eviction.CountOf(kind));
             if (candidate >= 0 && (place < 0 || rank < lowest))
             {
                 (victim, place, lowest) = (store, candidate, rank);
@@ -60,7 +60,7 @@ internal sealed class StoreGroup
 
         if (place >= 0)
         {
-            victim.PushOut(place);
+            victim.Eviction.EvictAt(place);
         }
     }
 

@@ -14,7 +14,7 @@ public sealed partial class ShardStoreTests
             Assert.True(_store.Table.Count <= 50);
         }
 
-        Assert.Equal(450, _store.Evicted);
+        Assert.Equal(450, _store.Eviction.Evicted);
         var rest = new ShardEntry[50];
         _store.Table.CopyTo(rest);
         Assert.True(rest.Average(e => (double)e.Touch) > Now + 380, "the young ones stay");
@@ -106,7 +106,7 @@ public sealed partial class ShardStoreTests
         }
 
         Assert.All(Enumerable.Range(0, 6), i => Assert.Equal(A, stores[3].Peek(Spread((ulong)i), Now + 1100)));
-        Assert.Equal((16, 6, 990L), (group.Count, group.Connected, stores.Sum(s => s.Evicted)));
+        Assert.Equal((16, 6, 990L), (group.Count, group.Connected, stores.Sum(s => s.Eviction.Evicted)));
         Assert.Equal(B, stores[1099 % 16].Peek(Spread(1099), Now + 1100));
         Assert.True(Enumerable.Range(100, 900).All(i => stores[i % 16].Peek(Spread((ulong)i), Now + 1100).IsNone), "the old ones go");
         Array.ForEach(stores, s => s.Table.Dispose());
@@ -155,13 +155,13 @@ public sealed partial class ShardStoreTests
             other.Sweep(0, 1000, 1000, Now + 60);
         }
 
-        Assert.Equal((60, 40, 10L), (_store.Table.Count, other.Table.Count, other.Evicted));
+        Assert.Equal((60, 40, 10L), (_store.Table.Count, other.Table.Count, other.Eviction.Evicted));
 
         // What a client took beyond the cap is free when one leaves.
         for (var i = 1u; i <= 15; i++)
         {
             _store.Leave(Spread(i), A);
-            _store.Trim();
+            _store.Eviction.Trim();
         }
 
         Assert.Equal((50, 45), (_store.Table.Count, _store.Table.Connected));

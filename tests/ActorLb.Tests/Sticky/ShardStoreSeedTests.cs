@@ -73,7 +73,7 @@ public sealed class ShardStoreSeedTests : IDisposable
         for (ulong h = 1; h <= 50; h++) _store.GetOrAssign(h << 20, [A], Now);
         Assert.Equal(SeedResult.NoRoom, _store.Seed(99UL << 20, B, Now, Now));
         Assert.Equal(SeedResult.Known, _store.Seed(1UL << 20, B, Now, Now));
-        Assert.Equal((50, 0L), (_store.Table.Count, _store.Evicted));
+        Assert.Equal((50, 0L), (_store.Table.Count, _store.Eviction.Evicted));
 
         _store.Remove(1UL << 20);
         _room.Count(places: 100, entries: 101, connected: 0);

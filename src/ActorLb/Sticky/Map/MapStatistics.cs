@@ -42,7 +42,7 @@ internal sealed record MapStatistics(
         {
             entries += partition.Store.Table.Count;
             bytes += partition.Store.Table.Bytes;
-            evicted += partition.Store.Evicted;
+            evicted += partition.Store.Eviction.Evicted;
         }
 
         var isCopy = shard.Phase == ShardPhase.Closed && (shard.Synced || shard.Staging is not null);

@@ -80,7 +80,7 @@ internal sealed class SessionLearning(MapContext context)
         if (shard.Serves)
         {
             partition.Store.Refresh(h, backend, StickyClock.TicksAgo(now, 0));
-            partition.Store.Trim();
+            partition.Store.Eviction.Trim();
             context.Later.Set(shard.Number);
             return;
         }
