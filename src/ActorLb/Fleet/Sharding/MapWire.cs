@@ -11,8 +11,6 @@ namespace ActorLb.Fleet.Sharding;
 internal static class MapWire
 {
     private const int EntryBytes = 17;
-    private const int RequestBytes = 21;
-    private const int AnswerBytes = 19;
     private const int SeatsBytes = 21;
     private const int PartBytes = 20;
 
@@ -46,8 +44,8 @@ internal static class MapWire
     {
         switch (message)
         {
-            case LookupBatch m: WriteBatch(ref writer, m); break;
-            case LookupAnswers m: WriteAnswers(ref writer, m); break;
+            case LookupBatch m: LookupWire.Write(ref writer, m); break;
+            case LookupAnswers m: LookupWire.Write(ref writer, m); break;
             case Announcements m: WriteAnnouncements(ref writer, m); break;
             case MapMessages m: WriteMany(ref writer, m); break;
             case ShardMessage m:
@@ -61,8 +59,8 @@ internal static class MapWire
     /// <summary>Null for a kind that this release does not know.</summary>
     public static MapMessage? Read(ref WireReader reader, int kind) => kind switch
     {
-        1 => ReadBatch(ref reader),
-        2 => ReadAnswers(ref reader),
+        1 => LookupWire.ReadBatch(ref reader),
+        2 => LookupWire.ReadAnswers(ref reader),
         >= 3 and <= 17 => ReadOfShard(ref reader, kind, reader.UInt16(), reader.UInt64()),
         18 => ReadAnnouncements(ref reader),
         19 => new AnnouncementsRequest(),
@@ -76,12 +74,7 @@ internal static class MapWire
         {
             case Replicate m:
                 writer.UInt64(m.First);
-                writer.UInt16((ushort)m.Ops.Length);
-                foreach (MapOp op in m.Ops)
-                {
-                    writer.Byte((byte)op.Kind);
-                    WriteEntry(ref writer, op.Entry);
-                }
+                WriteOps(ref writer, m.Ops);
                 break;
             case CopyHint m:
                 writer.UInt64(m.Next);
@@ -97,21 +90,28 @@ internal static class MapWire
                 break;
             case SnapshotChunk m:
                 writer.Byte(Flags(m.IsLast, false));
-                writer.UInt16((ushort)m.Parts.Length);
-                foreach (SnapshotPart part in m.Parts) WritePart(ref writer, part);
+                WriteParts(ref writer, m.Parts);
                 break;
             case Seal m: writer.UInt64(m.Final); break;
             case SealAck m: writer.UInt64(m.Applied); break;
+            case CopyAnswer m:
+                writer.UInt64(m.HeldEpoch);
+                writer.UInt64(m.Sequence);
+                writer.Byte(Flags(m.IsServing, m.IsOffered));
+                break;
+            default: WriteOfPartition(ref writer, message); break;
+        }
+    }
+
+    private static void WriteOfPartition(ref WireWriter writer, ShardMessage message)
+    {
+        switch (message)
+        {
             case Digest m:
                 writer.UInt16(m.Partition);
                 writer.UInt64(m.Sequence);
                 writer.Int32(m.Count);
                 writer.UInt64(m.Value);
-                break;
-            case CopyAnswer m:
-                writer.UInt64(m.HeldEpoch);
-                writer.UInt64(m.Sequence);
-                writer.Byte(Flags(m.IsServing, m.IsOffered));
                 break;
             case Learn m:
                 writer.UInt16(m.Partition);
@@ -168,92 +168,13 @@ internal static class MapWire
         }
     }
 
-    /// <summary>Bytes of a message, exactly for the lookups, of which there are many.</summary>
-    public static int SizeOf(MapMessage message)
+    /// <summary>Bytes of a message; exact for lookups, the most frequent messages.</summary>
+    public static int SizeOf(MapMessage message) => message switch
     {
-        switch (message)
-        {
-            case LookupBatch batch:
-                int size = 10;
-                foreach (ref readonly LookupRequest item in batch.Items.AsSpan())
-                {
-                    size += RequestBytes + (item.Expected == 0 ? 0 : 4) + (4 * Proposals(item));
-                }
-                return size;
-            case LookupAnswers answers: return 10 + (answers.Items.Length * AnswerBytes);
-            default: return message.Size;
-        }
-    }
-
-    private static int Proposals(in LookupRequest item) => Math.Min((int)item.Count, StickyLimits.MaxProposals);
-
-    /// <summary>The first byte of a request: kind in bits 0 to 2, proposals in 3 to 6, in 7 whether there is an expected backend.</summary>
-    private static void WriteBatch(ref WireWriter writer, LookupBatch batch)
-    {
-        writer.UInt64(batch.Number);
-        writer.UInt16((ushort)batch.Items.Length);
-        foreach (ref readonly LookupRequest item in batch.Items.AsSpan())
-        {
-            int count = Proposals(item);
-            writer.Byte((byte)(((int)item.Kind & 7) | (count << 3) | (item.Expected == 0 ? 0 : 0x80)));
-            writer.UInt32(item.Id);
-            writer.UInt64(item.H);
-            writer.UInt64(item.Epoch);
-            if (item.Expected != 0) writer.UInt32(item.Expected);
-            for (int i = 0; i < count; i++) writer.UInt32(item.Proposals[i]);
-        }
-    }
-
-    private static LookupBatch ReadBatch(ref WireReader reader)
-    {
-        ulong number = reader.UInt64();
-        var items = new LookupRequest[reader.Count(ushort.MaxValue, RequestBytes)];
-        foreach (ref LookupRequest item in items.AsSpan())
-        {
-            byte first = reader.Byte();
-            int count = (first >> 3) & 15;
-            if (count > StickyLimits.MaxProposals)
-            {
-                reader.Reject();
-                break;
-            }
-            uint id = reader.UInt32();
-            ulong h = reader.UInt64(), epoch = reader.UInt64();
-            uint expected = (first & 0x80) != 0 ? reader.UInt32() : 0;
-            LookupProposals proposals = default;
-            for (int i = 0; i < count; i++) proposals[i] = reader.UInt32();
-            item = new LookupRequest(id, (LookupKind)(first & 7), (byte)count, h, epoch, expected, proposals);
-        }
-        return new LookupBatch(number, items);
-    }
-
-    /// <summary>The first byte of an answer: its status, in bit 7 whether it was read only.</summary>
-    private static void WriteAnswers(ref WireWriter writer, LookupAnswers answers)
-    {
-        writer.UInt64(answers.Number);
-        writer.UInt16((ushort)answers.Items.Length);
-        foreach (ref readonly LookupAnswer item in answers.Items.AsSpan())
-        {
-            writer.Byte((byte)(((int)item.Status & 0x7F) | (item.IsRead ? 0x80 : 0)));
-            writer.UInt32(item.Id);
-            writer.UInt16(item.Partition);
-            writer.UInt32(item.Backend);
-            writer.UInt64(item.Epoch);
-        }
-    }
-
-    private static LookupAnswers ReadAnswers(ref WireReader reader)
-    {
-        ulong number = reader.UInt64();
-        var items = new LookupAnswer[reader.Count(ushort.MaxValue, AnswerBytes)];
-        foreach (ref LookupAnswer item in items.AsSpan())
-        {
-            byte first = reader.Byte();
-            item = new LookupAnswer(
-                reader.UInt32(), (AnswerStatus)(first & 0x7F), (first & 0x80) != 0, reader.UInt16(), reader.UInt32(), reader.UInt64());
-        }
-        return new LookupAnswers(number, items);
-    }
+        LookupBatch batch => LookupWire.SizeOf(batch),
+        LookupAnswers answers => LookupWire.SizeOf(answers),
+        _ => message.Size,
+    };
 
     private static void WriteEntry(ref WireWriter writer, in MapEntry entry)
     {
@@ -279,6 +200,16 @@ internal static class MapWire
         return entries;
     }
 
+    private static void WriteOps(ref WireWriter writer, MapOp[] ops)
+    {
+        writer.UInt16((ushort)ops.Length);
+        foreach (ref readonly MapOp op in ops.AsSpan())
+        {
+            writer.Byte((byte)op.Kind);
+            WriteEntry(ref writer, op.Entry);
+        }
+    }
+
     private static MapOp[] ReadOps(ref WireReader reader)
     {
         var ops = new MapOp[reader.Count(ushort.MaxValue, EntryBytes + 1)];
@@ -286,13 +217,17 @@ internal static class MapWire
         return ops;
     }
 
-    private static void WritePart(ref WireWriter writer, in SnapshotPart part)
+    private static void WriteParts(ref WireWriter writer, SnapshotPart[] parts)
     {
-        writer.UInt16(part.Partition);
-        writer.UInt64(part.Sequence);
-        writer.Int32(part.Total);
-        writer.Int32(part.Offset);
-        WriteEntries(ref writer, part.Entries);
+        writer.UInt16((ushort)parts.Length);
+        foreach (ref readonly SnapshotPart part in parts.AsSpan())
+        {
+            writer.UInt16(part.Partition);
+            writer.UInt64(part.Sequence);
+            writer.Int32(part.Total);
+            writer.Int32(part.Offset);
+            WriteEntries(ref writer, part.Entries);
+        }
     }
 
     private static SnapshotPart[] ReadParts(ref WireReader reader)
