@@ -28,12 +28,13 @@ internal sealed partial class LocalMember : IAsyncDisposable
     /// <summary>For seeds that take the connection and say nothing.</summary>
     private static readonly TimeSpan SilentWait = TimeSpan.FromSeconds(3);
 
-    private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(20);
-
     private readonly StickyHash _hash;
     private readonly TimeProvider _time;
     private readonly MapClock _clock;
     private readonly ILogger _logger;
+
+    // Raised when the membership, the seeds' answers or the map's directory change.
+    private readonly Pulse _joining = new();
 
     /// <param name="collect">This node's connections and verdicts, complete; four times a second, must not block.</param>
     /// <param name="summed">Hears those of the fleet; any thread, must not block.</param>
@@ -62,6 +63,8 @@ internal sealed partial class LocalMember : IAsyncDisposable
         Counts = new FleetCounts(time);
         Shards = new MapPart(Map, transport);
         Host = new FleetHost(Settings, [Shards, new SpreadPart(Spread, Counts, collect, summed), inquiry], events, time, loggers);
+        Host.Changed = _joining.Raise;
+        Map.ViewChanged = _joining.Raise;
         _clock = new MapClock(Map, e => Log.ClockFailed(_logger, e));
     }
 
@@ -95,13 +98,17 @@ internal sealed partial class LocalMember : IAsyncDisposable
     {
         if (!await SeedProbe.AnyListensAsync(Settings, cancel).ConfigureAwait(false)) return;
         long start = _time.GetTimestamp();
-        while (!IsComplete)
+        while (!cancel.IsCancellationRequested)
         {
-            TimeSpan waited = _time.GetElapsedTime(start);
+            // Taken before the checks, so that no change after them is missed.
+            Task changed = _joining.Next;
+            if (IsComplete) return;
             bool? found = Host.System?.FoundCluster;
-            if (found == false || waited > (found is null ? SilentWait : JoinWait)) return;
-            await Task.Delay(Poll, _time, cancel).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            if (cancel.IsCancellationRequested) return;
+            TimeSpan left = (found is null ? SilentWait : JoinWait) - _time.GetElapsedTime(start);
+            if (found == false || left <= TimeSpan.Zero) return;
+            using var wait = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+            await Task.WhenAny(changed, Task.Delay(left, _time, wait.Token)).ConfigureAwait(false);
+            await wait.CancelAsync().ConfigureAwait(false);
         }
     }
 

@@ -71,6 +71,9 @@ internal sealed partial class FleetHost : IAsyncDisposable
     /// <summary>An operator had the node leave, through whatever node: it has, and it does not come back by itself.</summary>
     public Task Left => _left.Task;
 
+    /// <summary>Called when <see cref="Standing"/>, or what the seeds answer, has changed; on any thread, must not block.</summary>
+    public Action? Changed { private get; set; }
+
     /// <summary>The fleet system of the moment; null between two.</summary>
     public FleetSystem? System => Volatile.Read(ref _system);
 
@@ -207,7 +210,10 @@ internal sealed partial class FleetHost : IAsyncDisposable
             _standing = _standing with { Stage = stage, Reason = "", Members = members };
             foreach (IFleetPart part in _parts) part.SetMembers(members);
         }
+        Changed?.Invoke();
     }
+
+    public void OnSeedsAnswered() => Changed?.Invoke();
 
     private async Task StopAsync()
     {
@@ -273,6 +279,7 @@ internal sealed partial class FleetHost : IAsyncDisposable
             _standing = new FleetStanding(FleetStage.Detached, reason, null, _standing.Restarts + restarts);
             if (!isNews) return;
         }
+        Changed?.Invoke();
         Log.Detached(Logger, reason);
         _events.Publish("fleet_detached", $"is detached from the fleet: {reason}");
     }

@@ -64,7 +64,7 @@ internal sealed partial class FleetSystem
     public bool IsLeaving => _host.Standing.Stage is FleetStage.Leaving or FleetStage.Stopped;
 
     /// <summary>What the seeds that answer say: whether one of them is a member of a cluster. Null before any has answered.</summary>
-    public bool? FoundCluster { get; set; }
+    public bool? FoundCluster { get; private set; }
 
     /// <summary>The membership ended because the node was told to leave.</summary>
     public bool HasLeft { get; private set; }
@@ -116,6 +116,14 @@ internal sealed partial class FleetSystem
     {
         HasLeft = true;
         End("the node has left");
+    }
+
+    /// <param name="found">See <see cref="FoundCluster"/>; null changes nothing.</param>
+    public void OnSeedsAnswered(bool? found)
+    {
+        if (found is null || found == FoundCluster) return;
+        FoundCluster = found;
+        _host.OnSeedsAnswered();
     }
 
     public void Publish(ClusterMembers members) => _host.Publish(this, members);

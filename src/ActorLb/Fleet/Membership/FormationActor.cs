@@ -63,7 +63,7 @@ internal sealed class FormationActor : ReceiveActor, IWithTimers
         Resolve(self.State);
         Greet(self);
         Act(_formation.Decide(self, _fleet.Now), self);
-        _fleet.FoundCluster = _formation.FindsCluster(_fleet.Now) ?? _fleet.FoundCluster;
+        _fleet.OnSeedsAnswered(_formation.FindsCluster(_fleet.Now));
         Timers.StartSingleTimer("tick", Tick.Instance, self.State == HelloState.Member ? MemberTick : AloneTick);
     }
 

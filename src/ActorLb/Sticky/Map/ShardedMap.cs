@@ -68,6 +68,9 @@ internal sealed class ShardedMap : IStickyMap, IDisposable
     /// </summary>
     public event Action<int>? ShardDeposed;
 
+    /// <summary>Called when members or directory have changed; on any thread, without holding a lock.</summary>
+    public Action? ViewChanged { private get; set; }
+
     public MapContext Context => _context;
 
     public MapSettings Settings => _context.Settings;
@@ -155,6 +158,7 @@ internal sealed class ShardedMap : IStickyMap, IDisposable
         }
 
         AfterTurn();
+        ViewChanged?.Invoke();
         _context.Wake?.Invoke();
     }
 
@@ -426,6 +430,8 @@ internal sealed class ShardedMap : IStickyMap, IDisposable
             {
                 _views.SwapDirectory();
             }
+
+            ViewChanged?.Invoke();
         }
 
         _context.Outbox.Flush();
