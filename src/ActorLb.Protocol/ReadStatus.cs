@@ -1,12 +1,12 @@
 namespace ActorLb.Protocol;
 
-/// <summary>Outcome of an incremental read over everything received so far.</summary>
+/// <summary>Result of an incremental read over everything received so far.</summary>
 public enum ReadStatus : byte
 {
-    /// <summary>What is there may begin a message; ask again with more bytes.</summary>
+    /// <summary>The bytes may be the start of a message; call again with more.</summary>
     NeedMore,
 
-    /// <summary>No further byte can make it valid.</summary>
+    /// <summary>No further bytes can make it valid.</summary>
     Invalid,
 
     Done,

@@ -1,18 +1,18 @@
 namespace ActorLb.Protocol;
 
-/// <summary>What a client speaks, as far as its first bytes tell.</summary>
+/// <summary>The protocol that a client's first bytes look like.</summary>
 public enum SpokenProtocol : byte { Unknown, Mqtt, Http, Tls, Proxy }
 
-/// <summary>Names the protocol of a client that came to the wrong port, for logs: nothing is decided by it.</summary>
+/// <summary>Names the protocol of a client that connected to the wrong port. Only for logs: no decision depends on it.</summary>
 public static class SpokenProtocols
 {
-    /// <summary>Where in a CONNECT the protocol's name stands at the latest: behind the fixed header and the name's length.</summary>
+    /// <summary>Highest offset of the protocol's name in a CONNECT: after the fixed header and the name's length.</summary>
     private const int LatestName = 1 + 4 + 2;
 
     public static SpokenProtocol Guess(ReadOnlySpan<byte> first)
     {
         if (first.IsEmpty) return SpokenProtocol.Unknown;
-        // RFC 8446, section 5.1: a handshake record, whose version is 3.1 to 3.4 whatever the client speaks.
+        // RFC 8446, section 5.1: a handshake record, whose version is 3.1 to 3.4 whichever version the client offers.
         if (first is [0x16, 3, <= 4, ..]) return SpokenProtocol.Tls;
         if (first[0] == 0x10)
         {
@@ -23,8 +23,8 @@ public static class SpokenProtocols
         return IsHttp(first) ? SpokenProtocol.Http : SpokenProtocol.Unknown;
     }
 
-    /// <summary>Words that follow the name of a listener in a log line, with a space before them; empty when the client speaks what it
-    /// should or nobody knows.</summary>
+    /// <summary>Text to append to a listener's name in a log line, with a leading space; empty when the client speaks the expected
+    /// protocol or an unknown one.</summary>
     /// <param name="wanted">What the listener expects: HTTP where it speaks WebSocket.</param>
     public static string Hint(SpokenProtocol speaks, SpokenProtocol wanted) => (speaks, wanted) switch
     {

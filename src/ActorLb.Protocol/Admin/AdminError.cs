@@ -1,11 +1,11 @@
 namespace ActorLb.Protocol.Admin;
 
-/// <summary>Every answer of the admin API that is not what was asked for.</summary>
+/// <summary>The body of every error response of the admin API.</summary>
 /// <param name="Error">One of <see cref="AdminErrors"/>, for programs.</param>
-/// <param name="Detail">One or more lines for people: what, where, and what is known instead.</param>
+/// <param name="Detail">One or more lines for people: what is wrong, where, and which values would be valid.</param>
 public sealed record AdminError(string Error, string Detail);
 
-/// <summary>The words of <see cref="AdminError.Error"/>. Stable: programs compare them.</summary>
+/// <summary>The values of <see cref="AdminError.Error"/>. Stable: programs compare them.</summary>
 public static class AdminErrors
 {
     /// <summary>401: the token is missing or wrong.</summary>
@@ -14,21 +14,21 @@ public static class AdminErrors
     /// <summary>400: the request cannot be understood.</summary>
     public const string Invalid = "invalid";
 
-    /// <summary>404: nothing has that name.</summary>
+    /// <summary>404: nothing has this name.</summary>
     public const string Unknown = "unknown";
 
-    /// <summary>405: the path is right, the method is not.</summary>
+    /// <summary>405: the path exists, but not with this method.</summary>
     public const string Method = "method";
 
-    /// <summary>409: understood, but the state of things forbids it.</summary>
+    /// <summary>409: understood, but not possible in the current state.</summary>
     public const string Refused = "refused";
 
-    /// <summary>413: the body is larger than the endpoint takes.</summary>
+    /// <summary>413: the body is larger than the endpoint accepts.</summary>
     public const string TooLarge = "too_large";
 
-    /// <summary>500: a fault of the node's own.</summary>
+    /// <summary>500: an internal fault of the node.</summary>
     public const string Internal = "internal";
 
-    /// <summary>503: whoever decides cannot be reached now; the outcome may be unknown.</summary>
+    /// <summary>503: the node that decides cannot be reached now; the outcome may be unknown.</summary>
     public const string Unavailable = "unavailable";
 }

@@ -5,7 +5,7 @@ using ActorLb.Protocol.Text;
 
 namespace ActorLb.Protocol.Admin;
 
-/// <summary>The JSON of the admin API, generated at build time: camelCase, absent values written as null.</summary>
+/// <summary>The JSON of the admin API, source-generated: camelCase, missing values written as null.</summary>
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase)]
 [JsonSerializable(typeof(AdminError))]
 [JsonSerializable(typeof(NodeInfo))]
@@ -52,8 +52,8 @@ namespace ActorLb.Protocol.Admin;
 [JsonSerializable(typeof(FleetHistory))]
 public sealed partial class AdminJson : JsonSerializerContext
 {
-    /// <summary>What both sides write and what a client reads, members of a newer node ignored. For terminals and programs, never put
-    /// into HTML: text stays legible, only what JSON demands is escaped.</summary>
+    /// <summary>What both sides write and clients read; unknown members (of a newer node) are ignored. It is meant for terminals and
+    /// programs, never for embedding in HTML: only what JSON requires is escaped, so that text stays legible.</summary>
     public static AdminJson Wire { get; } = new(new JsonSerializerOptions
     {
         PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
@@ -61,7 +61,7 @@ public sealed partial class AdminJson : JsonSerializerContext
         Converters = { new TimeConverter() },
     });
 
-    /// <summary>What a node reads: a misspelt or missing member is an error, not a default.</summary>
+    /// <summary>What a node reads: a misspelt or missing member is an error rather than a default.</summary>
     public static AdminJson Requests { get; } = new(new JsonSerializerOptions
     {
         PropertyNamingPolicy = JsonNamingPolicy.CamelCase,

@@ -2,12 +2,12 @@ namespace ActorLb.Protocol.Admin;
 
 /// <param name="ClientId">As the broker sees it; null before the CONNECT and for plain TCP.</param>
 /// <param name="Backend">Null before one is chosen.</param>
-/// <param name="Protocol">"3.1", "3.1.1", "5", or "tcp" while it is not known to be MQTT.</param>
-/// <param name="State">The step the connection is at; "established" once it is relayed.</param>
+/// <param name="Protocol">"3.1", "3.1.1", "5", or "tcp" until it is known to be MQTT.</param>
+/// <param name="State">The phase of the connection; "established" once it is relayed.</param>
 /// <param name="Seconds">Since the connection was accepted.</param>
 /// <param name="Sent">Bytes from the client.</param>
 /// <param name="Received">Bytes to the client.</param>
-/// <param name="Node">Through which it goes.</param>
+/// <param name="Node">The node that holds the connection.</param>
 public sealed record SessionInfo(
     string? ClientId, string Address, string Listener, string Pool, string? Backend, string Protocol, string State,
     double Seconds, long Sent, long Received, string Node)
@@ -22,21 +22,21 @@ public sealed record SessionInfo(
     public long PacketsReceived { get; init; }
 }
 
-/// <summary>A node that was asked with the others and did not answer: what it has is missing in the answer.</summary>
-/// <param name="Node">"(others)" where their names are not known.</param>
+/// <summary>A node that was asked along with the others and did not answer: its part is missing from the response.</summary>
+/// <param name="Node">"(others)" when their names are not known.</param>
 public sealed record SilentNode(string Node, string Reason);
 
-/// <param name="Next">Passed as <c>after</c> it goes on behind these; null at the end.</param>
+/// <param name="Next">Pass it as <c>after</c> to get the next page; null on the last one.</param>
 public sealed record SessionPage(SessionInfo[] Sessions, string? Next)
 {
     /// <summary>Nodes that did not answer.</summary>
     public SilentNode[] Silent { get; init; } = [];
 }
 
-/// <param name="Kicked">On all nodes together.</param>
+/// <param name="Kicked">Sum over all nodes.</param>
 public sealed record SessionKick(string ClientId, int Kicked)
 {
-    /// <summary>Those on which there were any.</summary>
+    /// <summary>The nodes on which sessions were kicked.</summary>
     public NamedCount[] Nodes { get; init; } = [];
 
     /// <summary>Nodes that did not answer: the client may still be connected there.</summary>
@@ -45,9 +45,9 @@ public sealed record SessionKick(string ClientId, int Kicked)
 
 public sealed record NamedCount(string Name, int Count);
 
-/// <param name="Node">The one that was asked for, or that is by itself; null for a fleet.</param>
-/// <param name="Total">Client connections, whatever their step.</param>
-/// <param name="Backends">By "pool/host:port".</param>
+/// <param name="Node">The requested node, or a standalone one; null for a fleet.</param>
+/// <param name="Total">Client connections in any phase.</param>
+/// <param name="Backends">Keyed by "pool/host:port".</param>
 public sealed record SessionCount(
     string? Node, int Total, int Reading, int Connecting, int Established, int Closing, NamedCount[] Listeners, NamedCount[] Backends)
 {
@@ -58,14 +58,15 @@ public sealed record SessionCount(
     public SilentNode[] Silent { get; init; } = [];
 }
 
-/// <param name="ClientId">Of a long one its first 1,024 bytes, then "...".</param>
-/// <param name="Value">Bytes or packets of the session in both directions, or the client's CONNECTs of the last 5 to 10 minutes, at least.</param>
-/// <param name="Nodes">Through which the client goes or came.</param>
-/// <param name="Session">Null by connects: they are counted by client.</param>
+/// <param name="ClientId">If long, its first 1,024 bytes followed by "...".</param>
+/// <param name="Value">Bytes or packets of the session in both directions, or the client's CONNECTs of the last 5 to 10 minutes (a
+/// lower bound).</param>
+/// <param name="Nodes">Nodes that the client is or was connected to.</param>
+/// <param name="Session">Null when sorted by connects: they are counted per client.</param>
 public sealed record TopClient(string? ClientId, long Value, string[] Nodes, SessionInfo? Session);
 
 /// <param name="By">"bytes", "packets" or "connects".</param>
-/// <param name="Clients">The largest first.</param>
+/// <param name="Clients">Largest first.</param>
 public sealed record SessionTop(string By, TopClient[] Clients)
 {
     /// <summary>Nodes that did not answer.</summary>

@@ -1,13 +1,14 @@
 namespace ActorLb.Protocol.CommandLine;
 
-/// <summary>What a shell has to run so that Tab completes a program's command line: it asks the program itself, by the directive [suggest].</summary>
+/// <summary>The shell code that makes Tab complete a program's command line: it asks the program itself, by the directive
+/// [suggest].</summary>
 public static class CompletionScript
 {
     public static readonly string[] Shells = ["bash", "zsh"];
 
     public static string For(string program, string shell) => (shell == "zsh" ? Zsh : Bash).Replace("PROGRAM", program, StringComparison.Ordinal);
 
-    // Bash completes what stands behind the last colon, which addresses have; files are its own to complete.
+    // Bash completes only what follows the last colon, and addresses contain colons; it completes file names by itself.
     private const string Bash = """
         _PROGRAM() {
           local IFS=$'\n' word=${COMP_LINE:0:COMP_POINT} i

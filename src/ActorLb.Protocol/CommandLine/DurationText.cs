@@ -5,9 +5,9 @@ namespace ActorLb.Protocol.CommandLine;
 /// <summary>Durations on the command line of both programs: a number with ms, s, m, h or d; without a unit, seconds.</summary>
 public static class DurationText
 {
-    private static readonly TimeSpan Longest = TimeSpan.FromDays(49); // what a timer can wait for
+    private static readonly TimeSpan Longest = TimeSpan.FromDays(49); // the longest time a timer supports
 
-    /// <returns>Null when the text is no duration from 0 to 49 days.</returns>
+    /// <returns>Null unless the text is a duration from 0 to 49 days.</returns>
     public static TimeSpan? Parse(string text)
     {
         string number = text.TrimEnd('m', 's', 'h', 'd');

@@ -1,6 +1,6 @@
 namespace ActorLb.Protocol.CommandLine;
 
-/// <summary>What stands below a command's help: how it looks in use.</summary>
+/// <summary>The examples below a command's help.</summary>
 public static class ExamplesText
 {
     public static void Write(TextWriter output, IReadOnlyCollection<string> examples)

@@ -1,9 +1,10 @@
 namespace ActorLb.Protocol.CommandLine;
 
-/// <summary>The name that was probably meant: of a key, a command, an option, a pool. Both programs and the configuration ask it.</summary>
+/// <summary>Suggests the name that was probably meant: of a key, a command, an option or a pool. Used by both programs and the
+/// configuration.</summary>
 public static class NearestName
 {
-    /// <summary>Longer words are no misspelling of ours, and the table stays small.</summary>
+    /// <summary>Longer words are not misspelt names, and the limit keeps the table small.</summary>
     private const int Longest = 64;
 
     /// <summary>Null when no candidate is closer than half of the word.</summary>
@@ -22,7 +23,7 @@ public static class NearestName
         return nearest;
     }
 
-    /// <summary>Insertions, deletions, replacements and changed places of two neighbours between the two, case aside.</summary>
+    /// <summary>Edit distance with swapped neighbours (optimal string alignment), ignoring case.</summary>
     public static int Distance(string a, string b)
     {
         int[,] table = new int[a.Length + 1, b.Length + 1];

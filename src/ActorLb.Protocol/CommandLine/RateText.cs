@@ -2,10 +2,10 @@ using System.Globalization;
 
 namespace ActorLb.Protocol.CommandLine;
 
-/// <summary>Rates on the command line: <c>50/s</c>, <c>600/m</c> or <c>1000/h</c>; a bare number is a second's.</summary>
+/// <summary>Rates on the command line: <c>50/s</c>, <c>600/m</c> or <c>1000/h</c>; a bare number is per second.</summary>
 public static class RateText
 {
-    /// <returns>A second's; null when the text is no rate above 0.</returns>
+    /// <returns>Per second; null unless the text is a rate above 0.</returns>
     public static double? Parse(string text)
     {
         int slash = text.IndexOf('/', StringComparison.Ordinal);

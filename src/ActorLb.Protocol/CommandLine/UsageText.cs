@@ -2,10 +2,10 @@ using System.Text.RegularExpressions;
 
 namespace ActorLb.Protocol.CommandLine;
 
-/// <summary>What is wrong with a command line, without the types of the runtime that the parser speaks of.</summary>
+/// <summary>Rewrites the parser's messages about a command line without the .NET type names in them.</summary>
 public static partial class UsageText
 {
-    /// <param name="message">The parser's.</param>
+    /// <param name="message">The parser's message.</param>
     public static string Of(string message)
     {
         Match match = Conversion().Match(message);
@@ -23,13 +23,13 @@ public static partial class UsageText
         _ when type.Contains("Boolean", StringComparison.Ordinal) => "true or false",
         _ when type.Contains("Uri", StringComparison.Ordinal) => "an address such as http://127.0.0.1:8888",
         _ when type.Contains("TimeSpan", StringComparison.Ordinal) => "a duration such as 500ms, 10s, 5m or 1h",
-        _ => "a value that fits",
+        _ => "a valid value",
     };
 
     [GeneratedRegex("^Cannot parse argument '(?<value>.*)' for (option|command) '(?<name>.*)' as expected type '(?<type>.*)'\\.$", RegexOptions.Singleline | RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Conversion();
 
-    /// <summary>The parser lists values in lines of their own.</summary>
+    /// <summary>The parser lists values on separate lines.</summary>
     [GeneratedRegex(@"[\t\r\n]+", RegexOptions.None, matchTimeoutMilliseconds: 1000)]
     private static partial Regex Blanks();
 }

@@ -8,8 +8,8 @@ using System.Security.Cryptography;
 namespace ActorLb.Protocol.Failures;
 
 /// <summary>
-/// Why something failed, in words for operators: the runtime's own texts speak of its types and steps. Both programs ask it; what it says is
-/// a part of a sentence, without the address or the file, which the caller puts before it.
+/// Why something failed, in words for operators: the runtime's own messages speak of its types and methods. Both programs use it. The
+/// result is part of a sentence, without the address or file, which the caller puts before it.
 /// </summary>
 public static class FailureText
 {
@@ -25,8 +25,8 @@ public static class FailureText
     };
 
     /// <summary>
-    /// Loads what <see cref="Describe"/> needs of the runtime: when a node has run out of descriptors no library can be loaded any more,
-    /// and there is much to describe.
+    /// Loads what <see cref="Describe"/> needs from the runtime: once a node has run out of file descriptors no library can be loaded any
+    /// more, and that is when there are many failures to describe.
     /// </summary>
     public static void Prepare()
     {
@@ -38,7 +38,8 @@ public static class FailureText
         }
     }
 
-    /// <summary>By its name: a node that has run out of descriptors cannot load the libraries of HTTP, and has no need of them.</summary>
+    /// <summary>By its name: a node that has run out of descriptors cannot load the HTTP libraries, and such an exception is not
+    /// theirs then.</summary>
     private static bool IsOfHttp(Exception e) => e.GetType().Namespace is "System.Net.Http" or "System.Net.WebSockets";
 
     [MethodImpl(MethodImplOptions.NoInlining)]
@@ -50,7 +51,7 @@ public static class FailureText
         _ => e.Message,
     };
 
-    /// <summary>Of a connection's stream; null when the exception is another's.</summary>
+    /// <summary>For a connection's stream; null for any other exception.</summary>
     private static string? OfStream(IOException e)
     {
         if (e.InnerException is SocketException socket && IsOfTheRuntime(e)) return SocketFailure.Describe(socket.SocketErrorCode);
@@ -58,7 +59,7 @@ public static class FailureText
         return e is EndOfStreamException || e.Message.Contains("unexpected EOF", StringComparison.Ordinal) ? "the other side closed the connection" : null;
     }
 
-    /// <summary>Rather than one of our own that wraps the reason.</summary>
+    /// <summary>Whether the message is the runtime's, rather than one of ours that wraps the reason.</summary>
     private static bool IsOfTheRuntime(IOException e) =>
         e.Message.StartsWith("Unable to ", StringComparison.Ordinal) || e.Message.StartsWith("The decryption operation", StringComparison.Ordinal)
         || e.Message.StartsWith("The encryption operation", StringComparison.Ordinal) || e.Message.StartsWith("Authentication failed", StringComparison.Ordinal);

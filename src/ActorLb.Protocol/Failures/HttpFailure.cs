@@ -6,10 +6,10 @@ using System.Text.RegularExpressions;
 
 namespace ActorLb.Protocol.Failures;
 
-/// <summary>Why an HTTP request, or an upgrade to WebSocket, got no answer.</summary>
+/// <summary>Why an HTTP request or a WebSocket upgrade got no valid answer.</summary>
 public static partial class HttpFailure
 {
-    private const string Answered = "the other side answered the upgrade, but not as WebSocket asks for";
+    private const string Answered = "the other side's answer to the WebSocket upgrade is invalid";
 
     public static string Describe(HttpRequestException e) =>
         e.StatusCode is { } status ? $"it answered with HTTP status {(int)status}" : Describe(e.HttpRequestError, e);
@@ -26,10 +26,10 @@ public static partial class HttpFailure
             HttpRequestError.InvalidResponse => "it does not speak HTTP",
             HttpRequestError.SecureConnectionError => e.InnerException is IOException io ? FailureText.Describe(io) : "the TLS handshake failed",
             HttpRequestError.NameResolutionError => "no such host name",
-            HttpRequestError.ConnectionError => "cannot be connected to",
+            HttpRequestError.ConnectionError => "cannot connect",
             HttpRequestError.ConfigurationLimitExceeded => "its answer is too large",
-            HttpRequestError.HttpProtocolError or HttpRequestError.VersionNegotiationError => "it broke the rules of HTTP",
-            _ => e.InnerException is IOException inner ? FailureText.Describe(inner) : "it does not answer as HTTP asks for",
+            HttpRequestError.HttpProtocolError or HttpRequestError.VersionNegotiationError => "it violated the HTTP protocol",
+            _ => e.InnerException is IOException inner ? FailureText.Describe(inner) : "its answer is not valid HTTP",
         };
     }
 

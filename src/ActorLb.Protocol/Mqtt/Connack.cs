@@ -56,8 +56,8 @@ public static class Connack
     }
 
     /// <summary>
-    /// Whether the refusal says "not me, not now", so that another backend may take the client. A refusal of credentials or
-    /// of the client id is never retried: every broker would give the same.
+    /// Whether the refusal is temporary for this broker only, so that another backend may accept the client. A refusal of credentials or
+    /// of the client id is never retried: every broker would give the same answer.
     /// </summary>
     public static bool IsRetryable(MqttVersion version, byte code) => version == MqttVersion.V5 && code > 5
         ? (RefusalReason)code is RefusalReason.ServerUnavailable or RefusalReason.ServerBusy or RefusalReason.QuotaExceeded

@@ -8,7 +8,7 @@ public enum ConnackStatus : byte
     Invalid,
     Done,
 
-    /// <summary>MQTT 5: an AUTH packet, whole, comes first (enhanced authentication, 4.12): pass it on and read behind it.</summary>
+    /// <summary>MQTT 5: a complete AUTH packet comes first (enhanced authentication, 4.12): pass it on and read on after it.</summary>
     Auth,
 }
 
@@ -34,7 +34,7 @@ public struct ConnackPacket
 
     public bool SessionPresent;
 
-    /// <summary>Return code of MQTT 3.x or reason code of MQTT 5; 0 is accepted.</summary>
+    /// <summary>Return code of MQTT 3.x or reason code of MQTT 5; 0 means accepted.</summary>
     public byte Code;
 
     /// <summary>MQTT 5: the broker overrules the client's Keep Alive with <see cref="ServerKeepAlive"/>.</summary>
@@ -60,9 +60,9 @@ public static class ConnackReader
         PropertyId.SharedSubscriptionAvailable, PropertyId.ServerKeepAlive, PropertyId.ResponseInformation,
         PropertyId.ServerReference, PropertyId.AuthenticationMethod, PropertyId.AuthenticationData);
 
-    /// <param name="received">Everything received so far; what follows the packet is not looked at.</param>
-    /// <param name="version">Of the CONNECT that is answered.</param>
-    /// <param name="maxPacketSize">Largest packet in bytes, fixed header included.</param>
+    /// <param name="received">Everything received so far; bytes after the packet are ignored.</param>
+    /// <param name="version">Of the CONNECT that this answers.</param>
+    /// <param name="maxPacketSize">Largest packet in bytes, including the fixed header.</param>
     public static ConnackStatus Read(
         ReadOnlySpan<byte> received, MqttVersion version, int maxPacketSize, out ConnackPacket connack, out ConnackError error)
     {
@@ -97,13 +97,13 @@ public static class ConnackReader
         byte flags = packet[position];
         connack.Code = packet[position + 1];
         position += 2;
-        // MQTT 3.1 leaves the whole byte unused; later all but the lowest bit are zero (3.1.1 and 5: 3.2.2.1).
+        // MQTT 3.1 leaves the whole byte unused; later versions require all but the lowest bit to be zero (3.1.1 and 5: 3.2.2.1).
         if (version != MqttVersion.V31)
         {
             if (flags > 1) return ConnackError.AcknowledgeFlags;
             connack.SessionPresent = flags == 1;
         }
-        // A broker without MQTT 5 refuses such a CONNECT in the form that it knows: no properties (3.1.1, 3.1.2.2).
+        // A broker without MQTT 5 refuses such a CONNECT in the format it knows: no properties (3.1.1, 3.1.2.2).
         bool oldForm = position == packet.Length && connack.Code is >= 1 and <= 5;
         if (version == MqttVersion.V5 && !oldForm) return ReadProperties(packet, position, ref connack);
         return position == packet.Length ? ConnackError.None : ConnackError.TrailingBytes;

@@ -41,21 +41,21 @@ public static class ConnectErrors
         ConnectError.RemainingLength => "the remaining length has more than four bytes",
         ConnectError.RemainingLengthNotMinimal => "the remaining length is not in its shortest form",
         ConnectError.PacketTooLarge => "the CONNECT is larger than max-packet-size",
-        ConnectError.PacketTooShort => "a field runs past the end of the packet",
+        ConnectError.PacketTooShort => "a field extends past the end of the packet",
         ConnectError.ProtocolName => "the protocol name is neither MQTT nor MQIsdp",
         ConnectError.ProtocolLevel => "the protocol level is not supported",
         ConnectError.ReservedFlag => "the reserved connect flag is set",
         ConnectError.WillQos => "the Will QoS is 3",
         ConnectError.WillFlagsWithoutWill => "Will QoS or Will Retain is set without a Will",
-        ConnectError.PasswordWithoutUserName => "a password comes without a user name",
+        ConnectError.PasswordWithoutUserName => "a password is present without a user name",
         ConnectError.PropertyLength => "a property length is malformed or disagrees with the properties",
-        ConnectError.UnknownProperty => "a property does not belong in a CONNECT",
-        ConnectError.DuplicateProperty => "a property comes twice",
+        ConnectError.UnknownProperty => "a property is not allowed in a CONNECT",
+        ConnectError.DuplicateProperty => "a property is present twice",
         ConnectError.PropertyValue => "a property's value is out of range",
         ConnectError.PropertyEncoding => "a property's text is not valid UTF-8 or holds U+0000",
-        ConnectError.AuthenticationDataWithoutMethod => "Authentication Data comes without an Authentication Method",
+        ConnectError.AuthenticationDataWithoutMethod => "Authentication Data is present without an Authentication Method",
         ConnectError.ClientIdEncoding => "the client id is not valid UTF-8 or holds U+0000",
-        ConnectError.ClientIdEmpty => "the client id is empty where the protocol demands one",
+        ConnectError.ClientIdEmpty => "the client id is empty where the protocol requires one",
         ConnectError.WillTopicEncoding => "the Will Topic is not valid UTF-8 or holds U+0000",
         ConnectError.WillTopicName => "the Will Topic is empty or holds a wildcard",
         ConnectError.UserNameEncoding => "the user name is not valid UTF-8 or holds U+0000",
@@ -64,9 +64,10 @@ public static class ConnectErrors
     };
 
     /// <summary>
-    /// The CONNACK that answers the error before the connection is closed; empty where the specification wants silence.
-    /// MQTT 3.1.1 answers only an unacceptable level (3.1.2.2) and a rejected id (3.1.3.1) and closes on all else (4.8);
-    /// MQTT 5 has a reason code for each (4.13). Bytes that are not MQTT at all are never answered.
+    /// The CONNACK that answers the error before the connection is closed; empty where the specification requires closing without an
+    /// answer.
+    /// MQTT 3.1.1 answers only an unacceptable level (3.1.2.2) and a rejected id (3.1.3.1) and just closes otherwise (4.8);
+    /// MQTT 5 has a reason code for each (4.13). Bytes that are not MQTT at all never get an answer.
     /// </summary>
     /// <param name="version">As read so far; <see cref="MqttVersion.Unknown"/> before the level was read.</param>
     public static ReadOnlySpan<byte> ConnackFor(ConnectError error, MqttVersion version) => version switch

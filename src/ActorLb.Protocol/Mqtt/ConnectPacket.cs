@@ -1,19 +1,19 @@
 namespace ActorLb.Protocol.Mqtt;
 
 /// <summary>
-/// A CONNECT as offsets into its bytes. While more bytes are needed, or on an error, only what was read so far is set:
-/// <see cref="TotalLength"/> once the fixed header is there, <see cref="Version"/> once the level is.
+/// A CONNECT as offsets into its bytes. While more bytes are needed, or after an error, only what has been read so far is set:
+/// <see cref="TotalLength"/> once the fixed header is complete, <see cref="Version"/> once the level is known.
 /// </summary>
 public struct ConnectPacket
 {
-    /// <summary>Bytes of the packet, fixed header included; 0 while unknown.</summary>
+    /// <summary>Bytes of the packet including the fixed header; 0 while unknown.</summary>
     public int TotalLength;
 
     /// <summary>Bytes of the fixed header.</summary>
     public int HeaderLength;
 
     /// <summary>
-    /// Protocol version. With <see cref="ConnectError.ProtocolLevel"/> it is the version in which to answer: 3.1.1 for a lower
+    /// Protocol version. With <see cref="ConnectError.ProtocolLevel"/> it is the version to answer in: 3.1.1 for a lower
     /// level, 5 for a higher one.
     /// </summary>
     public MqttVersion Version;
@@ -33,7 +33,7 @@ public struct ConnectPacket
     /// <summary>MQTT 5: seconds the session outlives the connection; 0xFFFFFFFF is for ever. 0 when absent.</summary>
     public uint SessionExpiry;
 
-    /// <summary>MQTT 5: largest packet that the client takes; 0 when absent.</summary>
+    /// <summary>MQTT 5: largest packet that the client accepts; 0 when absent.</summary>
     public uint MaximumPacketSize;
 
     /// <summary>MQTT 5: Authentication Method; the broker may then answer with AUTH.</summary>
@@ -42,7 +42,7 @@ public struct ConnectPacket
     /// <summary>MQTT 5: the properties without their length.</summary>
     public FieldRange Properties;
 
-    /// <summary>Always present in a valid CONNECT, perhaps empty.</summary>
+    /// <summary>Always present in a valid CONNECT, possibly empty.</summary>
     public FieldRange ClientId;
 
     /// <summary>MQTT 5: the Will's properties without their length.</summary>
@@ -51,7 +51,7 @@ public struct ConnectPacket
     public FieldRange WillTopic;
     public FieldRange WillPayload;
 
-    /// <summary>Absent too when an MQTT 3.1 client sets the flag and sends no field, which its specification allows (3.1).</summary>
+    /// <summary>Also absent when an MQTT 3.1 client sets the flag but sends no field, which its specification allows (3.1).</summary>
     public FieldRange UserName;
 
     public FieldRange Password;

@@ -5,7 +5,7 @@ namespace ActorLb.Protocol.Mqtt;
 /// <summary>Reads and validates the CONNECT at the start of a connection, MQTT 3.1, 3.1.1 and 5; allocates nothing.</summary>
 public static class ConnectReader
 {
-    /// <summary>Most bytes after which name, level and size have been judged, so that no buffer for more is needed to refuse.</summary>
+    /// <summary>After this many bytes name, level and size have been checked, so a refusal never needs a larger buffer.</summary>
     public const int MaxPreambleLength = 1 + VariableByteInteger.MaxLength + 2 + 6 + 1;
 
     private static ReadOnlySpan<byte> Name => [0, 4, (byte)'M', (byte)'Q', (byte)'T', (byte)'T'];
@@ -21,8 +21,8 @@ public static class ConnectReader
         PropertyId.WillDelay, PropertyId.PayloadFormat, PropertyId.MessageExpiry, PropertyId.ContentType,
         PropertyId.ResponseTopic, PropertyId.CorrelationData, PropertyId.UserProperty);
 
-    /// <param name="received">Everything received so far; what follows the CONNECT is not looked at.</param>
-    /// <param name="maxPacketSize">Largest packet in bytes, fixed header included.</param>
+    /// <param name="received">Everything received so far; bytes after the CONNECT are ignored.</param>
+    /// <param name="maxPacketSize">Largest packet in bytes, including the fixed header.</param>
     /// <param name="connect">See <see cref="ConnectPacket"/> for what is set when.</param>
     /// <param name="error">The reason, when <see cref="ReadStatus.Invalid"/>.</param>
     public static ReadStatus Read(ReadOnlySpan<byte> received, int maxPacketSize, out ConnectPacket connect, out ConnectError error)
@@ -36,7 +36,7 @@ public static class ConnectReader
         return error == ConnectError.None ? ReadStatus.Done : ReadStatus.Invalid;
     }
 
-    /// <summary>Fixed header, protocol name and level: judged as the bytes come, so that what is not MQTT waits for nothing.</summary>
+    /// <summary>Fixed header, protocol name and level, checked as the bytes arrive so that anything but MQTT is refused at once.</summary>
     private static ReadStatus ReadPreamble(
         ReadOnlySpan<byte> received, int maxPacketSize, ref ConnectPacket connect, ref ConnectError error)
     {
@@ -51,14 +51,14 @@ public static class ConnectReader
         connect.TotalLength = connect.HeaderLength + remaining;
 
         ReadOnlySpan<byte> body = received[connect.HeaderLength..];
-        // The length's second byte tells the names apart; until it is there either may come.
+        // The length's second byte distinguishes the two names; until it arrives both are possible.
         ReadOnlySpan<byte> name = body.Length > 1 && body[1] == 6 ? OldName : Name;
         int known = Math.Min(body.Length, name.Length);
         if (!body[..Math.Min(known, remaining)].SequenceEqual(name[..Math.Min(known, remaining)]))
             return Refuse(ConnectError.ProtocolName, ref error);
         if (remaining <= name.Length)
         {
-            // Long enough for no level: wait for what decides between a wrong name and a short packet.
+            // Too short to hold a level: wait for the bytes that decide between a wrong name and a short packet.
             return known < remaining ? ReadStatus.NeedMore : Refuse(ConnectError.PacketTooShort, ref error);
         }
         if (body.Length <= name.Length) return ReadStatus.NeedMore;
@@ -66,7 +66,7 @@ public static class ConnectReader
         bool current = name.Length == Name.Length;
         ConnectError level = ReadLevel(body[name.Length], current, ref connect);
         if (level != ConnectError.None) return Refuse(level, ref error);
-        // Only MQTT 5 demands the shortest form (MQTT-1.5.5-1).
+        // Only MQTT 5 requires the shortest form (MQTT-1.5.5-1).
         if (connect.Version == MqttVersion.V5 && lengthBytes != VariableByteInteger.LengthOf(remaining))
             return Refuse(ConnectError.RemainingLengthNotMinimal, ref error);
         if (connect.TotalLength > maxPacketSize) return Refuse(ConnectError.PacketTooLarge, ref error);
@@ -126,7 +126,7 @@ public static class ConnectReader
         }
         else if (version != MqttVersion.V31 && (flags & (ConnectFlags.WillQosMask | ConnectFlags.WillRetain)) != 0)
         {
-            // MQTT-3.1.2-11 and -13; MQTT 3.1 says to disregard them (3.1, Will QoS and Will Retain).
+            // MQTT-3.1.2-11 and -13; MQTT 3.1 says to ignore them (3.1, Will QoS and Will Retain).
             return ConnectError.WillFlagsWithoutWill;
         }
         bool passwordAlone = (flags & (ConnectFlags.UserName | ConnectFlags.Password)) == ConnectFlags.Password;
@@ -171,7 +171,7 @@ public static class ConnectReader
         if (!ReadField(packet, ref position, out connect.ClientId)) return ConnectError.PacketTooShort;
         if (!MqttText.IsValid(connect.ClientId.In(packet))) return ConnectError.ClientIdEncoding;
         // 3.1: at least one character; 3.1.1: an empty id needs Clean Session (MQTT-3.1.3-7); 5: the server assigns one.
-        // The upper bound of 23 characters in 3.1 is not enforced: brokers take longer ids and clients rely on it.
+        // The upper bound of 23 characters in 3.1 is not enforced: brokers accept longer ids and clients rely on it.
         bool mayBeEmpty = connect.Version == MqttVersion.V5 || (connect.Version == MqttVersion.V311 && connect.CleanStart);
         if (connect.ClientId.Length == 0 && !mayBeEmpty) return ConnectError.ClientIdEmpty;
 
@@ -180,7 +180,7 @@ public static class ConnectReader
             ConnectError will = ReadWill(packet, ref position, ref connect);
             if (will != ConnectError.None) return will;
         }
-        // An MQTT 3.1 client may set the flags and send no field: there the remaining length decides (3.1, user name flag).
+        // An MQTT 3.1 client may set the flags and send no field: the remaining length decides (3.1, user name flag).
         bool endMayComeEarly = connect.Version == MqttVersion.V31;
         if ((connect.Flags & ConnectFlags.UserName) != 0 && !(endMayComeEarly && position == packet.Length))
         {
@@ -204,7 +204,7 @@ public static class ConnectReader
             var property = new PropertyCursor(packet, connect.WillProperties, AllowedWillProperties);
             while (property.MoveNext())
             {
-                // The cursor checks all that a balancer cares about.
+                // The cursor checks everything that matters to a balancer.
             }
             if (property.Error != ConnectError.None) return property.Error;
         }

@@ -18,7 +18,7 @@ public enum RewriteError : byte
     PacketTooLarge = 10,
 }
 
-/// <summary>New values for a CONNECT's fields; what is never set keeps the client's.</summary>
+/// <summary>New values for a CONNECT's fields; a field that is never set keeps the client's value.</summary>
 public ref struct ConnectChanges
 {
     public ReadOnlySpan<byte> ClientId { readonly get => field; set { field = value; ReplacesClientId = true; } }
@@ -33,7 +33,7 @@ public ref struct ConnectChanges
 
     public bool ReplacesPassword { get; private set; }
 
-    /// <summary>Takes the user name out; before MQTT 5 the client's password with it, which may not stand alone (3.1.1, 3.1.2.9).</summary>
+    /// <summary>Removes the user name; before MQTT 5 also the password, which may not be present alone (3.1.1, 3.1.2.9).</summary>
     public bool RemovesUserName { get; set; }
 
     public bool RemovesPassword { get; set; }
@@ -41,10 +41,11 @@ public ref struct ConnectChanges
     public readonly bool IsEmpty => !ReplacesClientId && !ReplacesUserName && !ReplacesPassword && !RemovesUserName && !RemovesPassword;
 }
 
-/// <summary>Replaces client id, user name and password in a valid CONNECT, or removes the latter two, and keeps every other field byte for byte.</summary>
+/// <summary>Replaces client id, user name and password in a valid CONNECT, or removes the last two, and keeps every other field byte
+/// for byte.</summary>
 public static class ConnectRewriter
 {
-    /// <summary>Checks the changes and tells how many bytes <see cref="Write"/> will write.</summary>
+    /// <summary>Checks the changes and returns how many bytes <see cref="Write"/> will write.</summary>
     /// <param name="connect">As read from the original packet.</param>
     /// <param name="length">Bytes of the new packet, when there is no error.</param>
     public static RewriteError Measure(in ConnectPacket connect, in ConnectChanges changes, out int length)
@@ -59,7 +60,7 @@ public static class ConnectRewriter
     }
 
     /// <param name="packet">The original bytes; they must not overlap <paramref name="destination"/>.</param>
-    /// <param name="destination">At least as long as <see cref="Measure"/> said, which must have succeeded.</param>
+    /// <param name="destination">At least as long as <see cref="Measure"/> returned; it must have succeeded.</param>
     /// <returns>Bytes written.</returns>
     public static int Write(ReadOnlySpan<byte> packet, in ConnectPacket connect, in ConnectChanges changes, Span<byte> destination)
     {
@@ -80,8 +81,8 @@ public static class ConnectRewriter
 
     private static RewriteError Check(in ConnectPacket connect, in ConnectChanges changes)
     {
-        // An empty value says that the variable it comes from has none, such as a client that sent no certificate: to let
-        // it through would make all such clients one.
+        // An empty value means that its variable has none, for example because the client sent no certificate: accepting it
+        // would give all such clients the same id.
         if (changes.ReplacesClientId)
         {
             if (changes.ClientId.IsEmpty) return RewriteError.ClientIdEmpty;

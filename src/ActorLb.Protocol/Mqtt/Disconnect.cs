@@ -24,13 +24,13 @@ public enum DisconnectReason : byte
 /// <summary>DISCONNECT packets.</summary>
 public static class Disconnect
 {
-    /// <summary>A client's normal end, in every version: the broker drops the Will (3.1.1, 3.14; MQTT 5, 3.14.2.1).</summary>
+    /// <summary>A client's normal disconnect, in every version: the broker discards the Will (3.1.1, 3.14; MQTT 5, 3.14.2.1).</summary>
     public static ReadOnlySpan<byte> Clean => [0xE0, 0];
 
-    /// <summary>MQTT 5: a client's end that keeps the Will, reason 0x04.</summary>
+    /// <summary>MQTT 5: a client's disconnect that publishes the Will, reason 0x04.</summary>
     public static ReadOnlySpan<byte> WithWill => [0xE0, 1, 0x04];
 
-    /// <summary>Bytes of what <see cref="Write"/> writes for texts of these lengths.</summary>
+    /// <summary>Bytes that <see cref="Write"/> writes for texts of these lengths.</summary>
     public static int LengthOf(int serverReferenceLength, int reasonStringLength)
     {
         int properties = PropertiesLength(serverReferenceLength, reasonStringLength);
@@ -39,7 +39,7 @@ public static class Disconnect
     }
 
     /// <summary>
-    /// Server to client, MQTT 5 only: earlier versions know no DISCONNECT from a server, there the connection is just closed.
+    /// Server to client, MQTT 5 only: in earlier versions a server sends no DISCONNECT, it just closes the connection.
     /// Empty texts are left out. Without properties their length is left out too (3.14.2.2.1).
     /// </summary>
     /// <returns>Bytes written.</returns>

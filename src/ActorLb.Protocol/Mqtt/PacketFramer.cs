@@ -1,29 +1,30 @@
 namespace ActorLb.Protocol.Mqtt;
 
 /// <summary>
-/// Follows packet boundaries through one direction of a stream without looking at payloads; 12 bytes a direction. After an
-/// invalid length it stays <see cref="Invalid"/> and counts no more.
+/// Follows packet boundaries through one direction of a stream without looking at payloads; 12 bytes per direction. After an
+/// invalid length it stays <see cref="Invalid"/> and counts nothing more.
 /// </summary>
 public struct PacketFramer
 {
     private const byte LengthDone = 0;
     private const byte Broken = 255;
 
-    /// <summary>Bytes of the packet that are still to come, once its length is known.</summary>
+    /// <summary>Bytes of the packet still to come, once its length is known.</summary>
     private int _left;
 
     /// <summary>Remaining Length as read so far.</summary>
     private int _length;
 
-    /// <summary>Within a fixed header: its bytes read so far, 1 to 4; else <see cref="LengthDone"/> or <see cref="Broken"/>.</summary>
+    /// <summary>Within a fixed header: the number of its bytes read so far, 1 to 4; otherwise <see cref="LengthDone"/> or
+    /// <see cref="Broken"/>.</summary>
     private byte _header;
 
     private byte _type;
 
-    /// <summary>Whether the last packet was a whole DISCONNECT: its sender is about to leave.</summary>
+    /// <summary>Whether the last packet was a complete DISCONNECT, after which its sender closes the connection.</summary>
     public readonly bool AtDisconnect => AtBoundary && _type == (byte)PacketType.Disconnect;
 
-    /// <summary>Whether the last byte seen ended a packet, or none was seen.</summary>
+    /// <summary>Whether the last byte seen ended a packet, or no byte has been seen.</summary>
     public readonly bool AtBoundary => _left == 0 && _header == LengthDone;
 
     /// <summary>A Remaining Length had more than four bytes.</summary>
@@ -45,8 +46,8 @@ public struct PacketFramer
         return completed;
     }
 
-    /// <summary>Advances to the next boundary only, where a packet of one's own can be slipped in.</summary>
-    /// <returns>Bytes up to it; all of them when it does not come here or the stream is invalid. 0 when already there.</returns>
+    /// <summary>Advances only to the next boundary, where another packet can be inserted.</summary>
+    /// <returns>Bytes up to it; all of them when there is none here or the stream is invalid. 0 when already there.</returns>
     public int AdvanceToBoundary(ReadOnlySpan<byte> bytes)
     {
         if (AtBoundary) return 0;
@@ -58,7 +59,7 @@ public struct PacketFramer
         return bytes.Length;
     }
 
-    /// <summary>Takes a payload's rest, a short header at once, or one byte of a long one; true when that ends a packet.</summary>
+    /// <summary>Takes the rest of a payload, a complete short header, or one byte of a long one; true when that ends a packet.</summary>
     private bool Step(ReadOnlySpan<byte> bytes, ref int position, Span<long> started)
     {
         if (_left > 0)

@@ -50,7 +50,7 @@ internal readonly record struct PropertySet(ulong Bits)
     public PropertySet With(PropertyId id) => new(Bits | 1UL << (int)id);
 }
 
-/// <summary>Walks a property list and checks what holds for any packet: types, text, ranges, membership and duplicates.</summary>
+/// <summary>Walks a property list and checks what is required in any packet: types, text, ranges, membership and duplicates.</summary>
 internal ref struct PropertyCursor(ReadOnlySpan<byte> packet, FieldRange properties, PropertySet allowed)
 {
     private readonly ReadOnlySpan<byte> _packet = packet;
@@ -61,10 +61,10 @@ internal ref struct PropertyCursor(ReadOnlySpan<byte> packet, FieldRange propert
     /// <summary>Identifier of the current property.</summary>
     public PropertyId Id { get; private set; }
 
-    /// <summary>Value of a number.</summary>
+    /// <summary>Value of a numeric property.</summary>
     public uint Number { get; private set; }
 
-    /// <summary>Where a text or binary value lies; the value of a pair.</summary>
+    /// <summary>Where a text or binary value lies; for a pair, its value.</summary>
     public FieldRange Value { get; private set; }
 
     /// <summary>None at the end of a well-formed list.</summary>
@@ -77,7 +77,7 @@ internal ref struct PropertyCursor(ReadOnlySpan<byte> packet, FieldRange propert
     {
         if (_position >= _end) return false;
         byte id = _packet[_position++];
-        // An identifier of two bytes (0x80 and up) or unknown, or one of another packet: malformed (2.2.2.2).
+        // An identifier that has two bytes (0x80 and up), is unknown, or belongs to another packet: malformed (2.2.2.2).
         if (id >= 64 || !allowed.Contains((PropertyId)id)) return Fail(ConnectError.UnknownProperty);
         Id = (PropertyId)id;
         if (Id != PropertyId.UserProperty)

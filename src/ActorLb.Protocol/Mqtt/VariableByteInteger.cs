@@ -1,6 +1,6 @@
 namespace ActorLb.Protocol.Mqtt;
 
-/// <summary>Seven bits a byte, least significant first, four bytes at most (MQTT 5, 1.5.5; 3.1.1, 2.2.3).</summary>
+/// <summary>Seven bits per byte, least significant first, at most four bytes (MQTT 5, 1.5.5; 3.1.1, 2.2.3).</summary>
 public static class VariableByteInteger
 {
     public const int MaxLength = 4;
@@ -8,7 +8,8 @@ public static class VariableByteInteger
     /// <summary>268,435,455, the largest Remaining Length.</summary>
     public const int MaxValue = (1 << 28) - 1;
 
-    /// <param name="length">Bytes read, when <see cref="ReadStatus.Done"/>; more than <see cref="LengthOf"/> says if not minimal.</param>
+    /// <param name="length">Bytes read, when <see cref="ReadStatus.Done"/>; more than <see cref="LengthOf"/> returns if not
+    /// minimal.</param>
     public static ReadStatus Read(ReadOnlySpan<byte> bytes, out int value, out int length)
     {
         value = 0;

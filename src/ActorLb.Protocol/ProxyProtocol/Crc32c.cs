@@ -3,7 +3,7 @@ using System.Numerics;
 
 namespace ActorLb.Protocol.ProxyProtocol;
 
-/// <summary>CRC-32C (Castagnoli) as RFC 3720, appendix B.4, has it; on the processor's instruction where there is one.</summary>
+/// <summary>CRC-32C (Castagnoli) as in RFC 3720, appendix B.4; uses the processor's instruction where there is one.</summary>
 internal struct Crc32c
 {
     private uint _inverted;

@@ -2,7 +2,7 @@ using System.Buffers.Binary;
 
 namespace ActorLb.Protocol.ProxyProtocol;
 
-/// <summary>An IP address and a port as plain bits: no object per connection as with IPEndPoint. Equal when text and port are.</summary>
+/// <summary>An IP address and a port as plain bits: unlike IPEndPoint, no object per connection. Equal when address and port are.</summary>
 /// <param name="High">First eight bytes of an IPv6 address in host order; 0 for IPv4.</param>
 /// <param name="Low">Last eight bytes of an IPv6 address, or the four of an IPv4 one, in host order.</param>
 public readonly record struct EndpointAddress(bool IsV6, ulong High, ulong Low, ushort Port)
@@ -12,7 +12,7 @@ public readonly record struct EndpointAddress(bool IsV6, ulong High, ulong Low, 
     /// <summary>4 or 16 bytes.</summary>
     public int Length => IsV6 ? 16 : 4;
 
-    /// <summary>An IPv4 address in IPv6 clothes, ::ffff:a.b.c.d (RFC 4291, 2.5.5.2).</summary>
+    /// <summary>An IPv4-mapped IPv6 address, ::ffff:a.b.c.d (RFC 4291, 2.5.5.2).</summary>
     public bool IsMappedV4 => IsV6 && High == 0 && Low >> 32 == MappedPrefix >> 32;
 
     /// <param name="address">4 or 16 bytes in network order.</param>
@@ -36,9 +36,9 @@ public readonly record struct EndpointAddress(bool IsV6, ulong High, ulong Low, 
         BinaryPrimitives.WriteUInt64BigEndian(destination[8..], Low);
     }
 
-    /// <summary>IPv4 if it is mapped IPv4, else itself.</summary>
+    /// <summary>The IPv4 address if this is a mapped one, otherwise itself.</summary>
     public EndpointAddress Unmapped() => IsMappedV4 ? new EndpointAddress(false, 0, (uint)Low, Port) : this;
 
-    /// <summary>Mapped IPv4 if it is IPv4, else itself.</summary>
+    /// <summary>The mapped IPv4 address if this is IPv4, otherwise itself.</summary>
     public EndpointAddress ToV6() => IsV6 ? this : new EndpointAddress(true, 0, MappedPrefix | Low, Port);
 }

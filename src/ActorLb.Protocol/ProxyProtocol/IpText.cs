@@ -4,8 +4,8 @@ using System.Globalization;
 namespace ActorLb.Protocol.ProxyProtocol;
 
 /// <summary>
-/// IP addresses as text without an object each, and stricter than the framework's parser: no octal or short IPv4 forms, no
-/// leading zeros, no zone, no brackets. Written as RFC 5952 recommends.
+/// Parses and writes IP addresses without allocating, more strictly than the framework's parser: no octal or short IPv4 forms, no
+/// leading zeros, no zone, no brackets. Writes the form that RFC 5952 recommends.
 /// </summary>
 public static class IpText
 {
@@ -59,7 +59,7 @@ public static class IpText
             ReadOnlySpan<byte> group = text[position..end];
             if (group.Contains((byte)'.'))
             {
-                // An IPv4 tail is two groups, and the last.
+                // An IPv4 tail takes the place of two groups and must be last.
                 if (end != text.Length || count > 6 || !TryParseV4(group, out uint tail)) return false;
                 groups[count++] = (ushort)(tail >> 16);
                 groups[count++] = (ushort)tail;

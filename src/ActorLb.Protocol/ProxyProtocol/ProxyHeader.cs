@@ -4,7 +4,7 @@ public enum ProxyStatus : byte
 {
     NeedMore,
 
-    /// <summary>The bytes begin no PROXY header of either version.</summary>
+    /// <summary>The bytes are not the start of a PROXY header of either version.</summary>
     NotProxy,
     Invalid,
     Done,
@@ -37,12 +37,12 @@ public static class ProxyErrors
         ProxyError.NotProxy => "the connection does not begin with a PROXY header",
         ProxyError.TooLong => "the PROXY header is too long",
         ProxyError.LineEnd => "the PROXY line does not end in CR LF",
-        ProxyError.Protocol => "the PROXY line's protocol is none of TCP4, TCP6 and UNKNOWN",
+        ProxyError.Protocol => "the PROXY line's protocol is not TCP4, TCP6 or UNKNOWN",
         ProxyError.Address => "an address of the PROXY line is malformed",
         ProxyError.Port => "a port of the PROXY line is malformed",
         ProxyError.Version => "the binary PROXY header's version is not 2",
         ProxyError.Command => "the PROXY header's command is neither LOCAL nor PROXY",
-        ProxyError.Family => "the PROXY header's address family or transport is not known",
+        ProxyError.Family => "the PROXY header's address family or transport is unknown",
         ProxyError.AddressLength => "the PROXY header is too short for its addresses",
         ProxyError.Tlv => "a type-length-value of the PROXY header is malformed",
         ProxyError.Checksum => "the PROXY header's CRC32C is wrong",
@@ -50,13 +50,13 @@ public static class ProxyErrors
     };
 }
 
-/// <summary>Whom a PROXY header speaks of.</summary>
+/// <summary>Whose connection a PROXY header describes.</summary>
 public enum ProxyKind : byte
 {
-    /// <summary>Nobody: the proxy's own connection, such as a health check. The connection's own addresses hold.</summary>
+    /// <summary>The proxy's own connection, such as a health check. The connection's own addresses apply.</summary>
     Local,
 
-    /// <summary>A client whose addresses are not told. The connection's own addresses hold.</summary>
+    /// <summary>A client whose addresses are not given. The connection's own addresses apply.</summary>
     Unknown,
     Ip,
     Unix,
@@ -88,13 +88,13 @@ public enum ProxySslClient : byte
 {
     None = 0,
 
-    /// <summary>The client came over TLS.</summary>
+    /// <summary>The client connected over TLS.</summary>
     Ssl = 1,
 
-    /// <summary>It showed a certificate on this connection.</summary>
+    /// <summary>It presented a certificate on this connection.</summary>
     CertificateOnConnection = 2,
 
-    /// <summary>It showed a certificate at least once in the TLS session.</summary>
+    /// <summary>It presented a certificate at least once in the TLS session.</summary>
     CertificateInSession = 4,
 }
 
@@ -114,7 +114,7 @@ public struct ProxyHeader
 
     public EndpointAddress Destination;
 
-    /// <summary>Set for <see cref="ProxyKind.Unix"/>: the path without the zeros behind it.</summary>
+    /// <summary>Set for <see cref="ProxyKind.Unix"/>: the path without its trailing zeros.</summary>
     public FieldRange SourcePath;
 
     public FieldRange DestinationPath;
@@ -126,13 +126,13 @@ public struct ProxyHeader
     public FieldRange Authority;
     public FieldRange UniqueId;
 
-    /// <summary>A checksum was there, and right.</summary>
+    /// <summary>A checksum was present and correct.</summary>
     public bool HasChecksum;
 
     public bool HasSsl;
     public ProxySslClient SslClient;
 
-    /// <summary>0 when the client showed a certificate and it was verified.</summary>
+    /// <summary>0 when the client presented a certificate and it was verified.</summary>
     public uint SslVerify;
 
     public FieldRange SslVersion;

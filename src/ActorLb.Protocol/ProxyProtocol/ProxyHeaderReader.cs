@@ -5,18 +5,18 @@ namespace ActorLb.Protocol.ProxyProtocol;
 /// </summary>
 public static class ProxyHeaderReader
 {
-    /// <summary>A version 1 line with its CR LF (2.1).</summary>
+    /// <summary>A version 1 line including its CR LF (2.1).</summary>
     public const int MaxV1Length = 107;
 
-    /// <summary>Room for addresses and every type-length-value in use; certificates' names are short.</summary>
+    /// <summary>Room for addresses and every type-length-value in use; the names in certificates are short.</summary>
     public const int DefaultMaxLength = 4096;
 
     internal static ReadOnlySpan<byte> V1Prefix => "PROXY "u8;
 
-    /// <summary>2.2: twelve bytes that no text protocol begins with.</summary>
+    /// <summary>2.2: twelve bytes that no text protocol starts with.</summary>
     internal static ReadOnlySpan<byte> V2Signature => [0x0D, 0x0A, 0x0D, 0x0A, 0x00, 0x0D, 0x0A, 0x51, 0x55, 0x49, 0x54, 0x0A];
 
-    /// <param name="received">Everything received so far; what follows the header is not looked at.</param>
+    /// <param name="received">Everything received so far; bytes after the header are ignored.</param>
     /// <param name="maxLength">Largest version 2 header in bytes.</param>
     /// <param name="error">The reason, when <see cref="ProxyStatus.Invalid"/> or <see cref="ProxyStatus.NotProxy"/>.</param>
     public static ProxyStatus Read(ReadOnlySpan<byte> received, int maxLength, out ProxyHeader header, out ProxyError error)

@@ -3,13 +3,13 @@ using System.Globalization;
 
 namespace ActorLb.Protocol.ProxyProtocol;
 
-/// <summary>What a version 2 header carries beside the addresses; an empty text is left out.</summary>
+/// <summary>What a version 2 header carries besides the addresses; an empty text is left out.</summary>
 public ref struct ProxyTlvValues
 {
     public bool Crc32c;
     public ReadOnlySpan<byte> Alpn;
 
-    /// <summary>Host name that the client asked for, such as the server name of TLS.</summary>
+    /// <summary>Host name that the client asked for, such as the TLS server name.</summary>
     public ReadOnlySpan<byte> Authority;
 
     /// <summary>At most 128 bytes.</summary>
@@ -20,7 +20,7 @@ public ref struct ProxyTlvValues
 
     public ProxySslClient SslClient;
 
-    /// <summary>0 only when the client showed a certificate and it was verified.</summary>
+    /// <summary>0 only when the client presented a certificate and it was verified.</summary>
     public uint SslVerify;
 
     public ReadOnlySpan<byte> SslVersion;
@@ -31,8 +31,8 @@ public ref struct ProxyTlvValues
 }
 
 /// <summary>
-/// Writes PROXY headers (HAProxy's proxy-protocol.txt). Addresses of mixed families go as IPv6 with the IPv4 one mapped; two
-/// mapped ones go as IPv4.
+/// Writes PROXY headers (HAProxy's proxy-protocol.txt). Addresses of mixed families are written as IPv6, with the IPv4 one mapped; two
+/// mapped ones are written as IPv4.
 /// </summary>
 public static class ProxyHeaderWriter
 {
@@ -57,7 +57,7 @@ public static class ProxyHeaderWriter
         return at;
     }
 
-    /// <summary>For a connection of the balancer's own, such as a probe.</summary>
+    /// <summary>For one of the balancer's own connections, such as a probe.</summary>
     /// <returns>Bytes written.</returns>
     public static int WriteV1Unknown(Span<byte> destination)
     {
@@ -65,7 +65,7 @@ public static class ProxyHeaderWriter
         return UnknownLine.Length;
     }
 
-    /// <summary>For a connection of the balancer's own, such as a probe.</summary>
+    /// <summary>For one of the balancer's own connections, such as a probe.</summary>
     /// <returns>Bytes written: 16.</returns>
     public static int WriteV2Local(Span<byte> destination)
     {
@@ -122,7 +122,7 @@ public static class ProxyHeaderWriter
         return true;
     }
 
-    /// <summary>Brings both addresses to one family; true when that is IPv6.</summary>
+    /// <summary>Converts both addresses to one family; true when that is IPv6.</summary>
     private static bool Unify(ref EndpointAddress from, ref EndpointAddress to)
     {
         from = from.Unmapped();

@@ -13,7 +13,7 @@ public ref struct ProxyTlvCursor(ReadOnlySpan<byte> header, FieldRange tlvs)
 
     public FieldRange Value { get; private set; }
 
-    /// <summary>A length runs past the end.</summary>
+    /// <summary>A length extends past the end.</summary>
     public bool Malformed { get; private set; }
 
     /// <summary>False at the end and when malformed.</summary>

@@ -3,7 +3,7 @@ namespace ActorLb.Protocol.ProxyProtocol;
 /// <summary>The human-readable header (proxy-protocol.txt, 2.1).</summary>
 internal static class ProxyV1Line
 {
-    /// <param name="received">Begins with the prefix.</param>
+    /// <param name="received">Starts with the prefix.</param>
     public static ReadStatus Read(ReadOnlySpan<byte> received, ref ProxyHeader header, ref ProxyError error)
     {
         header.Version = 1;
@@ -26,7 +26,7 @@ internal static class ProxyV1Line
         return ReadStatus.Invalid;
     }
 
-    /// <summary>"TCP4 source destination port port", one space each; whatever follows UNKNOWN is to be ignored.</summary>
+    /// <summary>"TCP4 source destination port port" with single spaces; the rest of a line with UNKNOWN is ignored.</summary>
     private static ProxyError Parse(ReadOnlySpan<byte> line, ref ProxyHeader header)
     {
         ReadOnlySpan<byte> protocol = NextWord(ref line);
@@ -38,7 +38,7 @@ internal static class ProxyV1Line
         if (!TryAddress(NextWord(ref line), v6, out EndpointAddress source)) return ProxyError.Address;
         if (!TryAddress(NextWord(ref line), v6, out EndpointAddress destination)) return ProxyError.Address;
         if (!IpText.TryParseDecimal(NextWord(ref line), ushort.MaxValue, out int sourcePort)) return ProxyError.Port;
-        // What remains is the last word: a space in it or behind it is no digit.
+        // What remains must be the last number: a space in or after it is not a digit.
         if (!IpText.TryParseDecimal(line, ushort.MaxValue, out int destinationPort)) return ProxyError.Port;
         header.Kind = ProxyKind.Ip;
         header.Source = source with { Port = (ushort)sourcePort };

@@ -17,13 +17,13 @@ internal static class ProxyV2Block
     private const int UnixLength = 216;
     private const int UnixPathLength = 108;
 
-    /// <param name="received">Begins with the signature.</param>
+    /// <param name="received">Starts with the signature.</param>
     public static ReadStatus Read(ReadOnlySpan<byte> received, int maxLength, ref ProxyHeader header, ref ProxyError error)
     {
         header.Version = 2;
         if (received.Length > 12 && received[12] is not (LocalCommand or ProxyCommand))
             return Refuse(received[12] >> 4 == 2 ? ProxyError.Command : ProxyError.Version, ref error);
-        // Families end at 3 (UNIX), transports at 2 (DGRAM); the rest is not assigned and to be rejected.
+        // Families end at 3 (UNIX), transports at 2 (DGRAM); the other values are unassigned and must be rejected.
         if (received.Length > 13 && (received[13] >> 4 > 3 || (received[13] & 0x0F) > 2))
             return Refuse(ProxyError.Family, ref error);
         if (received.Length < FixedLength) return ReadStatus.NeedMore;
@@ -44,15 +44,15 @@ internal static class ProxyV2Block
     private static ProxyError ReadBlock(ReadOnlySpan<byte> block, ref ProxyHeader header)
     {
         header.Kind = ProxyKind.Local;
-        // The block of a LOCAL header is to be discarded whatever it holds.
+        // The block of a LOCAL header must be discarded whatever it holds.
         if (block[12] == LocalCommand) return ProxyError.None;
         header.Kind = ProxyKind.Unknown;
         int family = block[13] >> 4;
         int addressLength = family switch { 1 => V4Length, 2 => V6Length, 3 => UnixLength, _ => 0 };
         if (block.Length - FixedLength < addressLength) return ProxyError.AddressLength;
-        // Without a family nothing is known of where the type-length-values begin.
+        // Without a family there is no telling where the type-length-values begin.
         if (family == 0) return ProxyError.None;
-        // A datagram's addresses say nothing of this stream.
+        // A datagram's addresses do not describe this stream.
         if ((block[13] & 0x0F) == 1) ReadAddresses(block, family, ref header);
         header.Tlvs = new FieldRange(FixedLength + addressLength, block.Length - FixedLength - addressLength);
         return ReadTlvs(block, ref header);
@@ -77,7 +77,7 @@ internal static class ProxyV2Block
 
     private static FieldRange PathAt(ReadOnlySpan<byte> block, int offset)
     {
-        // An abstract name begins with a zero: only the zeros at the end are padding.
+        // An abstract name starts with a zero: only the trailing zeros are padding.
         int length = block.Slice(offset, UnixPathLength).TrimEnd((byte)0).Length;
         return new FieldRange(offset, length);
     }

@@ -4,17 +4,18 @@ using System.Text;
 namespace ActorLb.Protocol.Text;
 
 /// <summary>
-/// Text that others chose (client ids, user names, host names, subjects of certificates), made safe to show on a terminal and in a
-/// log: one line, no escape sequence, nothing invisible, nothing that turns the order of writing around. What is not safe is written
+/// Makes text that others chose (client ids, user names, host names, subjects of certificates) safe to show on a terminal and in a
+/// log: one line, no escape sequences, nothing invisible, nothing that changes the writing direction. Unsafe characters are written
 /// as in JSON, by UTF-16 unit, such as \u001b. Both programs and all logs use this.
 /// </summary>
 public static class SafeText
 {
-    /// <summary>Marks on one letter; no script stacks more, and floods of them cover the neighbouring lines.</summary>
+    /// <summary>Combining marks allowed on one letter; no script stacks more, and a flood of them would cover the neighbouring
+    /// lines.</summary>
     private const int MostMarks = 4;
 
-    /// <summary>The text with all that is not safe escaped. A backslash that could be read as the beginning of an escape is escaped too,
-    /// so that the result can be read back in one way only.</summary>
+    /// <summary>The text with everything unsafe escaped. A backslash that could be read as the start of an escape is escaped too,
+    /// so that the result is unambiguous.</summary>
     public static string Of(string text)
     {
         if (IsPlain(text) && !text.Contains("\\u", StringComparison.Ordinal)) return text;
@@ -23,7 +24,7 @@ public static class SafeText
         return safe.ToString();
     }
 
-    /// <summary>The same for text that has a syntax of its own, such as JSON or HOCON: line breaks, tabs and backslashes stay.</summary>
+    /// <summary>The same for text that has its own syntax, such as JSON or HOCON: line breaks, tabs and backslashes stay.</summary>
     public static string OfDocument(string text)
     {
         if (IsPlain(text)) return text;
@@ -32,7 +33,8 @@ public static class SafeText
         return safe.ToString();
     }
 
-    /// <summary>One line of a message: line breaks become blanks, backslashes stay, since the parts of a message are escaped or not.</summary>
+    /// <summary>One line of a message: line breaks become spaces; backslashes stay, since the parts of the message may already be
+    /// escaped.</summary>
     public static string OfMessage(string text)
     {
         if (IsPlain(text)) return text;
@@ -41,10 +43,10 @@ public static class SafeText
         return safe.ToString();
     }
 
-    /// <summary>Appends the text as it may stand between double quotes: they and every backslash are escaped as well.</summary>
+    /// <summary>Appends the text for use between double quotes: quotes and all backslashes are escaped as well.</summary>
     public static void AppendQuotable(StringBuilder to, string text) => Append(to, text, Escapes.Quotes);
 
-    /// <summary>The text with each unit that is not safe replaced, for places where its length must stay.</summary>
+    /// <summary>The text with each unsafe unit replaced, for places where its length must not change.</summary>
     public static string Masked(string text)
     {
         if (IsPlain(text)) return text;
@@ -61,7 +63,7 @@ public static class SafeText
         });
     }
 
-    /// <summary>Cut to so many units, with the number of those left out, when it is longer.</summary>
+    /// <summary>If longer, cut to this many units, with the number of units left out.</summary>
     public static string Shortened(string text, int longest)
     {
         if (text.Length <= longest) return text;
@@ -69,7 +71,7 @@ public static class SafeText
         return string.Create(CultureInfo.InvariantCulture, $"{text.AsSpan(0, kept)}…[{text.Length - kept} more]");
     }
 
-    /// <summary>Whether the character has a shape of its own, in one place of the line. Marks need a letter before them as well.</summary>
+    /// <summary>Whether the character is visible and takes a place in the line. Marks also need a letter before them.</summary>
     public static bool IsSafe(Rune rune)
     {
         if (rune.IsAscii) return rune.Value is >= 0x20 and <= 0x7e;
@@ -79,8 +81,8 @@ public static class SafeText
             or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator);
     }
 
-    /// <summary>Letters, marks and symbols without a shape: Default_Ignorable_Code_Point of the Unicode standard as far as its general
-    /// category does not say so, and the blank of Braille.</summary>
+    /// <summary>Letters, marks and symbols that are invisible: Unicode's Default_Ignorable_Code_Point where the general category
+    /// does not show it, and the blank Braille pattern.</summary>
     private static bool IsInvisible(int value) => value is 0x034f or 0x115f or 0x1160 or 0x17b4 or 0x17b5 or (>= 0x180b and <= 0x180f)
         or 0x2800 or 0x3164 or (>= 0xfe00 and <= 0xfe0f) or 0xffa0 or (>= 0xe0000 and <= 0xe0fff);
 
@@ -91,7 +93,7 @@ public static class SafeText
 
     private static void Append(StringBuilder to, string text, Escapes escapes)
     {
-        // A mark at the beginning would stand on what is shown before the text.
+        // A mark at the start would combine with the text shown before it.
         int marks = MostMarks;
         for (int i = 0; i < text.Length;)
         {

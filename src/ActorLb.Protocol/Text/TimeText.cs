@@ -4,7 +4,7 @@ using System.Text.Json.Serialization;
 
 namespace ActorLb.Protocol.Text;
 
-/// <summary>The one way in which logs, the API and both programs write a time: RFC 3339, UTC, with milliseconds.</summary>
+/// <summary>The time format of logs, the API and both programs: RFC 3339, UTC, with milliseconds.</summary>
 public static class TimeText
 {
     public static string Of(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-ddTHH:mm:ss.fffZ", CultureInfo.InvariantCulture);

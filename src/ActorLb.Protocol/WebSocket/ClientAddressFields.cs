@@ -3,9 +3,9 @@ using ActorLb.Protocol.ProxyProtocol;
 namespace ActorLb.Protocol.WebSocket;
 
 /// <summary>
-/// The fields by which a WebSocket backend learns the client's address: X-Real-IP, REMOTE-HOST and X-Forwarded-For. What the client
-/// says of itself in them, and in Forwarded (RFC 7239), is dropped, unless it is a proxy that is believed: its list goes on with its own
-/// address behind it, and the address that it names is the client's.
+/// The fields that tell a WebSocket backend the client's address: X-Real-IP, REMOTE-HOST and X-Forwarded-For. A client's own values
+/// of them, and of Forwarded (RFC 7239), are dropped. A trusted proxy's list is kept with the proxy's address appended, and the
+/// address that it names is the client's.
 /// </summary>
 internal static class ClientAddressFields
 {
@@ -15,7 +15,7 @@ internal static class ClientAddressFields
     public static int MaxLength(ReadOnlySpan<byte> address) => FixedLength + 2 * IpText.MaxLength + 2 * address.Length;
 
     /// <summary>Appends the fields, each with the line end before it.</summary>
-    /// <param name="proxy">The request of a proxy that is believed; empty for any other client.</param>
+    /// <param name="proxy">The request of a trusted proxy; empty for any other client.</param>
     public static void Write(Span<byte> destination, ref int at, ReadOnlySpan<byte> address, ReadOnlySpan<byte> proxy, in UpgradeRequest request)
     {
         ReadOnlySpan<byte> client = ClientOf(proxy, request, address);
@@ -33,15 +33,15 @@ internal static class ClientAddressFields
         if (UpgradeRequestReader.Last(proxy, request, "Forwarded"u8).IsEmpty) return;
         HttpHead.Put(destination, ref at, "\r\nForwarded: "u8);
         UpgradeRequestReader.Join(proxy, request, "Forwarded"u8, ", "u8, destination, ref at);
-        // RFC 7239, section 6: an IPv6 address stands in brackets and quotes.
+        // RFC 7239, section 6: an IPv6 address must be in brackets and quotes.
         bool v6 = address.Contains((byte)':');
         HttpHead.Put(destination, ref at, v6 ? ", for=\"["u8 : ", for="u8);
         HttpHead.Put(destination, ref at, address);
         if (v6) HttpHead.Put(destination, ref at, "]\""u8);
     }
 
-    /// <summary>Whom a believed proxy speaks for: its X-Real-IP, else the last of its X-Forwarded-For, which it has added itself; where
-    /// neither is an address, the proxy.</summary>
+    /// <summary>The client that a trusted proxy names: by X-Real-IP, or else the last entry of X-Forwarded-For, which the proxy added
+    /// itself; the proxy's own address when neither is an address.</summary>
     private static ReadOnlySpan<byte> ClientOf(ReadOnlySpan<byte> proxy, in UpgradeRequest request, ReadOnlySpan<byte> address)
     {
         ReadOnlySpan<byte> named = UpgradeRequestReader.Last(proxy, request, "X-Real-IP"u8);

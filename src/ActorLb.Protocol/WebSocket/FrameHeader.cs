@@ -44,13 +44,13 @@ public static class FrameErrors
         FrameError.None => "no error",
         FrameError.ReservedBits => "a frame sets reserved bits",
         FrameError.Opcode => "a frame's opcode is reserved",
-        FrameError.Mask => "a client's frame is not masked or a server's is",
+        FrameError.Mask => "a client's frame is unmasked or a server's is masked",
         FrameError.Length => "a frame's length is not in its shortest form or above 2^63",
         FrameError.ControlLength => "a control frame is longer than 125 bytes",
         FrameError.ControlFragment => "a control frame is fragmented",
-        FrameError.NoMessageToContinue => "a continuation frame continues nothing",
+        FrameError.NoMessageToContinue => "a continuation frame has no message to continue",
         FrameError.MessageNotFinished => "a message begins before the last one ended",
-        FrameError.Text => "a text frame came where MQTT needs binary ones",
+        FrameError.Text => "a text frame was received; MQTT requires binary frames",
         FrameError.FrameTooLarge => "a frame is larger than max-frame-size",
         FrameError.MessageTooLarge => "a message is larger than max-message-size",
         FrameError.CloseCode => "a close frame's code is malformed",
@@ -77,18 +77,18 @@ public static class CloseCodes
     public const ushort ProtocolError = 1002;
     public const ushort UnacceptableData = 1003;
 
-    /// <summary>Stands for a close frame without a code; never on the wire.</summary>
+    /// <summary>Stands for a close frame without a code; never sent.</summary>
     public const ushort None = 1005;
     public const ushort InvalidPayload = 1007;
     public const ushort PolicyViolation = 1008;
     public const ushort TooBig = 1009;
     public const ushort InternalError = 1011;
 
-    /// <summary>Registered with IANA: the server is overloaded or restarts.</summary>
+    /// <summary>Registered with IANA: the server is overloaded or restarting.</summary>
     public const ushort ServiceRestart = 1012;
     public const ushort TryAgainLater = 1013;
 
-    /// <summary>Whether a code may stand in a close frame (7.4.1, 7.4.2).</summary>
+    /// <summary>Whether a code is allowed in a close frame (7.4.1, 7.4.2).</summary>
     public static bool IsValid(int code) => code is >= 1000 and <= 1014 and not (1004 or 1005 or 1006) or >= 3000 and <= 4999;
 }
 
@@ -110,12 +110,12 @@ internal struct FrameHeader
 
     public long PayloadLength;
 
-    /// <summary>Mask in memory order.</summary>
+    /// <summary>Mask bytes in memory order.</summary>
     public uint Mask;
 
     public readonly bool IsControl => Opcode >= FrameOpcode.Close;
 
-    /// <summary>What the first two bytes alone tell wrong is told before the rest is there.</summary>
+    /// <summary>Errors visible in the first two bytes are reported before the rest arrives.</summary>
     public static ReadStatus Read(ReadOnlySpan<byte> bytes, FrameSender sender, out FrameHeader header, out FrameError error)
     {
         header = default;

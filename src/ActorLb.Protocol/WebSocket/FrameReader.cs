@@ -3,20 +3,20 @@ using System.Text.Unicode;
 
 namespace ActorLb.Protocol.WebSocket;
 
-/// <summary>What <see cref="FrameReader.Read"/> came upon.</summary>
+/// <summary>What <see cref="FrameReader.Read"/> found.</summary>
 public enum FrameEvent : byte
 {
-    /// <summary>Nothing more here; bytes not consumed are to be given again with what follows them.</summary>
+    /// <summary>Nothing more here; pass the bytes not consumed again together with what follows them.</summary>
     NeedMore,
 
     /// <summary>A piece of the stream that binary messages carry.</summary>
     Payload,
 
-    /// <summary>To be answered with a pong of the same payload (RFC 6455, 5.5.2).</summary>
+    /// <summary>Must be answered with a pong of the same payload (RFC 6455, 5.5.2).</summary>
     Ping,
     Pong,
 
-    /// <summary>The sender's last frame; see <see cref="FrameReader.CloseCode"/>. What follows it is swallowed.</summary>
+    /// <summary>The sender's last frame; see <see cref="FrameReader.CloseCode"/>. Anything after it is discarded.</summary>
     Close,
 
     /// <summary>See <see cref="FrameReader.Error"/>; nothing more is read.</summary>
@@ -24,8 +24,8 @@ public enum FrameEvent : byte
 }
 
 /// <summary>
-/// Turns frames into the byte stream they carry, in place and piece by piece: message and frame borders mean nothing to MQTT
-/// (MQTT 5, 6). A header or a control frame is consumed only whole, so at most <see cref="MaxHeldLength"/> bytes have to be
+/// Turns frames into the byte stream they carry, in place and piece by piece: message and frame boundaries have no meaning in MQTT
+/// (MQTT 5, 6). A header or a control frame is consumed only when complete, so at most <see cref="MaxHeldLength"/> bytes have to be
 /// kept between two reads.
 /// </summary>
 public struct FrameReader
@@ -51,10 +51,10 @@ public struct FrameReader
         _maxMessage = maxMessageSize == 0 ? long.MaxValue : maxMessageSize;
     }
 
-    /// <summary>Frames begun so far, modulo 2^32: what a read costs is told by its frames more than by its bytes.</summary>
+    /// <summary>Frames begun so far, modulo 2^32: the cost of a read depends on its frames more than on its bytes.</summary>
     public int Frames { get; private set; }
 
-    /// <summary>After <see cref="FrameEvent.Close"/>: the sender's code, <see cref="CloseCodes.None"/> if it gave none.</summary>
+    /// <summary>After <see cref="FrameEvent.Close"/>: the sender's code, <see cref="CloseCodes.None"/> if it sent none.</summary>
     public ushort CloseCode { get; private set; }
 
     /// <summary>After <see cref="FrameEvent.Invalid"/>: why.</summary>
@@ -63,12 +63,13 @@ public struct FrameReader
     /// <summary>Whether the last byte consumed ended a frame.</summary>
     public readonly bool AtFrameBoundary => _left == 0;
 
-    /// <summary>Whether the last byte consumed ended a message: what follows can be relayed as it is.</summary>
+    /// <summary>Whether the last byte consumed ended a message, so that what follows can be relayed unchanged.</summary>
     public readonly bool AtMessageBoundary => _left == 0 && !_inMessage;
 
-    /// <param name="bytes">What was not consumed yet; masked payloads are unmasked in it.</param>
-    /// <param name="consumed">Bytes done with, those of <paramref name="payload"/> included.</param>
-    /// <param name="payload">Offset and length of the payload in <paramref name="bytes"/>; empty but for Payload, Ping, Pong, Close.</param>
+    /// <param name="bytes">Everything not consumed yet; masked payloads are unmasked in place.</param>
+    /// <param name="consumed">Bytes that are done with, including those of <paramref name="payload"/>.</param>
+    /// <param name="payload">Offset and length of the payload in <paramref name="bytes"/>; empty except for Payload, Ping, Pong,
+    /// Close.</param>
     public FrameEvent Read(Span<byte> bytes, out int consumed, out FieldRange payload)
     {
         consumed = 0;
@@ -130,7 +131,7 @@ public struct FrameReader
         return FrameEvent.Close;
     }
 
-    /// <summary>5.5.1: nothing, or a code and a reason.</summary>
+    /// <summary>5.5.1: empty, or a code and a reason.</summary>
     private FrameError ReadClose(ReadOnlySpan<byte> body)
     {
         CloseCode = CloseCodes.None;

@@ -1,8 +1,8 @@
 namespace ActorLb.Protocol.WebSocket;
 
 /// <summary>
-/// Follows frame boundaries through one direction that is relayed as it is: nothing is unmasked, and only a header that is not
-/// whole yet is kept. Checks what headers tell; payloads of control frames, a close frame's code among them, are not looked at.
+/// Follows frame boundaries through one direction that is relayed unchanged: nothing is unmasked, and only an incomplete header
+/// is kept. Checks headers only: payloads of control frames, including the code of a close frame, are not inspected.
 /// </summary>
 /// <param name="maxFrameSize">Largest payload of a data frame in bytes.</param>
 /// <param name="maxMessageSize">Largest payload of a message over all of its fragments; 0 is unlimited.</param>
@@ -11,19 +11,20 @@ public struct FrameTracker(FrameSender sender, long maxFrameSize, long maxMessag
     private long _left;
     private long _messageLength;
 
-    /// <summary>The bytes of a header that is not whole yet, first byte lowest, for the 14 it may have.</summary>
+    /// <summary>The bytes of an incomplete header, first byte lowest; a header has up to 14.</summary>
     private UInt128 _partial;
 
     private byte _partialLength;
     private bool _inMessage;
 
-    /// <summary>Whether the last byte seen ended a frame, or none was seen: where a control frame can be slipped in.</summary>
+    /// <summary>Whether the last byte seen ended a frame, or no byte has been seen: a control frame can be inserted here.</summary>
     public readonly bool AtBoundary => _left == 0 && _partialLength == 0;
 
-    /// <summary>Whether the last byte seen, those of a header that is not whole yet aside, was within a frame.</summary>
+    /// <summary>Whether the last byte seen, apart from those of an incomplete header, was within a frame.</summary>
     public readonly bool WithinFrame => _left > 0;
 
-    /// <summary>Bytes at the end of what was seen that begin a header: until it is whole, nobody knows whether it may go on.</summary>
+    /// <summary>Bytes of an incomplete header at the end of what was seen: until it is complete it is unknown whether it may be passed
+    /// on.</summary>
     public readonly int HeaderBegun => _partialLength;
 
     /// <summary>Copies the <see cref="HeaderBegun"/> bytes.</summary>
@@ -34,7 +35,7 @@ public struct FrameTracker(FrameSender sender, long maxFrameSize, long maxMessag
         bytes[.._partialLength].CopyTo(into);
     }
 
-    /// <summary>Whether no message is under way either: where a message of one's own can be slipped in (RFC 6455, 5.4).</summary>
+    /// <summary>Whether no message is unfinished either: another message can be inserted here (RFC 6455, 5.4).</summary>
     public readonly bool AtMessageBoundary => AtBoundary && !_inMessage;
 
     /// <summary>A close frame has begun.</summary>
@@ -45,8 +46,8 @@ public struct FrameTracker(FrameSender sender, long maxFrameSize, long maxMessag
     /// <returns>Frames whose last byte is among <paramref name="bytes"/>.</returns>
     public int Advance(ReadOnlySpan<byte> bytes) => Advance(bytes, stopAtMessage: false, out _);
 
-    /// <summary>Advances to the end of the message under way only.</summary>
-    /// <returns>Bytes up to it; all of them when it does not come here or on an error. 0 when already there.</returns>
+    /// <summary>Advances only to the end of the current message.</summary>
+    /// <returns>Bytes up to it; all of them when it does not end here or on an error. 0 when already there.</returns>
     public int AdvanceToMessageBoundary(ReadOnlySpan<byte> bytes)
     {
         if (AtMessageBoundary) return 0;
@@ -82,8 +83,8 @@ public struct FrameTracker(FrameSender sender, long maxFrameSize, long maxMessag
         return completed;
     }
 
-    /// <summary>Reads a header, from the bytes kept of it if there are any.</summary>
-    /// <returns>Bytes taken.</returns>
+    /// <summary>Reads a header, starting with the bytes kept of it, if any.</summary>
+    /// <returns>Bytes consumed.</returns>
     private int TakeHeader(ReadOnlySpan<byte> bytes)
     {
         if (_partialLength == 0)
@@ -119,7 +120,7 @@ public struct FrameTracker(FrameSender sender, long maxFrameSize, long maxMessag
             error = Check(header);
             if (error != FrameError.None) status = ReadStatus.Invalid;
         }
-        // A frame that is refused is not entered.
+        // A refused frame does not count as begun.
         if (error != FrameError.None) _left = 0;
         Error = error;
         return status;

@@ -5,7 +5,7 @@ namespace ActorLb.Protocol.WebSocket;
 
 /// <summary>
 /// Writes frames. A null mask writes a server's frame; a client passes four unpredictable bytes for each frame (RFC 6455, 5.3)
-/// and runs <see cref="FrameMask.Apply"/> with them over a payload that it writes itself.
+/// and applies <see cref="FrameMask.Apply"/> with them to a payload that it writes itself.
 /// </summary>
 public static class FrameWriter
 {
@@ -17,7 +17,7 @@ public static class FrameWriter
     /// <summary>Longest payload of a ping, pong or close.</summary>
     public const int MaxControlPayload = FrameHeader.MaxControlPayload;
 
-    /// <summary>Bytes of the header before a payload of this length.</summary>
+    /// <summary>Bytes of the header in front of a payload of this length.</summary>
     public static int HeaderLength(long payloadLength, bool masked) =>
         2 + (payloadLength < 126 ? 0 : payloadLength <= ushort.MaxValue ? 2 : 8) + (masked ? 4 : 0);
 
@@ -26,7 +26,7 @@ public static class FrameWriter
     public static int WriteBinaryHeader(Span<byte> destination, long payloadLength, uint? mask = null) =>
         WriteHeader(destination, FrameOpcode.Binary, payloadLength, mask);
 
-    /// <param name="final">False begins or goes on with a fragmented message.</param>
+    /// <param name="final">False starts or continues a fragmented message.</param>
     /// <returns>Bytes written.</returns>
     public static int WriteHeader(Span<byte> destination, FrameOpcode opcode, long payloadLength, uint? mask = null, bool final = true)
     {
@@ -55,7 +55,7 @@ public static class FrameWriter
         return at + 4;
     }
 
-    /// <summary>A whole frame; the payload is masked on the way when there is a mask.</summary>
+    /// <summary>A complete frame; the payload is masked while copying when there is a mask.</summary>
     /// <param name="payload">At most <see cref="MaxControlPayload"/> bytes for a control frame.</param>
     /// <returns>Bytes written.</returns>
     public static int Write(Span<byte> destination, FrameOpcode opcode, ReadOnlySpan<byte> payload, uint? mask = null)
@@ -68,8 +68,8 @@ public static class FrameWriter
         return at + payload.Length;
     }
 
-    /// <param name="code">Of <see cref="CloseCodes"/>; <see cref="CloseCodes.None"/> writes an empty frame.</param>
-    /// <returns>Bytes written: 8 at most.</returns>
+    /// <param name="code">One of <see cref="CloseCodes"/>; <see cref="CloseCodes.None"/> writes an empty frame.</param>
+    /// <returns>Bytes written, at most 8.</returns>
     public static int WriteClose(Span<byte> destination, ushort code, uint? mask = null)
     {
         if (code == CloseCodes.None) return Write(destination, FrameOpcode.Close, default, mask);

@@ -2,22 +2,22 @@ using System.Buffers;
 
 namespace ActorLb.Protocol.WebSocket;
 
-/// <summary>Syntax of HTTP/1.1 message heads (RFC 9112), strictly: CR LF only, no folding, no control characters.</summary>
+/// <summary>Strict syntax of HTTP/1.1 message heads (RFC 9112): CR LF only, no folding, no control characters.</summary>
 internal static class HttpHead
 {
-    /// <summary>Request or status line and fields, with the empty line.</summary>
+    /// <summary>Request or status line and fields, including the empty line.</summary>
     public const int MaxLength = 8192;
 
     public const int MaxFields = 100;
 
-    /// <summary>RFC 9110, 5.6.2.</summary>
+    /// <summary>A token (RFC 9110, 5.6.2).</summary>
     public static readonly SearchValues<byte> TokenBytes = SearchValues.Create(
         "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"u8);
 
-    /// <summary>Printable ASCII and space: what a request line may hold.</summary>
+    /// <summary>Printable ASCII and space: what a request line may contain.</summary>
     public static readonly SearchValues<byte> PrintableBytes = SearchValues.Create(Enumerable.Range(0x20, 0x5F).Select(b => (byte)b).ToArray());
 
-    /// <summary>All but HTAB of what RFC 9110, 5.5, bans from field values.</summary>
+    /// <summary>What RFC 9110, 5.5, forbids in field values, except HTAB.</summary>
     public static readonly SearchValues<byte> ControlBytes = SearchValues.Create(
         Enumerable.Range(0, 0x20).Append(0x7F).Where(b => b != '\t').Select(b => (byte)b).ToArray());
 
@@ -25,7 +25,7 @@ internal static class HttpHead
 
     public static bool IsToken(ReadOnlySpan<byte> text) => !text.IsEmpty && text.IndexOfAnyExcept(TokenBytes) < 0;
 
-    /// <summary>Whether a comma-separated list (RFC 9110, 5.6.1) holds the token, in any case.</summary>
+    /// <summary>Whether a comma-separated list (RFC 9110, 5.6.1) contains the token, ignoring case.</summary>
     public static bool ListHolds(ReadOnlySpan<byte> list, ReadOnlySpan<byte> token)
     {
         while (NextItem(ref list, out ReadOnlySpan<byte> item))
@@ -35,7 +35,7 @@ internal static class HttpHead
         return false;
     }
 
-    /// <summary>Takes the next item of a comma-separated list, without the white space around it; perhaps empty.</summary>
+    /// <summary>Takes the next item of a comma-separated list, without the white space around it; possibly empty.</summary>
     public static bool NextItem(ref ReadOnlySpan<byte> list, out ReadOnlySpan<byte> item)
     {
         item = default;
@@ -46,7 +46,7 @@ internal static class HttpHead
         return true;
     }
 
-    /// <summary>ASCII, in any case.</summary>
+    /// <summary>Compares ASCII, ignoring case.</summary>
     public static bool Equals(ReadOnlySpan<byte> left, ReadOnlySpan<byte> right) => System.Text.Ascii.EqualsIgnoreCase(left, right);
 
     /// <summary>Optional white space is space and tab (RFC 9110, 5.6.3).</summary>
@@ -68,7 +68,7 @@ internal ref struct HttpFieldCursor(ReadOnlySpan<byte> head, int start)
 
     public FieldRange Name { get; private set; }
 
-    /// <summary>Without the white space around it.</summary>
+    /// <summary>The field's value without the white space around it.</summary>
     public FieldRange Value { get; private set; }
 
     public int Count { get; private set; }
@@ -82,7 +82,7 @@ internal ref struct HttpFieldCursor(ReadOnlySpan<byte> head, int start)
         int end = rest.IndexOf("\r\n"u8);
         if (end == 0) return false;
         int colon = end < 0 ? -1 : rest[..end].IndexOf((byte)':');
-        // A folded line (RFC 9112, 5.2) begins with white space, which is no token.
+        // A folded line (RFC 9112, 5.2) starts with white space, which is not a token.
         if (colon < 0 || !HttpHead.IsToken(rest[..colon])) return Fail();
         ReadOnlySpan<byte> raw = rest[(colon + 1)..end];
         if (raw.IndexOfAny(HttpHead.ControlBytes) >= 0) return Fail();

@@ -2,15 +2,15 @@ using System.Text;
 
 namespace ActorLb.Protocol.WebSocket;
 
-/// <summary>The fields of a client's upgrade request that go on to a WebSocket backend as they are, by name.</summary>
+/// <summary>The fields of a client's upgrade request that are passed on unchanged to a WebSocket backend, by name.</summary>
 public sealed class PassedFields(params IEnumerable<string> names)
 {
     private static readonly string[] Own =
     [
-        // Of one hop (RFC 9110, 7.6.1), or of the body that an upgrade does not have.
+        // Hop-by-hop fields (RFC 9110, 7.6.1), and fields about a body, which an upgrade does not have.
         "Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "Proxy-Authorization", "TE", "Trailer", "Transfer-Encoding",
         "Upgrade", "Content-Length", "Expect",
-        // Written for the backend anew.
+        // Fields that the balancer writes itself.
         "Host", "Sec-WebSocket-Key", "Sec-WebSocket-Version", "Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions", "Sec-WebSocket-Accept",
         "X-Forwarded-For", "X-Real-IP", "REMOTE-HOST", "Forwarded",
     ];
@@ -24,10 +24,10 @@ public sealed class PassedFields(params IEnumerable<string> names)
     public static bool IsOwn(string name) => Own.Contains(name, StringComparer.OrdinalIgnoreCase);
 
     /// <summary>
-    /// Appends the fields, each with the line end before it. Several cookie fields become one (RFC 6265, 5.4 allows one), others stay
-    /// as many as they are. What the client's Connection names is of its own hop and ends here (RFC 9110, 7.6.1).
+    /// Appends the fields, each preceded by CR LF. Several cookie fields are merged into one (RFC 6265, 5.4 allows only one); other
+    /// repeated fields stay as they are. Fields named in the client's Connection field are hop-by-hop and are dropped (RFC 9110, 7.6.1).
     /// </summary>
-    /// <param name="head">The client's request; one byte a field more than it has is enough room.</param>
+    /// <param name="head">The client's request; its length plus one byte per field is enough room.</param>
     internal void Write(Span<byte> destination, ref int at, ReadOnlySpan<byte> head, in UpgradeRequest request)
     {
         bool cookies = false;

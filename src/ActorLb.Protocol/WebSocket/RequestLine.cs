@@ -35,7 +35,7 @@ internal static class RequestLine
 
     private static UpgradeError SplitTarget(ReadOnlySpan<byte> line, int start, int end, ref UpgradeRequest request)
     {
-        // A fragment never goes on the wire (RFC 9112, 3.2).
+        // A fragment is never sent (RFC 9112, 3.2).
         if (line[start..end].Contains((byte)'#')) return UpgradeError.RequestLine;
         int question = line[start..end].IndexOf((byte)'?');
         int pathEnd = question < 0 ? end : start + question;

@@ -24,7 +24,7 @@ public enum UpgradeError : byte
     Origin = 18,
     Repeated = 19,
 
-    /// <summary>From here on: answers of a backend.</summary>
+    /// <summary>From here on: errors in a backend's response.</summary>
     StatusLine = 32,
     Status = 33,
     ResponseUpgrade = 34,
@@ -48,16 +48,16 @@ public static class UpgradeErrors
         UpgradeError.Method => "the method is not GET",
         UpgradeError.HttpVersion => "the version is not HTTP/1.1",
         UpgradeError.Host => "the Host field is missing, malformed or repeated",
-        UpgradeError.HostUnknown => "the host is none of the listener's",
+        UpgradeError.HostUnknown => "the host is not one of the listener's",
         UpgradeError.Path => "the path is not the listener's",
-        UpgradeError.Body => "the request announces a body",
-        UpgradeError.NoUpgrade => "the request asks for no upgrade to websocket",
+        UpgradeError.Body => "the request has a body",
+        UpgradeError.NoUpgrade => "the request does not ask for an upgrade to websocket",
         UpgradeError.Connection => "the Connection field does not name Upgrade",
-        UpgradeError.Key => "Sec-WebSocket-Key is missing, repeated or not sixteen bytes in base 64",
+        UpgradeError.Key => "Sec-WebSocket-Key is missing, repeated or not sixteen bytes in base64",
         UpgradeError.VersionMissing => "Sec-WebSocket-Version is missing or repeated",
         UpgradeError.Version => "Sec-WebSocket-Version is not 13",
         UpgradeError.Subprotocol => "Sec-WebSocket-Protocol offers neither mqtt nor mqttv3.1",
-        UpgradeError.Origin => "the origin is none of the listener's",
+        UpgradeError.Origin => "the origin is not one of the listener's",
         UpgradeError.Repeated => "Authorization or Origin is repeated",
         UpgradeError.StatusLine => "the backend's status line is malformed",
         UpgradeError.Status => "the backend did not switch protocols",
@@ -69,7 +69,7 @@ public static class UpgradeErrors
         _ => "unknown error",
     };
 
-    /// <summary>HTTP status of the answer to a client; 0 where a client gets none.</summary>
+    /// <summary>HTTP status of the response to a client; 0 where a client gets none.</summary>
     public static int StatusOf(UpgradeError error) => error switch
     {
         UpgradeError.None or >= UpgradeError.StatusLine => 0,
@@ -84,7 +84,7 @@ public static class UpgradeErrors
         _ => 400,
     };
 
-    /// <summary>The whole answer, after which the connection is closed.</summary>
+    /// <summary>The complete response, after which the connection is closed.</summary>
     public static ReadOnlySpan<byte> ResponseFor(UpgradeError error) => StatusOf(error) switch
     {
         0 => default,
@@ -100,11 +100,11 @@ public static class UpgradeErrors
         _ => "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"u8,
     };
 
-    /// <summary>For a client that is well behaved but cannot be served, such as with no backend up.</summary>
+    /// <summary>For a well-behaved client that cannot be served, for example because no backend is up.</summary>
     public static ReadOnlySpan<byte> ServiceUnavailable =>
         "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"u8;
 
-    /// <summary>For a client over a limit, before its request was judged.</summary>
+    /// <summary>For a client over a limit, before its request is read.</summary>
     public static ReadOnlySpan<byte> TooManyRequests =>
         "HTTP/1.1 429 Too Many Requests\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"u8;
 }

@@ -4,17 +4,17 @@ namespace ActorLb.Protocol.WebSocket;
 
 public enum MqttSubprotocol : byte { None, Mqtt, MqttV31 }
 
-/// <summary>What a listener's upgrade requests must ask for.</summary>
+/// <summary>What a listener requires of upgrade requests.</summary>
 /// <param name="path">Compared as bytes, without the query.</param>
-/// <param name="hosts">Names without port, in any case; empty accepts any.</param>
+/// <param name="hosts">Names without port, ignoring case; empty accepts any.</param>
 public sealed class UpgradeRules(string path, params IEnumerable<string> hosts)
 {
     private readonly byte[] _path = Encoding.UTF8.GetBytes(path);
     private readonly byte[][] _hosts = hosts.Select(Encoding.UTF8.GetBytes).ToArray();
     private readonly byte[][] _origins = [];
 
-    /// <summary>Origins, such as <c>https://app.example.com</c>, whose pages may connect; empty accepts any. Clients that are no browsers
-    /// send none, and are not asked for one.</summary>
+    /// <summary>Origins, such as <c>https://app.example.com</c>, whose pages may connect; empty accepts any. Clients other than browsers
+    /// send none and do not need one.</summary>
     public IEnumerable<string> Origins { init => _origins = value.Select(Encoding.ASCII.GetBytes).ToArray(); }
 
     internal bool PathFits(ReadOnlySpan<byte> path) => path.SequenceEqual(_path);
@@ -42,10 +42,10 @@ public struct UpgradeRequest
     /// <summary>Path without the query.</summary>
     public FieldRange Path;
 
-    /// <summary>Behind the question mark.</summary>
+    /// <summary>What follows the question mark.</summary>
     public FieldRange Query;
 
-    /// <summary>Name and perhaps port, from an absolute target if there is one (RFC 9112, 3.2.2).</summary>
+    /// <summary>Name and optional port, from an absolute target if there is one (RFC 9112, 3.2.2).</summary>
     public FieldRange Host;
 
     /// <summary><see cref="Host"/> without the port.</summary>
@@ -53,15 +53,15 @@ public struct UpgradeRequest
 
     public FieldRange Key;
 
-    /// <summary>The one to answer with: <c>mqtt</c> when it is offered.</summary>
+    /// <summary>The subprotocol to answer with: <c>mqtt</c> when it is offered.</summary>
     public MqttSubprotocol Subprotocol;
 
-    /// <summary>Of the page that connects (RFC 6454, 7); absent from clients that are no browsers.</summary>
+    /// <summary>Origin of the page that connects (RFC 6454, 7); absent from clients other than browsers.</summary>
     public FieldRange Origin;
 
     internal int FieldsOffset;
 
-    /// <summary>As it goes on the wire.</summary>
+    /// <summary>As it is sent.</summary>
     public static ReadOnlySpan<byte> NameOf(MqttSubprotocol subprotocol) => subprotocol switch
     {
         MqttSubprotocol.Mqtt => "mqtt"u8,

@@ -3,13 +3,13 @@ namespace ActorLb.Protocol.WebSocket;
 /// <summary>Reads and validates a WebSocket upgrade request (RFC 6455, 4.2.1) for MQTT (MQTT 5, 6); allocates nothing.</summary>
 public static class UpgradeRequestReader
 {
-    /// <summary>Longest request, also the most that has to be kept while it comes.</summary>
+    /// <summary>Longest request, and so the most that has to be buffered while it arrives.</summary>
     public const int MaxLength = HttpHead.MaxLength;
 
     /// <summary>RFC 1035, section 2.3.4.</summary>
     private const int MaxHostLength = 255;
 
-    /// <param name="received">Everything received so far; what follows the head is not looked at.</param>
+    /// <param name="received">Everything received so far; bytes after the head are ignored.</param>
     /// <param name="error">The reason, when <see cref="ReadStatus.Invalid"/>.</param>
     public static ReadStatus Read(ReadOnlySpan<byte> received, UpgradeRules rules, out UpgradeRequest request, out UpgradeError error)
     {
@@ -31,7 +31,7 @@ public static class UpgradeRequestReader
         return error == UpgradeError.None ? ReadStatus.Done : ReadStatus.Invalid;
     }
 
-    /// <summary>Appends all values of a field, empty ones aside; nothing without such a field.</summary>
+    /// <summary>Appends all non-empty values of a field; nothing when the field is absent.</summary>
     /// <param name="head">The request's bytes, or none.</param>
     internal static void Join(
         ReadOnlySpan<byte> head, in UpgradeRequest request, ReadOnlySpan<byte> name, ReadOnlySpan<byte> separator, Span<byte> destination, ref int at)
@@ -48,7 +48,7 @@ public static class UpgradeRequestReader
         }
     }
 
-    /// <summary>The last value of a field that is not empty; empty without one.</summary>
+    /// <summary>The last non-empty value of a field; empty when there is none.</summary>
     /// <param name="head">The request's bytes, or none.</param>
     internal static ReadOnlySpan<byte> Last(ReadOnlySpan<byte> head, in UpgradeRequest request, ReadOnlySpan<byte> name)
     {
@@ -62,11 +62,11 @@ public static class UpgradeRequestReader
         return last;
     }
 
-    /// <summary>What can be told before the head is whole, so that a TLS hello or a scan waits for nothing.</summary>
+    /// <summary>What can be checked before the head is complete, so that a TLS hello or a scan is refused at once.</summary>
     private static UpgradeError CheckLine(ReadOnlySpan<byte> window, int lineEnd)
     {
         ReadOnlySpan<byte> line = lineEnd < 0 ? window : window[..lineEnd];
-        // The CR may be there and its LF not yet.
+        // The CR may have arrived without its LF.
         if (lineEnd < 0 && line.EndsWith("\r"u8)) line = line[..^1];
         if (line.IndexOfAnyExcept(HttpHead.PrintableBytes) >= 0) return UpgradeError.RequestLine;
         return line.Length > RequestLine.MaxLength ? UpgradeError.TargetTooLong : UpgradeError.None;
@@ -151,7 +151,7 @@ public static class UpgradeRequestReader
         }
         else if (HttpHead.Equals(name, "Authorization"u8))
         {
-            // Two readers might believe one each.
+            // With two values, two readers might each use a different one.
             if ((seen & Seen.Authorization) != Seen.None) return UpgradeError.Repeated;
             seen |= Seen.Authorization;
         }
@@ -163,7 +163,7 @@ public static class UpgradeRequestReader
         return UpgradeError.None;
     }
 
-    /// <summary>MQTT-6.0.0-3 and -4: <c>mqtt</c> goes before the older name. The names are compared as they are.</summary>
+    /// <summary>MQTT-6.0.0-3 and -4: <c>mqtt</c> is preferred to the older name. The names are compared as they are.</summary>
     private static MqttSubprotocol Better(MqttSubprotocol chosen, ReadOnlySpan<byte> list)
     {
         while (HttpHead.NextItem(ref list, out ReadOnlySpan<byte> item))
@@ -174,7 +174,7 @@ public static class UpgradeRequestReader
         return chosen;
     }
 
-    /// <summary>Splits off the port and refuses what is no host (RFC 3986, 3.2.2); brackets stay with an IPv6 address.</summary>
+    /// <summary>Splits off the port and rejects what is not a host (RFC 3986, 3.2.2); an IPv6 address keeps its brackets.</summary>
     internal static bool TryHostName(ReadOnlySpan<byte> host, out ReadOnlySpan<byte> name)
     {
         name = default;

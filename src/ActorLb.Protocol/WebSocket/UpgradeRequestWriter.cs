@@ -1,12 +1,13 @@
 namespace ActorLb.Protocol.WebSocket;
 
-/// <summary>An upgrade to ask a backend for. Texts must hold no control characters: they come from checked requests and options.</summary>
+/// <summary>The values of an upgrade request to a backend. They must hold no control characters: they come from validated requests and
+/// options.</summary>
 public ref struct UpgradeRequestValues
 {
-    /// <summary>Begins with a slash; may hold a query.</summary>
+    /// <summary>Starts with a slash; may include a query.</summary>
     public ReadOnlySpan<byte> Path;
 
-    /// <summary>The client's query, without the question mark; goes behind the path's own.</summary>
+    /// <summary>The client's query, without the question mark; appended to the path's own.</summary>
     public ReadOnlySpan<byte> Query;
 
     public ReadOnlySpan<byte> Host;
@@ -16,7 +17,7 @@ public ref struct UpgradeRequestValues
 
     public MqttSubprotocol Subprotocol;
 
-    /// <summary>The client's address as text; empty leaves out the fields that tell it, as for a probe.</summary>
+    /// <summary>The client's address as text; when empty, as for a probe, the address fields are left out.</summary>
     public ReadOnlySpan<byte> RemoteAddress;
 
     /// <summary>The bytes of the client's own request; empty when it sent none.</summary>
@@ -25,22 +26,22 @@ public ref struct UpgradeRequestValues
     /// <summary>Offsets into <see cref="Client"/>.</summary>
     public UpgradeRequest ClientRequest;
 
-    /// <summary>Which of its fields go on; null is none.</summary>
+    /// <summary>Which of its fields are passed on; null for none.</summary>
     public PassedFields? Passed;
 
-    /// <summary>The client is a proxy whose word on addresses is believed.</summary>
+    /// <summary>The client is a proxy that is trusted to state addresses.</summary>
     public bool IsBelieved;
 }
 
-/// <summary>Writes the upgrade request to a WebSocket backend (RFC 6455, 4.1), with the fields by which it learns the client.</summary>
+/// <summary>Writes the upgrade request to a WebSocket backend (RFC 6455, 4.1), with the fields that identify the client.</summary>
 public static class UpgradeRequestWriter
 {
     private const int FixedLength = 320;
 
-    /// <summary>Enough bytes for the request.</summary>
+    /// <summary>A sufficient number of bytes for the request.</summary>
     public static int MaxLength(in UpgradeRequestValues values) =>
         FixedLength + values.Path.Length + values.Query.Length + values.Host.Length + ClientAddressFields.MaxLength(values.RemoteAddress)
-        // A space behind the colon of each field that came without.
+        // One extra space for each field that had none after its colon.
         + values.Client.Length + HttpHead.MaxFields;
 
     /// <param name="destination">At least <see cref="MaxLength"/> bytes.</param>

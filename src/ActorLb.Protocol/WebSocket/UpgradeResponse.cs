@@ -3,7 +3,7 @@ namespace ActorLb.Protocol.WebSocket;
 /// <summary>Writes the 101 response (RFC 6455, 4.2.2).</summary>
 public static class UpgradeResponse
 {
-    /// <summary>Bytes of the longest response.</summary>
+    /// <summary>Length of the longest response in bytes.</summary>
     public const int MaxLength = 192;
 
     /// <param name="key">The request's Sec-WebSocket-Key.</param>

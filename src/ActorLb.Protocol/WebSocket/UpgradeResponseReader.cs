@@ -1,13 +1,13 @@
 namespace ActorLb.Protocol.WebSocket;
 
-/// <summary>Reads a backend's answer to an upgrade request (RFC 6455, 4.1); allocates nothing.</summary>
+/// <summary>Reads a backend's response to an upgrade request (RFC 6455, 4.1); allocates nothing.</summary>
 public static class UpgradeResponseReader
 {
-    /// <param name="received">Everything received so far; what follows the head is not looked at.</param>
+    /// <param name="received">Everything received so far; bytes after the head are ignored.</param>
     /// <param name="key">The Sec-WebSocket-Key that was sent.</param>
     /// <param name="offered">The subprotocol that was sent.</param>
     /// <param name="length">Bytes of the head, when done; frames follow.</param>
-    /// <param name="status">HTTP status, once read; 0 before.</param>
+    /// <param name="status">HTTP status, or 0 until it has been read.</param>
     public static ReadStatus Read(
         ReadOnlySpan<byte> received, ReadOnlySpan<byte> key, MqttSubprotocol offered, out int length, out int status, out UpgradeError error)
     {
@@ -19,7 +19,7 @@ public static class UpgradeResponseReader
         if (!window[..known].SequenceEqual("HTTP/1.1 "u8[..known])) return Refuse(UpgradeError.StatusLine, out error);
         int lineEnd = window.IndexOf("\r\n"u8);
         if (lineEnd >= 0 && !TryStatus(window[..lineEnd], out status)) return Refuse(UpgradeError.StatusLine, out error);
-        // A refusal may have a long head and a body: its status says all.
+        // A refusal may have a long head and a body: its status is all that is needed.
         if (lineEnd >= 0 && status != 101) return Refuse(UpgradeError.Status, out error);
         int headEnd = lineEnd < 0 ? -1 : window[lineEnd..].IndexOf(HttpHead.End);
         if (headEnd < 0)
@@ -74,7 +74,7 @@ public static class UpgradeResponseReader
         if (field.Malformed) return UpgradeError.Field;
         if (!upgrade) return UpgradeError.ResponseUpgrade;
         if (!connection) return UpgradeError.ResponseConnection;
-        // A server that names no subprotocol is taken: what follows is MQTT or fails as such.
+        // A server that names no subprotocol is accepted: what follows either is MQTT or fails later.
         return accepted ? UpgradeError.None : UpgradeError.Accept;
     }
 
