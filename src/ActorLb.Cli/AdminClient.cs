@@ -10,25 +10,25 @@ using ActorLb.Protocol.Failures;
 
 namespace ActorLb.Cli;
 
-/// <summary>The node's answer is no, with its words.</summary>
+/// <summary>The node answered with a refusal.</summary>
 internal sealed class RefusedException(string message, byte[] json) : Exception(message)
 {
-    /// <summary>What the API answered.</summary>
+    /// <summary>The API's error response.</summary>
     public byte[] Json { get; } = json;
 }
 
-/// <summary>Nobody answered at the address, or not as a node does.</summary>
+/// <summary>Nothing answered at the address, or not as a node would.</summary>
 internal sealed class UnreachableException(string message, Exception? inner = null) : Exception(message, inner);
 
-/// <summary>Where the node is and how it is talked to.</summary>
-/// <param name="Token">Null sends none.</param>
-/// <param name="Ca">PEM file of the authorities to trust; null are the system's.</param>
-/// <param name="Insecure">Believes any certificate.</param>
-/// <param name="Certificate">PEM file of the client's own certificate; null shows none.</param>
+/// <summary>The node's address and how to connect to it.</summary>
+/// <param name="Token">Null to send none.</param>
+/// <param name="Ca">PEM file of the authorities to trust; null for the system's.</param>
+/// <param name="Insecure">Accept any certificate.</param>
+/// <param name="Certificate">PEM file of the client certificate; null for none.</param>
 internal sealed record AdminTarget(Uri Address, string? Token, string? Ca, bool Insecure, string? Certificate, string? Key);
 
-/// <param name="Json">As the API answered it.</param>
-/// <param name="At">By the node's clock, to the second: times of the node are compared with it, not with this machine's.</param>
+/// <param name="Json">As the API sent it.</param>
+/// <param name="At">By the node's clock, to the second: the node's times are compared with it, not with this machine's clock.</param>
 internal readonly record struct Answer<T>(T Value, byte[] Json, DateTimeOffset At)
 {
     /// <summary>Such as "2m 5s ago".</summary>
@@ -37,10 +37,10 @@ internal readonly record struct Answer<T>(T Value, byte[] Json, DateTimeOffset A
     public string For(DateTimeOffset since) => Printable.Time(Math.Floor((At - since).TotalSeconds));
 }
 
-/// <summary>Talks to the admin API of one node.</summary>
+/// <summary>Client of one node's admin API.</summary>
 internal sealed class AdminClient : IDisposable
 {
-    /// <summary>Longer than any answer takes: changes of the fleet wait for its store, which may hang for seven seconds.</summary>
+    /// <summary>Longer than any answer takes: changes to the fleet wait for its store, which may take up to seven seconds.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
     private static readonly TimeSpan ConnectPatience = TimeSpan.FromSeconds(5);
@@ -59,7 +59,8 @@ internal sealed class AdminClient : IDisposable
 
     public Uri Address { get; }
 
-    /// <summary>Nothing that changes anything, and no stream, may be asked for: it would be, again and again.</summary>
+    /// <summary>Set for --watch: requests that change something, and streams, are refused because they would be repeated every
+    /// second.</summary>
     public bool OnlyAsks { get; set; }
 
     public Task<Answer<T>> GetAsync<T>(string path, JsonTypeInfo<T> type, CancellationToken cancel) =>
@@ -82,10 +83,10 @@ internal sealed class AdminClient : IDisposable
     public Task<Answer<T>> PostTextAsync<T>(string path, string text, JsonTypeInfo<T> type, CancellationToken cancel) =>
         SendAsync(HttpMethod.Post, path, new StringContent(text, Encoding.UTF8, "text/plain"), type, cancel);
 
-    /// <summary>Hands over the lines of an answer as they come, until the node ends it or the caller cancels.</summary>
+    /// <summary>Passes on the lines of a response as they arrive, until the node ends it or the caller cancels.</summary>
     public async Task StreamAsync(string path, Action<string> line, CancellationToken cancel)
     {
-        if (OnlyAsks) throw new UsageException("--watch is for answers that end; this command goes on by itself");
+        if (OnlyAsks) throw new UsageException("--watch cannot be used here: this command already keeps running");
         await AskAsync(async stop =>
         {
             using var request = new HttpRequestMessage(HttpMethod.Get, path);
@@ -113,7 +114,7 @@ internal sealed class AdminClient : IDisposable
     private async Task<Answer<T>> SendAsync<T>(
         HttpMethod method, string path, HttpContent? body, JsonTypeInfo<T> type, CancellationToken cancel)
     {
-        if (OnlyAsks && method != HttpMethod.Get) throw new UsageException("--watch is for commands that show something; this one would do it every second");
+        if (OnlyAsks && method != HttpMethod.Get) throw new UsageException("--watch is only for commands that show something; this one would make its change every second");
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         deadline.CancelAfter(Patience);
         try
@@ -129,7 +130,7 @@ internal sealed class AdminClient : IDisposable
         }
         catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
         {
-            throw new UnreachableException($"{Address} has not answered within {Patience.TotalSeconds} s");
+            throw new UnreachableException($"{Address} did not answer within {Patience.TotalSeconds} s");
         }
     }
 
@@ -145,7 +146,7 @@ internal sealed class AdminClient : IDisposable
         }
         catch (IOException e)
         {
-            throw new UnreachableException($"{Address}: the connection broke: {FailureText.Describe(e)}", e);
+            throw new UnreachableException($"{Address}: the connection was lost: {FailureText.Describe(e)}", e);
         }
         catch (JsonException e)
         {
@@ -162,18 +163,18 @@ internal sealed class AdminClient : IDisposable
         }
         catch (JsonException)
         {
-            // Somebody else's error page.
+            // An error page that is not a node's.
         }
         return error?.Detail is { } detail
             ? new RefusedException(detail, json)
             : new UnreachableException($"{Address} does not answer like a node of ActorLb (HTTP {(int)response.StatusCode})");
     }
 
-    /// <summary>Somebody is there and speaks something else: another port, or the endpoint with or without TLS.</summary>
+    /// <summary>A hint when something answers with another protocol: it is another port, or the endpoint with or without TLS.</summary>
     private string Advice(HttpRequestException e)
     {
-        const string Port = "the admin endpoint's port is that of admin.bind, 8888 by default";
-        if (Address.Scheme == "https") return FailureText.Describe(e) == TlsFailure.NoTls ? $"; {Port}, and it speaks TLS only with admin.tls: try http://{Address.Authority}" : "";
+        const string Port = "the admin endpoint's port is set by admin.bind (8888 by default)";
+        if (Address.Scheme == "https") return FailureText.Describe(e) == TlsFailure.NoTls ? $"; {Port}, and it uses TLS only with admin.tls: try http://{Address.Authority}" : "";
         bool other = e.HttpRequestError is HttpRequestError.ResponseEnded or HttpRequestError.InvalidResponse or HttpRequestError.HttpProtocolError
             || e.InnerException is IOException;
         return other ? $"; {Port}, and with admin.tls it is https://{Address.Authority}" : "";

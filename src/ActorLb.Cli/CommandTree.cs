@@ -9,21 +9,21 @@ using ActorLb.Protocol.CommandLine;
 
 namespace ActorLb.Cli;
 
-/// <summary>All commands, and how words become one of them: the same one-shot and at the prompt.</summary>
+/// <summary>All commands and their parser, the same for one-shot use and at the prompt.</summary>
 internal sealed class CommandTree
 {
-    // A client id may begin with '@', which is no file of more arguments.
+    // A client id may begin with '@', which must not be read as a response file.
     private static readonly ParserConfiguration Parsing = new() { ResponseFileTokenReplacer = null };
 
     private readonly Screen _screen;
 
-    /// <param name="withoutCommand">What runs when only options are given.</param>
+    /// <param name="withoutCommand">Runs when only options are given.</param>
     public CommandTree(Screen screen, Func<ParseResult, CancellationToken, Task<int>> withoutCommand)
     {
         _screen = screen;
         var verb = new Verb(Target, screen, NamesOf);
         Names = AskForNames;
-        Root = new RootCommand("pbm operates ActorLb: one command, or a prompt when none is given.")
+        Root = new RootCommand("pbm operates ActorLb: it runs one command, or opens a prompt when none is given.")
         {
             ClusterCommands.Create(verb), ShardingCommands.Create(verb), PoolCommands.Create(verb), StickyCommands.Create(verb),
             SessionCommands.Create(verb), BanCommands.Create(verb), ActorCommands.Create(verb),
@@ -40,7 +40,7 @@ internal sealed class CommandTree
         Root.SetAction(withoutCommand);
     }
 
-    /// <summary>The help fits the terminal as everything else does.</summary>
+    /// <summary>Wraps the help to the terminal, like all other output.</summary>
     private void FitHelp()
     {
         foreach (HelpOption help in Root.Options.OfType<HelpOption>())
@@ -53,15 +53,15 @@ internal sealed class CommandTree
 
     public TargetOptions Target { get; } = new();
 
-    /// <summary>The names that may stand at a place of a command line, such as POOL. The prompt keeps those that it has asked for.</summary>
+    /// <summary>The names that can be completed at a place such as POOL. The prompt caches those that it has fetched.</summary>
     public Func<ParseResult, string, IEnumerable<string>> Names { get; set; }
 
     public ParseResult Parse(IReadOnlyList<string> words) => Root.Parse(words, Parsing);
 
-    /// <summary>A line as a shell would have it, for completion.</summary>
+    /// <summary>A line as a shell would pass it, for completion.</summary>
     public ParseResult ParseLine(string line) => Root.Parse(line, Parsing);
 
-    /// <summary>Runs what was parsed; the exit code.</summary>
+    /// <summary>Runs what was parsed and returns the exit code.</summary>
     public async Task<int> RunAsync(ParseResult parsed, CancellationToken cancel)
     {
         if (parsed.Action is ParseErrorAction)
@@ -74,7 +74,7 @@ internal sealed class CommandTree
         return await parsed.InvokeAsync(new InvocationConfiguration { Output = _screen.Output, ProcessTerminationTimeout = null }, cancel);
     }
 
-    /// <summary>The library's help asks too, for no command line: no node is asked then.</summary>
+    /// <summary>The library's help also calls this, without a command line: no node is asked then.</summary>
     private IEnumerable<string> NamesOf(ParseResult parsed, string place) => parsed.RootCommandResult.Command == Root ? Names(parsed, place) : [];
 
     private IEnumerable<string> AskForNames(ParseResult parsed, string place)
@@ -94,16 +94,16 @@ internal sealed class CommandTree
     {
         var shell = new Argument<string>("SHELL") { Description = string.Join(" or ", CompletionScript.Shells) };
         shell.AcceptOnlyFromAmong(CompletionScript.Shells);
-        var command = new Command("completion", "Print what a shell has to run for completion: eval \"$(pbm completion bash)\"") { shell };
+        var command = new Command("completion", "Print the shell code for completion; use it with eval \"$(pbm completion bash)\"") { shell };
         command.SetAction(parsed => _screen.Document(CompletionScript.For("pbm", parsed.GetValue(shell)!)));
         return command;
     }
 
     private Command Help()
     {
-        var about = new Argument<string[]>("COMMAND") { HelpName = "COMMAND", Description = "the command; all of them when left out", Arity = ArgumentArity.ZeroOrMore };
+        var about = new Argument<string[]>("COMMAND") { HelpName = "COMMAND", Description = "the command; without one, all are listed", Arity = ArgumentArity.ZeroOrMore };
         about.CompletionSources.Add(context => Below(context.ParseResult.GetValue(about) ?? [], context.WordToComplete));
-        var help = new Command("help", "Tell what the commands are and do") { about };
+        var help = new Command("help", "Show help for a command, or list all commands") { about };
         help.SetAction((parsed, cancel) =>
         {
             string[] words = parsed.GetValue(about) ?? [];
@@ -119,7 +119,7 @@ internal sealed class CommandTree
         return at is not null;
     }
 
-    /// <summary>The commands that may follow those words, of which the last may be begun only.</summary>
+    /// <summary>The commands that can follow these words; the last word may be incomplete.</summary>
     private IEnumerable<CompletionItem> Below(string[] words, string begun)
     {
         Command at = Root;
@@ -131,7 +131,7 @@ internal sealed class CommandTree
         return at.Subcommands.Select(c => new CompletionItem(c.Name));
     }
 
-    /// <summary>A word that is no command says enough; what follows it, and that a command lacks, only follows from that.</summary>
+    /// <summary>An unknown command is reported alone: other errors, such as missing arguments, only follow from it.</summary>
     private IEnumerable<string> Complaints(ParseResult parsed)
     {
         Command at = parsed.CommandResult.Command;

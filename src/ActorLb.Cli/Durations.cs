@@ -8,12 +8,12 @@ internal static class Durations
 {
     public static Option<TimeSpan?> Option(string name, string description) => new(name)
     {
-        Description = $"{description}; such as 90s, 10m, 1h, a plain number is seconds",
+        Description = $"{description}; such as 90s, 10m or 1h (a plain number is in seconds)",
         HelpName = "DURATION",
         CustomParser = result =>
         {
             if (DurationText.Parse(result.Tokens[0].Value) is { } duration) return duration;
-            result.AddError($"{name}: '{result.Tokens[0].Value}' is no duration such as 90s, 10m or 1h");
+            result.AddError($"{name}: '{result.Tokens[0].Value}' is not a duration such as 90s, 10m or 1h");
             return null;
         },
     };

@@ -3,22 +3,22 @@ using ActorLb.Protocol.Failures;
 
 namespace ActorLb.Cli;
 
-/// <summary>Reads a file of the command line: a regular file or a pipe, such as a shell makes of &lt;(...), of a bounded size and within a
-/// bounded time. What cannot be read is a <see cref="UsageException"/> that names the file and the reason.</summary>
+/// <summary>Reads a file given on the command line: a regular file or a pipe, such as a shell's &lt;(...), of bounded size and within a
+/// bounded time. A file that cannot be read is a <see cref="UsageException"/> that names the file and the reason.</summary>
 internal static class InputFile
 {
     private const int LargestBytes = 16 << 20;
 
     private static readonly TimeSpan Deadline = TimeSpan.FromSeconds(10);
 
-    /// <param name="what">Such as an option, with a blank behind it; may be empty.</param>
+    /// <param name="what">A prefix such as an option, with a trailing space; may be empty.</param>
     public static string ReadText(string what, string file)
     {
         try
         {
-            // The thread that waits for a pipe or a file system that is gone is left to the end of the program.
+            // A thread blocked on a pipe or on a dead file system lives until the program exits.
             Task<string> reading = Task.Run(() => Read(file));
-            if (!reading.Wait(Deadline)) throw new UsageException($"{what}{file}: reading it takes longer than {Deadline.TotalSeconds} s");
+            if (!reading.Wait(Deadline)) throw new UsageException($"{what}{file}: could not be read within {Deadline.TotalSeconds} s");
             return reading.Result;
         }
         catch (AggregateException e) when (e.InnerException is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)

@@ -2,18 +2,18 @@ using System.Runtime.InteropServices;
 
 namespace ActorLb.Cli;
 
-/// <summary>Turns Ctrl-C into the end of the command that runs. Between two commands there is nothing to end, and the next one is not
-/// touched. SIGTERM ends the program.</summary>
+/// <summary>Makes Ctrl-C cancel the running command. Between two commands there is nothing to cancel, and the next command is not
+/// affected. SIGTERM ends the program.</summary>
 internal sealed class Interruption : IDisposable
 {
     private readonly PosixSignalRegistration _interrupt;
 
-    /// <summary>Of the command that runs; null between commands. Replaced by the prompt, read by the signal's thread.</summary>
+    /// <summary>Of the running command; null between commands. Replaced by the prompt, read by the signal's thread.</summary>
     private volatile CancellationTokenSource? _command;
 
     public Interruption() => _interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, context => context.Cancel = Interrupt());
 
-    /// <summary>A token for the command that begins.</summary>
+    /// <summary>A token for a new command.</summary>
     public CancellationToken Begin()
     {
         var command = new CancellationTokenSource();
@@ -21,10 +21,10 @@ internal sealed class Interruption : IDisposable
         return command.Token;
     }
 
-    /// <summary>No command runs any more.</summary>
+    /// <summary>The command has ended.</summary>
     public void End() => _command = null;
 
-    /// <returns>False when the program is to end: a command that does not heed the first Ctrl-C is ended by the second.</returns>
+    /// <returns>False when the program must end: the second Ctrl-C ends a command that ignores the first.</returns>
     public bool Interrupt()
     {
         if (_command is not { } command) return true;

@@ -3,8 +3,8 @@ using System.Security.Cryptography.X509Certificates;
 
 namespace ActorLb.Cli;
 
-/// <summary>The PEM files of the command line. What cannot be used is a <see cref="UsageException"/> that names the option, the file and
-/// the reason.</summary>
+/// <summary>The PEM files given on the command line. A file that cannot be used is a <see cref="UsageException"/> that names the option,
+/// the file and the reason.</summary>
 internal static class PemFiles
 {
     public static X509Certificate2 Certificate(string certificate, string? key)
@@ -34,7 +34,7 @@ internal static class PemFiles
         }
         catch (CryptographicException)
         {
-            throw new UsageException($"--ca {file}: a certificate in it cannot be read");
+            throw new UsageException($"--ca {file}: it contains a certificate that cannot be read");
         }
         return result;
     }

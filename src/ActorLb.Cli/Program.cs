@@ -9,7 +9,7 @@ namespace ActorLb.Cli;
 
 internal static class Program
 {
-    /// <summary>The terminal's, or what COLUMNS says where the output is none.</summary>
+    /// <summary>The terminal's width, or COLUMNS when the output is not a terminal.</summary>
     private static int WidthOfOutput()
     {
         int width = !Console.IsOutputRedirected ? Console.WindowWidth
@@ -17,12 +17,12 @@ internal static class Program
         return width > 0 ? width : Screen.Unfolded;
     }
 
-    /// <summary>A terminal that does not tell has as many as are written.</summary>
+    /// <summary>A terminal that reports no height gets no limit.</summary>
     private static int HeightOfOutput() => Console.WindowHeight is > 0 and var height ? height : int.MaxValue;
 
     /// <summary>
-    /// The console takes what is written to a pipe that nobody reads any more, without a word: what goes on until it is ended would never end.
-    /// A file is left to the console, which shares the place in it with standard error.
+    /// The console silently ignores writes to a pipe whose reader is gone, so a command that runs until interrupted would never end.
+    /// A file is left to the console, which shares its file position with standard error.
     /// </summary>
     private static Func<string, bool>? Pipe()
     {

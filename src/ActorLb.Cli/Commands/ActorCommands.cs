@@ -4,12 +4,12 @@ using ActorLb.Protocol.Admin;
 
 namespace ActorLb.Cli.Commands;
 
-/// <summary><c>pbm actor</c>: what the node's control plane is made of.</summary>
+/// <summary><c>pbm actor</c>: the actors of the node's control plane.</summary>
 internal static class ActorCommands
 {
     public static Command Create(Verb verb) => new("actor", "Actors of the node's control plane")
     {
-        verb.Create("tree", "Show the actors with the messages that wait for them and their restarts", TreeAsync),
+        verb.Create("tree", "Show the actors with their waiting messages and restarts", TreeAsync),
     };
 
     private static async Task TreeAsync(Call call, CancellationToken cancel) =>
@@ -17,7 +17,7 @@ internal static class ActorCommands
             ["actor", "type", ">waiting", ">restarts"],
             list.Actors.Select(a => new[]
             {
-                // The top of a system names the system, too.
+                // The first line of a system is also its name.
                 new string(' ', 2 * a.Depth) + Printable.Of(a.Depth == 0 ? a.Path : a.Name), Printable.Of(a.Type), Printable.Of(a.Mailbox),
                 Printable.Of(a.Restarts),
             })));

@@ -2,7 +2,7 @@ using System.CommandLine;
 
 namespace ActorLb.Cli.Commands;
 
-/// <summary>A backend as people write it: HOST:PORT, or POOL/HOST:PORT where several pools have it.</summary>
+/// <summary>A backend as users write it: HOST:PORT, or POOL/HOST:PORT where several pools have the same one.</summary>
 internal readonly record struct BackendName(string? Pool, string Id)
 {
     public static Argument<string> Argument() => new("B") { Description = "the backend: HOST:PORT or POOL/HOST:PORT", HelpName = "BACKEND" };
@@ -13,10 +13,10 @@ internal readonly record struct BackendName(string? Pool, string Id)
         return slash < 0 ? new BackendName(null, text) : new BackendName(text[..slash], text[(slash + 1)..]);
     }
 
-    /// <exception cref="UsageException">Nothing is left that could be a name.</exception>
+    /// <exception cref="UsageException">The name is empty.</exception>
     public string Path(string? verb = null)
     {
-        if (Id.Length == 0) throw new UsageException("the backend is HOST:PORT or POOL/HOST:PORT");
+        if (Id.Length == 0) throw new UsageException("a backend is written HOST:PORT or POOL/HOST:PORT");
         string path = $"backends/{Call.Escape(Id)}{(verb is null ? "" : "/" + verb)}";
         return Pool is null ? path : $"{path}?pool={Call.Escape(Pool)}";
     }

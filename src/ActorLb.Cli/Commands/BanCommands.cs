@@ -4,10 +4,10 @@ using ActorLb.Protocol.Admin;
 
 namespace ActorLb.Cli.Commands;
 
-/// <summary><c>pbm ban</c>: who may not come in, on any node of the fleet.</summary>
+/// <summary><c>pbm ban</c>: clients that may not connect to any node of the fleet.</summary>
 internal static class BanCommands
 {
-    public static Command Create(Verb verb) => new("ban", "Who may not come in, on any node")
+    public static Command Create(Verb verb) => new("ban", "Clients that may not connect, on all nodes")
     {
         Add(verb), verb.Create("list", "List the bans in force", ListAsync), Remove(verb),
     };
@@ -15,25 +15,25 @@ internal static class BanCommands
     private sealed record Subject(Option<string?> ClientId, Option<string?> UserName, Option<string?> Address)
     {
         public static Subject Create() => new(
-            new("--client-id") { Description = "a client id, as the client wrote it or as its broker sees it", HelpName = "ID" },
-            new("--username") { Description = "a user name, alike", HelpName = "USER" },
+            new("--client-id") { Description = "a client id, as sent by the client or as seen by its broker", HelpName = "ID" },
+            new("--username") { Description = "a user name, as sent by the client or as seen by its broker", HelpName = "USER" },
             new("--address") { Description = "an address or a network, such as 10.0.0.7 or 10.0.0.0/8", HelpName = "CIDR" });
 
-        /// <exception cref="UsageException">Not exactly one is given.</exception>
+        /// <exception cref="UsageException">Unless exactly one is given.</exception>
         public (string? ClientId, string? UserName, string? Address) Of(Call call)
         {
             var given = (call.Parsed.GetValue(ClientId), call.Parsed.GetValue(UserName), call.Parsed.GetValue(Address));
             return new[] { given.Item1, given.Item2, given.Item3 }.Count(v => v is not null) == 1
-                ? given : throw new UsageException("ban: one of --client-id, --username and --address is needed, and not more than one");
+                ? given : throw new UsageException("ban: give exactly one of --client-id, --username and --address");
         }
     }
 
     private static Command Add(Verb verb)
     {
         Subject subject = Subject.Create();
-        Option<TimeSpan?> time = Durations.Option("--for", "how long; until it is removed when absent");
-        var reason = new Option<string?>("--reason") { Description = "for those who read the list", HelpName = "TEXT" };
-        return verb.Create("add", "Turn a client away and end its connections", async (call, cancel) =>
+        Option<TimeSpan?> time = Durations.Option("--for", "how long the ban lasts; without it, until it is removed");
+        var reason = new Option<string?>("--reason") { Description = "a note that the list shows", HelpName = "TEXT" };
+        return verb.Create("add", "Refuse a client and close its connections", async (call, cancel) =>
         {
             var (clientId, userName, address) = subject.Of(call);
             var request = new BanRequest(clientId, userName, address, call.Parsed.GetValue(time)?.TotalSeconds, call.Parsed.GetValue(reason));
@@ -46,7 +46,7 @@ internal static class BanCommands
     private static Command Remove(Verb verb)
     {
         Subject subject = Subject.Create();
-        return verb.Create("remove", "Let a client come in again", async (call, cancel) =>
+        return verb.Create("remove", "Remove a ban, so that the client can connect again", async (call, cancel) =>
         {
             var (clientId, userName, address) = subject.Of(call);
             string query = clientId is not null ? $"client={Call.Escape(clientId)}" : userName is not null ? $"username={Call.Escape(userName)}" : $"address={Call.Escape(address!)}";

@@ -11,16 +11,16 @@ internal static class ClusterCommands
 {
     public static Command Create(Verb verb)
     {
-        var leaving = new Argument<string?>("NODE") { Description = "the node; this one when left out", Arity = ArgumentArity.ZeroOrOne };
-        var given = new Argument<string>("NODE") { Description = "the node to give up" };
-        var last = new Option<int>("--last", "-n") { Description = "print that many past events (at most 256) and end", HelpName = "N" };
-        var follow = new Option<bool>("--follow", "-f") { Description = "go on with those that come, until interrupted; without -n that is meant anyway" };
+        var leaving = new Argument<string?>("NODE") { Description = "the node; without it, the one that pbm talks to", Arity = ArgumentArity.ZeroOrOne };
+        var given = new Argument<string>("NODE") { Description = "the node to remove" };
+        var last = new Option<int>("--last", "-n") { Description = "print this many past events (at most 256) and exit", HelpName = "N" };
+        var follow = new Option<bool>("--follow", "-f") { Description = "keep printing new events until interrupted; the default without -n" };
         return new Command("cluster", "Members of the fleet")
         {
             verb.Create("show", "List the members", ShowAsync),
-            verb.Create("status", "Tell how this node and its cluster are", StatusAsync),
-            verb.Create("leave", "Have a node hand its shards over, drain and end its process", (call, cancel) => LeaveAsync(call, leaving, cancel), leaving),
-            verb.Create("down", "Give up a node that is gone for good", (call, cancel) => DownAsync(call, given, cancel), given),
+            verb.Create("status", "Show the state of this node and its cluster", StatusAsync),
+            verb.Create("leave", "Make a node hand over its shards, drain and exit", (call, cancel) => LeaveAsync(call, leaving, cancel), leaving),
+            verb.Create("down", "Remove a node that is permanently gone", (call, cancel) => DownAsync(call, given, cancel), given),
             verb.Create("tail", "Print events", (call, cancel) => TailAsync(call, last, follow, cancel), last, follow),
         };
     }
@@ -35,9 +35,9 @@ internal static class ClusterCommands
                 Printable.Of(m.ConfigurationHash) + Difference(m),
             })));
 
-    /// <summary>Only what all nodes should have alike: the hash alone differs by names and addresses too.</summary>
+    /// <summary>Only sections that should be the same on all nodes: the hash also differs because of names and addresses.</summary>
     private static string Difference(ClusterMember member) => member.Self || member.ConfigurationHash is null ? ""
-        : member.Differences.Length == 0 ? ", alike" : $", DIFFERS in {Printable.Of(string.Join(", ", member.Differences))}";
+        : member.Differences.Length == 0 ? ", same" : $", DIFFERS in {Printable.Of(string.Join(", ", member.Differences))}";
 
     private static async Task StatusAsync(Call call, CancellationToken cancel) =>
         call.Show(await call.Client.GetAsync("cluster/status", AdminJson.Wire.ClusterStatus, cancel), (s, screen) => screen.Facts(
@@ -45,7 +45,7 @@ internal static class ClusterCommands
             ("state", s.Reason is { } reason ? $"{s.State}: {Printable.Of(reason)}" : s.State),
             ("coordination", s.Coordination), ("coordinator", Printable.Of(s.Coordinator)), ("members", Printable.Of(s.Members)),
             ("unreachable", Printable.Of(s.Unreachable)),
-            ("shards", $"{Printable.Of(s.ShardsOwned)} of {Printable.Of(s.Shards)} are this node's"), ("moving", Printable.Of(s.Moving))));
+            ("shards", $"{Printable.Of(s.ShardsOwned)} of {Printable.Of(s.Shards)} owned by this node"), ("moving", Printable.Of(s.Moving))));
 
     private static async Task LeaveAsync(Call call, Argument<string?> node, CancellationToken cancel) =>
         Done(call, await call.Client.PostAsync(
@@ -59,7 +59,7 @@ internal static class ClusterCommands
     {
         int past = call.Parsed.GetValue(last);
         bool follows = past == 0 || call.Parsed.GetValue(follow);
-        if (past is < 0 or > 256) throw new UsageException($"--last: {past} is not from 0 to 256");
+        if (past is < 0 or > 256) throw new UsageException($"--last: {past} is not between 0 and 256");
         long seen = 0;
         try
         {
@@ -70,7 +70,7 @@ internal static class ClusterCommands
         {
             return ExitCodes.Done;
         }
-        throw new UnreachableException($"{call.Client.Address} ended the stream");
+        throw new UnreachableException($"{call.Client.Address} closed the stream");
 
         void Print(string line)
         {

@@ -5,7 +5,7 @@ using ActorLb.Protocol.CommandLine;
 
 namespace ActorLb.Cli.Commands;
 
-/// <summary>What each command looks like in use, below its help. A test runs all of them through the parser.</summary>
+/// <summary>The examples below each command's help. A test runs all of them through the parser.</summary>
 internal static class Examples
 {
     private static readonly Dictionary<string, string[]> ByCommand = new(StringComparer.Ordinal)
@@ -59,16 +59,16 @@ internal static class Examples
         ["completion"] = ["pbm completion zsh"],
     };
 
-    /// <param name="command">Its words, such as "pool drain".</param>
+    /// <param name="command">Its path, such as "pool drain".</param>
     public static string[] Of(string command) => ByCommand.GetValueOrDefault(command) ?? [];
 
-    /// <summary>The words of a command, without the program's own name.</summary>
+    /// <summary>The path of a command, without the program's name.</summary>
     public static string PathOf(Command command) => string.Join(' ', WordsOf(command));
 
     private static IEnumerable<string> WordsOf(Command command) => command.Parents.OfType<Command>().FirstOrDefault() is { } parent
         ? WordsOf(parent).Append(command.Name) : [];
 
-    /// <summary>The library's help, and the examples below it.</summary>
+    /// <summary>Prints the library's help, followed by the examples.</summary>
     internal sealed class Help(HelpAction help) : SynchronousCommandLineAction
     {
         public int MaxWidth

@@ -13,23 +13,23 @@ internal static class NodeCommands
 
     public static IEnumerable<Command> Create(Verb verb)
     {
-        yield return new Command("listener", "Where clients come in")
+        yield return new Command("listener", "Where clients connect")
         {
             verb.Create("list", "List the listeners", ListenersAsync),
-            Pause(verb, "pause", "Close the listener for now: new connections are refused, those that are open stay"),
+            Pause(verb, "pause", "Pause a listener: new connections are refused, open ones stay"),
             Pause(verb, "resume", "Open a paused listener again"),
         };
         yield return new Command("config", "The node's configuration")
         {
             Check(verb),
-            verb.Create("certificates", "List certificates, authorities and revocation lists in use, with the days that are left", CertificatesAsync),
-            verb.Create("reload", "Read the file again: applied whole or not at all", ReloadAsync),
-            verb.Create("show", "Print the effective configuration, secrets masked", async (call, cancel) => call.Show(
+            verb.Create("certificates", "List the certificates, authorities and revocation lists in use, with the days left", CertificatesAsync),
+            verb.Create("reload", "Reload the configuration file: all of it is applied, or nothing", ReloadAsync),
+            verb.Create("show", "Print the effective configuration, with secrets masked", async (call, cancel) => call.Show(
                 await call.Client.GetAsync("config", AdminJson.Wire.ConfigText, cancel), (config, screen) => screen.Document(config.Text))),
         };
         yield return new Command("node", "The node itself")
         {
-            verb.Create("info", "Tell what the node is and how it is", InfoAsync),
+            verb.Create("info", "Show the node's identity and state", InfoAsync),
             Drain(verb), Resume(verb), LogLevel(verb),
         };
     }
@@ -54,8 +54,8 @@ internal static class NodeCommands
 
     private static Command Check(Verb verb)
     {
-        var file = new Argument<string>("FILE") { Description = "the file, of this machine" };
-        return verb.Create("check", "Have the node check a file without applying it", async (call, cancel) =>
+        var file = new Argument<string>("FILE") { Description = "a file on this machine" };
+        return verb.Create("check", "Check a file on the node without applying it", async (call, cancel) =>
         {
             string path = Path.GetFullPath(call.Parsed.GetValue(file)!);
             string text = InputFile.ReadText("", path);
@@ -85,7 +85,7 @@ internal static class NodeCommands
             ("node", Printable.Of(n.Name)), ("cluster", Printable.Of(n.Cluster)), ("state", n.State), ("version", n.Version),
             ("process", n.ProcessId.ToString(CultureInfo.InvariantCulture)), ("up for", Printable.Time(n.UptimeSeconds)),
             ("workers", Printable.Of(n.Workers)), ("connections", $"{Printable.Of(n.Connections)} of {Printable.Of(n.Capacity)}"),
-            ("accepted", Printable.Of(n.Accepted)), ("log level", n.LogLevel), ("configuration", Printable.Of(n.Configuration)), ("its hash", Printable.Of(n.ConfigurationHash)),
+            ("accepted", Printable.Of(n.Accepted)), ("log level", n.LogLevel), ("configuration", Printable.Of(n.Configuration)), ("configuration hash", Printable.Of(n.ConfigurationHash)),
             ("last reload", n.LastReload is { } reload ? $"{reload.Result}, {answer.Ago(reload.At)}{Messages(reload)}" : "none since the start")));
     }
 
@@ -109,18 +109,18 @@ internal static class NodeCommands
 
     private static Command Drain(Verb verb)
     {
-        Option<TimeSpan?> within = Durations.Option("--within", "time over which connections close, the configured one when left out");
-        return verb.Create("drain", "Take no clients and close the connections bit by bit; resume takes it back", async (call, cancel) => call.Show(
+        Option<TimeSpan?> within = Durations.Option("--within", "period over which connections are closed; node.drain-timeout if omitted");
+        return verb.Create("drain", "Accept no new clients and close the connections gradually; resume cancels it", async (call, cancel) => call.Show(
             await call.Client.PostAsync(
                 "node/drain", new NodeDrainRequest(call.Parsed.GetValue(within)?.TotalSeconds), AdminJson.Wire.NodeDrainRequest, AdminJson.Wire.NodeDrain, cancel),
             (drain, screen) => screen.Line(
-                $"{Printable.Of(drain.Node)} closes {Printable.Of(drain.Connections)} connections within {Printable.Time(drain.Seconds)}")), within);
+                $"{Printable.Of(drain.Node)} is closing {Printable.Of(drain.Connections)} connections within {Printable.Time(drain.Seconds)}")), within);
     }
 
-    /// <summary>Undoes a drain, by the name that NGINX's and HAProxy's users may look for too.</summary>
+    /// <summary>Cancels a drain, also by the name that NGINX and HAProxy users may look for.</summary>
     private static Command Resume(Verb verb)
     {
-        Command resume = verb.Create("resume", "Take a drain back: open connections stay, and clients are taken again", async (call, cancel) => ClusterCommands.Done(
+        Command resume = verb.Create("resume", "Cancel a drain: open connections stay, and new clients are accepted again", async (call, cancel) => ClusterCommands.Done(
             call, await call.Client.PostAsync("node/resume", AdminJson.Wire.Done, cancel)));
         resume.Aliases.Add("undrain");
         return resume;
@@ -129,7 +129,7 @@ internal static class NodeCommands
     private static Command LogLevel(Verb verb)
     {
         Argument<string> level = new Argument<string>("LEVEL") { Description = string.Join(", ", LogLevels) };
-        return verb.Create("log-level", "Change how much the node logs, until the next reload or restart", async (call, cancel) => call.Show(
+        return verb.Create("log-level", "Change the log level until the next reload or restart", async (call, cancel) => call.Show(
             await call.Client.PutAsync(
                 "node/log-level", new NodeLogLevel(call.Parsed.GetValue(level)!), AdminJson.Wire.NodeLogLevel, AdminJson.Wire.NodeLogLevel, cancel),
             (set, screen) => screen.Line($"log level {set.Level}")), level);

@@ -5,7 +5,7 @@ using ActorLb.Protocol.Admin;
 
 namespace ActorLb.Cli.Commands;
 
-/// <summary><c>pbm pool</c>: the brokers.</summary>
+/// <summary><c>pbm pool</c>: pools and their brokers.</summary>
 internal static class PoolCommands
 {
     private const double RebalanceRate = 50;
@@ -19,9 +19,9 @@ internal static class PoolCommands
             verb.Create("show", "Show a pool's backends", (call, cancel) => ShowAsync(call, pool, cancel), pool),
             Drain(verb),
             Rebalance(verb),
-            Pause(verb, "pause", "Hold a drain or rebalance at a rate: nobody is closed, and a deadline does not come nearer"),
-            Pause(verb, "resume", "Go on with a drain or rebalance that was paused"),
-            Change(verb, "down", "Send a backend nobody: its clients move at their next connect"),
+            Pause(verb, "pause", "Pause a drain or rebalance with a rate: no sessions are closed, and its deadline is suspended"),
+            Pause(verb, "resume", "Continue a paused drain or rebalance"),
+            Change(verb, "down", "Send a backend no clients at all: its clients move at their next connect"),
             Change(verb, "up", "Send a backend clients again"),
             Weight(verb),
             PoolMemberCommands.Add(verb), PoolMemberCommands.Remove(verb),
@@ -38,9 +38,9 @@ internal static class PoolCommands
     private static Command Drain(Verb verb)
     {
         Argument<string> backend = BackendName.Argument();
-        Option<double?> rate = Rates.Option("--rate", "close so many of its sessions, over the fleet: they go elsewhere");
-        Option<TimeSpan?> deadline = Durations.Option("--deadline", "after this time take it down: those that are left are closed, evenly over node.drain-timeout");
-        return verb.Create("drain", "Send a backend no new clients; without a rate those that belong to it keep it", async (call, cancel) =>
+        Option<double?> rate = Rates.Option("--rate", "close this many of its sessions, over the whole fleet; the clients reconnect to other backends");
+        Option<TimeSpan?> deadline = Durations.Option("--deadline", "take it down after this time: the remaining sessions are closed evenly over node.drain-timeout");
+        return verb.Create("drain", "Send a backend no new clients; without a rate its existing clients stay", async (call, cancel) =>
         {
             var drain = new BackendDrain(call.Parsed.GetValue(deadline)?.TotalSeconds, call.Parsed.GetValue(rate));
             Changed(call, await call.Client.PostAsync(
@@ -51,12 +51,12 @@ internal static class PoolCommands
     private static Command Rebalance(Verb verb)
     {
         var pool = new Argument<string>("POOL") { Description = "the pool" };
-        Option<double?> rate = Rates.Option("--rate", $"move so many sessions, over the fleet; {RebalanceRate}/s unless said otherwise");
-        var stop = new Option<bool>("--stop") { Description = "end the rebalance that is under way" };
+        Option<double?> rate = Rates.Option("--rate", $"move this many sessions, over the whole fleet; {RebalanceRate}/s by default");
+        var stop = new Option<bool>("--stop") { Description = "stop the current rebalance" };
         return verb.Create("rebalance", "Move sessions from backends with too many to those with too few", async (call, cancel) =>
         {
             string path = $"pools/{Call.Escape(call.Parsed.GetValue(pool)!)}/rebalance";
-            if (call.Parsed.GetValue(stop) && call.Parsed.GetValue(rate) is not null) throw new UsageException("--stop and --rate exclude each other");
+            if (call.Parsed.GetValue(stop) && call.Parsed.GetValue(rate) is not null) throw new UsageException("--stop and --rate cannot be combined");
             Show(call, call.Parsed.GetValue(stop)
                 ? await call.Client.DeleteAsync(path, AdminJson.Wire.PoolInfo, cancel)
                 : await call.Client.PostAsync(
@@ -64,10 +64,10 @@ internal static class PoolCommands
         }, pool, rate, stop);
     }
 
-    /// <summary>A backend has a port; a pool's name has none.</summary>
+    /// <summary>A backend has a port; a pool's name does not.</summary>
     private static Command Pause(Verb verb, string name, string description)
     {
-        var target = new Argument<string>("TARGET") { Description = "the backend that is drained (HOST:PORT or POOL/HOST:PORT), or the pool that is rebalanced" };
+        var target = new Argument<string>("TARGET") { Description = "the backend being drained (HOST:PORT or POOL/HOST:PORT), or the pool being rebalanced" };
         return verb.Create(name, description, async (call, cancel) =>
         {
             string text = call.Parsed.GetValue(target)!;
@@ -109,7 +109,7 @@ internal static class PoolCommands
         Closings(screen, answer, [backend], null);
     });
 
-    /// <summary>Nothing where no sessions are closed at a rate.</summary>
+    /// <summary>Empty when no sessions are being closed at a rate.</summary>
     private static void Closings<T>(Screen screen, Answer<T> answer, BackendInfo[] backends, ClosingInfo? rebalance)
     {
         (string What, ClosingInfo Info)[] all =

@@ -19,9 +19,9 @@ internal static class SessionCommands
     {
         var filter = new Option<string?>("--filter")
         {
-            Description = "terms that all hold: a part of the client id, or client=, address=, listener=, pool=, backend=, state=", HelpName = "TERMS",
+            Description = "terms that must all match: part of the client id, or client=, address=, listener=, pool=, backend=, state=", HelpName = "TERMS",
         };
-        var limit = new Option<int>("--limit", "-n") { Description = "how many at most (1 to 1000)", HelpName = "N", DefaultValueFactory = _ => 100 };
+        var limit = new Option<int>("--limit", "-n") { Description = "page size (1 to 1000)", HelpName = "N", DefaultValueFactory = _ => 100 };
         Option<string?> after = After(), node = OfNode();
         return verb.Create("list", "List connections, a page at a time", async (call, cancel) =>
         {
@@ -43,7 +43,7 @@ internal static class SessionCommands
         }, filter, limit, after, node);
     }
 
-    private static Option<string?> After() => new("--after") { Description = "go on where an earlier list ended", HelpName = "PLACE" };
+    private static Option<string?> After() => new("--after") { Description = "continue where an earlier list ended", HelpName = "PLACE" };
 
     private static Option<string?> OfNode() => new("--node") { Description = "only the connections of this node", HelpName = "NODE" };
 
@@ -53,7 +53,7 @@ internal static class SessionCommands
     {
         Argument<string> client = StickyCommands.Client();
         Option<string?> after = After(), node = OfNode();
-        return verb.Create("find", "Show where a client is connected, and since when", async (call, cancel) =>
+        return verb.Create("find", "Show where and since when a client is connected", async (call, cancel) =>
         {
             string path = $"sessions/find?client={Call.Escape(call.Parsed.GetValue(client)!)}"
                 + Query("after", call.Parsed.GetValue(after)) + Query("node", call.Parsed.GetValue(node));
@@ -77,7 +77,7 @@ internal static class SessionCommands
     {
         Argument<string> client = StickyCommands.Client();
         Option<string?> node = OfNode();
-        return verb.Create("kick", "Disconnect a client wherever it is", async (call, cancel) =>
+        return verb.Create("kick", "Disconnect a client, on whichever node it is", async (call, cancel) =>
         {
             Answer<SessionKick> answer = await call.Client.PostAsync(
                 $"sessions/kick?client={Call.Escape(call.Parsed.GetValue(client)!)}" + Query("node", call.Parsed.GetValue(node)), AdminJson.Wire.SessionKick, cancel);
@@ -111,13 +111,13 @@ internal static class SessionCommands
     {
         var by = new Option<string>("--by")
         {
-            Description = "bytes or packets of a connection since it stands, or connects of a client within the last 5 to 10 minutes", HelpName = "WHAT",
+            Description = "bytes or packets of a connection since it was established, or connects of a client in the last 5 to 10 minutes", HelpName = "WHAT",
             DefaultValueFactory = _ => By[0],
         };
         by.AcceptOnlyFromAmong(By);
         var limit = new Option<int>("--limit", "-n") { Description = "how many (1 to 100)", HelpName = "N", DefaultValueFactory = _ => 10 };
         Option<string?> node = OfNode();
-        return verb.Create("top", "Show the clients with most traffic or most connects", async (call, cancel) =>
+        return verb.Create("top", "Show the clients with the most traffic or connects", async (call, cancel) =>
         {
             string path = $"sessions/top?by={call.Parsed.GetValue(by)}&limit={call.Parsed.GetValue(limit)}" + Query("node", call.Parsed.GetValue(node));
             Answer<SessionTop> answer = await call.Client.GetAsync(path, AdminJson.Wire.SessionTop, cancel);
@@ -147,6 +147,6 @@ internal static class SessionCommands
 
     private static void More(Screen screen, SessionPage page)
     {
-        if (page.Next is { } next) screen.Line($"there is more: --after {Printable.Of(next)}");
+        if (page.Next is { } next) screen.Line($"more with --after {Printable.Of(next)}");
     }
 }

@@ -4,7 +4,7 @@ using ActorLb.Protocol.Admin;
 
 namespace ActorLb.Cli.Commands;
 
-/// <summary><c>pbm cluster-sharding</c>: who holds which part of the sticky map.</summary>
+/// <summary><c>pbm cluster-sharding</c>: which node holds which part of the sticky map.</summary>
 internal static class ShardingCommands
 {
     public static Command Create(Verb verb)
@@ -13,9 +13,9 @@ internal static class ShardingCommands
         return new Command("cluster-sharding", "Shards of the sticky map")
         {
             verb.Create("regions", "Count the shards of each node", RegionsAsync),
-            verb.Create("shards", "List the shards, neighbours of one owner and replica together", (call, cancel) => ShardsAsync(call, node, cancel), node),
-            verb.Create("stats", "Tell what this node's shards hold", StatsAsync),
-            verb.Create("rebalance", "Have the coordinator place the shards anew", async (call, cancel) => ClusterCommands.Done(
+            verb.Create("shards", "List the shards; neighbours with the same owner and replica are grouped", (call, cancel) => ShardsAsync(call, node, cancel), node),
+            verb.Create("stats", "Show what this node's shards hold", StatsAsync),
+            verb.Create("rebalance", "Show how many shards are being handed over; the coordinator balances them by itself", async (call, cancel) => ClusterCommands.Done(
                 call, await call.Client.PostAsync("cluster-sharding/rebalance", AdminJson.Wire.Done, cancel))),
         };
     }
@@ -40,9 +40,9 @@ internal static class ShardingCommands
         call.Show(await call.Client.GetAsync("cluster-sharding/stats", AdminJson.Wire.ShardingStats, cancel), (s, screen) => screen.Facts(
             ("node", Printable.Of(s.Node)), ("shards", Printable.Of(s.Shards)), ("owned", Printable.Of(s.Owned)),
             ("replicas", Printable.Of(s.Replicas)), ("moving", Printable.Of(s.Moving)), ("entries", Printable.Of(s.Entries)),
-            ("a shard", $"{Printable.Of(s.Smallest)} to {Printable.Of(s.Largest)} entries")));
+            ("per shard", $"{Printable.Of(s.Smallest)} to {Printable.Of(s.Largest)} entries")));
 
-    /// <summary>A line for each shard tells less than the runs of equals among them.</summary>
+    /// <summary>Runs of equal neighbours are easier to read than one line per shard.</summary>
     internal static IEnumerable<string[]> Runs(ShardInfo[] shards)
     {
         for (int first = 0, end; first < shards.Length; first = end)

@@ -10,7 +10,7 @@ internal static class StickyCommands
     public static Command Create(Verb verb) => new("sticky", "Which broker a client belongs to")
     {
         Get(verb), Set(verb), Clear(verb), Flush(verb),
-        verb.Create("stats", "Tell what the sticky map holds", StatsAsync),
+        verb.Create("stats", "Show what the sticky map holds", StatsAsync),
     };
 
     public static Argument<string> Client() => new("CLIENTID") { Description = "the client id, as the broker sees it" };
@@ -30,7 +30,7 @@ internal static class StickyCommands
                 Path(call.Parsed.GetValue(client)!, call.Parsed.GetValue(pool)), AdminJson.Wire.StickyEntries, cancel);
             Show(call, found);
             if (Array.Exists(found.Value.Entries, e => e.Backend is not null)) return ExitCodes.Done;
-            call.Screen.Error("no broker is remembered for that client");
+            call.Screen.Error("no broker is stored for this client");
             return ExitCodes.Refused;
         }, client, pool);
     }
@@ -39,7 +39,7 @@ internal static class StickyCommands
     {
         Argument<string> client = Client();
         Argument<string> backend = BackendName.Argument();
-        return verb.Create("set", "Give a client to a broker from its next connect on", async (call, cancel) =>
+        return verb.Create("set", "Assign a client to a broker from its next connect on", async (call, cancel) =>
         {
             BackendName to = BackendName.Parse(call.Parsed.GetValue(backend)!);
             Show(call, await call.Client.PutAsync(

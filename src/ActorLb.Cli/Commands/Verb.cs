@@ -5,17 +5,17 @@ using ActorLb.Protocol.Admin;
 
 namespace ActorLb.Cli.Commands;
 
-/// <summary>What a command runs with.</summary>
+/// <summary>What a command needs to run.</summary>
 internal sealed record Call(AdminClient Client, Screen Screen, ParseResult Parsed, bool Json)
 {
-    /// <summary>Shows an answer: as it came, or as the table.</summary>
+    /// <summary>Shows an answer: as it arrived, or as a table.</summary>
     public void Show<T>(Answer<T> answer, Action<T, Screen> table)
     {
         if (Json) Screen.Json(answer.Json);
         else table(answer.Value, Screen);
     }
 
-    /// <summary>What an answer lacks, beside it: whoever reads the table or the JSON alone must not take it for the whole.</summary>
+    /// <summary>Warns on standard error about what an answer lacks, so that nobody takes the table or the JSON for complete.</summary>
     public void Tell(SilentNode[] silent, string what = "is missing here")
     {
         foreach (SilentNode node in silent) Screen.Error($"{Printable.Of(node.Node)} {what}: {Printable.Of(node.Reason)}");
@@ -24,8 +24,8 @@ internal sealed record Call(AdminClient Client, Screen Screen, ParseResult Parse
     public static string Escape(string text) => Uri.EscapeDataString(text);
 }
 
-/// <summary>Makes commands that all end alike: with the exit code of what happened, and its reason on standard error.</summary>
-/// <param name="names">Those that may stand at a place, such as POOL.</param>
+/// <summary>Creates commands that all end the same way: with an exit code for the result, and the reason on standard error.</summary>
+/// <param name="names">Values that can be completed at a place such as POOL.</param>
 internal sealed class Verb(TargetOptions target, Screen screen, Func<ParseResult, string, IEnumerable<string>> names)
 {
     public Command Create(string name, string description, Func<Call, CancellationToken, Task> run, params ReadOnlySpan<Symbol> symbols) =>
@@ -38,7 +38,7 @@ internal sealed class Verb(TargetOptions target, Screen screen, Func<ParseResult
         {
             if (symbol is Argument argument)
             {
-                // One that has its word already is not what comes next.
+                // An argument that already has its word is not the next one.
                 argument.CompletionSources.Add(context =>
                     context.ParseResult.GetResult(argument)?.Tokens is [var word, ..] && word.Value != context.WordToComplete ? [] : Items(context, argument.Name));
                 command.Add(argument);
@@ -93,7 +93,7 @@ internal sealed class Verb(TargetOptions target, Screen screen, Func<ParseResult
         }
         catch (OperationCanceledException) when (cancel.IsCancellationRequested && !call.Client.OnlyAsks)
         {
-            call.Screen.Error("interrupted: the node may have done it or not");
+            call.Screen.Error("interrupted: the node may or may not have carried it out");
             return ExitCodes.Unreachable;
         }
     }

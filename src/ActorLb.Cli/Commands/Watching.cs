@@ -4,18 +4,18 @@ using ActorLb.Protocol.Text;
 namespace ActorLb.Cli.Commands;
 
 /// <summary>
-/// <c>--watch</c>: a command again every second until Ctrl-C. A terminal shows the newest answer in the place of the one before, never
-/// more than fits; elsewhere answers follow one another. A failure is shown like an answer, and the next try may succeed.
+/// <c>--watch</c>: repeats a command every second until Ctrl-C. On a terminal each answer replaces the previous one and is cut to what
+/// fits; elsewhere answers follow one another. A failure is shown like an answer, and the next try may succeed.
 /// </summary>
 internal static class Watching
 {
     private static readonly TimeSpan Period = TimeSpan.FromSeconds(1);
 
-    // ECMA-48: to the first place; erase to the end of the line; erase to the end of the screen.
+    // ECMA-48: cursor to the top left; erase to the end of the line; erase to the end of the screen.
     private const string Home = "\u001b[H", EndOfLine = "\u001b[K", EndOfScreen = "\u001b[J";
 
-    /// <param name="once">Runs the command, writing to the screen that it is given.</param>
-    /// <param name="inPlace">Whether an answer takes the place of the one before, where there is a terminal.</param>
+    /// <param name="once">Runs the command, writing to the given screen.</param>
+    /// <param name="inPlace">Whether each answer replaces the previous one; needs a terminal.</param>
     public static async Task<int> RunAsync(Screen screen, bool inPlace, Func<Screen, CancellationToken, Task> once, TimeProvider time, CancellationToken cancel)
     {
         inPlace &= screen.IsTerminal;
@@ -40,8 +40,8 @@ internal static class Watching
 
     private static string Frame(string answer, int height, DateTimeOffset now)
     {
-        string[] lines = [$"every second; Ctrl-C ends. {TimeText.Of(now)}", .. answer.TrimEnd('\n').Split('\n')];
-        // The last line stays free: a line's end there would scroll the first one away.
+        string[] lines = [$"updated every second; Ctrl-C ends. {TimeText.Of(now)}", .. answer.TrimEnd('\n').Split('\n')];
+        // The last line stays free: a line break there would scroll the first one away.
         int room = Math.Max(2, height - 1);
         IEnumerable<string> shown = lines.Length <= room ? lines : lines.Take(room - 1).Append($"... {lines.Length - room + 1} more lines");
         return Home + string.Concat(shown.Select(l => $"{l.TrimEnd('\r')}{EndOfLine}\n")) + EndOfScreen;

@@ -3,15 +3,15 @@ using ActorLb.Protocol.Text;
 
 namespace ActorLb.Cli.Output;
 
-/// <summary>What a table shows: text of others, numbers, sizes, times.</summary>
+/// <summary>Formats values for tables: text from clients, numbers, sizes, times.</summary>
 internal static class Printable
 {
-    /// <summary>Safe for a terminal: a client chooses its id. A dash for null.</summary>
+    /// <summary>Safe for a terminal, since clients choose their ids. A dash for null.</summary>
     public static string Of(string? text) => text is null ? "-" : SafeText.Of(text);
 
     public static string Of(long number) => number.ToString("N0", CultureInfo.InvariantCulture);
 
-    /// <summary>Such as 1.5 MB: powers of 1,000.</summary>
+    /// <summary>Such as 1.5 MB, in powers of 1,000.</summary>
     public static string Bytes(long bytes)
     {
         string[] units = ["B", "kB", "MB", "GB", "TB"];

@@ -3,8 +3,8 @@ using Spectre.Console;
 namespace ActorLb.Cli.Output;
 
 /// <summary>
-/// The rows of a table that is too wide for the terminal, one below the other: the first value stands as a heading, the others follow as
-/// name and value, as many on a line as fit, in the same places for every row. Nothing is broken but at blanks.
+/// The rows of a table that is too wide for the terminal, one below the other: the first value is a heading, the others follow as
+/// name and value, as many per line as fit, at the same positions for every row. Lines break only at spaces.
 /// </summary>
 internal sealed class Records
 {
@@ -39,7 +39,7 @@ internal sealed class Records
             text.Append(string.Join('\n', lines), styleOf(row[i]));
             int rest = _widths[i] - name - WordWrap.Cells(row[i]);
             if (rest > 0 && lines.Length == 1) text.Append(new string(' ', rest));
-            // What follows a value of several lines begins another.
+            // A value of several lines must be the last on its line.
             used = lines.Length == 1 ? used + _widths[i] : _width;
         }
         text.Append("\n");

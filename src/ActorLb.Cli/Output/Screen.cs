@@ -4,14 +4,14 @@ using Spectre.Console;
 
 namespace ActorLb.Cli.Output;
 
-/// <summary>What a command writes to: tables for people or the API's JSON, and errors beside it. Whatever a node answers, nothing reaches
-/// the terminal that it would act upon.</summary>
+/// <summary>Where a command writes: tables for people or the API's JSON, and errors to standard error. Nothing that a node answers can
+/// reach the terminal as a control sequence.</summary>
 internal sealed class Screen
 {
-    /// <summary>Where nobody reads at a terminal lines are as long as they are.</summary>
+    /// <summary>Without a terminal, lines are not wrapped.</summary>
     public const int Unfolded = 4096;
 
-    /// <summary>A cell is cut behind so many characters: a client id may have 65,535 bytes, which --json shows whole.</summary>
+    /// <summary>A longer cell is cut: a client id may have 65,535 bytes, which --json shows in full.</summary>
     private const int LongestCell = 160;
 
     private const int LongestLine = 16 * 1024;
@@ -25,7 +25,7 @@ internal sealed class Screen
     private readonly Func<int> _height;
     private readonly Func<string, bool> _emit;
 
-    /// <param name="width">Of a line, asked for each time: a terminal's may change.</param>
+    /// <param name="width">Of a line; asked for each time because a terminal's may change.</param>
     /// <param name="height">Lines of the terminal.</param>
     /// <param name="emit">See <see cref="Emit"/>; null writes to the output.</param>
     public Screen(TextWriter output, TextWriter error, bool isTerminal, Func<int>? width = null, Func<int>? height = null, Func<string, bool>? emit = null)
@@ -62,11 +62,11 @@ internal sealed class Screen
     /// <summary>Lines of the terminal.</summary>
     public int Height => Math.Max(1, _height());
 
-    /// <summary>Writes what was made ready elsewhere; false when nobody reads the output any more.</summary>
+    /// <summary>Writes text that is already formatted; false when the reader of the output is gone.</summary>
     public bool Emit(string text) => _emit(text);
 
-    /// <summary>The same screen, with what is written kept in <paramref name="buffer"/>.</summary>
-    /// <param name="withErrors">Errors, too; else they go where they always do.</param>
+    /// <summary>The same screen, writing into <paramref name="buffer"/>.</summary>
+    /// <param name="withErrors">Errors too; otherwise they go to standard error as always.</param>
     public Screen Buffered(TextWriter buffer, bool withErrors) => new(
         buffer, withErrors ? buffer : _error, IsTerminal, _width, _height, _emit, _console.Profile.Capabilities.Ansi ? AnsiSupport.Yes : AnsiSupport.No,
         _console.Profile.Capabilities.ColorSystem switch
@@ -85,21 +85,21 @@ internal sealed class Screen
         foreach (string line in text.Split('\n')) Write(_error, $"pbm: {SafeText.Shortened(SafeText.OfMessage(line), LongestLine)}");
     }
 
-    /// <summary>Its values stay what they are: what is not safe to show is escaped, as JSON may have it.</summary>
+    /// <summary>Values are unchanged: characters that are not safe to show are written as JSON escapes.</summary>
     public void Json(ReadOnlySpan<byte> json) => Json(Encoding.UTF8.GetString(json));
 
     public void Json(string json) => Output.WriteLine(SafeText.OfDocument(json));
 
-    /// <summary>Lines with a syntax of their own.</summary>
+    /// <summary>Writes lines that have their own syntax.</summary>
     public void Document(string text) => Output.Write(SafeText.OfDocument(text));
 
-    /// <summary>Rows below their names, or one below the other where the terminal is too narrow for that.</summary>
-    /// <param name="columns">Those that begin with '>' are aligned right. The first one tells the rows apart.</param>
+    /// <summary>Rows below their column names, or as records where the terminal is too narrow for that.</summary>
+    /// <param name="columns">Names that start with '>' are aligned right. The first column identifies the row.</param>
     public void Table(string[] columns, IEnumerable<string[]> rows)
     {
         string[][] shown = [.. rows.Select(row => row.Select(Shown).ToArray())];
         string[] names = [.. columns.Select(c => c.TrimStart('>'))];
-        // Each column has a blank at either side, and there are one between two and two at the ends.
+        // Each column has a space on either side, with one border between two columns and one at each end.
         int needed = names.Select((name, i) => shown.Select(r => WordWrap.Cells(r[i])).Append(WordWrap.Cells(name)).Max() + 3).Sum() + 1;
         int width = Width;
         if (shown.Length > 0 && needed > width)
@@ -121,7 +121,7 @@ internal sealed class Screen
         Write(table);
     }
 
-    /// <summary>One thing: a name and a value a line.</summary>
+    /// <summary>One object: a name and a value per line.</summary>
     public void Facts(params (string Name, string Value)[] facts)
     {
         int names = facts.Max(f => f.Name.Length) + 2, width = Math.Max(1, Width - names);
@@ -159,7 +159,7 @@ internal sealed class Screen
             _console.Write(what);
             return;
         }
-        // Cells are padded to their column; blanks at the end of a line serve nobody in a file.
+        // Cells are padded to the column's width; trailing spaces are useless in a file.
         using var text = new StringWriter();
         IAnsiConsole plain = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(text), Ansi = AnsiSupport.No, ColorSystem = ColorSystemSupport.NoColors });
         plain.Profile.Width = Unfolded;

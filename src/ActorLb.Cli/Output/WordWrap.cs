@@ -2,16 +2,16 @@ using Spectre.Console.Rendering;
 
 namespace ActorLb.Cli.Output;
 
-/// <summary>Text in lines of a terminal: broken at blanks alone, so that names and addresses can be copied. A word that is longer than a
-/// line has a line of its own, which the terminal goes on with in its next.</summary>
+/// <summary>Wraps text to the terminal's width, breaking only at spaces so that names and addresses can be copied. A word longer than a
+/// line gets its own line, which the terminal then wraps.</summary>
 internal static class WordWrap
 {
-    /// <summary>Columns that a terminal takes for the text.</summary>
+    /// <summary>Columns that the text occupies on a terminal.</summary>
     public static int Cells(string text) => new Segment(text).CellCount();
 
     /// <param name="width">Of a line.</param>
-    /// <param name="indent">Blanks at the beginning of all lines but the first.</param>
-    /// <param name="begun">Columns of the first line that are taken already.</param>
+    /// <param name="indent">Spaces at the start of every line but the first.</param>
+    /// <param name="begun">Columns of the first line that are already used.</param>
     public static IEnumerable<string> Lines(string text, int width, int indent = 0, int begun = 0)
     {
         if (begun + Cells(text) <= width) return [text];

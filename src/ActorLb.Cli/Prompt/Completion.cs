@@ -2,11 +2,11 @@ using System.CommandLine;
 
 namespace ActorLb.Cli.Prompt;
 
-/// <param name="Start">Where the word begins that is being completed.</param>
-/// <param name="Words">Those that fit, sorted.</param>
+/// <param name="Start">Where the word being completed starts.</param>
+/// <param name="Words">Candidates, sorted.</param>
 internal readonly record struct Candidates(int Start, string[] Words)
 {
-    /// <summary>What all of them begin with.</summary>
+    /// <summary>Their longest common prefix.</summary>
     public string CommonStart
     {
         get
@@ -20,12 +20,12 @@ internal readonly record struct Candidates(int Start, string[] Words)
     }
 }
 
-/// <summary>What may stand at the end of a line: commands, names that the node knows, and options once one is begun.</summary>
+/// <summary>Candidates for the end of a line: commands, names that the node knows, and options once one is begun.</summary>
 internal sealed class Completion(CommandTree tree)
 {
     public static readonly string[] BuiltIn = ["exit"];
 
-    /// <param name="line">Up to the cursor.</param>
+    /// <param name="line">The line up to the cursor.</param>
     public Candidates Find(string line)
     {
         List<string> words = Words.Split(line, out _, out int start);
@@ -33,7 +33,7 @@ internal sealed class Completion(CommandTree tree)
         IEnumerable<string> before = start < line.Length ? words.SkipLast(1) : words;
         string text = string.Concat(before.Select(w => Words.Quote(w) + " ")) + prefix;
         ParseResult parsed = tree.ParseLine(text);
-        // A word that is no command of its group: nothing sensible can follow.
+        // An unknown command: nothing sensible can follow it.
         bool isLost = parsed.CommandResult.Command.Subcommands.Count > 0 && parsed.UnmatchedTokens.Any(t => t != prefix);
         IEnumerable<string> fitting = isLost ? [] : parsed.GetCompletions(text.Length).Select(c => c.Label);
         if (parsed.CommandResult.Command == tree.Root && !isLost) fitting = fitting.Concat(BuiltIn);

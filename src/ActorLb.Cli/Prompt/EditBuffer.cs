@@ -1,6 +1,6 @@
 namespace ActorLb.Cli.Prompt;
 
-/// <summary>What a key did to the line.</summary>
+/// <summary>The effect of a key on the line.</summary>
 internal enum EditOutcome
 {
     Edited,
@@ -8,7 +8,7 @@ internal enum EditOutcome
     /// <summary>Enter: the line is complete.</summary>
     Accepted,
 
-    /// <summary>Ctrl-C: the line is dropped.</summary>
+    /// <summary>Ctrl-C: the line is discarded.</summary>
     Cancelled,
 
     /// <summary>Ctrl-D on an empty line.</summary>
@@ -17,7 +17,7 @@ internal enum EditOutcome
     ClearScreen,
 }
 
-/// <summary>A line that is being typed: text, cursor and the way through the history, without a terminal. The keys are those of GNU
+/// <summary>A line being typed: text, cursor and position in the history, without a terminal. The keys are those of GNU
 /// Readline's Emacs mode.</summary>
 internal sealed class EditBuffer(IReadOnlyList<string> history)
 {
@@ -69,7 +69,7 @@ internal sealed class EditBuffer(IReadOnlyList<string> history)
 
     public void Insert(string text) => Replace(Cursor, text);
 
-    /// <summary>Puts <paramref name="text"/> in the place of what stands from <paramref name="start"/> to the cursor.</summary>
+    /// <summary>Replaces the text from <paramref name="start"/> to the cursor with <paramref name="text"/>.</summary>
     public void Replace(int start, string text)
     {
         Text = Text[..start] + text + Text[Cursor..];
@@ -82,7 +82,7 @@ internal sealed class EditBuffer(IReadOnlyList<string> history)
         Cursor = start;
     }
 
-    /// <summary>Past the newest line stands the one that was being typed.</summary>
+    /// <summary>After the newest entry comes the line that was being typed.</summary>
     private void Recall(int index)
     {
         if (index < 0 || index > history.Count) return;
@@ -92,7 +92,7 @@ internal sealed class EditBuffer(IReadOnlyList<string> history)
         Cursor = Text.Length;
     }
 
-    /// <summary>One character, which may be two of UTF-16.</summary>
+    /// <summary>One character, which may be two UTF-16 units.</summary>
     private int Previous(int at) => at == 0 ? 0 : at - (at >= 2 && char.IsSurrogatePair(Text[at - 2], Text[at - 1]) ? 2 : 1);
 
     private int Next(int at) => at == Text.Length ? at : at + (at + 1 < Text.Length && char.IsSurrogatePair(Text[at], Text[at + 1]) ? 2 : 1);

@@ -3,12 +3,13 @@ using ActorLb.Protocol.Admin;
 
 namespace ActorLb.Cli.Prompt;
 
-/// <summary>Names that the node knows, for completion: asked for when wanted, kept for some seconds. No answer, no names.</summary>
+/// <summary>Names that the node knows, for completion: fetched on demand and cached for some seconds. Empty when the node does not
+/// answer.</summary>
 internal sealed class KnownNames(AdminClient client, TimeProvider time)
 {
     private static readonly TimeSpan Fresh = TimeSpan.FromSeconds(5);
 
-    /// <summary>Who presses Tab does not want to wait.</summary>
+    /// <summary>Completion must not make the user wait.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
 
     private readonly Dictionary<string, (long At, IReadOnlyList<string> Names)> _kept = new(StringComparer.Ordinal);
@@ -41,7 +42,7 @@ internal sealed class KnownNames(AdminClient client, TimeProvider time)
         return names;
     }
 
-    /// <summary>With the pool only where the backend alone is ambiguous.</summary>
+    /// <summary>With its pool only where the backend alone is ambiguous.</summary>
     private async Task<IReadOnlyList<string>> BackendsAsync(CancellationToken cancel)
     {
         var found = new List<(string Pool, string Id)>();

@@ -3,7 +3,7 @@ using ActorLb.Protocol.Text;
 
 namespace ActorLb.Cli.Prompt;
 
-/// <summary>Reads a line from a terminal with editing, history and completion. A line that is wider than the terminal moves sideways.</summary>
+/// <summary>Reads a line from a terminal with editing, history and completion. A line wider than the terminal scrolls sideways.</summary>
 internal sealed class LineEditor(TextWriter output, LineHistory history, Func<string, Candidates> complete)
 {
     private const int MostShown = 100;
@@ -15,7 +15,7 @@ internal sealed class LineEditor(TextWriter output, LineHistory history, Func<st
     {
         _prompt = prompt;
         var buffer = new EditBuffer(history.Lines);
-        // Ctrl-C drops the line while there is one; a running command gets it as a signal. Who sees the prompt may count on that.
+        // Ctrl-C discards the line at the prompt; a running command gets it as a signal. The switch must be done before the prompt appears.
         Console.TreatControlCAsInput = true;
         try
         {

@@ -1,6 +1,6 @@
 namespace ActorLb.Cli.Prompt;
 
-/// <summary>The lines of this prompt and of earlier ones, in a file that only its owner reads. A file that cannot be used is done without.</summary>
+/// <summary>The lines of this and earlier prompts, in a file that only its owner can read. A file that cannot be used is ignored.</summary>
 internal sealed class LineHistory
 {
     public const int Kept = 1000;
@@ -8,7 +8,7 @@ internal sealed class LineHistory
     private readonly List<string> _lines = [];
     private readonly string? _path;
 
-    /// <param name="path">Null keeps nothing.</param>
+    /// <param name="path">Null to store nothing.</param>
     public LineHistory(string? path)
     {
         _path = path;
@@ -23,13 +23,14 @@ internal sealed class LineHistory
         }
     }
 
-    /// <summary>XDG Base Directory Specification: state that should persist between restarts but is not worth a backup.</summary>
+    /// <summary>XDG Base Directory Specification: state that should persist between restarts but is not important enough for a
+    /// backup.</summary>
     public static string? DefaultPath
     {
         get
         {
             string? state = Environment.GetEnvironmentVariable("XDG_STATE_HOME");
-            // "All paths must be absolute"; others are to be ignored.
+            // "All paths must be absolute"; others must be ignored.
             if (!string.IsNullOrEmpty(state) && Path.IsPathRooted(state)) return Path.Combine(state, "pbm", "history");
             string home = Environment.GetFolderPath(Environment.SpecialFolder.UserProfile);
             return home.Length == 0 ? null : Path.Combine(home, ".local", "state", "pbm", "history");
@@ -39,7 +40,7 @@ internal sealed class LineHistory
     /// <summary>Oldest first.</summary>
     public IReadOnlyList<string> Lines => _lines;
 
-    /// <summary>Keeps a line, unless it repeats the one before.</summary>
+    /// <summary>Adds a line, unless it repeats the previous one.</summary>
     public void Add(string line)
     {
         if (line.Length == 0 || (_lines.Count > 0 && _lines[^1] == line)) return;
@@ -58,7 +59,7 @@ internal sealed class LineHistory
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // The prompt works without.
+            // The history is optional.
         }
     }
 }

@@ -5,12 +5,12 @@ using ActorLb.Protocol.Admin;
 namespace ActorLb.Cli.Prompt;
 
 /// <summary>
-/// The prompt: a command a line. On a terminal with editing; otherwise lines are read as they come, a script for one connection, and
-/// the exit code is the worst of theirs.
+/// The prompt: one command per line. On a terminal it has editing; otherwise it reads a script and runs it over one connection, and
+/// the exit code is the highest of its commands'.
 /// </summary>
 internal sealed class Shell(CommandTree tree, Screen screen, Interruption interruption)
 {
-    /// <param name="options">Those of the program, which hold for every line.</param>
+    /// <param name="options">The program's options, which apply to every line.</param>
     public async Task<int> RunAsync(ParseResult parsed, IReadOnlyList<string> options)
     {
         AdminClient client;
@@ -39,7 +39,7 @@ internal sealed class Shell(CommandTree tree, Screen screen, Interruption interr
             CancellationToken cancel = interruption.Begin();
             if (await RunLineAsync(line, options, cancel) is not { } code) break;
             worst = Math.Max(worst, code);
-            // Ctrl-C is meant for the script, not for one of its lines.
+            // Ctrl-C is meant for the whole script, not for one line of it.
             if (cancel.IsCancellationRequested) break;
         }
         return worst;
@@ -68,12 +68,12 @@ internal sealed class Shell(CommandTree tree, Screen screen, Interruption interr
         try
         {
             NodeInfo node = (await client.GetAsync("node", AdminJson.Wire.NodeInfo, cancel)).Value;
-            screen.Line($"{Printable.Of(node.Name)} at {client.Address}, ActorLb {Printable.Of(node.Version)}; help tells the commands, Ctrl-D ends");
+            screen.Line($"{Printable.Of(node.Name)} at {client.Address}, ActorLb {Printable.Of(node.Version)}; help lists the commands, Ctrl-D exits");
             return $"pbm {Printable.Of(node.Name)}> ";
         }
         catch (Exception e) when (e is RefusedException or UnreachableException or OperationCanceledException)
         {
-            // The node may come, or the operator may want the help.
+            // The node may become reachable later, or the operator may only want the help.
             screen.Error(e.Message);
             return "pbm> ";
         }
@@ -96,7 +96,7 @@ internal sealed class Shell(CommandTree tree, Screen screen, Interruption interr
         ParseResult parsed = tree.Parse([.. options, .. words]);
         if (parsed.CommandResult.Command == tree.Root && !words.Contains("--help") && parsed.Errors.Count == 0)
         {
-            screen.Error("no command; help tells them");
+            screen.Error("unknown command; help lists them");
             return ExitCodes.Usage;
         }
         return await tree.RunAsync(parsed, cancel);

@@ -2,8 +2,8 @@ using System.Text;
 
 namespace ActorLb.Cli.Prompt;
 
-/// <summary>A line cut into words, as shells do: blanks separate, quotes hold together, a backslash takes the next character as it is
-/// (not within single quotes).</summary>
+/// <summary>Splits a line into words, as shells do: spaces separate, quotes group, a backslash escapes the next character
+/// (except within single quotes).</summary>
 internal static class Words
 {
     /// <returns>Null with a reason when a quote is not closed.</returns>
@@ -15,7 +15,7 @@ internal static class Words
     }
 
     /// <param name="open">The quote (or backslash) that is still open at the end, or NUL.</param>
-    /// <param name="lastStart">Where the word at the end of the line begins; the line's length between two words.</param>
+    /// <param name="lastStart">Where the last word of the line starts; the line's length if it ends between words.</param>
     public static List<string> Split(string line, out char open, out int lastStart)
     {
         var words = new List<string>();
@@ -61,7 +61,7 @@ internal static class Words
         return words;
     }
 
-    /// <summary>The word as it may be typed.</summary>
+    /// <summary>The word quoted as it would be typed.</summary>
     public static string Quote(string word) =>
         word.Length > 0 && !word.Any(c => char.IsWhiteSpace(c) || c is '"' or '\'' or '\\' or '#')
             ? word
