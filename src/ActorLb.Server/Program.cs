@@ -14,7 +14,7 @@ internal static class Program
     public static string Version { get; } =
         typeof(Program).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown";
 
-    /// <summary>What is wrong with the command line, and where its help is, rather than all of the help.</summary>
+    /// <summary>Shows what is wrong with the command line and where its help is, rather than the whole help.</summary>
     private static int Complain(ParseResult parsed)
     {
         Command at = parsed.CommandResult.Command;

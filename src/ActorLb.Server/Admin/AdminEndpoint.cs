@@ -23,24 +23,24 @@ using Microsoft.Extensions.Logging;
 namespace ActorLb.Server.Admin;
 
 /// <summary>
-/// The HTTP endpoint of operators and monitors. With a token everything asks for it but the two pages for orchestrators and the dashboard's
-/// own files; without one the configuration keeps the endpoint on loopback.
+/// The HTTP endpoint for operators and monitoring. With a token, everything requires it except the two health pages and the dashboard's
+/// own files; without one, the configuration only allows a loopback address.
 /// </summary>
 internal sealed class AdminEndpoint(Node node, NodeLogging logging, NodeControl control) : IAsyncDisposable
 {
-    /// <summary>A client id of 65,535 bytes, each percent-encoded, and the rest of the line.</summary>
+    /// <summary>Room for a client id of 65,535 bytes, percent-encoded, and the rest of the line.</summary>
     private const int LongestRequestLine = 256 * 1024;
 
-    /// <summary>Connections at once; see <see cref="ConnectionPlaces"/>.</summary>
+    /// <summary>Maximum number of connections; see <see cref="ConnectionPlaces"/>.</summary>
     public const int MostConnections = 128;
 
-    /// <summary>Answers that are made and sent at once.</summary>
+    /// <summary>Maximum number of responses built and sent at the same time.</summary>
     public const int MostAnswers = 8;
 
-    /// <summary>For a request's head, and for a TLS handshake.</summary>
+    /// <summary>For a request's head and for a TLS handshake.</summary>
     private static readonly TimeSpan HeadPatience = TimeSpan.FromSeconds(5);
 
-    // In bytes a second, over the time that a peer has been waited for: slower ones are cut. Kestrel looks once a second.
+    // Bytes per second, averaged over the time spent waiting for a peer; slower ones are disconnected. Kestrel checks once a second.
     private static readonly MinDataRate SlowestSender = new(4 * 1024, TimeSpan.FromSeconds(5));
     private static readonly MinDataRate SlowestReader = new(128 * 1024, TimeSpan.FromSeconds(5));
 
@@ -51,10 +51,10 @@ internal sealed class AdminEndpoint(Node node, NodeLogging logging, NodeControl 
     private NodeHistory? _history;
     private StatisticsFeed? _feed;
 
-    /// <summary>What the dashboard shows; null before the start.</summary>
+    /// <summary>Feeds the dashboard; null before the start.</summary>
     internal StatisticsFeed Feed => _feed!;
 
-    /// <summary>All that is served, for tests that every route must pass.</summary>
+    /// <summary>All routes, for tests that check each of them.</summary>
     internal IEnumerable<RouteEndpoint> Routes => ((IEndpointRouteBuilder)_app!).DataSources.SelectMany(s => s.Endpoints).OfType<RouteEndpoint>();
 
     public IPEndPoint Address { get; private set; } = new(IPAddress.None, 0);
@@ -80,7 +80,7 @@ internal sealed class AdminEndpoint(Node node, NodeLogging logging, NodeControl 
             kestrel.Listen(options.Bind, listen =>
             {
                 listen.Protocols = HttpProtocols.Http1;
-                // Before TLS: a handshake that does not go on holds a place too.
+                // Before TLS, since a stalled handshake holds a place too.
                 listen.Use(next => connection => _connections.HoldAsync(connection, next));
                 if (https is not null) listen.UseHttps(https);
             });
@@ -111,7 +111,7 @@ internal sealed class AdminEndpoint(Node node, NodeLogging logging, NodeControl 
         Address = new IPEndPoint(options.Bind.Address, new Uri(address).Port);
     }
 
-    /// <summary>Every metric, those of the endpoint among them.</summary>
+    /// <summary>Every metric, including the endpoint's own.</summary>
     public void WriteMetrics(MetricsWriter w) => MetricsPage.Write(w, node, _connections, control, _feed);
 
     public async ValueTask DisposeAsync()
@@ -125,7 +125,7 @@ internal sealed class AdminEndpoint(Node node, NodeLogging logging, NodeControl 
         }
         catch (OperationCanceledException)
         {
-            // A reader that does not go does not keep the node.
+            // A reader that does not disconnect must not keep the node running.
         }
         await _app.DisposeAsync();
         if (_feed is not null) await _feed.DisposeAsync();
@@ -166,7 +166,7 @@ internal sealed class AdminEndpoint(Node node, NodeLogging logging, NodeControl 
         return AnswerPlaces.WriteAsync(context, Encoding.UTF8.GetBytes(text));
     }
 
-    /// <summary>By the route, as which slashes and letters of either case are known.</summary>
+    /// <summary>Compared as routing does, which treats slashes and case loosely.</summary>
     private static bool IsStream(HttpContext context) => context.GetEndpoint()?.Metadata.GetMetadata<SendsWithoutEnd>() is not null;
 
     internal static bool IsHealth(HttpContext context) => context.Request.Path == "/healthz" || context.Request.Path == "/readyz";
@@ -194,10 +194,10 @@ internal sealed class AdminEndpoint(Node node, NodeLogging logging, NodeControl 
             await next(context);
             return;
         }
-        _audit.Refuse(context, header.Length == 0 ? "it has no token" : "it has another token");
+        _audit.Refuse(context, header.Length == 0 ? "it has no token" : "its token is wrong");
         context.Response.StatusCode = StatusCodes.Status401Unauthorized;
         context.Response.Headers.WWWAuthenticate = "Bearer";
-        const string Wanted = "the admin endpoint wants its token";
+        const string Wanted = "the admin endpoint requires its token";
         if (ApiGuard.IsApi(context)) await ApiResult.Fail(StatusCodes.Status401Unauthorized, AdminErrors.Unauthorized, Wanted).WriteAsync(context);
         else await context.Response.WriteAsync(Wanted + "\n");
     }

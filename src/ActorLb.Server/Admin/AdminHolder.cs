@@ -5,7 +5,7 @@ using ActorLb.Server.Hosting;
 
 namespace ActorLb.Server.Admin;
 
-/// <summary>The node's admin endpoint, which may be stopped and started again: its web server may not.</summary>
+/// <summary>The node's admin endpoint, which can be stopped and started again although a web server instance cannot.</summary>
 internal sealed class AdminHolder(Node node, NodeLogging logging, NodeControl control) : IAsyncDisposable
 {
     private AdminEndpoint? _endpoint;
@@ -22,14 +22,14 @@ internal sealed class AdminHolder(Node node, NodeLogging logging, NodeControl co
         }
         catch
         {
-            // Another try answers the same questions of the fleet.
+            // The next try registers the same fleet inquiries again.
             await endpoint.DisposeAsync();
             throw;
         }
         _endpoint = endpoint;
     }
 
-    /// <summary>Every metric; none while the endpoint is stopped.</summary>
+    /// <summary>Writes every metric; nothing while the endpoint is stopped.</summary>
     public void WriteMetrics(MetricsWriter w) => _endpoint?.WriteMetrics(w);
 
     public async Task StopAsync()

@@ -4,27 +4,27 @@ using ActorLb.Configuration;
 
 namespace ActorLb.Server.Admin;
 
-/// <summary>The token that the admin endpoint asks for: what its file held at the start or at the newest reload. Any thread.</summary>
+/// <summary>The admin endpoint's token, as its file held it at the start or at the latest reload. Any thread.</summary>
 internal sealed class AdminToken
 {
     private volatile byte[]? _hash;
     private volatile string _name = "";
 
-    /// <summary>Whether a token is asked for at all.</summary>
+    /// <summary>Whether a token is required.</summary>
     public bool IsSet => _hash is not null;
 
-    /// <summary>Its file's name, by which the log tells whose token it was.</summary>
+    /// <summary>The file's name, which identifies the token in the log.</summary>
     public string Name => _name;
 
-    /// <param name="hash">Of <see cref="ReadHash"/>; null asks for none.</param>
-    /// <param name="file">Where it stands.</param>
+    /// <param name="hash">From <see cref="ReadHash"/>; null requires none.</param>
+    /// <param name="file">Its path.</param>
     public void Set(byte[]? hash, string? file)
     {
         _name = Path.GetFileName(file) ?? "";
         _hash = hash;
     }
 
-    /// <summary>In constant time: a wrong guess is not to tell how much of it was right.</summary>
+    /// <summary>In constant time, so that a wrong guess does not reveal how much of it was right.</summary>
     public bool Matches(string given) =>
         _hash is not { } hash || CryptographicOperations.FixedTimeEquals(SHA256.HashData(Encoding.UTF8.GetBytes(given)), hash);
 
@@ -42,7 +42,7 @@ internal sealed class AdminToken
         {
             throw new IOException($"admin.token-file {file}: {FileProblem.Describe(e, file)}", e);
         }
-        if (token.Length == 0) throw new IOException($"admin.token-file {file}: is empty, which would admit everyone");
+        if (token.Length == 0) throw new IOException($"admin.token-file {file}: is empty, which would admit every client");
         return SHA256.HashData(Encoding.UTF8.GetBytes(token));
     }
 }

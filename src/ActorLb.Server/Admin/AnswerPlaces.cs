@@ -5,30 +5,30 @@ using Microsoft.AspNetCore.Http;
 namespace ActorLb.Server.Admin;
 
 /// <summary>
-/// Bounds the answers that are made and sent at once, and with them their memory: each is built as a whole and waits for its reader. When
-/// readers are slow the slowest makes room, so that who asks next does not wait for it.
+/// Limits the responses built and sent at the same time, and so their memory: each is built completely and waits for its reader. When
+/// readers are slow, the slowest is cut off so that the next request does not have to wait for it.
 /// </summary>
-/// <param name="most">Answers at once.</param>
+/// <param name="most">Maximum number of responses.</param>
 internal sealed class AnswerPlaces(int most, ConnectionPlaces connections, TimeProvider time)
 {
-    /// <summary>An answer on its way for longer than this has a slow reader, or is much work.</summary>
+    /// <summary>A response that takes longer than this has a slow reader, or is expensive.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
 
-    /// <summary>Written at a time, so that the server copies no more than it sends.</summary>
+    /// <summary>Bytes per write, so that the server buffers no more than it sends.</summary>
     private const int Piece = 16 * 1024;
 
     private const int MostTries = 8;
 
     private readonly SemaphoreSlim _free = new(most, most);
 
-    /// <summary>Runs a request in a place; 503 when there is none in several seconds.</summary>
+    /// <summary>Runs a request in a place; 503 when none becomes free within several seconds.</summary>
     public async Task RunAsync(HttpContext context, RequestDelegate next)
     {
         for (int tries = 0; !await WaitAsync(context.RequestAborted); tries++)
         {
             if (tries == MostTries)
             {
-                await ApiResult.Fail(StatusCodes.Status503ServiceUnavailable, AdminErrors.Unavailable, "the node is answering too many others; try again").WriteAsync(context);
+                await ApiResult.Fail(StatusCodes.Status503ServiceUnavailable, AdminErrors.Unavailable, "the node is busy with other requests; try again").WriteAsync(context);
                 return;
             }
             connections.CloseSlowestAnswer();
@@ -43,7 +43,8 @@ internal sealed class AnswerPlaces(int most, ConnectionPlaces connections, TimeP
         }
     }
 
-    /// <summary>Sends a body in pieces, each when the last is on its way. The server ends a reader that is slower than it allows.</summary>
+    /// <summary>Sends a body in pieces, each after the previous one is sent. The server disconnects a reader slower than its minimum
+    /// rate.</summary>
     public static async Task WriteAsync(HttpContext context, ReadOnlyMemory<byte> body)
     {
         context.Response.ContentLength = body.Length;

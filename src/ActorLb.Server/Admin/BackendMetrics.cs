@@ -6,7 +6,7 @@ using ActorLb.Telemetry;
 
 namespace ActorLb.Server.Admin;
 
-/// <summary>The pools and their backends. A backend's series are there from its first moment on.</summary>
+/// <summary>The pools and their backends. A backend's series exist from the moment it is added.</summary>
 internal static class BackendMetrics
 {
     public static void Write(MetricsWriter w, Node node)
@@ -47,16 +47,16 @@ internal static class BackendMetrics
     {
         w.Family("actorlb_pool_backends", "gauge", "Backends of the pool.");
         foreach (UpstreamPool pool in node.Pools) w.Sample("actorlb_pool_backends", pool.Pool.Snapshot.Backends.Length, ("pool", pool.Name));
-        w.Family("actorlb_pool_eligible_backends", "gauge", "Backends of the pool that take new clients; 0 when none is left.");
+        w.Family("actorlb_pool_eligible_backends", "gauge", "Backends of the pool that accept new clients; 0 when none is left.");
         foreach (UpstreamPool pool in node.Pools) w.Sample("actorlb_pool_eligible_backends", EmptyPools.Eligible(pool.Pool), ("pool", pool.Name));
     }
 
     private static void States(MetricsWriter w, Row[] rows)
     {
-        Each(w, rows, "actorlb_backend_up", "gauge", "1 when the backend may take new clients, all things considered.", r => r.Backend.Blocks == BackendBlocks.None ? 1 : 0);
-        w.Family("actorlb_backend_admin_state", "gauge", "What the operator or the file wants of the backend: 1 for the state that it is in.");
+        Each(w, rows, "actorlb_backend_up", "gauge", "1 when nothing keeps the backend from getting new clients.", r => r.Backend.Blocks == BackendBlocks.None ? 1 : 0);
+        w.Family("actorlb_backend_admin_state", "gauge", "Admin state set by the operator or the file: 1 for the state that the backend is in.");
         foreach (Row row in rows) OneOf(w, "actorlb_backend_admin_state", row, Enum.GetValues<AdminState>(), row.Backend.AdminState, BackendWords.Of);
-        w.Family("actorlb_backend_health", "gauge", "What this node's own probes found: 1 for the state that the backend is in.");
+        w.Family("actorlb_backend_health", "gauge", "Result of this node's own probes: 1 for the state that the backend is in.");
         foreach (Row row in rows)
         {
             string health = BackendWords.HealthOf(row.Backend);
@@ -73,7 +73,7 @@ internal static class BackendMetrics
         Each(w, rows, "actorlb_backend_fleet_connections", "gauge", "The fleet's connections to the backend, as far as known.", r => r.Backend.Load);
         Each(w, rows, "actorlb_backend_connects_total", "counter", "Connections begun to the backend.", r => r.Traffic.Connects);
         Each(w, rows, "actorlb_backend_failures_total", "counter", "Connections that failed before the backend's CONNACK.", r => r.Traffic.ConnectFailures);
-        Each(w, rows, "actorlb_backend_refusals_total", "counter", "CONNECTs that the backend refused.", r => r.Traffic.Refusals);
+        Each(w, rows, "actorlb_backend_refusals_total", "counter", "CONNECTs refused by the backend.", r => r.Traffic.Refusals);
         w.Family("actorlb_backend_sessions_lost_total", "counter", "Established sessions that the backend ended: it closed or reset the connection, or they were closed because it was down.");
         foreach (Row row in rows)
         {
@@ -89,8 +89,8 @@ internal static class BackendMetrics
     private static void Times(MetricsWriter w, Row[] rows)
     {
         Each(w, rows, "actorlb_dial_seconds", "Time from dialling the backend to its accept.", r => r.Traffic.DialTime);
-        Each(w, [.. rows.Where(r => r.Pool.Options.Health.Probe != ProbeKind.None)], "actorlb_probe_seconds", "Time that the backend's probes took, good and bad ones.", r => r.Backend.History.ProbeTime);
-        Each(w, rows, "actorlb_connack_seconds", "Time from dialling the backend to its CONNACK, whatever it says.", r => r.Traffic.ConnackTime);
+        Each(w, [.. rows.Where(r => r.Pool.Options.Health.Probe != ProbeKind.None)], "actorlb_probe_seconds", "Duration of the backend's probes, successful or not.", r => r.Backend.History.ProbeTime);
+        Each(w, rows, "actorlb_connack_seconds", "Time from dialling the backend to its CONNACK, accepting or not.", r => r.Traffic.ConnackTime);
     }
 
     private static void Each(MetricsWriter w, Row[] rows, string name, string type, string help, Func<Row, double> value)

@@ -5,7 +5,8 @@ using ActorLb.Proxying.Routing;
 
 namespace ActorLb.Server.Admin;
 
-/// <summary>Drains and rebalances at a rate, of the fleet as this node knows: every node says the same, so they are not to be added up.</summary>
+/// <summary>Drains and rebalances with a rate, for the whole fleet as this node knows it: every node reports the same, so do not sum
+/// them.</summary>
 internal static class ClosingMetrics
 {
     private static readonly string[] States = ["running", "waiting", "paused", "done"];
@@ -20,7 +21,7 @@ internal static class ClosingMetrics
                select (pool, backend, node.ProgressOf(pool.Pool, backend)!),
         ];
         (string Name, string Value)[] Labels((UpstreamPool Pool, Backend Backend, ClosingProgress) d) => [("pool", d.Pool.Name), ("backend", d.Backend.Id)];
-        Each(w, "actorlb_drain", "the drain of the backend at a rate", [.. drains.Select(d => (Labels(d), d.Progress))]);
+        Each(w, "actorlb_drain", "the backend's drain", [.. drains.Select(d => (Labels(d), d.Progress))]);
         Each(w, "actorlb_rebalance", "the pool's rebalance",
         [
             .. from pool in node.Pools
@@ -31,14 +32,14 @@ internal static class ClosingMetrics
 
     private static void Each(MetricsWriter w, string name, string what, ((string Name, string Value)[] Labels, ClosingProgress Progress)[] all)
     {
-        w.Family($"{name}_state", "gauge", $"1 for the state that {what} is in.");
+        w.Family($"{name}_state", "gauge", $"1 for the state of {what}.");
         foreach (var (labels, progress) in all)
         {
             foreach (string state in States) w.Sample($"{name}_state", progress.State == state ? 1 : 0, [.. labels, ("state", state)]);
         }
-        Gauge("rate", $"Sessions a second that {what} asks for, over the fleet.", p => p.Rate);
-        Gauge("closed_sessions", $"Sessions that {what} has closed so far, over the fleet.", p => p.Closed);
-        Gauge("left_sessions", $"Sessions that {what} has still to close, over the fleet.", p => p.Left);
+        Gauge("rate", $"Rate of {what} in sessions per second, over the whole fleet.", p => p.Rate);
+        Gauge("closed_sessions", $"Sessions closed so far by {what}, over the whole fleet.", p => p.Closed);
+        Gauge("left_sessions", $"Sessions still to be closed by {what}, over the whole fleet.", p => p.Left);
 
         void Gauge(string suffix, string help, Func<ClosingProgress, double> value)
         {

@@ -6,10 +6,11 @@ using Microsoft.Extensions.Logging;
 namespace ActorLb.Server.Admin;
 
 /// <summary>
-/// The connections of the admin endpoint: a bounded number, and a new one always finds room. The connection that makes it is the one
-/// that does least for longest, in the order of <see cref="Use"/>. So a probe's question is answered whoever holds the endpoint: it needs its place for a moment only.
+/// The connections of the admin endpoint: their number is limited, yet a new one always finds a place. The connection closed for it is the
+/// least useful and longest idle one, in the order of <see cref="Use"/>. So a probe is answered even when other clients occupy the
+/// endpoint: it needs its place only briefly.
 /// </summary>
-/// <param name="most">Places.</param>
+/// <param name="most">Number of places.</param>
 internal sealed partial class ConnectionPlaces(int most, TimeProvider time, ILogger logger) : IDisposable
 {
     private readonly LogLimit _lines = new(logger, time);
@@ -17,22 +18,22 @@ internal sealed partial class ConnectionPlaces(int most, TimeProvider time, ILog
     private readonly List<Place> _places = [];
     private long _closed;
 
-    /// <summary>What a connection is doing; the first is the first to make room.</summary>
+    /// <summary>What a connection is doing; the first value is closed first.</summary>
     public enum Use
     {
-        /// <summary>No request is under way: none came, half of one came, or the last one is answered.</summary>
+        /// <summary>No request is in progress: none has arrived, only part of one, or the last one is answered.</summary>
         Silent,
 
-        /// <summary>A request waits for its turn.</summary>
+        /// <summary>A request is waiting for its turn.</summary>
         Waiting,
 
-        /// <summary>An answer is made or sent.</summary>
+        /// <summary>A response is being built or sent.</summary>
         Answer,
 
-        /// <summary>Something is being changed.</summary>
+        /// <summary>A change is being made.</summary>
         Change,
 
-        /// <summary>Events are sent as they come.</summary>
+        /// <summary>Events are streamed.</summary>
         Stream,
         Health,
     }
@@ -47,10 +48,10 @@ internal sealed partial class ConnectionPlaces(int most, TimeProvider time, ILog
 
     private long Now => time.GetTimestamp();
 
-    /// <summary>Connections closed to make room.</summary>
+    /// <summary>Connections closed to free a place.</summary>
     public long Closed => Interlocked.Read(ref _closed);
 
-    /// <summary>Holds a place for a connection as long as it lasts.</summary>
+    /// <summary>Holds a place for a connection for as long as it lasts.</summary>
     public async Task HoldAsync(ConnectionContext connection, ConnectionDelegate next)
     {
         var place = new Place(this, connection);
@@ -66,7 +67,7 @@ internal sealed partial class ConnectionPlaces(int most, TimeProvider time, ILog
         }
     }
 
-    /// <summary>Holds for the time of a request what its connection is doing.</summary>
+    /// <summary>Records what the connection is doing for the duration of a request.</summary>
     public static async Task UseAsync(HttpContext context, Use use, RequestDelegate next)
     {
         if (context.Features.Get<Place>() is not { } place)
@@ -85,7 +86,7 @@ internal sealed partial class ConnectionPlaces(int most, TimeProvider time, ILog
         }
     }
 
-    /// <summary>Closes the connection whose answer has been under way for longest; false when there is none.</summary>
+    /// <summary>Closes the connection whose response has taken longest; false when there is none.</summary>
     public bool CloseSlowestAnswer()
     {
         lock (_gate) return CloseFirst(Use.Answer, Use.Answer);
@@ -103,8 +104,8 @@ internal sealed partial class ConnectionPlaces(int most, TimeProvider time, ILog
         }
     }
 
-    /// <summary>Requests under way keep their places against any flood of connections, but half of the places are for those that are to
-    /// bring one: otherwise, with all others busy, each newcomer would push out the one before it.</summary>
+    /// <summary>Connections with a request keep their places against any flood of new ones, but half of the places are for connections that
+    /// have yet to send one: otherwise, with all others busy, each new connection would push out the previous one.</summary>
     private void MakeRoom()
     {
         int silent = _places.Count(p => p.Use == Use.Silent);
@@ -121,15 +122,15 @@ internal sealed partial class ConnectionPlaces(int most, TimeProvider time, ILog
             if (first is null || place.Use < first.Use || (place.Use == first.Use && place.Since < first.Since)) first = place;
         }
         if (first is null) return false;
-        // Its place is free at once; what holds it ends in a moment.
+        // Its place is free at once; the connection itself closes a moment later.
         _places.Remove(first);
         Interlocked.Increment(ref _closed);
-        first.Connection.Abort(new ConnectionAbortedException("closed to make room"));
-        if (_lines.Admits(LogLevel.Warning, "admin", "endpoint", "a connection was closed to make room")) Log.Crowded(logger, most);
+        first.Connection.Abort(new ConnectionAbortedException("closed to free a place"));
+        if (_lines.Admits(LogLevel.Warning, "admin", "endpoint", "a connection was closed to free a place")) Log.Crowded(logger, most);
         return true;
     }
 
-    /// <summary>Of one connection.</summary>
+    /// <summary>The state of one connection.</summary>
     public sealed class Place(ConnectionPlaces all, ConnectionContext connection)
     {
         public ConnectionContext Connection { get; } = connection;
@@ -150,7 +151,7 @@ internal sealed partial class ConnectionPlaces(int most, TimeProvider time, ILog
 
     private static partial class Log
     {
-        [LoggerMessage(3021, LogLevel.Warning, "the {Most} places of the admin endpoint are taken: a connection that was silent or slow was closed to make room")]
+        [LoggerMessage(3021, LogLevel.Warning, "all {Most} places of the admin endpoint were taken: a silent or slow connection was closed to free one")]
         public static partial void Crowded(ILogger logger, int most);
     }
 }

@@ -11,26 +11,26 @@ using ActorLb.Tls;
 
 namespace ActorLb.Server.Admin;
 
-/// <summary>The node's metrics. No label names a client: their number must not grow with the traffic.</summary>
+/// <summary>The node's metrics. No label names a client, since the number of series must not grow with the traffic.</summary>
 internal static class MetricsPage
 {
     public const string ContentType = "text/plain; version=0.0.4; charset=utf-8";
 
     private static int s_expected;
 
-    /// <param name="admin">Of the endpoint that serves the page.</param>
-    /// <param name="control">Of the process.</param>
-    /// <param name="feed">Of the dashboard.</param>
+    /// <param name="admin">The endpoint that serves the page.</param>
+    /// <param name="control">The process's.</param>
+    /// <param name="feed">The dashboard's.</param>
     public static ReadOnlyMemory<byte> Render(Node node, ConnectionPlaces? admin = null, NodeControl? control = null, StatisticsFeed? feed = null)
     {
         var w = new PrometheusWriter(Volatile.Read(ref s_expected));
         Write(w, node, admin, control, feed);
-        // The next one is about as long.
+        // The next page will have about the same length.
         Volatile.Write(ref s_expected, w.Written.Length + (w.Written.Length / 16));
         return w.Written;
     }
 
-    /// <summary>Every metric of the node, for whatever form.</summary>
+    /// <summary>Writes every metric of the node in any format.</summary>
     public static void Write(MetricsWriter w, Node node, ConnectionPlaces? admin = null, NodeControl? control = null, StatisticsFeed? feed = null)
     {
         ReactorCounters[] counters = [.. node.Reactors.Select(r => r.Counters)];
@@ -48,7 +48,7 @@ internal static class MetricsPage
         if (admin is not null)
         {
             w.Single("actorlb_admin_connections", "gauge", "Connections of the admin endpoint.", admin.Count);
-            w.Single("actorlb_admin_connections_closed_total", "counter", "Silent or slow connections of the admin endpoint closed to make room for others.", admin.Closed);
+            w.Single("actorlb_admin_connections_closed_total", "counter", "Silent or slow connections of the admin endpoint closed to free a place for others.", admin.Closed);
         }
         if (feed is not null) DashboardMetrics.Write(w, feed);
         if (control is not null) Reloads(w, node, control);
@@ -60,13 +60,13 @@ internal static class MetricsPage
     private static void AccessLog(MetricsWriter w, Node node)
     {
         AccessLogCounters counters = node.AccessLogCounters;
-        w.Single("actorlb_access_log_failing", "gauge", "1 while lines of the access log cannot be written.", node.AccessLog is { IsFailing: true } ? 1 : 0);
-        w.Family("actorlb_access_log_dropped_total", "counter", "Access log lines lost, by cause: the writer fell behind (slow), or what kept it from writing.");
+        w.Single("actorlb_access_log_failing", "gauge", "1 while the access log cannot be written.", node.AccessLog is { IsFailing: true } ? 1 : 0);
+        w.Family("actorlb_access_log_dropped_total", "counter", "Access log lines lost, by cause: the writer fell behind (slow), or the error that prevented writing.");
         foreach (AccessLogCause cause in Enum.GetValues<AccessLogCause>())
         {
             w.Sample("actorlb_access_log_dropped_total", counters.LostBy(cause), ("cause", AccessLogCounters.Word(cause)));
         }
-        w.Family("actorlb_access_log_failures_total", "counter", "Attempts to open or to write the access log that failed, by cause.");
+        w.Family("actorlb_access_log_failures_total", "counter", "Failed attempts to open or write the access log, by cause.");
         foreach (AccessLogCause cause in Enum.GetValues<AccessLogCause>())
         {
             if (cause != AccessLogCause.Slow) w.Sample("actorlb_access_log_failures_total", counters.FailuresBy(cause), ("cause", AccessLogCounters.Word(cause)));
@@ -78,20 +78,20 @@ internal static class MetricsPage
         w.Single("actorlb_connections_accepted_total", "counter", "Client connections accepted.", all.Sum(c => Volatile.Read(ref c.Accepted)));
         w.Single("actorlb_connections_handled_total", "counter", "Client connections whose CONNECT was complete and admitted.", all.Sum(c => Volatile.Read(ref c.Handled)));
         w.Single("actorlb_connects_total", "counter", "CONNECTs, or plain TCP sessions, that were routed.", all.Sum(c => Volatile.Read(ref c.Requests)));
-        w.Single("actorlb_retries_total", "counter", "Sessions passed on to a next backend.", all.Sum(c => Volatile.Read(ref c.Retries)));
-        w.Single("actorlb_accept_failures_total", "counter", "Accepts that failed for want of descriptors or memory.", all.Sum(c => Volatile.Read(ref c.AcceptFailures)));
-        w.Single("actorlb_dial_shortages_total", "counter", "Dials that this node could not make, for want of descriptors or memory or because it may not; no backend is blamed.", all.Sum(c => Volatile.Read(ref c.DialShortages)));
-        w.Family("actorlb_probes_inconclusive_total", "counter", "Health probes that this node could not make; they say nothing of the backend.");
+        w.Single("actorlb_retries_total", "counter", "Tries of another backend after one failed.", all.Sum(c => Volatile.Read(ref c.Retries)));
+        w.Single("actorlb_accept_failures_total", "counter", "Accepts that failed for lack of descriptors or memory.", all.Sum(c => Volatile.Read(ref c.AcceptFailures)));
+        w.Single("actorlb_dial_shortages_total", "counter", "Dials that this node could not make for lack of descriptors, memory or permission; no backend is blamed.", all.Sum(c => Volatile.Read(ref c.DialShortages)));
+        w.Family("actorlb_probes_inconclusive_total", "counter", "Health probes that this node could not make; they say nothing about the backend.");
         foreach (UpstreamPool pool in node.Pools) w.Sample("actorlb_probes_inconclusive_total", pool.Pool.InconclusiveProbes, ("pool", pool.Name));
-        w.Single("actorlb_setup_memory_bytes", "gauge", "What clients without CONNACK hold together.", node.SetupBudget.Held);
-        w.Single("actorlb_setup_memory_limit_bytes", "gauge", "What clients without CONNACK may hold together: node.setup-memory.", node.SetupBudget.Limit);
-        w.Single("actorlb_connections_limit", "gauge", "Client connections that the node takes at most.", node.Capacity);
+        w.Single("actorlb_setup_memory_bytes", "gauge", "Memory held by all clients without a CONNACK.", node.SetupBudget.Held);
+        w.Single("actorlb_setup_memory_limit_bytes", "gauge", "Limit of the memory held by all clients without a CONNACK: node.setup-memory.", node.SetupBudget.Limit);
+        w.Single("actorlb_connections_limit", "gauge", "Maximum number of client connections.", node.Capacity);
         w.Family("actorlb_connections_active", "gauge", "Client connections by state.");
         w.Sample("actorlb_connections_active", all.Sum(c => Volatile.Read(ref c.Reading)), ("state", "reading"));
         w.Sample("actorlb_connections_active", all.Sum(c => Volatile.Read(ref c.Connecting)), ("state", "connecting"));
         w.Sample("actorlb_connections_active", all.Sum(c => Volatile.Read(ref c.Relaying)), ("state", "established"));
         w.Sample("actorlb_connections_active", all.Sum(c => Volatile.Read(ref c.Lingering)), ("state", "closing"));
-        w.Single("actorlb_connections_refused_open", "gauge", "Refused clients that wait for their answer or are reading it; they take no place of others.", all.Sum(c => Volatile.Read(ref c.Refused)));
+        w.Single("actorlb_connections_refused_open", "gauge", "Refused clients that are still receiving their answer; they do not count towards the limit.", all.Sum(c => Volatile.Read(ref c.Refused)));
         w.Family("actorlb_listener_connections", "gauge", "Client connections by listener.");
         foreach (Listener listener in node.Listeners) w.Sample("actorlb_listener_connections", listener.Active, ("listener", listener.Name));
         Rejections(w, node);
@@ -116,7 +116,7 @@ internal static class MetricsPage
 
     private static void Rejections(MetricsWriter w, Node node)
     {
-        w.Family("actorlb_connections_rejected_total", "counter", "Clients that were turned away or got no backend, by listener and reason.");
+        w.Family("actorlb_connections_rejected_total", "counter", "Clients that were refused or got no backend, by listener and reason.");
         foreach (Listener listener in node.Listeners)
         {
             foreach (CloseReason reason in Enum.GetValues<CloseReason>())
@@ -129,12 +129,12 @@ internal static class MetricsPage
 
     private static void Tls(MetricsWriter w, Node node)
     {
-        w.Single("actorlb_tls_handshakes_running", "gauge", "TLS handshakes that have a place among max-handshakes: their first step is due.", node.Handshakes.Handshakes);
-        w.Single("actorlb_tls_handshakes_waiting", "gauge", "TLS handshakes that wait for a place among max-handshakes.", node.Handshakes.Waiting);
-        Dates(w, node, TlsSetting.Certificate, "actorlb_certificate_expiry_timestamp_seconds", "Unix time at which a certificate in use, or one of its chain, expires.");
+        w.Single("actorlb_tls_handshakes_running", "gauge", "TLS handshakes holding one of the max-handshakes slots: their first step is due.", node.Handshakes.Handshakes);
+        w.Single("actorlb_tls_handshakes_waiting", "gauge", "TLS handshakes waiting for one of the max-handshakes slots.", node.Handshakes.Waiting);
+        Dates(w, node, TlsSetting.Certificate, "actorlb_certificate_expiry_timestamp_seconds", "Unix time at which a certificate in use, or the first of its chain, expires.");
         Dates(w, node, TlsSetting.Ca, "actorlb_ca_expiry_timestamp_seconds", "Unix time at which the first authority of a CA file expires.");
         Dates(w, node, TlsSetting.Crl, "actorlb_crl_expiry_timestamp_seconds", "Unix time at which the first list of a CRL file is due for its next update.");
-        w.Single("actorlb_certificate_failures_total", "counter", "Changes of TLS files that could not be used; what was in force stayed.", node.CertificateFailures);
+        w.Single("actorlb_certificate_failures_total", "counter", "Changed TLS files that could not be used; the previous ones stayed in use.", node.CertificateFailures);
     }
 
     private static void Dates(MetricsWriter w, Node node, TlsSetting setting, string name, string help)
@@ -150,7 +150,7 @@ internal static class MetricsPage
 
     private static void Times(MetricsWriter w, ReactorCounters[] all)
     {
-        Time(w, "actorlb_connect_seconds", "Time from a client's complete CONNECT to the answer that it gets, all tries included.", all.Select(c => c.ConnectTime));
+        Time(w, "actorlb_connect_seconds", "Time from a client's complete CONNECT to its answer, including all tries.", all.Select(c => c.ConnectTime));
         Time(w, "actorlb_tls_handshake_seconds", "Time from accept to the end of the TLS handshake.", all.Select(c => c.HandshakeTime));
     }
 
@@ -168,7 +168,7 @@ internal static class MetricsPage
         w.Sample("actorlb_config_reloads_total", control.Applied, ("result", "applied"));
         w.Sample("actorlb_config_reloads_total", control.Rejected, ("result", "rejected"));
         w.Single("actorlb_config_last_reload_successful", "gauge", "1 when the last reload was applied, or when there was none since the start.", control.LastReload is { Report.Accepted: false } ? 0 : 1);
-        w.Single("actorlb_config_last_reload_timestamp_seconds", "gauge", "Unix time of the last reload, whatever came of it; of the start when there was none.", (control.LastReload?.At ?? node.StartedAt).ToUnixTimeMilliseconds() / 1000.0);
+        w.Single("actorlb_config_last_reload_timestamp_seconds", "gauge", "Unix time of the last reload, applied or rejected; of the start when there was none.", (control.LastReload?.At ?? node.StartedAt).ToUnixTimeMilliseconds() / 1000.0);
         w.Family("actorlb_config_info", "gauge", "Always 1; the label is the hash of the configuration in force, as in pbm node info.");
         w.Sample("actorlb_config_info", 1, ("hash", node.Fingerprint.Hash));
     }
@@ -181,13 +181,13 @@ internal static class MetricsPage
         foreach (Reactor r in node.Reactors) w.Sample("actorlb_reactor_sessions", r.SessionCount, ("reactor", r.Index.ToString()));
         w.Family("actorlb_reactor_events_total", "counter", "Events that a reactor handled.");
         foreach (Reactor r in node.Reactors) w.Sample("actorlb_reactor_events_total", r.Counters.Events, ("reactor", r.Index.ToString()));
-        w.Family("actorlb_reactor_buffer_bytes", "gauge", "Bytes in a reactor's buffers that wait for slow receivers or a CONNECT.");
+        w.Family("actorlb_reactor_buffer_bytes", "gauge", "Bytes in a reactor's buffers, waiting for slow receivers or the rest of a CONNECT.");
         foreach (Reactor r in node.Reactors) w.Sample("actorlb_reactor_buffer_bytes", r.Buffers.Rented, ("reactor", r.Index.ToString()));
     }
 
     private static void Sources(MetricsWriter w, Node node, ReactorCounters[] all)
     {
-        // A family's series stand together, so that each loop has its own.
+        // A family's series must be contiguous, so each family has its own loop.
         UpstreamPool[] bound = [.. node.Pools.Where(p => p.Sources is not null)];
         w.Family("actorlb_source_connections", "gauge", "Connections by source address and destination.");
         foreach (UpstreamPool pool in bound)
@@ -206,9 +206,9 @@ internal static class MetricsPage
     private static void Actors(MetricsWriter w, Node node)
     {
         ActorState[] actors = [.. ActorTree.Read(node.ActorSystems)];
-        w.Family("actorlb_actor_mailbox_messages", "gauge", "Messages that wait for an actor of the control plane.");
+        w.Family("actorlb_actor_mailbox_messages", "gauge", "Messages waiting for an actor of the control plane.");
         foreach (ActorState actor in actors) w.Sample("actorlb_actor_mailbox_messages", actor.Mailbox, ("actor", actor.Path));
-        w.Family("actorlb_actor_restarts_total", "counter", "Restarts of an actor after failures, each a fault of the program; the log has them whole.");
+        w.Family("actorlb_actor_restarts_total", "counter", "Restarts of an actor after failures, each a fault of the program; see the log for details.");
         foreach (ActorState actor in actors) w.Sample("actorlb_actor_restarts_total", actor.Restarts, ("actor", actor.Path));
     }
 

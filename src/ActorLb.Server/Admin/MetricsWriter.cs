@@ -3,12 +3,12 @@ using ActorLb.Telemetry;
 namespace ActorLb.Server.Admin;
 
 /// <summary>
-/// Takes the node's metrics, family by family. Each is defined once, by the call that names it; whether it becomes a line of the page or a
-/// message to a collector is the writer's.
+/// Takes the node's metrics, family by family. Each is defined once, by the call that names it; the writer decides whether it becomes a
+/// line of the page or a message to a collector.
 /// </summary>
 internal abstract class MetricsWriter
 {
-    /// <summary>Begins a family: what is written from now on belongs to it.</summary>
+    /// <summary>Begins a family: what is written next belongs to it.</summary>
     /// <param name="type">counter, gauge or histogram.</param>
     /// <param name="help">A sentence for people.</param>
     public abstract void Family(string name, string type, string help);

@@ -5,15 +5,15 @@ using ActorLb.Telemetry;
 namespace ActorLb.Server.Admin;
 
 /// <summary>
-/// Writes Prometheus' text exposition format, version 0.0.4, as the bytes that are sent. Own code, since what the reactors count is
-/// counted already: a library's collectors would hold all of it a second time.
+/// Writes Prometheus' text exposition format, version 0.0.4, directly as bytes. A library's collectors would keep a second copy of
+/// everything that the reactors already count.
 /// </summary>
-/// <param name="expected">The bytes that it will come to, as far as known: the buffer does not grow then.</param>
+/// <param name="expected">Expected length in bytes, if known, so that the buffer does not have to grow.</param>
 internal sealed class PrometheusWriter(int expected = PrometheusWriter.Smallest) : MetricsWriter
 {
     private const int Smallest = 16 * 1024;
 
-    /// <summary>More than a number or the fixed parts of a line ever take.</summary>
+    /// <summary>Upper bound for a number or the fixed parts of a line.</summary>
     private const int NumberLength = 32;
 
     private static readonly byte[][] Bounds = [.. Telemetry.Histogram.Bounds.Select(b => Encoding.ASCII.GetBytes(Invariant(b))), "+Inf"u8.ToArray()];
@@ -54,7 +54,7 @@ internal sealed class PrometheusWriter(int expected = PrometheusWriter.Smallest)
 
     private static string Invariant(double value) => value.ToString("R", System.Globalization.CultureInfo.InvariantCulture);
 
-    /// <param name="bound">Of a bucket: its label le.</param>
+    /// <param name="bound">A bucket's label le.</param>
     private void Line(string name, ReadOnlySpan<byte> suffix, double value, ReadOnlySpan<(string Name, string Value)> labels, ReadOnlySpan<byte> bound)
     {
         Add(name);
@@ -86,7 +86,7 @@ internal sealed class PrometheusWriter(int expected = PrometheusWriter.Smallest)
     private void Add(double value)
     {
         Span<byte> room = Room(NumberLength);
-        // Prometheus has names of its own for what is no number.
+        // Prometheus has its own spelling of infinities and NaN.
         if (double.IsNaN(value)) Add("NaN"u8);
         else if (double.IsInfinity(value)) Add(value > 0 ? "+Inf"u8 : "-Inf"u8);
         else if (value.TryFormat(room, out int written, "R", System.Globalization.CultureInfo.InvariantCulture)) _length += written;

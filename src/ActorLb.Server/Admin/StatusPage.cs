@@ -3,13 +3,14 @@ using ActorLb.Hosting;
 
 namespace ActorLb.Server.Admin;
 
-/// <summary>The text of NGINX's <c>stub_status</c>, so that what reads NGINX's reads ours: the trailing blanks belong to it.</summary>
+/// <summary>The text of NGINX's <c>stub_status</c>, so that tools that read NGINX's can read ours: the trailing spaces belong to
+/// it.</summary>
 internal static class StatusPage
 {
-    /// <param name="active">Client connections, those waiting to be refused included.</param>
+    /// <param name="active">Client connections, including refused ones that are still open.</param>
     /// <param name="requests">CONNECTs (or plain TCP sessions) that were routed.</param>
     /// <param name="reading">Connections whose CONNECT is not complete.</param>
-    /// <param name="writing">Connections being connected to a backend, or being answered a refusal.</param>
+    /// <param name="writing">Connections being connected to a backend, or receiving a refusal.</param>
     /// <param name="waiting">Established sessions.</param>
     public static string Render(long active, long accepts, long handled, long requests, long reading, long writing, long waiting) =>
         string.Create(CultureInfo.InvariantCulture,

@@ -6,8 +6,8 @@ using ActorLb.Protocol.Failures;
 namespace ActorLb.Server.Bench;
 
 /// <summary>
-/// How connections spread over the brokers. MQTT tells a client nothing that names its broker in a standard way, so this asks the
-/// balancer: the change of <c>actorlb_backend_connections</c> on its admin endpoint's /metrics.
+/// How connections spread over the brokers. MQTT has no standard way to tell a client which broker it reached, so this asks the
+/// balancer: it reads the change of <c>actorlb_backend_connections</c> from its admin endpoint's /metrics.
 /// </summary>
 internal sealed class BackendDistribution : IDisposable
 {
@@ -23,10 +23,10 @@ internal sealed class BackendDistribution : IDisposable
         if (token is not null) _http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", token);
     }
 
-    /// <summary>Notes what is there before the bench's own connections.</summary>
+    /// <summary>Records the values before the bench's own connections.</summary>
     public async Task BeginAsync(CancellationToken cancellation) => _before = await ReadAsync(cancellation);
 
-    /// <returns>Connections added since, by <c>pool/backend</c>, backends with none included.</returns>
+    /// <returns>Connections added since, by <c>pool/backend</c>, including backends with none.</returns>
     public async Task<IReadOnlyList<KeyValuePair<string, long>>> EndAsync(CancellationToken cancellation)
     {
         Dictionary<string, long> after = await ReadAsync(cancellation);
@@ -70,9 +70,9 @@ internal sealed class BackendDistribution : IDisposable
     }
 
     private static string Describe(HttpRequestException exception) => exception.StatusCode == HttpStatusCode.Unauthorized
-        ? "it answered with HTTP status 401: --admin-token-file is missing or of another node" : FailureText.Describe(exception);
+        ? "it answered with HTTP status 401: --admin-token-file is missing or holds another node's token" : FailureText.Describe(exception);
 
-    /// <summary>Value of <c>name="..."</c>; names and addresses hold nothing that the format escapes.</summary>
+    /// <summary>Value of <c>name="..."</c>; names and addresses contain nothing that the format escapes.</summary>
     private static string? Label(ReadOnlySpan<char> labels, string name)
     {
         for (ReadOnlySpan<char> rest = labels; ;)

@@ -11,15 +11,16 @@ using MQTTnet.Formatter;
 
 namespace ActorLb.Server.Bench;
 
-/// <summary>How the MQTT library reaches a target: over TCP, TLS, WebSocket or WebSocket over TLS.</summary>
+/// <summary>How the MQTT library connects to a target: over TCP, TLS, WebSocket or WebSocket over TLS.</summary>
 internal static class BenchChannel
 {
-    /// <summary>The library sets a size, by default a small one; this is what Linux allows a program to ask for, and taken only when needed.</summary>
+    /// <summary>The library sets a buffer size, by default a small one; this is the most that Linux grants a program, and is allocated
+    /// only when needed.</summary>
     private const int SocketBuffer = 208 * 1024;
 
     private const string ServerAuthentication = "1.3.6.1.5.5.7.3.1"; // RFC 5280, 4.2.1.12
 
-    /// <summary>Serves all clients of the target.</summary>
+    /// <summary>Shared by all clients of the target.</summary>
     public static MqttClientOptions To(BenchTarget target) => new()
     {
         ProtocolVersion = target.Version switch
@@ -28,7 +29,7 @@ internal static class BenchChannel
             MqttVersion.V5 => MqttProtocolVersion.V500,
             _ => MqttProtocolVersion.V311,
         },
-        // A message goes out with one call and, over TLS and WebSocket, in one record and frame.
+        // Each message is sent with one call and, over TLS and WebSocket, in one record and frame.
         AllowPacketFragmentation = false,
         WriterBufferSize = 256,
         ChannelOptions = target.WebSocketPath is null ? Bytes(target) : WebSocket(target),
@@ -38,7 +39,7 @@ internal static class BenchChannel
     {
         RemoteEndpoint = new DnsEndPoint(target.Host, target.Port),
         BufferSize = SocketBuffer,
-        // By default a close is a reset, which may overtake the DISCONNECT.
+        // By default closing resets the connection, which may discard the DISCONNECT.
         LingerState = new LingerOption(enable: false, seconds: 0),
         TlsOptions = Tls(target),
     };
@@ -48,12 +49,12 @@ internal static class BenchChannel
         var options = new MqttClientWebSocketOptions
         {
             Uri = new UriBuilder(target.Tls is null ? "ws" : "wss", target.Host, target.Port, target.WebSocketPath).Uri.ToString(),
-            // A keep-alive of WebSocket's own would cost what MQTT's does; and a bench goes through no proxy.
+            // WebSocket's own keep-alive would add to MQTT's, and a bench does not go through a proxy.
             KeepAliveInterval = TimeSpan.Zero,
             ProxyOptions = new MqttClientWebSocketProxyOptions(),
             TlsOptions = Tls(target),
         };
-        // TLS asks for the name in Host, whatever the connection itself goes to.
+        // TLS takes the server name from Host, whatever address is dialled.
         if (target.Tls?.ServerName is { } name)
             options.RequestHeaders = new Dictionary<string, string>(StringComparer.Ordinal) { ["Host"] = string.Create(CultureInfo.InvariantCulture, $"{name}:{target.Port}") };
         return options;
@@ -74,11 +75,11 @@ internal static class BenchChannel
         };
     }
 
-    /// <exception cref="BenchFailure">It is not accepted, and why.</exception>
+    /// <exception cref="BenchFailure">The certificate is not accepted, with the reason.</exception>
     private static bool Accept(BenchTls tls, string name, MqttClientCertificateValidationEventArgs seen)
     {
         if (tls.Insecure) return true; // asked for by --insecure
-        if (seen.SslPolicyErrors.HasFlag(SslPolicyErrors.RemoteCertificateNotAvailable)) throw new BenchFailure("TLS handshake: the server shows no certificate");
+        if (seen.SslPolicyErrors.HasFlag(SslPolicyErrors.RemoteCertificateNotAvailable)) throw new BenchFailure("TLS handshake: the server presents no certificate");
         if (seen.SslPolicyErrors.HasFlag(SslPolicyErrors.RemoteCertificateNameMismatch)) throw new BenchFailure($"TLS handshake: the server's certificate is not for {name}");
         if (!seen.SslPolicyErrors.HasFlag(SslPolicyErrors.RemoteCertificateChainErrors)) return true;
         X509ChainStatusFlags flags = tls.Authorities is { } authorities && seen.ClientOptions is MqttClientWebSocketOptions
@@ -87,10 +88,10 @@ internal static class BenchChannel
         if (flags == X509ChainStatusFlags.NoError) return true;
         throw new BenchFailure("TLS handshake: the server's certificate " + (flags.HasFlag(X509ChainStatusFlags.NotTimeValid)
             ? "has expired or is not valid yet"
-            : tls.Authorities is null ? "is of no authority that this system trusts: --ca names another" : "is not of the authorities of --ca"));
+            : tls.Authorities is null ? "is not from an authority that this system trusts: name one with --ca" : "is not from an authority in --ca"));
     }
 
-    /// <summary>The library hands its own authorities to TLS over TCP alone.</summary>
+    /// <summary>The library passes its own list of authorities only to TLS over TCP.</summary>
     private static X509ChainStatusFlags FlagsUnder(X509Certificate2Collection authorities, MqttClientCertificateValidationEventArgs seen)
     {
         using var chain = new X509Chain();

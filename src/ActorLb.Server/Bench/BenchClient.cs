@@ -9,8 +9,8 @@ using MQTTnet.Packets;
 namespace ActorLb.Server.Bench;
 
 /// <summary>
-/// One MQTT client: connects, then sends from any thread and receives on one. It stands on MQTTnet's client for packets: the one for
-/// messages looks four times a second in each client whether a ping is due, a tenth of a core for ten thousand that do nothing. All
+/// One MQTT client: connects, then sends from any thread and receives on one. It uses MQTTnet's low-level client: the high-level one
+/// checks four times a second in each client whether a ping is due, a tenth of a core for ten thousand idle clients. All
 /// failures are <see cref="BenchFailure"/>.
 /// </summary>
 internal sealed class BenchClient : IDisposable
@@ -22,7 +22,7 @@ internal sealed class BenchClient : IDisposable
     public int Number { get; }
 
     /// <summary>Opens the connection, sends CONNECT and waits for an accepting CONNACK.</summary>
-    /// <param name="channel">Made for the target.</param>
+    /// <param name="channel">Created for the target.</param>
     public static async Task<BenchClient> ConnectAsync(
         BenchTarget target, MqttClientOptions channel, int number, TimeProvider time, CancellationToken cancellation)
     {
@@ -47,7 +47,7 @@ internal sealed class BenchClient : IDisposable
 
     public Task SendAsync(MqttPacket packet, CancellationToken cancellation) => BenchFailure.TranslateAsync(_connection.SendAsync(packet, cancellation));
 
-    /// <returns>The next packet, which is no DISCONNECT.</returns>
+    /// <returns>The next packet other than DISCONNECT.</returns>
     public async Task<MqttPacket> ReceiveAsync(CancellationToken cancellation)
     {
         MqttPacket packet = await BenchFailure.TranslateAsync(_connection.ReceiveAsync(cancellation));
@@ -56,7 +56,7 @@ internal sealed class BenchClient : IDisposable
             : packet;
     }
 
-    /// <summary>A clean end as far as the connection still allows one.</summary>
+    /// <summary>Disconnects cleanly as far as the connection still allows it.</summary>
     public async Task DisconnectAsync(CancellationToken cancellation)
     {
         try
@@ -87,7 +87,7 @@ internal sealed class BenchClient : IDisposable
         {
             throw new BenchFailure("malformed answer to CONNECT");
         }
-        if (answer is not MqttConnAckPacket connack) throw new BenchFailure("the answer to CONNECT is no CONNACK");
+        if (answer is not MqttConnAckPacket connack) throw new BenchFailure("the answer to CONNECT is not a CONNACK");
         int code = version == MqttVersion.V5 ? (int)connack.ReasonCode : (int)connack.ReturnCode;
         if (code != 0) throw new BenchFailure(BenchFailure.Refusal(version, (byte)code));
     }

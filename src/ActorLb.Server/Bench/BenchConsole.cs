@@ -3,7 +3,7 @@ using Spectre.Console;
 
 namespace ActorLb.Server.Bench;
 
-/// <summary>What a bench shows: a progress bar on a terminal, a line a second elsewhere, results as plain text in both.</summary>
+/// <summary>Output of a bench: a progress bar on a terminal, otherwise a line per second; results as plain text in both.</summary>
 /// <param name="interactive">Whether <paramref name="output"/> is a terminal.</param>
 internal sealed class BenchConsole(TextWriter output, bool interactive, TimeProvider time)
 {
@@ -11,7 +11,7 @@ internal sealed class BenchConsole(TextWriter output, bool interactive, TimeProv
 
     public void Line(string text) => output.WriteLine(text);
 
-    /// <summary>A name and its value in the table of results.</summary>
+    /// <summary>Adds a name and its value to the results.</summary>
     public void Result(string name, string value) => output.WriteLine($"{name,-12} {value}");
 
     public void Percentiles(string name, LatencyHistogram latencies)
@@ -28,7 +28,7 @@ internal sealed class BenchConsole(TextWriter output, bool interactive, TimeProv
         foreach ((string reason, int count) in tally.Ranked()) Result(name, $"{count} {reason}");
     }
 
-    /// <summary>Shows progress while <paramref name="work"/> runs, and ends as it ends.</summary>
+    /// <summary>Shows progress while <paramref name="work"/> runs, and completes with its result.</summary>
     /// <param name="done">0 to 1.</param>
     public async Task FollowAsync(string title, Func<double> done, Func<string> status, Task work)
     {

@@ -7,13 +7,15 @@ using MQTTnet.Exceptions;
 
 namespace ActorLb.Server.Bench;
 
-/// <summary>A client's failure whose message is the reason it is counted under: short, and without anything of that client alone.</summary>
+/// <summary>A client's failure; the message is the reason it is counted under: short, and without anything specific to that
+/// client.</summary>
 internal sealed class BenchFailure(string reason) : Exception(reason)
 {
     public const string Closed = "connection closed by the broker";
     public const string Malformed = "malformed packet from the broker";
 
-    /// <summary>Awaits what the MQTT library does, with failures of the network and of the other side as <see cref="BenchFailure"/>.</summary>
+    /// <summary>Awaits an operation of the MQTT library and turns failures of the network and of the other side into
+    /// <see cref="BenchFailure"/>.</summary>
     public static async Task TranslateAsync(Task work)
     {
         try
@@ -33,7 +35,8 @@ internal sealed class BenchFailure(string reason) : Exception(reason)
         return await work;
     }
 
-    /// <summary>The reason to count an exception under, from the innermost cause that says something; null when it is none of the network's.</summary>
+    /// <summary>The reason to count an exception under, from the innermost informative cause; null when it is not a network
+    /// failure.</summary>
     internal static string? ReasonOf(Exception exception)
     {
         Exception[] causes = [.. CausesOf(exception)];
@@ -52,9 +55,9 @@ internal sealed class BenchFailure(string reason) : Exception(reason)
             return "WebSocket: " + HttpFailure.Describe(web);
         return exception switch
         {
-            // What the library's decoder trips over comes as whatever it threw.
+            // The library's decoder throws all kinds of exceptions on invalid input.
             MqttCommunicationException { InnerException: ArgumentException or IndexOutOfRangeException or OverflowException } => Malformed,
-            // ObjectDisposedException is an InvalidOperationException: who receives has found the end before who sends.
+            // ObjectDisposedException is an InvalidOperationException: the receiver noticed the end before the sender.
             MqttCommunicationException or IOException or InvalidOperationException => Closed,
             _ => null,
         };

@@ -4,10 +4,10 @@ using MQTTnet.Packets;
 
 namespace ActorLb.Server.Bench;
 
-/// <summary>The clients of a bench: opened at a pace, kept alive, closed together; what failed is counted by reason.</summary>
+/// <summary>The clients of a bench: opened at a pace, kept alive, closed together; failures are counted by reason.</summary>
 internal sealed class ClientGroup(BenchTarget target, TimeProvider time) : IAsyncDisposable
 {
-    /// <summary>Clients between their first SYN and their CONNACK: more would measure this program's queue.</summary>
+    /// <summary>Maximum number of clients between first SYN and CONNACK: with more, the bench would measure its own queue.</summary>
     private const int MaxOpening = 256;
 
     private readonly MqttClientOptions _channel = BenchChannel.To(target);
@@ -33,16 +33,16 @@ internal sealed class ClientGroup(BenchTarget target, TimeProvider time) : IAsyn
     /// <summary>Clients that connected or failed.</summary>
     public int Settled => Volatile.Read(ref _settled);
 
-    /// <summary>Time that opening took.</summary>
+    /// <summary>Duration of the opening.</summary>
     public TimeSpan OpeningTime { get; private set; }
 
     public IEnumerable<BenchClient> Clients => _clients.Values;
 
-    /// <summary>Ends when every client that the opening has connected is lost, or closed.</summary>
+    /// <summary>Completes when every client that was connected is lost or closed.</summary>
     public Task Ended => Task.WhenAll(_sessions);
 
-    /// <param name="interval">Between two starts; zero starts as many at once as may be opening.</param>
-    /// <param name="receive">Runs for every connected client until its connection ends; it takes all that the broker sends.</param>
+    /// <param name="interval">Time between two connects; zero starts as many at once as allowed.</param>
+    /// <param name="receive">Runs for every connected client until its connection ends, and reads everything that the broker sends.</param>
     /// <returns>When all have connected or failed, or the opening was cancelled.</returns>
     public async Task OpenAsync(int count, TimeSpan interval, Func<BenchClient, Task> receive, CancellationToken cancellation)
     {
@@ -61,7 +61,7 @@ internal sealed class ClientGroup(BenchTarget target, TimeProvider time) : IAsyn
         }
         catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
         {
-            // What has connected stays and is reported.
+            // Clients that are connected stay and are reported.
         }
         await Task.WhenAll(opening);
         OpeningTime = time.GetElapsedTime(start);
@@ -100,7 +100,7 @@ internal sealed class ClientGroup(BenchTarget target, TimeProvider time) : IAsyn
         }
         catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
         {
-            // Neither connected nor failed.
+            // It neither connected nor failed.
         }
         catch (BenchFailure failure)
         {
@@ -121,7 +121,7 @@ internal sealed class ClientGroup(BenchTarget target, TimeProvider time) : IAsyn
         }
         catch (Exception exception) when (_closing && exception is BenchFailure or OperationCanceledException)
         {
-            // This side has ended it.
+            // Closed by this side.
         }
         catch (BenchFailure failure)
         {
@@ -131,7 +131,7 @@ internal sealed class ClientGroup(BenchTarget target, TimeProvider time) : IAsyn
         }
     }
 
-    /// <summary>One PINGREQ a client each half Keep Alive (3.1.1, 3.1.2.10 asks for one packet within it).</summary>
+    /// <summary>One PINGREQ per client each half Keep Alive (3.1.1, 3.1.2.10 requires one packet within it).</summary>
     private async Task PingAsync()
     {
         using var timer = new PeriodicTimer(TimeSpan.FromSeconds(target.KeepAlive) / 2, time);
@@ -142,7 +142,7 @@ internal sealed class ClientGroup(BenchTarget target, TimeProvider time) : IAsyn
         }
         catch (OperationCanceledException)
         {
-            // The group closes.
+            // The group is closing.
         }
     }
 
@@ -154,7 +154,7 @@ internal sealed class ClientGroup(BenchTarget target, TimeProvider time) : IAsyn
         }
         catch (BenchFailure)
         {
-            // Its receiver sees the end as well and counts it.
+            // The receiver notices the end as well, and counts it.
         }
     }
 }

@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace ActorLb.Server.Bench;
 
-/// <summary>Turns the first Ctrl-C or SIGTERM into a cancellation, so that a bench ends with its results; a second one kills.</summary>
+/// <summary>Turns the first Ctrl-C or SIGTERM into a cancellation, so that a bench ends with its results; a second one kills it.</summary>
 internal sealed class Interruption : IDisposable
 {
     private readonly CancellationTokenSource _cancellation = new();

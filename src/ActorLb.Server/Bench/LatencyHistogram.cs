@@ -7,7 +7,7 @@ internal sealed class LatencyHistogram
 {
     private const int Digits = 3;
 
-    /// <summary>What takes longer is counted as this: 24 hours.</summary>
+    /// <summary>Longer values are counted as this: 24 hours.</summary>
     private const long Longest = 24L * 3600 * 1_000_000;
 
     private readonly LongConcurrentHistogram _histogram = new(lowestTrackableValue: 1, Longest, Digits);

@@ -2,14 +2,14 @@ namespace ActorLb.Server.Bench;
 
 internal static class Pacing
 {
-    /// <summary>The longest that a timer takes is 49.7 days; no run is as long.</summary>
+    /// <summary>A timer supports at most 49.7 days; no run is that long.</summary>
     private static readonly TimeSpan Longest = TimeSpan.FromDays(49);
 
     /// <summary>
-    /// Waits until <paramref name="offset"/> after <paramref name="start"/>; at once when that is past. Timers tick in milliseconds,
-    /// so that it may return one late: who keeps a rate sends all that is due then.
+    /// Waits until <paramref name="offset"/> after <paramref name="start"/>, or not at all when that is past. Timers tick in milliseconds,
+    /// so it may return one late: a sender that keeps a rate then sends everything that is due.
     /// </summary>
-    /// <param name="start">A time stamp of this provider.</param>
+    /// <param name="start">A time stamp from this provider.</param>
     public static ValueTask DelayUntil(this TimeProvider time, long start, TimeSpan offset, CancellationToken cancellation)
     {
         TimeSpan left = offset - time.GetElapsedTime(start);

@@ -2,12 +2,12 @@ namespace ActorLb.Server.Bench;
 
 /// <param name="Topic">A <see cref="TopicTemplate"/>.</param>
 /// <param name="Size">Bytes of the payload.</param>
-/// <param name="Rate">Messages a second over all clients; 0 is as fast as the broker takes them.</param>
-/// <param name="InFlight">Unacknowledged messages a client with QoS 1 and 2.</param>
-/// <param name="Subscribe">A subscriber of its own measures from end to end.</param>
+/// <param name="Rate">Messages per second over all clients; 0 for as fast as the broker accepts them.</param>
+/// <param name="InFlight">Unacknowledged messages per client with QoS 1 and 2.</param>
+/// <param name="Subscribe">Use an additional subscriber that measures end to end.</param>
 internal sealed record PublishPlan(string Topic, int Size, int Qos, double Rate, TimeSpan Duration, int InFlight, bool Subscribe);
 
-/// <summary>What all publishers and the subscriber of a run count together.</summary>
+/// <summary>Counters shared by all publishers and the subscriber of a run.</summary>
 internal sealed class PublishCounters
 {
     public long Sent;
@@ -22,7 +22,7 @@ internal sealed class PublishCounters
     public LatencyHistogram DeliveryTime { get; } = new();
 }
 
-/// <summary>Marks a payload with the run and the time it was sent, so that a subscriber can tell how long it took.</summary>
+/// <summary>Marks a payload with the run and its send time, so that a subscriber can measure how long it took.</summary>
 internal static class PayloadStamp
 {
     public const int Length = 16;

@@ -2,10 +2,10 @@ using System.Collections.Concurrent;
 
 namespace ActorLb.Server.Bench;
 
-/// <summary>Connects the clients, publishes for the plan's time, waits for what is still unacknowledged.</summary>
+/// <summary>Connects the clients, publishes for the plan's time, then waits for outstanding acknowledgements.</summary>
 internal sealed class PublishRun(BenchTarget target, PublishPlan plan, TimeProvider time) : IAsyncDisposable
 {
-    /// <summary>How long acknowledgements and deliveries are waited for after the last message.</summary>
+    /// <summary>Longest wait for acknowledgements and deliveries after the last message.</summary>
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(5);
 
     private readonly ConcurrentBag<Publisher> _publishers = [];
@@ -16,10 +16,10 @@ internal sealed class PublishRun(BenchTarget target, PublishPlan plan, TimeProvi
 
     public ClientGroup Clients { get; } = new(target, time);
 
-    /// <summary>Time in which messages were sent.</summary>
+    /// <summary>Period in which messages were sent.</summary>
     public TimeSpan Sending { get; private set; }
 
-    /// <summary>Why there is no subscriber although one was asked for; null when all is well.</summary>
+    /// <summary>Why the requested subscriber is missing; null when it is not.</summary>
     public string? SubscriberFault => _subscribers is null ? null
         : _subscribers.Failures.Total + _subscribers.Lost.Total == 0 ? null
         : _subscribers.Failures.Ranked().Concat(_subscribers.Lost.Ranked()).First().Key;
@@ -35,7 +35,7 @@ internal sealed class PublishRun(BenchTarget target, PublishPlan plan, TimeProvi
         }, cancellation);
     }
 
-    /// <summary>Messages of which an acknowledgement or a delivery is still owed.</summary>
+    /// <summary>Messages still waiting for an acknowledgement or a delivery.</summary>
     public long Pending
     {
         get
@@ -49,7 +49,7 @@ internal sealed class PublishRun(BenchTarget target, PublishPlan plan, TimeProvi
         }
     }
 
-    /// <returns>When the plan's time is over, it was cancelled, or all publishers have lost their connection.</returns>
+    /// <returns>When the plan's time is over, the run is cancelled, or all publishers have lost their connections.</returns>
     public async Task PublishAsync(CancellationToken cancellation)
     {
         using var over = new CancellationTokenSource(plan.Duration, time);
@@ -60,14 +60,14 @@ internal sealed class PublishRun(BenchTarget target, PublishPlan plan, TimeProvi
         long start = time.GetTimestamp();
         Task sending = Task.WhenAll(publishers.Select((publisher, index) =>
             Task.Run(() => publisher.SendAsync(start, TimeSpan.FromSeconds(gap * index), interval, either.Token), CancellationToken.None)));
-        // A slow one may be far from its next message when it has lost its connection.
+        // A slow publisher may be far from its next message when its connection is lost.
         await Task.WhenAny(sending, Clients.Ended);
         await over.CancelAsync();
         await sending;
         Sending = time.GetElapsedTime(start);
     }
 
-    /// <returns>When the last answers are in, or have been waited for.</returns>
+    /// <returns>When the last acknowledgements and deliveries are in, or the wait for them is over.</returns>
     public async Task SettleAsync(CancellationToken cancellation)
     {
         long start = time.GetTimestamp();
@@ -96,7 +96,7 @@ internal sealed class PublishRun(BenchTarget target, PublishPlan plan, TimeProvi
             }
             finally
             {
-                subscribed.TrySetResult(); // a fault is in the group's tally
+                subscribed.TrySetResult(); // a failure is counted in the group's tally
             }
         }, cancellation);
         if (_subscribers.Opened == 1) await subscribed.Task;

@@ -4,7 +4,7 @@ using MQTTnet.Protocol;
 
 namespace ActorLb.Server.Bench;
 
-/// <summary>One client that publishes: a sender that keeps its pace and a receiver that takes the acknowledgements.</summary>
+/// <summary>One publishing client: a sender that keeps the pace and a receiver for the acknowledgements.</summary>
 internal sealed class Publisher
 {
     private readonly BenchClient _client;
@@ -13,11 +13,11 @@ internal sealed class Publisher
     private readonly TimeProvider _time;
     private readonly long _run;
 
-    /// <summary>Owned by the sender, which waits for each write; so is the payload in it.</summary>
+    /// <summary>Owned by the sender, which waits for each write; so is its payload.</summary>
     private readonly MqttPublishPacket _packet;
     private readonly byte[] _payload;
 
-    /// <summary>Packet ids that may be used; taking one is waiting for the window.</summary>
+    /// <summary>Free packet ids; taking one waits for room in the window.</summary>
     private readonly Channel<ushort> _free;
 
     /// <summary>By packet id; written by the sender before the packet, read by the receiver after its answer.</summary>
@@ -43,10 +43,10 @@ internal sealed class Publisher
         for (int id = 1; id <= plan.InFlight; id++) _free.Writer.TryWrite((ushort)id);
     }
 
-    /// <summary>Sends until cancelled or the connection is lost, which the receiver counts.</summary>
+    /// <summary>Sends until cancelled or until the connection is lost, which the receiver counts.</summary>
     /// <param name="start">Time stamp at which the run began.</param>
-    /// <param name="first">When this client's turn comes first, after the start.</param>
-    /// <param name="interval">Between two of its messages; zero is without pause.</param>
+    /// <param name="first">Offset of this client's first message after the start.</param>
+    /// <param name="interval">Time between two of its messages; zero for no pause.</param>
     public async Task SendAsync(long start, TimeSpan first, TimeSpan interval, CancellationToken cancellation)
     {
         try
@@ -59,14 +59,14 @@ internal sealed class Publisher
                 _sentAt[id] = now;
                 PayloadStamp.Write(_payload, _run, now);
                 _packet.PacketIdentifier = id;
-                // Not cancelled midway: half a packet would end the connection.
+                // Not cancelled midway: half a packet would break the connection.
                 await _client.SendAsync(_packet, CancellationToken.None);
                 Interlocked.Increment(ref _counters.Sent);
             }
         }
         catch (Exception exception) when (exception is OperationCanceledException or ChannelClosedException or BenchFailure)
         {
-            // The end of the run, or of the connection.
+            // The run or the connection has ended.
         }
     }
 
@@ -96,11 +96,11 @@ internal sealed class Publisher
         }
         finally
         {
-            _free.Writer.TryComplete(); // a sender that waits for the window is let go
+            _free.Writer.TryComplete(); // releases a sender that waits for the window
         }
     }
 
-    /// <param name="reason">Of MQTT 5; 0 in older versions. 0x80 and up are refusals.</param>
+    /// <param name="reason">MQTT 5 reason code; 0 in older versions. 0x80 and up are refusals.</param>
     private void Acknowledge(ushort id, int reason)
     {
         if (id == 0 || id >= _sentAt.Length) throw new BenchFailure(BenchFailure.Malformed);

@@ -3,7 +3,7 @@ using MQTTnet.Protocol;
 
 namespace ActorLb.Server.Bench;
 
-/// <summary>The one client that receives what the publishers send, to measure from end to end.</summary>
+/// <summary>The one client that receives what the publishers send, to measure end to end.</summary>
 internal sealed class Subscriber(BenchClient client, PublishPlan plan, PublishCounters counters, long run, TimeProvider time)
 {
     /// <summary>Subscribes and waits for the SUBACK.</summary>
@@ -51,7 +51,7 @@ internal sealed class Subscriber(BenchClient client, PublishPlan plan, PublishCo
 
     private void Take(MqttPublishPacket message)
     {
-        // The library hands a payload over in one piece.
+        // The library delivers a payload in one piece.
         if (!PayloadStamp.TryRead(message.Payload.FirstSpan, run, out long sent)) return;
         counters.DeliveryTime.Record(time.GetElapsedTime(sent));
         Interlocked.Increment(ref counters.Delivered);

@@ -13,10 +13,10 @@ internal static class TopicTemplate
     public static string Filter(string template, string? userName) => string.Join('/', template.Split('/')
         .Select(level => level.Contains("%c", StringComparison.Ordinal) ? "+" : level.Replace("%u", userName ?? "", StringComparison.Ordinal)));
 
-    /// <summary>What is wrong with it as a topic to publish to (MQTT 5, 4.7.3), or null.</summary>
+    /// <summary>What makes it invalid as a topic to publish to (MQTT 5, 4.7.3), or null.</summary>
     public static string? Fault(string template) =>
-        template.Length == 0 ? "a topic has at least one character"
-        : template.AsSpan().IndexOfAny('+', '#', '\0') >= 0 ? "a topic to publish to has no wildcards and no NUL"
+        template.Length == 0 ? "a topic must have at least one character"
+        : template.AsSpan().IndexOfAny('+', '#', '\0') >= 0 ? "a topic to publish to must not contain wildcards or NUL"
         : System.Text.Encoding.UTF8.GetByteCount(template) > ushort.MaxValue - 32 ? "the topic is longer than 65,535 bytes"
         : null;
 }

@@ -7,7 +7,7 @@ using ActorLb.Server.Bench;
 
 namespace ActorLb.Server.Commands;
 
-/// <summary><c>actorlb bench conn</c>: opens clients, holds them, reports.</summary>
+/// <summary><c>actorlb bench conn</c>: opens clients, keeps them connected, reports.</summary>
 internal static class BenchConnCommand
 {
     public static Command Create()
@@ -17,16 +17,16 @@ internal static class BenchConnCommand
         Option<TimeSpan?> hold = BenchTargetOptions.Duration("--hold", "Time to keep the clients connected once all are open or failed", "0s");
         var admin = new Option<Uri?>("--admin")
         {
-            Description = "Admin endpoint of the balancer, such as http://127.0.0.1:8888: shows the distribution",
+            Description = "Admin endpoint of the balancer, such as http://127.0.0.1:8888, to show the distribution over the backends",
             HelpName = "url",
             CustomParser = result =>
             {
                 if (Uri.TryCreate(result.Tokens[0].Value, UriKind.Absolute, out Uri? uri) && uri.Scheme is "http" or "https") return uri;
-                result.AddError($"--admin: '{result.Tokens[0].Value}' is no http:// or https:// address");
+                result.AddError($"--admin: '{result.Tokens[0].Value}' is not an http:// or https:// address");
                 return null;
             },
         };
-        var token = new Option<FileInfo?>("--admin-token-file") { Description = "File of the admin endpoint's token" };
+        var token = new Option<FileInfo?>("--admin-token-file") { Description = "File with the admin endpoint's token" };
         command.Add(hold);
         command.Add(admin);
         command.Add(token);
@@ -42,7 +42,7 @@ internal static class BenchConnCommand
         return command;
     }
 
-    /// <returns>0 when all clients connected and none was lost; else 1.</returns>
+    /// <returns>0 when all clients connected and none was lost; otherwise 1.</returns>
     public static async Task<int> RunAsync(
         BenchTarget target, int count, TimeSpan interval, TimeSpan hold, BackendDistribution? distribution, BenchConsole console,
         TimeProvider time, CancellationToken stop)
@@ -71,7 +71,7 @@ internal static class BenchConnCommand
         for (;;) await client.ReceiveAsync(CancellationToken.None);
     }
 
-    /// <returns>When the time is over or no client is left; Ctrl-C ends the holding too, with its results.</returns>
+    /// <returns>When the time is over or no client is left; Ctrl-C also ends the wait and still gives results.</returns>
     private static async Task HoldAsync(ClientGroup clients, TimeSpan hold, TimeProvider time, CancellationToken stop)
     {
         using var over = CancellationTokenSource.CreateLinkedTokenSource(stop);
@@ -95,7 +95,7 @@ internal static class BenchConnCommand
     {
         double seconds = clients.OpeningTime.TotalSeconds;
         console.Result("connected", string.Create(CultureInfo.InvariantCulture,
-            $"{clients.Opened} of {count} in {seconds:0.00} s, {clients.Opened / Math.Max(seconds, 1e-6):0} a second"));
+            $"{clients.Opened} of {count} in {seconds:0.00} s, {clients.Opened / Math.Max(seconds, 1e-6):0} per second"));
         console.Percentiles("CONNACK", clients.ConnectTime);
         console.Tally("failed", clients.Failures);
     }
@@ -104,7 +104,7 @@ internal static class BenchConnCommand
     {
         IReadOnlyList<KeyValuePair<string, long>> backends = await distribution.EndAsync(CancellationToken.None);
         long total = Math.Max(1, backends.Sum(pair => Math.Max(0, pair.Value)));
-        if (backends.Count == 0) console.Result("backend", "the admin endpoint names none");
+        if (backends.Count == 0) console.Result("backend", "the admin endpoint lists none");
         foreach ((string backend, long connections) in backends)
         {
             console.Result("backend", string.Create(

@@ -12,12 +12,12 @@ internal static class BenchPubCommand
         var command = new Command("pub", "Publish messages: throughput and latency");
         var options = new BenchTargetOptions(command);
         var topic = new Option<string>("--topic", "-t") { Description = "Topic; %c is the client's number, %u the user name", Required = true };
-        var size = new Option<int>("--size", "-s") { Description = "Bytes of a payload", DefaultValueFactory = _ => 64 };
+        var size = new Option<int>("--size", "-s") { Description = "Payload size in bytes", DefaultValueFactory = _ => 64 };
         var qos = new Option<int>("--qos", "-q") { Description = "QoS 0, 1 or 2", DefaultValueFactory = _ => 0 };
-        var rate = new Option<double>("--rate", "-r") { Description = "Messages a second over all clients; 0 is as fast as possible", DefaultValueFactory = _ => 0 };
+        var rate = new Option<double>("--rate", "-r") { Description = "Messages per second over all clients; 0 for as fast as possible", DefaultValueFactory = _ => 0 };
         Option<TimeSpan?> duration = BenchTargetOptions.Duration("--duration", "Time to publish, after all clients are open or failed", "10s", "-d");
-        var window = new Option<int>("--inflight") { Description = "Unacknowledged messages a client with QoS 1 and 2", DefaultValueFactory = _ => 20 };
-        var subscribe = new Option<bool>("--sub") { Description = "Receive the messages with a client of its own: latency from end to end" };
+        var window = new Option<int>("--inflight") { Description = "Unacknowledged messages per client with QoS 1 and 2", DefaultValueFactory = _ => 20 };
+        var subscribe = new Option<bool>("--sub") { Description = "Receive the messages with an additional client, to measure end-to-end latency" };
         topic.Validators.Add(result =>
         {
             if (TopicTemplate.Fault(result.GetValueOrDefault<string>() ?? "") is { } fault) result.AddError("--topic: " + fault);
@@ -40,7 +40,7 @@ internal static class BenchPubCommand
         return command;
     }
 
-    /// <returns>0 when all clients connected, none was lost and every message was acknowledged and delivered; else 1.</returns>
+    /// <returns>0 when all clients connected, none was lost, and every message was acknowledged and delivered; otherwise 1.</returns>
     public static async Task<int> RunAsync(
         BenchTarget target, int count, TimeSpan interval, PublishPlan plan, BenchConsole console, TimeProvider time, CancellationToken stop)
     {
@@ -55,7 +55,7 @@ internal static class BenchPubCommand
             long start = time.GetTimestamp();
             await console.FollowAsync("publishing", () => Math.Min(1, time.GetElapsedTime(start) / plan.Duration),
                 () => string.Create(CultureInfo.InvariantCulture,
-                    $"{counters.Sent} sent, {counters.Sent / Math.Max(time.GetElapsedTime(start).TotalSeconds, 1e-3):0} a second"),
+                    $"{counters.Sent} sent, {counters.Sent / Math.Max(time.GetElapsedTime(start).TotalSeconds, 1e-3):0} per second"),
                 run.PublishAsync(stop));
             if (run.Pending is > 0 and var owed)
             {
@@ -76,7 +76,7 @@ internal static class BenchPubCommand
         PublishCounters counters = run.Counters;
         double perSecond = counters.Sent / Math.Max(run.Sending.TotalSeconds, 1e-3);
         console.Result("published", string.Create(CultureInfo.InvariantCulture,
-            $"{counters.Sent} in {run.Sending.TotalSeconds:0.00} s, {perSecond:0} a second, {perSecond * plan.Size / 1e6:0.00} MB/s of payload"));
+            $"{counters.Sent} in {run.Sending.TotalSeconds:0.00} s, {perSecond:0} per second, {perSecond * plan.Size / 1e6:0.00} MB/s of payload"));
         if (plan.Qos > 0) console.Result("acknowledged", $"{counters.Acknowledged}, {counters.Refused} of them refused");
         console.Percentiles(plan.Qos == 2 ? "PUBCOMP" : "PUBACK", counters.AckTime);
         if (plan.Subscribe) console.Result("delivered", $"{counters.Delivered} of {counters.Sent}");

@@ -12,7 +12,7 @@ using ActorLb.Tls;
 
 namespace ActorLb.Server.Commands;
 
-/// <summary>The options that both benches share: how many clients connect where, as what.</summary>
+/// <summary>The options shared by both benches: how many clients connect, where, and as what.</summary>
 internal sealed class BenchTargetOptions
 {
     private readonly Option<string> _host = new("--host", "-h")
@@ -31,7 +31,7 @@ internal sealed class BenchTargetOptions
     };
     private readonly Option<string?> _user = new("--user", "-u") { Description = "User name" };
     private readonly Option<string?> _password = new("--password", "-P") { Description = "Password" };
-    private readonly Option<bool> _tls = new("--tls") { Description = "Speak TLS" };
+    private readonly Option<bool> _tls = new("--tls") { Description = "Use TLS" };
     private readonly Option<FileInfo?> _ca = new("--ca") { Description = "PEM file of the authorities to trust; implies --tls" };
     private readonly Option<FileInfo?> _certificate = new("--cert")
     {
@@ -39,21 +39,21 @@ internal sealed class BenchTargetOptions
     };
     private readonly Option<FileInfo?> _key = new("--key") { Description = "PEM file of its key" };
     private readonly Option<bool> _insecure = new("--insecure") { Description = "Accept any server certificate; implies --tls" };
-    private readonly Option<string?> _serverName = new("--servername") { Description = "Name to ask for and verify [the host]" };
+    private readonly Option<string?> _serverName = new("--servername") { Description = "Server name to request and verify [the host]" };
     private readonly Option<string?> _webSocket = new("--ws")
     {
-        Description = "Speak WebSocket on this path, such as /mqtt", HelpName = "path",
+        Description = "Use WebSocket on this path, such as /mqtt", HelpName = "path",
     };
     private readonly Option<string?> _prefix = new("--client-id-prefix")
     {
-        Description = "The client's number follows it [random for each run]",
+        Description = "Prefix of the client ids, followed by the client's number [random for each run]",
     };
     private readonly Option<int> _keepAlive = new("--keep-alive", "-k")
     {
         Description = "Keep Alive in seconds",
         DefaultValueFactory = _ => 60,
     };
-    private readonly Option<TimeSpan?> _timeout = Duration("--timeout", "Longest wait from connect to CONNACK, after which a client counts as failed", "30s");
+    private readonly Option<TimeSpan?> _timeout = Duration("--timeout", "Longest wait from connect to CONNACK before a client counts as failed", "30s");
 
     public Option<int> Clients { get; } = new("--clients", "-c")
     {
@@ -63,7 +63,7 @@ internal sealed class BenchTargetOptions
 
     public Option<int> Interval { get; } = new("--interval", "-i")
     {
-        Description = "Milliseconds between two connects",
+        Description = "Milliseconds between connects",
         DefaultValueFactory = _ => 10,
     };
 
@@ -76,7 +76,7 @@ internal sealed class BenchTargetOptions
         Between(_port, 1, ushort.MaxValue);
         _webSocket.Validators.Add(result =>
         {
-            if (result.GetValueOrDefault<string?>() is { } path && !path.StartsWith('/')) result.AddError("--ws is a path: it begins with /");
+            if (result.GetValueOrDefault<string?>() is { } path && !path.StartsWith('/')) result.AddError("--ws must be a path that starts with /");
         });
         Option[] all = [Clients, _host, _port, Interval, _version, _user, _password, _tls, _ca, _certificate, _key, _insecure, _serverName,
             _webSocket, _prefix, _keepAlive, _timeout];
@@ -94,32 +94,32 @@ internal sealed class BenchTargetOptions
         string? user = parsed.GetValue(_user);
         if (password is not null && user is null && version != MqttVersion.V5)
             throw new BenchFailure("--password without --user is only possible with MQTT 5 (3.1.1, 3.1.2.9)");
-        // Short enough for the 23 characters of MQTT 3.1 with six digits behind it.
+        // Short enough for MQTT 3.1's 23 characters, even with six digits appended.
         string prefix = parsed.GetValue(_prefix) ?? $"bench-{RandomNumberGenerator.GetHexString(6, lowercase: true)}-";
         return new BenchTarget(parsed.GetValue(_host)!, port, version, user, password, tls, webSocket, prefix,
             (ushort)parsed.GetValue(_keepAlive), parsed.GetValue(_timeout) ?? TimeSpan.FromSeconds(30));
     }
 
-    /// <param name="absent">What holds without the option, for the help; whoever reads it knows.</param>
+    /// <param name="absent">The default, as shown in the help; the code that reads the option applies it.</param>
     public static Option<TimeSpan?> Duration(string name, string description, string absent, params string[] aliases) => new(name, aliases)
     {
-        Description = $"{description}; such as 500ms, 10s, 5m, 1h, a plain number is seconds [{absent}]",
+        Description = $"{description}; such as 500ms, 10s, 5m or 1h (a plain number is in seconds) [{absent}]",
         HelpName = "duration",
         CustomParser = result =>
         {
             if (DurationText.Parse(result.Tokens[0].Value) is { } duration) return duration;
-            result.AddError($"{name}: '{result.Tokens[0].Value}' is no duration such as 500ms, 10s, 5m or 1h");
+            result.AddError($"{name}: '{result.Tokens[0].Value}' is not a duration such as 500ms, 10s, 5m or 1h");
             return null;
         },
     };
 
-    /// <summary>Refuses numbers outside of the range; what is no number at all is refused by the parser itself.</summary>
+    /// <summary>Refuses numbers outside the range; the parser itself refuses what is not a number.</summary>
     public static void Between(Option option, double least, double most) => option.Validators.Add(result =>
     {
         foreach (Token token in result.Tokens)
         {
             if (double.TryParse(token.Value, CultureInfo.InvariantCulture, out double value) && !(value >= least && value <= most))
-                result.AddError(string.Create(CultureInfo.InvariantCulture, $"{option.Name} is from {least} to {most}, not {token.Value}"));
+                result.AddError(string.Create(CultureInfo.InvariantCulture, $"{option.Name} must be from {least} to {most}, not {token.Value}"));
         }
     });
 
@@ -127,11 +127,11 @@ internal sealed class BenchTargetOptions
     {
         FileInfo? ca = parsed.GetValue(_ca), certificate = parsed.GetValue(_certificate), key = parsed.GetValue(_key);
         bool insecure = parsed.GetValue(_insecure);
-        if (key is not null && certificate is null) throw new BenchFailure("--key is of no use without --cert");
+        if (key is not null && certificate is null) throw new BenchFailure("--key needs --cert");
         if (!parsed.GetValue(_tls) && ca is null && certificate is null && !insecure) return null;
         try
         {
-            // OpenSSL tells which file is at fault, and a key that belongs to another certificate.
+            // OpenSSL reports which file is at fault, and whether a key belongs to another certificate.
             TlsClientContext.Build(new UpstreamTlsOptions(ca?.FullName, null, Verify: true, certificate?.FullName, key?.FullName)).Dispose();
         }
         catch (TlsConfigurationException exception)

@@ -6,18 +6,18 @@ internal static class CheckCommand
 {
     public static Command Create()
     {
-        var command = new Command("check", "Check a configuration file, which may be a pipe such as /dev/stdin, and tell all its errors.");
+        var command = new Command("check", "Check a configuration file, which may be a pipe such as /dev/stdin, and report all its errors.");
         Func<ParseResult, string> file = ConfigurationFile.AddTo(command);
         var portable = new Option<bool>("--portable")
         {
-            Description = "the file is for another machine: no warnings of addresses, folders and rights that this one lacks",
+            Description = "the file is for another machine: don't warn about addresses, directories and permissions missing on this one",
         };
         command.Add(portable);
         command.SetAction(result => Check(file(result), result.GetValue(portable), Console.Out, Console.Error));
         return command;
     }
 
-    /// <summary>The exit code.</summary>
+    /// <summary>Returns the exit code.</summary>
     public static int Check(string path, bool portable, TextWriter output, TextWriter errors)
     {
         if (ConfigurationFile.Check(path, portable, errors) is not { } options) return 1;

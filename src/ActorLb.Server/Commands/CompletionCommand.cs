@@ -9,7 +9,7 @@ internal static class CompletionCommand
     {
         var shell = new Argument<string>("SHELL") { Description = string.Join(" or ", CompletionScript.Shells) };
         shell.AcceptOnlyFromAmong(CompletionScript.Shells);
-        var command = new Command("completion", "Print what a shell has to run for completion: eval \"$(actorlb completion bash)\".") { shell };
+        var command = new Command("completion", "Print the shell code for completion; use it with eval \"$(actorlb completion bash)\".") { shell };
         command.SetAction(parsed => Console.Write(CompletionScript.For("actorlb", parsed.GetValue(shell)!)));
         return command;
     }

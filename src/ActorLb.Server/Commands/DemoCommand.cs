@@ -4,14 +4,14 @@ using ActorLb.Server.Demo;
 
 namespace ActorLb.Server.Commands;
 
-/// <summary><c>actorlb demo</c>: the main job to look at, with nothing but this program.</summary>
+/// <summary><c>actorlb demo</c>: shows the balancer at work, with nothing but this program.</summary>
 internal static class DemoCommand
 {
     public static Command Create()
     {
         var command = new Command("demo", "Run three MQTT brokers, a balancer and clients in this process, on 127.0.0.1, and show where the clients go.");
         var clients = new Option<int>("--clients", "-c") { Description = "Number of clients", DefaultValueFactory = _ => 10 };
-        var once = new Option<bool>("--once") { Description = "End after showing it; the exit code is 0 if the clients spread evenly. Else it runs until Ctrl-C" };
+        var once = new Option<bool>("--once") { Description = "Exit after showing the result, with code 0 if the clients spread evenly. Without it, the demo runs until Ctrl-C" };
         BenchTargetOptions.Between(clients, 1, 1000);
         command.Add(clients);
         command.Add(once);

@@ -5,7 +5,7 @@ using ActorLb.Protocol.CommandLine;
 
 namespace ActorLb.Server.Commands;
 
-/// <summary>What each command looks like in use, below its help. A test runs all of them through the parser.</summary>
+/// <summary>The examples below each command's help. A test runs all of them through the parser.</summary>
 internal static class Examples
 {
     private static readonly Dictionary<string, string[]> ByCommand = new(StringComparer.Ordinal)
@@ -24,16 +24,16 @@ internal static class Examples
         ["completion"] = ["actorlb completion zsh"],
     };
 
-    /// <param name="command">Its words, such as "bench conn".</param>
+    /// <param name="command">Its path, such as "bench conn".</param>
     public static string[] Of(string command) => ByCommand.GetValueOrDefault(command) ?? [];
 
-    /// <summary>The words of a command, without the program's own name.</summary>
+    /// <summary>The path of a command, without the program's name.</summary>
     public static string PathOf(Command command) => string.Join(' ', WordsOf(command));
 
     private static IEnumerable<string> WordsOf(Command command) => command.Parents.OfType<Command>().FirstOrDefault() is { } parent
         ? WordsOf(parent).Append(command.Name) : [];
 
-    /// <summary>The library's help, and the examples below it.</summary>
+    /// <summary>Prints the library's help, followed by the examples.</summary>
     internal sealed class Help(HelpAction help) : SynchronousCommandLineAction
     {
         public override int Invoke(ParseResult parseResult)

@@ -6,27 +6,28 @@ using ActorLb.Protocol.Text;
 
 namespace ActorLb.Server.Commands;
 
-/// <summary>Another balancer's file as a configuration of ActorLb's; what cannot be carried over is told on standard error.</summary>
+/// <summary>Writes an ActorLb configuration from another balancer's file; what cannot be carried over is reported on standard
+/// error.</summary>
 internal static class ImportCommand
 {
-    public static Command Create() => new("import", "Write a configuration from another balancer's file; what cannot be carried over is told with file and line.")
+    public static Command Create() => new("import", "Write a configuration from another balancer's file; what cannot be carried over is reported with file and line.")
     {
-        Create("nginx", "From a file of NGINX or NGINX Plus, with the files that it includes.", Importer.Nginx),
-        Create("haproxy", "From a file of HAProxy, or a folder of them.", Importer.HAProxy),
+        Create("nginx", "From a file of NGINX or NGINX Plus, including the files that it includes.", Importer.Nginx),
+        Create("haproxy", "From a file of HAProxy, or a directory of them.", Importer.HAProxy),
     };
 
     private static Command Create(string program, string description, Func<string, bool, ImportResult> import)
     {
         var file = new Argument<string>("FILE") { Description = "the file, which may be a pipe such as /dev/stdin" };
-        var output = new Option<string?>("--output", "-o") { Description = "the file to write, in place of standard output", HelpName = "OUT" };
-        var strict = new Option<bool>("--strict") { Description = "exit code 1 when anything could not be carried over" };
+        var output = new Option<string?>("--output", "-o") { Description = "the file to write instead of standard output", HelpName = "OUT" };
+        var strict = new Option<bool>("--strict") { Description = "exit with code 1 if anything could not be carried over" };
         var command = new Command(program, description) { file, output, strict };
         command.SetAction(result => Import(
             () => import(result.GetValue(file)!, true), result.GetValue(file)!, result.GetValue(output), result.GetValue(strict), Console.Out, Console.Error));
         return command;
     }
 
-    /// <summary>The exit code.</summary>
+    /// <summary>Returns the exit code.</summary>
     public static int Import(Func<ImportResult> import, string file, string? to, bool strict, TextWriter output, TextWriter errors)
     {
         ImportResult result;
@@ -54,7 +55,7 @@ internal static class ImportCommand
         }
         foreach (string remark in result.Remarks) errors.WriteLine($"warning: {SafeText.OfMessage($"{file}: {remark}")}");
         errors.WriteLine(
-            $"{SafeText.OfMessage(file)}: {result.Count(Verdict.Carried)} directives carried, {result.Count(Verdict.NotNeeded)} not needed, {result.Count(Verdict.Told)} told");
+            $"{SafeText.OfMessage(file)}: {result.Count(Verdict.Carried)} directives carried, {result.Count(Verdict.NotNeeded)} not needed, {result.Count(Verdict.Reported)} reported");
     }
 
     private static bool TryWrite(string to, string from, string text, TextWriter errors)
@@ -67,7 +68,7 @@ internal static class ImportCommand
                 File.WriteAllText(to, text);
                 return true;
             }
-            reason = "it is the file that is imported";
+            reason = "it is the file being imported";
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or NotSupportedException or ArgumentException)
         {

@@ -10,7 +10,7 @@ using ActorLb.Server.Hosting.Upgrade;
 
 namespace ActorLb.Server.Commands;
 
-/// <summary>The commands that speak to the running node of a configuration file by signals.</summary>
+/// <summary>The commands that control the running node of a configuration file by signals.</summary>
 internal static class SignalCommands
 {
     private const int SIGHUP = 1, SIGQUIT = 3, SIGUSR2 = 12, SIGTERM = 15; // signal(7)
@@ -18,12 +18,12 @@ internal static class SignalCommands
     private static readonly TimeSpan Poll = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan ReloadPatience = TimeSpan.FromSeconds(30);
 
-    /// <summary>A minute for the new process to start and one for it to take over, and what a fleet needs to let the node go.</summary>
+    /// <summary>A minute for the new process to start, one for it to take over, and time for the node to leave its fleet.</summary>
     private static readonly TimeSpan UpgradePatience = TimeSpan.FromSeconds(180);
 
     public static Command CreateReload()
     {
-        var command = new Command("reload", "Have the running node read its configuration again, and wait for the outcome.");
+        var command = new Command("reload", "Make the running node reload its configuration, and wait for the outcome.");
         Func<ParseResult, string> file = ConfigurationFile.AddTo(command);
         command.SetAction(async (result, cancel) =>
         {
@@ -36,7 +36,7 @@ internal static class SignalCommands
 
     public static Command CreateStop()
     {
-        var now = new Option<bool>("--now") { Description = "close everything at once instead of draining" };
+        var now = new Option<bool>("--now") { Description = "close all connections at once instead of draining" };
         var command = new Command("stop", "Stop the running node, and wait until it is gone.") { now };
         Func<ParseResult, string> file = ConfigurationFile.AddTo(command);
         command.SetAction(async (result, cancel) =>
@@ -49,7 +49,7 @@ internal static class SignalCommands
 
     public static Command CreateUpgrade()
     {
-        var command = new Command("upgrade", "Have this program take the running node's place, without refusing a client, and wait until it has.");
+        var command = new Command("upgrade", "Replace the running node with this program without refusing clients, and wait until it has taken over.");
         Func<ParseResult, string> file = ConfigurationFile.AddTo(command);
         command.SetAction(async (result, cancel) =>
         {
@@ -70,7 +70,7 @@ internal static class SignalCommands
         string id = Guid.NewGuid().ToString("N"), request = UpgradeFiles.RequestFor(pidFile);
         if (UpgradeFiles.Read(request, UpgradeJson.Default.UpgradeRequest) is { } other && DateTimeOffset.UtcNow - other.At < UpgradeRequest.Life)
         {
-            Console.Error.WriteLine("error: another upgrade has just been asked for");
+            Console.Error.WriteLine("error: another upgrade has just been requested");
             return 1;
         }
         try
@@ -90,8 +90,8 @@ internal static class SignalCommands
             if (UpgradeFiles.Read(UpgradeFiles.ReportFor(pidFile), UpgradeJson.Default.UpgradeReport) is { } report && report.Id == id)
             {
                 UpgradeFiles.Delete(UpgradeFiles.ReportFor(pidFile));
-                if (report.Done) Console.WriteLine($"upgraded: process {report.Pid} serves, process {pid} closes its connections and ends");
-                else Console.Error.WriteLine($"error: not upgraded, process {pid} goes on: {SafeText.OfMessage(report.Message)}");
+                if (report.Done) Console.WriteLine($"upgraded: process {report.Pid} is serving, process {pid} closes its connections and exits");
+                else Console.Error.WriteLine($"error: not upgraded, process {pid} keeps running: {SafeText.OfMessage(report.Message)}");
                 return report.Done ? 0 : 1;
             }
             if (!IsAlive(pid))
@@ -103,11 +103,11 @@ internal static class SignalCommands
             waiting.Tell(waited);
             await Task.Delay(Poll, cancel);
         }
-        Console.Error.WriteLine($"error: the node (process {pid}) has not handed over within {UpgradePatience.TotalSeconds} s{Last(pidFile)}");
+        Console.Error.WriteLine($"error: the node (process {pid}) did not hand over within {UpgradePatience.TotalSeconds} s{Last(pidFile)}");
         return 1;
     }
 
-    /// <summary>An older version ignores the signal, or ends of it.</summary>
+    /// <summary>An older version ignores the signal, or is ended by it.</summary>
     private static bool HandlesUpgrade(int pid)
     {
         try
@@ -128,7 +128,7 @@ internal static class SignalCommands
     {
         int before = ReloadReport.Read(pidFile)?.Sequence ?? 0;
         if (!Signal(pid, SIGHUP)) return 1;
-        var waiting = new Waiting(pidFile, pid, " to read its configuration again");
+        var waiting = new Waiting(pidFile, pid, " to reload its configuration");
         long start = Stopwatch.GetTimestamp();
         for (TimeSpan waited = TimeSpan.Zero; waited < ReloadPatience; waited = Stopwatch.GetElapsedTime(start))
         {
@@ -145,26 +145,27 @@ internal static class SignalCommands
             }
             if (running != pid)
             {
-                Console.Error.WriteLine($"error: the node was upgraded meanwhile (process {running}), and may have read the file before: reload again");
+                Console.Error.WriteLine($"error: the node was upgraded in the meantime (process {running}) and may have read the older file: reload again");
                 return 1;
             }
             waiting.Tell(waited);
             await Task.Delay(Poll, cancel);
         }
-        Console.Error.WriteLine($"error: the node (process {pid}) has not answered within {ReloadPatience.TotalSeconds} s{Last(pidFile)}");
+        Console.Error.WriteLine($"error: the node (process {pid}) did not answer within {ReloadPatience.TotalSeconds} s{Last(pidFile)}");
         return 1;
     }
 
-    /// <summary>A node reads its own file, whichever one names the same pid-file: to call the other one reloaded would be wrong.</summary>
+    /// <summary>A node reloads its own file even if the given one names the same pid-file: reporting the given one as reloaded would
+    /// be wrong.</summary>
     private static bool IsOfAnotherFile(string path, string pidFile, int pid)
     {
         string given = Path.GetFullPath(path);
         if (ReloadReport.Read(pidFile)?.Configuration is not { } running || running == given || RealPath(running) == RealPath(given)) return false;
-        Console.Error.WriteLine($"error: the node of pid-file {pidFile} (process {pid}) runs {running}, not {given}: it would read its own file again");
+        Console.Error.WriteLine($"error: the node of pid-file {pidFile} (process {pid}) runs {running}, not {given}: it would reload its own file");
         return true;
     }
 
-    /// <summary>With all symbolic links followed, those of folders too.</summary>
+    /// <summary>Follows all symbolic links, including those of directories.</summary>
     private static string RealPath(string path)
     {
         string real = "/";
@@ -177,7 +178,7 @@ internal static class SignalCommands
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {
-                // As far as it can be followed.
+                // As far as the links can be followed.
             }
         }
         return real;
@@ -199,16 +200,16 @@ internal static class SignalCommands
             waiting.Tell(waited);
             await Task.Delay(Poll, cancel);
         }
-        Console.Error.WriteLine($"error: the node (process {pid}) still runs after {patience.TotalSeconds} s{Last(options.Node.PidFile!)}");
+        Console.Error.WriteLine($"error: the node (process {pid}) is still running after {patience.TotalSeconds} s{Last(options.Node.PidFile!)}");
         return 1;
     }
 
     private static string Last(string pidFile) => ProgressFile.Read(pidFile) is { } text ? $": it {SafeText.OfMessage(text)}" : "";
 
-    /// <summary>The running node's process id; null after having told why there is none.</summary>
+    /// <summary>The running node's process id; null after reporting why there is none.</summary>
     private static int? Find(string path, out ActorLbOptions? options)
     {
-        // The node's own report brings the warnings.
+        // The node's own report contains the warnings.
         options = ConfigurationFile.Load(path, warn: false);
         if (options is null) return null;
         if (options.Node.PidFile is not { } pidFile)
@@ -217,7 +218,7 @@ internal static class SignalCommands
             return null;
         }
         if (PidFile.Running(pidFile) is { } pid) return pid;
-        Console.Error.WriteLine($"error: no node runs with pid-file {pidFile}");
+        Console.Error.WriteLine($"error: no node is running with pid-file {pidFile}");
         return null;
     }
 

@@ -3,8 +3,8 @@ using ActorLb.Server.Hosting;
 
 namespace ActorLb.Server.Commands;
 
-/// <summary>Says on standard error what a command waits for: after a moment, and then now and again when it is something else.</summary>
-/// <param name="usual">What the node is waited for while it says nothing of its own.</param>
+/// <summary>Reports on standard error what a command is waiting for: after a moment, and again whenever that changes.</summary>
+/// <param name="usual">What the node is expected to do while it reports no progress.</param>
 internal sealed class Waiting(string pidFile, int pid, string usual)
 {
     private static readonly TimeSpan Quiet = TimeSpan.FromSeconds(2);
@@ -17,7 +17,7 @@ internal sealed class Waiting(string pidFile, int pid, string usual)
     {
         if (waited < _next) return;
         _next = waited + Again;
-        // A node that says nothing any more is about to be done.
+        // A node that no longer reports progress is about to finish.
         string? text = ProgressFile.Read(pidFile) is { } own ? $": it {SafeText.OfMessage(own)}" : _said is null ? usual : null;
         if (text is null || text == _said) return;
         _said = text;

@@ -9,17 +9,17 @@ using Microsoft.Net.Http.Headers;
 namespace ActorLb.Server.Dashboard;
 
 /// <summary>
-/// The dashboard's own files, out of the executable. They hold nothing secret and are served to whoever asks; all that they show comes
-/// over the API, which asks for the token.
+/// The dashboard's own files, embedded in the executable. They contain no secrets and are served to anyone; all data that they show
+/// comes over the API, which requires the token.
 /// </summary>
 internal static class DashboardFiles
 {
-    /// <summary>Where the page's parts are.</summary>
+    /// <summary>Where the page's parts are served.</summary>
     public const string Prefix = "/dashboard/";
 
     private const string Resources = "Dashboard/";
 
-    /// <summary>Nothing from elsewhere, nothing inline, in nobody's frame: what a client's name may hold cannot become a script.</summary>
+    /// <summary>Nothing from elsewhere, nothing inline, no framing: text in a client's name cannot become a script.</summary>
     private const string ContentPolicy =
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
@@ -43,7 +43,7 @@ internal static class DashboardFiles
         headers["Referrer-Policy"] = "no-referrer";
         headers["Cross-Origin-Opener-Policy"] = "same-origin";
         headers["Cross-Origin-Resource-Policy"] = "same-origin";
-        // Another release has other files under the same names: the browser asks each time, and is told that nothing has changed.
+        // Another release has different files under the same names: the browser revalidates each time and gets a 304 if nothing changed.
         headers.CacheControl = "no-cache";
         headers.Vary = HeaderNames.AcceptEncoding;
         bool packs = context.Request.GetTypedHeaders().AcceptEncoding.Any(e => e.Value == "gzip" && e.Quality is null or > 0);
@@ -92,6 +92,6 @@ internal static class DashboardFiles
         ".css" => "text/css; charset=utf-8",
         ".js" => "text/javascript; charset=utf-8",
         ".svg" => "image/svg+xml",
-        var other => throw new InvalidOperationException($"no content type is known for {other}"),
+        var other => throw new InvalidOperationException($"there is no content type for {other}"),
     };
 }

@@ -2,12 +2,12 @@ using ActorLb.Protocol.Admin;
 
 namespace ActorLb.Server.Dashboard;
 
-/// <summary>What is known of one node: its membership, and the newest of what it has said.</summary>
-/// <param name="Age">Of the newest answer.</param>
+/// <summary>What is known about one node: its membership and its latest answers.</summary>
+/// <param name="Age">Of the latest answer.</param>
 /// <param name="Before">An older answer of the same process; null with the first one.</param>
 internal sealed record NodeSample(ClusterMember Member, NodeStatistics? Newest, NodeStatistics? Before, TimeSpan? Age, string? Problem);
 
-/// <summary>Adds up what the nodes say: pure, so that tests need no fleet.</summary>
+/// <summary>Adds up the nodes' statistics; pure, so that tests need no fleet.</summary>
 internal static class FleetSum
 {
     private const int MostEvents = 40;
@@ -15,7 +15,7 @@ internal static class FleetSum
     public static FleetNode NodeOf(NodeSample sample)
     {
         (ClusterMember member, NodeStatistics? now, NodeStatistics? before) = (sample.Member, sample.Newest, sample.Before);
-        // What a node says of itself is newer than what the others have heard.
+        // What a node reports about itself is newer than what the others know.
         string state = member.State == "up" && now is { State: not "ready" } ? now.State : member.State;
         return new FleetNode(
             member.Name, member.Address, member.Zone, state, member.Self, sample.Age is { } age ? Math.Round(age.TotalSeconds, 1) : null,
@@ -53,7 +53,7 @@ internal static class FleetSum
             .Concat((s.Newest?.Problems ?? []).Select(p => new FleetCertificate(s.Member.Name, null, p)))),
     ];
 
-    /// <summary>One history of the backends, over all nodes: the newest samples are beside each other.</summary>
+    /// <summary>The backends' histories summed over all nodes, aligned at the newest sample.</summary>
     public static BackendHistoryInfo[] Backends(IEnumerable<NodeHistoryInfo> nodes) =>
     [
         .. nodes.SelectMany(n => n.Backends).GroupBy(b => (b.Pool, b.Backend)).Select(same =>
@@ -91,7 +91,7 @@ internal static class FleetSum
         };
     }
 
-    /// <summary>Where the nodes differ in what they should have alike, the node that is asked is right.</summary>
+    /// <summary>Where nodes differ in what they should have in common, the values of the node that answers are shown.</summary>
     private static T OwnOf<T>(IEnumerable<T> all, Func<T, NodeSample> sampleOf) => all.OrderByDescending(a => sampleOf(a).Member.Self).First();
 
     private static IEnumerable<(NodeSample Sample, PoolStatistics Pool)> Pairs(IEnumerable<NodeSample> samples) =>
@@ -100,7 +100,7 @@ internal static class FleetSum
     private static BackendStatistics? Find(NodeStatistics node, string pool, string backend) =>
         node.Pools.FirstOrDefault(p => p.Name == pool)?.Backends.FirstOrDefault(b => b.Backend == backend);
 
-    /// <summary>Of a second; null without two answers of one process.</summary>
+    /// <summary>Per second; null without two answers from the same process.</summary>
     private static double? Rate(NodeStatistics? now, NodeStatistics? before, Func<NodeStatistics, double?> counter)
     {
         if (now is null || before is null || now.Uptime <= before.Uptime) return null;

@@ -7,14 +7,15 @@ using Microsoft.Extensions.Logging;
 namespace ActorLb.Server.Dashboard;
 
 /// <summary>
-/// The node's last 15 minutes, from counters that there are anyhow: who looks at three in the morning wants to see what was before. A look
-/// every five seconds costs microseconds; the memory is bounded, 4 KiB a backend. Any thread.
+/// The node's last 15 minutes, from counters that exist anyway, so that the charts also show the time before the dashboard was opened.
+/// A sample
+/// every five seconds costs microseconds; the memory is bounded to 4 KiB per backend. Any thread.
 /// </summary>
 internal sealed partial class NodeHistory : IDisposable
 {
     public const int Length = 180;
 
-    /// <summary>Backends that are remembered one by one.</summary>
+    /// <summary>Maximum number of backends with their own history.</summary>
     private const int MostBackends = 256;
 
     public static readonly TimeSpan Step = TimeSpan.FromSeconds(5);
@@ -29,7 +30,7 @@ internal sealed partial class NodeHistory : IDisposable
     private readonly Dictionary<Backend, Track> _backends = [];
     private readonly ITimer _timer;
 
-    // Samples taken since the start; the newest stands at (_taken - 1) % Length.
+    // Samples taken since the start; the newest is at (_taken - 1) % Length.
     private long _taken;
 
     public NodeHistory(Node node, TimeProvider time, ILogger logger)
@@ -42,12 +43,12 @@ internal sealed partial class NodeHistory : IDisposable
 
     private readonly record struct Sample(long At, DateTimeOffset Clock, int Connections, NodeCounters Counters);
 
-    /// <summary>The node's counters now.</summary>
+    /// <summary>The node's current counters.</summary>
     public NodeCounters Counters => NodeCounters.Read(_node);
 
     public void Dispose() => _timer.Dispose();
 
-    /// <summary>Takes a sample; the timer does so by itself.</summary>
+    /// <summary>Takes a sample; normally called by the timer.</summary>
     public void Take()
     {
         var sample = new Sample(_time.GetTimestamp(), _time.GetUtcNow(), _node.Admission.Active, Counters);
@@ -72,7 +73,7 @@ internal sealed partial class NodeHistory : IDisposable
         }
     }
 
-    /// <summary>What the backends have done lately, for <see cref="BackendStatistics"/>.</summary>
+    /// <summary>The backends' recent activity, for <see cref="BackendStatistics"/>.</summary>
     public Dictionary<Backend, RecentTraffic> Recent()
     {
         Dictionary<Backend, (long Count, double Seconds)> answers = Answers();
@@ -108,7 +109,7 @@ internal sealed partial class NodeHistory : IDisposable
         }
     }
 
-    /// <summary>The newest sample from before the drain has them; where there is none, the first of all.</summary>
+    /// <summary>From the newest sample before the drain began, or from the oldest one if there is none.</summary>
     private int? DrainedFrom(Track track, Backend backend)
     {
         long oldest = Math.Max(track.First, _taken - Length);
@@ -149,23 +150,23 @@ internal sealed partial class NodeHistory : IDisposable
         lock (_gate) return _taken == 0 || _time.GetElapsedTime(_samples[(int)((_taken - 1) % Length)].At) >= Step / 2;
     }
 
-    /// <summary>What the timer does.</summary>
+    /// <summary>The timer's callback.</summary>
     internal void Look()
     {
         try
         {
-            // After a time in which the process did not run the timer is due twice: a rate over a moment would be a peak that never was.
+            // After the process was suspended the timer fires twice in a row: a rate over that moment would be a false peak.
             if (IsDue()) Take();
         }
         catch (Exception e)
         {
-            // A gap in a chart is no reason to end the process, as a timer's exception would.
+            // A gap in a chart must not end the process, as an exception in a timer would.
             Log.Failed(_logger, e);
         }
     }
 
-    /// <summary>One backend's totals at each sample: a difference of two is what happened between them.</summary>
-    /// <param name="first">Number of the first sample that knows it.</param>
+    /// <summary>One backend's totals at each sample; the difference of two is what happened between them.</summary>
+    /// <param name="first">Number of the first sample that includes it.</param>
     private sealed class Track(long first)
     {
         private readonly int[] _active = new int[Length];
@@ -180,7 +181,7 @@ internal sealed partial class NodeHistory : IDisposable
         public void Set(int at, Backend backend, long answers, double seconds)
         {
             _active[at] = backend.Active;
-            // Differences are right even where these wrap around.
+            // Differences are right even when these wrap around.
             _failures[at] = unchecked((int)backend.Failures);
             _answers[at] = unchecked((int)answers);
             _seconds[at] = seconds;
@@ -189,7 +190,7 @@ internal sealed partial class NodeHistory : IDisposable
         public RecentTraffic Since(long taken, Backend backend, long answers, double seconds)
         {
             int oldest = Index(taken, Length), minute = Index(taken, Minute);
-            // Everything that it has done is younger than the history.
+            // It is younger than the history, so its totals are all recent.
             bool whole = taken - first < Length;
             return new RecentTraffic(
                 whole ? backend.Failures : unchecked((uint)((int)backend.Failures - _failures[oldest])),
@@ -213,12 +214,12 @@ internal sealed partial class NodeHistory : IDisposable
 
     private static partial class Log
     {
-        [LoggerMessage(3080, LogLevel.Error, "a sample for the dashboard's charts failed; the next is due in seconds")]
+        [LoggerMessage(3080, LogLevel.Error, "a sample for the dashboard's charts failed; the next one follows in a few seconds")]
         public static partial void Failed(ILogger logger, Exception e);
     }
 }
 
-/// <summary>What a node counts from its start on.</summary>
+/// <summary>Counters of a node since its start.</summary>
 internal readonly record struct NodeCounters(long Connects, long Received, long Sent, double CpuSeconds)
 {
     public static NodeCounters Read(Node node)

@@ -2,10 +2,10 @@ using ActorLb.Protocol.Admin;
 
 namespace ActorLb.Server.Dashboard;
 
-/// <summary>What is kept of one node while somebody looks.</summary>
+/// <summary>What is kept about one node while there are viewers.</summary>
 internal sealed class NodeWatch(TimeProvider time)
 {
-    /// <summary>Rates are over so many answers: single seconds jump.</summary>
+    /// <summary>Number of answers that rates are averaged over, since single seconds fluctuate.</summary>
     private const int Kept = 4;
 
     private readonly Lock _gate = new();

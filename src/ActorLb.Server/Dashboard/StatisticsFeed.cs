@@ -12,22 +12,22 @@ using Microsoft.Extensions.Logging;
 namespace ActorLb.Server.Dashboard;
 
 /// <summary>
-/// Shows the fleet to those who look: asks every node for its statistics once a second, adds them up once, and gives all viewers the same
-/// bytes. It begins with the first viewer and ends after the last one: nothing is asked while nobody looks.
+/// Feeds the dashboard: asks every node for its statistics once a second, adds them up once, and sends all viewers the same
+/// bytes. It runs only while there are viewers: otherwise nothing is asked.
 /// </summary>
 internal sealed partial class StatisticsFeed : IAsyncDisposable
 {
-    /// <summary>Viewers at once.</summary>
+    /// <summary>Maximum number of viewers.</summary>
     public const int MostViewers = 16;
 
     public static readonly TimeSpan Period = TimeSpan.FromSeconds(1);
 
     private const string StatisticsQuestion = "dashboard-statistics", HistoryQuestion = "dashboard-history";
 
-    /// <summary>What is taken of a peer's answer, unpacked.</summary>
+    /// <summary>Largest answer accepted from a peer, unpacked.</summary>
     private const int LargestAnswer = 4 * 1024 * 1024;
 
-    /// <summary>How long a snapshot waits for the nodes: what comes later is in the next one.</summary>
+    /// <summary>How long a snapshot waits for the nodes; later answers go into the next one.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(400);
 
     private readonly Node _node;
@@ -67,16 +67,16 @@ internal sealed partial class StatisticsFeed : IAsyncDisposable
         }
     }
 
-    /// <summary>How often this node was asked for its statistics, by itself or another.</summary>
+    /// <summary>How often this node was asked for its statistics, by itself or another node.</summary>
     public long Samples => _reader.Reads;
 
-    /// <summary>Null when too many look already.</summary>
+    /// <summary>Null when there are too many viewers.</summary>
     public Viewer? TryWatch()
     {
         lock (_gate)
         {
             if (_disposed || _viewers.Count == MostViewers) return null;
-            // A slow viewer gets the newest snapshot, not all of them.
+            // A slow viewer gets the newest snapshot rather than all of them.
             var snapshots = Channel.CreateBounded<ReadOnlyMemory<byte>>(
                 new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropOldest, SingleReader = true });
             _viewers.Add(snapshots);
@@ -89,7 +89,7 @@ internal sealed partial class StatisticsFeed : IAsyncDisposable
         }
     }
 
-    /// <summary>The last 15 minutes as an event of the stream. Viewers that come together share one.</summary>
+    /// <summary>The last 15 minutes as an event of the stream. Viewers that start at the same time share one.</summary>
     public Task<ReadOnlyMemory<byte>> HistoryAsync()
     {
         lock (_gate)
@@ -112,7 +112,7 @@ internal sealed partial class StatisticsFeed : IAsyncDisposable
             _running?.Cancel();
             loop = _loop;
         }
-        // The node may go on, and answer by another feed.
+        // The node may continue, and answer with another feed.
         foreach (IDisposable answer in _answers) answer.Dispose();
         await loop;
     }
@@ -128,7 +128,7 @@ internal sealed partial class StatisticsFeed : IAsyncDisposable
         }
     }
 
-    /// <param name="before">The loop of earlier viewers, which has ended or is about to.</param>
+    /// <param name="before">The loop for earlier viewers, which has ended or is about to.</param>
     private async Task RunAsync(Task before, CancellationToken cancel)
     {
         await before.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ForceYielding);
@@ -151,7 +151,7 @@ internal sealed partial class StatisticsFeed : IAsyncDisposable
         }
         catch (OperationCanceledException) when (cancel.IsCancellationRequested)
         {
-            // The last viewer has gone.
+            // The last viewer has left.
         }
     }
 
@@ -177,7 +177,7 @@ internal sealed partial class StatisticsFeed : IAsyncDisposable
             if (watch.Asked.IsCompleted) watch.Asked = AskAsync(member.Name, watch, cancel);
             asked.Add(watch.Asked);
         }
-        // One node that hangs keeps nobody from seeing the others.
+        // A hanging node must not keep viewers from seeing the others.
         await Task.WhenAny(Task.WhenAll(asked), Task.Delay(Patience, _time, cancel));
         cancel.ThrowIfCancellationRequested();
         NodeSample[] samples = [.. members.Select(m => nodes[m.Name].Sample(m)).OrderBy(s => s.Member.Name, StringComparer.Ordinal)];
@@ -196,11 +196,11 @@ internal sealed partial class StatisticsFeed : IAsyncDisposable
         }
         catch (OperationCanceledException)
         {
-            // Nobody looks any more.
+            // There are no viewers any more.
         }
         catch (Exception e) when (e is JsonException or InvalidDataException)
         {
-            watch.Set(null, "its answer makes no sense to this node (another release?)");
+            watch.Set(null, "this node cannot read its answer (different release?)");
         }
     }
 
@@ -216,7 +216,7 @@ internal sealed partial class StatisticsFeed : IAsyncDisposable
             }
             catch (Exception e) when (e is JsonException or InvalidDataException)
             {
-                // Another release: its chart begins now.
+                // A different release: its chart starts now.
             }
         }
         return ToEvent(
@@ -224,7 +224,7 @@ internal sealed partial class StatisticsFeed : IAsyncDisposable
             AdminJson.Wire.FleetHistory);
     }
 
-    /// <summary>Names may stand for any address, and are left out.</summary>
+    /// <summary>Host names are left out because they may resolve to any address.</summary>
     private string[] MissingSeeds(ClusterMember[] members) =>
     [
         .. _node.Options.Cluster.Seeds.Where(s => IPAddress.TryParse(s.Host, out _)).Select(s => AddressText.Format(s)).Except(members.Select(m => m.Address ?? "")),
@@ -234,13 +234,13 @@ internal sealed partial class StatisticsFeed : IAsyncDisposable
     {
         using var text = new MemoryStream();
         text.Write(System.Text.Encoding.ASCII.GetBytes($"event: {name}\ndata: "));
-        // No line ends within: the writer does not indent, and escapes those of texts.
+        // The data has no line breaks: the writer does not indent, and escapes those in texts.
         using (var writer = new Utf8JsonWriter(text, new JsonWriterOptions { Encoder = type.Options.Encoder })) JsonSerializer.Serialize(writer, value, type);
         text.Write("\n\n"u8);
         return text.ToArray();
     }
 
-    /// <summary>Packed: a frame of the fleet has 256 KiB.</summary>
+    /// <summary>Compressed, since a frame of the fleet is limited to 256 KiB.</summary>
     private static byte[] Pack<T>(T value, JsonTypeInfo<T> type)
     {
         using var packed = new MemoryStream();
@@ -255,7 +255,7 @@ internal sealed partial class StatisticsFeed : IAsyncDisposable
         Span<byte> piece = stackalloc byte[4096];
         for (int length; (length = gzip.Read(piece)) > 0;)
         {
-            if (text.Length + length > LargestAnswer) throw new InvalidDataException("the answer is too long");
+            if (text.Length + length > LargestAnswer) throw new InvalidDataException("the answer is too large");
             text.Write(piece[..length]);
         }
         return JsonSerializer.Deserialize(text.GetBuffer().AsSpan(0, (int)text.Length), type);
@@ -270,7 +270,7 @@ internal sealed partial class StatisticsFeed : IAsyncDisposable
 
     private static partial class Log
     {
-        [LoggerMessage(3081, LogLevel.Error, "the fleet's statistics could not be gathered for the dashboard; the next try is in a second")]
+        [LoggerMessage(3081, LogLevel.Error, "the fleet's statistics for the dashboard could not be collected; retrying in a second")]
         public static partial void Failed(ILogger logger, Exception e);
     }
 }

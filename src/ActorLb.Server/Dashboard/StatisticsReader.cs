@@ -9,16 +9,17 @@ using ActorLb.Telemetry;
 
 namespace ActorLb.Server.Dashboard;
 
-/// <summary>Reads what this node says of itself to whoever shows the fleet. It is asked once a second while somebody looks, and never else.</summary>
-/// <param name="certificates">Reads files.</param>
+/// <summary>Reads this node's statistics for the node that serves a dashboard: once a second while there are viewers, otherwise
+/// never.</summary>
+/// <param name="certificates">Reads them from files.</param>
 internal sealed class StatisticsReader(Node node, Func<CertificateList> certificates, NodeHistory history, TimeProvider time)
 {
     private const int MostEvents = 40;
 
-    /// <summary>Of an event: a rejected configuration says it all in the log.</summary>
+    /// <summary>Longest event text; a rejected configuration's full text is in the log.</summary>
     private const int LongestEvent = 400;
 
-    /// <summary>Certificates are read from files in part: seldom, and when the configuration is another.</summary>
+    /// <summary>Certificates are partly read from files, so they are read rarely, and when the configuration changes.</summary>
     private static readonly TimeSpan CertificatesEvery = TimeSpan.FromMinutes(1);
 
     private readonly long _start = time.GetTimestamp();

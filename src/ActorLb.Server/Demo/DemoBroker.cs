@@ -4,7 +4,7 @@ using MQTTnet.Server;
 
 namespace ActorLb.Server.Demo;
 
-/// <summary>One of the demo's brokers. It shares nothing with the others, as EMQX nodes outside of a cluster would.</summary>
+/// <summary>One of the demo's brokers. It shares nothing with the others, like EMQX nodes outside a cluster.</summary>
 internal sealed class DemoBroker : IAsyncDisposable
 {
     private readonly MqttServer _server;
@@ -17,7 +17,7 @@ internal sealed class DemoBroker : IAsyncDisposable
 
     public IPEndPoint Address { get; }
 
-    /// <param name="port">0 takes any that is free.</param>
+    /// <param name="port">0 for any free one.</param>
     /// <exception cref="SocketException">The port cannot be taken.</exception>
     public static async Task<DemoBroker> StartAsync(int port)
     {
@@ -27,7 +27,7 @@ internal sealed class DemoBroker : IAsyncDisposable
             .WithDefaultEndpointBoundIPAddress(IPAddress.Loopback)
             .WithDefaultEndpointBoundIPV6Address(IPAddress.None) // no listener for IPv6
             .Build();
-        // By default what the broker closes is reset, and its last packet lost with it.
+        // By default the broker closes with a reset, which loses its last packet.
         options.DefaultEndpointOptions.LingerState = new LingerOption(enable: false, seconds: 0);
         MqttServer server = new MqttServerFactory().CreateMqttServer(options);
         try
@@ -39,11 +39,11 @@ internal sealed class DemoBroker : IAsyncDisposable
             server.Dispose();
             throw;
         }
-        // The server writes the port that it got into its options.
+        // The server writes the port that it was given into its options.
         return new DemoBroker(server, options.DefaultEndpointOptions.Port);
     }
 
-    /// <summary>Ids of the clients that are connected, as the broker itself knows them.</summary>
+    /// <summary>Ids of the connected clients, as the broker itself knows them.</summary>
     public async Task<IReadOnlyList<string>> ClientIdsAsync() => [.. (await _server.GetClientsAsync()).Select(client => client.Id)];
 
     public async ValueTask DisposeAsync()

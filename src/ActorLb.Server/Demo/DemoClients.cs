@@ -7,12 +7,12 @@ using MQTTnet.Formatter;
 
 namespace ActorLb.Server.Demo;
 
-/// <summary>The demo's clients. Like devices, they come back by themselves when they lose their connection.</summary>
+/// <summary>The demo's clients. Like devices, they reconnect by themselves when they lose their connection.</summary>
 internal sealed class DemoClients : IAsyncDisposable
 {
     private static readonly TimeSpan RetryDelay = TimeSpan.FromSeconds(1);
 
-    /// <summary>Longer than a balancer tries: pools.*.retry.timeout.</summary>
+    /// <summary>Longer than a balancer retries: pools.*.retry.timeout.</summary>
     private static readonly TimeSpan ConnackPatience = TimeSpan.FromSeconds(30);
 
     private readonly IPEndPoint _balancer;
@@ -36,9 +36,9 @@ internal sealed class DemoClients : IAsyncDisposable
 
     public int Connected => _clients.Count(client => client.IsConnected);
 
-    /// <summary>Connects all of them, one after the other.</summary>
+    /// <summary>Connects all of them, one after another.</summary>
     /// <param name="backwards">The last one first.</param>
-    /// <exception cref="DemoFailure">One is refused.</exception>
+    /// <exception cref="DemoFailure">A client is refused.</exception>
     public async Task ConnectAsync(bool backwards, CancellationToken cancellation)
     {
         for (int i = 1; i <= Count; i++)
@@ -62,7 +62,7 @@ internal sealed class DemoClients : IAsyncDisposable
         _stays = true;
     }
 
-    /// <summary>All of them leave, with a DISCONNECT, until they are connected again.</summary>
+    /// <summary>Disconnects all of them, with a DISCONNECT, until they are connected again.</summary>
     public async Task DisconnectAsync()
     {
         _stays = false;
@@ -91,7 +91,7 @@ internal sealed class DemoClients : IAsyncDisposable
             ChannelOptions = new MqttClientTcpOptions
             {
                 RemoteEndpoint = _balancer,
-                // By default a close is a reset, which may overtake the DISCONNECT.
+                // By default closing resets the connection, which may discard the DISCONNECT.
                 LingerState = new LingerOption(enable: false, seconds: 0),
             },
         }, limit.Token);
@@ -108,7 +108,7 @@ internal sealed class DemoClients : IAsyncDisposable
             }
             catch (Exception exception) when (IsEnd(exception))
             {
-                // The next try, or the end of the demo.
+                // Left to the next try, or to the end of the demo.
             }
         }
     }
@@ -121,7 +121,7 @@ internal sealed class DemoClients : IAsyncDisposable
         }
         catch (Exception exception) when (IsEnd(exception))
         {
-            // Its connection has ended meanwhile.
+            // Its connection has ended in the meantime.
         }
     }
 

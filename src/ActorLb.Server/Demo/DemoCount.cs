@@ -1,14 +1,14 @@
 namespace ActorLb.Server.Demo;
 
-/// <summary>Where the clients are at a moment.</summary>
+/// <summary>Where the clients are at one moment.</summary>
 /// <param name="ByBroker">By each broker's own count.</param>
 /// <param name="ByBalancer">The same as the balancer counts it.</param>
-/// <param name="BrokerOf">By client id, the broker's place in the list.</param>
+/// <param name="BrokerOf">The broker's index in the list, by client id.</param>
 internal sealed record DemoCount(IReadOnlyList<int> ByBroker, IReadOnlyList<int> ByBalancer, IReadOnlyDictionary<string, int> BrokerOf)
 {
     public bool Agrees => ByBroker.SequenceEqual(ByBalancer);
 
-    /// <summary>No broker has two clients more than another.</summary>
+    /// <summary>No broker has more than one client more than another.</summary>
     public bool IsEven => ByBroker.Max() - ByBroker.Min() <= 1;
 
     public int Total => ByBroker.Sum();
@@ -28,6 +28,6 @@ internal sealed record DemoCount(IReadOnlyList<int> ByBroker, IReadOnlyList<int>
         return new DemoCount(counts, [.. brokers.Select(node.ConnectionsTo)], brokerOf);
     }
 
-    /// <summary>Most first, such as 4/3/3.</summary>
+    /// <summary>Largest first, such as 4/3/3.</summary>
     public override string ToString() => string.Join('/', ByBroker.OrderDescending());
 }

@@ -1,4 +1,4 @@
 namespace ActorLb.Server.Demo;
 
-/// <summary>Why the demo cannot go on, in a sentence for its user.</summary>
+/// <summary>Why the demo cannot continue, in a sentence for its user.</summary>
 internal sealed class DemoFailure(string reason) : Exception(reason);

@@ -8,7 +8,7 @@ using ActorLb.Server.Hosting;
 
 namespace ActorLb.Server.Demo;
 
-/// <summary>The demo's balancer: a node as <c>actorlb run</c> starts it, from a file that is there as long as the demo runs.</summary>
+/// <summary>The demo's balancer: a node as started by <c>actorlb run</c>, with a file that exists as long as the demo runs.</summary>
 internal sealed class DemoNode : IAsyncDisposable
 {
     private readonly DirectoryInfo _folder;
@@ -25,7 +25,7 @@ internal sealed class DemoNode : IAsyncDisposable
         _admin = new AdminEndpoint(_node, _logging, new NodeControl(_node, _logging, file, TimeProvider.System));
     }
 
-    /// <summary>The configuration; <c>pbm config reload</c> reads it again.</summary>
+    /// <summary>The configuration file; <c>pbm config reload</c> reloads it.</summary>
     public string File { get; }
 
     public IPEndPoint Clients => _node.Listeners.Single().BoundTo!;
@@ -43,7 +43,7 @@ internal sealed class DemoNode : IAsyncDisposable
         return 0;
     }
 
-    /// <param name="port">Of the listener; 0 takes any that is free. So does <paramref name="adminPort"/>.</param>
+    /// <param name="port">Of the listener; 0 for any free one. The same goes for <paramref name="adminPort"/>.</param>
     /// <exception cref="IOException">A port cannot be taken.</exception>
     public static async Task<DemoNode> StartAsync(IEnumerable<DemoBroker> brokers, int clients, int port, int adminPort, CancellationToken cancellation)
     {
@@ -84,7 +84,7 @@ internal sealed class DemoNode : IAsyncDisposable
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            throw new DemoFailure($"no folder for the balancer's file can be made in {Path.GetTempPath()}; TMPDIR names another place");
+            throw new DemoFailure($"cannot create a directory for the balancer's file in {Path.GetTempPath()}; set TMPDIR to another one");
         }
     }
 

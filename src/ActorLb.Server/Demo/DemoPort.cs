@@ -3,10 +3,10 @@ using System.Net.Sockets;
 
 namespace ActorLb.Server.Demo;
 
-/// <summary>A port of loopback that the demo would like to have.</summary>
+/// <summary>The demo's preferred loopback ports.</summary>
 internal static class DemoPort
 {
-    /// <returns>The port, or 0, any that is free, when somebody has it.</returns>
+    /// <returns>The port, or 0 for any free one if it is in use.</returns>
     public static int OrAny(int wanted)
     {
         using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
@@ -21,6 +21,6 @@ internal static class DemoPort
         }
     }
 
-    /// <summary>Tells that another port than the usual one is used; empty when it is that one.</summary>
+    /// <summary>A note that another port than the usual one is used; empty if it is the usual one.</summary>
     public static string Note(int wanted, int port) => port == wanted ? "" : $"   (port {wanted} is in use)";
 }

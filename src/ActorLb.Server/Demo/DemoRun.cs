@@ -3,22 +3,22 @@ using System.Net.Sockets;
 namespace ActorLb.Server.Demo;
 
 /// <summary>
-/// Three brokers, a balancer with sticky clients and the clients, in this process and on loopback. Shows how the clients spread, and that
+/// Three brokers, a balancer with sticky clients, and the clients, in this process and on loopback. Shows how the clients spread, and that
 /// they find their broker again.
 /// </summary>
-/// <param name="once">Ends then; else it stays, and tells when the clients have moved.</param>
+/// <param name="once">Exit afterwards; otherwise keep running and report when the clients have moved.</param>
 internal sealed class DemoRun(int clients, bool once, DemoScreen screen, TimeProvider time)
 {
     private const int Port = 1883, AdminPort = 8888;
 
-    /// <summary>How long both sides may take to count a connection that has begun or ended.</summary>
+    /// <summary>How long both sides may take to count a connection that was opened or closed.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
     private static readonly int[] BrokerPorts = [1884, 1885, 1886];
 
     private readonly List<DemoBroker> _brokers = [];
 
-    /// <returns>0 when the clients spread evenly and found their brokers again; else 1.</returns>
+    /// <returns>0 when the clients spread evenly and found their brokers again; otherwise 1.</returns>
     /// <exception cref="DemoFailure">Something did not start, or a client did not connect.</exception>
     public async Task<int> RunAsync(CancellationToken stop)
     {
@@ -74,7 +74,7 @@ internal sealed class DemoRun(int clients, bool once, DemoScreen screen, TimePro
         return node;
     }
 
-    /// <summary>Connects the clients, and once more in another order.</summary>
+    /// <summary>Connects the clients, and then once more in another order.</summary>
     private async Task<int> ShowAsync(DemoNode node, DemoClients mqtt, CancellationToken stop)
     {
         await screen.FollowAsync(mqtt, mqtt.ConnectAsync(backwards: false, stop));
@@ -91,11 +91,11 @@ internal sealed class DemoRun(int clients, bool once, DemoScreen screen, TimePro
         await mqtt.ConnectAsync(backwards: true, stop);
         DemoCount second = await SettleAsync(node, clients, stop);
         int returned = second.BrokerOf.Count(pair => first.BrokerOf.GetValueOrDefault(pair.Key, -1) == pair.Value);
-        screen.Line($"Spread {first}. All left and came back in another order: {returned} of {clients} found their broker again.");
+        screen.Line($"Spread {first}. All disconnected and reconnected in another order: {returned} of {clients} found their broker again.");
         return first.Total == clients && first.IsEven && returned == clients ? 0 : 1;
     }
 
-    /// <returns>The first count in which both sides agree on so many clients, or the last when patience is over.</returns>
+    /// <returns>The first count on which both sides agree with this many clients, or the last one when time runs out.</returns>
     private async Task<DemoCount> SettleAsync(DemoNode node, int expected, CancellationToken stop)
     {
         long start = time.GetTimestamp();

@@ -4,7 +4,7 @@ using Spectre.Console;
 
 namespace ActorLb.Server.Demo;
 
-/// <summary>What the demo shows: bars in colour on a terminal, plain text elsewhere.</summary>
+/// <summary>The demo's output: bars in colour on a terminal, plain text elsewhere.</summary>
 /// <param name="interactive">Whether <paramref name="output"/> is a terminal.</param>
 internal sealed class DemoScreen(TextWriter output, bool interactive, TimeProvider time)
 {

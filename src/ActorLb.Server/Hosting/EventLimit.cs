@@ -5,9 +5,9 @@ using Microsoft.Extensions.Logging;
 namespace ActorLb.Server.Hosting;
 
 /// <summary>
-/// The bound that holds for every line of the node's log, whoever may bring it about and whatever bounds it where it is made: of one event
-/// <see cref="Lines"/> pass within a <see cref="Period"/>, the others are counted, and one line tells their number. Changes by operators are
-/// always written, and so is what somebody wants to see who asked for debug or trace. Any thread.
+/// Limits every line of the node's log, whatever causes it and whether or not its source limits it too: of one event,
+/// <see cref="Lines"/> lines pass within a <see cref="Period"/>; the others are counted, and one line reports their number. Operators'
+/// changes are always written, and so are debug and trace lines, which somebody has asked for. Any thread.
 /// </summary>
 internal sealed partial class EventLimit : IDisposable
 {
@@ -17,7 +17,7 @@ internal sealed partial class EventLimit : IDisposable
 
     private const int SummaryId = 3050;
 
-    /// <summary>Told apart; the program has fewer, its libraries may have more.</summary>
+    /// <summary>Events tracked separately; the program has fewer, its libraries may have more.</summary>
     private const int MostEvents = 1024;
 
     private readonly TimeProvider _time;
@@ -32,10 +32,10 @@ internal sealed partial class EventLimit : IDisposable
         _timer = time.CreateTimer(static self => ((EventLimit)self!).Report(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
-    /// <summary>Where the numbers are told.</summary>
+    /// <summary>Where the numbers are logged.</summary>
     public void Attach(ILogger logger) => _logger = logger;
 
-    /// <summary>Whether a line is to be written.</summary>
+    /// <summary>Whether to write a line.</summary>
     public bool Admits(LogLevel level, string category, EventId id)
     {
         if (level < LogLevel.Information || id.Id == SummaryId || category == NodeLogging.AuditCategory) return true;
@@ -51,7 +51,7 @@ internal sealed partial class EventLimit : IDisposable
         return false;
     }
 
-    /// <summary>Tells what is held back still.</summary>
+    /// <summary>Logs the counts of lines still held back.</summary>
     public void Dispose()
     {
         _timer.Dispose();

@@ -10,8 +10,8 @@ using Microsoft.Extensions.Logging.Console;
 namespace ActorLb.Server.Hosting;
 
 /// <summary>
-/// An entry of the node's log as one line of JSON, with the names and the time of the access log: time, level, event, then what the entry
-/// is about (client, listener, pool, backend, reason, ...), and the message for people. All but ASCII is escaped.
+/// An entry of the node's log as one line of JSON, with the names and the time format of the access log: time, level, event, then the
+/// subject (client, listener, pool, backend, reason, ...), and the message for people. Everything but ASCII is escaped.
 /// </summary>
 internal sealed class JsonLineFormatter(TimeProvider time, EventLimit? limit = null) : ConsoleFormatter(FormatterName)
 {
@@ -19,12 +19,12 @@ internal sealed class JsonLineFormatter(TimeProvider time, EventLimit? limit = n
 
     private const int LongestMessage = 32 * 1024;
 
-    /// <summary>Names that every line has; a value of an entry does not take their place.</summary>
+    /// <summary>Names present in every line; an entry's values cannot replace them.</summary>
     private static readonly string[] Reserved = ["time", "level", "event", "event_id", "category", "message", "exception"];
 
     public override void Write<TState>(in LogEntry<TState> logEntry, IExternalScopeProvider? scopeProvider, TextWriter textWriter)
     {
-        // Nothing written is no line.
+        // An empty message gives no line.
         if (limit?.Admits(logEntry.LogLevel, logEntry.Category, logEntry.EventId) == false) return;
         using var buffer = new MemoryStream();
         using (var json = new Utf8JsonWriter(buffer))
@@ -58,7 +58,7 @@ internal sealed class JsonLineFormatter(TimeProvider time, EventLimit? limit = n
     private static void WriteValues(Utf8JsonWriter json, IReadOnlyList<KeyValuePair<string, object?>> values)
     {
         var written = new HashSet<string>(Reserved, StringComparer.Ordinal);
-        // "listener" and "mqtt" of an owner and its name are what other entries call their listener.
+        // An owner and its name, such as "listener" and "mqtt", are named as in other entries about a listener.
         string? owner = values.FirstOrDefault(v => v.Key is "Owner" or "Kind").Value as string;
         foreach ((string key, object? value) in values)
         {

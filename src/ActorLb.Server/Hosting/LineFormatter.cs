@@ -5,7 +5,7 @@ using Microsoft.Extensions.Logging.Console;
 
 namespace ActorLb.Server.Hosting;
 
-/// <summary>An entry of the node's log is one line of text, whatever a client or a peer put into it: nothing that a terminal acts upon.</summary>
+/// <summary>An entry of the node's log as one line of text, without control sequences, whatever a client or peer put into it.</summary>
 internal sealed class LineFormatter(TimeProvider time, EventLimit? limit = null) : ConsoleFormatter(FormatterName)
 {
     public const string FormatterName = "line";
@@ -14,7 +14,7 @@ internal sealed class LineFormatter(TimeProvider time, EventLimit? limit = null)
 
     public override void Write<TState>(in LogEntry<TState> logEntry, IExternalScopeProvider? scopeProvider, TextWriter textWriter)
     {
-        // Nothing written is no line.
+        // An empty message gives no line.
         if (limit?.Admits(logEntry.LogLevel, logEntry.Category, logEntry.EventId) == false) return;
         string message = logEntry.Formatter(logEntry.State, logEntry.Exception);
         if (logEntry.Exception is { } exception) message = $"{message} {exception}";

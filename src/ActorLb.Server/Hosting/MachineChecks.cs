@@ -7,8 +7,8 @@ using ActorLb.Native;
 namespace ActorLb.Server.Hosting;
 
 /// <summary>
-/// What of a configuration this machine lacks: addresses, folders, the right to bind a port. Warnings, since a file may be checked where it
-/// is not run.
+/// What a configuration needs and this machine lacks: addresses, directories, permission to bind a port. Only warnings, since a file may be
+/// checked on another machine than it runs on.
 /// </summary>
 internal sealed class MachineChecks
 {
@@ -31,11 +31,11 @@ internal sealed class MachineChecks
     }
 
     /// <summary>Null when a node may bind the port.</summary>
-    /// <param name="first">From this one on ports are anybody's: net.ipv4.ip_unprivileged_port_start.</param>
+    /// <param name="first">First port that every user may bind: net.ipv4.ip_unprivileged_port_start.</param>
     /// <param name="capabilities">The effective ones, as in /proc/self/status.</param>
     public static string? PortProblem(int port, int first, ulong capabilities) =>
         port == 0 || port >= first || (capabilities >> CapNetBindService & 1) == 1 ? null
-            : $"needs the right to bind ports below {first} (CAP_NET_BIND_SERVICE), which this user lacks";
+            : $"needs permission to bind ports below {first} (CAP_NET_BIND_SERVICE), which this user lacks";
 
     private void Addresses(ActorLbOptions options)
     {
@@ -49,7 +49,7 @@ internal sealed class MachineChecks
         void Bind(string key, IPEndPoint bind)
         {
             if (!_loaded.IsWritten(key)) return;
-            if (!IsHere(bind.Address)) Warn(key, bind.ToString(), "is no address of this machine: it cannot be bound here");
+            if (!IsHere(bind.Address)) Warn(key, bind.ToString(), "is not an address of this machine: it cannot be bound here");
             if (PortProblem(bind.Port, first, capabilities) is { } problem) Warn(key, bind.ToString(), problem);
         }
     }
@@ -61,7 +61,7 @@ internal sealed class MachineChecks
             if (IsHere(source.Address)) continue;
             string text = source.Address.ToString();
             string element = HoconPath.Element(key, pool.SourceAddresses.IndexOf(source));
-            Warn(_loaded.IsWritten(element) ? element : key, text, "is no address of this machine: nothing can connect from it here");
+            Warn(_loaded.IsWritten(element) ? element : key, text, "is not an address of this machine: nothing can connect from it here");
         }
     }
 
@@ -72,28 +72,28 @@ internal sealed class MachineChecks
     private void Folders(ActorLbOptions options)
     {
         string data = options.Node.DataDirectory;
-        // What nobody wrote is made in silence, where it can be.
+        // A default directory is created without a warning, where possible.
         if (FolderProblem(data, _loaded.IsWritten("actorlb.node.data-dir")) is { } problem) Warn("actorlb.node.data-dir", data, problem);
         if (options.Node.PidFile is { } pid && Path.GetDirectoryName(pid) is { } folder && folder != data
             && FolderProblem(folder, _loaded.IsWritten("actorlb.node.pid-file")) is { } pidProblem)
         {
-            Warn("actorlb.node.pid-file", pid, $"is in a folder that {pidProblem}");
+            Warn("actorlb.node.pid-file", pid, $"is in a directory that {pidProblem}");
         }
         if (options.Log.Access is { } access and not "stdout" && Path.GetDirectoryName(access) is { } logs && !Directory.Exists(logs))
         {
-            Warn("actorlb.log.access", access, "is in a folder that does not exist, and that the node does not make");
+            Warn("actorlb.log.access", access, "is in a directory that does not exist; the node does not create it");
         }
     }
 
-    /// <summary>Null when the node can write there, or make it.</summary>
+    /// <summary>Null when the node can write to it, or create it.</summary>
     private static string? FolderProblem(string folder, bool written)
     {
-        if (Directory.Exists(folder)) return FileStatus.IsWritable(folder) ? null : "cannot be written: permission denied";
-        if (FileStatus.Of(folder) is not (FileKind.Missing or FileKind.NoPermission)) return "is no directory";
+        if (Directory.Exists(folder)) return FileStatus.IsWritable(folder) ? null : "is not writable: permission denied";
+        if (FileStatus.Of(folder) is not (FileKind.Missing or FileKind.NoPermission)) return "is not a directory";
         string? above = Path.GetDirectoryName(folder);
         while (above is not null && FileStatus.Of(above) is FileKind.Missing) above = Path.GetDirectoryName(above);
-        if (above is null || !Directory.Exists(above) || !FileStatus.IsWritable(above)) return $"does not exist and cannot be made: {above} cannot be written";
-        return written ? "does not exist: the node makes it when it starts" : null;
+        if (above is null || !Directory.Exists(above) || !FileStatus.IsWritable(above)) return $"does not exist and cannot be created: {above} is not writable";
+        return written ? "does not exist: the node creates it when it starts" : null;
     }
 
     private void Warn(string key, string value, string reason) => _warnings.Add(new ConfigurationError(_loaded.PositionOf(key), key, value, reason));

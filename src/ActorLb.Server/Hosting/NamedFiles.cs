@@ -12,9 +12,9 @@ using ActorLb.Tls;
 namespace ActorLb.Server.Hosting;
 
 /// <summary>
-/// What the loader cannot judge: whether the files of a valid configuration hold what they must, and whether OpenSSL knows the
-/// ciphers; and what of them will surprise: dates that are near or over, chains that lead nowhere. Each is told at the place of its key,
-/// as the loader's problems are.
+/// Checks that the loader cannot make: whether the files of a valid configuration contain what they must, and whether OpenSSL knows the
+/// ciphers; also warns about dates that are near or past, and about incomplete chains. Each problem is reported at its key's position,
+/// like the loader's.
 /// </summary>
 internal sealed class NamedFiles
 {
@@ -24,7 +24,7 @@ internal sealed class NamedFiles
 
     private NamedFiles(ConfigurationResult loaded) => _loaded = loaded;
 
-    /// <summary>The same result, or one without options and with all problems. The loader's own errors hide none of them.</summary>
+    /// <summary>The same result, or one without options and with all problems, including the loader's own errors.</summary>
     public static ConfigurationResult Check(ConfigurationResult loaded)
     {
         if (loaded.Readable is not { } options) return loaded;
@@ -33,7 +33,7 @@ internal sealed class NamedFiles
         return loaded.WithWarnings(files._warnings).WithErrors(files._errors);
     }
 
-    /// <summary>The loader has told some errors: what it put in the place of a file that cannot be read is not judged.</summary>
+    /// <summary>The loader has reported errors: placeholders for files that it could not read are not checked.</summary>
     private bool IsPartial => _loaded.Options is null;
 
     private void Check(ActorLbOptions options)
@@ -62,13 +62,13 @@ internal sealed class NamedFiles
 
     private void Emqx(string block, EmqxDiscoveryOptions emqx)
     {
-        // One that the loader could not read was told by it.
+        // The loader has already reported it.
         if (emqx.KeyFile.Length > 0) Read(block + ".key-file", emqx.KeyFile, file => EmqxKey.Read(file));
         if (emqx.Ca is not { } ca) return;
         Build(block, Keys(block, null, null, ca), () => Findings(TlsClientContext.Build(new UpstreamTlsOptions(ca, null, Verify: true, null, null))));
     }
 
-    /// <summary>OpenSSL judges first, in the words that all blocks share; then the runtime, which is what will use the files.</summary>
+    /// <summary>OpenSSL checks first, with messages that all sections share; then the runtime, which will use the files.</summary>
     private void Service(string block, ServiceTlsOptions? tls)
     {
         if (tls is null) return;
@@ -83,7 +83,8 @@ internal sealed class NamedFiles
         });
     }
 
-    /// <summary>The listener's TLS without files that the loader could not read; the first certificate stands for the default one where that is among them.</summary>
+    /// <summary>The listener's TLS without files that the loader could not read; if the default certificate is among them, the first
+    /// other one takes its place.</summary>
     private static ListenerTlsOptions Present(ListenerTlsOptions tls)
     {
         ImmutableArray<CertificateOptions> found = tls.Certificates.RemoveAll(c => c.Certificate.Length == 0 || c.Key.Length == 0);
@@ -126,7 +127,7 @@ internal sealed class NamedFiles
     private void Add(List<ConfigurationError> told, string block, List<Setting> settings, TlsProblem problem)
     {
         Setting[] meant = [.. settings.Where(s => s.Kind == problem.Setting && (problem.Value is null || s.Value == problem.Value))];
-        // One key file may stand beside several certificates.
+        // One key file may belong to several certificates.
         Setting? one = meant.FirstOrDefault(s => s.Certificate == problem.Certificate) ?? meant.FirstOrDefault();
         if (one is null) Add(told, block, null, problem.ToString());
         else Add(told, one.Key, one.Value, IsEmpty(one.Value) ? "is empty" : problem.Reason);
@@ -148,14 +149,14 @@ internal sealed class NamedFiles
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or InvalidOperationException or CryptographicException)
         {
             string subject = $"{key[(key.LastIndexOf('.') + 1)..]} {file}: ", reason = FailureText.Describe(e);
-            // Who read the file names it by its key, with the blocks around it or without.
+            // The reader names a file by its key, with or without the section around it.
             int at = reason.IndexOf(subject, StringComparison.Ordinal);
             bool isNamed = at == 0 || (at > 0 && key.EndsWith("." + reason[..(at + subject.IndexOf(' '))], StringComparison.Ordinal));
             Add(_errors, key, file, isNamed ? reason[(at + subject.Length)..] : reason);
         }
     }
 
-    /// <summary>A key of a list that was written by other means than its index stands where its block does.</summary>
+    /// <summary>A list element that was not written with its own index is reported at its section.</summary>
     private void Add(List<ConfigurationError> told, string key, string? value, string reason) =>
         told.Add(new ConfigurationError(_loaded.PositionOf(key), key, value, reason));
 
@@ -189,7 +190,7 @@ internal sealed class NamedFiles
     /// <param name="Key">Its path in the configuration.</param>
     private sealed record Setting(TlsSetting Kind, string Key, string? Value)
     {
-        /// <summary>Of a key: the certificate beside it.</summary>
+        /// <summary>For a key: its certificate.</summary>
         public string? Certificate { get; init; }
     }
 }

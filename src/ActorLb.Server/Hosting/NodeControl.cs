@@ -10,13 +10,14 @@ using Microsoft.Extensions.Logging;
 namespace ActorLb.Server.Hosting;
 
 /// <summary>
-/// What changes a running node, one thing at a time, whoever asks: signals or the admin API. A node that drains is not changed any more.
+/// Applies changes to a running node, one at a time, whether they come by signal or over the admin API. A draining node is not changed
+/// any more.
 /// </summary>
 /// <param name="path">The configuration file that a reload reads.</param>
 internal sealed partial class NodeControl(Node node, NodeLogging logging, string path, TimeProvider time)
 {
-    private const string DrainsAlready = "the node drains: nothing of it is changed before it ends or resumes";
-    private const string Ends = "the node ends: its drain is not taken back any more";
+    private const string DrainsAlready = "the node is draining: it cannot be changed before it exits or resumes";
+    private const string Ends = "the node is exiting: its drain cannot be cancelled any more";
 
     private static readonly TimeSpan ProgressEvery = TimeSpan.FromMilliseconds(500);
 
@@ -24,31 +25,31 @@ internal sealed partial class NodeControl(Node node, NodeLogging logging, string
     private readonly SemaphoreSlim _turn = new(1, 1);
     private readonly CancellationTokenSource _hurry = new();
 
-    // Ends a reload that still reads files: a node that leaves does not wait for a disk. Replaced when the node resumes.
+    // Cancels a reload that is still reading files, so that a stop does not wait for a disk. Replaced when the node resumes.
     private CancellationTokenSource _leaving = new();
-    // Ends a drain that is taken back. Replaced with it.
+    // Cancels a drain on resume. Replaced with it.
     private CancellationTokenSource _resuming = new();
     private readonly Lock _gate = new();
-    // The file that the process holds, whatever a later configuration says.
+    // The file that the process holds, even if a later configuration names another.
     private string? _pidFile = node.Options.Node.PidFile;
     private ProgressFile _progress = new(node.Options.Node.PidFile);
     private Task? _drain;
     private bool _isEnding;
     private int _reloads;
 
-    /// <summary>In full: who asks over the admin endpoint stands elsewhere.</summary>
+    /// <summary>The full path, for admin API clients whose working directory differs.</summary>
     public string Path { get; } = System.IO.Path.GetFullPath(path);
 
-    /// <summary>The admin endpoint as it listens, whatever a later configuration says.</summary>
+    /// <summary>The admin endpoint's actual settings, even if a later configuration differs.</summary>
     public AdminOptions Admin { get; } = node.Options.Admin;
 
-    /// <summary>What the admin endpoint asks for; a reload reads its file again.</summary>
-    /// <summary>What the export to a collector came to.</summary>
+    /// <summary>The admin endpoint's token; a reload reads its file again.</summary>
+    /// <summary>Counters of the export to a collector.</summary>
     public Otlp.OtlpCounters Otlp { get; } = new();
 
     public AdminToken Token { get; } = new();
 
-    /// <summary>The level in force; a reload sets the configured one again.</summary>
+    /// <summary>The log level in force; a reload restores the configured one.</summary>
     public LogLevelName Level
     {
         get => logging.Level;
@@ -59,7 +60,7 @@ internal sealed partial class NodeControl(Node node, NodeLogging logging, string
         }
     }
 
-    /// <summary>The newest reload; null when there was none.</summary>
+    /// <summary>The latest reload; null when there was none.</summary>
     public (DateTimeOffset At, ReloadReport Report)? LastReload { get; private set; }
 
     /// <summary>Reloads since the start.</summary>
@@ -67,16 +68,16 @@ internal sealed partial class NodeControl(Node node, NodeLogging logging, string
 
     public int Rejected { get; private set; }
 
-    /// <summary>Tells `actorlb reload` which file this node reads.</summary>
+    /// <summary>Records for `actorlb reload` which file this node reads.</summary>
     public void LeaveFirstReport()
     {
         if (_pidFile is not null) Leave(Report(true), _pidFile);
     }
 
-    /// <summary>Reads the file again and applies it, whole or not at all; what came of it.</summary>
+    /// <summary>Reads the file again and applies all of it or nothing; returns the outcome.</summary>
     public async Task<ReloadReport> ReloadAsync()
     {
-        if (_turn.CurrentCount == 0) _progress.Say("ends another change first");
+        if (_turn.CurrentCount == 0) _progress.Say("is finishing another change first");
         await _turn.WaitAsync();
         _reloads++;
         try
@@ -99,7 +100,7 @@ internal sealed partial class NodeControl(Node node, NodeLogging logging, string
         }
     }
 
-    /// <summary>Stops or goes on taking connections; who connects meanwhile is refused by the kernel.</summary>
+    /// <summary>Stops or resumes accepting connections; in between, the kernel refuses new ones.</summary>
     public async Task<Refusal?> PauseAsync(string listener, bool paused)
     {
         await _turn.WaitAsync();
@@ -108,7 +109,7 @@ internal sealed partial class NodeControl(Node node, NodeLogging logging, string
             if (node.IsDraining) return new Refusal(RefusalKind.Refused, DrainsAlready);
             if (node.ListenerSet.Find(listener) is not { } found)
             {
-                return new Refusal(RefusalKind.Unknown, $"the listener '{listener}' is gone");
+                return new Refusal(RefusalKind.Unknown, $"the listener '{listener}' no longer exists");
             }
             if (found.Paused == paused) return null;
             await node.SetPausedAsync(found, paused);
@@ -125,8 +126,8 @@ internal sealed partial class NodeControl(Node node, NodeLogging logging, string
         }
     }
 
-    /// <summary>Drains the node, or joins the drain that goes on; ends with it.</summary>
-    /// <param name="toEnd">The process ends with it: it is not taken back any more.</param>
+    /// <summary>Drains the node, or joins the current drain; completes when it does.</summary>
+    /// <param name="toEnd">The process exits afterwards: the drain cannot be cancelled any more.</param>
     public Task DrainAsync(TimeSpan within, bool toEnd = false)
     {
         lock (_gate)
@@ -137,17 +138,17 @@ internal sealed partial class NodeControl(Node node, NodeLogging logging, string
         }
     }
 
-    /// <summary>Takes a drain back: what it has not closed yet stays, and the node takes clients again.</summary>
-    /// <returns>How many connections the drain had left.</returns>
+    /// <summary>Cancels a drain: connections that are still open stay, and the node accepts clients again.</summary>
+    /// <returns>How many connections were still open.</returns>
     public async Task<(Refusal? Refusal, int Stayed)> ResumeAsync()
     {
         Task drain;
         lock (_gate)
         {
             if (_isEnding) return (new Refusal(RefusalKind.Refused, Ends), 0);
-            if (_drain is null) return (new Refusal(RefusalKind.Refused, "the node does not drain"), 0);
+            if (_drain is null) return (new Refusal(RefusalKind.Refused, "the node is not draining"), 0);
             drain = _drain;
-            // Who is told to stop from now on begins another.
+            // A stop from now on starts another drain.
             _drain = null;
             _resuming.Cancel();
         }
@@ -173,8 +174,8 @@ internal sealed partial class NodeControl(Node node, NodeLogging logging, string
         }
     }
 
-    /// <summary>Hands the node over to another process, as its turn comes: nothing else changes the node meanwhile.</summary>
-    /// <param name="handOver">Null when it is done, else why not.</param>
+    /// <summary>Hands the node over to another process when its turn comes: nothing else changes the node meanwhile.</summary>
+    /// <param name="handOver">Returns null on success, otherwise the reason.</param>
     public async Task<string?> HandOverAsync(Func<ProgressFile, Task<string?>> handOver)
     {
         await _turn.WaitAsync();
@@ -182,7 +183,7 @@ internal sealed partial class NodeControl(Node node, NodeLogging logging, string
         {
             if (node.IsDraining) return DrainsAlready;
             if (await handOver(_progress) is { } failure) return failure;
-            // The files beside the pid-file are the other process's from now on.
+            // From now on the files beside the pid-file belong to the other process.
             _progress.Say(null);
             _pidFile = null;
             _progress = new ProgressFile(null);
@@ -195,10 +196,11 @@ internal sealed partial class NodeControl(Node node, NodeLogging logging, string
         }
     }
 
-    /// <summary>Has a drain close at once what is still open.</summary>
+    /// <summary>Makes a drain close all remaining connections at once.</summary>
     public void Hurry() => _hurry.Cancel();
 
-    /// <summary>Waits for what is being changed, a hurried drain included, and changes nothing from then on: the node may be disposed.</summary>
+    /// <summary>Waits for the current change, including a hurried drain, and allows none afterwards: the node may then be
+    /// disposed.</summary>
     public async Task EndAsync()
     {
         lock (_gate)
@@ -228,33 +230,33 @@ internal sealed partial class NodeControl(Node node, NodeLogging logging, string
         }
         finally
         {
-            _progress.Say(_isEnding ? "has closed its connections, and ends" : null);
+            _progress.Say(_isEnding ? "has closed its connections and is exiting" : null);
             _turn.Release();
         }
     }
 
     private void SayDrain(TimeSpan left) => _progress.Say(node.IsDraining
-        ? $"closes its connections: {node.Admission.Active} are left, and {Math.Max(0, Math.Ceiling(left.TotalSeconds))} s"
-        : "hands its part of the map over to the fleet's other nodes");
+        ? $"is closing its connections: {node.Admission.Active} are left, for {Math.Max(0, Math.Ceiling(left.TotalSeconds))} s"
+        : "is handing over its shards to the fleet's other nodes");
 
     private async Task<ReloadReport> ApplyAsync()
     {
         try
         {
-            _progress.Say($"reads {path} and what it includes");
+            _progress.Say($"is reading {path} and its includes");
             ConfigurationResult loaded = await FileReading.RunAsync(() => ConfigurationLoader.Load(path), _leaving.Token);
-            _progress.Say("reads the certificates, keys and other files that are named");
+            _progress.Say("is reading the certificates, keys and other files that it names");
             ConfigurationResult result = await FileReading.RunAsync(() => NamedFiles.Check(loaded), _leaving.Token);
             if (result.Options is not { } options) return Report(false, [.. result.Errors.Select(e => e.ToString())]);
             byte[]? token = await FileReading.RunAsync(() => AdminToken.ReadHash(options.Admin.TokenFile), _leaving.Token);
-            _progress.Say("puts the configuration into force: listeners, certificates, and addresses of new backends");
+            _progress.Say("is applying the configuration: listeners, certificates, and addresses of new backends");
             ImmutableArray<string> restart = await node.ReloadAsync(options, _leaving.Token);
             logging.Level = options.Log.Level;
-            // An endpoint that others reach does not lose its token before it has moved to loopback.
+            // An endpoint reachable from outside must not lose its token before it has moved to loopback.
             if (token is null && Token.IsSet && !MayBeOpen(Admin)) restart = restart.Add("actorlb.admin.token-file");
             else Token.Set(token, options.Admin.TokenFile);
-            // What the files will surprise with the node logs itself, as it does when it finds them changed.
-            return Report(true, [.. loaded.Warnings.Select(w => w.ToString()), .. restart.Select(r => $"{r} changes only with a restart")]);
+            // The node logs warnings about file contents itself, as it does when it finds the files changed.
+            return Report(true, [.. loaded.Warnings.Select(w => w.ToString()), .. restart.Select(r => $"{r} takes effect only after a restart")]);
         }
         catch (Exception e) when (e is IOException or TlsConfigurationException or UnauthorizedAccessException)
         {
@@ -278,7 +280,7 @@ internal sealed partial class NodeControl(Node node, NodeLogging logging, string
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            Log.ReloadMessage(_logger, LogLevel.Warning, $"its outcome cannot be left in {pidFile}: {FileFailure.Describe(e, "")}");
+            Log.ReloadMessage(_logger, LogLevel.Warning, $"the outcome cannot be written beside {pidFile}: {FileFailure.Describe(e, "")}");
         }
     }
 

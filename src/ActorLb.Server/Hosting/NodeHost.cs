@@ -12,10 +12,10 @@ using Microsoft.Extensions.Logging;
 
 namespace ActorLb.Server.Hosting;
 
-/// <summary>Runs a node as a process: pid-file, admin endpoint, signals. SIGHUP reloads, SIGUSR1 opens the logs again, SIGTERM and SIGINT
-/// drain and stop (a second one stops at once), SIGQUIT stops at once (a second one ends the process as it is), SIGUSR2 has another process
-/// take over. No signal waits for what another began.</summary>
-/// <param name="predecessor">The process whose place this one takes; null as a rule.</param>
+/// <summary>Runs a node as a process: pid-file, admin endpoint, signals. SIGHUP reloads, SIGUSR1 reopens the logs, SIGTERM and SIGINT
+/// drain and stop (a second one stops at once), SIGQUIT stops at once (a second one kills the process), SIGUSR2 makes another process
+/// take over. No signal waits for the work of another one.</summary>
+/// <param name="predecessor">The process that this one replaces; usually null.</param>
 internal sealed partial class NodeHost(string path, ActorLbOptions options, Predecessor? predecessor = null)
 {
     private const int SIGHUP = 1, SIGQUIT = 3, SIGUSR1 = 10, SIGUSR2 = 12; // signal(7)
@@ -23,7 +23,8 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options, Pred
     private readonly Channel<Signal> _signals = Channel.CreateBounded<Signal>(
         new BoundedChannelOptions(16) { SingleReader = true, FullMode = BoundedChannelFullMode.DropWrite });
 
-    // Reloads take their turn beside the other signals: a slow one holds up no stop. One that waits stands for all that come meanwhile.
+    // Reloads are queued separately from other signals, so that a slow one delays no stop. One waiting reload stands for all that
+    // arrive meanwhile.
     private readonly Channel<bool> _reloads = Channel.CreateBounded<bool>(
         new BoundedChannelOptions(1) { SingleReader = true, FullMode = BoundedChannelFullMode.DropWrite });
 
@@ -35,13 +36,13 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options, Pred
     private volatile bool _stoppingNow;
     private PidFile? _pidFile;
 
-    // Of the process before, where this one's is another.
+    // Taken over from the previous process, where there is one.
     private PidFile? _replacedPidFile;
     private bool _handedOver;
 
     private enum Signal { Reload, Reopen, Stop, StopNow, Upgrade, HandedOver }
 
-    /// <summary>Runs until told to stop; the exit code.</summary>
+    /// <summary>Runs until told to stop; returns the exit code.</summary>
     public async Task<int> RunAsync()
     {
         _ = OwnCommand.Words;
@@ -50,7 +51,7 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options, Pred
         bool started = false;
         try
         {
-            // One that takes over has what the other holds until then.
+            // A process that takes over does so before it has these itself.
             if (predecessor is null) TakePidFile();
             // A shell without job control starts what it puts in the background with SIGQUIT ignored (POSIX, 2.11), nohup(1) what it starts
             // with SIGHUP, and the runtime would respect that: `actorlb stop --now` and `actorlb reload` could not reach such a node.
@@ -71,7 +72,7 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options, Pred
             await using var admin = new AdminHolder(node, logging, control);
             await using OtlpExport? export = options.Telemetry.Otlp is { Endpoint: not null } otlp
                 ? OtlpExport.Start(otlp, node, admin.WriteMetrics, control.Otlp, TimeProvider.System, logger) : null;
-            // The admin endpoint first: a port in use is told before any client is taken.
+            // The admin endpoint first: a port in use is reported before any client is accepted.
             await admin.StartAsync(options.Admin);
             await node.StartAsync(_starting.Token);
             Log.Started(
@@ -116,7 +117,7 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options, Pred
         }
     }
 
-    /// <param name="isOurs">Else it is the other process's, or still is.</param>
+    /// <param name="isOurs">Otherwise it belongs to the other process, or still does.</param>
     private void GiveUpPidFile(bool isOurs)
     {
         if (_pidFile is not { } file) return;
@@ -127,7 +128,7 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options, Pred
         }
         else if (_replacedPidFile is { } others)
         {
-            // The file of its own that it has taken is nobody's; the other process has its own still.
+            // The file that it has taken itself has no other owner; the other process still has its own.
             others.Leave();
             file.Dispose();
         }
@@ -144,7 +145,7 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options, Pred
         ReloadReport.Delete(file);
     }
 
-    /// <summary>Waits until the other process accepts nobody any more, and takes what it leaves.</summary>
+    /// <summary>Waits until the other process accepts no more clients, and takes over its state.</summary>
     private async Task TakeOverAsync(Predecessor other, Node node)
     {
         await other.SayAsync(UpgradeStep.Prepared, null, _starting.Token);
@@ -158,7 +159,7 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options, Pred
         if (_pidFile is null) TakePidFile();
     }
 
-    /// <summary>A node that was told to leave its fleet drains and ends.</summary>
+    /// <summary>A node that was told to leave its fleet drains and exits.</summary>
     private async Task WatchFleetAsync(Node node, ILogger logger)
     {
         if (node.Member is not { } member) return;
@@ -215,7 +216,7 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options, Pred
             }
             catch (Exception e)
             {
-                // The old configuration is in force, or what came of the new one; the node goes on.
+                // The old configuration is in force, or part of the new one; the node keeps running.
                 Log.ReloadFailed(logger, e);
             }
             service?.Reloaded(accepted);
@@ -224,7 +225,7 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options, Pred
 
     private PosixSignalRegistration On(PosixSignal posix, Signal signal) => PosixSignalRegistration.Create(posix, context =>
     {
-        // Whoever sends it a second time means the process, whatever keeps it.
+        // The second signal is meant for the process, whatever it is waiting for.
         context.Cancel = !(signal == Signal.StopNow && _stoppingNow);
         if (signal == Signal.StopNow) _stoppingNow = true;
         switch (signal)
@@ -241,7 +242,7 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options, Pred
         }
         if (signal == Signal.StopNow || (signal == Signal.Stop && _stopping)) _control?.Hurry();
         _stopping = true;
-        // One that takes another's place does so first: what was told to stop is the node, whichever process it is by then.
+        // A process that is taking over finishes that first: the stop is meant for the node, whichever process it is by then.
         if (predecessor is null || signal == Signal.StopNow) _starting.Cancel();
         _signals.Writer.TryWrite(signal);
     });
@@ -254,13 +255,13 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options, Pred
         [LoggerMessage(3002, LogLevel.Critical, "cannot start: {Reason}")]
         public static partial void CannotStart(ILogger logger, string reason);
 
-        [LoggerMessage(3006, LogLevel.Information, "the node has left its fleet, as it was told to: it drains and stops")]
+        [LoggerMessage(3006, LogLevel.Information, "the node has left its fleet as requested: it drains and stops")]
         public static partial void LeftFleet(ILogger logger);
 
-        [LoggerMessage(3007, LogLevel.Critical, "the node has failed and ends")]
+        [LoggerMessage(3007, LogLevel.Critical, "the node has failed and exits")]
         public static partial void Failed(ILogger logger, Exception e);
 
-        [LoggerMessage(3008, LogLevel.Error, "a reload failed; the node goes on")]
+        [LoggerMessage(3008, LogLevel.Error, "a reload failed; the node keeps running")]
         public static partial void ReloadFailed(ILogger logger, Exception e);
 
         [LoggerMessage(3005, LogLevel.Information, "stopped")]

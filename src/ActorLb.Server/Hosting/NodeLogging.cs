@@ -5,10 +5,10 @@ using Microsoft.Extensions.Logging.Console;
 
 namespace ActorLb.Server.Hosting;
 
-/// <summary>Log lines on standard error, in text or JSON, at a level that can be changed while the node runs.</summary>
+/// <summary>Logs lines to standard error, as text or JSON, at a level that can be changed while the node runs.</summary>
 internal sealed class NodeLogging : IDisposable
 {
-    /// <summary>Who changed what: written at every level, so that nobody turns it off unseen.</summary>
+    /// <summary>The audit log's category: written at every level, so that nobody can turn it off unnoticed.</summary>
     public const string AuditCategory = "ActorLb.Audit";
 
     private readonly EventLimit _limit = new(TimeProvider.System);
@@ -28,7 +28,7 @@ internal sealed class NodeLogging : IDisposable
             {
                 console.LogToStandardErrorThreshold = LogLevel.Trace;
                 console.FormatterName = options.Format == LogFormat.Json ? JsonLineFormatter.FormatterName : LineFormatter.FormatterName;
-                // Who logs may be a reactor: it must not wait for who reads a pipe. How many lines were lost is told.
+                // The logging thread may be a reactor, which must not wait for the reader of a pipe. The number of lost lines is logged.
                 console.QueueFullMode = ConsoleLoggerQueueFullMode.DropWrite;
             });
             builder.Services.AddSingleton<ConsoleFormatter>(
@@ -51,7 +51,7 @@ internal sealed class NodeLogging : IDisposable
         Factory.Dispose();
     }
 
-    /// <summary>An admin endpoint that cannot start is told in a sentence of our own, not by the web server's stack traces.</summary>
+    /// <summary>When the admin endpoint cannot start, our own message replaces the web server's stack traces.</summary>
     private static bool IsFailedStart(string? category, LogLevel level) =>
         category == "Microsoft.Extensions.Hosting.Internal.Host"
         || (category == "Microsoft.AspNetCore.Server.Kestrel" && level == LogLevel.Critical);

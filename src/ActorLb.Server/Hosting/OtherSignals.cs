@@ -4,8 +4,8 @@ using ActorLb.Native;
 namespace ActorLb.Server.Hosting;
 
 /// <summary>
-/// Signals that mean nothing to a node and would end it without a word: a slip of the pen, a script written for another program, or a limit
-/// of a file's size, of which the write that met it tells (EFBIG). They are ignored.
+/// Signals that mean nothing to a node and would silently end it: sent by mistake, by a script for another program, or because of a file
+/// size limit, which the failed write itself reports (EFBIG). They are ignored.
 /// </summary>
 internal static class OtherSignals
 {
@@ -22,7 +22,7 @@ internal static class OtherSignals
         if (Libc.IsAvailable) IgnoreAll();
     }
 
-    /// <summary>Has a signal do what it does by default, whatever whoever started the process wanted of it.</summary>
+    /// <summary>Restores a signal's default action, even if the parent process had it ignored.</summary>
     public static void SetDefault(params ReadOnlySpan<int> numbers)
     {
         if (!Libc.IsAvailable) return;

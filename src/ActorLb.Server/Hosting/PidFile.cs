@@ -8,8 +8,8 @@ using Microsoft.Win32.SafeHandles;
 namespace ActorLb.Server.Hosting;
 
 /// <summary>
-/// The file that tells which process runs a configuration. The node holds it open and locked (flock(2)), so that a stale file of a
-/// dead node is told from a running one and two nodes never share one.
+/// The file that records which process runs a configuration. The node holds it open and locked (flock(2)), so that a stale file of a
+/// dead node can be distinguished from a running one's and two nodes never share one.
 /// </summary>
 internal sealed class PidFile : IDisposable
 {
@@ -26,7 +26,7 @@ internal sealed class PidFile : IDisposable
     /// <summary>The open file; a child process that has it too shares the lock.</summary>
     public int Descriptor => (int)_file.SafeFileHandle.DangerousGetHandle();
 
-    /// <summary>Goes on with a file that the process before holds, and its lock with it.</summary>
+    /// <summary>Takes over a file, with its lock, from the previous process.</summary>
     public static PidFile Adopt(string path, int descriptor)
     {
         var adopted = new PidFile(path, new FileStream(new SafeFileHandle(descriptor, ownsHandle: true), FileAccess.ReadWrite));
@@ -46,7 +46,7 @@ internal sealed class PidFile : IDisposable
         }
         catch (IOException e) when (Running(path) is { } pid)
         {
-            throw new IOException($"pid-file {path}: a node with process id {pid} runs already", e);
+            throw new IOException($"pid-file {path}: a node with process id {pid} is already running", e);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -57,7 +57,7 @@ internal sealed class PidFile : IDisposable
         return taken;
     }
 
-    /// <summary>Names this process.</summary>
+    /// <summary>Writes this process's id.</summary>
     public void Write()
     {
         _file.SetLength(0);
@@ -66,7 +66,8 @@ internal sealed class PidFile : IDisposable
         _file.Flush();
     }
 
-    /// <summary>Leaves the file to the process that shares it, and its lock: the runtime's own way to close a file would release that for both.</summary>
+    /// <summary>Leaves the file and its lock to the process that shares it: closing it the runtime's way would release the lock for
+    /// both.</summary>
     public void Leave()
     {
         int descriptor = Descriptor;
@@ -78,7 +79,7 @@ internal sealed class PidFile : IDisposable
     /// <summary>The process id of the node that holds the file; null when none runs.</summary>
     public static int? Running(string path)
     {
-        // The lock is the node's: reading goes past it.
+        // The lock is advisory, so reading works.
         if (!int.TryParse(UnlockedFile.ReadAscii(path)?.Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out int pid)) return null;
         return IsNode(pid) && Holds(pid, path) ? pid : null;
     }
@@ -91,12 +92,13 @@ internal sealed class PidFile : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // A stale file is recognised as such.
+            // A stale file is detected later.
         }
         _file.Dispose();
     }
 
-    /// <summary>Whether the process has the file open, as a node has its own all the time: it could be the node of another file.</summary>
+    /// <summary>Whether the process has the file open, as a node always does with its own: otherwise it could be another file's
+    /// node.</summary>
     private static bool Holds(int pid, string path)
     {
         if (RealPath(path) is not { } real) return false;
@@ -106,7 +108,7 @@ internal sealed class PidFile : IDisposable
         }
         catch (UnauthorizedAccessException)
         {
-            return true; // of another user, or with capabilities: what it has open is not told, and a signal may be refused as well
+            return true; // another user's, or with capabilities: its open files are hidden, and signalling it may be refused as well
         }
         catch (IOException)
         {
@@ -131,14 +133,14 @@ internal sealed class PidFile : IDisposable
         return real;
     }
 
-    /// <summary>Whether the process is this program, running a node: process ids are used again.</summary>
+    /// <summary>Whether the process is this program running a node, since process ids are reused.</summary>
     private static bool IsNode(int pid)
     {
         try
         {
             string[] arguments = File.ReadAllText($"/proc/{pid}/cmdline").Split('\0', StringSplitOptions.RemoveEmptyEntries);
             int program = Array.FindIndex(arguments, a => System.IO.Path.GetFileName(a) is "actorlb" or "actorlb.dll");
-            // By a link of another name, only the file that it runs tells.
+            // Started through a link with another name, only its executable shows it.
             if (program < 0 && System.IO.Path.GetFileName(new FileInfo($"/proc/{pid}/exe").LinkTarget) == "actorlb") program = 0;
             return program >= 0 && arguments.Skip(program + 1).Contains("run");
         }

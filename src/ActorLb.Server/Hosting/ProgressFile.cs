@@ -3,9 +3,9 @@ using ActorLb.Native;
 
 namespace ActorLb.Server.Hosting;
 
-/// <summary>What the node is doing that somebody waits for, in words that follow "it": one line beside the pid-file, for the commands
-/// <c>reload</c> and <c>stop</c>. Its loss costs nothing.</summary>
-/// <param name="pidFile">Null keeps nothing.</param>
+/// <summary>What the node is doing while a command waits for it, in words that follow "it": one line beside the pid-file, for the commands
+/// <c>reload</c> and <c>stop</c>. Losing it does no harm.</summary>
+/// <param name="pidFile">Null to write nothing.</param>
 internal sealed class ProgressFile(string? pidFile)
 {
     private readonly Lock _gate = new();
@@ -13,7 +13,7 @@ internal sealed class ProgressFile(string? pidFile)
 
     public static string PathFor(string pidFile) => pidFile + ".progress";
 
-    /// <summary>Null when it does nothing of the kind, or does not say so.</summary>
+    /// <summary>Null when it is doing nothing of the kind, or does not report it.</summary>
     public static string? Read(string pidFile)
     {
         try
@@ -48,7 +48,7 @@ internal sealed class ProgressFile(string? pidFile)
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {
-                // Who waits is told less.
+                // The waiting command just shows less.
             }
         }
     }

@@ -5,16 +5,16 @@ using ActorLb.Native;
 
 namespace ActorLb.Server.Hosting;
 
-/// <summary>The outcome of the newest reload, which the node leaves beside its pid-file for <c>actorlb reload</c> to read.</summary>
+/// <summary>The outcome of the latest reload, which the node writes beside its pid-file for <c>actorlb reload</c>.</summary>
 /// <param name="Sequence">Reloads since the node's start; 0 is the start.</param>
 internal sealed record ReloadReport(int Sequence, bool Accepted, string[] Messages)
 {
-    /// <summary>The file that the node reads, in full; null in the report of an older version.</summary>
+    /// <summary>Full path of the file that the node reads; null in an older version's report.</summary>
     public string? Configuration { get; init; }
 
     public static string PathFor(string pidFile) => pidFile + ".reload";
 
-    /// <summary>That of a node which is gone tells nothing.</summary>
+    /// <summary>A report of a node that is gone is ignored.</summary>
     public static void Delete(string pidFile)
     {
         try
@@ -24,11 +24,11 @@ internal sealed record ReloadReport(int Sequence, bool Accepted, string[] Messag
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // Whoever reads it looks for a later one.
+            // Its reader waits for a later one.
         }
     }
 
-    /// <summary>Null when there is none, or none that can be read.</summary>
+    /// <summary>Null when there is none, or it cannot be read.</summary>
     public static ReloadReport? Read(string pidFile)
     {
         try
@@ -41,7 +41,7 @@ internal sealed record ReloadReport(int Sequence, bool Accepted, string[] Messag
         }
     }
 
-    /// <summary>Whole or not at all: a reader never sees half of it.</summary>
+    /// <summary>Atomically: a reader never sees half of it.</summary>
     public void Write(string pidFile)
     {
         string path = PathFor(pidFile);

@@ -8,11 +8,11 @@ using Microsoft.Extensions.Logging;
 namespace ActorLb.Server.Hosting;
 
 /// <summary>
-/// Reports to the service manager that started the process, as sd_notify(3) says: when it takes clients, reloads, stops, or has handed over to
-/// another process. The watchdog is fed while every reactor answers.
+/// Reports to the service manager that started the process, as in sd_notify(3), when it accepts clients, reloads, stops, or has handed
+/// over to another process. The watchdog is fed while every reactor answers.
 /// </summary>
-/// <param name="watchdog">How long the manager waits for a word from the watchdog; zero when it asks for none.</param>
-/// <param name="notify">Sends it a message.</param>
+/// <param name="watchdog">The manager's watchdog time; zero when it has none.</param>
+/// <param name="notify">Sends a message to it.</param>
 internal sealed partial class ServiceManager(
     IReadOnlyList<Reactor> reactors, TimeSpan watchdog, Action<string> notify, TimeProvider time, ILogger logger) : IAsyncDisposable
 {
@@ -22,12 +22,12 @@ internal sealed partial class ServiceManager(
     private readonly CancellationTokenSource _stop = new();
     private Task _watching = Task.CompletedTask;
 
-    // Nothing that ends later, such as a reload, contradicts the last word.
+    // Anything that finishes later, such as a reload, must not contradict the last message.
     private volatile bool _hasEnded;
     private int _failed;
 
-    /// <summary>Null when nobody listens: then none of this is even loaded.</summary>
-    /// <param name="inherited">The environment is that of the process whose place this one takes: its watchdog is meant for this one as well.</param>
+    /// <summary>Null when no manager listens; nothing of this is loaded then.</summary>
+    /// <param name="inherited">The environment is the replaced process's: its watchdog settings apply to this one too.</param>
     public static ServiceManager? Find(IReadOnlyList<Reactor> reactors, bool inherited, ILogger logger)
     {
         if (Environment.GetEnvironmentVariable("NOTIFY_SOCKET") is not { Length: > 0 }) return null;
@@ -41,26 +41,26 @@ internal sealed partial class ServiceManager(
         return state => notifier.Notify(new ServiceState(state));
     }
 
-    /// <summary>The node takes clients; from now on the watchdog is fed.</summary>
+    /// <summary>The node accepts clients; from now on the watchdog is fed.</summary>
     public void Ready()
     {
-        Say("READY=1\nSTATUS=takes clients");
+        Say("READY=1\nSTATUS=accepts clients");
         if (watchdog > TimeSpan.Zero) _watching = WatchAsync(_stop.Token);
     }
 
     /// <summary>A reload begins; <see cref="Reloaded"/> ends it.</summary>
-    public void Reloading() => Say("RELOADING=1\nSTATUS=reads its configuration again");
+    public void Reloading() => Say("RELOADING=1\nSTATUS=is reloading its configuration");
 
     public void Reloaded(bool accepted) =>
-        Say($"READY=1\nSTATUS=takes clients{(accepted ? "" : "; the newest configuration was rejected, the one before is in force")}");
+        Say($"READY=1\nSTATUS=accepts clients{(accepted ? "" : "; the latest configuration was rejected, the previous one is in force")}");
 
     public void Stopping()
     {
-        Say("STOPPING=1\nSTATUS=closes its connections");
+        Say("STOPPING=1\nSTATUS=is closing its connections");
         _hasEnded = true;
     }
 
-    /// <summary>The service is the other process from now on: this one says nothing more.</summary>
+    /// <summary>From now on the service is the other process: this one reports nothing more.</summary>
     public async Task HandOverAsync(int pid)
     {
         await EndWatchAsync();
@@ -80,7 +80,7 @@ internal sealed partial class ServiceManager(
         await _watching;
     }
 
-    /// <summary>Of sd_watchdog_enabled(3); zero when none is asked for.</summary>
+    /// <summary>As in sd_watchdog_enabled(3); zero when no watchdog is requested.</summary>
     private static TimeSpan WatchdogOf(bool inherited)
     {
         if (!long.TryParse(Environment.GetEnvironmentVariable("WATCHDOG_USEC"), NumberStyles.None, CultureInfo.InvariantCulture, out long microseconds)
@@ -93,7 +93,7 @@ internal sealed partial class ServiceManager(
         return isMine ? TimeSpan.FromMicroseconds(microseconds) : TimeSpan.Zero;
     }
 
-    /// <summary>Asks at half of the manager's time, and the reactors have as long to answer.</summary>
+    /// <summary>Checks at half of the manager's time, and the reactors have as long to answer.</summary>
     private async Task WatchAsync(CancellationToken stop)
     {
         try
@@ -107,7 +107,7 @@ internal sealed partial class ServiceManager(
                 {
                     stop.ThrowIfCancellationRequested();
                     Log.NotAnswered(logger, _every.TotalSeconds);
-                    // One question at a time: what does not answer gets no queue of them.
+                    // One check at a time: a reactor that does not answer must not get a queue of them.
                     await answers.WaitAsync(stop);
                 }
                 Say("WATCHDOG=1");
@@ -116,7 +116,7 @@ internal sealed partial class ServiceManager(
         }
         catch (OperationCanceledException) when (stop.IsCancellationRequested)
         {
-            // The end of the watch.
+            // The watchdog is stopped.
         }
     }
 
@@ -127,7 +127,7 @@ internal sealed partial class ServiceManager(
         {
             notify(state);
         }
-        // A path that no socket can have is the latter.
+        // A path that no socket can have counts as the latter.
         catch (Exception e) when (e is SocketException or ArgumentException)
         {
             if (Interlocked.Exchange(ref _failed, 1) == 0) Log.NotTold(logger, e.Message);
@@ -136,10 +136,10 @@ internal sealed partial class ServiceManager(
 
     private static partial class Log
     {
-        [LoggerMessage(3070, LogLevel.Error, "a reactor has not answered within {Seconds} s: the service manager's watchdog is not fed until it does")]
+        [LoggerMessage(3070, LogLevel.Error, "a reactor did not answer within {Seconds} s: the service manager's watchdog is not fed until it does")]
         public static partial void NotAnswered(ILogger logger, double seconds);
 
-        [LoggerMessage(3051, LogLevel.Warning, "the service manager cannot be told of the node's state: {Reason}")]
+        [LoggerMessage(3051, LogLevel.Warning, "cannot report the node's state to the service manager: {Reason}")]
         public static partial void NotTold(ILogger logger, string reason);
     }
 }

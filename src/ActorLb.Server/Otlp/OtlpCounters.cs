@@ -1,6 +1,6 @@
 namespace ActorLb.Server.Otlp;
 
-/// <summary>Messages by signal and by what became of them. Any thread.</summary>
+/// <summary>Messages by signal and outcome. Any thread.</summary>
 internal sealed class OtlpCounters
 {
     private readonly long[] _taken = new long[2], _failed = new long[2];

@@ -7,18 +7,18 @@ using Microsoft.Extensions.Logging;
 namespace ActorLb.Server.Otlp;
 
 /// <summary>
-/// Sends the node's metrics at intervals, and spans as they come, to a collector. When that is away this is told once, what it does not get is
-/// lost and counted, and nobody waits for it: metrics are taken anew each time, and spans wait in a bounded queue.
+/// Sends the node's metrics at intervals, and spans as they arise, to a collector. When the collector is unavailable, that is logged
+/// once, what it misses is lost and counted, and nothing waits for it: metrics are read again each time, and spans wait in a bounded queue.
 /// </summary>
 internal sealed partial class OtlpExport : IAsyncDisposable
 {
-    /// <summary>Spans of one message.</summary>
+    /// <summary>Maximum number of spans per message.</summary>
     private const int MostSpans = 512;
 
-    /// <summary>How long spans are gathered.</summary>
+    /// <summary>How long spans are collected into one message.</summary>
     private static readonly TimeSpan Gathering = TimeSpan.FromSeconds(1);
 
-    /// <summary>For the last of it, when the node ends.</summary>
+    /// <summary>For the last export when the node ends.</summary>
     private static readonly TimeSpan EndPatience = TimeSpan.FromSeconds(2);
 
     private readonly OtlpOptions _options;
@@ -33,7 +33,7 @@ internal sealed partial class OtlpExport : IAsyncDisposable
 
     private readonly OtlpCounters _counters;
 
-    // By signal; each is sent by one loop alone.
+    // By signal; each is sent by one loop only.
     private readonly bool[] _isFailing = new bool[2];
 
     private OtlpExport(OtlpOptions options, Node node, Action<MetricsWriter> metrics, OtlpCounters counters, TimeProvider time, ILogger logger)
@@ -54,7 +54,7 @@ internal sealed partial class OtlpExport : IAsyncDisposable
     public static OtlpExport Start(OtlpOptions options, Node node, Action<MetricsWriter> metrics, OtlpCounters counters, TimeProvider time, ILogger logger) =>
         new(options, node, metrics, counters, time, logger);
 
-    /// <summary>Sends what there is, if that can be done in a moment.</summary>
+    /// <summary>Sends what is left, if that is possible within a moment.</summary>
     public async ValueTask DisposeAsync()
     {
         await _stopping.CancelAsync().ConfigureAwait(false);
@@ -75,7 +75,7 @@ internal sealed partial class OtlpExport : IAsyncDisposable
         }
         catch (OperationCanceledException)
         {
-            // The end.
+            // The export is stopping.
         }
     }
 
@@ -92,7 +92,7 @@ internal sealed partial class OtlpExport : IAsyncDisposable
         }
         catch (OperationCanceledException)
         {
-            // The end.
+            // The export is stopping.
         }
     }
 
@@ -107,7 +107,7 @@ internal sealed partial class OtlpExport : IAsyncDisposable
         }
         catch (Exception e) when (e is not OutOfMemoryException)
         {
-            // The root of a loop: the next time may be better.
+            // The root of a loop: the next round may succeed.
             Failed(OtlpSignal.Metrics, e.Message);
             return;
         }
@@ -120,7 +120,7 @@ internal sealed partial class OtlpExport : IAsyncDisposable
     private async Task SendSpansAsync(CancellationToken cancel)
     {
         if (_node.Traces is not { } traces) return;
-        // Those that come meanwhile are for the next time.
+        // Later ones are left to the next message.
         for (int left = SetupTraces.MostWaiting; left > 0 && !cancel.IsCancellationRequested; left -= MostSpans)
         {
             var batch = new List<SetupTrace>();
@@ -168,10 +168,10 @@ internal sealed partial class OtlpExport : IAsyncDisposable
 
     private static partial class Log
     {
-        [LoggerMessage(3041, LogLevel.Warning, "the collector {Endpoint} does not take {Signal}: {Reason}; it is tried again, and what it does not get is lost")]
+        [LoggerMessage(3041, LogLevel.Warning, "the collector {Endpoint} does not accept {Signal}: {Reason}; retrying, and what it does not get is lost")]
         public static partial void Failing(ILogger logger, Uri endpoint, string signal, string reason);
 
-        [LoggerMessage(3042, LogLevel.Information, "the collector {Endpoint} takes {Signal} again; {Lost} spans were lost since the start")]
+        [LoggerMessage(3042, LogLevel.Information, "the collector {Endpoint} accepts {Signal} again; {Lost} spans were lost since the start")]
         public static partial void Healed(ILogger logger, Uri endpoint, string signal, long lost);
     }
 }

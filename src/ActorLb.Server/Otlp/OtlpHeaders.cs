@@ -2,12 +2,13 @@ using ActorLb.Configuration;
 
 namespace ActorLb.Server.Otlp;
 
-/// <summary>The headers that go with each request: a line "Name: value" each; empty lines and those that begin with # are passed over.</summary>
+/// <summary>The headers sent with each request: one "Name: value" per line; empty lines and lines that start with # are ignored.</summary>
 internal static class OtlpHeaders
 {
     private const int LongestValue = 8 * 1024;
 
-    /// <exception cref="IOException">The file cannot be read, or a line is no header. Values, which are secret, are not told.</exception>
+    /// <exception cref="IOException">The file cannot be read, or a line is not a header. Values are secret and not part of the
+    /// message.</exception>
     public static (string Name, string Value)[] Read(string? file)
     {
         if (file is null) return [];

@@ -4,12 +4,12 @@ using ActorLb.Telemetry;
 namespace ActorLb.Server.Otlp;
 
 /// <summary>
-/// The node's metrics as OpenTelemetry's: counters become cumulative monotonic sums, the others gauges and histograms, under the names
-/// and with the labels that they have on the page. Own code, since a histogram that is counted already cannot be given to the SDK of .NET:
-/// it wants to see each value itself, on the reactor that measures it. Messages are parted, for a collector takes 4 MiB at most.
+/// Exports the node's metrics as OpenTelemetry's: counters become cumulative monotonic sums, the others gauges and histograms, with
+/// the names and labels that they have on the page. The SDK of .NET cannot be given a histogram that is already counted:
+/// it must see each value itself, on the reactor that measures it. Messages are split, since a collector accepts at most 4 MiB.
 /// </summary>
-/// <param name="started">Since when the counters count.</param>
-/// <param name="full">Called with a whole message.</param>
+/// <param name="started">Start time of the counters.</param>
+/// <param name="full">Called with each complete message.</param>
 internal sealed class OtlpMetricsWriter(OtlpResource resource, DateTimeOffset started, DateTimeOffset now, Action<ReadOnlyMemory<byte>> full) : MetricsWriter
 {
     private const int MostBytes = 1 << 20;
@@ -67,7 +67,7 @@ internal sealed class OtlpMetricsWriter(OtlpResource resource, DateTimeOffset st
         _w.Fixed(Start, _start);
         _w.Fixed(Time, _now);
         double[] bounds = Telemetry.Histogram.Bounds;
-        // Its counts may grow while they are read: the total is that of what was read.
+        // Its counts may grow while they are read, so the total is the sum of what was read.
         ulong total = 0;
         _w.BeginPacked(BucketCounts, bounds.Length + 1);
         for (int i = 0; i <= bounds.Length; i++)
@@ -84,14 +84,14 @@ internal sealed class OtlpMetricsWriter(OtlpResource resource, DateTimeOffset st
         _w.End(point);
     }
 
-    /// <summary>Gives out what is left.</summary>
+    /// <summary>Flushes the last message.</summary>
     public void Complete()
     {
         EndFamily();
         if (_w.Length > 0) EndMessage();
     }
 
-    /// <summary>In UCUM, as OpenTelemetry wants it.</summary>
+    /// <summary>In UCUM, as OpenTelemetry requires.</summary>
     private static string UnitOf(string name)
     {
         string bare = name.EndsWith("_total", StringComparison.Ordinal) ? name[..^"_total".Length] : name;
@@ -119,7 +119,7 @@ internal sealed class OtlpMetricsWriter(OtlpResource resource, DateTimeOffset st
         if (_metric < 0) return;
         _w.End(_data);
         _w.End(_metric);
-        // A metric without a series is none.
+        // A metric without series is invalid.
         if (!_any) _w.CutTo(_before);
         _metric = -1;
     }

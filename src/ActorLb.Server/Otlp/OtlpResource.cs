@@ -1,6 +1,6 @@
 namespace ActorLb.Server.Otlp;
 
-/// <summary>The node as the source of what is exported: the resource and the scope of OpenTelemetry's protocol. Its messages are those of
+/// <summary>The node as the source of what is exported: the resource and scope of OpenTelemetry's protocol. Its messages are those of
 /// opentelemetry-proto 1.x, whose numbers never change.</summary>
 internal sealed class OtlpResource(string cluster, string node, string version)
 {
@@ -9,7 +9,7 @@ internal sealed class OtlpResource(string cluster, string node, string version)
     // KeyValue and AnyValue of common.proto.
     private const int Key = 1, Value = 2, StringValue = 1, IntValue = 3;
 
-    /// <summary>The resource, a field of the message that is being written.</summary>
+    /// <summary>The resource, as a field of the current message.</summary>
     public void WriteResource(ProtobufWriter w, int field)
     {
         int resource = w.Begin(field);

@@ -7,19 +7,19 @@ using ActorLb.Protocol.Failures;
 
 namespace ActorLb.Server.Otlp;
 
-/// <summary>What is exported: a path of HTTP, a method of gRPC.</summary>
+/// <summary>What is exported: the path over HTTP, the method over gRPC.</summary>
 internal enum OtlpSignal { Metrics, Traces }
 
-/// <summary>Sends messages to a collector, one request each. Never throws for what the network or the collector does.</summary>
+/// <summary>Sends messages to a collector, one per request. Never throws for failures of the network or the collector.</summary>
 internal sealed class OtlpSender : IDisposable
 {
-    /// <summary>That of OpenTelemetry's exporters.</summary>
+    /// <summary>The default of OpenTelemetry's exporters.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
-    /// <summary>Of an answer, which nobody reads but for its status.</summary>
+    /// <summary>Limit of a response, of which only the status is used.</summary>
     private const int LargestAnswer = 64 * 1024;
 
-    // Length-Prefixed-Message of gRPC: not compressed, the length in four bytes.
+    // Length-Prefixed-Message of gRPC: not compressed, length in four bytes.
     private const int GrpcPrefix = 5;
 
     private readonly HttpClient _http;
@@ -37,7 +37,7 @@ internal sealed class OtlpSender : IDisposable
         };
     }
 
-    /// <returns>Null when the collector has it; else why not, for people.</returns>
+    /// <returns>Null when the collector has accepted it; otherwise the reason, for people.</returns>
     public async Task<string?> SendAsync(OtlpSignal signal, ReadOnlyMemory<byte> message, CancellationToken cancel)
     {
         try
@@ -49,7 +49,7 @@ internal sealed class OtlpSender : IDisposable
         }
         catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
         {
-            return $"no answer in {Patience.TotalSeconds} s";
+            return $"no answer within {Patience.TotalSeconds} s";
         }
         catch (Exception e) when (e is HttpRequestException or IOException)
         {
@@ -76,7 +76,7 @@ internal sealed class OtlpSender : IDisposable
             BinaryPrimitives.WriteInt32BigEndian(framed.AsSpan(1), message.Length);
             message.CopyTo(framed.AsMemory(GrpcPrefix));
             request.Content = new ByteArrayContent(framed);
-            // Without TLS there is nothing that agrees on HTTP/2: gRPC speaks it from the first byte on.
+            // Without TLS there is no negotiation of HTTP/2: gRPC uses it from the first byte.
             request.Version = HttpVersion.Version20;
             request.VersionPolicy = HttpVersionPolicy.RequestVersionExact;
             request.Headers.TE.Add(new TransferCodingWithQualityHeaderValue("trailers"));
@@ -90,7 +90,7 @@ internal sealed class OtlpSender : IDisposable
         return request;
     }
 
-    /// <summary>The status stands behind the answer, or in its head where there is no answer (gRPC over HTTP/2, Responses).</summary>
+    /// <summary>The status follows the response, or is in its head when there is no body (gRPC over HTTP/2, Responses).</summary>
     private static string? GrpcProblem(HttpResponseMessage answer)
     {
         if (!answer.TrailingHeaders.TryGetValues("grpc-status", out IEnumerable<string>? status) && !answer.Headers.TryGetValues("grpc-status", out status)) return "no grpc-status";

@@ -5,7 +5,7 @@ using ActorLb.Telemetry;
 
 namespace ActorLb.Server.Otlp;
 
-/// <summary>Connection set-ups as spans: a trace of its own each, with the steps as events.</summary>
+/// <summary>Connection set-ups as spans: each is its own trace, with the steps as events.</summary>
 internal static class OtlpSpans
 {
     // trace.proto: ExportTraceServiceRequest, ResourceSpans, ScopeSpans.
@@ -33,7 +33,7 @@ internal static class OtlpSpans
     {
         int span = w.Begin(Spans);
         Span<byte> id = stackalloc byte[24];
-        // All zeros would be no id; these never are.
+        // All zeros would be invalid as an id; these never are.
         for (int i = 0; i < id.Length; i += sizeof(ulong)) BinaryPrimitives.WriteUInt64LittleEndian(id[i..], ThreadRandom.Next() | 1);
         w.Bytes(TraceId, id[..16]);
         w.Bytes(SpanId, id[16..]);

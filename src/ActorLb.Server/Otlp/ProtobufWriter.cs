@@ -4,14 +4,14 @@ using System.Text;
 namespace ActorLb.Server.Otlp;
 
 /// <summary>
-/// Writes a message of Protocol Buffers (protobuf.dev/programming-guides/encoding) front to back: a message within another has its length
-/// put in when it ends, as a varint of a fixed number of bytes, so that nothing is measured beforehand or moved.
+/// Writes a message of Protocol Buffers (protobuf.dev/programming-guides/encoding) front to back: the length of a nested message is
+/// filled in when it ends, as a varint of fixed size, so that nothing is measured beforehand or moved.
 /// </summary>
 internal sealed class ProtobufWriter
 {
     private const int Varint = 0, Fixed64 = 1, LengthDelimited = 2;
 
-    /// <summary>Of the length of a message within another: 28 bits.</summary>
+    /// <summary>Bytes of a nested message's length: 28 bits.</summary>
     private const int LengthBytes = 4;
 
     private byte[] _bytes = new byte[16 * 1024];
@@ -22,10 +22,10 @@ internal sealed class ProtobufWriter
 
     public void Clear() => Length = 0;
 
-    /// <summary>Takes back what was written since.</summary>
+    /// <summary>Removes everything written since.</summary>
     public void CutTo(int length) => Length = length;
 
-    /// <summary>Begins a message within the one that is written.</summary>
+    /// <summary>Begins a nested message.</summary>
     /// <returns>For <see cref="End"/>.</returns>
     public int Begin(int field)
     {

@@ -108,7 +108,7 @@ public sealed class CommandTests
         files.Write("backends = [\"127.0.0.1:1\"]");
         var none = await NodeFiles.RunAsync(command, files.Path);
         Assert.Equal(1, none.ExitCode);
-        Assert.Contains($"error: no node runs with pid-file {files["pid"]}", none.Lines);
+        Assert.Contains($"error: no node is running with pid-file {files["pid"]}", none.Lines);
 
         // A stale file whose number belongs to another program by now: it is not signalled.
         await using var stranger = ProcessHost.Start("sleep", ["1000"]);
@@ -136,7 +136,7 @@ public sealed class CommandTests
         files.Add("pid", $"{other.Process.Id}\n");
         var none = await NodeFiles.RunAsync(command, files.Path);
         Assert.Equal(1, none.ExitCode);
-        Assert.Contains($"error: no node runs with pid-file {files["pid"]}", none.Lines);
+        Assert.Contains($"error: no node is running with pid-file {files["pid"]}", none.Lines);
         Assert.False(other.Process.HasExited);
         Assert.DoesNotContain("configuration", other.Process.Output, StringComparison.Ordinal);
 
@@ -168,7 +168,7 @@ public sealed class CommandTests
     [InlineData("actorlb: no command 'xyzzy'; known: run, check, reload, stop, upgrade, show-config, import, bench, demo, completion\nsee: actorlb --help", "xyzzy")]
     [InlineData("actorlb bench: no command 'con'; did you mean 'conn'?\nsee: actorlb bench --help", "bench", "con")]
     [InlineData("actorlb check: a second file, b.conf, beside -c\nsee: actorlb check --help", "check", "b.conf", "-c", "a.conf")]
-    [InlineData("actorlb bench pub: --duration: '1x' is no duration such as 500ms, 10s, 5m or 1h\nsee: actorlb bench pub --help", "bench", "pub", "-t", "t", "-d", "1x")]
+    [InlineData("actorlb bench pub: --duration: '1x' is not a duration such as 500ms, 10s, 5m or 1h\nsee: actorlb bench pub --help", "bench", "pub", "-t", "t", "-d", "1x")]
     public async Task Usage_Wrong_IsToldInTwoLines(string expected, params string[] arguments)
     {
         var wrong = await ActorLbProcess.RunAsync(arguments);
@@ -248,7 +248,7 @@ public sealed class CommandTests
         await gone;
         Assert.Equal((0, "stopped"), (stopped.ExitCode, stopped.Lines[^1]));
         var waits = stopped.Lines.Where(l => l.StartsWith("waiting", StringComparison.Ordinal)).ToArray();
-        Assert.All(waits, l => Assert.Matches($@"^waiting for the node \(process {node.Process.Id}\): it (closes its connections: \d+ are left, and \d s|has closed its connections, and ends)$", l));
+        Assert.All(waits, l => Assert.Matches($@"^waiting for the node \(process {node.Process.Id}\): it (is closing its connections: \d+ are left, for \d s|has closed its connections and is exiting)$", l));
         Assert.Contains("are left", waits[0], StringComparison.Ordinal);
         Assert.InRange(waits.Length, 1, 3);
         Assert.False(File.Exists(files["pid.progress"]));

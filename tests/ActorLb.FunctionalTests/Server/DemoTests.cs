@@ -25,7 +25,7 @@ public sealed partial class DemoTests : IDisposable
         Assert.True(shown.ExitCode == 0, shown.Output);
         Assert.Equal(spread, string.Join('/', Bars(shown.Lines).Select(b => b.Clients).OrderDescending()));
         Assert.All(Bars(shown.Lines), b => Assert.Equal(b.Clients, b.Length));
-        Assert.Contains($"Spread {spread}. All left and came back in another order: {clients} of {clients} found their broker again.", shown.Lines);
+        Assert.Contains($"Spread {spread}. All disconnected and reconnected in another order: {clients} of {clients} found their broker again.", shown.Lines);
         Assert.DoesNotContain('\u001b', shown.Output); // no terminal: plain text
         Assert.Empty(Directory.EnumerateFileSystemEntries(_temporary.Path));
     }

@@ -83,7 +83,7 @@ public sealed class RunTests
         await using var node = await files.StartAsync();
         var second = await NodeFiles.RunAsync("run", files.Path);
         Assert.Equal(1, second.ExitCode);
-        Assert.Contains(second.Lines, l => l.Contains($"pid-file {files["pid"]}: a node with process id {node.Process.Id} runs already", StringComparison.Ordinal));
+        Assert.Contains(second.Lines, l => l.Contains($"pid-file {files["pid"]}: a node with process id {node.Process.Id} is already running", StringComparison.Ordinal));
         using var client = await files.OpenAsync("first still runs");
     }
 

@@ -27,7 +27,7 @@ public sealed class ServiceManagerTests
         await using var manager = new ServiceSocket(files["notify"]);
         files.Write(TestNode.Backends(broker));
         await using ActorLbProcess node = await StartAsync(files, manager);
-        int at = await manager.WaitAsync("READY=1 STATUS=takes clients");
+        int at = await manager.WaitAsync("READY=1 STATUS=accepts clients");
         Assert.Equal(0, at);
         Assert.Contains(Library, await MapsOf(node.Process.Id), StringComparison.Ordinal);
         at = await manager.WaitAsync("WATCHDOG=1", at);
@@ -35,11 +35,11 @@ public sealed class ServiceManagerTests
 
         Assert.Equal(0, (await NodeFiles.RunAsync("reload", files.Path)).ExitCode);
         at = await manager.WaitAsync("RELOADING=1", at);
-        at = await manager.WaitAsync("READY=1 STATUS=takes clients", at);
+        at = await manager.WaitAsync("READY=1 STATUS=accepts clients", at);
         Assert.DoesNotContain("rejected", manager.Told[at], StringComparison.Ordinal);
         files.Add("lb.conf", "actorlb { nonsense = 1 }");
         node.Process.Signal(ProcessHost.SigHup);
-        at = await manager.WaitAsync("READY=1 STATUS=takes clients; the newest configuration was rejected", at);
+        at = await manager.WaitAsync("READY=1 STATUS=accepts clients; the latest configuration was rejected", at);
 
         node.Process.Signal(ProcessHost.SigTerm);
         Assert.Equal(0, await node.Process.WaitForExitAsync());
@@ -97,7 +97,7 @@ public sealed class ServiceManagerTests
         (await files.OpenAsync("c")).Dispose();
         node.Process.Signal(ProcessHost.SigTerm);
         Assert.Equal(0, await node.Process.WaitForExitAsync());
-        Assert.Single(node.Process.Lines, l => l.Contains("the service manager cannot be told", StringComparison.Ordinal));
+        Assert.Single(node.Process.Lines, l => l.Contains("to the service manager", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -117,7 +117,7 @@ public sealed class ServiceManagerTests
             await UntilAsync(() =>
             {
                 time.Advance(Watchdog / 2);
-                return log.Lines.Any(l => l.Text.Contains("a reactor has not answered", StringComparison.Ordinal));
+                return log.Lines.Any(l => l.Text.Contains("a reactor did not answer", StringComparison.Ordinal));
             });
             time.Advance(Watchdog * 10);
             Assert.Equal(1, Fed());

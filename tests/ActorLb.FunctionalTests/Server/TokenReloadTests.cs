@@ -42,7 +42,7 @@ public sealed class TokenReloadTests
         files.Write("backends = [\"127.0.0.1:1\"]");
         ProcessResult reload = await NodeFiles.RunAsync("reload", files.Path);
         Assert.Equal(0, reload.ExitCode);
-        Assert.Contains("warning: actorlb.admin.token-file changes only with a restart", reload.Lines);
+        Assert.Contains("warning: actorlb.admin.token-file takes effect only after a restart", reload.Lines);
         Assert.Equal((HttpStatusCode.Unauthorized, HttpStatusCode.OK), (await AskAsync(node, null), await AskAsync(node, "first")));
     }
 

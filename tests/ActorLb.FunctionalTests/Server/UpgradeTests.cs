@@ -59,7 +59,7 @@ public sealed class UpgradeTests
             // The new process holds what the old one held.
             ProcessResult second = await NodeFiles.RunAsync("run", files.Path);
             Assert.Equal(1, second.ExitCode);
-            Assert.Contains("runs already", second.Output, StringComparison.Ordinal);
+            Assert.Contains("is already running", second.Output, StringComparison.Ordinal);
             Assert.True(File.Exists(files["pid"]));
             int was = Volatile.Read(ref opened);
             await UntilAsync(() => Task.FromResult(Volatile.Read(ref opened) > was + 50 || !failures.IsEmpty));
@@ -153,7 +153,7 @@ public sealed class UpgradeTests
         using (await stealing)
         {
             (await files.OpenAsync("new")).Dispose();
-            await node.Process.WaitUntilAsync(() => Task.FromResult(node.Process.Output.Contains("goes on without its admin endpoint", StringComparison.Ordinal)));
+            await node.Process.WaitUntilAsync(() => Task.FromResult(node.Process.Output.Contains("keeps running without its admin endpoint", StringComparison.Ordinal)));
         }
         await node.Process.WaitUntilAsync(() => Task.FromResult(node.Process.Output.Contains("the admin endpoint is back", StringComparison.Ordinal)));
         Assert.True(await node.IsReadyAsync());
@@ -221,7 +221,7 @@ public sealed class UpgradeTests
         await BeginSlowlyAsync(files, node);
         ProcessResult second = await NodeFiles.RunAsync("upgrade", files.Path);
         Assert.Equal(1, second.ExitCode);
-        Assert.Contains("another upgrade is under way", second.Output, StringComparison.Ordinal);
+        Assert.Contains("another upgrade is in progress", second.Output, StringComparison.Ordinal);
         Assert.False(File.Exists(files["pid.upgrade"]));
         node.Process.Signal(ProcessHost.SigTerm);
         Assert.Equal(0, await node.Process.WaitForExitAsync());
@@ -262,7 +262,7 @@ public sealed class UpgradeTests
         File.SetUnixFileMode(slow, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         Ask(files, slow);
         node.Process.Signal(SigUsr2);
-        await node.Process.WaitUntilAsync(() => Task.FromResult(node.Process.Output.Contains("upgrade: starts", StringComparison.Ordinal)));
+        await node.Process.WaitUntilAsync(() => Task.FromResult(node.Process.Output.Contains("upgrade: starting", StringComparison.Ordinal)));
     }
 
     /// <summary>As the command does.</summary>

@@ -114,7 +114,7 @@ public sealed class AuditTests : ILoggerProvider
         using var foreign = new HttpRequestMessage(HttpMethod.Post, "node/drain");
         foreign.Headers.Add("Origin", "http://evil.example");
         (await node.Http.SendAsync(foreign)).Dispose();
-        Assert.Contains("POST node/drain: the request comes from a page of another site (http://evil.example)", Assert.Single(Audited()), StringComparison.Ordinal);
+        Assert.Contains("POST node/drain: the request comes from another site's page (http://evil.example)", Assert.Single(Audited()), StringComparison.Ordinal);
     }
 
     /// <summary>Routing tells upper from lower case in no path: neither may what looks after it.</summary>

@@ -99,7 +99,7 @@ public sealed class NodeApiTests
         await using AdminNode node = await AdminNode.StartAsync();
         await node.Control.DrainAsync(TimeSpan.Zero, toEnd: true);
         AdminError error = await AdminNode.ErrorAsync(HttpStatusCode.Conflict, await node.SendAsync(HttpMethod.Post, "node/resume"));
-        Assert.Contains("ends", error.Detail, StringComparison.Ordinal);
+        Assert.Contains("exiting", error.Detail, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -8,7 +8,7 @@ namespace ActorLb.Tests.Cli;
 /// <summary>pbm pointed at what is no admin endpoint, or at one in the wrong way, says so in a sentence.</summary>
 public sealed class ForeignEndpointTests : IDisposable
 {
-    private const string Port = "the admin endpoint's port is that of admin.bind, 8888 by default";
+    private const string Port = "the admin endpoint's port is set by admin.bind (8888 by default)";
 
     private readonly TcpListener _peer = new(IPAddress.Loopback, 0);
 
@@ -22,7 +22,7 @@ public sealed class ForeignEndpointTests : IDisposable
         _peer.Stop();
         using var held = new Socket(SocketType.Stream, ProtocolType.Tcp);
         held.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        await HasAsync($"http://{held.LocalEndPoint}", $"http://{held.LocalEndPoint}/: connection refused: nothing listens there");
+        await HasAsync($"http://{held.LocalEndPoint}", $"http://{held.LocalEndPoint}/: connection refused: nothing is listening there");
     }
 
     [Fact]
@@ -48,7 +48,7 @@ public sealed class ForeignEndpointTests : IDisposable
     public async Task EndpointWithoutTls_SpokenToInTls_IsNamedWithWhatToTry()
     {
         _ = AnswerAsync("HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
-        await HasAsync($"https://{Address}", $"https://{Address}/: the other side does not speak TLS; {Port}, and it speaks TLS only with admin.tls: try http://{Address}");
+        await HasAsync($"https://{Address}", $"https://{Address}/: the other side does not speak TLS; {Port}, and it uses TLS only with admin.tls: try http://{Address}");
     }
 
     [Theory]
@@ -71,7 +71,8 @@ public sealed class ForeignEndpointTests : IDisposable
         Assert.Contains(pbm.Output.Trim(), any.Select(a => $"pbm: {a}"));
     }
 
-    /// <summary>Of each connection reads what comes first, answers and closes, until the listener is closed: an HTTP client may try twice.</summary>
+    /// <summary>Of each connection reads what comes first, answers and closes, until the listener is closed: an HTTP client may try
+    /// twice.</summary>
     private async Task AnswerAsync(string answer)
     {
         try

@@ -71,7 +71,7 @@ public sealed class PbmProcessTests
     [InlineData(1, "is no address or network", "ban", "add", "--address", "nowhere")]
     [InlineData(2, "one of --client-id, --username and --address", "ban", "add")]
     [InlineData(2, "one of --client-id, --username and --address", "ban", "add", "--client-id", "a", "--username", "b")]
-    [InlineData(2, "is no duration such as", "ban", "add", "--client-id", "a", "--for", "soon")]
+    [InlineData(2, "is not a duration such as", "ban", "add", "--client-id", "a", "--for", "soon")]
     [InlineData(1, "did you mean 'emqx'?", "pool", "show", "emxq")]
     [InlineData(1, "weight", "pool", "weight", "x:1", "0")]
     [InlineData(1, "no session", "session", "find", "nobody")]
@@ -81,8 +81,8 @@ public sealed class PbmProcessTests
     [InlineData(2, "did you mean 'cluster-sharding'?", "cluster-shading", "stats")]
     [InlineData(2, "no command 'xyzzy' of pbm listener; known: list, pause, resume", "listener", "xyzzy")]
     [InlineData(2, "did you mean '--json'?", "pool", "list", "--jsn")]
-    [InlineData(2, "--key is of no use without --cert", "node", "info", "--key", "/nowhere")]
-    [InlineData(2, "is no duration such as", "pool", "drain", "x:1", "--deadline", "soon")]
+    [InlineData(2, "--key needs --cert", "node", "info", "--key", "/nowhere")]
+    [InlineData(2, "is not a duration such as", "pool", "drain", "x:1", "--deadline", "soon")]
     [InlineData(2, "see: pbm pool --help", "pool")]
     [InlineData(2, "WEIGHT", "pool", "weight", "x:1")]
     [InlineData(2, "many", "pool", "weight", "x:1", "many")]
@@ -296,7 +296,7 @@ public sealed class PbmProcessTests
         using var folder = new TempFolder();
         string fifo = Fifo.Make(folder["fifo"]);
         ProcessResult silent = await RunAsync(node, "node", "info", "--token-file", fifo);
-        Assert.Equal((2, $"pbm: --token-file {fifo}: reading it takes longer than 10 s"), (silent.ExitCode, silent.Output.Trim()));
+        Assert.Equal((2, $"pbm: --token-file {fifo}: could not be read within 10 s"), (silent.ExitCode, silent.Output.Trim()));
         ProcessResult read = await ProcessHost.RunAsync("bash", ["-c", $"'{Pbm}' --host {node.Address} --token-file <(echo s3cret) node info"]);
         Assert.Equal((0, read.Output), (read.ExitCode, read.Output));
     }
@@ -356,7 +356,8 @@ public sealed class PbmProcessTests
     {
         await using AdminNode node = await AdminNode.StartAsync();
         using var state = new TempFolder();
-        // script(1) gives the program a terminal and hands it what is written here; the shell makes room for the program, whose exit code counts.
+        // script(1) gives the program a terminal and hands it what is written here; the shell makes room for the program, whose exit
+        // code counts.
         var environment = new Dictionary<string, string?>(StringComparer.Ordinal)
         {
             ["XDG_STATE_HOME"] = state.Path, ["TERM"] = "xterm", ["SHELL"] = "/bin/sh",

@@ -32,7 +32,7 @@ public sealed class WatchTests
         Assert.Equal(0, code);
         Assert.All(frames, f =>
         {
-            Assert.StartsWith("\u001b[Hevery second; Ctrl-C ends. ", f, StringComparison.Ordinal);
+            Assert.StartsWith("\u001b[Hupdated every second; Ctrl-C ends. ", f, StringComparison.Ordinal);
             Assert.EndsWith("\u001b[K\n\u001b[J", f, StringComparison.Ordinal);
             string[] lines = f.Split('\n')[..^1];
             Assert.Equal(9, lines.Length);
@@ -58,9 +58,9 @@ public sealed class WatchTests
     }
 
     [Theory]
-    [InlineData("--watch is for commands that show something", "pool", "drain", "127.0.0.1:1")]
-    [InlineData("--watch is for commands that show something", "session", "kick", "x")]
-    [InlineData("--watch is for answers that end", "cluster", "tail", "-f")]
+    [InlineData("--watch is only for commands that show something", "pool", "drain", "127.0.0.1:1")]
+    [InlineData("--watch is only for commands that show something", "session", "kick", "x")]
+    [InlineData("--watch cannot be used here", "cluster", "tail", "-f")]
     public async Task Change_IsNotRepeated(string reason, params string[] command)
     {
         await using AdminNode node = await AdminNode.StartAsync();

@@ -36,7 +36,7 @@ public sealed class FailureTextTests : IDisposable
     }
 
     [Theory]
-    [InlineData("localhost", 1, false, "the other side's certificate is signed by no authority that is trusted here")]
+    [InlineData("localhost", 1, false, "the other side's certificate is not signed by an authority trusted here")]
     [InlineData("localhost", 1, true, null)]
     [InlineData("elsewhere.example", 1, true, "the other side's certificate is for another name")]
     [InlineData("localhost", -1, true, "the other side's certificate has expired, or is not valid yet")]
@@ -70,7 +70,7 @@ public sealed class FailureTextTests : IDisposable
 
     [Theory]
     [InlineData("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", "the upgrade to WebSocket got HTTP status 404 instead of 101")]
-    [InlineData("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n", "the other side answered the upgrade, but not as WebSocket asks for")]
+    [InlineData("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n", "the other side's answer to the WebSocket upgrade is invalid")]
     [InlineData("", "it closed the connection without an HTTP answer")]
     public async Task WebSocket_Refused_IsNamed(string answer, string expected)
     {
@@ -94,7 +94,7 @@ public sealed class FailureTextTests : IDisposable
         Assert.Equal("its name is too long", Of(() => File.WriteAllText(_folder[new string('x', 300)], ""), ""));
         string file = _folder.Write("file", "");
         using FileStream held = File.Open(file, FileMode.Open, FileAccess.ReadWrite, FileShare.None);
-        Assert.Equal("another program holds it", Of(() => File.Open(file, FileMode.Open, FileAccess.ReadWrite, FileShare.None).Dispose(), file));
+        Assert.Equal("another program is using it", Of(() => File.Open(file, FileMode.Open, FileAccess.ReadWrite, FileShare.None).Dispose(), file));
     }
 
     [Fact]
@@ -103,8 +103,8 @@ public sealed class FailureTextTests : IDisposable
         TestCertificate one = _authority.Server(["a"]), two = _authority.Server(["b"]);
         string certificate = File.ReadAllText(one.CertificatePath), key = File.ReadAllText(one.KeyPath), other = File.ReadAllText(two.KeyPath);
         Assert.Equal("holds no readable PEM certificate", Pem(() => X509Certificate2.CreateFromPem("nothing", key)));
-        Assert.Equal("holds no readable PEM private key of the certificate", Pem(() => X509Certificate2.CreateFromPem(certificate, "nothing")));
-        Assert.Equal("holds no readable PEM private key of the certificate", Pem(() => X509Certificate2.CreateFromPem(certificate, other)));
+        Assert.Equal("holds no readable PEM private key for the certificate", Pem(() => X509Certificate2.CreateFromPem(certificate, "nothing")));
+        Assert.Equal("holds no readable PEM private key for the certificate", Pem(() => X509Certificate2.CreateFromPem(certificate, other)));
     }
 
     /// <summary>Our own sentences stay as they are.</summary>

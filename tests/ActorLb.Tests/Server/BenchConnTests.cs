@@ -81,10 +81,10 @@ public sealed class BenchConnTests(BenchMosquitto broker) : IClassFixture<BenchM
         BenchTarget target = Secure(new BenchTls(null, null, Insecure: false, ServerName: null), webSocket);
         Assert.Equal(1, await RunAsync(target));
         Assert.Contains(
-            "failed       5 TLS handshake: the server's certificate is of no authority that this system trusts: --ca names another",
+            "failed       5 TLS handshake: the server's certificate is not from an authority that this system trusts: name one with --ca",
             _output.ToString(), StringComparison.Ordinal);
         Assert.Equal(1, await RunAsync(target with { Tls = Trusting(other) }));
-        Assert.Contains("failed       5 TLS handshake: the server's certificate is not of the authorities of --ca", _output.ToString(), StringComparison.Ordinal);
+        Assert.Contains("failed       5 TLS handshake: the server's certificate is not from an authority in --ca", _output.ToString(), StringComparison.Ordinal);
         Assert.Equal(0, await RunAsync(target with { Tls = target.Tls! with { Insecure = true } }));
     }
 
@@ -131,7 +131,7 @@ public sealed class BenchConnTests(BenchMosquitto broker) : IClassFixture<BenchM
     [InlineData("", "it closed the connection without an HTTP answer")]
     [InlineData("SSH-2.0-OpenSSH_9.2\r\n", "it does not speak HTTP")]
     [InlineData("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n",
-        "the other side answered the upgrade, but not as WebSocket asks for")]
+        "the other side's answer to the WebSocket upgrade is invalid")]
     public async Task Conn_UpgradeRefused_SaysHow(string answer, string expected)
     {
         using var web = new Rude(Encoding.ASCII.GetBytes(answer));
@@ -176,7 +176,7 @@ public sealed class BenchConnTests(BenchMosquitto broker) : IClassFixture<BenchM
 
     [Theory]
     [InlineData("HTTP/1.1 400 Bad Request\r\nServer: nginx\r\nContent-Type: text/html\r\nContent-Length: 12\r\nConnection: close\r\n\r\n<html></html>",
-        "the answer to CONNECT is no CONNACK")]
+        "the answer to CONNECT is not a CONNACK")]
     [InlineData("\u0020\u0001\u0000", "malformed answer to CONNECT")] // a CONNACK of one byte
     [InlineData("\u0020\u0002\u0000\u0003", "CONNACK 0x03 server unavailable")]
     [InlineData("\u00E0\u0000", "DISCONNECT 0x00 from the broker")]
@@ -253,11 +253,11 @@ public sealed class BenchConnTests(BenchMosquitto broker) : IClassFixture<BenchM
         closed.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         using var distribution = new BackendDistribution(new Uri($"http://{closed.LocalEndPoint}"), null);
         var failure = await Assert.ThrowsAsync<BenchFailure>(() => RunAsync(broker.Target(broker.Port), 1, distribution));
-        Assert.EndsWith("/metrics: connection refused: nothing listens there", failure.Message, StringComparison.Ordinal);
+        Assert.EndsWith("/metrics: connection refused: nothing is listening there", failure.Message, StringComparison.Ordinal);
     }
 
     [Theory]
-    [InlineData("HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n", "it answered with HTTP status 401: --admin-token-file is missing or of another node")]
+    [InlineData("HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n", "it answered with HTTP status 401: --admin-token-file is missing or holds another node's token")]
     [InlineData("HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n", "it answered with HTTP status 503")]
     [InlineData("SSH-2.0-OpenSSH_9.2\r\n", "it does not speak HTTP")]
     [InlineData("", "it closed the connection without an HTTP answer")]

@@ -171,15 +171,15 @@ public sealed class BenchPartsTests
     }
 
     [Theory]
-    [InlineData("-c 0", "--clients is from 1")]
+    [InlineData("-c 0", "--clients must be from 1")]
     [InlineData("-c x", "'x'")]
     [InlineData("-p NaN", "not NaN")]
-    [InlineData("-p 0", "--port is from 1")]
-    [InlineData("-p 65536", "--port is from 1")]
+    [InlineData("-p 0", "--port must be from 1")]
+    [InlineData("-p 65536", "--port must be from 1")]
     [InlineData("-V 4", "'4'")]
-    [InlineData("--ws mqtt", "begins with /")]
-    [InlineData("--timeout soon", "'soon' is no duration")]
-    [InlineData("-k 65536", "--keep-alive is from 0")]
+    [InlineData("--ws mqtt", "starts with /")]
+    [InlineData("--timeout soon", "'soon' is not a duration")]
+    [InlineData("-k 65536", "--keep-alive must be from 0")]
     public void TargetOptions_BadValue_IsNamed(string arguments, string expected)
     {
         var command = new Command("bench");

@@ -35,7 +35,7 @@ public sealed class ImportCommandTests : IDisposable
         Import(file, null, strict: false);
         Assert.Equal(
             $"warning: {file}:2: proxy_upload_rate 1k: the bytes of a client are not limited: EMQX's listeners have rate limits\n"
-            + $"{file}: 4 directives carried, 0 not needed, 1 told\n", _errors.ToString());
+            + $"{file}: 4 directives carried, 0 not needed, 1 reported\n", _errors.ToString());
         Assert.Contains("# nginx.conf:2: proxy_upload_rate 1k: the bytes of a client", _output.ToString(), StringComparison.Ordinal);
     }
 
@@ -57,7 +57,7 @@ public sealed class ImportCommandTests : IDisposable
         Assert.Equal(1, Import(file, _folder.Path, strict: false));
         Assert.Equal(Whole, File.ReadAllText(file));
         string[] told = [.. _errors.ToString().Split('\n').Where(l => l.StartsWith("error: ", StringComparison.Ordinal))];
-        Assert.Equal([$"error: {file}: it is the file that is imported", $"error: {folder["none/out.conf"]}: it does not exist", $"error: {_folder.Path}: it is a directory"], told.Select(t => t.Replace("the folder around it", "it", StringComparison.Ordinal)));
+        Assert.Equal([$"error: {file}: it is the file being imported", $"error: {_folder["none/out.conf"]}: it does not exist", $"error: {_folder.Path}: it is a directory"], told.Select(t => t.Replace("its parent directory", "it", StringComparison.Ordinal)));
     }
 
     [Theory]

@@ -4,7 +4,7 @@ using ActorLb.Supervision;
 
 namespace ActorLb.Server.Admin.Api;
 
-/// <summary>The group <c>actor</c>: what the node's control plane is made of, and what waits in it.</summary>
+/// <summary>The group <c>actor</c>: the actors of the node's control plane and their mailboxes.</summary>
 internal sealed class ActorApi(Node node)
 {
     public void Map(ApiRoutes routes) => routes.Get("actors", _ => Task.FromResult(List()));

@@ -7,21 +7,21 @@ using Microsoft.Extensions.Logging;
 namespace ActorLb.Server.Admin.Api;
 
 /// <summary>
-/// What all requests to the API have in common: every failure has the one shape, and a web page of a stranger cannot have the
-/// operator's browser change a node that asks for no token, nor read any page of it.
+/// Applies to all API requests: every failure has the same shape, and another site's web page cannot make the operator's browser
+/// change, or read from, a node that requires no token.
 /// </summary>
-/// <param name="isOpen">Whether the endpoint asks for neither token nor client certificate.</param>
+/// <param name="isOpen">Whether the endpoint requires neither a token nor a client certificate.</param>
 internal sealed partial class ApiGuard(ILogger logger, Func<bool> isOpen, AuditLog audit)
 {
-    /// <summary>As routing has it, which tells upper from lower case in no path.</summary>
+    /// <summary>As in routing, which ignores the case of paths.</summary>
     public static bool IsApi(HttpContext context) => context.Request.Path.StartsWithSegments("/api", StringComparison.OrdinalIgnoreCase);
 
     public async Task InvokeAsync(HttpContext context, RequestDelegate next)
     {
-        // Who asks whether the node is well learns nothing else, and probes have any name for it.
+        // The health pages reveal nothing else, and probes use any host name.
         if (!AdminEndpoint.IsHealth(context) && Stranger(context) is { } stranger)
         {
-            audit.Refuse(context, "it is none of this endpoint's pages or names", stranger);
+            audit.Refuse(context, "it comes from another site's page, or uses a host name that is not accepted", stranger);
             await ApiResult.Fail(StatusCodes.Status403Forbidden, AdminErrors.Refused, stranger).WriteAsync(context);
             return;
         }
@@ -35,7 +35,7 @@ internal sealed partial class ApiGuard(ILogger logger, Func<bool> isOpen, AuditL
             await AnswerAsync(context, next);
             return;
         }
-        // Before the answer goes: whoever has it can find the line.
+        // Before the response is sent, so that its receiver can already find the line.
         context.Response.OnStarting(() =>
         {
             audit.Write(context, isAnswered: true);
@@ -64,7 +64,7 @@ internal sealed partial class ApiGuard(ILogger logger, Func<bool> isOpen, AuditL
         catch (TimeoutException) when (!context.Response.HasStarted)
         {
             await ApiResult.Fail(
-                StatusCodes.Status503ServiceUnavailable, AdminErrors.Unavailable, "the node's part in the fleet does not answer; it may have ended").WriteAsync(context);
+                StatusCodes.Status503ServiceUnavailable, AdminErrors.Unavailable, "the node's fleet membership does not answer; it may have ended").WriteAsync(context);
             return;
         }
         catch (BadHttpRequestException e)
@@ -77,32 +77,33 @@ internal sealed partial class ApiGuard(ILogger logger, Func<bool> isOpen, AuditL
         {
             Log.Failed(logger, e, context.Request.Method, context.Request.Path);
             if (context.Response.HasStarted) context.Abort();
-            else await ApiResult.Fail(StatusCodes.Status500InternalServerError, AdminErrors.Internal, "the node failed to answer; its log has more").WriteAsync(context);
+            else await ApiResult.Fail(StatusCodes.Status500InternalServerError, AdminErrors.Internal, "the node failed to answer; see its log").WriteAsync(context);
             return;
         }
         if (!context.Response.HasStarted) await NameMissing(context);
     }
 
-    /// <summary>What routing left without an answer.</summary>
+    /// <summary>Requests that routing could not match.</summary>
     private static Task NameMissing(HttpContext context) => context.Response.StatusCode switch
     {
         StatusCodes.Status404NotFound => ApiResult.Unknown($"no path {context.Request.Path}").WriteAsync(context),
         StatusCodes.Status405MethodNotAllowed => ApiResult.Fail(
             StatusCodes.Status405MethodNotAllowed, AdminErrors.Method,
-            $"{context.Request.Path} takes {context.Response.Headers.Allow}, not {context.Request.Method}").WriteAsync(context),
+            $"{context.Request.Path} accepts {context.Response.Headers.Allow}, not {context.Request.Method}").WriteAsync(context),
         _ => Task.CompletedTask,
     };
 
     private string? Stranger(HttpContext context)
     {
-        // A browser tells whose page asks; everyone else sends no Origin.
+        // Browsers state which page makes the request; other clients send no Origin.
         string origin = context.Request.Headers.Origin.ToString();
         string host = context.Request.Host.Value ?? "";
         if (origin.Length > 0 && (!Uri.TryCreate(origin, UriKind.Absolute, out Uri? page) || !string.Equals(page.Authority, host, StringComparison.OrdinalIgnoreCase)))
         {
-            return $"the request comes from a page of another site ({origin})";
+            return $"the request comes from another site's page ({origin})";
         }
-        // A name that resolves to loopback makes a stranger's page look like one of this node (DNS rebinding); addresses cannot.
+        // A name that resolves to loopback makes another site's page look like one of this node's (DNS rebinding); addresses cannot do
+        // that.
         string name = context.Request.Host.Host;
         if (isOpen() && name is not ("localhost" or "") && !IPAddress.TryParse(name.Trim('[', ']'), out _))
         {

@@ -8,14 +8,14 @@ using Microsoft.AspNetCore.Routing;
 
 namespace ActorLb.Server.Admin.Api;
 
-/// <summary>Reads what a request brings.</summary>
+/// <summary>Reads the parameters and the body of a request.</summary>
 internal static class ApiRequest
 {
-    /// <summary>Names and numbers need no more; the text of a configuration has a limit of its own.</summary>
+    /// <summary>Enough for names and numbers; the text of a configuration has its own limit.</summary>
     private const int LargestBody = 64 * 1024;
 
-    /// <summary>The body, or what is wrong with it.</summary>
-    /// <param name="absent">What an empty body stands for; null demands one.</param>
+    /// <summary>The body, or an error response.</summary>
+    /// <param name="absent">What an empty body means; null if a body is required.</param>
     public static async Task<(T? Value, ApiResult? Problem)> ReadAsync<T>(HttpContext context, JsonTypeInfo<T> type, T? absent = null)
         where T : class
     {
@@ -25,13 +25,13 @@ internal static class ApiRequest
         AuditLog.NoteBody(context, Encoding.UTF8.GetString(bytes.GetBuffer().AsSpan(0, (int)bytes.Length)));
         if (bytes.Length == 0)
         {
-            return absent is not null ? (absent, null) : (null, ApiResult.Invalid($"the body is empty; it has to be {Shape(type)}"));
+            return absent is not null ? (absent, null) : (null, ApiResult.Invalid($"the body is empty; it must be {Shape(type)}"));
         }
         try
         {
             return JsonSerializer.Deserialize(bytes.GetBuffer().AsSpan(0, (int)bytes.Length), type) is { } value
                 ? (value, null)
-                : (null, ApiResult.Invalid($"the body is null; it has to be {Shape(type)}"));
+                : (null, ApiResult.Invalid($"the body is null; it must be {Shape(type)}"));
         }
         catch (JsonException e)
         {
@@ -42,21 +42,21 @@ internal static class ApiRequest
 
     public static string Route(HttpContext context, string name) => (string)context.GetRouteValue(name)!;
 
-    /// <summary>Null when it is not given.</summary>
+    /// <summary>Null when absent.</summary>
     public static string? Query(HttpContext context, string name)
     {
         string? value = context.Request.Query[name];
         return string.IsNullOrEmpty(value) ? null : value;
     }
 
-    /// <summary>A whole number within bounds, or what is wrong with it.</summary>
+    /// <summary>A whole number within bounds, or an error response.</summary>
     public static ApiResult? TryNumber(HttpContext context, string name, int absent, int most, out int value)
     {
         value = absent;
         if (Query(context, name) is not { } text) return null;
         return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out value) && value >= 1 && value <= most
             ? null
-            : ApiResult.Invalid($"{name}: '{text}' is no whole number from 1 to {most}");
+            : ApiResult.Invalid($"{name}: '{text}' is not a whole number from 1 to {most}");
     }
 
     /// <summary>Such as { "backend": text }.</summary>

@@ -6,8 +6,8 @@ using Microsoft.AspNetCore.Http;
 
 namespace ActorLb.Server.Admin.Api;
 
-/// <summary>An answer of the admin API: a record, or an <see cref="AdminError"/> with its status code.</summary>
-/// <param name="Detail">What was done, or why not, in words.</param>
+/// <summary>A response of the admin API: a record, or an <see cref="AdminError"/> with its status code.</summary>
+/// <param name="Detail">What was done, or why it was not, in words.</param>
 internal readonly record struct ApiResult(int Status, byte[] Json, string? Detail = null)
 {
     public const string ContentType = "application/json; charset=utf-8";

@@ -7,20 +7,20 @@ using Microsoft.Extensions.Logging;
 
 namespace ActorLb.Server.Admin.Api;
 
-/// <summary>A route that changes nothing although its method is one of changes.</summary>
+/// <summary>A route that changes nothing although its method suggests a change.</summary>
 internal sealed record ChangesNothing
 {
     public static readonly ChangesNothing Instance = new();
 }
 
 /// <summary>
-/// A line for every change that comes through the API, whatever becomes of it: who (address, and token or certificate), what and with
-/// which result. It is written where all requests pass, so that no route can be forgotten; and at every log level. Whoever has no right
-/// to ask gets lines too, as many as <see cref="LogLimit"/> admits.
+/// Writes a line for every change requested through the API, whatever its outcome: who (address, and token or certificate), what, and
+/// the result. It is written where all requests pass, so that no route can be forgotten, and at every log level. Unauthorized
+/// requests are logged too, as far as <see cref="LogLimit"/> allows.
 /// </summary>
 internal sealed partial class AuditLog : IDisposable
 {
-    /// <summary>Of what was asked, and of the answer.</summary>
+    /// <summary>Longest part of a request or response that is logged.</summary>
     private const int Longest = 1024;
 
     private static readonly object Written = new();
@@ -40,36 +40,36 @@ internal sealed partial class AuditLog : IDisposable
         && !HttpMethods.IsGet(context.Request.Method) && !HttpMethods.IsHead(context.Request.Method)
         && context.GetEndpoint()?.Metadata.GetMetadata<ChangesNothing>() is null;
 
-    /// <summary>What a change is answered with, and what it asked for: kept for the line.</summary>
+    /// <summary>Keeps the response to a change, and what it asked for, for the line.</summary>
     public static void Note(HttpContext context, ApiResult answer) => context.Items[typeof(ApiResult)] = answer;
 
     public static void NoteBody(HttpContext context, string body) => context.Items[typeof(AuditLog)] = body;
 
-    /// <summary>The change was answered, or its answer could not be given.</summary>
-    /// <param name="isAnswered">False when its sender went before.</param>
+    /// <summary>The change was answered, or its response could not be delivered.</summary>
+    /// <param name="isAnswered">False when the client disconnected first.</param>
     public void Write(HttpContext context, bool isAnswered)
     {
-        // Both the beginning of an answer and the end of its sender may tell.
+        // Called both when the response starts and when the client disconnects.
         if (!context.Items.TryAdd(Written, true)) return;
-        // Who has no token was refused, and told of, before anything was asked.
+        // A request without a token was refused, and logged, before anything was done.
         if (context.Response.StatusCode == StatusCodes.Status401Unauthorized) return;
         string body = context.Items[typeof(AuditLog)] is string { Length: > 0 } text ? $" {text}" : "";
         string result = context.Items[typeof(ApiResult)] is ApiResult answer ? Describe(answer)
-            : !isAnswered || context.Response.StatusCode < 300 ? "unknown: who asked has gone"
+            : !isAnswered || context.Response.StatusCode < 300 ? "unknown: the client disconnected"
             : $"refused ({context.Response.StatusCode})";
         Log.Change(_logger, ClientOf(context), IdentityOf(context), SafeText.Shortened(ActionOf(context) + body, Longest), SafeText.Shortened(result, Longest));
     }
 
-    /// <summary>Who asks, as the line has it: another node that does what was asked for writes it, too.</summary>
+    /// <summary>Who asks, as logged; also logged by another node that carries out the request.</summary>
     public string Who(HttpContext context) => $"{ClientOf(context)} ({IdentityOf(context)})";
 
-    /// <summary>What was done here on the word of another node.</summary>
-    /// <param name="by">That node, and who asked it.</param>
+    /// <summary>Logs what was done here on another node's request.</summary>
+    /// <param name="by">That node, and who made the request there.</param>
     public void WriteForOthers(string by, string action, string result) => Log.ForOthers(
         _logger, SafeText.Shortened(SafeText.Of(by), Longest), SafeText.Shortened(SafeText.Of(action), Longest), SafeText.Shortened(result, Longest));
 
-    /// <summary>Nobody who may ask, whatever was asked for.</summary>
-    /// <param name="reason">Of the program's own words.</param>
+    /// <summary>Logs an unauthorized request, whatever it asked for.</summary>
+    /// <param name="reason">One of the program's fixed texts.</param>
     public void Refuse(HttpContext context, string reason, string? detail = null)
     {
         if (!_limit.Admits(LogLevel.Warning, "admin endpoint, client", AddressOf(context), reason)) return;
@@ -82,7 +82,7 @@ internal sealed partial class AuditLog : IDisposable
         ? answer.Detail is { } done ? $"done: {done}" : "done"
         : $"refused ({answer.Status}): {answer.Detail}";
 
-    /// <summary>As the path was meant, below the API's: "POST backends/10.0.0.1:1883/drain".</summary>
+    /// <summary>The decoded path below the API's: "POST backends/10.0.0.1:1883/drain".</summary>
     private static string ActionOf(HttpContext context)
     {
         string path = context.Request.Path.Value ?? "";

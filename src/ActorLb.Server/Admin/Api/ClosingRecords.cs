@@ -5,7 +5,7 @@ using ActorLb.Protocol.Admin;
 
 namespace ActorLb.Server.Admin.Api;
 
-/// <summary>Drains and rebalances at a rate, as the API tells of them.</summary>
+/// <summary>Drains and rebalances with a rate as records of the API.</summary>
 internal static class ClosingRecords
 {
     public static ClosingInfo? OfDrain(Node node, Pool pool, Backend backend) => node.ProgressOf(pool, backend) is { } progress ? Of(progress) : null;

@@ -9,10 +9,10 @@ using Microsoft.AspNetCore.Http;
 namespace ActorLb.Server.Admin.Api;
 
 /// <summary>The groups <c>cluster</c> and <c>cluster-sharding</c>.</summary>
-/// <param name="stopping">Ends the streams of events when the endpoint does.</param>
+/// <param name="stopping">Ends the event streams when the endpoint stops.</param>
 internal sealed class ClusterApi(Node node, TimeProvider time, CancellationToken stopping)
 {
-    /// <summary>An empty line after so long a silence, so that a watcher that is gone is noticed.</summary>
+    /// <summary>After this long without events an empty line is sent, so that a broken connection is noticed.</summary>
     private static readonly TimeSpan Silence = TimeSpan.FromSeconds(15);
 
     public const string EventsPath = "cluster/events";
@@ -50,16 +50,16 @@ internal sealed class ClusterApi(Node node, TimeProvider time, CancellationToken
             context, AdminJson.Requests.ClusterNodeRequest, new ClusterNodeRequest());
         if (problem is { } bad) return bad;
         Refusal? refusal = await node.Fleet.LeaveAsync(request!.Node, context.RequestAborted);
-        return refusal is null ? ApiResult.Done($"{request.Node ?? node.Options.Node.Name} leaves") : ApiResult.Of(refusal);
+        return refusal is null ? ApiResult.Done($"{request.Node ?? node.Options.Node.Name} is leaving") : ApiResult.Of(refusal);
     }
 
     private async Task<ApiResult> DownAsync(HttpContext context)
     {
         (ClusterNodeRequest? request, ApiResult? problem) = await ApiRequest.ReadAsync(context, AdminJson.Requests.ClusterNodeRequest);
         if (problem is { } bad) return bad;
-        if (request!.Node is not { Length: > 0 } name) return ApiResult.Invalid("node: the name of the node to give up is needed");
+        if (request!.Node is not { Length: > 0 } name) return ApiResult.Invalid("node: the name of the node to remove is required");
         Refusal? refusal = await node.Fleet.DownAsync(name, context.RequestAborted);
-        return refusal is null ? ApiResult.Done($"{name} is given up") : ApiResult.Of(refusal);
+        return refusal is null ? ApiResult.Done($"{name} is being removed") : ApiResult.Of(refusal);
     }
 
     private async Task<ApiResult> ShardsAsync(HttpContext context)
@@ -73,12 +73,12 @@ internal sealed class ClusterApi(Node node, TimeProvider time, CancellationToken
     private async Task<ApiResult> RebalanceAsync(HttpContext context)
     {
         (Refusal? refusal, int moving) = await node.Fleet.RebalanceAsync(context.RequestAborted);
-        return refusal is null ? ApiResult.Done($"{moving} shards are on their way") : ApiResult.Of(refusal);
+        return refusal is null ? ApiResult.Done($"{moving} shards are being handed over") : ApiResult.Of(refusal);
     }
 
     /// <summary>
-    /// One JSON object a line, the newest <c>last</c> ones first, then as they come, until the reader goes; with <c>follow=false</c> no more.
-    /// </summary>
+    /// One JSON object per line: first the latest <c>last</c> ones, then new ones as they happen, until the reader disconnects; no new ones
+    /// with <c>follow=false</c>.
     private async Task StreamAsync(HttpContext context)
     {
         if (ApiRequest.TryNumber(context, "last", 1, EventFeed.Kept, out int last) is { } bad)
@@ -90,7 +90,7 @@ internal sealed class ClusterApi(Node node, TimeProvider time, CancellationToken
         using EventFeed.Watch? watch = node.Events.TryWatch(last);
         if (watch is null)
         {
-            await ApiResult.Refused($"{EventFeed.MaxWatchers} watch already").WriteAsync(context);
+            await ApiResult.Refused($"{EventFeed.MaxWatchers} clients are already watching").WriteAsync(context);
             return;
         }
         context.Response.ContentType = "application/x-ndjson";
@@ -111,7 +111,7 @@ internal sealed class ClusterApi(Node node, TimeProvider time, CancellationToken
         }
         catch (OperationCanceledException)
         {
-            // The reader is gone, or the endpoint goes.
+            // The reader has disconnected, or the endpoint is stopping.
         }
     }
 

@@ -7,10 +7,10 @@ using Microsoft.AspNetCore.Http;
 
 namespace ActorLb.Server.Admin.Api;
 
-/// <summary>Finds what a request names; an unknown name is answered with those that are known.</summary>
+/// <summary>Looks up the names in a request; the error for an unknown name lists the known ones.</summary>
 internal sealed class KnownNames(Node node)
 {
-    /// <summary>Names told in one error.</summary>
+    /// <summary>Most names listed in one error.</summary>
     private const int Most = 20;
 
     public ApiResult? FindPool(string name, out UpstreamPool pool)
@@ -25,7 +25,7 @@ internal sealed class KnownNames(Node node)
         return listener is null ? Unknown("listener", name, node.Listeners.Select(l => l.Name)) : null;
     }
 
-    /// <summary>The backend of the route, in the pool of the query, which may be left out when one pool alone has it.</summary>
+    /// <summary>The backend of the route, in the pool of the query, which may be omitted when only one pool has the backend.</summary>
     public ApiResult? FindBackend(HttpContext context, out UpstreamPool pool, out Backend backend) =>
         FindBackend(ApiRequest.Route(context, "backend"), ApiRequest.Query(context, "pool"), node.Pools, out pool, out backend);
 
@@ -47,7 +47,7 @@ internal sealed class KnownNames(Node node)
         return null;
     }
 
-    /// <summary>Pools whose clients stick, one of them or all.</summary>
+    /// <summary>The sticky pools: one of them, or all.</summary>
     public ApiResult? FindSticky(string? name, out UpstreamPool[] pools)
     {
         pools = [.. node.Pools.Where(p => p.Pool.Snapshot.IsSticky).OrderBy(p => p.Name, StringComparer.Ordinal)];

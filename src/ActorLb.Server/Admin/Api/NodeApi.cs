@@ -11,10 +11,11 @@ namespace ActorLb.Server.Admin.Api;
 /// <summary>The groups <c>node</c>, <c>config</c> and <c>listener</c>: this process and its configuration.</summary>
 internal sealed class NodeApi(Node node, NodeControl control, KnownNames names, TimeProvider time)
 {
-    /// <summary>A drain longer than a day is a slip of the pen.</summary>
+    /// <summary>A drain longer than a day is probably a mistake.</summary>
     private static readonly TimeSpan LongestDrain = TimeSpan.FromDays(1);
 
-    /// <summary>Configurations that are checked at once: each may be large, and may name files that are slow to read.</summary>
+    /// <summary>Maximum number of configurations checked at the same time: each may be large, and may name files that are slow to
+    /// read.</summary>
     private readonly SemaphoreSlim _checks = new(4, 4);
 
     public void Map(ApiRoutes routes)
@@ -58,12 +59,12 @@ internal sealed class NodeApi(Node node, NodeControl control, KnownNames names, 
         if (problem is { } bad) return bad;
         if (request!.Seconds is { } seconds && !(seconds >= 0 && seconds <= LongestDrain.TotalSeconds))
         {
-            return ApiResult.Invalid($"seconds: {seconds} is not from 0 to {LongestDrain.TotalSeconds}");
+            return ApiResult.Invalid($"seconds: {seconds} is not between 0 and {LongestDrain.TotalSeconds}");
         }
-        if (node.IsDraining) return ApiResult.Refused($"{node.Options.Node.Name} drains already; {node.Admission.Active} connections are left");
+        if (node.IsDraining) return ApiResult.Refused($"{node.Options.Node.Name} is already draining; {node.Admission.Active} connections are left");
         TimeSpan within = request.Seconds is { } given ? TimeSpan.FromSeconds(given) : node.Options.Node.DrainTimeout;
         int open = node.Admission.Active;
-        // Kept by the control, which the process waits for at its end.
+        // The control keeps the task, and the process waits for it before it exits.
         _ = control.DrainAsync(within);
         return ApiResult.Of(
             new Protocol.Admin.NodeDrain(node.Options.Node.Name, open, within.TotalSeconds), AdminJson.Wire.NodeDrain, StatusCodes.Status202Accepted);
@@ -72,7 +73,7 @@ internal sealed class NodeApi(Node node, NodeControl control, KnownNames names, 
     private async Task<ApiResult> ResumeAsync(HttpContext context) => await control.ResumeAsync() switch
     {
         ({ } refusal, _) => ApiResult.Of(refusal),
-        (null, var stayed) => ApiResult.Done($"{node.Options.Node.Name} takes clients again; {stayed} connections stayed"),
+        (null, var stayed) => ApiResult.Done($"{node.Options.Node.Name} accepts clients again; {stayed} connections stayed open"),
     };
 
     private async Task<ApiResult> SetLogLevelAsync(HttpContext context)
@@ -81,13 +82,13 @@ internal sealed class NodeApi(Node node, NodeControl control, KnownNames names, 
         if (problem is { } bad) return bad;
         if (!ConfigurationNames.TryFind(ConfigurationNames.LogLevel, request!.Level, out LogLevelName level))
         {
-            return ApiResult.Invalid($"level: '{request.Level}' is none of {ConfigurationNames.List(ConfigurationNames.LogLevel)}");
+            return ApiResult.Invalid($"level: '{request.Level}' is not one of {ConfigurationNames.List(ConfigurationNames.LogLevel)}");
         }
         control.Level = level;
         return ApiResult.Of(new NodeLogLevel(ConfigurationNames.NameOf(ConfigurationNames.LogLevel, level)), AdminJson.Wire.NodeLogLevel);
     }
 
-    /// <summary>The body is the text; <c>file</c> is what positions name and what relative names are relative to.</summary>
+    /// <summary>The body is the text; <c>file</c> is the name used in positions and the base of relative names.</summary>
     private async Task<ApiResult> CheckAsync(HttpContext context)
     {
         if (!_checks.Wait(0, CancellationToken.None))
@@ -129,7 +130,7 @@ internal sealed class NodeApi(Node node, NodeControl control, KnownNames names, 
         ReloadReport report = await control.ReloadAsync();
         return report.Accepted
             ? ApiResult.Of(new ConfigReload(control.Path, report.Messages), AdminJson.Wire.ConfigReload)
-            : ApiResult.Refused($"{control.Path} is rejected, the old configuration stays in force\n{string.Join('\n', report.Messages)}");
+            : ApiResult.Refused($"{control.Path} was rejected, the old configuration stays in force\n{string.Join('\n', report.Messages)}");
     }
 
     private ApiResult Listeners() => ApiResult.Of(

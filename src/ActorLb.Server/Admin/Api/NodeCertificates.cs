@@ -8,8 +8,8 @@ using ActorLb.Tls;
 namespace ActorLb.Server.Admin.Api;
 
 /// <summary>
-/// Every certificate, authority and revocation list that a node uses. Of listeners and pools those in force; those of the admin endpoint and
-/// of the fleet, which are taken at the start, as their files hold them now.
+/// Every certificate, authority and revocation list that a node uses. For listeners and pools, those in use; for the admin endpoint and
+/// the fleet, which load them only at the start, what their files contain now.
 /// </summary>
 internal static class NodeCertificates
 {

@@ -3,7 +3,7 @@ using Microsoft.AspNetCore.Http;
 
 namespace ActorLb.Server.Admin.Api;
 
-/// <summary>Serves the description of all the others.</summary>
+/// <summary>Serves the OpenAPI document of all other routes.</summary>
 internal static class OpenApiApi
 {
     public static void Map(ApiRoutes routes) =>

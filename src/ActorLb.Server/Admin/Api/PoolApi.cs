@@ -10,10 +10,10 @@ using Microsoft.AspNetCore.Http;
 
 namespace ActorLb.Server.Admin.Api;
 
-/// <summary>The group <c>pool</c>: backends and what the operator wants of them, on all nodes.</summary>
+/// <summary>The group <c>pool</c>: backends and the operator's changes to them, on all nodes.</summary>
 internal sealed class PoolApi(Node node, KnownNames names)
 {
-    /// <summary>What a timer can wait for.</summary>
+    /// <summary>The longest time a timer supports.</summary>
     private static readonly TimeSpan LongestDrain = TimeSpan.FromDays(30);
 
     public void Map(ApiRoutes routes)
@@ -55,7 +55,7 @@ internal sealed class PoolApi(Node node, KnownNames names)
         if (problem is { } bad) return bad;
         if (request!.Deadline is { } seconds && !(seconds >= 1 && seconds <= LongestDrain.TotalSeconds))
         {
-            return ApiResult.Invalid($"deadline: {seconds} is not from 1 to {LongestDrain.TotalSeconds} seconds");
+            return ApiResult.Invalid($"deadline: {seconds} is not between 1 and {LongestDrain.TotalSeconds} seconds");
         }
         TimeSpan? deadline = request.Deadline is { } after ? TimeSpan.FromSeconds(after) : null;
         if (request.Rate is not { } rate) return await SetStateAsync(context, AdminState.Drain, deadline);
@@ -88,7 +88,7 @@ internal sealed class PoolApi(Node node, KnownNames names)
     private static ApiResult? ProblemOf(double rate) => rate >= PaceRate.Least && rate <= PaceRate.Most
         ? null
         : ApiResult.Invalid(string.Create(
-            CultureInfo.InvariantCulture, $"rate: {rate} is not from {PaceRate.Least} to {PaceRate.Most} sessions a second; to close nobody for a while there is pause"));
+            CultureInfo.InvariantCulture, $"rate: {rate} is not between {PaceRate.Least} and {PaceRate.Most} sessions per second; use pause to stop closing sessions for a while"));
 
     private async Task<ApiResult> SetStateAsync(HttpContext context, AdminState state, TimeSpan? deadline = null)
     {
@@ -102,7 +102,7 @@ internal sealed class PoolApi(Node node, KnownNames names)
     {
         (BackendWeight? request, ApiResult? problem) = await ApiRequest.ReadAsync(context, AdminJson.Requests.BackendWeight);
         if (problem is { } bad) return bad;
-        if (request!.Weight is < 1 or > ushort.MaxValue) return ApiResult.Invalid($"weight: {request.Weight} is not from 1 to {ushort.MaxValue}");
+        if (request!.Weight is < 1 or > ushort.MaxValue) return ApiResult.Invalid($"weight: {request.Weight} is not between 1 and {ushort.MaxValue}");
         if (names.FindBackend(context, out UpstreamPool pool, out Backend backend) is { } unknown) return unknown;
         if (await node.Fleet.SetWeightAsync(pool.Pool, backend, request.Weight, context.RequestAborted) is { } refusal) return ApiResult.Of(refusal);
         return ApiResult.Of(Describe(node, pool, backend), AdminJson.Wire.BackendInfo);

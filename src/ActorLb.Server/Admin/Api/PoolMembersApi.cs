@@ -9,7 +9,7 @@ using Microsoft.AspNetCore.Http;
 
 namespace ActorLb.Server.Admin.Api;
 
-/// <summary>Backends that operators add to a pool and take out again, on all nodes.</summary>
+/// <summary>Backends that operators add to and remove from a pool, on all nodes.</summary>
 internal sealed class PoolMembersApi(Node node, KnownNames names)
 {
     public void Map(ApiRoutes routes)
@@ -23,11 +23,11 @@ internal sealed class PoolMembersApi(Node node, KnownNames names)
         (BackendAdd? request, ApiResult? problem) = await ApiRequest.ReadAsync(context, AdminJson.Requests.BackendAdd);
         if (problem is { } bad) return bad;
         if (!AddressText.TryHost(request!.Address, out DnsEndPoint address, out string reason)) return ApiResult.Invalid($"address: '{request.Address}' {reason}");
-        if (request.Weight is < 1 or > ushort.MaxValue) return ApiResult.Invalid($"weight: {request.Weight} is not from 1 to {ushort.MaxValue}");
+        if (request.Weight is < 1 or > ushort.MaxValue) return ApiResult.Invalid($"weight: {request.Weight} is not between 1 and {ushort.MaxValue}");
         if (names.FindPool(ApiRequest.Route(context, "pool"), out UpstreamPool pool) is { } unknown) return unknown;
         MemberChange change = await node.Added.AddAsync(pool.Options, address, request.Weight, request.Backup, context.RequestAborted);
         if (change.Refusal is { } refusal) return ApiResult.Of(refusal);
-        if (pool.Pool.Snapshot.Find(Backend.IdOf(address)) is not { } backend) return ApiResult.Refused($"backend {Backend.IdOf(address)} was taken out of pool {pool.Name} again meanwhile");
+        if (pool.Pool.Snapshot.Find(Backend.IdOf(address)) is not { } backend) return ApiResult.Refused($"backend {Backend.IdOf(address)} was removed from pool {pool.Name} again in the meantime");
         return ApiResult.Of(new BackendAdded(PoolApi.Describe(node, pool, backend)) { Silent = change.Silent }, AdminJson.Wire.BackendAdded);
     }
 
@@ -37,6 +37,6 @@ internal sealed class PoolMembersApi(Node node, KnownNames names)
         (Refusal? refusal, string? pending) = await node.Added.RemoveAsync(pool.Options, backend.Id, context.RequestAborted);
         return refusal is not null
             ? ApiResult.Of(refusal)
-            : ApiResult.Done($"backend {backend.Id} is taken out of pool {pool.Name}{(pending is null ? "" : $", on this node alone for now: {pending}")}");
+            : ApiResult.Done($"backend {backend.Id} is removed from pool {pool.Name}{(pending is null ? "" : $", on this node only for now: {pending}")}");
     }
 }

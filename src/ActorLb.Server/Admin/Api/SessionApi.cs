@@ -5,7 +5,7 @@ using Microsoft.AspNetCore.Http;
 
 namespace ActorLb.Server.Admin.Api;
 
-/// <summary>The group <c>session</c>: the connections of the fleet, or of one node of it.</summary>
+/// <summary>The group <c>session</c>: the connections of the fleet, or of one node.</summary>
 internal sealed class SessionApi(Node node, AuditLog audit)
 {
     private const int UsualPage = 100;
@@ -63,21 +63,21 @@ internal sealed class SessionApi(Node node, AuditLog audit)
     private async Task<ApiResult> TopAsync(HttpContext context)
     {
         string by = ApiRequest.Query(context, "by") ?? TopBys.NameOf(TopBy.Bytes);
-        if (TopBys.TryParse(by) is not { } kind) return ApiResult.Invalid($"by: '{by}' is none of {TopBys.Names}");
+        if (TopBys.TryParse(by) is not { } kind) return ApiResult.Invalid($"by: '{by}' is not one of {TopBys.Names}");
         if (ApiRequest.TryNumber(context, "limit", UsualTop, SessionWire.TopClients, out int limit) is { } bad) return bad;
         return TryNode(context, out string? only) is { } unknown
             ? unknown
             : ApiResult.Of(await node.FleetSessions.TopAsync(kind, limit, only, context.RequestAborted), AdminJson.Wire.SessionTop);
     }
 
-    /// <summary>The node of the query; null for all.</summary>
+    /// <summary>The node given in the query; null for all.</summary>
     private ApiResult? TryNode(HttpContext context, out string? name)
     {
         name = ApiRequest.Query(context, "node");
         return name is null || node.Inquiry.Knows(name) ? null : ApiResult.Of(FleetRefusals.NoNode(name, node.Inquiry.Nodes));
     }
 
-    /// <summary>Nobody has it, or those that were asked do not and the others cannot be asked.</summary>
+    /// <summary>No node has the session, or those that answered do not and the others did not answer.</summary>
     private ApiResult NoSession(string? only, SilentNode[] silent)
     {
         string[] asked = [.. (only is null ? node.Inquiry.Nodes : [only]).Where(n => !silent.Any(s => s.Node == n))];

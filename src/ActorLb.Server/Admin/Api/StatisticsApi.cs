@@ -3,32 +3,32 @@ using Microsoft.AspNetCore.Http;
 
 namespace ActorLb.Server.Admin.Api;
 
-/// <summary>The fleet's statistics as they change: server-sent events (HTML Living Standard, 9.2), for the dashboard and whoever else watches.</summary>
-/// <param name="stopping">Ends the streams when the endpoint does.</param>
+/// <summary>The fleet's live statistics as server-sent events (HTML Living Standard, 9.2), for the dashboard and other viewers.</summary>
+/// <param name="stopping">Ends the streams when the endpoint stops.</param>
 internal sealed class StatisticsApi(StatisticsFeed feed, TimeProvider time, CancellationToken stopping)
 {
     public const string StreamPath = "cluster/statistics";
 
-    /// <summary>For one event: a viewer that takes none of it is gone, or hangs.</summary>
+    /// <summary>Per event: a viewer that reads none of it within this time is gone, or hangs.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
     private static readonly TimeSpan HistoryPatience = TimeSpan.FromMilliseconds(500);
 
     public void Map(ApiRoutes routes) => routes.Stream(StreamPath, StreamAsync);
 
-    /// <summary>One event <c>snapshot</c> a second, and behind one of the first the event <c>history</c>, once.</summary>
+    /// <summary>An event <c>snapshot</c> every second, and once, after one of the first, the event <c>history</c>.</summary>
     private async Task StreamAsync(HttpContext context)
     {
         using StatisticsFeed.Viewer? viewer = feed.TryWatch();
         if (viewer is null)
         {
-            await ApiResult.Refused($"{StatisticsFeed.MostViewers} watch already").WriteAsync(context);
+            await ApiResult.Refused($"{StatisticsFeed.MostViewers} clients are already watching").WriteAsync(context);
             return;
         }
         context.Response.ContentType = "text/event-stream";
         context.Response.Headers.CacheControl = "no-store";
         context.Response.Headers.XContentTypeOptions = "nosniff";
-        // A proxy in front of the endpoint passes each event on at once.
+        // Makes a proxy in front of the endpoint pass on each event at once.
         context.Response.Headers["X-Accel-Buffering"] = "no";
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, stopping);
         try
@@ -38,7 +38,7 @@ internal sealed class StatisticsApi(StatisticsFeed feed, TimeProvider time, Canc
             {
                 await WriteAsync(context, snapshot, ended.Token);
                 if (history is null) continue;
-                // A node that hangs keeps its history back for seconds: snapshots go on.
+                // A hanging node delays the history for seconds; snapshots continue.
                 await Task.WhenAny(history, Task.Delay(HistoryPatience, time, ended.Token));
                 if (history.IsCompletedSuccessfully) await WriteAsync(context, await history, ended.Token);
                 if (history.IsCompleted) history = null;
@@ -46,7 +46,7 @@ internal sealed class StatisticsApi(StatisticsFeed feed, TimeProvider time, Canc
         }
         catch (OperationCanceledException)
         {
-            // The viewer is gone, or the endpoint goes.
+            // The viewer has disconnected, or the endpoint is stopping.
             if (!context.RequestAborted.IsCancellationRequested && !stopping.IsCancellationRequested) context.Abort();
         }
     }

@@ -9,7 +9,8 @@ using Microsoft.AspNetCore.Http;
 
 namespace ActorLb.Server.Admin.Api;
 
-/// <summary>The group <c>sticky</c>: which broker a client belongs to. A change is for the client's next CONNECT; who is connected stays.</summary>
+/// <summary>The group <c>sticky</c>: which broker a client belongs to. A change applies from the client's next CONNECT; open
+/// connections stay.</summary>
 internal sealed class StickyApi(Node node, KnownNames names)
 {
     /// <summary>MQTT 5 section 1.5.4: a UTF-8 string has at most 65,535 bytes.</summary>
@@ -24,14 +25,14 @@ internal sealed class StickyApi(Node node, KnownNames names)
         routes.Post("backends/{backend}/flush", FlushAsync);
     }
 
-    /// <summary>The client id of the query, or what is wrong with it.</summary>
+    /// <summary>The client id of the query, or an error response.</summary>
     public static ApiResult? TryClient(HttpContext context, out string clientId)
     {
         clientId = ApiRequest.Query(context, "client") ?? "";
-        if (clientId.Length == 0) return ApiResult.Invalid("client: a client id is needed, as in ?client=ID");
+        if (clientId.Length == 0) return ApiResult.Invalid("client: a client id is required, as in ?client=ID");
         return Encoding.UTF8.GetByteCount(clientId) <= LongestClientId
             ? null
-            : ApiResult.Invalid($"client: longer than {LongestClientId} bytes, which no client id is");
+            : ApiResult.Invalid($"client: longer than {LongestClientId} bytes, the limit for a client id");
     }
 
     private async Task<ApiResult> GetAsync(HttpContext context)
@@ -68,13 +69,13 @@ internal sealed class StickyApi(Node node, KnownNames names)
         }
         return cleared.Count > 0
             ? ApiResult.Done($"cleared in {string.Join(", ", cleared)}")
-            : ApiResult.Unknown($"no entry of that client in {string.Join(", ", pools.Select(p => p.Name))}");
+            : ApiResult.Unknown($"there is no entry for that client in {string.Join(", ", pools.Select(p => p.Name))}");
     }
 
     private async Task<ApiResult> FlushAsync(HttpContext context)
     {
         if (names.FindBackend(context, out UpstreamPool pool, out Backend backend) is { } unknown) return unknown;
-        if (!pool.Pool.Snapshot.IsSticky) return ApiResult.Refused($"pool {pool.Name} is not sticky: it remembers no client");
+        if (!pool.Pool.Snapshot.IsSticky) return ApiResult.Refused($"pool {pool.Name} is not sticky: it stores no clients");
         if (await node.Fleet.FlushAsync(pool.Pool, backend, context.RequestAborted) is { } refusal) return ApiResult.Of(refusal);
         node.Events.Publish("sticky_flushed", $"pool {pool.Name}, backend {backend.Id}");
         return ApiResult.Of(new StickyFlush(pool.Name, backend.Id), AdminJson.Wire.StickyFlush);

@@ -7,7 +7,7 @@ using Microsoft.OpenApi;
 
 namespace ActorLb.Server.Admin.Description;
 
-/// <summary>The OpenAPI document of <c>/api/v1</c>, made when it is first asked for: a start does not wait for it.</summary>
+/// <summary>The OpenAPI document of <c>/api/v1</c>, built on first use so that it does not delay the start.</summary>
 internal static class ApiDocument
 {
     public const string Path = "openapi.json";
@@ -18,12 +18,12 @@ internal static class ApiDocument
     [
         (StatusCodes.Status400BadRequest, "Invalid", "The request cannot be understood."),
         (StatusCodes.Status401Unauthorized, "Unauthorized", "The token is missing or wrong."),
-        (StatusCodes.Status403Forbidden, "Forbidden", "The request comes from a page of another site, or by a name that is none of the endpoint's."),
-        (StatusCodes.Status404NotFound, "Unknown", "Nothing has that name; the detail tells what is known."),
-        (StatusCodes.Status409Conflict, "Refused", "Understood, but the state of things forbids it."),
-        (StatusCodes.Status413PayloadTooLarge, "TooLarge", "The body is larger than the endpoint takes."),
-        (StatusCodes.Status500InternalServerError, "Internal", "A fault of the node's own; its log has more."),
-        (StatusCodes.Status503ServiceUnavailable, "Unavailable", "Whoever decides cannot be reached now; the outcome may be unknown."),
+        (StatusCodes.Status403Forbidden, "Forbidden", "The request comes from another site's page, or uses a host name that is not accepted."),
+        (StatusCodes.Status404NotFound, "Unknown", "Nothing has that name; the detail lists the known names."),
+        (StatusCodes.Status409Conflict, "Refused", "Understood, but not possible in the current state."),
+        (StatusCodes.Status413PayloadTooLarge, "TooLarge", "The body is larger than the endpoint accepts."),
+        (StatusCodes.Status500InternalServerError, "Internal", "An internal fault of the node; see its log."),
+        (StatusCodes.Status503ServiceUnavailable, "Unavailable", "The node that decides cannot be reached now; the outcome may be unknown."),
     ];
 
     private static readonly int[] Always =
@@ -49,7 +49,7 @@ internal static class ApiDocument
             Info = new OpenApiInfo
             {
                 Title = "ActorLb admin API", Version = Program.Version,
-                Description = "What pbm and the dashboard use. Changes of backends, of the sticky map and of sessions hold on every node of the fleet.",
+                Description = "Used by pbm and the dashboard. Changes to backends, the sticky map and sessions apply to every node of the fleet.",
             },
             Servers = [new OpenApiServer { Url = "/api/v1" }],
             Paths = [],
@@ -61,7 +61,7 @@ internal static class ApiDocument
                 {
                     [Bearer] = new OpenApiSecurityScheme
                     {
-                        Type = SecuritySchemeType.Http, Scheme = "bearer", Description = "The token of admin.token-file. Without one the endpoint is on loopback alone and asks for none.",
+                        Type = SecuritySchemeType.Http, Scheme = "bearer", Description = "The token of admin.token-file. Without one the endpoint listens on loopback only and requires no token.",
                     },
                 },
             },
@@ -92,7 +92,7 @@ internal static class ApiDocument
     {
         OpenApiOperation described = Describe(document, IdOf(operation), operation.Summary, new OpenApiResponse
         {
-            Description = operation.Status == StatusCodes.Status202Accepted ? "It has begun." : "Done.",
+            Description = operation.Status == StatusCodes.Status202Accepted ? "Started." : "Done.",
             Content = Content(operation.AnswerType, schemas.Of(operation.Answer.Type)),
         }, operation.Status);
         described.Tags = new HashSet<OpenApiTagReference> { new(TagOf(operation), document) };
@@ -143,7 +143,7 @@ internal static class ApiDocument
     private static Dictionary<string, IOpenApiMediaType> Content(string type, IOpenApiSchema schema) =>
         new(StringComparer.Ordinal) { [type] = new OpenApiMediaType { Schema = schema } };
 
-    /// <summary>The first word of the path, as pbm groups its commands.</summary>
+    /// <summary>The first segment of the path, as in pbm's command groups.</summary>
     private static string TagOf(ApiOperation operation) => operation.Path.Split('/')[0];
 
     /// <summary>Such as "postBackendsBackendDrain".</summary>

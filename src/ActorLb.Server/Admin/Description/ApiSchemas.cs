@@ -8,14 +8,14 @@ using Microsoft.OpenApi;
 namespace ActorLb.Server.Admin.Description;
 
 /// <summary>
-/// The API's records as schemas, from what is generated for their JSON: names and types cannot differ from what is written. An answer has all
-/// of its members, absent values as null; a body may have no others than its own.
+/// Schemas of the API's records, built from the source-generated JSON metadata so that names and types cannot differ from what is
+/// written. A response has all of its members, with null for missing values; a body may only have the record's members.
 /// </summary>
 internal sealed class ApiSchemas(OpenApiDocument document, IEnumerable<Type> bodies)
 {
     private readonly HashSet<Type> _bodies = [.. bodies];
 
-    /// <summary>The words of <see cref="AdminError.Error"/>.</summary>
+    /// <summary>The values of <see cref="AdminError.Error"/>.</summary>
     public static IEnumerable<string> ErrorWords => typeof(AdminErrors).GetFields(BindingFlags.Public | BindingFlags.Static).Select(f => (string)f.GetRawConstantValue()!);
 
     public IOpenApiSchema Of(Type type)
@@ -25,10 +25,10 @@ internal sealed class ApiSchemas(OpenApiDocument document, IEnumerable<Type> bod
         if (bare.IsArray) return new OpenApiSchema { Type = JsonSchemaType.Array, Items = Of(bare.GetElementType()!) };
         string name = bare.Name;
         IDictionary<string, IOpenApiSchema> schemas = document.Components!.Schemas!;
-        // Known before its members are looked at, should one of them be of the same type.
+        // Registered before its members are visited, since one of them may have the same type.
         if (schemas.TryAdd(name, new OpenApiSchema()))
         {
-            schemas[name] = Object(AdminJson.Wire.GetTypeInfo(bare) ?? throw new InvalidOperationException($"{bare} is no record of the API"));
+            schemas[name] = Object(AdminJson.Wire.GetTypeInfo(bare) ?? throw new InvalidOperationException($"{bare} is not a record of the API"));
         }
         return new OpenApiSchemaReference(name, document);
     }

@@ -6,27 +6,27 @@ using Microsoft.Extensions.Logging;
 namespace ActorLb.Server.Hosting.Upgrade;
 
 /// <summary>
-/// Has another process, of another version perhaps, take this one's place, as NGINX does on SIGUSR2: it inherits the listening sockets with
-/// all who wait in their queues, so that nobody is refused. When it does not come so far, this process goes on.
+/// Makes another process, possibly of another version, take this one's place, as NGINX does on SIGUSR2: it inherits the listening
+/// sockets with all clients in their queues, so that no client is refused. If it fails to take over, this process keeps running.
 /// </summary>
-/// <param name="path">The configuration file, in full.</param>
+/// <param name="path">Full path of the configuration file.</param>
 /// <param name="pidFile">Null when the node has none.</param>
 /// <param name="stopAdmin">Frees the admin endpoint's address.</param>
-/// <param name="startAdmin">Takes it again.</param>
+/// <param name="startAdmin">Takes the address again.</param>
 internal sealed partial class NodeUpgrade(
     Node node, NodeControl control, string path, PidFile? pidFile, Func<Task> stopAdmin, Func<Task> startAdmin, ILogger logger)
 {
-    /// <summary>For the reading of files and the look-up of names, before anything is handed over.</summary>
+    /// <summary>For reading files and resolving names, before anything is handed over.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
 
-    /// <summary>For the join of a fleet, while nobody accepts: clients wait in the queue.</summary>
+    /// <summary>For joining the fleet while no process accepts: clients wait in the queue.</summary>
     private static readonly TimeSpan ServingPatience = TimeSpan.FromSeconds(15);
 
     private static readonly TimeSpan AdminRetry = TimeSpan.FromSeconds(1);
 
-    /// <summary>True when the other process serves: this one has only to drain.</summary>
-    /// <param name="taken">Is told the process id of the other one, before whoever asked for the upgrade hears that it is done.</param>
-    /// <param name="cancel">Gives up.</param>
+    /// <summary>True when the other process serves: this one only has to drain.</summary>
+    /// <param name="taken">Gets the other process's id before the upgrade is reported as done.</param>
+    /// <param name="cancel">Abandons the upgrade.</param>
     public async Task<bool> RunAsync(Func<int, Task> taken, CancellationToken cancel)
     {
         UpgradeRequest request = TakeRequest();
@@ -48,7 +48,7 @@ internal sealed partial class NodeUpgrade(
             }
             catch (Exception e)
             {
-                // A fault of the program. The node goes on as it was.
+                // A fault of the program. The node keeps running as it was.
                 return e.ToString();
             }
         });
@@ -67,7 +67,7 @@ internal sealed partial class NodeUpgrade(
     }
 
     /// <summary>The process id of the one that serves.</summary>
-    /// <exception cref="IOException">This process goes on.</exception>
+    /// <exception cref="IOException">This process keeps running.</exception>
     private async Task<int> HandOverAsync(string[] command, ProgressFile progress, CancellationToken cancel)
     {
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancel);
@@ -78,11 +78,11 @@ internal sealed partial class NodeUpgrade(
         try
         {
             Log.Starting(logger, string.Join(' ', command));
-            progress.Say($"waits for the new process ({command[^1]}) to be ready");
+            progress.Say($"is waiting for the new process ({command[^1]}) to be ready");
             successor = await Successor.StartAsync(command, path, pidFile, node.StickyKey, lent);
             await successor.WhenPreparedAsync(patience.Token);
-            progress.Say("hands over to the new process");
-            // It may wait for a request under way: clients are still accepted then.
+            progress.Say("is handing over to the new process");
+            // It may have to wait for a request in progress; clients are still accepted during that time.
             accepting = false;
             await stopAdmin();
             await node.StopAcceptingAsync(node.Options.Node.DrainTimeout);
@@ -114,14 +114,14 @@ internal sealed partial class NodeUpgrade(
         }
         catch (Exception e)
         {
-            // Clients wait: they are served without it.
+            // Clients are waiting, and are served without it.
             Log.NotTakenBack(logger, e.Message);
             _ = RetryAdminAsync();
         }
         await node.TakeBackAsync(lent, CancellationToken.None);
     }
 
-    /// <summary>Another program may have its address for a while.</summary>
+    /// <summary>Another program may hold its address for a while.</summary>
     private async Task RetryAdminAsync()
     {
         while (!node.IsDraining)
@@ -135,15 +135,15 @@ internal sealed partial class NodeUpgrade(
             }
             catch (IOException)
             {
-                // Again in a moment.
+                // Retried in a moment.
             }
         }
     }
 
-    /// <summary>Answers who asked for an upgrade while one is under way.</summary>
-    public void Refuse() => Report(TakeRequest().Id, "another upgrade is under way", 0);
+    /// <summary>Answers a request for an upgrade while another one is in progress.</summary>
+    public void Refuse() => Report(TakeRequest().Id, "another upgrade is in progress", 0);
 
-    /// <summary>That of the command, or one of this very program when only the signal came.</summary>
+    /// <summary>The command's request, or one for the same program when only the signal arrived.</summary>
     private UpgradeRequest TakeRequest()
     {
         var own = new UpgradeRequest("", OwnCommand.Words, DateTimeOffset.UtcNow);
@@ -151,7 +151,7 @@ internal sealed partial class NodeUpgrade(
         string file = UpgradeFiles.RequestFor(pidFile.Path);
         UpgradeRequest? asked = UpgradeFiles.Read(file, UpgradeJson.Default.UpgradeRequest);
         UpgradeFiles.Delete(file);
-        // One that nobody waits for any more starts nothing.
+        // A request that nobody waits for any more starts nothing.
         return asked is { Command.Length: 1 or 2 } && DateTimeOffset.UtcNow - asked.At < UpgradeRequest.Life ? asked : own;
     }
 
@@ -170,22 +170,22 @@ internal sealed partial class NodeUpgrade(
 
     private static partial class Log
     {
-        [LoggerMessage(3060, LogLevel.Information, "upgrade: starts {Command}")]
+        [LoggerMessage(3060, LogLevel.Information, "upgrade: starting {Command}")]
         public static partial void Starting(ILogger logger, string command);
 
-        [LoggerMessage(3061, LogLevel.Information, "upgrade: process {Pid} has taken over; this one closes what it has and ends")]
+        [LoggerMessage(3061, LogLevel.Information, "upgrade: process {Pid} has taken over; this one closes its connections and exits")]
         public static partial void HandedOver(ILogger logger, int pid);
 
-        [LoggerMessage(3062, LogLevel.Error, "upgrade: not done, this process goes on: {Reason}")]
+        [LoggerMessage(3062, LogLevel.Error, "upgrade: not done, this process keeps running: {Reason}")]
         public static partial void NotHandedOver(ILogger logger, string reason);
 
-        [LoggerMessage(3063, LogLevel.Error, "upgrade: this process goes on without its admin endpoint until it can have its address again: {Reason}")]
+        [LoggerMessage(3063, LogLevel.Error, "upgrade: this process keeps running without its admin endpoint until its address is free again: {Reason}")]
         public static partial void NotTakenBack(ILogger logger, string reason);
 
         [LoggerMessage(3065, LogLevel.Information, "upgrade: the admin endpoint is back")]
         public static partial void AdminIsBack(ILogger logger);
 
-        [LoggerMessage(3064, LogLevel.Warning, "upgrade: its outcome cannot be left beside the pid-file: {Reason}")]
+        [LoggerMessage(3064, LogLevel.Warning, "upgrade: the outcome cannot be written beside the pid-file: {Reason}")]
         public static partial void NoReport(ILogger logger, string reason);
     }
 }

@@ -1,9 +1,10 @@
 namespace ActorLb.Server.Hosting.Upgrade;
 
-/// <summary>How this program was started, as far as its arguments: for another process of it. A link in it is followed when that starts.</summary>
+/// <summary>How this program was started, without its arguments, to start another process of it. A link is followed again at that
+/// time.</summary>
 internal static class OwnCommand
 {
-    /// <summary>The program; and the assembly, where it is run by <c>dotnet</c>. Asked for early: files may be replaced later.</summary>
+    /// <summary>The program, and the assembly when run by <c>dotnet</c>. Read early, since files may be replaced later.</summary>
     public static string[] Words { get; } = Find();
 
     private static string[] Find()
@@ -12,7 +13,7 @@ internal static class OwnCommand
         if (Path.GetFileNameWithoutExtension(program) == "dotnet") return [program, Path.GetFullPath(Environment.GetCommandLineArgs()[0])];
         try
         {
-            // As it was called, and not what that led to: the next version may stand behind the same link.
+            // As it was called, without resolving links: the next version may be behind the same link.
             string called = File.ReadAllText("/proc/self/cmdline").Split('\0')[0];
             return [called.Contains('/') ? Path.GetFullPath(called) : program];
         }

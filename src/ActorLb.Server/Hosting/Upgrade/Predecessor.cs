@@ -7,27 +7,27 @@ using ActorLb.Proxying.Reactors;
 
 namespace ActorLb.Server.Hosting.Upgrade;
 
-/// <summary>The process whose place this one takes, as this one sees it.</summary>
+/// <summary>The process that this one replaces, as seen from this one.</summary>
 internal sealed class Predecessor : IAsyncDisposable
 {
-    /// <summary>Names the two pipes to a process that is to take another's place.</summary>
+    /// <summary>The environment variable that names the two pipes to a process that is to take over.</summary>
     public const string Variable = "ACTORLB_TAKE_OVER";
 
     private readonly UpgradeChannel _channel;
 
     private Predecessor(UpgradeChannel channel) => _channel = channel;
 
-    /// <summary>What it said first.</summary>
+    /// <summary>Its first message.</summary>
     public required UpgradeOffer Offer { get; init; }
 
-    /// <summary>Null when this process was started by itself, as usual.</summary>
-    /// <exception cref="IOException">It was not, and the other one cannot be understood.</exception>
+    /// <summary>Null when this process was started normally.</summary>
+    /// <exception cref="IOException">It is to take over, but the other process's messages cannot be understood.</exception>
     public static async Task<Predecessor?> FindAsync(CancellationToken cancel)
     {
         if (Environment.GetEnvironmentVariable(Variable) is not { Length: > 0 } pipes) return null;
-        // Programs that are started from here must not take themselves for the same.
+        // Child processes must not believe that they are to take over.
         Environment.SetEnvironmentVariable(Variable, null);
-        if (pipes.Split(' ') is not [var from, var to]) throw new IOException($"{Variable} names no pipes: it is for the program's own use");
+        if (pipes.Split(' ') is not [var from, var to]) throw new IOException($"{Variable} does not name pipes: it is for the program's own use");
         AnonymousPipeClientStream input, output;
         try
         {
@@ -36,7 +36,7 @@ internal sealed class Predecessor : IAsyncDisposable
         }
         catch (Exception e) when (e is ArgumentException or IOException)
         {
-            throw new IOException($"{Variable} names no pipes: it is for the program's own use", e);
+            throw new IOException($"{Variable} does not name pipes: it is for the program's own use", e);
         }
         foreach (AnonymousPipeClientStream pipe in (AnonymousPipeClientStream[])[input, output])
         {
@@ -46,7 +46,7 @@ internal sealed class Predecessor : IAsyncDisposable
         UpgradeOffer offer = await channel.ReceiveAsync(UpgradeJson.Default.UpgradeOffer, cancel);
         if (offer.Version != UpgradeOffer.CurrentVersion)
         {
-            string reason = $"version {Program.Version} hands over otherwise (protocol {UpgradeOffer.CurrentVersion}, not {offer.Version}): stop the node and start the new version";
+            string reason = $"version {Program.Version} uses another hand-over protocol ({UpgradeOffer.CurrentVersion}, not {offer.Version}): stop the node and start the new version";
             await channel.SendAsync(new UpgradeStep(UpgradeStep.Prepared, reason), UpgradeJson.Default.UpgradeStep, cancel);
             throw new IOException(reason);
         }
@@ -57,7 +57,7 @@ internal sealed class Predecessor : IAsyncDisposable
     public Task SayAsync(string step, string? failure, CancellationToken cancel) =>
         _channel.SendAsync(new UpgradeStep(step, failure), UpgradeJson.Default.UpgradeStep, cancel);
 
-    /// <summary>Says why this process goes no further; the other one may have gone as well.</summary>
+    /// <summary>Reports why this process cannot continue; the other one may be gone as well.</summary>
     public async Task FailAsync(string reason)
     {
         try
@@ -66,11 +66,11 @@ internal sealed class Predecessor : IAsyncDisposable
         }
         catch (IOException)
         {
-            // Nobody waits for it any more.
+            // The other process no longer waits for it.
         }
     }
 
-    /// <summary>Waits until the other one accepts nobody any more, and takes what it leaves.</summary>
+    /// <summary>Waits until the other process accepts no more clients, and takes over its state.</summary>
     public async Task TakeOverAsync(Node node, CancellationToken cancel)
     {
         UpgradeLegacy left = await _channel.ReceiveAsync(UpgradeJson.Default.UpgradeLegacy, cancel);

@@ -10,7 +10,7 @@ using ActorLb.Sticky.Map;
 
 namespace ActorLb.Server.Hosting.Upgrade;
 
-/// <summary>The process that is to take this one's place, as this one sees it.</summary>
+/// <summary>The process that is to take over, as seen from this one.</summary>
 internal sealed class Successor : IAsyncDisposable
 {
     private readonly Process _process;
@@ -27,8 +27,8 @@ internal sealed class Successor : IAsyncDisposable
     public int Pid => _process.Id;
 
     /// <summary>Starts it with copies of this process's listening sockets and pid-file.</summary>
-    /// <param name="command">The program, and what stands before its arguments.</param>
-    /// <param name="configuration">The file that it runs.</param>
+    /// <param name="command">The program, and anything before its arguments.</param>
+    /// <param name="configuration">The file to run with.</param>
     /// <exception cref="IOException">It cannot be started.</exception>
     public static async Task<Successor> StartAsync(
         string[] command, string configuration, PidFile? pidFile, byte[] stickyKey, IEnumerable<InheritedListener> lent)
@@ -47,7 +47,7 @@ internal sealed class Successor : IAsyncDisposable
             process = Process.Start(start) ?? throw new IOException($"cannot start {command[0]}");
             toIt.DisposeLocalCopyOfClientHandle();
             fromIt.DisposeLocalCopyOfClientHandle();
-            // Others that are started from here have no use for them.
+            // Other child processes have no use for them.
             foreach (int fd in lent.SelectMany(l => l.Descriptors)) LentDescriptors.Keep(fd);
             return new Successor(process, channel, new UpgradeOffer(UpgradeOffer.CurrentVersion, pidFile?.Path, pidDescriptor, stickyKey));
         }
@@ -63,16 +63,16 @@ internal sealed class Successor : IAsyncDisposable
         }
     }
 
-    /// <summary>Waits until it could take over at any time.</summary>
-    /// <exception cref="IOException">It has failed, or ended.</exception>
+    /// <summary>Waits until it is ready to take over.</summary>
+    /// <exception cref="IOException">It has failed, or exited.</exception>
     public Task WhenPreparedAsync(CancellationToken cancel) => SpeakAsync(UpgradeStep.Prepared, async () =>
     {
         await _channel.SendAsync(_offer, UpgradeJson.Default.UpgradeOffer, cancel);
         await WhenAsync(UpgradeStep.Prepared, cancel);
     }, cancel);
 
-    /// <summary>Has it go on, as nobody is accepted here any more, and waits until it serves.</summary>
-    /// <exception cref="IOException">It has failed, or ended.</exception>
+    /// <summary>Tells it that no more clients are accepted here, and waits until it serves.</summary>
+    /// <exception cref="IOException">It has failed, or exited.</exception>
     public Task WhenServingAsync(NodeLegacy legacy, IEnumerable<MapEntry[]> entries, CancellationToken cancel) => SpeakAsync(UpgradeStep.Serving, async () =>
     {
         OfferedListener[] listeners = [.. legacy.Listeners.Select(l => new OfferedListener(l.Name, l.Bind.ToString(), l.Bound.ToString(), l.Descriptors))];
@@ -81,7 +81,7 @@ internal sealed class Successor : IAsyncDisposable
         await WhenAsync(UpgradeStep.Serving, cancel);
     }, cancel);
 
-    /// <summary>Ends it: it did not take this process's place.</summary>
+    /// <summary>Ends it: it did not take over.</summary>
     public async Task EndAsync()
     {
         try
@@ -91,7 +91,7 @@ internal sealed class Successor : IAsyncDisposable
         }
         catch (InvalidOperationException)
         {
-            // It has ended.
+            // It has already exited.
         }
     }
 
@@ -99,10 +99,10 @@ internal sealed class Successor : IAsyncDisposable
     {
         UpgradeStep said = await _channel.ReceiveAsync(UpgradeJson.Default.UpgradeStep, cancel);
         if (said.Failure is { } failure) throw new UpgradeRefusedException(failure);
-        if (said.Step != step) throw new UpgradeRefusedException($"the new process says '{said.Step}' where '{step}' was expected");
+        if (said.Step != step) throw new UpgradeRefusedException($"the new process sent '{said.Step}' instead of '{step}'");
     }
 
-    /// <summary>A pipe that breaks says only that the other end has gone.</summary>
+    /// <summary>A broken pipe only means that the other end is gone.</summary>
     private async Task SpeakAsync(string step, Func<Task> speak, CancellationToken cancel)
     {
         try
@@ -112,7 +112,7 @@ internal sealed class Successor : IAsyncDisposable
         catch (IOException e) when (e is not UpgradeRefusedException)
         {
             await _process.WaitForExitAsync(cancel);
-            throw new IOException($"the new process (pid {Pid}) has ended with exit code {_process.ExitCode} before it was {step}; its own lines tell why", e);
+            throw new IOException($"the new process (pid {Pid}) has ended with exit code {_process.ExitCode} before it was {step}; see its own log lines", e);
         }
     }
 
@@ -123,5 +123,5 @@ internal sealed class Successor : IAsyncDisposable
     }
 }
 
-/// <summary>The other process has said why it goes no further.</summary>
+/// <summary>The other process has reported why it cannot continue.</summary>
 internal sealed class UpgradeRefusedException(string message) : IOException(message);

@@ -7,32 +7,32 @@ using ActorLb.Sticky.Map;
 namespace ActorLb.Server.Hosting.Upgrade;
 
 /// <summary>
-/// Two pipes between the process that goes and the one that comes. Each message is its length (32 bits, little endian) and that many bytes:
-/// JSON, or entries of the sticky map as they lie in memory, which both processes share the layout of: they run on one machine.
+/// Two pipes between the old and the new process. Each message is its length (32 bits, little endian) and that many bytes:
+/// JSON, or entries of the sticky map in their memory layout, which both processes share since they run on one machine.
 /// </summary>
 internal sealed class UpgradeChannel(Stream input, Stream output) : IAsyncDisposable
 {
-    /// <summary>A node with thousands of backends stays far below.</summary>
+    /// <summary>Far above what a node with thousands of backends needs.</summary>
     private const int MaxLength = 64 << 20;
 
     public async Task SendAsync<T>(T message, JsonTypeInfo<T> type, CancellationToken cancel) =>
         await WriteAsync(JsonSerializer.SerializeToUtf8Bytes(message, type), cancel);
 
-    /// <exception cref="IOException">The other process has gone, or says what this one does not understand.</exception>
+    /// <exception cref="IOException">The other process is gone, or its message cannot be understood.</exception>
     public async Task<T> ReceiveAsync<T>(JsonTypeInfo<T> type, CancellationToken cancel)
     {
         byte[] bytes = await ReadAsync(cancel);
         try
         {
-            return JsonSerializer.Deserialize(bytes, type) ?? throw new IOException("the other process sends nothing");
+            return JsonSerializer.Deserialize(bytes, type) ?? throw new IOException("the other process sent an empty message");
         }
         catch (JsonException e)
         {
-            throw new IOException($"the other process sends what is no {typeof(T).Name}", e);
+            throw new IOException($"the other process sent something other than {typeof(T).Name}", e);
         }
     }
 
-    /// <summary>Entries, a part at a time; an empty message ends them.</summary>
+    /// <summary>Entries, in parts; an empty message ends them.</summary>
     public async Task SendEntriesAsync(IEnumerable<MapEntry[]> parts, CancellationToken cancel)
     {
         foreach (MapEntry[] part in parts)
@@ -69,7 +69,7 @@ internal sealed class UpgradeChannel(Stream input, Stream output) : IAsyncDispos
             byte[] header = new byte[sizeof(int)];
             await input.ReadExactlyAsync(header, cancel);
             int length = BinaryPrimitives.ReadInt32LittleEndian(header);
-            if (length is < 0 or > MaxLength) throw new IOException($"the other process sends a message of {length} bytes");
+            if (length is < 0 or > MaxLength) throw new IOException($"the other process sent a message of {length} bytes");
             byte[] bytes = new byte[length];
             await input.ReadExactlyAsync(bytes, cancel);
             return bytes;

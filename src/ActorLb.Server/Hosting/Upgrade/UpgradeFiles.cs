@@ -5,14 +5,14 @@ using ActorLb.Native;
 
 namespace ActorLb.Server.Hosting.Upgrade;
 
-/// <summary>What <c>actorlb upgrade</c> and the node leave for each other beside the pid-file.</summary>
+/// <summary>The files that <c>actorlb upgrade</c> and the node write for each other beside the pid-file.</summary>
 internal static class UpgradeFiles
 {
     public static string RequestFor(string pidFile) => pidFile + ".upgrade";
 
     public static string ReportFor(string pidFile) => pidFile + ".upgraded";
 
-    /// <summary>Null when there is none, or none that can be read.</summary>
+    /// <summary>Null when there is none, or it cannot be read.</summary>
     public static T? Read<T>(string path, JsonTypeInfo<T> type)
         where T : class
     {
@@ -26,7 +26,7 @@ internal static class UpgradeFiles
         }
     }
 
-    /// <summary>Whole or not at all; only its owner may write it.</summary>
+    /// <summary>Written atomically; only its owner may write it.</summary>
     public static void Write<T>(string path, T content, JsonTypeInfo<T> type)
     {
         string next = path + ".new";
@@ -43,7 +43,7 @@ internal static class UpgradeFiles
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // Its content is judged by who reads it.
+            // Its reader checks the content.
         }
     }
 }

@@ -3,7 +3,7 @@ using ActorLb.Configuration.Hocon;
 namespace ActorLb.Configuration.Import;
 
 /// <summary>What becomes of a directive, the worst last.</summary>
-internal enum Verdict { NotNeeded, Carried, Told }
+internal enum Verdict { NotNeeded, Carried, Reported }
 
 /// <summary>One word of a directive.</summary>
 /// <param name="Literal">It stood in quotes that keep variables from being replaced.</param>
@@ -82,7 +82,7 @@ internal sealed class Directive(Word name)
 
     public void Tell(string advice)
     {
-        Verdict = Import.Verdict.Told;
+        Verdict = Import.Verdict.Reported;
         if (!_told.Contains(advice)) _told.Add(advice);
     }
 

@@ -31,7 +31,7 @@ internal sealed class DirectiveTable
         if (directive.Verdict is not null) return;
         switch (Find(name))
         {
-            case { Verdict: Verdict.Told } told: directive.Tell(told.Text); break;
+            case { Verdict: Verdict.Reported } told: directive.Tell(told.Text); break;
             case { Verdict: Verdict.NotNeeded } left: directive.Leave(left.Text); break;
             case { } known: directive.Leave($"nothing of what is written here uses it (else: {known.Text})"); break;
             default: directive.Tell("not known to the importer: see docs/import.md, and set what it means by hand"); break;

@@ -14,7 +14,7 @@ internal sealed record ImportResult(string Text, IReadOnlyList<Directive> Direct
     public int Count(Verdict verdict) => Directives.Count(d => d.Verdict == verdict);
 
     /// <summary>Whether a person has to look at something.</summary>
-    public bool IsWhole => Remarks.Count == 0 && Directives.All(d => d.Verdict != Verdict.Told);
+    public bool IsWhole => Remarks.Count == 0 && Directives.All(d => d.Verdict != Verdict.Reported);
 }
 
 /// <summary>Other balancers' files to ActorLb's configuration.</summary>
@@ -41,7 +41,7 @@ internal static class Importer
             // Within what is left out nothing is said again; its entries are no directives.
             bool inner = context.TryGetValue(d, out Directive? around);
             if (inner && around!.Name is "map" or "split_clients" && around.Verdict == Verdict.Carried && d.Verdict is null) d.Carry();
-            if (inner && around!.Verdict is Verdict.Told or Verdict.NotNeeded && d.Verdict is null && !IsKnownBlock(around)) d.Leave($"stands in {around.Name}, which is left out");
+            if (inner && around!.Verdict is Verdict.Reported or Verdict.NotNeeded && d.Verdict is null && !IsKnownBlock(around)) d.Leave($"stands in {around.Name}, which is left out");
             NginxDirectives.Table.Judge(d, d.Name);
         }
         return Finish(target, whole, all, "nginx", file);
@@ -62,8 +62,8 @@ internal static class Importer
         Directive[] all = [.. whole.All().Skip(1)];
         foreach (Directive section in whole.Block!)
         {
-            if (section.Verdict is null && HAProxyDirectives.Table.Find(section.Name) is { Verdict: Verdict.Told } told) section.Tell(told.Text);
-            if (section.Verdict == Verdict.Told && section.Name is not ("frontend" or "listen" or "backend")) section.LeaveBlock($"stands in {section.Name}, which is left out");
+            if (section.Verdict is null && HAProxyDirectives.Table.Find(section.Name) is { Verdict: Verdict.Reported } told) section.Tell(told.Text);
+            if (section.Verdict == Verdict.Reported && section.Name is not ("frontend" or "listen" or "backend")) section.LeaveBlock($"stands in {section.Name}, which is left out");
         }
         foreach (Directive d in all)
         {
@@ -129,7 +129,7 @@ internal static class Importer
     private static void Head(StringBuilder text, Target target, IReadOnlyList<Directive> all, string program, string file)
     {
         string name = Path.GetFileName(file);
-        int told = all.Count(d => d.Verdict == Verdict.Told);
+        int told = all.Count(d => d.Verdict == Verdict.Reported);
         Line(text, $"# From {name}, by `actorlb import {program}`. Look it through, then `actorlb check -c FILE`.");
         if (told > 0) Line(text, $"# {Count(told, "directive")} could not be carried over as {(told == 1 ? "it is" : "they are")}: the comments that begin with a file and a line say what to do instead.");
         if (target.Certificates.Count > 0) Line(text, "# The node must be able to read these files, and the keys among them by its user alone:");

@@ -88,7 +88,7 @@ internal sealed class Target
         {
             if (directive.Verdict is null) continue;
             at.Keep(directive);
-            if (directive.Verdict == Verdict.Told && _noted.Add(directive))
+            if (directive.Verdict == Verdict.Reported && _noted.Add(directive))
             {
                 foreach (string advice in directive.Advice) at.Comment(Line(directive, advice));
             }

@@ -183,7 +183,7 @@ public sealed class EmqxDiscoveryTests
         await using (var gone = At(One)) dead = $"http://{gone.EndPoint}";
         await using var node = await TestNode.StartAsync(emqx.Backends(one.EndPoint.Port, "", dead));
         await node.UntilAsync(() => Ids(node).Length == 1);
-        string told = $"Pool p: {dead}/api/v5/nodes: connection refused: nothing listens there; {emqx.Url} answered instead";
+        string told = $"Pool p: {dead}/api/v5/nodes: connection refused: nothing is listening there; {emqx.Url} answered instead";
         await node.UntilAsync(() => node.Log.Lines.Any(l => l == (LogLevel.Warning, told)), () => string.Join('\n', node.Log.Lines.Select(l => l.Text)));
 
         // The one that answers is asked first from now on.
@@ -192,7 +192,7 @@ public sealed class EmqxDiscoveryTests
         Assert.Equal(1, node.Log.Lines.Count(l => l.Text.Contains("answered instead", StringComparison.Ordinal)));
         emqx.Instead = context => FakeEmqx.SendAsync(context, 500, "").ContinueWith(static _ => true, TaskScheduler.Default);
         await node.UntilAsync(() => node.Log.Lines.Any(l => l.Text.Contains(
-            $"{dead}/api/v5/nodes: connection refused: nothing listens there; {emqx.Url}/api/v5/nodes: HTTP status 500; its backends stay", StringComparison.Ordinal)));
+            $"{dead}/api/v5/nodes: connection refused: nothing is listening there; {emqx.Url}/api/v5/nodes: HTTP status 500; its backends stay", StringComparison.Ordinal)));
         Assert.Equal([One], Ids(node));
     }
 

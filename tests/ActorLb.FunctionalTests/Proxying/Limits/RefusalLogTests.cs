@@ -26,7 +26,7 @@ public sealed class RefusalLogTests : IDisposable
     [InlineData("mqtt", "\u0010\u00ff\u00ff\u00ff\u007f\0\u0004MQTT\u0004", ": CONNECT refused: the CONNECT is larger than max-packet-size: 268435460 bytes of at most 1048576")]
     [InlineData("ws", Mqtt, " on listener mqtt speaks MQTT without WebSocket: upgrade refused: the request line is malformed")]
     [InlineData("ws", Hello, " on listener mqtt speaks TLS where none is expected: upgrade refused: the request line is malformed")]
-    [InlineData("ws", Http, ": upgrade refused: the host is none of the listener's")]
+    [InlineData("ws", Http, ": upgrade refused: the host is not one of the listener's")]
     [InlineData("tls", Mqtt, " on listener mqtt speaks MQTT without TLS: TLS handshake failed: wrong version number")]
     [InlineData("tls", Http, " on listener mqtt speaks HTTP without TLS: TLS handshake failed: http request")]
     [InlineData("wss", Http, " on listener mqtt speaks HTTP without TLS: TLS handshake failed: http request")]

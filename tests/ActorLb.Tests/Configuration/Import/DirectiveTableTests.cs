@@ -24,7 +24,7 @@ public sealed class DirectiveTableTests
         Directive[] found = [.. file.Result.Directives.Where(d => Matches(d.Name, name))];
         Assert.NotEmpty(found);
         Assert.Contains(found, d => d.Verdict == entry.Verdict);
-        if (entry.Verdict != Verdict.Told) Assert.DoesNotContain(found, d => d.Verdict == Verdict.Told);
+        if (entry.Verdict != Verdict.Reported) Assert.DoesNotContain(found, d => d.Verdict == Verdict.Reported);
         Assert.Empty(file.Load().Errors);
     }
 
@@ -39,7 +39,7 @@ public sealed class DirectiveTableTests
         // A line of words that need nothing is carried as a whole.
         Verdict expected = word && entry.Verdict == Verdict.NotNeeded ? Verdict.Carried : entry.Verdict;
         Assert.Contains(found, d => d.Verdict == expected);
-        if (expected != Verdict.Told) Assert.DoesNotContain(found, d => d.Verdict == Verdict.Told);
+        if (expected != Verdict.Reported) Assert.DoesNotContain(found, d => d.Verdict == Verdict.Reported);
         Assert.Empty(file.Load().Errors);
     }
 
@@ -63,7 +63,7 @@ public sealed class DirectiveTableTests
         using ImportedFile file = nginx
             ? ImportedFile.Nginx("stream { server { listen 1883; frobnicate on; proxy_pass 192.0.2.1:1883; } }")
             : ImportedFile.HAProxy("listen a\n  bind *:1883\n  frobnicate on\n  option frobnicate\n  server a 192.0.2.1:1883 frobnicate\n");
-        Assert.All(file.Result.Directives.Where(d => d.Name is "frobnicate" or "option" || d.Has("frobnicate")), d => Assert.Equal(Verdict.Told, d.Verdict));
+        Assert.All(file.Result.Directives.Where(d => d.Name is "frobnicate" or "option" || d.Has("frobnicate")), d => Assert.Equal(Verdict.Reported, d.Verdict));
         Assert.Contains(file.Told, t => t.Contains("not known", StringComparison.Ordinal));
     }
 
@@ -135,7 +135,7 @@ public sealed class DirectiveTableTests
             text.Append($"\n## {program}\n\n| directive | in | verdict | becomes, or why not, or what to do instead |\n|---|---|---|---|\n");
             foreach (IGrouping<(string Where, Verdict Verdict, string Text), DirectiveEntry> rows in table.Entries.GroupBy(e => (e.Where, e.Verdict, e.Text)))
             {
-                string verdict = rows.Key.Verdict switch { Verdict.Carried => "carried", Verdict.NotNeeded => "not needed", _ => "told" };
+                string verdict = rows.Key.Verdict switch { Verdict.Carried => "carried", Verdict.NotNeeded => "not needed", _ => "reported" };
                 string names = string.Join(", ", rows.Select(r => $"`{(r.Where is "bind" or "server" && r.Name.StartsWith(r.Where + " ", StringComparison.Ordinal) ? r.Name[(r.Where.Length + 1)..] : r.Name)}`"));
                 text.Append($"| {names} | {rows.Key.Where} | {verdict} | {rows.Key.Text.Replace("|", "\\|", StringComparison.Ordinal)} |\n");
             }

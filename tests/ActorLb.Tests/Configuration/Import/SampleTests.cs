@@ -76,7 +76,7 @@ public sealed class SampleTests
     public void Scripted_Imported_TellsEveryScript()
     {
         using ImportedFile file = ImportedFile.Sample("scripted.nginx.conf");
-        string[] told = [.. file.Result.Directives.Where(d => d.Verdict == Verdict.Told).Select(d => d.Name)];
+        string[] told = [.. file.Result.Directives.Where(d => d.Verdict == Verdict.Reported).Select(d => d.Name)];
         Assert.Equal(["load_module", "js_include", "js_set", "keyval_zone", "keyval", "map", "hash", "js_preread", "proxy_pass"], told);
         Assert.Equal((ListenerProtocol.Tcp, "pool_b"), (file.Options.Listeners["tcp"].Protocol, file.Options.Listeners["tcp"].Pool));
         Assert.Contains("pool_a", file.Options.Pools.Keys);

@@ -106,7 +106,7 @@ internal sealed class HAProxyBind
         DirectiveEntry? entry = HAProxyDirectives.Table.Find("bind " + word);
         if (HAProxyDirectives.BindValues.Contains(word)) word = $"{word} {next()}";
         if (entry is null) d.Tell($"{word}: not known, and left out");
-        else if (entry.Verdict == Verdict.Told) d.Tell($"{word}: {entry.Text}");
+        else if (entry.Verdict == Verdict.Reported) d.Tell($"{word}: {entry.Text}");
     }
 
     private void Certificate(Directive d, string name)

@@ -69,7 +69,7 @@ internal sealed class HAProxyServer
                 continue;
             }
             if (entry is null) d.Tell($"{word}: not known, and left out");
-            else if (entry.Verdict == Verdict.Told) d.Tell($"{(takes ? $"{word} {value}" : word)}: {entry.Text}");
+            else if (entry.Verdict == Verdict.Reported) d.Tell($"{(takes ? $"{word} {value}" : word)}: {entry.Text}");
             else if (entry.Verdict == Verdict.Carried) _values[word] = value;
         }
     }

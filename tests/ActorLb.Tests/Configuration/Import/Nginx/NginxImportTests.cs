@@ -131,7 +131,7 @@ public sealed class NginxImportTests
         ActorLbOptions options = file.Options;
         Assert.NotNull(options.Listeners["mqtts"].Rewrite.ClientId);
         Assert.True(options.Listeners["mqtt"].Rewrite.IsEmpty);
-        Assert.Equal(Verdict.Told, file.VerdictOf("mqtt_set_connect"));
+        Assert.Equal(Verdict.Reported, file.VerdictOf("mqtt_set_connect"));
     }
 
     [Fact]

@@ -101,7 +101,7 @@ public sealed class NginxReaderTests : IDisposable
     public void Includes_ThatAreNotThere_AreTold()
     {
         Directive[] includes = [.. Read("include conf.d/*.conf; include mime.types; include gone.conf;").Block!];
-        Assert.Equal([Verdict.Told, Verdict.NotNeeded, Verdict.Told], includes.Select(d => d.Verdict!.Value));
+        Assert.Equal([Verdict.Reported, Verdict.NotNeeded, Verdict.Reported], includes.Select(d => d.Verdict!.Value));
         Assert.Contains("no file here has such a name", includes[0].Advice[0], StringComparison.Ordinal);
         Assert.Contains("it does not exist", includes[2].Advice[0], StringComparison.Ordinal);
     }
