@@ -26,6 +26,7 @@ internal sealed partial class PoolActor : SupervisedActor
     private readonly ILogger _logger;
     private readonly Random _random;
     private readonly Func<IPEndPoint, string?> _ownListener;
+    private readonly DiscoveryReport _report;
 
     private readonly Dictionary<Backend, BackendWatch> _watches = [];
     private readonly HashSet<Backend> _unsettled = [];
@@ -34,11 +35,6 @@ internal sealed partial class PoolActor : SupervisedActor
 
     // The last probe said nothing, and this was logged.
     private bool _unableToProbe;
-    private string? _discoveryProblem;
-    private string? _discoveryRemark;
-    private string _own = "";
-    private int _leftOut;
-    private int _kept;
     private IActorRef _discovery = ActorRefs.Nobody;
 
     /// <param name="ready">Done when every name was asked for once.</param>
@@ -55,6 +51,7 @@ internal sealed partial class PoolActor : SupervisedActor
         _logger = logger;
         _random = random;
         _ownListener = ownListener;
+        _report = new DiscoveryReport(pool, ownListener, logger);
     }
 
     protected override void Begin()
@@ -135,36 +132,14 @@ internal sealed partial class PoolActor : SupervisedActor
         }
 
         _unableToProbe = false;
-        HealthTrack before = watch.Track;
-        HealthOptions health = _pool.Options.Health;
-        watch.Track = before.Next(result.Alive, health.Rise, health.Fall, result.Refused);
-        watch.Backend.ReportProbe(new ProbeReport(
-            result.Alive, result.Refused, watch.Track.Failures, result.Began, HealthProbes.ProvesClients(health, watch.Backend)));
         if (result.Alive && watch.Backend.SetProbeDraining(result.Drains, result.Reason))
         {
             if (result.Drains) Log.Draining(_logger, _pool.Name, watch.Backend.Id, result.Reason);
             else Log.DrainEnded(_logger, _pool.Name, watch.Backend.Id);
         }
 
-        // It may have been down before for what looked like another reason.
-        bool found = result.IsItself && !watch.IsItself;
-        watch.IsItself = (watch.IsItself || result.IsItself) && !result.Alive;
-        if (watch.Track.State != before.State || found)
+        if (watch.Judge(result, _pool.Options.Health))
         {
-            watch.Backend.SetHealth(watch.Track.State, result.Reason);
-            if (found)
-            {
-                Log.Itself(_logger, _pool.Name, watch.Backend.Id, result.Reason);
-            }
-            else if (watch.Track.State == HealthState.Down)
-            {
-                Log.HealthDown(_logger, _pool.Name, watch.Backend.Id, result.Reason);
-            }
-            else if (before.State == HealthState.Down)
-            {
-                Log.HealthUp(_logger, _pool.Name, watch.Backend.Id);
-            }
-
             Follow(_pool.ReconsiderDiscovered());
         }
     }
@@ -230,55 +205,18 @@ internal sealed partial class PoolActor : SupervisedActor
 
         if (found.Problem is { } problem)
         {
-            if (!string.Equals(_discoveryProblem, problem, StringComparison.Ordinal))
-            {
-                Log.DiscoveryFailed(_logger, _pool.Name, found.Question.Source, problem);
-                _pool.Raise(backend: null, PoolEventKind.DiscoveryFailed, problem);
-            }
+            _report.Failed(found.Question.Source, problem);
         }
         else
         {
-            found = found with { Answer = found.Answer with { Backends = WithoutOwn(found) } };
-            Follow(_pool.SetDiscovered(found.Answer));
-            TellUnlike(found);
+            DiscoveryAnswer answer = _report.WithoutThisNode(found.Question.Source, found.Answer);
+            Follow(_pool.SetDiscovered(answer));
+            _report.Answered(found.Question.Source, answer);
         }
 
-        if (found.Answer.Remark is { } remark && !string.Equals(_discoveryRemark, remark, StringComparison.Ordinal)) Log.Remark(_logger, _pool.Name, remark);
-        _discoveryProblem = found.Problem;
-        _discoveryRemark = found.Answer.Remark ?? (found.Problem is null ? null : _discoveryRemark);
+        _report.Remarked(found.Answer.Remark);
         _discoveryUnsettled = false;
         Settle();
-    }
-
-    /// <summary>The backends of an answer but this node itself: each of its clients would come back as another one.</summary>
-    private ImmutableArray<BackendOptions> WithoutOwn(PoolMessage.Discovered found)
-    {
-        ImmutableArray<BackendOptions> others = found.Answer.Backends.RemoveAll(b => OwnListener(b) is not null);
-        string own = string.Join(", ", found.Answer.Backends.Except(others).Select(b => $"{Backend.IdOf(b.Address)} ({OwnListener(b)})"));
-        if (own.Length > 0 && own != _own) Log.DiscoveredItself(_logger, _pool.Name, found.Question.Source, own);
-        _own = own;
-        return others;
-    }
-
-    private string? OwnListener(BackendOptions backend) =>
-        IPAddress.TryParse(backend.Address.Host, out IPAddress? address) ? _ownListener(new IPEndPoint(address, backend.Address.Port)) : null;
-
-    /// <summary>Says, when it changes, in what the pool differs from the answer.</summary>
-    private void TellUnlike(PoolMessage.Discovered found)
-    {
-        int left = Math.Max(0, found.Answer.Backends.Length - DiscoveryMerge.MaxTargets);
-        int kept = _pool.Snapshot.Backends.ToArray().Count(b => !b.Options.Added && !found.Answer.Backends.Any(f => Backend.IdOf(f.Address) == b.Id));
-        if (left > 0 && _leftOut != left)
-        {
-            Log.TooMany(_logger, _pool.Name, found.Question.Source, found.Answer.Backends.Length, DiscoveryMerge.MaxTargets);
-        }
-
-        if (kept > 0 && _kept != kept)
-        {
-            Log.Kept(_logger, _pool.Name, found.Question.Source, kept);
-        }
-
-        (_leftOut, _kept) = (left, kept);
     }
 
     private void OnReload(PoolMessage.Reload reload)
@@ -329,7 +267,7 @@ internal sealed partial class PoolActor : SupervisedActor
             int seed = _random.Next();
             IActorRef actor = Context.ActorOf(
                 ActorProps.Of(() => new BackendActor(backend, _names, _time, new Random(seed))), ActorNames.FreeFor(Context, backend.Id));
-            BackendWatch watch = new(backend, actor);
+            BackendWatch watch = new(_pool.Name, backend, actor, _logger);
             _watches.Add(backend, watch);
             if (!watch.IsLiteral)
             {
@@ -356,8 +294,7 @@ internal sealed partial class PoolActor : SupervisedActor
         watch.Actor.Tell(watch.Order);
         if (probe is null)
         {
-            watch.Track = default;
-            watch.Backend.SetHealth(HealthState.Unknown, reason: null);
+            watch.Forget();
         }
     }
 
@@ -386,7 +323,7 @@ internal sealed partial class PoolActor : SupervisedActor
             {
                 DnsDiscoveryOptions dns => async cancel => new DiscoveryAnswer(await DnsDiscovery.FindAsync(dns, _names, cancel).ConfigureAwait(false)),
                 EmqxDiscoveryOptions emqx => new EmqxDiscovery(emqx, _names).FindAsync,
-                _ => throw new InvalidOperationException($"Nobody knows how to ask {question.Source}."),
+                _ => throw new InvalidOperationException($"Unknown kind of discovery: {question.Source}"),
             };
             _discovery = Context.ActorOf(
                 ActorProps.Of(() => new DiscoveryActor(question, ask, new Random(seed))), ActorNames.FreeFor(Context, "discovery"));
@@ -404,11 +341,17 @@ internal sealed partial class PoolActor : SupervisedActor
 
     private static partial class Log
     {
-        [LoggerMessage(2001, LogLevel.Warning, "Pool {Pool}: backend {Backend} is down: {Reason}")]
-        public static partial void HealthDown(ILogger logger, string pool, string backend, string? reason);
+        [LoggerMessage(2003, LogLevel.Warning, "Pool {Pool}: backend {Backend} cannot be resolved: {Problem}; using {Addresses} of its addresses")]
+        public static partial void Unresolved(ILogger logger, string pool, string backend, string problem, string addresses);
 
-        [LoggerMessage(2002, LogLevel.Information, "Pool {Pool}: backend {Backend} is up again")]
-        public static partial void HealthUp(ILogger logger, string pool, string backend);
+        [LoggerMessage(2005, LogLevel.Information, "Pool {Pool}: {Name} has {Count} backends, {Added} new, {Removed} gone")]
+        public static partial void Discovered(ILogger logger, string pool, string? name, int count, int added, int removed);
+
+        [LoggerMessage(2006, LogLevel.Error, "Pool {Pool}: backend {Backend} is not probed: {Reason}")]
+        public static partial void NoProbe(ILogger logger, string pool, string backend, string reason);
+
+        [LoggerMessage(2010, LogLevel.Error, "Pool {Pool}: backend {Backend} cannot be probed: {Reason}; this is of this node, so the backends stay as they were found before")]
+        public static partial void UnableToProbe(ILogger logger, string pool, string backend, string? reason);
 
         [LoggerMessage(2016, LogLevel.Warning, "Pool {Pool}: backend {Backend} drains by its own word ({Reason}): it gets no new clients")]
         public static partial void Draining(ILogger logger, string pool, string backend, string? reason);
@@ -418,35 +361,5 @@ internal sealed partial class PoolActor : SupervisedActor
 
         [LoggerMessage(2018, LogLevel.Warning, "Pool {Pool}: backend {Backend} drains ({Reason}): it gets no new clients")]
         public static partial void DrainedByDiscovery(ILogger logger, string pool, string backend, string reason);
-
-        [LoggerMessage(2019, LogLevel.Warning, "Pool {Pool}: {Remark}")]
-        public static partial void Remark(ILogger logger, string pool, string remark);
-
-        [LoggerMessage(2003, LogLevel.Warning, "Pool {Pool}: backend {Backend} cannot be resolved: {Problem}; using {Addresses} of its addresses")]
-        public static partial void Unresolved(ILogger logger, string pool, string backend, string problem, string addresses);
-
-        [LoggerMessage(2004, LogLevel.Warning, "Pool {Pool}: discovery of {Name} failed: {Problem}; its backends stay as they are")]
-        public static partial void DiscoveryFailed(ILogger logger, string pool, string name, string problem);
-
-        [LoggerMessage(2005, LogLevel.Information, "Pool {Pool}: {Name} has {Count} backends, {Added} new, {Removed} gone")]
-        public static partial void Discovered(ILogger logger, string pool, string? name, int count, int added, int removed);
-
-        [LoggerMessage(2007, LogLevel.Warning, "Pool {Pool}: {Name} has {Count} backends; {Taken} of them are taken")]
-        public static partial void TooMany(ILogger logger, string pool, string name, int count, int taken);
-
-        [LoggerMessage(2012, LogLevel.Error, "Pool {Pool}: backend {Backend} {Reason}; it gets no clients, since each would come back as another one")]
-        public static partial void Itself(ILogger logger, string pool, string backend, string? reason);
-
-        [LoggerMessage(2011, LogLevel.Error, "Pool {Pool}: {Name} names this node itself: {Own}; it is left out, since each of its clients would come back as another one")]
-        public static partial void DiscoveredItself(ILogger logger, string pool, string name, string own);
-
-        [LoggerMessage(2008, LogLevel.Warning, "Pool {Pool}: {Name} does not name {Kept} backends that work; they stay until those that it names do, or until they fail")]
-        public static partial void Kept(ILogger logger, string pool, string name, int kept);
-
-        [LoggerMessage(2010, LogLevel.Error, "Pool {Pool}: backend {Backend} cannot be probed: {Reason}; this is of this node, so the backends stay as they were found before")]
-        public static partial void UnableToProbe(ILogger logger, string pool, string backend, string? reason);
-
-        [LoggerMessage(2006, LogLevel.Error, "Pool {Pool}: backend {Backend} is not probed: {Reason}")]
-        public static partial void NoProbe(ILogger logger, string pool, string backend, string reason);
     }
 }
