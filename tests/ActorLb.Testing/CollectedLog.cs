@@ -10,6 +10,17 @@ internal sealed class CollectedLog : ILoggerFactory, ILogger
 
     public IReadOnlyList<(LogLevel Level, string Text)> Lines => [.. _lines];
 
+    /// <summary>Waits for such a line: a state may be seen by others before what has changed it logs that.</summary>
+    public Task LineAsync(Func<(LogLevel Level, string Text), bool> fits) => Wait.UntilAsync(
+        () => _lines.Any(fits), () => $"No such line among these:\n{string.Join('\n', _lines.Select(l => $"{l.Level} {l.Text}"))}");
+
+    /// <summary>As <see cref="LineAsync"/>; the line, when it is the only one so far.</summary>
+    public async Task<(LogLevel Level, string Text)> OnlyLineAsync(Func<(LogLevel Level, string Text), bool> fits)
+    {
+        await LineAsync(fits);
+        return _lines.Single(fits);
+    }
+
     /// <summary>Forgets the lines, and their memory.</summary>
     public void Clear() => _lines.Clear();
 

@@ -77,7 +77,7 @@ internal sealed class TestNode : IAsyncDisposable
 
     public Task ReloadAsync(string text) => Node.ReloadAsync(Load(text, _folder));
 
-    public Task<RawClient> DialAsync(IPAddress? from = null) => RawClient.ConnectAsync(EndPoint, from);
+    public Task<RawClient> DialAsync(IPAddress? from = null, int? receiveBuffer = null) => RawClient.ConnectAsync(EndPoint, from, receiveBuffer);
 
     /// <summary>A client whose CONNECT was accepted.</summary>
     public async Task<RawClient> OpenAsync(string id, int version = 4, int keepAlive = 60, IPAddress? from = null)

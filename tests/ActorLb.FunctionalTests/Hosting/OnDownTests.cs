@@ -29,7 +29,7 @@ public sealed class OnDownTests
             client.HalfClose();
         await world.Node.UntilClosedAsync(CloseReason.BackendDown, 20);
         Assert.Equal(0, world.Node.Backend(world.Broker).Active);
-        Assert.Contains(world.Node.Log.Lines, l => l.Text == $"closing the 20 sessions of backend {world.Broker.EndPoint} of pool p, which is down, within 1 s");
+        await world.Node.Log.LineAsync(l => l.Text == $"closing the 20 sessions of backend {world.Broker.EndPoint} of pool p, which is down, within 1 s");
     }
 
     [Fact]

@@ -81,6 +81,7 @@ public sealed class PacedClosingTests
         await node.UntilAsync(() => Supervision.ActorTree.Read(node.Node.ActorSystems).All(a => a.Type != "ActorGraphInterpreter"));
         var left = backend.Active;
         TimeSpan? deadline = backend.DrainLeft;
+        // Nothing tells of what does not happen: more than one step's time.
         await Task.Delay(1200, Cancel);
         Assert.Equal((left, deadline), (backend.Active, backend.DrainLeft));
         Assert.True(left > 0);
@@ -110,6 +111,7 @@ public sealed class PacedClosingTests
         Assert.Null(await node.Node.Fleet.DrainAtPaceAsync(PoolOf(node), one, 100, deadline: null, Cancel));
         Assert.Null(await node.Node.Fleet.SetStateAsync(PoolOf(node), other, AdminState.Down, deadline: null, Cancel));
         Assert.Equal("waiting", node.Node.ProgressOf(PoolOf(node), one)!.State);
+        // Nothing tells of what does not happen: more than one step's time.
         await Task.Delay(1500, Cancel);
         Assert.Equal(1, one.Active);
         Assert.Null(await node.Node.Fleet.SetStateAsync(PoolOf(node), other, AdminState.Up, deadline: null, Cancel));

@@ -51,8 +51,7 @@ public sealed class EndedBackendTests
             await connection.ReadToEndAsync(stop);
         });
         await using var node = started = await TestNode.StartAsync(TestNode.Backends(broker));
-        using var client = await node.DialAsync();
-        client.Socket.ReceiveBufferSize = 4096;
+        using var client = await node.DialAsync(receiveBuffer: 4096);
         await client.SendAsync(ConnectBytes.V311("slow"));
         await node.UntilAsync(() => Backlogged(node) && node.Backend(broker).Active == 0);
     }

@@ -18,6 +18,7 @@ public sealed class IdleTimeoutTests
             await connection.SendAsync(FakeBroker.ConnackBytes(0), stop);
             for (var i = 0; i < 6; i++)
             {
+                // Well within the time-out, which is the reactor's and real.
                 await Task.Delay(100, stop);
                 await connection.SendAsync(ConnectBytes.Publish("t", "x"u8), stop);
             }

@@ -48,6 +48,7 @@ public sealed class KeepAliveTests
             while (true)
             {
                 await connection.SendAsync(ConnectBytes.Publish("t", "x"u8), stop);
+                // Often within the client's keep-alive, which is seconds: MQTT has no shorter one.
                 await Task.Delay(50, stop);
             }
         });
@@ -70,6 +71,7 @@ public sealed class KeepAliveTests
         {
             await client.SendAsync(ping);
             Assert.Equal(ping, await client.ReadAsync(2));
+            // Well within the second and a half.
             await Task.WhenAny(ended, Task.Delay(200, TestContext.Current.CancellationToken));
         }
 

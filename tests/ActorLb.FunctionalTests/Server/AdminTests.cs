@@ -77,6 +77,7 @@ public sealed partial class AdminTests
         await using var slow = FakeBroker.Start(async (connection, stop) =>
         {
             await connection.ReadPacketAsync(stop);
+            // What the metrics are to show of it.
             await Task.Delay(30, stop);
             await connection.SendAsync(FakeBroker.ConnackBytes(0), stop);
             await connection.ReadToEndAsync(stop);
@@ -145,11 +146,11 @@ public sealed partial class AdminTests
         backends[1].SetAdminState(ActorLb.Balancing.AdminState.Drain);
         backends[1].SetWeight(7);
         backends[1].SetAdminState(ActorLb.Balancing.AdminState.Down);
-        var line = Assert.Single(node.Log.Lines, l => l.Text.Contains("has no backend left", StringComparison.Ordinal));
+        var line = await node.Log.OnlyLineAsync(l => l.Text.Contains("has no backend left", StringComparison.Ordinal));
         Assert.Equal((Microsoft.Extensions.Logging.LogLevel.Error, $"pool p has no backend left that takes new clients: {one.EndPoint} (down); {two.EndPoint} (draining)"), line);
         backends[0].SetAdminState(ActorLb.Balancing.AdminState.Up);
         backends[1].SetAdminState(ActorLb.Balancing.AdminState.Up);
-        Assert.Single(node.Log.Lines, l => l.Text.Contains("has a backend again", StringComparison.Ordinal));
+        await node.Log.OnlyLineAsync(l => l.Text.Contains("has a backend again", StringComparison.Ordinal));
         var kinds = new List<string>();
         while (events.Events.TryRead(out var e)) kinds.Add(e.Kind);
         Assert.Equal(["pool_empty", "pool_serving"], kinds.Where(k => k.StartsWith("pool_", StringComparison.Ordinal)));

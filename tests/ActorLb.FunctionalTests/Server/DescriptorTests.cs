@@ -40,6 +40,7 @@ public sealed class DescriptorTests
         using var client = await files.OpenAsync("before");
         await LimitFilesAsync(node, "30:20000");
         await node.Process.WaitForLineAsync("cannot be probed");
+        // For some more probes. Nobody can be asked meanwhile: the admin endpoint has no descriptors either.
         await Task.Delay(500);
         await client.SendAsync("more"u8.ToArray());
         Assert.Equal("more"u8.ToArray(), await client.ReadAsync(4));
@@ -118,6 +119,7 @@ public sealed class DescriptorTests
         await node.Process.WaitForLineAsync($"{files.Admin} cannot accept: ");
         await node.Process.WaitForLineAsync("listener mqtt cannot accept: ");
         TimeSpan before = CpuOf(node);
+        // A loop that spins takes about all of this time.
         await Task.Delay(2000);
         Assert.InRange((CpuOf(node) - before).TotalSeconds, 0, 1);
         await LimitFilesAsync(node, "20000:20000");

@@ -16,8 +16,6 @@ namespace ActorLb.FunctionalTests.Server;
 /// <summary>What a collector of OpenTelemetry gets of a node.</summary>
 public sealed class OtlpTests : IDisposable
 {
-    private static readonly TimeSpan Patience = Wait.Patience;
-
     private readonly TempFolder _folder = new();
 
     public void Dispose() => _folder.Dispose();
@@ -40,7 +38,7 @@ public sealed class OtlpTests : IDisposable
         using Clients clients = await Clients.OpenAsync(node, 3);
         await using (Start(node))
         {
-            await UntilAsync(() => collector.Messages("metrics").Any());
+            await Wait.UntilAsync(() => collector.Messages("metrics").Any());
         }
 
         (string Path, byte[] Message, string? Token) request = collector.Requests.First(r => r.Path.Contains("metrics", StringComparison.OrdinalIgnoreCase));
@@ -76,7 +74,7 @@ public sealed class OtlpTests : IDisposable
         await node.AskAsync("GET /secret-id HTTP/1.1\r\n\r\n"u8.ToArray());
         await using (Start(node))
         {
-            await UntilAsync(() => Spans(collector).Count() >= 2);
+            await Wait.UntilAsync(() => Spans(collector).Count() >= 2);
         }
 
         ProtobufMessage accepted = Spans(collector).Single(s => s.Attributes(9)["actorlb.outcome"] == "established");
@@ -111,7 +109,7 @@ public sealed class OtlpTests : IDisposable
         await using OtlpExport export = Start(node);
         using (Clients clients = await Clients.OpenAsync(node, 20))
         {
-            await UntilAsync(() => node.Node.Traces!.Lost >= 20);
+            await Wait.UntilAsync(() => node.Node.Traces!.Lost >= 20);
         }
         // Several exports of the metrics fail meanwhile.
         await Task.Delay(2500);
@@ -122,7 +120,7 @@ public sealed class OtlpTests : IDisposable
 
         await using OtlpCollector collector = await OtlpCollector.StartAsync(port: port);
         using RawClient late = await node.OpenAsync("late");
-        await UntilAsync(() => Spans(collector).Any() && collector.Messages("metrics").Any());
+        await Wait.UntilAsync(() => Spans(collector).Any() && collector.Messages("metrics").Any());
         Assert.Single(Spans(collector));
         await node.UntilAsync(() => node.Log.Lines.Count(l => l.Text.Contains("takes spans again; 20 spans were lost", StringComparison.Ordinal)) == 1);
     }
@@ -140,7 +138,7 @@ public sealed class OtlpTests : IDisposable
             for (int i = 0; i < 10_000; i++) traces.Begin("l", "p", "accept")!.Finish(null);
             Assert.InRange(traces.Finished.Count, 1, SetupTraces.MostWaiting);
             Assert.InRange(traces.Lost, 10_000 - (2 * SetupTraces.MostWaiting), 10_000);
-            await UntilAsync(() => silent.Accepted > 0);
+            await Wait.UntilAsync(() => silent.Accepted > 0);
         }
     }
 
@@ -187,11 +185,5 @@ public sealed class OtlpTests : IDisposable
         string[] lines = page.Split('\n');
         return [.. lines.Select((l, i) => (Match: Regex.Match(l, "^# TYPE (?<name>[a-z_]+) ", RegexOptions.None, TimeSpan.FromSeconds(1)), Next: i + 1 < lines.Length ? lines[i + 1] : ""))
             .Where(l => l.Match.Success && l.Next.Length > 0 && l.Next[0] != '#').Select(l => l.Match.Groups["name"].Value).Order(StringComparer.Ordinal)];
-    }
-
-    private static async Task UntilAsync(Func<bool> holds)
-    {
-        using var patience = new CancellationTokenSource(Patience);
-        while (!holds()) await Task.Delay(10, patience.Token);
     }
 }

@@ -65,7 +65,7 @@ public sealed class ServiceManagerTests
         Assert.True(at > 0, string.Join(" | ", manager.Told));
         Assert.Equal(2, manager.Told.Count(m => m.StartsWith("READY=1", StringComparison.Ordinal)));
         // The other process holds its output open.
-        await UntilAsync(() => node.Process.HasExited);
+        await Wait.UntilAsync(() => node.Process.HasExited);
         await manager.WaitAsync("WATCHDOG=1", manager.Told.Length - 1);
         Assert.DoesNotContain(manager.Told, m => m.StartsWith("STOPPING", StringComparison.Ordinal));
 
@@ -111,10 +111,10 @@ public sealed class ServiceManagerTests
         int Fed() => told.Count(m => m == "WATCHDOG=1");
         await using var manager = new ServiceManager(node.Node.Reactors, Watchdog, told.Enqueue, time, log.CreateLogger("test"));
         manager.Ready();
-        await UntilAsync(() => Fed() == 1);
+        await Wait.UntilAsync(() => Fed() == 1);
         await using (await HeldReactor.OfAsync(node))
         {
-            await UntilAsync(() =>
+            await Wait.UntilAsync(() =>
             {
                 time.Advance(Watchdog / 2);
                 return log.Lines.Any(l => l.Text.Contains("a reactor did not answer", StringComparison.Ordinal));
@@ -122,7 +122,7 @@ public sealed class ServiceManagerTests
             time.Advance(Watchdog * 10);
             Assert.Equal(1, Fed());
         }
-        await UntilAsync(() => Fed() > 1);
+        await Wait.UntilAsync(() => Fed() > 1);
     }
 
     private static async Task<ActorLbProcess> StartAsync(NodeFiles files, ServiceSocket manager) => await ActorLbProcess.StartAsync(
@@ -135,10 +135,4 @@ public sealed class ServiceManagerTests
         through: Itself);
 
     private static Task<string> MapsOf(int pid) => File.ReadAllTextAsync($"/proc/{pid}/maps", TestContext.Current.CancellationToken);
-
-    private static async Task UntilAsync(Func<bool> probe)
-    {
-        using var patience = new CancellationTokenSource(Wait.Patience);
-        while (!probe()) await Task.Delay(10, patience.Token);
-    }
 }

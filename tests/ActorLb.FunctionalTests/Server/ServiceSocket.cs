@@ -29,17 +29,11 @@ internal sealed class ServiceSocket : IAsyncDisposable
     /// <summary>Waits for a message, behind those that came <paramref name="after"/>, which has this beginning; its number.</summary>
     public async Task<int> WaitAsync(string beginning, int after = -1)
     {
-        using var patience = new CancellationTokenSource(Wait.Patience);
-        while (true)
-        {
-            string[] told = Told;
-            for (int i = after + 1; i < told.Length; i++)
-            {
-                if (told[i].StartsWith(beginning, StringComparison.Ordinal)) return i;
-            }
-            Assert.False(patience.IsCancellationRequested, $"'{beginning}' was not told behind message {after}: {string.Join(" | ", told)}");
-            await Task.Delay(20, CancellationToken.None);
-        }
+        int found = -1;
+        await Wait.UntilAsync(
+            () => (found = Array.FindIndex(Told, after + 1, m => m.StartsWith(beginning, StringComparison.Ordinal))) >= 0,
+            () => $"'{beginning}' was not told behind message {after}: {string.Join(" | ", Told)}");
+        return found;
     }
 
     public async ValueTask DisposeAsync()

@@ -75,12 +75,15 @@ public sealed class SignalTests
         await using var node = await files.StartAsync();
         string large = files.Add("large.conf", string.Concat(Enumerable.Range(0, 60_000).Select(i => $"k{i} = \"{i}\"\n")));
         File.AppendAllText(files.Path, string.Concat(Enumerable.Repeat($"\ninclude \"{large}\"", 900)));
+        long before = Read();
         node.Process.Signal(ProcessHost.SigHup);
-        // The signal before has been taken when the next one is, and nothing else tells of a reload that reads.
-        await Task.Delay(500, TestContext.Current.CancellationToken);
+        await Wait.UntilAsync(() => Read() > before + (10 << 20));
         node.Process.Signal(signal);
         Assert.Equal(0, await node.Process.WaitForExitAsync());
         Assert.Contains("reload: the node drains", node.Process.Output, StringComparison.Ordinal);
+
+        // Bytes that the process has read: the first field of proc(5)'s io.
+        long Read() => long.Parse(File.ReadLines($"/proc/{node.Process.Id}/io").First().Split(' ')[1], System.Globalization.CultureInfo.InvariantCulture);
     }
 
     [Fact]

@@ -62,7 +62,7 @@ public sealed class UpgradeTests
             Assert.Contains("is already running", second.Output, StringComparison.Ordinal);
             Assert.True(File.Exists(files["pid"]));
             int was = Volatile.Read(ref opened);
-            await UntilAsync(() => Task.FromResult(Volatile.Read(ref opened) > was + 50 || !failures.IsEmpty));
+            await Wait.UntilAsync(() => Task.FromResult(Volatile.Read(ref opened) > was + 50 || !failures.IsEmpty));
         }
         await end.CancelAsync();
         await Task.WhenAll(coming);
@@ -93,7 +93,7 @@ public sealed class UpgradeTests
         await ChangeAsync(node, HttpMethod.Post, "listeners/other/pause");
         int pid = PidIn(files);
         node.Process.Signal(SigUsr2);
-        await UntilAsync(async () => PidIn(files) is not 0 and var now && now != pid && await node.IsReadyAsync());
+        await Wait.UntilAsync(async () => PidIn(files) is not 0 and var now && now != pid && await node.IsReadyAsync());
 
         JsonElement[] backends = [.. (await GetAsync(node, "pools/p")).GetProperty("backends").EnumerateArray()];
         Assert.Equal(7, backends[0].GetProperty("weight").GetInt32());
@@ -162,21 +162,23 @@ public sealed class UpgradeTests
 
         async Task<TcpListener> StealAsync(IPEndPoint at)
         {
-            using var patience = new CancellationTokenSource(Wait.Patience);
-            while (true)
+            TcpListener? stolen = null;
+            await Wait.UntilAsync(() =>
             {
                 var thief = new TcpListener(at);
                 try
                 {
                     thief.Start();
-                    return thief;
+                    stolen = thief;
+                    return true;
                 }
                 catch (SocketException)
                 {
                     thief.Dispose();
-                    await Task.Delay(1, patience.Token);
+                    return false;
                 }
-            }
+            });
+            return stolen!;
         }
     }
 
@@ -238,7 +240,7 @@ public sealed class UpgradeTests
         int pid = PidIn(files);
         Ask(files, "/bin/false", DateTimeOffset.UtcNow.AddMinutes(-5));
         node.Process.Signal(SigUsr2);
-        await UntilAsync(async () => PidIn(files) is not 0 and var now && now != pid && await node.IsReadyAsync());
+        await Wait.UntilAsync(async () => PidIn(files) is not 0 and var now && now != pid && await node.IsReadyAsync());
         Assert.Equal(0, (await NodeFiles.RunAsync("stop", files.Path)).ExitCode);
     }
 
@@ -274,13 +276,6 @@ public sealed class UpgradeTests
     {
         // The node holds a lock on it, which the runtime respects.
         return int.TryParse(UnlockedFile.ReadAscii(files["pid"]), NumberStyles.AllowTrailingWhite, CultureInfo.InvariantCulture, out int pid) ? pid : 0;
-    }
-
-    /// <summary>The process that was started may have ended by then.</summary>
-    private static async Task UntilAsync(Func<Task<bool>> probe)
-    {
-        using var patience = new CancellationTokenSource(Wait.Patience);
-        while (!await probe()) await Task.Delay(50, patience.Token);
     }
 
     private static async Task<string[]> WhereAsync(ActorLbProcess node, string[] ids) =>

@@ -67,7 +67,7 @@ public sealed class FuzzTests : IAsyncLifetime
     public async Task AnotherProtocol_OnTheTlsPort_IsNamed(string sent, string reason)
     {
         await SendAll([Encoding.Latin1.GetBytes(sent)]);
-        Assert.Contains(_node.Log.Lines, l => l.Text.Contains(reason, StringComparison.Ordinal));
+        await _node.Log.LineAsync(l => l.Text.Contains(reason, StringComparison.Ordinal));
     }
 
     [Theory]
@@ -78,7 +78,7 @@ public sealed class FuzzTests : IAsyncLifetime
         var output = await OpenSslClient.FailAsync(_node.EndPoint, version, "-cipher", "ALL:@SECLEVEL=0");
         Assert.Contains("alert number 70", output, StringComparison.Ordinal);
         await _node.UntilClosedAsync(CloseReason.TlsFailed);
-        Assert.Contains(_node.Log.Lines, l => l.Text.Contains("TLS handshake failed: unsupported protocol", StringComparison.Ordinal));
+        await _node.Log.LineAsync(l => l.Text.Contains("TLS handshake failed: unsupported protocol", StringComparison.Ordinal));
     }
 
     /// <summary>Sends each and ends; waits until the node has let go of all.</summary>

@@ -86,7 +86,7 @@ public sealed class RewriteTests : IAsyncDisposable
         await using var node = await Start("rewrite { client-id = \"$ssl_client_serial\" }", "optional");
         Assert.Equal(answer, await Ask(node, ConnectBytes.Of(version, "a"), null));
         await node.UntilClosedAsync(CloseReason.RewriteFailed);
-        Assert.Contains(node.Log.Lines, l => l.Text.EndsWith("rewrite failed: the new client id is empty", StringComparison.Ordinal));
+        await node.Log.LineAsync(l => l.Text.EndsWith("rewrite failed: the new client id is empty", StringComparison.Ordinal));
         Assert.Equal(0, _broker.Accepted);
     }
 
@@ -101,7 +101,7 @@ public sealed class RewriteTests : IAsyncDisposable
         await using var node = await Start($"rewrite {{ {rewrite} }}", "optional");
         Assert.Equal([0x20, 3, 0, code, 0], await Ask(node, ConnectBytes.Of(5, id, user: user), null));
         await node.UntilClosedAsync(CloseReason.RewriteFailed);
-        Assert.Contains(node.Log.Lines, l => l.Text.EndsWith("rewrite failed: " + reason, StringComparison.Ordinal));
+        await node.Log.LineAsync(l => l.Text.EndsWith("rewrite failed: " + reason, StringComparison.Ordinal));
         Assert.Equal(0, _broker.Accepted);
     }
 
@@ -138,7 +138,7 @@ public sealed class RewriteTests : IAsyncDisposable
         }
 
         Assert.Equal([0x20, 3, 0, 0x85, 0], await Ask(node, ConnectBytes.V5(id), _device));
-        Assert.Contains(node.Log.Lines, l => l.Text.EndsWith("rewrite failed: the client id is too long", StringComparison.Ordinal));
+        await node.Log.LineAsync(l => l.Text.EndsWith("rewrite failed: the client id is too long", StringComparison.Ordinal));
         Assert.Equal(0, _broker.Accepted);
     }
 

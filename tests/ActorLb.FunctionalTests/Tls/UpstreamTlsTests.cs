@@ -137,7 +137,7 @@ public sealed class UpstreamTlsTests : IDisposable
         await Mosquitto.WaitForSessionsAsync(4, right, wrong);
         Assert.Equal(4, right.Accepted.Count);
         Assert.Empty(wrong.Accepted);
-        Assert.Contains(node.Log.Lines, l => l.Text.Contains($"backend {wrong.EndPoint} of pool p: TLS handshake failed", StringComparison.Ordinal)
+        await node.Log.LineAsync(l => l.Text.Contains($"backend {wrong.EndPoint} of pool p: TLS handshake failed", StringComparison.Ordinal)
             && l.Text.Contains(reason, StringComparison.OrdinalIgnoreCase));
     }
 

@@ -88,6 +88,6 @@ public sealed class ClosingTests : IDisposable
         Assert.Equal(FakeBroker.ConnackBytes(3), await node.AskAsync(ConnectBytes.V311("nobody")));
         Assert.Equal(
             (LogLevel.Warning, $"backend {bad.EndPoint} of pool p sent no CONNACK: {reason}"),
-            Assert.Single(node.Log.Lines, l => l.Text.StartsWith("backend ", StringComparison.Ordinal)));
+            await node.Log.OnlyLineAsync(l => l.Text.StartsWith("backend ", StringComparison.Ordinal)));
     }
 }

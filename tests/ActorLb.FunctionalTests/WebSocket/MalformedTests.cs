@@ -53,7 +53,7 @@ public sealed class MalformedTests : IAsyncLifetime
         Assert.Empty(rest);
         await _node.UntilClosedAsync(CloseReason.BadUpgrade);
         Assert.Equal(0, _broker.Accepted);
-        Assert.Contains(_node.Log.Lines, l => l.Text.EndsWith("upgrade refused: " + upgrade.Expected.Text(), StringComparison.Ordinal));
+        await _node.Log.LineAsync(l => l.Text.EndsWith("upgrade refused: " + upgrade.Expected.Text(), StringComparison.Ordinal));
     }
 
     [Theory]

@@ -229,6 +229,7 @@ public sealed class DashboardTests(DashboardFleet shared) : IClassFixture<Dashbo
         }
 
         var samples = await QuietAsync();
+        // Nothing tells of what is not asked: three periods.
         await Task.Delay(TimeSpan.FromSeconds(3));
         Assert.Equal(samples, await SamplesAsync());
     }
@@ -265,6 +266,7 @@ public sealed class DashboardTests(DashboardFleet shared) : IClassFixture<Dashbo
     private async Task<double> QuietAsync()
     {
         await Wait.UntilAsync(async () => await _fleet.SumAsync("actorlb_dashboard_viewers") == 0, () => "there are viewers");
+        // The sampling that the last one caused.
         await Task.Delay(TimeSpan.FromSeconds(1.5));
         return await SamplesAsync();
     }

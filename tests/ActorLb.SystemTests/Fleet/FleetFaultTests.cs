@@ -161,9 +161,10 @@ public sealed class FleetFaultTests
         var placed = await TestFleet.PlaceAsync(fleet.Nodes, TestFleet.Ids("c", 200));
         await fleet.WhenSettledAsync();
 
+        // Longer than the failure detector needs and each side takes to be a fleet by itself.
         await fleet.Network.CutAsync(0, 1);
         var longest = await WatchAsync(
-            fleet, fleet.Nodes, placed, Task.Delay(TimeSpan.FromSeconds(15), TestContext.Current.CancellationToken));
+            fleet, fleet.Nodes, placed, Task.Delay(TimeSpan.FromSeconds(12), TestContext.Current.CancellationToken));
         Assert.InRange(longest, TimeSpan.Zero, LongestConnect);
         await fleet.Network.HealAsync(0, 1);
         longest = await WatchAsync(fleet, fleet.Nodes, placed, fleet.WhenSettledAsync(whileVisited: true));

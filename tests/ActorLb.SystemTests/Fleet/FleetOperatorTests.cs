@@ -1,4 +1,5 @@
 using System.Text.Json;
+using ActorLb.Testing;
 
 namespace ActorLb.SystemTests.Fleet;
 
@@ -47,14 +48,16 @@ public sealed class FleetOperatorTests
     private static async Task<string> WaitAsync(FleetNodeProcess node, string other, string expected)
     {
         var said = "?";
-        for (var i = 0; i < 600 && said != expected; i++)
+        await Wait.UntilAsync(SaysAsync, () => $"{node.Name} says of {other}: {said}");
+        return said;
+
+        async Task<bool> SaysAsync()
         {
-            if (i > 0) await Task.Delay(50);
             JsonElement members = (await node.GetAsync("cluster")).GetProperty("members");
             JsonElement member = members.EnumerateArray().Single(m => m.GetProperty("name").GetString() == other);
             said = member.GetProperty("configurationHash").ValueKind == JsonValueKind.Null
                 ? "?" : string.Join(", ", member.GetProperty("differences").EnumerateArray().Select(d => d.GetString()));
+            return said == expected;
         }
-        return said;
     }
 }

@@ -46,6 +46,7 @@ public sealed class MaintenanceTests
         await transcript.NextAsync("pool show");
         await transcript.NextAsync("pool pause");
         await fleet.UntilAsync(broker, b => StateOf(b) == "paused", "is paused");
+        // Those under way are told still; then, for some steps' time, nobody is.
         await Task.Delay(500);
         var paused = clients.Told.Count;
         await Task.Delay(1000);

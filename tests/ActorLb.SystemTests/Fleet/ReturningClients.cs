@@ -87,6 +87,7 @@ internal sealed class ReturningClients : IAsyncDisposable
             catch (Exception e) when (e is SocketException or OperationCanceledException)
             {
                 // A node was killed, or the test is over.
+                // As a client that tries again does.
                 await Task.Delay(20);
             }
 

@@ -72,6 +72,7 @@ public sealed class StormTests
     private static async Task<List<string>> ReturnAsync(Storm storm, FleetNodeProcess victim, FleetNodeProcess[] rest, StormBroker[] brokers)
     {
         using var others = new Others([.. rest.Select(n => n.Secure)]);
+        // What the others need when nothing happens is measured over this time.
         await Task.Delay(TimeSpan.FromSeconds(4));
         var before = others.TakeP99();
         long[] memory = [.. rest.Select(n => MemoryOf(n, "VmRSS"))];
@@ -177,6 +178,7 @@ public sealed class StormTests
                 Assert.Equal(0x9F, answer[3]);
                 socket.Dispose();
                 Interlocked.Increment(ref _refused);
+                // As clients that were told to come again do.
                 await Task.Delay(Random.Shared.Next(100, 400));
             }
         }
@@ -415,6 +417,7 @@ public sealed class StormTests
                     var took = Stopwatch.GetTimestamp() - start;
                     lock (_times)
                         _times.Add(took);
+                    // The pace at which it measures.
                     Thread.Sleep(20);
                 }
             }

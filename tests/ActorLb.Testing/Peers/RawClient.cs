@@ -18,11 +18,15 @@ internal sealed class RawClient : IDisposable
 
     public Socket Socket => _socket;
 
-    public static async Task<RawClient> ConnectAsync(IPEndPoint server, IPAddress? from = null)
+    /// <param name="receiveBuffer">Set before the connection is there: to shrink a window that the peer knows already has its system drop what
+    /// was sent within it, acknowledgements included, and the connection may stand still for many seconds.</param>
+    public static async Task<RawClient> ConnectAsync(IPEndPoint server, IPAddress? from = null, int? receiveBuffer = null)
     {
         var socket = new Socket(server.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         try
         {
+            if (receiveBuffer is { } size)
+                socket.ReceiveBufferSize = size;
             if (from is not null)
                 socket.Bind(new IPEndPoint(from, 0));
             await socket.ConnectAsync(server);

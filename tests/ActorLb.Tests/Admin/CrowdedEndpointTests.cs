@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography.X509Certificates;
@@ -139,28 +138,6 @@ public sealed class CrowdedEndpointTests
         slow.ForEach(s => s.Dispose());
     }
 
-    [Theory]
-    [Trait("speed", "slow")]
-    [InlineData("sessions")]
-    [InlineData("cluster/events")]
-    public async Task Reader_TooSlow_IsCut(string path)
-    {
-        await using AdminNode node = await AdminNode.StartAsync();
-        await using var clients = new LongClients(node);
-        await clients.ConnectAsync(8);
-        // Reads nothing at all.
-        Socket slow = (await HoldAsync(
-            node.Address, 1, string.Concat(Enumerable.Repeat($"GET /api/v1/{path} HTTP/1.1\r\nHost: localhost\r\n\r\n", 30)), receiveBuffer: 4096))[0];
-        var connected = Stopwatch.StartNew();
-        string text = new('x', 4_000);
-        while (await ConnectionsAsync(node) > 1)
-        {
-            Assert.True(connected.Elapsed < TimeSpan.FromMinutes(3));
-            for (int i = 0; i < 500; i++) node.Node.Events.Publish("much", text);
-        }
-        slow.Dispose();
-    }
-
     /// <summary>DNS may name a backend anything.</summary>
     [Fact]
     public void Metrics_OfAHostileLabel_StayOneLineEach()
@@ -168,14 +145,6 @@ public sealed class CrowdedEndpointTests
         var writer = new PrometheusWriter();
         writer.Sample("m", 1, ("backend", "a\"} 2\nm{b=\"c\\"));
         Assert.Equal("m{backend=\"a\\\"} 2\\nm{b=\\\"c\\\\\"} 1\n", writer.ToString());
-    }
-
-    private static async Task<int> ConnectionsAsync(AdminNode node)
-    {
-        string metrics = await node.Http.GetStringAsync("/metrics");
-        string line = metrics.Split('\n').Single(l => l.StartsWith("actorlb_admin_connections ", StringComparison.Ordinal));
-        await Task.Delay(50);
-        return int.Parse(line.Split(' ')[1], System.Globalization.CultureInfo.InvariantCulture);
     }
 
     private static async Task<List<Socket>> HoldAsync(IPEndPoint server, int count, string sent, int receiveBuffer = 0)
@@ -191,28 +160,5 @@ public sealed class CrowdedEndpointTests
             held.Add(socket);
         }
         return held;
-    }
-
-    /// <summary>Clients whose ids are as long as ids may be, and of bytes that JSON has to escape.</summary>
-    private sealed class LongClients(AdminNode node) : IAsyncDisposable
-    {
-        private readonly List<RawClient> _clients = [];
-
-        public List<string> Ids { get; } = [];
-
-        public async Task ConnectAsync(int count)
-        {
-            for (int i = 0; i < count; i++)
-            {
-                Ids.Add(new string('\u0001', 65_000) + i);
-                _clients.Add(await node.ConnectAsync(Ids[^1]));
-            }
-        }
-
-        public ValueTask DisposeAsync()
-        {
-            _clients.ForEach(c => c.Dispose());
-            return ValueTask.CompletedTask;
-        }
     }
 }

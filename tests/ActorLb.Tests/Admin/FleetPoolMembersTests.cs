@@ -6,7 +6,7 @@ using ActorLb.Tests.Fleet.Membership;
 namespace ActorLb.Tests.Admin;
 
 /// <summary>What is added through one node is there on all of them.</summary>
-[Collection(FleetCollection.Name)]
+[Trait("place", "beside")]
 [Trait("speed", "slow")]
 public sealed class FleetPoolMembersTests
 {

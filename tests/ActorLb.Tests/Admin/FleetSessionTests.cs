@@ -12,7 +12,7 @@ using ClusterMembers = ActorLb.Fleet.Membership.ClusterMembers;
 namespace ActorLb.Tests.Admin;
 
 /// <summary>One node answers for the sessions of all.</summary>
-[Collection(FleetCollection.Name)]
+[Trait("place", "beside")]
 [Trait("speed", "slow")]
 public sealed class FleetSessionTests(AdminFleet fleet) : IClassFixture<AdminFleet>
 {

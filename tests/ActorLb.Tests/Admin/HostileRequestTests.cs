@@ -168,8 +168,9 @@ public sealed class HostileRequestTests
         {
             while (!answer.IsCompleted)
             {
-                Assert.True(held.Elapsed < TimeSpan.FromMinutes(1));
+                Assert.True(held.Elapsed < Wait.Patience);
                 await socket.SendAsync("a"u8.ToArray());
+                // The pace of the drops; Kestrel's clock is the system's.
                 await Task.Delay(100);
             }
         }

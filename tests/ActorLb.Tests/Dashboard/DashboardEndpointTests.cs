@@ -126,7 +126,7 @@ public sealed class DashboardEndpointTests
             Assert.Equal(5, history.GetProperty("step").GetDouble());
             Assert.Equal(JsonValueKind.Number, next.GetProperty("nodes")[0].GetProperty("cpu").ValueKind);
         }
-        // Within a period of the last viewer's end nothing is asked any more.
+        // Within a period of the last viewer's end nothing is asked any more. Nothing tells of that but time.
         await Wait.UntilAsync(() => node.Endpoint.Feed.Viewers == 0);
         await Task.Delay(StatisticsFeed.Period);
         long asked = node.Endpoint.Feed.Samples;

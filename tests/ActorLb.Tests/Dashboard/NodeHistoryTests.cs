@@ -32,7 +32,7 @@ public sealed class NodeHistoryTests
         int before = taken.Active;
         first.Dispose();
         second.Dispose();
-        while (taken.Active > 0 || admin.Node.Admission.Active > 0) await Task.Delay(5);
+        await Wait.UntilAsync(() => taken.Active == 0 && admin.Node.Admission.Active == 0);
         time.Advance(NodeHistory.Step);
         Assert.Equal(before, history.Recent()[taken].DrainedFrom);
 

@@ -58,7 +58,7 @@ public sealed partial class MemoryTests(ITestOutputHelper output) : IDisposable
 
     [Fact]
     [Trait("speed", "slow")]
-    public void Handshakes_HundredThousandOfEveryEnding_LeaveNothingBehind() => Repeat(100_000);
+    public void Handshakes_ManyOfEveryEnding_LeaveNothingBehind() => Repeat(25_000);
 
     [Fact]
     [Trait("speed", "slow")]
@@ -135,7 +135,8 @@ public sealed partial class MemoryTests(ITestOutputHelper output) : IDisposable
         Assert.All(ended, e => Assert.True(e > 0));
         // Sockets of tests before this one come and go in the process; a leak here would be thousands.
         Assert.InRange(Descriptors(), 1, descriptors + 100);
-        Assert.InRange(growth, long.MinValue, count / Rounds * 4);
+        // What a round's handshakes of one ending left behind would be 144 bytes of each, or more: the least of OpenSSL's objects is larger.
+        Assert.InRange(growth, long.MinValue, count / Rounds * 16);
 
         void End(int ending, int[] counts)
         {

@@ -41,7 +41,7 @@ public sealed class EmqxDiscoveryTests
 
         emqx.Nodes[One] = "running";
         await node.UntilAsync(() => Ids(node).SequenceEqual([One, Two, Three]));
-        Assert.Contains(node.Log.Lines, l => l.Text == "Pool p: EMQX has 2 backends, 2 new, 0 gone");
+        await node.Log.LineAsync(l => l.Text == "Pool p: EMQX has 2 backends, 2 new, 0 gone");
     }
 
     /// <summary>What is stopped by EMQX's word gets nobody, even while it stays because the others are not shown to work yet.</summary>
@@ -59,7 +59,7 @@ public sealed class EmqxDiscoveryTests
         await node.UntilAsync(() => node.Backend(one).Blocks == BackendBlocks.DrainingByDiscovery);
         using var clients = await Clients.OpenAsync(node, 3);
         Assert.Equal((0, 3), (one.Accepted, two.Accepted));
-        Assert.Contains(node.Log.Lines, l => l.Text == $"Pool p: backend {one.EndPoint} drains (EMQX says that the node is stopped): it gets no new clients");
+        await node.Log.LineAsync(l => l.Text == $"Pool p: backend {one.EndPoint} drains (EMQX says that the node is stopped): it gets no new clients");
     }
 
     [Theory]
@@ -85,11 +85,11 @@ public sealed class EmqxDiscoveryTests
         using var again = await Clients.OpenAsync(node, 4);
         Assert.Equal((4, 8), (one.Accepted, two.Accepted));
         string reason = rebalance ? "EMQX rebalances its clients to other nodes" : "EMQX evacuates it";
-        Assert.Contains(node.Log.Lines, l => l == (LogLevel.Warning, $"Pool p: backend {one.EndPoint} drains ({reason}: evicting_conns): it gets no new clients"));
+        await node.Log.LineAsync(l => l == (LogLevel.Warning, $"Pool p: backend {one.EndPoint} drains ({reason}: evicting_conns): it gets no new clients"));
 
         emqx.Status = idle;
         await node.UntilAsync(() => node.Backend(one).Blocks == BackendBlocks.None);
-        Assert.Contains(node.Log.Lines, l => l.Text == $"Pool p: backend {one.EndPoint} does not drain any more");
+        await node.Log.LineAsync(l => l.Text == $"Pool p: backend {one.EndPoint} does not drain any more");
         using var last = await Clients.OpenAsync(node, 2, "last");
         Assert.InRange(one.Accepted, 5, 6);
     }

@@ -61,7 +61,7 @@ public sealed class SourceAddressTests
         await using var broker = FakeBroker.Start(FakeBroker.Accepting);
         await using var node = await TestNode.StartAsync(TestNode.Backends(broker) + "source-addresses = [\"192.0.2.200\"]");
         Assert.Equal(FakeBroker.ConnackBytes(3), await node.AskAsync(ConnectBytes.V311("x")));
-        Assert.Contains(node.Log.Lines, l => l.Text.Contains("source-addresses", StringComparison.Ordinal));
+        await node.Log.LineAsync(l => l.Text.Contains("source-addresses", StringComparison.Ordinal));
         // The fault is this machine's: the broker is not blamed.
         Assert.Equal(0, node.Backend(broker).Failures);
     }

@@ -95,14 +95,14 @@ public sealed class FloodTests
     {
         await using var broker = FakeBroker.Start(FakeBroker.Accepting);
         await using var node = await TestNode.StartAsync(TestNode.Backends(broker), WebSocketBytes.Listener);
-        using var client = await node.DialAsync();
-        client.Socket.ReceiveBufferSize = 4096;
+        using var client = await node.DialAsync(receiveBuffer: 4096);
         await client.SendAsync((byte[])[.. WebSocketBytes.Upgrade, .. WebSocketBytes.Binary(ConnectBytes.V311("a"))]);
         await node.UntilAsync(() => node.Sum(c => c.Relaying) == 1);
         await using var flood = new Flood();
         flood.Add(client.Socket, Flood.Frames("pings with a payload", masked: true), reads: false);
         var reactor = node.Node.Reactors.Single();
-        await node.UntilAsync(() => reactor.Sessions.Any(s => s.Client.PendingLength > 0));
+        await node.UntilAsync(
+            () => reactor.Sessions.Any(s => s.Client.PendingLength > 0), () => $"No pong waits; {node.Sum(c => c.BytesFromClients)} bytes came.");
         for (var i = 0; i < 500; i++)
             Assert.InRange(await reactor.AskAsync(r => r.Buffers.Rented), 0, 32 << 10);
     }

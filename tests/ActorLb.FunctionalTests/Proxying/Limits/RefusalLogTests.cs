@@ -66,13 +66,13 @@ public sealed class RefusalLogTests : IDisposable
             }
 
             await node.UntilAsync(() => node.Node.Admission.Active + node.Sum(c => c.Refused) == (holder is null ? 0 : 1));
-            var (level, text) = Assert.Single(node.Log.Lines, l => l.Text.Contains(expected, StringComparison.Ordinal));
+            var (level, text) = await node.Log.OnlyLineAsync(l => l.Text.Contains(expected, StringComparison.Ordinal));
             Assert.Equal(LogLevel.Information, level);
             Assert.StartsWith("127.0.0.1:", text, StringComparison.Ordinal);
         }
 
         // What was left out is told at the end of the interval, or of the node.
-        Assert.Single(node.Log.Lines, l => l.Text.StartsWith($"listener mqtt: {Clients - 1} more ", StringComparison.Ordinal));
+        await node.Log.OnlyLineAsync(l => l.Text.StartsWith($"listener mqtt: {Clients - 1} more ", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -86,9 +86,9 @@ public sealed class RefusalLogTests : IDisposable
                 Assert.Equal(FakeBroker.ConnackBytes(3), await node.AskAsync(ConnectBytes.V311("x")));
         }
 
-        Assert.Single(node.Log.Lines, l => l.Text.Contains($"cannot dial {broker.EndPoint} of pool p: ", StringComparison.Ordinal)
+        await node.Log.OnlyLineAsync(l => l.Text.Contains($"cannot dial {broker.EndPoint} of pool p: ", StringComparison.Ordinal)
             && l.Text.Contains("more source-addresses", StringComparison.Ordinal));
-        Assert.Single(node.Log.Lines, l => l.Text.StartsWith("pool p: 9 more ", StringComparison.Ordinal));
+        await node.Log.OnlyLineAsync(l => l.Text.StartsWith("pool p: 9 more ", StringComparison.Ordinal));
     }
 
     /// <summary>Whoever can connect decides how often a broker is asked, and by its CONNECT often what the broker makes of it.</summary>
@@ -113,11 +113,11 @@ public sealed class RefusalLogTests : IDisposable
         {
             var answers = Enumerable.Range(0, Clients).Select(_ => node.AskAsync(ConnectBytes.V311("x"))).ToArray();
             Assert.All(await Task.WhenAll(answers), answer => Assert.Equal(FakeBroker.ConnackBytes(3), answer));
-            var (_, text) = Assert.Single(node.Log.Lines, l => l.Text.Contains(expected, StringComparison.Ordinal));
+            var (_, text) = await node.Log.OnlyLineAsync(l => l.Text.Contains(expected, StringComparison.Ordinal));
             Assert.StartsWith($"backend {broker.EndPoint} of pool p", text, StringComparison.Ordinal);
         }
 
         await broker.DisposeAsync();
-        Assert.Single(node.Log.Lines, l => l.Text.StartsWith($"backend {broker.EndPoint}: {Clients - 1} more ", StringComparison.Ordinal));
+        await node.Log.OnlyLineAsync(l => l.Text.StartsWith($"backend {broker.EndPoint}: {Clients - 1} more ", StringComparison.Ordinal));
     }
 }

@@ -52,7 +52,7 @@ public sealed class SetupMemoryTests : IDisposable
         for (int i = 0; i < 9; i++) Assert.Equal(refusal, Convert.ToHexString((await clients[i].ReadToEndAsync()).Bytes));
         await node.UntilClosedAsync(CloseReason.SetupMemory, 9);
         await node.UntilAsync(() => node.Node.SetupBudget.Held is > 1 << 20 and <= Limit);
-        Assert.Contains(node.Log.Lines, l => l.Text.Contains("node.setup-memory is used up", StringComparison.Ordinal));
+        await node.Log.LineAsync(l => l.Text.Contains("node.setup-memory is used up", StringComparison.Ordinal));
 
         // Who holds little notices nothing, whether he was there before or comes now.
         using var other = await node.OpenAsync("other", version: 5);

@@ -171,6 +171,7 @@ public sealed class ResetBehindDataTests : IDisposable
             await using (await HeldReactor.OfAsync(node))
             {
                 _connack.SetResult();
+                // For the broker's thread to send it: the reactor, which could tell, is held.
                 await Task.Delay(20, TestContext.Current.CancellationToken);
                 abort();
             }
@@ -191,7 +192,7 @@ public sealed class ResetBehindDataTests : IDisposable
         {
             var result = client.Tls.Write(bytes.AsSpan(at));
             if (result.Status == TlsIoStatus.WantWrite)
-                await Task.Delay(1, TestContext.Current.CancellationToken);
+                client.Socket.Poll(Wait.Patience, SelectMode.SelectWrite);
             else
                 at += result.Count;
         }

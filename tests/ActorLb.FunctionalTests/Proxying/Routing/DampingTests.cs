@@ -65,7 +65,7 @@ public sealed class DampingTests
         await node.UntilClosedAsync(CloseReason.Damped, 2);
         Assert.Equal(4, broker.Accepted);
         Assert.Equal((1, 2), (node.Node.Damping!.Found, node.Node.Damping.Refused));
-        Assert.Single(node.Log.Lines, l => l.Text.Contains("client id \"twin\" of pool p", StringComparison.Ordinal));
+        await node.Log.OnlyLineAsync(l => l.Text.Contains("client id \"twin\" of pool p", StringComparison.Ordinal));
         using var other = await node.OpenAsync("else");
         Assert.Equal(2, broker.Open);
         holds.Dispose();

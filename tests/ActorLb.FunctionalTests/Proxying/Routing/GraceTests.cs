@@ -11,7 +11,7 @@ public sealed class GraceTests
     private const string Failing = "max-fails = 1, fail-timeout = 1h";
 
     /// <summary>Far below connect-timeout, far above a loaded machine's second.</summary>
-    private static readonly TimeSpan Short = TimeSpan.FromSeconds(6);
+    private static readonly TimeSpan Short = TimeSpan.FromSeconds(30);
 
     [Theory]
     [InlineData("", true)]
@@ -29,7 +29,7 @@ public sealed class GraceTests
         var watch = Stopwatch.StartNew();
         using var client = await node.OpenAsync("returns");
         Assert.InRange(watch.Elapsed, TimeSpan.Zero, Short);
-        Assert.Equal((tried ? 2 : 1, 1), (hung.Accepted, other.Accepted));
+        await node.UntilAsync(() => (hung.Accepted, other.Accepted) == (tried ? 2 : 1, 1));
     }
 
     [Fact]
@@ -87,9 +87,9 @@ public sealed class GraceTests
         node.Backend(broker).ReportFailure(Environment.TickCount64);
         await node.UntilAsync(() => node.Backend(broker).Blocks == BackendBlocks.None);
         Assert.Equal(0, node.Backend(broker).Connects);
-        Assert.Contains(node.Log.Lines, l => l.Text == $"pool p, backend {broker.EndPoint} takes clients again after a failure");
+        await node.Log.LineAsync(l => l.Text == $"pool p, backend {broker.EndPoint} takes clients again after a failure");
     }
 
     private static Task<TestNode> StickyAsync(FakeBroker first, FakeBroker second, string settings) => TestNode.StartAsync(
-        $"balance = sticky, place = round-robin\n{settings}backends = [{{ address = \"{first.EndPoint}\", {Failing} }}, \"{second.EndPoint}\"]");
+        $"balance = sticky, place = round-robin, connect-timeout = 10m\n{settings}backends = [{{ address = \"{first.EndPoint}\", {Failing} }}, \"{second.EndPoint}\"]");
 }

@@ -32,7 +32,7 @@ public sealed class LoopTests
         await node.UntilAsync(() => backend.Health == HealthState.Down && node.Closed(CloseReason.Loop) > 0);
         string told = $"backend {backend.Id} is this node itself: its probe came back in by listener {back}; it gets no clients";
         await node.UntilAsync(() => node.Log.Lines.Any(l => l.Text.Contains(told, StringComparison.Ordinal)));
-        Assert.Single(node.Log.Lines, l => l.Text.Contains("this node itself", StringComparison.Ordinal));
+        await node.Log.OnlyLineAsync(l => l.Text.Contains("this node itself", StringComparison.Ordinal));
         long accepted = node.Sum(c => c.Accepted);
         Assert.Equal("20020003", Convert.ToHexString(await node.AskAsync(ConnectBytes.Of(4, "client"))));
         // The client itself and the probes of the meantime: nothing has gone round.
@@ -101,7 +101,7 @@ public sealed class LoopTests
         Assert.Equal("20020003", Convert.ToHexString(await node.AskAsync(ConnectBytes.Of(4, "client"))));
         await node.UntilClosedAsync(CloseReason.Loop);
         Assert.Equal(2, node.Sum(c => c.Accepted));
-        Assert.Contains(node.Log.Lines, l => l.Text.Contains(
+        await node.Log.LineAsync(l => l.Text.Contains(
             $"Pool p: backend {forwarder.EndPoint} is this node itself: a connection to it came back in by listener back, with the PROXY header of the client ", StringComparison.Ordinal));
     }
 

@@ -34,7 +34,7 @@ public sealed class RetryTests
         Assert.Equal(1, node.Sum(c => c.Retries));
         Assert.Equal(1, node.Node.Pools.Single().Pool.Snapshot.Backends[0].Failures);
         Assert.Equal(0, node.Node.Pools.Single().Pool.Snapshot.Backends[0].Active);
-        Assert.Single(node.Log.Lines, l => l.Text.StartsWith($"backend {badAddress} of pool p", StringComparison.Ordinal));
+        await node.Log.OnlyLineAsync(l => l.Text.StartsWith($"backend {badAddress} of pool p", StringComparison.Ordinal));
     }
 
     [Theory]
@@ -49,7 +49,7 @@ public sealed class RetryTests
         Assert.Equal(FakeBroker.ConnackBytes(3), await node.AskAsync(ConnectBytes.V311("nobody")));
         Assert.Equal(
             (LogLevel.Warning, $"backend {silent.EndPoint} of pool p: {owed} within 0.2 s"),
-            Assert.Single(node.Log.Lines, l => l.Text.StartsWith("backend ", StringComparison.Ordinal)));
+            await node.Log.OnlyLineAsync(l => l.Text.StartsWith("backend ", StringComparison.Ordinal)));
     }
 
     [Theory]
@@ -331,7 +331,7 @@ public sealed class RetryTests
         using var client = await node.OpenAsync("patient");
         Assert.Equal(1, node.Sum(c => c.Retries));
         // A third of the time would be less than a dial is given.
-        Assert.Contains((LogLevel.Warning, $"backend {gone.LocalEndPoint} of pool p: no connection within 1.5 s"), node.Log.Lines);
+        await node.Log.LineAsync(l => l == (LogLevel.Warning, $"backend {gone.LocalEndPoint} of pool p: no connection within 1.5 s"));
     }
 
     [Fact]

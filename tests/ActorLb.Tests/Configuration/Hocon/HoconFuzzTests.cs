@@ -50,7 +50,8 @@ public sealed class HoconFuzzTests
         string[] parts = ["${a}", "${?a}", "${b}", "${?b}", "${?c}", "${a.x}", "${?b.x}", "${?c.x.x}", "[1]", "[${?a}]", "{x:1}", "{x:${?b}}", "s", "2"];
         string[] keys = ["a", "b", "c", "a.x", "b.x", "c.x.x"];
         int values = 0;
-        for (int seed = 0; seed < 10_000; seed++)
+        // Each may use up the resolver's steps, which is what takes the time.
+        for (int seed = 0; seed < 1_500; seed++)
         {
             var random = new Random(seed);
             var text = new StringBuilder();
@@ -63,7 +64,7 @@ public sealed class HoconFuzzTests
             if (Read(text.ToString(), $"seed {seed}")) values++;
         }
 
-        Assert.True(values > 500, $"only {values} of the files resolved");
+        Assert.True(values > 75, $"only {values} of the files resolved");
     }
 
     [Fact]

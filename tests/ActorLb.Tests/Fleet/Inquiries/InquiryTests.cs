@@ -7,7 +7,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 namespace ActorLb.Tests.Fleet.Inquiries;
 
 /// <summary>Every node of a fleet is asked, and whoever does not answer is named.</summary>
-[Collection(FleetCollection.Name)]
+[Trait("place", "beside")]
 public sealed class InquiryTests
 {
     [Fact]
@@ -74,6 +74,7 @@ public sealed class InquiryTests
         await Wait.UntilAsync(() => inquiries[1].Nodes.Count == 2, nodes.LogText);
         inquiries[1].SetMembers(both with { All = [.. both.All.Where(m => m.Id.Name == "n1")] });
         Task<NodeAnswer[]> asked = inquiries[0].AskAsync("echo", new byte[] { 5 }, "n1", default);
+        // Nothing tells of an answer that does not come: for a few tries.
         await Task.Delay(300, TestContext.Current.CancellationToken);
         Assert.False(asked.IsCompleted);
         inquiries[1].SetMembers(both);

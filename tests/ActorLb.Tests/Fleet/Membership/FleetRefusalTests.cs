@@ -8,7 +8,7 @@ using ActorLb.Testing;
 namespace ActorLb.Tests.Fleet.Membership;
 
 /// <summary>Who may be a member and who may not, and what is said about it.</summary>
-[Collection(FleetCollection.Name)]
+[Trait("place", "beside")]
 [Trait("speed", "slow")]
 public sealed class FleetRefusalTests : IDisposable
 {

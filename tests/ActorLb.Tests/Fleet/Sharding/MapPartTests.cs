@@ -5,7 +5,7 @@ using ActorLb.Tests.Fleet.Membership;
 namespace ActorLb.Tests.Fleet.Sharding;
 
 /// <summary>The map over several fleet systems: every client has one broker, whichever node is asked, whatever happens to the nodes.</summary>
-[Collection(FleetCollection.Name)]
+[Trait("place", "beside")]
 [Trait("speed", "slow")]
 public sealed class MapPartTests
 {
@@ -90,6 +90,7 @@ public sealed class MapPartTests
                 StickyAnswer answer = await nodes.AssignAsync(i % 2, $"new-{i}", proposal: 2);
                 if (answer.Outcome != StickyOutcome.Fallback) placed.Add($"new-{i}", answer.Backend);
             }
+            // Clients' pace: to ask without a pause would take the machine from the shards that move.
             await Task.Delay(1, CancellationToken.None);
         }
         await settled;

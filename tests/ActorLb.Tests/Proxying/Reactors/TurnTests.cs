@@ -21,6 +21,7 @@ public sealed class TurnTests
         Assert.True(turn.MayRead());
         // The time runs from here: what the first read took is not known.
         turn.MayRead();
+        // A turn reads the system's clock.
         Thread.Sleep(1);
         Assert.False(turn.MayRead());
     }

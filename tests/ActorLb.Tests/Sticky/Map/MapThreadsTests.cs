@@ -132,19 +132,13 @@ public sealed class MapThreadsTests
                 Maps[node].Closed(h, A, session);
                 if (Asked % 64 == 0)
                 {
+                    // Lets the answers catch up: more threads ask than there are cores.
                     Thread.Sleep(1);
                 }
             }
         }
 
-        public async Task Until(Func<bool> isSo)
-        {
-            for (var tries = 0; !isSo(); tries++)
-            {
-                Assert.True(tries < 10_000, string.Join("; ", Maps.Select(m => m.Measure())));
-                await Task.Delay(2, TestContext.Current.CancellationToken);
-            }
-        }
+        public Task Until(Func<bool> isSo) => Wait.UntilAsync(isSo, () => string.Join("; ", Maps.Select(m => m.Measure())));
 
         public void Dispose()
         {
