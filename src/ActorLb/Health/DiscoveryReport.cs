@@ -1,7 +1,7 @@
 using System.Collections.Immutable;
 using System.Net;
 using ActorLb.Balancing;
-using ActorLb.Balancing.Discovery;
+using ActorLb.Discovery;
 using ActorLb.Configuration;
 using Microsoft.Extensions.Logging;
 

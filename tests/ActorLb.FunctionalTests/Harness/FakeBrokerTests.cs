@@ -1,3 +1,4 @@
+using ActorLb.Testing;
 using ActorLb.Testing.Peers;
 
 namespace ActorLb.FunctionalTests.Harness;

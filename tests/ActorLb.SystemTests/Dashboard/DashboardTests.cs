@@ -1,3 +1,4 @@
+using ActorLb.Testing;
 using System.Globalization;
 using System.Text.RegularExpressions;
 using ActorLb.SystemTests.Fleet;

@@ -1,3 +1,4 @@
+using ActorLb.Testing;
 using System.Diagnostics;
 using ActorLb.Testing.Peers;
 using ActorLb.Testing.Processes;

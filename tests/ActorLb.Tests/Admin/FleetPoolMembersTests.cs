@@ -1,3 +1,4 @@
+using ActorLb.Testing;
 using System.Net;
 using ActorLb.Balancing;
 using ActorLb.Protocol.Admin;

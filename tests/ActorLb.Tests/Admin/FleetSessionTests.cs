@@ -1,3 +1,4 @@
+using ActorLb.Testing;
 using System.Collections.Concurrent;
 using System.Net;
 using ActorLb.Cli;

@@ -30,32 +30,32 @@ public sealed class ConfigurationLoaderTests : IDisposable
             }
             """);
 
-        Assert.Equal(Path.Combine(folder.Directory, "tls/c.pem"), options.Listeners["l"].Tls!.Certificates[0].Certificate);
-        Assert.Equal(Path.Combine(folder.Directory, "node/state"), options.Node.DataDirectory);
-        Assert.Equal(Path.Combine(folder.Directory, "node/state/actorlb.pid"), options.Node.PidFile);
+        Assert.Equal(Path.Combine(_folder.Directory, "tls/c.pem"), options.Listeners["l"].Tls!.Certificates[0].Certificate);
+        Assert.Equal(Path.Combine(_folder.Directory, "node/state"), options.Node.DataDirectory);
+        Assert.Equal(Path.Combine(_folder.Directory, "node/state/actorlb.pid"), options.Node.PidFile);
     }
 
     [Fact]
     public void Error_OfAnIncludedFile_NamesIt()
     {
-        folder.Write("more.conf", "# two\nweight = 0");
+        _folder.Write("more.conf", "# two\nweight = 0");
 
-        string[] errors = folder.Errors($"actorlb {{\npools.p.backends = [{{ address = \"h:1\", include \"more.conf\" }}]\n{Listener}}}");
+        string[] errors = _folder.Errors($"actorlb {{\npools.p.backends = [{{ address = \"h:1\", include \"more.conf\" }}]\n{Listener}}}");
 
         Assert.Equal(["more.conf:2:10: actorlb.pools.p.backends[0].weight: '0' is not a whole number from 1 to 65535"], errors);
     }
 
     [Fact]
     public void SyntaxError_IsTheOnlyError() =>
-        Assert.Equal(["actorlb.conf:3:1: actorlb.node: a value is missing"], folder.Errors("actorlb {\n  node =\n}"));
+        Assert.Equal(["actorlb.conf:3:1: actorlb.node: a value is missing"], _folder.Errors("actorlb {\n  node =\n}"));
 
     [Fact]
     public void MissingFile_IsAnError()
     {
-        ConfigurationResult result = ConfigurationLoader.Load(Path.Combine(folder.Directory, "none.conf"));
+        ConfigurationResult result = ConfigurationLoader.Load(Path.Combine(_folder.Directory, "none.conf"));
 
         Assert.Null(result.Options);
-        Assert.Equal("none.conf:1:1: cannot read 'DIR/none.conf': it does not exist", folder.Short(Assert.Single(result.Errors).ToString()));
+        Assert.Equal("none.conf:1:1: cannot read 'DIR/none.conf': it does not exist", _folder.Short(Assert.Single(result.Errors).ToString()));
     }
 
     [Theory]
@@ -72,7 +72,7 @@ public sealed class ConfigurationLoaderTests : IDisposable
     [Fact]
     public void Null_IsAsIfTheKeyWereAbsent()
     {
-        ActorLbOptions options = folder.LoadValid($"actorlb {{ node {{ name = null, workers = null, data-dir = null }}, log = null\n{Pool}{Listener}}}");
+        ActorLbOptions options = _folder.LoadValid($"actorlb {{ node {{ name = null, workers = null, data-dir = null }}, log = null\n{Pool}{Listener}}}");
 
         Assert.Equal(Environment.MachineName, options.Node.Name);
         Assert.Equal(0, options.Node.Workers);
@@ -84,14 +84,14 @@ public sealed class ConfigurationLoaderTests : IDisposable
     {
         string text = $"actorlb {{ node {{ workers = 1, workers = ${{?WORKERS}} }}\n{Pool}{Listener}}}";
 
-        Assert.Equal(1, folder.LoadValid(text).Node.Workers);
-        Assert.Equal(7, folder.LoadValid(text, new Dictionary<string, string> { ["WORKERS"] = "7" }).Node.Workers);
+        Assert.Equal(1, _folder.LoadValid(text).Node.Workers);
+        Assert.Equal(7, _folder.LoadValid(text, new Dictionary<string, string> { ["WORKERS"] = "7" }).Node.Workers);
     }
 
     [Fact]
     public void Node_WithEveryKey_IsRead()
     {
-        ActorLbOptions options = folder.LoadValid($$"""
+        ActorLbOptions options = _folder.LoadValid($$"""
             actorlb {
               node { name = n-1, workers = 3, data-plane = streams, max-connections = 5, data-dir = /d, drain-timeout = 0s, pid-file = off, will = suppress
                      server-reference = "other:1883" }
@@ -103,14 +103,14 @@ public sealed class ConfigurationLoaderTests : IDisposable
 
         Assert.Equal(
             new NodeOptions("n-1", 3, DataPlaneKind.Streams, 5, 0, "/d", TimeSpan.Zero, null, WillOnDrain.Suppress, "other:1883"), options.Node);
-        Assert.Equal(new LogOptions(LogLevelName.Warning, LogFormat.Json, Path.Combine(folder.Directory, "logs/access.log")), options.Log);
+        Assert.Equal(new LogOptions(LogLevelName.Warning, LogFormat.Json, Path.Combine(_folder.Directory, "logs/access.log")), options.Log);
         Assert.Equal(new StickyOptions(TimeSpan.FromHours(1), 4096), options.Sticky);
     }
 
     [Fact]
     public void Admin_OnAllAddresses_NeedsATokenOrClientCertificates()
     {
-        folder.WriteFiles("token", "c.pem", "k.pem", "ca.pem");
+        _folder.WriteFiles("token", "c.pem", "k.pem", "ca.pem");
 
         Assert.EndsWith("/token", Load("admin { bind = \"[::]:8888\", token-file = token }").Admin.TokenFile, StringComparison.Ordinal);
         Assert.NotNull(Load("admin { bind = \"*:8888\", tls { certificate = c.pem, key = k.pem, ca = ca.pem } }").Admin.Tls!.Ca);
@@ -136,18 +136,18 @@ public sealed class ConfigurationLoaderTests : IDisposable
     [InlineData("pool = q", "3:8: actorlb.listeners.l.pool: 'q' hashes x$server_addr, which is the same for all clients: all go to one backend")]
     public void Listener_ThatConfoundsOrCutsClients_IsAWarning(string listener, string? expected)
     {
-        ConfigurationResult result = folder.Load(
+        ConfigurationResult result = _folder.Load(
             $"actorlb {{ pools {{ p.backends = [\"h:1\"], q {{ backends = [\"h:1\"], balance = hash, hash-key = \"x$server_addr\" }} }}\nlisteners.l {{ bind = 1, pool = p\n{listener}\n}} }}");
 
         Assert.Empty(result.Errors);
-        Assert.Equal(expected is null ? [] : ["actorlb.conf:" + expected], result.Warnings.Select(w => folder.Short(w.ToString())));
+        Assert.Equal(expected is null ? [] : ["actorlb.conf:" + expected], result.Warnings.Select(w => _folder.Short(w.ToString())));
     }
 
     [Fact]
     public void Certificates_InListsOrOfOneName_AreRenderedAndReadBack()
     {
-        folder.WriteFiles("r.pem", "r.key", "e.pem", "e.key");
-        ActorLbOptions options = folder.LoadValid("""
+        _folder.WriteFiles("r.pem", "r.key", "e.pem", "e.key");
+        ActorLbOptions options = _folder.LoadValid("""
             actorlb { pools.p.backends = ["h:1"], listeners.l { bind = 1, pool = p, tls {
               certificate = [r.pem, e.pem], key = [r.key, e.key], crl-check = chain, crl-expired = warn
               certificates = [{ names = [a], certificate = [r.pem, e.pem], key = [r.key, e.key] }, { names = [b], certificate = r.pem, key = r.key }
@@ -160,18 +160,18 @@ public sealed class ConfigurationLoaderTests : IDisposable
         Assert.Equal("actorlb.listeners.l.tls.certificates[0].key[1]", tls.Certificates[3].Paths.Key);
         Assert.Equal((CrlCheck.Chain, CrlExpired.Warn), (tls.CrlCheck, tls.CrlExpired));
         string rendered = EffectiveConfiguration.Render(options);
-        Assert.Equal(rendered, EffectiveConfiguration.Render(folder.LoadValid(rendered)));
+        Assert.Equal(rendered, EffectiveConfiguration.Render(_folder.LoadValid(rendered)));
     }
 
     [Fact]
     public void Block_OutsideOfActorlb_IsAWarning()
     {
-        ConfigurationResult result = folder.Load($"actorlb {{\n{Pool}{Listener}}}\nlisteners {{ }}\nother = 1");
+        ConfigurationResult result = _folder.Load($"actorlb {{\n{Pool}{Listener}}}\nlisteners {{ }}\nother = 1");
 
         Assert.Empty(result.Errors);
         Assert.Equal(
             "actorlb.conf:5:1: listeners: stands outside of actorlb { ... } and has no effect by itself",
-            folder.Short(Assert.Single(result.Warnings).ToString()));
+            _folder.Short(Assert.Single(result.Warnings).ToString()));
     }
 
     [Theory]
@@ -203,7 +203,7 @@ public sealed class ConfigurationLoaderTests : IDisposable
     [Fact]
     public void Backends_ByEmqx_HaveATemplate_AndAreWrittenBackAsTheyWere()
     {
-        folder.WriteFiles("emqx.key", "ca.pem");
+        _folder.WriteFiles("emqx.key", "ca.pem");
         const string text = """
             balance = sticky
             backends {
@@ -216,7 +216,7 @@ public sealed class ConfigurationLoaderTests : IDisposable
         Assert.Empty(pool.Backends);
         var emqx = Assert.IsType<EmqxDiscoveryOptions>(pool.Discovery);
         Assert.Equal(["https://emqx1:18083", "http://10.0.0.2:18083/emqx/"], emqx.Apis.Select(a => a.OriginalString));
-        Assert.Equal((Path.Combine(folder.Directory, "emqx.key"), Path.Combine(folder.Directory, "ca.pem"), false, true), (emqx.KeyFile, emqx.Ca, emqx.Verify, emqx.Seed));
+        Assert.Equal((Path.Combine(_folder.Directory, "emqx.key"), Path.Combine(_folder.Directory, "ca.pem"), false, true), (emqx.KeyFile, emqx.Ca, emqx.Verify, emqx.Seed));
         Assert.Equal((1884, TimeSpan.FromSeconds(5), 7), (emqx.Port, emqx.Interval, emqx.Template.Weight));
         // A reload without a change asks nothing anew.
         PoolOptions again = OnePool(text);
@@ -228,7 +228,7 @@ public sealed class ConfigurationLoaderTests : IDisposable
     [Fact]
     public void Backends_ByEmqx_AloneAndShort_HasTheDefaults()
     {
-        folder.WriteFiles("emqx.key");
+        _folder.WriteFiles("emqx.key");
         var emqx = Assert.IsType<EmqxDiscoveryOptions>(OnePool("backends = { emqx = { api = \"http://emqx1:18083\", key-file = \"emqx.key\" } }").Discovery);
         Assert.Equal((1883, TimeSpan.FromSeconds(10), true, false, null), (emqx.Port, emqx.Interval, emqx.Verify, emqx.Seed, emqx.Ca));
     }
@@ -236,7 +236,7 @@ public sealed class ConfigurationLoaderTests : IDisposable
     [Fact]
     public void Pool_WithEveryChoice_IsRead()
     {
-        folder.WriteFiles("ca.pem", "c.pem", "k.pem");
+        _folder.WriteFiles("ca.pem", "c.pem", "k.pem");
 
         PoolOptions pool = OnePool("""
             backends = ["h:1"], balance = hash, hash-key = "$remote_addr-${server_port}", place = random, proxy-protocol = v2
@@ -300,7 +300,7 @@ public sealed class ConfigurationLoaderTests : IDisposable
     [InlineData("\"[::]:1883\"", "[::]:1883")]
     [InlineData("\"10.1.2.3:0\"", "10.1.2.3:0")]
     public void Bind_OfEachForm_IsRead(string text, string expected) =>
-        Assert.Equal(expected, folder.LoadValid($"actorlb {{ {Pool} listeners.l {{ bind = {text}, pool = p }} }}").Listeners["l"].Bind.ToString());
+        Assert.Equal(expected, _folder.LoadValid($"actorlb {{ {Pool} listeners.l {{ bind = {text}, pool = p }} }}").Listeners["l"].Bind.ToString());
 
     [Fact]
     public void Listeners_OnPortZero_MayBeSeveral() =>
@@ -309,7 +309,7 @@ public sealed class ConfigurationLoaderTests : IDisposable
     [Fact]
     public void Tls_WithClientCertificates_MayRewriteFromThem()
     {
-        folder.WriteFiles("c.pem", "k.pem", "ca.pem", "crl.pem", "ticket.key");
+        _folder.WriteFiles("c.pem", "k.pem", "ca.pem", "crl.pem", "ticket.key");
 
         ListenerOptions listener = OneListener("""
             tls { certificate = c.pem, key = k.pem, protocols = [TLSv1, TLSv1.3], cipher-suites = TLS_AES_128_GCM_SHA256, session-cache = off

@@ -1,3 +1,4 @@
+using ActorLb.Testing;
 using ActorLb.Balancing;
 using ActorLb.Protocol.Admin;
 using ActorLb.Server.Dashboard;

@@ -1,3 +1,4 @@
+using ActorLb.Testing;
 using System.Threading.Channels;
 using ActorLb.Balancing;
 using ActorLb.Sticky;

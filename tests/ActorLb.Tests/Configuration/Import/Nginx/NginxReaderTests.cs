@@ -81,7 +81,7 @@ public sealed class NginxReaderTests : IDisposable
 
     [Fact]
     public void MissingFile_IsTold() =>
-        Assert.Equal($"{folder["none"]}:1:1: the file cannot be read: it does not exist", Assert.Throws<ImportException>(() => new NginxReader(_folder["none"]).Read(pipes: false)).Message);
+        Assert.Equal($"{_folder["none"]}:1:1: the file cannot be read: it does not exist", Assert.Throws<ImportException>(() => new NginxReader(_folder["none"]).Read(pipes: false)).Message);
 
     /// <summary>Names are relative to the folder of the first file, as in NGINX, and files come in their order.</summary>
     [Fact]
@@ -112,7 +112,7 @@ public sealed class NginxReaderTests : IDisposable
         _folder.Write("a.conf", "include b.conf;");
         _folder.Write("b.conf", "x;\n include a.conf;");
         string message = Assert.Throws<ImportException>(() => Read("include a.conf;")).Message;
-        Assert.StartsWith($"{folder["b.conf"]}:2:2: {folder["a.conf"]} includes itself: {folder["a.conf"]} includes {folder["b.conf"]} includes {folder["a.conf"]}", message, StringComparison.Ordinal);
+        Assert.StartsWith($"{_folder["b.conf"]}:2:2: {_folder["a.conf"]} includes itself: {_folder["a.conf"]} includes {_folder["b.conf"]} includes {_folder["a.conf"]}", message, StringComparison.Ordinal);
     }
 
     [Theory]
