@@ -45,7 +45,7 @@ public sealed partial class LayeringTests
     {
         foreach (string file in Sources("src"))
         {
-            if (!UnsafeCode().IsMatch(File.ReadAllText(file))) continue;
+            if (!File.ReadLines(file).Any(l => !l.TrimStart().StartsWith("//", StringComparison.Ordinal) && UnsafeCode().IsMatch(l))) continue;
             string path = file.Replace(Path.DirectorySeparatorChar, '/');
             Assert.True(path.Contains("/Native/") || path.EndsWith("/Sticky/ShardTable.cs", StringComparison.Ordinal), $"{path} has unsafe code");
         }
