@@ -1,43 +1,69 @@
+using System.Reflection;
 using System.Text.RegularExpressions;
+using ActorLb.Hosting;
 using ActorLb.Testing;
+using NetArchTest.Rules;
 
 namespace ActorLb.Tests;
 
 /// <summary>Which part of the engine may know which: a newcomer can rely on the folders' names.</summary>
 public sealed partial class LayeringTests
 {
-    [Theory]
-    [InlineData("Supervision", "Balancing", "Health", "Discovery", "Sticky", "Proxying", "Fleet", "Standalone", "Hosting")]
-    [InlineData("Balancing", "Sticky", "Proxying", "Fleet", "Standalone", "Hosting")]
-    [InlineData("Health", "Sticky", "Proxying", "Fleet", "Standalone", "Hosting")]
-    [InlineData("Discovery", "Sticky", "Proxying", "Fleet", "Standalone", "Hosting")]
-    [InlineData("Sticky", "Proxying", "Fleet", "Standalone", "Hosting")]
-    [InlineData("Proxying", "Fleet", "Standalone", "Hosting")]
-    [InlineData("Proxying/Streams", "Health")]
-    [InlineData("Tls", "Fleet", "Standalone", "Hosting")]
-    [InlineData("Fleet", "Proxying")]
-    public void Folder_OfTheEngine_UsesNothingThatStandsAboveIt(string folder, params string[] forbidden)
-    {
-        foreach (string file in Sources(Path.Combine("src", "ActorLb", folder)))
-        {
-            string text = File.ReadAllText(file);
-            foreach (string above in forbidden) Assert.False(Regex.IsMatch(text, $@"\bActorLb\.{above}\b"), $"{file} uses {above}");
-        }
-    }
+    private const string Engine = "ActorLb";
 
-    /// <summary>No actor stands on the way of a byte or of a CONNECT, but for the data plane of Akka.Streams, which nothing else knows.</summary>
+    private static readonly Assembly EngineAssembly = typeof(Node).Assembly;
+
+    /// <summary>What each folder of the engine must not use. Hosting composes the node and uses all of them.</summary>
+    public static TheoryData<string, string[]> Forbidden { get; } = new()
+    {
+        { "Supervision", ["Balancing", "Configuration", "Discovery", "Fleet", "Health", "Hosting", "Native", "Operations", "Proxying", "Standalone", "Sticky", "Tls"] },
+        { "Configuration", ["Fleet", "Hosting", "Operations", "Proxying", "Standalone"] },
+        { "Native", ["Fleet", "Hosting", "Operations", "Proxying", "Standalone", "Sticky"] },
+        { "Tls", ["Balancing", "Fleet", "Hosting", "Operations", "Standalone", "Sticky"] },
+        { "Balancing", ["Fleet", "Hosting", "Operations", "Proxying", "Standalone", "Sticky"] },
+        { "Discovery", ["Fleet", "Hosting", "Operations", "Proxying", "Standalone", "Sticky"] },
+        { "Health", ["Fleet", "Hosting", "Operations", "Proxying", "Standalone", "Sticky"] },
+        { "Sticky", ["Discovery", "Fleet", "Health", "Hosting", "Operations", "Proxying", "Standalone"] },
+        { "Fleet", ["Proxying", "Hosting", "Operations", "Standalone"] },
+        { "Proxying", ["Fleet", "Hosting", "Operations", "Standalone"] },
+        { "Telemetry", ["Fleet", "Hosting", "Operations", "Standalone"] },
+        { "Standalone", ["Fleet", "Hosting"] },
+        { "Operations", ["Hosting"] },
+    };
+
+    [Fact]
+    public void Folders_OfTheEngine_HaveARuleEach() => Assert.Equal(
+        Directory.GetDirectories(RepositoryRoot.File("src", "ActorLb")).Select(d => Path.GetFileName(d)).Where(d => d is not ("bin" or "obj" or "Hosting")).Order(StringComparer.Ordinal),
+        Forbidden.Select(row => row.Data.Item1).Order(StringComparer.Ordinal));
+
+    [Theory]
+    [MemberData(nameof(Forbidden))]
+    public void Folder_OfTheEngine_UsesNothingAboveIt(string folder, string[] forbidden) => Holds(
+        Types.InAssembly(EngineAssembly).That().ResideInNamespace($"{Engine}.{folder}")
+            .ShouldNot().HaveDependencyOnAny([.. forbidden.Select(f => $"{Engine}.{f}")]));
+
+    /// <summary>No actor is on the way of a byte or of a CONNECT, but on the data plane of Akka.Streams.</summary>
     [Theory]
     [InlineData("Balancing")]
-    [InlineData("Proxying")]
     [InlineData("Sticky")]
-    public void Folder_OfTheDataPlane_KnowsNoActors(string folder)
+    [InlineData("Tls")]
+    [InlineData("Native")]
+    [InlineData("Proxying")]
+    public void Folder_OfTheDataPlane_UsesNoAkka(string folder) => Holds(
+        Types.InAssembly(EngineAssembly).That().ResideInNamespace($"{Engine}.{folder}")
+            .And().DoNotResideInNamespace($"{Engine}.Proxying.Streams").ShouldNot().HaveDependencyOnAny("Akka"));
+
+    /// <summary>The rules above see a use in a method's body and in a folder below.</summary>
+    [Fact]
+    public void Rule_ThatIsBroken_Fails() => Assert.Contains(
+        Types.InAssembly(EngineAssembly).That().ResideInNamespace($"{Engine}.Proxying").ShouldNot().HaveDependencyOnAny("Akka").GetResult().FailingTypes,
+        t => t.FullName == "ActorLb.Proxying.Streams.StreamsPlane");
+
+    private static void Holds(ConditionList rule)
     {
-        foreach (string file in Sources(Path.Combine("src", "ActorLb", folder)).Where(f => !f.Contains("/Proxying/Streams/")))
-        {
-            string text = File.ReadAllText(file);
-            Assert.DoesNotContain("Akka.", text, StringComparison.Ordinal);
-            Assert.DoesNotContain("ActorLb.Proxying.Streams", text, StringComparison.Ordinal);
-        }
+        NetArchTest.Rules.TestResult result = rule.GetResult();
+        Assert.True(result.LoadedTypes.Count > 0, "The rule matches no type.");
+        Assert.Empty(result.FailingTypes.Select(t => $"{t.FullName}: {t.Explanation}"));
     }
 
     [Fact]
