@@ -8,6 +8,8 @@
 #   --no-install    takes the machine as it is
 #   RUNNER-ARGUMENTS go to each project's runner, e.g. -class ActorLb.Tests.X
 #
+# When no more than three tests failed, each is run again by itself, on the machine that is quiet then: a test that passes now was kept waiting by
+# what ran beside it. It counts as passed and is named above the last line.
 # The last line is "N passed, N failed, N skipped"; the exit code is 0 only if nothing failed and every project ran tests.
 set -uo pipefail
 
@@ -22,7 +24,7 @@ while [ $# -gt 0 ]; do
     --project) projects+=("${2:?--project needs a name}"); shift ;;
     --project=*) projects+=("${1#*=}") ;;
     --) shift; runner=("$@"); break ;;
-    -h|--help) sed -n '2,12s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h|--help) sed -n '2,14s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "tests/run.sh: unknown argument $1 (see --help)" >&2; exit 2 ;;
   esac
   shift
@@ -85,7 +87,7 @@ case " ${selected[*]} " in
     actorlb=$logs/actorlb/actorlb ;;
 esac
 
-passed=0 failed=0 skipped=0
+passed=0 failed=0 skipped=0 failures=()
 
 # Adds up the runner's own report: <assembly total= passed= failed= skipped= errors= ...>
 count() {
@@ -131,6 +133,8 @@ ended() {
     f=1
   fi
   [ $f -gt 0 ] && grep -v -e '^  *Discover' -e '^  *Starting:' -e '^  *Finished:' "$logs/$title.log"
+  while read -r n test; do failures+=("$title|$test|$n"); done < <(grep -o '<test [^>]*result="Fail"[^>]*>' "$report" \
+    | sed 's/.* type="\([^"]*\)".* method="\([^"]*\)".*/\1.\2/' | sort | uniq -c)
   echo "-- $title: $p passed, $f failed, $s skipped in $(($(cat "$logs/$title.end") - ${started[$title]})) s"
   passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
 }
@@ -162,6 +166,28 @@ for name in "${selected[@]}"; do
   esac
 done
 
+# passes_alone TITLE METHOD
+passes_alone() {
+  local name=${1%% *} log=$logs/again plane=reactor
+  [ "${1#* on }" = streams ] && plane=streams
+  if ACTORLB=$actorlb ACTORLB_TEST_DATA_PLANE=$plane "$root/tests/$name/bin/Release/net10.0/$name" -noLogo -noColor -xml "$log.xml" -method "$2" \
+    > "$log.log" 2>&1 && [ "$(count "$log.xml" passed)" -gt 0 ]; then
+    return 0
+  fi
+  echo
+  echo "== $1, again: $2"
+  cat "$log.log"
+  return 1
+}
+
 echo
+if [ $failed -le 3 ]; then
+  for failure in ${failures[@]+"${failures[@]}"}; do
+    IFS='|' read -r title test n <<< "$failure"
+    passes_alone "$title" "$test" || continue
+    echo "$test ($title) failed, and passed when it was run again by itself"
+    passed=$((passed + n)) failed=$((failed - n))
+  done
+fi
 echo "$passed passed, $failed failed, $skipped skipped"
 [ $failed -eq 0 ]
