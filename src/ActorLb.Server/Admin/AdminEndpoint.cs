@@ -64,11 +64,13 @@ internal sealed class AdminEndpoint(Node node, NodeLogging logging, NodeControl 
     {
         control.Token.Set(await FileReading.RunAsync(() => AdminToken.ReadHash(options.TokenFile)), options.TokenFile);
         HttpsConnectionAdapterOptions? https = options.Tls is { } tls ? await FileReading.RunAsync(() => Https(tls)) : null;
-        WebApplicationBuilder builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
-        builder.Logging.ClearProviders();
+        // The web server takes no settings from appsettings.json or environment variables, and need not read and watch them.
+        WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
+        builder.WebHost.UseKestrelCore();
+        builder.Services.AddRoutingCore();
         builder.Services.AddSingleton(logging.Factory);
         builder.Services.AddSingleton<IConnectionListenerFactory, AcceptingTransport>();
-        builder.WebHost.UseKestrelHttpsConfiguration();
+        if (https is not null) builder.WebHost.UseKestrelHttpsConfiguration();
         builder.WebHost.ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;

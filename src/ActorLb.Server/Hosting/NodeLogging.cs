@@ -1,7 +1,7 @@
 using ActorLb.Configuration;
-using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Console;
+using Microsoft.Extensions.Options;
 
 namespace ActorLb.Server.Hosting;
 
@@ -17,23 +17,20 @@ internal sealed class NodeLogging : IDisposable
     public NodeLogging(LogOptions options)
     {
         _level = options.Level;
-        Factory = LoggerFactory.Create(builder =>
+        ConsoleFormatter formatter =
+            options.Format == LogFormat.Json ? new JsonLineFormatter(TimeProvider.System, _limit) : new LineFormatter(TimeProvider.System, _limit);
+        var console = new ConsoleLoggerOptions
         {
-            builder.SetMinimumLevel(LogLevel.Trace);
-            builder.AddFilter((category, level) =>
-                category == AuditCategory
-                || (level >= ToLevel(_level) && (level >= LogLevel.Warning || category?.StartsWith("ActorLb", StringComparison.Ordinal) == true)
-                && !IsFailedStart(category, level)));
-            builder.AddConsole(console =>
-            {
-                console.LogToStandardErrorThreshold = LogLevel.Trace;
-                console.FormatterName = options.Format == LogFormat.Json ? JsonLineFormatter.FormatterName : LineFormatter.FormatterName;
-                // The logging thread may be a reactor, which must not wait for the reader of a pipe. The number of lost lines is logged.
-                console.QueueFullMode = ConsoleLoggerQueueFullMode.DropWrite;
-            });
-            builder.Services.AddSingleton<ConsoleFormatter>(
-                options.Format == LogFormat.Json ? new JsonLineFormatter(TimeProvider.System, _limit) : new LineFormatter(TimeProvider.System, _limit));
-        });
+            LogToStandardErrorThreshold = LogLevel.Trace,
+            FormatterName = formatter.Name,
+            // The logging thread may be a reactor, which must not wait for the reader of a pipe. The number of lost lines is logged.
+            QueueFullMode = ConsoleLoggerQueueFullMode.DropWrite,
+        };
+        // LoggerFactory.Create would build a service container and bind a configuration, which takes a tenth of the start.
+        var filter = new LoggerFilterOptions { MinLevel = LogLevel.Trace };
+        filter.Rules.Add(new LoggerFilterRule(null, null, null, (_, category, level) => IsWritten(category, level)));
+        Factory = new LoggerFactory([], filter);
+        Factory.AddProvider(new ConsoleLoggerProvider(new FixedOptions(console), [formatter]));
         _limit.Attach(Factory.CreateLogger("ActorLb.Log"));
     }
 
@@ -51,6 +48,11 @@ internal sealed class NodeLogging : IDisposable
         Factory.Dispose();
     }
 
+    private bool IsWritten(string? category, LogLevel level) =>
+        category == AuditCategory
+        || (level >= ToLevel(_level) && (level >= LogLevel.Warning || category?.StartsWith("ActorLb", StringComparison.Ordinal) == true)
+        && !IsFailedStart(category, level));
+
     /// <summary>When the admin endpoint cannot start, our own message replaces the web server's stack traces.</summary>
     private static bool IsFailedStart(string? category, LogLevel level) =>
         category == "Microsoft.Extensions.Hosting.Internal.Host"
@@ -65,4 +67,13 @@ internal sealed class NodeLogging : IDisposable
         LogLevelName.Error => LogLevel.Error,
         _ => LogLevel.None,
     };
+
+    private sealed class FixedOptions(ConsoleLoggerOptions options) : IOptionsMonitor<ConsoleLoggerOptions>
+    {
+        public ConsoleLoggerOptions CurrentValue => options;
+
+        public ConsoleLoggerOptions Get(string? name) => options;
+
+        public IDisposable? OnChange(Action<ConsoleLoggerOptions, string?> listener) => null;
+    }
 }

@@ -46,8 +46,26 @@ internal sealed record ReloadReport(int Sequence, bool Accepted, string[] Messag
     {
         string path = PathFor(pidFile);
         if (FileStatus.Of(path + ".new") is not (FileKind.Missing or FileKind.Regular)) File.Delete(path + ".new");
-        File.WriteAllText(path + ".new", JsonSerializer.Serialize(this, ReloadReportJson.Default.ReloadReport));
+        File.WriteAllBytes(path + ".new", ToJson());
         File.Move(path + ".new", path, overwrite: true);
+    }
+
+    /// <summary>Without the serializer, whose first use costs more than everything else about this file, and every start writes one.</summary>
+    private byte[] ToJson()
+    {
+        using var bytes = new MemoryStream();
+        using (var json = new Utf8JsonWriter(bytes))
+        {
+            json.WriteStartObject();
+            json.WriteNumber(nameof(Sequence), Sequence);
+            json.WriteBoolean(nameof(Accepted), Accepted);
+            json.WriteStartArray(nameof(Messages));
+            foreach (string message in Messages) json.WriteStringValue(message);
+            json.WriteEndArray();
+            json.WriteString(nameof(Configuration), Configuration);
+            json.WriteEndObject();
+        }
+        return bytes.ToArray();
     }
 }
 

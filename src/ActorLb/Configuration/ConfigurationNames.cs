@@ -1,6 +1,10 @@
 namespace ActorLb.Configuration;
 
-/// <summary>The words of the configuration; the first of several for one value is the one that is rendered.</summary>
+/// <summary>
+/// The words of the configuration; the first of several for one value is the one that is rendered. Every start reads all of these tables.
+/// Plain loops, because LINQ over a pair with one of our enums is not compiled ahead of time: for each enum the runtime would compile it again,
+/// a quarter of all that a start compiles.
+/// </summary>
 internal static class ConfigurationNames
 {
     public static readonly (string Name, DataPlaneKind Value)[] DataPlanes = [("reactor", DataPlaneKind.Reactor), ("streams", DataPlaneKind.Streams)];
@@ -76,15 +80,44 @@ internal static class ConfigurationNames
 
     public static bool TryFind<T>((string Name, T Value)[] names, string text, out T value)
     {
-        int index = Array.FindIndex(names, n => n.Name == text);
-        value = index < 0 ? names[0].Value : names[index].Value;
-        return index >= 0;
+        foreach ((string Name, T Value) each in names)
+        {
+            if (each.Name != text) continue;
+            value = each.Value;
+            return true;
+        }
+        value = names[0].Value;
+        return false;
     }
 
-    public static string NameOf<T>((string Name, T Value)[] names, T value) where T : struct, Enum =>
-        names.First(n => EqualityComparer<T>.Default.Equals(n.Value, value)).Name;
+    public static string NameOf<T>((string Name, T Value)[] names, T value) where T : struct, Enum
+    {
+        foreach ((string Name, T Value) each in names)
+        {
+            if (each.Value.Equals(value)) return each.Name;
+        }
+        throw new ArgumentOutOfRangeException(nameof(value), value, "has no name");
+    }
+
+    /// <summary>Those of the values that are in <paramref name="flags"/>.</summary>
+    public static List<string> NamesIn<T>((string Name, T Value)[] names, T flags) where T : struct, Enum
+    {
+        var result = new List<string>();
+        foreach ((string Name, T Value) each in names)
+        {
+            if (flags.HasFlag(each.Value)) result.Add(each.Name);
+        }
+        return result;
+    }
 
     /// <summary>One name a value, for messages.</summary>
-    public static string List<T>((string Name, T Value)[] names) where T : struct, Enum =>
-        string.Join(", ", names.DistinctBy(n => n.Value).Select(n => n.Name));
+    public static string List<T>((string Name, T Value)[] names) where T : struct, Enum
+    {
+        var result = new List<string>();
+        foreach ((string Name, T Value) each in names)
+        {
+            if (NameOf(names, each.Value) == each.Name) result.Add(each.Name);
+        }
+        return string.Join(", ", result);
+    }
 }

@@ -21,7 +21,7 @@ internal sealed class FileStamps
     }
 
     /// <summary>A file's state; <see cref="Missing"/> when it cannot be opened.</summary>
-    public readonly record struct Stamp(long Time, long Size)
+    public sealed record Stamp(long Time, long Size)
     {
         public static readonly Stamp Missing = new(-1, -1);
     }

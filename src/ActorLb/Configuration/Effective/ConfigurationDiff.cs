@@ -45,8 +45,8 @@ internal sealed record ConfigurationDiff(
         var changes = ImmutableArray.CreateBuilder<ConfigurationChange>();
         foreach ((string path, ConfigurationEntry entry) in before)
         {
-            bool stays = after.TryGetValue(path, out ConfigurationEntry now);
-            if (!stays || now.Value != entry.Value) changes.Add(new ConfigurationChange(path, entry.Shown, stays ? now.Shown : null));
+            ConfigurationEntry? now = after.GetValueOrDefault(path);
+            if (now?.Value != entry.Value) changes.Add(new ConfigurationChange(path, entry.Shown, now?.Shown));
         }
         foreach ((string path, ConfigurationEntry entry) in after)
         {

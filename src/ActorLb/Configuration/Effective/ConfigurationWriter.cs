@@ -5,7 +5,7 @@ namespace ActorLb.Configuration.Effective;
 
 /// <param name="Value">As HOCON, the secret itself included.</param>
 /// <param name="IsSecret">Whether the value may be shown.</param>
-internal readonly record struct ConfigurationEntry(string Path, string Value, bool IsSecret)
+internal sealed record ConfigurationEntry(string Path, string Value, bool IsSecret)
 {
     public const string Mask = "\"******\"";
 

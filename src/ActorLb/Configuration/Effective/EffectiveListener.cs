@@ -101,8 +101,7 @@ internal static class EffectiveListener
             writer.EndElement();
         }
         writer.EndArray();
-        IEnumerable<string> versions = ConfigurationNames.TlsVersions.Where(v => tls.Protocols.HasFlag(v.Value)).Select(v => v.Name);
-        writer.Raw("protocols", $"[{string.Join(", ", versions)}]");
+        writer.Raw("protocols", $"[{string.Join(", ", ConfigurationNames.NamesIn(ConfigurationNames.TlsVersions, tls.Protocols))}]");
         writer.Text("ciphers", tls.Ciphers);
         writer.Text("cipher-suites", tls.CipherSuites);
         writer.Size("session-cache", tls.SessionCache);

@@ -15,8 +15,7 @@ internal static class EffectivePool
         WriteBackends(writer, pool);
         writer.Duration("connect-timeout", pool.ConnectTimeout);
         writer.Name("proxy-protocol", pool.ProxyProtocol, ConfigurationNames.ProxyProtocol);
-        IEnumerable<string> tlvs = ConfigurationNames.Tlvs.Where(t => pool.ProxyTlvs.HasFlag(t.Value)).Select(t => t.Name);
-        writer.Raw("proxy-protocol-tlvs", $"[{string.Join(", ", tlvs)}]");
+        writer.Raw("proxy-protocol-tlvs", $"[{string.Join(", ", ConfigurationNames.NamesIn(ConfigurationNames.Tlvs, pool.ProxyTlvs))}]");
         WriteSources(writer, pool);
         WriteWebSocket(writer, pool.WebSocketPath);
         WriteTls(writer, pool.Tls);

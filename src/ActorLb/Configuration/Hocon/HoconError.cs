@@ -1,8 +1,11 @@
 namespace ActorLb.Configuration.Hocon;
 
 /// <summary>Where something was written; line and column count from 1, a column is a Unicode code point.</summary>
-internal readonly record struct SourcePosition(string File, int Line, int Column)
+internal sealed record SourcePosition(string File, int Line, int Column)
 {
+    /// <summary>Of what is not in any file.</summary>
+    public static readonly SourcePosition None = new("", 0, 0);
+
     public override string ToString() => $"{File}:{Line}:{Column}";
 }
 

@@ -280,7 +280,7 @@ internal sealed class HoconResolver(ObjectSyntax root, IReadOnlyDictionary<strin
     }
 
     /// <summary>What is appended to is an array, whatever its elements: no key leads into it.</summary>
-    private static readonly View AppendedView = new ArrayView(default, []);
+    private static readonly View AppendedView = new ArrayView(SourcePosition.None, []);
 
     /// <summary>False when what lies below is hidden.</summary>
     private bool GatherField(ObjectSyntax fields, string key, bool isTarget, List<Syntax> found, ref bool cycle)

@@ -47,6 +47,7 @@ internal sealed partial class FleetOrders
         _keep = keep;
         _logger = logger;
         _all = (known ?? Registers.Empty).WithoutOldTombstones();
+        if (_all.Items.IsEmpty) return;
         foreach (Register register in _all.Items.Values) clock.Saw(register.Stamp);
         _bytes = SizeOf(_all);
     }

@@ -48,6 +48,7 @@ internal sealed class Registers : IEquatable<Registers>
 
     public Registers WithoutOldTombstones()
     {
+        if (Items.IsEmpty) return this;
         (string Name, long Stamp)[] taken =
             [.. Items.Where(i => i.Value.Value.IsEmpty).Select(i => (i.Key, i.Value.Stamp)).OrderByDescending(i => i.Stamp).ThenBy(i => i.Key, StringComparer.Ordinal)];
         if (taken.Length == 0) return this;

@@ -13,7 +13,7 @@ internal sealed class HAProxyReader
         "http-errors", "fcgi-app", "log-forward", "log-profile", "crt-store", "traces", "acme", "namespace_list",
     ];
 
-    private readonly Directive _whole = new(new Word("", default)) { Block = [] };
+    private readonly Directive _whole = new(new Word("", SourcePosition.None)) { Block = [] };
     private int _lines;
 
     /// <param name="path">A file, or a folder of which all files that end with .cfg are read, as HAProxy does.</param>
