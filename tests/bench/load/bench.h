@@ -75,3 +75,4 @@ int run_relay(void);
 int run_round_trips(void);
 int run_connections(void);
 int run_idle(void);
+int run_start(char **command);

@@ -25,6 +25,7 @@ static void usage(void)
          "load rt    --port P --pids A,B -c N --size BYTES --warm S --seconds S [--rate N]   round trips; N a second, or closed loop\n"
          "load conn  --port P --pids A,B -c CONCURRENCY --count N [--resume]                 new connections\n"
          "load idle  --port P --pids A,B -c N --settle S                                     memory of idle connections\n"
+         "load start --port P [-c N --count MORE] -- COMMAND...                             from its start to the first CONNACK; memory with N, then MORE clients\n"
          "all but the first two: [--host ADDRESS] [--tls] [--tls12] [--ws PATH] [--ids FILE]; client ids are bench-%08x of a client's number,\n"
          "or of the numbers in FILE; results are one line of NAME=VALUE");
 }
@@ -96,6 +97,8 @@ int main(int argc, char **argv)
         return run_connections();
     if (strcmp(command, "idle") == 0)
         return run_idle();
+    if (strcmp(command, "start") == 0 && argv[optind])
+        return run_start(argv + optind);
     usage();
     return 2;
 }
