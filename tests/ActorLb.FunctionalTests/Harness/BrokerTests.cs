@@ -108,21 +108,6 @@ public sealed class BrokerTests
     }
 
     [Fact]
-    [Trait("speed", "slow")]
-    public async Task RabbitMq_ProxyHeader_ShowsTheAddress()
-    {
-        await using var broker = await RabbitMq.StartAsync();
-        using var client = await RawClient.ConnectAsync(broker.EndPoint);
-        await client.SendAsync(Encoding.ASCII.GetBytes("PROXY TCP4 192.0.2.7 198.51.100.1 4000 1883\r\n"));
-        await client.SendAsync(Packets.Connect("r1"));
-
-        Assert.Equal(FakeBroker.ConnackBytes(0), await client.ReadAsync(4));
-        var expected = new RabbitMqConnection("192.0.2.7", 4000, "r1");
-        Assert.Equal(expected, await broker.WaitForClientAsync("r1"));
-        Assert.Equal([expected], await broker.ListConnectionsAsync());
-    }
-
-    [Fact]
     public async Task NginxPeer_ProxyHeader_LogsTheAddressAndPassesTheRestOn()
     {
         await using var upstream = FakeBroker.Start(FakeBroker.Echo);

@@ -104,7 +104,7 @@ public sealed class FleetFaultTests
         await using var fleet = await TestFleet.StartAsync();
         var placed = await TestFleet.PlaceAsync(fleet.Nodes, TestFleet.Ids("c", 300));
         FleetNodeProcess[] rest = [fleet.Nodes[0], fleet.Nodes[2]];
-        foreach (var seconds in (int[])[1, 4, 30])
+        foreach (var seconds in (int[])[1, 4, 15])
         {
             await fleet.WhenSettledAsync();
             var longest = await WatchAsync(fleet, rest, placed, fleet.Nodes[1].FreezeAsync(TimeSpan.FromSeconds(seconds)));
