@@ -4,21 +4,6 @@ using ActorLb.Sticky.Map;
 
 namespace ActorLb.Tests.Sticky.Map.Simulation;
 
-/// <summary>Ways to break the protocol on purpose, to see that the checks notice.</summary>
-internal enum Variant
-{
-    None,
-
-    /// <summary>Nobody looks at the epoch of what others send.</summary>
-    NoEpochCheck,
-
-    /// <summary>A node goes on to answer for a shard whose actor has stopped.</summary>
-    ServesWithoutActor,
-
-    /// <summary>Now and then a copy takes a change for one of another key.</summary>
-    WrongChange,
-}
-
 /// <summary>
 /// A fleet, its membership, its network and its clients over some seconds of virtual time, with everything that may happen to them;
 /// then quiet, and what must hold when quiet has come.
@@ -144,7 +129,7 @@ internal sealed class Simulation
         var node = new SimNode(_world, _network, ++_processes, name, _world.Chance(0.5) ? "a" : "b", settings);
         _nodes.Add(node);
         _checks.Watch(node);
-        _cluster.Watch(node);
+        _cluster.Shards.Watch(node);
         foreach (var broker in Brokers)
         {
             Apply(node, broker, _brokers[broker]);
@@ -181,20 +166,13 @@ internal sealed class Simulation
                 Leave(one!);
                 break;
             case 5 or 6 when alive.Count > 1:
-                var other = _world.Pick(alive.FindAll(n => n != one));
-                Happens("one-way cut");
-                _world.Note($"cut {one} -> {other}");
-                _network.Cut(one!, other);
-                _world.In(_world.Random.Next(50, 4000), _network.HealAll);
+                CutOneWay(one!, _world.Pick(alive.FindAll(n => n != one)));
                 break;
             case 7 or 8 when alive.Count > 1:
                 Isolate(one!);
                 break;
             case 9:
-                Happens("loss and delay");
-                _network.Loss = _isCramped ? 0.3 : 0.1;
-                _network.MaxDelay = _world.Random.Next(3, 60);
-                _world.In(_world.Random.Next(100, 2000), _network.HealAll);
+                LoseAndDelay();
                 break;
             case 10 when one is not null:
                 Happens("fleet system restarted");
@@ -208,7 +186,7 @@ internal sealed class Simulation
                 break;
             case 12:
                 Happens("actor failed");
-                _cluster.FailActor(_world.Random.Next(Shards));
+                _cluster.Shards.FailActor(_world.Random.Next(Shards));
                 break;
             case 13 or 14:
                 Operate();
@@ -230,6 +208,22 @@ internal sealed class Simulation
     }
 
     /// <summary>Nothing is wrong anywhere and every shard has two complete copies.</summary>
+    private void CutOneWay(SimNode from, SimNode to)
+    {
+        Happens("one-way cut");
+        _world.Note($"cut {from} -> {to}");
+        _network.Cut(from, to);
+        _world.In(_world.Random.Next(50, 4000), _network.HealAll);
+    }
+
+    private void LoseAndDelay()
+    {
+        Happens("loss and delay");
+        _network.Loss = _isCramped ? 0.3 : 0.1;
+        _network.MaxDelay = _world.Random.Next(3, 60);
+        _world.In(_world.Random.Next(100, 2000), _network.HealAll);
+    }
+
     private bool IsCalm() => Alive.TrueForAll(n => !n.IsStalled && n.HasToldItsSessions) && _network.IsClean && _leaving.Count == 0
         && Alive.Count > 1 && _cluster.IsSettled && SimFinalChecks.IsSettled(Alive, out _);
 
@@ -242,7 +236,7 @@ internal sealed class Simulation
             case CalmEvent.Leave: Leave(node); break;
             case CalmEvent.Join: Start($"lb-{_processes + 1}"); break;
             case CalmEvent.Restart: _cluster.Restart(node); break;
-            default: _cluster.FailActor(_world.Random.Next(Shards)); break;
+            default: _cluster.Shards.FailActor(_world.Random.Next(Shards)); break;
         }
     }
 
@@ -404,7 +398,3 @@ internal sealed class Simulation
         return message;
     }
 }
-
-/// <param name="Events">How often each kind of disturbance happened.</param>
-internal sealed record SimulationResult(
-    long Answers, IReadOnlyDictionary<StickyOutcome, long> Outcomes, long HandOffs, long Evicted, long WorldEvents, IReadOnlyDictionary<string, int> Events);
