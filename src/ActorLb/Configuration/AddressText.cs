@@ -7,7 +7,7 @@ namespace ActorLb.Configuration;
 /// <summary>Addresses as people write them: 10.0.0.1:1883, [2001:db8::1]:1883, host:1883, 10.0.0.0/8.</summary>
 internal static class AddressText
 {
-    /// <summary>An address to listen on; <c>*</c>, or nothing, before the port is all of IPv4, <c>localhost</c> is 127.0.0.1.</summary>
+    /// <summary>An address to listen on; <c>*</c> or nothing before the port means all of IPv4, <c>localhost</c> means 127.0.0.1.</summary>
     public static bool TryBind(string text, out IPEndPoint endPoint, out string reason)
     {
         endPoint = new IPEndPoint(IPAddress.Any, 0);
@@ -50,7 +50,7 @@ internal static class AddressText
         return valid;
     }
 
-    /// <summary>A network by its prefix, or one address.</summary>
+    /// <summary>A network with its prefix, or a single address.</summary>
     public static bool TryNetwork(string text, out IPNetwork network, out string reason)
     {
         network = default;
@@ -72,13 +72,14 @@ internal static class AddressText
     public static string Format(DnsEndPoint endPoint) =>
         endPoint.Host.Contains(':', StringComparison.Ordinal) ? $"[{endPoint.Host}]:{endPoint.Port}" : $"{endPoint.Host}:{endPoint.Port}";
 
-    /// <summary>An address, or a name of labels of at most 63 characters, 253 in all (RFC 1123 section 2.1; underscores as in use).</summary>
+    /// <summary>An address, or a name whose labels have at most 63 characters, 253 in all (RFC 1123 section 2.1; underscores are
+    /// common).</summary>
     public static bool IsHost(string host)
     {
         if (host.Contains(':', StringComparison.Ordinal)) return TryAddress(host, out _);
         string name = host.EndsWith('.') ? host[..^1] : host;
         if (name.Length is 0 or > 253) return false;
-        // What looks like an address must be one.
+        // What looks like an address must be a valid one.
         if (name.All(c => char.IsAsciiDigit(c) || c == '.')) return TryAddress(host, out _);
         return name.Split('.').All(label => label.Length is > 0 and <= 63 && label[0] != '-' && label[^1] != '-'
             && label.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_'));
@@ -118,7 +119,7 @@ internal static class AddressText
             host = host[1..^1];
             if (!host.Contains(':', StringComparison.Ordinal) || !TryAddress(host, out _))
             {
-                reason = "has no IPv6 address within its brackets";
+                reason = "has no IPv6 address in its brackets";
                 return false;
             }
         }
@@ -127,7 +128,7 @@ internal static class AddressText
         return false;
     }
 
-    /// <summary>The runtime reads "1" and "0x7f.1" as addresses; people do not.</summary>
+    /// <summary>The runtime accepts "1" and "0x7f.1" as addresses; people do not.</summary>
     private static bool IsCanonical(string text, IPAddress address) =>
         address.AddressFamily == AddressFamily.InterNetworkV6
             ? address.ScopeId == 0 && !text.StartsWith('[')

@@ -2,10 +2,10 @@ using System.Text.RegularExpressions;
 
 namespace ActorLb.Configuration;
 
-/// <summary>URLs where a host and a port are expected: clients are given brokers as URLs, a balancer is not.</summary>
+/// <summary>Recognises URLs where a host and a port are expected: MQTT clients take URLs of brokers, a balancer does not.</summary>
 internal static partial class AddressUrl
 {
-    /// <summary>What to write instead of a URL; null when the text is none.</summary>
+    /// <summary>What to write instead of a URL; null when the text is not one.</summary>
     /// <param name="listens">It is an address to listen on rather than one to connect to.</param>
     public static string? Instead(string text, bool listens = false)
     {
@@ -25,7 +25,7 @@ internal static partial class AddressUrl
         return settings.Length == 0 ? $"write {host}" : $"write {host}, with {settings} in the {(listens ? "listener" : "pool")}";
     }
 
-    /// <summary>Without the password that a URL may hold.</summary>
+    /// <summary>Hides the password that a URL may contain.</summary>
     public static string Mask(string text) => Credentials().Replace(text, "://***@");
 
     private static bool HasPort(string host) => host.LastIndexOf(':') > host.LastIndexOf(']');

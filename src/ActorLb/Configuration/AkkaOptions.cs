@@ -4,8 +4,8 @@ using ActorLb.Configuration.Hocon;
 namespace ActorLb.Configuration;
 
 /// <summary>
-/// The file's top-level block <c>akka</c>, resolved. Akka's own parser never sees what the user wrote: there a cyclic substitution ends
-/// the process and an open brace passes silently.
+/// The file's top-level block <c>akka</c>, resolved. Akka's own parser never sees what the user wrote: it crashes the process on a cyclic
+/// substitution and silently accepts an unclosed brace.
 /// </summary>
 public sealed class AkkaOptions
 {
@@ -20,7 +20,7 @@ public sealed class AkkaOptions
 
     internal bool IsEmpty => _fields is null;
 
-    /// <summary>Plain HOCON for Akka: no substitution, no include, every text within quotes.</summary>
+    /// <summary>Plain HOCON for Akka: no substitutions, no includes, all texts quoted.</summary>
     internal string ToHocon()
     {
         var writer = new ConfigurationWriter(showSecrets: true);

@@ -3,15 +3,15 @@ using System.Net;
 
 namespace ActorLb.Configuration;
 
-/// <summary>Defaults that more than one place needs; <c>hocon/reference.conf</c> lists them all and a test pins them.</summary>
+/// <summary>Defaults needed in more than one place; <c>hocon/reference.conf</c> lists all defaults, and a test pins them.</summary>
 internal static class ConfigurationDefaults
 {
-    /// <summary>Longest time that a setting may ask for: ten years, so that sums of times never overflow.</summary>
+    /// <summary>Longest time that a setting accepts: ten years, so that sums of times never overflow.</summary>
     public static readonly TimeSpan Forever = TimeSpan.FromDays(3650);
 
     public static readonly TimeSpan Instant = TimeSpan.FromMilliseconds(1);
 
-    /// <summary>What EMQX's guide hashes.</summary>
+    /// <summary>The key hashed in EMQX's guide.</summary>
     public const string HashKey = "$mqtt_preread_clientid";
 
     /// <summary>NGINX's <c>ssl_ciphers</c>.</summary>
@@ -19,13 +19,13 @@ internal static class ConfigurationDefaults
 
     public const TlsProtocols Protocols = TlsProtocols.Tls12 | TlsProtocols.Tls13;
 
-    /// <summary>Some brokers' parsers fail on any.</summary>
+    /// <summary>Off, since some brokers' parsers reject any TLV.</summary>
     public const ProxyTlvs Tlvs = ProxyTlvs.None;
 
-    /// <summary>The path that brokers and clients take by convention.</summary>
+    /// <summary>The path that brokers and clients use by convention.</summary>
     public const string WebSocketPath = "/mqtt";
 
-    /// <summary>By which brokers authenticate a WebSocket client, or tell it from others.</summary>
+    /// <summary>The fields by which brokers authenticate or distinguish WebSocket clients.</summary>
     public static readonly ImmutableArray<string> PassHeaders = ["Authorization", "Cookie", "Origin", "User-Agent"];
 
     /// <summary>Twice EMQX's default packet limit.</summary>
@@ -41,7 +41,7 @@ internal static class ConfigurationDefaults
     public static readonly HealthOptions Health =
         new(ProbeKind.Mqtt, TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(2), Rise: 2, Fall: 3, Path: "/status", Port: 0);
 
-    /// <summary>Twice the default of <c>connect-timeout</c>: a backend that keeps silent leaves time for another.</summary>
+    /// <summary>Twice the default of <c>connect-timeout</c>: a silent backend leaves time to try another.</summary>
     public static readonly RetryOptions Retry = new(Tries: 3, TimeSpan.FromSeconds(20));
 
     public static readonly TcpOptions Tcp = new(NoDelay: true, TimeSpan.FromSeconds(60), TimeSpan.FromSeconds(90));

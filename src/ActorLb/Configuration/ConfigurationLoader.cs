@@ -7,17 +7,17 @@ using ActorLb.Protocol.CommandLine;
 
 namespace ActorLb.Configuration;
 
-/// <summary>A configuration file to <see cref="ActorLbOptions"/>, all or nothing, with every error that it has.</summary>
+/// <summary>Loads a configuration file into <see cref="ActorLbOptions"/>, all or nothing, and reports every error in it.</summary>
 internal static class ConfigurationLoader
 {
     private static readonly string[] Blocks = ["node", "log", "telemetry", "admin", "cluster", "sticky", "pools", "listeners"];
 
-    /// <param name="environment">What substitutions fall back to; null is the environment of the process.</param>
+    /// <param name="environment">Fallback for substitutions; null for the environment of the process.</param>
     /// <param name="pipes">Whether the file may be a pipe, such as /dev/stdin.</param>
     public static ConfigurationResult Load(string path, IReadOnlyDictionary<string, string>? environment = null, bool pipes = false) =>
         Load(HoconReader.ReadFile(path, environment, pipes), new ConfigurationReport(path));
 
-    /// <param name="file">Stands in positions; relative names are relative to its directory.</param>
+    /// <param name="file">Used in positions; relative names are relative to its directory.</param>
     public static ConfigurationResult LoadText(string text, string file, IReadOnlyDictionary<string, string>? environment = null) =>
         Load(HoconReader.ReadText(text, file, environment), new ConfigurationReport(file));
 
@@ -64,11 +64,11 @@ internal static class ConfigurationLoader
         }
     }
 
-    /// <summary>Other keys than ours are for substitutions to refer to; those that look like ours are worth a word.</summary>
+    /// <summary>Other top-level keys may be there for substitutions; those that look like ours are reported.</summary>
     private static void CheckTop(HoconObject file, Section whole)
     {
         bool missing = !whole.Has("actorlb");
-        if (missing) whole.Missing("actorlb", "is required: the configuration stands within actorlb { ... }");
+        if (missing) whole.Missing("actorlb", "is required: the configuration belongs in actorlb { ... }");
         foreach (HoconField field in file.Fields)
         {
             if (missing && NearestName.Find(field.Key, ["actorlb"]) is not null)
@@ -78,7 +78,7 @@ internal static class ConfigurationLoader
             else if (Blocks.Contains(field.Key))
             {
                 whole.Report.Warn(
-                    field.KeyPosition, whole.PathOf(field.Key), null, "stands outside of actorlb { ... } and has no effect by itself");
+                    field.KeyPosition, whole.PathOf(field.Key), null, "is outside actorlb { ... } and has no effect there");
             }
             else if ((missing || field.Key.Contains(' ', StringComparison.Ordinal)) && ForeignWords.OfKey(field.Key) is { } foreign)
             {
@@ -121,7 +121,7 @@ internal static class ConfigurationLoader
         return result.ToImmutable();
     }
 
-    /// <summary>Port 0 lets the system choose, which never chooses twice.</summary>
+    /// <summary>With port 0 the system chooses a different port each time.</summary>
     private static void CheckBind(Section section, IPEndPoint bind, Dictionary<IPEndPoint, string> binds)
     {
         if (bind.Port == 0 || binds.TryAdd(bind, section.PathOf("bind"))) return;

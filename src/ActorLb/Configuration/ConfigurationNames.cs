@@ -27,7 +27,7 @@ internal static class ConfigurationNames
         ("ip-hash", BalanceKind.IpHash), ("hash", BalanceKind.Hash), ("sticky", BalanceKind.Sticky),
     ];
 
-    /// <summary>Sticky cannot place: it asks another policy to.</summary>
+    /// <summary>Sticky cannot place new clients itself: it uses another policy for that.</summary>
     public static readonly (string Name, BalanceKind Value)[] Place = Balance[..^1];
 
     public static readonly (string Name, ProxyProtocolVersion Value)[] ProxyProtocol =
@@ -110,7 +110,7 @@ internal static class ConfigurationNames
         return result;
     }
 
-    /// <summary>One name a value, for messages.</summary>
+    /// <summary>One name per value, for messages.</summary>
     public static string List<T>((string Name, T Value)[] names) where T : struct, Enum
     {
         var result = new List<string>();

@@ -2,7 +2,7 @@ using ActorLb.Protocol.Failures;
 
 namespace ActorLb.Configuration;
 
-/// <summary>Why a file cannot be read, in the words of the system rather than of the runtime.</summary>
+/// <summary>Why a file cannot be read, in the system's words rather than the runtime's.</summary>
 internal static class FileProblem
 {
     /// <summary>Null when the file exists and can be read.</summary>

@@ -1,9 +1,9 @@
 namespace ActorLb.Configuration;
 
 /// <summary>
-/// Runs what reads files on a thread of its own and bounds how long it is waited for: a file system of the network that is gone keeps a
-/// thread in the kernel, and nothing can end that. Such a thread is left behind; a node that has several of them reads nothing more until
-/// one comes back.
+/// Reads files on a separate thread with a time limit: an unreachable network file system blocks the thread in the kernel, and nothing
+/// can end that. Such a thread is abandoned; with several of them the node reads no more files until one
+/// returns.
 /// </summary>
 internal static class FileReading
 {
@@ -17,7 +17,7 @@ internal static class FileReading
     [ThreadStatic]
     private static Progress? s_progress;
 
-    /// <summary>Tells which file this thread is about to read.</summary>
+    /// <summary>Records which file this thread is about to read.</summary>
     public static void Note(string file)
     {
         if (s_progress is not { } progress) return;
@@ -25,15 +25,15 @@ internal static class FileReading
         Interlocked.Increment(ref progress.Files);
     }
 
-    /// <param name="discard">Gets a result that comes too late.</param>
-    /// <param name="deadline">For each file; null is <see cref="Deadline"/>.</param>
-    /// <exception cref="IOException">It takes too long; the message names the file. Or the system has no thread for it.</exception>
-    /// <exception cref="OperationCanceledException">Nobody wants the result any more.</exception>
+    /// <param name="discard">Receives a result that comes too late.</param>
+    /// <param name="deadline">Per file; null for <see cref="Deadline"/>.</param>
+    /// <exception cref="IOException">It takes too long; the message names the file. Or no thread can be started.</exception>
+    /// <exception cref="OperationCanceledException">The result is no longer wanted.</exception>
     public static async Task<T> RunAsync<T>(
         Func<T> read, CancellationToken cancel = default, Action<T>? discard = null, TimeSpan? deadline = null)
     {
         int abandoned = Volatile.Read(ref s_abandoned);
-        if (abandoned >= MostAbandoned) throw new IOException($"{abandoned} files are still being read that take for ever, {s_lastAbandoned} the last of them");
+        if (abandoned >= MostAbandoned) throw new IOException($"{abandoned} earlier reads of files are still blocked, the last one on {s_lastAbandoned}");
         TimeSpan within = deadline ?? Deadline;
         var progress = new Progress();
         Task<T> reading = Start(() =>
@@ -43,7 +43,7 @@ internal static class FileReading
         });
         for (long before = -1; !reading.IsCompleted && !cancel.IsCancellationRequested;)
         {
-            // Many files take their time together; one alone does not.
+            // Reading many files takes time; a single one should not.
             long files = Interlocked.Read(ref progress.Files);
             if (files == before) break;
             before = files;
@@ -63,10 +63,10 @@ internal static class FileReading
             },
             CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
         cancel.ThrowIfCancellationRequested();
-        throw new IOException($"reading {file} takes longer than {within.TotalSeconds} s");
+        throw new IOException($"{file} could not be read within {within.TotalSeconds} s");
     }
 
-    /// <summary>For a command, which has nothing else to do meanwhile.</summary>
+    /// <summary>For a command, which can wait.</summary>
     /// <inheritdoc cref="RunAsync"/>
     public static T Run<T>(Func<T> read) => RunAsync(read).GetAwaiter().GetResult();
 
@@ -79,8 +79,8 @@ internal static class FileReading
         }
         catch (TaskSchedulerException e)
         {
-            // The runtime calls it OutOfMemoryException, whatever it lacks: open files, most of the time.
-            throw new IOException("files cannot be read: the system gives no thread for it, for want of open files, memory or threads", e);
+            // The runtime throws OutOfMemoryException for any shortage, usually of open files.
+            throw new IOException("files cannot be read: no thread can be started, for lack of open files, memory or threads", e);
         }
     }
 

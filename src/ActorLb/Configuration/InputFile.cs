@@ -5,18 +5,18 @@ using ActorLb.Protocol.Failures;
 namespace ActorLb.Configuration;
 
 /// <summary>
-/// Reads the files that a configuration names, and the configuration itself: regular files of a bounded size alone, so that a pipe
-/// whose other end is silent or a device without an end holds up neither a reload nor what waits for it. Errors are told in words that
-/// may follow the file's name.
+/// Reads the configuration and the files that it names: only regular files of limited size, so that a pipe
+/// with a silent writer or an endless device blocks neither a reload nor what waits for it. Error messages are worded to
+/// follow the file's name.
 /// </summary>
 internal static class InputFile
 {
     public const int LargestBytes = 16 << 20;
 
-    /// <param name="pipes">Whether a pipe will do: for a command that a shell may give one, and which somebody can interrupt.</param>
+    /// <param name="pipes">Whether a pipe is allowed: for a command that a shell may give one, and that a user can interrupt.</param>
     /// <exception cref="FileNotFoundException">It does not exist.</exception>
     /// <exception cref="UnauthorizedAccessException">Permission denied.</exception>
-    /// <exception cref="IOException">It cannot be read, is larger than <see cref="LargestBytes"/> or no regular file.</exception>
+    /// <exception cref="IOException">It cannot be read, is larger than <see cref="LargestBytes"/>, or is not a regular file.</exception>
     public static byte[] ReadBytes(string path, bool pipes = false)
     {
         FileReading.Note(path);
@@ -40,7 +40,7 @@ internal static class InputFile
         }
     }
 
-    /// <summary>UTF-8; a byte order mark at the start is passed.</summary>
+    /// <summary>UTF-8; a byte order mark at the start is skipped.</summary>
     /// <inheritdoc cref="ReadBytes"/>
     public static string ReadText(string path, bool pipes = false)
     {
@@ -48,7 +48,7 @@ internal static class InputFile
         return reader.ReadToEnd();
     }
 
-    /// <summary>Throws unless the file may be opened and read without waiting for somebody.</summary>
+    /// <summary>Throws unless the file can be opened and read without blocking.</summary>
     /// <inheritdoc cref="ReadBytes"/>
     public static void Demand(string path, bool pipes = false)
     {
@@ -62,11 +62,11 @@ internal static class InputFile
             case FileKind.Pipe: throw new IOException("it is a pipe, not a regular file");
             case FileKind.Socket: throw new IOException("it is a socket, not a regular file");
             case FileKind.Device: throw new IOException("it is a device, not a regular file");
-            default: return; // To open it will fail as well, and tell why.
+            default: return; // Opening it will fail too, with the reason.
         }
     }
 
-    /// <summary>What there is rather than what the length says: pipes and files of /proc have none.</summary>
+    /// <summary>Reads to the end, whatever length is reported: pipes and files in /proc report none.</summary>
     private static byte[] ReadAll(FileStream stream)
     {
         var result = new MemoryStream();
@@ -76,7 +76,7 @@ internal static class InputFile
             if (result.Length + read > LargestBytes) throw new IOException($"it is larger than {LargestBytes >> 20} MiB");
             result.Write(buffer, 0, read);
         }
-        // A key or a token must not stay behind.
+        // A key or a token must not remain in memory.
         Array.Clear(buffer);
         byte[] bytes = result.ToArray();
         Array.Clear(result.GetBuffer());

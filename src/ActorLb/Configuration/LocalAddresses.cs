@@ -9,6 +9,6 @@ internal static class LocalAddresses
     public static IEnumerable<IPAddress> All() =>
         NetworkInterface.GetAllNetworkInterfaces().SelectMany(i => i.GetIPProperties().UnicastAddresses).Select(a => a.Address);
 
-    /// <summary>Whether what is sent to an address comes back to this machine.</summary>
+    /// <summary>Whether traffic to an address comes back to this machine.</summary>
     public static bool Has(IPAddress address) => IPAddress.IsLoopback(address) || All().Contains(address);
 }

@@ -12,7 +12,8 @@ public enum Variable
 /// <summary>A literal (<see cref="Literal"/> not null) or a variable.</summary>
 public readonly record struct TemplatePart(string? Literal, Variable Variable);
 
-/// <summary>Text with variables, such as <c>"$ssl_client_s_dn_cn-$remote_addr"</c> or <c>"${remote_addr}x"</c>; <c>$$</c> is a dollar.</summary>
+/// <summary>Text with variables, such as <c>"$ssl_client_s_dn_cn-$remote_addr"</c> or <c>"${remote_addr}x"</c>; <c>$$</c> is a
+/// dollar.</summary>
 public sealed class Template : IEquatable<Template>
 {
     private static readonly (string Name, Variable Variable)[] Names =
@@ -41,10 +42,10 @@ public sealed class Template : IEquatable<Template>
 
     public int VariableCount { get; }
 
-    /// <summary>Whether it is the same for all clients, or for all who come to one address or name.</summary>
+    /// <summary>Whether it is the same for all clients, or for all that connect to one address or name.</summary>
     public bool IsConstant => Parts.All(p => p.Literal is not null || IsShared(p.Variable));
 
-    /// <summary>Whether nothing but their address distinguishes clients.</summary>
+    /// <summary>Whether only their address distinguishes clients.</summary>
     public bool IsOfAddress => !IsConstant && Parts.All(p => p.Literal is not null || p.Variable == Variable.RemoteAddr || IsShared(p.Variable));
 
     public bool Uses(Variable variable) => Parts.Any(p => p.Literal is null && p.Variable == variable);
@@ -67,9 +68,9 @@ public sealed class Template : IEquatable<Template>
             int start = i + (braced ? 2 : 1), end = start;
             while (end < text.Length && (char.IsAsciiLetterOrDigit(text[end]) || text[end] == '_')) end++;
             string name = text[start..end];
-            if (braced && (end >= text.Length || text[end] != '}')) { error = $"'${{{name}' lacks its closing brace"; return false; }
+            if (braced && (end >= text.Length || text[end] != '}')) { error = $"'${{{name}' has no closing brace"; return false; }
             int known = Array.FindIndex(Names, n => n.Name == name);
-            if (known < 0) { error = name.Length == 0 ? "'$' is followed by no variable name ('$$' is a dollar)" : $"unknown variable '${name}'"; return false; }
+            if (known < 0) { error = name.Length == 0 ? "'$' must be followed by a variable name ('$$' is a dollar)" : $"unknown variable '${name}'"; return false; }
             if (literal.Length > 0) { parts.Add(new TemplatePart(literal.ToString(), default)); literal.Clear(); }
             parts.Add(new TemplatePart(null, Names[known].Variable));
             i = braced ? end + 1 : end;

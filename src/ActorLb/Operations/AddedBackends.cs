@@ -82,7 +82,7 @@ internal sealed partial class AddedBackends(
         {
             if (Read(answer.Body).Own is { } listener)
             {
-                return Refused($"{added.Id} is node {answer.Node} itself ({listener}): each of its clients would come back to it as another one");
+                return Refused($"{added.Id} is node {answer.Node} itself ({listener}): each of its clients would come back to it as a new one");
             }
         }
         OrderOutcome outcome = await orders().SetAsync(added.OrderName, added.Encode()).WaitAsync(cancel).ConfigureAwait(false);

@@ -17,7 +17,7 @@ public sealed class AllErrorsTests : IDisposable
                 "actorlb.conf:3:17: actorlb.pools.p.health: a value is missing",
                 "actorlb.conf:4:39: actorlb.listeners.l.backlog: '0' is not a whole number from 1 to 1000000",
                 "actorlb.conf:5:22: actorlb.listeners.m.bind: unexpected '@' where a value is expected",
-                "more.conf:2:3: actorlb.node.\"name lb-1\": a key alone on its line; write name = lb-1",
+                "more.conf:2:3: actorlb.node.\"name lb-1\": a key without a value; write name = lb-1",
                 "more.conf:4:13: actorlb.log.level: 'loud' is not one of trace, debug, info, warning, error, off",
             ],
             Errors("actorlb {\ninclude \"more.conf\"\npools.p.health =, pools.p.backends = [\"h:1\"]\nlisteners.l { bind = \"*:1\", backlog = 0, pool = p }\nlisteners.m { bind = @, pool = p }\n}\n"));
@@ -37,7 +37,7 @@ public sealed class AllErrorsTests : IDisposable
         if (expected is null)
         {
             // Nobody knows which block the rest of such a file belongs to.
-            Assert.Equal(["broken.conf:3:1: actorlb: '}' closes nothing"], errors);
+            Assert.Equal(["broken.conf:3:1: actorlb: unmatched '}'"], errors);
             return;
         }
         Assert.Equal(["actorlb.conf:" + expected, "actorlb.conf:3:49: actorlb.listeners.l.backlog: '0' is not a whole number from 1 to 1000000"], errors);

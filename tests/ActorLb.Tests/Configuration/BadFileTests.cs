@@ -27,7 +27,7 @@ public sealed class BadFileTests
         "2:21: actorlb.pools.p.backends[0]: '[::1]' lacks a port")]
     [InlineData(
         "actorlb {\npools.p.backends = [\"[127.0.0.1]:1\"]\nlisteners.l { bind = \"*:1883\", pool = p }\n}\n",
-        "2:21: actorlb.pools.p.backends[0]: '[127.0.0.1]:1' has no IPv6 address within its brackets")]
+        "2:21: actorlb.pools.p.backends[0]: '[127.0.0.1]:1' has no IPv6 address in its brackets")]
     [InlineData(
         "actorlb {\npools.p.backends = [\"h:0\"]\nlisteners.l { bind = \"*:1883\", pool = p }\n}\n",
         "2:21: actorlb.pools.p.backends[0]: 'h:0' has no port from 1 to 65535 after its last colon")]
@@ -57,13 +57,13 @@ public sealed class BadFileTests
         "2:28: actorlb.pools.p.backends[1]: 'h:1' is listed twice in the pool")]
     [InlineData(
         "actorlb {\npools.p.backends = [\"h:1\", { dns = \"x\" }]\nlisteners.l { bind = \"*:1883\", pool = p }\n}\n",
-        "2:28: actorlb.pools.p.backends[1]: mixes backends and dns: discovery by DNS is backends = { dns = ... } alone")]
+        "2:28: actorlb.pools.p.backends[1]: mixes backends and dns: for discovery by DNS write only backends = { dns = ... }")]
     [InlineData(
         "actorlb {\npools.p.backends = [\"h:1\", { emqx = { api = \"http://h\" } }]\nlisteners.l { bind = \"*:1883\", pool = p }\n}\n",
-        "2:28: actorlb.pools.p.backends[1]: mixes backends and emqx: discovery by EMQX's API is backends = { emqx = { ... } } alone")]
+        "2:28: actorlb.pools.p.backends[1]: mixes backends and emqx: for discovery by EMQX's API write only backends = { emqx = { ... } }")]
     [InlineData(
         "actorlb {\npools.p.backends { dns = x, emqx { api = \"http://h\", key-file = secret } }\nlisteners.l { bind = \"*:1883\", pool = p }\n}\n",
-        "2:26: actorlb.pools.p.backends.dns: 'x' stands beside emqx: backends are found by DNS or by EMQX's API, not by both")]
+        "2:26: actorlb.pools.p.backends.dns: 'x' is set together with emqx: backends are found either by DNS or by EMQX's API")]
     [InlineData(
         "actorlb {\npools.p.backends.emqx {}\nlisteners.l { bind = \"*:1883\", pool = p }\n}\n",
         "2:23: actorlb.pools.p.backends.emqx.api: is required: a URL such as http://emqx1:18083, or several of them")]
@@ -74,16 +74,16 @@ public sealed class BadFileTests
         "actorlb {\npools.p.backends.emqx { key-file = secret, api = [\"emqx1:18083\", \"ftp://h\", \"http://k:s@h\", \"http://h/api/v5/\", \"http://h\", \"http://h\"] }\nlisteners.l { bind = \"*:1883\", pool = p }\n}\n",
         "2:51: actorlb.pools.p.backends.emqx.api[0]: 'emqx1:18083' is not a URL such as http://emqx1:18083\n"
         + "2:66: actorlb.pools.p.backends.emqx.api[1]: 'ftp://h' is not a URL such as http://emqx1:18083\n"
-        + "2:77: actorlb.pools.p.backends.emqx.api[2]: 'http://***@h' holds credentials: they go into key-file\n"
-        + "2:93: actorlb.pools.p.backends.emqx.api[3]: 'http://h/api/v5/' ends in /api/v5, which is added by itself: leave it out\n"
+        + "2:77: actorlb.pools.p.backends.emqx.api[2]: 'http://***@h' contains credentials: put them into key-file\n"
+        + "2:93: actorlb.pools.p.backends.emqx.api[3]: 'http://h/api/v5/' ends in /api/v5, which is added automatically: leave it out\n"
         + "2:125: actorlb.pools.p.backends.emqx.api[5]: 'http://h' is listed twice")]
     [InlineData(
         "actorlb {\npools.p.backends.emqx { key-file = missing, api = \"http://h\", port = 1 }\nlisteners.l { bind = \"*:1883\", pool = p }\n}\n",
         "2:36: actorlb.pools.p.backends.emqx.key-file: 'missing' cannot be read: it does not exist (DIR/missing)\n"
-        + "2:63: actorlb.pools.p.backends.emqx.port: stands within emqx, but belongs beside it: backends { emqx { ... }, port = 1883 }")]
+        + "2:63: actorlb.pools.p.backends.emqx.port: does not belong in emqx but next to it: backends { emqx { ... }, port = 1883 }")]
     [InlineData(
         "actorlb {\npools.p.backends.emqx { key-file = secret, api = \"http://h\", seed = on }\nlisteners.l { bind = \"*:1883\", pool = p }\n}\n",
-        "2:69: actorlb.pools.p.backends.emqx.seed: 'on' is for pools with balance = sticky: no other keeps a map of clients")]
+        "2:69: actorlb.pools.p.backends.emqx.seed: 'on' is only for pools with balance = sticky: no other pool has a map of clients")]
     [InlineData(
         "actorlb {\npools.p { emqx { api = \"http://h\" }, backends { emqx { api = \"http://h\", key-file = secret }, seed = on } }\nlisteners.l { bind = \"*:1883\", pool = p }\n}\n",
         "2:11: actorlb.pools.p.emqx: unknown key; it belongs to discovery by EMQX's API: pools.NAME.backends { emqx { api = ..., key-file = ... } }\n"
@@ -122,14 +122,14 @@ public sealed class BadFileTests
     [InlineData(
         "actorlb {\npools.p.backends = [\"0.0.0.0:1884\", \"[::]:1885\", \"0.0.0.0:1886\"]\nlisteners.l { bind = \"127.0.0.1:1884\", pool = p }\n"
         + "listeners.m { bind = \"[::1]:1885\", pool = p }\nlisteners.n { bind = \"[::]:1886\", pool = p }\n}\n",
-        "2:21: actorlb.pools.p.backends[0]: '0.0.0.0:1884' is this node itself (actorlb.listeners.l.bind): each of its clients would come back to it as another one\n"
-        + "2:37: actorlb.pools.p.backends[1]: '[::]:1885' is this node itself (actorlb.listeners.m.bind): each of its clients would come back to it as another one\n"
-        + "2:50: actorlb.pools.p.backends[2]: '0.0.0.0:1886' is this node itself (actorlb.listeners.n.bind): each of its clients would come back to it as another one")]
+        "2:21: actorlb.pools.p.backends[0]: '0.0.0.0:1884' is this node itself (actorlb.listeners.l.bind): each of its clients would come back to it as a new one\n"
+        + "2:37: actorlb.pools.p.backends[1]: '[::]:1885' is this node itself (actorlb.listeners.m.bind): each of its clients would come back to it as a new one\n"
+        + "2:50: actorlb.pools.p.backends[2]: '0.0.0.0:1886' is this node itself (actorlb.listeners.n.bind): each of its clients would come back to it as a new one")]
     [InlineData(
         "actorlb {\npools.p.backends = [\"h:1\", \"127.0.0.7:1883\"]\npools.q.backends = [{ address = \"localhost:1884\", weight = 2 }, \"[::1]:8888\", \"192.0.2.1:1883\"]\n"
         + "listeners.l { bind = \"*:1883\", pool = p }\nlisteners.m { bind = \"127.0.0.1:1884\", pool = q }\n}\n",
-        "2:28: actorlb.pools.p.backends[1]: '127.0.0.7:1883' is this node itself (actorlb.listeners.l.bind): each of its clients would come back to it as another one\n"
-        + "3:33: actorlb.pools.q.backends[0].address: 'localhost:1884' is this node itself (actorlb.listeners.m.bind): each of its clients would come back to it as another one")]
+        "2:28: actorlb.pools.p.backends[1]: '127.0.0.7:1883' is this node itself (actorlb.listeners.l.bind): each of its clients would come back to it as a new one\n"
+        + "3:33: actorlb.pools.q.backends[0].address: 'localhost:1884' is this node itself (actorlb.listeners.m.bind): each of its clients would come back to it as a new one")]
     [InlineData(
         "actorlb {\npools.p.backends = [\"h:1\"]\nlisteners.l { bind = \"x:1\", pool = p }\n}\n",
         "3:22: actorlb.listeners.l.bind: 'x:1' is not an address to listen on, such as 0.0.0.0:1883 or [::]:1883")]
@@ -151,11 +151,11 @@ public sealed class BadFileTests
     [InlineData(
         "actorlb {\npools.p { backends = [\"h:1\"], websocket = on }\nlisteners.l { bind = \"*:1883\", pool = p, protocol = tcp }\n}\n",
         "3:39: actorlb.listeners.l.pool: 'p' speaks WebSocket to its backends, which needs protocol = mqtt")]
-    [InlineData("", "1:1: actorlb: is required: the configuration stands within actorlb { ... }")]
+    [InlineData("", "1:1: actorlb: is required: the configuration belongs in actorlb { ... }")]
     [InlineData("actorlb = 5", "1:11: actorlb: is a number, but { ... } is expected")]
     [InlineData(
         "actorlbs { }",
-        "1:1: actorlb: is required: the configuration stands within actorlb { ... }\n1:1: actorlbs: unknown key; did you mean 'actorlb'?")]
+        "1:1: actorlb: is required: the configuration belongs in actorlb { ... }\n1:1: actorlbs: unknown key; did you mean 'actorlb'?")]
     [InlineData(
         "actorlb { node { name = \"a b\", workers = x }\n log.level = y\n pools.p { balance = z }\n}",
         "1:25: actorlb.node.name: 'a b' is not a name of at most 64 letters, digits, dots, hyphens and underscores\n1:42: actorlb.node.workers: 'x' is not auto or a whole number from 1 to 1024\n2:14: actorlb.log.level: 'y' is not one of trace, debug, info, warning, error, off\n3:10: actorlb.pools.p.backends: is required\n3:22: actorlb.pools.p.balance: 'z' is not one of round-robin, least-connections, random, ip-hash, hash, sticky")]

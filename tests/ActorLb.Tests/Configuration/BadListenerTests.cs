@@ -17,10 +17,10 @@ public sealed class BadListenerTests
     [InlineData("max-packet-size = 1GiB", "4:21: actorlb.listeners.l.max-packet-size: '1GiB' is not within 64B to 268435460B")]
     [InlineData(
         "accept-proxy-protocol = on",
-        "4:27: actorlb.listeners.l.accept-proxy-protocol.from: is required: the networks whose PROXY headers are believed")]
+        "4:27: actorlb.listeners.l.accept-proxy-protocol.from: is required: the networks whose PROXY headers are trusted")]
     [InlineData(
         "accept-proxy-protocol { from = [] }",
-        "4:25: actorlb.listeners.l.accept-proxy-protocol.from: is required: the networks whose PROXY headers are believed")]
+        "4:25: actorlb.listeners.l.accept-proxy-protocol.from: is required: the networks whose PROXY headers are trusted")]
     [InlineData(
         "accept-proxy-protocol { from = [\"10.0.0.1/8\"] }",
         "4:35: actorlb.listeners.l.accept-proxy-protocol.from[0]: '10.0.0.1/8' names an address within a network; the network is 10.0.0.0/8")]
@@ -58,7 +58,7 @@ public sealed class BadListenerTests
         "4:22: actorlb.listeners.l.rewrite.password: is not a valid template (its text is kept secret)")]
     [InlineData(
         "rewrite.client-id = remove",
-        "4:23: actorlb.listeners.l.rewrite.client-id: 'remove' is no id for all clients, and a client id cannot be removed")]
+        "4:23: actorlb.listeners.l.rewrite.client-id: 'remove' is not an id for all clients, and a client id cannot be removed")]
     [InlineData(
         "protocol = tcp, rewrite.password = remove",
         "4:19: actorlb.listeners.l.rewrite: needs protocol = mqtt: with tcp no CONNECT is read")]
@@ -78,7 +78,7 @@ public sealed class BadListenerTests
         "4:26: actorlb.listeners.l.websocket.origins[0]: 'app.example.com' is not an origin such as https://app.example.com or http://localhost:3000\n4:45: actorlb.listeners.l.websocket.origins[1]: 'https://a/b' is not an origin such as https://app.example.com or http://localhost:3000")]
     [InlineData(
         "websocket { pass-headers = [X-Forwarded-For, \"a b\", Cookie, cookie] }",
-        "4:31: actorlb.listeners.l.websocket.pass-headers[0]: 'X-Forwarded-For' is not passed on: it is written for the backend, or of one connection\n4:48: actorlb.listeners.l.websocket.pass-headers[1]: 'a b' is not the name of a header field\n4:63: actorlb.listeners.l.websocket.pass-headers[3]: 'cookie' is listed twice")]
+        "4:31: actorlb.listeners.l.websocket.pass-headers[0]: 'X-Forwarded-For' cannot be passed on: the balancer writes it itself, or it is hop-by-hop\n4:48: actorlb.listeners.l.websocket.pass-headers[1]: 'a b' is not the name of a header field\n4:63: actorlb.listeners.l.websocket.pass-headers[3]: 'cookie' is listed twice")]
     [InlineData(
         "websocket { accept-forwarded-for = [\"10.0.0.1/8\"] }",
         "4:39: actorlb.listeners.l.websocket.accept-forwarded-for[0]: '10.0.0.1/8' names an address within a network; the network is 10.0.0.0/8")]
@@ -108,7 +108,7 @@ public sealed class BadListenerTests
     [Theory]
     [InlineData(
         "verify-client = on",
-        "4:7: actorlb.listeners.l.tls.client-ca: is required with verify-client: the authorities whose certificates clients may show")]
+        "4:7: actorlb.listeners.l.tls.client-ca: is required with verify-client: the authorities that sign the clients' certificates")]
     [InlineData(
         "verify-client = perhaps",
         "5:21: actorlb.listeners.l.tls.verify-client: 'perhaps' is not one of off, optional, on")]

@@ -28,11 +28,11 @@ public sealed class BadNodeTests
     [InlineData("node.server-reference = \"\"", "2:25: actorlb.node.server-reference: '' is empty")]
     [InlineData("telemetry.otlp.endpoint = \"collector:4318\"", "2:27: actorlb.telemetry.otlp.endpoint: 'collector:4318' is not a URL such as http://collector:4318")]
     [InlineData("telemetry.otlp.endpoint = \"http://c:4318/?a=b\"", "2:27: actorlb.telemetry.otlp.endpoint: 'http://c:4318/?a=b' is not a URL such as http://collector:4318")]
-    [InlineData("telemetry.otlp.endpoint = \"http://me:hunter2@c:4318\"", "2:27: actorlb.telemetry.otlp.endpoint: 'http://***@c:4318' holds credentials: they go into headers-file")]
-    [InlineData("telemetry.otlp { endpoint = \"http://c:4317/x\", protocol = grpc }", "2:29: actorlb.telemetry.otlp.endpoint: 'http://c:4317/x' has a path, which gRPC has none of")]
+    [InlineData("telemetry.otlp.endpoint = \"http://me:hunter2@c:4318\"", "2:27: actorlb.telemetry.otlp.endpoint: 'http://***@c:4318' contains credentials: put them into headers-file")]
+    [InlineData("telemetry.otlp { endpoint = \"http://c:4317/x\", protocol = grpc }", "2:29: actorlb.telemetry.otlp.endpoint: 'http://c:4317/x' has a path, which gRPC does not use")]
     [InlineData("telemetry.otlp.protocol = json", "2:27: actorlb.telemetry.otlp.protocol: 'json' is not one of http, grpc")]
     [InlineData("telemetry.otlp.interval = 100ms", "2:27: actorlb.telemetry.otlp.interval: '100ms' is not within 1s to 1h")]
-    [InlineData("telemetry.otlp.traces.sample = 0.01", "2:32: actorlb.telemetry.otlp.traces.sample: '0.01' lacks its unit: a percentage such as 1%")]
+    [InlineData("telemetry.otlp.traces.sample = 0.01", "2:32: actorlb.telemetry.otlp.traces.sample: '0.01' lacks its percent sign, as in 1%")]
     [InlineData("telemetry.otlp.traces.sample = 101%", "2:32: actorlb.telemetry.otlp.traces.sample: '101%' is not a percentage from 0% to 100%")]
     [InlineData("telemetry.otlp.headers-file = none", "2:31: actorlb.telemetry.otlp.headers-file: 'none' cannot be read: it does not exist (DIR/none)")]
     [InlineData("log.level = loud", "2:13: actorlb.log.level: 'loud' is not one of trace, debug, info, warning, error, off")]
@@ -40,7 +40,7 @@ public sealed class BadNodeTests
     [InlineData("log.access = { }", "2:14: actorlb.log.access: is an object, but off, stdout or a file name is expected")]
     [InlineData(
         "admin.bind = \"0.0.0.0:8888\"",
-        "2:14: actorlb.admin.bind: '0.0.0.0:8888' is not a loopback address: set token-file, or tls with a ca for client certificates, so that not everyone is admitted")]
+        "2:14: actorlb.admin.bind: '0.0.0.0:8888' is not a loopback address: set token-file, or tls with a ca for client certificates, to restrict access")]
     [InlineData(
         "admin.bind = \"127.0.0.1\"",
         "2:14: actorlb.admin.bind: '127.0.0.1' has no port from 0 to 65535 after its last colon")]
@@ -54,7 +54,7 @@ public sealed class BadNodeTests
     [InlineData("admin.tls { certificate = c.pem }", "2:11: actorlb.admin.tls.key: is required")]
     [InlineData(
         "admin { bind = \"0.0.0.0:1\", tls { certificate = c.pem, key = k.pem } }",
-        "2:16: actorlb.admin.bind: '0.0.0.0:1' is not a loopback address: set token-file, or tls with a ca for client certificates, so that not everyone is admitted")]
+        "2:16: actorlb.admin.bind: '0.0.0.0:1' is not a loopback address: set token-file, or tls with a ca for client certificates, to restrict access")]
     [InlineData(
         "admin.bind = \"127.0.0.1:70000\"",
         "2:14: actorlb.admin.bind: '127.0.0.1:70000' has no port from 0 to 65535 after its last colon")]
@@ -63,10 +63,10 @@ public sealed class BadNodeTests
     [InlineData(
         "sticky.max-entries = 99999999999",
         "2:22: actorlb.sticky.max-entries: '99999999999' is not a whole number from 1024 to 1000000000")]
-    [InlineData("cluster.coordinator = etcd", "2:1: actorlb.cluster.coordinator: is gone: list the nodes of the fleet in seeds instead")]
+    [InlineData("cluster.coordinator = etcd", "2:1: actorlb.cluster.coordinator: no longer exists: list the nodes of the fleet in seeds instead")]
     [InlineData(
         "cluster.etcd.endpoints = [\"http://127.0.0.1:2379\"]",
-        "2:1: actorlb.cluster.etcd: is gone: list the nodes of the fleet in seeds instead")]
+        "2:1: actorlb.cluster.etcd: no longer exists: list the nodes of the fleet in seeds instead")]
     [InlineData(
         "cluster { secret-file = secret, bind = \"10.0.0.1:x\" }",
         "2:40: actorlb.cluster.bind: '10.0.0.1:x' has no port from 0 to 65535 after its last colon")]

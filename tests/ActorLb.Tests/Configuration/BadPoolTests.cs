@@ -18,7 +18,7 @@ public sealed class BadPoolTests
         "4:14: actorlb.pools.p.hash-key: '$nobody' is not a valid template: unknown variable '$nobody'")]
     [InlineData(
         "hash-key = \"a${remote_addr\"",
-        "4:14: actorlb.pools.p.hash-key: 'a${remote_addr' is not a valid template: '${remote_addr' lacks its closing brace")]
+        "4:14: actorlb.pools.p.hash-key: 'a${remote_addr' is not a valid template: '${remote_addr' has no closing brace")]
     [InlineData("hash-key = \"\"", "4:14: actorlb.pools.p.hash-key: '' is empty")]
     [InlineData("connect-timeout = 0s", "4:21: actorlb.pools.p.connect-timeout: '0s' is not within 1ms to 1h")]
     [InlineData("retry.tries = 17", "4:17: actorlb.pools.p.retry.tries: '17' is not a whole number from 1 to 16")]

@@ -120,20 +120,20 @@ public sealed class ConfigurationLoaderTests : IDisposable
     }
 
     [Theory]
-    [InlineData("rewrite.client-id = fixed", "3:21: actorlb.listeners.l.rewrite.client-id: 'fixed' is the same client id for all clients: each takes the connection from the one before")]
-    [InlineData("rewrite.client-id = \"dev-$server_port\"", "3:21: actorlb.listeners.l.rewrite.client-id: 'dev-$server_port' is the same client id for all clients: each takes the connection from the one before")]
-    [InlineData("rewrite.client-id = \"$remote_addr\"", "3:21: actorlb.listeners.l.rewrite.client-id: '$remote_addr' is the same client id for all clients behind one address: each takes the connection from the one before")]
-    [InlineData("rewrite.client-id = \"dev-$mqtt_preread_clientid\"", "3:21: actorlb.listeners.l.rewrite.client-id: 'dev-$mqtt_preread_clientid' refuses clients without a client id: the text around an empty variable would be one client id for all of them")]
-    [InlineData("rewrite.client-id = \"$mqtt_preread_username:x\"", "3:21: actorlb.listeners.l.rewrite.client-id: '$mqtt_preread_username:x' refuses clients without a user name: the text around an empty variable would be one client id for all of them")]
+    [InlineData("rewrite.client-id = fixed", "3:21: actorlb.listeners.l.rewrite.client-id: 'fixed' gives all clients the same client id: each one disconnects the previous one")]
+    [InlineData("rewrite.client-id = \"dev-$server_port\"", "3:21: actorlb.listeners.l.rewrite.client-id: 'dev-$server_port' gives all clients the same client id: each one disconnects the previous one")]
+    [InlineData("rewrite.client-id = \"$remote_addr\"", "3:21: actorlb.listeners.l.rewrite.client-id: '$remote_addr' gives all clients behind one address the same client id: each one disconnects the previous one")]
+    [InlineData("rewrite.client-id = \"dev-$mqtt_preread_clientid\"", "3:21: actorlb.listeners.l.rewrite.client-id: 'dev-$mqtt_preread_clientid' refuses clients without a client id: with an empty variable all of them would get the same client id")]
+    [InlineData("rewrite.client-id = \"$mqtt_preread_username:x\"", "3:21: actorlb.listeners.l.rewrite.client-id: '$mqtt_preread_username:x' refuses clients without a user name: with an empty variable all of them would get the same client id")]
     [InlineData("rewrite.client-id = \"$remote_addr:$remote_port\"", null)]
     [InlineData("rewrite.client-id = \"$mqtt_preread_username\"", null)]
     [InlineData("rewrite.username = fixed", null)]
-    [InlineData("require-client-id = fixed", "3:21: actorlb.listeners.l.require-client-id: 'fixed' is the same client id for all clients: each takes the connection from the one before")]
-    [InlineData("idle-timeout = 89s", "3:16: actorlb.listeners.l.idle-timeout: '89s' is shorter than 1.5 times the usual Keep Alive of 60s: healthy clients that have nothing to say are cut; auto goes by each client's own")]
+    [InlineData("require-client-id = fixed", "3:21: actorlb.listeners.l.require-client-id: 'fixed' gives all clients the same client id: each one disconnects the previous one")]
+    [InlineData("idle-timeout = 89s", "3:16: actorlb.listeners.l.idle-timeout: '89s' is shorter than 1.5 times the usual Keep Alive of 60s: idle but healthy clients are disconnected; auto uses each client's own Keep Alive")]
     [InlineData("idle-timeout = 90s", null)]
     [InlineData("idle-timeout = off", null)]
     [InlineData("protocol = tcp, idle-timeout = 5s", null)]
-    [InlineData("pool = q", "3:8: actorlb.listeners.l.pool: 'q' hashes x$server_addr, which is the same for all clients: all go to one backend")]
+    [InlineData("pool = q", "3:8: actorlb.listeners.l.pool: 'q' hashes x$server_addr, which is the same for all clients: all of them go to one backend")]
     public void Listener_ThatConfoundsOrCutsClients_IsAWarning(string listener, string? expected)
     {
         ConfigurationResult result = _folder.Load(
@@ -170,7 +170,7 @@ public sealed class ConfigurationLoaderTests : IDisposable
 
         Assert.Empty(result.Errors);
         Assert.Equal(
-            "actorlb.conf:5:1: listeners: stands outside of actorlb { ... } and has no effect by itself",
+            "actorlb.conf:5:1: listeners: is outside actorlb { ... } and has no effect there",
             _folder.Short(Assert.Single(result.Warnings).ToString()));
     }
 

@@ -48,7 +48,7 @@ public sealed class SeedTests : IDisposable
     [InlineData("cluster { seeds = [\"lb-1\"], bind = \"127.0.0.1:7946\" }", "2:20: actorlb.cluster.seeds[0]: 'lb-1' lacks a port")]
     [InlineData(
         "cluster { seeds = [\"a:1\", \"a:1\"], bind = \"127.0.0.1:7946\" }",
-        "2:27: actorlb.cluster.seeds[1]: 'a:1' stands in the list twice")]
+        "2:27: actorlb.cluster.seeds[1]: 'a:1' is listed twice")]
     [InlineData(
         "cluster { seeds = [\"a:1\"], shards = 48, bind = \"127.0.0.1:7946\" }",
         "2:37: actorlb.cluster.shards: '48' is not a power of two")]
@@ -57,7 +57,7 @@ public sealed class SeedTests : IDisposable
     [InlineData("cluster { down-after = 1s }", "2:24: actorlb.cluster.down-after: '1s' is not within 2s to 10m")]
     [InlineData(
         "cluster { seeds = [\"a:1\"], bind = \"10.0.0.1:7946\" }",
-        "2:35: actorlb.cluster.bind: '10.0.0.1:7946' can be reached from other machines: members must prove who they are, by secret-file or tls")]
+        "2:35: actorlb.cluster.bind: '10.0.0.1:7946' is reachable from other machines: members must authenticate, by secret-file or tls")]
     [InlineData(
         "cluster { seeds = [\"a:1\"], bind = \"127.0.0.1:7946\", secret-file = brief }",
         "2:67: actorlb.cluster.secret-file: 'brief' holds 7 bytes; a secret has 32 or more")]

@@ -34,9 +34,9 @@ public sealed class ImportCommandTests : IDisposable
         string file = _folder.Write("nginx.conf", Partly);
         Import(file, null, strict: false);
         Assert.Equal(
-            $"warning: {file}:2: proxy_upload_rate 1k: the bytes of a client are not limited: EMQX's listeners have rate limits\n"
-            + $"{file}: 4 directives carried, 0 not needed, 1 told\n", _errors.ToString());
-        Assert.Contains("# nginx.conf:2: proxy_upload_rate 1k: the bytes of a client", _output.ToString(), StringComparison.Ordinal);
+            $"warning: {file}:2: proxy_upload_rate 1k: a client's byte rate is not limited: EMQX's listeners have rate limits\n"
+            + $"{file}: 4 directives carried, 0 not needed, 1 reported\n", _errors.ToString());
+        Assert.Contains("# nginx.conf:2: proxy_upload_rate 1k: a client's byte rate is not limited", _output.ToString(), StringComparison.Ordinal);
     }
 
     [Fact]
@@ -62,7 +62,7 @@ public sealed class ImportCommandTests : IDisposable
 
     [Theory]
     [InlineData("stream {\n  server {", "2:10: '{' is never closed: the file ends in line 2")]
-    [InlineData("global\n  daemon\n", "1:1: this is a file of HAProxy: import it by `actorlb import haproxy FILE`")]
+    [InlineData("global\n  daemon\n", "1:1: this is a file of HAProxy: import it with `actorlb import haproxy FILE`")]
     public void WrongFile_IsOneError(string text, string expected)
     {
         string file = _folder.Write("nginx.conf", text);
@@ -76,7 +76,7 @@ public sealed class ImportCommandTests : IDisposable
         string file = _folder.Write("nginx.conf", "worker_processes 2;\nevents { worker_connections 1024; }\n");
         Assert.Equal(0, Import(file, null, strict: false));
         Assert.Contains("node {\n    workers = 2\n    max-connections = 1024 # 2 workers with 1024 places each, for both sides\n  }", _output.ToString(), StringComparison.Ordinal);
-        Assert.StartsWith($"warning: {file}: nothing to balance was found: pools and listeners are to be added\n", _errors.ToString(), StringComparison.Ordinal);
+        Assert.StartsWith($"warning: {file}: nothing to balance was found: add pools and listeners\n", _errors.ToString(), StringComparison.Ordinal);
     }
 
     private int Import(string file, string? to, bool strict) => ImportCommand.Import(() => Importer.Nginx(file), file, to, strict, _output, _errors);

@@ -4,7 +4,7 @@ using ActorLb.Configuration.Readers;
 
 namespace ActorLb.Configuration.Checks;
 
-/// <summary>What a data plane cannot do.</summary>
+/// <summary>What a data plane does not support.</summary>
 internal static class DataPlaneChecks
 {
     /// <param name="root">The block <c>actorlb</c>.</param>
@@ -27,29 +27,29 @@ internal static class DataPlaneChecks
         {
             Section section = root.Child("node");
             root.Report.Error(
-                section.PositionOf("data-plane"), section.PathOf("data-plane"), "reactor", "runs on Linux alone; data-plane = streams runs on this system");
+                section.PositionOf("data-plane"), section.PathOf("data-plane"), "reactor", "runs only on Linux; on this system use data-plane = streams");
         }
     }
 
-    /// <summary>Why a running data plane cannot take a configuration; null when it can.</summary>
+    /// <summary>Why the running data plane cannot apply a configuration; null when it can.</summary>
     public static string? Problem(DataPlaneKind running, ActorLbOptions options)
     {
         if (running != DataPlaneKind.Streams) return null;
         foreach (ListenerOptions listener in options.Listeners.Values)
         {
             string? block = listener.Tls is not null ? "tls" : listener.WebSocket is not null ? "websocket" : null;
-            if (block is not null) return $"listener {listener.Name}: {block} {Reason}, with which this node runs until it is started anew";
+            if (block is not null) return $"listener {listener.Name}: {block} {Reason}, which this node uses until it is restarted";
         }
         return options.Pools.Values.FirstOrDefault(p => p.Tls is not null) is { } pool
-            ? $"pool {pool.Name}: tls {Reason}, with which this node runs until it is started anew" : null;
+            ? $"pool {pool.Name}: tls {Reason}, which this node uses until it is restarted" : null;
     }
 
-    private const string Reason = "cannot be had with node.data-plane = streams";
+    private const string Reason = "is not available with node.data-plane = streams";
 
     private static void Refuse(Section root, string kind, string name, string block)
     {
         Section section = root.Child(kind).Child(name);
         root.Report.Error(
-            section.PositionOf(block), section.PathOf(block), null, $"{Reason}, which is of plain TCP: use data-plane = reactor, or end TLS and WebSocket before it");
+            section.PositionOf(block), section.PathOf(block), null, $"{Reason}, which supports only plain TCP: use data-plane = reactor, or terminate TLS and WebSocket in front of the node");
     }
 }

@@ -6,10 +6,10 @@ using ActorLb.Protocol.Failures;
 
 namespace ActorLb.Configuration.Checks;
 
-/// <summary>What the block <c>cluster</c> must also hold when it names seeds.</summary>
+/// <summary>What the <c>cluster</c> block must also contain when it names seeds.</summary>
 internal static class FleetChecks
 {
-    /// <summary>What 256 bits need, written as bytes.</summary>
+    /// <summary>256 bits, in bytes.</summary>
     public const int MinSecretBytes = 32;
 
     public static void Check(Section section, ClusterOptions cluster)
@@ -19,7 +19,7 @@ internal static class FleetChecks
         {
             section.Report.Error(
                 section.PositionOf("bind"), section.PathOf("bind"), cluster.Bind.ToString(),
-                "can be reached from other machines: members must prove who they are, by secret-file or tls");
+                "is reachable from other machines: members must authenticate, by secret-file or tls");
         }
         if (cluster.SecretFile is { } file && SecretProblem(file) is { } problem)
         {
@@ -29,7 +29,7 @@ internal static class FleetChecks
         {
             section.Report.Warn(
                 section.PositionOf("bind"), section.PathOf("advertise"), null,
-                "is not set and bind names all addresses: members are told this machine's host name");
+                "is not set and bind is a wildcard: members will use this machine's host name");
         }
     }
 
@@ -40,7 +40,7 @@ internal static class FleetChecks
         try
         {
             int bytes = Encoding.UTF8.GetByteCount(InputFile.ReadText(file).Trim());
-            return bytes >= MinSecretBytes ? null : $"holds {bytes} bytes; a secret has {MinSecretBytes} or more";
+            return bytes >= MinSecretBytes ? null : $"holds {bytes} bytes; a secret needs at least {MinSecretBytes}";
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

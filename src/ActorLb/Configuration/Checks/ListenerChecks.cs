@@ -2,7 +2,7 @@ using ActorLb.Configuration.Readers;
 
 namespace ActorLb.Configuration.Checks;
 
-/// <summary>What holds between a listener's settings, and between a listener and its pool.</summary>
+/// <summary>Checks between a listener's settings, and between a listener and its pool.</summary>
 internal static class ListenerChecks
 {
     private static readonly TimeSpan UsualSilence = TimeSpan.FromSeconds(90);
@@ -25,7 +25,7 @@ internal static class ListenerChecks
         if (pool.HashKey.IsConstant)
         {
             section.Report.Warn(
-                section.PositionOf("pool"), section.PathOf("pool"), listener.Pool, $"hashes {pool.HashKey.Text}, which is the same for all clients: all go to one backend");
+                section.PositionOf("pool"), section.PathOf("pool"), listener.Pool, $"hashes {pool.HashKey.Text}, which is the same for all clients: all of them go to one backend");
         }
         if (MissingTls(listener, pool.HashKey) is { } reason)
         {
@@ -59,27 +59,28 @@ internal static class ListenerChecks
         section.Report.Error(section.PositionOf(key), section.PathOf(key), null, $"uses a variable that {reason}");
     }
 
-    /// <summary>Brokers close a client when another comes with its id (MQTT 5, 3.1.4).</summary>
+    /// <summary>Brokers disconnect a client when another one connects with its id (MQTT 5, 3.1.4).</summary>
     private static void CheckIdentity(Section section, string key, ListenerOptions listener, Template? template)
     {
         if (template is null) return;
         if (template.IsConstant)
         {
-            Warn("is the same client id for all clients: each takes the connection from the one before");
+            Warn("gives all clients the same client id: each one disconnects the previous one");
         }
         else if (template.IsOfAddress)
         {
-            Warn("is the same client id for all clients behind one address: each takes the connection from the one before");
+            Warn("gives all clients behind one address the same client id: each one disconnects the previous one");
         }
         else if (key == "client-id" && MayBeEmpty(listener, template) is { } reason)
         {
-            Warn($"refuses clients {reason}: the text around an empty variable would be one client id for all of them");
+            Warn($"refuses clients {reason}: with an empty variable all of them would get the same client id");
         }
 
         void Warn(string reason) => section.Report.Warn(section.PositionOf(key), section.PathOf(key), template.Text, reason);
     }
 
-    /// <summary>Which clients a template with text of its own has no value for; null when there are none, or their value is plainly empty.</summary>
+    /// <summary>Which clients have no value for a template that also has fixed text; null when there are none, or their value is
+    /// simply empty.</summary>
     private static string? MayBeEmpty(ListenerOptions listener, Template template)
     {
         if (template.Parts.Length == 1) return null;
@@ -88,20 +89,20 @@ internal static class ListenerChecks
         return listener.Tls is { VerifyClient: VerifyClient.Optional } && UsesCertificate(template) ? "without a certificate" : null;
     }
 
-    /// <summary>Keep Alive is 60 s with most client libraries, and a client may keep silent for one and a half times as long.</summary>
+    /// <summary>Keep Alive is 60 s in most client libraries, and a client may be silent for one and a half times as long.</summary>
     private static void CheckIdle(Section section, ListenerOptions listener)
     {
         if (listener.Protocol != ListenerProtocol.Mqtt || listener.IdleTimeout is not { } idle || idle == TimeSpan.Zero || idle >= UsualSilence) return;
         section.Report.Warn(
             section.PositionOf("idle-timeout"), section.PathOf("idle-timeout"), Hocon.HoconUnits.FormatDuration(idle),
-            "is shorter than 1.5 times the usual Keep Alive of 60s: healthy clients that have nothing to say are cut; auto goes by each client's own");
+            "is shorter than 1.5 times the usual Keep Alive of 60s: idle but healthy clients are disconnected; auto uses each client's own Keep Alive");
     }
 
     private static bool UsesCertificate(Template template) =>
         template.Uses(Variable.SslClientSerial) || template.Uses(Variable.SslClientSubject)
         || template.Uses(Variable.SslClientCommonName) || template.Uses(Variable.SslClientFingerprint);
 
-    /// <summary>Why the template's TLS variables would be empty; null when they are not.</summary>
+    /// <summary>Why the template's TLS variables would be empty; null when they would not.</summary>
     private static string? MissingTls(ListenerOptions listener, Template template)
     {
         if (!template.UsesTls) return null;

@@ -5,11 +5,12 @@ using ActorLb.Configuration.Readers;
 
 namespace ActorLb.Configuration.Checks;
 
-/// <summary>Backends that are the node itself: each client of theirs would come back as another one, until all places are gone.</summary>
+/// <summary>Finds backends that are the node itself: each of their clients would come back as a new one, until all connections are
+/// used up.</summary>
 internal static class OwnListenerChecks
 {
     /// <param name="root">The block <c>actorlb</c>.</param>
-    /// <param name="binds">What the node binds, and the key that says so.</param>
+    /// <param name="binds">What the node binds, and the key that sets it.</param>
     public static void Check(Section root, IReadOnlyDictionary<IPEndPoint, string> binds)
     {
         foreach ((string _, SourcePosition _, Section pool) in root.Named("pools"))
@@ -21,23 +22,23 @@ internal static class OwnListenerChecks
                 if (scalar is null || !AddressText.TryHost(scalar.Text, out DnsEndPoint backend, out _) || Own(backend, binds) is not { } own) continue;
                 root.Report.Error(
                     scalar, ReferenceEquals(scalar, element) ? path : HoconPath.Child(path, "address"),
-                    $"is this node itself ({own}): each of its clients would come back to it as another one");
+                    $"is this node itself ({own}): each of its clients would come back to it as a new one");
             }
         }
     }
 
-    /// <summary>As for an address; names are not asked for, but for localhost.</summary>
+    /// <summary>Checks an address; names are not resolved, except localhost.</summary>
     public static string? Own(DnsEndPoint backend, IEnumerable<KeyValuePair<IPEndPoint, string>> binds)
     {
         IPAddress? address = backend.Host == "localhost" ? IPAddress.Loopback : IPAddress.TryParse(backend.Host.Trim('[', ']'), out IPAddress? literal) ? literal : null;
         return address is null ? null : Own(new IPEndPoint(address, backend.Port), binds);
     }
 
-    /// <summary>What takes connections to an address on this machine: the value of one of the binds; null when none does.</summary>
+    /// <summary>What accepts connections to an address of this machine: the value of one of the binds; null when nothing does.</summary>
     public static string? Own(IPEndPoint backend, IEnumerable<KeyValuePair<IPEndPoint, string>> binds)
     {
         IPAddress address = backend.Address.IsIPv4MappedToIPv6 ? backend.Address.MapToIPv4() : backend.Address;
-        // Who connects to "any address" is connected to this machine.
+        // A connection to a wildcard address reaches this machine.
         if (address.Equals(IPAddress.Any)) address = IPAddress.Loopback;
         else if (address.Equals(IPAddress.IPv6Any)) address = IPAddress.IPv6Loopback;
         foreach ((IPEndPoint bind, string key) in binds)
@@ -47,7 +48,7 @@ internal static class OwnListenerChecks
         return null;
     }
 
-    /// <summary>[::] takes IPv4 clients too.</summary>
+    /// <summary>[::] also accepts IPv4 clients.</summary>
     private static bool Takes(IPAddress bind, IPAddress address) =>
         bind.Equals(IPAddress.IPv6Any) || (bind.Equals(IPAddress.Any) && address.AddressFamily == AddressFamily.InterNetwork);
 }

@@ -7,7 +7,7 @@ namespace ActorLb.Configuration.Checks;
 /// <summary>Loads the PEM files of a <see cref="ServiceTlsOptions"/>. Every error names the file and the reason.</summary>
 internal static class ServiceCertificates
 {
-    /// <summary>The certificate that this side shows, or null when none is configured.</summary>
+    /// <summary>The certificate that this side presents; null when none is configured.</summary>
     /// <exception cref="InvalidOperationException">A file is missing or unusable.</exception>
     public static X509Certificate2? OwnOf(ServiceTlsOptions options)
     {
@@ -26,7 +26,7 @@ internal static class ServiceCertificates
         }
     }
 
-    /// <summary>The intermediate certificates that follow the own one in its file.</summary>
+    /// <summary>The intermediate certificates that follow the certificate in its file.</summary>
     public static X509Certificate2Collection IntermediatesOf(ServiceTlsOptions options)
     {
         var all = new X509Certificate2Collection();
@@ -39,7 +39,7 @@ internal static class ServiceCertificates
         return all;
     }
 
-    /// <summary>Trust in the configured authorities alone, or null for the machine's.</summary>
+    /// <summary>Trust in the configured authorities only, or null for the machine's.</summary>
     /// <exception cref="InvalidOperationException">The file is missing, unusable or empty.</exception>
     public static X509ChainPolicy? TrustOf(ServiceTlsOptions options)
     {

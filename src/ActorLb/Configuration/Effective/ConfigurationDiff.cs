@@ -2,7 +2,7 @@ using System.Collections.Immutable;
 
 namespace ActorLb.Configuration.Effective;
 
-/// <summary>One value that a reload changes; null is its absence, secrets stand as stars.</summary>
+/// <summary>One value that a reload changes; null for a missing one, stars for a secret.</summary>
 internal readonly record struct ConfigurationChange(string Path, string? Old, string? New);
 
 internal readonly record struct NameChanges(ImmutableArray<string> Added, ImmutableArray<string> Removed, ImmutableArray<string> Changed)
@@ -11,14 +11,14 @@ internal readonly record struct NameChanges(ImmutableArray<string> Added, Immuta
 }
 
 /// <summary>What a reload changes: a pure comparison of two valid configurations.</summary>
-/// <param name="Listeners">A listener of the same name and other settings is changed, not removed and added.</param>
-/// <param name="RestartRequired">Paths of changes that hold only from the next start on.</param>
+/// <param name="Listeners">A listener with the same name and other settings is changed, not removed and added.</param>
+/// <param name="RestartRequired">Paths of changes that take effect only after a restart.</param>
 internal sealed record ConfigurationDiff(
     NameChanges Listeners, NameChanges Pools, ImmutableArray<ConfigurationChange> Changes, ImmutableArray<string> RestartRequired)
 {
     /// <summary>
-    /// The node's identity, its threads and directories, its sockets that no listener owns and the bounds of its sticky map are made at
-    /// the start, and a log keeps its format. Each is a key or a block.
+    /// Fixed at the start: the node's identity, its threads and directories, sockets that no listener owns, the limits of its sticky
+    /// map and the format of a log. Each is a key or a block.
     /// </summary>
     private static readonly string[] FixedAtStart =
     [

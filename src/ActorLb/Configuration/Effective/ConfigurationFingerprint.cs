@@ -5,20 +5,20 @@ using System.Text;
 namespace ActorLb.Configuration.Effective;
 
 /// <summary>
-/// What a configuration amounts to, short enough to compare by eye: a hash of all of it, and one of each part that the nodes of a fleet
-/// should have alike. What differs between nodes by design is left out of the parts: names, addresses, places of files, limits of the
+/// A configuration as hashes short enough to compare by eye: one of everything, and one of each section that the nodes of a fleet
+/// should have in common. Sections leave out what differs between nodes by design: names, addresses, file paths, limits of the
 /// machine. Secrets are in neither.
 /// </summary>
-/// <param name="Hash">12 hexadecimal digits, of everything in force.</param>
+/// <param name="Hash">12 hexadecimal digits, over everything in force.</param>
 /// <param name="Parts">By name ("pools.emqx", "listeners.mqtt", "sticky", "cluster").</param>
 internal sealed record ConfigurationFingerprint(string Hash, ImmutableSortedDictionary<string, string> Parts)
 {
-    /// <summary>With more pools or listeners than so many all of them have one hash: the parts travel over the fleet.</summary>
+    /// <summary>With more pools or listeners than this all of them share one hash, since the hashes are sent over the fleet.</summary>
     private const int MostNames = 256;
 
     private const int Digits = 12;
 
-    // Their values are paths of this machine: only whether there is one is compared.
+    // Their values are paths on this machine, so only their presence is compared.
     private static readonly string[] Files = ["certificate", "key", "ca", "client-ca", "crl", "ticket-key-file", "key-file"];
 
     private static readonly string[] OwnOfANode = ["bind", "advertise", "zone", "secret-file"];
@@ -44,11 +44,11 @@ internal sealed record ConfigurationFingerprint(string Hash, ImmutableSortedDict
             .Select(e => Shared(e, block)).OfType<string>();
     }
 
-    /// <summary>Names of the parts that one has and the other has not, or otherwise.</summary>
+    /// <summary>Names of the sections that differ or that only one side has.</summary>
     public static string[] Differences(ImmutableSortedDictionary<string, string> one, ImmutableSortedDictionary<string, string> other) =>
         [.. one.Keys.Union(other.Keys, StringComparer.Ordinal).Where(k => one.GetValueOrDefault(k) != other.GetValueOrDefault(k)).Order(StringComparer.Ordinal)];
 
-    /// <summary>The entry as all nodes should have it; null for one that is a node's own.</summary>
+    /// <summary>The entry as all nodes should have it; null for one that is specific to a node.</summary>
     private static string? Shared(ConfigurationEntry entry, string block)
     {
         string path = entry.Path[block.Length..];

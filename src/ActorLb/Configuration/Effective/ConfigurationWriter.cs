@@ -3,7 +3,7 @@ using ActorLb.Configuration.Hocon;
 
 namespace ActorLb.Configuration.Effective;
 
-/// <param name="Value">As HOCON, the secret itself included.</param>
+/// <param name="Value">As HOCON, including a secret.</param>
 /// <param name="IsSecret">Whether the value may be shown.</param>
 internal sealed record ConfigurationEntry(string Path, string Value, bool IsSecret)
 {
@@ -12,7 +12,7 @@ internal sealed record ConfigurationEntry(string Path, string Value, bool IsSecr
     public string Shown => IsSecret ? Mask : Value;
 }
 
-/// <summary>Writes HOCON, and beside it the flat list of all values by path, which a comparison reads.</summary>
+/// <summary>Writes HOCON, and a flat list of all values by path for comparisons.</summary>
 internal sealed class ConfigurationWriter(bool showSecrets)
 {
     private readonly StringBuilder _text = new();
@@ -60,7 +60,7 @@ internal sealed class ConfigurationWriter(bool showSecrets)
     public void EndArray()
     {
         _depth--;
-        // Nothing came since it began: both brackets go on one line.
+        // The list is empty: both brackets go on one line.
         if (_text[^2] == '[') _text.Length--;
         else Indent();
         _text.Append("]\n");
@@ -76,7 +76,7 @@ internal sealed class ConfigurationWriter(bool showSecrets)
 
     public void Comment(string words) => Indent().Append("# ").Append(words).Append('\n');
 
-    /// <summary>Null is written as such.</summary>
+    /// <summary>Null is written as null.</summary>
     public void Text(string key, string? value) => Raw(key, Quoted(value));
 
     public void Flag(string key, bool value) => Raw(key, value ? "on" : "off");

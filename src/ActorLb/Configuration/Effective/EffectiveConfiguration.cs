@@ -3,8 +3,8 @@ using ActorLb.Configuration.Readers;
 namespace ActorLb.Configuration.Effective;
 
 /// <summary>
-/// The options as HOCON, every key written, in a stable order. What it writes loads again to the same options; secrets stand as
-/// stars unless they are asked for. Two options are equal when their renderings are, which <see cref="ConfigurationDiff"/> uses.
+/// The options as HOCON, with every key, in a stable order. The text loads again to the same options; secrets are written as
+/// stars unless requested. Options are equal when their texts are, which <see cref="ConfigurationDiff"/> relies on.
 /// </summary>
 internal static class EffectiveConfiguration
 {

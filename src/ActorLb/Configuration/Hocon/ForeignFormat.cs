@@ -3,10 +3,10 @@ using ActorLb.Configuration.Readers;
 
 namespace ActorLb.Configuration.Hocon;
 
-/// <summary>Recognises what is not HOCON where the parser stumbles over it: NGINX, HAProxy, YAML, INI, URLs, other quotes.</summary>
+/// <summary>Recognises text that is not HOCON where the parser fails on it: NGINX, HAProxy, YAML, INI, URLs, other quotes.</summary>
 internal static partial class ForeignFormat
 {
-    /// <summary>What the text at a place is, and what to write instead; null when it is nothing that is known.</summary>
+    /// <summary>What the text at a place is, and what to write instead; null when it is not recognised.</summary>
     public static string? Explain(string text, SourcePosition position)
     {
         string[] lines = text.Split('\n', position.Line + 1);
@@ -20,16 +20,16 @@ internal static partial class ForeignFormat
         }
         if (ForeignWords.OfLine(line) is { } foreign) return foreign;
         if (IsYaml(lines, position.Line)) return "this is YAML: write a block as name { ... }, a list as [ \"a\", \"b\" ], a value as key = value, texts in double quotes";
-        if (SingleQuoted().Match(line) is { Success: true } quoted) return $"{quoted.Value} is in single quotes, which HOCON has not: write \"{quoted.Value[1..^1]}\"";
-        if (Semicolon().IsMatch(line)) return "';' neither ends a line nor separates fields in HOCON: write one field a line, or a comma between them";
+        if (SingleQuoted().Match(line) is { Success: true } quoted) return $"{quoted.Value} is in single quotes, which HOCON does not have: write \"{quoted.Value[1..^1]}\"";
+        if (Semicolon().IsMatch(line)) return "';' neither ends a line nor separates fields in HOCON: write one field per line, or put a comma between them";
         return BareAddress().Matches(line).FirstOrDefault(m => m.Index <= Column(lines, position) && Column(lines, position) < m.Index + m.Length) is { } bare
             ? $"an address needs double quotes: write \"{bare.Value}\"" : null;
     }
 
-    /// <summary>Whether the file as a whole is another program's, so that one error says it all.</summary>
+    /// <summary>Whether the whole file belongs to another program, so that one error is enough.</summary>
     public static bool IsWhole(string text) => !OwnRoot().IsMatch(text);
 
-    /// <summary>Of a longer line its start tells as much.</summary>
+    /// <summary>The start of a longer line is enough.</summary>
     private const int LongestLine = 500;
 
     private static bool IsYaml(string[] lines, int at)
@@ -37,7 +37,7 @@ internal static partial class ForeignFormat
         string line = LineAt(lines, at);
         if (line is "---" || YamlItem().IsMatch(line) || YamlBlock().IsMatch(line)) return true;
         if (!YamlField().IsMatch(line)) return false;
-        // An inner field: the line before it with less of an indentation opens a block.
+        // A nested field: an earlier, less indented line opens its block.
         int indent = Indent(lines[at - 1]);
         for (int i = at - 1; i >= 1; i--)
         {
@@ -47,12 +47,12 @@ internal static partial class ForeignFormat
         return false;
     }
 
-    /// <summary>Of the position within what <see cref="LineAt"/> gives.</summary>
+    /// <summary>Index of the position in the text from <see cref="LineAt"/>.</summary>
     private static int Column(string[] lines, SourcePosition position) => position.Column - 1 - Indent(lines[position.Line - 1]);
 
     private static int Indent(string line) => line.Length - line.TrimStart().Length;
 
-    /// <summary>Without blanks at its ends and without a comment behind it.</summary>
+    /// <summary>Trimmed, without a trailing comment.</summary>
     private static string LineAt(string[] lines, int number)
     {
         if (number < 1 || number > lines.Length) return "";

@@ -2,7 +2,7 @@ using System.Text;
 
 namespace ActorLb.Configuration.Hocon;
 
-/// <summary>Strings join strings, arrays arrays, objects objects ("Value concatenation").</summary>
+/// <summary>Joins strings, arrays or objects ("Value concatenation").</summary>
 internal static class HoconConcatenation
 {
     public static ScalarSyntax JoinLiterals(SourcePosition position, string path, List<Syntax> parts, List<string> spaces)
@@ -18,7 +18,7 @@ internal static class HoconConcatenation
         });
     }
 
-    /// <param name="views">One a part; null is undefined.</param>
+    /// <param name="views">One per part; null for an undefined one.</param>
     public static View? Join(ConcatenationSyntax concatenation, View?[] views)
     {
         if (Array.TrueForAll(views, v => v is null)) return null;
@@ -62,7 +62,7 @@ internal static class HoconConcatenation
     private static ObjectView JoinObjects(View?[] views) =>
         new([.. views.OfType<ObjectView>().SelectMany(v => v.Layers)]);
 
-    /// <summary>An object with numeric keys stands for an array where one is needed; null when the view is neither.</summary>
+    /// <summary>An object with numeric keys converts to an array where one is needed; null when the view is neither.</summary>
     public static ArrayView? AsArray(View view)
     {
         if (view is ArrayView array) return array;
@@ -86,7 +86,7 @@ internal static class HoconConcatenation
     {
         if (text.Length + space.Length + part.Length > HoconLimits.StringLength)
         {
-            throw new HoconException(position, path, $"the string grows over {HoconLimits.StringLength} characters");
+            throw new HoconException(position, path, $"the string is longer than {HoconLimits.StringLength} characters");
         }
         text.Append(space).Append(part);
     }

@@ -1,6 +1,6 @@
 namespace ActorLb.Configuration.Hocon;
 
-/// <summary>Where something was written; line and column count from 1, a column is a Unicode code point.</summary>
+/// <summary>Where something is written; line and column start at 1, columns count Unicode code points.</summary>
 internal sealed record SourcePosition(string File, int Line, int Column)
 {
     /// <summary>Of what is not in any file.</summary>
@@ -9,8 +9,8 @@ internal sealed record SourcePosition(string File, int Line, int Column)
     public override string ToString() => $"{File}:{Line}:{Column}";
 }
 
-/// <param name="Path">Path of the value concerned, empty at the root.</param>
-/// <param name="Reason">Never holds the text of a value: it could be a secret.</param>
+/// <param name="Path">Path of the value concerned; empty at the root.</param>
+/// <param name="Reason">Never contains the text of a value, which could be a secret.</param>
 internal sealed record HoconError(SourcePosition Position, string Path, string Reason)
 {
     public override string ToString() => Path.Length == 0 ? $"{Position}: {Reason}" : $"{Position}: {Path}: {Reason}";
@@ -24,8 +24,8 @@ internal class HoconException(HoconError error) : Exception(error.ToString())
     public HoconError Error { get; } = error;
 }
 
-/// <summary>Ends the search for further errors, and is none itself.</summary>
+/// <summary>Ends the search for further errors, without being one itself.</summary>
 internal sealed class HoconGivenUpException(SourcePosition position, string path) : HoconException(position, path, "");
 
-/// <summary>A bound of <see cref="HoconLimits"/>, or a file of another program: reading on would find nothing but more of it.</summary>
+/// <summary>A limit of <see cref="HoconLimits"/>, or another program's file: reading on would only find more of the same.</summary>
 internal sealed class HoconLimitException(SourcePosition position, string path, string reason) : HoconException(position, path, reason);

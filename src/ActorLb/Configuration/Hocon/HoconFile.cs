@@ -4,11 +4,11 @@ using System.Text.Unicode;
 
 namespace ActorLb.Configuration.Hocon;
 
-/// <summary>Bytes of a file to text: "files must be valid UTF-8"; a byte order mark at the start is passed.</summary>
+/// <summary>Decodes a file: "files must be valid UTF-8"; a byte order mark at the start is skipped.</summary>
 internal static class HoconFile
 {
-    /// <param name="at">Where the file is named: the position of an error about the file as a whole.</param>
-    /// <param name="pipes">As of <see cref="InputFile.ReadBytes"/>.</param>
+    /// <param name="at">Where the file is named: the position of an error about the whole file.</param>
+    /// <param name="pipes">As in <see cref="InputFile.ReadBytes"/>.</param>
     public static string ReadText(string file, SourcePosition at, string path, bool pipes = false)
     {
         byte[] bytes;

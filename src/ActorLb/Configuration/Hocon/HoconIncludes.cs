@@ -3,7 +3,7 @@ using ActorLb.Native;
 
 namespace ActorLb.Configuration.Hocon;
 
-/// <summary>Files of one configuration and the include statements that lead to them ("Includes").</summary>
+/// <summary>The files of one configuration and the include statements that lead to them ("Includes").</summary>
 internal sealed class HoconIncludes(HoconFindings findings)
 {
     private readonly List<string> _open = [];
@@ -11,7 +11,7 @@ internal sealed class HoconIncludes(HoconFindings findings)
 
     public HoconFindings Findings => findings;
 
-    /// <summary>The file that starts it all.</summary>
+    /// <summary>The main file.</summary>
     public ObjectSyntax ParseRoot(string text, string file)
     {
         _open.Add(Path.GetFullPath(file));
@@ -20,7 +20,7 @@ internal sealed class HoconIncludes(HoconFindings findings)
         return result;
     }
 
-    /// <summary>An include statement, the word ahead: what the included files say, empty when there is none.</summary>
+    /// <summary>Reads an include statement, the word ahead: the content of the included files, empty when there is none.</summary>
     public ObjectSyntax Parse(HoconScanner scanner, Place place)
     {
         SourcePosition start = scanner.Position;
@@ -51,7 +51,7 @@ internal sealed class HoconIncludes(HoconFindings findings)
         }
         if (name.Length == 0 || name.Contains('\0', StringComparison.Ordinal))
         {
-            throw new HoconException(at, place.Path, "the name of the included file is empty or holds U+0000");
+            throw new HoconException(at, place.Path, "the name of the included file is empty or contains U+0000");
         }
         string file = Path.Combine(Path.GetDirectoryName(start.File) ?? "", name);
         return ParseFiles(file, required, at, place);
@@ -64,7 +64,7 @@ internal sealed class HoconIncludes(HoconFindings findings)
         return true;
     }
 
-    /// <summary>A name without extension stands for its .json and .conf files, merged in this order.</summary>
+    /// <summary>A name without extension means its .json and .conf files, merged in this order.</summary>
     private ObjectSyntax ParseFiles(string file, bool required, SourcePosition at, Place place)
     {
         var result = new ObjectSyntax(at);
@@ -85,7 +85,7 @@ internal sealed class HoconIncludes(HoconFindings findings)
         return result;
     }
 
-    /// <summary>Pipes and the like are there, and refused where they are read.</summary>
+    /// <summary>Pipes and the like exist, and are refused when they are read.</summary>
     private static bool IsThere(string file) => FileStatus.Of(file) is not (FileKind.Missing or FileKind.Directory or FileKind.NoPermission);
 
     private ObjectSyntax ParseOne(string file, SourcePosition at, Place place)
@@ -116,7 +116,7 @@ internal sealed class HoconIncludes(HoconFindings findings)
         }
     }
 
-    /// <summary>What the file would have said is missing; the others are read.</summary>
+    /// <summary>This file's content is missing; the others are still read.</summary>
     private void Pass(HoconException e)
     {
         if (!findings.TryPass(e)) throw e;

@@ -3,8 +3,9 @@ using ActorLb.Configuration.Readers;
 
 namespace ActorLb.Configuration.Hocon;
 
-/// <summary>The grammar of one file: characters to <see cref="Syntax"/>. Stops at the first error by <see cref="HoconException"/>.</summary>
-/// <param name="root">Where the file is included: its place in the whole configuration; null within an array.</param>
+/// <summary>The grammar of one file: parses characters to <see cref="Syntax"/>. Stops at the first error by
+/// <see cref="HoconException"/>.</summary>
+/// <param name="root">Where the file is included, as a path in the whole configuration; null within an array.</param>
 /// <param name="depth">Nesting of the include statement.</param>
 internal sealed class HoconParser(HoconScanner scanner, HoconIncludes includes, ImmutableArray<string>? root, int depth)
 {
@@ -24,7 +25,7 @@ internal sealed class HoconParser(HoconScanner scanner, HoconIncludes includes, 
         return result;
     }
 
-    /// <summary>Fields up to the closing brace, which it takes, or to the end of the file.</summary>
+    /// <summary>Fields up to and including the closing brace, or to the end of the file.</summary>
     private ObjectSyntax ParseFields(SourcePosition start, Place place, char close)
     {
         var result = new ObjectSyntax(start);
@@ -41,7 +42,7 @@ internal sealed class HoconParser(HoconScanner scanner, HoconIncludes includes, 
                 scanner.Advance();
                 return result;
             }
-            if (scanner.Current == '}') throw Tangled(scanner.Position, place.Path, "'}' closes nothing");
+            if (scanner.Current == '}') throw Tangled(scanner.Position, place.Path, "unmatched '}'");
             int from = scanner.Index;
             try
             {
@@ -55,7 +56,7 @@ internal sealed class HoconParser(HoconScanner scanner, HoconIncludes includes, 
             {
                 HoconException told = includes.Findings.Tangled ? e : Explained(e);
                 if (includes.Findings.Tangled || !includes.Findings.TryPass(told)) throw told;
-                // The rest of the field is passed, and the next one is read.
+                // Skip the rest of the field and read the next one.
                 scanner.SkipField(from);
                 separated = true;
             }
@@ -63,8 +64,8 @@ internal sealed class HoconParser(HoconScanner scanner, HoconIncludes includes, 
     }
 
     /// <summary>
-    /// A closing brace further to the left than the line where its block began probably belongs to the block around it: should the file
-    /// end within a block, this one is the one that lacks its brace.
+    /// A closing brace that is indented less than the line where its block began probably belongs to the enclosing block: if the file
+    /// ends within a block, this one is the one that lacks its brace.
     /// </summary>
     private void NoteClosing(SourcePosition start, string path, int indent)
     {
@@ -80,21 +81,21 @@ internal sealed class HoconParser(HoconScanner scanner, HoconIncludes includes, 
         return _suspect is { } other
             ? Tangled(
                 other.Start, other.Path,
-                $"'{{' is not closed where its indentation ends: the '}}' of line {other.ClosedAt} closes it, and the file ends in line {end} with the '{{' of line {start.Line} open")
+                $"'{{' is not closed where its indentation ends: the '}}' in line {other.ClosedAt} closes it, and the file ends in line {end} with the '{{' of line {start.Line} open")
             : Tangled(start, path, $"'{{' is never closed: the file ends in line {end}");
     }
 
-    /// <summary>Of blocks that do not nest: what follows would be read in the wrong one.</summary>
+    /// <summary>For blocks that are not nested properly: what follows would be read into the wrong one.</summary>
     private HoconException Tangled(SourcePosition position, string path, string reason)
     {
         includes.Findings.Tangled = true;
         return new HoconException(position, path, reason);
     }
 
-    /// <summary>What another format's text is, and what to write instead, where it is one.</summary>
+    /// <summary>Adds what to write instead when the text is in another format.</summary>
     private HoconException Explained(HoconException e)
     {
-        // Errors of included files name those.
+        // Errors in included files name those files.
         if (e is HoconLimitException || e.Error.Position.File != scanner.File) return e;
         if (ForeignFormat.Explain(scanner.Text, e.Error.Position) is not { } reason) return e;
         return ForeignFormat.IsWhole(scanner.Text)
@@ -129,9 +130,9 @@ internal sealed class HoconParser(HoconScanner scanner, HoconIncludes includes, 
         bool alone = scanner.SkipBlank() && !scanner.AtEnd && scanner.Current is not (':' or '=' or '+' or '{');
         if (alone)
         {
-            // What stands on the next lines is for itself.
+            // The next lines are fields of their own.
             scanner.Return(end);
-            throw new HoconException(keyPosition, inner.Path, $"a key alone on its line; {Missing(key)}");
+            throw new HoconException(keyPosition, inner.Path, $"a key without a value; {Missing(key)}");
         }
         Syntax value = ParseAssignment(inner, keyPosition, key);
         for (int i = key.Length - 1; i > 0; i--)
@@ -143,7 +144,7 @@ internal sealed class HoconParser(HoconScanner scanner, HoconIncludes includes, 
         target.Add(key[0], keyPosition, value);
     }
 
-    /// <summary>Whether the word <c>include</c>, and no longer one, is ahead ("Include syntax").</summary>
+    /// <summary>Whether the word <c>include</c>, and not a longer one, is ahead ("Include syntax").</summary>
     private bool AtInclude()
     {
         const string Word = "include";
@@ -156,7 +157,7 @@ internal sealed class HoconParser(HoconScanner scanner, HoconIncludes includes, 
             || (next == '/' && scanner.Peek(Word.Length + 1) == '/');
     }
 
-    /// <summary>What a key lacks; with words in it, as in "workers 4", it was probably meant to have.</summary>
+    /// <summary>What a key lacks; a key with spaces in it, as in "workers 4", was probably meant to have a value.</summary>
     private static string Missing(ImmutableArray<string> key)
     {
         string last = key[^1];
@@ -188,7 +189,7 @@ internal sealed class HoconParser(HoconScanner scanner, HoconIncludes includes, 
         }
         catch (HoconException) when (newline && scanner.Current == '=')
         {
-            // What was taken for the value is the key of the next field.
+            // What was read as the value is the key of the next field.
             scanner.Return(end);
             throw new HoconException(keyPosition, place.Path, "a value is missing on this line");
         }
@@ -224,7 +225,7 @@ internal sealed class HoconParser(HoconScanner scanner, HoconIncludes includes, 
         if (parts.Count == 1) return parts[0];
         if (parts[^1] is ScalarSyntax { Value: { Unquoted.First: true, Text: [';', ..] } } && parts.Exists(p => p is ArraySyntax or ObjectSyntax))
         {
-            throw new HoconException(parts[^1].Position, place.Path, "';' ends no line in HOCON: leave it out");
+            throw new HoconException(parts[^1].Position, place.Path, "';' does not end a line in HOCON: leave it out");
         }
         return parts.TrueForAll(p => p is ScalarSyntax)
             ? HoconConcatenation.JoinLiterals(start, place.Path, parts, spaces)
@@ -318,9 +319,9 @@ internal sealed class HoconParser(HoconScanner scanner, HoconIncludes includes, 
         new(position, path, $"nested deeper than {HoconLimits.Nesting} levels");
 }
 
-/// <summary>Where in the configuration the parser is.</summary>
+/// <summary>The parser's place in the configuration.</summary>
 /// <param name="Path">For messages.</param>
-/// <param name="Keys">From the root of the whole configuration; null within an array, where no path leads.</param>
+/// <param name="Keys">From the root of the whole configuration; null within an array, which no path can address.</param>
 internal readonly record struct Place(string Path, ImmutableArray<string>? Keys, int Depth)
 {
     public Place Child(string key) => new(HoconPath.Child(Path, key), Keys?.Add(key), Depth + 1);

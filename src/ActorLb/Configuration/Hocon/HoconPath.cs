@@ -4,7 +4,7 @@ using ActorLb.Protocol.Text;
 
 namespace ActorLb.Configuration.Hocon;
 
-/// <summary>Paths as text, for messages and for the rendering of keys.</summary>
+/// <summary>Paths as text, for messages and rendered keys.</summary>
 internal static class HoconPath
 {
     public static string Child(string path, string key) => path.Length == 0 ? Quote(key) : $"{path}.{Quote(key)}";
@@ -13,7 +13,7 @@ internal static class HoconPath
 
     public static string Render(IEnumerable<string> elements) => string.Join('.', elements.Select(Quote));
 
-    /// <summary>The key as it may stand in a file: within quotes unless letters, digits, hyphens and underscores only.</summary>
+    /// <summary>The key as it can be written in a file: quoted unless it has only letters, digits, hyphens and underscores.</summary>
     public static string Quote(string key) =>
         key.Length > 0 && key != "include" && key.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_') ? key : QuoteText(key);
 

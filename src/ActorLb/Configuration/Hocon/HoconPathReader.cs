@@ -3,11 +3,11 @@ using System.Text;
 
 namespace ActorLb.Configuration.Hocon;
 
-/// <summary>Path expressions, as they stand in keys and in substitutions ("Path expressions").</summary>
+/// <summary>Path expressions, as in keys and substitutions ("Path expressions").</summary>
 internal static class HoconPathReader
 {
-    /// <summary>Reads up to what cannot belong to a path; the caller checks what follows.</summary>
-    /// <param name="path">Of the object around it, for messages.</param>
+    /// <summary>Reads as far as a path can go; the caller checks what follows.</summary>
+    /// <param name="path">Of the enclosing object, for messages.</param>
     public static ImmutableArray<string> Read(HoconScanner scanner, string path)
     {
         var elements = ImmutableArray.CreateBuilder<string>();
@@ -36,7 +36,7 @@ internal static class HoconPathReader
         Close();
         return elements.ToImmutable();
 
-        // Dots separate; a plus sign of a number (1e+5) stays what the scanner made of it.
+        // Dots separate; the plus sign of a number (1e+5) stays as the scanner read it.
         void TakeUnquoted()
         {
             foreach (char c in scanner.TakeUnquoted())
@@ -50,7 +50,7 @@ internal static class HoconPathReader
         {
             if (element.Length == 0 && !quoted)
             {
-                throw new HoconException(start, path, "a path has an empty element; write \"\" where that is meant");
+                throw new HoconException(start, path, "a path has an empty element; write \"\" if that is meant");
             }
             elements.Add(element.ToString());
             element.Clear();

@@ -4,26 +4,26 @@ using System.Collections.Immutable;
 namespace ActorLb.Configuration.Hocon;
 
 /// <summary>Exactly one of the two is null.</summary>
-/// <param name="Error">The first of them.</param>
+/// <param name="Error">The first error.</param>
 internal readonly record struct HoconResult(HoconObject? Root, HoconError? Error)
 {
-    /// <summary>All that were found.</summary>
+    /// <summary>All errors found.</summary>
     public ImmutableArray<HoconError> Errors { get; init; } = Error is null ? [] : [Error];
 
     public ImmutableArray<HoconError> Warnings { get; init; } = [];
 
-    /// <summary>With errors: the configuration without what they are about, to look for further ones. Null where it would mislead.</summary>
+    /// <summary>After errors: the configuration without what they concern, for finding further ones. Null where it would mislead.</summary>
     public HoconObject? Rest { get; init; }
 }
 
 /// <summary>
-/// HOCON, whole: the public specification of the Lightbend configuration library, HOCON.md, whose section titles the comments
-/// quote. Files alone can be included. Bad input of any kind is an error value with its position.
+/// A complete HOCON reader, after the public specification of the Lightbend configuration library, HOCON.md, whose section titles the
+/// comments quote. Only files can be included. Bad input of any kind gives an error value with its position.
 /// </summary>
 internal static class HoconReader
 {
-    /// <param name="environment">What substitutions fall back to; null is the environment of the process.</param>
-    /// <param name="pipes">Whether the file itself may be a pipe; included ones may not.</param>
+    /// <param name="environment">Fallback for substitutions; null for the environment of the process.</param>
+    /// <param name="pipes">Whether the file itself may be a pipe; included files may not.</param>
     public static HoconResult ReadFile(string file, IReadOnlyDictionary<string, string>? environment = null, bool pipes = false)
     {
         string text;

@@ -3,9 +3,9 @@ using System.Collections.Immutable;
 namespace ActorLb.Configuration.Hocon;
 
 /// <summary>
-/// Replaces substitutions by their values ("Substitutions", "Self-Referential Substitutions"). Two phases: a value's kind is found
+/// Replaces substitutions by their values ("Substitutions", "Self-Referential Substitutions"), in two phases: first a value's kind is found
 /// (<see cref="View"/>) without its inner values, so that objects may refer to their own parts; then the inner values are built.
-/// A look-up that meets a value which is itself being looked up takes what was defined below that value.
+/// A look-up that meets a value which is itself being looked up uses what was defined before that value.
 /// </summary>
 internal sealed class HoconResolver(ObjectSyntax root, IReadOnlyDictionary<string, string> environment, HoconFindings findings)
 {
@@ -39,7 +39,7 @@ internal sealed class HoconResolver(ObjectSyntax root, IReadOnlyDictionary<strin
             }
             catch (ContainsItselfException e) when (layers.Contains(e.Value) && e.Value.TryWithdraw())
             {
-                // Once more, without it.
+                // Again, without it.
             }
             finally
             {
@@ -105,7 +105,8 @@ internal sealed class HoconResolver(ObjectSyntax root, IReadOnlyDictionary<strin
         return new HoconObject(view.Layers[0].Position, fields.DrainToImmutable());
     }
 
-    /// <summary>The kind of several definitions, lowest first, merged; null when undefined. What is hidden is never looked at.</summary>
+    /// <summary>The kind of several definitions, lowest first, merged; null when undefined. Hidden definitions are never
+    /// resolved.</summary>
     private View? LayersView(List<Syntax> layers)
     {
         var objects = new List<ObjectSyntax>();
@@ -141,7 +142,7 @@ internal sealed class HoconResolver(ObjectSyntax root, IReadOnlyDictionary<strin
         return appends.Count == 0 ? bottom : AppendView(appends, bottom);
     }
 
-    /// <param name="appends">The last one first.</param>
+    /// <param name="appends">Last one first.</param>
     private ArrayView AppendView(List<AppendSyntax> appends, View? below)
     {
         AppendSyntax first = appends[^1];
@@ -202,7 +203,7 @@ internal sealed class HoconResolver(ObjectSyntax root, IReadOnlyDictionary<strin
             };
             Charge(size, concatenation.Position, concatenation.Path);
         }
-        // What is left of a value that lacks a part would only be wrong again.
+        // A value that lacks a part would only cause further errors.
         if (findings.Errors.Count > errors) return null;
         try
         {
@@ -215,8 +216,8 @@ internal sealed class HoconResolver(ObjectSyntax root, IReadOnlyDictionary<strin
     }
 
     /// <summary>
-    /// The value at the path from the root of the substitution's own file, else from the root of all, else from the environment
-    /// ("Include semantics: substitution", "Substitution fallback to environment variables").
+    /// The value at the path from the root of the substitution's own file, else from the root of the whole configuration, else from the
+    /// environment ("Include semantics: substitution", "Substitution fallback to environment variables").
     /// </summary>
     private View? Substitute(SubstitutionSyntax substitution)
     {
@@ -249,10 +250,11 @@ internal sealed class HoconResolver(ObjectSyntax root, IReadOnlyDictionary<strin
     }
 
     /// <summary>
-    /// The definitions of a key in objects that are merged, lowest first. Where one of them is being looked up, it and what is above
-    /// it is left out.
+    /// The definitions of a key in merged objects, lowest first. If one of them is being looked up, it and those above
+    /// it are left out.
     /// </summary>
-    /// <param name="isTarget">The key is the one that a substitution names: it does not mean the value that the substitution is a part of.</param>
+    /// <param name="isTarget">The key is the one that a substitution names: it does not mean the value that contains the
+    /// substitution.</param>
     private List<Syntax> Gather(List<Syntax> objects, string key, ref bool cycle, bool isTarget = false)
     {
         var found = new List<Syntax>();
@@ -279,10 +281,10 @@ internal sealed class HoconResolver(ObjectSyntax root, IReadOnlyDictionary<strin
         return found;
     }
 
-    /// <summary>What is appended to is an array, whatever its elements: no key leads into it.</summary>
+    /// <summary>A value that is appended to is an array, whatever its elements: no key leads into it.</summary>
     private static readonly View AppendedView = new ArrayView(SourcePosition.None, []);
 
-    /// <summary>False when what lies below is hidden.</summary>
+    /// <summary>False when what is below is hidden.</summary>
     private bool GatherField(ObjectSyntax fields, string key, bool isTarget, List<Syntax> found, ref bool cycle)
     {
         Charge(1, fields.Position, "");
@@ -314,7 +316,7 @@ internal sealed class HoconResolver(ObjectSyntax root, IReadOnlyDictionary<strin
         HoconScalar Text(string value) => new(substitution.Position, ScalarKind.String, value);
     }
 
-    /// <summary>A value would contain itself: an error, unless it may be missing.</summary>
+    /// <summary>A value would contain itself: an error, unless the substitution is optional.</summary>
     private sealed class ContainsItselfException(DeferredSyntax value) : HoconException(value.Position, value.Path, "the value contains itself")
     {
         public DeferredSyntax Value { get; } = value;

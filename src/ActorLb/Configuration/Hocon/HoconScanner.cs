@@ -3,7 +3,8 @@ using System.Text;
 
 namespace ActorLb.Configuration.Hocon;
 
-/// <summary>Characters of one file with their positions, and the lexical rules: whitespace, comments, the three kinds of string.</summary>
+/// <summary>The characters of one file with their positions, and the lexical rules: whitespace, comments, the three kinds of
+/// string.</summary>
 internal sealed class HoconScanner(string text, string file)
 {
     private int _index;
@@ -17,7 +18,7 @@ internal sealed class HoconScanner(string text, string file)
 
     public int Index => _index;
 
-    /// <summary>Blanks at the start of the line; of an absurd number of them, only so many.</summary>
+    /// <summary>Spaces at the start of the line, counted up to a limit.</summary>
     public int LineIndent
     {
         get
@@ -29,12 +30,12 @@ internal sealed class HoconScanner(string text, string file)
         }
     }
 
-    /// <summary>Only blanks stand before the character ahead on its line.</summary>
+    /// <summary>Only spaces precede the next character on its line.</summary>
     public bool AtLineStart => _index - _lineStart == LineIndent;
 
     public bool AtEnd => _index >= text.Length;
 
-    /// <summary>The character ahead; NUL at the end, where <see cref="AtEnd"/> tells.</summary>
+    /// <summary>The next character; NUL at the end, where <see cref="AtEnd"/> is true.</summary>
     public char Current => Peek(0);
 
     public SourcePosition Position => new(file, _line, _column);
@@ -45,7 +46,7 @@ internal sealed class HoconScanner(string text, string file)
 
     public bool AtSubstitution => Current == '$' && Peek(1) == '{';
 
-    /// <summary>Whether an unquoted string may go on here.</summary>
+    /// <summary>Whether an unquoted string may continue here.</summary>
     public bool AtUnquoted => !AtEnd && !IsForbidden(Current) && !IsWhitespace(Current) && !AtComment;
 
     public char Peek(int ahead) => _index + ahead < text.Length ? text[_index + ahead] : '\0';
@@ -79,7 +80,7 @@ internal sealed class HoconScanner(string text, string file)
         return start == _index ? "" : text[start.._index];
     }
 
-    /// <summary>Passes whitespace, newlines and comments; true when a newline was among them.</summary>
+    /// <summary>Skips whitespace, newlines and comments; true when there was a newline among them.</summary>
     public bool SkipBlank()
     {
         bool newline = false;
@@ -111,8 +112,8 @@ internal sealed class HoconScanner(string text, string file)
     }
 
     /// <summary>
-    /// Passes the field that began at a place and holds an error: to the end of the line where its brackets are closed, or to the bracket
-    /// that closes what is around it.
+    /// Skips the field that began at a position and contains an error: to the end of the line where its brackets are closed, or to the
+    /// bracket that closes the enclosing block.
     /// </summary>
     public void SkipField(int from)
     {
@@ -121,7 +122,7 @@ internal sealed class HoconScanner(string text, string file)
         {
             char c = text[i];
             if (c == '"') i = EndOfQuoted(i);
-            // The slashes of a URL begin a comment, but nobody means them so.
+            // The slashes of a URL start a comment, but that is never intended.
             else if (c == '#' || (c == '/' && i + 1 < text.Length && text[i + 1] == '/' && (i == 0 || text[i - 1] is not (':' or '/')))) i = EndOfLine(i) - 1;
             else if (c is '{' or '[') open.Push(c);
             else if (c == ']' && open.TryPeek(out char bracket) && bracket == '[') open.Pop();
@@ -131,7 +132,7 @@ internal sealed class HoconScanner(string text, string file)
         AdvanceTo(text.Length);
     }
 
-    /// <summary>Takes out the innermost block; an array within it that was not closed ends with it.</summary>
+    /// <summary>Removes the innermost block; an unclosed array within it ends with it.</summary>
     private static bool TryClose(Stack<char> open)
     {
         while (open.TryPop(out char last))
@@ -141,7 +142,7 @@ internal sealed class HoconScanner(string text, string file)
         return false;
     }
 
-    /// <summary>Where the scanner is, to come back to.</summary>
+    /// <summary>The scanner's position, to return to.</summary>
     public (int Index, int Line, int Column, int LineStart) Mark() => (_index, _line, _column, _lineStart);
 
     public void Return((int Index, int Line, int Column, int LineStart) mark) => (_index, _line, _column, _lineStart) = mark;
@@ -153,7 +154,7 @@ internal sealed class HoconScanner(string text, string file)
 
     private int EndOfLine(int from) => text.IndexOf('\n', from) is >= 0 and var end ? end : text.Length;
 
-    /// <summary>The last character of a quoted string, or of its line when it has no end there.</summary>
+    /// <summary>The last character of a quoted string, or of its line when it is not closed there.</summary>
     private int EndOfQuoted(int from)
     {
         if (string.CompareOrdinal(text, from, "\"\"\"", 0, 3) == 0) return text.IndexOf("\"\"\"", from + 3, StringComparison.Ordinal) is >= 0 and var end ? end + 2 : text.Length - 1;
@@ -175,7 +176,7 @@ internal sealed class HoconScanner(string text, string file)
         var result = new StringBuilder();
         while (true)
         {
-            if (AtEnd || AtNewline) throw new HoconException(start, path, "the string lacks its closing quote on this line");
+            if (AtEnd || AtNewline) throw new HoconException(start, path, "the string is not closed on this line");
             char c = Current;
             if (c < ' ') throw new HoconException(Position, path, $"control character U+{(int)c:X4} within a string; write it as an escape");
             if (c == '\\') { TakeEscape(result, path); continue; }
@@ -183,11 +184,11 @@ internal sealed class HoconScanner(string text, string file)
             if (c == '"') break;
             result.Append(c);
         }
-        if (HasLoneSurrogate(result)) throw new HoconException(start, path, "half of a surrogate pair within a string");
+        if (HasLoneSurrogate(result)) throw new HoconException(start, path, "half of a surrogate pair in a string");
         return result.ToString();
     }
 
-    /// <summary>All but the last three quotes of a longer run belong to the string.</summary>
+    /// <summary>In a longer run of quotes all but the last three belong to the string.</summary>
     private string TakeTripleQuoted(SourcePosition start, string path)
     {
         int from = _index;
@@ -198,7 +199,7 @@ internal sealed class HoconScanner(string text, string file)
             while (!AtEnd && Current == '"') { Advance(); quotes++; }
             if (quotes >= 3) return text[from..(_index - 3)];
         }
-        throw new HoconException(start, path, "the string lacks its closing \"\"\"");
+        throw new HoconException(start, path, "the string is not closed by \"\"\"");
     }
 
     private void TakeEscape(StringBuilder result, string path)
@@ -244,7 +245,7 @@ internal sealed class HoconScanner(string text, string file)
 
     public static bool IsForbidden(char c) => "$\"{}[]:=,+#`^?!@*&\\".Contains(c, StringComparison.Ordinal);
 
-    /// <summary>"Whitespace"; a byte order mark within a file, as files joined together have, counts too.</summary>
+    /// <summary>"Whitespace"; a byte order mark within a file also counts, as in files that were concatenated.</summary>
     public static bool IsWhitespace(char c) => c switch
     {
         ' ' or '\t' or '\n' or '\v' or '\f' or '\r' or '\uFEFF' => true,

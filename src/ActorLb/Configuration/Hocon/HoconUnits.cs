@@ -42,7 +42,7 @@ internal static class HoconUnits
         return 0;
     }
 
-    /// <summary>Without a unit: milliseconds. <paramref name="unit"/> tells whether one was given.</summary>
+    /// <summary>Milliseconds without a unit. <paramref name="unit"/> says whether one was given.</summary>
     public static bool TryDuration(string text, out TimeSpan duration, out string unit)
     {
         duration = default;
@@ -52,7 +52,7 @@ internal static class HoconUnits
         return true;
     }
 
-    /// <summary>Without a unit: bytes.</summary>
+    /// <summary>Bytes without a unit.</summary>
     public static bool TrySize(string text, out long bytes)
     {
         bytes = 0;
@@ -62,7 +62,7 @@ internal static class HoconUnits
         return true;
     }
 
-    /// <summary>The shortest text that reads back as the same duration.</summary>
+    /// <summary>The shortest text that gives the same duration when read.</summary>
     public static string FormatDuration(TimeSpan duration)
     {
         long ticks = duration.Ticks;

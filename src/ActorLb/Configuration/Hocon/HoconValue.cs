@@ -9,18 +9,18 @@ internal abstract class HoconValue(SourcePosition position)
 {
     public SourcePosition Position { get; } = position;
 
-    /// <summary>What it is, for messages: "a string", "an object".</summary>
+    /// <summary>Its kind, for messages: "a string", "an object".</summary>
     public abstract string Kind { get; }
 }
 
-/// <summary>Anything but an array or an object; numbers keep the text of the file.</summary>
+/// <summary>Anything but an array or an object; a number keeps its text.</summary>
 internal sealed class HoconScalar(SourcePosition position, ScalarKind kind, string text) : HoconValue(position)
 {
     public ScalarKind ScalarKind { get; } = kind;
 
     public string Text { get; } = text;
 
-    /// <summary>Whether its first and its last part are written without quotes.</summary>
+    /// <summary>Whether its first and last parts are written without quotes.</summary>
     public (bool First, bool Last) Unquoted { get; init; }
 
     public bool IsNull => ScalarKind == ScalarKind.Null;
@@ -43,7 +43,7 @@ internal sealed class HoconArray(SourcePosition position, ImmutableArray<HoconVa
 
 internal sealed record HoconField(string Key, SourcePosition KeyPosition, HoconValue Value);
 
-/// <summary>Fields in the order of their first mention.</summary>
+/// <summary>Fields in the order of their first occurrence.</summary>
 internal sealed class HoconObject : HoconValue
 {
     private readonly Dictionary<string, HoconField> _byKey = [];
@@ -61,7 +61,7 @@ internal sealed class HoconObject : HoconValue
     public HoconField? Find(string key) => _byKey.GetValueOrDefault(key);
 
     /// <summary>
-    /// The values of the keys that are numbers, in their order ("Conversion of numerically-indexed objects to arrays");
+    /// The values of the keys that are numbers, in numeric order ("Conversion of numerically-indexed objects to arrays");
     /// null when there is none.
     /// </summary>
     public HoconArray? ToArray()

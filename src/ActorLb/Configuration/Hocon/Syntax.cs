@@ -2,12 +2,12 @@ using System.Collections.Immutable;
 
 namespace ActorLb.Configuration.Hocon;
 
-/// <summary>What a file says before substitutions are resolved.</summary>
+/// <summary>The content of a file before substitutions are resolved.</summary>
 internal abstract class Syntax(SourcePosition position)
 {
     public SourcePosition Position { get; } = position;
 
-    /// <summary>Holds no substitution.</summary>
+    /// <summary>Contains no substitution.</summary>
     public abstract bool IsKnown { get; }
 }
 
@@ -48,8 +48,8 @@ internal sealed class ObjectSyntax(SourcePosition position) : Syntax(position)
 }
 
 /// <summary>
-/// All definitions of one key that may still matter, the last one last. Objects merge at once; a substitution waits between its
-/// neighbours, since only its value tells whether it merges with what is below.
+/// All definitions of one key that may still matter, in order. Objects merge at once; a substitution keeps its place between its
+/// neighbours, since only its value decides whether it merges with what is below.
 /// </summary>
 internal sealed class FieldSyntax(SourcePosition keyPosition)
 {
@@ -68,7 +68,7 @@ internal sealed class FieldSyntax(SourcePosition keyPosition)
                 Layers.Add(value);
                 break;
             case (ObjectSyntax upper, ObjectSyntax lower): lower.Merge(upper); break;
-            // An element that waits for a substitution may refer to the definitions below: it keeps its layer.
+            // An element that waits for a substitution may refer to the definitions below it, so it keeps its layer.
             case (AppendSyntax { IsKnown: true } append, ArraySyntax array): array.Elements.AddRange(append.Elements); break;
             case (AppendSyntax { IsKnown: true } append, AppendSyntax before): before.Elements.AddRange(append.Elements); break;
             default: Layers.Add(value); break;
@@ -84,20 +84,20 @@ internal sealed class LayeredSyntax(SourcePosition position, List<Syntax> layers
     public override bool IsKnown => Layers.TrueForAll(l => l.IsKnown);
 }
 
-/// <summary><c>key += value</c>: elements that follow what the definitions below give.</summary>
+/// <summary><c>key += value</c>: elements appended to what the definitions below give.</summary>
 internal sealed class AppendSyntax(SourcePosition position, string path) : Syntax(position)
 {
     public string Path { get; } = path;
 
     public List<Syntax> Elements { get; } = [];
 
-    /// <summary>One of its elements is being built: who meets it from there looks below it.</summary>
+    /// <summary>One of its elements is being built: a look-up from there continues below it.</summary>
     public bool IsBuilding { get; set; }
 
     public override bool IsKnown => Elements.TrueForAll(e => e.IsKnown);
 }
 
-/// <summary>An element of <c>key += value</c> among those of the array that it makes.</summary>
+/// <summary>An element of <c>key += value</c>, in the array that this makes.</summary>
 internal sealed class AppendedSyntax(AppendSyntax append, Syntax element) : Syntax(element.Position)
 {
     public AppendSyntax Append { get; } = append;
@@ -108,12 +108,12 @@ internal sealed class AppendedSyntax(AppendSyntax append, Syntax element) : Synt
 }
 
 /// <summary>
-/// A value known only when all files are read. It is resolved once and the result kept, keyed by its occurrence, as the
-/// specification asks ("Self-Referential Substitutions").
+/// A value that is known only when all files are read. It is resolved once and the result is kept, keyed by its occurrence, as the
+/// specification requires ("Self-Referential Substitutions").
 /// </summary>
 internal abstract class DeferredSyntax(SourcePosition position, string path) : Syntax(position)
 {
-    /// <summary>Path of the value that it stands in, for messages.</summary>
+    /// <summary>Path of the value that contains it, for messages.</summary>
     public string Path { get; } = path;
 
     public bool IsResolved { get; set; }
@@ -121,22 +121,22 @@ internal abstract class DeferredSyntax(SourcePosition position, string path) : S
     /// <summary>Null when undefined.</summary>
     public View? Resolved { get; set; }
 
-    /// <summary>Being looked up: who meets it again looks below it.</summary>
+    /// <summary>It is being looked up: a second look-up continues below it.</summary>
     public bool IsBusy { get; set; }
 
-    /// <summary>Its value is being built: who meets it again contains itself.</summary>
+    /// <summary>Its value is being built: a second attempt means that it contains itself.</summary>
     public bool IsBuilding { get; set; }
 
     public override bool IsKnown => false;
 
     /// <summary>
-    /// Takes out what may be missing, because the value would contain itself by it ("Self-Referential Substitutions": an optional
-    /// substitution that cannot be resolved is as one to a missing value). False when nothing may.
+    /// Removes an optional part by which the value would contain itself ("Self-Referential Substitutions": an optional
+    /// substitution that cannot be resolved is like one to a missing value). False when there is none.
     /// </summary>
     public abstract bool TryWithdraw();
 }
 
-/// <param name="prefix">Where the root of the file is included; null where no path leads (within an array).</param>
+/// <param name="prefix">Where the root of the file is included; null within an array, which no path can address.</param>
 /// <param name="list"><c>${NAME[]}</c>: the environment's NAME_0, NAME_1 and so on.</param>
 internal sealed class SubstitutionSyntax(
     SourcePosition position, string path, ImmutableArray<string> target, ImmutableArray<string>? prefix, bool optional, bool list)
@@ -161,7 +161,7 @@ internal sealed class SubstitutionSyntax(
     public string Text => $"${{{(IsOptional ? "?" : "")}{HoconPath.Render(Target)}{(IsList ? "[]" : "")}}}";
 }
 
-/// <summary>Values on one line that become one ("Value concatenation").</summary>
+/// <summary>Values on one line that are joined into one ("Value concatenation").</summary>
 internal sealed class ConcatenationSyntax(SourcePosition position, string path, List<Syntax> parts, List<string> spaces)
     : DeferredSyntax(position, path)
 {

@@ -1,6 +1,6 @@
 namespace ActorLb.Configuration.Hocon;
 
-/// <summary>A value whose kind is known and whose inner values are not yet resolved: objects may refer to parts of themselves.</summary>
+/// <summary>A value whose kind is known but whose inner values are not resolved yet: objects may refer to parts of themselves.</summary>
 internal abstract class View
 {
     public abstract string Kind { get; }
@@ -22,7 +22,7 @@ internal sealed class ArrayView(SourcePosition position, List<Syntax> elements) 
     public override string Kind => "an array";
 }
 
-/// <param name="layers">Objects to be merged, lowest first, never empty.</param>
+/// <param name="layers">Objects to merge, lowest first, never empty.</param>
 internal sealed class ObjectView(List<ObjectSyntax> layers) : View
 {
     public List<ObjectSyntax> Layers { get; } = layers;

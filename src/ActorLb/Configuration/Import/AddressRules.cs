@@ -6,26 +6,26 @@ using ActorLb.Configuration.Readers;
 namespace ActorLb.Configuration.Import;
 
 /// <summary>
-/// Rules about client addresses of which the first that fits decides, as NGINX and HAProxy have them, as a listener's two lists, of which
-/// deny goes before allow: the networks are cut until they mean the same.
+/// Converts ordered rules about client addresses, of which the first match decides, as in NGINX and HAProxy, to a listener's two lists, of
+/// which deny takes precedence over allow: networks are split until both mean the same.
 /// </summary>
 internal static class AddressRules
 {
-    /// <summary>Each rule cuts all networks before it.</summary>
+    /// <summary>Each rule splits all networks before it.</summary>
     private const int MostRules = 2_000;
 
     private static readonly Network[] All = [Network.All(4), Network.All(6)];
 
     /// <param name="Allow">Whether the rule admits.</param>
-    /// <param name="Networks">Whom it is about.</param>
-    /// <param name="Others">It is about all others instead.</param>
+    /// <param name="Networks">The networks that it is about.</param>
+    /// <param name="Others">It is about all other networks instead.</param>
     internal readonly record struct Rule(bool Allow, IReadOnlyList<Network> Networks, bool Others = false)
     {
         public bool IsAll => !Others && Networks.Any(n => n == All[0]) && Networks.Any(n => n == All[1]);
     }
 
-    /// <summary>Writes the rules into a listener, or tells that they cannot be.</summary>
-    /// <param name="directives">They come from these.</param>
+    /// <summary>Writes the rules into a listener, or reports that they cannot be written.</summary>
+    /// <param name="directives">Where they come from.</param>
     public static void Write(Draft listener, IReadOnlyList<Rule> rules, IReadOnlyList<Directive> directives)
     {
         foreach (Directive d in directives) listener.Keep(d);
@@ -44,7 +44,7 @@ internal static class AddressRules
     /// <summary>Both lists; null when they would be too long.</summary>
     public static (IReadOnlyList<Network> Allow, IReadOnlyList<Network> Deny)? Lists(IReadOnlyList<Rule> rules)
     {
-        // As people write it: some are denied, some allowed, all others denied. That needs no cutting.
+        // The common form: some are denied, some allowed, all others denied. It needs no splitting.
         if (rules is [.., { Allow: false, Others: true } onlyThese]) rules = [.. rules.SkipLast(1), new Rule(true, onlyThese.Networks), new Rule(false, All)];
         int last = rules.TakeWhile(r => !r.IsAll).Count();
         bool closed = last < rules.Count && !rules[last].Allow;
@@ -72,7 +72,7 @@ internal static class AddressRules
 
     private static List<Network> Distinct(IEnumerable<Rule> rules) => Distinct(rules.SelectMany(r => r.Networks));
 
-    /// <summary>Without those that others contain.</summary>
+    /// <summary>Without those contained in others.</summary>
     private static List<Network> Distinct(IEnumerable<Network> networks)
     {
         var result = new List<Network>();
@@ -104,7 +104,7 @@ internal static class AddressRules
 
         public static Network All(int family) => new(family, 0, 0);
 
-        /// <summary>An address within a network stands for the network, as NGINX reads it.</summary>
+        /// <summary>An address within a network means the network, as in NGINX.</summary>
         public static Network? Parse(string text)
         {
             int slash = text.IndexOf('/', StringComparison.Ordinal);
@@ -127,7 +127,7 @@ internal static class AddressRules
                 yield return this;
                 yield break;
             }
-            // At each bit on the way to the other network the half that does not hold it stays.
+            // At each bit on the way to the other network, the half that does not contain it is kept.
             for (int prefix = Prefix + 1; prefix <= other.Prefix; prefix++)
             {
                 UInt128 half = other.First >> (Bits - prefix) << (Bits - prefix);

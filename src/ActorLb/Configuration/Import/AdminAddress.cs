@@ -2,11 +2,12 @@ using System.Net;
 
 namespace ActorLb.Configuration.Import;
 
-/// <summary>Where another balancer's status page was: the port of the admin endpoint, which is on loopback unless it knows who asks.</summary>
+/// <summary>The other balancer's status page: its port becomes the admin endpoint's, on loopback unless clients are
+/// authenticated.</summary>
 internal static class AdminAddress
 {
     /// <param name="address">As written: a port, or an address with one.</param>
-    /// <param name="what">What stands there now.</param>
+    /// <param name="what">What is available there now.</param>
     public static void Set(Target target, Directive from, string address, string what)
     {
         if (target.Admin.Has("bind"))
@@ -23,13 +24,13 @@ internal static class AdminAddress
         }
         bool loopback = IPAddress.TryParse(host, out IPAddress? ip) ? IPAddress.IsLoopback(ip) : host == "localhost";
         string bind = loopback ? AddressText.Format(new DnsEndPoint(host, port)) : $"127.0.0.1:{port}";
-        // Written even where it is the default: it says where the page is.
+        // Written even if it is the default, to show where the page is.
         target.Admin.Set("bind", Units.Quote(bind), null, from, what);
         from.Carry();
-        if (!loopback) from.Tell($"it was open to all; {bind} is written, since from elsewhere the endpoint must know who asks: set admin.bind with token-file, or with tls and a ca");
+        if (!loopback) from.Tell($"it was open to all; {bind} is written, since for remote access the endpoint needs authentication: set admin.bind with token-file, or with tls and a ca");
     }
 
-    /// <summary>Moves the endpoint out of the way of a listener that has its port by chance.</summary>
+    /// <summary>Moves the endpoint to another port if a listener has its port.</summary>
     public static void Clear(Target target)
     {
         string own = target.Admin.Value("bind") ?? $"\"{ConfigurationDefaults.Admin}\"";

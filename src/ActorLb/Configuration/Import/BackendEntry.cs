@@ -2,24 +2,24 @@ using System.Net;
 
 namespace ActorLb.Configuration.Import;
 
-/// <summary>One backend of a pool, or the settings of all that a name of DNS stands for.</summary>
+/// <summary>One backend of a pool, or the settings of all backends that a DNS name stands for.</summary>
 internal sealed class BackendEntry(Directive from)
 {
     private readonly Draft _settings = new();
 
     public Directive From => from;
 
-    /// <summary>As HOCON, with substitutions where the file has variables.</summary>
+    /// <summary>As HOCON, with substitutions for the file's variables.</summary>
     public required string Address { get; init; }
 
-    /// <summary>To tell whether another one is the same; null where variables are in it.</summary>
+    /// <summary>Identifies duplicates; null if the address contains variables.</summary>
     public required string? Key { get; init; }
 
     public Draft Settings => _settings;
 
     public bool IsDown => _settings.Has("down");
 
-    /// <summary>A host, or an address, with a port; null for what is none.</summary>
+    /// <summary>A host, or an address, with a port; null for anything else.</summary>
     public static BackendEntry? Read(Directive from, string address, string? defaultPort)
     {
         string text = address;
@@ -36,15 +36,15 @@ internal sealed class BackendEntry(Directive from)
         return fields.Length == 0 ? Address : $"{{ address = {Address}, {string.Join(", ", fields)} }}";
     }
 
-    /// <summary>Puts the entries into a pool; one that stands there already is told.</summary>
+    /// <summary>Writes the entries to a pool; duplicates are reported.</summary>
     public static void Put(Draft pool, IEnumerable<BackendEntry> entries)
     {
         var seen = new HashSet<string>();
         var kept = new List<BackendEntry>();
         foreach (BackendEntry entry in entries)
         {
-            if (entry.Key is { } key && !seen.Add(key)) entry.From.Tell("the same address once more: a pool has each backend once, give it a weight");
-            else if (kept.Count >= ImportLimits.Entries) entry.From.Tell($"a pool is written with {ImportLimits.Entries} backends at most");
+            if (entry.Key is { } key && !seen.Add(key)) entry.From.Tell("the same address again: a pool has each backend once, give it a weight");
+            else if (kept.Count >= ImportLimits.Entries) entry.From.Tell($"at most {ImportLimits.Entries} backends are written for a pool");
             else kept.Add(entry);
         }
         pool.SetList("backends", kept.Select(e => (e.Render(), (Directive?)e.From)));

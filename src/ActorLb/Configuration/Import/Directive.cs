@@ -2,17 +2,17 @@ using ActorLb.Configuration.Hocon;
 
 namespace ActorLb.Configuration.Import;
 
-/// <summary>What becomes of a directive, the worst last.</summary>
+/// <summary>The outcome of a directive, worst last.</summary>
 internal enum Verdict { NotNeeded, Carried, Reported }
 
 /// <summary>One word of a directive.</summary>
-/// <param name="Literal">It stood in quotes that keep variables from being replaced.</param>
+/// <param name="Literal">It was in quotes that prevent the replacement of variables.</param>
 internal readonly record struct Word(string Text, SourcePosition Position, bool Literal = false)
 {
     public override string ToString() => Text;
 }
 
-/// <summary>A directive of NGINX with its block, or a line or section of HAProxy, with the comments around it and what became of it.</summary>
+/// <summary>A directive of NGINX with its block, or a line or section of HAProxy, with the comments around it and its outcome.</summary>
 internal sealed class Directive(Word name)
 {
     private readonly List<string> _told = [];
@@ -34,13 +34,13 @@ internal sealed class Directive(Word name)
 
     public string? Beside { get; set; }
 
-    /// <summary>Null until somebody has judged it.</summary>
+    /// <summary>Null until it has been handled.</summary>
     public Verdict? Verdict { get; private set; }
 
     /// <summary>Why it is not needed.</summary>
     public string Reason { get; private set; } = "";
 
-    /// <summary>What cannot be carried over, and what to do instead; one for each of its words that is concerned.</summary>
+    /// <summary>What cannot be carried over, and what to do instead; one for each word concerned.</summary>
     public IReadOnlyList<string> Advice => _told;
 
     public string this[int index] => index < Words.Count ? Words[index].Text : "";
@@ -57,10 +57,10 @@ internal sealed class Directive(Word name)
         return word.Text?[start.Length..];
     }
 
-    /// <summary>As a line of a message shows it: without secrets, cut where it is long.</summary>
+    /// <summary>As shown in a message: without secrets, and shortened.</summary>
     public string Shown => Protocol.Text.SafeText.Shortened(string.Join(' ', Words.Select((w, i) => IsSecret(i) ? "******" : w.Text).Prepend(Name)), 80);
 
-    /// <summary>Whether a word is a password, by the one before it.</summary>
+    /// <summary>Whether a word is a password, judging by the one before it.</summary>
     private bool IsSecret(int index)
     {
         string before = index == 0 ? Name : Words[index - 1].Text;
@@ -86,7 +86,7 @@ internal sealed class Directive(Word name)
         if (!_told.Contains(advice)) _told.Add(advice);
     }
 
-    /// <summary>Its block and all within, which goes with it.</summary>
+    /// <summary>Leaves out its block with everything in it.</summary>
     public void LeaveBlock(string reason)
     {
         foreach (Directive inner in Block ?? [])

@@ -1,9 +1,9 @@
 namespace ActorLb.Configuration.Import;
 
-/// <summary>What becomes of a directive: a row of docs/import.md, and what is said where nothing else is known of it.</summary>
-/// <param name="Name">Ends with '*' for all that begin so.</param>
-/// <param name="Where">The block in which it stands.</param>
-/// <param name="Text">For a carried one the keys that it becomes, for others why it is not needed or what to do instead.</param>
+/// <summary>The outcome of a directive: a row of docs/import.md, and the message where nothing more specific is known.</summary>
+/// <param name="Name">Ends with '*' for all names with that prefix.</param>
+/// <param name="Where">The block that it belongs to.</param>
+/// <param name="Text">For a carried one the resulting keys, for others why it is not needed or what to do instead.</param>
 /// <param name="Example">As it is written.</param>
 internal sealed record DirectiveEntry(string Name, string Where, Verdict Verdict, string Text, string Example);
 
@@ -25,7 +25,7 @@ internal sealed class DirectiveTable
     public DirectiveEntry? Find(string name) => _exact.GetValueOrDefault(name)
         ?? Array.Find(_beginnings, e => name.StartsWith(e.Name[..^1], StringComparison.Ordinal));
 
-    /// <summary>Judges what nobody has.</summary>
+    /// <summary>Handles what no code has handled.</summary>
     public void Judge(Directive directive, string name)
     {
         if (directive.Verdict is not null) return;
@@ -33,8 +33,8 @@ internal sealed class DirectiveTable
         {
             case { Verdict: Verdict.Reported } told: directive.Tell(told.Text); break;
             case { Verdict: Verdict.NotNeeded } left: directive.Leave(left.Text); break;
-            case { } known: directive.Leave($"nothing of what is written here uses it (else: {known.Text})"); break;
-            default: directive.Tell("not known to the importer: see docs/import.md, and set what it means by hand"); break;
+            case { } known: directive.Leave($"nothing that is written here uses it (otherwise: {known.Text})"); break;
+            default: directive.Tell("unknown to the importer: see docs/import.md, and set its equivalent by hand"); break;
         }
     }
 }

@@ -4,7 +4,7 @@ using ActorLb.Protocol.Text;
 
 namespace ActorLb.Configuration.Import;
 
-/// <summary>A block of the HOCON to be written: keys, blocks and comments in the order in which they came.</summary>
+/// <summary>A block of the HOCON to write: keys, blocks and comments in the order in which they were added.</summary>
 internal sealed class Draft
 {
     private readonly List<Entry> _items = [];
@@ -12,10 +12,10 @@ internal sealed class Draft
 
     public bool IsEmpty => _items.Count == 0 && _closing.Count == 0;
 
-    /// <summary>Whether it says anything but comments.</summary>
+    /// <summary>Whether it contains anything but comments.</summary>
     public bool HasKeys => _items.Exists(i => i.Key is not null && (i.Block is null || i.Block.HasKeys));
 
-    /// <summary>The block of this name, made where there is none.</summary>
+    /// <summary>The block of this name, created if missing.</summary>
     public Draft this[string key]
     {
         get
@@ -32,10 +32,10 @@ internal sealed class Draft
     /// <summary>The value that was set; null when there is none.</summary>
     public string? Value(string key) => Find(key)?.Value;
 
-    /// <summary>Puts a block that was made elsewhere.</summary>
+    /// <summary>Adds a block that was created elsewhere.</summary>
     public void Put(string key, Draft block) => _items.Add(new Entry(key) { Block = block });
 
-    /// <summary>Moves keys to the beginning, behind what comments stand there.</summary>
+    /// <summary>Moves keys to the front, after any comments there.</summary>
     public void First(params ReadOnlySpan<string> keys)
     {
         int at = _items.TakeWhile(i => i.Key is null).Count();
@@ -49,9 +49,9 @@ internal sealed class Draft
 
     /// <summary>Sets a key; a later value replaces an earlier one, and both keep their comments.</summary>
     /// <param name="value">HOCON.</param>
-    /// <param name="absent">The value that holds when the key is not written: then it isn't.</param>
+    /// <param name="absent">The default: a key with this value is not written.</param>
     /// <param name="from">Its comments go with the key.</param>
-    /// <param name="note">A comment beside it.</param>
+    /// <param name="note">A comment next to it.</param>
     public void Set(string key, string value, string? absent = null, Directive? from = null, string? note = null)
     {
         Entry? item = Find(key);
@@ -81,7 +81,7 @@ internal sealed class Draft
         if (Find(key) is { } item) _items.Remove(item);
     }
 
-    /// <summary>A list of which each element has a line of its own.</summary>
+    /// <summary>A list with one element per line.</summary>
     public void SetList(string key, IEnumerable<(string Value, Directive? From)> elements)
     {
         Entry? item = Find(key);
@@ -99,15 +99,15 @@ internal sealed class Draft
         }
     }
 
-    /// <summary>A line of comment, with its '#'.</summary>
+    /// <summary>A comment line, including its '#'.</summary>
     public void Comment(string line) => _items.Add(new Entry(null) { Beside = line });
 
     public void CommentFirst(IEnumerable<string> lines) => _items.InsertRange(0, lines.Select(l => new Entry(null) { Beside = l }));
 
-    /// <summary>A line of comment before the closing brace.</summary>
+    /// <summary>A comment line before the closing brace.</summary>
     public void CommentLast(string line) => _closing.Add(line);
 
-    /// <summary>The user's comments of a directive that becomes no key; once.</summary>
+    /// <summary>The user's comments on a directive that produces no key; added once.</summary>
     public void Keep(Directive directive)
     {
         foreach (string comment in Take(directive)) Comment(comment);
@@ -122,7 +122,7 @@ internal sealed class Draft
         directive.Closing.Clear();
     }
 
-    /// <summary>The keys of another block, without its comments, where this one has none of that name.</summary>
+    /// <summary>Copies the keys of another block, without its comments, that this one does not have.</summary>
     public void CopyFrom(Draft other)
     {
         foreach (Entry item in other._items)
@@ -133,18 +133,18 @@ internal sealed class Draft
         }
     }
 
-    /// <summary>All of another block, comments too, behind what is here.</summary>
+    /// <summary>Appends all of another block, including comments.</summary>
     public void Take(Draft other)
     {
         _items.AddRange(other._items);
         _closing.AddRange(other._closing);
     }
 
-    /// <summary>The comments alone, for a block that another one stands for.</summary>
+    /// <summary>Only the comments, for a block that another one replaces.</summary>
     public IEnumerable<string> Comments() => _items.SelectMany(i => i.Block is not null ? i.Comments.Concat(i.Block.Comments())
         : i.Comments.Concat(i.Elements?.SelectMany(e => e.Comments.Append(e.Beside!)) ?? []).Append(i.Beside!)).Concat(_closing).Where(c => c is not null);
 
-    /// <summary>What it says, comments aside: equal for blocks that mean the same.</summary>
+    /// <summary>Its content without comments: equal for blocks that mean the same.</summary>
     public string Meaning()
     {
         var text = new StringBuilder();
@@ -206,7 +206,7 @@ internal sealed class Draft
         foreach (string comment in _closing) Line(text, depth, comment);
     }
 
-    /// <summary>The one value that the block has, with its path; null when there is more, or nothing.</summary>
+    /// <summary>The block's only value, with its path; null when there is more than one, or none.</summary>
     private (string Path, Entry Value)? Single()
     {
         if (_items is not [{ Key: { } key, Elements: null } only] || _closing.Count > 0) return null;
@@ -241,7 +241,7 @@ internal sealed class Draft
 
         public List<string> Comments { get; } = [];
 
-        /// <summary>Behind the value; the line itself for a comment alone.</summary>
+        /// <summary>After the value, or the whole line for a comment alone.</summary>
         public string? Beside { get; set; }
     }
 }

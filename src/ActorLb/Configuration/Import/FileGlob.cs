@@ -2,7 +2,7 @@ using System.IO.Enumeration;
 
 namespace ActorLb.Configuration.Import;
 
-/// <summary>Names of files by glob(3) as NGINX and shells have it: * and ? within one name, in any part of the path; sorted.</summary>
+/// <summary>File names by glob(3), as in NGINX and shells: * and ? within one name, in any part of the path; sorted.</summary>
 internal static class FileGlob
 {
     private const int MostFound = ImportLimits.Files;
@@ -36,7 +36,7 @@ internal static class FileGlob
 
     private static bool IsMatch(string pattern, string name)
     {
-        // Sets of characters are rare: each stands for any one character, then the names are compared with it.
+        // Sets of characters are rare: each is replaced by ?, then the names are compared with the pattern.
         int open = pattern.IndexOf('[', StringComparison.Ordinal), close = open < 0 ? -1 : pattern.IndexOf(']', open + 1);
         if (close < 0) return FileSystemName.MatchesSimpleExpression(pattern, name, ignoreCase: false);
         string set = pattern[(open + 1)..close];

@@ -2,12 +2,12 @@ using System.Text.RegularExpressions;
 
 namespace ActorLb.Configuration.Import;
 
-/// <summary>Whose configuration a whole file is, by what its lines begin with.</summary>
+/// <summary>Recognises which program's configuration a file is, by how its lines start.</summary>
 internal static partial class ForeignFile
 {
     internal enum Kind { Unknown, Nginx, HAProxy, ActorLb }
 
-    /// <summary>Enough to tell.</summary>
+    /// <summary>Number of lines that is enough to decide.</summary>
     private const int LinesRead = 2_000, LongestLine = 500;
 
     public static Kind Of(string text, out int line)
@@ -32,20 +32,20 @@ internal static partial class ForeignFile
         return Kind.Unknown;
     }
 
-    /// <summary>Why a file is not what it was said to be, and the line that shows it; null when nothing speaks against it.</summary>
+    /// <summary>Why a file is not what it was said to be, and the line that shows it; null when there is no such sign.</summary>
     public static (int Line, string Reason)? Refuse(string text, Kind expected)
     {
         Kind kind = Of(text, out int line);
         if (kind == Kind.Unknown || kind == expected) return null;
         return (line, kind switch
         {
-            Kind.HAProxy => "this is a file of HAProxy: import it by `actorlb import haproxy FILE`",
-            Kind.Nginx => "this is a file of NGINX: import it by `actorlb import nginx FILE`",
-            _ => "this is a configuration of ActorLb already: `actorlb check -c FILE` checks it",
+            Kind.HAProxy => "this is a file of HAProxy: import it with `actorlb import haproxy FILE`",
+            Kind.Nginx => "this is a file of NGINX: import it with `actorlb import nginx FILE`",
+            _ => "this is already a configuration of ActorLb: check it with `actorlb check -c FILE`",
         });
     }
 
-    /// <summary>What to do with such a file; null for one that is nobody's.</summary>
+    /// <summary>What to do with such a file; null for one that is not recognised.</summary>
     public static string? Command(string text) => Of(text, out _) switch
     {
         Kind.Nginx => "actorlb import nginx FILE",

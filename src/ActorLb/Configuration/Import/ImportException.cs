@@ -8,15 +8,15 @@ internal sealed class ImportException(SourcePosition position, string reason) : 
     public SourcePosition Position => position;
 }
 
-/// <summary>Bounds that keep a mistaken file from taking the memory or the day.</summary>
+/// <summary>Limits that keep a wrong file from exhausting memory or time.</summary>
 internal static class ImportLimits
 {
     public const int Directives = 200_000;
 
-    /// <summary>Blocks within one another.</summary>
+    /// <summary>Nesting of blocks.</summary>
     public const int Nesting = 50;
 
-    /// <summary>Files within one another by include.</summary>
+    /// <summary>Nesting of includes.</summary>
     public const int IncludeNesting = 20;
 
     public const int Files = 1_000;

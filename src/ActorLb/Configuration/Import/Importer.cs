@@ -5,26 +5,26 @@ using ActorLb.Configuration.Import.Nginx;
 
 namespace ActorLb.Configuration.Import;
 
-/// <summary>What an import makes of a file.</summary>
+/// <summary>The result of importing a file.</summary>
 /// <param name="Text">The configuration, as HOCON.</param>
-/// <param name="Directives">Each of the file's, in its order, with what became of it.</param>
-/// <param name="Remarks">Of the whole: what the result lacks to be a configuration.</param>
+/// <param name="Directives">Every directive of the file, in order, with its outcome.</param>
+/// <param name="Remarks">About the whole file: what the result lacks to be a complete configuration.</param>
 internal sealed record ImportResult(string Text, IReadOnlyList<Directive> Directives, IReadOnlyList<string> Remarks)
 {
     public int Count(Verdict verdict) => Directives.Count(d => d.Verdict == verdict);
 
-    /// <summary>Whether a person has to look at something.</summary>
+    /// <summary>Whether a person must check something.</summary>
     public bool IsWhole => Remarks.Count == 0 && Directives.All(d => d.Verdict != Verdict.Reported);
 }
 
-/// <summary>Other balancers' files to ActorLb's configuration.</summary>
+/// <summary>Converts other balancers' files to ActorLb configurations.</summary>
 internal static class Importer
 {
     /// <param name="pipes">Whether the file may be a pipe.</param>
     /// <exception cref="ImportException">It cannot be read as a file of NGINX.</exception>
     public static ImportResult Nginx(string file, bool pipes = false) => Nginx(new NginxReader(file), r => r.Read(pipes), file);
 
-    /// <param name="file">Stands in positions; names are relative to its folder.</param>
+    /// <param name="file">Used in positions; names are relative to its directory.</param>
     /// <inheritdoc cref="Nginx(string, bool)"/>
     public static ImportResult NginxText(string text, string file) => Nginx(new NginxReader(file), r => r.Read(text), file);
 
@@ -38,20 +38,20 @@ internal static class Importer
         foreach (Directive d in all) foreach (Directive inner in d.Block ?? []) context[inner] = d;
         foreach (Directive d in all)
         {
-            // Within what is left out nothing is said again; its entries are no directives.
+            // What is in a block that is left out is not reported again; entries of maps are not directives.
             bool inner = context.TryGetValue(d, out Directive? around);
             if (inner && around!.Name is "map" or "split_clients" && around.Verdict == Verdict.Carried && d.Verdict is null) d.Carry();
-            if (inner && around!.Verdict is Verdict.Reported or Verdict.NotNeeded && d.Verdict is null && !IsKnownBlock(around)) d.Leave($"stands in {around.Name}, which is left out");
+            if (inner && around!.Verdict is Verdict.Reported or Verdict.NotNeeded && d.Verdict is null && !IsKnownBlock(around)) d.Leave($"is in {around.Name}, which is left out");
             NginxDirectives.Table.Judge(d, d.Name);
         }
         return Finish(target, whole, all, "nginx", file);
     }
 
-    /// <param name="file">A file, or a folder of them.</param>
+    /// <param name="file">A file, or a directory of them.</param>
     /// <exception cref="ImportException">It cannot be read as a file of HAProxy.</exception>
     public static ImportResult HAProxy(string file, bool pipes = false) => HAProxy(HAProxyReader.Read(file, pipes), file);
 
-    /// <param name="file">Stands in positions.</param>
+    /// <param name="file">Used in positions.</param>
     /// <inheritdoc cref="HAProxy(string, bool)"/>
     public static ImportResult HAProxyText(string text, string file) => HAProxy(HAProxyReader.ReadText(text, file), file);
 
@@ -63,7 +63,7 @@ internal static class Importer
         foreach (Directive section in whole.Block!)
         {
             if (section.Verdict is null && HAProxyDirectives.Table.Find(section.Name) is { Verdict: Verdict.Reported } told) section.Tell(told.Text);
-            if (section.Verdict == Verdict.Reported && section.Name is not ("frontend" or "listen" or "backend")) section.LeaveBlock($"stands in {section.Name}, which is left out");
+            if (section.Verdict == Verdict.Reported && section.Name is not ("frontend" or "listen" or "backend")) section.LeaveBlock($"is in {section.Name}, which is left out");
         }
         foreach (Directive d in all)
         {
@@ -75,20 +75,20 @@ internal static class Importer
 
     private static bool IsKnownBlock(Directive d) => d.Name is "stream" or "http" or "server" or "upstream" or "events";
 
-    /// <summary>What is left to say, around the blocks.</summary>
+    /// <summary>What remains to be written outside the blocks.</summary>
     internal static ImportResult Finish(Target target, Directive whole, IReadOnlyList<Directive> all, string program, string file)
     {
         var remarks = new List<string>();
         if (target.ListenerCount == 0 && target.FirstPool is { } pool)
         {
             var listener = new Draft();
-            listener.Comment("# The file has no address to listen on: this is MQTT's usual one.");
+            listener.Comment("# The file has no address to listen on: this is the usual one for MQTT.");
             listener.Set("bind", "\"0.0.0.0:1883\"");
             listener.Set("pool", Target.Reference(pool));
             target.AddListener("mqtt", "\"0.0.0.0:1883\"", listener);
             remarks.Add("the file has no address to listen on: a listener at 0.0.0.0:1883 is written");
         }
-        if (target.ListenerCount == 0) remarks.Add("nothing to balance was found: pools and listeners are to be added");
+        if (target.ListenerCount == 0) remarks.Add("nothing to balance was found: add pools and listeners");
         AdminAddress.Clear(target);
         target.Note(all, target.Head);
         target.Head.KeepClosing(whole);
@@ -103,7 +103,7 @@ internal static class Importer
         if (target.Variables.Any(v => v.Value is not null))
         {
             Draft defaults = root["environment"];
-            defaults.Comment("# Values that hold where the environment has none.");
+            defaults.Comment("# Values used when the environment has none.");
             foreach ((string name, string? value) in target.Variables)
             {
                 if (value is null) continue;
@@ -130,20 +130,20 @@ internal static class Importer
     {
         string name = Path.GetFileName(file);
         int told = all.Count(d => d.Verdict == Verdict.Reported);
-        Line(text, $"# From {name}, by `actorlb import {program}`. Look it through, then `actorlb check -c FILE`.");
-        if (told > 0) Line(text, $"# {Count(told, "directive")} could not be carried over as {(told == 1 ? "it is" : "they are")}: the comments that begin with a file and a line say what to do instead.");
-        if (target.Certificates.Count > 0) Line(text, "# The node must be able to read these files, and the keys among them by its user alone:");
+        Line(text, $"# Converted from {name} by `actorlb import {program}`. Review it, then run `actorlb check -c FILE`.");
+        if (told > 0) Line(text, $"# {Count(told, "directive")} could not be carried over as {(told == 1 ? "it is" : "they are")}: the comments that start with a file and line say what to do instead.");
+        if (target.Certificates.Count > 0) Line(text, "# The node must be able to read these files; keys should be readable only by its user:");
         foreach (string certificate in target.Certificates) Line(text, $"#   {certificate}");
         foreach (string variable in target.Variables.Keys) Line(text, $"# The environment variable {variable} is read when the node starts{(target.Variables[variable] is null ? ": set it in the service's unit" : "")}.");
-        Line(text, "# Brokers are asked by MQTT whether they live (pools.NAME.health); probe = none leaves that to clients.");
-        Line(text, "# Several nodes become one balancer, and share where each client belongs, by a block `cluster`: see hocon/fleet.conf.");
+        Line(text, "# Brokers are probed by MQTT (pools.NAME.health); with probe = none only clients' failures count.");
+        Line(text, "# With a `cluster` block several nodes become one balancer that knows where each client belongs: see hocon/fleet.conf.");
         text.Append('\n');
     }
 
-    /// <summary>Of the same reason; types of web content are hundreds.</summary>
+    /// <summary>Grouped by reason, since there can be hundreds of types of web content.</summary>
     private const int MostShown = 12;
 
-    /// <summary>What is not needed, and why; at the end, since nothing is to be done about it.</summary>
+    /// <summary>What is not needed, and why; at the end, since it needs no action.</summary>
     private static void Rest(StringBuilder text, IReadOnlyList<Directive> all)
     {
         Directive[] left = [.. all.Where(d => d.Verdict == Verdict.NotNeeded)];

@@ -3,7 +3,7 @@ using ActorLb.Configuration.Hocon;
 
 namespace ActorLb.Configuration.Import;
 
-/// <summary>The characters of one file with their places; refuses what is no text.</summary>
+/// <summary>The characters of one file with their positions; refuses anything but text.</summary>
 internal sealed class SourceText
 {
     private readonly string _text;
@@ -27,7 +27,7 @@ internal sealed class SourceText
 
     public SourcePosition Position => new(_file, _line, _column);
 
-    /// <exception cref="ImportException">It cannot be read, or is no text.</exception>
+    /// <exception cref="ImportException">It cannot be read, or is not text.</exception>
     public static SourceText Read(string file, bool pipes)
     {
         try
@@ -40,7 +40,7 @@ internal sealed class SourceText
         }
     }
 
-    /// <exception cref="ImportException">It is no text.</exception>
+    /// <exception cref="ImportException">It is not text.</exception>
     public static SourceText Of(string text, string file)
     {
         var source = new SourceText(text.Length > 0 && text[0] == '\ufeff' ? text[1..] : text, file);
@@ -48,7 +48,7 @@ internal sealed class SourceText
         if (bad < 0) return source;
         while (source.Index < bad) source.Advance();
         throw new ImportException(source.Position, source.Current == '\0'
-            ? "a NUL byte: this is no text file" : "bytes that are no UTF-8: save the file as UTF-8, or it is no text file");
+            ? "a NUL byte: this is not a text file" : "bytes that are not UTF-8: save the file as UTF-8, unless it is not a text file");
     }
 
     public string Line(int number)
@@ -80,7 +80,7 @@ internal sealed class SourceText
         }
     }
 
-    /// <summary>The rest of the line, without its end and trailing blanks.</summary>
+    /// <summary>The rest of the line, without its end and trailing spaces.</summary>
     public string TakeLine()
     {
         int start = Index;
@@ -88,7 +88,8 @@ internal sealed class SourceText
         return _text[start..Index].TrimEnd();
     }
 
-    /// <summary>A punctuation mark that looks like one of ASCII, as translated pages and word processors make them, and the one it stands for.</summary>
+    /// <summary>A punctuation mark that looks like an ASCII one, as produced by translated pages and word processors, and the one it
+    /// stands for.</summary>
     public void RefuseLookalike()
     {
         string? meant = Current switch
@@ -109,12 +110,12 @@ internal sealed class SourceText
             '\u201c' or '\u201d' or '\u201e' or '\uff02' => "\"",
             '\u2018' or '\u2019' or '\uff07' => "'",
             '\u2010' or '\u2011' or '\u2013' or '\u2014' or '\u2212' or '\uff0d' => "-",
-            '\u3000' or '\u00a0' or '\u2003' or '\u2009' or '\u200b' or '\u202f' => "a blank",
+            '\u3000' or '\u00a0' or '\u2003' or '\u2009' or '\u200b' or '\u202f' => "a space",
             _ => null,
         };
         if (meant is null) return;
         string what = char.IsWhiteSpace(Current) || Current == '\u200b' ? $"U+{(int)Current:X4}" : $"'{Current}' (U+{(int)Current:X4})";
-        throw new ImportException(Position, $"{what} stands where {(meant == "a blank" ? meant : $"'{meant}'")} is meant; translated pages and word processors make such characters");
+        throw new ImportException(Position, $"{what} is used where {(meant == "a space" ? meant : $"'{meant}'")} is meant; translated pages and word processors produce such characters");
     }
 
     private static string Decode(byte[] bytes, string file)
@@ -125,7 +126,7 @@ internal sealed class SourceText
         }
         catch (DecoderFallbackException)
         {
-            // The place of the first such byte is told by what stands for it.
+            // The replacement character marks the position of the first such byte.
             return Encoding.UTF8.GetString(bytes);
         }
     }

@@ -4,10 +4,10 @@ using ActorLb.Hosting;
 
 namespace ActorLb.Configuration.Import;
 
-/// <summary>The configuration of ActorLb that another balancer's file becomes.</summary>
+/// <summary>The ActorLb configuration being built from another balancer's file.</summary>
 internal sealed class Target
 {
-    /// <summary>What a block of its own stands for; the parts are in the order in which they are written.</summary>
+    /// <summary>One draft per block, in the order in which they are written.</summary>
     private readonly Dictionary<(string Origin, string Meaning), string> _poolNames = [];
     private readonly HashSet<string> _listenerNames = new(StringComparer.OrdinalIgnoreCase);
     private readonly HashSet<string> _taken = new(StringComparer.OrdinalIgnoreCase);
@@ -33,19 +33,19 @@ internal sealed class Target
 
     public List<string> Certificates { get; } = [];
 
-    /// <summary>Names of environment variables that the addresses need, with the value that holds without.</summary>
+    /// <summary>Environment variables that the addresses need, with their defaults.</summary>
     public SortedDictionary<string, string?> Variables { get; } = new(StringComparer.Ordinal);
 
-    /// <summary>Tables whose size is in <see cref="Sticky"/> already: several listeners may use one backend.</summary>
+    /// <summary>Tables whose size is already counted in <see cref="Sticky"/>, since several listeners may use one backend.</summary>
     public HashSet<Directive> Counted { get; } = [];
 
     public int ListenerCount => _listenerNames.Count;
 
     public string? FirstPool => _poolNames.Values.FirstOrDefault();
 
-    /// <summary>The name of a pool that says the same, or of this one, which is added.</summary>
-    /// <param name="origin">What it is made of: pools of one origin differ by the settings of those who use them.</param>
-    /// <param name="overflow">Gets the comments of a pool that need not be written.</param>
+    /// <summary>The name of an existing pool with the same content, or of this one, which is then added.</summary>
+    /// <param name="origin">What it comes from: pools of one origin differ by the settings of their listeners.</param>
+    /// <param name="overflow">Receives the comments of a pool that need not be written.</param>
     public string AddPool(string origin, string wanted, Draft pool, Draft overflow)
     {
         if (_poolNames.TryGetValue((origin, pool.Meaning()), out string? known))
@@ -55,7 +55,7 @@ internal sealed class Target
         }
         string name = Unique(NameOf(wanted, "brokers"), _taken, null);
         if (!_origins.Add(origin))
-            pool.CommentFirst([$"# The backends of {wanted} once more, for listeners that reach them in another way: each pool counts and remembers by itself."]);
+            pool.CommentFirst([$"# The backends of {wanted} again, for listeners that connect to them differently: each pool has its own counters and map."]);
         _poolNames[(origin, pool.Meaning())] = name;
         Pools.Put(name, pool);
         return name;
@@ -75,13 +75,13 @@ internal sealed class Target
 
     public Draft? ListenerAt(string bind) => _binds.GetValueOrDefault(bind).Listener;
 
-    /// <summary>How a key names a pool.</summary>
+    /// <summary>How a key refers to a pool.</summary>
     public static string Reference(string pool) => HoconPath.Quote(pool);
 
     /// <summary>The addresses that listeners have, as HOCON.</summary>
     public IEnumerable<string> Binds => _binds.Keys;
 
-    /// <summary>Has the comments of directives that became no key stand in a block, and what is told of them.</summary>
+    /// <summary>Moves the comments of directives that produced no key into a block, with what is reported about them.</summary>
     public void Note(IEnumerable<Directive> directives, Draft at)
     {
         foreach (Directive directive in directives)
@@ -97,7 +97,7 @@ internal sealed class Target
 
     public static string Line(Directive directive, string advice) => $"# {Where(directive)}: {directive.Shown}: {advice}";
 
-    /// <summary>The file by its name alone: where it stands is known to who reads the comment.</summary>
+    /// <summary>The file name without its directory, which the reader of the comment knows.</summary>
     public static string Where(Directive directive) => $"{Path.GetFileName(directive.Position.File)}:{directive.Position.Line}";
 
     /// <summary>Names may have letters, digits, dots, hyphens and underscores.</summary>
@@ -120,7 +120,7 @@ internal sealed class Target
         }
     }
 
-    /// <summary>An address to listen on, as HOCON; null for one that ActorLb has not.</summary>
+    /// <summary>An address to listen on, as HOCON; null for one that ActorLb does not support.</summary>
     public static string? Bind(string host, string port)
     {
         string text = $"{(host.Contains(':', StringComparison.Ordinal) && !host.StartsWith('[') ? $"[{host}]" : host is "*" or "" ? "0.0.0.0" : host)}:{port}";

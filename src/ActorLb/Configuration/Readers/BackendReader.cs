@@ -4,7 +4,7 @@ using ActorLb.Configuration.Hocon;
 
 namespace ActorLb.Configuration.Readers;
 
-/// <summary>The <c>backends</c> of a pool: an array of them, or an object that says how they are found.</summary>
+/// <summary>The <c>backends</c> of a pool: an array of them, or an object that says how to find them.</summary>
 internal static class BackendReader
 {
     private static readonly DnsEndPoint NoAddress = new("localhost", 1);
@@ -16,7 +16,7 @@ internal static class BackendReader
         {
             var section = new Section(discovery, pool.PathOf("backends"), pool.Report);
             if (!section.Has("emqx")) return ([], ReadDns(section));
-            if (section.Get("dns") is { } dns) section.Error("dns", dns, "stands beside emqx: backends are found by DNS or by EMQX's API, not by both");
+            if (section.Get("dns") is { } dns) section.Error("dns", dns, "is set together with emqx: backends are found either by DNS or by EMQX's API");
             return ([], EmqxReader.Read(section));
         }
         if (value is null)
@@ -50,10 +50,10 @@ internal static class BackendReader
         switch (element)
         {
             case HoconObject fields when fields.Find("dns") is not null:
-                report.Error(element.Position, path, null, "mixes backends and dns: discovery by DNS is backends = { dns = ... } alone");
+                report.Error(element.Position, path, null, "mixes backends and dns: for discovery by DNS write only backends = { dns = ... }");
                 return null;
             case HoconObject fields when fields.Find("emqx") is not null:
-                report.Error(element.Position, path, null, "mixes backends and emqx: discovery by EMQX's API is backends = { emqx = { ... } } alone");
+                report.Error(element.Position, path, null, "mixes backends and emqx: for discovery by EMQX's API write only backends = { emqx = { ... } }");
                 return null;
             case HoconObject fields:
                 var section = new Section(fields, path, report);
@@ -82,7 +82,7 @@ internal static class BackendReader
         return address is null ? null : result;
     }
 
-    /// <summary>What a backend may have beside its address.</summary>
+    /// <summary>Settings of a backend besides its address.</summary>
     public static BackendOptions ReadSettings(Section section, DnsEndPoint address)
     {
         BackendOptions absent = Defaults(address);

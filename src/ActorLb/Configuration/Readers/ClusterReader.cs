@@ -6,12 +6,12 @@ using ActorLb.Configuration.Hocon;
 
 namespace ActorLb.Configuration.Readers;
 
-/// <summary>The block <c>cluster</c>.</summary>
+/// <summary>The <c>cluster</c> block.</summary>
 internal static class ClusterReader
 {
     public static ClusterOptions Read(Section section)
     {
-        section.Gone("is gone: list the nodes of the fleet in seeds instead", "coordinator", "etcd");
+        section.Gone("no longer exists: list the nodes of the fleet in seeds instead", "coordinator", "etcd");
         Section? tls = section.OptionalChild("tls");
         var result = new ClusterOptions(
             Name(section),
@@ -36,7 +36,7 @@ internal static class ClusterReader
         foreach ((string path, HoconScalar scalar) in section.Scalars("seeds", "a host and port such as lb-1:7946"))
         {
             if (!AddressText.TryHost(scalar.Text, out DnsEndPoint seed, out string reason)) section.Report.Error(scalar, path, reason);
-            else if (result.Contains(seed)) section.Report.Error(scalar, path, "stands in the list twice");
+            else if (result.Contains(seed)) section.Report.Error(scalar, path, "is listed twice");
             else result.Add(seed);
         }
         return result.ToImmutable();

@@ -4,13 +4,13 @@ using ActorLb.Configuration.Hocon;
 
 namespace ActorLb.Configuration.Readers;
 
-/// <summary>The <c>backends</c> of a pool whose brokers EMQX's own API names.</summary>
+/// <summary>The <c>backends</c> of a pool whose brokers EMQX's API lists.</summary>
 internal static class EmqxReader
 {
-    /// <summary>Each is asked in turn: more would only keep an answer waiting.</summary>
+    /// <summary>They are asked one after another, so more would only delay an answer.</summary>
     private const int MostApis = 16;
 
-    /// <summary>EMQX waits a minute between the word that a node is evacuated and the first client that it sends away.</summary>
+    /// <summary>EMQX waits a minute between announcing an evacuation and disconnecting the first client.</summary>
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(10);
 
     public static EmqxDiscoveryOptions Read(Section section)
@@ -23,18 +23,18 @@ internal static class EmqxReader
             apis, emqx.ReadableFile("key-file") ?? "", emqx.ReadableFile("ca"), emqx.Flag("verify", absent: true), emqx.Flag("seed", absent: false), port,
             section.Duration("interval", Interval, TimeSpan.FromSeconds(1), TimeSpan.FromDays(1)),
             BackendReader.ReadSettings(section, new DnsEndPoint("localhost", port)));
-        emqx.Gone("stands within emqx, but belongs beside it: backends { emqx { ... }, port = 1883 }", "port", "interval", "weight", "max-fails", "fail-timeout", "max-connections", "slow-start");
+        emqx.Gone("does not belong in emqx but next to it: backends { emqx { ... }, port = 1883 }", "port", "interval", "weight", "max-fails", "fail-timeout", "max-connections", "slow-start");
         emqx.Close();
         section.Close();
         return result;
     }
 
-    /// <summary>The map knows clients by their ids, and only a sticky pool asks it.</summary>
+    /// <summary>The map has clients by their ids, and only a sticky pool uses it.</summary>
     public static void CheckSeed(Section pool, PoolOptions options)
     {
         if (options is not { Discovery: EmqxDiscoveryOptions { Seed: true }, Balance: not BalanceKind.Sticky }) return;
         Section emqx = pool.Child("backends").Child("emqx");
-        emqx.Error("seed", emqx.Get("seed")!, "is for pools with balance = sticky: no other keeps a map of clients");
+        emqx.Error("seed", emqx.Get("seed")!, "is only for pools with balance = sticky: no other pool has a map of clients");
     }
 
     private static ImmutableArray<Uri> Apis(Section section)
@@ -54,7 +54,7 @@ internal static class EmqxReader
         }
         HoconValue value = section.Get("api")!;
         if (value is HoconArray { Elements.Length: 0 }) section.Error("api", value, $"is empty: {expected} is expected");
-        if (result.Count > MostApis) section.Error("api", value, $"has {result.Count} URLs; at most {MostApis} are asked");
+        if (result.Count > MostApis) section.Error("api", value, $"has {result.Count} URLs; at most {MostApis} are allowed");
         return result.ToImmutable();
     }
 
@@ -62,7 +62,7 @@ internal static class EmqxReader
     {
         if (!Uri.TryCreate(text, UriKind.Absolute, out url) || url.Scheme is not ("http" or "https") || url.Host.Length == 0
             || url.Query.Length > 0 || url.Fragment.Length > 0) return "is not a URL such as http://emqx1:18083";
-        if (url.UserInfo.Length > 0) return "holds credentials: they go into key-file";
-        return url.AbsolutePath.TrimEnd('/').EndsWith("/api/v5", StringComparison.Ordinal) ? "ends in /api/v5, which is added by itself: leave it out" : null;
+        if (url.UserInfo.Length > 0) return "contains credentials: put them into key-file";
+        return url.AbsolutePath.TrimEnd('/').EndsWith("/api/v5", StringComparison.Ordinal) ? "ends in /api/v5, which is added automatically: leave it out" : null;
     }
 }

@@ -3,15 +3,15 @@ using System.Text.RegularExpressions;
 
 namespace ActorLb.Configuration.Readers;
 
-/// <summary>The directives of NGINX and HAProxy that people bring along, and what takes their place here.</summary>
+/// <summary>Directives of NGINX and HAProxy that users may bring along, and their equivalents here.</summary>
 internal static partial class ForeignWords
 {
     private const string Pool = "pools.NAME { backends = [\"host:1883\"] }";
     private const string Listener = "listeners.NAME { bind = \"0.0.0.0:1883\", pool = NAME }";
     private const string Entry = "an entry of a pool's backends: { address = \"host:1883\", weight = 1 }";
-    private const string Nothing = "nothing: it has no counterpart here";
+    private const string Nothing = "nothing: there is no equivalent here";
 
-    /// <summary>By the directive's first word; of NGINX's file the word may have underscores.</summary>
+    /// <summary>By the directive's first word; in an NGINX file it may contain underscores.</summary>
     private static readonly FrozenDictionary<string, string> Nginx = new Dictionary<string, string>
     {
         ["upstream"] = Pool,
@@ -26,7 +26,7 @@ internal static partial class ForeignWords
         ["server_name"] = "websocket { hosts = [\"mqtt.example.com\"] } in listeners.NAME",
         ["worker_processes"] = "node.workers = auto",
         ["worker_connections"] = "node.max-connections = 20480",
-        ["worker_rlimit_nofile"] = "nothing: the limit of open files is the system's (ulimit -n, LimitNOFILE)",
+        ["worker_rlimit_nofile"] = "nothing: the limit of open files is set by the system (ulimit -n, LimitNOFILE)",
         ["user"] = "nothing: the service manager starts the node as its user",
         ["daemon"] = "nothing: the node stays in the foreground",
         ["pid"] = "node.pid-file = \"/run/actorlb.pid\"",
@@ -39,7 +39,7 @@ internal static partial class ForeignWords
         ["random"] = "balance = random in pools.NAME",
         ["sticky"] = "balance = sticky in pools.NAME",
         ["zone"] = Nothing,
-        ["keepalive"] = "nothing: each client has a connection of its own to its backend (TCP keep-alive is tcp.keep-alive in pools.NAME)",
+        ["keepalive"] = "nothing: each client has its own connection to its backend (TCP keep-alive is tcp.keep-alive in pools.NAME)",
         ["mqtt_preread"] = "nothing: the CONNECT is read unless protocol = tcp",
         ["mqtt_set_connect"] = "rewrite { client-id = \"$ssl_client_serial\" } in listeners.NAME",
         ["mqtt_buffers"] = "max-packet-size = 1MiB in listeners.NAME",
@@ -64,7 +64,7 @@ internal static partial class ForeignWords
         ["resolver"] = "backends { dns = \"brokers.example.com\", port = 1883 } in pools.NAME",
         ["limit_conn"] = "limits.per-address.connections = 100 in listeners.NAME",
         ["limit_conn_zone"] = "limits.per-address.connections = 100 in listeners.NAME",
-        ["stub_status"] = "nothing: the endpoint of the block admin has /status",
+        ["stub_status"] = "nothing: the admin endpoint has /status",
         ["ssl_certificate"] = "tls.certificate = \"server.pem\" in listeners.NAME",
         ["ssl_certificate_key"] = "tls.key = \"server.key\" in listeners.NAME",
         ["ssl_protocols"] = "tls.protocols = [TLSv1.2, TLSv1.3] in listeners.NAME",
@@ -81,7 +81,7 @@ internal static partial class ForeignWords
 
     private static readonly FrozenDictionary<string, string> Haproxy = new Dictionary<string, string>
     {
-        ["global"] = "the block node",
+        ["global"] = "the node block",
         ["defaults"] = Nothing,
         ["frontend"] = Listener,
         ["backend"] = Pool,
@@ -102,7 +102,7 @@ internal static partial class ForeignWords
         ["source"] = "source-addresses = [\"10.0.0.5\"] in pools.NAME",
         ["stick-table"] = "balance = sticky in pools.NAME",
         ["stick"] = "balance = sticky in pools.NAME",
-        ["stats"] = "nothing: the endpoint of the block admin has /metrics and /status",
+        ["stats"] = "nothing: the admin endpoint has /metrics and /status",
         ["log"] = "log.level = info, log.access = \"access.log\"",
         ["pidfile"] = "node.pid-file = \"/run/actorlb.pid\"",
         ["daemon"] = "nothing: the node stays in the foreground",
@@ -116,8 +116,8 @@ internal static partial class ForeignWords
         ["acl"] = "allow = [\"10.0.0.0/8\"], deny = [] in listeners.NAME",
     }.ToFrozenDictionary(StringComparer.Ordinal);
 
-    /// <summary>Of a line that is no HOCON.</summary>
-    /// <param name="line">Without blanks around it.</param>
+    /// <summary>For a line that is not HOCON.</summary>
+    /// <param name="line">Trimmed.</param>
     public static string? OfLine(string line)
     {
         Match match = Directive().Match(line);
@@ -127,17 +127,17 @@ internal static partial class ForeignWords
         return nginx ? Tell("NGINX", word, Nginx) : Tell("HAProxy", word, Haproxy);
     }
 
-    /// <summary>Of a key that is none of ours: the directive's word, and what stands between it and a brace or a colon.</summary>
+    /// <summary>For an unknown key: the directive's word, and what follows it up to a brace or colon.</summary>
     public static string? OfKey(string key)
     {
         string[] words = key.Split(' ', StringSplitOptions.RemoveEmptyEntries);
         if (words.Length == 0) return null;
-        // HAProxy's names of servers stand before their addresses, and its blocks have no braces: only parts of it come so far.
+        // In HAProxy, servers' names come before their addresses and blocks have no braces, so only part of a line gets here.
         return words is ["server", _, _, ..] ? Tell("HAProxy", words[0], Haproxy)
             : Tell("NGINX", words[0].TrimEnd(';'), Nginx) ?? Tell("HAProxy", words[0], Haproxy);
     }
 
-    /// <summary>What was said of a word, of a file that is another program's as a whole: there is a command for such.</summary>
+    /// <summary>Turns a hint about one word into one about the whole file, which has an import command.</summary>
     public static string WithImport(string reason, string file)
     {
         string? program = reason.Contains("' is NGINX's: ", StringComparison.Ordinal) ? "nginx" : reason.Contains("' is HAProxy's: ", StringComparison.Ordinal) ? "haproxy" : null;

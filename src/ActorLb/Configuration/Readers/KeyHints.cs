@@ -4,10 +4,10 @@ using ActorLb.Protocol.CommandLine;
 
 namespace ActorLb.Configuration.Readers;
 
-/// <summary>Which key was probably meant by an unknown one, and where it belongs.</summary>
+/// <summary>Suggests which key an unknown one was probably meant to be, and where it belongs.</summary>
 internal static class KeyHints
 {
-    /// <summary>Other programs' words for our keys, in our spelling; the first of the keys that is known where the word stands is meant.</summary>
+    /// <summary>Other programs' names for our keys, in our spelling; the first key that is known at that place is meant.</summary>
     private static readonly FrozenDictionary<string, string[]> Aliases = new Dictionary<string, string[]>
     {
         ["cert"] = ["certificate"], ["cert-file"] = ["certificate"], ["certificate-file"] = ["certificate"], ["crt"] = ["certificate"],
@@ -39,14 +39,14 @@ internal static class KeyHints
         ["connect-rate"] = ["connects-per-second"], ["whitelist"] = ["allow"], ["blacklist"] = ["deny"],
     }.ToFrozenDictionary(StringComparer.Ordinal);
 
-    /// <summary>What other programs put before their keys.</summary>
+    /// <summary>Prefixes that other programs use for their keys.</summary>
     private static readonly string[] Prefixes = ["ssl-", "tls-", "proxy-", "mqtt-"];
 
     /// <summary>The end of a message about an unknown key.</summary>
-    /// <param name="known">The keys of the block that it stands in.</param>
+    /// <param name="known">The keys of the block that contains it.</param>
     public static string Of(string key, IReadOnlyCollection<string> known)
     {
-        if (key is ['\'', _, .., '\'']) return $"single quotes are no quotes in HOCON: write {key[1..^1]}, or \"{key[1..^1]}\"";
+        if (key is ['\'', _, .., '\'']) return $"single quotes are not quotes in HOCON: write {key[1..^1]}, or \"{key[1..^1]}\"";
         string plain = Plain(key);
         if (Here(plain, known) is { } here) return $"did you mean '{here}'?";
         string? nearest = NearestName.Find(key, known);
@@ -60,7 +60,7 @@ internal static class KeyHints
         return $"known here: {string.Join(", ", known.Order(StringComparer.Ordinal))}";
     }
 
-    /// <summary>Other programs' words for our values, in our spelling.</summary>
+    /// <summary>Other programs' names for our values, in our spelling.</summary>
     private static readonly FrozenDictionary<string, string> Values = new Dictionary<string, string>
     {
         ["roundrobin"] = "round-robin", ["rr"] = "round-robin", ["static-rr"] = "round-robin", ["least-conn"] = "least-connections", ["leastconn"] = "least-connections",
@@ -69,7 +69,7 @@ internal static class KeyHints
         ["required"] = "on", ["require"] = "on", ["none"] = "off", ["logfmt"] = "text", ["plain"] = "text",
     }.ToFrozenDictionary(StringComparer.Ordinal);
 
-    /// <summary>Which of the words of a setting was probably meant; null when none is near.</summary>
+    /// <summary>The value of a setting that was probably meant; null when none is close.</summary>
     public static string? Value(string text, IReadOnlyCollection<string> words)
     {
         string plain = Plain(text);
@@ -94,8 +94,8 @@ internal static class KeyHints
             : $"it belongs to {string.Join(" or ", kinds.Select(k => k.Name))}: {string.Join(", ", kinds.Select(k => k.Show(plain)))}";
     }
 
-    /// <summary>A misspelt key of another block: only where no more than a letter or two differ.</summary>
-    /// <param name="distance">How far off the nearest key here is: that of another block must be nearer.</param>
+    /// <summary>A misspelt key of another block: only if it differs by no more than a letter or two.</summary>
+    /// <param name="distance">Distance of the nearest key here: one of another block must be closer.</param>
     private static string? NearElsewhere(string plain, int distance)
     {
         if (plain.Length < 5) return null;
@@ -104,7 +104,7 @@ internal static class KeyHints
             ? $"did you mean '{nearest}'? {Elsewhere(nearest)}" : null;
     }
 
-    /// <summary>The key as we would write it: max_fails, maxFails and MaxFails are max-fails.</summary>
+    /// <summary>The key as we would write it: max_fails, maxFails and MaxFails become max-fails.</summary>
     private static string Plain(string key)
     {
         var plain = new StringBuilder(key.Length + 4);

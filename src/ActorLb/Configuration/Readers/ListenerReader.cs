@@ -7,7 +7,7 @@ namespace ActorLb.Configuration.Readers;
 /// <summary>One entry of <c>listeners</c>.</summary>
 internal static class ListenerReader
 {
-    /// <summary>In place of a template: the field is taken out.</summary>
+    /// <summary>In place of a template: the field is removed.</summary>
     private const string Remove = "remove";
 
     private static readonly IPEndPoint NoBind = new(IPAddress.Any, 0);
@@ -29,7 +29,7 @@ internal static class ListenerReader
             section.Duration("connect-timeout", TimeSpan.FromSeconds(10), ConfigurationDefaults.Instant, TimeSpan.FromHours(1)),
             IdleTimeout(section),
             section.Integer("max-connections", absent: 0, min: 0, max: 10_000_000),
-            // 256 MiB less one is the largest remaining length (MQTT 5.0 section 1.5.5); 5 bytes of fixed header come on top.
+            // 256 MiB less one is the largest remaining length (MQTT 5.0 section 1.5.5), plus 5 bytes of fixed header.
             (int)section.Size("max-packet-size", absent: 1 << 20, min: 64, max: 268_435_460),
             ReadLimits(section.Child("limits")),
             section.Networks("allow"),
@@ -54,7 +54,7 @@ internal static class ListenerReader
     {
         if (section.Get("client-id") is HoconScalar { Text: Remove } id)
         {
-            section.Error("client-id", id, "is no id for all clients, and a client id cannot be removed");
+            section.Error("client-id", id, "is not an id for all clients, and a client id cannot be removed");
         }
         bool userName = Removes(section, "username"), password = Removes(section, "password");
         var result = new RewriteOptions(
@@ -69,7 +69,7 @@ internal static class ListenerReader
         {
             section.Report.Warn(
                 section.PositionOf("password"), section.PathOf("password"), null,
-                "is set while username is removed: before MQTT 5 there is no password without a user name, and such clients are refused");
+                "is set although username is removed: before MQTT 5 a password needs a user name, and such clients are refused");
         }
         section.Close();
         return result.IsEmpty ? RewriteOptions.None : result;
@@ -85,7 +85,7 @@ internal static class ListenerReader
         ImmutableArray<IPNetwork> from = section.Networks("from");
         if (section.Elements("from") is null or { Count: 0 })
         {
-            section.Missing("from", "is required: the networks whose PROXY headers are believed");
+            section.Missing("from", "is required: the networks whose PROXY headers are trusted");
         }
         section.Close();
         return from;

@@ -31,7 +31,7 @@ internal static class ListenerTlsReader
             section.Integer("max-handshakes", absent: 256, min: 1, max: 1_000_000));
         if (verify != VerifyClient.Off && !section.Has("client-ca"))
         {
-            section.Missing("client-ca", "is required with verify-client: the authorities whose certificates clients may show");
+            section.Missing("client-ca", "is required with verify-client: the authorities that sign the clients' certificates");
         }
         section.Close();
         return result;
@@ -47,7 +47,7 @@ internal static class ListenerTlsReader
                 continue;
             }
             var section = new Section(fields, path, tls.Report);
-            // Of several entries for one name each is of another kind of key: who reads the files knows.
+            // Several entries for one name must have different kinds of key, which only the files can show.
             var seen = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
             var names = ImmutableArray.CreateBuilder<string>();
             foreach ((string namePath, HoconScalar scalar) in section.Scalars("names", "a host name"))
@@ -71,7 +71,7 @@ internal static class ListenerTlsReader
         if (keys.Count == 0) section.Missing("key");
         if (certificates.Count > 0 && keys.Count > 0 && certificates.Count != keys.Count)
         {
-            section.Error("key", section.Get("key")!, $"is a list of {keys.Count}, but certificate is of {certificates.Count}: each certificate's key stands at its place");
+            section.Error("key", section.Get("key")!, $"has {keys.Count} entries, but certificate has {certificates.Count}: list each certificate's key at the same position");
         }
         foreach (((string Path, string? File) certificate, (string Path, string? File) key) in certificates.Zip(keys))
         {

@@ -44,10 +44,11 @@ internal static class ListenerWebSocketReader
         return origins.ToImmutable();
     }
 
-    /// <summary>As browsers write it (RFC 6454, 6.2): scheme and host in lower case, the port only where it is not the scheme's own.</summary>
+    /// <summary>As browsers write it (RFC 6454, 6.2): scheme and host in lower case, the port only if it is not the scheme's
+    /// default.</summary>
     private static string? OriginOf(string text)
     {
-        // That of pages without one, such as local files.
+        // The origin of pages without one, such as local files.
         if (text == "null") return text;
         int colon = text.IndexOf("://", StringComparison.Ordinal);
         if (colon <= 0 || !text[..colon].All(c => char.IsAsciiLetterOrDigit(c) || c is '+' or '-' or '.')) return null;
@@ -66,7 +67,7 @@ internal static class ListenerWebSocketReader
         foreach ((string path, HoconScalar scalar) in section.Scalars("pass-headers", "the name of a header field"))
         {
             if (!PassedFields.IsName(scalar.Text)) section.Report.Error(scalar, path, "is not the name of a header field");
-            else if (PassedFields.IsOwn(scalar.Text)) section.Report.Error(scalar, path, "is not passed on: it is written for the backend, or of one connection");
+            else if (PassedFields.IsOwn(scalar.Text)) section.Report.Error(scalar, path, "cannot be passed on: the balancer writes it itself, or it is hop-by-hop");
             else if (names.Contains(scalar.Text, StringComparer.OrdinalIgnoreCase)) section.Report.Error(scalar, path, "is listed twice");
             else names.Add(scalar.Text);
         }

@@ -5,7 +5,7 @@ using ActorLb.Sticky.Map;
 
 namespace ActorLb.Configuration.Readers;
 
-/// <summary>The blocks <c>node</c>, <c>log</c>, <c>admin</c> and <c>sticky</c>.</summary>
+/// <summary>The <c>node</c>, <c>log</c>, <c>admin</c> and <c>sticky</c> blocks.</summary>
 internal static class NodeReader
 {
     public static NodeOptions ReadNode(Section section)
@@ -26,7 +26,7 @@ internal static class NodeReader
         return result;
     }
 
-    /// <summary>Letters, digits, dot, hyphen and underscore, at most 64: names become roles of members and labels of metrics.</summary>
+    /// <summary>Letters, digits, dots, hyphens and underscores, at most 64: names become member roles and metric labels.</summary>
     public static bool IsName(string name) =>
         name.Length is > 0 and <= 64 && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.');
 
@@ -54,7 +54,7 @@ internal static class NodeReader
         {
             section.Error(
                 "bind", section.Get("bind")!,
-                "is not a loopback address: set token-file, or tls with a ca for client certificates, so that not everyone is admitted");
+                "is not a loopback address: set token-file, or tls with a ca for client certificates, to restrict access");
         }
         return new AdminOptions(bind, token, tlsOptions);
     }
@@ -90,7 +90,7 @@ internal static class NodeReader
         return scalar?.Text ?? Environment.MachineName;
     }
 
-    /// <summary>Room for a CONNECT of the largest size by default, as it came and as it goes on, is the least.</summary>
+    /// <summary>At least room for a CONNECT of the largest default size, both as received and as sent on.</summary>
     private static long SetupMemory(Section section) =>
         section.Get("setup-memory") is HoconScalar { Text: "auto" } ? 0 : section.Size("setup-memory", absent: 0, min: 4L << 20, max: 1L << 40);
 

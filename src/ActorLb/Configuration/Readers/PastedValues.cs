@@ -2,7 +2,7 @@ using ActorLb.Configuration.Hocon;
 
 namespace ActorLb.Configuration.Readers;
 
-/// <summary>Values that are HOCON to the letter and hardly meant: with another format's quotes, ends of lines and marks of lists.</summary>
+/// <summary>Finds values that are valid HOCON but probably not meant: with another format's quotes, line ends or list marks.</summary>
 internal static class PastedValues
 {
     public static void Check(HoconValue value, string path, ConfigurationReport report)
@@ -21,14 +21,14 @@ internal static class PastedValues
         }
     }
 
-    /// <summary>Without the value: it could be a secret.</summary>
+    /// <summary>Without the value, which could be a secret.</summary>
     private static string? Problem(HoconScalar scalar)
     {
         (bool first, bool last) = scalar.Unquoted;
         string text = scalar.Text;
         string bare = last ? text.TrimEnd(';') : text;
-        if (first && last && bare is ['\'', _, .., '\'']) return "is in single quotes, which HOCON has not: write it in double quotes";
-        if (last && text.EndsWith(';')) return "ends with ';', which is a part of the value in HOCON: leave it out";
-        return first && text.StartsWith("- ", StringComparison.Ordinal) ? "begins with '- ', as in YAML: write a list as [ \"a\", \"b\" ]" : null;
+        if (first && last && bare is ['\'', _, .., '\'']) return "is in single quotes, which HOCON does not have: use double quotes";
+        if (last && text.EndsWith(';')) return "ends with ';', which HOCON reads as part of the value: leave it out";
+        return first && text.StartsWith("- ", StringComparison.Ordinal) ? "starts with '- ', as in YAML: write a list as [ \"a\", \"b\" ]" : null;
     }
 }

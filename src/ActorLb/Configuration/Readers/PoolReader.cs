@@ -45,13 +45,13 @@ internal static class PoolReader
         bool byRetry = retry.Has("timeout");
         section.Report.Warn(
             byRetry ? retry.PositionOf("timeout") : section.PositionOf("connect-timeout"), retry.PathOf("timeout"), Hocon.HoconUnits.FormatDuration(pool.Retry.Timeout),
-            "is not longer than connect-timeout: when a backend takes the connection and keeps silent, no other is tried");
+            "is not longer than connect-timeout: if a backend accepts the connection but stays silent, no other one is tried");
     }
 
     private static Template DefaultHashKey() =>
         Template.TryParse(ConfigurationDefaults.HashKey, out Template? key, out _) ? key! : throw new InvalidOperationException();
 
-    /// <summary><c>on</c> is NGINX's word, and NGINX writes version 1.</summary>
+    /// <summary><c>on</c> is what NGINX writes, and NGINX's default is version 1.</summary>
     private static ProxyProtocolVersion ProxyProtocol(Section section)
     {
         bool flag = section.Get("proxy-protocol") is HoconScalar scalar && ConfigurationNames.TryFlag(scalar.Text, out bool on) && on;
@@ -107,7 +107,7 @@ internal static class PoolReader
         };
         if (result is { On503: ProbedUnavailable.Drain, Probe: not ProbeKind.Http })
         {
-            section.Report.Warn(section.PositionOf("on-503"), section.PathOf("on-503"), "drain", "has no effect: it is for probe = http");
+            section.Report.Warn(section.PositionOf("on-503"), section.PathOf("on-503"), "drain", "has no effect: it applies only to probe = http");
         }
         section.Close();
         return result;

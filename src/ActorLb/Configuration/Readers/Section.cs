@@ -3,8 +3,8 @@ using ActorLb.Configuration.Hocon;
 namespace ActorLb.Configuration.Readers;
 
 /// <summary>
-/// One object of the configuration being read. Each key that is asked for is known; <see cref="Close"/> reports the others.
-/// A key set to null is as if absent. Errors go to the report and a default is returned, so that all are found at once.
+/// One object of the configuration being read. Each key that is looked up counts as known; <see cref="Close"/> reports the others.
+/// A null value counts as absent. Errors go to the report and a default is returned, so that all errors are found at once.
 /// </summary>
 internal sealed class Section(HoconObject fields, string path, ConfigurationReport report)
 {
@@ -28,10 +28,10 @@ internal sealed class Section(HoconObject fields, string path, ConfigurationRepo
 
     public bool Has(string key) => Get(key) is not null;
 
-    /// <summary>Where a key's value is written, the section's own place when absent.</summary>
+    /// <summary>Where a key's value is written, or the section's own position when absent.</summary>
     public SourcePosition PositionOf(string key) => Get(key)?.Position ?? Position;
 
-    /// <summary>An inner object; empty when absent, so that its defaults hold.</summary>
+    /// <summary>An inner object; empty when absent, so that its defaults apply.</summary>
     public Section Child(string key)
     {
         switch (Get(key))
@@ -81,7 +81,7 @@ internal sealed class Section(HoconObject fields, string path, ConfigurationRepo
     }
 
     /// <summary>
-    /// The elements of an array, nulls aside; a single scalar is an array of one, and numeric keys make an array. Null when absent.
+    /// The elements of an array, without nulls; a single scalar is an array of one, and numeric keys make an array. Null when absent.
     /// </summary>
     public List<(string Path, HoconValue Value)>? Elements(string key)
     {
@@ -105,13 +105,13 @@ internal sealed class Section(HoconObject fields, string path, ConfigurationRepo
 
     public void Error(string key, HoconValue value, string reason) => report.Error(value, PathOf(key), reason);
 
-    /// <summary>An error about the lack of a key, at the place of the section; none where it may stand in what could not be read.</summary>
+    /// <summary>Reports a missing key at the section's position, unless it may be in what could not be read.</summary>
     public void Missing(string key, string reason = "is required")
     {
         if (!report.Incomplete) report.Error(Position, PathOf(key), null, reason);
     }
 
-    /// <summary>Keys of earlier releases: what to write instead.</summary>
+    /// <summary>Reports keys of earlier releases, with what to write instead.</summary>
     public void Gone(string reason, params ReadOnlySpan<string> keys)
     {
         foreach (string key in keys)
@@ -122,7 +122,7 @@ internal sealed class Section(HoconObject fields, string path, ConfigurationRepo
         }
     }
 
-    /// <summary>Reports the keys that nobody asked for, each with the nearest known one.</summary>
+    /// <summary>Reports the keys that were never looked up, each with the nearest known one.</summary>
     public void Close()
     {
         foreach (HoconField field in fields.Fields)
@@ -132,7 +132,7 @@ internal sealed class Section(HoconObject fields, string path, ConfigurationRepo
         }
     }
 
-    /// <summary>Without the value: what stands where a block should could be a secret of the block.</summary>
+    /// <summary>Without the value, which could be a secret of the block that belongs there.</summary>
     private void WrongKind(string at, HoconValue value, string expected) =>
         report.Error(value.Position, at, null, $"is {value.Kind}, but {expected} is expected");
 

@@ -25,7 +25,7 @@ internal static class SectionAddresses
         return null;
     }
 
-    /// <summary>An array of networks; one network alone may do without brackets.</summary>
+    /// <summary>An array of networks; a single network does not need brackets.</summary>
     public static ImmutableArray<IPNetwork> Networks(this Section section, string key)
     {
         var result = ImmutableArray.CreateBuilder<IPNetwork>();

@@ -12,7 +12,7 @@ internal static class SectionFiles
         return scalar is null ? null : section.Readable(section.PathOf(key), scalar);
     }
 
-    /// <summary>The absolute paths of one file or of a list of them, each with its place in the configuration; null for one that cannot be
+    /// <summary>The absolute paths of one file or a list of files, each with its path in the configuration; null for one that cannot be
     /// read.</summary>
     public static List<(string Path, string? File)> ReadableFiles(this Section section, string key)
     {
@@ -25,7 +25,7 @@ internal static class SectionFiles
         return result;
     }
 
-    /// <summary>The absolute path of what the node makes itself.</summary>
+    /// <summary>The absolute path of a file that the node creates.</summary>
     public static string FilePath(this Section section, string key, string absent)
     {
         HoconScalar? scalar = section.FileName(key);

@@ -1,8 +1,9 @@
 namespace ActorLb.Configuration.Readers;
 
-/// <summary>The blocks of the configuration and their keys, for hints about a key in the wrong one. A test pins them to the manual.</summary>
+/// <summary>The blocks of the configuration and their keys, for hints about misplaced keys. A test compares them with the
+/// reference.</summary>
 /// <param name="Name">With its article.</param>
-/// <param name="Example">How a key of the block is written; KEY stands for it.</param>
+/// <param name="Example">How a key of the block is written, with KEY for the key.</param>
 internal sealed record SectionKind(string Name, string Example, string[] Keys)
 {
     public string Show(string key) =>
@@ -54,8 +55,8 @@ internal static class SectionKinds
         new("a listener's accept-proxy-protocol", "listeners.NAME.accept-proxy-protocol.KEY", ["from"]),
         new("an entry of a pool's source-addresses", "pools.NAME.source-addresses = [{ KEY = ... }]", ["share"]),
         new("telemetry", "telemetry.KEY", ["otlp"]),
-        new("the export by OTLP", "telemetry.otlp.KEY", ["endpoint", "protocol", "interval", "headers-file", "traces"]),
-        new("the export of traces", "telemetry.otlp.traces.KEY", ["sample"]),
+        new("the OTLP export", "telemetry.otlp.KEY", ["endpoint", "protocol", "interval", "headers-file", "traces"]),
+        new("the trace export", "telemetry.otlp.traces.KEY", ["sample"]),
     ];
 
     /// <summary>The blocks that have a key.</summary>

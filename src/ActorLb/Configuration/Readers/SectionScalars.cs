@@ -3,7 +3,7 @@ using ActorLb.Configuration.Hocon;
 
 namespace ActorLb.Configuration.Readers;
 
-/// <summary>Scalar values of a section, checked: what is out of range is reported and the default stands in.</summary>
+/// <summary>Scalar values of a section, validated: an invalid value is reported and replaced by the default.</summary>
 internal static class SectionScalars
 {
     /// <summary>Null when absent or not a scalar.</summary>
@@ -15,7 +15,7 @@ internal static class SectionScalars
         return null;
     }
 
-    /// <summary>A text that is not empty; null when absent.</summary>
+    /// <summary>A non-empty text; null when absent.</summary>
     public static string? OptionalText(this Section section, string key)
     {
         HoconScalar? scalar = section.Scalar(key, "a text");
@@ -57,7 +57,7 @@ internal static class SectionScalars
         return scalar is null ? absent : section.ParseDuration(key, scalar, absent, min, max, offIsZero);
     }
 
-    /// <summary>A number without unit would be milliseconds in HOCON and seconds in NGINX; only zero may do without.</summary>
+    /// <summary>A number without a unit would mean milliseconds in HOCON and seconds in NGINX; only zero needs no unit.</summary>
     public static TimeSpan ParseDuration(
         this Section section, string key, HoconScalar scalar, TimeSpan absent, TimeSpan min, TimeSpan max, bool offIsZero)
     {
@@ -108,8 +108,8 @@ internal static class SectionScalars
         return absent;
     }
 
-    /// <summary>A template; null when absent or wrong.</summary>
-    /// <param name="secret">The text stays out of messages.</param>
+    /// <summary>A template; null when absent or invalid.</summary>
+    /// <param name="secret">Keep the text out of messages.</param>
     public static Template? Template(this Section section, string key, bool secret = false)
     {
         HoconScalar? scalar = section.Scalar(key, "a text");

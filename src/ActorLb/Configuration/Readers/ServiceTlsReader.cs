@@ -12,7 +12,7 @@ internal static class ServiceTlsReader
         return new ServiceTlsOptions(certificate, key, ca);
     }
 
-    /// <summary>A certificate and its key: both or none.</summary>
+    /// <summary>A certificate and its key: both or neither.</summary>
     public static (string? Certificate, string? Key) Pair(Section section, bool required)
     {
         string? certificate = section.ReadableFile("certificate");

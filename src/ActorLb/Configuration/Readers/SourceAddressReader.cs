@@ -5,7 +5,7 @@ using ActorLb.Configuration.Hocon;
 
 namespace ActorLb.Configuration.Readers;
 
-/// <summary>The <c>source-addresses</c> of a pool: addresses with shares, as NGINX's <c>split_clients</c> has them.</summary>
+/// <summary>The <c>source-addresses</c> of a pool: addresses with shares, like NGINX's <c>split_clients</c>.</summary>
 internal static class SourceAddressReader
 {
     public static ImmutableArray<SourceAddressOptions> Read(Section pool)
@@ -29,12 +29,12 @@ internal static class SourceAddressReader
         if (sources.Count == 0) return;
         double sum = sources.Sum(s => s.Share ?? 0);
         bool open = sources.Any(s => s.Share is null);
-        // Thirds are written as 33.3 %: a tenth of a percent an address is rounding.
+        // Thirds are written as 33.3 %: a tenth of a percent per address is rounding.
         double rounding = 0.1 * sources.Count;
         string? problem = null;
-        if (sum > 100.0001) problem = $"has shares of {Percent(sum)} in all, more than 100%";
+        if (sum > 100.0001) problem = $"has shares of {Percent(sum)} in total, more than 100%";
         else if (open && sum > 99.9999) problem = "leaves nothing for the addresses without a share";
-        else if (!open && sum < 100 - rounding) problem = $"has shares of {Percent(sum)} in all: leave one address without a share to take the rest";
+        else if (!open && sum < 100 - rounding) problem = $"has shares of {Percent(sum)} in total: leave one address without a share to take the rest";
         if (problem is not null) pool.Error("source-addresses", pool.Get("source-addresses")!, problem);
     }
 

@@ -3,7 +3,7 @@ using ActorLb.Configuration.Hocon;
 
 namespace ActorLb.Configuration.Readers;
 
-/// <summary>The block <c>telemetry</c>.</summary>
+/// <summary>The <c>telemetry</c> block.</summary>
 internal static class TelemetryReader
 {
     private static OtlpOptions Default => TelemetryOptions.Default.Otlp;
@@ -15,7 +15,7 @@ internal static class TelemetryReader
         OtlpProtocol protocol = otlp.Choice("protocol", Default.Protocol, ConfigurationNames.OtlpProtocols);
         if (protocol == OtlpProtocol.Grpc && endpoint is { AbsolutePath.Length: > 1 } && otlp.Get("endpoint") is { } value)
         {
-            otlp.Error("endpoint", value, "has a path, which gRPC has none of");
+            otlp.Error("endpoint", value, "has a path, which gRPC does not use");
         }
         TimeSpan interval = otlp.Duration("interval", Default.Interval, TimeSpan.FromSeconds(1), TimeSpan.FromHours(1));
         string? headers = otlp.ReadableFile("headers-file");
@@ -27,7 +27,7 @@ internal static class TelemetryReader
         return new TelemetryOptions(new OtlpOptions(endpoint, protocol, interval, headers, sample));
     }
 
-    /// <summary>As it is written in the configuration.</summary>
+    /// <summary>As written in the configuration.</summary>
     public static string Percent(double sample) => string.Create(CultureInfo.InvariantCulture, $"{Math.Round(sample * 100, 6)}%");
 
     private static Uri? Endpoint(Section section)
@@ -39,7 +39,7 @@ internal static class TelemetryReader
         if (isUrl && url!.UserInfo.Length > 0)
         {
             // It would be shown wherever the configuration is.
-            section.Report.Error(scalar.Position, section.PathOf("endpoint"), AddressUrl.Mask(scalar.Text), "holds credentials: they go into headers-file");
+            section.Report.Error(scalar.Position, section.PathOf("endpoint"), AddressUrl.Mask(scalar.Text), "contains credentials: put them into headers-file");
         }
         else section.Error("endpoint", scalar, "is not a URL such as http://collector:4318");
         return null;
@@ -53,7 +53,7 @@ internal static class TelemetryReader
         string text = scalar.Text.Trim();
         bool isNumber = double.TryParse(text.TrimEnd('%').Trim(), NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double percent);
         if (isNumber && text.EndsWith('%') && percent is >= 0 and <= 100) return percent / 100;
-        section.Error("sample", scalar, isNumber && !text.EndsWith('%') ? "lacks its unit: a percentage such as 1%" : "is not a percentage from 0% to 100%");
+        section.Error("sample", scalar, isNumber && !text.EndsWith('%') ? "lacks its percent sign, as in 1%" : "is not a percentage from 0% to 100%");
         return Default.Sample;
     }
 }

@@ -16,7 +16,7 @@ public sealed class DataPlaneChecksTests
         ConfigurationResult result = ConfigurationLoader.LoadText(Text("streams", pool, listener), folder["lb.conf"]);
         ConfigurationError error = Assert.Single(result.Errors);
         Assert.Equal((path, line), (error.Path, error.Line));
-        Assert.Contains("cannot be had with node.data-plane = streams", error.Reason, StringComparison.Ordinal);
+        Assert.Contains("is not available with node.data-plane = streams", error.Reason, StringComparison.Ordinal);
         Assert.NotNull(ConfigurationLoader.LoadText(Text("reactor", pool, listener), folder["lb.conf"]).Options);
     }
 

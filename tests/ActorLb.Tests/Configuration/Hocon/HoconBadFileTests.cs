@@ -6,9 +6,9 @@ public sealed class HoconBadFileTests
     [Theory]
     [InlineData("a = {", "1:5: a: '{' is never closed: the file ends in line 1")]
     [InlineData("a = [1", "1:5: a: '[' is never closed: the file ends in line 1")]
-    [InlineData("a = 1 }", "1:7: '}' closes nothing")]
-    [InlineData("}", "1:1: '}' closes nothing")]
-    [InlineData("a = 1, }", "1:8: '}' closes nothing")]
+    [InlineData("a = 1 }", "1:7: unmatched '}'")]
+    [InlineData("}", "1:1: unmatched '}'")]
+    [InlineData("a = 1, }", "1:8: unmatched '}'")]
     [InlineData(",a = 1", "1:1: a comma without a field before it")]
     [InlineData("a = 1,,b = 2", "1:7: a comma without a field before it")]
     [InlineData("[1,2,3]", "1:1: a configuration must be an object, but the file holds an array")]
@@ -32,15 +32,15 @@ public sealed class HoconBadFileTests
         "1:7: a: unexpected '=' within a value; a comma or a new line must separate fields, or the value needs double quotes")]
     [InlineData("a = 0.0.0.0:1883", "1:12: a: an address needs double quotes: write \"0.0.0.0:1883\"")]
     [InlineData("= 1", "1:1: unexpected '=' where a key is expected")]
-    [InlineData("a..b = 1", "1:1: a path has an empty element; write \"\" where that is meant")]
-    [InlineData(".a = 1", "1:1: a path has an empty element; write \"\" where that is meant")]
-    [InlineData("a. = 1", "1:1: a path has an empty element; write \"\" where that is meant")]
-    [InlineData("a = \"x", "1:5: a: the string lacks its closing quote on this line")]
-    [InlineData("a = \"x\ny\"", "1:5: a: the string lacks its closing quote on this line")]
-    [InlineData("a = \"\"\"x", "1:5: a: the string lacks its closing \"\"\"")]
+    [InlineData("a..b = 1", "1:1: a path has an empty element; write \"\" if that is meant")]
+    [InlineData(".a = 1", "1:1: a path has an empty element; write \"\" if that is meant")]
+    [InlineData("a. = 1", "1:1: a path has an empty element; write \"\" if that is meant")]
+    [InlineData("a = \"x", "1:5: a: the string is not closed on this line")]
+    [InlineData("a = \"x\ny\"", "1:5: a: the string is not closed on this line")]
+    [InlineData("a = \"\"\"x", "1:5: a: the string is not closed by \"\"\"")]
     [InlineData("a = \"\\q\"", "1:6: a: unknown escape within a string (known are \\\" \\\\ \\/ \\b \\f \\n \\r \\t \\uXXXX)")]
     [InlineData("a = \"\\u12g4\"", "1:6: a: '\\u' needs four hexadecimal digits")]
-    [InlineData("a = \"\\ud800\"", "1:5: a: half of a surrogate pair within a string")]
+    [InlineData("a = \"\\ud800\"", "1:5: a: half of a surrogate pair in a string")]
     [InlineData("a = \"tab\there\"", "1:9: a: control character U+0009 within a string; write it as an escape")]
     [InlineData(
         "a = $b",
@@ -50,9 +50,9 @@ public sealed class HoconBadFileTests
         "1:6: a: unexpected '$' (a substitution is written ${path}, a text with '$' in double quotes) within a value; put the value in double quotes")]
     [InlineData("a = ${b", "1:5: a: '${' is never closed by '}' on this line")]
     [InlineData("a = ${b\n}", "1:5: a: '${' is never closed by '}' on this line")]
-    [InlineData("a = ${}", "1:7: a: a path has an empty element; write \"\" where that is meant")]
+    [InlineData("a = ${}", "1:7: a: a path has an empty element; write \"\" if that is meant")]
     [InlineData("a = ${${b}}", "1:7: a: a substitution within a substitution")]
-    [InlineData("a = ${b..c}", "1:7: a: a path has an empty element; write \"\" where that is meant")]
+    [InlineData("a = ${b..c}", "1:7: a: a path has an empty element; write \"\" if that is meant")]
     [InlineData("a = ${b[}", "1:5: a: '${' is never closed by '}' on this line")]
     [InlineData(
         "${a} = 1",
@@ -96,8 +96,8 @@ public sealed class HoconBadFileTests
         "héllo.wörld = {\n  \"😀\" = 1 ö = 2\n}",
         "2:13: \"héllo\".\"wörld\".\"😀\": unexpected '=' within a value; a comma or a new line must separate fields, or the value needs double quotes")]
     [InlineData("a = 1\r\nb = 2\r\nc = @", "3:5: c: unexpected '@' where a value is expected")]
-    [InlineData("a = \"x\"y\"z", "1:9: a: the string lacks its closing quote on this line")]
-    [InlineData("a : 1\n  b : 2\n c d e\nf = 1", "3:2: \"c d e\": a key alone on its line; '=', ':', '+=' or '{' must follow")]
+    [InlineData("a = \"x\"y\"z", "1:9: a: the string is not closed on this line")]
+    [InlineData("a : 1\n  b : 2\n c d e\nf = 1", "3:2: \"c d e\": a key without a value; '=', ':', '+=' or '{' must follow")]
     public void BadFile_Read_IsAnErrorAtItsPlace(string text, string expected) =>
         Assert.Equal("test.conf:" + expected, HoconText.Error(text));
 

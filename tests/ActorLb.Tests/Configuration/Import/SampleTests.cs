@@ -16,7 +16,7 @@ public sealed class SampleTests
         Assert.Empty(file.Load().Errors);
         Assert.Empty(file.Result.Remarks);
         Assert.All(file.Result.Directives, d => Assert.NotNull(d.Verdict));
-        Assert.DoesNotContain(file.Told, t => t.Contains("not known to the importer", StringComparison.Ordinal));
+        Assert.DoesNotContain(file.Told, t => t.Contains("unknown to the importer", StringComparison.Ordinal));
         // What was told stands in the result too.
         Assert.All(file.Result.Directives.SelectMany(d => d.Advice), a => Assert.Contains(a, file.Text, StringComparison.Ordinal));
         Assert.All(file.Result.Directives.Where(d => d.Verdict == Verdict.NotNeeded), d => Assert.NotEqual("", d.Reason));

@@ -5,14 +5,14 @@ using ActorLb.Configuration.Readers;
 
 namespace ActorLb.Configuration.Import.HAProxy;
 
-/// <summary>Addresses of HAProxy, whose environment variables become substitutions.</summary>
+/// <summary>Addresses of HAProxy; their environment variables become substitutions.</summary>
 internal static partial class HAProxyAddress
 {
-    /// <summary>Whether it names variables, and each of them well.</summary>
+    /// <summary>Whether it contains variables, all of them well-formed.</summary>
     public static bool HasVariables(string text) =>
         text.Contains('$', StringComparison.Ordinal) && Variable().IsMatch(text) && Variable().Replace(text, "x").AsSpan().IndexOfAny("${}") < 0;
 
-    /// <summary>A text with variables as HOCON: quoted where it is literal, substitutions where it is not.</summary>
+    /// <summary>A text with variables as HOCON: literal parts quoted, variables as substitutions.</summary>
     public static string Render(Target target, string text)
     {
         var result = new StringBuilder();
@@ -35,7 +35,7 @@ internal static partial class HAProxyAddress
         }
     }
 
-    /// <summary>The addresses of a <c>bind</c>, each as HOCON with its port; the words of a problem with one.</summary>
+    /// <summary>The addresses of a <c>bind</c>, each as HOCON with its port, or with what is wrong with it.</summary>
     public static IEnumerable<(string? Bind, int Port, bool IsIPv6, string? Problem)> Binds(Target target, string text)
     {
         foreach (string part in text.Split(','))
@@ -47,7 +47,7 @@ internal static partial class HAProxyAddress
             }
             if (address.StartsWith('/') || address.Contains('@', StringComparison.Ordinal))
             {
-                yield return (null, 0, false, $"{part}: ActorLb listens on TCP ports alone");
+                yield return (null, 0, false, $"{part}: ActorLb listens only on TCP ports");
                 continue;
             }
             (string host, string port) = Split(address);
@@ -62,7 +62,7 @@ internal static partial class HAProxyAddress
             int? first = Units.Number(dash < 0 ? port : port[..dash]), last = dash < 0 ? first : Units.Number(port[(dash + 1)..]);
             if (first is not (> 0 and <= 65535) || last is not (> 0 and <= 65535) || last < first || last - first >= 64)
             {
-                yield return (null, 0, false, last - first >= 64 ? $"{part}: a listener has one port; write those of the range that are used" : $"{part}: no port");
+                yield return (null, 0, false, last - first >= 64 ? $"{part}: a listener has one port; write a listener for each port of the range that is used" : $"{part}: no port");
                 continue;
             }
             for (int number = first.Value; number <= last; number++)
@@ -74,7 +74,7 @@ internal static partial class HAProxyAddress
         }
     }
 
-    /// <summary>A backend; null for what ActorLb cannot reach.</summary>
+    /// <summary>A backend; null for an address that ActorLb cannot connect to.</summary>
     public static BackendEntry? Server(Target target, Directive from, string text, string? defaultPort)
     {
         string address = text;
@@ -92,12 +92,12 @@ internal static partial class HAProxyAddress
         return BackendEntry.Read(from, $"{(host.Contains(':', StringComparison.Ordinal) && !host.StartsWith('[') ? $"[{host}]" : host)}:{port}", null);
     }
 
-    /// <summary>At the last colon, which in HAProxy's IPv6 addresses without brackets stands before the port as well.</summary>
+    /// <summary>Splits at the last colon: in HAProxy that is so even for IPv6 addresses without brackets.</summary>
     private static (string Host, string Port) Split(string address)
     {
         if (address.EndsWith(']')) return (address, "");
         int colon = address.LastIndexOf(':');
-        // The port may be a variable with a default, whose text may hold anything but a brace.
+        // The port may be a variable with a default, which may contain anything but a brace.
         if (address.EndsWith('}') && address.LastIndexOf("${", StringComparison.Ordinal) is > 0 and var variable && address[variable - 1] == ':') colon = variable - 1;
         return colon < 0 ? (address, "") : (address[..colon], address[(colon + 1)..]);
     }

@@ -3,7 +3,7 @@ using ActorLb.Configuration.Readers;
 
 namespace ActorLb.Configuration.Import.HAProxy;
 
-/// <summary>HAProxy's <c>backend</c>, or the part of a <c>listen</c> that is one: a pool.</summary>
+/// <summary>HAProxy's <c>backend</c>, or the backend part of a <c>listen</c>: a pool.</summary>
 internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IReadOnlyDictionary<string, string> discoveryTimes)
 {
     private readonly List<(Directive From, string[] Words)> _defaults = [];
@@ -29,7 +29,7 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
 
     public bool HasServers => _servers.Count > 0 || _template is not null;
 
-    /// <summary>Whether its servers speak TLS.</summary>
+    /// <summary>Whether its servers use TLS.</summary>
     public bool SpeaksTls => _servers.Exists(s => s.Server.Has("ssl")) || _templateWords?.Has("ssl") == true;
 
     /// <summary>The port that most of its servers have; 0 without any.</summary>
@@ -50,8 +50,8 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
             case "stick-table": _table = d; break;
             case "stick" when d[0] is "on" or "match" or "store-request": Stick(d); break;
             case "retries":
-                if (Units.Number(HAProxyValue.Of(d[0])) is { } retries) Pool["retry"].Integer("tries", d, (retries + 1L).ToString(CultureInfo.InvariantCulture), 1, RetryOptions.MaxTries, "3", "the first included");
-                else d.Tell("no number: set retry.tries of the pool");
+                if (Units.Number(HAProxyValue.Of(d[0])) is { } retries) Pool["retry"].Integer("tries", d, (retries + 1L).ToString(CultureInfo.InvariantCulture), 1, RetryOptions.MaxTries, "3", "including the first");
+                else d.Tell("not a number: set retry.tries of the pool");
                 break;
             case "source": Source(d); break;
             case "timeout": return Timeout(d);
@@ -64,8 +64,8 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
     }
 
     /// <summary>Writes the pool.</summary>
-    /// <param name="tcp">No MQTT is to be seen on the way.</param>
-    /// <param name="webSocketPath">Null where no WebSocket is spoken.</param>
+    /// <param name="tcp">MQTT is not visible on this path.</param>
+    /// <param name="webSocketPath">Null without WebSocket.</param>
     /// <returns>False when no backend is left.</returns>
     public bool Finish(bool tcp, string? webSocketPath)
     {
@@ -95,12 +95,12 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
             case var random when random.StartsWith("random", StringComparison.Ordinal): _policy = "random"; break;
             case "first":
                 _policy = "least-connections";
-                d.Tell("ActorLb does not fill one backend before the next: least-connections is written");
+                d.Tell("ActorLb does not fill one backend before using the next: least-connections is written");
                 break;
             case "hash": Hash(d); break;
             default:
                 _policy = "round-robin";
-                d.Tell("not known for MQTT: round-robin is written; see balance and hash-key of the pool");
+                d.Tell("not supported for MQTT: round-robin is written; see balance and hash-key of the pool");
                 break;
         }
     }
@@ -115,7 +115,7 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
         else
         {
             _policy = "round-robin";
-            d.Tell("none of ActorLb's variables: round-robin is written; see balance = hash and hash-key of the pool");
+            d.Tell("not a variable of ActorLb: round-robin is written; see balance = hash and hash-key of the pool");
         }
     }
 
@@ -136,9 +136,9 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
         }
         else
         {
-            d.Tell("clients stick by client id (balance = sticky), or by a hash of what hash-key names");
+            d.Tell("clients stick by client id (balance = sticky), or by a hash of hash-key");
         }
-        if (condition >= 0) d.Tell($"{string.Join(' ', d.Words.Skip(condition).Select(w => w.Text))}: clients of a pool stick to it without conditions, in one map");
+        if (condition >= 0) d.Tell($"{string.Join(' ', d.Words.Skip(condition).Select(w => w.Text))}: stickiness has no conditions: all clients of a pool are in one map");
     }
 
     private void WritePolicy(bool tcp)
@@ -148,13 +148,13 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
         if (byId)
         {
             Pool.Set("balance", "sticky", null, _stickOn);
-            Pool.Set("place", _policy == "hash" ? "hash" : _policy, "least-connections", null, "where a client goes that is not known yet");
+            Pool.Set("place", _policy == "hash" ? "hash" : _policy, "least-connections", null, "for clients that are not in the map yet");
             Table();
         }
         else if (byAddress)
         {
             Pool.Set("balance", "ip-hash", null, _stickOn);
-            if (_sticky) _stickOn!.Tell("no client id is read on this way: ip-hash is written");
+            if (_sticky) _stickOn!.Tell("no client id is read on this path: ip-hash is written");
             _table?.Leave("a hash needs no table");
         }
         else
@@ -162,7 +162,7 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
             if (_policy == "hash" && tcp)
             {
                 _policy = "ip-hash";
-                _balance!.Tell("no client id is read on this way: ip-hash is written");
+                _balance!.Tell("no client id is read on this path: ip-hash is written");
             }
             Pool.Set("balance", _policy, "round-robin", _balance);
             _table?.Leave("no `stick on` uses it");
@@ -170,7 +170,7 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
         if (_hashKey is not null && !byAddress && !tcp) Pool.Set("hash-key", Units.Quote(_hashKey), Units.Quote(ConfigurationDefaults.HashKey));
     }
 
-    /// <summary>The node has one map for all pools: it gets the longest time, and room for all.</summary>
+    /// <summary>The node has one map for all pools: it gets the longest time, and room for all of them.</summary>
     private void Table()
     {
         if (_table is not { } d || !target.Counted.Add(d)) return;
@@ -189,9 +189,9 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
                     long room = (Units.Size(value) ?? 0) + (Units.Size(target.Sticky.Value("max-entries") ?? "0") ?? 0);
                     target.Sticky.Integer("max-entries", d, Math.Min(room, int.MaxValue).ToString(CultureInfo.InvariantCulture), 1024, 1_000_000_000, null);
                     break;
-                case "peers": d.Tell($"peers {value}: nodes share the map as a fleet: the block cluster"); break;
-                case "store": d.Tell($"store {value}: nothing else is counted here; see limits of the listener"); break;
-                case "nopurge": d.Tell("nopurge: a full map forgets those who have left, then those not seen for longest"); break;
+                case "peers": d.Tell($"peers {value}: nodes share the map as a fleet: see the cluster block"); break;
+                case "store": d.Tell($"store {value}: no other counters are kept; see limits of the listener"); break;
+                case "nopurge": d.Tell("nopurge: a full map drops disconnected clients first, then those not seen for longest"); break;
             }
         }
         target.Sticky.Keep(d);
@@ -202,16 +202,16 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
         d.Carry();
         if (d.Words.Count < 2)
         {
-            d.Tell("a server has a name and an address: add the backend by hand");
+            d.Tell("a server needs a name and an address: add the backend by hand");
             return;
         }
         var words = new HAProxyServer(d, _defaults, d.Words.Skip(2).Select(w => w.Text));
         if (HAProxyAddress.Server(target, d, d[1], IsHttp ? "80" : "1883") is not { } entry)
         {
-            d.Tell($"'{d[1]}' is no host and port that ActorLb could reach: add the backend by hand");
+            d.Tell($"'{d[1]}' is not a host and port that ActorLb can connect to: add the backend by hand");
             return;
         }
-        if (!d[1].Contains(':', StringComparison.Ordinal)) d.Tell("without a port HAProxy goes to the one that the client came to: look at the address");
+        if (!d[1].Contains(':', StringComparison.Ordinal)) d.Tell("without a port HAProxy uses the one that the client connected to: check the address");
         words.Write(entry.Settings);
         _servers.Add((words, entry));
     }
@@ -221,23 +221,23 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
         d.Carry();
         if (d.Words.Count < 3)
         {
-            d.Tell("a server-template has a name, a number and an address: see backends = { dns = ... }");
+            d.Tell("a server-template needs a name, a number and an address: see backends = { dns = ... }");
             return;
         }
         _template = d;
         _templateWords = new HAProxyServer(d, _defaults, d.Words.Skip(3).Select(w => w.Text));
     }
 
-    /// <returns>False when there is no name to look up.</returns>
+    /// <returns>False when there is no name to resolve.</returns>
     private bool Discover(Directive d, HAProxyServer words)
     {
         string address = d[2];
         int colon = address.LastIndexOf(':');
         string name = colon < 0 ? address : address[..colon], port = colon < 0 ? "" : address[(colon + 1)..];
-        foreach ((HAProxyServer server, _) in _servers) server.From.Tell("backends that DNS finds are all that a pool has: this one is left out");
+        foreach ((HAProxyServer server, _) in _servers) server.From.Tell("a pool with discovery by DNS has no other backends: this one is left out");
         if (!HAProxyAddress.HasVariables(name) && !AddressText.IsHost(name))
         {
-            d.Tell($"'{name}' is no host name: see backends = {{ dns = ... }}");
+            d.Tell($"'{name}' is not a host name: see backends = {{ dns = ... }}");
             return false;
         }
         Draft dns = Pool["backends"];
@@ -251,7 +251,7 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
         {
             if (!dns.Has(key)) continue;
             dns.Remove(key);
-            d.Tell($"{key}: backends that DNS finds are all alike");
+            d.Tell($"{key}: all backends found by DNS have the same settings");
         }
         return true;
     }
@@ -260,7 +260,7 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
     {
         string address = d[0].EndsWith(":0", StringComparison.Ordinal) ? d[0][..^2] : d[0];
         if (address is "0.0.0.0" or "::" or "*") d.Leave("the system chooses");
-        else if (d.Words.Count > 1 || !AddressText.TryAddress(address, out _)) d.Tell("not one IP address of the node's own: set source-addresses of the pool");
+        else if (d.Words.Count > 1 || !AddressText.TryAddress(address, out _)) d.Tell("not one of the node's own IP addresses: set source-addresses of the pool");
         else
         {
             Pool.Set("source-addresses", $"[{Units.Quote(address)}]", null, d);
@@ -276,7 +276,7 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
             case "connect":
                 Pool.Time("connect-timeout", d, d[1], time, Setting.Hour, "10s");
                 if (time >= ConfigurationDefaults.Retry.Timeout && !Pool["retry"].Has("timeout"))
-                    Pool["retry"].Set("timeout", Units.Show(time < Setting.Hour / 2 ? 2 * time.Value : Setting.Hour), note: "leaves time for a second backend");
+                    Pool["retry"].Set("timeout", Units.Show(time < Setting.Hour / 2 ? 2 * time.Value : Setting.Hour), note: "leaves time to try a second backend");
                 return true;
             case "check":
                 Health.Time("timeout", d, d[1], time, Setting.Hour, "2s");
@@ -286,7 +286,7 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
             default: return false;
         }
         TimeoutsFrom.Add(d);
-        if (time is null) d.Tell($"'{d[1]}' is no time: set idle-timeout of the listener by hand");
+        if (time is null) d.Tell($"'{d[1]}' is not a time: set idle-timeout of the listener by hand");
         return true;
     }
 
@@ -297,7 +297,7 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
             case "httpchk":
                 _httpPath = d.Words.Skip(1).Select(w => w.Text).FirstOrDefault(WellKnown.IsPath) ?? "/";
                 d.Carry();
-                if (d.Has("HEAD") || d.Has("POST") || d.Has("OPTIONS")) d.Tell("the probe asks by GET");
+                if (d.Has("HEAD") || d.Has("POST") || d.Has("OPTIONS")) d.Tell("the probe uses GET");
                 break;
             case "tcp-check" or "redispatch" or "tcpka" or "srvtcpka" or "forwardfor":
                 d.Carry();
@@ -322,6 +322,6 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
             _checkPort = d[at + 1];
             d.Carry();
         }
-        else d.Tell("the probe http asks by GET and takes 200 alone");
+        else d.Tell("the http probe uses GET and accepts only 200");
     }
 }

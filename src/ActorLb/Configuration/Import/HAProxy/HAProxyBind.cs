@@ -3,7 +3,7 @@ using ActorLb.Configuration.Readers;
 
 namespace ActorLb.Configuration.Import.HAProxy;
 
-/// <summary>A <c>bind</c> of HAProxy: addresses, and the words behind them.</summary>
+/// <summary>A <c>bind</c> of HAProxy: addresses, and the words after them.</summary>
 internal sealed class HAProxyBind
 {
     private readonly HAProxyGlobals _globals;
@@ -59,12 +59,12 @@ internal sealed class HAProxyBind
                 case "ca-file" or "ca-verify-file": Tls.Set("client-ca", _target.File("/", _globals.Find(Next(), authority: true))); break;
                 case "crl-file":
                     Tls.Set("crl", _target.File("/", _globals.Find(Next(), authority: true)));
-                    Tls.Set("crl-check", "chain", note: "HAProxy asks for every authority's list; leaf asks for that of the client's alone");
+                    Tls.Set("crl-check", "chain", note: "HAProxy requires every authority's list; leaf requires only that of the client's issuer");
                     break;
                 case "verify":
                     string verify = Next();
                     Tls.Set("verify-client", verify switch { "required" => "on", "optional" => "optional", _ => "off" }, "off");
-                    // OpenSSL's own limit, which HAProxy leaves.
+                    // OpenSSL's own limit, which HAProxy keeps.
                     if (verify != "none") Tls.Set("verify-depth", "100", note: "HAProxy sets no limit");
                     break;
                 case "ciphers": Text(d, "ciphers", Next(), ConfigurationDefaults.Ciphers); break;
@@ -83,7 +83,7 @@ internal sealed class HAProxyBind
                     Tls.Time("session-timeout", d, lifetime, Units.HAProxyTime(lifetime, TimeSpan.FromSeconds(1)), TimeSpan.FromDays(7), "10m", TimeSpan.FromSeconds(1));
                     break;
                 case "alpn":
-                    if (Next().Split(',').Contains("h2")) d.Tell("alpn h2: WebSocket is spoken over HTTP/1.1; mqtt is known too");
+                    if (Next().Split(',').Contains("h2")) d.Tell("alpn h2: WebSocket uses HTTP/1.1; mqtt is supported too");
                     break;
                 case "accept-proxy": AcceptsProxy = true; break;
                 case "backlog": Listener.Integer("backlog", d, HAProxyValue.Of(Next()), 1, 1_000_000, "4096"); break;
@@ -97,7 +97,7 @@ internal sealed class HAProxyBind
 
     private void Text(Directive d, string key, string text, string? absent)
     {
-        if (text.Length == 0) d.Tell($"nothing is given for tls.{key}");
+        if (text.Length == 0) d.Tell($"no value is given for tls.{key}");
         else Tls.Set(key, Units.Quote(text), absent is null ? null : Units.Quote(absent));
     }
 
@@ -105,7 +105,7 @@ internal sealed class HAProxyBind
     {
         DirectiveEntry? entry = HAProxyDirectives.Table.Find("bind " + word);
         if (HAProxyDirectives.BindValues.Contains(word)) word = $"{word} {next()}";
-        if (entry is null) d.Tell($"{word}: not known, and left out");
+        if (entry is null) d.Tell($"{word}: unknown, and left out");
         else if (entry.Verdict == Verdict.Reported) d.Tell($"{word}: {entry.Text}");
     }
 
@@ -134,7 +134,7 @@ internal sealed class HAProxyBind
             }
             return;
         }
-        d.Tell($"crt {path}: the folder holds no certificates here: name the first of them as tls.certificate and tls.key, others in tls.certificates with their names");
+        d.Tell($"crt {path}: the directory has no certificates here: name the first of them as tls.certificate and tls.key, the others in tls.certificates with their names");
         if (_pairs.Count == 0) _pairs.Add((_target.File(path, "certificate-and-key.pem"), _target.File(path, "certificate-and-key.pem")));
     }
 
@@ -153,7 +153,7 @@ internal sealed class HAProxyBind
             string path = certificate[1..^1];
             string[] names = File.Exists(path) && HAProxyGlobals.Certificates(Path.GetDirectoryName(path)!)?.FirstOrDefault(c => c.Path == path).Names is { } known ? known : [];
             if (names.Length > 0) _bySni.Add($"{{ names = [{string.Join(", ", names.Select(HoconPath.QuoteText))}], certificate = {certificate}, key = {key} }}");
-            else From.Tell($"crt {path}: list it in tls.certificates with the names that it is for");
+            else From.Tell($"crt {path}: list it in tls.certificates with its names");
         }
         Tls.First("certificate", "key");
         if (_bySni.Count > 0) Tls.SetList("certificates", _bySni.Select(e => (e, (Directive?)null)));
@@ -170,12 +170,12 @@ internal sealed class HAProxyBind
         string? At(string? version) => version is "TLSv1.0" ? "TLSv1" : version is "SSLv3" ? "TLSv1" : version;
         if ((least is not null && !all.Contains(At(least))) || (most is not null && !all.Contains(At(most))))
         {
-            d.Tell($"{least ?? most}: no version of TLS that is known: set tls.protocols");
+            d.Tell($"{least ?? most}: not a known version of TLS: set tls.protocols");
             return;
         }
         string[] current = Current();
         int from = least is null ? 0 : Array.IndexOf(all, At(least)), to = most is null ? all.Length - 1 : Array.IndexOf(all, At(most));
-        // A lower bound alone may admit older ones than the default does.
+        // A lower bound alone may admit older versions than the default does.
         IEnumerable<string> chosen = least is not null ? all.Where((v, i) => i >= from && i <= to) : current.Where(v => Array.IndexOf(all, v) <= to);
         Set(d, chosen);
     }
@@ -191,11 +191,11 @@ internal sealed class HAProxyBind
         else Tls.Set("protocols", $"[{string.Join(", ", chosen)}]", "[TLSv1.2, TLSv1.3]");
     }
 
-    /// <summary>HAProxy counts sessions, of which a MiB holds about 4,000.</summary>
+    /// <summary>HAProxy counts sessions; a MiB holds about 4,000.</summary>
     private void Sessions(Directive d, string count)
     {
         if (count == "0") Tls.Set("session-cache", "off");
         else if (Units.Size(count) is { } sessions and < 1L << 40) Tls.Size("session-cache", d, $"{Math.Max(1, sessions / 4)}k", 1 << 10, 16L << 30, "10MiB");
-        else d.Tell("no number: set tls.session-cache of the listeners");
+        else d.Tell("not a number: set tls.session-cache of the listeners");
     }
 }

@@ -1,6 +1,6 @@
 namespace ActorLb.Configuration.Import.HAProxy;
 
-/// <summary>A test of a condition: what is fetched, and the values that it may have.</summary>
+/// <summary>A test in a condition: what is fetched, and the values it may have.</summary>
 internal sealed record HAProxyTest(string Fetch, IReadOnlyList<string> Values)
 {
     public bool IsMqtt => Fetch.Contains("mqtt_is_valid", StringComparison.Ordinal);
@@ -13,7 +13,7 @@ internal sealed record HAProxyTest(string Fetch, IReadOnlyList<string> Values)
 
     public bool IsUpgrade => Fetch.Contains("hdr", StringComparison.Ordinal) && Fetch.Contains("pgrade", StringComparison.Ordinal) || Fetch.StartsWith("hdr(connection", StringComparison.OrdinalIgnoreCase) || Fetch.Contains("(Connection", StringComparison.Ordinal);
 
-    /// <summary>The networks that it names; null when one of the values is none.</summary>
+    /// <summary>The networks that it names; null when one of its values is not a network.</summary>
     public IReadOnlyList<AddressRules.Network>? Networks()
     {
         var result = new List<AddressRules.Network>();
@@ -26,7 +26,7 @@ internal sealed record HAProxyTest(string Fetch, IReadOnlyList<string> Values)
     }
 }
 
-/// <summary>One test of a condition, or its opposite.</summary>
+/// <summary>One test of a condition, or its negation.</summary>
 internal readonly record struct HAProxyTerm(HAProxyTest Test, bool Not);
 
 /// <summary>HAProxy's ACLs and the conditions that use them (its manual, 7.2).</summary>
@@ -38,15 +38,15 @@ internal sealed class HAProxyConditions
     {
         if (acl.Words.Count < 2)
         {
-            acl.Tell("an acl has a name and a test");
+            acl.Tell("an acl needs a name and a test");
             return;
         }
         if (!_acls.TryGetValue(acl[0], out List<Directive>? lines)) _acls[acl[0]] = lines = [];
         lines.Add(acl);
     }
 
-    /// <summary>What a line demands, behind "if" or "unless"; null when it cannot be said by tests of which all must hold.</summary>
-    /// <param name="words">All of the line's.</param>
+    /// <summary>The condition after "if" or "unless"; null unless it can be expressed as tests that must all be true.</summary>
+    /// <param name="words">All words of the line.</param>
     /// <returns>Empty for a line without a condition.</returns>
     public IReadOnlyList<HAProxyTerm>? Of(IReadOnlyList<Word> words)
     {
@@ -86,7 +86,7 @@ internal sealed class HAProxyConditions
         return unless ? [terms[0] with { Not = !terms[0].Not }] : terms;
     }
 
-    /// <summary>Alternatives about the same are one test with all of their values.</summary>
+    /// <summary>Alternatives for the same fetch become one test with all of their values.</summary>
     private static HAProxyTerm? Joined(List<HAProxyTerm> terms) =>
         terms.Count > 0 && terms.TrueForAll(t => !t.Not && t.Test.Fetch == terms[0].Test.Fetch)
             ? new HAProxyTerm(new HAProxyTest(terms[0].Test.Fetch, [.. terms.SelectMany(t => t.Test.Values)]), false) : null;
@@ -104,14 +104,14 @@ internal sealed class HAProxyConditions
     private static HAProxyTest? Test(string[] words)
     {
         if (words.Length == 0) return null;
-        // A fetch with blanks behind its commas comes as several words.
+        // A fetch with spaces after its commas arrives as several words.
         string fetch = words[0];
         int next = 1;
         while (fetch.EndsWith(',') && next < words.Length) fetch += words[next++];
         var values = new List<string>();
         for (; next < words.Length; next++)
         {
-            if (words[next] == "-f") return null; // The values stand in another file.
+            if (words[next] == "-f") return null; // The values are in another file.
             if (words[next] is "-i" or "-n" or "--") continue;
             if (words[next] is "-m" or "-M" or "-u")
             {

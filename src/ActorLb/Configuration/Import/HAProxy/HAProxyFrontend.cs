@@ -2,7 +2,7 @@ using ActorLb.Configuration.Readers;
 
 namespace ActorLb.Configuration.Import.HAProxy;
 
-/// <summary>HAProxy's <c>frontend</c>, or the part of a <c>listen</c> that is one: a listener for each of its addresses.</summary>
+/// <summary>HAProxy's <c>frontend</c>, or the frontend part of a <c>listen</c>: a listener for each of its addresses.</summary>
 internal sealed class HAProxyFrontend(Target target, HAProxyGlobals globals, string name)
 {
     private readonly List<Directive> _directives = [], _uses = [], _timeouts = [];
@@ -45,24 +45,24 @@ internal sealed class HAProxyFrontend(Target target, HAProxyGlobals globals, str
             case "rate-limit" when d.Is("sessions"): Listener["limits"].Integer("connects-per-second", d, HAProxyValue.Of(d[1]), 0, 10_000_000, "0"); break;
             case "default_backend": Default = d; break;
             case "use_backend": _uses.Add(d); break;
-            case "acl": break; // Judged by those who use it.
+            case "acl": break; // Handled where it is used.
             case "tcp-request": TcpRequest(d); break;
             case "http-request" when d[0] is "deny" or "allow" or "reject": Rule(d, d[0] == "allow", d.Words); break;
             case "timeout" when d.Is("client"):
                 _clientTimeout = Units.HAProxyTime(HAProxyValue.Of(d[1]));
-                if (_clientTimeout is null) d.Tell($"'{d[1]}' is no time: set idle-timeout of the listener by hand");
+                if (_clientTimeout is null) d.Tell($"'{d[1]}' is not a time: set idle-timeout of the listener by hand");
                 _timeouts.Add(d);
                 break;
             case "option" when d[0] is "clitcpka" or "tcpka" or "forwardfor": d.Carry(); break;
             case "option" when d[0] is "tcplog" or "httplog":
                 if (globals.Logs)
                 {
-                    target.Log.Set("access", "stdout", null, d, "a line for each connection");
+                    target.Log.Set("access", "stdout", null, d, "one line per connection");
                     d.Carry();
                 }
                 else
                 {
-                    d.Leave("there is no log to write to: log.access = stdout has a line for each connection");
+                    d.Leave("there is no log to write to: log.access = stdout logs one line per connection");
                 }
                 break;
             case "stats" when d[0] is "enable" or "uri" or "auth":
@@ -90,10 +90,10 @@ internal sealed class HAProxyFrontend(Target target, HAProxyGlobals globals, str
                 Rule(d, d[1] == "accept", d.Words);
                 break;
             case "connection" or "content" or "session" when d[1].StartsWith("track-sc", StringComparison.Ordinal):
-                d.Tell("what a client address may do is limits.per-address { connections, rate } of the listener");
+                d.Tell("limits per client address are limits.per-address { connections, rate } of the listener");
                 break;
             default:
-                d.Tell("limits, allow and deny of the listener judge a connection, protocol = mqtt its CONNECT");
+                d.Tell("limits, allow and deny of the listener apply to connections, protocol = mqtt to the CONNECT");
                 break;
         }
     }
@@ -105,12 +105,12 @@ internal sealed class HAProxyFrontend(Target target, HAProxyGlobals globals, str
         {
             _proxies.AddRange(networks.Select(n => n.ToString()));
             d.Carry();
-            d.Tell("clients from elsewhere, who come without a PROXY header, need a listener of their own");
+            d.Tell("clients from other networks, which send no PROXY header, need their own listener");
         }
         else if (terms is [])
         {
             _proxies.AddRange(["0.0.0.0/0", "::/0"]);
-            d.Tell("the headers of all networks are believed: name your proxies' in accept-proxy-protocol.from");
+            d.Tell("the headers of all networks are trusted: name your proxies' networks in accept-proxy-protocol.from");
         }
         else
         {
@@ -127,7 +127,7 @@ internal sealed class HAProxyFrontend(Target target, HAProxyGlobals globals, str
                 _rules.Add(new AddressRules.Rule(allow, [AddressRules.Network.All(4), AddressRules.Network.All(6)]));
                 break;
             case [{ Test.IsMqtt: true }] or [{ Test.Fetch: "WAIT_END" or "req.len" or "req_len" }]:
-                // What is no CONNECT is refused in any case.
+                // Anything but a CONNECT is refused anyway.
                 ReadsMqtt |= terms[0].Test.IsMqtt;
                 d.Carry();
                 return;
@@ -139,18 +139,18 @@ internal sealed class HAProxyFrontend(Target target, HAProxyGlobals globals, str
                 _rules.Add(new AddressRules.Rule(allow, networks, term.Not));
                 break;
             case [{ Test.Fetch: var fetch }] when fetch.Contains("conn_cur", StringComparison.Ordinal) || fetch.Contains("conn_rate", StringComparison.Ordinal) || fetch.Contains("sess_rate", StringComparison.Ordinal):
-                d.Tell(fetch.Contains("cur", StringComparison.Ordinal) ? "limits.per-address.connections of the listener" : "limits.per-address.rate of the listener, by the second");
+                d.Tell(fetch.Contains("cur", StringComparison.Ordinal) ? "limits.per-address.connections of the listener" : "limits.per-address.rate of the listener, per second");
                 return;
             default:
-                d.Tell("allow and deny of the listener take networks of clients (src), and no other condition");
+                d.Tell("allow and deny of the listener take client networks (src) and no other conditions");
                 return;
         }
         d.Carry();
         _ruled.Add(d);
     }
 
-    /// <summary>The backend that clients go to, and for WebSocket the path; what is not chosen is told.</summary>
-    /// <param name="ownServers">Of a listen: its own, where it names no other.</param>
+    /// <summary>The backend that clients go to, and for WebSocket the path; what cannot be chosen is reported.</summary>
+    /// <param name="ownServers">For a listen: its own servers, if it names no other backend.</param>
     public (string? Backend, Directive? From, string? Path) Choose(bool ownServers)
     {
         (string Backend, Directive From, string? Path)? chosen = null;
@@ -159,7 +159,7 @@ internal sealed class HAProxyFrontend(Target target, HAProxyGlobals globals, str
             IReadOnlyList<HAProxyTerm>? terms = _conditions.Of(use.Words);
             if (chosen is not null)
             {
-                use.Tell("a listener has one pool, another one is chosen already: give these clients a listener of their own");
+                use.Tell("a listener has one pool, and another one is already chosen: give these clients their own listener");
                 continue;
             }
             if (terms is [])
@@ -172,16 +172,16 @@ internal sealed class HAProxyFrontend(Target target, HAProxyGlobals globals, str
                 string? path = terms.FirstOrDefault(t => t.Test.IsPath).Test?.Values.FirstOrDefault(WellKnown.IsPath);
                 chosen = (use[0], use, path);
                 use.Carry();
-                if (terms.Any(t => t.Test.IsPath && t.Test.Values.Count > 1)) use.Tell($"a listener has one path of WebSocket: {path} is written");
+                if (terms.Any(t => t.Test.IsPath && t.Test.Values.Count > 1)) use.Tell($"a listener has one WebSocket path: {path} is written");
             }
             else
             {
-                use.Tell("a listener has one pool, chosen without conditions: give these clients a listener of their own, by address or port");
+                use.Tell("a listener has one pool, chosen without conditions: give these clients their own listener, by address or port");
             }
         }
         if (chosen is { } result)
         {
-            Default?.Tell(IsHttp ? "other paths than that of the WebSocket get 404: ActorLb serves no web pages" : $"a listener has one pool: {result.Backend} is written");
+            Default?.Tell(IsHttp ? "paths other than the WebSocket's get 404: ActorLb serves no web pages" : $"a listener has one pool: {result.Backend} is written");
             return (result.Backend, result.From, result.Path);
         }
         if (Default is not null)
@@ -199,8 +199,8 @@ internal sealed class HAProxyFrontend(Target target, HAProxyGlobals globals, str
         AcceptProxy();
         AddressRules.Write(Listener, _rules, _ruled);
         Idle(backend);
-        foreach (Directive acl in _directives.Where(d => d.Name == "acl")) acl.Leave("nothing of what is written here uses it");
-        if (Binds.Count == 0) section.Tell("no bind: no listener is written");
+        foreach (Directive acl in _directives.Where(d => d.Name == "acl")) acl.Leave("nothing that is written here uses it");
+        if (Binds.Count == 0) section.Tell("no bind, so no listener is written");
         bool first = true;
         foreach (HAProxyBind bind in Binds)
         {
@@ -213,12 +213,12 @@ internal sealed class HAProxyFrontend(Target target, HAProxyGlobals globals, str
                 }
                 if (target.ListenerAt(address) is not null)
                 {
-                    bind.From.Tell("another listener has the address: this one is left out");
+                    bind.From.Tell("another listener has this address: it is left out");
                     continue;
                 }
                 Draft listener = One(bind, address, pool, backend, path, tcp, first);
                 if (six && (bind.OnlyIPv6 && !target.Binds.Contains($"\"0.0.0.0:{port}\"") && !OwnIPv4(port)))
-                    bind.From.Tell("v6only: ActorLb takes IPv4 clients on [::] too, where no other listener has that port: deny = [\"0.0.0.0/0\"] keeps them out");
+                    bind.From.Tell("v6only: ActorLb also accepts IPv4 clients on [::] if no other listener has that port: deny = [\"0.0.0.0/0\"] keeps them out");
                 listener.Keep(bind.From);
                 if (first)
                 {
@@ -249,12 +249,12 @@ internal sealed class HAProxyFrontend(Target target, HAProxyGlobals globals, str
         if (bind.AcceptsProxy && !listener.Has("accept-proxy-protocol"))
         {
             listener["accept-proxy-protocol"].Set("from", "[\"0.0.0.0/0\", \"::/0\"]");
-            bind.From.Tell("accept-proxy: the headers of all networks are believed; name your proxies' in accept-proxy-protocol.from");
+            bind.From.Tell("accept-proxy: the headers of all networks are trusted; name your proxies' networks in accept-proxy-protocol.from");
         }
         return listener;
     }
 
-    /// <summary>What the address itself says goes before.</summary>
+    /// <summary>The address's own words take precedence.</summary>
     private static Draft Without(Draft draft, Draft own)
     {
         foreach ((string key, _) in own.Fields().ToArray()) draft.Remove(key);
@@ -276,10 +276,10 @@ internal sealed class HAProxyFrontend(Target target, HAProxyGlobals globals, str
         }
         if ((backend.TunnelTimeout ?? both) is not { } idle || idle <= TimeSpan.Zero) return;
         TimeSpan most = TimeSpan.FromDays(365);
-        Listener.Set("idle-timeout", Units.Show(idle < most ? idle : most), null, null, "auto would go by each client's own Keep Alive");
+        Listener.Set("idle-timeout", Units.Show(idle < most ? idle : most), null, null, "auto would use each client's own Keep Alive");
     }
 
-    /// <summary>TLS or WebSocket that goes through unseen is no MQTT.</summary>
+    /// <summary>TLS or WebSocket that is passed through is not visible as MQTT.</summary>
     public bool PassesUnseen(HAProxyBackend backend)
     {
         if (WellKnown.IsWebPort(backend.Port)) return true;

@@ -4,10 +4,10 @@ using ActorLb.Configuration.Readers;
 
 namespace ActorLb.Configuration.Import.HAProxy;
 
-/// <summary>HAProxy's section <c>global</c>: settings of the node, and what holds for all that speaks TLS.</summary>
+/// <summary>HAProxy's section <c>global</c>: settings of the node, and defaults for everything with TLS.</summary>
 internal sealed class HAProxyGlobals(Target target, string file)
 {
-    /// <summary>Files that stand beside a certificate, for HAProxy to find.</summary>
+    /// <summary>Files next to a certificate that HAProxy finds by itself.</summary>
     private static readonly string[] Companions = [".key", ".ocsp", ".issuer", ".sctl", ".dh"];
 
     private readonly List<Directive> _tlsDefaults = [];
@@ -15,7 +15,7 @@ internal sealed class HAProxyGlobals(Target target, string file)
 
     public bool VerifiesServers { get; private set; } = true;
 
-    /// <summary>Whether connections are logged; each proxy says so by its options.</summary>
+    /// <summary>Whether connections are logged; each proxy sets that by its options.</summary>
     public bool Logs { get; private set; }
 
     /// <summary>Words of <c>bind</c> that all addresses with TLS have.</summary>
@@ -74,17 +74,17 @@ internal sealed class HAProxyGlobals(Target target, string file)
         _ => [d.Name, d[0]],
     };
 
-    /// <summary>A file by its absolute path, where HAProxy would look for it.</summary>
+    /// <summary>The absolute path where HAProxy would look for a file.</summary>
     public string Find(string name, bool authority = false)
     {
         string folder = (authority ? _authorityFolder : _certificateFolder) ?? Environment.CurrentDirectory;
         string path = Path.GetFullPath(Path.Combine(folder, name));
         string beside = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(Path.GetFullPath(file))!, name));
-        // Without a base HAProxy goes by where it was started, which is rarely where the import is.
+        // Without a base HAProxy uses the directory it was started in, which is rarely where the import runs.
         return !Path.Exists(path) && Path.Exists(beside) ? beside : path;
     }
 
-    /// <summary>The certificate and the key of a <c>crt</c>: one file for both, unless the key stands beside it.</summary>
+    /// <summary>The certificate and the key of a <c>crt</c>: one file for both, unless the key is in a file next to it.</summary>
     public (string Certificate, string Key) Pair(string path)
     {
         string key = path;
@@ -92,7 +92,7 @@ internal sealed class HAProxyGlobals(Target target, string file)
         return (target.File("/", path), target.File("/", key));
     }
 
-    /// <summary>The files of a folder, in their order, each with the names of its certificate; null when it cannot be read.</summary>
+    /// <summary>The files of a directory, in order, each with the names of its certificate; null when it cannot be read.</summary>
     public static IReadOnlyList<(string Path, string[] Names)>? Certificates(string folder)
     {
         try
@@ -146,7 +146,7 @@ internal sealed class HAProxyGlobals(Target target, string file)
         string own = level switch { "warning" => "warning", "err" or "crit" or "alert" or "emerg" => "error", "debug" => "debug", _ => "info" };
         if (target.Log.Has("level"))
         {
-            d.Leave("the node has one log, on standard error: another program may pass it on");
+            d.Leave("the node has one log, on standard error: another program can forward it");
             return;
         }
         target.Log.Set("level", own, "info", d);
@@ -157,7 +157,7 @@ internal sealed class HAProxyGlobals(Target target, string file)
 /// <summary>Values of HAProxy that may be environment variables.</summary>
 internal static class HAProxyValue
 {
-    /// <summary>The text with variables in place, as far as the environment has them now.</summary>
+    /// <summary>The text with variables replaced, as far as the environment has them now.</summary>
     public static string Of(string text)
     {
         if (!HAProxyAddress.HasVariables(text)) return text;

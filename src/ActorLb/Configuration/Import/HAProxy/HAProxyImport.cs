@@ -1,6 +1,6 @@
 namespace ActorLb.Configuration.Import.HAProxy;
 
-/// <summary>HAProxy's configuration as ActorLb's: what sections inherit, and which frontend goes to which backend.</summary>
+/// <summary>Converts HAProxy's configuration: what sections inherit, and which frontend uses which backend.</summary>
 internal sealed class HAProxyImport
 {
     private readonly Target _target;
@@ -17,7 +17,7 @@ internal sealed class HAProxyImport
         _globals = new HAProxyGlobals(_target, file);
     }
 
-    /// <param name="whole">The sections, as <see cref="HAProxyReader"/> gives them.</param>
+    /// <param name="whole">The sections, from <see cref="HAProxyReader"/>.</param>
     public void Translate(Directive whole)
     {
         var fronts = new List<Directive>();
@@ -41,7 +41,7 @@ internal sealed class HAProxyImport
                     if (section.Words.Count == 0)
                     {
                         section.Tell("a section without a name: it is left out");
-                        section.LeaveBlock("stands in a section that is left out");
+                        section.LeaveBlock("is in a section that is left out");
                         break;
                     }
                     _inherits[section] = From(section, 1) ?? defaults;
@@ -64,7 +64,7 @@ internal sealed class HAProxyImport
         if (section.Block!.Find(d => d.Name == "disabled") is not { } off) return false;
         off.Tell("the section is switched off: it is left out");
         section.Leave("it is switched off");
-        section.LeaveBlock("stands in a section that is switched off");
+        section.LeaveBlock("is in a section that is switched off");
         return true;
     }
 
@@ -73,7 +73,7 @@ internal sealed class HAProxyImport
         int from = section.Words.FindIndex(at, w => w.Text == "from");
         if (from < 0 || from + 1 >= section.Words.Count) return null;
         if (_namedDefaults.GetValueOrDefault(section[from + 1]) is { } known) return known;
-        section.Tell($"no section defaults {section[from + 1]} stands before it: it inherits nothing");
+        section.Tell($"there is no section defaults {section[from + 1]} before it: it inherits nothing");
         return null;
     }
 
@@ -86,13 +86,13 @@ internal sealed class HAProxyImport
                 _discoveryTimes[section[0]] = Units.Show(time);
                 d.Carry();
             }
-            else if (d.Name == "hold") d.Leave("what an answer lacks leaves when the others are shown to work");
+            else if (d.Name == "hold") d.Leave("backends missing from an answer leave once the others are known to work");
             else if (d.Name == "nameserver" && (d[1].StartsWith("127.0.0.11:", StringComparison.Ordinal) || d[1].StartsWith("127.0.0.53:", StringComparison.Ordinal)))
-                d.Leave("names are asked of the servers in /etc/resolv.conf, which is this one in containers and with systemd");
+                d.Leave("names are resolved by the servers in /etc/resolv.conf, which is this one in containers and with systemd");
         }
     }
 
-    /// <summary>What a section inherits, the farthest first, then its own.</summary>
+    /// <summary>What a section inherits, the most distant first, then its own.</summary>
     private IEnumerable<Directive> Lines(Directive section)
     {
         var chain = new List<Directive>();
@@ -108,7 +108,7 @@ internal sealed class HAProxyImport
         _used.Add(section[0]);
         var front = new HAProxyFrontend(_target, _globals, section[0]);
         var own = new HAProxyBackend(_target, _globals, _discoveryTimes);
-        if (section.Words.Count > 1 && section[1] != "from") section.Tell($"{section[1]}: an address behind the name is not read: write bind");
+        if (section.Words.Count > 1 && section[1] != "from") section.Tell($"{section[1]}: an address after the name is not supported: use bind");
         Directive[] lines = [.. Lines(section)];
         var written = section.Block!.ToHashSet();
         foreach (Directive d in lines.Where(d => d.Name == "acl")) front.AddCondition(d);
@@ -138,7 +138,7 @@ internal sealed class HAProxyImport
         string? socket = front.IsHttp && !tcp ? path ?? Usual(from ?? section) : null;
         if (!backend.Finish(tcp, socket))
         {
-            (from ?? section).Tell($"{name} has no backend that ActorLb could reach: no listener is written");
+            (from ?? section).Tell($"{name} has no backend that ActorLb can connect to: no listener is written");
             _target.Note(section.All(), _target.Listeners);
             return;
         }
@@ -148,7 +148,7 @@ internal sealed class HAProxyImport
 
     private static string Usual(Directive from)
     {
-        from.Tell("every path was served: a listener has one, and /mqtt is written, which clients take by convention");
+        from.Tell("every path was served: a listener has one, and /mqtt is written, which clients use by convention");
         return "/mqtt";
     }
 
@@ -164,7 +164,7 @@ internal sealed class HAProxyImport
             _target.Admin.KeepClosing(section);
             return;
         }
-        section.Tell("it goes to no backend of MQTT: no listener is written");
+        section.Tell("it has no MQTT backend: no listener is written");
         Judge(section, _target.Listeners);
     }
 
@@ -185,7 +185,7 @@ internal sealed class HAProxyImport
         {
             if (backend.Apply(d) || !written.Contains(d)) continue;
             if (d.Name == "no") d.Leave("the option is off");
-            else if (d.Name == "acl" || (d.Name is "mode" or "log")) d.Leave("the listener says it");
+            else if (d.Name == "acl" || (d.Name is "mode" or "log")) d.Leave("the listener has the same");
             else HAProxyDirectives.Table.Judge(d, HAProxyDirectives.KeyOf(d));
             _target.Note([d], backend.Pool);
         }
@@ -195,13 +195,13 @@ internal sealed class HAProxyImport
         return backend;
     }
 
-    /// <summary>A backend that no listener uses is written where it is for MQTT.</summary>
+    /// <summary>A backend that no listener uses is written if it is for MQTT.</summary>
     private void Unused(string name, Directive section)
     {
         if (Lines(section).LastOrDefault(d => d.Name == "mode")?.Is("http") == true)
         {
-            section.Tell("no WebSocket of these files uses it: it is left out");
-            section.LeaveBlock("stands in a backend that is left out");
+            section.Tell("no WebSocket in these files uses it: it is left out");
+            section.LeaveBlock("is in a backend that is left out");
             return;
         }
         if (Backend(name) is not { HasServers: true } backend || !backend.Finish(tcp: false, webSocketPath: null))

@@ -2,11 +2,11 @@ using ActorLb.Configuration.Readers;
 
 namespace ActorLb.Configuration.Import.HAProxy;
 
-/// <summary>What HAProxy says of each server and ActorLb of the pool: where the servers do not agree, that is told.</summary>
+/// <summary>Settings that HAProxy has per server and ActorLb per pool: where the servers differ, that is reported.</summary>
 internal sealed class HAProxyPoolSettings(Target target, HAProxyGlobals globals, Draft pool, Draft health)
 {
-    /// <param name="tcp">No MQTT is to be seen on the way.</param>
-    /// <param name="httpPath">Where probes by HTTP ask; null for others.</param>
+    /// <param name="tcp">MQTT is not visible on this path.</param>
+    /// <param name="httpPath">Path of http probes; null for other probes.</param>
     public void Write(IReadOnlyList<HAProxyServer> servers, bool tcp, string? httpPath, string? httpPort)
     {
         Proxy(servers);
@@ -21,14 +21,14 @@ internal sealed class HAProxyPoolSettings(Target target, HAProxyGlobals globals,
         if (All(servers, "on-marked-down") == "shutdown-sessions") pool.Set("on-down", "close");
     }
 
-    /// <summary>The value that all have; null when some have none or another one, which is told.</summary>
+    /// <summary>The value that all have in common; null when some differ, which is reported.</summary>
     private static string? All(IReadOnlyList<HAProxyServer> servers, string word)
     {
         HAProxyServer[] with = [.. servers.Where(s => s.Has(word))];
         if (with.Length == 0) return null;
         if (with.Length == servers.Count && with.All(s => s[word] == with[0][word])) return with[0][word];
         string key = word == "source" ? "source-addresses" : "on-down = close";
-        foreach (HAProxyServer server in with) server.From.Tell($"{word} {server[word]}: {key} holds for a whole pool, and the other servers do not have it: set it by hand, or make a pool of this one");
+        foreach (HAProxyServer server in with) server.From.Tell($"{word} {server[word]}: {key} applies to a whole pool, and the other servers do not have it: set it by hand, or make a separate pool for this one");
         return null;
     }
 
@@ -39,7 +39,7 @@ internal sealed class HAProxyPoolSettings(Target target, HAProxyGlobals globals,
         for (int i = 0; i < servers.Count; i++)
         {
             if (wanted[i] == chosen) continue;
-            servers[i].From.Tell($"{(wanted[i].Version == "off" ? "no send-proxy" : $"PROXY {wanted[i].Version}")}: a pool has one proxy-protocol, {chosen.Version}: make a pool of its own for this one, or set the broker's listener alike");
+            servers[i].From.Tell($"{(wanted[i].Version == "off" ? "no send-proxy" : $"PROXY {wanted[i].Version}")}: a pool has one proxy-protocol, {chosen.Version}: make a separate pool for this one, or change the broker's listener");
         }
         pool.Set("proxy-protocol", chosen.Version, "off");
         if (chosen.Tlvs.Length > 0) pool.Set("proxy-protocol-tlvs", $"[{chosen.Tlvs}]");
@@ -50,12 +50,12 @@ internal sealed class HAProxyPoolSettings(Target target, HAProxyGlobals globals,
         HAProxyServer? first = servers.FirstOrDefault(s => s.Has("ssl"));
         foreach (HAProxyServer server in servers)
         {
-            if (first is not null && !server.Has("ssl")) server.From.Tell("no ssl: a pool speaks TLS to all of its backends: make a pool of its own for this one");
+            if (first is not null && !server.Has("ssl")) server.From.Tell("no ssl: a pool uses TLS for all of its backends: make a separate pool for this one");
         }
         if (first is null) return;
         var tls = new Draft();
         bool verified = first["verify"] is null ? globals.VerifiesServers : first["verify"] != "none";
-        if (!verified) tls.Set("verify", "off", note: "as in HAProxy: anybody could pose as the broker");
+        if (!verified) tls.Set("verify", "off", note: "as in HAProxy: anyone could impersonate the broker");
         if (first["ca-file"] is { } ca && ca != "@system-ca") tls.Set("ca", target.File("/", globals.Find(ca, authority: true)));
         if (first["crt"] is { } crt)
         {
@@ -66,12 +66,12 @@ internal sealed class HAProxyPoolSettings(Target target, HAProxyGlobals globals,
         string? sni = first["verifyhost"] ?? first["sni"];
         string name = sni is not null && sni.StartsWith("str(", StringComparison.Ordinal) && sni.EndsWith(')') ? sni[4..^1] : sni ?? "";
         if (sni is not null && AddressText.IsHost(name)) tls.Set("server-name", Units.Quote(name));
-        else if (sni is not null) first.From.Tell($"sni {sni}: not one name: without server-name each backend is asked for the name of its address");
+        else if (sni is not null) first.From.Tell($"sni {sni}: not one name: without server-name each backend must present the name of its address");
         foreach (HAProxyServer server in servers.Where(s => s != first && s.Has("ssl")))
         {
             foreach (string word in (string[])["verify", "ca-file", "crt", "sni", "verifyhost"])
             {
-                if (server[word] != first[word]) server.From.Tell($"{word}: a pool has one block tls, that of the first server is written");
+                if (server[word] != first[word]) server.From.Tell($"{word}: a pool has one tls block: the first server's is written");
             }
         }
         if (tls.HasKeys) pool.Put("tls", tls);
@@ -89,7 +89,7 @@ internal sealed class HAProxyPoolSettings(Target target, HAProxyGlobals globals,
         }
         else if (tcp || port is not null)
         {
-            health.Set("probe", "tcp", null, null, port is null ? "no MQTT is to be seen on this way" : "another port than MQTT's");
+            health.Set("probe", "tcp", null, null, port is null ? "MQTT is not visible on this path" : "not the MQTT port");
         }
         if (first is null) return;
         if (port is not null) health.Integer("port", first.From, port, 1, 65535, null);
@@ -100,7 +100,7 @@ internal sealed class HAProxyPoolSettings(Target target, HAProxyGlobals globals,
         {
             foreach (string word in (string[])["inter", "rise", "fall", "port"])
             {
-                if (server.Has(word) && server[word] != first[word]) server.From.Tell($"{word} {server[word]}: a pool has one health, that of the first server is written");
+                if (server.Has(word) && server[word] != first[word]) server.From.Tell($"{word} {server[word]}: a pool has one health block: the first server's is written");
             }
         }
     }

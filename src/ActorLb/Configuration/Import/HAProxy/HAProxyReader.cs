@@ -4,7 +4,8 @@ using ActorLb.Configuration.Hocon;
 
 namespace ActorLb.Configuration.Import.HAProxy;
 
-/// <summary>HAProxy's files as they are written: sections, their lines by words, and comments with their places (its manual, 2.1 to 2.3).</summary>
+/// <summary>HAProxy's files as written: sections, their lines split into words, and comments with their positions (its manual, 2.1 to
+/// 2.3).</summary>
 internal sealed class HAProxyReader
 {
     public static readonly string[] Sections =
@@ -16,8 +17,8 @@ internal sealed class HAProxyReader
     private readonly Directive _whole = new(new Word("", SourcePosition.None)) { Block = [] };
     private int _lines;
 
-    /// <param name="path">A file, or a folder of which all files that end with .cfg are read, as HAProxy does.</param>
-    /// <returns>A directive without a name that holds the sections.</returns>
+    /// <param name="path">A file, or a directory, of which all .cfg files are read, as HAProxy does.</param>
+    /// <returns>A directive without a name that contains the sections.</returns>
     /// <exception cref="ImportException">A file cannot be read, or is not HAProxy's.</exception>
     public static Directive Read(string path, bool pipes)
     {
@@ -28,7 +29,7 @@ internal sealed class HAProxyReader
             return reader._whole;
         }
         string[] files = FileGlob.Find(Path.Combine(Path.GetFullPath(path), "*.cfg"));
-        if (files.Length == 0) throw new ImportException(new SourcePosition(path, 1, 1), "the folder has no file that ends with .cfg");
+        if (files.Length == 0) throw new ImportException(new SourcePosition(path, 1, 1), "the directory has no .cfg file");
         foreach (string file in files) reader.Read(SourceText.Read(file, pipes: false), file);
         return reader._whole;
     }
@@ -66,12 +67,12 @@ internal sealed class HAProxyReader
             }
             else if (section is null && directive.Name.StartsWith('.'))
             {
-                // Conditions of the file itself.
+                // Conditions in the file.
                 _whole.Block!.Add(directive);
             }
             else if (section is null)
             {
-                throw new ImportException(directive.Position, $"'{Protocol.Text.SafeText.Shortened(directive.Name, 60)}' stands before any section: a file of HAProxy begins with global, defaults, frontend, backend or listen");
+                throw new ImportException(directive.Position, $"'{Protocol.Text.SafeText.Shortened(directive.Name, 60)}' comes before any section: a file of HAProxy starts with global, defaults, frontend, backend or listen");
             }
             else
             {
@@ -81,7 +82,7 @@ internal sealed class HAProxyReader
         (section ?? _whole).Closing.AddRange(comments);
     }
 
-    /// <summary>The words up to the end of the line, and the comment behind them.</summary>
+    /// <summary>The words up to the end of the line, and the comment after them.</summary>
     private static (List<Word> Words, string? Comment) ReadLine(SourceText text)
     {
         var words = new List<Word>();
@@ -96,7 +97,7 @@ internal sealed class HAProxyReader
                     text.Advance();
                     break;
                 case '\\' when text.Next is '\n' or '\r':
-                    // The line goes on in the next one.
+                    // The line continues on the next one.
                     while (text.Current is '\\' or '\r') text.Advance();
                     text.Advance();
                     break;

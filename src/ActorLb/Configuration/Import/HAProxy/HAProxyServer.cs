@@ -2,12 +2,12 @@ using ActorLb.Configuration.Readers;
 
 namespace ActorLb.Configuration.Import.HAProxy;
 
-/// <summary>A <c>server</c> or <c>server-template</c> of HAProxy with its words, those of <c>default-server</c> before its own.</summary>
+/// <summary>A <c>server</c> or <c>server-template</c> of HAProxy with its words, preceded by those of <c>default-server</c>.</summary>
 internal sealed class HAProxyServer
 {
     private readonly Dictionary<string, string> _values = [];
 
-    /// <param name="words">Behind the address.</param>
+    /// <param name="words">After the address.</param>
     public HAProxyServer(Directive from, IEnumerable<(Directive From, string[] Words)> defaults, IEnumerable<string> words)
     {
         From = from;
@@ -21,7 +21,7 @@ internal sealed class HAProxyServer
 
     public Directive From { get; }
 
-    /// <summary>The value of a word; empty for a word that has none, null for one that is not there.</summary>
+    /// <summary>The value of a word; empty for a word without one, null for a missing word.</summary>
     public string? this[string word] => _values.GetValueOrDefault(word);
 
     public bool Has(string word) => _values.ContainsKey(word);
@@ -55,10 +55,10 @@ internal sealed class HAProxyServer
             DirectiveEntry? entry = HAProxyDirectives.Table.Find("server " + word);
             bool takes = HAProxyDirectives.ServerValues.Contains(word);
             string value = takes && i + 1 < words.Length ? words[++i] : "";
-            // The address of a source may have words of its own behind it.
+            // The address of a source may be followed by its own words.
             if (word == "source" && i + 2 < words.Length && words[i + 1] is "usesrc" or "interface")
             {
-                d.Tell($"source {value} {words[i + 1]} {words[i + 2]}: source-addresses of a pool are the node's own");
+                d.Tell($"source {value} {words[i + 1]} {words[i + 2]}: source-addresses of a pool must be the node's own");
                 i += 2;
                 continue;
             }
@@ -68,13 +68,13 @@ internal sealed class HAProxyServer
                 _values.Remove("disabled");
                 continue;
             }
-            if (entry is null) d.Tell($"{word}: not known, and left out");
+            if (entry is null) d.Tell($"{word}: unknown, and left out");
             else if (entry.Verdict == Verdict.Reported) d.Tell($"{(takes ? $"{word} {value}" : word)}: {entry.Text}");
             else if (entry.Verdict == Verdict.Carried) _values[word] = value;
         }
     }
 
-    /// <summary>Writes what is one backend's own.</summary>
+    /// <summary>Writes the settings of a single backend.</summary>
     public void Write(Draft entry)
     {
         Number("weight", "weight", 1, 65535, "1");

@@ -1,10 +1,10 @@
 namespace ActorLb.Configuration.Import.Nginx;
 
-/// <summary>Where a <c>proxy_pass</c> leads.</summary>
-/// <param name="Problem">Why ActorLb cannot go there; null when it can.</param>
+/// <summary>The target of a <c>proxy_pass</c>.</summary>
+/// <param name="Problem">Why ActorLb cannot connect to it; null when it can.</param>
 internal sealed record NginxPass(string Name, int Port, string? Path, bool SpeaksTls, NginxUpstream? Upstream, BackendEntry? Entry, string? Problem);
 
-/// <summary>One of NGINX's two worlds, stream or http: what its servers share.</summary>
+/// <summary>NGINX's stream or http context: what its servers share.</summary>
 internal sealed class NginxFile(Target target, string folder, bool http)
 {
     private readonly Dictionary<string, Directive> _upstreams = [], _zones = [];
@@ -20,7 +20,7 @@ internal sealed class NginxFile(Target target, string folder, bool http)
 
     public Dictionary<string, Directive> Matches { get; } = [];
 
-    /// <summary>Takes in what servers refer to.</summary>
+    /// <summary>Stores definitions that servers refer to.</summary>
     /// <returns>Whether it is such a definition.</returns>
     public bool Define(Directive d)
     {
@@ -55,7 +55,7 @@ internal sealed class NginxFile(Target target, string folder, bool http)
 
     public bool ListensOnIPv4(int port) => _ports.Contains((port, true));
 
-    /// <summary>The key by which a zone counts; null for a zone that is not there.</summary>
+    /// <summary>The key that a zone counts by; null for an unknown zone.</summary>
     public string? ZoneKey(string zone)
     {
         if (!_zones.TryGetValue(zone, out Directive? definition)) return null;
@@ -82,16 +82,16 @@ internal sealed class NginxFile(Target target, string folder, bool http)
         if (text.Contains('$', StringComparison.Ordinal))
         {
             if (Variables.Map(text) is not { } map || NginxVariables.DefaultOf(map) is not { } chosen)
-                return Failed($"{text} is not known before a client comes: a listener has one pool; give each its own address or port");
+                return Failed($"{text} is known only when a client connects: a listener has one pool; give each its own address or port");
             if (NginxVariables.IsConstant(map))
             {
                 map.Carry();
-                map.LeaveBlock("all give the same");
+                map.LeaveBlock("all values are the same");
             }
             else
             {
                 map.Tell($"a listener has one pool: {chosen}, the default, is written; give the others listeners of their own, by address or port");
-                map.LeaveBlock("stands in a map of which the default alone is used");
+                map.LeaveBlock("is in a map of which only the default is used");
                 pass.Tell($"a listener has one pool: {chosen} is written, the default of the map");
             }
             text = chosen;
@@ -104,7 +104,7 @@ internal sealed class NginxFile(Target target, string folder, bool http)
         }
         if (BackendEntry.Read(pass, text, http ? tls ? "443" : "80" : null) is { Key: { } key } entry)
             return new NginxPass(key, Units.Number(key[(key.LastIndexOf(':') + 1)..]) ?? 0, path, tls, null, entry, null);
-        return Failed(text.StartsWith("unix:", StringComparison.Ordinal) ? "ActorLb reaches brokers by TCP alone: let this one listen on a port"
+        return Failed(text.StartsWith("unix:", StringComparison.Ordinal) ? "ActorLb connects to brokers only by TCP: let this one listen on a port"
             : $"'{text}' is neither an upstream of these files nor a host and port: no listener is written");
 
         static NginxPass Failed(string problem) => new("", 0, null, false, null, null, problem);
@@ -130,7 +130,7 @@ internal sealed class NginxFile(Target target, string folder, bool http)
         return target.AddPool($"{(http ? "http" : "stream")} {pass.Name}", wanted, pool, overflow);
     }
 
-    /// <summary>Pools of upstreams that no listener uses.</summary>
+    /// <summary>Pools for upstreams that no listener uses.</summary>
     public void WriteUnused()
     {
         foreach ((string name, Directive upstream) in _upstreams)
@@ -138,8 +138,8 @@ internal sealed class NginxFile(Target target, string folder, bool http)
             if (_used.Contains(name)) continue;
             if (http)
             {
-                upstream.Tell("no WebSocket of these files uses it: it is left out");
-                upstream.LeaveBlock("stands in an upstream that is left out");
+                upstream.Tell("no WebSocket in these files uses it: it is left out");
+                upstream.LeaveBlock("is in an upstream that is left out");
                 continue;
             }
             Draft settings = new(), pool = new();
@@ -151,8 +151,8 @@ internal sealed class NginxFile(Target target, string folder, bool http)
         }
     }
 
-    /// <summary>A further server of an address that has a listener.</summary>
-    /// <param name="certificate">Its certificate with the names that it is for; null without.</param>
+    /// <summary>A further server for an address that already has a listener.</summary>
+    /// <param name="certificate">Its certificate with its names; null without one.</param>
     public void Share(NginxListen listen, NginxServer server, string? certificate, string pool)
     {
         Draft listener = target.ListenerAt(listen.Bind)!;
@@ -167,17 +167,17 @@ internal sealed class NginxFile(Target target, string folder, bool http)
         }
         else
         {
-            listen.From.Tell($"the address is that of a listener already: what {names} says else is left out");
+            listen.From.Tell($"another listener already has this address: everything else about {names} is left out");
         }
         if (listener.Value("pool") != Target.Reference(pool))
-            listen.From.Tell($"a listener has one pool: clients of {names} would go to {pool}; give them an address or a port of their own");
+            listen.From.Tell($"a listener has one pool: clients of {names} would go to {pool}; give them their own address or port");
         target.Note([listen.From], listener);
     }
 
     public void AccessLog(Directive d)
     {
         if (d.Is("off")) d.Carry();
-        else if (d[0].StartsWith("syslog:", StringComparison.Ordinal) || d[0].Contains('$', StringComparison.Ordinal)) d.Tell("log.access is a file, or stdout");
+        else if (d[0].StartsWith("syslog:", StringComparison.Ordinal) || d[0].Contains('$', StringComparison.Ordinal)) d.Tell("log.access must be a file, or stdout");
         else if (d[0] is "/dev/stdout" or "/dev/stderr") SetAccess(d, "\"stdout\"");
         else SetAccess(d, Units.Quote(Path.GetFullPath(Path.Combine("/", d[0]))));
     }
@@ -189,7 +189,7 @@ internal sealed class NginxFile(Target target, string folder, bool http)
             d.Tell($"a node has one access log: {other} is written");
             return;
         }
-        target.Log.Set("access", value, null, d, "a line for each connection");
+        target.Log.Set("access", value, null, d, "one line per connection");
         d.Carry();
     }
 
@@ -217,9 +217,9 @@ internal sealed class NginxFile(Target target, string folder, bool http)
         if (d.Parameter("valid") is { } valid && Units.NginxTime(valid) is { } time && time >= TimeSpan.FromSeconds(1) && time <= Setting.Day) _discovery["valid"] = Units.Show(time);
         if (d.Words.TrueForAll(w => w.Text is "127.0.0.11" or "127.0.0.53" || w.Text.Contains('=', StringComparison.Ordinal)))
         {
-            d.Leave("names are asked of the servers in /etc/resolv.conf, which are these in containers and with systemd");
+            d.Leave("names are resolved by the servers in /etc/resolv.conf, which are these in containers and with systemd");
             return;
         }
-        d.Tell("names are asked of the servers in /etc/resolv.conf: name these there");
+        d.Tell("names are resolved by the servers in /etc/resolv.conf: add these there");
     }
 }

@@ -2,7 +2,7 @@ using ActorLb.Configuration.Readers;
 
 namespace ActorLb.Configuration.Import.Nginx;
 
-/// <summary>NGINX Plus's <c>health_check</c> with its <c>match</c>: the pool's <c>health</c>.</summary>
+/// <summary>Converts NGINX Plus's <c>health_check</c> with its <c>match</c> to the pool's <c>health</c>.</summary>
 internal static class NginxHealth
 {
     /// <param name="matches">The blocks of that name.</param>
@@ -19,7 +19,7 @@ internal static class NginxHealth
                 case "fails": health.Integer("fall", d, value, 1, 1000, "3"); break;
                 case "port":
                     health.Integer("port", d, value, 1, 65535, null);
-                    // Whatever listens there, it is not known to speak MQTT.
+                    // That port is not known to speak MQTT.
                     if (!health.Has("probe")) health.Set("probe", http ? "http" : "tcp");
                     break;
                 case "uri" when WellKnown.IsPath(value):
@@ -49,7 +49,7 @@ internal static class NginxHealth
         {
             if (rule.Name is "send" or "expect") rule.Leave("probe = mqtt sends a CONNECT and reads the CONNACK");
             else if (rule.Name == "status" && rule.Words.Count == 1 && rule[0] is "200" or "200-399") rule.Carry();
-            else rule.Tell("the probe http takes 200 alone");
+            else rule.Tell("the http probe accepts only 200");
             health.Keep(rule);
         }
     }

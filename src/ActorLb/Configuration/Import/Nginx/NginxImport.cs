@@ -2,7 +2,7 @@ using ActorLb.Configuration.Readers;
 
 namespace ActorLb.Configuration.Import.Nginx;
 
-/// <summary>NGINX's configuration as ActorLb's: the blocks main, events, stream and http.</summary>
+/// <summary>Converts NGINX's configuration: the main, events, stream and http blocks.</summary>
 internal sealed class NginxImport(Target target, string folder)
 {
     private readonly NginxFile _stream = new(target, folder, http: false), _web = new(target, folder, http: true);
@@ -10,7 +10,7 @@ internal sealed class NginxImport(Target target, string folder)
 
     private Directive? _workers, _connections;
 
-    /// <param name="whole">The file, as <see cref="NginxReader"/> gives it.</param>
+    /// <param name="whole">The file, from <see cref="NginxReader"/>.</param>
     public void Translate(Directive whole)
     {
         var fragments = new List<Directive>();
@@ -30,14 +30,14 @@ internal sealed class NginxImport(Target target, string folder)
                     Context(d.Block, d.Name == "http" ? _web : _stream, d.Name == "http");
                     break;
                 case "load_module" when Scripts.Any(s => d[0].Contains(s, StringComparison.Ordinal)):
-                    d.Tell("scripts do not run here: MQTT is read without them");
+                    d.Tell("scripts are not supported: MQTT is read without them");
                     break;
                 case "worker_processes": _workers = d; break;
                 case "error_log": _stream.ErrorLog(d); break;
                 case "worker_shutdown_timeout":
                     target.Node.Time("drain-timeout", d, d[0], Units.NginxTime(d[0]), Setting.Day, "30s", TimeSpan.Zero);
                     break;
-                // Parts that other files include within stream or http.
+                // Fragments that other files include within stream or http.
                 case "upstream" or "server" or "map" or "split_clients" or "match" or "limit_conn_zone" or "mqtt" or "mqtt_preread" or "resolver" or "access_log"
                     or "set_real_ip_from" or "allow" or "deny" or "limit_conn":
                     fragments.Add(d);
@@ -73,9 +73,9 @@ internal sealed class NginxImport(Target target, string folder)
             c.Tell("not a number: set node.max-connections by hand");
             return;
         }
-        // Each worker's places are for both sides of a connection.
+        // Each worker's connections count both sides.
         long clients = count is { } known and > 0 ? Math.Max(1, (long)known * each / 2) : each;
-        string note = count is null ? "NGINX's number is for each worker: with more than two of them raise it" : $"{count} workers with {each} places each, for both sides";
+        string note = count is null ? "NGINX's number is per worker: raise it if there are more than two" : $"{count} workers with {each} places each, for both sides";
         target.Node.Integer("max-connections", c, clients.ToString(System.Globalization.CultureInfo.InvariantCulture), 1, 10_000_000, "20480", note);
     }
 
@@ -105,7 +105,7 @@ internal sealed class NginxImport(Target target, string folder)
         draft.Write(location);
     }
 
-    /// <summary>A server inherits what it has no directive of that name for.</summary>
+    /// <summary>A server inherits directives that it does not have itself.</summary>
     private static IEnumerable<Directive> Outer(IEnumerable<Directive> inherited, Directive inner) =>
         inherited.Where(d => d.Name is not ("allow" or "deny") ? inner.Block?.Exists(i => i.Name == d.Name) != true : inner.Block?.Exists(i => i.Name is "allow" or "deny") != true);
 
@@ -122,9 +122,9 @@ internal sealed class NginxImport(Target target, string folder)
         {
             if (location == chosen || location == status) continue;
             location.Tell(passing.Contains(location) && chosen is not null
-                ? "a listener has one path of WebSocket: give this one a port or an address of its own"
-                : "no WebSocket: ActorLb serves no web pages, leave them to a web server");
-            location.LeaveBlock("stands in a location that is left out");
+                ? "a listener has one WebSocket path: give this one its own port or address"
+                : "not a WebSocket: ActorLb serves no web pages, leave them to a web server");
+            location.LeaveBlock("is in a location that is left out");
         }
         if (status is not null) Status(server, status);
         if (chosen is not null)
@@ -135,12 +135,12 @@ internal sealed class NginxImport(Target target, string folder)
         if (status is null)
         {
             server.Tell("no location of it is a WebSocket: ActorLb serves no web pages, leave them to a web server");
-            foreach (Directive d in server.Block!) d.Leave("stands in a server that is left out");
+            foreach (Directive d in server.Block!) d.Leave("is in a server that is left out");
             target.Note(server.All(), target.Listeners);
         }
     }
 
-    /// <summary>The location replaces what the server says of the same.</summary>
+    /// <summary>The location's directives replace those of the server.</summary>
     private static Directive Merged(Directive server, Directive location)
     {
         foreach (Directive d in server.Block!)
@@ -150,7 +150,7 @@ internal sealed class NginxImport(Target target, string folder)
         return location;
     }
 
-    /// <summary>stub_status: the admin endpoint has it, on an address of its own.</summary>
+    /// <summary>stub_status: the admin endpoint has it, on its own address.</summary>
     private void Status(Directive server, Directive status)
     {
         server.Carry();
@@ -158,10 +158,10 @@ internal sealed class NginxImport(Target target, string folder)
         Directive page = status.Block!.Find(d => d.Name == "stub_status")!;
         page.Carry();
         foreach (Directive listen in server.Block!.Where(d => d.Name == "listen")) AdminAddress.Set(target, listen, listen[0], "/status has the same text");
-        if (status != server && status.Words is [.., { Text: not "/status" } path]) status.Tell($"the path is /status, not {path.Text}: change what reads it");
+        if (status != server && status.Words is [.., { Text: not "/status" } path]) status.Tell($"the path is /status, not {path.Text}: change its readers");
         foreach (Directive d in status.Block!.Concat(server.Block!))
         {
-            if (d.Name is "allow" or "deny") d.Leave("the admin endpoint is on loopback, or asks for a token or a certificate");
+            if (d.Name is "allow" or "deny") d.Leave("the admin endpoint is on loopback, or requires a token or a certificate");
             else if (d.Name is "access_log" or "server_name" or "error_log") d.Leave("belongs to the status page");
         }
         target.Admin.Keep(server);

@@ -6,7 +6,7 @@ namespace ActorLb.Configuration.Import.Nginx;
 /// <param name="Bind">As HOCON.</param>
 internal sealed record NginxListen(Directive From, string Bind, int Port, bool IsIPv6, bool Ssl, bool Proxy, bool Default)
 {
-    /// <summary>Null when ActorLb cannot listen there; what that is has been told.</summary>
+    /// <summary>Null when ActorLb cannot listen there; the reason has been reported.</summary>
     public static NginxListen? Read(Directive from, bool http, Draft listener, Draft pool)
     {
         string address = from[0];
@@ -14,8 +14,8 @@ internal sealed record NginxListen(Directive From, string Bind, int Port, bool I
         if (Import.Target.Bind(host, port) is not { } bind)
         {
             from.Tell(address.StartsWith("unix:", StringComparison.Ordinal)
-                ? "ActorLb listens on TCP ports alone: let the clients of this socket connect to one"
-                : $"'{address}' is no address and port to listen on: ActorLb takes IP addresses, * and [::]");
+                ? "ActorLb listens only on TCP ports: let the clients of this socket connect to one"
+                : $"'{address}' is not an address and port to listen on: ActorLb takes IP addresses, * and [::]");
             return null;
         }
         bool ssl = false, proxy = false, main = false;
@@ -30,20 +30,20 @@ internal sealed record NginxListen(Directive From, string Bind, int Port, bool I
                 case "default_server" or "default": main = true; break;
                 case "backlog" when value.Length > 0 && value[0] != '-': listener.Integer("backlog", from, value, 1, 1_000_000, "4096"); break;
                 case "so_keepalive": KeepAlive(from, value, pool); break;
-                case "ipv6only": break; // Judged where all addresses are known.
+                case "ipv6only": break; // Handled when all addresses are known.
                 case "udp" or "quic":
                     from.Tell($"{name}: ActorLb balances MQTT over TCP: leave UDP to another program");
                     return null;
                 case "reuseport" or "deferred" or "bind" or "http2" or "spdy" or "backlog" or "rcvbuf" or "sndbuf" or "multipath": break;
                 default:
-                    from.Tell($"{word}: not known, and left out");
+                    from.Tell($"{word}: unknown, and left out");
                     break;
             }
         }
         return new NginxListen(from, bind, Units.Number(port) ?? 0, host.Contains(':', StringComparison.Ordinal), ssl, proxy, main);
     }
 
-    /// <summary>on, off, or idle:interval:count: TCP_USER_TIMEOUT ends a connection when the probes would have.</summary>
+    /// <summary>on, off, or idle:interval:count: TCP_USER_TIMEOUT closes a connection when the probes would have.</summary>
     private static void KeepAlive(Directive from, string value, Draft pool)
     {
         if (value is "on") return;
@@ -55,7 +55,7 @@ internal sealed record NginxListen(Directive From, string Bind, int Port, bool I
         string[] parts = value.Split(':');
         if (parts is { Length: > 3 } || parts.All(p => p.Length == 0))
         {
-            from.Tell($"so_keepalive={value}: not understood; see tcp.keep-alive");
+            from.Tell($"so_keepalive={value}: invalid; see tcp.keep-alive");
             return;
         }
         TimeSpan idle = Units.NginxTime(parts[0]) ?? TimeSpan.FromSeconds(60);

@@ -2,7 +2,7 @@ using ActorLb.Configuration.Readers;
 
 namespace ActorLb.Configuration.Import.Nginx;
 
-/// <summary>NGINX's <c>proxy_*</c> of a server: settings of the pool that it passes to, and a few of its listeners.</summary>
+/// <summary>NGINX's <c>proxy_*</c> directives of a server: settings of its pool, and a few of its listeners.</summary>
 internal sealed class NginxProxy(Target target, string folder, NginxVariables variables, bool http)
 {
     private readonly Draft _tls = new();
@@ -11,12 +11,12 @@ internal sealed class NginxProxy(Target target, string folder, NginxVariables va
 
     public Draft Listener { get; } = new();
 
-    /// <summary>Whether TLS is spoken to the backends.</summary>
+    /// <summary>Whether TLS is used to the backends.</summary>
     public bool SpeaksTls { get; set; }
 
     public Directive? Pass { get; private set; }
 
-    /// <summary>False for a directive that ActorLb has nothing for.</summary>
+    /// <summary>False for a directive that has no equivalent.</summary>
     public bool Apply(Directive d)
     {
         switch (d.Name)
@@ -48,7 +48,7 @@ internal sealed class NginxProxy(Target target, string folder, NginxVariables va
                 break;
             case "proxy_socket_keepalive":
                 if (d.Is("on")) d.Carry();
-                else d.Leave("TCP keep-alive costs nothing worth saving: tcp.keep-alive = off ends it");
+                else d.Leave("TCP keep-alive costs next to nothing: tcp.keep-alive = off disables it");
                 break;
             case "proxy_protocol" when !http:
                 Pool.Set("proxy-protocol", d.Is("on") ? "v1" : "off", "off", d);
@@ -86,12 +86,12 @@ internal sealed class NginxProxy(Target target, string folder, NginxVariables va
         return true;
     }
 
-    /// <summary>What holds between the settings.</summary>
+    /// <summary>What follows from several settings together.</summary>
     public void Finish(Directive server)
     {
         if (SpeaksTls)
         {
-            if (!_tls.Has("verify")) _tls.Set("verify", "off", note: "NGINX's default: anybody could pose as the broker; with on and a ca nobody can");
+            if (!_tls.Has("verify")) _tls.Set("verify", "off", note: "NGINX's default: anyone could impersonate the broker; on and a ca prevent that");
             if (_tls.Has("certificate") != _tls.Has("key"))
             {
                 server.Tell("proxy_ssl_certificate and proxy_ssl_certificate_key belong together: set both in tls of the pool");
@@ -131,11 +131,11 @@ internal sealed class NginxProxy(Target target, string folder, NginxVariables va
                 }
                 else
                 {
-                    d.Tell("not one host name: without server-name each backend must show the name of its address");
+                    d.Tell("not one host name: without server-name each backend must present the name of its address");
                 }
                 return true;
             case "proxy_ssl_server_name":
-                d.Carry(); // The name is always asked for.
+                d.Carry(); // The name is always sent.
                 return true;
             default: return false;
         }
@@ -144,15 +144,15 @@ internal sealed class NginxProxy(Target target, string folder, NginxVariables va
     private void Connect(Directive d)
     {
         Pool.Time("connect-timeout", d, d[0], Units.NginxTime(d[0]), Setting.Hour, "10s");
-        // Otherwise a backend that keeps silent leaves no time for another.
+        // Otherwise a silent backend would leave no time for another.
         if (Units.NginxTime(d[0]) is { } time && time >= ConfigurationDefaults.Retry.Timeout && !Pool["retry"].Has("timeout"))
-            Pool["retry"].Set("timeout", Units.Show(time < Setting.Hour / 2 ? 2 * time : Setting.Hour), note: "leaves time for a second backend");
+            Pool["retry"].Set("timeout", Units.Show(time < Setting.Hour / 2 ? 2 * time : Setting.Hour), note: "leaves time to try a second backend");
     }
 
     private void Idle(Directive d)
     {
-        if (Units.NginxTime(d[0]) == TimeSpan.Zero) d.Tell("idle-timeout is a time, off or auto: auto is left, which goes by the client's Keep Alive");
-        else Listener.Time("idle-timeout", d, d[0], Units.NginxTime(d[0]), TimeSpan.FromDays(365), null, note: "auto would go by each client's own Keep Alive");
+        if (Units.NginxTime(d[0]) == TimeSpan.Zero) d.Tell("idle-timeout is a time, off or auto: it stays auto, which uses the client's Keep Alive");
+        else Listener.Time("idle-timeout", d, d[0], Units.NginxTime(d[0]), TimeSpan.FromDays(365), null, note: "auto would use each client's own Keep Alive");
     }
 
     private void Bind(Directive d)
@@ -164,7 +164,7 @@ internal sealed class NginxProxy(Target target, string folder, NginxVariables va
         }
         if (d.Has("transparent"))
         {
-            d.Tell("transparent: ActorLb does not take its clients' addresses; proxy-protocol tells the brokers of them");
+            d.Tell("transparent: ActorLb does not use its clients' addresses; proxy-protocol passes them on to brokers");
             return;
         }
         if (AddressText.TryAddress(d[0], out _))
@@ -196,13 +196,13 @@ internal sealed class NginxProxy(Target target, string folder, NginxVariables va
         {
             if (!AddressText.TryAddress(part[0], out _) || !seen.Add(part[0]))
             {
-                part.Tell("not an IP address of its own: list it in source-addresses of the pool by hand");
+                part.Tell("not an IP address: list it in source-addresses of the pool by hand");
                 continue;
             }
             bool rest = part.Name == "*";
             if (!rest && !(part.Name.EndsWith('%') && double.TryParse(part.Name.AsSpan(..^1), System.Globalization.NumberStyles.AllowDecimalPoint, System.Globalization.CultureInfo.InvariantCulture, out double share) && (sum += share) <= 100))
             {
-                part.Tell("not a share of the whole: set it in source-addresses of the pool by hand");
+                part.Tell("not a valid share: set it in source-addresses of the pool by hand");
                 continue;
             }
             elements.Add((rest ? Units.Quote(part[0]) : $"{{ address = {Units.Quote(part[0])}, share = {part.Name} }}", part));
@@ -213,7 +213,7 @@ internal sealed class NginxProxy(Target target, string folder, NginxVariables va
             d.Tell($"{d[0]} has no address: list addresses in source-addresses of the pool");
             return;
         }
-        // The loader wants the whole given out: one without a share takes the rest, and nothing is left for one when all is given.
+        // The loader requires the shares to cover everything: an address without a share takes the rest, and there must be a rest.
         bool open = split.Block.Exists(p => p.Name == "*" && p.Verdict == Verdict.Carried);
         if (open == sum > 99.999)
         {
@@ -222,7 +222,7 @@ internal sealed class NginxProxy(Target target, string folder, NginxVariables va
         }
         if (!open && sum < 100 - (0.1 * elements.Count))
         {
-            split.Tell("the shares are less than 100%: NGINX binds the rest to no address; here the last address takes the rest");
+            split.Tell("the shares are less than 100%: NGINX binds no address for the rest; here the last address takes it");
             (string _, Directive? last) = elements[^1];
             elements[^1] = (Units.Quote(last![0]), last);
         }
@@ -239,7 +239,7 @@ internal sealed class NginxProxy(Target target, string folder, NginxVariables va
         {
             case "upgrade" or "connection" or "host" or "x-real-ip" or "remote-host" or "x-forwarded-for":
                 if (name == "connection" && variables.Map(value) is { } map) map.Carry();
-                if (name == "host" && value is not ("$host" or "$http_host" or "$proxy_host")) d.Tell("brokers get the Host that the client sent");
+                if (name == "host" && value is not ("$host" or "$http_host" or "$proxy_host")) d.Tell("brokers get the client's Host");
                 else d.Carry();
                 break;
             case "authorization" or "cookie" or "origin" or "user-agent" when value.Equals("$http_" + name.Replace('-', '_'), StringComparison.Ordinal):
@@ -250,7 +250,7 @@ internal sealed class NginxProxy(Target target, string folder, NginxVariables va
                 d.Carry();
                 break;
             default:
-                d.Tell("brokers get the client's fields that pass-headers names and its address, no others");
+                d.Tell("brokers get the client's address and the fields listed in pass-headers, no others");
                 break;
         }
     }

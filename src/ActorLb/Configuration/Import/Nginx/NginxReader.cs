@@ -4,8 +4,8 @@ using ActorLb.Configuration.Hocon;
 namespace ActorLb.Configuration.Import.Nginx;
 
 /// <summary>
-/// NGINX's files as they are written: directives, blocks and comments with their places, includes in the place where they stand. Names of
-/// included files are relative to the folder of the first file, whichever file includes them.
+/// NGINX's files as written: directives, blocks and comments with their positions, includes in their places. Names of
+/// included files are relative to the directory of the first file, whichever file includes them.
 /// </summary>
 internal sealed class NginxReader(string root)
 {
@@ -13,10 +13,10 @@ internal sealed class NginxReader(string root)
     private int _directives, _files;
     private long _characters;
 
-    /// <summary>Where relative names of certificates and included files begin.</summary>
+    /// <summary>The directory that relative names of certificates and included files start from.</summary>
     public string Folder { get; } = Path.GetDirectoryName(Path.GetFullPath(root)) ?? "/";
 
-    /// <returns>A directive without a name that holds the file's.</returns>
+    /// <returns>A directive without a name that contains those of the file.</returns>
     /// <exception cref="ImportException">The file cannot be read, or is not NGINX's.</exception>
     public Directive Read(bool pipes) => Read(SourceText.Read(root, pipes), root);
 
@@ -36,7 +36,7 @@ internal sealed class NginxReader(string root)
         return whole;
     }
 
-    /// <summary>Directives up to the closing brace, which it takes, or to the end of the file.</summary>
+    /// <summary>Directives up to and including the closing brace, or to the end of the file.</summary>
     private void ReadBlock(SourceText text, Directive owner, SourcePosition start, int depth)
     {
         if (depth > ImportLimits.Nesting) throw new ImportException(start, $"blocks are nested deeper than {ImportLimits.Nesting} levels");
@@ -61,7 +61,7 @@ internal sealed class NginxReader(string root)
             }
             if (text.Current == '}')
             {
-                if (depth == 0) throw new ImportException(text.Position, "'}' closes nothing");
+                if (depth == 0) throw new ImportException(text.Position, "unmatched '}'");
                 text.Advance();
                 break;
             }
@@ -98,7 +98,7 @@ internal sealed class NginxReader(string root)
                 case '}':
                     throw new ImportException(result.Position, $"'{Short(result.Name)}' is not ended by ';': the '}}' of line {text.Position.Line} comes first");
                 case '#':
-                    // Between the words of a directive: the comment goes before it.
+                    // Between the words of a directive: the comment is put before it.
                     result.Leading.Add(text.TakeLine());
                     break;
                 default:
@@ -131,11 +131,11 @@ internal sealed class NginxReader(string root)
                 text.Advance();
             }
             text.Advance();
-            // ngx_conf_read_token: after a quote only what ends a word, or the brackets of "if".
+            // ngx_conf_read_token: after a quote only the end of a word, or the brackets of "if", may follow.
             if (!text.AtEnd && !SourceText.IsBlank(text.Current) && text.Current is not (';' or '{' or ')'))
             {
                 text.RefuseLookalike();
-                throw new ImportException(text.Position, $"unexpected '{text.Current}' behind a closing quote");
+                throw new ImportException(text.Position, $"unexpected '{text.Current}' after a closing quote");
             }
             if (text.Current == ')')
             {
@@ -146,7 +146,7 @@ internal sealed class NginxReader(string root)
         }
         while (!text.AtEnd && !SourceText.IsBlank(text.Current) && text.Current != ';')
         {
-            // "${name}" is a variable; any other brace begins the block.
+            // "${name}" is a variable; any other brace starts the block.
             if (text.Current == '{' && !(word.Length > 0 && word[^1] == '$')) break;
             text.RefuseLookalike();
             if (text.Current == '\\')
@@ -174,7 +174,7 @@ internal sealed class NginxReader(string root)
         _ => null,
     };
 
-    /// <summary>Adds the directive, or what the files hold that it includes.</summary>
+    /// <summary>Adds the directive, or the contents of the files that it includes.</summary>
     private void Include(List<Directive> block, Directive directive)
     {
         block.Add(directive);
@@ -184,7 +184,7 @@ internal sealed class NginxReader(string root)
         string[] files = glob ? FileGlob.Find(pattern) : [pattern];
         if (files.Length == 0)
         {
-            directive.Tell("no file here has such a name: where NGINX runs there may be some; import the file there, or copy the folder");
+            directive.Tell("no file matches here: import the file where NGINX runs, or copy the directory");
             return;
         }
         if (_open.Count >= ImportLimits.IncludeNesting) throw new ImportException(directive.Position, $"files include one another more than {ImportLimits.IncludeNesting} levels deep");
@@ -199,11 +199,11 @@ internal sealed class NginxReader(string root)
             catch (ImportException e) when (e.Message.Contains(": the file cannot be read: ", StringComparison.Ordinal))
             {
                 if (Path.GetFileName(file) is "mime.types") directive.Leave("it lists types of web content");
-                else directive.Tell($"{e.Message[(e.Message.IndexOf(": the file cannot", StringComparison.Ordinal) + 2)..]} ({file}): import where it is, or copy it");
+                else directive.Tell($"{e.Message[(e.Message.IndexOf(": the file cannot", StringComparison.Ordinal) + 2)..]} ({file}): import the configuration where the file is, or copy it");
                 continue;
             }
             Directive included = Read(text, file);
-            // The file's own comments stand where its directives do.
+            // The file's comments stay with its directives.
             block.AddRange(included.Block!);
             if (included.Closing.Count > 0) directive.Closing.AddRange(included.Closing);
             directive.Carry();

@@ -3,8 +3,8 @@ using ActorLb.Configuration.Readers;
 namespace ActorLb.Configuration.Import.Nginx;
 
 /// <summary>
-/// A <c>server</c> of NGINX, with what it inherits: a listener for each of its addresses, and the pool that it passes to with the settings
-/// by which it does.
+/// A <c>server</c> of NGINX, with what it inherits: a listener for each of its addresses, and the pool that it passes to with its
+/// settings.
 /// </summary>
 internal sealed class NginxServer
 {
@@ -31,17 +31,17 @@ internal sealed class NginxServer
 
     private bool Ssl => _listens.Exists(l => l.Ssl);
 
-    /// <summary>The names that clients ask for.</summary>
+    /// <summary>The host names of its clients' requests.</summary>
     public List<string> Names { get; } = [];
 
-    /// <summary>They choose the certificate.</summary>
+    /// <summary>Whether they choose the certificate.</summary>
     public void CarryNames()
     {
         foreach (Directive d in _server.Block!.Where(d => d.Name == "server_name")) d.Carry();
     }
 
     /// <param name="location">In http: the location that is a WebSocket.</param>
-    /// <param name="inherited">From the blocks around the server, as far as the server has none of that name.</param>
+    /// <param name="inherited">Directives of the enclosing blocks that the server does not have itself.</param>
     public void Apply(IEnumerable<Directive> inherited, Directive? location)
     {
         _server.Carry();
@@ -62,7 +62,7 @@ internal sealed class NginxServer
         location?.Carry();
         foreach (Directive d in inherited.Concat(_server.Block!).Concat(location?.Block ?? []))
         {
-            // A location's own come last and replace those around it.
+            // A location's own directives come last and replace outer ones.
             if (d.Name is "listen" or "location" or "include" || d == oldSsl) continue;
             Apply(d);
             _seen.Add(d);
@@ -111,7 +111,7 @@ internal sealed class NginxServer
         }
     }
 
-    /// <summary>Writes what has been gathered.</summary>
+    /// <summary>Writes what was collected.</summary>
     public void Write(Directive? location)
     {
         if (Ssl) _tls.Finish(_server);
@@ -142,14 +142,14 @@ internal sealed class NginxServer
         string? pool = _file.Pool(target, Pool(target, location, tcp), traits, Listener);
         if (pool is null)
         {
-            pass.Tell($"{target.Name} has no backends that ActorLb could reach: no listener is written");
+            pass.Tell($"{target.Name} has no backends that ActorLb can connect to: no listener is written");
             GiveUp();
             return;
         }
         Listeners(pool, target.Port, location, tcp);
     }
 
-    /// <summary>What nobody has judged of the server's own, so that it is told in its place.</summary>
+    /// <summary>Directives of the server that nothing has handled yet, so that they are reported in their place.</summary>
     private void Judge(Directive? location)
     {
         foreach (Directive d in _server.Block!.Concat(location?.Block ?? []))
@@ -169,12 +169,12 @@ internal sealed class NginxServer
     {
         Draft pool = _proxy.Pool;
         if (_http) pool["websocket"].Set("path", Units.Quote(target.Path ?? Path(location)));
-        if (tcp) _health.Set("probe", "tcp", null, null, "no MQTT is to be seen on this way");
+        if (tcp) _health.Set("probe", "tcp", null, null, "MQTT is not visible on this path");
         if (_health.HasKeys) pool.Put("health", _health);
         return pool;
     }
 
-    /// <summary>TLS or WebSocket that goes through unseen is no MQTT.</summary>
+    /// <summary>TLS or WebSocket that is passed through is not visible as MQTT.</summary>
     private bool IsTcp(NginxPass target)
     {
         if (_http || _mqtt) return false;
@@ -206,7 +206,7 @@ internal sealed class NginxServer
             if (first) Merge(listener, Listener);
             else listener.CopyFrom(Listener);
             if (listen.IsIPv6 && !_listens.Exists(l => !l.IsIPv6 && l.Port == listen.Port) && !_file.ListensOnIPv4(listen.Port) && listen.From.Parameter("ipv6only") != "off")
-                listen.From.Tell("ActorLb takes IPv4 clients on [::] too, where no other listener has that port: deny = [\"0.0.0.0/0\"] keeps them out");
+                listen.From.Tell("ActorLb also accepts IPv4 clients on [::] if no other listener has that port: deny = [\"0.0.0.0/0\"] keeps them out");
             string kind = _http ? listen.Ssl ? "wss" : "ws" : listen.Ssl ? "mqtts" : tcp ? "tcp" : "mqtt";
             if (first) _file.Target.Note(_seen.Concat(_server.Block!).Append(_server), listener);
             _file.Target.Note([listen.From], listener);
@@ -233,9 +233,9 @@ internal sealed class NginxServer
         foreach (Directive d in _server.Block!.Where(d => d.Name == "server_name"))
         {
             if (_listens.Exists(l => l.Ssl && _file.Target.ListenerAt(l.Bind) is not null)) d.Carry();
-            else d.Leave("NGINX serves every Host by its first server of a port, and so does the listener; its hosts admits some alone");
+            else d.Leave("NGINX serves any Host by the first server of a port, and so does the listener; its hosts setting restricts that");
         }
-        if (exact.Length > 0) websocket.Comment($"# hosts = {List(exact)}  # admits these alone; NGINX serves every other Host too by its first server of a port");
+        if (exact.Length > 0) websocket.Comment($"# hosts = {List(exact)}  # allows only these; NGINX serves any other Host by the first server of a port");
     }
 
     private string Path(Directive? location)
@@ -245,16 +245,16 @@ internal sealed class NginxServer
         {
             string literal = path.TrimStart('^').TrimEnd('$');
             bool plain = literal.StartsWith('/') && literal.All(c => char.IsAsciiLetterOrDigit(c) || c is '/' or '-' or '_');
-            if (!plain || !path.StartsWith('^')) location.Tell("a pattern of paths: a listener has one path, look at websocket.path");
+            if (!plain || !path.StartsWith('^')) location.Tell("a pattern of paths: a listener has one path, check websocket.path");
             path = plain ? literal : "/mqtt";
         }
         if (path == "/")
         {
-            location?.Tell("every path was served: a listener has one, and /mqtt is written, which clients take by convention");
+            location?.Tell("every path was served: a listener has one, and /mqtt is written, which clients use by convention");
             return "/mqtt";
         }
         if (WellKnown.IsPath(path)) return path;
-        location?.Tell("not a path such as /mqtt: look at websocket.path");
+        location?.Tell("not a path such as /mqtt: check websocket.path");
         return "/mqtt";
     }
 
@@ -266,11 +266,11 @@ internal sealed class NginxServer
         foreach (Directive d in _realFrom.Where(d => d.Name == "set_real_ip_from"))
         {
             if (AddressRules.Network.Parse(d[0]) is { } network) networks.Add(network.ToString());
-            else d.Tell($"'{d[0]}' is no network: name the proxies' networks");
+            else d.Tell($"'{d[0]}' is not a network: name the proxies' networks");
         }
         bool proxied = _listens.Exists(l => l.Proxy), forwarded = _realHeader is not null && !_realHeader.Equals("proxy_protocol", StringComparison.OrdinalIgnoreCase);
         if (forwarded && _realHeader!.Equals("X-Forwarded-For", StringComparison.OrdinalIgnoreCase)) _forwardedFrom.AddRange(networks);
-        else if (forwarded) _realFrom.Find(d => d.Name == "real_ip_header")!.Tell("proxies are believed by X-Forwarded-For alone (websocket.accept-forwarded-for)");
+        else if (forwarded) _realFrom.Find(d => d.Name == "real_ip_header")!.Tell("proxies are trusted only by X-Forwarded-For (websocket.accept-forwarded-for)");
         foreach (Directive d in _realFrom)
         {
             if (proxied || forwarded) d.Carry();
@@ -279,7 +279,7 @@ internal sealed class NginxServer
         if (!proxied) return;
         if (networks.Count == 0)
         {
-            _listens.First(l => l.Proxy).From.Tell("proxy_protocol without set_real_ip_from: the headers of all networks are believed; name your proxies' in accept-proxy-protocol.from");
+            _listens.First(l => l.Proxy).From.Tell("proxy_protocol without set_real_ip_from: the headers of all networks are trusted; name your proxies' networks in accept-proxy-protocol.from");
             networks = ["0.0.0.0/0", "::/0"];
         }
         Listener["accept-proxy-protocol"].Set("from", List(networks.Distinct()));
@@ -290,8 +290,8 @@ internal sealed class NginxServer
         bool allow = d.Name == "allow";
         if (d.Is("all")) _rules.Add(new AddressRules.Rule(allow, [AddressRules.Network.All(4), AddressRules.Network.All(6)]));
         else if (AddressRules.Network.Parse(d[0]) is { } network) _rules.Add(new AddressRules.Rule(allow, [network]));
-        else if (d.Is("unix:")) d.Leave("ActorLb listens on no sockets of this kind");
-        else d.Tell($"'{d[0]}' is no network: add it to {d.Name} by hand");
+        else if (d.Is("unix:")) d.Leave("ActorLb does not listen on such sockets");
+        else d.Tell($"'{d[0]}' is not a network: add it to {d.Name} by hand");
         if (d.Verdict is null or Verdict.Carried)
         {
             d.Carry();
@@ -311,10 +311,10 @@ internal sealed class NginxServer
                 Listener.Integer("max-connections", d, d[1], 0, 10_000_000, "0");
                 break;
             case null:
-                d.Tell("its limit_conn_zone is not in these files: see limits.per-address and max-connections of the listener");
+                d.Tell("limit_conn_zone is missing in these files: see limits.per-address and max-connections of the listener");
                 break;
             case var key:
-                d.Tell($"connections are limited by client address (limits.per-address) or for a listener (max-connections), not by {key}");
+                d.Tell($"connections are limited by client address (limits.per-address) or per listener (max-connections), not by {key}");
                 break;
         }
     }
@@ -332,15 +332,15 @@ internal sealed class NginxServer
                 _rewrite.Set(key, "remove", null, d);
                 d.Carry();
             }
-            else if (text is null || !Template.TryParse(text, out Template? template, out _)) d.Tell($"{unknown} is none of ActorLb's variables: see rewrite.{key}");
-            else if (!traits.Allows(template!) || !_mqtt && traits.Tcp) d.Tell($"the clients of this listener have no such value: rewrite.{key} needs tls with verify-client for certificates");
+            else if (text is null || !Template.TryParse(text, out Template? template, out _)) d.Tell($"{unknown} is not a variable of ActorLb: see rewrite.{key}");
+            else if (!traits.Allows(template!) || !_mqtt && traits.Tcp) d.Tell($"this listener's clients have no such value: rewrite.{key} needs tls with verify-client for certificates");
             else
             {
                 _rewrite.Set(key, Units.Quote(text), null, d);
                 d.Carry();
                 if (!template!.UsesTls || allTls) continue;
                 _secure = true;
-                d.Tell("an address of this server has no ssl: its listener is written without rewrite; leave it out, or let its clients speak TLS");
+                d.Tell("an address of this server has no ssl: its listener is written without rewrite; leave it out, or let its clients use TLS");
             }
         }
     }

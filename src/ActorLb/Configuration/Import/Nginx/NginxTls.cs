@@ -3,7 +3,7 @@ using ActorLb.Configuration.Readers;
 
 namespace ActorLb.Configuration.Import.Nginx;
 
-/// <summary>NGINX's <c>ssl_*</c> of a server: the <c>tls</c> block of its listeners.</summary>
+/// <summary>Converts NGINX's <c>ssl_*</c> directives of a server to the <c>tls</c> block of its listeners.</summary>
 internal sealed class NginxTls(Target target, string folder)
 {
     private readonly List<string> _certificates = [], _keys = [];
@@ -15,7 +15,7 @@ internal sealed class NginxTls(Target target, string folder)
 
     public bool HasCertificate => _certificates.Count > 0 && _keys.Count > 0;
 
-    /// <summary>False for a directive that is not about TLS, or that ActorLb has nothing for.</summary>
+    /// <summary>False for a directive that is not about TLS, or has no equivalent.</summary>
     public bool Apply(Directive d)
     {
         switch (d.Name)
@@ -30,7 +30,7 @@ internal sealed class NginxTls(Target target, string folder)
                 break;
             case "ssl_session_tickets": Flag("session-tickets", d, "on"); break;
             case "ssl_session_ticket_key":
-                if (Block.Has("ticket-key-file")) d.Tell("ActorLb takes one ticket-key-file: put the keys into it one behind the other, the one in use first");
+                if (Block.Has("ticket-key-file")) d.Tell("ActorLb takes one ticket-key-file: put all keys into it, the current one first");
                 else File("ticket-key-file", d);
                 break;
             case "ssl_client_certificate": File("client-ca", d); break;
@@ -38,7 +38,7 @@ internal sealed class NginxTls(Target target, string folder)
             case "ssl_verify_depth": Block.Integer("verify-depth", d, d[0], 0, 100, "1"); break;
             case "ssl_crl":
                 File("crl", d);
-                Block.Set("crl-check", "chain", note: "NGINX asks for every authority's list; leaf asks for that of the client's alone");
+                Block.Set("crl-check", "chain", note: "NGINX requires every authority's list; leaf requires only that of the client's issuer");
                 break;
             case "ssl_handshake_timeout":
                 Block.Time("handshake-timeout", d, d[0], Units.NginxTime(d[0]), Setting.Hour, "10s");
@@ -52,7 +52,7 @@ internal sealed class NginxTls(Target target, string folder)
         return true;
     }
 
-    /// <summary>The pairs, and what holds them together.</summary>
+    /// <summary>Pairs certificates with keys, and checks settings that depend on each other.</summary>
     /// <returns>Whether the block can be written.</returns>
     public bool Finish(Directive server)
     {
@@ -79,7 +79,7 @@ internal sealed class NginxTls(Target target, string folder)
         return true;
     }
 
-    /// <summary>For a further server of the same address: its certificate by the names that clients ask for.</summary>
+    /// <summary>For a further server of the same address: its certificate with the names that clients request.</summary>
     public string? BySni(IReadOnlyList<string> names)
     {
         string[] exact = [.. names.Where(n => AddressText.IsHost(n.StartsWith("*.", StringComparison.Ordinal) ? n[2..] : n))];
@@ -93,7 +93,7 @@ internal sealed class NginxTls(Target target, string folder)
     {
         if (d.Words.Count != 1 || d[0].Contains('$', StringComparison.Ordinal) || d[0].StartsWith("data:", StringComparison.Ordinal) || d[0].StartsWith("engine:", StringComparison.Ordinal) || d[0].StartsWith("store:", StringComparison.Ordinal))
         {
-            d.Tell("not a file's name: list the files in tls.certificates, each with the names that it is for");
+            d.Tell("not a file's name: list the files in tls.certificates, each with its names");
             return;
         }
         _firstCertificate ??= d;
@@ -107,7 +107,7 @@ internal sealed class NginxTls(Target target, string folder)
     {
         string[] known = [.. d.Words.Select(w => w.Text).Where(w => w is "TLSv1" or "TLSv1.1" or "TLSv1.2" or "TLSv1.3").Distinct()];
         string[] others = [.. d.Words.Select(w => w.Text).Except(known)];
-        if (others.Length > 0) d.Tell($"{string.Join(", ", others)}: ActorLb speaks TLSv1 to TLSv1.3");
+        if (others.Length > 0) d.Tell($"{string.Join(", ", others)}: ActorLb supports TLSv1 to TLSv1.3");
         if (known.Length == 0) return;
         Block.Set("protocols", $"[{string.Join(", ", known)}]", "[TLSv1.2, TLSv1.3]", d,
             known.Any(k => k is "TLSv1" or "TLSv1.1") ? "the two oldest work only with \"@SECLEVEL=0\" in ciphers, as with NGINX on OpenSSL 3" : null);
@@ -128,10 +128,10 @@ internal sealed class NginxTls(Target target, string folder)
             Block.Size("session-cache", d, parts.Length > 2 ? parts[2] : "", 1 << 10, 16L << 30, "10MiB");
             return;
         }
-        // builtin:1000 counts sessions, of which a MiB holds about 4,000.
+        // builtin:1000 counts sessions; a MiB holds about 4,000.
         string[] builtin = d[0].Split(':');
         if (builtin[0] == "builtin") Block.Size("session-cache", d, $"{Math.Max(1, ((builtin.Length > 1 ? Units.Number(builtin[1]) : null) ?? 20_480) / 4)}k", 1 << 10, 16L << 30, "10MiB");
-        else d.Tell("not understood: set tls.session-cache to a size, or off");
+        else d.Tell("invalid: set tls.session-cache to a size, or off");
     }
 
     private void VerifyClient(Directive d)
@@ -144,10 +144,10 @@ internal sealed class NginxTls(Target target, string folder)
                 break;
             case "optional_no_ca":
                 Block.Set("verify-client", "optional", "off", d);
-                d.Tell("optional_no_ca: ActorLb takes a certificate only when one of client-ca's authorities has signed it; verify-client = optional is written");
+                d.Tell("optional_no_ca: ActorLb accepts a certificate only if one of client-ca's authorities has signed it; verify-client = optional is written");
                 break;
             default:
-                d.Tell("not understood: set tls.verify-client to on, off or optional");
+                d.Tell("invalid: set tls.verify-client to on, off or optional");
                 break;
         }
     }
@@ -156,7 +156,7 @@ internal sealed class NginxTls(Target target, string folder)
     {
         if (d[0].Length == 0)
         {
-            d.Tell($"is empty: the default of tls.{key} holds");
+            d.Tell($"is empty: the default of tls.{key} applies");
             return;
         }
         Block.Set(key, Units.Quote(d[0]), Units.Quote(absent), d);

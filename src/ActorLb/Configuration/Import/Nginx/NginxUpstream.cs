@@ -2,13 +2,13 @@ using ActorLb.Configuration.Readers;
 
 namespace ActorLb.Configuration.Import.Nginx;
 
-/// <summary>What the listeners of a pool can know of their clients.</summary>
-/// <param name="Tcp">Bytes are passed on unseen.</param>
-/// <param name="Tls">TLS ends here.</param>
-/// <param name="Certificates">Clients show certificates.</param>
+/// <summary>What the listeners of a pool can know about their clients.</summary>
+/// <param name="Tcp">Bytes are passed through.</param>
+/// <param name="Tls">TLS is terminated here.</param>
+/// <param name="Certificates">Clients present certificates.</param>
 internal readonly record struct ClientTraits(bool Tcp, bool Tls, bool Certificates)
 {
-    /// <summary>Whether a key to hash has a value for them.</summary>
+    /// <summary>Whether a hash key has a value for them.</summary>
     public bool Allows(Template key) => (!key.UsesTls || Tls) && (Certificates || !UsesCertificate(key)) && !(Tcp && UsesMqtt(key));
 
     private static bool UsesMqtt(Template key) => key.Uses(Variable.MqttClientId) || key.Uses(Variable.MqttUserName);
@@ -17,7 +17,7 @@ internal readonly record struct ClientTraits(bool Tcp, bool Tls, bool Certificat
         || key.Uses(Variable.SslClientCommonName) || key.Uses(Variable.SslClientFingerprint);
 }
 
-/// <summary>NGINX's <c>upstream</c>: how a pool balances, and its backends.</summary>
+/// <summary>Converts NGINX's <c>upstream</c>: how a pool balances, and its backends.</summary>
 internal sealed class NginxUpstream(Directive upstream, NginxVariables variables, IReadOnlyDictionary<string, string> discoveryTimes, bool http)
 {
     public string Name => upstream[0];
@@ -47,12 +47,12 @@ internal sealed class NginxUpstream(Directive upstream, NginxVariables variables
             case "random": Set("random"); break;
             case "least_time":
                 Set("least-connections");
-                d.Tell("ActorLb does not measure answers: least-connections is written");
+                d.Tell("ActorLb does not measure response times: least-connections is written");
                 break;
             case "hash": Hash(d, pool, clients); break;
             case "sticky":
                 Set(clients.Tcp ? "ip-hash" : "sticky");
-                d.Tell(clients.Tcp ? "ip-hash is written: no client id is read here" : "sticky here is by client id, not by cookie or route: look at balance");
+                d.Tell(clients.Tcp ? "ip-hash is written: no client id is read here" : "sticky works by client id, not by cookie or route: check balance");
                 break;
         }
 
@@ -75,7 +75,7 @@ internal sealed class NginxUpstream(Directive upstream, NginxVariables variables
         }
         string instead = clients.Tcp ? "ip-hash" : "hash";
         pool.Set("balance", instead, null, d, clients.Tcp ? null : "by client id");
-        d.Tell(unknown is not null ? $"{unknown} is none of ActorLb's variables: {(clients.Tcp ? "ip-hash, by the client's address," : "the client id")} is written as the key in its place"
+        d.Tell(unknown is not null ? $"{unknown} is not a variable of ActorLb: {(clients.Tcp ? "ip-hash, by the client's address," : "the client id")} is written as the key instead"
             : $"the key has no value for the clients of this listener: {instead} is written");
     }
 
@@ -87,14 +87,14 @@ internal sealed class NginxUpstream(Directive upstream, NginxVariables variables
         {
             if (server.Parameter("service") is { } service && servers.Length == 1)
             {
-                // ngx_http_upstream_module: a service without dots stands for _service._tcp.
+                // ngx_http_upstream_module: a service without dots means _service._tcp.
                 string name = service.Contains('.', StringComparison.Ordinal) || service.StartsWith('_') ? $"{service}.{server[0]}" : $"_{service}._tcp.{server[0]}";
                 if (AddressText.IsHost(name)) return Discover(pool, server, name, null);
             }
             if (BackendEntry.Read(server, server[0], http ? "80" : null) is not { } entry)
             {
-                server.Tell(server[0].StartsWith("unix:", StringComparison.Ordinal) ? "ActorLb reaches brokers by TCP alone: let this one listen on a port, and name that"
-                    : $"'{server[0]}' is no host and port: add the backend by hand");
+                server.Tell(server[0].StartsWith("unix:", StringComparison.Ordinal) ? "ActorLb connects to brokers only by TCP: let this one listen on a port, and name that"
+                    : $"'{server[0]}' is not a host and port: add the backend by hand");
                 continue;
             }
             if (server.Has("resolve") && servers.Length == 1 && AddressText.TryHost(server[0].Contains(':', StringComparison.Ordinal) ? server[0] : server[0] + ":80", out System.Net.DnsEndPoint host, out _)
@@ -107,7 +107,7 @@ internal sealed class NginxUpstream(Directive upstream, NginxVariables variables
         }
         if (entries.Count == 0)
         {
-            upstream.Tell("has no backend that ActorLb could reach: add backends");
+            upstream.Tell("has no backend that ActorLb can connect to: add backends");
             return false;
         }
         BackendEntry.Put(pool, entries);
@@ -126,7 +126,7 @@ internal sealed class NginxUpstream(Directive upstream, NginxVariables variables
         {
             if (!dns.Has(key)) continue;
             dns.Remove(key);
-            server.Tell($"{key}: backends that DNS finds are all alike");
+            server.Tell($"{key}: all backends found by DNS have the same settings");
         }
         return true;
     }
@@ -146,13 +146,13 @@ internal sealed class NginxUpstream(Directive upstream, NginxVariables variables
                 case "slow_start": entry.Time("slow-start", server, value, Units.NginxTime(value), Setting.Day, "0s", TimeSpan.Zero); break;
                 case "down" or "drain": entry.Set("down", "on"); break;
                 case "backup": entry.Set("backup", "on"); break;
-                case "resolve": break; // Names are looked up again by themselves.
+                case "resolve": break; // Names are resolved again automatically.
                 case "service":
-                    server.Tell($"{word}: one name alone can be looked up as SRV records: backends = {{ dns = ..., srv = on }}");
+                    server.Tell($"{word}: only a single name can be resolved by SRV records: backends = {{ dns = ..., srv = on }}");
                     break;
                 case "route": break; // For cookies.
                 default:
-                    server.Tell($"{word}: not known, and left out");
+                    server.Tell($"{word}: unknown, and left out");
                     break;
             }
         }

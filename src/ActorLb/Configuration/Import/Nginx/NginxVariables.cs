@@ -2,7 +2,7 @@ using System.Text;
 
 namespace ActorLb.Configuration.Import.Nginx;
 
-/// <summary>NGINX's variables: which of them ActorLb has, and what maps and splits of a file make of the others.</summary>
+/// <summary>NGINX's variables: which of them ActorLb has, and the file's maps and splits for the others.</summary>
 internal sealed class NginxVariables
 {
     private readonly Dictionary<string, Directive> _maps = [], _splits = [];
@@ -18,14 +18,14 @@ internal sealed class NginxVariables
 
     public Directive? Map(string variable) => _maps.GetValueOrDefault(Bare(variable));
 
-    /// <summary>The value that a map gives when nothing else fits; null without one.</summary>
+    /// <summary>The default value of a map; null without one.</summary>
     public static string? DefaultOf(Directive map) => map.Block?.FirstOrDefault(d => d.Name == "default")?[0];
 
-    /// <summary>Whether a map gives one value in all cases.</summary>
+    /// <summary>Whether a map gives the same value in all cases.</summary>
     public static bool IsConstant(Directive map) =>
         DefaultOf(map) is { } value && map.Block!.TrueForAll(d => d.Name is "hostnames" or "volatile" || (d[0] == value && d.Words.Count == 1)) && !value.Contains('$', StringComparison.Ordinal);
 
-    /// <summary>A text with variables as a template of ActorLb's; the first variable that it has not otherwise.</summary>
+    /// <summary>A text with variables as a template of ActorLb, or the first variable that ActorLb does not have.</summary>
     public (string? Template, string? Unknown) Template(string text, Action<Directive>? use = null)
     {
         var result = new StringBuilder();
@@ -59,7 +59,7 @@ internal sealed class NginxVariables
         return (result.ToString(), null);
     }
 
-    /// <summary>ActorLb's name of a variable; null for one that it has not.</summary>
+    /// <summary>ActorLb's name of a variable; null if it has none.</summary>
     private static string? Own(string name) => name switch
     {
         "binary_remote_addr" or "proxy_protocol_addr" => "remote_addr",

@@ -21,10 +21,10 @@ public sealed class HAProxyImportTests
     [InlineData("bind *:1883\n  tcp-request connection reject unless { src 192.0.2.0/24 }", "allow = [\"192.0.2.0/24\"]")]
     [InlineData("bind *:1883\n  acl a src 192.0.2.0/24\n  acl b src 198.51.100.0/24\n  tcp-request connection reject if a or b", "deny = [\"192.0.2.0/24\", \"198.51.100.0/24\"]")]
     [InlineData("bind *:1883\n  tcp-request connection expect-proxy layer4 if { src 192.0.2.0/24 }", "accept-proxy-protocol.from = [\"192.0.2.0/24\"]")]
-    [InlineData("bind *:1883\n  timeout client 3m\n  timeout server 2m", "idle-timeout = 2m # auto would go by each client's own Keep Alive")]
-    [InlineData("bind *:1883\n  timeout client 180000", "idle-timeout = 3m # auto would go by each client's own Keep Alive")]
-    [InlineData("bind *:1883\n  timeout client 3m\n  timeout tunnel 2h", "idle-timeout = 2h # auto would go by each client's own Keep Alive")]
-    [InlineData("bind *:8883\n  tcp-request content accept if { req_ssl_hello_type 1 }", "protocol = tcp # TLS passes unseen; tls here and in the pool reads it")]
+    [InlineData("bind *:1883\n  timeout client 3m\n  timeout server 2m", "idle-timeout = 2m # auto would use each client's own Keep Alive")]
+    [InlineData("bind *:1883\n  timeout client 180000", "idle-timeout = 3m # auto would use each client's own Keep Alive")]
+    [InlineData("bind *:1883\n  timeout client 3m\n  timeout tunnel 2h", "idle-timeout = 2h # auto would use each client's own Keep Alive")]
+    [InlineData("bind *:8883\n  tcp-request content accept if { req_ssl_hello_type 1 }", "protocol = tcp # TLS is passed through; to read it set tls here and in the pool")]
     [InlineData("bind *:1883\n  balance hash req.payload(0,0),mqtt_field_value(connect,username)", "hash-key = \"$mqtt_preread_username\"")]
     [InlineData("bind *:1883\n  balance first", "balance = least-connections")]
     [InlineData("bind *:1883\n  stick-table type ip size 1k\n  stick on src", "balance = ip-hash")]
@@ -54,14 +54,14 @@ public sealed class HAProxyImportTests
     }
 
     [Theory]
-    [InlineData("bind /run/x.sock", "/run/x.sock: ActorLb listens on TCP ports alone")]
+    [InlineData("bind /run/x.sock", "/run/x.sock: ActorLb listens only on TCP ports")]
     [InlineData("bind *:1883 ssl", "ssl without crt: set tls.certificate and tls.key of the listener")]
-    [InlineData("bind *:1000-2000", "*:1000-2000: a listener has one port; write those of the range that are used")]
-    [InlineData("tcp-request connection reject if { src_conn_rate gt 5 }", "limits.per-address.rate of the listener, by the second")]
-    [InlineData("use_backend b if { req.ssl_sni -i x }", "a listener has one pool, chosen without conditions: give these clients a listener of their own, by address or port")]
-    [InlineData("server s2 b.example.net:1883 send-proxy-v2", "PROXY v2: a pool has one proxy-protocol, off: make a pool of its own for this one, or set the broker's listener alike")]
-    [InlineData("server s2 a.example.net:1883", "the same address once more: a pool has each backend once, give it a weight")]
-    [InlineData("acl x src -f /etc/list\n  tcp-request connection reject if x", "allow and deny of the listener take networks of clients (src), and no other condition")]
+    [InlineData("bind *:1000-2000", "*:1000-2000: a listener has one port; write a listener for each port of the range that is used")]
+    [InlineData("tcp-request connection reject if { src_conn_rate gt 5 }", "limits.per-address.rate of the listener, per second")]
+    [InlineData("use_backend b if { req.ssl_sni -i x }", "a listener has one pool, chosen without conditions: give these clients their own listener, by address or port")]
+    [InlineData("server s2 b.example.net:1883 send-proxy-v2", "PROXY v2: a pool has one proxy-protocol, off: make a separate pool for this one, or change the broker's listener")]
+    [InlineData("server s2 a.example.net:1883", "the same address again: a pool has each backend once, give it a weight")]
+    [InlineData("acl x src -f /etc/list\n  tcp-request connection reject if x", "allow and deny of the listener take client networks (src) and no other conditions")]
     public void Line_ThatCannotBeCarriedOver_IsTold(string line, string expected)
     {
         using ImportedFile file = ImportedFile.HAProxy($"listen a\n  bind *:1885\n  server s a.example.net:1883\n  server t c.example.net:1883\n  {line}\nbackend b\n  server s d.example.net:1883\n");
@@ -217,6 +217,6 @@ public sealed class HAProxyImportTests
               peer x 192.0.2.9:1024
             """);
         Assert.Equal((5 << 10, TimeSpan.FromHours(2)), (file.Options.Sticky.MaxEntries, file.Options.Sticky.Ttl));
-        Assert.Contains(file.Told, t => t.Contains("the block cluster", StringComparison.Ordinal));
+        Assert.Contains(file.Told, t => t.Contains("the cluster block", StringComparison.Ordinal));
     }
 }

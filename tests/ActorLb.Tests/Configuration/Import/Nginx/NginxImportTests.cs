@@ -13,7 +13,7 @@ public sealed class NginxImportTests
     [InlineData("listen 1883; proxy_timeout 1h30m;", "idle-timeout = 90m")]
     [InlineData("listen 1883; proxy_timeout 120;", "idle-timeout = 2m")]
     [InlineData("listen 1883; proxy_connect_timeout 60s;", "connect-timeout = 1m")]
-    [InlineData("listen 1883; proxy_connect_timeout 60s;", "retry.timeout = 2m # leaves time for a second backend")]
+    [InlineData("listen 1883; proxy_connect_timeout 60s;", "retry.timeout = 2m # leaves time to try a second backend")]
     [InlineData("listen 1883; proxy_connect_timeout 500ms;", "connect-timeout = 500ms")]
     [InlineData("listen 1883; proxy_buffer_size 3M;", "buffer-size = 3MiB")]
     [InlineData("listen 1883; tcp_nodelay off;", "tcp.no-delay = off")]
@@ -26,12 +26,12 @@ public sealed class NginxImportTests
     [InlineData("listen 1883; proxy_next_upstream_tries 0;", "retry.tries = 16 # without a limit in NGINX; at most 16 here")]
     [InlineData("listen 1883; proxy_protocol on; proxy_protocol_version 2;", "proxy-protocol = v2")]
     [InlineData("listen 1883; proxy_bind 192.0.2.9;", "source-addresses = [\"192.0.2.9\"]")]
-    [InlineData("listen 1883; proxy_ssl on;", "tls.verify = off # NGINX's default: anybody could pose as the broker; with on and a ca nobody can")]
+    [InlineData("listen 1883; proxy_ssl on;", "tls.verify = off # NGINX's default: anyone could impersonate the broker; on and a ca prevent that")]
     [InlineData("listen 1883; deny 192.0.2.1; allow 192.0.2.0/24; deny all;", "deny = [\"192.0.2.1\"]")]
     [InlineData("listen 1883; deny 192.0.2.1; allow 192.0.2.0/24; deny all;", "allow = [\"192.0.2.0/24\"]")]
     [InlineData("listen 1883; mqtt on; mqtt_set_connect username \"\";", "rewrite.username = remove")]
     [InlineData("listen 1883; mqtt on; mqtt_set_connect clientid \"${mqtt_preread_clientid}x\";", "rewrite.client-id = \"${mqtt_preread_clientid}x\"")]
-    [InlineData("listen 8883; ssl_preread on;", "protocol = tcp # TLS passes unseen; tls here and in the pool reads it")]
+    [InlineData("listen 8883; ssl_preread on;", "protocol = tcp # TLS is passed through; to read it set tls here and in the pool")]
     [InlineData("listen 8883; mqtt_preread on;", "bind = \"0.0.0.0:8883\"")]
     [InlineData("listen 1883 proxy_protocol; set_real_ip_from 192.0.2.0/24;", "accept-proxy-protocol.from = [\"192.0.2.0/24\"]")]
     [InlineData("listen 1883; health_check interval=3 passes=4 fails=5 port=8081;", "port = 8081")]
@@ -59,12 +59,12 @@ public sealed class NginxImportTests
 
     [Theory]
     [InlineData("hash $ssl_client_serial;", "the key has no value for the clients of this listener: hash is written")]
-    [InlineData("hash $http_x;", "$http_x is none of ActorLb's variables: the client id is written as the key in its place")]
-    [InlineData("server unix:/run/a.sock;", "ActorLb reaches brokers by TCP alone: let this one listen on a port, and name that")]
-    [InlineData("server b.example.net;", "'b.example.net' is no host and port: add the backend by hand")]
-    [InlineData("server a.example.net:1883 weight=2;", "the same address once more: a pool has each backend once, give it a weight")]
+    [InlineData("hash $http_x;", "$http_x is none of ActorLb's variables: the client id is written as the key instead")]
+    [InlineData("server unix:/run/a.sock;", "ActorLb connects to brokers only by TCP: let this one listen on a port, and name that")]
+    [InlineData("server b.example.net;", "'b.example.net' is not a host and port: add the backend by hand")]
+    [InlineData("server a.example.net:1883 weight=2;", "the same address again: a pool has each backend once, give it a weight")]
     [InlineData("server b.example.net:1883 weight=100000;", "weight may be 1 to 65535: 65535 is written in place of 100000")]
-    [InlineData("server b.example.net:1883 frob=1;", "frob=1: not known, and left out")]
+    [InlineData("server b.example.net:1883 frob=1;", "frob=1: unknown, and left out")]
     public void Upstream_ThatCannotBeCarriedOver_IsTold(string directive, string expected)
     {
         using ImportedFile file = ImportedFile.Nginx($"stream {{ upstream a {{ server a.example.net:1883; {directive} }} server {{ listen 1883; proxy_pass a; }} }}");
@@ -74,24 +74,24 @@ public sealed class NginxImportTests
     }
 
     [Theory]
-    [InlineData("server unix:/run/a.sock;", "2: has no backend that ActorLb could reach: add backends")]
-    [InlineData("", "2: has no backend that ActorLb could reach: add backends")]
+    [InlineData("server unix:/run/a.sock;", "2: has no backend that ActorLb can connect to: add backends")]
+    [InlineData("", "2: has no backend that ActorLb can connect to: add backends")]
     public void Upstream_WithoutBackends_HasNoListener(string server, string expected)
     {
         using ImportedFile file = ImportedFile.Nginx($"stream {{\nupstream a {{ {server} }}\n# kept\nserver {{ listen 1883; proxy_pass a; }} }}");
         Assert.Contains(expected, file.Told);
         Assert.Contains("# kept", file.Text, StringComparison.Ordinal);
-        Assert.Equal(["nothing to balance was found: pools and listeners are to be added"], file.Result.Remarks);
+        Assert.Equal(["nothing to balance was found: add pools and listeners"], file.Result.Remarks);
     }
 
     [Theory]
-    [InlineData("proxy_bind $remote_addr transparent;", "transparent: ActorLb does not take its clients' addresses; proxy-protocol tells the brokers of them")]
+    [InlineData("proxy_bind $remote_addr transparent;", "transparent: ActorLb does not use its clients' addresses; proxy-protocol passes them on to brokers")]
     [InlineData("proxy_bind $x;", "not an IP address, nor a variable of split_clients with addresses: list the addresses in source-addresses of the pool")]
-    [InlineData("proxy_timeout abc;", "'abc' is no time: set idle-timeout by hand")]
+    [InlineData("proxy_timeout abc;", "'abc' is not a time: set idle-timeout by hand")]
     [InlineData("proxy_connect_timeout 2h;", "connect-timeout may be 1ms to 1h: 1h is written in place of 2h")]
-    [InlineData("limit_conn none 5;", "its limit_conn_zone is not in these files: see limits.per-address and max-connections of the listener")]
+    [InlineData("limit_conn none 5;", "limit_conn_zone is missing in these files: see limits.per-address and max-connections of the listener")]
     [InlineData("mqtt_set_connect clientid \"\";", "a client id cannot be removed")]
-    [InlineData("mqtt_set_connect clientid $ssl_client_serial;", "the clients of this listener have no such value: rewrite.client-id needs tls with verify-client for certificates")]
+    [InlineData("mqtt_set_connect clientid $ssl_client_serial;", "this listener's clients have no such value: rewrite.client-id needs tls with verify-client for certificates")]
     public void Server_ThatCannotBeCarriedOver_IsTold(string directive, string expected)
     {
         using ImportedFile file = ImportedFile.Nginx($"stream {{ server {{ listen 1883; mqtt on; {directive} proxy_pass a.example.net:1883; }} }}");

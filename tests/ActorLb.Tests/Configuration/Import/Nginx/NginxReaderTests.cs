@@ -48,18 +48,18 @@ public sealed class NginxReaderTests : IDisposable
 
     [Theory]
     [InlineData("stream {\n  server {\n    listen 1883;\n", "2:10: '{' is never closed: the file ends in line 4")]
-    [InlineData("stream { }\n}", "2:1: '}' closes nothing")]
+    [InlineData("stream { }\n}", "2:1: unmatched '}'")]
     [InlineData("a b", "1:1: 'a' is not ended by ';' or a block")]
     [InlineData("stream {\n  listen 1883\n}", "2:3: 'listen' is not ended by ';': the '}' of line 3 comes first")]
     [InlineData("a \"b;\nc;", "1:3: \" is never closed")]
-    [InlineData("a \"b\"c;", "1:6: unexpected 'c' behind a closing quote")]
+    [InlineData("a \"b\"c;", "1:6: unexpected 'c' after a closing quote")]
     [InlineData("; a;", "1:1: ';' without a directive before it")]
     [InlineData("a;\n{ }", "2:1: '{' without a directive before it")]
     [InlineData("a b\u0000c;", "1:4: a NUL byte: this is no text file")]
     [InlineData("a b；", "1:4: '；' (U+FF1B) stands where ';' is meant; translated pages and word processors make such characters")]
     [InlineData("a “b”;", "1:3: '“' (U+201C) stands where '\"' is meant; translated pages and word processors make such characters")]
-    [InlineData("# x\nglobal\n  daemon\n", "2:1: this is a file of HAProxy: import it by `actorlb import haproxy FILE`")]
-    [InlineData("\nactorlb {\n}\n", "2:1: this is a configuration of ActorLb already: `actorlb check -c FILE` checks it")]
+    [InlineData("# x\nglobal\n  daemon\n", "2:1: this is a file of HAProxy: import it with `actorlb import haproxy FILE`")]
+    [InlineData("\nactorlb {\n}\n", "2:1: this is already a configuration of ActorLb: check it with `actorlb check -c FILE`")]
     public void WrongFile_IsToldAtItsPlace(string text, string expected) =>
         Assert.Equal(_folder["nginx.conf"] + ":" + expected, Assert.Throws<ImportException>(() => Read(text)).Message);
 
@@ -102,7 +102,7 @@ public sealed class NginxReaderTests : IDisposable
     {
         Directive[] includes = [.. Read("include conf.d/*.conf; include mime.types; include gone.conf;").Block!];
         Assert.Equal([Verdict.Reported, Verdict.NotNeeded, Verdict.Reported], includes.Select(d => d.Verdict!.Value));
-        Assert.Contains("no file here has such a name", includes[0].Advice[0], StringComparison.Ordinal);
+        Assert.Contains("no file matches here", includes[0].Advice[0], StringComparison.Ordinal);
         Assert.Contains("it does not exist", includes[2].Advice[0], StringComparison.Ordinal);
     }
 

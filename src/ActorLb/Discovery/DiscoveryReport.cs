@@ -1,11 +1,10 @@
 using System.Collections.Immutable;
 using System.Net;
 using ActorLb.Balancing;
-using ActorLb.Discovery;
 using ActorLb.Configuration;
 using Microsoft.Extensions.Logging;
 
-namespace ActorLb.Health;
+namespace ActorLb.Discovery;
 
 /// <summary>Reports what an operator should know about a pool's discovery: each problem or remark once, until it changes.</summary>
 /// <param name="ownListener">This node's listener at an address; null when there is none.</param>
