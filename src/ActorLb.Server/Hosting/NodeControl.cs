@@ -43,10 +43,10 @@ internal sealed partial class NodeControl(Node node, NodeLogging logging, string
     /// <summary>The admin endpoint's actual settings, even if a later configuration differs.</summary>
     public AdminOptions Admin { get; } = node.Options.Admin;
 
-    /// <summary>The admin endpoint's token; a reload reads its file again.</summary>
     /// <summary>Counters of the export to a collector.</summary>
     public Otlp.OtlpCounters Otlp { get; } = new();
 
+    /// <summary>The admin endpoint's token; a reload reads its file again.</summary>
     public AdminToken Token { get; } = new();
 
     /// <summary>The log level in force; a reload restores the configured one.</summary>

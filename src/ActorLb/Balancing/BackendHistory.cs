@@ -7,15 +7,15 @@ namespace ActorLb.Balancing;
 internal sealed record BackendError(DateTimeOffset At, string Text);
 
 /// <param name="At">When the probe ended.</param>
-/// <param name="Alive">Null when this node could not ask: nothing is known of the backend then.</param>
+/// <param name="Alive">Null when this node could not probe, so that nothing is known about the backend.</param>
 /// <param name="Reason">Why it failed; null for a good one.</param>
 internal sealed record BackendProbe(DateTimeOffset At, bool? Alive, TimeSpan Took, string? Reason);
 
-/// <summary>Why a session of a backend ended without its client's doing.</summary>
+/// <summary>Why a session of a backend ended other than by its client.</summary>
 internal enum SessionLoss { Closed, Reset, Down }
 
-/// <summary>What happened to a backend lately, for those who look at it: nothing here decides anything. Any thread,
-/// but for <see cref="Probed"/>: one at a time.</summary>
+/// <summary>What happened to a backend lately, for display only: no decision depends on it. Any thread,
+/// except <see cref="Probed"/>: one at a time.</summary>
 internal sealed class BackendHistory(TimeProvider time)
 {
     private static readonly int Kinds = Enum.GetValues<SessionLoss>().Length;
@@ -27,14 +27,14 @@ internal sealed class BackendHistory(TimeProvider time)
     private volatile BackendError? _lastError;
     private volatile BackendProbe? _lastProbe;
 
-    /// <summary>Since when it is in the state that it is in.</summary>
+    /// <summary>When it came into its current state.</summary>
     public DateTimeOffset Since => new(Interlocked.Read(ref _sinceTicks), TimeSpan.Zero);
 
     public BackendError? LastError => _lastError;
 
     public BackendProbe? LastProbe => _lastProbe;
 
-    /// <summary>Null when it is not probed, or is being probed at this moment.</summary>
+    /// <summary>Null when it is not probed, or is being probed right now.</summary>
     public DateTimeOffset? NextProbe => Interlocked.Read(ref _nextProbeTicks) is > 0 and var ticks ? new DateTimeOffset(ticks, TimeSpan.Zero) : null;
 
     /// <summary>How long its probes took. Written by the pool's actor.</summary>
@@ -60,7 +60,7 @@ internal sealed class BackendHistory(TimeProvider time)
         if (probe.Alive == false) Failed($"probe: {probe.Reason}");
     }
 
-    /// <param name="at">Null when none is to come.</param>
+    /// <param name="at">Null when no probe is due.</param>
     public void ProbeDue(DateTimeOffset? at) => Interlocked.Exchange(ref _nextProbeTicks, at?.UtcTicks ?? 0);
 
     public void SessionLost(SessionLoss loss) => Interlocked.Increment(ref _lost[(int)loss]);

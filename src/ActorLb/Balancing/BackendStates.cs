@@ -3,17 +3,17 @@ namespace ActorLb.Balancing;
 /// <summary>What the operator wants of a backend. The numbers cross nodes and restarts: append only.</summary>
 public enum AdminState
 {
-    /// <summary>Takes all clients.</summary>
+    /// <summary>Gets all clients.</summary>
     Up = 0,
 
-    /// <summary>Takes only clients that are mapped to it.</summary>
+    /// <summary>Gets only clients that are mapped to it.</summary>
     Drain = 1,
 
-    /// <summary>Takes nobody.</summary>
+    /// <summary>Gets no clients.</summary>
     Down = 2,
 }
 
-/// <summary>The node's own verdict of the probes. The numbers cross nodes: append only.</summary>
+/// <summary>The verdict of this node's probes. The numbers cross nodes: append only.</summary>
 public enum HealthState
 {
     /// <summary>Not probed (yet): counts as up.</summary>
@@ -22,7 +22,7 @@ public enum HealthState
     Down = 2,
 }
 
-/// <summary>Why a backend takes no clients; several can hold at once.</summary>
+/// <summary>Why a backend gets no clients; several can apply at once.</summary>
 [Flags]
 public enum BackendBlocks
 {
@@ -38,19 +38,19 @@ public enum BackendBlocks
     /// <summary>This node's probes fail.</summary>
     Unhealthy = 8,
 
-    /// <summary>The fleet's majority says it is down.</summary>
+    /// <summary>Down according to the fleet's majority.</summary>
     FleetUnhealthy = 16,
 
-    /// <summary>max-fails reached: out for fail-timeout, then tried one connection at a time.</summary>
+    /// <summary>max-fails reached: out for fail-timeout, then tried with one connection at a time.</summary>
     Out = 32,
 
-    /// <summary>No longer in the pool; open connections live on.</summary>
+    /// <summary>No longer in the pool; open connections stay.</summary>
     Removed = 64,
 
-    /// <summary>This node's probe was told so by the backend. Blocks new clients only.</summary>
+    /// <summary>The backend told this node's probe to send no new clients. Blocks new clients only.</summary>
     DrainingByProbe = 128,
 
-    /// <summary>Whoever names the pool's backends said so, such as EMQX of a node that it evacuates. Blocks new clients only.</summary>
+    /// <summary>Discovery says so, such as EMQX about a node that it evacuates. Blocks new clients only.</summary>
     DrainingByDiscovery = 256,
 }
 
@@ -63,10 +63,10 @@ public enum PoolEventKind
     BackendOut, BackendIn,
     AdminStateChanged, WeightChanged, DiscoveryFailed, Discovered,
 
-    /// <summary>The backend told its probe that it is to get no new clients, or that it takes them again.</summary>
+    /// <summary>The backend told its probe to send no new clients, or to send them again.</summary>
     ProbeDraining, ProbeDrained,
 
-    /// <summary>Likewise by the word of whoever names the pool's backends.</summary>
+    /// <summary>The same, according to discovery.</summary>
     DiscoveryDraining, DiscoveryDrained,
 
     /// <summary>Of a drain at a pace.</summary>
@@ -76,7 +76,7 @@ public enum PoolEventKind
     RebalanceBegun, RebalancePaused, RebalanceResumed, RebalanceRateChanged, RebalanceDone, RebalanceStopped,
 }
 
-/// <summary>A change that logging, metrics or the cluster may want to hear of.</summary>
-/// <param name="Backend">Null when the event is the pool's.</param>
+/// <summary>A change that logging, metrics or the fleet may need to know.</summary>
+/// <param name="Backend">Null when the event concerns the pool.</param>
 /// <param name="Detail">For people: the reason, the addresses, the new value.</param>
 public sealed record PoolEvent(string Pool, Backend? Backend, PoolEventKind Kind, string? Detail);

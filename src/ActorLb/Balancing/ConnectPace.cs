@@ -3,20 +3,20 @@ using System.Diagnostics;
 namespace ActorLb.Balancing;
 
 /// <summary>
-/// How many sessions a second a backend gets from this node: <c>connects-per-second</c>, shared out among the fleet's nodes. A token
-/// bucket over all reactors without a lock: the generic cell rate algorithm (ITU-T I.371 annex A) on one word, the theoretical arrival
-/// time. And the line of the clients that wait for it: what lets the reactors, each with a queue of its own, serve in the order of arrival.
+/// How many sessions per second a backend gets from this node: its share of <c>connects-per-second</c> among the fleet's nodes. A
+/// lock-free token bucket over all reactors: the generic cell rate algorithm (ITU-T I.371 annex A) on one word, the theoretical arrival
+/// time. It also has the line of waiting clients, by which the reactors, each with its own queue, serve in the order of arrival.
 /// </summary>
 public sealed class ConnectPace
 {
-    /// <summary>What may come at once: a twentieth of a second's worth, one at least. A full second so never brings more than 5 % too much,
-    /// and a reactor that looks a few milliseconds late loses nothing.</summary>
+    /// <summary>Burst size: a twentieth of a second's worth, at least one. A full second then never exceeds the rate by more than 5 %,
+    /// and a reactor that is a few milliseconds late loses nothing.</summary>
     private const int BurstDivisor = 20;
 
-    /// <summary>A reactor whose turn it is and that does not take it is passed over after this time: it is busy, and tokens must not rot.</summary>
+    /// <summary>A reactor that does not use its turn for this long is busy and is skipped, so that tokens do not go to waste.</summary>
     private static readonly long TurnTime = Stopwatch.Frequency / 50;
 
-    // Stopwatch ticks from one token to the next, 0 while there is no limit; and how far the arrival time may lie ahead. Each is read whole.
+    // Stopwatch ticks between two tokens, 0 for no limit; and how far ahead the arrival time may be. Each is read atomically.
     private long _interval;
     private long _tolerance;
     private long _arrival;
@@ -28,14 +28,14 @@ public sealed class ConnectPace
     /// <summary>The configured rate of all nodes together; 0 is no limit.</summary>
     public int Rate => Volatile.Read(ref _rate);
 
-    /// <summary>Tokens a second of this node's.</summary>
+    /// <summary>This node's tokens per second.</summary>
     public double Share => (double)Rate / Volatile.Read(ref _nodes);
 
-    /// <summary>Those that wait for this backend.</summary>
+    /// <summary>The clients waiting for this backend.</summary>
     public WaitingLine Line { get; } = new();
 
     /// <param name="perSecond">Of all nodes together; 0 is no limit.</param>
-    /// <param name="nodes">Nodes that share it, this one included.</param>
+    /// <param name="nodes">Nodes that share it, including this one.</param>
     internal void Set(int perSecond, int nodes)
     {
         Volatile.Write(ref _rate, perSecond);
@@ -43,12 +43,12 @@ public sealed class ConnectPace
         long interval = perSecond == 0 ? 0 : Math.Max(1, Stopwatch.Frequency * Math.Max(1, nodes) / perSecond);
         Volatile.Write(ref _tolerance, Math.Max(0, (Stopwatch.Frequency / BurstDivisor) - interval));
         Volatile.Write(ref _interval, interval);
-        // What was lent at a slower pace is not owed longer than a token takes now.
+        // What was borrowed at a slower pace must be paid back at the new pace.
         long now = Stopwatch.GetTimestamp(), most = now + Volatile.Read(ref _tolerance) + interval, arrival = Volatile.Read(ref _arrival);
         if (arrival > most) Interlocked.CompareExchange(ref _arrival, most, arrival);
     }
 
-    /// <summary>Whether there is a token.</summary>
+    /// <summary>Takes a token if there is one.</summary>
     /// <param name="now">A <see cref="Stopwatch"/> time stamp.</param>
     public bool HasToken(long now) => !IsOn || Volatile.Read(ref _arrival) - now <= Volatile.Read(ref _tolerance);
 
@@ -64,15 +64,15 @@ public sealed class ConnectPace
         }
     }
 
-    /// <summary>A token that was taken was not used.</summary>
+    /// <summary>Returns a token that was not used.</summary>
     public void GiveBack()
     {
         if (Volatile.Read(ref _interval) is var interval and not 0) Interlocked.Add(ref _arrival, -interval);
     }
 
-    /// <summary>When the next token is there: a <see cref="Stopwatch"/> time stamp, which may lie in the past.</summary>
+    /// <summary>When the next token is available: a <see cref="Stopwatch"/> time stamp, possibly in the past.</summary>
     public long NextAt => Volatile.Read(ref _arrival) - Volatile.Read(ref _tolerance);
 
-    /// <summary>Whether a token has lain there so long that whoever waits for it may have it, in turn or not.</summary>
+    /// <summary>Whether a token has been available for so long that any waiting client may take it out of turn.</summary>
     internal bool IsOverdue(long now) => now - NextAt > TurnTime;
 }

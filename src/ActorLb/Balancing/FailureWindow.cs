@@ -2,13 +2,13 @@ namespace ActorLb.Balancing;
 
 /// <summary>
 /// Counts failures within a sliding window, as NGINX's documentation defines max_fails and fail_timeout: max_fails failures within
-/// fail_timeout. Not thread-safe; its backend guards it. Holds at most max_fails times.
+/// fail_timeout. Not thread-safe: the backend's gate guards it. Holds at most max_fails times.
 /// </summary>
 internal sealed class FailureWindow
 {
     private readonly Queue<long> _times = new();
 
-    /// <returns>True when this failure is the one that makes <paramref name="maxFails"/> within the window.</returns>
+    /// <returns>Whether this failure is at least the <paramref name="maxFails"/>th within the window.</returns>
     public bool Add(long now, int maxFails, long window)
     {
         while (_times.TryPeek(out long oldest) && (now - oldest >= window || _times.Count >= maxFails))

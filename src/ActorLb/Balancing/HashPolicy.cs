@@ -1,8 +1,8 @@
 namespace ActorLb.Balancing;
 
 /// <summary>
-/// Consistent hashing on the pool's hash key. A slow start does not apply: it would move keys back and forth. Clients without a key
-/// (an empty client id) have no place of their own: they go in turn, as with NGINX.
+/// Consistent hashing on the pool's hash key. Slow start does not apply, since it would move keys back and forth. Clients without a key
+/// (an empty client id) have no fixed backend and are placed in turn, as in NGINX.
 /// </summary>
 internal sealed class HashPolicy : IBalancingPolicy
 {

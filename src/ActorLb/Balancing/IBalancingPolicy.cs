@@ -3,8 +3,8 @@ using ActorLb.Configuration;
 namespace ActorLb.Balancing;
 
 /// <summary>
-/// Chooses a backend among <see cref="PickContext.Candidates"/>. One instance a pool, so that its state is its own; called by every
-/// reactor at once, so that it takes no lock and allocates nothing.
+/// Chooses a backend among <see cref="PickContext.Candidates"/>. There is one instance per pool, so that its state is its own; all
+/// reactors call it concurrently, so it takes no lock and allocates nothing.
 /// </summary>
 public interface IBalancingPolicy
 {
@@ -15,7 +15,8 @@ public interface IBalancingPolicy
     Backend? Pick(in PickContext context);
 }
 
-/// <summary>Policies by their kind. Sticky is no policy: it looks a client up, and a policy places whom it does not know.</summary>
+/// <summary>Policies by their kind. Sticky is not a policy: it looks a client up, and a policy places clients that it does not
+/// know.</summary>
 internal static class BalancingPolicy
 {
     public static IBalancingPolicy Create(BalanceKind kind) => kind switch

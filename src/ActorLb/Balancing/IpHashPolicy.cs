@@ -1,8 +1,8 @@
 namespace ActorLb.Balancing;
 
 /// <summary>
-/// Clients of one network (IPv4 /24, or one IPv6 address, as NGINX's ip_hash) go to one backend. Unlike NGINX's modulus, rendezvous
-/// keeps the other networks where they are when a backend goes.
+/// Clients of one network (IPv4 /24, or one IPv6 address, as in NGINX's ip_hash) go to one backend. Unlike NGINX's modulus, rendezvous
+/// hashing keeps the other networks in place when a backend leaves.
 /// </summary>
 internal sealed class IpHashPolicy : IBalancingPolicy
 {

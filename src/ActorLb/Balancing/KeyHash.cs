@@ -4,7 +4,7 @@ using System.Net;
 namespace ActorLb.Balancing;
 
 /// <summary>
-/// The 64-bit hash of keys and addresses that placement rests on: the same on every processor and in every version, because nodes
+/// The 64-bit hash of keys and addresses that placement uses: the same on every processor and in every version, because nodes
 /// must agree on it. Its values are pinned by a test.
 /// </summary>
 public static class KeyHash

@@ -1,14 +1,14 @@
 namespace ActorLb.Balancing;
 
 /// <summary>
-/// Fewest connections for its weight; ties take turns. Once other nodes report connections, ties fall at random, for nodes that broke them
-/// alike would all choose the same backend; and in large pools the lesser of two random choices is taken instead of looking at all.
+/// Fewest connections for its weight; ties are broken in turn. Once other nodes report connections, ties are broken at random, since nodes
+/// would otherwise all choose the same backend; in large pools the better of two random choices replaces the full comparison.
 /// </summary>
 internal sealed class LeastConnectionsPolicy : IBalancingPolicy
 {
     /// <summary>
-    /// Up to so many candidates all are compared. What keeps nodes from running to the same one is <see cref="Backend.ExpectedLoad"/>: each
-    /// node takes the others to have placed since their last report what it has placed itself.
+    /// Up to this many candidates, all are compared. <see cref="Backend.ExpectedLoad"/> keeps nodes from choosing the same one: each
+    /// node assumes that the others have placed since their last report what it has placed itself.
     /// </summary>
     private const int SmallPool = 32;
 

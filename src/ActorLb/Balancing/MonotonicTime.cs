@@ -1,8 +1,8 @@
 namespace ActorLb.Balancing;
 
 /// <summary>
-/// The clock of <see cref="PickContext.Now"/>: milliseconds that never go back. On Linux <see cref="Environment.TickCount64"/> runs
-/// on the same clock, a few milliseconds coarser, and may stand in for it.
+/// The clock of <see cref="PickContext.Now"/>: milliseconds that never go back. On Linux <see cref="Environment.TickCount64"/> reads
+/// the same clock, a few milliseconds coarser, and may be used instead.
 /// </summary>
 public static class MonotonicTime
 {

@@ -6,8 +6,9 @@ public readonly ref struct PickContext
     /// <summary>The <see cref="KeyHash"/> of a client whose key is empty.</summary>
     public const ulong NoKey = 0;
 
-    /// <param name="snapshot">The pool as this connection sees it, to its end.</param>
-    /// <param name="keyHash"><see cref="ActorLb.Balancing.KeyHash.Of"/> of the pool's hash key, or <see cref="NoKey"/>; for other policies anything.</param>
+    /// <param name="snapshot">The pool as this connection sees it until it ends.</param>
+    /// <param name="keyHash"><see cref="ActorLb.Balancing.KeyHash.Of"/> of the pool's hash key, or <see cref="NoKey"/>; unused by
+    /// other policies.</param>
     /// <param name="addressHash"><see cref="ActorLb.Balancing.KeyHash.OfAddress(ReadOnlySpan{byte})"/> of the client.</param>
     /// <param name="now">Milliseconds of <see cref="MonotonicTime"/>.</param>
     /// <param name="tried">Backends that already failed this client.</param>
@@ -33,7 +34,7 @@ public readonly ref struct PickContext
 
     public PoolSnapshot Snapshot { get; }
 
-    /// <summary>Among whom the policy chooses: the primaries, or the backups when no primary is left.</summary>
+    /// <summary>The backends to choose from: the primaries, or the backups when no primary is left.</summary>
     public ReadOnlySpan<Backend> Candidates { get; }
 
     public ulong KeyHash { get; }
@@ -46,7 +47,7 @@ public readonly ref struct PickContext
 
     public bool NewClient { get; }
 
-    /// <summary>For a client that does not wait for a certain backend: only those that have room for it now. Default is any.</summary>
+    /// <summary>For a client that does not wait for a certain backend: only those with room for it now. The default is any.</summary>
     internal Room Room { get; init; }
 
     /// <summary>Whether the policy may choose this candidate.</summary>
@@ -63,7 +64,7 @@ public readonly ref struct PickContext
         return backend.IsEligible(Now, NewClient) && (!Room.IsAsked || Room.IsAt(backend));
     }
 
-    /// <summary>Whether any candidate would be allowed, had it room.</summary>
+    /// <summary>Whether any candidate would be allowed if it had room.</summary>
     internal bool AllowsWithoutRoom()
     {
         if (!Room.IsAsked)

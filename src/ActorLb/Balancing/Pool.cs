@@ -4,10 +4,10 @@ using ActorLb.Discovery;
 
 namespace ActorLb.Balancing;
 
-/// <summary>What a reload or a discovery changed.</summary>
+/// <summary>What a reload or discovery has changed.</summary>
 public sealed record PoolChange(ImmutableArray<Backend> Added, ImmutableArray<Backend> Removed)
 {
-    /// <summary>Those that drain by the word of discovery from now on, with its reason, or do so no longer (null).</summary>
+    /// <summary>Backends that now drain according to discovery, with its reason, or no longer do (null).</summary>
     public ImmutableArray<(Backend Backend, string? Reason)> Drains { get; init; } = [];
 }
 
@@ -21,7 +21,7 @@ public sealed class Pool
     private readonly TimeProvider _time;
     private readonly Action<PoolEvent>? _events;
 
-    // What discovery said last, and the backends that follow from it beside those of the options. Under _gate.
+    // Discovery's last answer, and the backends that result from it in addition to those of the options. Under _gate.
     private ImmutableArray<BackendOptions> _answer = [];
     private ImmutableDictionary<string, string> _draining = DiscoveryAnswer.NobodyDrains;
     private ImmutableArray<BackendOptions> _discovered = [];
@@ -32,7 +32,7 @@ public sealed class Pool
     // Nodes that share connects-per-second. Under _gate.
     private int _nodes = 1;
 
-    /// <param name="events">Heard on whatever thread caused the change, reactors included: it must be quick and not throw.</param>
+    /// <param name="events">Called on the thread that caused the change, possibly a reactor's: it must be quick and must not throw.</param>
     public Pool(PoolOptions options, TimeProvider time, Action<PoolEvent>? events = null)
     {
         ArgumentNullException.ThrowIfNull(options);
@@ -45,7 +45,7 @@ public sealed class Pool
 
     public string Name { get; }
 
-    /// <summary>Probes that this node could not make, so that they say nothing of their backends.</summary>
+    /// <summary>Probes that this node could not make, so that they say nothing about their backends.</summary>
     public long InconclusiveProbes => Interlocked.Read(ref _inconclusiveProbes);
 
     internal void CountInconclusiveProbe() => Interlocked.Increment(ref _inconclusiveProbes);
@@ -54,13 +54,13 @@ public sealed class Pool
 
     public PoolOptions Options => _snapshot.Options;
 
-    /// <summary>Clients that wait for whichever backend has room first.</summary>
+    /// <summary>Clients waiting for the first backend with room.</summary>
     internal WaitingLine Line { get; } = new();
 
-    /// <summary>A place behind all that wait, on whatever reactor.</summary>
+    /// <summary>A ticket after all waiting clients, on any reactor.</summary>
     internal long NextTicket() => Interlocked.Increment(ref _lastTicket);
 
-    /// <summary>How many nodes share connects-per-second, this one included.</summary>
+    /// <summary>How many nodes share connects-per-second, including this one.</summary>
     internal void SetNodes(int nodes)
     {
         lock (_gate)
@@ -74,8 +74,8 @@ public sealed class Pool
     }
 
     /// <summary>
-    /// A backend by the snapshot's policy among the eligible primaries, else among the eligible backups; null when all are out. The
-    /// caller then takes it by <see cref="Backend.TryAcquire"/>, and picks again with it among the tried should that fail.
+    /// Picks a backend by the snapshot's policy among the eligible primaries, or else among the eligible backups; null when all are
+    /// out. The caller then reserves it by <see cref="Backend.TryAcquire"/>, and if that fails picks again with it among the tried ones.
     /// </summary>
     public Backend? Pick(in PickContext context)
     {
@@ -83,13 +83,13 @@ public sealed class Pool
         while (true)
         {
             Backend? picked = policy.Pick(context);
-            // Primaries that only have no room now are waited for: backups are for when there is none.
+            // If primaries only lack room at the moment, the client waits for them: backups are for when there is no primary.
             if (picked is null && context.Snapshot.Backups.Length > 0 && !context.AllowsWithoutRoom())
             {
                 picked = policy.Pick(context.Among(context.Snapshot.Backups));
             }
 
-            // A trial that another thread claimed in between makes the backend ineligible: the next round passes it over.
+            // If another thread has claimed the trial in between, the backend is ineligible: the next round skips it.
             if (picked is null || picked.TryClaim(context.Now))
             {
                 return picked;
@@ -105,7 +105,7 @@ public sealed class Pool
         {
             if (_snapshot.Options.Discovery is { } asked && (options.Discovery is not { } asks || !asks.AsksAs(asked)))
             {
-                // Another question: what the old one had serves until the answer comes, and then gives way to it as to any other.
+                // A different query: the old one's result is used until the new answer arrives, and then replaced by it like any other.
                 _answer = [];
                 _draining = DiscoveryAnswer.NobodyDrains;
                 _discovered = options.Discovery is null ? [] : _discovered;
@@ -115,7 +115,7 @@ public sealed class Pool
         }
     }
 
-    /// <summary>Takes an answer that has backends: see <see cref="DiscoveryMerge"/>.</summary>
+    /// <summary>Applies an answer that has backends: see <see cref="DiscoveryMerge"/>.</summary>
     internal PoolChange SetDiscovered(DiscoveryAnswer answer)
     {
         lock (_gate)
@@ -127,7 +127,7 @@ public sealed class Pool
         }
     }
 
-    /// <summary>A backend was found to work, or not to: whether others stay beside the last answer may hang on it.</summary>
+    /// <summary>A backend was found to work, or not to: that may decide whether others outside the last answer stay.</summary>
     internal PoolChange ReconsiderDiscovered()
     {
         lock (_gate)
@@ -184,7 +184,7 @@ public sealed class Pool
                 added.Add(backend);
             }
 
-            // What an operator added is none of discovery's; a backend that drains is so before anyone can pick it.
+            // Backends added by an operator are not discovery's; a draining backend is marked before any pick can see it.
             string? reason = wanted.Added ? null : _draining.GetValueOrDefault(id);
             if (backend.SetDiscoveryDraining(reason is not null))
             {
@@ -233,7 +233,7 @@ public sealed class Pool
         }
     }
 
-    /// <summary>A candidate is a backend that the operator has up; NGINX takes a sole one never out by max_fails.</summary>
+    /// <summary>Candidates are the backends that the operator has up; as in NGINX, a sole one is never taken out by max_fails.</summary>
     private void FindSole()
     {
         int candidates = 0;

@@ -2,7 +2,7 @@ using ActorLb.Configuration;
 
 namespace ActorLb.Balancing;
 
-/// <summary>A pool at one time. Immutable; the backends' own states go on changing.</summary>
+/// <summary>A pool at one moment. Immutable; the backends' own states keep changing.</summary>
 public sealed class PoolSnapshot
 {
     private readonly Backend[] _backends;
@@ -20,7 +20,7 @@ public sealed class PoolSnapshot
 
     public PoolOptions Options { get; }
 
-    /// <summary>The policy of <c>balance</c>; of <c>place</c> when the pool is sticky.</summary>
+    /// <summary>The policy of <c>balance</c>, or of <c>place</c> if the pool is sticky.</summary>
     public IBalancingPolicy Policy { get; }
 
     public bool IsSticky => Options.Balance == BalanceKind.Sticky;
@@ -47,8 +47,8 @@ public sealed class PoolSnapshot
     }
 
     /// <summary>
-    /// Fills <paramref name="into"/> with eligible backends in rendezvous order of the hash, all primaries before any backup: the
-    /// placement on which nodes agree without talking. Meant for a handful of places, not for the whole of a large pool.
+    /// Fills <paramref name="into"/> with eligible backends in rendezvous order of the hash, all primaries before any backup: a
+    /// placement on which nodes agree without communicating. Meant for a few entries, not for the whole of a large pool.
     /// </summary>
     /// <returns>How many were filled in.</returns>
     public int Rank(ulong hash, long now, bool newClient, Span<Backend> into)

@@ -1,6 +1,6 @@
 namespace ActorLb.Balancing;
 
-/// <summary>The lesser loaded of two random choices, drawn by weight.</summary>
+/// <summary>The less loaded of two random choices, drawn by weight.</summary>
 internal sealed class RandomPolicy : IBalancingPolicy
 {
     public string Name => "random";

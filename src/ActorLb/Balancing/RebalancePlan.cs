@@ -1,17 +1,18 @@
 namespace ActorLb.Balancing;
 
 /// <summary>
-/// Where the sessions of a pool ought to be by the backends' weights, and who has too many. Of the backends that take new clients: what is
-/// down, drained or found failing neither gives nor gets.
+/// How many sessions each backend of a pool should have by weight, and which have too many. Considers only backends that accept new
+/// clients: what is down, draining or found failing neither gives nor gets sessions.
 /// </summary>
 internal sealed class RebalancePlan
 {
-    /// <summary>Part of its target by which a backend may be off; never less than one session. Below the 2 % that are promised: counts are a moment old.</summary>
+    /// <summary>Tolerated deviation as a fraction of the target, but at least one session. Below the promised 2 %, since counts are a
+    /// moment old.</summary>
     private const double Tolerance = 0.015;
 
     private readonly Place[] _places;
 
-    /// <param name="missing">Clients that were closed and are expected back: they count for the whole.</param>
+    /// <param name="missing">Clients that were closed and are expected back: they count towards the total.</param>
     public RebalancePlan(IEnumerable<(Backend Backend, int Load, int Weight)> backends, int missing)
     {
         (Backend Backend, int Load, int Weight)[] all = [.. backends];
@@ -21,24 +22,24 @@ internal sealed class RebalancePlan
         Left = IsEven ? 0 : (int)Math.Round(_places.Sum(p => p.Excess));
     }
 
-    /// <param name="Target">What its weight is of the whole.</param>
+    /// <param name="Target">Its weight's share of the total.</param>
     public readonly record struct Place(Backend Backend, int Load, double Target)
     {
         public double Excess => Math.Max(0, Load - Target);
     }
 
-    /// <summary>Nobody is off by more than 2 %, or one session.</summary>
+    /// <summary>No backend deviates by more than 2 %, or one session.</summary>
     public bool IsEven { get; }
 
-    /// <summary>Sessions that are to be moved.</summary>
+    /// <summary>Sessions to move.</summary>
     public int Left { get; }
 
-    /// <summary>Whether there are two at least to move between.</summary>
+    /// <summary>Whether there are at least two backends to move between.</summary>
     public bool IsPossible => _places.Length > 1;
 
     public IReadOnlyList<Place> Places => _places;
 
-    /// <summary>Of the pool as this node sees it: the primaries that take clients, or the backups when none does.</summary>
+    /// <summary>The pool as this node sees it: the primaries that accept clients, or the backups when none does.</summary>
     public static RebalancePlan Of(PoolSnapshot pool, int missing = 0)
     {
         Backend[] taking = Taking(pool.Primaries);
@@ -46,10 +47,11 @@ internal sealed class RebalancePlan
         return new RebalancePlan(taking.Select(b => (b, b.Load, b.Weight)), missing);
     }
 
-    /// <summary>How many sessions a second this node moves away from a backend: its part of the rate by its part of the sessions.</summary>
+    /// <summary>How many sessions per second this node moves away from a backend: its share of the rate by its share of the
+    /// sessions.</summary>
     /// <remarks>
-    /// Never more than what is left within a second: the other nodes' counts are a moment old, and together all would move more than
-    /// there is to move.
+    /// Never more than what is left within a second: the other nodes' counts are a moment old, and together the nodes would move too
+    /// many.
     /// </remarks>
     public double RateOf(Place place, double rate)
     {
@@ -58,7 +60,8 @@ internal sealed class RebalancePlan
         return Math.Min(rate * place.Excess / _places.Sum(p => p.Excess), place.Excess) * share;
     }
 
-    /// <summary>Backends with too few sessions, one by chance in front, by what it lacks, so that the nodes do not all choose alike.</summary>
+    /// <summary>Backends with too few sessions, with a random one first, weighted by what it lacks, so that nodes do not all choose
+    /// the same.</summary>
     public Backend[] Lacking(double chance)
     {
         Place[] lacking = [.. _places.Where(p => p.Load < p.Target).OrderByDescending(p => p.Target - p.Load)];
@@ -73,6 +76,6 @@ internal sealed class RebalancePlan
         return [.. lacking.Select(p => p.Backend)];
     }
 
-    // One at its max-connections is over-full as any other, though it takes nobody just now.
+    // A backend at its max-connections counts as overfull like any other, although it accepts no clients right now.
     private static Backend[] Taking(ReadOnlySpan<Backend> backends) => [.. backends.ToArray().Where(b => b.Blocks == BackendBlocks.None)];
 }

@@ -4,7 +4,7 @@ namespace ActorLb.Balancing;
 
 /// <summary>
 /// Weighted rendezvous hashing: the backend with the greatest <c>weight / -ln(u)</c> wins, where u in (0, 1] is a hash of key and
-/// backend. When a backend goes only its own keys move. All arithmetic is in integers, so that every processor agrees.
+/// backend. When a backend leaves, only its own keys move. All arithmetic is in integers, so that every processor agrees.
 /// </summary>
 internal static class Rendezvous
 {
@@ -14,14 +14,15 @@ internal static class Rendezvous
     /// <summary>log2(1 + i / 1024) in 32 fractional bits.</summary>
     private static readonly ulong[] Log2Table = BuildTable();
 
-    /// <summary>Whether <paramref name="a"/> comes before <paramref name="b"/> for the key; equal scores fall to the smaller id.</summary>
+    /// <summary>Whether <paramref name="a"/> comes before <paramref name="b"/> for the key; with equal scores the smaller id
+    /// does.</summary>
     public static bool Precedes(ulong hash, Backend a, Backend b) =>
         Precedes(Distance(hash, a), a, Distance(hash, b), b);
 
-    /// <summary>The same with distances at hand: the smaller distance / weight wins, compared without a division.</summary>
+    /// <summary>The same with known distances: the smaller distance / weight wins, compared without a division.</summary>
     public static bool Precedes(ulong distanceA, Backend a, ulong distanceB, Backend b)
     {
-        // A distance has 38 bits and a weight 16: the products fit.
+        // A distance has 38 bits and a weight 16, so the products fit.
         ulong left = distanceA * (ulong)b.Weight;
         ulong right = distanceB * (ulong)a.Weight;
         return left < right || (left == right && string.CompareOrdinal(a.Id, b.Id) < 0);
@@ -31,7 +32,7 @@ internal static class Rendezvous
     public static ulong Distance(ulong hash, Backend backend) =>
         (64UL << FractionBits) - Log2(KeyHash.Mix(hash ^ backend.Seed) | 1) + 1;
 
-    /// <summary>log2 in 32 fractional bits, interpolated; off by less than 2^-21.</summary>
+    /// <summary>log2 in 32 fractional bits, interpolated; the error is below 2^-21.</summary>
     internal static ulong Log2(ulong value)
     {
         int exponent = BitOperations.Log2(value);

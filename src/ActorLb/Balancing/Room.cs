@@ -1,9 +1,10 @@
 namespace ActorLb.Balancing;
 
-/// <summary>A client's view of who has room for it under connects-per-second: there is a token, and nobody who came earlier waits for it.</summary>
-/// <param name="Now">A <see cref="System.Diagnostics.Stopwatch"/> time stamp; 0 does not ask.</param>
-/// <param name="Ticket">The client's, or <see cref="WaitingLine.Nobody"/> for one that has just come.</param>
-/// <param name="First">The lowest ticket of those that wait for whichever backend has room.</param>
+/// <summary>Which backends have room for a client under connects-per-second: there is a token, and no earlier client waits for
+/// it.</summary>
+/// <param name="Now">A <see cref="System.Diagnostics.Stopwatch"/> time stamp; 0 disables the check.</param>
+/// <param name="Ticket">The client's, or <see cref="WaitingLine.Nobody"/> for a new one.</param>
+/// <param name="First">The lowest ticket of the clients waiting for the first backend with room.</param>
 internal readonly record struct Room(long Now, long Ticket, long First)
 {
     public bool IsAsked => Now != 0;

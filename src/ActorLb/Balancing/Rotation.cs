@@ -1,16 +1,16 @@
 namespace ActorLb.Balancing;
 
 /// <summary>
-/// Smooth weighted rotation without a lock. Each backend holds its place on a line of virtual time (<see cref="Backend.Pass"/>) and
-/// moves on by 1 / weight when chosen; the one whose next turn, the middle of its next step, comes first is chosen. After any number
+/// Smooth weighted rotation without a lock. Each backend has a place on a line of virtual time (<see cref="Backend.Pass"/>) and
+/// advances by 1 / weight when chosen; the backend whose next turn, the middle of its next step, is earliest is chosen. After any number
 /// of picks each backend is within one connection of its share.
 /// </summary>
 /// <remarks>
-/// Exact over threads: a place only moves forward, so a candidate that was first among the places read is still first when the
-/// compare and swap finds its own place unmoved. <see cref="_reached"/> is the latest turn taken, published before the place moves.
-/// Who was away lies behind it and gets one turn at once instead of all that it missed. Who lies more than a step ahead (its weight
-/// has grown since) is put back to one step; it is written back, or it would be pushed on by every turn of the others. Differences
-/// are taken modulo 2^64; who was away so long that it seems ahead is put back too.
+/// Exact across threads: a place only moves forward, so a candidate that was first among the places read is still first if the
+/// compare and swap finds its own place unchanged. <see cref="_reached"/> is the latest turn taken, published before the place moves.
+/// A backend that was away is behind it and gets one turn at once instead of all that it missed. A backend more than a step ahead (because
+/// its weight has grown) is put back to one step; the new place is written, or every turn of the others would push it on. Differences
+/// are modulo 2^64; a backend that was away so long that it seems ahead is put back too.
 /// </remarks>
 internal sealed class Rotation
 {
@@ -26,8 +26,8 @@ internal sealed class Rotation
         public bool IsBefore(in Turn other) => At - other.At < 0;
     }
 
-    /// <param name="backend">Whose turn.</param>
-    /// <param name="reached"><see cref="Reached"/> as read before any of the places, else a live one could seem to lag.</param>
+    /// <param name="backend">The backend to check.</param>
+    /// <param name="reached"><see cref="Reached"/> as read before any of the places; otherwise an active one could seem to lag.</param>
     public Turn NextTurn(Backend backend, long now, long reached)
     {
         long seen = Volatile.Read(ref backend.Pass);
@@ -38,7 +38,7 @@ internal sealed class Rotation
             at = reached;
         }
 
-        // Read after the place: whoever moved the place had published this before.
+        // Read after the place: a thread that moves a place publishes this first.
         long ahead = Volatile.Read(ref _reached) + half;
         if (seen - ahead > 0)
         {

@@ -1,6 +1,6 @@
 namespace ActorLb.Balancing;
 
-/// <summary>Smooth weighted round robin, exact over all workers, in proportion among those that are left when some are out.</summary>
+/// <summary>Smooth weighted round robin, exact over all workers; when some are out, in proportion among the rest.</summary>
 internal sealed class RoundRobinPolicy : IBalancingPolicy
 {
     private readonly Rotation _rotation = new();

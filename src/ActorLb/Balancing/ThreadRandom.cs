@@ -1,6 +1,6 @@
 namespace ActorLb.Balancing;
 
-/// <summary>A SplitMix64 sequence a thread: no sharing between reactors, and a test can fix its seed.</summary>
+/// <summary>A SplitMix64 sequence per thread: no sharing between reactors, and a test can set its seed.</summary>
 internal static class ThreadRandom
 {
     [ThreadStatic]

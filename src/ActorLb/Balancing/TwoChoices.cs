@@ -1,6 +1,6 @@
 namespace ActorLb.Balancing;
 
-/// <summary>The lesser loaded of two different candidates drawn at random in proportion to their weights.</summary>
+/// <summary>The less loaded of two different candidates drawn at random in proportion to their weights.</summary>
 internal static class TwoChoices
 {
     public static Backend? Pick(in PickContext context)

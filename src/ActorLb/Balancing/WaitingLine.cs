@@ -1,26 +1,26 @@
 namespace ActorLb.Balancing;
 
 /// <summary>
-/// What the reactors' queues for one thing have in common: how many wait over all, and who is the first of each reactor's. Each reactor
-/// writes its own place, so that all see whose turn it is without a lock.
+/// What the reactors' queues for one resource share: how many clients wait in total, and the first of each reactor. Each reactor
+/// writes its own slot, so that all see whose turn it is without a lock.
 /// </summary>
 public sealed class WaitingLine
 {
-    /// <summary>The ticket of nobody.</summary>
+    /// <summary>Stands for no ticket.</summary>
     public const long Nobody = long.MaxValue;
 
     private long[] _heads = [];
     private int _count;
 
-    /// <summary>Clients that wait, on all reactors.</summary>
+    /// <summary>Clients waiting, on all reactors.</summary>
     public int Count => Volatile.Read(ref _count);
 
     public void Enter() => Interlocked.Increment(ref _count);
 
     public void Leave() => Interlocked.Decrement(ref _count);
 
-    /// <summary>The ticket of the reactor's first, or <see cref="Nobody"/>.</summary>
-    /// <param name="reactors">How many reactors there are: the same in every call.</param>
+    /// <summary>The ticket of the reactor's first client, or <see cref="Nobody"/>.</summary>
+    /// <param name="reactors">Number of reactors, the same in every call.</param>
     public void SetHead(int reactor, int reactors, long ticket)
     {
         long[] heads = Volatile.Read(ref _heads);
@@ -34,7 +34,7 @@ public sealed class WaitingLine
         Volatile.Write(ref heads[reactor], ticket);
     }
 
-    /// <summary>The lowest ticket of all reactors' first ones.</summary>
+    /// <summary>The lowest ticket among all reactors' first clients.</summary>
     public long First
     {
         get

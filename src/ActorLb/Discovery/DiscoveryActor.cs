@@ -6,7 +6,7 @@ using Akka.Actor;
 
 namespace ActorLb.Discovery;
 
-/// <summary>Asks for a pool's backends, again and again; the answers go to the pool's actor above.</summary>
+/// <summary>Queries for a pool's backends at intervals; the answers go to its parent, the pool's actor.</summary>
 internal sealed class DiscoveryActor : SupervisedActor
 {
     private static readonly TimeSpan FirstRetry = TimeSpan.FromSeconds(1);
@@ -16,7 +16,7 @@ internal sealed class DiscoveryActor : SupervisedActor
     private readonly Backoff _retry;
     private readonly CancellationTokenSource _stopping = new();
 
-    /// <param name="ask">Fails when nobody answers.</param>
+    /// <param name="ask">Throws when there is no answer.</param>
     /// <param name="random">This actor's own.</param>
     public DiscoveryActor(DiscoveryOptions question, Func<CancellationToken, Task<DiscoveryAnswer>> ask, Random random)
     {
@@ -30,7 +30,7 @@ internal sealed class DiscoveryActor : SupervisedActor
         public static readonly AskDue Instance = new();
     }
 
-    /// <param name="Asked">Names the life of the actor that asked.</param>
+    /// <param name="Asked">Identifies the start of the actor that asked.</param>
     /// <param name="Failed">There was no answer at all.</param>
     private sealed record Answer(CancellationTokenSource Asked, DiscoveryAnswer Found, string? Problem, bool Failed);
 
@@ -76,7 +76,7 @@ internal sealed class DiscoveryActor : SupervisedActor
         }
         catch (Exception e)
         {
-            // The root of a question: whatever went wrong, the backends stay as they are. A stopped actor does not hear of it.
+            // The root of a query: whatever fails, the backends stay as they are. A stopped actor does not receive the result.
             return new Answer(asked, DiscoveryAnswer.None, FailureText.Describe(e), Failed: true);
         }
     }

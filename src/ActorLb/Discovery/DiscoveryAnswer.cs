@@ -3,16 +3,16 @@ using ActorLb.Configuration;
 
 namespace ActorLb.Discovery;
 
-/// <summary>What was said of a pool's backends.</summary>
-/// <param name="Backends">In the order on which all nodes agree.</param>
+/// <summary>A discovery's answer about a pool's backends.</summary>
+/// <param name="Backends">In an order on which all nodes agree.</param>
 internal sealed record DiscoveryAnswer(ImmutableArray<BackendOptions> Backends)
 {
     public static readonly DiscoveryAnswer None = new([]);
 
-    /// <summary>Why some are to get no new clients, by their "host:port"; they need not be among the backends.</summary>
+    /// <summary>Why some should get no new clients, by "host:port"; they need not be among the backends.</summary>
     public ImmutableDictionary<string, string> Draining { get; init; } = NobodyDrains;
 
-    /// <summary>What an operator should know although there is an answer.</summary>
+    /// <summary>What an operator should know even though there is an answer.</summary>
     public string? Remark { get; init; }
 
     public static ImmutableDictionary<string, string> NobodyDrains { get; } = ImmutableDictionary.Create<string, string>(StringComparer.OrdinalIgnoreCase);

@@ -4,23 +4,24 @@ using ActorLb.Configuration;
 
 namespace ActorLb.Discovery;
 
-/// <summary>A backend that discovery found before.</summary>
-/// <param name="Works">It answers: by its probes, or without probes by what its clients met.</param>
-/// <param name="Serves">It works and takes clients: the operator has not taken it out.</param>
+/// <summary>A backend found by an earlier discovery.</summary>
+/// <param name="Works">It is known to work: by its probes, or without probes by its clients' connections.</param>
+/// <param name="Serves">It works and gets clients: the operator has not taken it out.</param>
 internal readonly record struct KnownBackend(BackendOptions Options, bool Works, bool Serves);
 
 /// <summary>
-/// What an answer of discovery makes of a pool. An answer may be wrong as a whole (a zone half loaded, another environment's, forged), and
-/// nothing in it tells. So it adds at once, but backends that serve leave only as far as those of the answer are shown to work.
+/// Applies an answer of discovery to a pool. A whole answer may be wrong (a half-loaded zone, another environment's, a forgery), and
+/// nothing in it shows that. So new backends are added at once, but serving ones leave only as far as those of the answer are known to
+/// work.
 /// </summary>
 internal static class DiscoveryMerge
 {
-    /// <summary>Backends taken of one answer at most, and addresses of one name.</summary>
+    /// <summary>Most backends used of one answer, and addresses of one name.</summary>
     public const int MaxTargets = 256;
 
-    /// <param name="known">The pool's, in its order.</param>
-    /// <param name="answer">In the order on which all nodes agree.</param>
-    /// <returns>The answer, no more than <see cref="MaxTargets"/> of it, then those kept beside it.</returns>
+    /// <param name="known">The pool's backends, in its order.</param>
+    /// <param name="answer">In an order on which all nodes agree.</param>
+    /// <returns>At most <see cref="MaxTargets"/> backends of the answer, followed by those kept.</returns>
     public static ImmutableArray<BackendOptions> Next(IReadOnlyList<KnownBackend> known, ImmutableArray<BackendOptions> answer)
     {
         Dictionary<string, KnownBackend> before = new(StringComparer.OrdinalIgnoreCase);
@@ -39,7 +40,7 @@ internal static class DiscoveryMerge
         bool anyWorks = kept.Length > 0 || bounded.Any(b => before.TryGetValue(IdOf(b), out KnownBackend same) && same.Works);
         if (!anyWorks)
         {
-            // Backups alone serve, and an answer of primaries alone would displace them.
+            // Only backups serve, and an answer with only primaries would displace them.
             kept = [.. known.Where(k => k.Serves)];
         }
 
@@ -47,7 +48,7 @@ internal static class DiscoveryMerge
         return [.. bounded.Where(b => !keptIds.Contains(IdOf(b))), .. kept.Take(MaxTargets).Select(k => k.Options)];
     }
 
-    /// <summary>The first of the primaries, then of the backups; among equals those that the pool has already.</summary>
+    /// <summary>The first of the primaries, then of the backups; among equals those that the pool already has.</summary>
     private static ImmutableArray<BackendOptions> Bound(Dictionary<string, KnownBackend> before, ImmutableArray<BackendOptions> answer)
     {
         ImmutableArray<BackendOptions> distinct = [.. answer.DistinctBy(IdOf, StringComparer.OrdinalIgnoreCase)];
@@ -57,8 +58,8 @@ internal static class DiscoveryMerge
     }
 
     /// <summary>
-    /// Those that serve in a role, primary or backup, and that the answer does not have in it. They stay in the proportion in which its
-    /// targets of the role are not shown to work yet: all of them at first, none at last.
+    /// Those that serve in a role, primary or backup, and are missing from it in the answer. They stay in proportion to the answer's
+    /// targets of the role that are not known to work yet: all of them at first, none in the end.
     /// </summary>
     private static IEnumerable<KnownBackend> Stay(
         Dictionary<string, KnownBackend> before, HashSet<string> role, IEnumerable<KnownBackend> serving)

@@ -5,10 +5,10 @@ using ActorLb.Configuration.Readers;
 
 namespace ActorLb.Discovery;
 
-/// <summary>Turns the answer to a pool's discovery question into backends.</summary>
+/// <summary>Turns the answer to a pool's DNS query into backends.</summary>
 internal static class DnsDiscovery
 {
-    /// <exception cref="IOException">No SRV record, or no server answered.</exception>
+    /// <exception cref="IOException">There is no SRV record, or no server answered.</exception>
     /// <exception cref="System.Net.Sockets.SocketException">The name has no address.</exception>
     public static async Task<ImmutableArray<BackendOptions>> FindAsync(
         DnsDiscoveryOptions options, NameResolution names, CancellationToken cancellationToken)
@@ -27,8 +27,8 @@ internal static class DnsDiscovery
     }
 
     /// <summary>
-    /// As NGINX: records of the lowest priority are primaries, the others backups; weight 0 is the least, 1. Sorted, so that every
-    /// node lists them alike.
+    /// As in NGINX: records of the lowest priority are primaries, the others backups; weight 0 counts as 1. Sorted, so that every
+    /// node lists them in the same order.
     /// </summary>
     internal static ImmutableArray<BackendOptions> OfRecords(BackendOptions template, IReadOnlyList<SrvRecord> records)
     {

@@ -8,12 +8,12 @@ using DnsSrvRecord = DnsClient.Protocol.SrvRecord;
 namespace ActorLb.Discovery;
 
 /// <summary>Where a service runs, RFC 2782.</summary>
-/// <param name="Priority">Lower first; the lowest are a pool's primaries.</param>
+/// <param name="Priority">Lower is preferred; the lowest are a pool's primaries.</param>
 internal readonly record struct SrvRecord(ushort Priority, ushort Weight, ushort Port, string Target);
 
 /// <summary>
-/// Asks DNS for the records of a name, by the servers and search domains of the settings: over UDP, over TCP when truncated, each server twice.
-/// Unlike the system's resolver it can be interrupted, and ends in time.
+/// Queries DNS for the records of a name, with the servers and search domains of the settings: over UDP, over TCP when truncated, each
+/// server twice. Unlike the system's resolver it can be cancelled, and has a time limit.
 /// </summary>
 internal sealed class DnsNames(Func<ResolverSettings> settings)
 {
@@ -21,7 +21,7 @@ internal sealed class DnsNames(Func<ResolverSettings> settings)
 
     private static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(2);
 
-    /// <exception cref="IOException">No server answered, or the name has no record; the message tells which.</exception>
+    /// <exception cref="IOException">No server answered, or the name has no record; the message says which.</exception>
     public async Task<IReadOnlyList<SrvRecord>> ServicesAsync(string name, CancellationToken cancellationToken)
     {
         IEnumerable<DnsResourceRecord> records = await FindAsync(name, [QueryType.SRV], IsService, cancellationToken).ConfigureAwait(false);
@@ -30,7 +30,7 @@ internal sealed class DnsNames(Func<ResolverSettings> settings)
         return found.Length > 0 ? found : throw new IOException($"{name} has no SRV record");
     }
 
-    /// <returns>Its IPv4 addresses, or its IPv6 ones when it has no other; none when there is no such name.</returns>
+    /// <returns>Its IPv4 addresses, or its IPv6 ones if it has no others; none when the name does not exist.</returns>
     /// <exception cref="IOException">No server answered.</exception>
     public async Task<IPAddress[]> AddressesAsync(string name, CancellationToken cancellationToken)
     {
@@ -39,7 +39,7 @@ internal sealed class DnsNames(Func<ResolverSettings> settings)
         return [.. records.Cast<AddressRecord>().Select(r => r.Address)];
     }
 
-    /// <summary>A target of "." says that the service is decidedly not there (RFC 2782); port 0 cannot be dialled.</summary>
+    /// <summary>A target of "." means that the service is decidedly not available (RFC 2782); port 0 cannot be dialled.</summary>
     private static bool IsService(DnsResourceRecord record) => record is DnsSrvRecord { Port: not 0 } srv && srv.Target.Value.Trim('.').Length > 0;
 
     /// <summary>The records of the first completion of the name, and of the first type, that has any.</summary>
@@ -70,13 +70,13 @@ internal sealed class DnsNames(Func<ResolverSettings> settings)
         string problem;
         try
         {
-            // The library leaves out what is empty between dots, and would ask for another name.
+            // The library drops empty labels, and would query for another name.
             if (name.StartsWith('.') || name.Contains("..", StringComparison.Ordinal)) throw new ArgumentException("an empty label");
-            problem = "answered something else";
+            problem = "sent a different answer";
             for (int round = 0; round < Rounds; round++)
             {
                 IDnsQueryResponse response = await client.QueryAsync(name, type, cancellationToken: cancellationToken).ConfigureAwait(false);
-                // The library compares the identifier alone, which is short enough to guess.
+                // The library only compares the identifier, which is short enough to guess.
                 if (!IsAnswerTo(response, name, type)) continue;
                 if (response.Header.ResponseCode is DnsHeaderResponseCode.NoError or DnsHeaderResponseCode.NotExistentDomain) return response;
                 problem = $"{response.NameServer}: refused or failed ({response.Header.ResponseCode})";
@@ -93,10 +93,10 @@ internal sealed class DnsNames(Func<ResolverSettings> settings)
         }
         catch (ArgumentException)
         {
-            problem = "it is no name of DNS (RFC 1035, section 2.3.4): a label has 1 to 63 bytes, a name 255 at most";
+            problem = "it is not a valid DNS name (RFC 1035, section 2.3.4): a label has 1 to 63 bytes, a name at most 255";
         }
         cancellationToken.ThrowIfCancellationRequested();
-        throw new IOException($"{type} records of {name} cannot be asked for: {problem}");
+        throw new IOException($"{type} records of {name} cannot be resolved: {problem}");
     }
 
     private static bool IsAnswerTo(IDnsQueryResponse response, string name, QueryType type) => response.Questions is [var question]

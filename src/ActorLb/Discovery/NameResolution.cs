@@ -4,7 +4,7 @@ using ActorLb.Configuration;
 
 namespace ActorLb.Discovery;
 
-/// <summary>How names become addresses; replaced in tests.</summary>
+/// <summary>How names are resolved; replaced in tests.</summary>
 /// <param name="Host">Addresses of a host name; throws <see cref="SocketException"/> or <see cref="IOException"/> when it has none.</param>
 /// <param name="Srv">SRV records of a name; throws <see cref="IOException"/> when it has none.</param>
 internal sealed record NameResolution(
@@ -13,7 +13,8 @@ internal sealed record NameResolution(
 {
     private const string HostsFile = "/etc/hosts", ResolverFile = "/etc/resolv.conf";
 
-    /// <summary>By the machine's files, read anew at each question because they may change: hosts(5), then the servers of resolv.conf(5).</summary>
+    /// <summary>By the machine's files, read again for each query because they may change: hosts(5), then the servers of
+    /// resolv.conf(5).</summary>
     public static NameResolution OfSystem()
     {
         var names = new DnsNames(static () => ResolverSettings.Parse(Read(ResolverFile)));
@@ -21,8 +22,8 @@ internal sealed record NameResolution(
     }
 
     /// <summary>
-    /// One family of a name's addresses, sorted: IPv4 where there is any. A broker rarely listens on both, and "localhost" has both. Of a
-    /// backend's own name no more than <see cref="DiscoveryMerge.MaxTargets"/> are used.
+    /// One family of a name's addresses, sorted: IPv4 if there is any. A broker rarely listens on both, and "localhost" has both. For
+    /// a backend's name no more than <see cref="DiscoveryMerge.MaxTargets"/> are used.
     /// </summary>
     public static IPAddress[] Preferred(IPAddress[] addresses)
     {
@@ -47,14 +48,14 @@ internal sealed record NameResolution(
     }
 
     /// <summary>
-    /// What else a machine knows names by (a service of its own, mDNS, its own name), the system's resolver alone asks. It has the last word,
-    /// where DNS has none: it cannot be interrupted, though the wait can.
+    /// Only the system's resolver knows the machine's other sources of names (other services, mDNS, its own name). It is asked last,
+    /// when DNS has no answer: it cannot be cancelled, although the wait for it can.
     /// </summary>
     private static async Task<IPAddress[]> FindAsync(DnsNames names, string host, CancellationToken cancel)
     {
         if (IPAddress.TryParse(host, out IPAddress? literal)) return [literal];
         if (InHosts(Read(HostsFile), host) is { Length: > 0 } listed) return listed;
-        // Systems other than Unix tell nobody whom they ask.
+        // Only Unix systems say in a file which servers they use.
         if (!File.Exists(ResolverFile)) return await Dns.GetHostAddressesAsync(host, cancel).WaitAsync(cancel).ConfigureAwait(false);
         IOException? unanswered = null;
         try

@@ -4,12 +4,12 @@ using System.Net;
 
 namespace ActorLb.Discovery;
 
-/// <summary>What resolv.conf(5) says: whom to ask, and how to complete a short name.</summary>
+/// <summary>The contents of resolv.conf(5): which servers to query, and how to complete a short name.</summary>
 internal sealed record ResolverSettings(ImmutableArray<IPEndPoint> Servers, ImmutableArray<string> Search, int Dots)
 {
     private const int DnsPort = 53;
 
-    /// <summary>Lines that are not understood are passed over, as the C library does; without a server it asks this machine.</summary>
+    /// <summary>Invalid lines are ignored, as in the C library; without a server it uses this machine.</summary>
     public static ResolverSettings Parse(string text)
     {
         List<IPEndPoint> servers = [];
@@ -43,7 +43,7 @@ internal sealed record ResolverSettings(ImmutableArray<IPEndPoint> Servers, Immu
         return new ResolverSettings(servers.Count > 0 ? [.. servers] : [new IPEndPoint(IPAddress.Loopback, DnsPort)], search, dots);
     }
 
-    /// <summary>The names to ask for in turn: as given first when it has enough dots, with the search domains otherwise.</summary>
+    /// <summary>The names to query in turn: first as given if it has enough dots, otherwise with the search domains.</summary>
     public IEnumerable<string> Candidates(string name)
     {
         if (name.EndsWith('.'))

@@ -11,17 +11,17 @@ using Akka.Actor;
 namespace ActorLb.Health;
 
 /// <summary>
-/// The work on one backend: resolving its name and probing it. What it finds goes to the pool's actor above, which alone decides. The
-/// waits are off the actor; their results carry what they belong to, and a late one of an earlier probe or life counts for nothing.
+/// The work on one backend: resolving its name and probing it. Results go to its parent, the pool's actor, which alone decides. Waiting
+/// happens outside the actor; a result carries the probe and start that it belongs to, so that late ones are ignored.
 /// </summary>
 internal sealed class BackendActor : SupervisedActor
 {
-    /// <summary>Host names are asked for again this often: the system's resolver does not tell how long an answer holds.</summary>
+    /// <summary>Interval of resolving host names, since the system's resolver does not report how long an answer is valid.</summary>
     internal static readonly TimeSpan ResolveInterval = TimeSpan.FromSeconds(30);
 
     private static readonly TimeSpan FirstRetry = TimeSpan.FromSeconds(1);
 
-    /// <summary>First probes are spread over this time at most.</summary>
+    /// <summary>First probes are spread over at most this time.</summary>
     private static readonly TimeSpan MaxStartJitter = TimeSpan.FromSeconds(1);
 
     private readonly Backend _backend;
@@ -32,7 +32,7 @@ internal sealed class BackendActor : SupervisedActor
     private readonly CancellationTokenSource _stopping = new();
     private ProbeOrder? _order;
 
-    // The probe under way.
+    // The current probe.
     private CancellationTokenSource? _probing;
 
     /// <param name="random">This actor's own.</param>
@@ -55,10 +55,10 @@ internal sealed class BackendActor : SupervisedActor
         public static readonly ProbeDue Instance = new();
     }
 
-    /// <param name="Asked">Names the life of the actor that asked.</param>
+    /// <param name="Asked">Identifies the start of the actor that asked.</param>
     private sealed record Found(CancellationTokenSource Asked, IPAddress[] Addresses, string? Problem);
 
-    /// <param name="Probing">Names the probe.</param>
+    /// <param name="Probing">Identifies the probe.</param>
     private sealed record Probed(CancellationTokenSource Probing, ProbeResult Result);
 
     protected override void Begin()
@@ -141,7 +141,7 @@ internal sealed class BackendActor : SupervisedActor
         ProbeAgain(order.Options);
     }
 
-    // A tenth more or less keeps probes that met by chance from staying together.
+    // A tenth more or less, so that probes that happen to coincide drift apart.
     private void ProbeAgain(HealthOptions options) => ProbeIn(options.Interval * (0.9 + (0.2 * _random.NextDouble())));
 
     private void ProbeIn(TimeSpan delay)
@@ -160,7 +160,7 @@ internal sealed class BackendActor : SupervisedActor
         }
         catch (Exception e)
         {
-            // The root of a resolution: whatever went wrong, there are no addresses. A stopped actor does not hear of it.
+            // The root of a resolution: whatever fails, there are no addresses. A stopped actor does not receive the result.
             return new Found(asked, [], FailureText.Describe(e));
         }
     }
@@ -183,17 +183,17 @@ internal sealed class BackendActor : SupervisedActor
         try
         {
             ProbeResult result = await probe.ProbeAsync(probed, either.Token).ConfigureAwait(false) with { Began = began };
-            // Without descriptors more than the socket can be missing: the authorities' certificates, for one.
+            // Without descriptors more than the socket may fail, such as reading the authorities' certificates.
             return result is { Alive: false, Refused: false, Inconclusive: false } && FileDescriptors.AreOut() ? result with { Inconclusive = true } : result;
         }
         catch (OperationCanceledException)
         {
-            // Of a probe that was given up nobody hears.
-            return ProbeResult.Failed($"{probe.Owed} in {options.Timeout.TotalSeconds:0.###} s");
+            // The result of an abandoned probe is dropped.
+            return ProbeResult.Failed($"{probe.Owed} within {options.Timeout.TotalSeconds:0.###} s");
         }
         catch (Exception e)
         {
-            // The root of a probe: whatever went wrong, the backend could not be proven alive.
+            // The root of a probe: whatever fails, the backend could not be shown to be alive.
             return ProbeResult.Of(e, FailureText.Describe(e));
         }
     }

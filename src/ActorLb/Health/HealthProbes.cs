@@ -3,7 +3,7 @@ using ActorLb.Configuration;
 
 namespace ActorLb.Health;
 
-/// <summary>Chooses the probe of a backend by its pool's options.</summary>
+/// <summary>Creates the probe for a backend by its pool's options.</summary>
 internal static class HealthProbes
 {
     /// <summary>Whether a good probe shows that a client's CONNECT would be answered.</summary>
@@ -11,7 +11,7 @@ internal static class HealthProbes
         health.Probe == ProbeKind.Mqtt && (health.Port == 0 || health.Port == backend.Address.Port);
 
     /// <summary>
-    /// Null for <c>none</c>. The mqtt probe speaks to the backend's own port as the pool's clients do, through WebSocket where they do.
+    /// Null for <c>none</c>. The mqtt probe connects to the backend's own port as the pool's clients do, through WebSocket if they do.
     /// </summary>
     /// <exception cref="IOException">A TLS file of the pool cannot be read.</exception>
     /// <exception cref="System.Security.Cryptography.CryptographicException">A TLS file is not PEM as expected.</exception>
@@ -23,7 +23,7 @@ internal static class HealthProbes
             return null;
         }
 
-        // Another port is another service (EMQX's dashboard, say): it expects neither PROXY headers nor the pool's TLS.
+        // Another port is another service (such as EMQX's dashboard): it expects neither PROXY headers nor the pool's TLS.
         bool ownPort = health.Port == 0 || health.Port == backend.Address.Port;
         if (health.Probe == ProbeKind.Tcp)
         {

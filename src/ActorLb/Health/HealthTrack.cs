@@ -3,9 +3,9 @@ using ActorLb.Balancing;
 namespace ActorLb.Health;
 
 /// <summary>
-/// A verdict from probe results: <c>fall</c> failures in a row take a backend down, <c>rise</c> successes bring it back. The first
-/// result of all decides at once, so that a dead broker gets no client while the node starts; and so does the backend's own word that
-/// it takes nobody, which need not be said twice.
+/// A verdict from probe results: <c>fall</c> failures in a row take a backend down, <c>rise</c> successes bring it back. The very first
+/// result decides at once, so that a dead broker gets no client while the node starts; so does a refusal by the backend
+/// itself, which need not be repeated.
 /// </summary>
 /// <param name="Streak">Results in a row that contradict <paramref name="State"/>.</param>
 /// <param name="Failures">Failures in a row, whatever the state.</param>

@@ -4,7 +4,7 @@ using ActorLb.Protocol.Failures;
 
 namespace ActorLb.Health;
 
-/// <summary>GET, with 2xx or 3xx alive. 503 is the broker's own word that it takes nobody, or that it lets its clients go.</summary>
+/// <summary>GET; 2xx or 3xx means alive. With 503 the broker itself says that it accepts no clients, or that it is draining.</summary>
 internal sealed class HttpProbe : IHealthProbe
 {
     /// <summary>"HTTP/1.1 200" and the byte after it.</summary>
@@ -16,7 +16,7 @@ internal sealed class HttpProbe : IHealthProbe
     private readonly bool _drainsOn503;
 
     /// <param name="host">Host header: the backend as configured.</param>
-    /// <param name="drainsOn503">503 says that the backend is to be drained, not that it has failed.</param>
+    /// <param name="drainsOn503">503 means that the backend wants to be drained, not that it has failed.</param>
     public HttpProbe(ProbeStream opener, string host, string path, bool drainsOn503 = false)
     {
         _opener = opener;
@@ -41,7 +41,7 @@ internal sealed class HttpProbe : IHealthProbe
                 int read = await connection.Stream.ReadAtLeastAsync(answer, answer.Length, throwOnEndOfStream: false, cancellationToken)
                     .ConfigureAwait(false);
 
-                // Some servers take an end of this side for an abort, and do not answer to the end.
+                // Some servers treat a half-close as an abort and do not complete their answer.
                 await connection.EndAsync(first: false, cancellationToken).ConfigureAwait(false);
                 return Judge(answer.AsSpan(0, read), _drainsOn503);
             }
@@ -52,7 +52,7 @@ internal sealed class HttpProbe : IHealthProbe
         }
     }
 
-    /// <summary>The verdict on a status that is no success.</summary>
+    /// <summary>The verdict on an unsuccessful status.</summary>
     internal static ProbeResult OfStatus(int status) =>
         status == ServiceUnavailable ? ProbeResult.RefusedBy($"HTTP status {status}") : ProbeResult.Failed($"HTTP status {status}");
 

@@ -5,12 +5,12 @@ using ActorLb.Protocol.Failures;
 namespace ActorLb.Health;
 
 /// <summary>
-/// A whole MQTT 3.1.1 greeting, over WebSocket where the pool speaks it: CONNECT, CONNACK, DISCONNECT. Any CONNACK is alive, a refusal of the credentials included, but return
-/// code 3, server unavailable, which is the broker's own word that it is not.
+/// A complete MQTT 3.1.1 exchange, over WebSocket if the pool uses it: CONNECT, CONNACK, DISCONNECT. Any CONNACK means alive,
+/// including refused credentials, except return code 3, server unavailable, with which the broker itself says that it is not.
 /// </summary>
-/// <param name="opener">Makes the connection.</param>
-/// <param name="own">Gives the client id, and knows when the node gets it itself.</param>
-/// <param name="webSocket">Host and path of a backend that speaks MQTT in WebSocket frames; null for plain MQTT.</param>
+/// <param name="opener">Opens the connection.</param>
+/// <param name="own">Provides the client id, and detects when the node receives it itself.</param>
+/// <param name="webSocket">Host and path of a backend that uses WebSocket frames; null for plain MQTT.</param>
 internal sealed class MqttProbe(ProbeStream opener, OwnProbes own, (string Host, string Path)? webSocket = null) : IHealthProbe
 {
     private const byte Accepted = 0;
@@ -40,10 +40,10 @@ internal sealed class MqttProbe(ProbeStream opener, OwnProbes own, (string Host,
         }
     }
 
-    /// <summary>What failed because this node refused its own probe is the node itself, however the way leads there.</summary>
+    /// <summary>If this node refused its own probe, the backend is the node itself, whatever the route.</summary>
     private ProbeResult Sharpen(ProbeResult result) =>
         own.TakeArrival(_greeting.Number) is { } listener && !result.Alive
-            ? ProbeResult.Itself($"is this node itself: its probe came back in by listener {listener}") : result;
+            ? ProbeResult.Itself($"is this node itself: its probe arrived at listener {listener}") : result;
 
     /// <summary>The first packet, and the number of its client id.</summary>
     private sealed class Greeting
@@ -86,7 +86,7 @@ internal sealed class MqttProbe(ProbeStream opener, OwnProbes own, (string Host,
         return result;
     }
 
-    /// <summary>A courtesy to the broker's log; the verdict stands without it.</summary>
+    /// <summary>Avoids an error in the broker's log; the verdict does not depend on it.</summary>
     private static async ValueTask LeaveAsync(Stream stream, ProbeWebSocket? framed, bool accepted, CancellationToken cancellationToken)
     {
         using CancellationTokenSource end = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
@@ -105,7 +105,7 @@ internal sealed class MqttProbe(ProbeStream opener, OwnProbes own, (string Host,
         }
         catch (Exception e) when (e is IOException or OperationCanceledException)
         {
-            // The broker has closed already, or does not.
+            // The broker has already closed, or does not.
         }
     }
 
@@ -122,7 +122,7 @@ internal sealed class MqttProbe(ProbeStream opener, OwnProbes own, (string Host,
     /// <summary>CONNECT of MQTT 3.1.1, section 3.1, with a clean session and a keep-alive of 10 s.</summary>
     internal static byte[] BuildConnect(string clientId)
     {
-        // The length of the packet must fit one byte: 12 + id below 128. A long node name keeps its end, where names differ.
+        // The packet's length must fit in one byte: 12 + id below 128. A long node name keeps its end, where names differ.
         byte[] id = Encoding.UTF8.GetBytes(clientId);
         while (id.Length > 100)
         {

@@ -6,15 +6,15 @@ using System.Text;
 namespace ActorLb.Health;
 
 /// <summary>
-/// The client ids of this node's mqtt probes, by which it knows one that comes in as a client: a backend leads back to the node, through a
-/// name, another proxy or the translation of addresses. The ids of another process differ, though its node may have the same name.
+/// The client ids of this node's mqtt probes, to recognise a probe that arrives as a client: a backend then leads back to this node, by a
+/// name, another proxy or address translation. The ids of another process differ even if its node has the same name.
 /// </summary>
 internal sealed class OwnProbes
 {
-    /// <summary>A CONNECT of a probe is short: its length takes one byte.</summary>
+    /// <summary>A probe's CONNECT is short: its length fits in one byte.</summary>
     private const int LongestName = 64;
 
-    /// <summary>Where a probe's id stands at the latest: behind a PROXY header, which may come by itself, and the beginning of its CONNECT.</summary>
+    /// <summary>Highest offset of a probe's id: after a PROXY header, which may arrive separately, and the start of its CONNECT.</summary>
     public const int FirstBytes = 512;
 
     private readonly string _prefix;
@@ -22,7 +22,7 @@ internal sealed class OwnProbes
     private readonly ConcurrentDictionary<long, string> _arrived = [];
     private long _last;
 
-    /// <param name="mark">Of this process; null is a random one.</param>
+    /// <param name="mark">Identifies this process; null for a random one.</param>
     public OwnProbes(string nodeName, string? mark = null)
     {
         // A long name keeps its end, where names differ.
@@ -31,7 +31,7 @@ internal sealed class OwnProbes
         _prefixUtf8 = Encoding.UTF8.GetBytes(_prefix);
     }
 
-    /// <summary>An id for the probes of one backend: no two take each other's session from a broker.</summary>
+    /// <summary>An id for one backend's probes: no two backends' probes take over each other's session at a broker.</summary>
     public (long Number, string ClientId) Next()
     {
         long number = Interlocked.Increment(ref _last);
@@ -41,7 +41,7 @@ internal sealed class OwnProbes
     /// <summary>Any thread, for every CONNECT.</summary>
     public bool Has(ReadOnlySpan<byte> clientId) => clientId.StartsWith(_prefixUtf8);
 
-    /// <summary>As <see cref="Has"/>, of a client that nobody reads: its first bytes.</summary>
+    /// <summary>Like <see cref="Has"/>, for a client whose protocol is not read: checks its first bytes.</summary>
     /// <returns>The client id within the bytes, or nothing.</returns>
     public ReadOnlySpan<byte> FindIn(ReadOnlySpan<byte> bytes)
     {
@@ -53,14 +53,14 @@ internal sealed class OwnProbes
         return first[at..end];
     }
 
-    /// <summary>A probe came in as a client.</summary>
-    /// <param name="clientId">One that <see cref="Has"/> knows.</param>
+    /// <summary>A probe arrived as a client.</summary>
+    /// <param name="clientId">One that <see cref="Has"/> recognises.</param>
     public void Arrived(ReadOnlySpan<byte> clientId, string listener)
     {
         ReadOnlySpan<byte> digits = clientId[_prefixUtf8.Length..];
         if (Utf8Parser.TryParse(digits, out long number, out int read) && read == digits.Length && number > 0 && number <= Volatile.Read(ref _last)) _arrived[number] = listener;
     }
 
-    /// <summary>The listener by which a probe came in since this was last asked; null when it did not.</summary>
+    /// <summary>The listener at which a probe arrived since the last call; null when none did.</summary>
     public string? TakeArrival(long number) => _arrived.TryRemove(number, out string? listener) ? listener : null;
 }

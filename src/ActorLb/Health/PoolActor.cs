@@ -13,8 +13,9 @@ using Microsoft.Extensions.Logging;
 namespace ActorLb.Health;
 
 /// <summary>
-/// The control plane of one pool: decides upon what its children find (one for each backend, one that asks where they are) and applies reloads.
-/// Reactors see its decisions through the <see cref="Pool"/> alone, and what must survive a restart is there: options, backends, verdicts.
+/// The control plane of one pool: decides based on what its children find (one per backend, and one for discovery) and applies reloads.
+/// Reactors see its decisions only through the <see cref="Pool"/>, which also holds what must survive a restart: options, backends,
+/// verdicts.
 /// </summary>
 internal sealed partial class PoolActor : SupervisedActor
 {
@@ -33,11 +34,11 @@ internal sealed partial class PoolActor : SupervisedActor
     private bool _begun;
     private bool _discoveryUnsettled;
 
-    // The last probe said nothing, and this was logged.
+    // The last probe was inconclusive, and this was logged.
     private bool _unableToProbe;
     private IActorRef _discovery = ActorRefs.Nobody;
 
-    /// <param name="ready">Done when every name was asked for once.</param>
+    /// <param name="ready">Completed when every name has been resolved once.</param>
     /// <param name="random">This actor's own.</param>
     public PoolActor(
         Pool pool, NameResolution names, Func<PoolOptions, Backend, IHealthProbe?> probes, TaskCompletionSource ready, TimeProvider time,
@@ -91,7 +92,7 @@ internal sealed partial class PoolActor : SupervisedActor
         }
     }
 
-    /// <summary>Whoever waits for the message that failed is told; the children stop, and <see cref="Begin"/> starts others.</summary>
+    /// <summary>Informs the sender of the message that failed; the children stop, and <see cref="Begin"/> starts new ones.</summary>
     protected override void PreRestart(Exception reason, object message)
     {
         if (message is PoolMessage.Reload)
@@ -144,7 +145,7 @@ internal sealed partial class PoolActor : SupervisedActor
         }
     }
 
-    /// <summary>Brings the watches in line with what discovery changed.</summary>
+    /// <summary>Updates the watches after a change by discovery.</summary>
     private void Follow(PoolChange change)
     {
         if (change.Added.Length + change.Removed.Length > 0)
@@ -171,14 +172,14 @@ internal sealed partial class PoolActor : SupervisedActor
         addresses = [.. addresses.Where(a => (_ownListener(new IPEndPoint(a, backend.Address.Port)) is { } listener ? own = listener : null) is null)];
         if (own is not null && addresses.Length == 0)
         {
-            // There is an answer, and it is no broker's: the last known addresses are not kept.
+            // There is an answer, but it is not a broker's: the last known addresses are dropped.
             backend.SetEndPoints([]);
-            problem = $"its name leads to this node itself ({own}): each of its clients would come back as another one";
+            problem = $"its name leads to this node itself ({own}): each of its clients would come back as a new one";
         }
 
         if (problem is not null)
         {
-            // Addresses that worked stay: a resolver that fails says nothing of the broker.
+            // Addresses that worked stay: a failing resolver says nothing about the broker.
             if (!string.Equals(watch.ResolveProblem, problem, StringComparison.Ordinal))
             {
                 Log.Unresolved(_logger, _pool.Name, backend.Id, problem, backend.EndPoint is null ? "none" : "the last known");
@@ -227,7 +228,7 @@ internal sealed partial class PoolActor : SupervisedActor
         PoolChange change = _pool.Apply(options);
         TellDrains(change);
         Forget(change.Removed);
-        // With TLS always: the files that the options name may hold something else by now.
+        // Always with TLS: the files named in the options may have changed.
         if (old.Health != options.Health || old.ProxyProtocol != options.ProxyProtocol || old.Tls != options.Tls || options.Tls is not null
             || !string.Equals(old.WebSocketPath, options.WebSocketPath, StringComparison.Ordinal))
         {
@@ -286,7 +287,7 @@ internal sealed partial class PoolActor : SupervisedActor
         }
         catch (Exception e) when (e is IOException or CryptographicException or UnauthorizedAccessException)
         {
-            // Without its files the probe cannot say anything; the connections themselves will.
+            // Without its files the probe cannot say anything; clients' connections will.
             Log.NoProbe(_logger, _pool.Name, watch.Backend.Id, FailureText.Describe(e));
         }
 
@@ -310,7 +311,7 @@ internal sealed partial class PoolActor : SupervisedActor
         }
     }
 
-    /// <summary>Asks what the options in force want to know; an earlier question is given up.</summary>
+    /// <summary>Starts the discovery that the current options ask for; an earlier one is stopped.</summary>
     private void StartDiscovery()
     {
         Context.Stop(_discovery);
@@ -350,16 +351,16 @@ internal sealed partial class PoolActor : SupervisedActor
         [LoggerMessage(2006, LogLevel.Error, "Pool {Pool}: backend {Backend} is not probed: {Reason}")]
         public static partial void NoProbe(ILogger logger, string pool, string backend, string reason);
 
-        [LoggerMessage(2010, LogLevel.Error, "Pool {Pool}: backend {Backend} cannot be probed: {Reason}; this is of this node, so the backends stay as they were found before")]
+        [LoggerMessage(2010, LogLevel.Error, "Pool {Pool}: backend {Backend} cannot be probed: {Reason}; this is a problem of this node, so the backends keep their last state")]
         public static partial void UnableToProbe(ILogger logger, string pool, string backend, string? reason);
 
-        [LoggerMessage(2016, LogLevel.Warning, "Pool {Pool}: backend {Backend} drains by its own word ({Reason}): it gets no new clients")]
+        [LoggerMessage(2016, LogLevel.Warning, "Pool {Pool}: backend {Backend} is draining at its own request ({Reason}): it gets no new clients")]
         public static partial void Draining(ILogger logger, string pool, string backend, string? reason);
 
-        [LoggerMessage(2017, LogLevel.Information, "Pool {Pool}: backend {Backend} does not drain any more")]
+        [LoggerMessage(2017, LogLevel.Information, "Pool {Pool}: backend {Backend} is no longer draining")]
         public static partial void DrainEnded(ILogger logger, string pool, string backend);
 
-        [LoggerMessage(2018, LogLevel.Warning, "Pool {Pool}: backend {Backend} drains ({Reason}): it gets no new clients")]
+        [LoggerMessage(2018, LogLevel.Warning, "Pool {Pool}: backend {Backend} is draining ({Reason}): it gets no new clients")]
         public static partial void DrainedByDiscovery(ILogger logger, string pool, string backend, string reason);
     }
 }

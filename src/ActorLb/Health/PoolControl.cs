@@ -8,10 +8,10 @@ using Microsoft.Extensions.Logging;
 
 namespace ActorLb.Health;
 
-/// <summary>A pool with its actor, for those who are no actors.</summary>
+/// <summary>A pool with its actor, for callers that are not actors.</summary>
 internal sealed class PoolControl : IAsyncDisposable
 {
-    /// <summary>An actor stops between two messages, and none of its own takes long.</summary>
+    /// <summary>An actor stops between two messages, and none of its messages takes long.</summary>
     private static readonly TimeSpan StopPatience = TimeSpan.FromSeconds(5);
 
     private readonly IActorRef _actor;
@@ -27,16 +27,17 @@ internal sealed class PoolControl : IAsyncDisposable
 
     public Pool Pool { get; }
 
-    /// <summary>Done when every name was asked for once, found or not, or when the pool has stopped: the time to open listeners.</summary>
+    /// <summary>Completed when every name has been resolved once, successfully or not, or when the pool has stopped: listeners may
+    /// then open.</summary>
     public Task Ready => _ready.Task;
 
     /// <param name="probes">The probe of a backend, null for none: <see cref="HealthProbes.Create"/>.</param>
-    /// <param name="ownListener">What of this node listens at an address, which so leads to no backend; null when nothing does.</param>
+    /// <param name="ownListener">This node's listener at an address, which therefore is not a backend; null when there is none.</param>
     public static PoolControl Start(
         IActorRefFactory system, Pool pool, NameResolution names, Func<PoolOptions, Backend, IHealthProbe?> probes, TimeProvider time,
         ILogger logger, Random? random = null, Func<IPEndPoint, string?>? ownListener = null)
     {
-        // Kept outside of the actor, which may restart.
+        // Kept outside the actor, which may restart.
         TaskCompletionSource ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
         Random own = random ?? new Random();
         IActorRef actor = system.ActorOf(
@@ -61,7 +62,7 @@ internal sealed class PoolControl : IAsyncDisposable
         }
         catch (TaskCanceledException)
         {
-            // It stops with its system.
+            // It stops with its actor system.
         }
 
         _ready.TrySetResult();

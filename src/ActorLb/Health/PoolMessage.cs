@@ -5,13 +5,13 @@ using ActorLb.Discovery;
 
 namespace ActorLb.Health;
 
-/// <summary>What a pool's actor is told, and what it tells the actors of its backends.</summary>
+/// <summary>Messages to a pool's actor, and from it to the actors of its backends.</summary>
 internal abstract record PoolMessage
 {
     /// <summary>New options; answered by a <see cref="PoolChange"/> when they are in force.</summary>
     public sealed record Reload(PoolOptions Options) : PoolMessage;
 
-    /// <summary>The backend's actor has started, or again after a failure, and knows no probe.</summary>
+    /// <summary>The backend's actor has started or restarted, and has no probe yet.</summary>
     public sealed record BackendStarted(Backend Backend) : PoolMessage;
 
     /// <param name="Problem">Null when the name has addresses.</param>
@@ -25,7 +25,7 @@ internal abstract record PoolMessage
 }
 
 /// <summary>
-/// To a backend's actor: probe in this way from now on. The results name the order, so that those of an earlier one count for nothing.
+/// To a backend's actor: probe this way from now on. The results carry the order, so that those of an earlier one are ignored.
 /// </summary>
 /// <param name="probe">Null for no probes.</param>
 internal sealed class ProbeOrder(IHealthProbe? probe, HealthOptions options)

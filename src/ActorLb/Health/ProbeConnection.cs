@@ -3,22 +3,22 @@ using System.Net.Sockets;
 
 namespace ActorLb.Health;
 
-/// <summary>A probe's connection, and its orderly end.</summary>
+/// <summary>A probe's connection, and its orderly close.</summary>
 internal sealed class ProbeConnection(Socket socket, Stream stream) : IAsyncDisposable
 {
-    /// <summary>The verdict stands already: a peer that does not end soon is left.</summary>
+    /// <summary>The verdict is already known: a peer that does not close soon is abandoned.</summary>
     public static readonly TimeSpan EndTime = TimeSpan.FromSeconds(1);
 
-    /// <summary>Read of what a peer still sends at most.</summary>
+    /// <summary>Most bytes read from a peer that still sends.</summary>
     private const int MaxRest = 1 << 20;
 
-    /// <summary>What the pool's clients' bytes go through: TLS where the pool speaks it.</summary>
+    /// <summary>The stream that the pool's clients use: TLS if the pool uses it.</summary>
     public Stream Stream { get; } = stream;
 
     /// <summary>
-    /// Reads to the peer's end, then closes: with something unread the close would be a reset, which brokers log as an error.
+    /// Reads to the peer's end, then closes: closing with unread data would be a reset, which brokers log as an error.
     /// </summary>
-    /// <param name="first">End this side before: for a peer that waits for it.</param>
+    /// <param name="first">Close this side first, for a peer that waits for it.</param>
     public async ValueTask EndAsync(bool first, CancellationToken cancellationToken)
     {
         using CancellationTokenSource end = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
@@ -49,7 +49,7 @@ internal sealed class ProbeConnection(Socket socket, Stream stream) : IAsyncDisp
         }
         catch (Exception e) when (e is IOException or SocketException or OperationCanceledException)
         {
-            // A courtesy: the verdict stands without it.
+            // Optional: the verdict does not depend on it.
         }
     }
 

@@ -7,21 +7,22 @@ using ActorLb.Protocol.Failures;
 
 namespace ActorLb.Health;
 
-/// <summary>The first steps of a probe: connect, PROXY header where the pool speaks it, TLS where the pool speaks it.</summary>
+/// <summary>The first steps of a probe: connect, then PROXY header and TLS if the pool uses them.</summary>
 internal sealed class ProbeStream(ProxyProtocolVersion proxy, UpstreamTls? tls)
 {
-    /// <summary>A v1 header for a connection that speaks for nobody (PROXY protocol specification, section 2.1).</summary>
+    /// <summary>A v1 header for a connection on nobody's behalf (PROXY protocol specification, section 2.1).</summary>
     private static readonly byte[] ProxyV1 = "PROXY UNKNOWN\r\n"u8.ToArray();
 
     /// <summary>Signature, version 2 with command LOCAL, family unspecified, no addresses (section 2.2).</summary>
     private static readonly byte[] ProxyV2 = [.. "\r\n\r\n\0\r\nQUIT\n"u8, 0x20, 0x00, 0x00, 0x00];
 
-    /// <summary>What the peer has not done yet. A probe runs one at a time, and says itself what it waits for once the stream is open.</summary>
+    /// <summary>What the peer has not done yet. Probes run one at a time; once the stream is open, the probe sets what it waits
+    /// for.</summary>
     public string Owed { get; set; } = NoConnection;
 
     private const string NoConnection = "no connection";
 
-    /// <exception cref="IOException">The connection did not come about; <see cref="LocalFaultException"/> where this node is to blame.</exception>
+    /// <exception cref="IOException">The connection failed; <see cref="LocalFaultException"/> if this node is to blame.</exception>
     public static async ValueTask<Socket> ConnectAsync(IPEndPoint endPoint, CancellationToken cancellationToken)
     {
         Socket? socket = null;
@@ -47,7 +48,7 @@ internal sealed class ProbeStream(ProxyProtocolVersion proxy, UpstreamTls? tls)
         }
     }
 
-    /// <exception cref="IOException">Anything that the peer or the network did, with the step in its message.</exception>
+    /// <exception cref="IOException">Any failure of the peer or the network, with the step in its message.</exception>
     public async ValueTask<ProbeConnection> OpenAsync(IPEndPoint endPoint, CancellationToken cancellationToken)
     {
         Owed = NoConnection;
@@ -57,7 +58,7 @@ internal sealed class ProbeStream(ProxyProtocolVersion proxy, UpstreamTls? tls)
         {
             if (proxy != ProxyProtocolVersion.Off)
             {
-                Owed = "the PROXY header was not taken";
+                Owed = "the PROXY header was not accepted";
                 await stream.WriteAsync(proxy == ProxyProtocolVersion.V1 ? ProxyV1 : ProxyV2, cancellationToken).ConfigureAwait(false);
             }
 

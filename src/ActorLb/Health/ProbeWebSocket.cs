@@ -5,10 +5,10 @@ using ActorLb.Protocol.WebSocket;
 
 namespace ActorLb.Health;
 
-/// <summary>A WebSocket as a probe speaks it: what is written goes out in masked frames, what is read is the payload of the peer's.</summary>
+/// <summary>A probe's WebSocket: writes are sent as masked frames, reads return the payload of the peer's frames.</summary>
 internal sealed class ProbeWebSocket : Stream
 {
-    /// <summary>A greeting's frames are a few bytes long; a control frame and a head fit, too.</summary>
+    /// <summary>The frames of a probe are a few bytes long; a control frame and a head fit too.</summary>
     private const int BufferSize = 16 * 1024;
 
     private readonly Stream _inner;
@@ -31,7 +31,7 @@ internal sealed class ProbeWebSocket : Stream
     public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
 
     /// <summary>Asks for the upgrade, RFC 6455 section 4.1.</summary>
-    /// <returns>The WebSocket, or null with the verdict on a peer that does not agree.</returns>
+    /// <returns>The WebSocket, or null with the verdict on a peer that refuses.</returns>
     public static async ValueTask<(ProbeWebSocket? Socket, ProbeResult Result)> UpgradeAsync(
         Stream inner, string host, string path, CancellationToken cancellationToken)
     {
@@ -69,7 +69,7 @@ internal sealed class ProbeWebSocket : Stream
         byte[] rest = new byte[256];
         while (await ReadAsync(rest, cancellationToken).ConfigureAwait(false) > 0)
         {
-            // What is still on its way.
+            // Data still in flight.
         }
     }
 
@@ -150,7 +150,7 @@ internal sealed class ProbeWebSocket : Stream
         await _inner.WriteAsync(frame.AsMemory(0, FrameWriter.Write(frame, opcode, payload.Span, mask)), cancellationToken).ConfigureAwait(false);
     }
 
-    /// <summary>One read behind what is not consumed yet; 0 at the end of the stream.</summary>
+    /// <summary>One read after the bytes not consumed yet; 0 at the end of the stream.</summary>
     private async ValueTask<int> FillAsync(CancellationToken cancellationToken)
     {
         _buffer.AsSpan(_start, _end - _start).CopyTo(_buffer);
@@ -158,7 +158,7 @@ internal sealed class ProbeWebSocket : Stream
         _start = 0;
         if (_end == _buffer.Length)
         {
-            throw new IOException("websocket: more than a greeting was sent");
+            throw new IOException("websocket: the peer sent more than a probe needs");
         }
 
         int read = await _inner.ReadAsync(_buffer.AsMemory(_end), cancellationToken).ConfigureAwait(false);

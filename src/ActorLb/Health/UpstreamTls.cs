@@ -4,12 +4,12 @@ using ActorLb.Configuration;
 
 namespace ActorLb.Health;
 
-/// <summary>TLS towards backends as a probe speaks it: the pool's CA, name and certificate, read once.</summary>
+/// <summary>A probe's TLS to backends: the pool's CA, name and certificate, read once.</summary>
 internal sealed class UpstreamTls
 {
     private readonly SslClientAuthenticationOptions _options;
 
-    /// <param name="host">Name demanded of the certificate when the options name none.</param>
+    /// <param name="host">Name required in the certificate when the options set none.</param>
     /// <exception cref="IOException">A file cannot be read.</exception>
     /// <exception cref="System.Security.Cryptography.CryptographicException">A file is not PEM as expected.</exception>
     public UpstreamTls(UpstreamTlsOptions options, string host)
@@ -23,7 +23,7 @@ internal sealed class UpstreamTls
 
         if (!options.Verify)
         {
-            // The operator said `verify = off`.
+            // The operator has set `verify = off`.
             _options.RemoteCertificateValidationCallback = (_, _, _, _) => true;
         }
         else if (options.Ca is { } ca)

@@ -72,7 +72,7 @@ internal sealed partial class SessionClock(NodeServices services, SessionCloser 
         Phase.BackendTls => "no TLS handshake",
         Phase.BackendUpgrade => "no answer to the upgrade",
         Phase.Connack when session.IsMqtt => "no CONNACK",
-        _ => "the PROXY header was not taken",
+        _ => "the PROXY header was not accepted",
     };
 
     private void Idle(Reactor reactor, Session session)

@@ -8,16 +8,16 @@ using Microsoft.Extensions.Logging;
 namespace ActorLb.Telemetry;
 
 /// <summary>
-/// A line per connection, written when it ends: by a thread of its own, so that no reactor waits for a disk or for the reader of a pipe.
-/// Lines wait while they cannot be written, up to <see cref="Capacity"/> of them and <see cref="MostBytes"/> of client ids; what is more is
-/// lost and counted. What stands in the way is logged and tried again, so that a log heals when its disk, folder or reader does.
+/// One line per connection, written when it ends, by a separate thread, so that no reactor waits for a disk or for the reader of a pipe.
+/// Lines that cannot be written wait, up to <see cref="Capacity"/> lines and <see cref="MostBytes"/> of client ids; further ones are
+/// lost and counted. Problems are logged and writing is retried, so that a log recovers when its disk, directory or reader does.
 /// </summary>
 internal sealed class AccessLog : IAsyncDisposable
 {
     public const int Capacity = 65_536;
     public const long MostBytes = 16 << 20;
 
-    /// <summary>How long the first open may take, and how long the end waits for what is still to be written.</summary>
+    /// <summary>How long the first open may take, and how long the end waits for the remaining lines.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
     private readonly Channel<AccessLogEntry> _entries = System.Threading.Channels.Channel.CreateBounded<AccessLogEntry>(
@@ -30,7 +30,7 @@ internal sealed class AccessLog : IAsyncDisposable
     private readonly AccessLogCounters _counters;
     private readonly AccessLogWriter _writer;
 
-    // Of the client ids that wait; approximately, since an entry is counted a moment after it is queued.
+    // Bytes of waiting client ids; approximate, since an entry is counted a moment after it is queued.
     private long _waitingBytes;
     private volatile bool _reopen;
     private volatile bool _closing;
@@ -48,7 +48,7 @@ internal sealed class AccessLog : IAsyncDisposable
     /// <summary>A file name, or "stdout".</summary>
     public string Path { get; }
 
-    /// <summary>Whether lines cannot be written at the moment.</summary>
+    /// <summary>Whether the log cannot be written at the moment.</summary>
     public bool IsFailing => _writer.Cause is not null;
 
     /// <summary>Opens the file for appending. A pipe may get its reader later.</summary>
@@ -65,13 +65,13 @@ internal sealed class AccessLog : IAsyncDisposable
         }
         catch (TimeoutException)
         {
-            problem = $"opening it takes longer than {Patience.TotalSeconds} s";
+            problem = $"it could not be opened within {Patience.TotalSeconds} s";
             log._abandoned = true;
         }
         return problem is null ? log : throw new IOException($"log.access {path}: {problem}");
     }
 
-    /// <summary>Opens the file anew, for log rotation.</summary>
+    /// <summary>Reopens the file, for log rotation.</summary>
     public void Reopen()
     {
         _reopen = true;
@@ -94,14 +94,14 @@ internal sealed class AccessLog : IAsyncDisposable
         if (!_wake.IsSet) _wake.Set();
     }
 
-    /// <summary>Writes what waits if that can be done in a few seconds; never throws.</summary>
+    /// <summary>Writes the waiting lines if that is possible within a few seconds; never throws.</summary>
     public async ValueTask DisposeAsync()
     {
         _entries.Writer.TryComplete();
         _closing = true;
         _wake.Set();
         if (await Task.WhenAny(_ended.Task, Task.Delay(Patience)).ConfigureAwait(false) == _ended.Task) return;
-        // Its thread waits for a disk, which nothing can end.
+        // Its thread is blocked by a disk, which nothing can end.
         _abandoned = true;
         _writer.GiveUp(_entries.Reader.Count);
     }
@@ -124,7 +124,7 @@ internal sealed class AccessLog : IAsyncDisposable
         }
     }
 
-    /// <summary>Moves some lines on, or waits; false when there is nothing left to do.</summary>
+    /// <summary>Writes some lines, or waits; false when there is nothing left to do.</summary>
     private bool Step()
     {
         if (_reopen)
@@ -147,7 +147,7 @@ internal sealed class AccessLog : IAsyncDisposable
         {
             _writer.TryOpen();
         }
-        // A failure is tried again after a while however many lines come meanwhile.
+        // A failure is retried after a while, however many lines arrive meanwhile.
         if (IsFailing) WaitForRetry();
         else if (!_reopen && !_closing) _wake.Wait(AccessLogWriter.Retry);
         return true;

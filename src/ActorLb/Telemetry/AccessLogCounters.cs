@@ -1,19 +1,19 @@
 namespace ActorLb.Telemetry;
 
-/// <summary>Why lines of the access log cannot be written.</summary>
+/// <summary>Why the access log cannot be written.</summary>
 internal enum AccessLogCause { Slow, DiskFull, Directory, NoFolder, Permission, NoReader, Blocked, OpenFiles, Other }
 
-/// <summary>What the access logs of a node, one after the other, could not write. Any thread.</summary>
+/// <summary>Failures and losses of a node's access logs, one after another. Any thread.</summary>
 internal sealed class AccessLogCounters
 {
     private readonly long[] _lost = new long[Enum.GetValues<AccessLogCause>().Length];
     private readonly long[] _failures = new long[Enum.GetValues<AccessLogCause>().Length];
     private long _allLost;
 
-    /// <summary>Lines that nobody will read.</summary>
+    /// <summary>Lines lost.</summary>
     public long AllLost => Interlocked.Read(ref _allLost);
 
-    /// <summary>Stable words: dashboards and alerts name them.</summary>
+    /// <summary>Stable words: dashboards and alerts use them.</summary>
     public static string Word(AccessLogCause cause) => cause switch
     {
         AccessLogCause.Slow => "slow",
@@ -29,7 +29,7 @@ internal sealed class AccessLogCounters
 
     public long LostBy(AccessLogCause cause) => Interlocked.Read(ref _lost[(int)cause]);
 
-    /// <summary>Attempts to open or to write that failed.</summary>
+    /// <summary>Failed attempts to open or write.</summary>
     public long FailuresBy(AccessLogCause cause) => Interlocked.Read(ref _failures[(int)cause]);
 
     public void Lost(AccessLogCause cause, long lines)

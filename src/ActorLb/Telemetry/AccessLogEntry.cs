@@ -11,12 +11,13 @@ using ActorLb.Proxying.Reactors;
 
 namespace ActorLb.Telemetry;
 
-/// <summary>What the access log tells of one connection, and how: as text or as JSON, one line each.</summary>
+/// <summary>What the access log records about one connection, as one line of text or JSON.</summary>
 internal readonly record struct AccessLogEntry(
     DateTimeOffset EndedAt, long DurationMs, long ConnackMs, string Listener, NetEndPoint Client, MqttVersion Version, byte[]? ClientId,
     string? Pool, string? Backend, long BytesIn, long BytesOut, long PacketsIn, long PacketsOut, CloseReason Reason)
 {
-    /// <summary>A client chooses its id, and DNS the names of backends: what could forge a line or act on a terminal is escaped.</summary>
+    /// <summary>A client chooses its id, and DNS the names of backends: anything that could forge a line or control a terminal is
+    /// escaped.</summary>
     public void AppendTo(StringBuilder line, LogFormat format)
     {
         if (format == LogFormat.Json) AppendJson(line);
@@ -44,7 +45,7 @@ internal readonly record struct AccessLogEntry(
         line.Append(CultureInfo.InvariantCulture, $",\"reason\":\"{CloseReasons.Text(Reason)}\"}}");
     }
 
-    /// <summary>All but plain ASCII is escaped, which is safe to show anywhere.</summary>
+    /// <summary>Everything but plain ASCII is escaped, which is safe to show anywhere.</summary>
     private static string Quoted(string text) => string.Concat("\"", JsonEncodedText.Encode(text).ToString(), "\"");
 
     private string VersionText => Version switch

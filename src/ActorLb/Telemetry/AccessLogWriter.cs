@@ -5,11 +5,11 @@ using Microsoft.Extensions.Logging;
 
 namespace ActorLb.Telemetry;
 
-/// <summary>The writing half of the access log: lines in a buffer, the file that takes them, and what is wrong with it. Its thread's alone,
-/// but for <see cref="Cause"/>.</summary>
+/// <summary>The writing half of the access log: buffered lines, the file, and its problems. Used only by its thread,
+/// except <see cref="Cause"/>.</summary>
 internal sealed partial class AccessLogWriter(string path, AccessLogCounters counters, ILogger logger) : IDisposable
 {
-    /// <summary>Between two attempts while something is wrong.</summary>
+    /// <summary>Between two attempts while there is a problem.</summary>
     public static readonly TimeSpan Retry = TimeSpan.FromSeconds(1);
 
     private const int RepeatLogMs = 60_000, RoomWaitMs = 2_000, LookMs = 1_000;
@@ -22,18 +22,18 @@ internal sealed partial class AccessLogWriter(string path, AccessLogCounters cou
     private int _start, _end;
     private LogFile? _file;
 
-    // The file took nothing when it was written last.
+    // The last write to the file failed.
     private bool _isStuck;
 
     // Whether the bytes before _start ended within a line.
     private bool _withinLine;
 
-    // A new file is wanted but could not be opened; the old one, if there is one, is written meanwhile.
+    // A new file is wanted but could not be opened; meanwhile the old one, if any, is written.
     private bool _wanted;
     private long _lookedAt, _loggedAt, _lostBefore;
     private volatile int _cause = -1;
 
-    /// <summary>What stands in the way, or null. Any thread.</summary>
+    /// <summary>What prevents writing, or null. Any thread.</summary>
     public AccessLogCause? Cause => _cause is >= 0 and var cause ? (AccessLogCause)cause : null;
 
     public bool HasLines => _start < _end;
@@ -45,7 +45,7 @@ internal sealed partial class AccessLogWriter(string path, AccessLogCounters cou
 
     private bool IsStandardOutput => path == "stdout";
 
-    /// <summary>What is wrong with the file, or null; a pipe whose reader has not come yet is not wrong.</summary>
+    /// <summary>The problem with the file, or null; a pipe that has no reader yet is not a problem.</summary>
     public string? TryOpenFirst()
     {
         if (IsStandardOutput)
@@ -61,7 +61,8 @@ internal sealed partial class AccessLogWriter(string path, AccessLogCounters cou
         return null;
     }
 
-    /// <summary>Opens the file again. While that fails the old one goes on, unless it takes nothing or nobody could read it.</summary>
+    /// <summary>Reopens the file. While that fails the old one is still used, unless it cannot be written or is no longer
+    /// reachable.</summary>
     public void Reopen()
     {
         if (IsStandardOutput) return;
@@ -95,7 +96,7 @@ internal sealed partial class AccessLogWriter(string path, AccessLogCounters cou
         foreach (ReadOnlyMemory<char> chunk in _line.GetChunks()) _end += Encoding.UTF8.GetBytes(chunk.Span, _buffer.AsSpan(_end));
     }
 
-    /// <summary>Writes all lines of the buffer; false when something stands in the way, which is then told.</summary>
+    /// <summary>Writes all buffered lines; false when something prevents it, which is then reported.</summary>
     public bool TryFlush()
     {
         Look();
@@ -107,7 +108,7 @@ internal sealed partial class AccessLogWriter(string path, AccessLogCounters cou
             {
                 Fail(errno);
                 _isStuck = true;
-                // A full disk may have room again; any other file is opened again.
+                // A full disk may have room again; in all other cases the file is reopened.
                 if (CauseOf(errno) is not (AccessLogCause.DiskFull or AccessLogCause.Blocked) && !IsStandardOutput)
                 {
                     Close();
@@ -126,7 +127,7 @@ internal sealed partial class AccessLogWriter(string path, AccessLogCounters cou
     }
 
     /// <summary>Counts what is left as lost.</summary>
-    /// <param name="waiting">Lines that never came into the buffer.</param>
+    /// <param name="waiting">Lines that never got into the buffer.</param>
     public void GiveUp(int waiting)
     {
         int lines = waiting + _buffer.AsSpan(_start, _end - _start).Count((byte)'\n');
@@ -152,21 +153,21 @@ internal sealed partial class AccessLogWriter(string path, AccessLogCounters cou
     private static string ReasonOf(int errno, string path) => errno switch
     {
         ENOSPC => "the disk is full",
-        EDQUOT => "the disk quota is used up",
-        EFBIG => "the file has reached the largest size allowed",
+        EDQUOT => "the disk quota is exceeded",
+        EFBIG => "the file has reached the maximum size",
         EISDIR => "it is a directory",
-        ENOENT when Directory.Exists(Path.GetDirectoryName(path)) => "it is a link to a folder that does not exist",
-        ENOENT => $"the folder {Path.GetDirectoryName(path)} does not exist",
+        ENOENT when Directory.Exists(Path.GetDirectoryName(path)) => "it is a link to a directory that does not exist",
+        ENOENT => $"the directory {Path.GetDirectoryName(path)} does not exist",
         EROFS => "the file system is read-only",
         Libc.EACCES or EPERM => "permission denied",
         ENXIO when FileStatus.Of(path) == FileKind.Socket => "it is a socket",
-        ENXIO or Libc.EPIPE => "nobody reads it",
-        Libc.EAGAIN => "its reader does not read",
+        ENXIO or Libc.EPIPE => "it has no reader",
+        Libc.EAGAIN => "its reader is not reading",
         _ => Libc.ErrorText(errno),
     };
 
-    /// <summary>A file that was deleted takes lines, and its disk space stays in use, but nobody reads it. One that takes none is given up
-    /// for what has its name by now: who moves a log away and means to go on with it says so (SIGUSR1), who makes room need not.</summary>
+    /// <summary>A deleted file can still be written, but then its disk space stays in use and nobody can read it. If it cannot be
+    /// written, the file that now has its name is used: log rotation signals a change (SIGUSR1), freeing disk space does not.</summary>
     private void Look()
     {
         if (_file is null || Environment.TickCount64 - _lookedAt < LookMs) return;
@@ -183,7 +184,7 @@ internal sealed partial class AccessLogWriter(string path, AccessLogCounters cou
         _file = null;
         _isStuck = false;
         if (!_withinLine) return;
-        // The rest of a line would stand alone in the next file.
+        // The rest of a line would be alone in the next file.
         int rest = _buffer.AsSpan(_start, _end - _start).IndexOf((byte)'\n') + 1;
         _start += rest;
         _withinLine = false;
@@ -220,10 +221,10 @@ internal sealed partial class AccessLogWriter(string path, AccessLogCounters cou
 
     private static partial class Log
     {
-        [LoggerMessage(2401, LogLevel.Error, "the access log {Path} cannot be written: {Reason}; it is tried again every second, lines wait as far as there is room for them, {Lost} are lost")]
+        [LoggerMessage(2401, LogLevel.Error, "the access log {Path} cannot be written: {Reason}; retrying every second, lines wait while there is room for them, {Lost} are lost")]
         public static partial void Failing(ILogger logger, string path, string reason, long lost);
 
-        [LoggerMessage(2402, LogLevel.Warning, "the access log {Path} is written again; {Lost} lines were lost")]
+        [LoggerMessage(2402, LogLevel.Warning, "the access log {Path} can be written again; {Lost} lines were lost")]
         public static partial void Healed(ILogger logger, string path, long lost);
 
         [LoggerMessage(2403, LogLevel.Warning, "the access log {Path} ends with {Lines} lines that could not be written")]

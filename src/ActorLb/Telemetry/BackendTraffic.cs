@@ -1,14 +1,14 @@
 namespace ActorLb.Telemetry;
 
-/// <summary>One reactor's traffic with one backend; written by its thread alone.</summary>
+/// <summary>One reactor's traffic with one backend; written only by its thread.</summary>
 internal sealed class BackendTraffic
 {
-    /// <summary>For a session that has no backend yet.</summary>
+    /// <summary>For a session without a backend.</summary>
     public static readonly BackendTraffic None = new();
 
     public long BytesToBackend, BytesFromBackend;
     public long Connects, ConnectFailures, Refusals;
 
-    /// <summary>From dialling it to its accept, and to its CONNACK.</summary>
+    /// <summary>From dialling to the accept, and to the CONNACK.</summary>
     public readonly Histogram DialTime = new(), ConnackTime = new();
 }

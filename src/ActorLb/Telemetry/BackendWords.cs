@@ -2,23 +2,23 @@ using ActorLb.Balancing;
 
 namespace ActorLb.Telemetry;
 
-/// <summary>A backend's states in the words of the API, the metrics and the log. Stable: programs compare them.</summary>
+/// <summary>A backend's states as named in the API, the metrics and the log. Stable: programs compare them.</summary>
 internal static class BackendWords
 {
     public static string Of(AdminState state) => state switch { AdminState.Drain => "drain", AdminState.Down => "down", _ => "up" };
 
     public static string Of(HealthState state) => state switch { HealthState.Up => "up", HealthState.Down => "down", _ => "unknown" };
 
-    /// <summary>What this node's probes found: that it drains is one more state.</summary>
+    /// <summary>The result of this node's probes; draining is an additional state.</summary>
     public static string HealthOf(Backend backend) =>
         backend.Health != HealthState.Down && backend.Blocks.HasFlag(BackendBlocks.DrainingByProbe) ? Draining : Of(backend.Health);
 
-    /// <summary>All that <see cref="HealthOf"/> says.</summary>
+    /// <summary>All values of <see cref="HealthOf"/>.</summary>
     public static readonly string[] HealthStates = [.. Enum.GetValues<HealthState>().Select(Of), Draining];
 
     private const string Draining = "draining";
 
-    /// <summary>Why a backend takes no new clients.</summary>
+    /// <summary>Why a backend gets no new clients.</summary>
     public static IEnumerable<string> Of(BackendBlocks blocks)
     {
         if (blocks.HasFlag(BackendBlocks.AdminDown)) yield return "down";

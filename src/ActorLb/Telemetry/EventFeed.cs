@@ -6,20 +6,20 @@ using ActorLb.Protocol.Text;
 namespace ActorLb.Telemetry;
 
 /// <summary>
-/// What happens on a node, for operators who watch. Publishing never waits, so that a reactor may do it: a watcher that is too slow
-/// misses events and sees that by their numbers.
+/// A node's events, for operators who watch. Publishing never blocks, so that a reactor can do it: a watcher that is too slow
+/// misses events and can see that by their numbers.
 /// </summary>
 internal sealed class EventFeed(string node, TimeProvider time)
 {
-    /// <summary>Events that a new watcher may still hear of.</summary>
+    /// <summary>Past events that a new watcher can still get.</summary>
     public const int Kept = 256;
 
-    /// <summary>Watchers at once: each holds a queue.</summary>
+    /// <summary>Maximum number of watchers, since each has a queue.</summary>
     public const int MaxWatchers = 16;
 
     private const int QueueLength = 1024;
 
-    /// <summary>Of an event's text: what a rejected configuration has to say may be long, and many are kept.</summary>
+    /// <summary>Longest text of an event: a rejected configuration's errors may be long, and many events are kept.</summary>
     private const int LongestText = 4 * 1024;
 
     private readonly Lock _gate = new();
@@ -36,7 +36,7 @@ internal sealed class EventFeed(string node, TimeProvider time)
         }
     }
 
-    /// <summary>By watchers that were too slow.</summary>
+    /// <summary>Events missed by watchers that were too slow.</summary>
     public long Missed
     {
         get
@@ -58,7 +58,7 @@ internal sealed class EventFeed(string node, TimeProvider time)
         }
     }
 
-    /// <summary>The newest <paramref name="last"/> events, then all that come. Null when too many watch already.</summary>
+    /// <summary>The latest <paramref name="last"/> events, then all new ones. Null when there are too many watchers.</summary>
     public Watch? TryWatch(int last)
     {
         lock (_gate)
@@ -71,7 +71,7 @@ internal sealed class EventFeed(string node, TimeProvider time)
         }
     }
 
-    /// <summary>The newest events, the newest last.</summary>
+    /// <summary>The latest events, oldest first.</summary>
     public NodeEvent[] Newest(int most)
     {
         lock (_gate) return [.. _recent.TakeLast(most)];

@@ -4,14 +4,14 @@ using Microsoft.Extensions.Logging;
 namespace ActorLb.Telemetry;
 
 /// <summary>
-/// Bounds the log lines that whoever can connect can bring about: of each subject and reason one line passes at once, the others
-/// of the next <see cref="Interval"/> are counted, and their number is logged at its end. Any thread may call.
+/// Limits log lines that any client can cause: of each subject and reason, one line passes at once, the others
+/// within the next <see cref="Interval"/> are counted, and their number is logged at its end. Any thread may call.
 /// </summary>
 internal sealed partial class LogLimit : IDisposable
 {
     public static readonly TimeSpan Interval = TimeSpan.FromSeconds(10);
 
-    /// <summary>Reasons told apart within an interval; what comes beyond them is counted together, by subject.</summary>
+    /// <summary>Reasons tracked separately within an interval; further ones are counted together, by subject.</summary>
     private const int MaxReasons = 512;
 
     private static long s_leftOut;
@@ -27,17 +27,17 @@ internal sealed partial class LogLimit : IDisposable
         _timer = time.CreateTimer(static self => ((LogLimit)self!).Report(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
-    /// <summary>A line was left out, here or by another bound.</summary>
+    /// <summary>Counts a line that was suppressed, here or by another limit.</summary>
     public static void CountLeftOut() => Interlocked.Increment(ref s_leftOut);
 
-    /// <summary>Lines of this process that were counted instead.</summary>
+    /// <summary>Suppressed lines of this process.</summary>
     public static long LeftOut => Interlocked.Read(ref s_leftOut);
 
     private readonly record struct Key(LogLevel Level, string Kind, string Name, string Reason);
 
-    /// <summary>Whether the line is to be logged now; otherwise it is counted.</summary>
+    /// <summary>Whether to log the line now; otherwise it is counted.</summary>
     /// <param name="kind">What <paramref name="name"/> names: "listener", "pool", "backend".</param>
-    /// <param name="reason">A clause of the program's own, not of a client's bytes.</param>
+    /// <param name="reason">One of the program's fixed texts, never a client's bytes.</param>
     public bool Admits(LogLevel level, string kind, string name, string reason)
     {
         if (!_logger.IsEnabled(level)) return false;
@@ -56,7 +56,7 @@ internal sealed partial class LogLimit : IDisposable
         }
     }
 
-    /// <summary>Reports what is held back still.</summary>
+    /// <summary>Logs the counts of lines still held back.</summary>
     public void Dispose()
     {
         _timer.Dispose();

@@ -3,8 +3,8 @@ using ActorLb.Proxying;
 namespace ActorLb.Telemetry;
 
 /// <summary>
-/// What one reactor counts. Written by its thread alone, read by any: single words, so a reader sees each value whole, if a
-/// moment old. The admin endpoint adds up the reactors'.
+/// Counters of one reactor. Written only by its thread, read by any: single words, so that a reader sees each value whole, if a
+/// moment old. The admin endpoint sums them over all reactors.
 /// </summary>
 internal sealed class ReactorCounters
 {
@@ -15,7 +15,7 @@ internal sealed class ReactorCounters
     /// <summary>Sessions before their complete CONNECT, between it and the CONNACK, and relaying.</summary>
     public long Reading, Connecting, Relaying, Lingering;
 
-    /// <summary>Refused clients that wait for their answer or are reading it; they are among the others too.</summary>
+    /// <summary>Refused clients that are still receiving their answer; they are also among the others.</summary>
     public long Refused;
 
     public long BytesFromClients, BytesFromBackends;
@@ -23,7 +23,7 @@ internal sealed class ReactorCounters
     public long Retries;
     public long AcceptFailures;
 
-    /// <summary>Dials that failed for want of descriptors or memory, or because this machine forbids them.</summary>
+    /// <summary>Dials that failed for lack of descriptors or memory, or because this machine forbids them.</summary>
     public long DialShortages;
     public long SourceExhausted;
     public long SourceWarnings;
@@ -34,7 +34,7 @@ internal sealed class ReactorCounters
     public long Loops, Events;
 
     public readonly long[] Closed = new long[CloseReasons.Count];
-    /// <summary>From a client's complete CONNECT to its CONNACK, all tries included.</summary>
+    /// <summary>From a client's complete CONNECT to its CONNACK, including all tries.</summary>
     public readonly Histogram ConnectTime = new();
     public readonly Histogram HandshakeTime = new();
 }

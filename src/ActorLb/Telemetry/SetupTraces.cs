@@ -5,15 +5,15 @@ using ActorLb.Balancing;
 namespace ActorLb.Telemetry;
 
 /// <summary>
-/// Connection set-ups, of which some are followed step by step for whoever collects spans. What is finished waits here, up to
-/// <see cref="MostWaiting"/>; what is more is lost and counted. Any thread.
+/// Traces some connection set-ups step by step for an exporter of spans. Finished ones wait here, up to
+/// <see cref="MostWaiting"/>; further ones are lost and counted. Any thread.
 /// </summary>
-/// <param name="sample">Part of the set-ups, 0 to 1.</param>
+/// <param name="sample">Fraction of the set-ups, 0 to 1.</param>
 internal sealed class SetupTraces(double sample, TimeProvider time)
 {
     public const int MostWaiting = 2048;
 
-    // Of a random number of 64 bits. All of them is one more than any.
+    // Compared with a random number of 64 bits; all of them is one more than any.
     private readonly ulong _below = sample >= 1 ? ulong.MaxValue : (ulong)(sample * ulong.MaxValue);
 
     private readonly Channel<SetupTrace> _finished = Channel.CreateBounded<SetupTrace>(new BoundedChannelOptions(MostWaiting) { SingleReader = true });
@@ -21,10 +21,10 @@ internal sealed class SetupTraces(double sample, TimeProvider time)
 
     public ChannelReader<SetupTrace> Finished => _finished.Reader;
 
-    /// <summary>Those that nobody will see.</summary>
+    /// <summary>Traces lost.</summary>
     public long Lost => Interlocked.Read(ref _lost);
 
-    /// <summary>Null for a set-up that is not followed.</summary>
+    /// <summary>Null for a set-up that is not traced.</summary>
     public SetupTrace? Begin(string listener, string pool, string step) =>
         ThreadRandom.Next() <= _below && _below > 0 ? new SetupTrace(this, time.GetUtcNow(), listener, pool, step) : null;
 
@@ -37,16 +37,16 @@ internal sealed class SetupTraces(double sample, TimeProvider time)
 }
 
 /// <param name="Stamp">Of <see cref="Stopwatch"/>.</param>
-/// <param name="Detail">A backend, or a reason; null where the name says all.</param>
+/// <param name="Detail">A backend, or a reason; null when the name is enough.</param>
 internal readonly record struct SetupStep(long Stamp, string Name, string? Detail);
 
 /// <summary>
-/// One connection's way from its accept to its CONNACK or its refusal. It names listener, pool and backends, never the client. Written by its reactor
-/// until it is finished, read by one thread after that.
+/// One connection from its accept to its CONNACK or its refusal. It names listener, pool and backends, never the client. Written by
+/// its reactor until it is finished, read by one thread after that.
 /// </summary>
 internal sealed class SetupTrace
 {
-    /// <summary>A step of all phases for each backend that may be tried.</summary>
+    /// <summary>One step per phase for each backend that may be tried.</summary>
     private const int MostSteps = 128;
 
     private readonly SetupTraces _all;
@@ -70,16 +70,16 @@ internal sealed class SetupTrace
 
     public string Pool { get; private set; }
 
-    /// <summary>The last one dialled; null when none was.</summary>
+    /// <summary>The last backend dialled; null when there was none.</summary>
     public string? Backend { get; private set; }
 
     /// <summary>Backends dialled.</summary>
     public int Tries { get; private set; }
 
-    /// <summary>Why it came to nothing; null when the client was accepted.</summary>
+    /// <summary>Why it failed; null when the client was accepted.</summary>
     public string? Refusal { get; private set; }
 
-    /// <summary>Such as "5"; null where no CONNECT was read.</summary>
+    /// <summary>Such as "5"; null when no CONNECT was read.</summary>
     public string? Mqtt { get; set; }
 
     public IReadOnlyList<SetupStep> Steps => _steps;

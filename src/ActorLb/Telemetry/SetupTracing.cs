@@ -3,10 +3,10 @@ using ActorLb.Proxying;
 
 namespace ActorLb.Telemetry;
 
-/// <summary>Tells a session's trace, where it has one, of the steps that the session takes.</summary>
+/// <summary>Records the steps of a session in its trace, if it has one.</summary>
 internal static class SetupTracing
 {
-    /// <summary>The session goes over to a phase. The relay, and the wait of a refused client, are behind the set-up.</summary>
+    /// <summary>The session enters a phase. The relay, and the wait of a refused client, are no longer part of the set-up.</summary>
     public static void Enter(Session session, SetupTrace trace, Phase phase)
     {
         switch (phase)
@@ -17,7 +17,7 @@ internal static class SetupTracing
             case Phase.Lingering:
                 Finish(session, trace, session.EndReason);
                 break;
-            // Each dial is told with its backend.
+            // Each dial is recorded with its backend.
             case Phase.Dialing:
                 break;
             default:

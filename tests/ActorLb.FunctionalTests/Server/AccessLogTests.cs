@@ -21,9 +21,9 @@ public sealed class AccessLogTests : IDisposable
     [Theory]
     [InlineData("a directory", "directory", "it is a directory")]
     [InlineData("no folder", "no_folder", "does not exist")]
-    [InlineData("a pipe", "no_reader", "nobody reads it")]
+    [InlineData("a pipe", "no_reader", "it has no reader")]
     [InlineData("a socket", "no_reader", "it is a socket")]
-    [InlineData("a link to nowhere", "no_folder", "it is a link to a folder that does not exist")]
+    [InlineData("a link to nowhere", "no_folder", "it is a link to a directory that does not exist")]
     [InlineData("/dev/full", "disk_full", "the disk is full")]
     public async Task File_ReplacedByWhatCannotBeWritten_ThenGood_Heals(string by, string causeWord, string reason)
     {
@@ -230,7 +230,7 @@ public sealed class AccessLogTests : IDisposable
         await using var node = await files.StartAsync("bash", "-c", "ulimit -S -f 64; DOTNET_EnableWriteXorExecute=0 exec \"$@\"", "bash");
         string id = new('x', 20_000);
         for (int i = 0; i < 6; i++) (await files.OpenAsync(id + i)).Dispose();
-        await node.Process.WaitForLineAsync("the file has reached the largest size allowed");
+        await node.Process.WaitForLineAsync("the file has reached the maximum size");
         string metrics = await node.Admin.GetStringAsync(new Uri("metrics", UriKind.Relative), TestContext.Current.CancellationToken);
         Assert.Matches("""actorlb_access_log_failures_total\{cause="disk_full"\} [1-9]""", metrics);
 

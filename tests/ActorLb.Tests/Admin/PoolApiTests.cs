@@ -64,11 +64,11 @@ public sealed class PoolApiTests
         }
         Assert.Null((await node.SendAsync(HttpMethod.Post, $"backends/{one}/drain?pool=emqx", null, AdminJson.Wire.BackendInfo)).DrainLeft);
         using var patience = new CancellationTokenSource(Wait.Patience);
-        string down = $"pool emqx, backend {two} has drained until its deadline: it takes nobody, and who is left is closed";
+        string down = $"pool emqx, backend {two} has reached its drain deadline: it gets no clients, and the remaining ones are closed";
         var texts = new List<string>();
         while (!texts.Contains(down)) texts.Add((await watch.Events.ReadAsync(patience.Token)).Text);
         Assert.Equal((AdminState.Drain, AdminState.Down), (pool.Snapshot.Find(one)!.AdminState, pool.Snapshot.Find(two)!.AdminState));
-        Assert.Contains($"pool emqx, backend {two} drains by the operator's wish: it takes no new clients", texts);
+        Assert.Contains($"pool emqx, backend {two} is drained by the operator: it gets no new clients", texts);
     }
 
     [Theory]

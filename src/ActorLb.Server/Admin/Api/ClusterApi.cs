@@ -79,6 +79,7 @@ internal sealed class ClusterApi(Node node, TimeProvider time, CancellationToken
     /// <summary>
     /// One JSON object per line: first the latest <c>last</c> ones, then new ones as they happen, until the reader disconnects; no new ones
     /// with <c>follow=false</c>.
+    /// </summary>
     private async Task StreamAsync(HttpContext context)
     {
         if (ApiRequest.TryNumber(context, "last", 1, EventFeed.Kept, out int last) is { } bad)

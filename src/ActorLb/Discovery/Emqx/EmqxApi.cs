@@ -14,14 +14,14 @@ using ActorLb.Protocol.Text;
 namespace ActorLb.Discovery.Emqx;
 
 /// <summary>
-/// The REST API of one node of EMQX 5, for a few questions: bounded in time and size, without redirects or a proxy, which might lead the key
-/// elsewhere. Whatever goes wrong is an <see cref="IOException"/> that says with which URL.
+/// The REST API of one node of EMQX 5, for a few requests: limited in time and size, without redirects or a proxy, which could leak the
+/// key. All failures are an <see cref="IOException"/> that names the URL.
 /// </summary>
 internal sealed class EmqxApi : IDisposable
 {
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
-    /// <summary>A page of clients is the largest answer, where EMQX is too old to leave out the fields that nobody asked for.</summary>
+    /// <summary>A page of clients is the largest answer, if EMQX is too old to omit the fields that are not requested.</summary>
     private const int LargestAnswer = 16 << 20;
 
     private readonly HttpClient _http;
@@ -57,16 +57,16 @@ internal sealed class EmqxApi : IDisposable
 
     public async Task<EmqxNode[]> NodesAsync(CancellationToken cancel) =>
         await GetAsync("nodes", EmqxJson.Default.EmqxNodeArray, cancel).ConfigureAwait(false)
-            ?? throw new IOException($"{_base}nodes: there is none (HTTP status 404): it is not the API of EMQX 5");
+            ?? throw new IOException($"{_base}nodes: not found (HTTP status 404): it is not the API of EMQX 5");
 
-    /// <returns>Null where EMQX has no evacuation: before 5.9 its open-source edition had none.</returns>
+    /// <returns>Null if EMQX has no evacuation: before 5.9 the open-source edition had none.</returns>
     public Task<EmqxStatus?> StatusAsync(CancellationToken cancel) => GetAsync("load_rebalance/global_status", EmqxJson.Default.EmqxStatus, cancel);
 
     /// <param name="page">From 1.</param>
     /// <param name="limit">At most 10,000, EMQX's own limit.</param>
     public async Task<EmqxClientPage> ClientsAsync(int page, int limit, CancellationToken cancel) =>
         await GetAsync(string.Create(CultureInfo.InvariantCulture, $"clients?page={page}&limit={limit}&fields=clientid,node"), EmqxJson.Default.EmqxClientPage, cancel)
-            .ConfigureAwait(false) ?? throw new IOException($"{_base}clients: there is none (HTTP status 404): it is not the API of EMQX 5");
+            .ConfigureAwait(false) ?? throw new IOException($"{_base}clients: not found (HTTP status 404): it is not the API of EMQX 5");
 
     public void Dispose() => _http.Dispose();
 
@@ -85,16 +85,16 @@ internal sealed class EmqxApi : IDisposable
                 case HttpStatusCode.NotFound:
                     return null;
                 case HttpStatusCode.Unauthorized:
-                    throw new IOException($"{url}: the API key is wrong or over (HTTP status 401)");
+                    throw new IOException($"{url}: the API key is wrong or has expired (HTTP status 401)");
                 case HttpStatusCode.Forbidden:
-                    throw new IOException($"{url}: the API key may not read this (HTTP status 403)");
+                    throw new IOException($"{url}: the API key is not allowed to read this (HTTP status 403)");
                 default:
                     throw new IOException(string.Create(CultureInfo.InvariantCulture, $"{url}: HTTP status {(int)answer.StatusCode}"));
             }
         }
         catch (OperationCanceledException e) when (!cancel.IsCancellationRequested)
         {
-            throw new IOException(string.Create(CultureInfo.InvariantCulture, $"{url}: no answer in {_patience.TotalSeconds:0.###} s"), e);
+            throw new IOException(string.Create(CultureInfo.InvariantCulture, $"{url}: no answer within {_patience.TotalSeconds:0.###} s"), e);
         }
         catch (HttpRequestException e)
         {
@@ -103,7 +103,7 @@ internal sealed class EmqxApi : IDisposable
         catch (JsonException e)
         {
             string where = e.Path is { } path ? $", at {SafeText.Shortened(SafeText.Of(path), 64)}" : "";
-            throw new IOException($"{url}: not the JSON of EMQX 5{where}", e);
+            throw new IOException($"{url}: not EMQX 5's JSON{where}", e);
         }
     }
 
@@ -122,7 +122,7 @@ internal sealed class EmqxApi : IDisposable
             }
             catch (IOException) when (i + 1 < found.Length)
             {
-                // The next of its addresses may do.
+                // Its next address may work.
             }
         }
     }

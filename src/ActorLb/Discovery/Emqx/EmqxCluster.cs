@@ -6,15 +6,15 @@ using ActorLb.Protocol.Text;
 
 namespace ActorLb.Discovery.Emqx;
 
-/// <summary>What the words of EMQX's API about its cluster mean for a pool.</summary>
+/// <summary>What the API's answers about EMQX's cluster mean for a pool.</summary>
 internal static class EmqxCluster
 {
     private const int LongestShown = 64;
 
     /// <summary>
-    /// The nodes that run are the backends, sorted, so that every balancer lists them alike. Those that EMQX evacuates, rebalances away from
-    /// or purges get no new clients: it refuses them there. One that is not running is none, and while it stays in the pool all the same
-    /// (see <see cref="DiscoveryMerge"/>) it gets none either.
+    /// The running nodes are the backends, sorted, so that every balancer lists them in the same order. Those that EMQX evacuates,
+    /// rebalances away from or purges get no new clients, since it refuses them there. A node that is not running is not a backend;
+    /// while it stays in the pool (see <see cref="DiscoveryMerge"/>) it gets no new clients either.
     /// </summary>
     /// <exception cref="IOException">No node is running.</exception>
     public static DiscoveryAnswer Read(EmqxDiscoveryOptions options, EmqxNode?[] nodes, EmqxStatus? status)
@@ -36,7 +36,7 @@ internal static class EmqxCluster
             hosts.Add((host, runs, runs ? departing.GetValueOrDefault(node.Name!) : $"EMQX says that the node is {Shown(node.Status ?? "not running")}"));
         }
 
-        // Several nodes of one host are one backend: it is there while one of them runs, and drains when all that run do.
+        // Several nodes on one host are one backend: it exists while one of them runs, and drains when all running ones do.
         foreach (var host in hosts.GroupBy(h => h.Host, StringComparer.OrdinalIgnoreCase).OrderBy(g => g.Key, StringComparer.OrdinalIgnoreCase))
         {
             var address = new DnsEndPoint(host.Key, options.Port);
@@ -49,11 +49,11 @@ internal static class EmqxCluster
         return new DiscoveryAnswer(backends.ToImmutable())
         {
             Draining = draining.ToImmutable(),
-            Remark = unusable.Count == 0 ? null : $"EMQX names nodes without a host that can be dialled, which are left out: {SafeText.Shortened(string.Join(", ", unusable), 4 * LongestShown)}",
+            Remark = unusable.Count == 0 ? null : $"EMQX lists nodes without a host to dial, which are left out: {SafeText.Shortened(string.Join(", ", unusable), 4 * LongestShown)}",
         };
     }
 
-    /// <summary>The host of "emqx@10.0.0.1"; null when it is none.</summary>
+    /// <summary>The host of "emqx@10.0.0.1"; null when there is none.</summary>
     public static string? HostOf(string? node)
     {
         int at = node?.IndexOf('@', StringComparison.Ordinal) ?? -1;
@@ -61,18 +61,18 @@ internal static class EmqxCluster
         return AddressText.IsHost(host) ? host : null;
     }
 
-    /// <summary>Why nodes send their clients away, by their names.</summary>
+    /// <summary>Why nodes send their clients away, by node name.</summary>
     private static Dictionary<string, string> Departing(EmqxStatus? status)
     {
         var reasons = new Dictionary<string, string>(StringComparer.Ordinal);
-        foreach (EmqxProcess? process in status?.Evacuations ?? []) Add(process?.Node, "EMQX evacuates it", process);
-        // The coordinator of a rebalance need not take part in it.
+        foreach (EmqxProcess? process in status?.Evacuations ?? []) Add(process?.Node, "EMQX is evacuating it", process);
+        // The coordinator of a rebalance does not have to take part in it.
         foreach (EmqxProcess? process in status?.Rebalances ?? [])
         {
-            foreach (string? donor in process?.Donors ?? []) Add(donor, "EMQX rebalances its clients to other nodes", process);
+            foreach (string? donor in process?.Donors ?? []) Add(donor, "EMQX is rebalancing its clients to other nodes", process);
         }
 
-        foreach (EmqxProcess? process in status?.Purges ?? []) Add(process?.Node, "EMQX purges its sessions", process);
+        foreach (EmqxProcess? process in status?.Purges ?? []) Add(process?.Node, "EMQX is purging its sessions", process);
         return reasons;
 
         void Add(string? node, string reason, EmqxProcess? process)

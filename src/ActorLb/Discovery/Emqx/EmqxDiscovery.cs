@@ -4,15 +4,15 @@ using ActorLb.Protocol.Failures;
 namespace ActorLb.Discovery.Emqx;
 
 /// <summary>
-/// Asks the cluster of EMQX for its nodes: whichever of the URLs answers. Key and authorities are read for each question, so that they may be
+/// Gets the nodes of an EMQX cluster from the first URL that answers. Key and authorities are read for each query, so that they can be
 /// renewed in their files.
 /// </summary>
 internal sealed class EmqxDiscovery(EmqxDiscoveryOptions options, NameResolution names)
 {
-    // The one that answered last is asked first: a dead one does not cost its time at each question. One question at a time.
+    // The URL that answered last is tried first, so that a dead one does not delay every query. One query at a time.
     private int _first;
 
-    /// <exception cref="IOException">None of the URLs gave an answer; the message tells what each did instead.</exception>
+    /// <exception cref="IOException">None of the URLs answered; the message says what each did instead.</exception>
     public Task<DiscoveryAnswer> FindAsync(CancellationToken cancel) => AskAsync(
         async (api, stop) => EmqxCluster.Read(options, await api.NodesAsync(stop).ConfigureAwait(false), await api.StatusAsync(stop).ConfigureAwait(false)),
         EmqxApi.Patience,
@@ -47,6 +47,6 @@ internal sealed class EmqxDiscovery(EmqxDiscoveryOptions options, NameResolution
         throw new IOException(Text(problems));
     }
 
-    /// <summary>In the order of the configuration, whichever was asked first: the same problems make the same text.</summary>
+    /// <summary>In the order of the configuration, whichever was tried first, so that the same problems give the same text.</summary>
     private static string Text(string?[] problems) => string.Join("; ", problems.OfType<string>().Distinct(StringComparer.Ordinal));
 }

@@ -10,21 +10,21 @@ internal sealed record EmqxNode(
     [property: JsonPropertyName("node_status")] string? Status);
 
 /// <summary><c>GET /api/v5/load_rebalance/global_status</c>.</summary>
-/// <param name="Purges">Of nodes that end all of their sessions, and take no clients meanwhile.</param>
+/// <param name="Purges">Nodes that end all of their sessions, and accept no clients meanwhile.</param>
 internal sealed record EmqxStatus(
     [property: JsonPropertyName("evacuations")] EmqxProcess?[]? Evacuations,
     [property: JsonPropertyName("rebalances")] EmqxProcess?[]? Rebalances,
     [property: JsonPropertyName("purges")] EmqxProcess?[]? Purges);
 
-/// <param name="Node">The node that is evacuated, or the one that coordinates a rebalance.</param>
+/// <param name="Node">The node being evacuated, or the coordinator of a rebalance.</param>
 /// <param name="State">"wait_health_check", "evicting_conns" and others.</param>
-/// <param name="Donors">Of a rebalance: the nodes whose clients are sent away.</param>
+/// <param name="Donors">For a rebalance: the nodes whose clients are sent away.</param>
 internal sealed record EmqxProcess(
     [property: JsonPropertyName("node")] string? Node,
     [property: JsonPropertyName("state")] string? State,
     [property: JsonPropertyName("donors")] string?[]? Donors);
 
-/// <summary><c>GET /api/v5/clients</c>: a page of all clients, those with a session alone included.</summary>
+/// <summary><c>GET /api/v5/clients</c>: a page of all clients, including those with only a session.</summary>
 internal sealed record EmqxClientPage(
     [property: JsonPropertyName("data")] EmqxClient?[]? Data,
     [property: JsonPropertyName("meta")] EmqxPageMeta? Meta);
@@ -36,7 +36,7 @@ internal sealed record EmqxClient(
 /// <param name="HasNext">Absent in early versions.</param>
 internal sealed record EmqxPageMeta([property: JsonPropertyName("hasnext")] bool? HasNext);
 
-/// <summary>What is read of EMQX's answers; the rest of them, which differs between its versions, is passed over.</summary>
+/// <summary>The parts of EMQX's answers that are used; the rest, which differs between versions, is ignored.</summary>
 [JsonSourceGenerationOptions(GenerationMode = JsonSourceGenerationMode.Metadata, MaxDepth = 16)]
 [JsonSerializable(typeof(EmqxNode[]))]
 [JsonSerializable(typeof(EmqxStatus))]

@@ -5,15 +5,16 @@ using ActorLb.Configuration;
 namespace ActorLb.Discovery.Emqx;
 
 /// <summary>
-/// An API key of EMQX in a file: one line "KEY:SECRET", as in EMQX's own bootstrap file, where ":ROLE" may follow. Empty lines and those
-/// that begin with # are passed over.
+/// An API key of EMQX in a file: one line "KEY:SECRET", as in EMQX's own bootstrap file, where ":ROLE" may follow. Empty lines and lines
+/// that start with # are ignored.
 /// </summary>
 internal static class EmqxKey
 {
     private const int Longest = 1024;
 
-    /// <returns>What each request says of its sender: HTTP Basic, RFC 7617.</returns>
-    /// <exception cref="IOException">The file cannot be read, or holds no key or several. What it holds is not told.</exception>
+    /// <returns>The Authorization header of each request: HTTP Basic, RFC 7617.</returns>
+    /// <exception cref="IOException">The file cannot be read, or contains no key or several. Its contents are not in the
+    /// message.</exception>
     public static AuthenticationHeaderValue Read(string file)
     {
         string[] lines;
@@ -31,7 +32,7 @@ internal static class EmqxKey
         {
             string line = lines[i].Trim();
             if (line.Length == 0 || line[0] == '#') continue;
-            if (key is not null) throw new IOException($"key-file {file}: line {i + 1} is one key more; the file holds one");
+            if (key is not null) throw new IOException($"key-file {file}: line {i + 1} is a second key; the file must contain one");
             string[] parts = line.Split(':');
             bool isKey = parts.Length is 2 or 3 && line.Length <= Longest && Array.TrueForAll(parts, p => p.Length > 0 && p.All(c => c is > ' ' and <= '~'));
             if (!isKey) throw new IOException($"key-file {file}: line {i + 1} is not KEY:SECRET");
@@ -39,7 +40,7 @@ internal static class EmqxKey
         }
 
         return key is null
-            ? throw new IOException($"key-file {file}: holds no key; a line KEY:SECRET is expected")
+            ? throw new IOException($"key-file {file}: contains no key; a line KEY:SECRET is expected")
             : new AuthenticationHeaderValue("Basic", Convert.ToBase64String(Encoding.ASCII.GetBytes(key)));
     }
 }

@@ -84,21 +84,21 @@ public sealed class EmqxDiscoveryTests
         // Its own come back to it: EMQX tells them itself where to go.
         using var again = await Clients.OpenAsync(node, 4);
         Assert.Equal((4, 8), (one.Accepted, two.Accepted));
-        string reason = rebalance ? "EMQX rebalances its clients to other nodes" : "EMQX evacuates it";
+        string reason = rebalance ? "EMQX is rebalancing its clients to other nodes" : "EMQX is evacuating it";
         await node.Log.LineAsync(l => l == (LogLevel.Warning, $"Pool p: backend {one.EndPoint} drains ({reason}: evicting_conns): it gets no new clients"));
 
         emqx.Status = idle;
         await node.UntilAsync(() => node.Backend(one).Blocks == BackendBlocks.None);
-        await node.Log.LineAsync(l => l.Text == $"Pool p: backend {one.EndPoint} does not drain any more");
+        await node.Log.LineAsync(l => l.Text == $"Pool p: backend {one.EndPoint} is no longer draining");
         using var last = await Clients.OpenAsync(node, 2, "last");
         Assert.InRange(one.Accepted, 5, 6);
     }
 
     public static TheoryData<string, string> Wrongs => new()
     {
-        { "key", "nodes: the API key is wrong or over (HTTP status 401)" },
-        { "role", "nodes: the API key may not read this (HTTP status 403)" },
-        { "missing", "nodes: there is none (HTTP status 404): it is not the API of EMQX 5" },
+        { "key", "nodes: the API key is wrong or has expired (HTTP status 401)" },
+        { "role", "nodes: the API key is not allowed to read this (HTTP status 403)" },
+        { "missing", "nodes: not found (HTTP status 404): it is not the API of EMQX 5" },
         { "redirect", "nodes: HTTP status 302" },
         { "page", "nodes: not the JSON of EMQX 5" },
         { "shape", "nodes: not the JSON of EMQX 5, at $" },

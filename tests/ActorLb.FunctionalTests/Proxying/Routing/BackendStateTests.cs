@@ -65,8 +65,8 @@ public sealed class BackendStateTests
         using var later = await Clients.OpenAsync(node, 4, "later");
         Assert.Equal(BackendBlocks.None, backend.Blocks);
         Assert.InRange(bad.Accepted, 3, 6);
-        await node.Log.LineAsync(l => l.Text == $"pool p, backend {bad.EndPoint} takes no clients for its fail-timeout: max-fails is reached");
-        await node.Log.LineAsync(l => l.Text == $"pool p, backend {bad.EndPoint} takes clients again after a failure");
+        await node.Log.LineAsync(l => l.Text == $"pool p, backend {bad.EndPoint} gets no clients for its fail-timeout: max-fails is reached");
+        await node.Log.LineAsync(l => l.Text == $"pool p, backend {bad.EndPoint} gets clients again after a failure");
     }
 
     [Fact]

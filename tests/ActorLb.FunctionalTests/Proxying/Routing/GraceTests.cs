@@ -87,7 +87,7 @@ public sealed class GraceTests
         node.Backend(broker).ReportFailure(Environment.TickCount64);
         await node.UntilAsync(() => node.Backend(broker).Blocks == BackendBlocks.None);
         Assert.Equal(0, node.Backend(broker).Connects);
-        await node.Log.LineAsync(l => l.Text == $"pool p, backend {broker.EndPoint} takes clients again after a failure");
+        await node.Log.LineAsync(l => l.Text == $"pool p, backend {broker.EndPoint} gets clients again after a failure");
     }
 
     private static Task<TestNode> StickyAsync(FakeBroker first, FakeBroker second, string settings) => TestNode.StartAsync(

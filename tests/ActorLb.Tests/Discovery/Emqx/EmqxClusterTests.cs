@@ -51,8 +51,8 @@ public sealed class EmqxClusterTests
                 [new("emqx@10.0.0.3", null, null)]));
         Assert.Equal(
             [
-                "10.0.0.1:1884 EMQX evacuates it: waiting_takeover", "10.0.0.2:1884 EMQX rebalances its clients to other nodes: evicting_sessions",
-                "10.0.0.3:1884 EMQX purges its sessions",
+                "10.0.0.1:1884 EMQX evacuates it: waiting_takeover", "10.0.0.2:1884 EMQX is rebalancing its clients to other nodes: evicting_sessions",
+                "10.0.0.3:1884 EMQX is purging its sessions",
             ],
             Draining(answer));
         Assert.Equal(5, answer.Backends.Length);
@@ -73,7 +73,7 @@ public sealed class EmqxClusterTests
     {
         DiscoveryAnswer answer = EmqxCluster.Read(Options, [null, new("emqx@\u001b[31m", "running"), new("emqx@10.0.0.1", "running"), new(null, null)], null);
         Assert.Equal("10.0.0.1:1884", Backend.IdOf(Assert.Single(answer.Backends).Address));
-        Assert.Equal("EMQX names nodes without a host that can be dialled, which are left out: , emqx@\\u001b[31m, ", answer.Remark);
+        Assert.Equal("EMQX lists nodes without a host to dial, which are left out: , emqx@\\u001b[31m, ", answer.Remark);
     }
 
     [Fact]

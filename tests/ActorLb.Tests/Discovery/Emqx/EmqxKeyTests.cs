@@ -19,8 +19,8 @@ public sealed class EmqxKeyTests : IDisposable
         Assert.Equal($"Basic {Convert.ToBase64String(Encoding.ASCII.GetBytes("key:secret"))}", EmqxKey.Read(_folder.Write("k", text)).ToString());
 
     [Theory]
-    [InlineData("", "holds no key; a line KEY:SECRET is expected")]
-    [InlineData("# nothing\n", "holds no key; a line KEY:SECRET is expected")]
+    [InlineData("", "contains no key; a line KEY:SECRET is expected")]
+    [InlineData("# nothing\n", "contains no key; a line KEY:SECRET is expected")]
     [InlineData("tops3cret", "line 1 is not KEY:SECRET")]
     [InlineData("\n:tops3cret", "line 2 is not KEY:SECRET")]
     [InlineData("key:", "line 1 is not KEY:SECRET")]
@@ -28,7 +28,7 @@ public sealed class EmqxKeyTests : IDisposable
     [InlineData("key:tops3cret:viewer:more", "line 1 is not KEY:SECRET")]
     [InlineData("k\u00e9y:tops3cret", "line 1 is not KEY:SECRET")]
     [InlineData("key\ntops3cret", "line 1 is not KEY:SECRET")]
-    [InlineData("key:secret\nother:tops3cret", "line 2 is one key more; the file holds one")]
+    [InlineData("key:secret\nother:tops3cret", "line 2 is a second key; the file must contain one")]
     public void File_ThatHoldsNoKey_IsToldWithoutItsText(string text, string expected)
     {
         string file = _folder.Write("k", text);
