@@ -145,13 +145,13 @@ internal sealed partial class LocalMember : IAsyncDisposable
 
     private static partial class Log
     {
-        [LoggerMessage(3305, LogLevel.Error, "The map's clock failed; it goes on.")]
+        [LoggerMessage(3305, LogLevel.Error, "the map's clock failed; it keeps running")]
         public static partial void ClockFailed(ILogger logger, Exception exception);
 
-        [LoggerMessage(3306, LogLevel.Debug, "A lookup in shard {Shard} fell back to {Backend} after {Waited} ms, {Late} of them not run. Owner: {Owner}. Replica: {Replica}.")]
+        [LoggerMessage(3306, LogLevel.Debug, "a lookup in shard {Shard} fell back to {Backend} after {Waited} ms, of which its timer was {Late} ms late; owner: {Owner}; replica: {Replica}")]
         public static partial void FellBack(ILogger logger, int shard, long waited, long late, string owner, string replica, BackendRef backend);
 
-        [LoggerMessage(3307, LogLevel.Warning, "This node hashed client ids under a key of its own until it joined; what it remembered of clients is dropped, and they are looked up in the fleet.")]
+        [LoggerMessage(3307, LogLevel.Warning, "this node hashed client ids with its own key until it joined; its entries are dropped, and clients are looked up in the fleet")]
         public static partial void OtherHashKey(ILogger logger);
     }
 }

@@ -114,7 +114,7 @@ internal sealed partial class AcceptingListener(Socket socket, ILogger logger, i
 
     private static partial class Log
     {
-        [LoggerMessage(2301, LogLevel.Error, "{EndPoint} cannot accept: {Reason}; connections wait in the kernel's queue meanwhile")]
+        [LoggerMessage(2301, LogLevel.Error, "{EndPoint} cannot accept: {Reason}; meanwhile connections wait in the kernel's queue")]
         public static partial void CannotAccept(ILogger logger, EndPoint endPoint, string reason);
     }
 }

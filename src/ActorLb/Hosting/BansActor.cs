@@ -115,7 +115,7 @@ internal sealed partial class BansActor : SupervisedActor
 
     private static partial class Log
     {
-        [LoggerMessage(2209, LogLevel.Information, "{Sessions} sessions of banned clients were ended")]
+        [LoggerMessage(2209, LogLevel.Information, "{Sessions} sessions of banned clients were closed")]
         public static partial void Closed(ILogger logger, int sessions);
     }
 }

@@ -60,10 +60,10 @@ internal sealed partial class EmptyPools(ILogger logger, EventFeed events)
 
     private static partial class Log
     {
-        [LoggerMessage(2207, LogLevel.Error, "pool {Pool} has no backend left that takes new clients: {Reasons}")]
+        [LoggerMessage(2207, LogLevel.Error, "pool {Pool} has no backend left that accepts new clients: {Reasons}")]
         public static partial void Empty(ILogger logger, string pool, string reasons);
 
-        [LoggerMessage(2208, LogLevel.Information, "pool {Pool} has a backend again that takes new clients")]
+        [LoggerMessage(2208, LogLevel.Information, "pool {Pool} has a backend again that accepts new clients")]
         public static partial void Serving(ILogger logger, string pool);
     }
 }

@@ -753,16 +753,16 @@ internal sealed partial class Node : IAsyncDisposable
 
     private static partial class Log
     {
-        [LoggerMessage(2201, LogLevel.Information, "listener {Listener} takes {Kind} on {Address} for pool {Pool}")]
+        [LoggerMessage(2201, LogLevel.Information, "listener {Listener} accepts {Kind} on {Address} for pool {Pool}")]
         public static partial void Listening(ILogger logger, string listener, System.Net.IPEndPoint address, string kind, string pool);
 
-        [LoggerMessage(2202, LogLevel.Warning, "node.max-connections = {Wanted} needs two open files a client, but the limit is {Limit}: this node takes {Capacity} clients; raise the limit (ulimit -n, LimitNOFILE)")]
+        [LoggerMessage(2202, LogLevel.Warning, "node.max-connections = {Wanted} needs two open files per client, but the limit is {Limit}: this node accepts {Capacity} clients; raise the limit (ulimit -n, LimitNOFILE)")]
         public static partial void FewOpenFiles(ILogger logger, int wanted, long limit, int capacity);
 
         [LoggerMessage(2203, LogLevel.Information, "draining {Open} connections within {Seconds} s")]
         public static partial void Draining(ILogger logger, int open, double seconds);
 
-        [LoggerMessage(2206, LogLevel.Information, "the node takes clients again")]
+        [LoggerMessage(2206, LogLevel.Information, "the node accepts clients again")]
         public static partial void Resumed(ILogger logger);
 
         [LoggerMessage(2205, LogLevel.Warning, "{Owner} {Name}: {Warning}")]

@@ -213,13 +213,13 @@ internal sealed partial class StickySeeding(
         [LoggerMessage(2211, LogLevel.Information, "pool {Pool}: EMQX's list of clients gave the sticky map {Added} entries, of {Clients} clients in {Seconds:0.#} s; {Known} it knew already, {Elsewhere} belong to other nodes' shards, {NoBackend} are on no backend of the pool, {NoRoom} had no room")]
         public static partial void Seeded(ILogger logger, string pool, long added, long clients, double seconds, long known, long elsewhere, long noBackend, long noRoom);
 
-        [LoggerMessage(2212, LogLevel.Information, "pool {Pool}: the reading of EMQX's list of clients was stopped; it gave the sticky map {Added} entries")]
+        [LoggerMessage(2212, LogLevel.Information, "pool {Pool}: reading EMQX's list of clients was stopped; it gave the sticky map {Added} entries")]
         public static partial void Stopped(ILogger logger, string pool, long added);
 
-        [LoggerMessage(2213, LogLevel.Warning, "pool {Pool}: EMQX's list of clients could not be read to its end; it gave the sticky map {Added} entries, of {Clients} clients: {Problem}")]
+        [LoggerMessage(2213, LogLevel.Warning, "pool {Pool}: EMQX's list of clients could not be read completely; it gave the sticky map {Added} entries, of {Clients} clients: {Problem}")]
         public static partial void GaveUp(ILogger logger, string pool, long added, long clients, string problem);
 
-        [LoggerMessage(2214, LogLevel.Error, "pool {Pool}: the reading of EMQX's list of clients failed; its clients are placed as new ones")]
+        [LoggerMessage(2214, LogLevel.Error, "pool {Pool}: reading EMQX's list of clients failed; its clients are placed as new ones")]
         public static partial void Failed(ILogger logger, string pool, Exception e);
     }
 }

@@ -223,13 +223,13 @@ internal sealed partial class AddedBackends(
 
     private static partial class Log
     {
-        [LoggerMessage(3611, LogLevel.Information, "pool {Pool}: this node's file has backend {Backend} by now, which an operator had added; what the file says of it holds here")]
+        [LoggerMessage(3611, LogLevel.Information, "pool {Pool}: this node's file now has backend {Backend}, which an operator had added; the file's settings apply here")]
         public static partial void Overtaken(ILogger logger, string pool, string backend);
 
-        [LoggerMessage(3612, LogLevel.Information, "pool {Pool}: backend {Backend} stands in the configuration file of every node; that an operator had added it is forgotten")]
+        [LoggerMessage(3612, LogLevel.Information, "pool {Pool}: backend {Backend} is in the configuration file of every node; the operator's addition is dropped")]
         public static partial void Forgotten(ILogger logger, string pool, string backend);
 
-        [LoggerMessage(3613, LogLevel.Error, "what operators have added to pools could not be applied; it is tried again with the next change")]
+        [LoggerMessage(3613, LogLevel.Error, "operators' additions to pools could not be applied; retrying with the next change")]
         public static partial void Failed(ILogger logger, Exception exception);
     }
 }

@@ -41,7 +41,7 @@ internal sealed partial class RestartStrategy : OneForOneStrategy
 
     private static partial class Log
     {
-        [LoggerMessage(1711, LogLevel.Error, "actor {Actor} failed; it goes on in {Delay}")]
+        [LoggerMessage(1711, LogLevel.Error, "actor {Actor} failed; it restarts in {Delay}")]
         public static partial void Restarts(ILogger logger, Exception cause, string actor, TimeSpan delay);
 
         [LoggerMessage(1712, LogLevel.Error, "actor {Actor} failed and has stopped")]

@@ -115,10 +115,10 @@ internal sealed partial class CertificateWatch(
 
     private static partial class Log
     {
-        [LoggerMessage(1601, LogLevel.Information, "changed and put into force: {Files}")]
+        [LoggerMessage(1601, LogLevel.Information, "changed and now in use: {Files}")]
         public static partial void Renewed(ILogger logger, string files);
 
-        [LoggerMessage(1602, LogLevel.Error, "changed but not usable, what was in force stays: {Files}: {Reason}")]
+        [LoggerMessage(1602, LogLevel.Error, "changed but not usable, the previous ones stay in use: {Files}: {Reason}")]
         public static partial void Rejected(ILogger logger, string files, string reason);
 
         [LoggerMessage(1603, LogLevel.Warning, "{Owner} {Name}: the {What} {File} {Text}")]
@@ -127,7 +127,7 @@ internal sealed partial class CertificateWatch(
         [LoggerMessage(1604, LogLevel.Error, "{Owner} {Name}: the {What} {File} {Text}")]
         public static partial void Over(ILogger logger, string owner, string name, string what, string file, string text);
 
-        [LoggerMessage(1605, LogLevel.Error, "looking after the certificates fails, and is tried again every two seconds: {Reason}")]
+        [LoggerMessage(1605, LogLevel.Error, "the certificates cannot be checked; retrying every two seconds: {Reason}")]
         public static partial void LookFailed(ILogger logger, Exception? e, string reason);
     }
 }

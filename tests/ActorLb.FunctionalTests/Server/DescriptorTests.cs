@@ -96,7 +96,7 @@ public sealed class DescriptorTests
         await LimitFilesAsync(node, "10:20000");
         node.Process.Signal(1);
         await node.Process.WaitForLineAsync(": rejected, the old configuration stays");
-        await node.Process.WaitForLineAsync("looking after the certificates fails");
+        await node.Process.WaitForLineAsync("the certificates cannot be checked");
         await LimitFilesAsync(node, "20000:20000");
         Assert.Equal(0, (await NodeFiles.RunAsync("reload", files.Path)).ExitCode);
         Assert.DoesNotContain(node.Process.Lines, l => l.Contains("Exception", StringComparison.Ordinal));

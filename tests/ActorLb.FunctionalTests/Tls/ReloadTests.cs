@@ -122,7 +122,7 @@ public sealed class ReloadTests : IAsyncLifetime
             var renewed = _ca.Server(["renewed.test"], rsa: changed == rsa);
             File.Copy(renewed.CertificatePath, changed.CertificatePath, overwrite: true);
             File.Copy(renewed.KeyPath, changed.KeyPath, overwrite: true);
-            await node.UntilAsync(() => node.Log.Lines.Any(l => l.Text.Contains("changed and put into force", StringComparison.Ordinal)
+            await node.UntilAsync(() => node.Log.Lines.Any(l => l.Text.Contains("changed and now in use", StringComparison.Ordinal)
                 && l.Text.Contains(changed.CertificatePath, StringComparison.Ordinal)));
             Assert.Contains("subject=CN = renewed.test", await OpenSslClient.TalkAsync(node.EndPoint, "Verify return code", "-sigalgs", signatures), StringComparison.Ordinal);
         }
@@ -134,16 +134,16 @@ public sealed class ReloadTests : IAsyncLifetime
     {
         await using var old = await Open("old");
         Install(_ca.Server(["two.test"]));
-        await _node.UntilAsync(() => Has("changed and put into force"));
+        await _node.UntilAsync(() => Has("changed and now in use"));
         Assert.Equal("CN=two.test", await Served());
 
         File.WriteAllText(_certificate, "no certificate");
-        await _node.UntilAsync(() => Has("changed but not usable, what was in force stays: " + _certificate));
+        await _node.UntilAsync(() => Has("changed but not usable, the previous ones stay in use: " + _certificate));
         Assert.Contains("actorlb_certificate_failures_total 1\n", MetricsText.Of(_node.Node), StringComparison.Ordinal);
         Assert.Equal("CN=two.test", await Served());
 
         Install(_ca.Server(["three.test"]));
-        await _node.UntilAsync(() => _node.Log.Lines.Count(l => l.Text.Contains("changed and put into force", StringComparison.Ordinal)) == 2);
+        await _node.UntilAsync(() => _node.Log.Lines.Count(l => l.Text.Contains("changed and now in use", StringComparison.Ordinal)) == 2);
         Assert.Equal("CN=three.test", await Served());
         await Echoes(old);
     }

@@ -81,6 +81,6 @@ public sealed class SourceExhaustionTests
         Assert.Contains($"actorlb_connections_rejected_total{{listener=\"mqtt\",reason=\"source_exhausted\"}} {TooMany}", inside.Lines);
         // The last tenth of each pair's ports warns.
         Assert.Contains($"actorlb_source_warnings_total {places / 10}", inside.Lines);
-        Assert.Contains(inside.Lines, l => l.Contains("more source-addresses or open files are needed", StringComparison.Ordinal));
+        Assert.Contains(inside.Lines, l => l.Contains("add source-addresses or raise the limit of open files", StringComparison.Ordinal));
     }
 }

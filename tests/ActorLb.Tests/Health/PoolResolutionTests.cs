@@ -34,8 +34,8 @@ public sealed class PoolResolutionTests : PoolActorFixture
         Assert.Equal("10.0.0.2:1883", backends[1].EndPoint!.ToString());
         Assert.Equal([0, 5, 5], actor.Pool.Spread(10));
         Assert.Contains(
-            "Pool emqx: backend self.example:1883 cannot be resolved: its name leads to this node itself (listener mqtt): each of its clients would come back as another one; using none of its addresses",
-            _system.Log.Lines.Select(l => l.Text[Math.Max(0, l.Text.IndexOf("Pool ", StringComparison.Ordinal))..]));
+            "pool emqx: backend self.example:1883 cannot be resolved: its name leads to this node itself (listener mqtt): each of its clients would come back as a new one; using none of its addresses",
+            _system.Log.Lines.Select(l => l.Text[Math.Max(0, l.Text.IndexOf("pool ", StringComparison.Ordinal))..]));
 
         _hosts["self.example"] = [IPAddress.Parse("10.0.0.4")];
         await EventAsync(PoolEventKind.BackendResolved, "self.example:1883");

@@ -164,7 +164,7 @@ public sealed class CertificateWatchTests : IDisposable
         await Look();
         Assert.Equal(
             ["no thread", "another", "another"],
-            _log.Lines.Select(l => l.Text.Replace("looking after the certificates fails, and is tried again every two seconds: ", "", StringComparison.Ordinal)));
+            _log.Lines.Select(l => l.Text.Replace("the certificates cannot be checked; retrying every two seconds: ", "", StringComparison.Ordinal)));
 
         async Task Look()
         {

@@ -271,7 +271,7 @@ internal sealed partial class Inquiry(string self, bool inFleet, TimeProvider ti
 
     private static partial class Log
     {
-        [LoggerMessage(3521, LogLevel.Warning, "The question '{Question}' could not be answered.")]
+        [LoggerMessage(3521, LogLevel.Warning, "the inquiry '{Question}' could not be answered")]
         public static partial void Failed(ILogger logger, string question, Exception exception);
     }
 

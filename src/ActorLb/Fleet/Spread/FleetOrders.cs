@@ -219,7 +219,7 @@ internal sealed partial class FleetOrders
 
     private static partial class Log
     {
-        [LoggerMessage(3403, LogLevel.Warning, "the order {Name} of the fleet ({Bytes} bytes) cannot be read by this release; this node does without it")]
+        [LoggerMessage(3403, LogLevel.Warning, "the order {Name} of the fleet ({Bytes} bytes) cannot be read by this release; this node ignores it")]
         public static partial void Unreadable(ILogger logger, string name, int bytes);
 
         [LoggerMessage(3404, LogLevel.Error, "{Problem}")]

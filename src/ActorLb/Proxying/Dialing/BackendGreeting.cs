@@ -446,7 +446,7 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
 
     private static partial class Log
     {
-        [LoggerMessage(1401, LogLevel.Warning, "backend {Backend} of pool {Pool} answered a CONNECT with what is no CONNACK: {Reason}")]
+        [LoggerMessage(1401, LogLevel.Warning, "backend {Backend} of pool {Pool} answered a CONNECT with something other than a CONNACK: {Reason}")]
         public static partial void BadReply(ILogger logger, string backend, string pool, ConnackError reason);
 
         [LoggerMessage(1402, LogLevel.Information, "backend {Backend} of pool {Pool} closed the connection before its CONNACK")]
@@ -455,7 +455,7 @@ internal sealed partial class BackendGreeting(NodeServices services, SessionClos
         [LoggerMessage(1404, LogLevel.Warning, "backend {Backend} of pool {Pool} refused the upgrade with status {Status}: {Reason}")]
         public static partial void UpgradeRefused(ILogger logger, string backend, string pool, int status, string reason);
 
-        [LoggerMessage(1405, LogLevel.Information, "backend {Backend} of pool {Pool} did not take {Part}: {Reason}")]
+        [LoggerMessage(1405, LogLevel.Information, "backend {Backend} of pool {Pool} did not accept {Part}: {Reason}")]
         public static partial void NotSent(ILogger logger, string backend, string pool, string part, string reason);
 
         [LoggerMessage(1406, LogLevel.Warning, "backend {Backend} of pool {Pool} sent no CONNACK: {Reason}")]

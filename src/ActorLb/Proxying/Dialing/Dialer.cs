@@ -133,10 +133,10 @@ internal sealed partial class Dialer(NodeServices services, Router router, Backe
         [LoggerMessage(1301, LogLevel.Warning, "backend {Backend} of pool {Pool}: connect failed: {Reason}")]
         public static partial void ConnectFailed(ILogger logger, string backend, string pool, string reason);
 
-        [LoggerMessage(1303, LogLevel.Error, "cannot dial {Backend} of pool {Pool}: none of its {Sources} source-addresses has a free port of its {Ports} ({Reason}); more source-addresses or open files are needed")]
+        [LoggerMessage(1303, LogLevel.Error, "cannot dial {Backend} of pool {Pool}: none of its {Sources} source-addresses has a free port of its {Ports} ({Reason}): add source-addresses or raise the limit of open files")]
         public static partial void SourcesExhausted(ILogger logger, string backend, string pool, int sources, int ports, string reason);
 
-        [LoggerMessage(1302, LogLevel.Error, "cannot dial {Backend} of pool {Pool}: {Reason}; this node lacks it (more source-addresses or open files are needed), so it does not count against the backend")]
+        [LoggerMessage(1302, LogLevel.Error, "cannot dial {Backend} of pool {Pool}: {Reason}; this node is short of it (add source-addresses or raise the limit of open files), so it does not count against the backend")]
         public static partial void LocalShortage(ILogger logger, string backend, string pool, string reason);
     }
 }

@@ -106,13 +106,13 @@ internal sealed partial class RefusalLog(ILogger logger, LogLimit limit)
         [LoggerMessage(1208, LogLevel.Warning, "client id \"{ClientId}\" of pool {Pool}: its broker ended {Takeovers} sessions within {Within} s: devices fight over it, the last from {Remote}. Its CONNECTs are refused for {Delay} s each time (sticky.damping)")]
         public static partial void Damped(ILogger logger, string clientId, string pool, int takeovers, double within, NetEndPoint remote, double delay);
 
-        [LoggerMessage(1112, LogLevel.Error, "Pool {Pool}: backend {Backend} is this node itself: a connection to it came back in by listener {Listener}, with the PROXY header of the client {Remote}, and was cut")]
+        [LoggerMessage(1112, LogLevel.Error, "pool {Pool}:  backend {Backend} is this node itself: a connection to it arrived at listener {Listener} again, with the PROXY header of the client {Remote}, and was closed")]
         public static partial void OwnConnection(ILogger logger, string pool, string backend, string listener, NetEndPoint remote);
 
         [LoggerMessage(1103, LogLevel.Information, "{Remote} on listener {Listener} makes room for a newer client ({Full}): it has sent no CONNECT for {Milliseconds} ms")]
         public static partial void Displaced(ILogger logger, NetEndPoint remote, string listener, string full, long milliseconds);
 
-        [LoggerMessage(1104, LogLevel.Warning, "{Remote} on listener {Listener} makes room with its {Own} KiB: node.setup-memory is used up by {Held} KiB of clients without CONNACK, and it is the oldest of the largest")]
+        [LoggerMessage(1104, LogLevel.Warning, "{Remote} on listener {Listener} makes room with its {Own} KiB: node.setup-memory is used up by {Held} KiB of clients without CONNACK, and it is the oldest of the large onesst")]
         public static partial void OutOfSetupMemory(ILogger logger, NetEndPoint remote, string listener, long own, long held);
 
         [LoggerMessage(1201, LogLevel.Information, "{Remote} on listener {Listener}{Hint}: CONNECT refused: {Reason}")]

@@ -118,10 +118,10 @@ internal sealed partial class ResourceWatch(
         [LoggerMessage(1811, LogLevel.Warning, "only {Left} of {Total} MiB of memory are left: new clients are refused")]
         public static partial void Short(ILogger logger, long left, long total);
 
-        [LoggerMessage(1812, LogLevel.Information, "{Left} of {Total} MiB of memory are left: new clients are taken again")]
+        [LoggerMessage(1812, LogLevel.Information, "{Left} of {Total} MiB of memory are left: new clients are accepted again")]
         public static partial void Enough(ILogger logger, long left, long total);
 
-        [LoggerMessage(1814, LogLevel.Error, "looking after the memory failed; it goes on")]
+        [LoggerMessage(1814, LogLevel.Error, "the memory check failed; it keeps running")]
         public static partial void LookFailed(ILogger logger, Exception e);
 
         [LoggerMessage(1813, LogLevel.Information, "memory was returned to the system: {Before} MiB were resident, {After} are; collecting took {Paused:0} ms, trimming {Trimmed:0} ms")]

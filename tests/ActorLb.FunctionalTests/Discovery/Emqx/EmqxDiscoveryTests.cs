@@ -41,7 +41,7 @@ public sealed class EmqxDiscoveryTests
 
         emqx.Nodes[One] = "running";
         await node.UntilAsync(() => Ids(node).SequenceEqual([One, Two, Three]));
-        await node.Log.LineAsync(l => l.Text == "Pool p: EMQX has 2 backends, 2 new, 0 gone");
+        await node.Log.LineAsync(l => l.Text == "pool p: EMQX has 2 backends, 2 new, 0 gone");
     }
 
     /// <summary>What is stopped by EMQX's word gets nobody, even while it stays because the others are not shown to work yet.</summary>
@@ -59,7 +59,7 @@ public sealed class EmqxDiscoveryTests
         await node.UntilAsync(() => node.Backend(one).Blocks == BackendBlocks.DrainingByDiscovery);
         using var clients = await Clients.OpenAsync(node, 3);
         Assert.Equal((0, 3), (one.Accepted, two.Accepted));
-        await node.Log.LineAsync(l => l.Text == $"Pool p: backend {one.EndPoint} drains (EMQX says that the node is stopped): it gets no new clients");
+        await node.Log.LineAsync(l => l.Text == $"pool p: backend {one.EndPoint} is draining (EMQX says that the node is stopped): it gets no new clients");
     }
 
     [Theory]
@@ -85,11 +85,11 @@ public sealed class EmqxDiscoveryTests
         using var again = await Clients.OpenAsync(node, 4);
         Assert.Equal((4, 8), (one.Accepted, two.Accepted));
         string reason = rebalance ? "EMQX is rebalancing its clients to other nodes" : "EMQX is evacuating it";
-        await node.Log.LineAsync(l => l == (LogLevel.Warning, $"Pool p: backend {one.EndPoint} drains ({reason}: evicting_conns): it gets no new clients"));
+        await node.Log.LineAsync(l => l == (LogLevel.Warning, $"pool p: backend {one.EndPoint} is draining ({reason}: evicting_conns): it gets no new clients"));
 
         emqx.Status = idle;
         await node.UntilAsync(() => node.Backend(one).Blocks == BackendBlocks.None);
-        await node.Log.LineAsync(l => l.Text == $"Pool p: backend {one.EndPoint} is no longer draining");
+        await node.Log.LineAsync(l => l.Text == $"pool p: backend {one.EndPoint} is no longer draining");
         using var last = await Clients.OpenAsync(node, 2, "last");
         Assert.InRange(one.Accepted, 5, 6);
     }
@@ -126,7 +126,7 @@ public sealed class EmqxDiscoveryTests
         await node.UntilAsync(() => node.Log.Lines.Any(l => l.Level == LogLevel.Warning && l.Text.Contains(expected, StringComparison.Ordinal)),
             () => string.Join('\n', node.Log.Lines.Select(l => l.Text)));
         string told = node.Log.Lines.First(l => l.Text.Contains(expected, StringComparison.Ordinal)).Text;
-        Assert.StartsWith("Pool p: discovery of EMQX failed: ", told, StringComparison.Ordinal);
+        Assert.StartsWith("pool p: discovery of EMQX failed: ", told, StringComparison.Ordinal);
         Assert.EndsWith("; its backends stay as they are", told, StringComparison.Ordinal);
         if (wrong != "stopped") Assert.Contains($"failed: {emqx.Url}/api/v5/", told, StringComparison.Ordinal);
         Assert.DoesNotContain(FakeEmqx.Key.Split(':')[1], string.Join('\n', node.Log.Lines.Select(l => l.Text)), StringComparison.Ordinal);
@@ -183,7 +183,7 @@ public sealed class EmqxDiscoveryTests
         await using (var gone = At(One)) dead = $"http://{gone.EndPoint}";
         await using var node = await TestNode.StartAsync(emqx.Backends(one.EndPoint.Port, "", dead));
         await node.UntilAsync(() => Ids(node).Length == 1);
-        string told = $"Pool p: {dead}/api/v5/nodes: connection refused: nothing is listening there; {emqx.Url} answered instead";
+        string told = $"pool p: {dead}/api/v5/nodes: connection refused: nothing is listening there; {emqx.Url} answered instead";
         await node.UntilAsync(() => node.Log.Lines.Any(l => l == (LogLevel.Warning, told)), () => string.Join('\n', node.Log.Lines.Select(l => l.Text)));
 
         // The one that answers is asked first from now on.
@@ -206,7 +206,7 @@ public sealed class EmqxDiscoveryTests
         await using var node = await TestNode.StartAsync(emqx.Backends(one.EndPoint.Port));
         await node.UntilAsync(() => Ids(node).Length == 1);
         using var client = await node.OpenAsync("a");
-        Assert.DoesNotContain(node.Log.Lines, l => l.Level >= LogLevel.Warning && l.Text.StartsWith("Pool p", StringComparison.Ordinal));
+        Assert.DoesNotContain(node.Log.Lines, l => l.Level >= LogLevel.Warning && l.Text.StartsWith("pool p", StringComparison.Ordinal));
     }
 
     [Fact]

@@ -87,7 +87,7 @@ public sealed class RefusalLogTests : IDisposable
         }
 
         await node.Log.OnlyLineAsync(l => l.Text.Contains($"cannot dial {broker.EndPoint} of pool p: ", StringComparison.Ordinal)
-            && l.Text.Contains("more source-addresses", StringComparison.Ordinal));
+            && l.Text.Contains("add source-addresses", StringComparison.Ordinal));
         await node.Log.OnlyLineAsync(l => l.Text.StartsWith("pool p: 9 more ", StringComparison.Ordinal));
     }
 

@@ -30,7 +30,7 @@ public sealed class LoopTests
 
         Backend backend = node.Node.Pools.Single().Pool.Snapshot.Backends[0];
         await node.UntilAsync(() => backend.Health == HealthState.Down && node.Closed(CloseReason.Loop) > 0);
-        string told = $"backend {backend.Id} is this node itself: its probe came back in by listener {back}; it gets no clients";
+        string told = $"backend {backend.Id} is this node itself: its probe arrived at listener {back}; it gets no clients";
         await node.UntilAsync(() => node.Log.Lines.Any(l => l.Text.Contains(told, StringComparison.Ordinal)));
         await node.Log.OnlyLineAsync(l => l.Text.Contains("this node itself", StringComparison.Ordinal));
         long accepted = node.Sum(c => c.Accepted);
@@ -52,7 +52,7 @@ public sealed class LoopTests
         forwarder.To = node.Of("mqtt");
         Backend backend = node.Node.Pools.Single().Pool.Snapshot.Backends[0];
         await node.UntilAsync(() => backend.Health == HealthState.Down && node.Closed(CloseReason.Loop) > 0);
-        string told = $"backend {backend.Id} is this node itself: its probe came back in by listener mqtt";
+        string told = $"backend {backend.Id} is this node itself: its probe arrived at listener mqtt";
         await node.UntilAsync(() => node.Log.Lines.Any(l => l.Text.Contains(told, StringComparison.Ordinal)));
         // A header that came before its CONNECT may have gone round some times; what it opened ends with the cut.
         await node.UntilAsync(() => node.Node.Admission.Active <= 2);
@@ -102,7 +102,7 @@ public sealed class LoopTests
         await node.UntilClosedAsync(CloseReason.Loop);
         Assert.Equal(2, node.Sum(c => c.Accepted));
         await node.Log.LineAsync(l => l.Text.Contains(
-            $"Pool p: backend {forwarder.EndPoint} is this node itself: a connection to it came back in by listener back, with the PROXY header of the client ", StringComparison.Ordinal));
+            $"pool p: backend {forwarder.EndPoint} is this node itself: a connection to it arrived at listener back again, with the PROXY header of the client ", StringComparison.Ordinal));
     }
 
     /// <summary>Who has gone is no longer known, and a client of another balancer is never taken for the node's own.</summary>

@@ -322,6 +322,6 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
             _checkPort = d[at + 1];
             d.Carry();
         }
-        else d.Tell("the http probe uses GET and accepts only 200");
+        else d.Tell("the http probe uses GET and accepts 200 to 399");
     }
 }

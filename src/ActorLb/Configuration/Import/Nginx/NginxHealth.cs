@@ -49,7 +49,7 @@ internal static class NginxHealth
         {
             if (rule.Name is "send" or "expect") rule.Leave("probe = mqtt sends a CONNECT and reads the CONNACK");
             else if (rule.Name == "status" && rule.Words.Count == 1 && rule[0] is "200" or "200-399") rule.Carry();
-            else rule.Tell("the http probe accepts only 200");
+            else rule.Tell("the http probe accepts 200 to 399");
             health.Keep(rule);
         }
     }
