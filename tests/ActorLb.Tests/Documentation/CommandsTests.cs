@@ -1,5 +1,7 @@
 using System.Text.RegularExpressions;
 using ActorLb.Testing;
+using ActorLb.Testing.Peers;
+using ActorLb.Testing.Processes;
 using ActorLb.Tests.Admin;
 using ActorLb.Tests.Configuration.Import;
 
@@ -96,7 +98,7 @@ public sealed partial class CommandsTests(NamedFiles files) : IClassFixture<Name
 
     private static async Task WaitUntilAMemberAsync(AdminNode node)
     {
-        using var patience = new CancellationTokenSource(ProcessHost.Patience);
+        using var patience = new CancellationTokenSource(Wait.Patience);
         while (!(await node.Http.GetStringAsync("/metrics", patience.Token)).Contains("\nactorlb_fleet_members 1\n", StringComparison.Ordinal))
             await Task.Delay(50, patience.Token);
     }
