@@ -50,7 +50,7 @@ internal sealed record CommandRule(string Pattern, string? Document = null, stri
         new CommandRule("deploy/build-tarball\\.sh").RunBy("tests/package.sh", "deploy/build-tarball.sh"),
         new CommandRule("tests/run\\.sh").RunBy(".ci/run", "tests/run.sh"),
         new CommandRule("dotnet run --project src/ActorLb\\.Server -c Release -- demo").RunBy("tests/ActorLb.FunctionalTests/Server/DemoTests.cs", "[\"demo\""),
-        new CommandRule("dotnet build (?:src/|-c Release)").RunBy("tests/run.sh", "dotnet build"),
+        new CommandRule("dotnet build src/ActorLb\\.(?:Server|Cli) ").RunBy("tests/run.sh", "dotnet build"),
         new CommandRule("PATH=").NotRun("the tests find the programs beside themselves"),
         new CommandRule("dotnet publish src/ActorLb\\.(?:Server|Cli) ").RunBy("deploy/publish.sh", "dotnet publish"),
         new CommandRule("(?:apt-get install|editor|systemctl|runuser|tar -C /opt|useradd|install -[Dm]) ", "docs/install.md")
