@@ -39,6 +39,7 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options, Pred
     // Taken over from the previous process, where there is one.
     private PidFile? _replacedPidFile;
     private bool _handedOver;
+    private bool _started;
 
     private enum Signal { Reload, Reopen, Stop, StopNow, Upgrade, HandedOver }
 
@@ -48,7 +49,6 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options, Pred
         _ = OwnCommand.Words;
         using var logging = new NodeLogging(options.Log);
         ILogger logger = logging.Factory.CreateLogger("ActorLb.Server");
-        bool started = false;
         try
         {
             // A process that takes over does so before it has these itself.
@@ -62,39 +62,7 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options, Pred
             using PosixSignalRegistration term = On(PosixSignal.SIGTERM, Signal.Stop);
             using PosixSignalRegistration interrupt = On(PosixSignal.SIGINT, Signal.Stop);
             using PosixSignalRegistration quit = On(PosixSignal.SIGQUIT, Signal.StopNow);
-            await using var node = new Node(options, logging.Factory, TimeProvider.System, predecessor?.Offer.StickyKey);
-            var control = new NodeControl(node, logging, path, TimeProvider.System);
-            _control = control;
-            _node = node;
-            FailureText.Prepare();
-            if (predecessor is not null) await TakeOverAsync(predecessor, node);
-            control.LeaveFirstReport();
-            await using var admin = new AdminHolder(node, logging, control);
-            await using OtlpExport? export = options.Telemetry.Otlp is { Endpoint: not null } otlp
-                ? OtlpExport.Start(otlp, node, admin.WriteMetrics, control.Otlp, TimeProvider.System, logger) : null;
-            // The admin endpoint first: a port in use is reported before any client is accepted.
-            await admin.StartAsync(options.Admin);
-            await node.StartAsync(_starting.Token);
-            Log.Started(
-                logger, options.Node.Name, Program.Version, Environment.ProcessId, options.Admin.Tls is null ? "http" : "https", admin.Address);
-            await using ServiceManager? service = ServiceManager.Find(node.Reactors, predecessor is not null, logger);
-            service?.Ready();
-            if (predecessor is not null) await predecessor.SayAsync(UpgradeStep.Serving, null, _starting.Token);
-            started = true;
-            if (_replacedPidFile is { } replaced)
-            {
-                ReloadReport.Delete(replaced.Path);
-                replaced.Dispose();
-            }
-            _ = WatchFleetAsync(node, logger);
-            Task reloading = ReloadAsync(control, service, logger);
-            var upgrading = new NodeUpgrade(
-                node, control, control.Path, _pidFile, admin.StopAsync, () => admin.StartAsync(options.Admin), logger);
-            await ServeAsync(node, control, upgrading, service);
-            _reloads.Writer.TryComplete();
-            await control.EndAsync();
-            await reloading;
-            Log.Stopped(logger);
+            await RunNodeAsync(logging, logger);
             return 0;
         }
         catch (OperationCanceledException) when (_starting.IsCancellationRequested)
@@ -104,17 +72,54 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options, Pred
         }
         catch (Exception e) when (e is IOException or TlsConfigurationException or UnauthorizedAccessException)
         {
-            if (started) Log.Failed(logger, e);
+            if (_started) Log.Failed(logger, e);
             else Log.CannotStart(logger, FailureText.Describe(e));
-            if (predecessor is not null && !started) await predecessor.FailAsync(FailureText.Describe(e));
+            if (predecessor is not null && !_started) await predecessor.FailAsync(FailureText.Describe(e));
             return 1;
         }
         finally
         {
             _control = null;
             _node = null;
-            GiveUpPidFile(isOurs: !_handedOver && (started || predecessor is null));
+            GiveUpPidFile(isOurs: !_handedOver && (_started || predecessor is null));
         }
+    }
+
+    private async Task RunNodeAsync(NodeLogging logging, ILogger logger)
+    {
+        await using var node = new Node(options, logging.Factory, TimeProvider.System, predecessor?.Offer.StickyKey);
+        var control = new NodeControl(node, logging, path, TimeProvider.System);
+        _control = control;
+        _node = node;
+        FailureText.Prepare();
+        if (predecessor is not null) await TakeOverAsync(predecessor, node);
+        control.LeaveFirstReport();
+        await using var admin = new AdminHolder(node, logging, control);
+        await using OtlpExport? export = options.Telemetry.Otlp is { Endpoint: not null } otlp
+            ? OtlpExport.Start(otlp, node, admin.WriteMetrics, control.Otlp, TimeProvider.System, logger) : null;
+        // The admin endpoint first: a port in use is reported before any client is accepted.
+        await admin.StartAsync(options.Admin);
+        await node.StartAsync(_starting.Token);
+        Log.Started(
+            logger, options.Node.Name, Program.Version, Environment.ProcessId, options.Admin.Tls is null ? "http" : "https", admin.Address);
+        await using ServiceManager? service = ServiceManager.Find(node.Reactors, predecessor is not null, logger);
+        service?.Ready();
+        if (predecessor is not null) await predecessor.SayAsync(UpgradeStep.Serving, null, _starting.Token);
+        _started = true;
+        if (_replacedPidFile is { } replaced)
+        {
+            ReloadReport.Delete(replaced.Path);
+            replaced.Dispose();
+        }
+        _ = WatchFleetAsync(node, logger);
+        Task reloading = ReloadAsync(control, service, logger);
+        var upgrading = new NodeUpgrade(
+            node, control, control.Path, _pidFile, admin.StopAsync, () => admin.StartAsync(options.Admin), logger);
+        await ServeAsync(node, control, upgrading, service);
+        _reloads.Writer.TryComplete();
+        await control.EndAsync();
+        await reloading;
+        Log.Stopped(logger);
     }
 
     /// <param name="isOurs">Otherwise it belongs to the other process, or still does.</param>

@@ -72,7 +72,7 @@ public sealed class Backend : BackendStatus
         set => _reference = value;
     }
 
-    /// <summary>The backend's place in its pool's rotation; see <see cref="Rotation"/>.</summary>
+    /// <summary>The backend's place in its pool's rotation; see <see cref="Policies.Rotation"/>.</summary>
     internal long Pass;
 
     /// <summary>Hash of <see cref="Id"/>, for rendezvous.</summary>

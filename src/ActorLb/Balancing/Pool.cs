@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using ActorLb.Balancing.Policies;
 using ActorLb.Configuration;
 using ActorLb.Discovery;
 

@@ -1,3 +1,4 @@
+using ActorLb.Balancing.Policies;
 using ActorLb.Configuration;
 
 namespace ActorLb.Balancing;

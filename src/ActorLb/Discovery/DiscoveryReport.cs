@@ -76,19 +76,19 @@ internal sealed partial class DiscoveryReport(Pool pool, Func<IPEndPoint, string
 
     private static partial class Log
     {
-        [LoggerMessage(2004, LogLevel.Warning, "pool {Pool}:  discovery of {Name} failed: {Problem}; its backends stay as they are")]
+        [LoggerMessage(2004, LogLevel.Warning, "pool {Pool}: discovery of {Name} failed: {Problem}; its backends stay as they are")]
         public static partial void DiscoveryFailed(ILogger logger, string pool, string name, string problem);
 
-        [LoggerMessage(2007, LogLevel.Warning, "pool {Pool}:  {Name} has {Count} backends; only {Taken} of them are used")]
+        [LoggerMessage(2007, LogLevel.Warning, "pool {Pool}: {Name} has {Count} backends; only {Taken} of them are used")]
         public static partial void TooMany(ILogger logger, string pool, string name, int count, int taken);
 
-        [LoggerMessage(2008, LogLevel.Warning, "pool {Pool}:  {Name} does not list {Kept} backends that work; they stay until the listed ones work, or until they fail")]
+        [LoggerMessage(2008, LogLevel.Warning, "pool {Pool}: {Name} does not list {Kept} backends that work; they stay until the listed ones work, or until they fail")]
         public static partial void Kept(ILogger logger, string pool, string name, int kept);
 
-        [LoggerMessage(2011, LogLevel.Error, "pool {Pool}:  {Name} lists this node itself: {Own}; it is left out, since each of its clients would come back as a new one")]
+        [LoggerMessage(2011, LogLevel.Error, "pool {Pool}: {Name} lists this node itself: {Own}; it is left out, since each of its clients would come back as a new one")]
         public static partial void DiscoveredItself(ILogger logger, string pool, string name, string own);
 
-        [LoggerMessage(2019, LogLevel.Warning, "pool {Pool}:  {Remark}")]
+        [LoggerMessage(2019, LogLevel.Warning, "pool {Pool}: {Remark}")]
         public static partial void Remark(ILogger logger, string pool, string remark);
     }
 }

@@ -69,13 +69,13 @@ internal sealed partial class BackendWatch(string pool, Backend backend, IActorR
 
     private static partial class Log
     {
-        [LoggerMessage(2001, LogLevel.Warning, "pool {Pool}:  backend {Backend} is down: {Reason}")]
+        [LoggerMessage(2001, LogLevel.Warning, "pool {Pool}: backend {Backend} is down: {Reason}")]
         public static partial void HealthDown(ILogger logger, string pool, string backend, string? reason);
 
-        [LoggerMessage(2002, LogLevel.Information, "pool {Pool}:  backend {Backend} is up again")]
+        [LoggerMessage(2002, LogLevel.Information, "pool {Pool}: backend {Backend} is up again")]
         public static partial void HealthUp(ILogger logger, string pool, string backend);
 
-        [LoggerMessage(2012, LogLevel.Error, "pool {Pool}:  backend {Backend} {Reason}; it gets no clients, since each would come back as a new one")]
+        [LoggerMessage(2012, LogLevel.Error, "pool {Pool}: backend {Backend} {Reason}; it gets no clients, since each would come back as a new one")]
         public static partial void Itself(ILogger logger, string pool, string backend, string? reason);
     }
 }

@@ -342,25 +342,25 @@ internal sealed partial class PoolActor : SupervisedActor
 
     private static partial class Log
     {
-        [LoggerMessage(2003, LogLevel.Warning, "pool {Pool}:  backend {Backend} cannot be resolved: {Problem}; using {Addresses} of its addresses")]
+        [LoggerMessage(2003, LogLevel.Warning, "pool {Pool}: backend {Backend} cannot be resolved: {Problem}; using {Addresses} of its addresses")]
         public static partial void Unresolved(ILogger logger, string pool, string backend, string problem, string addresses);
 
-        [LoggerMessage(2005, LogLevel.Information, "pool {Pool}:  {Name} has {Count} backends, {Added} new, {Removed} gone")]
+        [LoggerMessage(2005, LogLevel.Information, "pool {Pool}: {Name} has {Count} backends, {Added} new, {Removed} gone")]
         public static partial void Discovered(ILogger logger, string pool, string? name, int count, int added, int removed);
 
-        [LoggerMessage(2006, LogLevel.Error, "pool {Pool}:  backend {Backend} is not probed: {Reason}")]
+        [LoggerMessage(2006, LogLevel.Error, "pool {Pool}: backend {Backend} is not probed: {Reason}")]
         public static partial void NoProbe(ILogger logger, string pool, string backend, string reason);
 
-        [LoggerMessage(2010, LogLevel.Error, "pool {Pool}:  backend {Backend} cannot be probed: {Reason}; this is a problem of this node, so the backends keep their last state")]
+        [LoggerMessage(2010, LogLevel.Error, "pool {Pool}: backend {Backend} cannot be probed: {Reason}; this is a problem of this node, so the backends keep their last state")]
         public static partial void UnableToProbe(ILogger logger, string pool, string backend, string? reason);
 
-        [LoggerMessage(2016, LogLevel.Warning, "pool {Pool}:  backend {Backend} is draining at its own request ({Reason}): it gets no new clients")]
+        [LoggerMessage(2016, LogLevel.Warning, "pool {Pool}: backend {Backend} is draining at its own request ({Reason}): it gets no new clients")]
         public static partial void Draining(ILogger logger, string pool, string backend, string? reason);
 
-        [LoggerMessage(2017, LogLevel.Information, "pool {Pool}:  backend {Backend} is no longer draining")]
+        [LoggerMessage(2017, LogLevel.Information, "pool {Pool}: backend {Backend} is no longer draining")]
         public static partial void DrainEnded(ILogger logger, string pool, string backend);
 
-        [LoggerMessage(2018, LogLevel.Warning, "pool {Pool}:  backend {Backend} is draining ({Reason}): it gets no new clients")]
+        [LoggerMessage(2018, LogLevel.Warning, "pool {Pool}: backend {Backend} is draining ({Reason}): it gets no new clients")]
         public static partial void DrainedByDiscovery(ILogger logger, string pool, string backend, string reason);
     }
 }

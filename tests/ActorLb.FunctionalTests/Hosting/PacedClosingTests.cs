@@ -27,7 +27,7 @@ public sealed class PacedClosingTests
 
         Assert.Null(await node.Node.Fleet.DrainAtPaceAsync(PoolOf(node), node.Backend(brokers[0]), 1000, deadline: null, Cancel));
         await node.UntilAsync(() => node.Node.ProgressOf(PoolOf(node), node.Backend(brokers[0]))!.State == "done");
-        await node.UntilAsync(() => node.Log.Lines.Any(l => l.Text.EndsWith("is empty: its drain is done, 10 sessions were closed", StringComparison.Ordinal)));
+        await node.UntilAsync(() => node.Log.Lines.Any(l => l.Text.EndsWith("is empty: its drain is complete, 10 sessions were closed", StringComparison.Ordinal)));
         var progress = node.Node.ProgressOf(PoolOf(node), node.Backend(brokers[0]))!;
         Assert.Equal((10, 0, 1000, 10), (progress.Closed, progress.Left, progress.Rate, node.Backend(brokers[1]).Active));
 

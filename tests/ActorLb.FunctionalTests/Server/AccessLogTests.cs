@@ -57,7 +57,7 @@ public sealed class AccessLogTests : IDisposable
         await node.UntilAsync(() => Lines().Contains("later") && !node.Node.AccessLog.IsFailing);
         Assert.Equal(["within", "later"], Lines());
         Assert.Equal(0, node.Node.AccessLogCounters.AllLost);
-        await node.Log.LineAsync(l => l.Text == $"the access log {Log} is written again; 0 lines were lost");
+        await node.Log.LineAsync(l => l.Text == $"the access log {Log} can be written again; 0 lines were lost");
     }
 
     /// <summary>The old file and the new one took turns in being told of, every second.</summary>

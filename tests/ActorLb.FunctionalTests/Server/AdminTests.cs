@@ -147,7 +147,7 @@ public sealed partial class AdminTests
         backends[1].SetWeight(7);
         backends[1].SetAdminState(ActorLb.Balancing.AdminState.Down);
         var line = await node.Log.OnlyLineAsync(l => l.Text.Contains("has no backend left", StringComparison.Ordinal));
-        Assert.Equal((Microsoft.Extensions.Logging.LogLevel.Error, $"pool p has no backend left that takes new clients: {one.EndPoint} (down); {two.EndPoint} (draining)"), line);
+        Assert.Equal((Microsoft.Extensions.Logging.LogLevel.Error, $"pool p has no backend left that accepts new clients: {one.EndPoint} (down); {two.EndPoint} (draining)"), line);
         backends[0].SetAdminState(ActorLb.Balancing.AdminState.Up);
         backends[1].SetAdminState(ActorLb.Balancing.AdminState.Up);
         await node.Log.OnlyLineAsync(l => l.Text.Contains("has a backend again", StringComparison.Ordinal));

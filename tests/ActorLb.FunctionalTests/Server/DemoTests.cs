@@ -112,8 +112,8 @@ public sealed partial class DemoTests : IDisposable
     }
 
     [Theory]
-    [InlineData("--clients is from 1 to 1000, not 0", "--clients", "0")]
-    [InlineData("--clients is from 1 to 1000, not 1001", "-c", "1001")]
+    [InlineData("--clients must be from 1 to 1000, not 0", "--clients", "0")]
+    [InlineData("--clients must be from 1 to 1000, not 1001", "-c", "1001")]
     [InlineData("'many'", "--clients", "many")]
     [InlineData("'fast'", "fast")]
     [InlineData("'--onces'", "--onces")]
@@ -131,7 +131,7 @@ public sealed partial class DemoTests : IDisposable
         Dictionary<string, string?> environment = new(StringComparer.Ordinal) { ["TMPDIR"] = "/proc" };
         var refused = await ProcessHost.RunAsync(ActorLbProcess.Program, ["demo", "--once"], environment);
         Assert.Equal(1, refused.ExitCode);
-        Assert.Contains("actorlb demo: no folder for the balancer's file can be made in /proc/; TMPDIR names another place", refused.Lines);
+        Assert.Contains("actorlb demo: cannot create a directory for the balancer's file in /proc/; set TMPDIR to another one", refused.Lines);
     }
 
     /// <summary>What only bench and demo need costs a node neither memory nor time.</summary>

@@ -95,7 +95,7 @@ public sealed class NamedFilesTests : IDisposable
         Assert.SkipWhen(File.ReadAllText("/proc/sys/net/ipv4/ip_unprivileged_port_start").Trim() == "0", "ports are anybody's here");
         Assert.Equal(0, check.ExitCode);
         Assert.Equal(
-            $"warning: {_files.Path}:12:26: actorlb.listeners.low.bind: '127.0.0.1:2' needs the right to bind ports below 1024 (CAP_NET_BIND_SERVICE), which this user lacks",
+            $"warning: {_files.Path}:12:26: actorlb.listeners.low.bind: '127.0.0.1:2' needs permission to bind ports below 1024 (CAP_NET_BIND_SERVICE), which this user lacks",
             Assert.Single(check.Lines, l => l.StartsWith("warning: ", StringComparison.Ordinal)));
         Assert.DoesNotContain("warning", (await ProcessHost.RunAsync("/usr/bin/setpriv", [.. without, "--portable"])).Output, StringComparison.Ordinal);
     }

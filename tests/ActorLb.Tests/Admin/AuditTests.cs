@@ -68,7 +68,7 @@ public sealed class AuditTests : ILoggerProvider
             [
                 "(no token): PUT node/log-level {\"level\":\"off\"}: done",
                 $"(no token): PUT backends/{id}/weight?pool=emqx {{\"weight\":9}}: done",
-                $"(no token): PUT backends/{id}/weight {{\"weight\":0}}: refused (400): weight: 0 is not from 1 to 65535",
+                $"(no token): PUT backends/{id}/weight {{\"weight\":0}}: refused (400): weight: 0 is not between 1 and 65535",
                 "(no token): POST sessions/kick?client=x\\u000a\\u001b[2J\\u202ey: refused (404): no session of that client on node lb-1",
                 "(no token): POST cluster/leave: refused (409): lb-1 is by itself (no cluster.seeds): there is no cluster to leave; see node drain",
             ],
@@ -101,7 +101,7 @@ public sealed class AuditTests : ILoggerProvider
         string[] lines = [.. Audited()];
         Assert.Equal(2, lines.Length);
         Assert.EndsWith("is refused: POST node/drain: it has no token", lines[0], StringComparison.Ordinal);
-        Assert.EndsWith("is refused: POST node/drain: it has another token", lines[1], StringComparison.Ordinal);
+        Assert.EndsWith("is refused: POST node/drain: its token is wrong", lines[1], StringComparison.Ordinal);
         Assert.DoesNotContain(_lines, l => l.Contains("guess", StringComparison.Ordinal));
         Assert.False(node.Node.IsDraining);
     }

@@ -28,7 +28,7 @@ public sealed class BanApiTests
         await node.SendAsync(HttpMethod.Delete, "bans?client=a%2Fb%20c", null, AdminJson.Wire.Done);
         Assert.Single((await node.GetAsync("bans", AdminJson.Wire.BanPage)).Bans);
         AdminError error = await AdminNode.ErrorAsync(HttpStatusCode.NotFound, await node.SendAsync(HttpMethod.Delete, "bans?client=a%2Fb%20c"));
-        Assert.Contains("no ban of client-id a/b c", error.Detail, StringComparison.Ordinal);
+        Assert.Contains("there is no ban of client-id a/b c", error.Detail, StringComparison.Ordinal);
     }
 
     [Theory]

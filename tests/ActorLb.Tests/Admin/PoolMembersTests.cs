@@ -35,7 +35,7 @@ public sealed class PoolMembersTests
         Assert.Contains("was added to pool plain already", twice.Detail, StringComparison.Ordinal);
 
         Done done = await node.SendAsync(HttpMethod.Delete, $"backends/{id}?pool=plain", null, AdminJson.Wire.Done);
-        Assert.Equal($"backend {id} is taken out of pool plain", done.Message);
+        Assert.Equal($"backend {id} is removed from pool plain", done.Message);
         Assert.Single((await node.GetAsync("pools/plain", AdminJson.Wire.PoolInfo)).Backends);
     }
 
@@ -65,7 +65,7 @@ public sealed class PoolMembersTests
     [InlineData("""{"address":"mqtt://broker:1883"}""", 400, "is a URL")]
     [InlineData("""{"address":"10.0.0.300:1883"}""", 400, "is not a host name or address")]
     [InlineData("""{"address":"10.0.0.1:70000"}""", 400, "has no port from 1 to 65535")]
-    [InlineData("""{"address":"10.0.0.1:1883","weight":0}""", 400, "weight: 0 is not from 1 to 65535")]
+    [InlineData("""{"address":"10.0.0.1:1883","weight":0}""", 400, "weight: 0 is not between 1 and 65535")]
     [InlineData("""{"weight":2}""", 400, "\"address\": text, \"weight\": number, \"backup\": true or false")]
     [InlineData("", 400, "the body is empty")]
     [InlineData("""{"address":"{own}"}""", 409, "is node lb-1 itself (listener mqtt)")]

@@ -55,7 +55,7 @@ public sealed class BackendHistoryTests
         Backend backend = NewBackend();
         backend.History.Probed(new BackendProbe(_time.GetUtcNow(), null, TimeSpan.Zero, "no descriptor"));
         Assert.Null(backend.History.LastError);
-        backend.History.Probed(new BackendProbe(_time.GetUtcNow(), false, TimeSpan.FromSeconds(2), "no answer in 2 s"));
+        backend.History.Probed(new BackendProbe(_time.GetUtcNow(), false, TimeSpan.FromSeconds(2), "no answer within 2 s"));
         Assert.Equal(new BackendError(Start, "probe: no answer in 2 s"), backend.History.LastError);
         backend.History.Probed(new BackendProbe(_time.GetUtcNow(), true, TimeSpan.FromSeconds(1), null));
         Assert.Equal("probe: no answer in 2 s", backend.History.LastError!.Text);

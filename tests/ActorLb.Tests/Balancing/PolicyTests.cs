@@ -1,4 +1,5 @@
 using ActorLb.Balancing;
+using ActorLb.Balancing.Policies;
 using ActorLb.Configuration;
 using ActorLb.Testing;
 

@@ -1,3 +1,4 @@
+using ActorLb.Balancing.Policies;
 using ActorLb.Balancing;
 using ActorLb.Configuration;
 using Microsoft.Extensions.Time.Testing;

@@ -140,7 +140,7 @@ public sealed class BadListenerTests
     [InlineData("crl-expired = accept", "5:19: actorlb.listeners.l.tls.crl-expired: 'accept' is not one of refuse, warn")]
     [InlineData(
         "certificates = [{ names = [a], certificate = [c.pem, none.pem], key = k.pem }]",
-        "5:58: actorlb.listeners.l.tls.certificates[0].certificate[1]: 'none.pem' cannot be read: it does not exist (DIR/none.pem)\n5:75: actorlb.listeners.l.tls.certificates[0].key: 'k.pem' is a list of 1, but certificate is of 2: each certificate's key stands at its place")]
+        "5:58: actorlb.listeners.l.tls.certificates[0].certificate[1]: 'none.pem' cannot be read: it does not exist (DIR/none.pem)\n5:75: actorlb.listeners.l.tls.certificates[0].key: 'k.pem' has 1 entries, but certificate has 2: list each certificate's key at the same position")]
     [InlineData(
         "certificates = [{ names = [a], certificate = [], key = [\"\"] }]",
         "5:21: actorlb.listeners.l.tls.certificates[0].certificate: is required\n5:61: actorlb.listeners.l.tls.certificates[0].key[0]: '' is not a file name")]

@@ -32,13 +32,13 @@ public sealed class BadPoolTests
     [InlineData("source-addresses = [{ share = 20% }]", "4:23: actorlb.pools.p.source-addresses[0].address: is required")]
     [InlineData(
         "source-addresses = [{ address = \"10.0.0.1\", share = 80% }, { address = \"10.0.0.2\", share = 30% }]",
-        "4:22: actorlb.pools.p.source-addresses: has shares of 110% in all, more than 100%")]
+        "4:22: actorlb.pools.p.source-addresses: has shares of 110% in total, more than 100%")]
     [InlineData(
         "source-addresses = [{ address = \"10.0.0.1\", share = 100% }, \"10.0.0.2\"]",
         "4:22: actorlb.pools.p.source-addresses: leaves nothing for the addresses without a share")]
     [InlineData(
         "source-addresses = [{ address = \"10.0.0.1\", share = 20% }]",
-        "4:22: actorlb.pools.p.source-addresses: has shares of 20% in all: leave one address without a share to take the rest")]
+        "4:22: actorlb.pools.p.source-addresses: has shares of 20% in total: leave one address without a share to take the rest")]
     [InlineData(
         "source-addresses = [\"10.0.0.1\", \"10.0.0.1\"]",
         "4:35: actorlb.pools.p.source-addresses[1]: '10.0.0.1' is listed twice")]

@@ -60,7 +60,7 @@ public sealed class SeedTests : IDisposable
         "2:35: actorlb.cluster.bind: '10.0.0.1:7946' is reachable from other machines: members must authenticate, by secret-file or tls")]
     [InlineData(
         "cluster { seeds = [\"a:1\"], bind = \"127.0.0.1:7946\", secret-file = brief }",
-        "2:67: actorlb.cluster.secret-file: 'brief' holds 7 bytes; a secret has 32 or more")]
+        "2:67: actorlb.cluster.secret-file: 'brief' holds 7 bytes; a secret needs at least 32")]
     public void Cluster_OfWrongSeeds_IsAnErrorWithItsPlace(string text, string expected) => BadConfiguration.Has(BadConfiguration.Whole(text), expected);
 
     [Fact]

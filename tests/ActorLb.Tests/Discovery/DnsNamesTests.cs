@@ -156,7 +156,7 @@ public sealed class DnsNamesTests
         Assert.Equal(Records, await names.ServicesAsync("_mqtt._tcp.example", CancellationToken.None));
         names = new DnsNames(() => new ResolverSettings([refusing.EndPoint], [], Dots: 1));
         IOException e = await Assert.ThrowsAsync<IOException>(() => names.ServicesAsync("_mqtt._tcp.example", CancellationToken.None));
-        Assert.Contains("SRV records of _mqtt._tcp.example cannot be asked for", e.Message, StringComparison.Ordinal);
+        Assert.Contains("SRV records of _mqtt._tcp.example cannot be resolved", e.Message, StringComparison.Ordinal);
         Assert.Contains(refusing.EndPoint.ToString(), e.Message, StringComparison.Ordinal);
     }
 

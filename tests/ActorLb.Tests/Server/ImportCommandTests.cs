@@ -24,7 +24,7 @@ public sealed class ImportCommandTests : IDisposable
     {
         string file = _folder.Write("nginx.conf", text);
         Assert.Equal(expected, Import(file, null, strict));
-        Assert.StartsWith("# From nginx.conf, by `actorlb import nginx`.", _output.ToString(), StringComparison.Ordinal);
+        Assert.StartsWith("# Converted from nginx.conf by `actorlb import nginx`.", _output.ToString(), StringComparison.Ordinal);
         Assert.Equal(0, CheckCommand.Check(_folder.Write("out.conf", _output.ToString()), portable: true, TextWriter.Null, _errors));
     }
 

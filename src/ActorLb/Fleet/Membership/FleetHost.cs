@@ -288,13 +288,13 @@ internal sealed partial class FleetHost : IAsyncDisposable
 
     private static partial class Log
     {
-        [LoggerMessage(3511, LogLevel.Information, "fleet:  {Text}")]
+        [LoggerMessage(3511, LogLevel.Information, "fleet: {Text}")]
         public static partial void Event(ILogger logger, string text);
 
-        [LoggerMessage(3512, LogLevel.Warning, "fleet:  DETACHED, balancing on with what this node knows: {Reason}")]
+        [LoggerMessage(3512, LogLevel.Warning, "fleet: DETACHED, balancing on with what this node knows: {Reason}")]
         public static partial void Detached(ILogger logger, string reason);
 
-        [LoggerMessage(3513, LogLevel.Warning, "fleet:  {Who} is refused: {Reason}{More}")]
+        [LoggerMessage(3513, LogLevel.Warning, "fleet: {Who} is refused: {Reason}{More}")]
         public static partial void Refused(ILogger logger, string who, string reason, string more);
     }
 }

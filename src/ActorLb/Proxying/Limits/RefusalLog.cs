@@ -106,7 +106,7 @@ internal sealed partial class RefusalLog(ILogger logger, LogLimit limit)
         [LoggerMessage(1208, LogLevel.Warning, "client id \"{ClientId}\" of pool {Pool}: its broker ended {Takeovers} sessions within {Within} s: devices fight over it, the last from {Remote}. Its CONNECTs are refused for {Delay} s each time (sticky.damping)")]
         public static partial void Damped(ILogger logger, string clientId, string pool, int takeovers, double within, NetEndPoint remote, double delay);
 
-        [LoggerMessage(1112, LogLevel.Error, "pool {Pool}:  backend {Backend} is this node itself: a connection to it arrived at listener {Listener} again, with the PROXY header of the client {Remote}, and was closed")]
+        [LoggerMessage(1112, LogLevel.Error, "pool {Pool}: backend {Backend} is this node itself: a connection to it arrived at listener {Listener} again, with the PROXY header of the client {Remote}, and was closed")]
         public static partial void OwnConnection(ILogger logger, string pool, string backend, string listener, NetEndPoint remote);
 
         [LoggerMessage(1103, LogLevel.Information, "{Remote} on listener {Listener} makes room for a newer client ({Full}): it has sent no CONNECT for {Milliseconds} ms")]

@@ -180,7 +180,7 @@ public sealed class StickySeedingTests
         await using var node = await TestNode.StartAsync(Pool(emqx, one));
         await asked.Task.WaitAsync(Wait.Patience);
         await node.ReloadAsync(TestNode.Text(Pool(emqx, one, seed: false)));
-        Assert.True(Told(node, "the reading of EMQX's list of clients was stopped; it gave the sticky map 5000 entries"), Log(node));
+        Assert.True(Told(node, "reading EMQX's list of clients was stopped; it gave the sticky map 5000 entries"), Log(node));
 
         emqx.Instead = null;
         await node.ReloadAsync(TestNode.Text(Pool(emqx, one)));

@@ -37,7 +37,7 @@ public sealed class SampleTests
     public void WideCommas_Imported_IsAnErrorAtTheFirst()
     {
         var error = Assert.Throws<ImportException>(() => ImportedFile.Sample("wide-commas.haproxy.cfg"));
-        Assert.EndsWith("haproxy.cfg:9:25: '，' (U+FF0C) stands where ',' is meant; translated pages and word processors make such characters", error.Message, StringComparison.Ordinal);
+        Assert.EndsWith("haproxy.cfg:9:25: '，' (U+FF0C) is used where ',' is meant; translated pages and word processors produce such characters", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -94,7 +94,7 @@ public sealed class FleetHostTests
         // The process has it leave, as part of its own drain.
         Assert.False(nodes[0].Left.IsCompleted);
         await nodes.FormedAsync(1, 2);
-        Assert.DoesNotContain(nodes.Log.Lines, l => l.Text.StartsWith("fleet:  ", StringComparison.Ordinal) && l.Text.EndsWith("is unreachable", StringComparison.Ordinal));
+        Assert.DoesNotContain(nodes.Log.Lines, l => l.Text.StartsWith("fleet: ", StringComparison.Ordinal) && l.Text.EndsWith("is unreachable", StringComparison.Ordinal));
     }
 
     [Fact]

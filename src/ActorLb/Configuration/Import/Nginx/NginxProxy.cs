@@ -32,6 +32,34 @@ internal sealed class NginxProxy(Target target, string folder, NginxVariables va
                 if (Listener.Has("idle-timeout")) d.Carry();
                 else Idle(d);
                 break;
+            case "proxy_protocol" when !http:
+                Pool.Set("proxy-protocol", d.Is("on") ? "v1" : "off", "off", d);
+                d.Carry();
+                break;
+            case "proxy_protocol_version" when !http:
+                Pool.Set("proxy-protocol", d.Is("2") ? "v2" : "v1", null, d);
+                d.Carry();
+                break;
+            case "proxy_bind": Bind(d); break;
+            case "proxy_session_drop":
+                Pool.Set("on-down", d.Is("on") ? "close" : "keep", "keep", d);
+                d.Carry();
+                break;
+            case "proxy_set_header" when http: Header(d); break;
+            case "proxy_ssl" when !http:
+                SpeaksTls = d.Is("on");
+                d.Carry();
+                break;
+            default: return Transfer(d) || Retry(d) || Tls(d);
+        }
+        return true;
+    }
+
+    /// <summary>Buffers and sockets.</summary>
+    private bool Transfer(Directive d)
+    {
+        switch (d.Name)
+        {
             case "proxy_buffer_size":
                 Pool.Size("buffer-size", d, d[0], 1 << 10, 64 << 20, "64KiB");
                 break;
@@ -50,15 +78,15 @@ internal sealed class NginxProxy(Target target, string folder, NginxVariables va
                 if (d.Is("on")) d.Carry();
                 else d.Leave("TCP keep-alive costs next to nothing: tcp.keep-alive = off disables it");
                 break;
-            case "proxy_protocol" when !http:
-                Pool.Set("proxy-protocol", d.Is("on") ? "v1" : "off", "off", d);
-                d.Carry();
-                break;
-            case "proxy_protocol_version" when !http:
-                Pool.Set("proxy-protocol", d.Is("2") ? "v2" : "v1", null, d);
-                d.Carry();
-                break;
-            case "proxy_bind": Bind(d); break;
+            default: return false;
+        }
+        return true;
+    }
+
+    private bool Retry(Directive d)
+    {
+        switch (d.Name)
+        {
             case "proxy_next_upstream":
                 if (d.Is("off")) Pool["retry"].Set("tries", "1", null, d);
                 d.Carry();
@@ -72,16 +100,7 @@ internal sealed class NginxProxy(Target target, string folder, NginxVariables va
                 if (d.Is("0") || d.Is("0s")) d.Leave("without a limit in NGINX: retry.timeout is 20s, and may be up to 1h");
                 else Pool["retry"].Time("timeout", d, d[0], Units.NginxTime(d[0]), Setting.Hour, "20s");
                 break;
-            case "proxy_session_drop":
-                Pool.Set("on-down", d.Is("on") ? "close" : "keep", "keep", d);
-                d.Carry();
-                break;
-            case "proxy_set_header" when http: Header(d); break;
-            case "proxy_ssl" when !http:
-                SpeaksTls = d.Is("on");
-                d.Carry();
-                break;
-            default: return Tls(d);
+            default: return false;
         }
         return true;
     }

@@ -29,7 +29,7 @@ public sealed class HAProxyImportTests
     [InlineData("bind *:1883\n  balance first", "balance = least-connections")]
     [InlineData("bind *:1883\n  stick-table type ip size 1k\n  stick on src", "balance = ip-hash")]
     [InlineData("bind *:1883\n  acl in src 192.0.2.0/24\n  acl bad src 192.0.2.66\n  tcp-request connection reject if bad\n  tcp-request connection reject if !in", "deny = [\"192.0.2.66\"]")]
-    [InlineData("bind *:1883\n  retries 5", "tries = 6 # the first included")]
+    [InlineData("bind *:1883\n  retries 5", "tries = 6 # including the first")]
     [InlineData("bind *:1883\n  option httpchk GET /status", "health.probe = http")]
     [InlineData("bind *:1883\n  source 192.0.2.71", "source-addresses = [\"192.0.2.71\"]")]
     public void Listen_Becomes(string lines, string expected)

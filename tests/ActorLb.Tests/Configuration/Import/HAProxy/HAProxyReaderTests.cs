@@ -35,10 +35,10 @@ public sealed class HAProxyReaderTests
     [InlineData("bind *:1883\n", "1:1: 'bind' comes before any section: a file of HAProxy starts with global, defaults, frontend, backend or listen")]
     [InlineData("global\n  a \"b\n", "2:5: \" is not closed on this line")]
     [InlineData("global\n  a 'b", "2:5: ' is never closed")]
-    [InlineData("global\n  log a\u0000b\n", "2:8: a NUL byte: this is no text file")]
+    [InlineData("global\n  log a\u0000b\n", "2:8: a NUL byte: this is not a text file")]
     [InlineData("# x\nstream {\n  server { }\n}\n", "2:1: this is a file of NGINX: import it with `actorlb import nginx FILE`")]
     [InlineData("user nginx;\n", "1:1: this is a file of NGINX: import it with `actorlb import nginx FILE`")]
-    [InlineData("global\n  log\u00a0x\n", "2:6: U+00A0 stands where a blank is meant; translated pages and word processors make such characters")]
+    [InlineData("global\n  log\u00a0x\n", "2:6: U+00A0 is used where a space is meant; translated pages and word processors produce such characters")]
     public void WrongFile_IsToldAtItsPlace(string text, string expected) =>
         Assert.Equal("haproxy.cfg:" + expected, Assert.Throws<ImportException>(() => Read(text)).Message);
 

@@ -35,7 +35,7 @@ public sealed class NginxImportTests
     [InlineData("listen 8883; mqtt_preread on;", "bind = \"0.0.0.0:8883\"")]
     [InlineData("listen 1883 proxy_protocol; set_real_ip_from 192.0.2.0/24;", "accept-proxy-protocol.from = [\"192.0.2.0/24\"]")]
     [InlineData("listen 1883; health_check interval=3 passes=4 fails=5 port=8081;", "port = 8081")]
-    [InlineData("listen 1883; access_log /var/log/nginx/m.log x;", "log.access = \"/var/log/nginx/m.log\" # a line for each connection")]
+    [InlineData("listen 1883; access_log /var/log/nginx/m.log x;", "log.access = \"/var/log/nginx/m.log\" # one line per connection")]
     [InlineData("listen 1883; error_log stderr debug;", "log.level = debug")]
     public void Server_OfStream_Becomes(string directives, string expected)
     {
@@ -59,11 +59,11 @@ public sealed class NginxImportTests
 
     [Theory]
     [InlineData("hash $ssl_client_serial;", "the key has no value for the clients of this listener: hash is written")]
-    [InlineData("hash $http_x;", "$http_x is none of ActorLb's variables: the client id is written as the key instead")]
+    [InlineData("hash $http_x;", "$http_x is not a variable of ActorLb: the client id is written as the key instead")]
     [InlineData("server unix:/run/a.sock;", "ActorLb connects to brokers only by TCP: let this one listen on a port, and name that")]
     [InlineData("server b.example.net;", "'b.example.net' is not a host and port: add the backend by hand")]
     [InlineData("server a.example.net:1883 weight=2;", "the same address again: a pool has each backend once, give it a weight")]
-    [InlineData("server b.example.net:1883 weight=100000;", "weight may be 1 to 65535: 65535 is written in place of 100000")]
+    [InlineData("server b.example.net:1883 weight=100000;", "weight must be from 1 to 65535: 65535 is written instead of 100000")]
     [InlineData("server b.example.net:1883 frob=1;", "frob=1: unknown, and left out")]
     public void Upstream_ThatCannotBeCarriedOver_IsTold(string directive, string expected)
     {
@@ -88,7 +88,7 @@ public sealed class NginxImportTests
     [InlineData("proxy_bind $remote_addr transparent;", "transparent: ActorLb does not use its clients' addresses; proxy-protocol passes them on to brokers")]
     [InlineData("proxy_bind $x;", "not an IP address, nor a variable of split_clients with addresses: list the addresses in source-addresses of the pool")]
     [InlineData("proxy_timeout abc;", "'abc' is not a time: set idle-timeout by hand")]
-    [InlineData("proxy_connect_timeout 2h;", "connect-timeout may be 1ms to 1h: 1h is written in place of 2h")]
+    [InlineData("proxy_connect_timeout 2h;", "connect-timeout must be from 1ms to 1h: 1h is written instead of 2h")]
     [InlineData("limit_conn none 5;", "limit_conn_zone is missing in these files: see limits.per-address and max-connections of the listener")]
     [InlineData("mqtt_set_connect clientid \"\";", "a client id cannot be removed")]
     [InlineData("mqtt_set_connect clientid $ssl_client_serial;", "this listener's clients have no such value: rewrite.client-id needs tls with verify-client for certificates")]

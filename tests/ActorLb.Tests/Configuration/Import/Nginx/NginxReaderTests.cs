@@ -55,9 +55,9 @@ public sealed class NginxReaderTests : IDisposable
     [InlineData("a \"b\"c;", "1:6: unexpected 'c' after a closing quote")]
     [InlineData("; a;", "1:1: ';' without a directive before it")]
     [InlineData("a;\n{ }", "2:1: '{' without a directive before it")]
-    [InlineData("a b\u0000c;", "1:4: a NUL byte: this is no text file")]
-    [InlineData("a b；", "1:4: '；' (U+FF1B) stands where ';' is meant; translated pages and word processors make such characters")]
-    [InlineData("a “b”;", "1:3: '“' (U+201C) stands where '\"' is meant; translated pages and word processors make such characters")]
+    [InlineData("a b\u0000c;", "1:4: a NUL byte: this is not a text file")]
+    [InlineData("a b；", "1:4: '；' (U+FF1B) is used where ';' is meant; translated pages and word processors produce such characters")]
+    [InlineData("a “b”;", "1:3: '“' (U+201C) is used where '\"' is meant; translated pages and word processors produce such characters")]
     [InlineData("# x\nglobal\n  daemon\n", "2:1: this is a file of HAProxy: import it with `actorlb import haproxy FILE`")]
     [InlineData("\nactorlb {\n}\n", "2:1: this is already a configuration of ActorLb: check it with `actorlb check -c FILE`")]
     public void WrongFile_IsToldAtItsPlace(string text, string expected) =>
@@ -76,7 +76,7 @@ public sealed class NginxReaderTests : IDisposable
     {
         string file = _folder["nginx.conf"];
         File.WriteAllBytes(file, [.. "a b;\nc "u8, 0xFF, .. ";"u8]);
-        Assert.Contains(":2:3: bytes that are no UTF-8", Assert.Throws<ImportException>(() => new NginxReader(file).Read(pipes: false)).Message, StringComparison.Ordinal);
+        Assert.Contains(":2:3: bytes that are not UTF-8", Assert.Throws<ImportException>(() => new NginxReader(file).Read(pipes: false)).Message, StringComparison.Ordinal);
     }
 
     [Fact]

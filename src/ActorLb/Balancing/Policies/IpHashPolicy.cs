@@ -1,4 +1,4 @@
-namespace ActorLb.Balancing;
+namespace ActorLb.Balancing.Policies;
 
 /// <summary>
 /// Clients of one network (IPv4 /24, or one IPv6 address, as in NGINX's ip_hash) go to one backend. Unlike NGINX's modulus, rendezvous

@@ -1,6 +1,6 @@
 using ActorLb.Configuration;
 
-namespace ActorLb.Balancing;
+namespace ActorLb.Balancing.Policies;
 
 /// <summary>
 /// Chooses a backend among <see cref="PickContext.Candidates"/>. There is one instance per pool, so that its state is its own; all

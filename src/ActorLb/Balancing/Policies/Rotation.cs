@@ -1,4 +1,4 @@
-namespace ActorLb.Balancing;
+namespace ActorLb.Balancing.Policies;
 
 /// <summary>
 /// Smooth weighted rotation without a lock. Each backend has a place on a line of virtual time (<see cref="Backend.Pass"/>) and

@@ -1,4 +1,4 @@
-namespace ActorLb.Balancing;
+namespace ActorLb.Balancing.Policies;
 
 /// <summary>
 /// Consistent hashing on the pool's hash key. Slow start does not apply, since it would move keys back and forth. Clients without a key

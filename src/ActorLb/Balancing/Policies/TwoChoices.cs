@@ -1,4 +1,4 @@
-namespace ActorLb.Balancing;
+namespace ActorLb.Balancing.Policies;
 
 /// <summary>The less loaded of two different candidates drawn at random in proportion to their weights.</summary>
 internal static class TwoChoices

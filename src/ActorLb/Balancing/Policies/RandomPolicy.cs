@@ -1,4 +1,4 @@
-namespace ActorLb.Balancing;
+namespace ActorLb.Balancing.Policies;
 
 /// <summary>The less loaded of two random choices, drawn by weight.</summary>
 internal sealed class RandomPolicy : IBalancingPolicy

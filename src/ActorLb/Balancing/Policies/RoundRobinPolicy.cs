@@ -1,4 +1,4 @@
-namespace ActorLb.Balancing;
+namespace ActorLb.Balancing.Policies;
 
 /// <summary>Smooth weighted round robin, exact over all workers; when some are out, in proportion among the rest.</summary>
 internal sealed class RoundRobinPolicy : IBalancingPolicy

@@ -1,4 +1,4 @@
-namespace ActorLb.Balancing;
+namespace ActorLb.Balancing.Policies;
 
 /// <summary>
 /// Fewest connections for its weight; ties are broken in turn. Once other nodes report connections, ties are broken at random, since nodes
