@@ -31,7 +31,7 @@ internal static class BanCommands
     private static Command Add(Verb verb)
     {
         Subject subject = Subject.Create();
-        Option<TimeSpan?> time = Durations.Option("--for", "how long the ban lasts; without it, until it is removed");
+        Option<TimeSpan?> time = UnitOptions.Duration("--for", "how long the ban lasts; without it, until it is removed");
         var reason = new Option<string?>("--reason") { Description = "a note that the list shows", HelpName = "TEXT" };
         return verb.Create("add", "Refuse a client and close its connections", async (call, cancel) =>
         {

@@ -109,7 +109,7 @@ internal static class NodeCommands
 
     private static Command Drain(Verb verb)
     {
-        Option<TimeSpan?> within = Durations.Option("--within", "period over which connections are closed; node.drain-timeout if omitted");
+        Option<TimeSpan?> within = UnitOptions.Duration("--within", "period over which connections are closed; node.drain-timeout if omitted");
         return verb.Create("drain", "Accept no new clients and close the connections gradually; resume cancels it", async (call, cancel) => call.Show(
             await call.Client.PostAsync(
                 "node/drain", new NodeDrainRequest(call.Parsed.GetValue(within)?.TotalSeconds), AdminJson.Wire.NodeDrainRequest, AdminJson.Wire.NodeDrain, cancel),

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using ActorLb.Cli.Output;
 using ActorLb.Protocol.Admin;
+using ActorLb.Protocol.CommandLine;
 
 namespace ActorLb.Cli.Commands;
 
@@ -38,8 +39,8 @@ internal static class PoolCommands
     private static Command Drain(Verb verb)
     {
         Argument<string> backend = BackendName.Argument();
-        Option<double?> rate = Rates.Option("--rate", "close this many of its sessions, over the whole fleet; the clients reconnect to other backends");
-        Option<TimeSpan?> deadline = Durations.Option("--deadline", "take it down after this time: the remaining sessions are closed evenly over node.drain-timeout");
+        Option<double?> rate = UnitOptions.Rate("--rate", "close this many of its sessions, over the whole fleet; the clients reconnect to other backends");
+        Option<TimeSpan?> deadline = UnitOptions.Duration("--deadline", "take it down after this time: the remaining sessions are closed evenly over node.drain-timeout");
         return verb.Create("drain", "Send a backend no new clients; without a rate its existing clients stay", async (call, cancel) =>
         {
             var drain = new BackendDrain(call.Parsed.GetValue(deadline)?.TotalSeconds, call.Parsed.GetValue(rate));
@@ -51,7 +52,7 @@ internal static class PoolCommands
     private static Command Rebalance(Verb verb)
     {
         var pool = new Argument<string>("POOL") { Description = "the pool" };
-        Option<double?> rate = Rates.Option("--rate", $"move this many sessions, over the whole fleet; {RebalanceRate}/s by default");
+        Option<double?> rate = UnitOptions.Rate("--rate", $"move this many sessions, over the whole fleet; {RebalanceRate}/s by default");
         var stop = new Option<bool>("--stop") { Description = "stop the current rebalance" };
         return verb.Create("rebalance", "Move sessions from backends with too many to those with too few", async (call, cancel) =>
         {
@@ -122,7 +123,7 @@ internal static class PoolCommands
             ["closes sessions", "state", ">rate", ">closed", ">left", "begun", "done"],
             all.Select(c => new[]
             {
-                Printable.Of(c.What), c.Info.State, Rates.Text(c.Info.Rate), Printable.Of(c.Info.Closed), Printable.Of(c.Info.Left), answer.Ago(c.Info.Started < answer.At ? c.Info.Started : answer.At),
+                Printable.Of(c.What), c.Info.State, RateText.Of(c.Info.Rate), Printable.Of(c.Info.Closed), Printable.Of(c.Info.Left), answer.Ago(c.Info.Started < answer.At ? c.Info.Started : answer.At),
                 c.Info.Remaining is { } left ? $"in about {Printable.Time(left)}" : "-",
             }));
     }

@@ -2,9 +2,12 @@ using System.Globalization;
 
 namespace ActorLb.Protocol.CommandLine;
 
-/// <summary>Rates on the command line: <c>50/s</c>, <c>600/m</c> or <c>1000/h</c>; a bare number is per second.</summary>
+/// <summary>Rates as text: <c>50/s</c>, <c>600/m</c> or <c>1000/h</c>; a bare number is per second.</summary>
 public static class RateText
 {
+    /// <summary>Such as "50/s".</summary>
+    public static string Of(double perSecond) => string.Create(CultureInfo.InvariantCulture, $"{perSecond:0.###}/s");
+
     /// <returns>Per second; null unless the text is a rate above 0.</returns>
     public static double? Parse(string text)
     {

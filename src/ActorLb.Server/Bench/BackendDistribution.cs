@@ -24,12 +24,12 @@ internal sealed class BackendDistribution : IDisposable
     }
 
     /// <summary>Records the values before the bench's own connections.</summary>
-    public async Task BeginAsync(CancellationToken cancellation) => _before = await ReadAsync(cancellation);
+    public async Task BeginAsync(CancellationToken cancel) => _before = await ReadAsync(cancel);
 
     /// <returns>Connections added since, by <c>pool/backend</c>, including backends with none.</returns>
-    public async Task<IReadOnlyList<KeyValuePair<string, long>>> EndAsync(CancellationToken cancellation)
+    public async Task<IReadOnlyList<KeyValuePair<string, long>>> EndAsync(CancellationToken cancel)
     {
-        Dictionary<string, long> after = await ReadAsync(cancellation);
+        Dictionary<string, long> after = await ReadAsync(cancel);
         return [.. after.Select(pair => KeyValuePair.Create(pair.Key, pair.Value - _before.GetValueOrDefault(pair.Key)))
             .OrderBy(pair => pair.Key, StringComparer.Ordinal)];
     }
@@ -56,14 +56,14 @@ internal sealed class BackendDistribution : IDisposable
         return values;
     }
 
-    private async Task<Dictionary<string, long>> ReadAsync(CancellationToken cancellation)
+    private async Task<Dictionary<string, long>> ReadAsync(CancellationToken cancel)
     {
         try
         {
-            return Parse(await _http.GetStringAsync(_metrics, cancellation));
+            return Parse(await _http.GetStringAsync(_metrics, cancel));
         }
         catch (Exception exception) when (exception is HttpRequestException
-            || (exception is TaskCanceledException && !cancellation.IsCancellationRequested))
+            || (exception is TaskCanceledException && !cancel.IsCancellationRequested))
         {
             throw new BenchFailure($"{_metrics}: {(exception is HttpRequestException http ? Describe(http) : "no answer in time")}");
         }

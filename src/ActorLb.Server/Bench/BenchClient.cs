@@ -24,10 +24,10 @@ internal sealed class BenchClient : IDisposable
     /// <summary>Opens the connection, sends CONNECT and waits for an accepting CONNACK.</summary>
     /// <param name="channel">Created for the target.</param>
     public static async Task<BenchClient> ConnectAsync(
-        BenchTarget target, MqttClientOptions channel, int number, TimeProvider time, CancellationToken cancellation)
+        BenchTarget target, MqttClientOptions channel, int number, TimeProvider time, CancellationToken cancel)
     {
         using var deadline = new CancellationTokenSource(target.ConnectTimeout, time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancellation);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(deadline.Token, cancel);
         var client = new BenchClient(number);
         try
         {
@@ -39,29 +39,29 @@ internal sealed class BenchClient : IDisposable
         catch
         {
             client.Dispose();
-            cancellation.ThrowIfCancellationRequested();
+            cancel.ThrowIfCancellationRequested();
             if (deadline.IsCancellationRequested) throw new BenchFailure("no CONNACK in time");
             throw;
         }
     }
 
-    public Task SendAsync(MqttPacket packet, CancellationToken cancellation) => BenchFailure.TranslateAsync(_connection.SendAsync(packet, cancellation));
+    public Task SendAsync(MqttPacket packet, CancellationToken cancel) => BenchFailure.TranslateAsync(_connection.SendAsync(packet, cancel));
 
     /// <returns>The next packet other than DISCONNECT.</returns>
-    public async Task<MqttPacket> ReceiveAsync(CancellationToken cancellation)
+    public async Task<MqttPacket> ReceiveAsync(CancellationToken cancel)
     {
-        MqttPacket packet = await BenchFailure.TranslateAsync(_connection.ReceiveAsync(cancellation));
+        MqttPacket packet = await BenchFailure.TranslateAsync(_connection.ReceiveAsync(cancel));
         return packet is MqttDisconnectPacket disconnect
             ? throw new BenchFailure($"DISCONNECT 0x{(int)disconnect.ReasonCode:X2} from the broker")
             : packet;
     }
 
     /// <summary>Disconnects cleanly as far as the connection still allows it.</summary>
-    public async Task DisconnectAsync(CancellationToken cancellation)
+    public async Task DisconnectAsync(CancellationToken cancel)
     {
         try
         {
-            await SendAsync(new MqttDisconnectPacket(), cancellation);
+            await SendAsync(new MqttDisconnectPacket(), cancel);
         }
         catch (Exception exception) when (exception is BenchFailure or OperationCanceledException)
         {
@@ -72,12 +72,12 @@ internal sealed class BenchClient : IDisposable
 
     public void Dispose() => _connection.Dispose();
 
-    private async Task ReceiveConnackAsync(MqttVersion version, CancellationToken cancellation)
+    private async Task ReceiveConnackAsync(MqttVersion version, CancellationToken cancel)
     {
         MqttPacket answer;
         try
         {
-            answer = await ReceiveAsync(cancellation);
+            answer = await ReceiveAsync(cancel);
         }
         catch (BenchFailure failure) when (failure.Message is BenchFailure.Closed)
         {

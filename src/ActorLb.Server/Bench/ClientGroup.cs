@@ -44,7 +44,7 @@ internal sealed class ClientGroup(BenchTarget target, TimeProvider time) : IAsyn
     /// <param name="interval">Time between two connects; zero starts as many at once as allowed.</param>
     /// <param name="receive">Runs for every connected client until its connection ends, and reads everything that the broker sends.</param>
     /// <returns>When all have connected or failed, or the opening was cancelled.</returns>
-    public async Task OpenAsync(int count, TimeSpan interval, Func<BenchClient, Task> receive, CancellationToken cancellation)
+    public async Task OpenAsync(int count, TimeSpan interval, Func<BenchClient, Task> receive, CancellationToken cancel)
     {
         _pinging = target.KeepAlive == 0 ? Task.CompletedTask : PingAsync();
         long start = time.GetTimestamp();
@@ -54,12 +54,12 @@ internal sealed class ClientGroup(BenchTarget target, TimeProvider time) : IAsyn
         {
             for (int number = 1; number <= count; number++)
             {
-                await time.DelayUntil(start, interval * (number - 1), cancellation);
-                await places.WaitAsync(cancellation);
-                opening.Add(OpenOneAsync(number, receive, places, cancellation));
+                await time.DelayUntil(start, interval * (number - 1), cancel);
+                await places.WaitAsync(cancel);
+                opening.Add(OpenOneAsync(number, receive, places, cancel));
             }
         }
-        catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
+        catch (OperationCanceledException) when (cancel.IsCancellationRequested)
         {
             // Clients that are connected stay and are reported.
         }
@@ -86,19 +86,19 @@ internal sealed class ClientGroup(BenchTarget target, TimeProvider time) : IAsyn
         _stop.Dispose();
     }
 
-    private async Task OpenOneAsync(int number, Func<BenchClient, Task> receive, SemaphoreSlim places, CancellationToken cancellation)
+    private async Task OpenOneAsync(int number, Func<BenchClient, Task> receive, SemaphoreSlim places, CancellationToken cancel)
     {
         long start = time.GetTimestamp();
         try
         {
-            BenchClient client = await BenchClient.ConnectAsync(target, _channel, number, time, cancellation);
+            BenchClient client = await BenchClient.ConnectAsync(target, _channel, number, time, cancel);
             ConnectTime.Record(time.GetElapsedTime(start));
             _clients[number] = client;
             Interlocked.Increment(ref _opened);
             Interlocked.Increment(ref _settled);
             _sessions.Add(HoldAsync(client, receive));
         }
-        catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
+        catch (OperationCanceledException) when (cancel.IsCancellationRequested)
         {
             // It neither connected nor failed.
         }

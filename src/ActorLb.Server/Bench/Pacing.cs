@@ -10,11 +10,11 @@ internal static class Pacing
     /// so it may return one late: a sender that keeps a rate then sends everything that is due.
     /// </summary>
     /// <param name="start">A time stamp from this provider.</param>
-    public static ValueTask DelayUntil(this TimeProvider time, long start, TimeSpan offset, CancellationToken cancellation)
+    public static ValueTask DelayUntil(this TimeProvider time, long start, TimeSpan offset, CancellationToken cancel)
     {
         TimeSpan left = offset - time.GetElapsedTime(start);
-        if (left <= TimeSpan.Zero) return cancellation.IsCancellationRequested ? ValueTask.FromCanceled(cancellation) : ValueTask.CompletedTask;
+        if (left <= TimeSpan.Zero) return cancel.IsCancellationRequested ? ValueTask.FromCanceled(cancel) : ValueTask.CompletedTask;
         var rounded = left < Longest ? TimeSpan.FromMilliseconds(Math.Ceiling(left.TotalMilliseconds)) : Longest;
-        return new ValueTask(Task.Delay(rounded, time, cancellation));
+        return new ValueTask(Task.Delay(rounded, time, cancel));
     }
 }

@@ -24,15 +24,15 @@ internal sealed class PublishRun(BenchTarget target, PublishPlan plan, TimeProvi
         : _subscribers.Failures.Total + _subscribers.Lost.Total == 0 ? null
         : _subscribers.Failures.Ranked().Concat(_subscribers.Lost.Ranked()).First().Key;
 
-    public async Task ConnectAsync(int clients, TimeSpan interval, CancellationToken cancellation)
+    public async Task ConnectAsync(int clients, TimeSpan interval, CancellationToken cancel)
     {
-        if (plan.Subscribe) await SubscribeAsync(cancellation);
+        if (plan.Subscribe) await SubscribeAsync(cancel);
         await Clients.OpenAsync(clients, interval, client =>
         {
             var publisher = new Publisher(client, target.UserName, plan, Counters, _run, time);
             _publishers.Add(publisher);
             return publisher.ReceiveAsync();
-        }, cancellation);
+        }, cancel);
     }
 
     /// <summary>Messages still waiting for an acknowledgement or a delivery.</summary>
@@ -50,10 +50,10 @@ internal sealed class PublishRun(BenchTarget target, PublishPlan plan, TimeProvi
     }
 
     /// <returns>When the plan's time is over, the run is cancelled, or all publishers have lost their connections.</returns>
-    public async Task PublishAsync(CancellationToken cancellation)
+    public async Task PublishAsync(CancellationToken cancel)
     {
         using var over = new CancellationTokenSource(plan.Duration, time);
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(over.Token, cancellation);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(over.Token, cancel);
         Publisher[] publishers = [.. _publishers];
         double gap = plan.Rate > 0 ? 1 / plan.Rate : 0;
         var interval = TimeSpan.FromSeconds(gap * publishers.Length);
@@ -68,10 +68,10 @@ internal sealed class PublishRun(BenchTarget target, PublishPlan plan, TimeProvi
     }
 
     /// <returns>When the last acknowledgements and deliveries are in, or the wait for them is over.</returns>
-    public async Task SettleAsync(CancellationToken cancellation)
+    public async Task SettleAsync(CancellationToken cancel)
     {
         long start = time.GetTimestamp();
-        while (Pending > 0 && time.GetElapsedTime(start) < Grace && !cancellation.IsCancellationRequested)
+        while (Pending > 0 && time.GetElapsedTime(start) < Grace && !cancel.IsCancellationRequested)
             await Task.Delay(TimeSpan.FromMilliseconds(10), time, CancellationToken.None);
     }
 
@@ -81,7 +81,7 @@ internal sealed class PublishRun(BenchTarget target, PublishPlan plan, TimeProvi
         if (_subscribers is not null) await _subscribers.DisposeAsync();
     }
 
-    private async Task SubscribeAsync(CancellationToken cancellation)
+    private async Task SubscribeAsync(CancellationToken cancel)
     {
         _subscribers = new ClientGroup(target with { ClientIdPrefix = target.ClientIdPrefix + "sub" }, time);
         var subscribed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -90,7 +90,7 @@ internal sealed class PublishRun(BenchTarget target, PublishPlan plan, TimeProvi
             try
             {
                 var subscriber = new Subscriber(client, plan, Counters, _run, time);
-                await subscriber.SubscribeAsync(target.UserName, cancellation);
+                await subscriber.SubscribeAsync(target.UserName, cancel);
                 subscribed.TrySetResult();
                 await subscriber.ReceiveAsync();
             }
@@ -98,7 +98,7 @@ internal sealed class PublishRun(BenchTarget target, PublishPlan plan, TimeProvi
             {
                 subscribed.TrySetResult(); // a failure is counted in the group's tally
             }
-        }, cancellation);
+        }, cancel);
         if (_subscribers.Opened == 1) await subscribed.Task;
     }
 }

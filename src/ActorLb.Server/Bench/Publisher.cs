@@ -47,14 +47,14 @@ internal sealed class Publisher
     /// <param name="start">Time stamp at which the run began.</param>
     /// <param name="first">Offset of this client's first message after the start.</param>
     /// <param name="interval">Time between two of its messages; zero for no pause.</param>
-    public async Task SendAsync(long start, TimeSpan first, TimeSpan interval, CancellationToken cancellation)
+    public async Task SendAsync(long start, TimeSpan first, TimeSpan interval, CancellationToken cancel)
     {
         try
         {
             for (TimeSpan due = first; ; due += interval)
             {
-                await _time.DelayUntil(start, due, cancellation);
-                ushort id = _plan.Qos == 0 ? (ushort)0 : await _free.Reader.ReadAsync(cancellation);
+                await _time.DelayUntil(start, due, cancel);
+                ushort id = _plan.Qos == 0 ? (ushort)0 : await _free.Reader.ReadAsync(cancel);
                 long now = _time.GetTimestamp();
                 _sentAt[id] = now;
                 PayloadStamp.Write(_payload, _run, now);

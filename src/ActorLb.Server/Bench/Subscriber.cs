@@ -7,7 +7,7 @@ namespace ActorLb.Server.Bench;
 internal sealed class Subscriber(BenchClient client, PublishPlan plan, PublishCounters counters, long run, TimeProvider time)
 {
     /// <summary>Subscribes and waits for the SUBACK.</summary>
-    public async Task SubscribeAsync(string? userName, CancellationToken cancellation)
+    public async Task SubscribeAsync(string? userName, CancellationToken cancel)
     {
         await client.SendAsync(new MqttSubscribePacket
         {
@@ -20,11 +20,11 @@ internal sealed class Subscriber(BenchClient client, PublishPlan plan, PublishCo
                     QualityOfServiceLevel = (MqttQualityOfServiceLevel)plan.Qos,
                 },
             ],
-        }, cancellation);
+        }, cancel);
         for (;;)
         {
             // A retained message may come first.
-            if (await client.ReceiveAsync(cancellation) is not MqttSubAckPacket answer) continue;
+            if (await client.ReceiveAsync(cancel) is not MqttSubAckPacket answer) continue;
             if (answer.ReasonCodes is not [var reason, ..]) throw new BenchFailure(BenchFailure.Malformed);
             if ((int)reason >= 0x80) throw new BenchFailure($"SUBACK 0x{(int)reason:X2}: the subscription was refused");
             return;

@@ -11,12 +11,12 @@ internal static class BenchCommand
     public static Command Create() => new("bench", "Put load on a balancer or broker") { BenchConnCommand.Create(), BenchPubCommand.Create() };
 
     /// <summary>Runs a bench so that Ctrl-C ends it with its results, and a failure outside the clients is one clear line.</summary>
-    public static async Task<int> GuardAsync(ParseResult parsed, CancellationToken cancellation, Func<CancellationToken, Task<int>> run)
+    public static async Task<int> GuardAsync(ParseResult parsed, CancellationToken cancel, Func<CancellationToken, Task<int>> run)
     {
         // Each client represents another device, so none may resume another's TLS session.
         AppContext.SetSwitch("System.Net.Security.DisableTlsResume", true);
         using var interruption = new Interruption();
-        using var either = CancellationTokenSource.CreateLinkedTokenSource(interruption.Token, cancellation);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(interruption.Token, cancel);
         try
         {
             return await run(either.Token);

@@ -79,11 +79,11 @@ internal static class BenchConnCommand
         await over.CancelAsync();
     }
 
-    private static async Task<string?> ReadTokenAsync(FileInfo? file, CancellationToken cancellation)
+    private static async Task<string?> ReadTokenAsync(FileInfo? file, CancellationToken cancel)
     {
         try
         {
-            return file is null ? null : (await FileReading.RunAsync(() => InputFile.ReadText(file.FullName, pipes: true), cancellation)).Trim();
+            return file is null ? null : (await FileReading.RunAsync(() => InputFile.ReadText(file.FullName, pipes: true), cancel)).Trim();
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {

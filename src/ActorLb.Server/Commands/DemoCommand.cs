@@ -19,10 +19,10 @@ internal static class DemoCommand
         return command;
     }
 
-    private static async Task<int> RunAsync(ParseResult parsed, int clients, bool once, CancellationToken cancellation)
+    private static async Task<int> RunAsync(ParseResult parsed, int clients, bool once, CancellationToken cancel)
     {
         using var interruption = new Interruption();
-        using var stop = CancellationTokenSource.CreateLinkedTokenSource(interruption.Token, cancellation);
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(interruption.Token, cancel);
         try
         {
             return await new DemoRun(clients, once, DemoScreen.ForProcess(), TimeProvider.System).RunAsync(stop.Token);

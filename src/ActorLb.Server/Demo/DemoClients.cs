@@ -39,18 +39,18 @@ internal sealed class DemoClients : IAsyncDisposable
     /// <summary>Connects all of them, one after another.</summary>
     /// <param name="backwards">The last one first.</param>
     /// <exception cref="DemoFailure">A client is refused.</exception>
-    public async Task ConnectAsync(bool backwards, CancellationToken cancellation)
+    public async Task ConnectAsync(bool backwards, CancellationToken cancel)
     {
         for (int i = 1; i <= Count; i++)
         {
             int number = backwards ? Count + 1 - i : i;
             try
             {
-                MqttClientConnectResult answer = await ConnectOneAsync(number, cancellation);
+                MqttClientConnectResult answer = await ConnectOneAsync(number, cancel);
                 if (answer.ResultCode != MqttClientConnectResultCode.Success)
                     throw new DemoFailure($"client {IdOf(number)} was refused with CONNACK 0x{(int)answer.ResultCode:X2}");
             }
-            catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
+            catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
             {
                 throw new DemoFailure($"client {IdOf(number)} got no CONNACK in time");
             }
@@ -79,9 +79,9 @@ internal sealed class DemoClients : IAsyncDisposable
 
     private static string IdOf(int number) => $"demo-{number}";
 
-    private async Task<MqttClientConnectResult> ConnectOneAsync(int number, CancellationToken cancellation)
+    private async Task<MqttClientConnectResult> ConnectOneAsync(int number, CancellationToken cancel)
     {
-        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         limit.CancelAfter(ConnackPatience);
         return await _clients[number - 1].ConnectAsync(new MqttClientOptions
         {

@@ -45,19 +45,19 @@ internal sealed class DemoNode : IAsyncDisposable
 
     /// <param name="port">Of the listener; 0 for any free one. The same goes for <paramref name="adminPort"/>.</param>
     /// <exception cref="IOException">A port cannot be taken.</exception>
-    public static async Task<DemoNode> StartAsync(IEnumerable<DemoBroker> brokers, int clients, int port, int adminPort, CancellationToken cancellation)
+    public static async Task<DemoNode> StartAsync(IEnumerable<DemoBroker> brokers, int clients, int port, int adminPort, CancellationToken cancel)
     {
         DirectoryInfo folder = NewFolder();
         DemoNode? node = null;
         try
         {
             string file = Path.Combine(folder.FullName, "demo.conf");
-            await System.IO.File.WriteAllTextAsync(file, Configuration(brokers, clients, port, adminPort), cancellation);
+            await System.IO.File.WriteAllTextAsync(file, Configuration(brokers, clients, port, adminPort), cancel);
             ConfigurationResult loaded = NamedFiles.Check(ConfigurationLoader.Load(file));
             if (loaded.Options is not { } options) throw new DemoFailure(string.Join('\n', loaded.Errors));
             node = new DemoNode(folder, file, options);
             await node._admin.StartAsync(options.Admin);
-            await node._node.StartAsync(cancellation);
+            await node._node.StartAsync(cancel);
             return node;
         }
         catch

@@ -1,4 +1,5 @@
 using ActorLb.Configuration;
+using ActorLb.Protocol.CommandLine;
 
 namespace ActorLb.Balancing;
 
@@ -234,7 +235,7 @@ public abstract class BackendStatus
         // The event of a new state already implies the end of a pace.
         if ((!isNew || pacing is not null) && PacedDrain.Event(before, pacing) is { } kind)
         {
-            Raise(kind, pacing is null ? null : PaceRate.Text(pacing.Rate));
+            Raise(kind, pacing is null ? null : RateText.Of(pacing.Rate));
         }
     }
 

@@ -28,7 +28,4 @@ public sealed record PacedDrain(double Rate, bool IsPaused, long Ordered)
 public static class PaceRate
 {
     public const double Least = 0.01, Most = 100_000;
-
-    /// <summary>Such as "50/s".</summary>
-    public static string Text(double rate) => string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{rate:0.###}/s");
 }

@@ -30,7 +30,7 @@ internal static class FileReading
     /// <exception cref="IOException">It takes too long; the message names the file. Or no thread can be started.</exception>
     /// <exception cref="OperationCanceledException">The result is no longer wanted.</exception>
     public static async Task<T> RunAsync<T>(
-        Func<T> read, CancellationToken cancel = default, Action<T>? discard = null, TimeSpan? deadline = null)
+        Func<T> read, Action<T>? discard = null, TimeSpan? deadline = null, CancellationToken cancel = default)
     {
         int abandoned = Volatile.Read(ref s_abandoned);
         if (abandoned >= MostAbandoned) throw new IOException($"{abandoned} earlier reads of files are still blocked, the last one on {s_lastAbandoned}");
@@ -66,8 +66,11 @@ internal static class FileReading
         throw new IOException($"{file} could not be read within {within.TotalSeconds} s");
     }
 
+    /// <inheritdoc cref="RunAsync{T}(Func{T}, Action{T}?, TimeSpan?, CancellationToken)"/>
+    public static Task<T> RunAsync<T>(Func<T> read, CancellationToken cancel) => RunAsync(read, discard: null, deadline: null, cancel);
+
     /// <summary>For a command, which can wait.</summary>
-    /// <inheritdoc cref="RunAsync"/>
+    /// <inheritdoc cref="RunAsync{T}(Func{T}, Action{T}?, TimeSpan?, CancellationToken)"/>
     public static T Run<T>(Func<T> read) => RunAsync(read).GetAwaiter().GetResult();
 
     private static Task<T> Start<T>(Func<T> read)

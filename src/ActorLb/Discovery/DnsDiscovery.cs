@@ -11,14 +11,14 @@ internal static class DnsDiscovery
     /// <exception cref="IOException">There is no SRV record, or no server answered.</exception>
     /// <exception cref="System.Net.Sockets.SocketException">The name has no address.</exception>
     public static async Task<ImmutableArray<BackendOptions>> FindAsync(
-        DnsDiscoveryOptions options, NameResolution names, CancellationToken cancellationToken)
+        DnsDiscoveryOptions options, NameResolution names, CancellationToken cancel)
     {
         if (options.Srv)
         {
-            return OfRecords(options.Template, await names.Srv(options.Name, cancellationToken).ConfigureAwait(false));
+            return OfRecords(options.Template, await names.Srv(options.Name, cancel).ConfigureAwait(false));
         }
 
-        IPAddress[] addresses = await names.Host(options.Name, cancellationToken).ConfigureAwait(false);
+        IPAddress[] addresses = await names.Host(options.Name, cancel).ConfigureAwait(false);
         return
         [
             .. NameResolution.Preferred(addresses)

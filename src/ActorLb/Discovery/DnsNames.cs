@@ -22,9 +22,9 @@ internal sealed class DnsNames(Func<ResolverSettings> settings)
     private static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(2);
 
     /// <exception cref="IOException">No server answered, or the name has no record; the message says which.</exception>
-    public async Task<IReadOnlyList<SrvRecord>> ServicesAsync(string name, CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<SrvRecord>> ServicesAsync(string name, CancellationToken cancel)
     {
-        IEnumerable<DnsResourceRecord> records = await FindAsync(name, [QueryType.SRV], IsService, cancellationToken).ConfigureAwait(false);
+        IEnumerable<DnsResourceRecord> records = await FindAsync(name, [QueryType.SRV], IsService, cancel).ConfigureAwait(false);
         SrvRecord[] found =
             [.. records.Cast<DnsSrvRecord>().Select(r => new SrvRecord(r.Priority, r.Weight, r.Port, r.Target.Value.TrimEnd('.')))];
         return found.Length > 0 ? found : throw new IOException($"{name} has no SRV record");
@@ -32,10 +32,10 @@ internal sealed class DnsNames(Func<ResolverSettings> settings)
 
     /// <returns>Its IPv4 addresses, or its IPv6 ones if it has no others; none when the name does not exist.</returns>
     /// <exception cref="IOException">No server answered.</exception>
-    public async Task<IPAddress[]> AddressesAsync(string name, CancellationToken cancellationToken)
+    public async Task<IPAddress[]> AddressesAsync(string name, CancellationToken cancel)
     {
         IEnumerable<DnsResourceRecord> records =
-            await FindAsync(name, [QueryType.A, QueryType.AAAA], static r => r is AddressRecord, cancellationToken).ConfigureAwait(false);
+            await FindAsync(name, [QueryType.A, QueryType.AAAA], static r => r is AddressRecord, cancel).ConfigureAwait(false);
         return [.. records.Cast<AddressRecord>().Select(r => r.Address)];
     }
 
@@ -44,7 +44,7 @@ internal sealed class DnsNames(Func<ResolverSettings> settings)
 
     /// <summary>The records of the first completion of the name, and of the first type, that has any.</summary>
     private async Task<IEnumerable<DnsResourceRecord>> FindAsync(
-        string name, QueryType[] types, Func<DnsResourceRecord, bool> isWanted, CancellationToken cancellationToken)
+        string name, QueryType[] types, Func<DnsResourceRecord, bool> isWanted, CancellationToken cancel)
     {
         ResolverSettings current = settings();
         var client = new LookupClient(new LookupClientOptions([.. current.Servers])
@@ -56,7 +56,7 @@ internal sealed class DnsNames(Func<ResolverSettings> settings)
         {
             foreach (QueryType type in types)
             {
-                IDnsQueryResponse response = await AskAsync(client, candidate, type, cancellationToken).ConfigureAwait(false);
+                IDnsQueryResponse response = await AskAsync(client, candidate, type, cancel).ConfigureAwait(false);
                 DnsResourceRecord[] found = [.. response.Answers.Where(isWanted)];
                 if (found.Length > 0) return found;
                 if (response.Header.ResponseCode == DnsHeaderResponseCode.NotExistentDomain) break;
@@ -65,7 +65,7 @@ internal sealed class DnsNames(Func<ResolverSettings> settings)
         return [];
     }
 
-    private static async Task<IDnsQueryResponse> AskAsync(LookupClient client, string name, QueryType type, CancellationToken cancellationToken)
+    private static async Task<IDnsQueryResponse> AskAsync(LookupClient client, string name, QueryType type, CancellationToken cancel)
     {
         string problem;
         try
@@ -75,7 +75,7 @@ internal sealed class DnsNames(Func<ResolverSettings> settings)
             problem = "sent a different answer";
             for (int round = 0; round < Rounds; round++)
             {
-                IDnsQueryResponse response = await client.QueryAsync(name, type, cancellationToken: cancellationToken).ConfigureAwait(false);
+                IDnsQueryResponse response = await client.QueryAsync(name, type, cancellationToken: cancel).ConfigureAwait(false);
                 // The library only compares the identifier, which is short enough to guess.
                 if (!IsAnswerTo(response, name, type)) continue;
                 if (response.Header.ResponseCode is DnsHeaderResponseCode.NoError or DnsHeaderResponseCode.NotExistentDomain) return response;
@@ -95,7 +95,7 @@ internal sealed class DnsNames(Func<ResolverSettings> settings)
         {
             problem = "it is not a valid DNS name (RFC 1035, section 2.3.4): a label has 1 to 63 bytes, a name at most 255";
         }
-        cancellationToken.ThrowIfCancellationRequested();
+        cancel.ThrowIfCancellationRequested();
         throw new IOException($"{type} records of {name} cannot be resolved: {problem}");
     }
 

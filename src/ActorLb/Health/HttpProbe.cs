@@ -28,21 +28,21 @@ internal sealed class HttpProbe : IHealthProbe
 
     public string Owed => _opener.Owed;
 
-    public async ValueTask<ProbeResult> ProbeAsync(IPEndPoint endPoint, CancellationToken cancellationToken)
+    public async ValueTask<ProbeResult> ProbeAsync(IPEndPoint endPoint, CancellationToken cancel)
     {
         try
         {
-            ProbeConnection connection = await _opener.OpenAsync(endPoint, cancellationToken).ConfigureAwait(false);
+            ProbeConnection connection = await _opener.OpenAsync(endPoint, cancel).ConfigureAwait(false);
             await using (connection.ConfigureAwait(false))
             {
                 _opener.Owed = "no HTTP status";
-                await connection.Stream.WriteAsync(_request, cancellationToken).ConfigureAwait(false);
+                await connection.Stream.WriteAsync(_request, cancel).ConfigureAwait(false);
                 byte[] answer = new byte[StatusLength];
-                int read = await connection.Stream.ReadAtLeastAsync(answer, answer.Length, throwOnEndOfStream: false, cancellationToken)
+                int read = await connection.Stream.ReadAtLeastAsync(answer, answer.Length, throwOnEndOfStream: false, cancel)
                     .ConfigureAwait(false);
 
                 // Some servers treat a half-close as an abort and do not complete their answer.
-                await connection.EndAsync(first: false, cancellationToken).ConfigureAwait(false);
+                await connection.EndAsync(first: false, cancel).ConfigureAwait(false);
                 return Judge(answer.AsSpan(0, read), _drainsOn503);
             }
         }

@@ -44,7 +44,7 @@ internal interface IHealthProbe
     /// <summary>What the peer has not done yet in the current probe, for the message of a time-out.</summary>
     string Owed => "no answer";
 
-    ValueTask<ProbeResult> ProbeAsync(IPEndPoint endPoint, CancellationToken cancellationToken);
+    ValueTask<ProbeResult> ProbeAsync(IPEndPoint endPoint, CancellationToken cancel);
 }
 
 /// <summary>Connects and sends nothing but the PROXY header where the backend expects one: without it the connection would be an error
@@ -55,11 +55,11 @@ internal sealed class TcpProbe(ProbeStream opener) : IHealthProbe
 
     public string Owed => opener.Owed;
 
-    public async ValueTask<ProbeResult> ProbeAsync(IPEndPoint endPoint, CancellationToken cancellationToken)
+    public async ValueTask<ProbeResult> ProbeAsync(IPEndPoint endPoint, CancellationToken cancel)
     {
         try
         {
-            await (await opener.OpenAsync(endPoint, cancellationToken).ConfigureAwait(false)).DisposeAsync().ConfigureAwait(false);
+            await (await opener.OpenAsync(endPoint, cancel).ConfigureAwait(false)).DisposeAsync().ConfigureAwait(false);
             return ProbeResult.Ok;
         }
         catch (IOException e)

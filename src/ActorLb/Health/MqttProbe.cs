@@ -24,14 +24,14 @@ internal sealed class MqttProbe(ProbeStream opener, OwnProbes own, (string Host,
 
     public string Owed => opener.Owed;
 
-    public async ValueTask<ProbeResult> ProbeAsync(IPEndPoint endPoint, CancellationToken cancellationToken)
+    public async ValueTask<ProbeResult> ProbeAsync(IPEndPoint endPoint, CancellationToken cancel)
     {
         try
         {
-            ProbeConnection connection = await opener.OpenAsync(endPoint, cancellationToken).ConfigureAwait(false);
+            ProbeConnection connection = await opener.OpenAsync(endPoint, cancel).ConfigureAwait(false);
             await using (connection.ConfigureAwait(false))
             {
-                return Sharpen(await GreetAsync(connection, cancellationToken).ConfigureAwait(false));
+                return Sharpen(await GreetAsync(connection, cancel).ConfigureAwait(false));
             }
         }
         catch (IOException e)
@@ -59,17 +59,17 @@ internal sealed class MqttProbe(ProbeStream opener, OwnProbes own, (string Host,
         public byte[] Connect { get; }
     }
 
-    private async ValueTask<ProbeResult> GreetAsync(ProbeConnection connection, CancellationToken cancellationToken)
+    private async ValueTask<ProbeResult> GreetAsync(ProbeConnection connection, CancellationToken cancel)
     {
         Stream stream = connection.Stream;
         ProbeWebSocket? framed = null;
         if (webSocket is { } target)
         {
             opener.Owed = "no answer to the upgrade";
-            (framed, ProbeResult upgraded) = await ProbeWebSocket.UpgradeAsync(stream, target.Host, target.Path, cancellationToken).ConfigureAwait(false);
+            (framed, ProbeResult upgraded) = await ProbeWebSocket.UpgradeAsync(stream, target.Host, target.Path, cancel).ConfigureAwait(false);
             if (framed is null)
             {
-                await connection.EndAsync(first: true, cancellationToken).ConfigureAwait(false);
+                await connection.EndAsync(first: true, cancel).ConfigureAwait(false);
                 return upgraded;
             }
 
@@ -77,19 +77,19 @@ internal sealed class MqttProbe(ProbeStream opener, OwnProbes own, (string Host,
         }
 
         opener.Owed = "no CONNACK";
-        await stream.WriteAsync(_greeting.Connect, cancellationToken).ConfigureAwait(false);
+        await stream.WriteAsync(_greeting.Connect, cancel).ConfigureAwait(false);
         byte[] answer = new byte[4];
-        int read = await stream.ReadAtLeastAsync(answer, answer.Length, throwOnEndOfStream: false, cancellationToken).ConfigureAwait(false);
+        int read = await stream.ReadAtLeastAsync(answer, answer.Length, throwOnEndOfStream: false, cancel).ConfigureAwait(false);
         ProbeResult result = Judge(answer.AsSpan(0, read));
-        await LeaveAsync(stream, framed, accepted: result.Alive && answer[3] == Accepted, cancellationToken).ConfigureAwait(false);
-        await connection.EndAsync(first: true, cancellationToken).ConfigureAwait(false);
+        await LeaveAsync(stream, framed, accepted: result.Alive && answer[3] == Accepted, cancel).ConfigureAwait(false);
+        await connection.EndAsync(first: true, cancel).ConfigureAwait(false);
         return result;
     }
 
     /// <summary>Avoids an error in the broker's log; the verdict does not depend on it.</summary>
-    private static async ValueTask LeaveAsync(Stream stream, ProbeWebSocket? framed, bool accepted, CancellationToken cancellationToken)
+    private static async ValueTask LeaveAsync(Stream stream, ProbeWebSocket? framed, bool accepted, CancellationToken cancel)
     {
-        using CancellationTokenSource end = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        using CancellationTokenSource end = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         end.CancelAfter(ProbeConnection.EndTime);
         try
         {

@@ -47,9 +47,9 @@ internal sealed class PoolControl : IAsyncDisposable
 
     /// <returns>When the options are in force.</returns>
     /// <exception cref="OperationCanceledException">The pool has stopped.</exception>
-    public async Task<PoolChange> ReloadAsync(PoolOptions options, CancellationToken cancellationToken)
+    public async Task<PoolChange> ReloadAsync(PoolOptions options, CancellationToken cancel)
     {
-        using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(_stopped.Token, cancellationToken);
+        using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(_stopped.Token, cancel);
         return await _actor.Ask<PoolChange>(new PoolMessage.Reload(options), either.Token).ConfigureAwait(false);
     }
 

@@ -19,9 +19,9 @@ internal sealed class ProbeConnection(Socket socket, Stream stream) : IAsyncDisp
     /// Reads to the peer's end, then closes: closing with unread data would be a reset, which brokers log as an error.
     /// </summary>
     /// <param name="first">Close this side first, for a peer that waits for it.</param>
-    public async ValueTask EndAsync(bool first, CancellationToken cancellationToken)
+    public async ValueTask EndAsync(bool first, CancellationToken cancel)
     {
-        using CancellationTokenSource end = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        using CancellationTokenSource end = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         end.CancelAfter(EndTime);
         try
         {

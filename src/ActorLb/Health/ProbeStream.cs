@@ -23,14 +23,14 @@ internal sealed class ProbeStream(ProxyProtocolVersion proxy, UpstreamTls? tls)
     private const string NoConnection = "no connection";
 
     /// <exception cref="IOException">The connection failed; <see cref="LocalFaultException"/> if this node is to blame.</exception>
-    public static async ValueTask<Socket> ConnectAsync(IPEndPoint endPoint, CancellationToken cancellationToken)
+    public static async ValueTask<Socket> ConnectAsync(IPEndPoint endPoint, CancellationToken cancel)
     {
         Socket? socket = null;
         bool atOnce = true;
         try
         {
             socket = new Socket(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-            ValueTask connecting = socket.ConnectAsync(endPoint, cancellationToken);
+            ValueTask connecting = socket.ConnectAsync(endPoint, cancel);
             atOnce = connecting.IsCompleted;
             await connecting.ConfigureAwait(false);
             return socket;
@@ -49,17 +49,17 @@ internal sealed class ProbeStream(ProxyProtocolVersion proxy, UpstreamTls? tls)
     }
 
     /// <exception cref="IOException">Any failure of the peer or the network, with the step in its message.</exception>
-    public async ValueTask<ProbeConnection> OpenAsync(IPEndPoint endPoint, CancellationToken cancellationToken)
+    public async ValueTask<ProbeConnection> OpenAsync(IPEndPoint endPoint, CancellationToken cancel)
     {
         Owed = NoConnection;
-        Socket socket = await ConnectAsync(endPoint, cancellationToken).ConfigureAwait(false);
+        Socket socket = await ConnectAsync(endPoint, cancel).ConfigureAwait(false);
         Stream stream = new NetworkStream(socket, ownsSocket: true);
         try
         {
             if (proxy != ProxyProtocolVersion.Off)
             {
                 Owed = "the PROXY header was not accepted";
-                await stream.WriteAsync(proxy == ProxyProtocolVersion.V1 ? ProxyV1 : ProxyV2, cancellationToken).ConfigureAwait(false);
+                await stream.WriteAsync(proxy == ProxyProtocolVersion.V1 ? ProxyV1 : ProxyV2, cancel).ConfigureAwait(false);
             }
 
             if (tls is not null)
@@ -67,7 +67,7 @@ internal sealed class ProbeStream(ProxyProtocolVersion proxy, UpstreamTls? tls)
                 SslStream secure = new(stream, leaveInnerStreamOpen: false);
                 stream = secure;
                 Owed = "no TLS handshake";
-                await secure.AuthenticateAsClientAsync(tls.Options, cancellationToken).ConfigureAwait(false);
+                await secure.AuthenticateAsClientAsync(tls.Options, cancel).ConfigureAwait(false);
             }
 
             return new ProbeConnection(socket, stream);

@@ -33,15 +33,15 @@ internal sealed class ProbeWebSocket : Stream
     /// <summary>Asks for the upgrade, RFC 6455 section 4.1.</summary>
     /// <returns>The WebSocket, or null with the verdict on a peer that refuses.</returns>
     public static async ValueTask<(ProbeWebSocket? Socket, ProbeResult Result)> UpgradeAsync(
-        Stream inner, string host, string path, CancellationToken cancellationToken)
+        Stream inner, string host, string path, CancellationToken cancel)
     {
         byte[] key = new byte[AcceptKey.KeyLength];
         AcceptKey.WriteKey(RandomNumberGenerator.GetBytes(AcceptKey.NonceLength), key);
-        await inner.WriteAsync(Request(host, path, key), cancellationToken).ConfigureAwait(false);
+        await inner.WriteAsync(Request(host, path, key), cancel).ConfigureAwait(false);
         ProbeWebSocket socket = new(inner);
         while (true)
         {
-            int read = await socket.FillAsync(cancellationToken).ConfigureAwait(false);
+            int read = await socket.FillAsync(cancel).ConfigureAwait(false);
             ReadStatus status = UpgradeResponseReader.Read(
                 socket._buffer.AsSpan(0, socket._end), key, MqttSubprotocol.Mqtt, out int length, out int code, out UpgradeError error);
             if (status == ReadStatus.Done)
@@ -63,11 +63,11 @@ internal sealed class ProbeWebSocket : Stream
     }
 
     /// <summary>The closing handshake, RFC 6455 section 7.1.2: the close frame, then the peer's.</summary>
-    public async ValueTask CloseAsync(CancellationToken cancellationToken)
+    public async ValueTask CloseAsync(CancellationToken cancel)
     {
-        await SendCloseAsync(cancellationToken).ConfigureAwait(false);
+        await SendCloseAsync(cancel).ConfigureAwait(false);
         byte[] rest = new byte[256];
-        while (await ReadAsync(rest, cancellationToken).ConfigureAwait(false) > 0)
+        while (await ReadAsync(rest, cancel).ConfigureAwait(false) > 0)
         {
             // Data still in flight.
         }
@@ -134,24 +134,24 @@ internal sealed class ProbeWebSocket : Stream
         return request[..UpgradeRequestWriter.Write(request, values)];
     }
 
-    private async ValueTask SendCloseAsync(CancellationToken cancellationToken)
+    private async ValueTask SendCloseAsync(CancellationToken cancel)
     {
         if (!_closeSent)
         {
             _closeSent = true;
-            await SendAsync(FrameOpcode.Close, new byte[] { CloseCodes.Normal >> 8, CloseCodes.Normal & 0xFF }, cancellationToken).ConfigureAwait(false);
+            await SendAsync(FrameOpcode.Close, new byte[] { CloseCodes.Normal >> 8, CloseCodes.Normal & 0xFF }, cancel).ConfigureAwait(false);
         }
     }
 
-    private async ValueTask SendAsync(FrameOpcode opcode, ReadOnlyMemory<byte> payload, CancellationToken cancellationToken)
+    private async ValueTask SendAsync(FrameOpcode opcode, ReadOnlyMemory<byte> payload, CancellationToken cancel)
     {
         byte[] frame = new byte[FrameWriter.MaxHeaderLength + payload.Length];
         uint mask = BitConverter.ToUInt32(RandomNumberGenerator.GetBytes(4));
-        await _inner.WriteAsync(frame.AsMemory(0, FrameWriter.Write(frame, opcode, payload.Span, mask)), cancellationToken).ConfigureAwait(false);
+        await _inner.WriteAsync(frame.AsMemory(0, FrameWriter.Write(frame, opcode, payload.Span, mask)), cancel).ConfigureAwait(false);
     }
 
     /// <summary>One read after the bytes not consumed yet; 0 at the end of the stream.</summary>
-    private async ValueTask<int> FillAsync(CancellationToken cancellationToken)
+    private async ValueTask<int> FillAsync(CancellationToken cancel)
     {
         _buffer.AsSpan(_start, _end - _start).CopyTo(_buffer);
         _end -= _start;
@@ -161,7 +161,7 @@ internal sealed class ProbeWebSocket : Stream
             throw new IOException("websocket: the peer sent more than a probe needs");
         }
 
-        int read = await _inner.ReadAsync(_buffer.AsMemory(_end), cancellationToken).ConfigureAwait(false);
+        int read = await _inner.ReadAsync(_buffer.AsMemory(_end), cancel).ConfigureAwait(false);
         _end += read;
         return read;
     }

@@ -2,6 +2,7 @@ using System.Runtime.ExceptionServices;
 using ActorLb.Balancing;
 using ActorLb.Fleet.Spread;
 using ActorLb.Operations;
+using ActorLb.Protocol.CommandLine;
 using ActorLb.Proxying;
 using ActorLb.Proxying.Reactors;
 using ActorLb.Supervision;
@@ -199,6 +200,6 @@ internal sealed class PacedClosingsActor : SupervisedActor
         null => null,
         { State: RebalanceState.Done, Left: 0 } => $"{now.Closed} sessions were moved, and the backends are within 2 % of their parts",
         { State: RebalanceState.Done } => $"{now.Closed} sessions were moved; {now.Left} more would have to be, and none is left of before the order",
-        _ => $"{PaceRate.Text(now.Rate)} of its sessions",
+        _ => $"{RateText.Of(now.Rate)} of its sessions",
     };
 }

@@ -19,9 +19,9 @@ internal sealed class SeedAddresses(ImmutableArray<DnsEndPoint> seeds, AddressFa
 
     public bool HasNames { get; } = seeds.Any(s => !IPAddress.TryParse(s.Host, out _));
 
-    public async Task<ResolvedSeeds> ResolveAsync(CancellationToken cancellation)
+    public async Task<ResolvedSeeds> ResolveAsync(CancellationToken cancel)
     {
-        using var bounded = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        using var bounded = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         bounded.CancelAfter(Patience);
         var results = await Task.WhenAll(seeds.Select(s => ResolveAsync(s, bounded.Token))).ConfigureAwait(false);
         var targets = new Dictionary<string, SeedTarget>(StringComparer.Ordinal);
@@ -48,7 +48,7 @@ internal sealed class SeedAddresses(ImmutableArray<DnsEndPoint> seeds, AddressFa
         return LocalAddresses.All().Where(a => a.AddressFamily == bind.AddressFamily && !a.IsIPv6LinkLocal);
     }
 
-    private async Task<SeedTarget[]> ResolveAsync(DnsEndPoint seed, CancellationToken cancellation)
+    private async Task<SeedTarget[]> ResolveAsync(DnsEndPoint seed, CancellationToken cancel)
     {
         if (IPAddress.TryParse(seed.Host, out IPAddress? literal)) return [new SeedTarget(Text(literal, seed.Port), null)];
         string name = $"{seed.Host}:{seed.Port}";
@@ -56,7 +56,7 @@ internal sealed class SeedAddresses(ImmutableArray<DnsEndPoint> seeds, AddressFa
         if (own.Contains(name)) return [new SeedTarget(name, null)];
         try
         {
-            IPAddress[] addresses = await Dns.GetHostAddressesAsync(seed.Host, family, cancellation).ConfigureAwait(false);
+            IPAddress[] addresses = await Dns.GetHostAddressesAsync(seed.Host, family, cancel).ConfigureAwait(false);
             return [.. addresses.Select(a => new SeedTarget(Text(a, seed.Port), name))];
         }
         catch (Exception e) when (e is SocketException or OperationCanceledException or ArgumentException)
