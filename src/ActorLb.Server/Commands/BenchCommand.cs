@@ -11,7 +11,7 @@ internal static class BenchCommand
     public static Command Create() => new("bench", "Put load on a balancer or broker") { BenchConnCommand.Create(), BenchPubCommand.Create() };
 
     /// <summary>Runs a bench so that Ctrl-C ends it with its results, and a failure outside the clients is one clear line.</summary>
-    public static async Task<int> GuardAsync(ParseResult parsed, CancellationToken cancel, Func<CancellationToken, Task<int>> run)
+    public static async Task<int> GuardAsync(ParseResult parsed, Func<CancellationToken, Task<int>> run, CancellationToken cancel)
     {
         // Each client represents another device, so none may resume another's TLS session.
         AppContext.SetSwitch("System.Net.Security.DisableTlsResume", true);

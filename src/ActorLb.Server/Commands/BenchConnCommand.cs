@@ -30,7 +30,7 @@ internal static class BenchConnCommand
         command.Add(hold);
         command.Add(admin);
         command.Add(token);
-        command.SetAction((parsed, cancellation) => BenchCommand.GuardAsync(parsed, cancellation, async stop =>
+        command.SetAction((parsed, cancel) => BenchCommand.GuardAsync(parsed, async stop =>
         {
             BenchTarget target = options.Read(parsed);
             using BackendDistribution? distribution = parsed.GetValue(admin) is { } uri
@@ -38,7 +38,7 @@ internal static class BenchConnCommand
                 : null;
             return await RunAsync(target, parsed.GetValue(options.Clients), TimeSpan.FromMilliseconds(parsed.GetValue(options.Interval)),
                 parsed.GetValue(hold) ?? TimeSpan.Zero, distribution, BenchConsole.ForProcess(), TimeProvider.System, stop);
-        }));
+        }, cancel));
         return command;
     }
 

@@ -28,7 +28,7 @@ internal static class BenchPubCommand
         BenchTargetOptions.Between(window, 1, ushort.MaxValue);
         Option[] own = [topic, size, qos, rate, duration, window, subscribe];
         foreach (Option option in own) command.Add(option);
-        command.SetAction((parsed, cancellation) => BenchCommand.GuardAsync(parsed, cancellation, async stop =>
+        command.SetAction((parsed, cancel) => BenchCommand.GuardAsync(parsed, async stop =>
         {
             var plan = new PublishPlan(parsed.GetValue(topic)!, parsed.GetValue(size), parsed.GetValue(qos), parsed.GetValue(rate),
                 parsed.GetValue(duration) ?? TimeSpan.FromSeconds(10), parsed.GetValue(window), parsed.GetValue(subscribe));
@@ -36,7 +36,7 @@ internal static class BenchPubCommand
                 throw new BenchFailure($"--sub needs --size {PayloadStamp.Length} or more, for the time stamp in each message");
             return await RunAsync(options.Read(parsed), parsed.GetValue(options.Clients),
                 TimeSpan.FromMilliseconds(parsed.GetValue(options.Interval)), plan, BenchConsole.ForProcess(), TimeProvider.System, stop);
-        }));
+        }, cancel));
         return command;
     }
 

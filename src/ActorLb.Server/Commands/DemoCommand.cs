@@ -15,7 +15,7 @@ internal static class DemoCommand
         BenchTargetOptions.Between(clients, 1, 1000);
         command.Add(clients);
         command.Add(once);
-        command.SetAction((parsed, cancellation) => RunAsync(parsed, parsed.GetValue(clients), parsed.GetValue(once), cancellation));
+        command.SetAction((parsed, cancel) => RunAsync(parsed, parsed.GetValue(clients), parsed.GetValue(once), cancel));
         return command;
     }
 

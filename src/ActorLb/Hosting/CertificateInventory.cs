@@ -34,7 +34,7 @@ internal sealed partial class CertificateInventory(ListenerSet listeners, NodePo
     /// <param name="changed">Only contexts of these files; null is all.</param>
     /// <exception cref="TlsConfigurationException">A certificate, key or cipher list is not usable.</exception>
     public Task<TlsContexts> ReadAsync(ActorLbOptions options, CancellationToken cancel, ImmutableHashSet<string>? changed = null) =>
-        FileReading.RunAsync(() => TlsContexts.Build(options, TicketKeysOf, time, changed), cancel, discard: late => late.Discard());
+        FileReading.RunAsync(() => TlsContexts.Build(options, TicketKeysOf, time, changed), discard: late => late.Discard(), cancel: cancel);
 
     /// <summary>Puts changed contexts into force: new connections get them, established ones keep what they agreed on.</summary>
     public async Task RenewAsync(TlsContexts contexts)

@@ -26,7 +26,7 @@ public sealed class PoolDiscoveryTests : PoolActorFixture
         await using PoolControl actor = Start(Discovering(srv: false));
         await actor.Ready.WaitAsync(Wait.Patience);
         Assert.Equal(["10.0.0.2:1883"], actor.Pool.Snapshot.Backends.ToArray().Select(b => b.Id));
-        Assert.Contains(_system.Log.Lines, l => l.Text.Contains("names this node itself: 10.0.0.1:1883 (listener mqtt); it is left out", StringComparison.Ordinal));
+        Assert.Contains(_system.Log.Lines, l => l.Text.Contains("lists this node itself: 10.0.0.1:1883 (listener mqtt); it is left out", StringComparison.Ordinal));
     }
 
     [Fact]

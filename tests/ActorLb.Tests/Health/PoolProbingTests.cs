@@ -64,7 +64,7 @@ public sealed class PoolProbingTests : PoolActorFixture
         _dead.Clear();
         await EventAsync(PoolEventKind.HealthUp);
         Assert.Equal(BackendBlocks.None, backend.Blocks);
-        Assert.Contains(_system.Log.Lines, l => l.Text.Contains("drains by its own word (HTTP status 503)", StringComparison.Ordinal));
+        Assert.Contains(_system.Log.Lines, l => l.Text.Contains("is draining at its own request (HTTP status 503)", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -87,7 +87,7 @@ public sealed class PoolProbingTests : PoolActorFixture
         PoolOptions options = Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1"));
         await using PoolControl actor = Start(options with { Health = Pools.NoHealth with { Probe = ProbeKind.Mqtt } });
 
-        Assert.Equal("no answer in 2 s", (await EventAsync(PoolEventKind.HealthDown)).Detail);
+        Assert.Equal("no answer within 2 s", (await EventAsync(PoolEventKind.HealthDown)).Detail);
     }
 
     [Fact]
