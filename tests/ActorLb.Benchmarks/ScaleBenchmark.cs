@@ -59,13 +59,13 @@ internal static class ScaleBenchmark
     {
         var perShard = Enumerable.Range(0, shards)
             .Select(s => counts.Skip(s * (Partitions / shards)).Take(Partitions / shards).Sum(c => (long)c)).ToArray();
-        var fleet = Enumerable.Range(1, nodes).Select(i => new PeerId($"lb-{i}", 1)).ToArray();
+        var fleet = Enumerable.Range(1, nodes).Select(i => new MemberId($"lb-{i}", 1)).ToArray();
         var (owners, replicas) = Place(fleet, shards);
         var owned = fleet.Select(n => Enumerable.Range(0, shards).Where(s => owners[s] == n).ToArray()).ToArray();
         Console.WriteLine(
             $"{shards} shards: {owned.Min(o => o.Length)} to {owned.Max(o => o.Length)} a node (mean {(double)shards / nodes:F2}), "
             + $"{owned.Max(o => o.Sum(s => perShard[s])):N0} clients on the fullest ({owned.Max(o => o.Sum(s => perShard[s])) * (double)nodes / counts.Sum():F2} of the mean)");
-        Tell("join", Place([.. fleet, new PeerId($"lb-{nodes + 1}", 1)], shards), 1.0 / (nodes + 1));
+        Tell("join", Place([.. fleet, new MemberId($"lb-{nodes + 1}", 1)], shards), 1.0 / (nodes + 1));
         Tell("leave", Place(fleet[1..], shards), 1.0 / nodes);
 
         // After a crash each shard of the dead opens where its copy is; the copies that are missing are made anew.
@@ -76,7 +76,7 @@ internal static class ScaleBenchmark
             + $"copied anew: {Share(Enumerable.Range(0, shards).Where(s => copies[s] != replicas[s]))}");
         return;
 
-        void Tell(string what, (PeerId?[] Owners, PeerId?[] Replicas) next, double ideal)
+        void Tell(string what, (MemberId?[] Owners, MemberId?[] Replicas) next, double ideal)
         {
             var moved = Enumerable.Range(0, shards).Where(s => next.Owners[s] != owners[s]).ToArray();
             var copied = Enumerable.Range(0, shards).Where(s => next.Replicas[s] != replicas[s]).ToArray();
@@ -91,7 +91,7 @@ internal static class ScaleBenchmark
         }
     }
 
-    private static (PeerId?[] Owners, PeerId?[] Replicas) Place(PeerId[] fleet, int shards)
+    private static (MemberId?[] Owners, MemberId?[] Replicas) Place(MemberId[] fleet, int shards)
     {
         var members = new MapMembers(fleet[0], fleet.Select(n => new MapMember(n)));
         var owners = Placement.Owners(members, shards);

@@ -14,18 +14,18 @@ using Microsoft.Extensions.Logging;
 namespace ActorLb.Fleet;
 
 /// <summary>
-/// This node's part in a fleet: its shards of the map, the spread state, and the fleet systems that carry both. All of it lives as long as
-/// the process, whatever becomes of its memberships.
+/// This node's part in a fleet: its shards of the map, the spread state, and the fleet systems that carry both. It lives as long
+/// as the process, across memberships.
 /// </summary>
 internal sealed partial class LocalMember : IAsyncDisposable
 {
-    /// <summary>Below <c>node.data-dir</c>: what the fleet's systems keep between runs.</summary>
+    /// <summary>Folder below <c>node.data-dir</c> for what the fleet systems keep between runs.</summary>
     private const string Folder = "fleet";
 
-    /// <summary>For a welcome: a join takes 1 to 4 s.</summary>
+    /// <summary>For joining a fleet, which takes 1 to 4 s.</summary>
     private static readonly TimeSpan JoinWait = TimeSpan.FromSeconds(8);
 
-    /// <summary>For seeds that take the connection and say nothing.</summary>
+    /// <summary>For seeds that accept the connection but never answer.</summary>
     private static readonly TimeSpan SilentWait = TimeSpan.FromSeconds(3);
 
     private readonly StickyHash _hash;
@@ -36,9 +36,11 @@ internal sealed partial class LocalMember : IAsyncDisposable
     // Raised when the membership, the seeds' answers or the map's directory change.
     private readonly Pulse _joining = new();
 
-    /// <param name="collect">This node's connections and verdicts, complete; four times a second, must not block.</param>
-    /// <param name="summed">Hears those of the fleet; any thread, must not block.</param>
-    /// <exception cref="IOException">A secret or a folder is not usable.</exception>
+    /// <param name="collect">
+    /// Returns this node's connection counts and health verdicts, complete. Called four times a second; must not block.
+    /// </param>
+    /// <param name="summed">Receives the fleet's sums on any thread; must not block.</param>
+    /// <exception cref="IOException">The secret or a folder is not usable.</exception>
     public LocalMember(
         ActorLbOptions options, BackendSlots slots, Func<ImmutableArray<BackendReport>> collect, Action<FleetReport> summed, Inquiry inquiry,
         EventFeed events, TimeProvider time, ILoggerFactory loggers)
@@ -53,7 +55,7 @@ internal sealed partial class LocalMember : IAsyncDisposable
         Map = new ShardedMap(
             new MapSettings(Settings.Shards, options.Sticky.Ttl, options.Sticky.MaxEntries), _hash, slots, new StickyClock(time), transport);
         Map.Context.FellBack = note => Log.FellBack(_logger, note.Shard, note.Waited, note.Late, note.Owner, note.Replica, note.Answer.Backend);
-        Map.Context.WantsFellBack = () => _logger.IsEnabled(LogLevel.Debug);
+        Map.Context.IsFallbackLogEnabled = () => _logger.IsEnabled(LogLevel.Debug);
         Spread.HashKeyChanged = key =>
         {
             Log.OtherHashKey(_logger);
@@ -76,23 +78,25 @@ internal sealed partial class LocalMember : IAsyncDisposable
 
     public FleetCounts Counts { get; }
 
-    /// <summary>Every member has told this one lately how many sessions it has. Never while this node is not a member.</summary>
+    /// <summary>Every member has recently reported its sessions. Always false while this node is not a member.</summary>
     public bool KnowsAllCounts => Host.Standing is { Stage: FleetStage.Member, Members: { } members } && Counts.Report.LiveNodes >= members.All.Length;
 
     public MapPart Shards { get; }
 
     public FleetHost Host { get; }
 
-    /// <summary>The node that hands out the shards: the sharding coordinator runs on the oldest member. Null while detached.</summary>
+    /// <summary>
+    /// The node that allocates the shards: the sharding coordinator runs on the oldest member. Null while detached.
+    /// </summary>
     public string? Coordinator => Host.Standing.Members is null ? null : Host.System?.Oldest;
 
-    /// <summary>Returns at once: the fleet forms beside what the node does.</summary>
-    /// <exception cref="IOException">The peers' address cannot be bound, or a certificate is not usable.</exception>
+    /// <summary>Returns at once; the fleet forms in the background.</summary>
+    /// <exception cref="IOException">The cluster's address cannot be bound, or a certificate is not usable.</exception>
     public void Start() => Host.Start();
 
     /// <summary>
-    /// Waits for a fleet that is there: until this node is a member and knows where every shard is. Clients that came earlier would not be
-    /// taken to their brokers. Ends at once when no seed listens, and soon when none of them is a member.
+    /// Waits until this node has joined an existing fleet and knows where every shard is: clients accepted earlier could be sent
+    /// to the wrong brokers. Returns at once if no seed listens, and soon if none of them is a member.
     /// </summary>
     public async Task WhenJoinedAsync(CancellationToken cancel)
     {
@@ -112,7 +116,7 @@ internal sealed partial class LocalMember : IAsyncDisposable
         }
     }
 
-    /// <summary>Every shard has an owner that can be asked.</summary>
+    /// <summary>Every shard has a reachable owner.</summary>
     private bool IsComplete => Host.Standing.Stage == FleetStage.Member && Map.Members is { } members
         && Map.Directory.Shards.All(s => s is not null && (s.Owner == members.Self || members.CanReach(s.Owner)));
 
@@ -126,7 +130,7 @@ internal sealed partial class LocalMember : IAsyncDisposable
         Map.Dispose();
     }
 
-    /// <summary>Where a node keeps what the fleet's systems know; a node by itself keeps its orders there.</summary>
+    /// <summary>The folder of the fleet systems' state; a node by itself keeps its orders there.</summary>
     public static string FolderBelow(string data) => Path.GetFullPath(Path.Combine(data, Folder));
 
     private static string FolderOf(string data)

@@ -53,7 +53,7 @@ internal sealed partial class Node : IAsyncDisposable
         _ownCounts = new ClosingCounts(time);
         IActorRef drains = _parts.System.System.ActorOf(
             ActorProps.Of(() => new DrainActor(() => _parts.Pools.Backends.Select(b => b.Backend), time)), "drains");
-        _parts.Operations = new LoneNode(
+        _parts.Operations = new StandaloneOperations(
             options.Node.Name, options.Cluster.Name, options.Sticky, _parts.LocalSticky, _parts.LocalSlots, () => IsReady, () => IsDraining, drains);
         if (options.Cluster.Seeds.IsEmpty) Orders = FleetOrders.InFolder(LocalMember.FolderBelow(options.Node.DataDirectory), time, _parts.Logger);
         Rebalances = new Rebalances(() => Orders);
@@ -127,7 +127,7 @@ internal sealed partial class Node : IAsyncDisposable
     public bool IsDraining => _drain.IsDraining;
 
     /// <summary>What an operator may change or ask that concerns more than this node's own connections.</summary>
-    public IFleetOperations Fleet => _parts.Operations;
+    public IOperatorCommands Fleet => _parts.Operations;
 
     /// <summary>Operators' orders that hold on every node. Of a node in a fleet from its start on.</summary>
     public FleetOrders Orders { get; private set; } = null!;
@@ -317,7 +317,7 @@ internal sealed partial class Node : IAsyncDisposable
         fleet.NodesCounted = _parts.Pools.SetNodes;
         _parts.Fleet = fleet;
         _parts.Services.Sticky = fleet.Member.Map;
-        _parts.Operations = new FleetOfNodes(fleet.Member, Options.Sticky, () => IsDraining, _parts.Time);
+        _parts.Operations = new FleetOperations(fleet.Member, Options.Sticky, () => IsDraining, _parts.Time);
         Orders = fleet.Member.Spread.Orders;
     }
 

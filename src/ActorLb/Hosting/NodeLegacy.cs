@@ -59,7 +59,7 @@ internal sealed class LegacyBackends(LocalBackendSlots slots)
     }
 
     /// <summary>Puts into force what operators had changed of those that have their names. What the file says did not come from here.</summary>
-    public async Task RestoreAsync(IFleetOperations node)
+    public async Task RestoreAsync(IOperatorCommands node)
     {
         (Pool, Backend, LegacyBackend)[] named;
         lock (_gate)

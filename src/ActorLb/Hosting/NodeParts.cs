@@ -99,7 +99,7 @@ internal sealed class NodeParts
     public FleetBackends? Fleet { get; set; }
 
     /// <summary>Operators' changes; set once, before anything runs.</summary>
-    public IFleetOperations Operations { get; set; } = null!;
+    public IOperatorCommands Operations { get; set; } = null!;
 
     /// <summary>Gives backends that are new their slots in the sticky map.</summary>
     public void UpdateSlots()

@@ -38,7 +38,7 @@ internal sealed class NodeSystem : IAsyncDisposable
           log-dead-letters-during-shutdown = off
           # The process stops the system itself.
           coordinated-shutdown { exit-clr = off, run-by-clr-shutdown-hook = off, run-by-actor-system-terminate = off }
-          # An idle system wakes up for each tick; nothing here is due to the millisecond.
+          # An idle system wakes up at each tick; nothing here needs millisecond precision.
           scheduler.tick-duration = 100ms
           actor {
             provider = local

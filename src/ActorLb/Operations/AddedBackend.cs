@@ -8,7 +8,7 @@ using ActorLb.Fleet.Spread;
 
 namespace ActorLb.Operations;
 
-/// <summary>A backend that an operator has added to a pool of the file, as an order of the fleet.</summary>
+/// <summary>A backend that an operator added to a configured pool, stored as an order of the fleet.</summary>
 internal sealed record AddedBackend(string Pool, DnsEndPoint Address, int Weight, bool Backup)
 {
     public const string Prefix = "added/";
@@ -19,7 +19,7 @@ internal sealed record AddedBackend(string Pool, DnsEndPoint Address, int Weight
 
     public string OrderName => $"{Prefix}{Pool}/{Id}";
 
-    /// <summary>The same backend as everywhere else: letter case tells no hosts apart.</summary>
+    /// <summary>Compares host names without regard to case, as everywhere else.</summary>
     public bool Is(string pool, string id) => Pool == pool && string.Equals(Id, id, StringComparison.OrdinalIgnoreCase);
 
     public BackendOptions ToOptions() => BackendReader.Defaults(Address) with { Weight = Weight, Backup = Backup, Added = true };
@@ -34,7 +34,7 @@ internal sealed record AddedBackend(string Pool, DnsEndPoint Address, int Weight
         return writer.ToArray();
     }
 
-    /// <returns>Null when it cannot be read. A longer one, of a later release, is read as far as it is known.</returns>
+    /// <returns>Null if it is invalid. A longer order of a later release is read as far as known.</returns>
     public static AddedBackend? TryDecode(FleetOrder order)
     {
         if (!order.Name.StartsWith(Prefix, StringComparison.Ordinal) || BackendKey.TryParse(order.Name[Prefix.Length..]) is not { } key) return null;
@@ -46,7 +46,7 @@ internal sealed record AddedBackend(string Pool, DnsEndPoint Address, int Weight
             ? new AddedBackend(key.Pool, address, weight, backup) : null;
     }
 
-    /// <summary>The pools with what was added to them. Where the file names the same backend it has the last word.</summary>
+    /// <summary>Adds the added backends to the pools. If the file names the same backend, the file's settings win.</summary>
     public static ActorLbOptions Apply(ActorLbOptions file, ImmutableArray<AddedBackend> added)
     {
         ImmutableDictionary<string, PoolOptions> pools = file.Pools;

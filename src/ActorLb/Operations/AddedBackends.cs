@@ -12,25 +12,25 @@ using Microsoft.Extensions.Logging;
 
 namespace ActorLb.Operations;
 
-/// <param name="Refusal">Why nothing was changed; else null.</param>
-/// <param name="Silent">Nodes that could not be asked whether it is possible.</param>
+/// <param name="Refusal">Why nothing was changed, or null.</param>
+/// <param name="Silent">Nodes that could not be asked whether the change is possible.</param>
 internal sealed record MemberChange(Refusal? Refusal, SilentNode[] Silent);
 
 /// <summary>
-/// Backends that operators add to pools of the file and take back again, on all nodes, across reloads and restarts. What a node does with
-/// them is the <paramref name="apply"/> of its own.
+/// Backends that operators add to configured pools and remove again, on all nodes, across reloads and restarts. Each node applies
+/// the orders with its own <paramref name="apply"/>.
 /// </summary>
-/// <param name="orders">Of the node, from its start on.</param>
-/// <param name="file">What the node's file says.</param>
-/// <param name="own">What of the node takes connections at an address; null when nothing does.</param>
-/// <param name="apply">Brings the node's pools in line with the orders.</param>
+/// <param name="orders">The node's orders, available once it has started.</param>
+/// <param name="file">The node's configuration file.</param>
+/// <param name="own">Names the node's listener that accepts connections at an address; null if none does.</param>
+/// <param name="apply">Updates the node's pools to match the orders.</param>
 internal sealed partial class AddedBackends(
     Inquiry inquiry, Func<FleetOrders> orders, Func<ActorLbOptions> file, Func<DnsEndPoint, string?> own, Func<CancellationToken, Task> apply,
     TimeProvider time, ILogger logger) : IAsyncDisposable
 {
     private const string LookQuestion = "backends.look";
 
-    /// <summary>An order that a file has overtaken is looked at again: a node that was silent may answer.</summary>
+    /// <summary>Interval for reviewing orders whose backend is now in a file: a node that was silent may answer.</summary>
     private static readonly TimeSpan LookAgain = TimeSpan.FromMinutes(1);
 
     private readonly Channel<bool> _changes = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
@@ -38,23 +38,23 @@ internal sealed partial class AddedBackends(
     private readonly HashSet<string> _overtaken = new(StringComparer.Ordinal);
     private Task _running = Task.CompletedTask;
 
-    /// <summary>What a node's file says of a backend.</summary>
+    /// <summary>Whether a node's file has a backend.</summary>
     private enum FileState : byte { NoPool = 0, Lacks = 1, Names = 2 }
 
     public ImmutableArray<AddedBackend> All => orders().Read(AddedBackend.Prefix, AddedBackend.TryDecode);
 
     public AddedBackend? Find(string pool, string id) => All.FirstOrDefault(a => a.Is(pool, id));
 
-    /// <summary>It is not kept by the fleet (or on the disk) yet.</summary>
+    /// <summary>Whether the fleet (or the disk) has not stored it yet.</summary>
     public bool IsLocal(AddedBackend added) => orders().Get(added.OrderName) is { IsLocal: true };
 
-    /// <summary>The options of the file with what was added.</summary>
+    /// <summary>The file's options with the added backends.</summary>
     public ActorLbOptions Apply(ActorLbOptions options) => AddedBackend.Apply(options, All);
 
-    /// <summary>What other nodes ask, before this one is a member of anything.</summary>
+    /// <summary>Registers the answer to other nodes' questions; call it before the node joins a fleet.</summary>
     public void Answer() => inquiry.Answer(LookQuestion, (request, _) => Task.FromResult(Look(request.Span)));
 
-    /// <summary>From now on the node follows the orders.</summary>
+    /// <summary>Starts to apply the orders.</summary>
     public void Begin()
     {
         orders().Changed += Signal;
@@ -72,10 +72,10 @@ internal sealed partial class AddedBackends(
             case EmqxDiscoveryOptions:
                 return Refused($"pool {pool.Name} finds its backends by EMQX's API: have the broker join its cluster; a pool has backends of its own or of EMQX, not both");
         }
-        if (IsInFile(pool.Name, added.Id)) return Refused($"backend {added.Id} stands in the configuration file of pool {pool.Name} already");
+        if (IsInFile(pool.Name, added.Id)) return Refused($"backend {added.Id} is already in the configuration file of pool {pool.Name}");
         if (Find(pool.Name, added.Id) is not null)
         {
-            return Refused($"backend {added.Id} was added to pool {pool.Name} already: pool weight changes its weight, and pool remove takes it out");
+            return Refused($"backend {added.Id} was already added to pool {pool.Name}: pool weight changes its weight, and pool remove takes it out");
         }
         NodeAnswer[] answers = await AskAsync(added, cancel).ConfigureAwait(false);
         foreach (NodeAnswer answer in answers.Where(a => a.Problem is null))
@@ -91,25 +91,25 @@ internal sealed partial class AddedBackends(
         return new MemberChange(null, [.. answers.Where(a => a.Problem is not null).Select(a => new SilentNode(a.Node, a.Problem!))]);
     }
 
-    /// <summary>Its sessions are treated as those of a backend that a reload takes out.</summary>
-    /// <returns>Why nothing was changed, or why it holds on this node alone for now.</returns>
+    /// <summary>Its sessions are treated like those of a backend that a reload removes.</summary>
+    /// <returns>Why nothing was changed, or why the change holds only on this node for now.</returns>
     public async Task<(Refusal? Refusal, string? Pending)> RemoveAsync(PoolOptions pool, string id, CancellationToken cancel)
     {
         if (IsInFile(pool.Name, id))
         {
             return (new Refusal(
                 RefusalKind.Refused,
-                $"backend {id} of pool {pool.Name} was not added at run time but stands in the configuration file: take it out there and reload; until then pool down sends it nobody"), null);
+                $"backend {id} of pool {pool.Name} is in the configuration file and was not added at run time: remove it there and reload; until then, pool down keeps clients away from it"), null);
         }
         if (Find(pool.Name, id) is not { } added)
         {
             string where = pool.Discovery switch
             {
-                DnsDiscoveryOptions dns => $"was found by DNS ({dns.Name}): take it out of that name",
-                EmqxDiscoveryOptions => "was found by EMQX's API: take it out of EMQX's cluster",
+                DnsDiscoveryOptions dns => $"was found by DNS ({dns.Name}): remove it from that name",
+                EmqxDiscoveryOptions => "was found by EMQX's API: remove it from EMQX's cluster",
                 _ => "was not added at run time",
             };
-            return (new Refusal(RefusalKind.Refused, $"backend {id} of pool {pool.Name} {where}; pool down sends it nobody"), null);
+            return (new Refusal(RefusalKind.Refused, $"backend {id} of pool {pool.Name} {where}; pool down keeps clients away from it"), null);
         }
         OrderOutcome outcome = await orders().SetAsync(added.OrderName, default).WaitAsync(cancel).ConfigureAwait(false);
         if (outcome.Refused is { } problem) return (new Refusal(RefusalKind.Refused, problem), null);
@@ -118,10 +118,10 @@ internal sealed partial class AddedBackends(
     }
 
     /// <summary>
-    /// An order whose backend a file names has no effect on that file's node. It is forgotten as soon as every node's file has the backend:
-    /// earlier, those whose file lacks it still would lose it.
+    /// An order has no effect on nodes whose file names the backend. It is withdrawn once every node's file has the backend:
+    /// earlier, nodes whose file lacks it would lose the backend.
     /// </summary>
-    /// <returns>Whether one was found that must stay for now.</returns>
+    /// <returns>Whether such an order must stay for now.</returns>
     public async Task<bool> ReviewAsync(CancellationToken cancel)
     {
         bool stays = false;
@@ -158,7 +158,7 @@ internal sealed partial class AddedBackends(
 
     private static MemberChange Refused(string reason) => new(new Refusal(RefusalKind.Refused, reason), []);
 
-    /// <summary>Any thread; at most one change waits, and it stands for all that came.</summary>
+    /// <summary>Thread-safe. At most one signal is pending; it covers all changes until it is handled.</summary>
     private void Signal() => _changes.Writer.TryWrite(true);
 
     private async Task RunAsync()
@@ -169,7 +169,7 @@ internal sealed partial class AddedBackends(
         {
             try
             {
-                // Other orders change too: a ban concerns no pool.
+                // Changes of other orders, such as bans, don't concern the pools.
                 ImmutableArray<AddedBackend> now = All;
                 if (!now.SequenceEqual(last)) await apply(_stop.Token).ConfigureAwait(false);
                 last = now;
@@ -217,7 +217,7 @@ internal sealed partial class AddedBackends(
         var reader = new WireReader(answer);
         var state = (FileState)reader.Byte();
         string own = reader.Text(ushort.MaxValue);
-        // An answer that makes no sense must not have an order forgotten.
+        // An invalid answer must not cause an order to be withdrawn.
         return !reader.IsValid || state > FileState.Names ? (FileState.Lacks, null) : (state, own.Length == 0 ? null : own);
     }
 

@@ -8,19 +8,22 @@ using ActorLb.Proxying.Limits;
 
 namespace ActorLb.Operations;
 
-/// <summary>Bans as orders of the fleet: <c>ban/KIND/SUBJECT</c>. What is written is versioned: nodes of the next release read it.</summary>
+/// <summary>
+/// Bans, stored as orders of the fleet named <c>ban/KIND/SUBJECT</c>. The format is versioned, because nodes of the next release
+/// read it.
+/// </summary>
 internal sealed class BanOrders(Func<FleetOrders> orders, TimeProvider time)
 {
     public const string Prefix = "ban/";
 
-    /// <summary>Bytes of a client id or user name: with the prefix it is the name of an order.</summary>
+    /// <summary>The most bytes of a client id or user name, limited because it is part of the order's name.</summary>
     public const int LongestSubject = 480;
 
     public const int LongestReason = 200;
 
     private const int LongestBy = 200;
 
-    /// <summary>Bytes of all bans: what the fleet keeps of orders has to hold others, too.</summary>
+    /// <summary>The most bytes of all bans, so that room is left for other orders.</summary>
     private const int MostBytes = FleetOrders.MostBytes * 3 / 4;
 
     private const byte Version = 1;
@@ -29,15 +32,15 @@ internal sealed class BanOrders(Func<FleetOrders> orders, TimeProvider time)
 
     public static string WordOf(BanKind kind) => Kinds[(int)kind];
 
-    /// <summary>A network in its one way of writing; an address alone is the network of itself.</summary>
-    /// <returns>Null with a reason.</returns>
+    /// <summary>Parses a network and returns its canonical form; a single address is a network of its own.</summary>
+    /// <returns>Null with a problem.</returns>
     public static string? Network(string text, out string problem)
     {
-        problem = $"'{text}' is no address or network, such as 10.0.0.7, 10.0.0.0/8 or 2001:db8::/32";
+        problem = $"'{text}' is not an address or network, such as 10.0.0.7, 10.0.0.0/8 or 2001:db8::/32";
         int slash = text.IndexOf('/', StringComparison.Ordinal);
         string host = slash < 0 ? text : text[..slash];
         if (!IPAddress.TryParse(host, out IPAddress? address) || host.AsSpan().ContainsAny("%[]")) return null;
-        // Of what the parser takes besides, such as "10", "010.0.0.1" and "0x7f.1", nobody knows what is meant.
+        // The parser also accepts forms such as "10", "010.0.0.1" and "0x7f.1", whose meaning is ambiguous.
         if (address.AddressFamily == AddressFamily.InterNetwork && address.ToString() != host) return null;
         int bits = address.AddressFamily == AddressFamily.InterNetwork ? 32 : 128, length = bits;
         if (slash >= 0 && (!int.TryParse(text.AsSpan(slash + 1), System.Globalization.NumberStyles.None, null, out length) || length > bits)) return null;
@@ -51,30 +54,32 @@ internal sealed class BanOrders(Func<FleetOrders> orders, TimeProvider time)
         for (int i = length; i < bits; i++) bytes[i / 8] &= (byte)~(0x80 >> (i % 8));
         var network = new IPAddress(bytes);
         if (network.Equals(new IPAddress(address.GetAddressBytes()))) return $"{network}/{length}";
-        problem = $"'{text}' has bits behind its prefix: is {network}/{length} meant, or the address alone?";
+        problem = $"'{text}' has bits set after its prefix: did you mean {network}/{length}, or the address alone?";
         return null;
     }
 
-    /// <summary>Those in force.</summary>
+    /// <summary>The bans in force.</summary>
     public ImmutableArray<Ban> All() => [.. Read().Where(b => !b.IsOver(time.GetUtcNow()))];
 
-    /// <summary>Those not kept by the fleet yet.</summary>
+    /// <summary>Whether the fleet has not stored the ban yet.</summary>
     public bool IsLocal(Ban ban) => orders().Get(NameOf(ban.Kind, ban.Subject)) is { IsLocal: true };
 
-    /// <summary>Adds a ban, or changes the one that there is of the same subject. In force here when the task is returned.</summary>
-    /// <returns>Why not, or what is left to do, as <see cref="OrderOutcome"/> has it.</returns>
+    /// <summary>
+    /// Adds a ban, or replaces the one for the same subject. It applies on this node when this method returns its task.
+    /// </summary>
+    /// <returns>The outcome; see <see cref="OrderOutcome"/>.</returns>
     public async Task<OrderOutcome> AddAsync(Ban ban)
     {
-        // What is over makes room; nobody waits for that.
+        // Remove expired bans to make room, without waiting.
         foreach (Ban over in Read().Where(b => b.IsOver(time.GetUtcNow()))) _ = orders().SetAsync(NameOf(over.Kind, over.Subject), default);
         string name = NameOf(ban.Kind, ban.Subject);
         byte[] value = Write(ban);
         int bytes = orders().All(Prefix).Where(o => o.Name != name).Append(new FleetOrder(name, value, 0, false)).Sum(o => Encoding.UTF8.GetByteCount(o.Name) + o.Value.Length);
-        if (bytes > MostBytes) return new OrderOutcome($"the bans are full ({MostBytes / 1024} KiB): remove some, or ban a network in place of its addresses", null);
+        if (bytes > MostBytes) return new OrderOutcome($"the limit for bans ({MostBytes / 1024} KiB) is reached: remove some, or ban a network instead of its addresses", null);
         return await orders().SetAsync(name, value).ConfigureAwait(false);
     }
 
-    /// <returns>Null when there is no such ban.</returns>
+    /// <returns>Null if there is no such ban.</returns>
     public async Task<OrderOutcome?> RemoveAsync(BanKind kind, string subject)
     {
         string name = NameOf(kind, subject);
@@ -99,7 +104,7 @@ internal sealed class BanOrders(Func<FleetOrders> orders, TimeProvider time)
         return value;
     }
 
-    /// <returns>Null for one that this release cannot read.</returns>
+    /// <returns>Null if this release can't read it.</returns>
     internal static Ban? Read(FleetOrder order)
     {
         ReadOnlySpan<byte> value = order.Value.Span;

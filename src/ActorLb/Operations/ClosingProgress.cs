@@ -3,19 +3,23 @@ using ActorLb.Fleet.Spread;
 
 namespace ActorLb.Operations;
 
-/// <summary>How far a drain or rebalance at a pace is, as this node knows: the same on all, but for a moment.</summary>
+/// <summary>
+/// Progress of a paced drain or a rebalance, as this node knows it: the same on all nodes, apart from short delays.
+/// </summary>
 /// <param name="State">"running", "paused", "done", or "waiting" while no other backend takes clients. Stable: programs compare them.</param>
-/// <param name="Rate">Sessions a second, over the fleet.</param>
-/// <param name="Closed">By all nodes.</param>
-/// <param name="Left">To be closed still, over the fleet.</param>
+/// <param name="Rate">Sessions per second, in the whole fleet.</param>
+/// <param name="Closed">Sessions closed by all nodes.</param>
+/// <param name="Left">Sessions still to close, in the whole fleet.</param>
 internal sealed record ClosingProgress(string State, double Rate, DateTimeOffset Started, int Closed, int Left)
 {
-    /// <summary>Until it is done, at this rate; null when it is, or does not go on.</summary>
+    /// <summary>Estimated time until it is done at this rate; null if it is done or not running.</summary>
     public TimeSpan? Remaining => State == "running" ? TimeSpan.FromSeconds(Math.Ceiling(Left / Rate)) : null;
 
-    /// <returns>Null when the backend is not drained at a pace.</returns>
-    /// <param name="id">Of the drain in the counts.</param>
-    /// <param name="knowsAll">This node has heard how many sessions every other one has: until then none is no verdict.</param>
+    /// <returns>Null if no paced drain of the backend is in progress.</returns>
+    /// <param name="id">Computes the drain's id in the counts.</param>
+    /// <param name="knowsAll">
+    /// This node knows the session counts of all other nodes; until then zero sessions doesn't mean done.
+    /// </param>
     public static ClosingProgress? Of(Pool pool, Backend backend, ClosingCounts counts, Func<PacedDrain, long> id, bool knowsAll = true)
     {
         if (backend.Pacing is not { } drain) return null;

@@ -6,12 +6,12 @@ using ActorLb.Protocol.Admin;
 namespace ActorLb.Operations;
 
 /// <summary>
-/// The sessions of all nodes. Lists go through the nodes one after the other, a bounded part at a time; what is merged is as long as what is
-/// asked for. A node that does not answer is named in the answer, never left out without a word.
+/// The sessions of all nodes. Lists read the nodes one after another, a limited part at a time, so that memory is bounded by what
+/// is requested. A node that does not answer is named in the result, never silently left out.
 /// </summary>
 internal sealed class FleetSessions
 {
-    /// <summary>Client ids of one page, together: an id may have 65,535 bytes, each of them six in JSON.</summary>
+    /// <summary>The most bytes of client ids in one page: an id may have 65,535 bytes, each up to six in JSON.</summary>
     private const int PageBytes = 256 * 1024;
 
     private const string ListQuestion = "sessions.list", KickQuestion = "sessions.kick", CountQuestion = "sessions.count", TopQuestion = "sessions.top";
@@ -33,7 +33,7 @@ internal sealed class FleetSessions
         {
             (string clientId, string node, string by) = SessionWire.ReadKick(request.Span);
             int kicked = await own.KickAsync(clientId, cancel).ConfigureAwait(false);
-            // The node that the operator asked writes its own line.
+            // The node that the operator asked writes its own audit line.
             if (node != self && kicked > 0) KickedForOthers?.Invoke($"node {node}, {by}", clientId, kicked);
             return SessionWire.WriteNumber(kicked);
         });
@@ -43,18 +43,23 @@ internal sealed class FleetSessions
             : throw new FormatException("it does not know what to rank sessions by (another release?)"));
     }
 
-    /// <summary>Hears of sessions that were closed here on the word of another node: on whose, of which client, how many.</summary>
+    /// <summary>
+    /// Called when sessions were closed here for another node's operator: with the origin, the client id and the number.
+    /// </summary>
     public Action<string, string, int>? KickedForOthers { get; set; }
 
-    /// <param name="filter">As <see cref="SessionFilter"/> has it, and valid.</param>
-    /// <param name="after">A page's <see cref="SessionPage.Next"/>, or null for the beginning.</param>
-    /// <param name="limit">At most; fewer when their client ids are long.</param>
-    /// <param name="node">Only this one's; null for all.</param>
-    /// <returns>Null when <paramref name="after"/> is no such place.</returns>
+    /// <param name="filter">A valid text for <see cref="SessionFilter"/>.</param>
+    /// <param name="after">A page's <see cref="SessionPage.Next"/>, or null for the start.</param>
+    /// <param name="limit">The most sessions; fewer if their client ids are long.</param>
+    /// <param name="node">The only node to ask; null for all.</param>
+    /// <returns>Null if <paramref name="after"/> is invalid.</returns>
     public Task<SessionPage?> ListAsync(string filter, string? after, int limit, string? node, CancellationToken cancel) =>
         PageAsync(filter, isClientId: false, after, limit, node, cancel);
 
-    /// <summary>The sessions of one client id. It has few, on any node: all are asked at once, and one by one only where there are too many.</summary>
+    /// <summary>
+    /// The sessions of one client id. Usually there are few, so all nodes are asked at once, and one after another only if there
+    /// are too many.
+    /// </summary>
     public async Task<SessionPage?> FindAsync(string clientId, string? after, int limit, string? node, CancellationToken cancel)
     {
         if (after is null)
@@ -68,7 +73,7 @@ internal sealed class FleetSessions
         return await PageAsync(clientId, isClientId: true, after, limit, node, cancel).ConfigureAwait(false);
     }
 
-    /// <param name="by">Who asked for it, for the other nodes' audit.</param>
+    /// <param name="by">Who requested it, for the other nodes' audit logs.</param>
     public async Task<SessionKick> KickAsync(string clientId, string by, string? node, CancellationToken cancel)
     {
         NodeAnswer[] answers = await _inquiry.AskAsync(KickQuestion, SessionWire.WriteKick(clientId, _self, by), node, cancel).ConfigureAwait(false);
@@ -96,7 +101,7 @@ internal sealed class FleetSessions
         return new SessionTop(TopBys.NameOf(by), top) { Silent = SilentOf(answers) };
     }
 
-    /// <summary>Node by node from the place on, until there are enough.</summary>
+    /// <summary>Reads node by node, starting after a position, until the page is full.</summary>
     private async Task<SessionPage?> PageAsync(string text, bool isClientId, string? after, int limit, string? node, CancellationToken cancel)
     {
         if (!TryReadPlace(after, out string? from, out string? place)) return null;
@@ -127,7 +132,7 @@ internal sealed class FleetSessions
         SessionPage Page(string? next) => new([.. found], next) { Silent = SilentOf(silent) };
     }
 
-    /// <summary>What the answers hold; one that cannot be read is no answer.</summary>
+    /// <summary>Reads the answers; marks unreadable ones as problems.</summary>
     private static T[] Read<T>(NodeAnswer[] answers, Func<NodeAnswer, T> read)
     {
         var values = new List<T>();
@@ -152,7 +157,7 @@ internal sealed class FleetSessions
     private static NamedCount[] Add(IEnumerable<NamedCount> counts) =>
         [.. counts.GroupBy(c => c.Name, StringComparer.Ordinal).Select(g => new NamedCount(g.Key, g.Sum(c => c.Count))).OrderBy(c => c.Name, StringComparer.Ordinal)];
 
-    /// <param name="place">Null for the node's beginning.</param>
+    /// <param name="place">Null for the node's start.</param>
     private static bool TryReadPlace(string? text, out string? node, out string? place)
     {
         node = place = null;

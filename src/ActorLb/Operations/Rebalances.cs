@@ -5,24 +5,24 @@ using ActorLb.Fleet.Spread;
 
 namespace ActorLb.Operations;
 
-/// <summary>The rebalances that operators ordered, one a pool, on all nodes alike. Any thread.</summary>
-/// <param name="orders">Those of the fleet, or of a node by itself.</param>
+/// <summary>The rebalances ordered by operators, at most one for each pool, the same on all nodes. Thread-safe.</summary>
+/// <param name="orders">The orders of the fleet, or of a node by itself.</param>
 internal sealed class Rebalances(Func<FleetOrders> orders)
 {
     private static readonly TimeSpan ShownDone = TimeSpan.FromHours(1);
 
-    /// <summary>Those that are done included.</summary>
+    /// <summary>All rebalances, including finished ones.</summary>
     public ImmutableArray<RebalanceOrder> All => orders().Read(RebalanceOrder.Prefix, RebalanceOrder.TryDecode);
 
     public RebalanceOrder? Find(string pool) => orders().Get(RebalanceOrder.Prefix + pool) is { } order ? RebalanceOrder.TryDecode(order) : null;
 
-    /// <summary>One that is done is shown for an hour.</summary>
+    /// <summary>The rebalance to show for a pool: finished ones for an hour.</summary>
     public RebalanceOrder? Shown(string pool, DateTimeOffset now) =>
         orders().Get(RebalanceOrder.Prefix + pool) is { } kept && RebalanceOrder.TryDecode(kept) is { } order
         && (order.State != RebalanceState.Done || now.ToUnixTimeMilliseconds() - kept.Stamp <= ShownDone.TotalMilliseconds) ? order : null;
 
-    /// <summary>Begins one; one that is under way goes on at the new rate.</summary>
-    /// <param name="rate">Sessions a second, over the fleet.</param>
+    /// <summary>Starts a rebalance; one in progress continues at the new rate.</summary>
+    /// <param name="rate">Sessions per second, in the whole fleet.</param>
     public async Task<Refusal?> BeginAsync(Pool pool, double rate)
     {
         if (Problem(pool) is { } problem) return new Refusal(RefusalKind.Refused, problem);
@@ -35,7 +35,9 @@ internal sealed class Rebalances(Func<FleetOrders> orders)
 
     public async Task<Refusal?> StopAsync(Pool pool) => Nothing(pool) ?? await ChangeAsync(pool, (_, _) => null).ConfigureAwait(false);
 
-    /// <summary>Nothing is left to do. Every node that finds so says so: they say the same.</summary>
+    /// <summary>
+    /// Marks a rebalance as finished. Every node that finds nothing left to do writes this, with the same result.
+    /// </summary>
     public Task FinishAsync(RebalanceOrder done, int closed, int left) => orders().ChangeAsync(done.Name, (value, _) =>
         Decode(done.Pool, value) is { State: RebalanceState.Running } old && old.Ordered == done.Ordered
             ? (old with { State = RebalanceState.Done, Closed = closed, Left = left }).Encode() : value);
@@ -49,9 +51,9 @@ internal sealed class Rebalances(Func<FleetOrders> orders)
         if (kind is BalanceKind.Hash or BalanceKind.IpHash)
         {
             string name = ConfigurationNames.NameOf(ConfigurationNames.Balance, kind);
-            return $"pool {pool.Name} has balance = {name}: a client that is closed comes back to the same backend, so that closing it moves nobody";
+            return $"pool {pool.Name} has balance = {name}: a closed client returns to the same backend, so a rebalance would move nothing";
         }
-        return RebalancePlan.Of(pool.Snapshot).IsPossible ? null : $"pool {pool.Name} has not two backends that take new clients: there is nobody to move sessions between";
+        return RebalancePlan.Of(pool.Snapshot).IsPossible ? null : $"pool {pool.Name} has fewer than two backends that take new clients, so there is nothing to rebalance";
     }
 
     private Refusal? Nothing(Pool pool) => Find(pool.Name) is { State: not RebalanceState.Done } ? null
@@ -61,7 +63,7 @@ internal sealed class Rebalances(Func<FleetOrders> orders)
     {
         OrderOutcome outcome = await orders().ChangeAsync(
             RebalanceOrder.Prefix + pool.Name, (value, stamp) => change(Decode(pool.Name, value), stamp)?.Encode() ?? []).ConfigureAwait(false);
-        // What the fleet has not confirmed yet holds here all the same.
+        // A change that the fleet has not confirmed yet still applies here.
         return outcome.Refused is { } refused ? new Refusal(RefusalKind.Refused, refused) : null;
     }
 }

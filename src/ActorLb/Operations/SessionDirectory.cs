@@ -9,25 +9,30 @@ using ActorLb.Proxying.Reactors;
 namespace ActorLb.Operations;
 
 /// <summary>
-/// The node's own sessions for people. Each reactor is asked for a bounded stretch at a time, so that looking through a hundred thousand
-/// sessions holds up no client.
+/// Lists and closes this node's sessions for operators. Each reactor is asked for a limited range at a time, so that going
+/// through a hundred thousand sessions delays no client.
 /// </summary>
 internal sealed class SessionDirectory(string node, IReadOnlyList<Reactor> reactors, TimeProvider time)
 {
-    /// <summary>Slots looked at in one turn of a reactor: well under a millisecond.</summary>
+    /// <summary>Slots visited in one turn of a reactor, which takes well under a millisecond.</summary>
     private const int Stretch = 4096;
 
-    /// <summary>Kicked in one turn of a reactor.</summary>
+    /// <summary>The most sessions closed in one turn of a reactor.</summary>
     private const int KicksAtOnce = 256;
 
-    /// <summary>Sessions from a place on. Who comes or goes meanwhile may be missed; nobody who stays is, or comes twice.</summary>
-    /// <param name="after">A page's <see cref="SessionPage.Next"/>, or null for the beginning.</param>
-    /// <param name="limit">At most.</param>
-    /// <param name="bytes">Of their client ids together, at most, but for the last one's: an id may have 65,535 bytes.</param>
-    /// <exception cref="FormatException"><paramref name="after"/> is no such place.</exception>
+    /// <summary>
+    /// Lists sessions, starting after a position. Sessions that begin or end meanwhile may be missed; every other is listed
+    /// exactly once.
+    /// </summary>
+    /// <param name="after">A page's <see cref="SessionPage.Next"/>, or null for the start.</param>
+    /// <param name="limit">The most sessions.</param>
+    /// <param name="bytes">
+    /// The most bytes of their client ids together, not counting the last id, which may have 65,535 bytes.
+    /// </param>
+    /// <exception cref="FormatException"><paramref name="after"/> is not a valid position.</exception>
     public async Task<SessionPage> ListAsync(SessionFilter filter, string? after, int limit, int bytes, CancellationToken cancel)
     {
-        if (!TryReadPlace(after, out int index, out int slot)) throw new FormatException($"'{after}' is no place in a list of sessions");
+        if (!TryReadPlace(after, out int index, out int slot)) throw new FormatException($"'{after}' is not a position in a list of sessions");
         var found = new List<SessionInfo>();
         int bytesLeft = bytes;
         for (; index < reactors.Count; index++, slot = 0)
@@ -47,7 +52,7 @@ internal sealed class SessionDirectory(string node, IReadOnlyList<Reactor> react
         return new SessionPage([.. found], null);
     }
 
-    /// <summary>Ends the sessions of a client id; how many there were.</summary>
+    /// <summary>Closes the sessions of a client id; returns how many.</summary>
     public async Task<int> KickAsync(string clientId, CancellationToken cancel)
     {
         SessionFilter filter = SessionFilter.OfClient(clientId);
@@ -67,7 +72,9 @@ internal sealed class SessionDirectory(string node, IReadOnlyList<Reactor> react
         return kicked;
     }
 
-    /// <summary>The sessions with most bytes or packets, or the clients with most CONNECTs; the largest first.</summary>
+    /// <summary>
+    /// Returns the sessions with the most bytes or packets, or the clients with the most CONNECTs, largest first.
+    /// </summary>
     public async Task<TopClient[]> TopAsync(TopBy by, int limit, CancellationToken cancel)
     {
         if (by == TopBy.Connects) return await TopConnectsAsync(limit).ConfigureAwait(false);
@@ -86,7 +93,7 @@ internal sealed class SessionDirectory(string node, IReadOnlyList<Reactor> react
         return [.. top.Items];
     }
 
-    /// <summary>A client may have come to several reactors: each of them counts a part.</summary>
+    /// <summary>A client may have connected to several reactors, each of which counts a part.</summary>
     private async Task<TopClient[]> TopConnectsAsync(int limit)
     {
         var parts = new List<FrequentClient>();
@@ -109,7 +116,7 @@ internal sealed class SessionDirectory(string node, IReadOnlyList<Reactor> react
         _ => "closing",
     };
 
-    /// <summary>Whether that can be a page's <see cref="SessionPage.Next"/>.</summary>
+    /// <summary>Whether the text is a valid <see cref="SessionPage.Next"/>.</summary>
     public static bool IsPlace(string text) => TryReadPlace(text, out _, out _);
 
     private (List<SessionInfo> Found, int Next, int BytesLeft, bool More) Collect(Reactor reactor, SessionFilter filter, int from, int room, int bytes)
@@ -167,12 +174,12 @@ internal sealed class SessionDirectory(string node, IReadOnlyList<Reactor> react
         };
     }
 
-    /// <summary>A list of the largest must stay small enough for one message, whatever ids the clients have.</summary>
+    /// <summary>Truncates ids, so that the list fits into one message whatever ids clients use.</summary>
     private static string Shorten(byte[] id)
     {
         if (id.Length < FrequentClients.LongestId) return Encoding.UTF8.GetString(id);
         int end = FrequentClients.LongestId;
-        // Not within a character: RFC 3629, their further bytes begin with the bits 10.
+        // Don't cut within a character: continuation bytes start with the bits 10 (RFC 3629).
         while (end > 0 && end < id.Length && (id[end] & 0xC0) == 0x80) end--;
         return Encoding.UTF8.GetString(id.AsSpan(0, Math.Min(end, id.Length))).TrimEnd('\uFFFD') + "...";
     }

@@ -4,9 +4,9 @@ using ActorLb.Proxying;
 namespace ActorLb.Operations;
 
 /// <summary>
-/// Which sessions an operator means: terms between blanks, all of which must hold. <c>listener=</c>, <c>pool=</c>, <c>backend=</c>,
-/// <c>client=</c> and <c>state=</c> compare the whole value, <c>address=</c> the client's address with or without its port; a term
-/// without a key is a part of the client id.
+/// An operator's session filter: terms separated by blanks, all of which must match. <c>listener=</c>, <c>pool=</c>,
+/// <c>backend=</c>, <c>client=</c> and <c>state=</c> compare the whole value, <c>address=</c> the client's address with or
+/// without its port; a term without a key matches part of the client id.
 /// </summary>
 internal sealed class SessionFilter
 {
@@ -20,7 +20,7 @@ internal sealed class SessionFilter
 
     public static SessionFilter All { get; } = new();
 
-    /// <summary>Exactly that client id, whatever characters it has.</summary>
+    /// <summary>Matches exactly this client id, whatever characters it contains.</summary>
     public static SessionFilter OfClient(string clientId)
     {
         var filter = new SessionFilter();
@@ -28,7 +28,7 @@ internal sealed class SessionFilter
         return filter;
     }
 
-    /// <returns>Null with a reason when a key is not known.</returns>
+    /// <returns>Null with a problem if a key is unknown.</returns>
     public static SessionFilter? TryParse(string? text, out string? problem)
     {
         problem = null;
@@ -40,7 +40,7 @@ internal sealed class SessionFilter
             string value = term[(equals + 1)..];
             if (key is not ("" or "client" or "address" or "listener" or "pool" or "backend" or "state"))
             {
-                problem = $"filter: '{key}' is no key; there are: {Keys} (a client id with '=' is written client=ID)";
+                problem = $"filter: unknown key '{key}'; keys are: {Keys} (write a client id that contains '=' as client=ID)";
                 return null;
             }
             filter._terms.Add((key, value, Encoding.UTF8.GetBytes(value)));
@@ -48,7 +48,7 @@ internal sealed class SessionFilter
         return filter;
     }
 
-    /// <summary>On the session's reactor.</summary>
+    /// <summary>Call it on the session's reactor.</summary>
     public bool Matches(Session session)
     {
         foreach ((string key, string value, byte[] utf8) in _terms)

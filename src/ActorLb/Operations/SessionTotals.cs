@@ -5,7 +5,7 @@ using ActorLb.Telemetry;
 
 namespace ActorLb.Operations;
 
-/// <summary>How many sessions a node has, by step, listener and backend.</summary>
+/// <summary>Counts a node's sessions by phase, listener and backend.</summary>
 internal static class SessionTotals
 {
     public static SessionCount Of(string node, IReadOnlyList<Reactor> reactors, IEnumerable<Listener> listeners, IEnumerable<UpstreamPool> pools)

@@ -6,18 +6,22 @@ using ActorLb.Protocol.Admin;
 namespace ActorLb.Operations;
 
 /// <summary>
-/// Sessions between nodes. JSON would take up to six bytes for one of a client id, which may have 65,535. Each session stands behind its
-/// length: what a later release adds to it is passed over.
+/// The wire format of sessions between nodes. JSON could take six bytes for each byte of a client id, which may have 65,535. Each
+/// session is length-prefixed, so that fields appended by a later release are skipped.
 /// </summary>
 internal static class SessionWire
 {
-    /// <summary>Client ids of one answer together, the last one's not counted: with it the answer fits into an inquiry's.</summary>
+    /// <summary>
+    /// The most bytes of client ids in one answer, not counting the last id; with that it still fits into an inquiry's answer.
+    /// </summary>
     public const int PageBytes = 64 * 1024;
 
-    /// <summary>Sessions of one answer: beside its id each takes up to 150 bytes, and as many more as the names of its listener and pool.</summary>
+    /// <summary>
+    /// The most sessions in one answer. Besides its id each takes up to 150 bytes plus the names of its listener and pool.
+    /// </summary>
     public const int PageSessions = 100;
 
-    /// <summary>Entries of the largest in one answer, with ids of a kilobyte.</summary>
+    /// <summary>The most entries of a top list in one answer, with ids of up to a kilobyte.</summary>
     public const int TopClients = 100;
 
     private const int LongestText = ushort.MaxValue;
@@ -31,7 +35,7 @@ internal static class SessionWire
         return writer.ToArray();
     }
 
-    /// <exception cref="FormatException">Not what a node writes.</exception>
+    /// <exception cref="FormatException">The bytes are not in the expected format.</exception>
     public static SessionPage ReadPage(ReadOnlySpan<byte> bytes, string node)
     {
         var reader = new WireReader(bytes);
@@ -56,7 +60,7 @@ internal static class SessionWire
         return writer.ToArray();
     }
 
-    /// <exception cref="FormatException">Not what a node writes.</exception>
+    /// <exception cref="FormatException">The bytes are not in the expected format.</exception>
     public static TopClient[] ReadTop(ReadOnlySpan<byte> bytes, string node)
     {
         var reader = new WireReader(bytes);
@@ -73,8 +77,8 @@ internal static class SessionWire
         return reader.IsValid ? clients : throw Malformed();
     }
 
-    /// <param name="node">That asks.</param>
-    /// <param name="by">Who asked it.</param>
+    /// <param name="node">The node that asks.</param>
+    /// <param name="by">The operator who asked it.</param>
     public static byte[] WriteKick(string clientId, string node, string by)
     {
         var writer = new WireWriter(256);
@@ -84,7 +88,7 @@ internal static class SessionWire
         return writer.ToArray();
     }
 
-    /// <exception cref="FormatException">Not what a node writes.</exception>
+    /// <exception cref="FormatException">The bytes are not in the expected format.</exception>
     public static (string ClientId, string Node, string By) ReadKick(ReadOnlySpan<byte> bytes)
     {
         var reader = new WireReader(bytes);
@@ -99,7 +103,7 @@ internal static class SessionWire
         return writer.ToArray();
     }
 
-    /// <exception cref="FormatException">Not what a node writes.</exception>
+    /// <exception cref="FormatException">The bytes are not in the expected format.</exception>
     public static int ReadNumber(ReadOnlySpan<byte> bytes)
     {
         var reader = new WireReader(bytes);
@@ -118,7 +122,7 @@ internal static class SessionWire
         return writer.ToArray();
     }
 
-    /// <exception cref="FormatException">Not what a node writes, or no filter.</exception>
+    /// <exception cref="FormatException">The bytes are not in the expected format, or the filter is invalid.</exception>
     public static (SessionFilter Filter, string? After, int Limit, int Bytes) ReadList(ReadOnlySpan<byte> bytes)
     {
         var reader = new WireReader(bytes);

@@ -2,7 +2,7 @@ using ActorLb.Protocol.Admin;
 
 namespace ActorLb.Operations;
 
-/// <summary>What the largest are told by.</summary>
+/// <summary>What a top list is ranked by.</summary>
 internal enum TopBy : byte { Bytes = 0, Packets = 1, Connects = 2 }
 
 internal static class TopBys
@@ -16,7 +16,7 @@ internal static class TopBys
 
     public static string NameOf(TopBy by) => by switch { TopBy.Bytes => "bytes", TopBy.Packets => "packets", _ => "connects" };
 
-    /// <summary>One client's CONNECTs at several places are added up.</summary>
+    /// <summary>Sums one client's CONNECTs over several reactors or nodes.</summary>
     public static TopClient[] Sum(IEnumerable<TopClient> parts, int limit)
     {
         var top = new TopList<TopClient>(limit);
@@ -29,15 +29,15 @@ internal static class TopBys
     }
 }
 
-/// <summary>The largest of many, never more of them kept than wanted.</summary>
+/// <summary>Collects the largest items, never keeping more than the limit.</summary>
 internal sealed class TopList<T>(int limit)
 {
     private readonly PriorityQueue<T, long> _kept = new(limit + 1);
 
-    /// <summary>The largest first.</summary>
+    /// <summary>Largest first.</summary>
     public IReadOnlyList<T> Items => [.. _kept.UnorderedItems.OrderByDescending(i => i.Priority).Select(i => i.Element)];
 
-    /// <summary>Whether one of that value would be kept.</summary>
+    /// <summary>Whether an item of this value would be kept.</summary>
     public bool Admits(long value) => _kept.Count < limit || (_kept.TryPeek(out _, out long least) && value > least);
 
     public void Add(long value, T item)

@@ -4,24 +4,30 @@ using Akka.Actor;
 
 namespace ActorLb.Standalone;
 
-/// <summary>Sets what an operator orders for a backend, and takes a drained one down when its deadline is over.</summary>
+/// <summary>
+/// Applies operators' orders for backends, and takes a draining backend down when its deadline passes. For a node by itself.
+/// </summary>
 internal sealed class DrainActor : SupervisedActor
 {
     private readonly Func<IEnumerable<Backend>> _backends;
     private readonly TimeProvider _time;
 
-    /// <param name="backends">All of the node; they keep the deadlines of their drains themselves.</param>
+    /// <param name="backends">
+    /// All backends of the node, which keep the deadlines of their drains across restarts of this actor.
+    /// </param>
     public DrainActor(Func<IEnumerable<Backend>> backends, TimeProvider time)
     {
         _backends = backends;
         _time = time;
     }
 
-    /// <summary>Answered by <see cref="Done"/>. An order without a deadline or rate takes back that of the one before.</summary>
-    /// <param name="Rate">Of a drain: sessions closed a second.</param>
+    /// <summary>
+    /// Answered with <see cref="Done"/>. An order without a deadline or rate clears that of the previous order.
+    /// </summary>
+    /// <param name="Rate">For a drain: sessions to close per second.</param>
     public sealed record Order(Backend Backend, AdminState State, TimeSpan? Deadline, double? Rate = null);
 
-    /// <summary>Holds a drain at a pace, or has it go on. Answered by <see cref="Done"/>.</summary>
+    /// <summary>Pauses or resumes a paced drain. Answered with <see cref="Done"/>.</summary>
     public sealed record Pause(Backend Backend, bool IsPaused);
 
     public sealed record Done

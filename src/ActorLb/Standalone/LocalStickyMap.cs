@@ -3,10 +3,10 @@ using ActorLb.Sticky.Map;
 
 namespace ActorLb.Standalone;
 
-/// <summary>The map of a node that has no fleet: it is the only member, and every shard is open on it.</summary>
+/// <summary>The map of a standalone node: it is the only member and owns every shard.</summary>
 internal sealed class LocalStickyMap : IStickyMap, IDisposable
 {
-    /// <summary>Nothing waits for this clock but expired entries and long-lived sessions.</summary>
+    /// <summary>Only expired entries and long-lived sessions depend on this timer.</summary>
     private static readonly TimeSpan LongestPause = TimeSpan.FromSeconds(1);
 
     public const int Shards = 64;
@@ -19,7 +19,7 @@ internal sealed class LocalStickyMap : IStickyMap, IDisposable
     /// <param name="key">16 random bytes.</param>
     public LocalStickyMap(ReadOnlySpan<byte> key, TimeSpan ttl, int maxEntries, BackendSlots slots, TimeProvider time)
     {
-        var self = new PeerId("local", 1);
+        var self = new MemberId("local", 1);
         var settings = new MapSettings(Shards, ttl, maxEntries) { LastKnownGoodEntries = 4 };
         _map = new ShardedMap(settings, new StickyHash(key), slots, new StickyClock(time), new NoTransport());
         _map.SetMembers(new MapMembers(self, [new MapMember(self)]));
@@ -32,7 +32,7 @@ internal sealed class LocalStickyMap : IStickyMap, IDisposable
         _timer = time.CreateTimer(_ => Tick(), null, pause, pause);
     }
 
-    /// <summary>What a node of a fleet has, too.</summary>
+    /// <summary>The underlying map, the same class as in a fleet.</summary>
     public ShardedMap Map => _map;
 
     public int Count => (int)_map.Measure().Entries;
@@ -53,11 +53,11 @@ internal sealed class LocalStickyMap : IStickyMap, IDisposable
 
     public void Closed(ulong h, BackendRef backend, uint session) => _map.Closed(h, backend, session);
 
-    /// <summary>The client's backend, or none. Changes nothing.</summary>
+    /// <summary>Returns the client's backend, or none. Read-only.</summary>
     public BackendRef Peek(ulong h) => _map.Peek(h);
 
-    /// <summary>An operator's order: the client's entry becomes this backend's, or goes when it is none.</summary>
-    /// <returns>False when the backend takes no new clients, or when there was no entry to remove.</returns>
+    /// <summary>An operator's order: assigns the client to the backend, or removes its entry if that is none.</summary>
+    /// <returns>False if the backend takes no new clients, or if there was no entry to remove.</returns>
     public bool Impose(ulong h, BackendRef backend)
     {
         var had = backend.IsNone && !_map.Peek(h).IsNone;
@@ -67,16 +67,16 @@ internal sealed class LocalStickyMap : IStickyMap, IDisposable
 
     public int ShardOf(ulong h) => _map.Context.ShardOf(h);
 
-    /// <summary>Entries of a shard.</summary>
+    /// <summary>The number of entries of a shard.</summary>
     public int CountOf(int shard) => _map.CountOf(shard);
 
-    /// <summary>What all of it holds.</summary>
+    /// <summary>Statistics of the whole map.</summary>
     public MapStatistics Measure() => _map.Measure();
 
-    /// <summary>All entries, a part at a time, for another process of this node that has the same key.</summary>
+    /// <summary>Returns all entries in batches, for another process of this node that has the same key.</summary>
     public IEnumerable<MapEntry[]> Export() => _map.Export();
 
-    /// <summary>Entries that the other process held, with this one's names of the backends.</summary>
+    /// <summary>Adds entries of the other process, which name backends as this process does.</summary>
     public void Import(ReadOnlySpan<MapEntry> entries) => _map.Import(entries);
 
     public void Dispose()
@@ -103,13 +103,13 @@ internal sealed class LocalStickyMap : IStickyMap, IDisposable
         }
     }
 
-    /// <summary>There is no other node.</summary>
+    /// <summary>A standalone node has no other member to send to.</summary>
     private sealed class NoTransport : IMapTransport
     {
-        public void Send(PeerId to, MapMessage message) => throw new InvalidOperationException($"There is no {to}.");
+        public void Send(MemberId to, MapMessage message) => throw new InvalidOperationException($"There is no {to}.");
     }
 
-    /// <summary>Every shard is open here: no answer comes later.</summary>
+    /// <summary>Every shard is open here, so every lookup completes synchronously.</summary>
     private sealed class NoWaiter : IStickyWaiter
     {
         public static readonly NoWaiter Instance = new();

@@ -3,8 +3,8 @@ using ActorLb.Balancing;
 namespace ActorLb.Sticky;
 
 /// <summary>
-/// Which backends exist, by slot. One word a slot, written by the control plane, read by every thread without a lock: a reader sees
-/// generation and state of one moment.
+/// The existing backends by slot. Each slot is one word, written by the control plane and read by every thread without a lock, so
+/// a reader sees a consistent generation and state.
 /// </summary>
 internal sealed class BackendSlots
 {
@@ -24,7 +24,7 @@ internal sealed class BackendSlots
 
     public void Clear(ushort slot) => Volatile.Write(ref _slots[slot], 0);
 
-    /// <summary>The backend that lives in the slot now, or none.</summary>
+    /// <summary>The slot's current backend, or none.</summary>
     public BackendRef Current(ushort slot) => new(slot, (ushort)(Volatile.Read(ref _slots[slot]) >> 8));
 
     /// <summary>The state of a backend in the slot; null if it is gone. Entries that name it are invalid then.</summary>
@@ -34,13 +34,13 @@ internal sealed class BackendSlots
         return word != 0 && (ushort)(word >> 8) == backend.Gen ? (AdminState)(word & 0xff) : null;
     }
 
-    /// <summary>A mapped client may be sent there.</summary>
+    /// <summary>A mapped client may stay there.</summary>
     public bool IsKept(BackendRef backend) => StateOf(backend) is AdminState.Up or AdminState.Drain;
 
-    /// <summary>A new client may be sent there.</summary>
+    /// <summary>A new client may be assigned there.</summary>
     public bool IsEligible(BackendRef backend) => StateOf(backend) == AdminState.Up;
 
-    /// <summary>The first proposal that a new client may get, other than <paramref name="except"/>; none when there is none.</summary>
+    /// <summary>The first eligible proposal other than <paramref name="except"/>, or none.</summary>
     public BackendRef FirstEligible(ReadOnlySpan<BackendRef> proposals, BackendRef except)
     {
         for (var i = 0; i < proposals.Length && i < StickyLimits.MaxProposals; i++)

@@ -3,8 +3,9 @@ using ActorLb.Sticky.Map;
 namespace ActorLb.Sticky;
 
 /// <summary>
-/// The backends that this node last saw for clients of other nodes' shards: asked only when owner and replica are silent. Each word
-/// holds 32 bits of the hash, slot and generation, so reads and writes are atomic and need no lock; sets of four, the newest first.
+/// The backends that this node last saw for clients whose shards other nodes own, used only when owner and replica don't answer.
+/// Each word holds 32 bits of the hash, the slot and the generation, so reads and writes are atomic and lock-free. Four-way
+/// associative, newest first.
 /// </summary>
 internal sealed class LastKnownGood(int capacity)
 {
@@ -33,7 +34,7 @@ internal sealed class LastKnownGood(int capacity)
         var word = (Tag(h) << 32) | backend.Value;
         for (var i = 0; i < Ways; i++)
         {
-            // Everyone before the old place moves one back; without an old place the last one falls out. A race costs one memory.
+            // Shifts the newer words back by one up to the client's old word, or drops the oldest. Losing a race loses one word.
             var old = set[i];
             Volatile.Write(ref set[i], word);
             if (old >> 32 == Tag(h) || old == 0)
@@ -50,6 +51,6 @@ internal sealed class LastKnownGood(int capacity)
     private Span<ulong> Set(ulong h)
     {
         var sets = (uint)(_words.Length / Ways);
-        return _words.AsSpan((int)(((Rendezvous.Mix(h) >> 32) * sets) >> 32) * Ways, Ways);
+        return _words.AsSpan((int)(((ShardRendezvous.Mix(h) >> 32) * sets) >> 32) * Ways, Ways);
     }
 }

@@ -2,12 +2,12 @@ namespace ActorLb.Sticky;
 
 internal enum LogOpKind : byte { Put = 1, Remove = 2 }
 
-/// <summary>One change of a shard. A removal names only the key.</summary>
+/// <summary>One change of a shard. A removal has only the key.</summary>
 internal readonly record struct LogOp(LogOpKind Kind, ulong H, BackendRef Backend, uint Touch);
 
 /// <summary>
-/// The changes of one shard that its copies have not confirmed yet, numbered from 1. It holds at most <paramref name="maxOps"/>: a copy
-/// that falls further behind has to take a snapshot. Guarded by the shard's lock.
+/// The changes of one shard that its copies have not confirmed yet, numbered from 1. Holds at most <paramref name="maxOps"/>; a
+/// copy that falls further behind needs a snapshot. Guarded by the shard's lock.
 /// </summary>
 internal sealed class ReplicationLog(int maxOps = ReplicationLog.MaxOps)
 {
@@ -17,13 +17,13 @@ internal sealed class ReplicationLog(int maxOps = ReplicationLog.MaxOps)
     private int _head;
     private int _count;
 
-    /// <summary>Number of the last change, 0 before the first.</summary>
+    /// <summary>Number of the latest change; 0 before the first.</summary>
     public ulong Last { get; private set; }
 
-    /// <summary>Number of the oldest change still held; <c>Last + 1</c> when none is.</summary>
+    /// <summary>Number of the oldest change still held; <c>Last + 1</c> if none is.</summary>
     public ulong First => Last - (ulong)_count + 1;
 
-    /// <summary>While nobody copies the shard, changes are only counted.</summary>
+    /// <summary>Whether changes are kept. While the shard has no copy they are only counted.</summary>
     public bool Keeps { get; set; }
 
     public void Append(in LogOp op)
@@ -51,8 +51,8 @@ internal sealed class ReplicationLog(int maxOps = ReplicationLog.MaxOps)
         _count++;
     }
 
-    /// <summary>Copies changes from a number on.</summary>
-    /// <returns>How many, or -1 when the first of them is no longer held.</returns>
+    /// <summary>Copies changes, starting with number <paramref name="from"/>.</summary>
+    /// <returns>How many were copied, or -1 if the first is no longer held.</returns>
     public int Read(ulong from, Span<LogOp> into)
     {
         if (from > Last)
@@ -75,7 +75,7 @@ internal sealed class ReplicationLog(int maxOps = ReplicationLog.MaxOps)
         return n;
     }
 
-    /// <summary>Forgets the changes up to a number, which every copy has.</summary>
+    /// <summary>Drops the changes up to a number that every copy has confirmed.</summary>
     public void Trim(ulong through)
     {
         while (_count > 0 && First <= through)
@@ -91,8 +91,8 @@ internal sealed class ReplicationLog(int maxOps = ReplicationLog.MaxOps)
     }
 
     /// <summary>
-    /// A new ownership: nothing is held, and one number is left out, so that a copy which followed an earlier ownership of this node
-    /// up to the last change sees that it missed something.
+    /// Starts a new ownership with an empty log. Skips one number, so that a copy that followed an earlier ownership of this node
+    /// up to its last change notices the gap.
     /// </summary>
     public void Begin()
     {

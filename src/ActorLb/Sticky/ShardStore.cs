@@ -3,8 +3,8 @@ using System.Runtime.CompilerServices;
 namespace ActorLb.Sticky;
 
 /// <summary>
-/// The entries of a shard, or of a part of it, and what may be done to them: the rules of the map, without lock, owner or network. Every
-/// change goes to the log, so that a copy which applies the log holds the same entries.
+/// The entries of a partition and the map's rules for changing them, without locking, ownership or network. Every change is
+/// logged, so that a copy that applies the log holds the same entries.
 /// </summary>
 internal sealed class ShardStore
 {
@@ -12,8 +12,8 @@ internal sealed class ShardStore
     private readonly StickyRules _rules;
     private readonly StoreGroup _group;
 
-    /// <param name="log">That of the shard.</param>
-    /// <param name="group">The stores of the shard, under one lock and one cap.</param>
+    /// <param name="log">The shard's log.</param>
+    /// <param name="group">The shard's stores, which share one lock and one cap.</param>
     public ShardStore(int skipBits, BackendSlots slots, StickyRules rules, ReplicationLog? log = null, StoreGroup? group = null)
     {
         _slots = slots;
@@ -27,20 +27,22 @@ internal sealed class ShardStore
 
     public ShardTable Table { get; private set; }
 
-    /// <summary>Several stores may share one.</summary>
+    /// <summary>Shared by the stores of a shard.</summary>
     public ReplicationLog Log { get; }
 
     /// <summary>Keeps the shard within its cap.</summary>
     public ShardEviction Eviction { get; }
 
-    /// <summary>The valid entry of a key, or none. Changes nothing.</summary>
+    /// <summary>Returns the valid entry of a key, or none. Read-only.</summary>
     public BackendRef Peek(ulong h, uint now)
     {
         ref var entry = ref Table.Find(h);
         return Unsafe.IsNullRef(ref entry) || !IsValid(entry, now) ? BackendRef.None : entry.Backend;
     }
 
-    /// <param name="provisional">The caller will <see cref="Accept"/> the entry that is made, or <see cref="TakeBack"/> it.</param>
+    /// <param name="provisional">
+    /// The caller will <see cref="Accept"/> a new entry, or <see cref="TakeBack(ulong, BackendRef)"/> it.
+    /// </param>
     public LookupResult GetOrAssign(ulong h, ReadOnlySpan<BackendRef> proposals, uint now, bool provisional = false)
     {
         ref var entry = ref Table.Find(h);
@@ -57,7 +59,7 @@ internal sealed class ShardStore
         return Assign(h, _slots.FirstEligible(proposals, BackendRef.None), now, provisional);
     }
 
-    /// <summary>Compare and set; see <see cref="IStickyMap.Reassign"/>. With <paramref name="force"/> whatever is there gives way.</summary>
+    /// <summary>Compare and set, see <see cref="IStickyMap.Reassign"/>. <paramref name="force"/> replaces any entry.</summary>
     public LookupResult Reassign(
         ulong h, BackendRef expected, ReadOnlySpan<BackendRef> proposals, bool force, uint now, bool provisional = false)
     {
@@ -73,8 +75,8 @@ internal sealed class ShardStore
         return Assign(h, _slots.FirstEligible(proposals, expected), now, provisional && !force);
     }
 
-    /// <summary>The backend accepted the client, whose session lives on this node.</summary>
-    /// <param name="add">Make the entry when it was pushed out or has expired meanwhile: this is its owner's.</param>
+    /// <summary>The backend accepted the client, whose session is on this node.</summary>
+    /// <param name="add">Recreate the entry if it was evicted or expired meanwhile. Only for the shard's owner.</param>
     public void Accept(ulong h, BackendRef backend, uint now, bool add)
     {
         ref var entry = ref Table.Find(h);
@@ -88,7 +90,7 @@ internal sealed class ShardStore
         }
     }
 
-    /// <summary>The client's session on this node is over.</summary>
+    /// <summary>The client's session on this node ended.</summary>
     public void Leave(ulong h, BackendRef backend)
     {
         ref var entry = ref Table.Find(h);
@@ -98,15 +100,17 @@ internal sealed class ShardStore
         }
     }
 
-    /// <summary>The backend did not accept the client: an entry that was made for it goes.</summary>
+    /// <summary>The backend did not accept the client: removes the entry created for it.</summary>
     public bool TakeBack(ulong h, BackendRef backend)
     {
         ref var entry = ref Table.Find(h);
         return !Unsafe.IsNullRef(ref entry) && entry.IsProvisional && entry.Backend == backend && Remove(h);
     }
 
-    /// <summary>Likewise of a client of another node, whose entry is not marked: it goes unless somebody has asked for it since.</summary>
-    /// <param name="made">When it was made, or a little later.</param>
+    /// <summary>
+    /// The same for a client of another node, whose entry isn't marked provisional: removes it unless a later lookup has used it.
+    /// </summary>
+    /// <param name="made">When the entry was created, or slightly later.</param>
     public bool TakeBack(ulong h, BackendRef backend, uint made)
     {
         ref var entry = ref Table.Find(h);
@@ -115,8 +119,8 @@ internal sealed class ShardStore
     }
 
     /// <summary>
-    /// A session's end or sign of life: keeps the entry from expiring, if it is still this backend's. An end in the tick of the beginning
-    /// counts, too: of two sessions begun at once the one that lasts must win.
+    /// A session ended or is still alive: renews the entry if it still names this backend. An end in the tick of the beginning
+    /// counts too: of two sessions that began in the same tick, the one that lasts must win.
     /// </summary>
     public void Refresh(ulong h, BackendRef backend, uint ticks)
     {
@@ -134,10 +138,10 @@ internal sealed class ShardStore
     }
 
     /// <summary>
-    /// A live connection's claim. The newest session wins. A time that a session's end or sign of life left behind says nothing about
-    /// when that session began, so it yields to a session that was opened without the owner's word.
+    /// A live session's claim to its entry. The newest session wins. A time that comes from a session's end or keep-alive doesn't
+    /// show when that session began, so it yields to a session that was opened without the owner's answer.
     /// </summary>
-    /// <returns>Whether the entry now names the backend.</returns>
+    /// <returns>Whether the entry names the backend afterwards.</returns>
     public bool Learn(ulong h, BackendRef backend, uint opened, bool fellBack, uint now)
     {
         if (!_slots.IsKept(backend))
@@ -166,10 +170,10 @@ internal sealed class ShardStore
     }
 
     /// <summary>
-    /// What a backend's own list of clients says: it counts only where nothing else is known, and later gives way to every session that
-    /// began after the list was made.
+    /// An entry from a backend's own list of clients. It is added only if nothing else is known, and later yields to any session
+    /// that began after the list was made.
     /// </summary>
-    /// <param name="listed">When the list was asked for, or earlier.</param>
+    /// <param name="listed">When the list was requested, or earlier.</param>
     public SeedResult Seed(ulong h, BackendRef backend, uint listed, uint now)
     {
         if (!_slots.IsKept(backend))
@@ -187,7 +191,7 @@ internal sealed class ShardStore
         }
         else if (_group.Count >= _rules.MaxPerShard || _rules.Room.IsOverCap)
         {
-            // What clients themselves brought does not go for it.
+            // Don't evict entries that clients created.
             return SeedResult.NoRoom;
         }
 
@@ -206,7 +210,7 @@ internal sealed class ShardStore
         return removed;
     }
 
-    /// <summary>What the owner did, done to a copy.</summary>
+    /// <summary>Applies a change of the owner to a copy.</summary>
     public void Apply(in LogOp op)
     {
         if (op.Kind == LogOpKind.Put)
@@ -220,7 +224,7 @@ internal sealed class ShardStore
         }
     }
 
-    /// <summary>A complete snapshot takes the place of what was there.</summary>
+    /// <summary>Replaces the content with a complete snapshot.</summary>
     public void Replace(ShardTable table)
     {
         Table.Dispose();
@@ -229,8 +233,8 @@ internal sealed class ShardStore
     }
 
     /// <summary>
-    /// Sixteen exclusive-ors over who has which backend, by the low bits of the key: equal in two copies of one content, whatever the
-    /// places and times of the entries.
+    /// Sixteen XOR sums over keys and backends, one for each value of the key's low four bits: equal in two copies with the same
+    /// content, whatever the positions and times of the entries.
     /// </summary>
     public void Digest(Span<ulong> lanes)
     {
@@ -240,14 +244,16 @@ internal sealed class ShardStore
             ref var entry = ref Table.At(i);
             if (!Unsafe.IsNullRef(ref entry))
             {
-                lanes[(int)(entry.H & 15)] ^= Map.Rendezvous.Mix(entry.H ^ Map.Rendezvous.Mix(entry.Backend.Value));
+                lanes[(int)(entry.H & 15)] ^= Map.ShardRendezvous.Mix(entry.H ^ Map.ShardRendezvous.Mix(entry.Backend.Value));
             }
         }
     }
 
-    /// <summary>Removes entries that are invalid for good: expired, or of a backend that no longer exists.</summary>
-    /// <param name="from">Place to begin at, kept by the caller.</param>
-    /// <returns>Place to go on at, 0 when the end was reached.</returns>
+    /// <summary>
+    /// Removes entries that can't become valid again: expired ones, and those of backends that no longer exist.
+    /// </summary>
+    /// <param name="from">Position to start at; the caller keeps it.</param>
+    /// <returns>Position to continue at; 0 after the end.</returns>
     public int Sweep(int from, int places, int removals, uint now)
     {
         var i = from;
@@ -310,7 +316,9 @@ internal sealed class ShardStore
         Log.Append(new LogOp(LogOpKind.Put, key, backend, touch));
     }
 
-    /// <summary>A copy hears of a touch only when it moves the entry's end by a noticeable part: most reconnects cost no frame.</summary>
+    /// <summary>
+    /// Logs a touch only if it moves the expiry noticeably, so that most reconnects send nothing to the copies.
+    /// </summary>
     private void Touch(ref ShardEntry entry, uint touch)
     {
         var step = (touch & ~ShardEntry.RefreshedBit) - entry.Ticks;

@@ -3,32 +3,35 @@ using System.Runtime.InteropServices;
 
 namespace ActorLb.Sticky;
 
-/// <summary>What else an entry says, in the bits above its generation.</summary>
+/// <summary>State bits of an entry, stored above its generation.</summary>
 internal static class EntryState
 {
     public const ushort None = 0;
 
-    /// <summary>No backend has accepted the client since the entry was made or moved: it holds for a moment only.</summary>
+    /// <summary>No backend has accepted the client since the entry was created or moved; such an entry is short-lived.</summary>
     public const ushort Provisional = 0x4000;
 
-    /// <summary>A session of the client lives on this node.</summary>
+    /// <summary>The client has a session on this node.</summary>
     public const ushort Connected = 0x8000;
 }
 
-/// <summary>One client of a shard, 16 bytes. <see cref="H"/> is never 0: that marks a free place.</summary>
+/// <summary>One client of a shard, 16 bytes. <see cref="H"/> is never 0, which marks a free position.</summary>
 [StructLayout(LayoutKind.Sequential, Size = 16)]
 internal struct ShardEntry
 {
-    /// <summary>Bit 31 of <see cref="Touch"/>: the last touch was a session's end or its sign of life, not its opening.</summary>
+    /// <summary>Bit 31 of <see cref="Touch"/>: the last touch was a session's end or keep-alive, not its opening.</summary>
     public const uint RefreshedBit = 0x8000_0000;
 
     public ulong H;
     public ushort Slot;
 
-    /// <summary>The generation, and <see cref="EntryState"/> above it.</summary>
+    /// <summary>The generation, with <see cref="EntryState"/> in the bits above it.</summary>
     public ushort GenAndState;
 
-    /// <summary>The holder's monotonic time (<see cref="StickyClock"/>), 31 bits; bit 31 is <see cref="RefreshedBit"/>.</summary>
+    /// <summary>
+    /// Monotonic time of the node that holds the entry (<see cref="StickyClock"/>), 31 bits; bit 31 is <see
+    /// cref="RefreshedBit"/>.
+    /// </summary>
     public uint Touch;
 
     public readonly ushort Gen => (ushort)(GenAndState & BackendRef.MaxGen);
@@ -45,16 +48,16 @@ internal struct ShardEntry
 }
 
 /// <summary>
-/// Open addressing with linear probing in native memory: the garbage collector never sees it. A key's home is its place in the order
-/// of hashes (multiply and shift), so the capacity can be any number and growth by a quarter wastes little; deletion shifts the
-/// followers back, so there are no tombstones. Not thread-safe: the shard's lock guards it.
+/// A hash table with open addressing and linear probing in native memory, invisible to the garbage collector. A key's home
+/// position follows the order of hashes (multiply and shift), so the capacity can be any number and growing by a quarter wastes
+/// little. Removal shifts the following entries back, so there are no tombstones. Not thread-safe: guarded by the shard's lock.
 /// </summary>
 internal sealed unsafe class ShardTable : IDisposable
 {
     private const int MinCapacity = 8;
 
     /// <summary>
-    /// Full at four fifths: after growth by a quarter the table is 64 % full, 25 bytes an entry, the worst that it gets.
+    /// Maximum load. After growing by a quarter the table is 64 % full, which is 25 bytes an entry in the worst case.
     /// </summary>
     private const int MaxLoadPercent = 80;
 
@@ -64,7 +67,7 @@ internal sealed unsafe class ShardTable : IDisposable
     private int _count;
     private int _limit;
 
-    /// <param name="skipBits">High bits of the hash that are the same for every key of the table: those that chose the shard.</param>
+    /// <param name="skipBits">High bits of the hash that all keys of the table share, because they select the shard.</param>
     public ShardTable(int skipBits) => _skipBits = skipBits;
 
     public int Count => _count;
@@ -77,13 +80,13 @@ internal sealed unsafe class ShardTable : IDisposable
 
     public int Capacity => _capacity;
 
-    /// <summary>Native memory held.</summary>
+    /// <summary>Native memory in use.</summary>
     public long Bytes => (long)_capacity * sizeof(ShardEntry);
 
-    /// <summary>A hash of 0 stands for a free place: it takes the place of 1.</summary>
+    /// <summary>Maps hash 0 to 1, because 0 marks a free position.</summary>
     public static ulong Key(ulong h) => h == 0 ? 1UL : h;
 
-    /// <summary>The entry, valid until the next change of the table, or a null reference.</summary>
+    /// <summary>Returns the entry, valid until the table changes, or a null reference.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public ref ShardEntry Find(ulong h)
     {
@@ -114,15 +117,15 @@ internal sealed unsafe class ShardTable : IDisposable
         }
     }
 
-    /// <summary>Sets the entry of a key, which it adds when missing.</summary>
-    /// <param name="state">Of <see cref="EntryState"/>.</param>
+    /// <summary>Sets the entry of a key; adds it if missing.</summary>
+    /// <param name="state">An <see cref="EntryState"/>.</param>
     /// <returns>Whether it was added.</returns>
     public bool Set(ulong h, BackendRef backend, uint touch, ushort state = EntryState.None)
     {
         h = Key(h);
         if (_count >= _limit)
         {
-            // An update needs no room; looking twice is dearer only in the rare growth.
+            // An update needs no room. The second search costs something only when the table grows, which is rare.
             ref var present = ref Find(h);
             if (!Unsafe.IsNullRef(ref present))
             {
@@ -172,7 +175,9 @@ internal sealed unsafe class ShardTable : IDisposable
         return true;
     }
 
-    /// <summary>The entry in a place of the table, a null reference when the place is free. For sweeps, samples and copies.</summary>
+    /// <summary>
+    /// Returns the entry at a position, or a null reference if the position is free. For sweeps, samples and copies.
+    /// </summary>
     public ref ShardEntry At(int index)
     {
         if ((uint)index >= (uint)_capacity)
@@ -185,8 +190,8 @@ internal sealed unsafe class ShardTable : IDisposable
     }
 
     /// <summary>
-    /// Frees a place and closes the gap: a follower moves back unless its home lies behind the gap. The place may hold another
-    /// entry afterwards, so a sweep looks at it again.
+    /// Frees a position and closes the gap: moves back each following entry whose home is not behind the gap. Afterwards the
+    /// position may hold another entry, so a sweep must look at it again.
     /// </summary>
     public void RemoveAt(int index)
     {
@@ -208,7 +213,7 @@ internal sealed unsafe class ShardTable : IDisposable
 
             var home = Home(h);
 
-            // Cyclic "home is in (gap, i]": then it must not move before its home.
+            // True if the home is in (gap, i], cyclically: the entry must not move before its home.
             var stays = gap < i ? home > gap && home <= i : home > gap || home <= i;
             if (!stays)
             {
@@ -222,7 +227,7 @@ internal sealed unsafe class ShardTable : IDisposable
     }
 
     /// <summary>Copies every entry.</summary>
-    /// <returns>How many; the span must hold <see cref="Count"/>.</returns>
+    /// <returns>How many; the span must have room for <see cref="Count"/>.</returns>
     public int CopyTo(Span<ShardEntry> into)
     {
         var n = 0;
@@ -237,7 +242,7 @@ internal sealed unsafe class ShardTable : IDisposable
         return n;
     }
 
-    /// <summary>Forgets everything and gives the memory back.</summary>
+    /// <summary>Removes all entries and frees the memory.</summary>
     public void Clear()
     {
         NativeMemory.Free(_entries);
@@ -248,7 +253,7 @@ internal sealed unsafe class ShardTable : IDisposable
         Connected = Provisional = 0;
     }
 
-    /// <summary>Room for that many entries without growth in between.</summary>
+    /// <summary>Makes room for that many entries, so that adding them doesn't resize the table.</summary>
     public void EnsureRoom(int entries)
     {
         if (entries > _limit)
@@ -257,7 +262,7 @@ internal sealed unsafe class ShardTable : IDisposable
         }
     }
 
-    /// <summary>Gives memory back when less than a quarter of the room is used.</summary>
+    /// <summary>Frees memory if less than a quarter is used.</summary>
     public void Shrink()
     {
         if (_count == 0)
@@ -299,7 +304,7 @@ internal sealed unsafe class ShardTable : IDisposable
         _entries = (ShardEntry*)NativeMemory.AllocZeroed((nuint)capacity, (nuint)sizeof(ShardEntry));
         _capacity = capacity;
 
-        // At least one place stays free, or a search for a missing key would not end.
+        // At least one position must stay free, or the search for a missing key wouldn't end.
         _limit = Math.Min((int)((long)capacity * MaxLoadPercent / 100), capacity - 1);
         for (var i = 0; i < oldCapacity; i++)
         {

@@ -5,15 +5,15 @@ using System.Runtime.CompilerServices;
 namespace ActorLb.Sticky;
 
 /// <summary>
-/// SipHash-2-4 with 64 bits of output (Aumasson and Bernstein, "SipHash: a fast short-input PRF"): keyed, so that nobody without the
-/// key can craft client ids that collide or that crowd one shard.
+/// SipHash-2-4 with 64 bits of output (Aumasson and Bernstein, "SipHash: a fast short-input PRF"). It is keyed, so that without
+/// the key nobody can craft client ids that collide or overload one shard.
 /// </summary>
 internal readonly struct SipHash(ulong k0, ulong k1)
 {
     private readonly ulong _k0 = k0;
     private readonly ulong _k1 = k1;
 
-    /// <summary>A key of 16 bytes, little endian halves as in the reference code.</summary>
+    /// <summary>Creates it from a key of 16 bytes, two little-endian halves as in the reference code.</summary>
     public static SipHash FromKey(ReadOnlySpan<byte> key)
     {
         if (key.Length != 16)
@@ -24,7 +24,7 @@ internal readonly struct SipHash(ulong k0, ulong k1)
         return new SipHash(BinaryPrimitives.ReadUInt64LittleEndian(key), BinaryPrimitives.ReadUInt64LittleEndian(key[8..]));
     }
 
-    /// <summary>The same key with every bit of both halves turned: an independent function for another kind of input.</summary>
+    /// <summary>The hash under the same key with all bits inverted: an independent function for another kind of input.</summary>
     public SipHash Inverted() => new(~_k0, ~_k1);
 
     public ulong Hash(ReadOnlySpan<byte> data)

@@ -1,9 +1,9 @@
 namespace ActorLb.Sticky;
 
 /// <summary>
-/// The time of the entries: monotonic, of this process alone, in ticks of 64 ms: fine enough to tell which of two sessions is the
-/// newer, and 31 bits last for four years. It begins in the middle of them, so that an entry learned with an age of years still has a
-/// positive time. No wall clock, no NTP: nodes exchange ages.
+/// The entries' time: monotonic, local to this process, in ticks of 64 ms. Fine enough to tell which of two sessions is newer,
+/// while 31 bits last for four years. It starts in the middle of the range, so that an entry learned with an age of years still
+/// has a positive time. Nodes exchange ages, so neither wall clocks nor NTP matter.
 /// </summary>
 internal sealed class StickyClock(TimeProvider time)
 {
@@ -12,15 +12,15 @@ internal sealed class StickyClock(TimeProvider time)
     private readonly long _start = time.GetTimestamp();
     private readonly long _perMillisecond = Math.Max(1, time.TimestampFrequency / 1000);
 
-    /// <summary>Milliseconds since the clock was made.</summary>
+    /// <summary>Milliseconds since the clock was created.</summary>
     public long Milliseconds => (time.GetTimestamp() - _start) / _perMillisecond;
 
     public uint Ticks => TicksAgo(Milliseconds, 0);
 
-    /// <summary>The tick that lay that many milliseconds back.</summary>
+    /// <summary>The tick <paramref name="age"/> milliseconds ago.</summary>
     public static uint TicksAgo(long nowMilliseconds, long age) =>
         (uint)Math.Max(1, Origin + ((nowMilliseconds - age) >> 6));
 
-    /// <summary>Milliseconds since that tick, not negative.</summary>
+    /// <summary>Milliseconds since that tick; never negative.</summary>
     public static long Age(long nowMilliseconds, uint ticks) => Math.Max(0, nowMilliseconds - ((ticks - Origin) * TickMilliseconds));
 }

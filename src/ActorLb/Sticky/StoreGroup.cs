@@ -1,18 +1,21 @@
 namespace ActorLb.Sticky;
 
-/// <summary>The stores of one shard: under one lock, they share its part of the cap. A partition of its own may have room for one entry only.</summary>
+/// <summary>
+/// The stores of one shard. They share a lock and the shard's part of the cap, because the part of a single partition could be as
+/// small as one entry.
+/// </summary>
 internal sealed class StoreGroup
 {
-    /// <summary>Entries of which one goes.</summary>
+    /// <summary>How many entries an eviction samples.</summary>
     public const int Sample = 32;
 
     private readonly List<ShardStore> _stores = [];
     private uint _random = 0x9E3779B9;
 
-    // So many more can be added before they have to be counted again.
+    // How many more can be added before a recount.
     private int _roomLeft;
 
-    /// <summary>Whether there is room for certain: it was counted, and has not been used up since.</summary>
+    /// <summary>Whether there is room without a recount.</summary>
     public bool HasRoom => _roomLeft > 0;
 
     public int Count => Sum(static s => s.Table.Count);
@@ -23,7 +26,7 @@ internal sealed class StoreGroup
 
     public void Add(ShardStore store) => _stores.Add(store);
 
-    /// <summary>Whether there was room for the entry that one of the stores has added.</summary>
+    /// <summary>Whether there was room for the entry that a store just added.</summary>
     public bool HadRoom(int most)
     {
         if (_roomLeft > 0)
@@ -37,11 +40,11 @@ internal sealed class StoreGroup
         return count <= most;
     }
 
-    /// <summary>A store has been filled by other ways.</summary>
+    /// <summary>A store's content was replaced or changed by a copy.</summary>
     public void Recount() => _roomLeft = 0;
 
-    /// <summary>One of some of a kind goes, of the first store's as far as it has any.</summary>
-    /// <param name="except">Of the first store: an entry that stays.</param>
+    /// <summary>Evicts one of a sample of entries of a kind, sampling the first store before the others.</summary>
+    /// <param name="except">An entry of the first store that must stay.</param>
     public void Evict(ShardStore first, ulong except, ushort mask, ushort kind)
     {
         var from = _stores.IndexOf(first);

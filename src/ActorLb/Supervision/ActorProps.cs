@@ -3,8 +3,8 @@ using Akka.Actor;
 namespace ActorLb.Supervision;
 
 /// <summary>
-/// Props whose actor is made by a delegate, called again at each restart: no expression to compile and no constructor to find by
-/// reflection while a node starts.
+/// Props that create the actor with a delegate, called again at each restart. Avoids compiling an expression and finding a
+/// constructor by reflection while a node starts.
 /// </summary>
 internal static class ActorProps
 {
@@ -20,7 +20,7 @@ internal static class ActorProps
 
         public void Release(ActorBase actor)
         {
-            // Nothing beyond the actor itself was made.
+            // There is nothing else to release.
         }
     }
 }

@@ -5,16 +5,16 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace ActorLb.Supervision;
 
-/// <summary>The restarts of a system's actors, kept as long as the actor lives, and how long each waits after its last one.</summary>
+/// <summary>Counts the restarts of each living actor in a system, and decides how long each waits before the next.</summary>
 internal sealed class ActorRestarts : IExtension
 {
     private static readonly TimeSpan FirstDelay = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan LongestDelay = TimeSpan.FromSeconds(10);
 
-    /// <summary>Without a failure for this time an actor counts as well again.</summary>
+    /// <summary>After this time without a failure an actor counts as recovered.</summary>
     private static readonly TimeSpan Recovered = TimeSpan.FromMinutes(1);
 
-    // By path, which names one living actor. Written by its supervisor, one at a time.
+    // By path, which identifies one living actor. Written only by its supervisor.
     private readonly ConcurrentDictionary<string, Failures> _failures = new(StringComparer.Ordinal);
     private readonly ExtendedActorSystem _system;
 
@@ -22,7 +22,7 @@ internal sealed class ActorRestarts : IExtension
 
     private readonly record struct Failures(long Total, int InARow, TimeSpan Last);
 
-    /// <summary>Where the failures are logged; whoever makes the system sets it before the first actor.</summary>
+    /// <summary>The log for failures; the creator of the system sets it before starting the first actor.</summary>
     public ILogger Logger { get; set; } = NullLogger.Instance;
 
     public static ActorRestarts Of(ActorSystem system) => system.WithExtension<ActorRestarts, Provider>();
@@ -45,7 +45,7 @@ internal sealed class ActorRestarts : IExtension
         _failures[Key(path)] = new Failures(before.Total + 1, inARow ? before.InARow + 1 : 1, now);
     }
 
-    /// <summary>The actor has stopped; a new one may get its name.</summary>
+    /// <summary>The actor has stopped; its name may be reused.</summary>
     public void Forget(ActorPath path) => _failures.TryRemove(Key(path), out _);
 
     private static string Key(ActorPath path) => path.ToStringWithoutAddress();

@@ -2,17 +2,17 @@ using Akka.Actor;
 
 namespace ActorLb.Supervision;
 
-/// <summary>An actor as it is at the moment.</summary>
-/// <param name="Path">From the system's name down, such as <c>node/user/pool-emqx/10.0.0.1:1883</c>.</param>
+/// <summary>The current state of an actor.</summary>
+/// <param name="Path">The path including the system's name, such as <c>node/user/pool-emqx/10.0.0.1:1883</c>.</param>
 /// <param name="Depth">0 for the guardians <c>user</c> and <c>system</c>.</param>
-/// <param name="Type">The class.</param>
-/// <param name="Mailbox">Messages that wait.</param>
+/// <param name="Type">The actor's class.</param>
+/// <param name="Mailbox">Messages waiting in the mailbox.</param>
 internal sealed record ActorState(string Path, int Depth, string Name, string Type, int Mailbox, long Restarts);
 
-/// <summary>Reads the actors of local systems, from any thread, without a message to them.</summary>
+/// <summary>Lists the actors of local systems, from any thread and without sending messages.</summary>
 internal static class ActorTree
 {
-    /// <summary>Each actor before its children, which are in the order of their names.</summary>
+    /// <summary>Lists each actor before its children; children are sorted by name.</summary>
     public static IEnumerable<ActorState> Read(IEnumerable<ActorSystem> systems) =>
         from ExtendedActorSystem system in systems
         from guardian in new[] { system.Guardian, system.SystemGuardian }

@@ -1,6 +1,8 @@
 namespace ActorLb.Supervision;
 
-/// <summary>Doubling delays between two bounds, each shortened at random by up to a half so that nodes do not retry in step.</summary>
+/// <summary>
+/// Delays that double between two bounds, each shortened at random by up to half, so that nodes don't retry in step.
+/// </summary>
 internal sealed class Backoff
 {
     private readonly TimeSpan _first;

@@ -4,8 +4,8 @@ using Microsoft.Extensions.Logging;
 namespace ActorLb.Supervision;
 
 /// <summary>
-/// A failed actor restarts alone, its siblings go on, and the failure is counted and logged whole: it is a fault of this program. An
-/// actor that cannot even be made stops.
+/// Restarts only the failed actor, not its siblings, and logs the failure in full, because it is a bug. An actor that can't be
+/// created stops.
 /// </summary>
 internal sealed partial class RestartStrategy : OneForOneStrategy
 {
@@ -49,7 +49,7 @@ internal sealed partial class RestartStrategy : OneForOneStrategy
     }
 }
 
-/// <summary>The strategy of a system's top actors; named in its configuration.</summary>
+/// <summary>The strategy for a system's top-level actors; referenced by name in the configuration.</summary>
 internal sealed class TopStrategy : SupervisorStrategyConfigurator
 {
     public override SupervisorStrategy Create() => RestartStrategy.Instance;

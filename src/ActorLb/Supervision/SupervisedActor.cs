@@ -3,10 +3,10 @@ using Akka.Actor;
 namespace ActorLb.Supervision;
 
 /// <summary>
-/// An actor that restarts after a failure, with a pause, and supervises its children in the same way. A restarted one has lost its
-/// fields, timers and children: <see cref="Begin"/> brings back what must survive from where it is kept.
+/// An actor that restarts with a delay after a failure, and supervises its children the same way. A restart loses fields, timers
+/// and children: <see cref="Begin"/> must restore what should survive.
 /// </summary>
-/// <remarks>No <see cref="ReceiveActor"/>: that compiles expressions for each class, which a node's start would have to wait for.</remarks>
+/// <remarks>Not a <see cref="ReceiveActor"/>, which compiles expressions for each class and would slow down the start.</remarks>
 internal abstract class SupervisedActor : ActorBase, IWithTimers
 {
     private static readonly object Now = new BeginNow();
@@ -15,10 +15,10 @@ internal abstract class SupervisedActor : ActorBase, IWithTimers
 
     public ITimerScheduler Timers { get; set; } = null!;
 
-    /// <summary>At the start and after each restart. Other messages may have come before.</summary>
+    /// <summary>Called at start and after each restart. Other messages may have arrived before.</summary>
     protected abstract void Begin();
 
-    /// <returns>False for a message that the actor does not know.</returns>
+    /// <returns>False if the actor doesn't handle the message.</returns>
     protected abstract bool On(object message);
 
     protected sealed override bool Receive(object message)
@@ -28,7 +28,7 @@ internal abstract class SupervisedActor : ActorBase, IWithTimers
         return true;
     }
 
-    // By a message, so that a failure in it is one like any other.
+    // As a message, so that a failure in Begin is handled like any other.
     protected override void PreStart() => Self.Tell(Now);
 
     protected override void PostRestart(Exception reason) =>

@@ -180,7 +180,7 @@ public sealed class PacedClosingTests
         Assert.Contains("not being rebalanced", (await node.Node.Rebalances.StopAsync(pool))!.Reason, StringComparison.Ordinal);
         Backend full = node.Backend(brokers[0]), empty = node.Backend(brokers[1]);
         Assert.Null(await node.Node.Fleet.SetStateAsync(pool, empty, AdminState.Down, deadline: null, Cancel));
-        Assert.Contains("not two backends", (await node.Node.Rebalances.BeginAsync(pool, 1))!.Reason, StringComparison.Ordinal);
+        Assert.Contains("fewer than two backends", (await node.Node.Rebalances.BeginAsync(pool, 1))!.Reason, StringComparison.Ordinal);
         var clients = await OpenAsync(node, 10, 4);
         Assert.Null(await node.Node.Fleet.SetStateAsync(pool, empty, AdminState.Up, deadline: null, Cancel));
         Assert.Null(await node.Node.Rebalances.BeginAsync(pool, 0.01));

@@ -14,8 +14,8 @@ public sealed class FleetBadInputTests
         await using (var wrong = fleet.Add("lb-wrong", $"secret-file = \"{fleet.Write("other", "this is not the secret of the fleet")}\""))
         {
             await wrong.StartAsync();
-            await SaysAsync(wrong, "is refused: its certificate was not made with this node's cluster.secret-file");
-            await SaysAsync(fleet.Nodes[0], "127.0.0.1 is refused: its certificate was not made with this node's cluster.secret-file");
+            await SaysAsync(wrong, "is refused: its certificate was not derived from this node's cluster.secret-file");
+            await SaysAsync(fleet.Nodes[0], "127.0.0.1 is refused: its certificate was not derived from this node's cluster.secret-file");
             Assert.DoesNotContain("this is not the secret of the fleet", wrong.Process.Output, StringComparison.Ordinal);
             await StaysOutsideAsync(fleet, wrong, placed);
         }
@@ -23,16 +23,16 @@ public sealed class FleetBadInputTests
         await using (var other = fleet.Add("lb-other", "name = staging"))
         {
             await other.StartAsync();
-            await SaysAsync(other, "it is of cluster 'production', this node of 'staging'");
-            await SaysAsync(fleet.Nodes[0], $"lb-other ({other.Peer}) is refused: it is of cluster 'staging', this node of 'production'");
+            await SaysAsync(other, "its cluster is 'production', this node's is 'staging'");
+            await SaysAsync(fleet.Nodes[0], $"lb-other ({other.Peer}) is refused: its cluster is 'staging', this node's is 'production'");
             await StaysOutsideAsync(fleet, other, placed);
         }
 
         await using (var twin = fleet.Add("lb-1", file: "twin"))
         {
             await twin.StartAsync();
-            await SaysAsync(twin, "it refuses this node in turn: another one is called 'lb-1' already, and node.name must be unique");
-            await SaysAsync(fleet.Nodes[1], $"lb-1 ({twin.Peer}) is refused: its node.name 'lb-1' is another node's");
+            await SaysAsync(twin, "it refuses this node: another node is already called 'lb-1', and node.name must be unique");
+            await SaysAsync(fleet.Nodes[1], $"lb-1 ({twin.Peer}) is refused: its node.name 'lb-1' is already in use");
             await StaysOutsideAsync(fleet, twin, placed);
         }
     }

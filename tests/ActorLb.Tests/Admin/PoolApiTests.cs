@@ -133,7 +133,7 @@ public sealed class PoolApiTests
     {
         await using AdminNode node = await AdminNode.StartAsync();
         AdminError one = await AdminNode.ErrorAsync(HttpStatusCode.Conflict, await node.SendAsync(HttpMethod.Post, "pools/plain/rebalance", """{"rate":5}"""));
-        Assert.Contains("pool plain has not two backends", one.Detail, StringComparison.Ordinal);
+        Assert.Contains("pool plain has fewer than two backends", one.Detail, StringComparison.Ordinal);
         AdminError none = await AdminNode.ErrorAsync(HttpStatusCode.Conflict, await node.SendAsync(HttpMethod.Delete, "pools/emqx/rebalance"));
         Assert.Contains("pool emqx is not being rebalanced", none.Detail, StringComparison.Ordinal);
         await AdminNode.ErrorAsync(HttpStatusCode.NotFound, await node.SendAsync(HttpMethod.Post, "pools/emxq/rebalance", """{"rate":5}"""));

@@ -32,7 +32,7 @@ public sealed class PoolMembersTests
         await node.SendAsync(HttpMethod.Post, $"backends/{node.One.EndPoint}/down?pool=plain");
         AdminError twice = await AdminNode.ErrorAsync(
             HttpStatusCode.Conflict, await node.SendAsync(HttpMethod.Post, "pools/plain/backends", $$"""{"address":"{{id}}"}"""));
-        Assert.Contains("was added to pool plain already", twice.Detail, StringComparison.Ordinal);
+        Assert.Contains("was already added to pool plain", twice.Detail, StringComparison.Ordinal);
 
         Done done = await node.SendAsync(HttpMethod.Delete, $"backends/{id}?pool=plain", null, AdminJson.Wire.Done);
         Assert.Equal($"backend {id} is removed from pool plain", done.Message);
@@ -70,7 +70,7 @@ public sealed class PoolMembersTests
     [InlineData("", 400, "the body is empty")]
     [InlineData("""{"address":"{own}"}""", 409, "is node lb-1 itself (listener mqtt)")]
     [InlineData("""{"address":"localhost:{port}"}""", 409, "is node lb-1 itself (listener mqtt)")]
-    [InlineData("""{"address":"{one}"}""", 409, "stands in the configuration file of pool emqx already")]
+    [InlineData("""{"address":"{one}"}""", 409, "is already in the configuration file of pool emqx")]
     public async Task Backend_ThatAFileMayNotHave_IsNotAdded(string body, int status, string reason)
     {
         await using AdminNode node = await AdminNode.StartAsync();
@@ -87,10 +87,10 @@ public sealed class PoolMembersTests
         await using AdminNode node = await AdminNode.StartAsync(more: """pools.found { backends { dns = "localhost", port = 9 }, health.probe = none }""");
         AdminError file = await AdminNode.ErrorAsync(HttpStatusCode.Conflict, await node.SendAsync(HttpMethod.Delete, $"backends/{node.Two.EndPoint}"));
         Assert.Equal(
-            $"backend {node.Two.EndPoint} of pool emqx was not added at run time but stands in the configuration file: take it out there and reload; until then pool down sends it nobody",
+            $"backend {node.Two.EndPoint} of pool emqx is in the configuration file and was not added at run time: remove it there and reload; until then, pool down keeps clients away from it",
             file.Detail);
         AdminError found = await AdminNode.ErrorAsync(HttpStatusCode.Conflict, await node.SendAsync(HttpMethod.Delete, "backends/127.0.0.1:9"));
-        Assert.Contains("was found by DNS (localhost): take it out of that name", found.Detail, StringComparison.Ordinal);
+        Assert.Contains("was found by DNS (localhost): remove it from that name", found.Detail, StringComparison.Ordinal);
         AdminError mixed = await AdminNode.ErrorAsync(
             HttpStatusCode.Conflict, await node.SendAsync(HttpMethod.Post, "pools/found/backends", """{"address":"10.0.0.1:1883"}"""));
         Assert.Contains("pool found finds its backends by DNS (localhost)", mixed.Detail, StringComparison.Ordinal);

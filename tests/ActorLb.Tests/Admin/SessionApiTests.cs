@@ -51,7 +51,7 @@ public sealed class SessionApiTests
     }
 
     [Theory]
-    [InlineData("sessions?filter=colour=red", "'colour' is no key")]
+    [InlineData("sessions?filter=colour=red", "unknown key 'colour'")]
     [InlineData("sessions?limit=0", "limit")]
     [InlineData("sessions?limit=1001", "limit")]
     [InlineData("sessions?limit=x", "limit")]

@@ -195,8 +195,8 @@ public sealed class ConnectPaceTests
     [InlineData(1, 1, 1)]
     public void Sharers_AreThoseThatCanBeReached_OnTheLargerSide(int all, int reachable, int sharers)
     {
-        var members = new MapMembers(new PeerId("n0", 1), Enumerable.Range(0, all).Select(i =>
-            new MapMember(new PeerId($"n{i}", (ulong)i + 1)) { IsReachable = i < reachable }));
+        var members = new MapMembers(new MemberId("n0", 1), Enumerable.Range(0, all).Select(i =>
+            new MapMember(new MemberId($"n{i}", (ulong)i + 1)) { IsReachable = i < reachable }));
         Assert.Equal(sharers, FleetBackends.SharersOf(members));
     }
 

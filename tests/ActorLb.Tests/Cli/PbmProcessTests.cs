@@ -68,7 +68,7 @@ public sealed class PbmProcessTests
 
     [Theory]
     [InlineData(1, "there is no ban of client-id nobody", "ban", "remove", "--client-id", "nobody")]
-    [InlineData(1, "is no address or network", "ban", "add", "--address", "nowhere")]
+    [InlineData(1, "is not an address or network", "ban", "add", "--address", "nowhere")]
     [InlineData(2, "one of --client-id, --username and --address", "ban", "add")]
     [InlineData(2, "one of --client-id, --username and --address", "ban", "add", "--client-id", "a", "--username", "b")]
     [InlineData(2, "is not a duration such as", "ban", "add", "--client-id", "a", "--for", "soon")]

@@ -96,12 +96,10 @@ public sealed partial class CommandsTests(NamedFiles files) : IClassFixture<Name
         session.Write(name, Folder().Replace(text, session[""] + "/"));
     }
 
-    private static async Task WaitUntilAMemberAsync(AdminNode node)
-    {
-        using var patience = new CancellationTokenSource(Wait.Patience);
-        while (!(await node.Http.GetStringAsync("/metrics", patience.Token)).Contains("\nactorlb_fleet_members 1\n", StringComparison.Ordinal))
-            await Task.Delay(50, patience.Token);
-    }
+    private static Task WaitUntilAMemberAsync(AdminNode node) =>
+        Wait.UntilAsync(async () => (await node.Http.GetStringAsync("/metrics")).Contains("
+actorlb_fleet_members 1
+", StringComparison.Ordinal));
 
     [GeneratedRegex("/etc/(?:nginx|haproxy)/(?<file>[a-z/-]+\\.(?:pem|key))")]
     private static partial Regex Certificate();

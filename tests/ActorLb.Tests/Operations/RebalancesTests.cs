@@ -39,7 +39,7 @@ public sealed class RebalancesTests : IDisposable
         await _rebalances.FinishAsync(first, 12, 3);
         RebalanceOrder done = _rebalances.Find("emqx")!;
         Assert.Equal(first with { Rate = 70, State = RebalanceState.Done, Closed = 12, Left = 3 }, done);
-        // Another node says so a moment later.
+        // Another node reports the same a moment later.
         await _rebalances.FinishAsync(first, 13, 2);
         Assert.Equal(done, _rebalances.Find("emqx"));
         Assert.NotNull(await _rebalances.StopAsync(_pool));
@@ -48,7 +48,7 @@ public sealed class RebalancesTests : IDisposable
 
         Assert.Null(await _rebalances.BeginAsync(_pool, 50));
         Assert.NotEqual(first.Id, _rebalances.Find("emqx")!.Id);
-        // What an earlier one has to say does not end this one.
+        // A report about an earlier rebalance doesn't finish this one.
         await _rebalances.FinishAsync(first, 12, 3);
         Assert.Equal(RebalanceState.Running, _rebalances.Find("emqx")!.State);
         Assert.Null(await _rebalances.StopAsync(_pool));
@@ -74,7 +74,7 @@ public sealed class RebalancesTests : IDisposable
         Assert.Single(_log.Lines, l => l.Text.Contains("rebalance/other", StringComparison.Ordinal));
     }
 
-    /// <summary>Frozen: nodes of two releases share it, and it outlives restarts.</summary>
+    /// <summary>Frozen: shared by nodes of two releases and stored across restarts.</summary>
     [Fact]
     public void Encode_IsPinned_AndReadByLaterReleases()
     {

@@ -6,7 +6,7 @@ using ActorLb.Protocol.Admin;
 
 namespace ActorLb.Tests.Operations;
 
-/// <summary>Sessions pass from node to node whole, within an inquiry's bounds, whatever ids clients choose.</summary>
+/// <summary>Sessions are transferred completely and within an inquiry's limits, whatever ids clients choose.</summary>
 public sealed class SessionWireTests
 {
     private static readonly DateTimeOffset Then = DateTimeOffset.FromUnixTimeMilliseconds(1_700_000_000_123);
@@ -30,7 +30,7 @@ public sealed class SessionWireTests
         Assert.Equal(top.Select(t => (t.ClientId, t.Value, t.Nodes[0], t.Session)), read.Select(t => (t.ClientId, t.Value, t.Nodes[0], t.Session)));
     }
 
-    /// <summary>A node of the last release sends these bytes: they must mean the same in this one.</summary>
+    /// <summary>The last release sends these bytes, which must keep their meaning.</summary>
     [Fact]
     public void Messages_AsRecorded_StillMeanTheSame()
     {
@@ -50,7 +50,7 @@ public sealed class SessionWireTests
     public void Session_WithMoreAtItsEnd_IsOfALaterRelease()
     {
         byte[] bytes = SessionWire.WritePage(new SessionPage([Session("a", "b")], null));
-        // Behind "next" and the count stands the first session's length.
+        // After "next" and the count comes the first session's length.
         bytes[4] += 2;
         SessionPage read = SessionWire.ReadPage([.. bytes, 1, 2], "n");
         Assert.Equal("a", Assert.Single(read.Sessions).ClientId);
@@ -73,7 +73,7 @@ public sealed class SessionWireTests
     {
         string longest = new('\u0001', 65_535), name = new('n', 64);
         SessionInfo Large(string id) => new(id, "[1111:2222:3333:4444:5555:6666:7777:8888]:65535", name, name, new string('b', 260), "3.1.1", "backend-setup", 1e6, long.MaxValue, 1, "n");
-        // What a node puts into a page: it stops behind the id with which the bytes are passed.
+        // A node ends a page after the id that exceeds the byte limit.
         int rest = SessionWire.PageBytes - 1;
         IEnumerable<SessionInfo> page = Enumerable.Range(0, SessionWire.PageSessions - 1)
             .Select(_ => Large(new string('x', rest / (SessionWire.PageSessions - 1)))).Append(Large(longest));

@@ -85,7 +85,7 @@ public sealed class LocalStickyMapTests : IDisposable
         });
     }
 
-    /// <summary>One place for each partition: many of the clients fall into the same one.</summary>
+    /// <summary>Room for one entry in each partition, while many clients fall into the same partition.</summary>
     [Fact]
     public void SmallCap_ConnectedClients_StayWhateverIdsAreMadeUp()
     {

@@ -2,7 +2,7 @@ using ActorLb.Sticky;
 
 namespace ActorLb.Tests.Sticky;
 
-/// <summary>Who goes when a shard is full.</summary>
+/// <summary>Which entries are evicted when a shard is full.</summary>
 public sealed partial class ShardStoreTests
 {
     [Fact]
@@ -21,7 +21,9 @@ public sealed partial class ShardStoreTests
         Assert.Equal(A, _store.Peek(Spread(500), Now + 500));
     }
 
-    /// <summary>Made-up ids, refused or accepted, push out each other and those who are away, never those who are connected.</summary>
+    /// <summary>
+    /// Invented ids, refused or accepted, evict only each other and clients that are away, never connected clients.
+    /// </summary>
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
@@ -63,7 +65,7 @@ public sealed partial class ShardStoreTests
             _store.GetOrAssign(Spread(i), [B], Now + i, provisional: true);
         }
 
-        // One place was free.
+        // One position was free.
         Assert.All(Enumerable.Range(1, 49), i => Assert.Equal(A, _store.Peek(Spread((ulong)i), Now)));
         Assert.Equal((50, 1), (_store.Table.Count, _store.Table.Provisional));
     }
@@ -86,7 +88,7 @@ public sealed partial class ShardStoreTests
         Assert.Equal((50, 50), (_store.Table.Count, _store.Table.Connected));
     }
 
-    /// <summary>A part of a shard may have room for one entry by itself.</summary>
+    /// <summary>One partition alone may have room for only one entry.</summary>
     [Fact]
     public void Cap_IsOfTheWholeShard_TheOldestOfAllItsPartsGo()
     {
@@ -112,7 +114,7 @@ public sealed partial class ShardStoreTests
         Array.ForEach(stores, s => s.Table.Dispose());
     }
 
-    /// <summary>Of the sessions of other nodes their beginnings and ends are heard.</summary>
+    /// <summary>This node learns when other nodes' sessions begin and end.</summary>
     [Fact]
     public void Cap_ClientsOfOtherNodes_GoWhenTheirSessionsHaveEnded()
     {
@@ -141,7 +143,7 @@ public sealed partial class ShardStoreTests
 
         Assert.Equal((60, 60), (_store.Table.Count, _store.Table.Connected));
 
-        // Another store of the node is full of clients without a session; its sweep pays.
+        // Another store of the node is full of entries without a session; its sweep evicts some of them.
         var other = new ShardStore(12, _slots, new StickyRules(TtlTicks: 100, MaxPerShard: 50) { Room = _room }, _store.Log);
         for (var i = 1000u; i < 1050; i++)
         {
@@ -157,7 +159,7 @@ public sealed partial class ShardStoreTests
 
         Assert.Equal((60, 40, 10L), (_store.Table.Count, other.Table.Count, other.Eviction.Evicted));
 
-        // What a client took beyond the cap is free when one leaves.
+        // The room taken above the cap is freed when a client leaves.
         for (var i = 1u; i <= 15; i++)
         {
             _store.Leave(Spread(i), A);

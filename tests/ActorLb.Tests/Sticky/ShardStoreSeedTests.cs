@@ -3,7 +3,7 @@ using ActorLb.Sticky;
 
 namespace ActorLb.Tests.Sticky;
 
-/// <summary>What a backend's own list of clients may do to a shard.</summary>
+/// <summary>Adding entries from a backend's own list of clients.</summary>
 public sealed class ShardStoreSeedTests : IDisposable
 {
     private const uint Now = 1_000_000;
@@ -26,7 +26,7 @@ public sealed class ShardStoreSeedTests : IDisposable
     {
         Assert.Equal(SeedResult.Added, _store.Seed(9, A, Now - 1, Now));
         Assert.Equal(new LookupResult(LookupStatus.Found, A), _store.GetOrAssign(9, [B], Now));
-        // It lives as long as any.
+        // It has the usual time to live.
         Assert.Equal(SeedResult.Added, _store.Seed(8, A, Now, Now));
         Assert.Equal(A, _store.Peek(8, Now + 100));
         Assert.True(_store.Peek(8, Now + 101).IsNone);
@@ -44,7 +44,9 @@ public sealed class ShardStoreSeedTests : IDisposable
         Assert.Equal(SeedResult.Added, _store.Seed(9, B, Now + 101, Now + 101));
     }
 
-    /// <summary>The owner of a shard lost its entry, and hears of the session from the node that has it after it has read the list.</summary>
+    /// <summary>
+    /// The owner lost the entry, and the node with the session reports it only after the owner has read the list.
+    /// </summary>
     [Fact]
     public void Seed_YieldsToASessionThatBeganAfterTheList()
     {

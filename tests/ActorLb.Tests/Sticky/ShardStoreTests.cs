@@ -122,7 +122,7 @@ public sealed partial class ShardStoreTests : IDisposable
     [Fact]
     public void Learn_InvalidBackend_Refused() => Assert.False(_store.Learn(9, new BackendRef(1, 7), Now, fellBack: true, Now));
 
-    /// <summary>Nobody is heard of any more: neither accepted nor taken back.</summary>
+    /// <summary>The outcome never arrives: neither Accept nor TakeBack is called.</summary>
     [Fact]
     public void Provisional_NeverConfirmed_LastsForAMoment()
     {
@@ -147,7 +147,7 @@ public sealed partial class ShardStoreTests : IDisposable
         Assert.True(_store.TakeBack(9, A));
         Assert.Equal(0, _store.Table.Count);
 
-        // A stranger who names a known client and is refused takes nothing from it.
+        // A client that uses a known client's id and is refused must not remove that client's entry.
         _store.GetOrAssign(9, [A], Now, provisional: true);
         _store.Accept(9, A, Now, add: true);
         _store.Leave(9, A);
@@ -155,7 +155,7 @@ public sealed partial class ShardStoreTests : IDisposable
         Assert.False(_store.TakeBack(9, A));
         Assert.Equal(A, _store.Peek(9, Now));
 
-        // The sign of life of a session elsewhere confirms, too.
+        // A keep-alive of a session on another node also confirms it.
         _store.GetOrAssign(10, [A], Now, provisional: true);
         _store.Refresh(10, A, Now + 1);
         Assert.False(_store.TakeBack(10, A));
@@ -169,7 +169,7 @@ public sealed partial class ShardStoreTests : IDisposable
         _store.Accept(9, A, Now, add: true);
         Assert.Equal(A, _store.Peek(9, Now));
 
-        // Another session of the client was placed elsewhere: its lookup was the later one.
+        // A later lookup placed another session of the client elsewhere.
         _store.Accept(9, B, Now, add: true);
         Assert.Equal(A, _store.Peek(9, Now));
     }

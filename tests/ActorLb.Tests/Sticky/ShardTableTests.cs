@@ -58,7 +58,7 @@ public sealed class ShardTableTests
         AssertEqual(model, table, universe);
     }
 
-    /// <summary>Keys whose home is the last place of the table: their run goes on at its beginning.</summary>
+    /// <summary>Keys whose home is the table's last position, so that the run wraps around.</summary>
     [Fact]
     public void Remove_RunAcrossTheEnd_KeepsEveryFollower()
     {

@@ -12,7 +12,7 @@ public sealed class SupervisionTests : IAsyncDisposable
 
     public ValueTask DisposeAsync() => _system.DisposeAsync();
 
-    /// <summary>Fails at its begin while it is told to, and at the message "fail".</summary>
+    /// <summary>Fails in Begin as long as the test wants, and at the message "fail".</summary>
     private sealed class Fragile : SupervisedActor
     {
         private readonly State _state;
@@ -94,7 +94,7 @@ public sealed class SupervisionTests : IAsyncDisposable
         Assert.Equal([0L], States("node/user/one").Select(s => s.Restarts));
     }
 
-    /// <summary>Holds its thread until the gate opens, so that what comes meanwhile waits.</summary>
+    /// <summary>Blocks its thread until the gate opens, so that messages wait.</summary>
     private sealed class Busy(ManualResetEventSlim gate) : SupervisedActor
     {
         protected override bool On(object message) => gate.Wait(Wait.Patience);

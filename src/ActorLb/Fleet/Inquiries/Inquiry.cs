@@ -8,32 +8,33 @@ using Microsoft.Extensions.Logging;
 
 namespace ActorLb.Fleet.Inquiries;
 
-/// <param name="Node">A node's name, or <see cref="Inquiry.Others"/>.</param>
-/// <param name="Body">Empty with a problem.</param>
-/// <param name="Problem">Why the node did not answer; null when it did.</param>
+/// <param name="Node">The node's name, or <see cref="Inquiry.Others"/>.</param>
+/// <param name="Body">Empty if there is a problem.</param>
+/// <param name="Problem">Why the node did not answer; null if it did.</param>
 internal sealed record NodeAnswer(string Node, byte[] Body, string? Problem);
 
 /// <summary>
-/// Asks each node of the fleet, this one included, a question by its name. Answers come back within <see cref="Patience"/>, or the reason
-/// why there is none: no node is left out without a word. A node by itself asks itself alone. What runs at once is bounded at both ends.
+/// Asks every node of the fleet, including this one, a named question. Each answers within <see cref="Patience"/>, or the result
+/// says why it did not: no node is silently left out. A node by itself asks only itself. Concurrent questions are limited at both
+/// ends.
 /// </summary>
-/// <param name="inFleet">This node has seeds: there are others, even while it is no member.</param>
+/// <param name="inFleet">This node has seeds, so other nodes exist even while it is not a member.</param>
 internal sealed partial class Inquiry(string self, bool inFleet, TimeProvider time, ILogger logger) : IFleetPart
 {
-    /// <summary>Stands for the other nodes of a fleet of which this node does not know the names.</summary>
+    /// <summary>Stands for the other nodes of a fleet while this node doesn't know their names.</summary>
     public const string Others = "(others)";
 
     public static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
-    /// <summary>For a member that is not heard at present: it may be back, but nobody waits long.</summary>
+    /// <summary>For a member whose heartbeats are missing: it may be back, but isn't worth the full wait.</summary>
     private static readonly TimeSpan UnheardPatience = TimeSpan.FromSeconds(1);
 
     private static readonly TimeSpan AgainAfter = TimeSpan.FromMilliseconds(100);
 
-    /// <summary>Questions to members that wait for an answer at the same time.</summary>
+    /// <summary>The most questions waiting for other members' answers.</summary>
     private const int MaxWaiting = 1024;
 
-    /// <summary>Questions that are being answered at the same time, each up to <see cref="InquiryLimits.MaxBody"/>.</summary>
+    /// <summary>The most questions being answered, each with up to <see cref="InquiryLimits.MaxBody"/>.</summary>
     private const int MaxAnswering = 32;
 
     private readonly ConcurrentDictionary<string, Func<ReadOnlyMemory<byte>, CancellationToken, Task<byte[]>>> _answers = new(StringComparer.Ordinal);
@@ -42,7 +43,7 @@ internal sealed partial class Inquiry(string self, bool inFleet, TimeProvider ti
     private IActorRef? _actor;
     private FleetSystem? _fleet;
     private volatile ClusterMembers? _members;
-    // Those of the last membership: a detached node names whom it cannot ask.
+    // Names from the last membership, so that a detached node can list the nodes it can't ask.
     private volatile IReadOnlyList<string> _lastNames = [];
     private long _lastId = BitConverter.ToInt64(RandomNumberGenerator.GetBytes(sizeof(long)));
     private int _answering;
@@ -60,20 +61,23 @@ internal sealed partial class Inquiry(string self, bool inFleet, TimeProvider ti
         }
         """;
 
-    /// <summary>This node and the others of its membership, by name in order; of the last one while it is detached.</summary>
+    /// <summary>The names of this node and the other members, sorted; while detached, of the last membership.</summary>
     public IReadOnlyList<string> Nodes =>
         [.. (_members is { } members ? members.All.Select(m => m.Id.Name) : _lastNames).Append(self).Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)];
 
-    /// <summary>What stands for the nodes whose names this one does not know yet; null when it knows them.</summary>
+    /// <summary>The answer for nodes whose names this one doesn't know yet; null if it knows them.</summary>
     public NodeAnswer? Unknown => inFleet && _members is null && _lastNames.Count == 0
         ? new NodeAnswer(Others, [], "this node is not a member of its fleet yet and does not know them") : null;
 
-    /// <summary>Whether <see cref="AskAsync"/> can be asked for that node alone.</summary>
+    /// <summary>Whether <see cref="AskAsync"/> can ask this node alone.</summary>
     public bool Knows(string node) => Nodes.Contains(node, StringComparer.Ordinal);
 
-    /// <summary>Has this node answer a question. The answer runs on the thread pool, is given what remains of the asker's patience, and reaches
-    /// other nodes with at most <see cref="InquiryLimits.MaxBody"/> bytes. Its exceptions' messages are the asker's to read.</summary>
-    /// <returns>Disposed, it answers no more.</returns>
+    /// <summary>
+    /// Registers this node's answer to a question. It runs on the thread pool with what remains of the asker's patience, and may
+    /// return at most <see cref="InquiryLimits.MaxBody"/> bytes to other nodes. The messages of its exceptions are sent to the
+    /// asker.
+    /// </summary>
+    /// <returns>Dispose to unregister the answer.</returns>
     public IDisposable Answer(string question, Func<ReadOnlyMemory<byte>, CancellationToken, Task<byte[]>> answer)
     {
         if (Encoding.UTF8.GetByteCount(question) > InquiryLimits.MaxName) throw new ArgumentException($"'{question}' is too long", nameof(question));
@@ -81,9 +85,9 @@ internal sealed partial class Inquiry(string self, bool inFleet, TimeProvider ti
         return new Answering(_answers, question);
     }
 
-    /// <param name="node">Only this one; null for all.</param>
-    /// <returns>One answer for each node, by name in order.</returns>
-    /// <exception cref="ArgumentException">The request has over <see cref="InquiryLimits.MaxBody"/> bytes.</exception>
+    /// <param name="node">The only node to ask; null for all.</param>
+    /// <returns>One answer for each node, sorted by name.</returns>
+    /// <exception cref="ArgumentException">The request exceeds <see cref="InquiryLimits.MaxBody"/> bytes.</exception>
     public async Task<NodeAnswer[]> AskAsync(string question, ReadOnlyMemory<byte> request, string? node, CancellationToken cancel)
     {
         if (request.Length > InquiryLimits.MaxBody)
@@ -118,7 +122,7 @@ internal sealed partial class Inquiry(string self, bool inFleet, TimeProvider ti
         {
             if (members?.TryFind(waiting.Member.Id) is not null) continue;
             waiting.Answer.TrySetResult(new InquiryAnswer(
-                id, members is null ? "this node was detached from the fleet meanwhile" : "it was lost from the fleet meanwhile", []));
+                id, members is null ? "this node became detached from the fleet" : "it is no longer a member of the fleet", []));
         }
     }
 
@@ -139,7 +143,7 @@ internal sealed partial class Inquiry(string self, bool inFleet, TimeProvider ti
         NodeAnswer answer = await AnswerAsync(question.Question, question.Body, patience, CancellationToken.None).ConfigureAwait(false);
         if (answer.Body.Length > InquiryLimits.MaxBody)
         {
-            answer = new NodeAnswer(self, [], $"its answer has {answer.Body.Length} bytes, over the {InquiryLimits.MaxBody} that fit into a message");
+            answer = new NodeAnswer(self, [], $"its answer has {answer.Body.Length} bytes, more than the {InquiryLimits.MaxBody} that fit into a message");
         }
         asker.Tell(new InquiryAnswer(question.Id, answer.Problem, answer.Body), own);
     }
@@ -163,7 +167,7 @@ internal sealed partial class Inquiry(string self, bool inFleet, TimeProvider ti
         string name, ClusterMembers? members, string question, ReadOnlyMemory<byte> request, CancellationToken cancel)
     {
         if (name == self) return await AnswerAsync(question, request, Patience, cancel).ConfigureAwait(false);
-        // A restarted node may stand there twice for a moment; the one that is heard is the one that lives.
+        // A restarted node may be listed twice for a moment; prefer the one that is heard.
         ClusterMember? member = members?.All.Where(m => m.Id.Name == name).OrderByDescending(m => m.IsHeard).FirstOrDefault();
         (FleetSystem? fleet, IActorRef? own) = Current();
         if (member is null || fleet is null || own is null) return new NodeAnswer(name, [], "this node is detached from the fleet and cannot ask it");
@@ -185,14 +189,14 @@ internal sealed partial class Inquiry(string self, bool inFleet, TimeProvider ti
                 : null;
             if (answer is null)
             {
-                return new NodeAnswer(member.Id.Name, [], member.IsHeard ? $"it has not answered within {patience.TotalSeconds} s" : "it is unreachable at present");
+                return new NodeAnswer(member.Id.Name, [], member.IsHeard ? $"it has not answered within {patience.TotalSeconds} s" : "it is unreachable");
             }
             if (!answer.AskAgain || left < AgainAfter) return new NodeAnswer(member.Id.Name, answer.Body, answer.Problem);
             await Task.Delay(AgainAfter, time, cancel).ConfigureAwait(false);
         }
     }
 
-    /// <returns>Null when there was none in time.</returns>
+    /// <returns>Null if none arrived in time.</returns>
     private async Task<InquiryAnswer?> AskOnceAsync(
         ClusterMember member, IActorRef there, IActorRef own, Func<long, InquiryQuestion> question, TimeSpan patience, CancellationToken cancel)
     {
@@ -201,8 +205,8 @@ internal sealed partial class Inquiry(string self, bool inFleet, TimeProvider ti
         _waiting[id] = waiting;
         try
         {
-            // One that was lost before it was put down here would not be found by the loss.
-            if (_members?.TryFind(member.Id) is null) return new InquiryAnswer(id, "it was lost from the fleet meanwhile", []);
+            // Check after registering: a member lost before that would not have completed this call.
+            if (_members?.TryFind(member.Id) is null) return new InquiryAnswer(id, "it is no longer a member of the fleet", []);
             there.Tell(question(id), own);
             return await waiting.Answer.Task.WaitAsync(patience, time, cancel).ConfigureAwait(false);
         }
@@ -221,12 +225,14 @@ internal sealed partial class Inquiry(string self, bool inFleet, TimeProvider ti
         lock (_gate) return (_fleet, _actor);
     }
 
-    /// <summary>By this node. Never throws but for <paramref name="cancel"/>: an answer that fails is the asker's to read.</summary>
+    /// <summary>
+    /// Answers on this node. Throws only for <paramref name="cancel"/>; other failures are returned to the asker.
+    /// </summary>
     private async Task<NodeAnswer> AnswerAsync(string question, ReadOnlyMemory<byte> request, TimeSpan patience, CancellationToken cancel)
     {
         if (!_answers.TryGetValue(question, out Func<ReadOnlyMemory<byte>, CancellationToken, Task<byte[]>>? answer))
         {
-            return new NodeAnswer(self, [], $"it does not know what '{question}' asks (another release?)");
+            return new NodeAnswer(self, [], $"it doesn't know the question '{question}' (another release?)");
         }
         using var limit = new CancellationTokenSource(patience, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancel);
@@ -250,7 +256,7 @@ internal sealed partial class Inquiry(string self, bool inFleet, TimeProvider ti
         }
     }
 
-    /// <summary>One that does not end in time keeps its place: what runs stays bounded.</summary>
+    /// <summary>An answer that outlives its time still counts as running, so that the limit holds.</summary>
     private async Task<byte[]> RunAsync(
         Func<ReadOnlyMemory<byte>, CancellationToken, Task<byte[]>> answer, ReadOnlyMemory<byte> request, CancellationToken limit)
     {

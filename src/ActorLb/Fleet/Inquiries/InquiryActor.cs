@@ -2,7 +2,7 @@ using Akka.Actor;
 
 namespace ActorLb.Fleet.Inquiries;
 
-/// <summary>Takes the members' questions and answers off the fleet system; what a question costs runs elsewhere.</summary>
+/// <summary>Receives questions and answers of other members; the answers themselves run elsewhere.</summary>
 internal sealed class InquiryActor : UntypedActor
 {
     public const string Name = "inquiry";

@@ -5,7 +5,7 @@ using Akka.Serialization;
 
 namespace ActorLb.Fleet.Inquiries;
 
-/// <summary>Questions and answers on the wire. Manifests are numbered, never used again, and pinned by a test.</summary>
+/// <summary>Questions and answers on the wire. Manifests are numbers that are never reused; a test pins them.</summary>
 internal sealed class InquirySerializer(ExtendedActorSystem system) : SerializerWithStringManifest(system)
 {
     private const string QuestionManifest = "1";
@@ -53,8 +53,8 @@ internal sealed class InquirySerializer(ExtendedActorSystem system) : Serializer
             AnswerManifest => ReadAnswer(ref reader),
             _ => throw new SerializationException($"manifest {manifest} is unknown to this release"),
         };
-        // What a later release adds stands at the end and is passed over.
-        return reader.IsValid ? message : throw new SerializationException($"an inquiry's message, of manifest {manifest}, is malformed");
+        // A later release may append fields, which are ignored.
+        return reader.IsValid ? message : throw new SerializationException($"an inquiry message with manifest {manifest} is malformed");
     }
 
     private static InquiryAnswer ReadAnswer(ref WireReader reader)

@@ -7,8 +7,8 @@ using LogLevel = Microsoft.Extensions.Logging.LogLevel;
 namespace ActorLb.Fleet.Membership;
 
 /// <summary>
-/// Akka's log as lines of this program's: the first line of each message, cut, and few of one kind. Garbage on the port alone would
-/// write a hex dump for every connection.
+/// Writes Akka's log to this program's log: only the first line of each message, truncated and rate-limited. Otherwise garbage on
+/// the port would write a hex dump for every connection.
 /// </summary>
 internal sealed partial class AkkaLogActor : UntypedActor
 {
@@ -32,16 +32,16 @@ internal sealed partial class AkkaLogActor : UntypedActor
         if (message is not LogEvent line) return;
         LogLevel level = LevelOf(line);
         if (!_logger.IsEnabled(level)) return;
-        // Who asks for Akka's own debug lines wants all of them.
+        // Debug lines are not limited: they are off unless requested.
         int suppressed = 0;
         if (level != LogLevel.Debug && !_limit.TryTake(line.LogClass.FullName ?? line.LogSource, out suppressed)) return;
         string text = Short(line.Message?.ToString() ?? "");
         string source = line.LogClass.Name == "DummyClassForStringSources" ? "remoting" : line.LogClass.Name;
         if (line.Cause is { } cause) text += $" ({Short(Innermost(cause).Message)})";
-        Log.Akka(_logger, level, source, text, suppressed == 0 ? "" : $" [{suppressed} more lines like it left out]");
+        Log.Akka(_logger, level, source, text, suppressed == 0 ? "" : $" [{suppressed} similar lines suppressed]");
     }
 
-    /// <summary>What goes wrong on a connection is not an error of this node.</summary>
+    /// <summary>Problems of a connection are not errors of this node.</summary>
     private static LogLevel LevelOf(LogEvent line) => IsEndOfConnection(line) ? LogLevel.Debug : line.LogLevel() switch
     {
         AkkaLevel.ErrorLevel when IsOfConnection(line) => LogLevel.Warning,
@@ -52,8 +52,8 @@ internal sealed partial class AkkaLogActor : UntypedActor
     };
 
     /// <summary>
-    /// A peer that goes in its handshake, as one does that only asks whether somebody listens; and the end of a connection, of which the
-    /// members tell. Akka calls the one malicious traffic and the other an error.
+    /// The end of a connection (the membership reports its effects), and a peer that disconnects during its handshake, as a port
+    /// check does. Akka logs the first as an error and the second as malicious traffic.
     /// </summary>
     private static bool IsEndOfConnection(LogEvent line) => line.LogClass.Name switch
     {

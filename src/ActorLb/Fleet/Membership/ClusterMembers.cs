@@ -4,16 +4,16 @@ using Akka.Actor;
 
 namespace ActorLb.Fleet.Membership;
 
-/// <param name="Id">Name of the node and number of its fleet system.</param>
-/// <param name="Address">Akka's address, with the system's name and protocol.</param>
-/// <param name="IsReachable">By all members, as far as they have told, and by this one.</param>
-/// <param name="IsHeard">By this member, whatever the others say: it can be asked.</param>
-internal sealed record ClusterMember(PeerId Id, Address Address, string? Zone, bool IsReachable, bool IsHeard, bool IsLeaving);
+/// <param name="Id">The node's name and the number of its fleet system.</param>
+/// <param name="Address">Akka's address, including protocol and system name.</param>
+/// <param name="IsReachable">Whether this node and, as far as known, all members reach it.</param>
+/// <param name="IsHeard">Whether this node hears it, whatever the others report.</param>
+internal sealed record ClusterMember(MemberId Id, Address Address, string? Zone, bool IsReachable, bool IsHeard, bool IsLeaving);
 
-/// <summary>Who is a member, as this node sees it: the unreachable are in it until they are removed.</summary>
-internal sealed record ClusterMembers(PeerId Self, ImmutableArray<ClusterMember> All)
+/// <summary>The members as this node sees them, including unreachable ones until they are removed.</summary>
+internal sealed record ClusterMembers(MemberId Self, ImmutableArray<ClusterMember> All)
 {
-    public ClusterMember? TryFind(PeerId id)
+    public ClusterMember? TryFind(MemberId id)
     {
         foreach (ClusterMember member in All)
         {

@@ -8,24 +8,27 @@ using Akka.Configuration;
 namespace ActorLb.Fleet.Membership;
 
 /// <summary>
-/// Akka's configuration of a fleet system. The figures were measured on a busy machine of two cores: with them a killed member is
-/// unreachable after 2.3 s and removed after 4.8 s, and three idle members take about 2 % of a core and 350 kB/s of garbage each.
+/// Akka's configuration of a fleet system. Measured with these values on a busy machine with two cores: a killed member is
+/// unreachable after 2.3 s and removed after 4.8 s; three idle members use about 2 % of a core and allocate 350 kB/s each.
 /// </summary>
 internal static class FleetConfig
 {
-    /// <summary>All fleets have it, so that nodes of another one can be told apart and told off; see <see cref="Hello"/>.</summary>
+    /// <summary>
+    /// The same for all fleets, so that nodes of different fleets can exchange a <see cref="Hello"/> and report why they don't
+    /// join.
+    /// </summary>
     public const string SystemName = "actorlb";
 
     public const string NameRole = "name:";
     public const string ZoneRole = "zone:";
 
-    /// <summary>A member that is to be suspected within the standard <c>down-after</c>.</summary>
+    /// <summary>The <c>down-after</c> for which the timings below were measured; other values scale them.</summary>
     private static readonly TimeSpan StandardDownAfter = TimeSpan.FromSeconds(5);
 
-    /// <param name="port">What an earlier system of this process was bound to, else that of the settings.</param>
-    /// <param name="isSecured">The peers speak TLS; the certificates come by a setup and not from here.</param>
-    /// <param name="parts">HOCON of what lives on the system.</param>
-    /// <exception cref="ConfigurationException">The user's block cannot be what it is meant to be.</exception>
+    /// <param name="port">The port of this process's previous system, else that of the settings.</param>
+    /// <param name="isSecured">Members use TLS; the certificates are passed separately.</param>
+    /// <param name="parts">HOCON of the parts that run on the system.</param>
+    /// <exception cref="ConfigurationException">The user's <c>akka</c> block is invalid.</exception>
     public static Config Build(FleetSettings settings, int port, bool isSecured, IEnumerable<string> parts)
     {
         Config result = ConfigurationFactory.ParseString(Base);
@@ -35,7 +38,7 @@ internal static class FleetConfig
         return settings.Akka.Length == 0 ? result : ConfigurationFactory.ParseString(settings.Akka).WithFallback(result);
     }
 
-    /// <summary>The host that the other members are told.</summary>
+    /// <summary>The host that other members use.</summary>
     public static string PublicHost(FleetSettings settings) =>
         settings.Advertise?.Host ?? (IsAny(settings.Bind.Address) ? Dns.GetHostName() : settings.Bind.Address.ToString());
 
@@ -66,10 +69,13 @@ internal static class FleetConfig
             """);
     }
 
-    /// <summary>A member from which no heartbeat has come for so long is asked about: three of them, well before it is suspected.</summary>
+    /// <summary>
+    /// After this time without a heartbeat (three are missing) other members are asked about a member, well before it is
+    /// suspected.
+    /// </summary>
     public static TimeSpan QuietAfter(TimeSpan downAfter) => TimeSpan.FromMilliseconds(750) * (downAfter / StandardDownAfter);
 
-    /// <summary>A member from which no heartbeat has come for so long is not sent lookups: as long as the failure detector takes.</summary>
+    /// <summary>After this time without a heartbeat a member gets no more lookups; the failure detector takes as long.</summary>
     public static TimeSpan DeafAfter(TimeSpan downAfter) => TimeSpan.FromMilliseconds(1750) * (downAfter / StandardDownAfter);
 
     private static string Timing(TimeSpan downAfter)
@@ -97,17 +103,17 @@ internal static class FleetConfig
           loglevel = WARNING
           stdout-loglevel = OFF
           log-dead-letters = off
-          # The process stops its systems itself: no hook on its exit, and no orderly leave of a system that was thrown out.
+          # The process stops its systems itself: no exit hook, and no coordinated leave for a system that was removed.
           coordinated-shutdown {
             exit-clr = off, run-by-clr-shutdown-hook = off, run-by-actor-system-terminate = off
             phases { before-service-unbind.timeout = 3650d, cluster-sharding-shutdown-region.timeout = 5s, cluster-exiting.timeout = 5s, actor-system-terminate.timeout = 5s }
           }
-          # An idle system wakes up for each tick; nothing here is due to the millisecond.
+          # An idle system wakes up at each tick; nothing here needs millisecond precision.
           scheduler.tick-duration = 100ms
           actor {
             provider = cluster
             guardian-supervisor-strategy = "ActorLb.Supervision.TopStrategy, ActorLb.Engine"
-            # Whatever is not listed is refused. Both of these take what a peer sends for a description of objects to make.
+            # Types that are not listed are refused. These two would instantiate whatever objects a peer describes.
             serializers {
               json = "ActorLb.Fleet.Membership.RefusingJsonSerializer, ActorLb.Engine"
               daemon-create = "ActorLb.Fleet.Membership.RefusingDeploymentSerializer, ActorLb.Engine"
@@ -120,21 +126,21 @@ internal static class FleetConfig
             }
             serialization-bindings {
               "ActorLb.Fleet.Membership.Hello, ActorLb.Engine" = actorlb
-              "ActorLb.Fleet.Membership.DoYouHear, ActorLb.Engine" = actorlb
-              "ActorLb.Fleet.Membership.YesIHear, ActorLb.Engine" = actorlb
+              "ActorLb.Fleet.Membership.HeartbeatQuestion, ActorLb.Engine" = actorlb
+              "ActorLb.Fleet.Membership.HeartbeatConfirmation, ActorLb.Engine" = actorlb
             }
             serialization-settings.allow-unregistered-types = off
           }
           remote {
             log-remote-lifecycle-events = off
-            # A connection that says nothing, or does not end its TLS handshake, is closed after this time.
+            # A connection that is silent or does not complete its TLS handshake is closed after this time.
             handshake-timeout = 5s
             retry-gate-closed-for = 500ms
-            # Each member writes on the connection that it dialled. Two that dial each other at once may otherwise settle on one that
-            # neither reads: when the other one's handshake fails, what is written on it is lost without a word.
+            # Each member writes on the connection that it dialled. Two members that dial each other at once could settle on one that
+            # neither reads: if the other's handshake fails, data written on it is lost silently.
             use-passive-connections = off
-            # What a peer says right behind its TLS handshake is sometimes held back until it says more. This is what it says next; within
-            # the time that a handshake has.
+            # Data sent right after the TLS handshake is sometimes held back until more follows. This heartbeat follows, within the
+            # handshake's time limit.
             transport-failure-detector.heartbeat-interval = 1s
             flush-wait-on-shutdown = 200ms
             shutdown-timeout = 3s
@@ -144,13 +150,13 @@ internal static class FleetConfig
           cluster {
             scheduler.tick-duration = 100ms
             log-info = off
-            # The process decides when it joins and whom; see Formation.
+            # The process decides when and whom to join; see Formation.
             seed-nodes = []
             retry-unsuccessful-join-after = 1s
             allow-weakly-up-members = off
-            # The process stops the system itself when it was thrown out, and starts another.
+            # When the system is removed, the process stops it and starts another.
             run-coordinated-shutdown-when-down = off
-            # 0 would mean off, and that stable-after passes once more.
+            # 0 would mean off, which waits for stable-after once more.
             down-removal-margin = 1ms
             gossip-interval = 200ms
             leader-actions-interval = 200ms
@@ -173,8 +179,8 @@ internal static class FleetConfig
               updating-state-timeout = 1s
               coordinator-state { write-majority-plus = 0, read-majority-plus = 0 }
               distributed-data {
-                # The coordinator reads and writes with a majority. Gossip would only repeat what all have: the digests of its state differ
-                # from node to node, so that each round sends the whole of it (3.3 MB/s of garbage for three nodes at 200 ms).
+                # The coordinator reads and writes with a majority. Gossip would only repeat known state: the digests differ between nodes,
+                # so each round sends all of it (3.3 MB/s of garbage for three nodes at 200 ms).
                 gossip-interval = 5s
                 notify-subscribers-interval = 50ms
                 durable.keys = []

@@ -9,23 +9,24 @@ namespace ActorLb.Fleet.Membership;
 
 internal enum FleetStage { Starting, Detached, Member, Leaving, Stopped }
 
-/// <summary>A node's place in its fleet.</summary>
-/// <param name="Reason">Why it is not a member.</param>
-/// <param name="Restarts">Fleet systems that ended, other than by a leave.</param>
+/// <summary>A node's current state in its fleet.</summary>
+/// <param name="Reason">Why it is not a member; empty if it is.</param>
+/// <param name="Restarts">Number of fleet systems that ended other than by leaving.</param>
 internal sealed record FleetStanding(FleetStage Stage, string Reason, ClusterMembers? Members, int Restarts)
 {
     public bool IsDetached => Stage is FleetStage.Starting or FleetStage.Detached;
 }
 
 /// <summary>
-/// The node's part in its fleet as long as the process lives: starts a fleet system, and another whenever one ends, on the same port.
-/// Without a membership the node is detached: the map is read-only, balancing goes on. Nothing here touches a client's connection.
+/// Keeps the node in its fleet as long as the process lives: starts a fleet system, and a new one on the same port whenever it
+/// ends. While there is no membership the node is detached: the map is read-only, balancing continues. Client connections are
+/// never affected.
 /// </summary>
 internal sealed partial class FleetHost : IAsyncDisposable
 {
     private static readonly TimeSpan StopPatience = TimeSpan.FromSeconds(5);
 
-    /// <summary>After this time without a membership a start counts as detached.</summary>
+    /// <summary>A start without a membership for this long counts as detached.</summary>
     private static readonly TimeSpan StartPatience = TimeSpan.FromSeconds(5);
 
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(100);
@@ -36,7 +37,7 @@ internal sealed partial class FleetHost : IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly LineLimit _refusals;
     private long _refused;
-    // Replaced by a rejoin, when nothing of the membership before runs any more.
+    // Replaced by a rejoin, after everything of the previous membership has stopped.
     private CancellationTokenSource _stop = new();
     private readonly Lock _gate = new();
     private volatile FleetStanding _standing = new(FleetStage.Starting, "it has just started", null, 0);
@@ -68,16 +69,18 @@ internal sealed partial class FleetHost : IAsyncDisposable
 
     public FleetStanding Standing => _standing;
 
-    /// <summary>An operator had the node leave, through whatever node: it has, and it does not come back by itself.</summary>
+    /// <summary>
+    /// Completes when the node has left because an operator ordered it on any node; it doesn't rejoin by itself.
+    /// </summary>
     public Task Left => _left.Task;
 
     /// <summary>Called when <see cref="Standing"/>, or what the seeds answer, has changed; on any thread, must not block.</summary>
     public Action? Changed { private get; set; }
 
-    /// <summary>The fleet system of the moment; null between two.</summary>
+    /// <summary>The current fleet system; null between two.</summary>
     public FleetSystem? System => Volatile.Read(ref _system);
 
-    /// <summary>Returns at once; the fleet forms beside what the node does.</summary>
+    /// <summary>Returns at once; the fleet forms in the background.</summary>
     /// <exception cref="IOException">The address cannot be bound, or a secret or certificate is not usable.</exception>
     public void Start()
     {
@@ -99,7 +102,7 @@ internal sealed partial class FleetHost : IAsyncDisposable
         _running = Task.Run(RunAsync);
     }
 
-    /// <summary>Becomes a member again after <see cref="LeaveAsync"/> has ended; one that never left goes on.</summary>
+    /// <summary>Joins again after <see cref="LeaveAsync"/> has ended. Does nothing if the node has not left.</summary>
     public void Rejoin()
     {
         lock (_gate)
@@ -108,13 +111,16 @@ internal sealed partial class FleetHost : IAsyncDisposable
             _stop.Dispose();
             _stop = new CancellationTokenSource();
             _isLeaving = _stopsItself = false;
-            _standing = _standing with { Stage = FleetStage.Starting, Reason = "it joins again" };
+            _standing = _standing with { Stage = FleetStage.Starting, Reason = "it is rejoining" };
         }
         _running = Task.Run(RunAsync);
     }
 
-    /// <summary>The own certificate was renewed: it is fixed for a fleet system, so another one starts. A bad one changes nothing.</summary>
-    /// <returns>Null when done, else why not.</returns>
+    /// <summary>
+    /// Applies a renewed certificate of this node by starting another fleet system, because it is fixed for each system. A bad
+    /// certificate changes nothing.
+    /// </summary>
+    /// <returns>Null if done, else why not.</returns>
     public string? RenewCertificate()
     {
         try
@@ -138,7 +144,7 @@ internal sealed partial class FleetHost : IAsyncDisposable
         }
     }
 
-    /// <summary>Another node may have said so, on an operator's word.</summary>
+    /// <summary>The node is leaving; an operator may have ordered it through another node.</summary>
     public void OnLeaving(FleetSystem system)
     {
         lock (_gate)
@@ -151,8 +157,8 @@ internal sealed partial class FleetHost : IAsyncDisposable
 
     public void Restart(string reason) => System?.End(reason);
 
-    /// <summary>Hands the shards over and leaves, then stops; a member again by <see cref="Rejoin"/>.</summary>
-    /// <param name="patience">After it the rest is cut short.</param>
+    /// <summary>Hands over the shards, leaves the fleet and stops. <see cref="Rejoin"/> makes the node a member again.</summary>
+    /// <param name="patience">After this time the rest of the leave is skipped.</param>
     public async Task LeaveAsync(TimeSpan patience)
     {
         FleetSystem? system;
@@ -179,7 +185,7 @@ internal sealed partial class FleetHost : IAsyncDisposable
         _events.Publish(kind, text);
     }
 
-    /// <summary>Handshakes and greetings of those that may not be members, and of those to which this node may not be one.</summary>
+    /// <summary>The number of refused handshakes and greetings, in both directions.</summary>
     public long Refused => Interlocked.Read(ref _refused);
 
     public void Refuse(string who, string reason)
@@ -190,20 +196,20 @@ internal sealed partial class FleetHost : IAsyncDisposable
         _events.Publish("fleet_refused", $"{who} is refused: {reason}");
     }
 
-    /// <param name="peer">As Akka writes it: the end point of a connection, or the address that was dialled.</param>
+    /// <param name="peer">As Akka formats it: the end point of an inbound connection, or the address that was dialled.</param>
     public void RefuseCertificate(string peer, string reason)
     {
-        // The port of a connection says nothing, and there may be many.
+        // The ephemeral port means nothing, and would defeat the rate limit.
         bool isInbound = IPEndPoint.TryParse(peer, out IPEndPoint? from);
         Refuse(isInbound ? (from!.Address.IsIPv4MappedToIPv6 ? from.Address.MapToIPv4() : from.Address).ToString() : peer[(peer.IndexOf('@') + 1)..], reason);
     }
 
-    /// <summary>Called by the system's actor of members.</summary>
+    /// <summary>Called by the fleet system's <see cref="MembersActor"/>.</summary>
     public void Publish(FleetSystem system, ClusterMembers members)
     {
         lock (_gate)
         {
-            // The last word of a system that has ended must not undo what its end did.
+            // A late message of an ended system must not undo its end.
             if (_system != system || system.Ended.IsCompleted) return;
             FleetStage stage = _standing.Stage == FleetStage.Leaving ? FleetStage.Leaving : FleetStage.Member;
             if (_standing.IsDetached) Report("fleet_member", $"is a member of the fleet, one of {members.All.Length}");
@@ -234,9 +240,9 @@ internal sealed partial class FleetHost : IAsyncDisposable
             }
             catch (Exception e) when (e is not OutOfMemoryException)
             {
-                Detach($"the fleet system does not start: {Innermost(e).Message}");
+                Detach($"the fleet system failed to start: {Innermost(e).Message}");
             }
-            // What ends again and again, at its start above all, is tried less and less often.
+            // Back off if systems keep ending soon after their start.
             pause = _time.GetElapsedTime(start) > LongestPause ? FirstPause : pause + pause < LongestPause ? pause + pause : LongestPause;
             await Task.Delay(pause, _time, _stop.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
@@ -264,12 +270,13 @@ internal sealed partial class FleetHost : IAsyncDisposable
         {
             lock (_gate) _system = null;
             foreach (IFleetPart part in _parts) part.SetMembers(null);
-            // Without the orderly leave: the others have let go of this system, or must notice that it is gone.
+            // Terminate without a coordinated leave: the other members have already removed this system, or must detect that it
+            // is gone.
             await Task.WhenAny(system.System.Terminate(), Task.Delay(StopPatience, _time)).ConfigureAwait(false);
         }
     }
 
-    /// <param name="only">Nothing happens at another stage.</param>
+    /// <param name="only">Does nothing at any other stage.</param>
     private void Detach(string reason, int restarts = 0, FleetStage? only = null)
     {
         lock (_gate)
@@ -291,7 +298,7 @@ internal sealed partial class FleetHost : IAsyncDisposable
         [LoggerMessage(3511, LogLevel.Information, "fleet: {Text}")]
         public static partial void Event(ILogger logger, string text);
 
-        [LoggerMessage(3512, LogLevel.Warning, "fleet: DETACHED, balancing on with what this node knows: {Reason}")]
+        [LoggerMessage(3512, LogLevel.Warning, "fleet: DETACHED, continuing with what this node knows: {Reason}")]
         public static partial void Detached(ILogger logger, string reason);
 
         [LoggerMessage(3513, LogLevel.Warning, "fleet: {Who} is refused: {Reason}{More}")]

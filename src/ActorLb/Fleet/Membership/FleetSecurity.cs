@@ -7,8 +7,9 @@ using Akka.Remote.Transport.DotNetty;
 namespace ActorLb.Fleet.Membership;
 
 /// <summary>
-/// How members know each other: mutual TLS, by a key pair that all derive from the shared secret, or by the certificates of the user's
-/// own authority. Whoever reaches Akka's port may stop and start actors, so without either it is bound to loopback addresses alone.
+/// How members authenticate each other: mutual TLS, either with a key pair that all derive from the shared secret, or with
+/// certificates of the user's own authority. Anyone who reaches Akka's port can stop and start actors, so without either the port
+/// may be bound only to loopback addresses.
 /// </summary>
 internal sealed class FleetSecurity : IDisposable
 {
@@ -20,7 +21,7 @@ internal sealed class FleetSecurity : IDisposable
         _judge = judge;
     }
 
-    /// <summary>Null when members speak without TLS.</summary>
+    /// <summary>Null if members don't use TLS.</summary>
     public X509Certificate2? Own { get; }
 
     /// <exception cref="InvalidOperationException">A file is missing or unusable; the message names it.</exception>
@@ -42,15 +43,15 @@ internal sealed class FleetSecurity : IDisposable
         {
             throw new InvalidOperationException($"cluster.secret-file {file}: {e.Message}", e);
         }
-        // Editors and echo end a file with a line break.
+        // Editors and echo append a line break.
         byte[] secret = bytes.AsSpan().TrimEnd("\r\n"u8).ToArray();
         return secret.Length >= FleetChecks.MinSecretBytes
             ? secret
             : throw new InvalidOperationException($"cluster.secret-file {file}: {secret.Length} bytes, at least {FleetChecks.MinSecretBytes} are needed");
     }
 
-    /// <summary>What Akka's transport is given; null without TLS.</summary>
-    /// <param name="refused">Hears who was refused and why.</param>
+    /// <summary>The TLS setup for Akka's transport; null without TLS.</summary>
+    /// <param name="refused">Called with the peer that was refused and the reason.</param>
     public DotNettySslSetup? ToSetup(Action<string, string> refused)
     {
         if (Own is null) return null;
@@ -67,8 +68,8 @@ internal sealed class FleetSecurity : IDisposable
     public void Dispose() => Own?.Dispose();
 
     /// <summary>
-    /// The same P-256 key pair on every node that has the secret (HKDF-SHA-256; FIPS 186-5 A.2.1 makes a private key of extra random
-    /// bits). Only its public key counts: no name, no date, so that a wrong clock keeps nobody out.
+    /// Derives the same P-256 key pair on every node that has the secret (HKDF-SHA-256; FIPS 186-5 A.2.1 makes a private key of
+    /// extra random bits). Only the public key is checked, not names or dates, so a wrong clock excludes no node.
     /// </summary>
     internal static ECDsa DeriveKey(ReadOnlySpan<byte> secret)
     {
@@ -96,16 +97,16 @@ internal sealed class FleetSecurity : IDisposable
         using ECDsa key = DeriveKey(secret);
         byte[] expected = key.ExportSubjectPublicKeyInfo();
         var request = new CertificateRequest("CN=actorlb fleet", key, HashAlgorithmName.SHA256);
-        // DotNetty names the server after its own certificate.
+        // DotNetty takes the server's name from its own certificate.
         var names = new SubjectAlternativeNameBuilder();
         names.AddDnsName("fleet.actorlb.invalid");
         request.CertificateExtensions.Add(names.Build());
         var from = new DateTimeOffset(2020, 1, 1, 0, 0, 0, TimeSpan.Zero);
         return new FleetSecurity(
             request.CreateSelfSigned(from, from.AddYears(1000)),
-            certificate => certificate is null ? "it shows no certificate"
+            certificate => certificate is null ? "it presents no certificate"
                 : CryptographicOperations.FixedTimeEquals(certificate.PublicKey.ExportSubjectPublicKeyInfo(), expected) ? null
-                : "its certificate was not made with this node's cluster.secret-file");
+                : "its certificate was not derived from this node's cluster.secret-file");
     }
 
     private static FleetSecurity OfAuthority(ServiceTlsOptions tls)
@@ -116,14 +117,14 @@ internal sealed class FleetSecurity : IDisposable
         return new FleetSecurity(own, certificate => JudgeByAuthority(certificate, tls, intermediates));
     }
 
-    /// <summary>The file of authorities is read at each handshake: what is trusted anew, or no longer, holds at once.</summary>
+    /// <summary>Reads the authorities' file at each handshake, so that a change of trust applies at once.</summary>
     private static string? JudgeByAuthority(X509Certificate2? certificate, ServiceTlsOptions tls, X509Certificate2Collection intermediates)
     {
-        if (certificate is null) return "it shows no certificate";
+        if (certificate is null) return "it presents no certificate";
         try
         {
             using var chain = new X509Chain { ChainPolicy = ServiceCertificates.TrustOf(tls)! };
-            // Peers send their own certificate alone; those of one fleet mostly share the issuer.
+            // Peers send only their own certificate; members of one fleet usually share the issuer.
             chain.ChainPolicy.ExtraStore.AddRange(intermediates);
             if (chain.Build(certificate)) return null;
             string problems = string.Join("; ", chain.ChainStatus.Select(s => s.StatusInformation.Trim().TrimEnd('.')).Distinct());
@@ -131,7 +132,7 @@ internal sealed class FleetSecurity : IDisposable
         }
         catch (InvalidOperationException e)
         {
-            return $"its certificate cannot be judged: {e.Message}";
+            return $"its certificate cannot be checked: {e.Message}";
         }
     }
 }

@@ -5,7 +5,7 @@ using Akka.Serialization;
 
 namespace ActorLb.Fleet.Membership;
 
-/// <summary>The membership's messages on the wire. Manifests are numbered, never used again, and pinned by a test.</summary>
+/// <summary>The membership's messages on the wire. Manifests are numbers that are never reused; a test pins them.</summary>
 internal sealed class FleetSerializer(ExtendedActorSystem system) : SerializerWithStringManifest(system)
 {
     private const string HelloManifest = "1";
@@ -17,17 +17,17 @@ internal sealed class FleetSerializer(ExtendedActorSystem system) : SerializerWi
     public override string Manifest(object o) => o switch
     {
         Hello => HelloManifest,
-        DoYouHear => DoYouHearManifest,
-        YesIHear => YesIHearManifest,
-        _ => throw Stranger(o),
+        HeartbeatQuestion => DoYouHearManifest,
+        HeartbeatConfirmation => YesIHearManifest,
+        _ => throw Unknown(o),
     };
 
     public override byte[] ToBinary(object obj) => obj switch
     {
         Hello hello => WriteHello(hello),
-        DoYouHear question => WriteText(question.Member),
-        YesIHear answer => WriteText(answer.Member),
-        _ => throw Stranger(obj),
+        HeartbeatQuestion question => WriteText(question.Member),
+        HeartbeatConfirmation answer => WriteText(answer.Member),
+        _ => throw Unknown(obj),
     };
 
     public override object FromBinary(byte[] bytes, string manifest)
@@ -36,15 +36,15 @@ internal sealed class FleetSerializer(ExtendedActorSystem system) : SerializerWi
         object message = manifest switch
         {
             HelloManifest => ReadHello(ref reader),
-            DoYouHearManifest => new DoYouHear(reader.Text(Hello.MaxText)),
-            YesIHearManifest => new YesIHear(reader.Text(Hello.MaxText)),
+            DoYouHearManifest => new HeartbeatQuestion(reader.Text(Hello.MaxText)),
+            YesIHearManifest => new HeartbeatConfirmation(reader.Text(Hello.MaxText)),
             _ => throw new SerializationException($"manifest {manifest} is unknown to this release"),
         };
-        // What a later release adds stands at the end and is passed over.
+        // A later release may append fields, which are ignored.
         return reader.IsValid ? message : throw new SerializationException("a message of the fleet is malformed");
     }
 
-    private static SerializationException Stranger(object o) => new($"{o.GetType()} is not a message of the fleet");
+    private static SerializationException Unknown(object o) => new($"{o.GetType()} is not a message of the fleet");
 
     private static byte[] WriteText(string text)
     {

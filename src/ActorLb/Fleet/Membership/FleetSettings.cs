@@ -5,10 +5,10 @@ using ActorLb.Hosting;
 
 namespace ActorLb.Fleet.Membership;
 
-/// <summary>What a node's fleet systems are made of; the same for all of them while the process lives.</summary>
-/// <param name="Cluster">Nodes of another name are refused.</param>
-/// <param name="Bind">Port 0 lets the system choose, once.</param>
-/// <param name="Akka">The user's HOCON over everything else.</param>
+/// <summary>The settings of a node's fleet systems, the same for all of them while the process lives.</summary>
+/// <param name="Cluster">Name of the cluster; nodes of another cluster are refused.</param>
+/// <param name="Bind">With port 0 the first system chooses one, which later systems keep.</param>
+/// <param name="Akka">The user's HOCON, which overrides everything else.</param>
 internal sealed record FleetSettings(
     string Cluster, string Node, IPEndPoint Bind, DnsEndPoint? Advertise, string? Zone, ImmutableArray<DnsEndPoint> Seeds,
     TimeSpan DownAfter, TimeSpan FormAfter, SplitRule WhenSplit, int Shards, string? SecretFile, ServiceTlsOptions? Tls, string Akka)

@@ -10,7 +10,7 @@ using AkkaCluster = Akka.Cluster.Cluster;
 
 namespace ActorLb.Fleet.Membership;
 
-/// <summary>One actor system with Akka.Cluster: one membership. When that ends the process starts another.</summary>
+/// <summary>One actor system with Akka.Cluster, which is one membership. When it ends, the process starts another.</summary>
 internal sealed partial class FleetSystem
 {
     private readonly FleetHost _host;
@@ -26,7 +26,7 @@ internal sealed partial class FleetSystem
         Cluster = AkkaCluster.Get(system);
         Settings = host.Settings;
         Address = Cluster.SelfAddress.ToString();
-        Self = new PeerId(Settings.Node, MemberTable.IncarnationOf(Cluster.SelfUniqueAddress));
+        Self = new MemberId(Settings.Node, MemberTable.IncarnationOf(Cluster.SelfUniqueAddress));
         Family = IPAddress.TryParse(FleetConfig.PublicHost(Settings), out IPAddress? address) ? address.AddressFamily : Settings.Bind.AddressFamily;
         OwnAddresses = AddAliases();
         HoldShutdown();
@@ -38,41 +38,41 @@ internal sealed partial class FleetSystem
 
     public FleetSettings Settings { get; }
 
-    public PeerId Self { get; }
+    public MemberId Self { get; }
 
-    /// <summary>Akka's address of this system.</summary>
+    /// <summary>This system's Akka address.</summary>
     public string Address { get; }
 
     public int Port => Cluster.SelfAddress.Port ?? 0;
 
-    /// <summary>Name of the oldest member, where Akka runs its singletons; null when there is none.</summary>
+    /// <summary>Name of the oldest member, where Akka runs its singletons; null if there is none.</summary>
     public string? Oldest => Cluster.State.Members.Where(m => MemberTable.IsUp(m.Status)).OrderBy(m => m, Akka.Cluster.Member.AgeOrdering).FirstOrDefault() is { } oldest
         ? MemberTable.IdOf(oldest).Name : null;
 
     public AddressFamily Family { get; }
 
-    /// <summary>As host:port, whatever others may find this node by.</summary>
+    /// <summary>All addresses by which others may find this node, as host:port.</summary>
     public IReadOnlySet<string> OwnAddresses { get; }
 
     public TimeSpan Now => _time.GetElapsedTime(0);
 
     public DateTimeOffset WallClock => _time.GetUtcNow();
 
-    /// <summary>What the fleet waits for, while this node is no member.</summary>
+    /// <summary>What is missing to form or join a fleet, while this node is not a member.</summary>
     public string Missing { get; set; } = "the seeds have not been asked yet";
 
     public bool IsLeaving => _host.Standing.Stage is FleetStage.Leaving or FleetStage.Stopped;
 
-    /// <summary>What the seeds that answer say: whether one of them is a member of a cluster. Null before any has answered.</summary>
+    /// <summary>Whether one of the answering seeds is a member of a cluster; null before any has answered.</summary>
     public bool? FoundCluster { get; private set; }
 
-    /// <summary>The membership ended because the node was told to leave.</summary>
+    /// <summary>The membership ended because an operator ordered the node to leave.</summary>
     public bool HasLeft { get; private set; }
 
-    /// <summary>The reason for which the membership ended.</summary>
+    /// <summary>Completes with the reason when the membership ends.</summary>
     public Task<string> Ended => _ended.Task;
 
-    /// <exception cref="Exception">The port is taken, or the user's block for Akka is not usable.</exception>
+    /// <exception cref="Exception">The port is in use, or the user's <c>akka</c> block is invalid.</exception>
     public static FleetSystem Create(FleetHost host, int port, FleetSecurity security, IEnumerable<string> configurations, TimeProvider time)
     {
         ActorSystemSetup setup = ActorSystemSetup.Empty.And(
@@ -94,24 +94,26 @@ internal sealed partial class FleetSystem
             _ => End("the fleet system has stopped"), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
     }
 
-    /// <summary>Ends this membership; the first reason counts. The process starts a new system unless it is leaving.</summary>
+    /// <summary>
+    /// Ends this membership; only the first reason counts. The process starts another system unless it is leaving.
+    /// </summary>
     public void End(string reason) => _ended.TrySetResult(reason);
 
-    /// <summary>Hands over what this member has and leaves; done when the system has ended.</summary>
+    /// <summary>Hands over the shards and leaves; completes when the system has ended.</summary>
     public Task LeaveAsync()
     {
         _leave.TrySetResult(Akka.Done.Instance);
         return CoordinatedShutdown.Get(System).Run(CoordinatedShutdown.ClusterLeavingReason.Instance);
     }
 
-    /// <summary>The fleet has been told that this member leaves, by whomever.</summary>
+    /// <summary>This member is leaving, by its own decision or another node's order.</summary>
     public void OnLeaving()
     {
         _host.OnLeaving(this);
         _leave.TrySetResult(Akka.Done.Instance);
     }
 
-    /// <summary>The node has left as it was told to, by whatever node.</summary>
+    /// <summary>The node has left as ordered.</summary>
     public void EndByLeave()
     {
         HasLeft = true;
@@ -133,8 +135,9 @@ internal sealed partial class FleetSystem
     public void Refuse(Hello hello, Address from, string reason) => _host.Refuse($"{hello.Node} ({from.Host}:{from.Port})", reason);
 
     /// <summary>
-    /// Akka shuts a system down, leave and all, when one outbound TLS handshake fails: a stranger at a seed's address, or a peer that dies
-    /// in its handshake, would do. Its shutdown waits in its first phase until the node leaves.
+    /// Akka leaves the cluster and shuts down the system when a single outbound TLS handshake fails, for instance because
+    /// something else listens at a seed's address or a member dies during its handshake. This task blocks the shutdown in its
+    /// first phase unless the node is leaving.
     /// </summary>
     private void HoldShutdown() => CoordinatedShutdown.Get(System).AddTask(
         CoordinatedShutdown.PhaseBeforeServiceUnbind, "wait until the node leaves",
@@ -142,8 +145,8 @@ internal sealed partial class FleetSystem
             ? Task.FromResult(Akka.Done.Instance) : _leave.Task);
 
     /// <summary>
-    /// Akka takes only what is sent to the very address that it was told. Others know this node by the addresses of the seeds first, so
-    /// it takes those too; the answer names the right one.
+    /// Akka accepts only messages sent to its configured address. Other nodes first use the seeds' addresses, so accept those
+    /// too; the answer contains the right one.
     /// </summary>
     private HashSet<string> AddAliases()
     {
@@ -160,7 +163,7 @@ internal sealed partial class FleetSystem
         return own;
     }
 
-    /// <summary>Behind a translated port, others on this side still use the real one.</summary>
+    /// <summary>Behind port translation, nodes on the same side still use the real port.</summary>
     private int BoundPort(IRemoteActorRefProvider provider) =>
         Settings.Bind.Port != 0 ? Settings.Bind.Port : provider.DefaultAddress.Port ?? 0;
 }

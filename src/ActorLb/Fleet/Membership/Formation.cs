@@ -4,35 +4,39 @@ namespace ActorLb.Fleet.Membership;
 
 internal enum FormationStep { Wait, Join, Form, End }
 
-/// <param name="Address">Whom to join.</param>
-/// <param name="Id">Of the cluster to join.</param>
-/// <param name="Reason">Why the fleet system has to end.</param>
+/// <param name="Address">The address to join.</param>
+/// <param name="Id">The cluster to join.</param>
+/// <param name="Reason">Why the fleet system must end.</param>
 internal readonly record struct FormationDecision(FormationStep Step, string Address = "", ClusterId Id = default, string Reason = "");
 
-/// <summary>What a node knows of its own part when it decides.</summary>
-/// <param name="Members">Numbers of the members' fleet systems, its own included; empty when it is none.</param>
+/// <summary>A node's own state when it decides.</summary>
+/// <param name="Members">Numbers of all members' fleet systems including its own; empty if it is not a member.</param>
 internal readonly record struct FormationSelf(HelloState State, ClusterId Id, ImmutableArray<long> Members);
 
 /// <summary>
-/// When a node joins and when it forms a cluster. Nodes greet the seeds. One that is a member is joined. Where none is, the lowest
-/// address of those that hear a majority of the seeds forms one; when a majority stays away, those that hear each other do so after a
-/// while. Members go on greeting seeds that are not with them: of two clusters the smaller ends, then the younger, and its nodes join.
-/// A pure state machine: time and messages come from outside.
+/// Decides when a node joins or forms a cluster. Nodes greet the seeds and join one that is a member. If none is, the node with
+/// the lowest address among those that hear a majority of the seeds forms one; if a majority stays away, those that hear each
+/// other do so after <c>form-after</c>. Members keep greeting seeds outside their cluster: of two clusters the smaller (if equal,
+/// the younger) ends, and its nodes join the other. A pure state machine: time and messages come from outside.
 /// </summary>
 internal sealed class Formation(string address, long uid, TimeSpan formAfter, TimeSpan start)
 {
-    /// <summary>Greetings go out every 200 ms; a node that is being started takes longer for the first ones.</summary>
+    /// <summary>
+    /// How long a greeting counts. Greetings are sent every 200 ms, but a starting node takes longer for the first ones.
+    /// </summary>
     public static readonly TimeSpan Fresh = TimeSpan.FromSeconds(2);
 
-    /// <summary>Until all that hear a majority have heard so of each other.</summary>
+    /// <summary>Delay until all nodes that hear a majority know this of each other.</summary>
     public static readonly TimeSpan Settle = TimeSpan.FromMilliseconds(500);
 
-    /// <summary>News of another cluster must last: members hear of each other's arrivals and removals one after the other.</summary>
+    /// <summary>
+    /// How long signs of another cluster must persist, because members learn of joins and removals at different times.
+    /// </summary>
     public static readonly TimeSpan Confirm = TimeSpan.FromMilliseconds(800);
 
     private readonly Dictionary<string, Heard> _heard = new(StringComparer.Ordinal);
 
-    // By the number of who gives rise to it: when that began.
+    // When a node's greetings first gave rise to doubt, by the number of its fleet system.
     private readonly Dictionary<long, TimeSpan> _doubts = [];
 
     private int _seeds;
@@ -41,11 +45,11 @@ internal sealed class Formation(string address, long uid, TimeSpan formAfter, Ti
     private TimeSpan? _readySince;
     private TimeSpan _silentSince = start;
 
-    /// <summary>It hears enough of the seeds to form a cluster at once.</summary>
+    /// <summary>The node hears enough seeds to form a cluster at once.</summary>
     public bool IsReady => _readySince is not null;
 
-    /// <param name="targets">Addresses to greet, without this node's own.</param>
-    /// <param name="unresolved">Names without an address.</param>
+    /// <param name="targets">Addresses to greet, excluding this node's own.</param>
+    /// <param name="unresolved">Number of names that did not resolve.</param>
     /// <param name="isSeed">Whether this node is one of them.</param>
     public void SetSeeds(ImmutableHashSet<string> targets, int unresolved, bool isSeed)
     {
@@ -54,7 +58,7 @@ internal sealed class Formation(string address, long uid, TimeSpan formAfter, Ti
         _seeds = targets.Count + unresolved + (isSeed ? 1 : 0);
     }
 
-    /// <param name="target">The seed that it answers for; null when it came of its own accord.</param>
+    /// <param name="target">The seed address that it answers for; null if it is not an answer.</param>
     public void Hear(Hello hello, string? target, TimeSpan now)
     {
         if (hello.Uid == uid) return;
@@ -62,14 +66,14 @@ internal sealed class Formation(string address, long uid, TimeSpan formAfter, Ti
         _heard[hello.Address] = new Heard(hello, known, now);
     }
 
-    /// <summary>Whether one of those that were heard of lately is a member; null when nobody was.</summary>
+    /// <summary>Whether one of the nodes heard recently is a member; null if none was heard.</summary>
     public bool? FindsCluster(TimeSpan now)
     {
         Heard[] fresh = [.. _heard.Values.Where(h => IsFresh(h, now))];
         return fresh.Length == 0 ? null : fresh.Any(h => h.Hello.State == HelloState.Member);
     }
 
-    /// <summary>Whom this node has heard of lately: for its own greetings.</summary>
+    /// <summary>The nodes heard recently, for this node's own greetings.</summary>
     public ImmutableArray<string> Hears(TimeSpan now) =>
         [.. _heard.Where(h => IsFresh(h.Value, now)).Select(h => h.Key).Take(Hello.MaxNodes)];
 
@@ -84,12 +88,12 @@ internal sealed class Formation(string address, long uid, TimeSpan formAfter, Ti
         return self.State == HelloState.Member ? DecideAsMember(self, now) : DecideAlone(now);
     }
 
-    /// <summary>What is missing, for the log.</summary>
+    /// <summary>Describes what is missing, for the log.</summary>
     public string Describe(TimeSpan now)
     {
         int others = _seeds - (_isSeed ? 1 : 0), answering = Answering(now).Count;
         if (others == 0) return "there is no other seed";
-        string wanted = $"{(_seeds / 2) + 1} of {_seeds} seeds must be there to form a fleet";
+        string wanted = $"{(_seeds / 2) + 1} of {_seeds} seeds are needed to form a fleet";
         return answering == 0 ? $"none of the {others} other seeds answers" : $"{answering} of the {others} other seeds answer; {wanted}";
     }
 
@@ -108,10 +112,10 @@ internal sealed class Formation(string address, long uid, TimeSpan formAfter, Ti
         _readySince = isMajority ? _readySince ?? now : null;
         if (isMajority) _silentSince = now;
         bool isDue = isMajority ? now - _readySince >= Settle : now - _silentSince >= formAfter;
-        // Someone is about to be a member: wait for it.
+        // Another node is about to become a member: wait for it.
         if (!isDue || fresh.Any(h => h.Hello.State == HelloState.Joining)) return default;
         bool isLowest = fresh.All(h => !Hears(h) || h.Hello.IsReady != isMajority || IsBefore(address, h.Hello.Address))
-            // Without a majority itself, it leaves forming to those that have one.
+            // Without a majority, leave it to a node that has one.
             && (isMajority || !fresh.Any(h => h.Hello.IsReady));
         return isLowest ? new FormationDecision(FormationStep.Form) : default;
     }
@@ -131,7 +135,7 @@ internal sealed class Formation(string address, long uid, TimeSpan formAfter, Ti
         return default;
     }
 
-    /// <summary>Why what a node says of its cluster means that this one has to end; null when it does not.</summary>
+    /// <summary>Why this membership must end, given what another node reports of its cluster; null if it need not.</summary>
     private string? Doubt(in FormationSelf self, Hello other)
     {
         if (other.State != HelloState.Member) return null;
@@ -141,16 +145,16 @@ internal sealed class Formation(string address, long uid, TimeSpan formAfter, Ti
             : $"{other.Node} is in another cluster, of {other.Members.Length} members, and this one has {self.Members.Length}";
     }
 
-    /// <summary>Larger, then older; the same answer on both sides.</summary>
+    /// <summary>Larger, then older. Both sides reach the same result.</summary>
     private static bool IsBetter(ClusterId id, ImmutableArray<long> members, ClusterId otherId, ImmutableArray<long> otherMembers)
     {
         if (members.Length != otherMembers.Length) return members.Length > otherMembers.Length;
         if (id != otherId) return id.FormedAt != otherId.FormedAt ? id.FormedAt < otherId.FormedAt : id.Former < otherId.Former;
-        // Two halves of one cluster.
+        // Both are halves of one former cluster.
         return members.Length > 0 && members.Min() <= otherMembers.Min();
     }
 
-    /// <summary>Seeds that answer and hear this node too: what goes one way alone forms no cluster.</summary>
+    /// <summary>Seeds that answer and also hear this node: contact in one direction only can't form a cluster.</summary>
     private HashSet<string> Answering(TimeSpan now) =>
         [.. _heard.Values.Where(h => h.Target is not null && _targets.Contains(h.Target) && IsFresh(h, now) && Hears(h)).Select(h => h.Hello.Address)];
 

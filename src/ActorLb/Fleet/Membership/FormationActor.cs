@@ -5,7 +5,9 @@ using AkkaCluster = Akka.Cluster.Cluster;
 
 namespace ActorLb.Fleet.Membership;
 
-/// <summary>Greets the seeds and does what <see cref="Formation"/> decides. Stands at /user/formation on every node.</summary>
+/// <summary>
+/// Greets the seeds and carries out the decisions of <see cref="Formation"/>. Runs at /user/formation on every node.
+/// </summary>
 internal sealed class FormationActor : ReceiveActor, IWithTimers
 {
     public const string Name = "formation";
@@ -15,7 +17,7 @@ internal sealed class FormationActor : ReceiveActor, IWithTimers
     private static readonly TimeSpan ResolveAlone = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan ResolveAsMember = TimeSpan.FromSeconds(10);
 
-    /// <summary>A welcome that does not come: others are asked.</summary>
+    /// <summary>After this time without a welcome another node is asked.</summary>
     private static readonly TimeSpan JoinPatience = TimeSpan.FromSeconds(5);
 
     private readonly FleetSystem _fleet;
@@ -24,7 +26,7 @@ internal sealed class FormationActor : ReceiveActor, IWithTimers
     private readonly Formation _formation;
     private readonly CancellationTokenSource _stop = new();
 
-    // Seeds' addresses: the node that answered for each last, and how many greetings it has left unanswered.
+    // By seed address: the node that last answered for it, and the greetings it has left unanswered since.
     private readonly Dictionary<string, (long Uid, int Silent)> _answered = new(StringComparer.Ordinal);
     private ImmutableArray<SeedTarget> _targets = [];
     private bool _isResolving;
@@ -102,7 +104,7 @@ internal sealed class FormationActor : ReceiveActor, IWithTimers
             _joiningSince = null;
             return new FormationSelf(HelloState.Member, _id, [.. members.Where(m => MemberTable.IsUp(m.Status)).Select(m => (long)m.UniqueAddress.Uid)]);
         }
-        // A member in all but the leader's word waits for that; a request to join that nobody answers is given up.
+        // A node that the cluster has accepted waits until it is up; a join that nobody answered is given up.
         bool isJoining = own is not null || _joiningSince is { } since && _fleet.Now - since < JoinPatience;
         return new FormationSelf(isJoining ? HelloState.Joining : HelloState.Alone, default, []);
     }
@@ -124,7 +126,7 @@ internal sealed class FormationActor : ReceiveActor, IWithTimers
         foreach (string gone in _answered.Keys.Except(seeds.Targets.Select(t => t.Address)).ToArray()) _answered.Remove(gone);
     }
 
-    /// <summary>Members greet only the seeds that are not with them.</summary>
+    /// <summary>Members greet only the seeds outside their cluster.</summary>
     private void Greet(in FormationSelf self)
     {
         foreach (SeedTarget target in _targets)
@@ -132,7 +134,7 @@ internal sealed class FormationActor : ReceiveActor, IWithTimers
             (long uid, int silent) = _answered.GetValueOrDefault(target.Address);
             if (self.Members.Contains(uid)) continue;
             _answered[target.Address] = (silent >= 3 ? 0 : uid, silent + 1);
-            // A node that is not known by its address may be by its name.
+            // A node may accept its host name but not this address.
             string at = target.Name is { } name && silent >= 3 && silent % 2 == 1 ? name : target.Address;
             Context.ActorSelection($"{_cluster.SelfAddress.Protocol}://{FleetConfig.SystemName}@{at}/user/{Name}")
                 .Tell(Compose(self, target.Address, wantsAnswer: true, HelloRefusal.None));
@@ -154,14 +156,14 @@ internal sealed class FormationActor : ReceiveActor, IWithTimers
 
     private string? Problem(Hello hello, HelloRefusal refusal)
     {
-        if (hello.Protocol != Hello.Current) return $"it speaks protocol {hello.Protocol} of another release, this node {Hello.Current}";
-        if (hello.Cluster != _fleet.Settings.Cluster) return $"it is of cluster '{hello.Cluster}', this node of '{_fleet.Settings.Cluster}'";
+        if (hello.Protocol != Hello.Current) return $"it uses protocol {hello.Protocol} of another release, this node uses {Hello.Current}";
+        if (hello.Cluster != _fleet.Settings.Cluster) return $"its cluster is '{hello.Cluster}', this node's is '{_fleet.Settings.Cluster}'";
         if (hello.Shards != _fleet.Settings.Shards) return $"its cluster.shards is {hello.Shards}, this node's {_fleet.Settings.Shards}";
-        if (hello.Refusal == HelloRefusal.NameIsTaken) return $"it refuses this node in turn: another one is called '{_fleet.Settings.Node}' already, and node.name must be unique";
-        return refusal == HelloRefusal.NameIsTaken ? $"its node.name '{hello.Node}' is another node's" : null;
+        if (hello.Refusal == HelloRefusal.NameIsTaken) return $"it refuses this node: another node is already called '{_fleet.Settings.Node}', and node.name must be unique";
+        return refusal == HelloRefusal.NameIsTaken ? $"its node.name '{hello.Node}' is already in use" : null;
     }
 
-    /// <summary>A name that a reachable member has, or this node, at another address.</summary>
+    /// <summary>Whether this node or a reachable member at another address already has the name.</summary>
     private bool IsTaken(Hello hello)
     {
         if (hello.Node == _fleet.Settings.Node) return hello.Address != _fleet.Address;

@@ -1,14 +1,16 @@
 namespace ActorLb.Fleet.Membership;
 
-/// <summary>Something that lives on fleet systems and outlives them: the map's shards, the spread state. Calls come one at a time.</summary>
+/// <summary>
+/// A part that runs on fleet systems and outlives them: the map's shards, the spread state, inquiries. Calls are serialized.
+/// </summary>
 internal interface IFleetPart
 {
-    /// <summary>HOCON that its messages and actors need.</summary>
+    /// <summary>HOCON for its messages and actors.</summary>
     string Configuration { get; }
 
-    /// <summary>A new fleet system is there; it is not a member yet.</summary>
+    /// <summary>A new fleet system has started; it is not a member yet.</summary>
     void Start(FleetSystem system);
 
-    /// <summary>Who is a member, this node included; null when this node is none (any longer).</summary>
+    /// <summary>The members changed, including this node; null if this node is not, or no longer, a member.</summary>
     void SetMembers(ClusterMembers? members);
 }

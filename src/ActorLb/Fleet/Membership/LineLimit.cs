@@ -2,15 +2,15 @@ using System.Collections.Concurrent;
 
 namespace ActorLb.Fleet.Membership;
 
-/// <summary>Keeps what peers or strangers can cause again and again from filling the log: some lines a kind and a while, the rest counted.</summary>
+/// <summary>Limits log lines that others can cause repeatedly, by kind and period, and counts the suppressed ones.</summary>
 internal sealed class LineLimit(TimeProvider time, int lines, TimeSpan period)
 {
-    /// <summary>Kinds are few, but addresses may be part of them.</summary>
+    /// <summary>A bound, because kinds may contain addresses.</summary>
     private const int MaxKinds = 256;
 
     private readonly ConcurrentDictionary<string, Window> _windows = new(StringComparer.Ordinal);
 
-    /// <param name="suppressed">Lines of this kind that were left out since the last one.</param>
+    /// <param name="suppressed">Lines of this kind suppressed since the last one.</param>
     public bool TryTake(string kind, out int suppressed)
     {
         if (_windows.Count >= MaxKinds && !_windows.ContainsKey(kind)) kind = "";

@@ -5,7 +5,10 @@ using Akka.Cluster;
 
 namespace ActorLb.Fleet.Membership;
 
-/// <summary>What Akka's events have told of the members, and the suspicions that broken connections give before a detector does.</summary>
+/// <summary>
+/// The members according to Akka's events, and suspicions from broken connections, which come earlier than the failure
+/// detector's.
+/// </summary>
 internal sealed class MemberTable(UniqueAddress self, TimeSpan suspicion)
 {
     private readonly Dictionary<UniqueAddress, Member> _members = [];
@@ -13,12 +16,12 @@ internal sealed class MemberTable(UniqueAddress self, TimeSpan suspicion)
     private readonly Dictionary<Address, TimeSpan> _suspects = [];
     private readonly HashSet<Address> _silent = [];
 
-    /// <summary>Whether this node takes part: only then do the others matter to it.</summary>
+    /// <summary>Whether this node is a member.</summary>
     public bool IsMember => _members.TryGetValue(self, out Member? own) && IsUp(own.Status);
 
     public static bool IsUp(MemberStatus status) => status is MemberStatus.Up or MemberStatus.Leaving or MemberStatus.Exiting;
 
-    public static PeerId IdOf(Member member) => new(RoleOf(member, FleetConfig.NameRole) ?? member.Address.ToString(), IncarnationOf(member.UniqueAddress));
+    public static MemberId IdOf(Member member) => new(RoleOf(member, FleetConfig.NameRole) ?? member.Address.ToString(), IncarnationOf(member.UniqueAddress));
 
     public static ulong IncarnationOf(UniqueAddress address) => (uint)address.Uid;
 
@@ -43,9 +46,9 @@ internal sealed class MemberTable(UniqueAddress self, TimeSpan suspicion)
         else _unreachable.Add(member.UniqueAddress);
     }
 
-    /// <summary>Takes in whom this member hears at present.</summary>
-    /// <param name="isHeard">Whether heartbeats of a member come to this one.</param>
-    /// <returns>Whether that changes anything.</returns>
+    /// <summary>Updates which members this one hears.</summary>
+    /// <param name="isHeard">Whether this member gets heartbeats of another.</param>
+    /// <returns>Whether anything changed.</returns>
     public bool Listen(Func<Address, bool> isHeard)
     {
         bool changed = false;
@@ -53,8 +56,11 @@ internal sealed class MemberTable(UniqueAddress self, TimeSpan suspicion)
         return changed;
     }
 
-    /// <summary>A connection with a member broke: it is not counted on until there is one again, or the suspicion has passed.</summary>
-    /// <returns>Whether that changes anything.</returns>
+    /// <summary>
+    /// A connection with a member broke: the member counts as unreachable until a new connection is established or the suspicion
+    /// expires.
+    /// </summary>
+    /// <returns>Whether anything changed.</returns>
     public bool Suspect(Address address, TimeSpan now)
     {
         if (address.Equals(self.Address) || !_members.Keys.Any(m => m.Address.Equals(address))) return false;
@@ -63,10 +69,10 @@ internal sealed class MemberTable(UniqueAddress self, TimeSpan suspicion)
         return isNew;
     }
 
-    /// <summary>There is a connection with a member.</summary>
+    /// <summary>A connection with the member is established.</summary>
     public bool Trust(Address address) => _suspects.Remove(address);
 
-    /// <summary>Ends old suspicions: by then the failure detector knows.</summary>
+    /// <summary>Ends suspicions that the failure detector has decided by now.</summary>
     public bool Expire(TimeSpan now)
     {
         bool changed = false;
@@ -78,7 +84,7 @@ internal sealed class MemberTable(UniqueAddress self, TimeSpan suspicion)
     }
 
     public ClusterMembers View() => new(
-        new PeerId(_members.TryGetValue(self, out Member? own) ? IdOf(own).Name : "", IncarnationOf(self)),
+        new MemberId(_members.TryGetValue(self, out Member? own) ? IdOf(own).Name : "", IncarnationOf(self)),
         [.. _members.Values.Where(m => IsUp(m.Status)).Select(Entry).OrderBy(m => m.Id.Name, StringComparer.Ordinal)]);
 
     private ClusterMember Entry(Member member)

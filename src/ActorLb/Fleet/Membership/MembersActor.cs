@@ -7,7 +7,9 @@ namespace ActorLb.Fleet.Membership;
 
 using ClusterEvent = Akka.Cluster.ClusterEvent;
 
-/// <summary>Turns what Akka says of members and connections into <see cref="ClusterMembers"/> and events.</summary>
+/// <summary>
+/// Turns Akka's events about members and connections into <see cref="ClusterMembers"/> and this program's events.
+/// </summary>
 internal sealed class MembersActor : ReceiveActor, IWithTimers
 {
     public const string Name = "members";
@@ -25,7 +27,7 @@ internal sealed class MembersActor : ReceiveActor, IWithTimers
     {
         _fleet = fleet;
         _cluster = fleet.Cluster;
-        // Half of it is what the failure detector takes to be sure.
+        // Suspicions last half of down-after: by then the failure detector has decided.
         _witnesses = Witnesses.Of(fleet.System.EventStream);
         _deafAfter = FleetConfig.DeafAfter(fleet.Settings.DownAfter);
         _table = new MemberTable(_cluster.SelfUniqueAddress, fleet.Settings.DownAfter / 2);
@@ -77,10 +79,10 @@ internal sealed class MembersActor : ReceiveActor, IWithTimers
                 if (isSelf) _fleet.OnLeaving();
                 break;
             case ClusterEvent.MemberDowned when isSelf:
-                _fleet.End("this node was given up: it heard too few of the others, or an operator did so");
+                _fleet.End("this node was downed: it reached too few of the others, or an operator downed it");
                 break;
             case ClusterEvent.MemberDowned:
-                Report("member_down", member, "is given up as dead");
+                Report("member_down", member, "is considered dead");
                 break;
             case ClusterEvent.MemberRemoved removed when isSelf:
                 if (removed.PreviousStatus == MemberStatus.Exiting) _fleet.EndByLeave();
@@ -106,7 +108,7 @@ internal sealed class MembersActor : ReceiveActor, IWithTimers
     private void OnExpiry()
     {
         TimeSpan now = _fleet.Now;
-        // After a pause of this process its mailboxes are full of heartbeats: that none was taken is no silence of the others.
+        // After this process paused, heartbeats are still queued in mailboxes: their absence says nothing about the others.
         bool hasPaused = now - _expiredAt > 2 * ExpiryTick;
         _expiredAt = now;
         PublishIf(_table.Expire(now) | (!hasPaused && Listen()));

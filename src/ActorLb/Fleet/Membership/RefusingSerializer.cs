@@ -5,7 +5,9 @@ using Akka.Serialization;
 
 namespace ActorLb.Fleet.Membership;
 
-/// <summary>Stands in for a serializer of Akka's that makes whatever objects a peer describes: nothing is made, nothing is sent.</summary>
+/// <summary>
+/// Replaces an Akka serializer that would instantiate whatever types a peer names: it neither reads nor writes.
+/// </summary>
 internal abstract class RefusingSerializer(ExtendedActorSystem system, int identifier, string what) : Serializer(system)
 {
     public override int Identifier => identifier;
@@ -17,12 +19,12 @@ internal abstract class RefusingSerializer(ExtendedActorSystem system, int ident
     public override object FromBinary(byte[] bytes, Type type) => throw new SerializationException($"{what} is refused");
 }
 
-/// <summary>For <c>json</c>, which Akka takes for every type that has no other; it comes with settings of its own.</summary>
+/// <summary>Replaces <c>json</c>, which Akka uses for every type without its own serializer.</summary>
 internal sealed class RefusingJsonSerializer : RefusingSerializer
 {
     public RefusingJsonSerializer(ExtendedActorSystem system, Config settings)
         : base(system, 1, "a message in JSON") => _ = settings;
 }
 
-/// <summary>For <c>daemon-create</c>, by which one node has another start actors.</summary>
+/// <summary>Replaces <c>daemon-create</c>, with which one node makes another start actors.</summary>
 internal sealed class RefusingDeploymentSerializer(ExtendedActorSystem system) : RefusingSerializer(system, 3, "a deployment of actors");

@@ -5,14 +5,14 @@ using ActorLb.Configuration;
 
 namespace ActorLb.Fleet.Membership;
 
-/// <param name="Targets">Addresses as host:port, without those of this node, with the seed's own text where it is a name.</param>
+/// <param name="Targets">Addresses without this node's own.</param>
 internal sealed record ResolvedSeeds(ImmutableArray<SeedTarget> Targets, int Unresolved, bool HasSelf);
 
 /// <param name="Address">One address of a seed, as host:port.</param>
-/// <param name="Name">The seed as it is written, where that is a name: a node may go by it alone.</param>
+/// <param name="Name">The seed as configured if it is a name, because a node may accept only that.</param>
 internal readonly record struct SeedTarget(string Address, string? Name);
 
-/// <summary>The configured seeds as addresses, resolved again at every call.</summary>
+/// <summary>The addresses of the configured seeds, resolved at every call.</summary>
 internal sealed class SeedAddresses(ImmutableArray<DnsEndPoint> seeds, AddressFamily family, IReadOnlySet<string> own)
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
@@ -41,7 +41,7 @@ internal sealed class SeedAddresses(ImmutableArray<DnsEndPoint> seeds, AddressFa
 
     public static string Text(IPAddress address, int port) => new IPEndPoint(address, port).ToString();
 
-    /// <summary>Addresses by which others may know a node that is bound to an address and port.</summary>
+    /// <summary>The addresses by which others may reach a node bound to <paramref name="bind"/>.</summary>
     public static IEnumerable<IPAddress> AddressesOf(IPAddress bind)
     {
         if (!FleetConfig.IsAny(bind)) return [bind];
@@ -52,7 +52,7 @@ internal sealed class SeedAddresses(ImmutableArray<DnsEndPoint> seeds, AddressFa
     {
         if (IPAddress.TryParse(seed.Host, out IPAddress? literal)) return [new SeedTarget(Text(literal, seed.Port), null)];
         string name = $"{seed.Host}:{seed.Port}";
-        // By its name it is this node, whatever the name means elsewhere.
+        // The name is this node's own, whatever it resolves to elsewhere.
         if (own.Contains(name)) return [new SeedTarget(name, null)];
         try
         {

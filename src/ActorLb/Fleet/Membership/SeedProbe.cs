@@ -3,10 +3,10 @@ using System.Net.Sockets;
 
 namespace ActorLb.Fleet.Membership;
 
-/// <summary>Whether there may be a fleet to join: a seed other than this node takes connections.</summary>
+/// <summary>Checks whether there may be a fleet to join: whether a seed other than this node accepts connections.</summary>
 internal static class SeedProbe
 {
-    /// <summary>A seed that is there answers sooner.</summary>
+    /// <summary>A running seed accepts sooner.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(250);
 
     public static async Task<bool> AnyListensAsync(FleetSettings settings, CancellationToken cancel)
@@ -23,7 +23,9 @@ internal static class SeedProbe
         return false;
     }
 
-    /// <summary>By what this node listens on or is told to others as; a name that it has besides costs a needless wait at most.</summary>
+    /// <summary>
+    /// Compares with the bound and advertised address only; another name of this node costs at most a needless wait.
+    /// </summary>
     private static bool IsSelf(FleetSettings settings, DnsEndPoint seed) =>
         seed.Equals(settings.Advertise)
         || (seed.Port == settings.Bind.Port && IPAddress.TryParse(seed.Host, out IPAddress? address) && address.Equals(settings.Bind.Address));

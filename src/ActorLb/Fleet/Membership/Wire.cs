@@ -3,7 +3,7 @@ using System.Text;
 
 namespace ActorLb.Fleet.Membership;
 
-/// <summary>Writes numbers in little endian and texts behind their length.</summary>
+/// <summary>Writes little-endian numbers and length-prefixed texts.</summary>
 internal struct WireWriter(int capacity)
 {
     private byte[] _bytes = GC.AllocateUninitializedArray<byte>(capacity);
@@ -30,14 +30,14 @@ internal struct WireWriter(int capacity)
         Encoding.UTF8.GetBytes(value, Take(length));
     }
 
-    /// <summary>Bytes behind their number.</summary>
+    /// <summary>Length-prefixed bytes.</summary>
     public void Bytes(ReadOnlySpan<byte> value)
     {
         Int32(value.Length);
         value.CopyTo(Take(value.Length));
     }
 
-    /// <summary>A number for which room was left before.</summary>
+    /// <summary>Overwrites a number written earlier as a placeholder.</summary>
     public readonly void SetInt32(int at, int value) => BinaryPrimitives.WriteInt32LittleEndian(_bytes.AsSpan(at), value);
 
     public readonly byte[] ToArray() => _length == _bytes.Length ? _bytes : _bytes.AsSpan(0, _length).ToArray();
@@ -50,7 +50,9 @@ internal struct WireWriter(int capacity)
     }
 }
 
-/// <summary>Reads what <see cref="WireWriter"/> wrote, or anything: what does not fit makes it invalid, and zeros follow.</summary>
+/// <summary>
+/// Reads what <see cref="WireWriter"/> wrote. On malformed input it becomes invalid and returns zeros from then on.
+/// </summary>
 internal ref struct WireReader(ReadOnlySpan<byte> bytes)
 {
     private ReadOnlySpan<byte> _rest = bytes;
@@ -69,7 +71,7 @@ internal ref struct WireReader(ReadOnlySpan<byte> bytes)
 
     public ulong UInt64() => Take(8) is { Length: 8 } span ? BinaryPrimitives.ReadUInt64LittleEndian(span) : default;
 
-    /// <param name="max">Bytes.</param>
+    /// <param name="max">In bytes.</param>
     public string Text(int max)
     {
         int length = UInt16();
@@ -78,7 +80,7 @@ internal ref struct WireReader(ReadOnlySpan<byte> bytes)
         return "";
     }
 
-    /// <summary>Bytes behind their number, as they stand in what is read.</summary>
+    /// <summary>Length-prefixed bytes, as a span of the input.</summary>
     public ReadOnlySpan<byte> Bytes(int max)
     {
         int length = Int32();
@@ -87,7 +89,10 @@ internal ref struct WireReader(ReadOnlySpan<byte> bytes)
         return [];
     }
 
-    /// <summary>How many elements follow: never more than the rest can hold, so that a count alone allocates nothing.</summary>
+    /// <summary>
+    /// The number of elements that follow, never more than the rest can hold, so that a count alone can't cause a large
+    /// allocation.
+    /// </summary>
     public int Count(int max, int leastBytes)
     {
         int count = UInt16();
@@ -96,10 +101,10 @@ internal ref struct WireReader(ReadOnlySpan<byte> bytes)
         return 0;
     }
 
-    /// <summary>The next bytes, to be read by themselves.</summary>
+    /// <summary>A reader of the next bytes only.</summary>
     public WireReader Part(int length) => new(Take(length));
 
-    /// <summary>What was read makes no sense.</summary>
+    /// <summary>Marks the input as invalid.</summary>
     public void Reject() => IsValid = false;
 
     private ReadOnlySpan<byte> Take(int count)

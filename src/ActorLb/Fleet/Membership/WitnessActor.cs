@@ -5,14 +5,14 @@ using AkkaCluster = Akka.Cluster.Cluster;
 namespace ActorLb.Fleet.Membership;
 
 /// <summary>
-/// Asks other members about one from which no heartbeats come, and says whom this member hears: <see cref="Witnesses"/>. Says nothing while
-/// all is well. Stands at /user/witness on every node.
+/// Asks other members about one whose heartbeats are missing, and answers such questions from <see cref="Witnesses"/>. Silent
+/// while all is well. Runs at /user/witness on every node.
 /// </summary>
 internal sealed class WitnessActor : ReceiveActor, IWithTimers
 {
     public const string Name = "witness";
 
-    /// <summary>With more members not every one listens to every other: some of those asked know.</summary>
+    /// <summary>In larger fleets not every member monitors every other, but some of those asked will.</summary>
     private const int Asked = 9;
 
     private readonly AkkaCluster _cluster;
@@ -27,8 +27,8 @@ internal sealed class WitnessActor : ReceiveActor, IWithTimers
         _quiet = FleetConfig.QuietAfter(fleet.Settings.DownAfter);
         _tick = _quiet / 3;
         Receive<Tick>(_ => OnTick());
-        Receive<DoYouHear>(OnAsked);
-        Receive<YesIHear>(yes => _witnesses.Vouch(yes.Member));
+        Receive<HeartbeatQuestion>(OnAsked);
+        Receive<HeartbeatConfirmation>(yes => _witnesses.Vouch(yes.Member));
     }
 
     public ITimerScheduler Timers { get; set; } = null!;
@@ -46,7 +46,7 @@ internal sealed class WitnessActor : ReceiveActor, IWithTimers
             if (_witnesses.Hears(address, _quiet) != false) continue;
             others ??= [.. _cluster.State.Members.Where(m => !m.UniqueAddress.Equals(_cluster.SelfUniqueAddress))];
             Random.Shared.Shuffle(others);
-            var question = new DoYouHear(address);
+            var question = new HeartbeatQuestion(address);
             foreach (Member other in others.Where(o => !o.UniqueAddress.Equals(member.UniqueAddress) && _witnesses.Hears(o.Address.ToString(), _quiet) != false).Take(Asked))
             {
                 Context.ActorSelection(new RootActorPath(other.Address) / "user" / Name).Tell(question);
@@ -54,9 +54,9 @@ internal sealed class WitnessActor : ReceiveActor, IWithTimers
         }
     }
 
-    private void OnAsked(DoYouHear question)
+    private void OnAsked(HeartbeatQuestion question)
     {
-        if (_witnesses.Hears(question.Member, _quiet) == true) Sender.Tell(new YesIHear(question.Member));
+        if (_witnesses.Hears(question.Member, _quiet) == true) Sender.Tell(new HeartbeatConfirmation(question.Member));
     }
 
     private sealed class Tick : INoSerializationVerificationNeeded

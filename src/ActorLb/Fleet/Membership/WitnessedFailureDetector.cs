@@ -4,9 +4,11 @@ using Akka.Remote;
 
 namespace ActorLb.Fleet.Membership;
 
-/// <summary>Akka's failure detector for one member, which also believes what other members say of it: <see cref="Witnesses"/>.</summary>
-/// <param name="config">As of <see cref="PhiAccrualFailureDetector"/>, and <c>vouch-valid-for</c>.</param>
-/// <param name="system">Of the fleet system.</param>
+/// <summary>
+/// Akka's failure detector for one member, which also trusts other members' reports about it: see <see cref="Witnesses"/>.
+/// </summary>
+/// <param name="config">The settings of <see cref="PhiAccrualFailureDetector"/> and <c>vouch-valid-for</c>.</param>
+/// <param name="system">The fleet system's event stream.</param>
 internal sealed class WitnessedFailureDetector(Config config, EventStream system) : PhiAccrualFailureDetector(config, system)
 {
     private readonly Witnesses _witnesses = Witnesses.Of(system);

@@ -7,24 +7,24 @@ using Akka.Remote;
 namespace ActorLb.Fleet.Sharding;
 
 /// <summary>
-/// Carries the map's messages over Akka's remoting: lookups to a gateway of their own, so that they do not queue behind copies at
-/// either end.
+/// Sends the map's messages over Akka's remoting. Lookups use a separate actor, so that they don't queue behind copies at either
+/// end.
 /// </summary>
 internal sealed class AkkaMapTransport : IMapTransport
 {
-    private readonly FrozenDictionary<PeerId, Route> _none = FrozenDictionary<PeerId, Route>.Empty;
-    private FrozenDictionary<PeerId, Route> _routes = FrozenDictionary<PeerId, Route>.Empty;
+    private readonly FrozenDictionary<MemberId, Route> _none = FrozenDictionary<MemberId, Route>.Empty;
+    private FrozenDictionary<MemberId, Route> _routes = FrozenDictionary<MemberId, Route>.Empty;
     private ulong _incarnation;
 
-    public void Send(PeerId to, MapMessage message)
+    public void Send(MemberId to, MapMessage message)
     {
-        // Nobody there to hear it: the map asks again, or somebody else.
+        // Not a member: the map will retry or ask another node.
         if (!Volatile.Read(ref _routes).TryGetValue(to, out Route route)) return;
         IActorRef receiver = message is LookupBatch or LookupAnswers ? route.Gateway : route.Copies;
         receiver.Tell(new MapEnvelope(_incarnation, message), ActorRefs.NoSender);
     }
 
-    /// <param name="members">Null for nobody.</param>
+    /// <param name="members">Null if there are none.</param>
     public void SetMembers(FleetSystem? fleet, ClusterMembers? members)
     {
         if (fleet is null || members is null)

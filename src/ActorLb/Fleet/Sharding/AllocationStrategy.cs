@@ -6,7 +6,7 @@ using Akka.Cluster.Sharding;
 
 namespace ActorLb.Fleet.Sharding;
 
-/// <summary>Asks <see cref="ShardAllocation"/> on behalf of Akka's coordinator, which speaks of regions.</summary>
+/// <summary>Adapts <see cref="ShardAllocation"/> to Akka's coordinator, which uses regions instead of nodes.</summary>
 internal sealed class AllocationStrategy(MapPart part) : IShardAllocationStrategy
 {
     private static readonly IImmutableSet<string> Nothing = ImmutableHashSet<string>.Empty;
@@ -14,25 +14,25 @@ internal sealed class AllocationStrategy(MapPart part) : IShardAllocationStrateg
     public Task<IActorRef> AllocateShard(
         IActorRef requester, string shardId, IImmutableDictionary<IActorRef, IImmutableList<string>> currentShardAllocations)
     {
-        var regions = new Dictionary<PeerId, IActorRef>();
+        var regions = new Dictionary<MemberId, IActorRef>();
         foreach (IActorRef region in currentShardAllocations.Keys)
         {
-            if (part.PeerAt(region.Path.Address) is { } peer) regions[peer] = region;
+            if (part.MemberAt(region.Path.Address) is { } member) regions[member] = region;
         }
-        // Regions of nodes that this one does not count as members yet: any will do, and what is not well placed moves later.
+        // The regions' nodes are not known as members yet. Any will do: a badly placed shard moves later.
         if (regions.Count == 0) return Task.FromResult(currentShardAllocations.Keys.First());
-        PeerId chosen = ShardAllocation.Choose(ShardExtractor.NumberOf(shardId), regions.Keys, part.Map.Members, part.Map.Directory, part.Shards);
+        MemberId chosen = ShardAllocation.Choose(ShardExtractor.NumberOf(shardId), regions.Keys, part.Map.Members, part.Map.Directory, part.Shards);
         return Task.FromResult(regions[chosen]);
     }
 
     public Task<IImmutableSet<string>> Rebalance(
         IImmutableDictionary<IActorRef, IImmutableList<string>> currentShardAllocations, IImmutableSet<string> rebalanceInProgress)
     {
-        var owned = new List<(int, PeerId)>();
+        var owned = new List<(int, MemberId)>();
         foreach ((IActorRef region, IImmutableList<string> shards) in currentShardAllocations)
         {
-            if (part.PeerAt(region.Path.Address) is not { } peer) return Task.FromResult(Nothing);
-            foreach (string shard in shards) owned.Add((ShardExtractor.NumberOf(shard), peer));
+            if (part.MemberAt(region.Path.Address) is not { } member) return Task.FromResult(Nothing);
+            foreach (string shard in shards) owned.Add((ShardExtractor.NumberOf(shard), member));
         }
         HashSet<int> moving = [.. rebalanceInProgress.Select(ShardExtractor.NumberOf)];
         return Task.FromResult<IImmutableSet<string>>(

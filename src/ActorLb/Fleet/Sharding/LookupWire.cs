@@ -23,7 +23,9 @@ internal static class LookupWire
 
     public static int SizeOf(LookupAnswers answers) => HeaderBytes + (answers.Items.Length * AnswerBytes);
 
-    /// <summary>The first byte of a request: kind in bits 0 to 2, proposals in 3 to 6, in 7 whether there is an expected backend.</summary>
+    /// <summary>
+    /// First byte of a request: kind in bits 0 to 2, number of proposals in bits 3 to 6, bit 7 set if a backend is expected.
+    /// </summary>
     public static void Write(ref WireWriter writer, LookupBatch batch)
     {
         writer.UInt64(batch.Number);
@@ -63,7 +65,7 @@ internal static class LookupWire
         return new LookupBatch(number, items);
     }
 
-    /// <summary>The first byte of an answer: its status, in bit 7 whether it was read only.</summary>
+    /// <summary>First byte of an answer: status, bit 7 set for a read.</summary>
     public static void Write(ref WireWriter writer, LookupAnswers answers)
     {
         writer.UInt64(answers.Number);

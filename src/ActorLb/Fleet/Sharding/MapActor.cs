@@ -2,7 +2,7 @@ using Akka.Actor;
 
 namespace ActorLb.Fleet.Sharding;
 
-/// <summary>Hands the map what other nodes send it: one for lookups, one for all that has to do with copies.</summary>
+/// <summary>Passes other nodes' messages to the map: one instance for lookups, one for everything about copies.</summary>
 internal sealed class MapActor : UntypedActor
 {
     public const string Gateway = "map";

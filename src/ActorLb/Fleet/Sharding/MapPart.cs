@@ -7,8 +7,8 @@ using Akka.DistributedData;
 namespace ActorLb.Fleet.Sharding;
 
 /// <summary>
-/// The map on Akka's sharding. Sharding is the authority on who has a shard, the map's directory a shortcut that no CONNECT has to wait
-/// for. The map outlives the fleet systems: their actors only tell it what is to be open here.
+/// Runs the map on Akka's sharding. Sharding decides which node owns a shard; the map's directory is a shortcut so that no
+/// CONNECT waits for sharding. The map outlives the fleet systems, whose actors only tell it which shards to open here.
 /// </summary>
 internal sealed class MapPart : IFleetPart
 {
@@ -45,7 +45,7 @@ internal sealed class MapPart : IFleetPart
               "ActorLb.Fleet.Sharding.OpenShard, ActorLb.Engine" = actorlb-map
             }
           }
-          # All that it may have to keep is that shards are wanted.
+          # It buffers only requests to open shards.
           cluster.sharding.buffer-size = 4096
         }
         """;
@@ -57,7 +57,7 @@ internal sealed class MapPart : IFleetPart
             _fleet = system;
             Array.Clear(_actors);
         }
-        // The replicator of every node has to be there before others ask it. Settings can be read once sharding has added its own.
+        // Every node's replicator must run before others ask it. The settings need sharding's defaults, which Get adds.
         DistributedData.Get(system.System);
         ClusterSharding sharding = ClusterSharding.Get(system.System);
         _region = sharding.Start(
@@ -81,7 +81,7 @@ internal sealed class MapPart : IFleetPart
         Map.SetMembers(members is null ? null : new MapMembers(
             members.Self, members.All.Select(m => new MapMember(m.Id, m.Zone) { IsLeaving = m.IsLeaving, IsReachable = m.IsHeard, IsReachableByAll = m.IsReachable })));
         if (members is null) return;
-        // Actors that sharding started before this node knew itself to be a member.
+        // Sharding may have started actors before this node knew that it is a member.
         for (int shard = 0; shard < _actors.Length; shard++)
         {
             if (Volatile.Read(ref _actors[shard]) is not null) Map.BeginOpen(shard);
@@ -100,8 +100,8 @@ internal sealed class MapPart : IFleetPart
         }
     }
 
-    /// <param name="address">Of a region: without a host it is this node's.</param>
-    public PeerId? PeerAt(Address address)
+    /// <param name="address">The address of a region; without a host it is this node's.</param>
+    public MemberId? MemberAt(Address address)
     {
         if (Volatile.Read(ref _members) is not { } members) return null;
         if (address.HasLocalScope) return members.Self;
@@ -112,7 +112,7 @@ internal sealed class MapPart : IFleetPart
         return null;
     }
 
-    /// <summary>Nobody who can be reached is known to have the shard.</summary>
+    /// <summary>No reachable node is known to own the shard.</summary>
     public bool LacksOwner(int shard)
     {
         if (Map.Members is not { } members) return false;
@@ -130,11 +130,11 @@ internal sealed class MapPart : IFleetPart
     {
         if (Volatile.Read(ref _actors[shard]) == actor) Map.BeginSeal(shard);
         else actor.Tell(ShardIsSealed.Instance);
-        // Waits in the region until the shard has a new home, and opens it there at once.
+        // The region buffers this until the shard has a new home, and so opens it there at once.
         _region?.Tell(new OpenShard(shard));
     }
 
-    /// <summary>The last word of an actor counts only while no other has taken the shard.</summary>
+    /// <summary>Ignored if another actor has taken over the shard.</summary>
     public void Close(int shard, IActorRef actor)
     {
         lock (_gate)

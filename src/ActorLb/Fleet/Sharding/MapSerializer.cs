@@ -5,7 +5,10 @@ using Akka.Serialization;
 
 namespace ActorLb.Fleet.Sharding;
 
-/// <summary>The map's messages for Akka. Manifests are numbers, append-only: 0 is <see cref="OpenShard"/>, the others are <see cref="MapWire"/>'s.</summary>
+/// <summary>
+/// Serializes the map's messages for Akka. Manifests are append-only numbers: 0 is <see cref="OpenShard"/>, the others are the
+/// kinds of <see cref="MapWire"/>.
+/// </summary>
 internal sealed class MapSerializer(ExtendedActorSystem system) : SerializerWithStringManifest(system)
 {
     private const string OpenShardManifest = "0";
@@ -44,7 +47,7 @@ internal sealed class MapSerializer(ExtendedActorSystem system) : SerializerWith
         var reader = new WireReader(bytes);
         object? message = manifest == OpenShardManifest ? new OpenShard(reader.Int32()) : ReadEnvelope(ref reader, Array.IndexOf(Manifests, manifest));
         if (message is null) throw new SerializationException($"manifest {manifest} is unknown to this release");
-        return reader.IsValid ? message : throw new SerializationException($"a message of the map, of manifest {manifest}, is malformed");
+        return reader.IsValid ? message : throw new SerializationException($"a message of the map with manifest {manifest} is malformed");
     }
 
     private static MapEnvelope? ReadEnvelope(ref WireReader reader, int kind)

@@ -5,8 +5,8 @@ using ActorLb.Sticky.Map;
 namespace ActorLb.Fleet.Sharding;
 
 /// <summary>
-/// The map's messages as bytes. Kinds are numbered, never used again, and pinned by a test; so are the fields. What a later release
-/// adds stands at the end and is passed over. A reader makes no array larger than what is left to read.
+/// The map's messages as bytes. The numbers of the kinds are never reused; a test pins them and the fields. A later release may
+/// append fields, which are ignored. No array is allocated larger than the remaining input can fill.
 /// </summary>
 internal static class MapWire
 {
@@ -14,7 +14,7 @@ internal static class MapWire
     private const int SeatsBytes = 21;
     private const int PartBytes = 20;
 
-    /// <summary>0 for what is not a message of the map.</summary>
+    /// <summary>The number of the message's kind; 0 if it is not a message of the map.</summary>
     public static byte KindOf(MapMessage message) => message switch
     {
         LookupBatch => 1,
@@ -56,7 +56,7 @@ internal static class MapWire
         }
     }
 
-    /// <summary>Null for a kind that this release does not know.</summary>
+    /// <summary>Null for a kind unknown to this release.</summary>
     public static MapMessage? Read(ref WireReader reader, int kind) => kind switch
     {
         1 => LookupWire.ReadBatch(ref reader),
@@ -242,11 +242,11 @@ internal static class MapWire
 
     private static void WriteAnnouncements(ref WireWriter writer, Announcements message)
     {
-        writer.UInt16((ushort)message.Peers.Length);
-        foreach (PeerId peer in message.Peers)
+        writer.UInt16((ushort)message.Members.Length);
+        foreach (MemberId member in message.Members)
         {
-            writer.Text(peer.Name);
-            writer.UInt64(peer.Incarnation);
+            writer.Text(member.Name);
+            writer.UInt64(member.Incarnation);
         }
         writer.UInt16((ushort)message.Items.Length);
         foreach (ref readonly AnnouncedSeats item in message.Items.AsSpan())
@@ -263,8 +263,8 @@ internal static class MapWire
 
     private static Announcements ReadAnnouncements(ref WireReader reader)
     {
-        var peers = new PeerId[reader.Count(ushort.MaxValue, leastBytes: 10)];
-        foreach (ref PeerId peer in peers.AsSpan()) peer = new PeerId(reader.Text(Hello.MaxText), reader.UInt64());
+        var members = new MemberId[reader.Count(ushort.MaxValue, leastBytes: 10)];
+        foreach (ref MemberId member in members.AsSpan()) member = new MemberId(reader.Text(Hello.MaxText), reader.UInt64());
         var items = new AnnouncedSeats[reader.Count(ushort.MaxValue, SeatsBytes)];
         foreach (ref AnnouncedSeats item in items.AsSpan())
         {
@@ -272,7 +272,7 @@ internal static class MapWire
                 reader.UInt16(), reader.UInt64(), reader.UInt32(), (short)reader.UInt16(), (short)reader.UInt16(), (short)reader.UInt16(),
                 (SeatFlags)reader.Byte());
         }
-        return new Announcements(peers, items);
+        return new Announcements(members, items);
     }
 
     private static void WriteMany(ref WireWriter writer, MapMessages messages)
@@ -296,7 +296,7 @@ internal static class MapWire
         {
             int kind = reader.Byte();
             WireReader inner = reader.Part(reader.Int32());
-            // Messages within messages are not nested further; one of a later release is passed over.
+            // Nesting is not allowed; unknown messages of a later release are skipped.
             if (kind == 20) reader.Reject();
             else if (Read(ref inner, kind) is { } message) items[known++] = message;
             if (!inner.IsValid) reader.Reject();

@@ -3,8 +3,8 @@ using Akka.Actor;
 namespace ActorLb.Fleet.Sharding;
 
 /// <summary>
-/// One shard of the map, where Akka's sharding has put it. The tables and all that is done with them are the map's; this actor's life
-/// says when they may be open here.
+/// One shard of the map on the node where Akka's sharding placed it. The map holds the tables; this actor's lifetime decides when
+/// they may be open on this node.
 /// </summary>
 internal sealed class ShardActor : UntypedActor
 {

@@ -3,7 +3,7 @@ using Akka.Cluster.Sharding;
 
 namespace ActorLb.Fleet.Sharding;
 
-/// <summary>One entity a shard: both have the shard's number for a name.</summary>
+/// <summary>One entity per shard, both named by the shard's number.</summary>
 internal sealed class ShardExtractor(int shards) : IMessageExtractor
 {
     private readonly string[] _names = [.. Enumerable.Range(0, shards).Select(i => i.ToString(CultureInfo.InvariantCulture))];

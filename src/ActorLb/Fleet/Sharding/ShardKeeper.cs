@@ -4,8 +4,9 @@ using Akka.Actor;
 namespace ActorLb.Fleet.Sharding;
 
 /// <summary>
-/// Has every shard opened that has no live owner: Akka's sharding starts one only when a message for it comes. Also watches this node's
-/// region, which a coordinator's hand-over can stop for good (akka.net issue 8583): then only another fleet system has one.
+/// Opens every shard that has no live owner, because Akka's sharding starts one only when it gets a message. Also watches this
+/// node's region, which a coordinator's hand-over can stop for good (akka.net issue 8583): only another fleet system brings it
+/// back.
 /// </summary>
 internal sealed class ShardKeeper : ReceiveActor, IWithTimers
 {
@@ -23,7 +24,7 @@ internal sealed class ShardKeeper : ReceiveActor, IWithTimers
         _fleet = fleet;
         _region = region;
         Receive<LookAtShards>(_ => Look());
-        // A node that was thrown out loses its region too: that reason is on its way, and says more.
+        // A removed node loses its region too. Wait for that reason, which is more precise.
         Receive<Terminated>(_ => Timers.StartSingleTimer("stopped", RegionStopped.Instance, Grace));
         Receive<RegionStopped>(_ => OnRegionStopped());
     }
@@ -49,7 +50,7 @@ internal sealed class ShardKeeper : ReceiveActor, IWithTimers
 
     private void OnRegionStopped()
     {
-        // A planned leave stops it too.
+        // A planned leave also stops the region.
         if (!_fleet.IsLeaving) _fleet.End("its shard region has stopped");
     }
 

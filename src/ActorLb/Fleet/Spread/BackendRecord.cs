@@ -5,13 +5,13 @@ using ActorLb.Sticky;
 
 namespace ActorLb.Fleet.Spread;
 
-/// <param name="Id">Host and port as configured or discovered; holds no slash.</param>
+/// <param name="Id">Host and port as configured or discovered; contains no slash.</param>
 internal readonly record struct BackendKey(string Pool, string Id)
 {
     /// <summary>Name of the backend's register.</summary>
     public string Name => $"{Pool}/{Id}";
 
-    /// <returns>Null when it is no name of a backend.</returns>
+    /// <returns>Null if it is not the name of a backend.</returns>
     public static BackendKey? TryParse(string name)
     {
         int slash = name.LastIndexOf('/');
@@ -20,20 +20,20 @@ internal readonly record struct BackendKey(string Pool, string Id)
 }
 
 /// <summary>
-/// When a drain becomes down. Every node counts from when it heard of the order. It stays with what is down because of it, so that a node
-/// which has not heard of the drain knows why.
+/// When a drain ends and the backend goes down. Every node counts from when it learned of the order. Kept in the record of a
+/// backend that went down this way, so that a node that missed the drain knows why.
 /// </summary>
-/// <param name="Ordered">Stamp of the order: another order counts again from the beginning.</param>
+/// <param name="Ordered">Stamp of the order; another order restarts the count.</param>
 internal readonly record struct DrainDeadline(uint Seconds, long Ordered);
 
-/// <summary>What the fleet agrees on about a backend: what the sticky map calls it, and what operators did to it.</summary>
+/// <summary>The fleet's shared state of a backend: its reference in the sticky map, and what operators changed.</summary>
 /// <param name="State">Null if the backend was removed.</param>
-/// <param name="Weight">An operator's weight; null leaves the configured one.</param>
-/// <param name="Pacing">A drain closes its sessions at a pace; null leaves them.</param>
+/// <param name="Weight">The operator's weight; null for the configured one.</param>
+/// <param name="Pacing">The pace at which a drain closes sessions; null if it closes none.</param>
 internal sealed record BackendRecord(
     BackendRef Reference, AdminState? State, int? Weight = null, DrainDeadline? Deadline = null, PacedDrain? Pacing = null)
 {
-    /// <summary>Stamp of a record that nobody has changed: any change supersedes it.</summary>
+    /// <summary>Stamp of an unchanged record; any change supersedes it.</summary>
     public const long DefaultStamp = 1;
 
     private const byte Version = 1;
@@ -46,8 +46,8 @@ internal sealed record BackendRecord(
     private const int StateOffset = 1;
 
     /// <summary>
-    /// The record of a backend that nobody has changed. Slot and generation come from its name, so nodes that never spoke to each other
-    /// agree on it, and two backends that meet in a slot are still told apart.
+    /// The record of an unchanged backend. Slot and generation are derived from its name, so that nodes agree without
+    /// communication and two backends that hash to one slot still differ.
     /// </summary>
     public static BackendRecord Default(BackendKey key)
     {
@@ -56,7 +56,9 @@ internal sealed record BackendRecord(
         return new BackendRecord(new BackendRef((ushort)hash, gen == 0 ? (ushort)1 : gen), AdminState.Up);
     }
 
-    /// <summary>All clients of the backend are forgotten: what names the old generation is invalid. 0 is never given out.</summary>
+    /// <summary>
+    /// The record with the next generation, which invalidates all entries with the old one. Generation 0 is never assigned.
+    /// </summary>
     public BackendRecord WithNextGeneration() =>
         this with { Reference = Reference with { Gen = Reference.Gen >= BackendRef.MaxGen ? (ushort)1 : (ushort)(Reference.Gen + 1) } };
 
@@ -80,7 +82,7 @@ internal sealed record BackendRecord(
         return bytes;
     }
 
-    /// <returns>Null when it is no such record. A longer one, of a later release, is read as far as it is known.</returns>
+    /// <returns>Null if it is invalid. A longer record of a later release is read as far as known.</returns>
     public static BackendRecord? TryDecode(ReadOnlySpan<byte> bytes)
     {
         if (bytes.Length < Length || bytes[0] == 0 || bytes[5] > (byte)(AdminState.Down + StateOffset)) return null;

@@ -4,20 +4,20 @@ using ActorLb.Sticky;
 
 namespace ActorLb.Fleet.Spread;
 
-/// <summary>A backend as the fleet knows it.</summary>
-/// <param name="Reference">What the sticky map calls it.</param>
+/// <summary>The fleet's state of a backend at one moment.</summary>
+/// <param name="Reference">The backend's reference in the sticky map.</param>
 /// <param name="State">Null if the backend was removed.</param>
-/// <param name="Weight">An operator's weight; null leaves the configured one.</param>
-/// <param name="DrainLeft">When a drain becomes down, from the moment this was read; null for never.</param>
-/// <param name="IsDrainOver">It is down because the deadline of its drain is over.</param>
-/// <param name="IsLocal">Changed on this node, and the fleet has not confirmed it yet.</param>
-/// <param name="Pacing">A drain closes its sessions at a pace.</param>
+/// <param name="Weight">The operator's weight; null for the configured one.</param>
+/// <param name="DrainLeft">Time until a drain ends, from the moment of this snapshot; null without a deadline.</param>
+/// <param name="IsDrainOver">The backend is down because the deadline of its drain has passed.</param>
+/// <param name="IsLocal">Changed on this node and not yet confirmed by the fleet.</param>
+/// <param name="Pacing">The pace at which a drain closes sessions; null if it closes none.</param>
 internal sealed record SpreadBackend(
     BackendKey Key, BackendRef Reference, AdminState? State, int? Weight, TimeSpan? DrainLeft, bool IsDrainOver, bool IsLocal, PacedDrain? Pacing);
 
 /// <summary>
-/// Slots, generations and operators' changes of all backends, as this node knows them. It lives as long as the process: a change holds here
-/// at once, in a fleet or detached from it, and what the fleet knows is merged in, newest stamp first. Any thread.
+/// Slots, generations and operators' changes of all backends, as this node knows them. It lives as long as the process: a change
+/// applies here at once, in a fleet or detached, and the fleet's state is merged in, newest stamp first. Thread-safe.
 /// </summary>
 internal sealed class BackendRegistry(SpreadClock clock, TimeProvider time)
 {
@@ -25,14 +25,14 @@ internal sealed class BackendRegistry(SpreadClock clock, TimeProvider time)
     private readonly Dictionary<BackendKey, (BackendRecord Record, long Stamp)> _records = [];
     private readonly HashSet<BackendKey> _wanted = [];
 
-    // Changed here, and not confirmed by the fleet yet: the stamp of the change.
+    // Stamps of changes made here that the fleet has not confirmed yet.
     private readonly Dictionary<BackendKey, long> _unconfirmed = [];
 
-    // Drains with a deadline: which order it is, and since when this node knows of it.
+    // Drains with a deadline: the order's stamp, and when this node learned of it.
     private readonly Dictionary<BackendKey, (long Ordered, long Since)> _drains = [];
 
-    /// <summary>The backends of this node's pools: they get a record where there is none, and a removed one comes back.</summary>
-    /// <returns>Whether a record is new or changed.</returns>
+    /// <summary>Sets the backends of this node's pools. Creates missing records, and restores removed ones.</summary>
+    /// <returns>Whether a record was added or changed.</returns>
     public bool Want(IEnumerable<BackendKey> keys)
     {
         lock (_gate)
@@ -43,8 +43,8 @@ internal sealed class BackendRegistry(SpreadClock clock, TimeProvider time)
         }
     }
 
-    /// <summary>An operator's change, in force here at once.</summary>
-    /// <returns>The record now; null when no such backend is known.</returns>
+    /// <summary>Applies an operator's change on this node at once.</summary>
+    /// <returns>The new record; null if the backend is unknown.</returns>
     public BackendRecord? Change(BackendKey key, Func<BackendRecord, long, BackendRecord> change)
     {
         lock (_gate)
@@ -59,8 +59,10 @@ internal sealed class BackendRegistry(SpreadClock clock, TimeProvider time)
         }
     }
 
-    /// <summary>What another node, an earlier run or the fleet's store knows. Names and values that make no sense are left out.</summary>
-    /// <returns>Whether something changed here.</returns>
+    /// <summary>
+    /// Merges what another node, an earlier run or the fleet's store knows. Invalid names and values are ignored.
+    /// </summary>
+    /// <returns>Whether anything changed.</returns>
     public bool Merge(Registers registers)
     {
         lock (_gate)
@@ -92,7 +94,7 @@ internal sealed class BackendRegistry(SpreadClock clock, TimeProvider time)
         }
     }
 
-    /// <summary>The fleet has everything up to what it was given.</summary>
+    /// <summary>The fleet has confirmed everything in <paramref name="written"/>.</summary>
     public bool Confirm(Registers written)
     {
         lock (_gate)
@@ -114,7 +116,9 @@ internal sealed class BackendRegistry(SpreadClock clock, TimeProvider time)
         }
     }
 
-    /// <summary>Drains whose deadline has passed become down. Each node does so by itself: they write the same.</summary>
+    /// <summary>
+    /// Takes down backends whose drain's deadline has passed. Each node does so by itself, with the same result.
+    /// </summary>
     public bool EndDrains()
     {
         lock (_gate)
@@ -143,7 +147,9 @@ internal sealed class BackendRegistry(SpreadClock clock, TimeProvider time)
         }
     }
 
-    /// <summary>Every wanted backend has a record, none that is wanted is removed, and no two share a slot. Under the lock.</summary>
+    /// <summary>
+    /// Ensures that every wanted backend has a record and is not removed, and that no two share a slot. Under the lock.
+    /// </summary>
     private bool Settle()
     {
         bool changed = false;
@@ -163,7 +169,7 @@ internal sealed class BackendRegistry(SpreadClock clock, TimeProvider time)
         return changed | Separate();
     }
 
-    /// <summary>Of backends that share a slot the first by name keeps it. Under the lock.</summary>
+    /// <summary>Resolves shared slots: the first backend by name keeps it. Under the lock.</summary>
     private bool Separate()
     {
         var taken = new Dictionary<ushort, BackendKey>();
@@ -187,7 +193,8 @@ internal sealed class BackendRegistry(SpreadClock clock, TimeProvider time)
             ushort slot = record.Reference.Slot;
             while (taken.ContainsKey(slot)) slot++;
             taken[slot] = key;
-            // One above: every node that sees the collision writes the same, and an operator's next change still supersedes it.
+            // The stamp increases by only one: every node that sees the collision writes the same record, and an operator's next
+            // change still supersedes it.
             _records[key] = (record with { Reference = record.Reference with { Slot = slot } }, stamp + 1);
             clock.Saw(stamp + 1);
         }
@@ -209,7 +216,7 @@ internal sealed class BackendRegistry(SpreadClock clock, TimeProvider time)
         }
         if (record.Pacing is { IsPaused: true })
         {
-            // It counts again when the drain goes on.
+            // Counting restarts when the drain is resumed.
             _drains.Remove(key);
             return TimeSpan.FromSeconds(deadline.Seconds);
         }

@@ -2,21 +2,21 @@ using System.Collections.Immutable;
 
 namespace ActorLb.Fleet.Spread;
 
-/// <summary>How many sessions one process has closed for one drain or rebalance.</summary>
+/// <summary>The sessions that one process has closed for one drain or rebalance.</summary>
 /// <param name="Closing">See <see cref="ClosingCounts.IdOf"/>.</param>
-/// <param name="Process">A number that a process takes for itself when it starts.</param>
+/// <param name="Process">A random number that identifies the process.</param>
 internal readonly record struct ClosedReport(long Closing, long Process, int Sessions);
 
 /// <summary>
-/// The sessions that drains and rebalances have closed, of all nodes: each tells the others all that it knows, the highest number of a process
-/// counts. So those of a node that has died are not forgotten, and who joins later hears of them. Any thread.
+/// The sessions closed by drains and rebalances on all nodes. Each node sends everything it knows, and a process's highest count
+/// wins, so counts of dead nodes are kept and nodes that join later learn them. Thread-safe.
 /// </summary>
 internal sealed class ClosingCounts(TimeProvider time)
 {
-    /// <summary>Reports in one message.</summary>
+    /// <summary>The most reports in one message.</summary>
     public const int MaxReports = 1024;
 
-    /// <summary>What this node has no order for, and nobody speaks of any more, is forgotten.</summary>
+    /// <summary>Counts without an active order that no node has reported for this long are dropped.</summary>
     private static readonly TimeSpan Silence = TimeSpan.FromMinutes(1);
 
     private readonly Lock _gate = new();
@@ -24,10 +24,10 @@ internal sealed class ClosingCounts(TimeProvider time)
     private readonly Dictionary<(long Closing, long Process), (int Sessions, long HeardAt)> _known = [];
     private readonly HashSet<long> _active = [];
 
-    /// <summary>Of the order of this name that was given at that time: all nodes call it so.</summary>
+    /// <summary>The id of an order by its name and time, the same on all nodes.</summary>
     public static long IdOf(string name, long ordered) => (long)Balancing.KeyHash.Of(System.Text.Encoding.UTF8.GetBytes($"{name} {ordered}"));
 
-    /// <summary>The orders that this node knows of.</summary>
+    /// <summary>Sets the ids of the orders that this node knows.</summary>
     public void SetActive(IEnumerable<long> closings)
     {
         lock (_gate)
@@ -37,19 +37,19 @@ internal sealed class ClosingCounts(TimeProvider time)
             long now = time.GetTimestamp();
             foreach (((long closing, long process), (_, long heard)) in _known)
             {
-                // Removal does not disturb the enumeration.
+                // Removing during enumeration is allowed.
                 if (!_active.Contains(closing) && time.GetElapsedTime(heard, now) > Silence) _known.Remove((closing, process));
             }
         }
     }
 
-    /// <summary>This node has closed some more.</summary>
+    /// <summary>This node has closed more sessions.</summary>
     public void Add(long closing, int sessions)
     {
         lock (_gate) _known[(closing, _process)] = (_known.GetValueOrDefault((closing, _process)).Sessions + sessions, time.GetTimestamp());
     }
 
-    /// <summary>Sessions closed so far, by all nodes.</summary>
+    /// <summary>Sessions that all nodes have closed so far.</summary>
     public int Of(long closing)
     {
         lock (_gate) return _known.Where(k => k.Key.Closing == closing).Sum(k => k.Value.Sessions);

@@ -4,7 +4,9 @@ using Akka.Cluster;
 
 namespace ActorLb.Fleet.Spread;
 
-/// <summary>Tells all members this node's connections and verdicts four times a second, and adds up theirs.</summary>
+/// <summary>
+/// Sends this node's connection counts and health verdicts to all members four times a second, and sums theirs.
+/// </summary>
 internal sealed class CountsActor : ReceiveActor, IWithTimers
 {
     public const string Name = "counts";
@@ -13,8 +15,8 @@ internal sealed class CountsActor : ReceiveActor, IWithTimers
     private readonly Akka.Cluster.Cluster _cluster;
     private uint _number;
 
-    /// <param name="collect">This node's reports, complete; called four times a second, must not block.</param>
-    /// <param name="summed">Hears the fleet's sum after each; must not block.</param>
+    /// <param name="collect">Returns this node's reports, complete. Called four times a second; must not block.</param>
+    /// <param name="summed">Receives the fleet's sums after each change; must not block.</param>
     public CountsActor(FleetCounts counts, Func<ImmutableArray<BackendReport>> collect, Action<FleetReport> summed)
     {
         _counts = counts;
@@ -29,7 +31,7 @@ internal sealed class CountsActor : ReceiveActor, IWithTimers
         });
         Receive<CountsMessage>(message =>
         {
-            // What came counts at once: every moment that a number is older, nodes place clients where they would not.
+            // Sum at once: with outdated counts nodes would place clients badly.
             _counts.On(message);
             summed(Sum());
         });

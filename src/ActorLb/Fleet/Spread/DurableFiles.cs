@@ -9,18 +9,18 @@ using Akka.Event;
 namespace ActorLb.Fleet.Spread;
 
 /// <summary>
-/// Akka.DistributedData's durable store over plain files, one a key (the LMDB store does not work with the LightningDB that restores). The
-/// replicator answers a write once it is on the disk.
+/// Akka.DistributedData's durable store in plain files, one for each key (the LMDB store doesn't work with the LightningDB
+/// version that NuGet restores). A write is confirmed once it is on the disk.
 /// </summary>
 internal sealed class DurableFiles : ReceiveActor
 {
-    /// <summary>Setting below <c>akka.cluster.distributed-data.durable</c>: the folder.</summary>
+    /// <summary>The setting below <c>akka.cluster.distributed-data.durable</c> for the folder.</summary>
     public const string FolderSetting = "files.dir";
 
     private readonly ILoggingAdapter _log = Context.GetLogger();
     private readonly string _folder;
 
-    /// <param name="config">The replicator's <c>durable</c> section.</param>
+    /// <param name="config">The replicator's <c>durable</c> configuration section.</param>
     public DurableFiles(Config config)
     {
         _folder = config.GetString(FolderSetting);
@@ -47,13 +47,13 @@ internal sealed class DurableFiles : ReceiveActor
     {
         try
         {
-            if (store.Data.Data is not ReplicatedRegisters { All: var registers }) throw new SerializationException($"{store.Data.Data.GetType().Name} is not kept in files");
+            if (store.Data.Data is not ReplicatedRegisters { All: var registers }) throw new SerializationException($"{store.Data.Data.GetType().Name} is not stored in files");
             RegisterFile.Write(RegisterFile.PathOf(_folder, store.Key), registers);
             store.Reply?.ReplyTo.Tell(store.Reply.SuccessMessage);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or SerializationException)
         {
-            _log.Error("the fleet's state {0} cannot be kept in {1}: {2}", store.Key, _folder, e is SerializationException ? e.Message : FileFailure.Describe(e, ""));
+            _log.Error("the fleet's state {0} cannot be stored in {1}: {2}", store.Key, _folder, e is SerializationException ? e.Message : FileFailure.Describe(e, ""));
             store.Reply?.ReplyTo.Tell(store.Reply.FailureMessage);
         }
     }

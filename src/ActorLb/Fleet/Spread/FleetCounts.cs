@@ -2,28 +2,30 @@ using System.Collections.Immutable;
 
 namespace ActorLb.Fleet.Spread;
 
-/// <summary>What one node says of one backend.</summary>
-/// <param name="Backend">A <see cref="Sticky.BackendRef"/> as a number.</param>
-/// <param name="Connections">Absolute.</param>
-/// <param name="IsDown">By the node's own probes.</param>
+/// <summary>One node's report of one backend.</summary>
+/// <param name="Backend">The value of a <see cref="Sticky.BackendRef"/>.</param>
+/// <param name="Connections">The current number, not a change.</param>
+/// <param name="IsDown">According to the node's own probes.</param>
 internal readonly record struct BackendReport(uint Backend, int Connections, bool IsDown);
 
-/// <summary>A node's connections and verdicts, complete: a lost message costs nothing.</summary>
-/// <param name="Incarnation">Of the node's fleet system: what an earlier one said counts no longer.</param>
-/// <param name="Number">Rises by one with each message: an older one that comes late is left out.</param>
+/// <summary>A node's connection counts and health verdicts, complete, so that a lost message does no harm.</summary>
+/// <param name="Incarnation">The number of the node's fleet system; reports of earlier ones no longer count.</param>
+/// <param name="Number">Increases by one with each message; an older one that arrives late is ignored.</param>
 internal sealed record CountsMessage(long Incarnation, uint Number, ImmutableArray<BackendReport> Reports)
 {
-    /// <summary>As many as the sticky map has slots.</summary>
+    /// <summary>The number of slots in the sticky map.</summary>
     public const int MaxReports = 1 << 16;
 
-    /// <summary>What drains and rebalances have closed, of all nodes that the sender knows of. An earlier release neither sends nor reads it.</summary>
+    /// <summary>
+    /// Sessions closed by drains and rebalances on all nodes that the sender knows of. Earlier releases neither send nor read it.
+    /// </summary>
     public ImmutableArray<ClosedReport> Closed { get; init; } = [];
 }
 
-/// <summary>What the rest of the fleet says of the backends: immutable, swapped as a whole.</summary>
-/// <param name="Connections">By backend: connections of the other live nodes.</param>
-/// <param name="Down">Backends that a majority of the live nodes calls down.</param>
-/// <param name="LiveNodes">Nodes heard of lately, this one included.</param>
+/// <summary>The sums over the other nodes. Immutable, swapped as a whole.</summary>
+/// <param name="Connections">The other live nodes' connections to each backend.</param>
+/// <param name="Down">Backends that a majority of the live nodes reports as down.</param>
+/// <param name="LiveNodes">Nodes that reported recently, including this one.</param>
 internal sealed record FleetReport(IReadOnlyDictionary<uint, int> Connections, IReadOnlySet<uint> Down, int LiveNodes)
 {
     public static readonly FleetReport Alone = new(new Dictionary<uint, int>(), new HashSet<uint>(), 1);
@@ -32,27 +34,27 @@ internal sealed record FleetReport(IReadOnlyDictionary<uint, int> Connections, I
 }
 
 /// <summary>
-/// Adds up what the nodes say. A node that falls silent, or is no member any more, has no connections and no vote. One owner; the report may be
-/// read by any thread.
+/// Sums the nodes' reports. A node that is silent or no longer a member contributes neither connections nor a vote.
+/// Single-threaded, except that any thread may read the report.
 /// </summary>
 internal sealed class FleetCounts(TimeProvider time)
 {
-    /// <summary>Every node speaks so often.</summary>
+    /// <summary>The interval between a node's messages.</summary>
     public static readonly TimeSpan Period = TimeSpan.FromMilliseconds(250);
 
-    /// <summary>Four missed messages.</summary>
+    /// <summary>A node counts as silent after four missed messages.</summary>
     public static readonly TimeSpan Silence = TimeSpan.FromSeconds(1);
 
     private readonly Dictionary<long, Heard> _heard = [];
     private ImmutableArray<BackendReport> _own = [];
     private FleetReport _report = FleetReport.Alone;
 
-    /// <summary>The sessions that drains and rebalances have closed.</summary>
+    /// <summary>Sessions closed by drains and rebalances.</summary>
     public ClosingCounts Closings { get; } = new(time);
 
     public FleetReport Report => Volatile.Read(ref _report);
 
-    /// <summary>This node's reports, for its own vote.</summary>
+    /// <summary>Sets this node's reports, for its own vote.</summary>
     public void SetOwn(ImmutableArray<BackendReport> reports) => _own = reports;
 
     public void On(CountsMessage message)
@@ -62,7 +64,7 @@ internal sealed class FleetCounts(TimeProvider time)
         _heard[message.Incarnation] = new Heard(message.Number, message.Reports, time.GetTimestamp());
     }
 
-    /// <summary>Only these members count.</summary>
+    /// <summary>Sums the reports of these members.</summary>
     public FleetReport Sum(IReadOnlySet<long> members)
     {
         var connections = new Dictionary<uint, int>();

@@ -5,25 +5,30 @@ using Microsoft.Extensions.Logging;
 
 namespace ActorLb.Fleet.Spread;
 
-/// <param name="Stamp">Of its last change: a <see cref="SpreadClock"/> reading.</param>
-/// <param name="IsLocal">Changed on this node, and not kept by the fleet (by a node by itself: on its disk) yet.</param>
+/// <param name="Stamp">Time of its last change by <see cref="SpreadClock"/>.</param>
+/// <param name="IsLocal">Changed on this node and not yet stored by the fleet (on a node by itself: on its disk).</param>
 internal readonly record struct FleetOrder(string Name, ReadOnlyMemory<byte> Value, long Stamp, bool IsLocal);
 
-/// <summary>How the change of an order went.</summary>
-/// <param name="Refused">Nothing was changed: why, for people. Else null.</param>
-/// <param name="Pending">It holds on this node, and the fleet (or the disk) does not have it yet: why, for people. Else null.</param>
+/// <summary>The outcome of changing an order.</summary>
+/// <param name="Refused">Why nothing was changed, for display; else null.</param>
+/// <param name="Pending">
+/// Why the fleet (or the disk) doesn't have the change yet, which holds on this node, for display; else null.
+/// </param>
 internal readonly record struct OrderOutcome(string? Refused, string? Pending);
 
 /// <summary>
-/// Operators' orders by name, such as <c>ban/...</c>, that hold on every node and outlive restarts: the last writer wins. A change holds here at
-/// once, whether or not there is a fleet to tell. A node by itself has the same and keeps them in its data folder. Any thread.
+/// Operators' named orders, such as <c>ban/...</c>, which apply on every node and survive restarts; the last writer wins. A
+/// change applies here at once, with or without a fleet. A node by itself keeps them in its data folder. Thread-safe.
 /// </summary>
 internal sealed partial class FleetOrders
 {
-    /// <summary>Bytes of a name in UTF-8, and of a value.</summary>
+    /// <summary>The most bytes of a name in UTF-8, and of a value.</summary>
     public const int LongestName = 512, LongestValue = 4096;
 
-    /// <summary>Bytes of all together: every change takes all of them to the other nodes in one message, whose frame is bounded.</summary>
+    /// <summary>
+    /// The most bytes of all orders together: every change sends all of them to the other nodes in one message, whose frame is
+    /// limited.
+    /// </summary>
     public const int MostBytes = 128 * 1024;
 
     private readonly Lock _gate = new();
@@ -31,16 +36,16 @@ internal sealed partial class FleetOrders
     private readonly ILogger _logger;
     private readonly Func<Task<string?>> _keep;
 
-    // Changed here and not kept yet: the stamp of the change.
+    // Stamps of changes made here that are not stored yet.
     private readonly Dictionary<string, long> _unconfirmed = new(StringComparer.Ordinal);
 
-    // Of each unreadable order the stamp that was reported.
+    // Stamps of the unreadable orders already logged.
     private readonly Dictionary<string, long> _reported = new(StringComparer.Ordinal);
     private Registers _all;
     private int _bytes;
 
-    /// <param name="known">What the last run knew.</param>
-    /// <param name="keep">Brings all of them to where they are kept; null when that is done, else why not.</param>
+    /// <param name="known">What the last run stored.</param>
+    /// <param name="keep">Stores all orders; returns null if done, else why not.</param>
     public FleetOrders(SpreadClock clock, Registers? known, Func<Task<string?>> keep, ILogger logger)
     {
         _clock = clock;
@@ -52,7 +57,7 @@ internal sealed partial class FleetOrders
         _bytes = SizeOf(_all);
     }
 
-    /// <summary>Something changed, here or elsewhere. Any thread; must not block.</summary>
+    /// <summary>An order changed, here or on another node. Raised on any thread; handlers must not block.</summary>
     public event Action? Changed;
 
     internal bool HasUnconfirmed
@@ -63,7 +68,7 @@ internal sealed partial class FleetOrders
         }
     }
 
-    /// <summary>Of a node by itself: kept in a file of the folder, which is made with the first order.</summary>
+    /// <summary>The orders of a node by itself, stored in a file of the folder, which is created with the first order.</summary>
     public static FleetOrders InFolder(string folder, TimeProvider time, ILogger logger)
     {
         string path = RegisterFile.PathOf(folder, SpreadState.OrdersKey);
@@ -76,7 +81,7 @@ internal sealed partial class FleetOrders
         {
             try
             {
-                // What is written last is the newest, whoever comes first.
+                // Under the lock, so that the file always ends with the newest orders.
                 lock (writing)
                 {
                     Registers all = orders!.ToRegisters();
@@ -93,13 +98,13 @@ internal sealed partial class FleetOrders
         }
     }
 
-    /// <returns>Null when there is no such order, or it was taken back.</returns>
+    /// <returns>Null if there is no such order, or it was withdrawn.</returns>
     public FleetOrder? Get(string name)
     {
         lock (_gate) return _all.Items.TryGetValue(name, out Register register) && register.Value.Length > 0 ? OrderOf(name, register) : null;
     }
 
-    /// <summary>The orders whose names begin so, in ordinal order.</summary>
+    /// <summary>The orders whose names start with the prefix, in ordinal order.</summary>
     public ImmutableArray<FleetOrder> All(string prefix)
     {
         lock (_gate)
@@ -112,8 +117,11 @@ internal sealed partial class FleetOrders
         }
     }
 
-    /// <summary>As <see cref="All"/>, decoded. One that cannot be read, of a later release or damaged, is left out and logged once.</summary>
-    /// <param name="decode">Gets the name and the value; null for one that it cannot read.</param>
+    /// <summary>
+    /// Like <see cref="All"/>, decoded. Orders that can't be read, being damaged or of a later release, are left out and logged
+    /// once.
+    /// </summary>
+    /// <param name="decode">Decodes an order; returns null if it can't be read.</param>
     public ImmutableArray<T> Read<T>(string prefix, Func<FleetOrder, T?> decode)
         where T : class
     {
@@ -126,11 +134,16 @@ internal sealed partial class FleetOrders
         return read.ToImmutable();
     }
 
-    /// <summary>Gives an order, or takes it back with an empty value. It holds here when this returns its task; that ends within some seconds.</summary>
+    /// <summary>
+    /// Sets an order; an empty value withdraws it. It applies here when this method returns its task, which completes within
+    /// seconds.
+    /// </summary>
     public Task<OrderOutcome> SetAsync(string name, ReadOnlyMemory<byte> value) => ChangeAsync(name, (_, _) => value);
 
-    /// <summary>As <see cref="SetAsync"/>, from what the order is now.</summary>
-    /// <param name="change">Gets the value (empty for none) and the stamp of the change; returns the value from now on. Runs under a lock.</param>
+    /// <summary>Like <see cref="SetAsync"/>, computing the new value from the current one.</summary>
+    /// <param name="change">
+    /// Receives the current value (empty for none) and the stamp of the change; returns the new value. Called under a lock.
+    /// </param>
     public async Task<OrderOutcome> ChangeAsync(string name, Func<ReadOnlyMemory<byte>, long, ReadOnlyMemory<byte>> change)
     {
         lock (_gate)
@@ -147,7 +160,7 @@ internal sealed partial class FleetOrders
         return new OrderOutcome(null, await _keep().ConfigureAwait(false));
     }
 
-    /// <summary>What the fleet's other nodes know.</summary>
+    /// <summary>Merges what other nodes know.</summary>
     internal void Merge(Registers registers)
     {
         lock (_gate)
@@ -169,7 +182,7 @@ internal sealed partial class FleetOrders
         lock (_gate) return _all;
     }
 
-    /// <summary>Everything up to what was written is kept.</summary>
+    /// <summary>Everything in <paramref name="written"/> is stored.</summary>
     internal void Confirm(Registers written)
     {
         lock (_gate)
@@ -181,7 +194,7 @@ internal sealed partial class FleetOrders
         }
     }
 
-    /// <summary>What was taken back is bounded by itself, and takes no room from others.</summary>
+    /// <summary>Withdrawn orders have a limit of their own, so they don't count.</summary>
     private static int SizeOf(Registers registers) => registers.Items.Where(i => !i.Value.Value.IsEmpty).Sum(i => SizeOf(i.Key, i.Value.Value));
 
     private static int SizeOf(string name, ReadOnlyMemory<byte> value) => Encoding.UTF8.GetByteCount(name) + value.Length + 14;
@@ -199,11 +212,11 @@ internal sealed partial class FleetOrders
     private string? Problem(string name, ReadOnlyMemory<byte> value, Register old)
     {
         if (Encoding.UTF8.GetByteCount(name) is > LongestName or 0) return $"the order's name must have 1 to {LongestName} bytes";
-        if (value.Length > LongestValue) return $"the order {name} has {value.Length} bytes; at most {LongestValue} are kept";
+        if (value.Length > LongestValue) return $"the order {name} has {value.Length} bytes; at most {LongestValue} are allowed";
         if (value.IsEmpty) return null;
         int added = SizeOf(name, value) - (old.Value.IsEmpty ? 0 : SizeOf(name, old.Value));
         return added > 0 && _bytes + added > MostBytes
-            ? $"the fleet keeps at most {MostBytes / 1024} KiB of orders (bans, rebalances, backends added at run time), and they are full: take some back"
+            ? $"the fleet keeps at most {MostBytes / 1024} KiB of orders (bans, rebalances, backends added at run time), and that limit is reached: remove some first"
             : null;
     }
 

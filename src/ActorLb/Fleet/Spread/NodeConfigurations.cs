@@ -5,19 +5,19 @@ using ActorLb.Configuration.Effective;
 namespace ActorLb.Fleet.Spread;
 
 /// <summary>
-/// The fingerprints of all nodes' configurations, as this node has heard of them: those of nodes that have left stay until they come back.
-/// Any thread.
+/// The fingerprints of all nodes' configurations known to this node. Those of nodes that have left stay until they return.
+/// Thread-safe.
 /// </summary>
 internal sealed class NodeConfigurations(SpreadClock clock)
 {
-    /// <summary>Of a register's value: longer ones are not this program's.</summary>
+    /// <summary>The longest valid value of a register.</summary>
     private const int LongestValue = 256 * 1024;
 
     private readonly Lock _gate = new();
     private Registers _registers = Registers.Empty;
     private volatile ImmutableDictionary<string, ConfigurationFingerprint> _known = ImmutableDictionary.Create<string, ConfigurationFingerprint>(StringComparer.Ordinal);
 
-    /// <summary>By the name of the node.</summary>
+    /// <summary>By node name.</summary>
     public IReadOnlyDictionary<string, ConfigurationFingerprint> Known => _known;
 
     public void Set(string node, ConfigurationFingerprint fingerprint)
@@ -36,7 +36,7 @@ internal sealed class NodeConfigurations(SpreadClock clock)
         lock (_gate) return _registers;
     }
 
-    /// <summary>What other nodes say. What makes no sense is left out.</summary>
+    /// <summary>Merges what other nodes report, ignoring invalid values.</summary>
     public void Merge(Registers registers)
     {
         lock (_gate)

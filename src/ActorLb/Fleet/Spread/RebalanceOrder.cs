@@ -3,21 +3,21 @@ using ActorLb.Balancing;
 
 namespace ActorLb.Fleet.Spread;
 
-/// <summary>The numbers are kept and cross nodes: append only.</summary>
+/// <summary>The numbers are stored and sent to other nodes: append only.</summary>
 internal enum RebalanceState : byte
 {
     Running = 1,
     Paused = 2,
 
-    /// <summary>The pool is even, or nobody is left who may be moved.</summary>
+    /// <summary>The pool is balanced, or no session is left that may move.</summary>
     Done = 3,
 }
 
-/// <summary>An operator's order to even out a pool's sessions.</summary>
-/// <param name="Rate">Sessions a second, over the fleet.</param>
-/// <param name="Ordered">When, in milliseconds since 1970; a pause or another rate keep it.</param>
-/// <param name="Closed">Once it is done: sessions that were closed for it.</param>
-/// <param name="Left">Once it is done: sessions that would have to be moved still, and may not.</param>
+/// <summary>An operator's order to rebalance a pool's sessions.</summary>
+/// <param name="Rate">Sessions per second, in the whole fleet.</param>
+/// <param name="Ordered">Time of the order in milliseconds since 1970; unchanged by pauses and changes of the rate.</param>
+/// <param name="Closed">Once done: the number of sessions closed.</param>
+/// <param name="Left">Once done: sessions that should have moved but may not.</param>
 internal sealed record RebalanceOrder(string Pool, double Rate, RebalanceState State, long Ordered, int Closed = 0, int Left = 0)
 {
     public const string Prefix = "rebalance/";
@@ -28,7 +28,7 @@ internal sealed record RebalanceOrder(string Pool, double Rate, RebalanceState S
 
     public string Name => Prefix + Pool;
 
-    /// <summary>For <see cref="ClosingCounts"/>.</summary>
+    /// <summary>The id in <see cref="ClosingCounts"/>.</summary>
     public long Id => ClosingCounts.IdOf(Name, Ordered);
 
     /// <summary><c>version u8 | state u8 | rate u32 in thousandths a second | ordered i64 | closed i32 | left i32</c>.</summary>
@@ -44,7 +44,7 @@ internal sealed record RebalanceOrder(string Pool, double Rate, RebalanceState S
         return bytes;
     }
 
-    /// <returns>Null when it is no such order. A longer one, of a later release, is read as far as it is known.</returns>
+    /// <returns>Null if it is invalid. A longer order of a later release is read as far as known.</returns>
     public static RebalanceOrder? TryDecode(FleetOrder order)
     {
         ReadOnlySpan<byte> bytes = order.Value.Span;

@@ -4,8 +4,8 @@ using System.Security.Cryptography;
 namespace ActorLb.Fleet.Spread;
 
 /// <summary>
-/// Registers on disk: <c>"ALBR" | version u8 | the serializer's bytes | SHA-256 of all before</c>. Written to a temporary file, forced to the disk,
-/// then renamed: after a crash the file is the old or the new one, whole.
+/// Registers on disk: <c>"ALBR" | version u8 | the serializer's bytes | SHA-256 of everything before</c>. Written to a temporary
+/// file, flushed to the disk, then renamed: after a crash the file is either the old or the new one, complete.
 /// </summary>
 internal static class RegisterFile
 {
@@ -16,11 +16,11 @@ internal static class RegisterFile
 
     private static ReadOnlySpan<byte> Magic => "ALBR"u8;
 
-    /// <summary>Where the registers of a key are kept.</summary>
+    /// <summary>The path of the file with a key's registers.</summary>
     public static string PathOf(string folder, string key) => Path.Combine(folder, Uri.EscapeDataString(key) + Extension);
 
     /// <exception cref="IOException">The file cannot be written.</exception>
-    /// <exception cref="UnauthorizedAccessException">The file may not be written.</exception>
+    /// <exception cref="UnauthorizedAccessException">Access to the file is denied.</exception>
     public static void Write(string path, Registers registers)
     {
         byte[] body = SpreadSerializer.Write(registers);
@@ -44,23 +44,23 @@ internal static class RegisterFile
         File.Move(temporary, path, overwrite: true);
     }
 
-    /// <returns>Null when there is no such file.</returns>
-    /// <exception cref="IOException">It cannot be read.</exception>
-    /// <exception cref="UnauthorizedAccessException">It may not be read.</exception>
-    /// <exception cref="SerializationException">It is damaged.</exception>
+    /// <returns>Null if the file doesn't exist.</returns>
+    /// <exception cref="IOException">The file cannot be read.</exception>
+    /// <exception cref="UnauthorizedAccessException">Access to the file is denied.</exception>
+    /// <exception cref="SerializationException">The file is damaged.</exception>
     public static Registers? Read(string path)
     {
         if (!File.Exists(path)) return null;
         byte[] bytes = File.ReadAllBytes(path);
         int end = bytes.Length - SHA256.HashSizeInBytes;
-        if (end < HeaderLength || !bytes.AsSpan().StartsWith(Magic)) throw new SerializationException("it is no file of the fleet's state");
+        if (end < HeaderLength || !bytes.AsSpan().StartsWith(Magic)) throw new SerializationException("it is not a file of the fleet's state");
         if (!SHA256.HashData(bytes.AsSpan(0, end)).AsSpan().SequenceEqual(bytes.AsSpan(end))) throw new SerializationException("its checksum is wrong");
         if (bytes[4] != Version) throw new SerializationException($"it has version {bytes[4]}, this program reads version {Version}");
         return SpreadSerializer.ReadRegisters(bytes.AsSpan(HeaderLength, end - HeaderLength));
     }
 
-    /// <summary>Puts a damaged file out of the way, for people to look at.</summary>
-    /// <returns>Its name now.</returns>
+    /// <summary>Renames a damaged file, so that it can be inspected.</summary>
+    /// <returns>The new path.</returns>
     public static string SetAside(string path)
     {
         string aside = path + ".damaged";

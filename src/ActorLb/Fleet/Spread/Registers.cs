@@ -2,8 +2,11 @@ using System.Collections.Immutable;
 
 namespace ActorLb.Fleet.Spread;
 
-/// <summary>One named value of the spread state. The higher stamp wins; of equal stamps the greater bytes, so that all nodes choose alike.</summary>
-/// <param name="Stamp">A <see cref="SpreadClock"/> reading, above 0.</param>
+/// <summary>
+/// One named value of the spread state. The higher stamp wins, or the greater bytes if stamps are equal, so that all nodes choose
+/// the same.
+/// </summary>
+/// <param name="Stamp">Time by <see cref="SpreadClock"/>; positive.</param>
 internal readonly record struct Register(long Stamp, ReadOnlyMemory<byte> Value)
 {
     public bool Supersedes(Register other) =>
@@ -14,27 +17,28 @@ internal readonly record struct Register(long Stamp, ReadOnlyMemory<byte> Value)
     public override int GetHashCode() => HashCode.Combine(Stamp, Value.Length);
 }
 
-/// <summary>Named values that every node may write: a map of last-writer-wins registers, merged name by name. Immutable.</summary>
+/// <summary>Named values that every node may write: a map of last-writer-wins registers, merged by name. Immutable.</summary>
 internal sealed class Registers : IEquatable<Registers>
 {
     /// <summary>
-    /// An empty value is one that was taken back. It has to outlive the value on nodes that are away; it goes when it is so much older than
-    /// the newest of all, and of many the newest stay: what is left depends on nothing but the contents, so all nodes drop alike.
+    /// An empty value (a tombstone) marks a withdrawn one, and must outlive copies of the value on absent nodes. It is dropped
+    /// once it is this much older than the newest register, or if there are too many. That depends only on the contents, so all
+    /// nodes drop the same ones.
     /// </summary>
     private const long TombstoneLife = 7L * 24 * 3600 * 1000;
     private const int MostTombstones = 500;
 
-    /// <summary>Of their names, in UTF-16 units.</summary>
+    /// <summary>Total length of their names, in UTF-16 units.</summary>
     private const int MostTombstoneNames = 16 * 1024;
 
     public static readonly Registers Empty = new(ImmutableSortedDictionary.Create<string, Register>(StringComparer.Ordinal));
 
     private Registers(ImmutableSortedDictionary<string, Register> items) => Items = items;
 
-    /// <summary>In ordinal order, so that equal contents have equal bytes: the replicators compare digests.</summary>
+    /// <summary>In ordinal order, so that equal contents have equal bytes, because replicators compare digests.</summary>
     public ImmutableSortedDictionary<string, Register> Items { get; }
 
-    /// <summary>The same with that value, unless a newer one is there.</summary>
+    /// <summary>Returns the registers with this value, unless they hold a newer one.</summary>
     public Registers With(string name, Register register) =>
         Items.TryGetValue(name, out Register known) && !register.Supersedes(known) ? this : new Registers(Items.SetItem(name, register));
 

@@ -2,7 +2,10 @@ using Akka.DistributedData;
 
 namespace ActorLb.Fleet.Spread;
 
-/// <summary><see cref="Registers"/> as Akka's replicators carry them. A class of its own: a node by itself keeps registers, and loads nothing of a fleet.</summary>
+/// <summary>
+/// <see cref="Registers"/> as a type of Akka.DistributedData. A separate class, so that a node by itself uses registers without
+/// loading Akka.DistributedData.
+/// </summary>
 internal sealed class ReplicatedRegisters(Registers all) : IReplicatedData<ReplicatedRegisters>, IEquatable<ReplicatedRegisters>
 {
     public static readonly ReplicatedRegisters Empty = new(Registers.Empty);

@@ -5,9 +5,10 @@ using ActorLb.Tls;
 namespace ActorLb.Fleet.Spread;
 
 /// <summary>
-/// The TLS session ticket keys that all nodes of a fleet share, so that a client resumes through any of them. They are spread under the
-/// peers' secret where there is one. Whichever member finds them old first replaces them: the newest encrypts, the two before still decrypt.
-/// Ages are each node's own monotonic time since it first saw the keys. Any thread.
+/// The TLS session ticket keys shared by all nodes of a fleet, so that a client can resume through any of them. Encrypted with a
+/// key derived from the cluster's secret, if there is one. The first member that finds them old replaces them: the newest key
+/// encrypts, the two before still decrypt. Each node measures their age with its own monotonic clock from when it first saw them.
+/// Thread-safe.
 /// </summary>
 internal sealed class SharedTicketKeys(byte[]? secret, TimeProvider time)
 {
@@ -23,14 +24,17 @@ internal sealed class SharedTicketKeys(byte[]? secret, TimeProvider time)
     private Register _register;
     private long _seenAt;
 
-    /// <summary>The keys in force; empty until the fleet has some.</summary>
+    /// <summary>The current keys; empty until the fleet has some.</summary>
     public ImmutableArray<TicketKey> Current { get; private set; } = [];
 
-    /// <summary>Hears of new keys, on any thread.</summary>
+    /// <summary>Called with new keys, on any thread.</summary>
     public Action<ImmutableArray<TicketKey>>? Changed { get; set; }
 
-    /// <summary>Takes what the fleet has. Keys that cannot be read, being under another secret, are left alone until they are replaced.</summary>
-    /// <returns>False when they cannot be read.</returns>
+    /// <summary>
+    /// Adopts the fleet's keys. Keys that can't be read, because they are under another secret, are left alone until they are
+    /// replaced.
+    /// </summary>
+    /// <returns>False if they can't be read.</returns>
     public bool Take(Register register)
     {
         ImmutableArray<TicketKey> keys;
@@ -50,7 +54,7 @@ internal sealed class SharedTicketKeys(byte[]? secret, TimeProvider time)
         return true;
     }
 
-    /// <summary>What to spread instead, when there is nothing, or nothing readable, or it is old; else null. A member's to ask.</summary>
+    /// <summary>New keys to spread if there are none, none readable, or they are old; else null. For members only.</summary>
     public Register? Replacement(SpreadClock clock)
     {
         lock (_gate)
@@ -71,7 +75,7 @@ internal sealed class SharedTicketKeys(byte[]? secret, TimeProvider time)
         return result;
     }
 
-    /// <summary>Null when it is not what <see cref="Seal"/> wrote under this secret.</summary>
+    /// <summary>Null if it was not written by <see cref="Seal"/> under this secret.</summary>
     private byte[]? Open(ReadOnlySpan<byte> stored)
     {
         byte[] keys;

@@ -5,8 +5,8 @@ using Akka.DistributedData;
 namespace ActorLb.Fleet.Spread;
 
 /// <summary>
-/// Carries the spread state in one fleet system: brings the replicator what this process knows, and the process what the replicator hears. A
-/// change is written to a majority; one that could not be is written again until it is.
+/// Replicates the spread state in one fleet system: passes changes between this process and the replicator. A change is written
+/// to a majority, and written again until it succeeds.
 /// </summary>
 internal sealed class SpreadActor : ReceiveActor, IWithTimers
 {
@@ -102,7 +102,7 @@ internal sealed class SpreadActor : ReceiveActor, IWithTimers
             key, ReplicatedRegisters.Empty, consistency, old => ((ReplicatedRegisters?)old ?? ReplicatedRegisters.Empty).With(all), new Written(confirm, member, done, _state.Now)));
     }
 
-    /// <summary>Gossip carries them within seconds: nobody waits for it.</summary>
+    /// <summary>Written locally only: gossip distributes them within seconds, and nothing waits for them.</summary>
     private void TellConfigurations()
     {
         Registers all = _state.Configurations.ToRegisters();
@@ -115,7 +115,7 @@ internal sealed class SpreadActor : ReceiveActor, IWithTimers
         string? problem = !written.AsMember ? "this node is detached from the fleet"
             : response is UpdateSuccess ? null
             : response is UpdateTimeout ? $"no majority of the fleet has confirmed it within {WritePatience.TotalSeconds} s"
-            : "it cannot be kept on the disk of this node (see its log)";
+            : "it cannot be stored on this node's disk (see its log)";
         if (problem is null)
         {
             _state.CountWrite(written.At);
@@ -135,7 +135,7 @@ internal sealed class SpreadActor : ReceiveActor, IWithTimers
         WriteAll(null);
     }
 
-    /// <summary>A member first learns what keys the fleet has, then adds those that are missing or old.</summary>
+    /// <summary>Reads the fleet's keys first, then adds missing ones and replaces old ones. Members only.</summary>
     private void Review()
     {
         if (!IsMember) return;
@@ -157,10 +157,10 @@ internal sealed class SpreadActor : ReceiveActor, IWithTimers
         Timers.StartPeriodicTimer(nameof(ReviewKeys), ReviewKeys.Instance, TimeSpan.Zero, LookAtKeys);
     }
 
-    /// <param name="Done">Hears null when a majority has it, else why not.</param>
+    /// <param name="Done">Completed with null when a majority has the change, else with the reason.</param>
     internal sealed record WriteBackends(TaskCompletionSource<string?>? Done);
 
-    /// <param name="Done">As with <see cref="WriteBackends"/>.</param>
+    /// <param name="Done">The same as for <see cref="WriteBackends"/>.</param>
     internal sealed record WriteOrders(TaskCompletionSource<string?>? Done);
 
     internal sealed record WriteConfigurations

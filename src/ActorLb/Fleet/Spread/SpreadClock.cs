@@ -1,8 +1,9 @@
 namespace ActorLb.Fleet.Spread;
 
 /// <summary>
-/// Stamps of changes: a hybrid logical clock in milliseconds since 1970. A stamp is above every stamp that this node has seen, so a change
-/// made with another in view always supersedes it, whatever the nodes' clocks say; of changes made apart the later by the clock wins.
+/// Stamps for changes: a hybrid logical clock in milliseconds since 1970. A stamp is higher than every stamp this node has seen,
+/// so a change made with knowledge of another always supersedes it, whatever the nodes' clocks show; of independent changes the
+/// later by the clock wins.
 /// </summary>
 internal sealed class SpreadClock(TimeProvider time)
 {

@@ -5,9 +5,11 @@ using Akka.Actor;
 
 namespace ActorLb.Fleet.Spread;
 
-/// <summary>Brings the spread state and the counts onto each fleet system.</summary>
-/// <param name="collect">This node's connections and verdicts, complete; four times a second, must not block.</param>
-/// <param name="summed">Hears those of the fleet; any thread, must not block.</param>
+/// <summary>Runs the spread state and the counts on each fleet system.</summary>
+/// <param name="collect">
+/// Returns this node's connection counts and health verdicts, complete. Called four times a second; must not block.
+/// </param>
+/// <param name="summed">Receives the fleet's sums on any thread; must not block.</param>
 internal sealed class SpreadPart(
     SpreadState state, FleetCounts counts, Func<ImmutableArray<BackendReport>> collect, Action<FleetReport> summed) : IFleetPart
 {

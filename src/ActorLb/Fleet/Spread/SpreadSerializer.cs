@@ -9,8 +9,8 @@ using Akka.Serialization;
 namespace ActorLb.Fleet.Spread;
 
 /// <summary>
-/// The spread state on the wire and in the durable store. Manifests are numbers that are never given to anything else: nodes of two adjacent
-/// releases read each other. All integers are little-endian.
+/// The spread state on the wire and in the durable store. Manifests are numbers that are never reused: two adjacent releases read
+/// each other. All integers are little-endian.
 /// </summary>
 internal sealed class SpreadSerializer(ExtendedActorSystem system) : SerializerWithStringManifest(system)
 {
@@ -32,17 +32,17 @@ internal sealed class SpreadSerializer(ExtendedActorSystem system) : SerializerW
     {
         ReplicatedRegisters => RegistersManifest,
         CountsMessage => CountsManifest,
-        _ => throw new ArgumentException($"{o.GetType()} is no spread state", nameof(o)),
+        _ => throw new ArgumentException($"{o.GetType()} is not part of the spread state", nameof(o)),
     };
 
     public override byte[] ToBinary(object obj) => obj switch
     {
         ReplicatedRegisters registers => Write(registers.All),
         CountsMessage counts => Write(counts),
-        _ => throw new ArgumentException($"{obj.GetType()} is no spread state", nameof(obj)),
+        _ => throw new ArgumentException($"{obj.GetType()} is not part of the spread state", nameof(obj)),
     };
 
-    /// <exception cref="SerializationException">Not what this serializer wrote.</exception>
+    /// <exception cref="SerializationException">The bytes were not written by this serializer.</exception>
     public override object FromBinary(byte[] bytes, string manifest)
     {
         return manifest switch
@@ -103,7 +103,7 @@ internal sealed class SpreadSerializer(ExtendedActorSystem system) : SerializerW
         return span;
     }
 
-    /// <exception cref="SerializationException">Not what <see cref="Write(Registers)"/> wrote.</exception>
+    /// <exception cref="SerializationException">The bytes were not written by <see cref="Write(Registers)"/>.</exception>
     internal static Registers ReadRegisters(ReadOnlySpan<byte> bytes)
     {
         try

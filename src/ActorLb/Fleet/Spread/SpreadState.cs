@@ -9,24 +9,27 @@ using Microsoft.Extensions.Logging;
 
 namespace ActorLb.Fleet.Spread;
 
-/// <summary>How an operator's change went.</summary>
-/// <param name="IsKnown">The backend is known; else nothing was changed.</param>
-/// <param name="Pending">Null when a majority of the fleet has the change; else why it holds on this node alone, for people.</param>
+/// <summary>The outcome of an operator's change.</summary>
+/// <param name="IsKnown">The backend is known; if not, nothing was changed.</param>
+/// <param name="Pending">
+/// Null if a majority of the fleet has the change; else why it holds only on this node, for display.
+/// </param>
 internal readonly record struct ChangeOutcome(bool IsKnown, string? Pending);
 
 /// <summary>
-/// What all nodes of a fleet should know and no shard holds: the brokers' slots and operators' changes, ticket keys, the key of the client ids.
-/// It lives as long as the process; while there is a fleet system, a <see cref="SpreadActor"/> carries it. Any thread.
+/// State shared by all nodes of a fleet that doesn't belong to a shard: backends' slots and operators' changes, orders, ticket
+/// keys, the key of the client ids, and configuration fingerprints. It lives as long as the process; in each fleet system a <see
+/// cref="SpreadActor"/> replicates it. Thread-safe.
 /// </summary>
 internal sealed partial class SpreadState
 {
     public const string HashKeyName = "hash-key";
     public const int HashKeySize = 16;
 
-    /// <summary>Keys of Akka.DistributedData, all durable.</summary>
+    /// <summary>Durable keys of Akka.DistributedData.</summary>
     public const string BackendsKey = "actorlb-backends", KeysKey = "actorlb-keys", OrdersKey = "actorlb-orders";
 
-    /// <summary>Key of Akka.DistributedData, for what every node says again when it starts.</summary>
+    /// <summary>A key of Akka.DistributedData that is not durable, because every node writes its part at start.</summary>
     public const string ConfigurationsKey = "actorlb-configurations";
 
     private readonly Lock _gate = new();
@@ -40,7 +43,7 @@ internal sealed partial class SpreadState
     private long _writes;
     private long _writeTicks;
 
-    /// <param name="folder">Where the durable part is kept between runs.</param>
+    /// <param name="folder">Folder of the durable part.</param>
     public SpreadState(byte[]? secret, string cluster, string folder, BackendSlots slots, TimeProvider time, ILogger logger)
     {
         Folder = folder;
@@ -53,7 +56,7 @@ internal sealed partial class SpreadState
         Tickets = new SharedTicketKeys(secret, time);
         Configurations = new NodeConfigurations(Clock);
         Orders = new FleetOrders(Clock, Restore(OrdersKey), () => WriteAsync(done => new SpreadActor.WriteOrders(done)), logger);
-        // What the last run knew holds from the first moment, whether or not the fleet is there.
+        // Restore what the last run stored, so that it applies at once, with or without a fleet.
         if (Restore(BackendsKey) is { } backends) Backends.Merge(backends);
         if (Restore(KeysKey) is { } keys) _keys = keys;
         HashKey = secret is null
@@ -73,13 +76,16 @@ internal sealed partial class SpreadState
 
     public FleetOrders Orders { get; }
 
-    /// <summary>The 16 bytes under which all nodes hash client ids: from the secret, else what the fleet has, else random until there is a fleet.</summary>
+    /// <summary>
+    /// The 16-byte key with which all nodes hash client ids: derived from the secret, else the fleet's, else random until there
+    /// is a fleet.
+    /// </summary>
     public byte[] HashKey { get; private set; }
 
-    /// <summary>Changes that a majority has confirmed, and how long that took in all.</summary>
+    /// <summary>The number of changes that a majority has confirmed, and their total time.</summary>
     public (long Count, TimeSpan Time) Writes => (Volatile.Read(ref _writes), TimeSpan.FromTicks(Volatile.Read(ref _writeTicks)));
 
-    /// <summary>A time stamp, for <see cref="CountWrite"/>.</summary>
+    /// <summary>The current time stamp, for <see cref="CountWrite"/>.</summary>
     public long Now => _time.GetTimestamp();
 
     public void CountWrite(long since)
@@ -88,13 +94,15 @@ internal sealed partial class SpreadState
         Interlocked.Add(ref _writeTicks, _time.GetElapsedTime(since).Ticks);
     }
 
-    /// <summary>Hears of new slots and operators' changes; any thread, must not block.</summary>
+    /// <summary>Called when slots or operators' changes have changed, on any thread; must not block.</summary>
     public Action<ImmutableArray<SpreadBackend>>? BackendsChanged { get; set; }
 
-    /// <summary>Hears that the fleet hashes client ids under another key than this node did. Never with a secret.</summary>
+    /// <summary>
+    /// Called when the fleet turns out to hash client ids with another key than this node did. Never with a secret.
+    /// </summary>
     public Action<byte[]>? HashKeyChanged { get; set; }
 
-    /// <summary>The backends of this node's pools.</summary>
+    /// <summary>Sets the backends of this node's pools.</summary>
     public void Want(IEnumerable<BackendKey> keys)
     {
         if (!Backends.Want(keys)) return;
@@ -102,15 +110,17 @@ internal sealed partial class SpreadState
         _actor?.Tell(new SpreadActor.WriteBackends(null));
     }
 
-    /// <summary>Tells the fleet what configuration is in force here.</summary>
+    /// <summary>Sends the fingerprint of this node's configuration to the fleet.</summary>
     public void SetConfiguration(string node, Configuration.Effective.ConfigurationFingerprint fingerprint)
     {
         Configurations.Set(node, fingerprint);
         _actor?.Tell(SpreadActor.WriteConfigurations.Instance);
     }
 
-    /// <summary>Changes a record: at once here, then on the majority of the fleet. Ends within some seconds either way.</summary>
-    /// <param name="change">Gets the record and the stamp of the change.</param>
+    /// <summary>
+    /// Changes a record on this node at once, then on a majority of the fleet. Completes within seconds either way.
+    /// </summary>
+    /// <param name="change">Receives the record and the stamp of the change.</param>
     public async Task<ChangeOutcome> ChangeAsync(BackendKey key, Func<BackendRecord, long, BackendRecord> change)
     {
         if (Backends.Change(key, change) is null) return new ChangeOutcome(false, null);
@@ -118,8 +128,10 @@ internal sealed partial class SpreadState
         return new ChangeOutcome(true, await WriteAsync(done => new SpreadActor.WriteBackends(done)).ConfigureAwait(false));
     }
 
-    /// <summary>Reads a file of registers; a damaged one is set aside, so that it neither stops a start nor is overwritten.</summary>
-    /// <param name="then">What becomes of its contents, for people.</param>
+    /// <summary>
+    /// Reads a file of registers. A damaged one is renamed, so that it neither prevents a start nor is overwritten.
+    /// </summary>
+    /// <param name="then">What happens to the contents, for the log.</param>
     public static Registers? ReadOrSetAside(string path, Action<string> tell, string then = "the fleet's other nodes are asked")
     {
         try
@@ -128,7 +140,7 @@ internal sealed partial class SpreadState
         }
         catch (SerializationException e)
         {
-            tell($"{path}: {e.Message}; it is kept as {RegisterFile.SetAside(path)}, and {then}");
+            tell($"{path}: {e.Message}; it is renamed to {RegisterFile.SetAside(path)}, and {then}");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -137,7 +149,7 @@ internal sealed partial class SpreadState
         return null;
     }
 
-    /// <summary>A fleet system carries the state from now on; null when it ends.</summary>
+    /// <summary>Sets the actor of the current fleet system; null when it ends.</summary>
     internal void Attach(IActorRef? actor) => _actor = actor;
 
     internal void OnBackends(Registers registers)
@@ -167,7 +179,7 @@ internal sealed partial class SpreadState
         }
     }
 
-    /// <summary>What a member that knows the fleet's keys has to add to them; null for nothing.</summary>
+    /// <summary>The keys that a member must add to the fleet's; null for none.</summary>
     internal Registers? MissingKeys()
     {
         Registers known = Keys, added = known;
@@ -198,8 +210,8 @@ internal sealed partial class SpreadState
         BackendsChanged?.Invoke(all);
     }
 
-    /// <summary>Has the fleet system write what changed.</summary>
-    /// <returns>Null when a majority of the fleet has it; else why it holds on this node alone, for people.</returns>
+    /// <summary>Makes the fleet system write the change.</summary>
+    /// <returns>Null if a majority of the fleet has it; else why it holds only on this node, for display.</returns>
     private async Task<string?> WriteAsync(Func<TaskCompletionSource<string?>, object> message)
     {
         if (_actor is not { } actor) return "this node is detached from the fleet";

@@ -1,9 +1,9 @@
 namespace ActorLb.Sticky.Map;
 
 /// <summary>
-/// The map's time: a thread of its own, so that no deadline of a CONNECT depends on the thread pool. It looks every 5 ms while
-/// there is something to do, every 50 ms else. Answers of peers do come by the pool, so while it waits for some the clock asks the pool
-/// for signs of life.
+/// Drives the map's timeouts on its own thread, so that the deadline of a CONNECT doesn't depend on the thread pool. It ticks
+/// every 5 ms while there is work, else every 50 ms. Answers of other nodes do arrive on the thread pool, so while it waits for
+/// some it also checks that the pool still runs.
 /// </summary>
 internal sealed class MapClock : IThreadPoolWorkItem, IDisposable
 {
@@ -17,11 +17,11 @@ internal sealed class MapClock : IThreadPoolWorkItem, IDisposable
     private volatile bool _asleep;
     private volatile bool _stopped;
 
-    // The clock's alone: when a sign of life was asked for. Set by the pool: it came.
+    // _askedAt: only used by the clock, when it queued the check. _answered: set by the pool when the check ran.
     private long _askedAt;
     private volatile bool _answered = true;
 
-    /// <param name="failed">Hears what a tick threw; the clock goes on.</param>
+    /// <param name="failed">Called with the exception of a failed tick; the clock continues.</param>
     public MapClock(ShardedMap map, Action<Exception> failed)
     {
         _map = map;
@@ -62,7 +62,7 @@ internal sealed class MapClock : IThreadPoolWorkItem, IDisposable
 
     private void Wake()
     {
-        // Almost always one volatile read: the clock sleeps long only when nothing was to be done.
+        // Almost always just one volatile read: the clock sleeps long only if there was no work.
         if (_asleep)
         {
             _asleep = false;

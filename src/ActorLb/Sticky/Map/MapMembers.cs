@@ -2,44 +2,44 @@ using System.Collections.Immutable;
 
 namespace ActorLb.Sticky.Map;
 
-/// <param name="Zone">Copies are kept in another one where there is one.</param>
-internal sealed record MapMember(PeerId Id, string? Zone = null)
+/// <param name="Zone">Copies are placed in another zone if there is one.</param>
+internal sealed record MapMember(MemberId Id, string? Zone = null)
 {
-    /// <summary>Share of shards relative to the others'.</summary>
+    /// <summary>The member's share of the shards, relative to the other members' weights.</summary>
     public int Weight { get; init; } = 1;
 
-    /// <summary>A planned leave: it gives its shards away and gets none.</summary>
+    /// <summary>The member is leaving as planned: it hands over its shards and gets none.</summary>
     public bool IsLeaving { get; init; }
 
-    /// <summary>By this node.</summary>
+    /// <summary>Whether this node reaches it.</summary>
     public bool IsReachable { get; init; } = true;
 
-    /// <summary>By every node, as far as this one was told.</summary>
+    /// <summary>Whether every node reaches it, as far as this node knows.</summary>
     public bool IsReachableByAll { get; init; } = true;
 }
 
-/// <summary>Who is in the fleet, as this node sees it: those that are unreachable but not removed yet included.</summary>
+/// <summary>The members of the fleet as this node sees them, including unreachable ones that are not removed yet.</summary>
 internal sealed class MapMembers
 {
-    /// <param name="members">Self included.</param>
-    public MapMembers(PeerId self, IEnumerable<MapMember> members)
+    /// <param name="members">All members, including self.</param>
+    public MapMembers(MemberId self, IEnumerable<MapMember> members)
     {
         Self = self;
         All = [.. members.OrderBy(m => m.Id.Name, StringComparer.Ordinal).ThenBy(m => m.Id.Incarnation)];
         Find(self);
     }
 
-    public PeerId Self { get; }
+    public MemberId Self { get; }
 
-    /// <summary>By name: the same order on every node.</summary>
+    /// <summary>Ordered by name, so that the order is the same on every node.</summary>
     public ImmutableArray<MapMember> All { get; }
 
     public bool AreAllReachable => All.All(m => m is { IsReachable: true, IsReachableByAll: true } || m.Id == Self);
 
-    /// <exception cref="ArgumentException">Nobody is called so.</exception>
-    public MapMember Find(PeerId id) => TryFind(id) ?? throw new ArgumentException($"{id} is no member.", nameof(id));
+    /// <exception cref="ArgumentException">There is no such member.</exception>
+    public MapMember Find(MemberId id) => TryFind(id) ?? throw new ArgumentException($"{id} is no member.", nameof(id));
 
-    public MapMember? TryFind(PeerId id)
+    public MapMember? TryFind(MemberId id)
     {
         foreach (var member in All)
         {
@@ -52,10 +52,10 @@ internal sealed class MapMembers
         return null;
     }
 
-    public bool Has(PeerId? id) => id is { } wanted && TryFind(wanted) is not null;
+    public bool Has(MemberId? id) => id is { } wanted && TryFind(wanted) is not null;
 
-    public bool CanReach(PeerId id) => TryFind(id) is { IsReachable: true };
+    public bool CanReach(MemberId id) => TryFind(id) is { IsReachable: true };
 
-    /// <summary>The same fleet, had it never had those that are unreachable.</summary>
+    /// <summary>The members without the unreachable ones.</summary>
     public MapMembers Reachable() => new(Self, All.Where(m => m.IsReachable || m.Id == Self));
 }

@@ -1,15 +1,14 @@
-
 using ActorLb.Sticky.Map.Lookups;
 using ActorLb.Sticky.Map.Sharding;
 
 namespace ActorLb.Sticky.Map;
 
-/// <summary>Hands messages of members to the part that they are for.</summary>
+/// <summary>Dispatches messages of other members to the part of the map that handles them.</summary>
 internal sealed class MapMessageHandler(
     MapContext context, MapShard[] shards, ShardCopying copying, SnapshotTransfer snapshots, ShardOpener opener, ShardSealing sealing,
-    ShardAnnouncing announcing, ShardOffers offers, SessionLearning learning, ShardAnswers answers, RemoteLookups remote)
+    ShardAnnouncing announcing, ShardOffers offers, SessionLearning learning, SessionReporting reporting, ShardAnswers answers, RemoteLookups remote)
 {
-    public void Handle(PeerLookups from, MapMessage message)
+    public void Handle(MemberLookups from, MapMessage message)
     {
         switch (message)
         {
@@ -37,7 +36,7 @@ internal sealed class MapMessageHandler(
         }
     }
 
-    private void OnEnvelope(PeerLookups from, MapMessages envelope)
+    private void OnEnvelope(MemberLookups from, MapMessages envelope)
     {
         foreach (var item in envelope.Items)
         {
@@ -51,7 +50,7 @@ internal sealed class MapMessageHandler(
         }
     }
 
-    private void OnAnswers(PeerLookups from, LookupAnswers replies)
+    private void OnAnswers(MemberLookups from, LookupAnswers replies)
     {
         if (replies.Items.Length > MapLimits.MaxBatch)
         {
@@ -72,7 +71,7 @@ internal sealed class MapMessageHandler(
                 var shard = shards[context.ShardOfPartition(reply.Partition)];
                 lock (shard.Gate)
                 {
-                    learning.OnLateReply(shard.Partition(reply.Partition), context.Clock.Milliseconds);
+                    reporting.OnLateReply(shard.Partition(reply.Partition), context.Clock.Milliseconds);
                 }
             }
         }
@@ -80,7 +79,7 @@ internal sealed class MapMessageHandler(
         from.OnAnswered(replies.Number, context.Clock.Milliseconds);
     }
 
-    private void OnShard(PeerId from, MapShard shard, ShardMessage message)
+    private void OnShard(MemberId from, MapShard shard, ShardMessage message)
     {
         var now = context.Clock.Milliseconds;
         if (message is not (CopyQuery or CopyAnswer or SnapshotRequest))
@@ -100,7 +99,7 @@ internal sealed class MapMessageHandler(
         }
     }
 
-    private void OnShardLocked(PeerId from, MapShard shard, ShardMessage message, long now)
+    private void OnShardLocked(MemberId from, MapShard shard, ShardMessage message, long now)
     {
         var view = context.View;
         switch (message)
@@ -114,7 +113,7 @@ internal sealed class MapMessageHandler(
             case CopyQuery query: opener.OnCopyQuery(shard, from, query); break;
             case CopyAnswer answer: opener.OnCopyAnswer(shard, from, answer, view, now); break;
             case Learn learn: learning.OnLearn(shard, from, learn, now); break;
-            case LearnAck ack: learning.OnLearnAck(shard, ack); break;
+            case LearnAck ack: reporting.OnLearnAck(shard, ack); break;
             case Touch touch: learning.OnTouch(shard, from, touch, now); break;
             case Offer offer: offers.OnOffer(shard, from, offer, now); break;
             case OfferAck ack: offers.OnOfferAck(shard, from, ack, view, now); break;

@@ -4,48 +4,48 @@ using ActorLb.Sticky.Map.Sharding;
 namespace ActorLb.Sticky.Map;
 
 /// <summary>
-/// Everything that the maps of two nodes say to each other. A message is never changed after it was sent. Whoever reads one from the
-/// wire guarantees that no array is null; whether its content makes sense is judged by the map. None takes more than 64 KiB.
+/// The messages between the maps of two nodes, immutable once sent. The reader of the wire format guarantees that no array is
+/// null; the map checks the content. None exceeds 64 KiB.
 /// </summary>
 internal abstract record MapMessage
 {
-    /// <summary>Bytes on the wire, roughly and not too few: messages are packed together up to a bound.</summary>
+    /// <summary>An upper estimate of the bytes on the wire, used to pack messages up to a limit.</summary>
     public virtual int Size => 64;
 }
 
-/// <summary>Messages about the copies of shards that left in one moment for one peer. Never nested.</summary>
+/// <summary>Messages about copies that are sent to one member together. Never nested.</summary>
 internal sealed record MapMessages(MapMessage[] Items) : MapMessage;
 
 internal static class MapLimits
 {
-    /// <summary>Lookups in one message.</summary>
+    /// <summary>The most lookups in one message.</summary>
     public const int MaxBatch = 256;
 
-    /// <summary>Entries in one message.</summary>
+    /// <summary>The most entries in one message.</summary>
     public const int MaxEntries = 2048;
 
-    /// <summary>Changes in one message.</summary>
+    /// <summary>The most changes in one message.</summary>
     public const int MaxOps = 1024;
 
-    /// <summary>Bytes of the messages in one <see cref="MapMessages"/>.</summary>
+    /// <summary>The most bytes in one <see cref="MapMessages"/>.</summary>
     public const int MaxBytes = 60_000;
 }
 
 internal enum LookupKind : byte
 {
-    /// <summary>The entry, or the first eligible proposal becomes it. Without proposals it only reads.</summary>
+    /// <summary>Returns the entry, or assigns the first eligible proposal. Without proposals it only reads.</summary>
     GetOrAssign = 1,
 
-    /// <summary>Away from the expected backend.</summary>
+    /// <summary>Moves the client away from the expected backend.</summary>
     Reassign = 2,
 
-    /// <summary>An operator's order: the proposal becomes the entry, whatever is there.</summary>
+    /// <summary>An operator's order: assigns the proposal and replaces any entry.</summary>
     Force = 3,
 
-    /// <summary>An operator's order: the entry goes.</summary>
+    /// <summary>An operator's order: removes the entry.</summary>
     Remove = 4,
 
-    /// <summary>Reads any copy, because the owner is silent.</summary>
+    /// <summary>Reads any copy, because the owner didn't answer.</summary>
     Read = 5,
 }
 
@@ -56,10 +56,10 @@ internal struct LookupProposals
     private uint _first;
 }
 
-/// <param name="Id">The asker's number of the lookup; comes back with the answer.</param>
-/// <param name="Count">How many of the proposals count.</param>
-/// <param name="Epoch">The epoch of the shard's ownership that the asker knows: a host that has an older one must not answer.</param>
-/// <param name="Expected">The backend to leave, 0 for none.</param>
+/// <param name="Id">The asker's id of the lookup, returned with the answer.</param>
+/// <param name="Count">The number of proposals.</param>
+/// <param name="Epoch">The ownership epoch that the asker knows: a node with an older one must not answer.</param>
+/// <param name="Expected">The backend to move away from; 0 for none.</param>
 internal readonly record struct LookupRequest(
     uint Id, LookupKind Kind, byte Count, ulong H, ulong Epoch, uint Expected, LookupProposals Proposals);
 
@@ -70,25 +70,25 @@ internal sealed record LookupBatch(ulong Number, LookupRequest[] Items) : MapMes
 
 internal enum AnswerStatus : byte
 {
-    /// <summary>The entry was there.</summary>
+    /// <summary>The entry existed.</summary>
     Found = 1,
 
-    /// <summary>The entry was made or moved.</summary>
+    /// <summary>The entry was created or moved.</summary>
     Assigned = 2,
 
-    /// <summary>There is no such client; only the owner and a complete copy say that.</summary>
+    /// <summary>The client is unknown. Only the owner and a complete copy may answer this.</summary>
     None = 3,
 
-    /// <summary>The shard is being opened, or the copy is not complete.</summary>
+    /// <summary>The shard is opening, or the copy is incomplete.</summary>
     NotReady = 4,
 
-    /// <summary>The shard is not open on this node, or the asker knows a newer ownership than this node does.</summary>
+    /// <summary>The shard is not open on this node, or the asker knows a newer ownership than this node.</summary>
     NotHere = 5,
 }
 
-/// <param name="IsRead">The answer to <see cref="LookupKind.Read"/>.</param>
-/// <param name="Partition">Of the client.</param>
-/// <param name="Epoch">That of the answerer.</param>
+/// <param name="IsRead">Answers a <see cref="LookupKind.Read"/>.</param>
+/// <param name="Partition">The client's partition.</param>
+/// <param name="Epoch">The answering node's epoch.</param>
 internal readonly record struct LookupAnswer(
     uint Id, AnswerStatus Status, bool IsRead, ushort Partition, uint Backend, ulong Epoch);
 
@@ -102,81 +102,85 @@ internal enum EntryFlags : byte
 {
     None = 0,
 
-    /// <summary>The age is that of a session's end or sign of life, not of its beginning.</summary>
+    /// <summary>The age refers to a session's end or keep-alive, not to its beginning.</summary>
     Refreshed = 1,
 
     /// <summary>The session was opened without the owner's answer.</summary>
     FellBack = 2,
 
-    /// <summary>The client for whom the entry was made was not accepted; the age is that of the answer.</summary>
+    /// <summary>The backend did not accept the client for whom the entry was created; the age refers to the answer.</summary>
     Refused = 4,
 }
 
-/// <summary>A client and its backend. Nodes exchange ages, never times.</summary>
-/// <param name="Age">Milliseconds.</param>
+/// <summary>A client and its backend. Nodes exchange ages, never times, so their clocks need not agree.</summary>
+/// <param name="Age">In milliseconds.</param>
 internal readonly record struct MapEntry(ulong H, uint Backend, uint Age, EntryFlags Flags);
 
-/// <param name="Entry">For a removal the key alone.</param>
+/// <param name="Entry">For a removal only the key is set.</param>
 internal readonly record struct MapOp(LogOpKind Kind, MapEntry Entry);
 
-/// <summary>A message about one shard, under the epoch that the sender knows of it.</summary>
+/// <summary>A message about one shard, with the epoch that the sender knows.</summary>
 internal abstract record ShardMessage(ushort Shard, ulong Epoch) : MapMessage;
 
-/// <summary>Owner to copy: changes, numbered from <paramref name="First"/> on.</summary>
+/// <summary>Owner to copy: changes, numbered from <paramref name="First"/>.</summary>
 internal sealed record Replicate(ushort Shard, ulong Epoch, ulong First, MapOp[] Ops) : ShardMessage(Shard, Epoch)
 {
     public override int Size => 32 + (Ops.Length * 18);
 }
 
-/// <summary>Owner to copy: say what you have, or take a snapshot.</summary>
+/// <summary>Owner to copy: report your state, or request a snapshot.</summary>
 /// <param name="Next">Number of the next change.</param>
-/// <param name="IsStreaming">Changes are being sent to it, so a snapshot that it is taking stays good.</param>
+/// <param name="IsStreaming">Changes are being sent to the copy, so a snapshot in progress stays usable.</param>
 internal sealed record CopyHint(ushort Shard, ulong Epoch, ulong Next, bool IsStreaming) : ShardMessage(Shard, Epoch);
 
 /// <summary>Copy to owner.</summary>
-/// <param name="Applied">Number of the last change that it has.</param>
-/// <param name="Resend">Something after that was missed.</param>
-/// <param name="IsComplete">It holds everything up to there.</param>
+/// <param name="Applied">Number of the last change that the copy has.</param>
+/// <param name="Resend">A later change is missing and must be sent again.</param>
+/// <param name="IsComplete">The copy holds everything up to <paramref name="Applied"/>.</param>
 internal sealed record ReplicateAck(ushort Shard, ulong Epoch, ulong Applied, bool Resend, bool IsComplete) : ShardMessage(Shard, Epoch);
 
-/// <summary>Asks for the entries from a partition on; the holder sends some partitions, the asker asks for the next.</summary>
-/// <param name="Epoch">That of the wanted content.</param>
-/// <param name="Follow">The asker is a copy that follows the log from here; else it opens the shard and takes what is there.</param>
+/// <summary>
+/// Requests entries, starting with a partition. The holder sends a few partitions, then the receiver requests the next.
+/// </summary>
+/// <param name="Epoch">The epoch of the requested content.</param>
+/// <param name="Follow">The receiver is a copy that will follow the log; else it opens the shard with this content.</param>
 internal sealed record SnapshotRequest(ushort Shard, ulong Epoch, ushort Partition, bool Follow) : ShardMessage(Shard, Epoch);
 
-/// <param name="Sequence">Number of the last change when the partition was copied.</param>
-/// <param name="Total">Entries of the partition.</param>
-/// <param name="Offset">Those that were in parts before.</param>
+/// <param name="Sequence">Number of the last change included in the partition.</param>
+/// <param name="Total">Number of entries in the partition.</param>
+/// <param name="Offset">Number of entries in earlier parts.</param>
 internal readonly record struct SnapshotPart(ushort Partition, ulong Sequence, int Total, int Offset, MapEntry[] Entries);
 
-/// <param name="IsLast">The holder sends no more until it is asked.</param>
+/// <param name="IsLast">The holder sends no more until the next request.</param>
 internal sealed record SnapshotChunk(ushort Shard, ulong Epoch, SnapshotPart[] Parts, bool IsLast) : ShardMessage(Shard, Epoch)
 {
     public override int Size => 32 + Parts.Sum(p => 24 + (p.Entries.Length * 17));
 }
 
-/// <summary>Owner to copy: no more changes come after this one; the shard may be opened by whoever has them all.</summary>
+/// <summary>Owner to copy: this is the last change. A node that has all of them may open the shard.</summary>
 internal sealed record Seal(ushort Shard, ulong Epoch, ulong Final) : ShardMessage(Shard, Epoch);
 
-/// <summary>Copy to sealing owner.</summary>
+/// <summary>Copy to sealing owner: confirms the seal.</summary>
 internal sealed record SealAck(ushort Shard, ulong Epoch, ulong Applied) : ShardMessage(Shard, Epoch);
 
-/// <summary>Owner to copy: what a partition holds after a change, as count and exclusive-or.</summary>
+/// <summary>Owner to copy: a digest of a partition after a change, as count and XOR.</summary>
 internal sealed record Digest(ushort Shard, ulong Epoch, ushort Partition, ulong Sequence, int Count, ulong Value) : ShardMessage(Shard, Epoch);
 
-/// <summary>Who opens a shard asks the others what they hold of it.</summary>
+/// <summary>A node that opens a shard asks the other members what they hold of it.</summary>
 internal sealed record CopyQuery(ushort Shard, ulong Epoch) : ShardMessage(Shard, Epoch);
 
-/// <param name="Epoch">Highest that the answerer ever heard of.</param>
-/// <param name="HeldEpoch">Epoch of the content that it holds, 0 for nothing.</param>
+/// <param name="Epoch">The highest epoch that the answering node has seen.</param>
+/// <param name="HeldEpoch">The epoch of the content that it holds; 0 for none.</param>
 /// <param name="Sequence">Number of the last change in that content.</param>
-/// <param name="IsServing">It is that epoch's owner still, or hands over at this moment.</param>
-/// <param name="IsOffered">Left over from an ownership that ended without a hand-over: it will be offered to the new owner anyway.</param>
+/// <param name="IsServing">It still owns the shard, or is handing it over.</param>
+/// <param name="IsOffered">
+/// Left from an ownership that ended without a hand-over; will be offered to the new owner anyway.
+/// </param>
 internal sealed record CopyAnswer(
     ushort Shard, ulong Epoch, ulong HeldEpoch, ulong Sequence, bool IsServing, bool IsOffered) : ShardMessage(Shard, Epoch);
 
-/// <summary>Sessions of one partition that live on the sender.</summary>
-/// <param name="Version">Comes back when the owner has them.</param>
+/// <summary>The sender's live sessions of one partition.</summary>
+/// <param name="Version">Returned by the owner in <see cref="LearnAck"/>.</param>
 internal sealed record Learn(ushort Shard, ulong Epoch, ushort Partition, uint Version, MapEntry[] Entries) : ShardMessage(Shard, Epoch)
 {
     public override int Size => 32 + (Entries.Length * 17);
@@ -184,14 +188,14 @@ internal sealed record Learn(ushort Shard, ulong Epoch, ushort Partition, uint V
 
 internal sealed record LearnAck(ushort Shard, ulong Epoch, ushort Partition, uint Version) : ShardMessage(Shard, Epoch);
 
-/// <summary>Ends and signs of life of sessions on the sender.</summary>
+/// <summary>Ends and keep-alives of the sender's sessions.</summary>
 internal sealed record Touch(ushort Shard, ulong Epoch, ushort Partition, MapEntry[] Entries) : ShardMessage(Shard, Epoch)
 {
     public override int Size => 32 + (Entries.Length * 17);
 }
 
-/// <summary>A former owner's entries, of which the owner takes those that it lacks.</summary>
-/// <param name="Place">Where in the partition they begin; comes back.</param>
+/// <summary>Entries of a former owner, of which the owner adds the missing ones.</summary>
+/// <param name="Place">Position of the first in the partition, returned in <see cref="OfferAck"/>.</param>
 internal sealed record Offer(ushort Shard, ulong Epoch, ushort Partition, int Place, MapEntry[] Entries) : ShardMessage(Shard, Epoch)
 {
     public override int Size => 32 + (Entries.Length * 17);
@@ -206,27 +210,27 @@ internal enum SeatFlags : byte
     ReplicaIsComplete = 1,
     NextIsComplete = 2,
 
-    /// <summary>The shard is not open there any more: who owns it now needs a higher epoch.</summary>
+    /// <summary>The shard is no longer open there: a new owner needs a higher epoch.</summary>
     IsOver = 4,
 }
 
-/// <summary>A <see cref="ShardAnnouncement"/> on the wire: members as indexes, -1 for nobody.</summary>
+/// <summary>A <see cref="ShardAnnouncement"/> on the wire, with members as indexes; -1 for none.</summary>
 internal readonly record struct AnnouncedSeats(
     ushort Shard, ulong Epoch, uint Version, short Owner, short Replica, short Next, SeatFlags Flags);
 
-internal sealed record Announcements(PeerId[] Peers, AnnouncedSeats[] Items) : MapMessage
+internal sealed record Announcements(MemberId[] Members, AnnouncedSeats[] Items) : MapMessage
 {
-    public override int Size => 16 + (Peers.Length * 80) + (Items.Length * 24);
+    public override int Size => 16 + (Members.Length * 80) + (Items.Length * 24);
 }
 
-/// <summary>Asks for what the receiver owns and what it knows of others.</summary>
+/// <summary>Requests announcements of the shards that the receiver owns, and of those it knows of.</summary>
 internal sealed record AnnouncementsRequest : MapMessage;
 
 /// <summary>
-/// Carries messages between nodes. Called by any thread, sometimes under a lock of the map: it must not block, and what it causes must
-/// not call back before it returns. Messages of one kind to one peer should keep their order; any may be lost.
+/// Sends messages to other members. Called by any thread, sometimes under a lock of the map, so it must neither block nor call
+/// back synchronously. Messages of one kind to one member should keep their order; any may be lost.
 /// </summary>
 internal interface IMapTransport
 {
-    void Send(PeerId to, MapMessage message);
+    void Send(MemberId to, MapMessage message);
 }

@@ -2,19 +2,19 @@ using ActorLb.Sticky.Map.Sharding;
 
 namespace ActorLb.Sticky.Map;
 
-/// <summary>What the map holds on this node at one moment.</summary>
-/// <param name="Entries">In all tables, copies included.</param>
-/// <param name="CopiedEntries">Those in shards that are not open here.</param>
-/// <param name="Bytes">Of their tables.</param>
-/// <param name="Evicted">Entries pushed out by the cap since the start.</param>
-/// <param name="Lookups">Answered as owner since the start.</param>
-/// <param name="Owned">Shards open here.</param>
-/// <param name="Opening">Shards whose actor runs here and looks for the newest copy.</param>
-/// <param name="Copies">Shards of others that are copied here.</param>
-/// <param name="CompleteCopies">Of these, those that are up to date.</param>
-/// <param name="Behind">The most changes that a copy of a shard of this node has not confirmed.</param>
-/// <param name="Unreplicated">Shards open here without a complete copy elsewhere.</param>
-/// <param name="Offered">Shards whose former content waits to be taken over by the new owner.</param>
+/// <summary>A snapshot of the map's size and state on this node.</summary>
+/// <param name="Entries">In all tables, including copies.</param>
+/// <param name="CopiedEntries">Of these, entries in shards that are not open here.</param>
+/// <param name="Bytes">Memory of the tables.</param>
+/// <param name="Evicted">Entries evicted because of the cap since the start.</param>
+/// <param name="Lookups">Lookups answered as owner since the start.</param>
+/// <param name="Owned">Shards open on this node.</param>
+/// <param name="Opening">Shards whose actor is looking for the newest copy.</param>
+/// <param name="Copies">Copies of other nodes' shards on this node.</param>
+/// <param name="CompleteCopies">Copies that are up to date.</param>
+/// <param name="Behind">The largest number of changes that a copy of a shard of this node has not confirmed.</param>
+/// <param name="Unreplicated">Shards open on this node without a complete copy elsewhere.</param>
+/// <param name="Offered">Shards whose former content is still being offered to the new owner.</param>
 internal sealed record MapStatistics(
     long Entries, long CopiedEntries, long Bytes, long Evicted, long Lookups, int Owned, int Opening, int Copies, int CompleteCopies, long Behind, int Unreplicated,
     int Offered)

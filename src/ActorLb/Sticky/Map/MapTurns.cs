@@ -2,15 +2,15 @@ using ActorLb.Sticky.Map.Sharding;
 
 namespace ActorLb.Sticky.Map;
 
-/// <summary>What the shards do as time passes. The clock's thread alone.</summary>
+/// <summary>Periodic work of the shards. Only on the clock's thread.</summary>
 internal sealed class MapTurns(
     MapContext context, MapShard[] shards, ShardCopying copying, ShardOpener opener, ShardSealing sealing, ShardOffers offers,
-    SessionLearning learning)
+    SessionReporting reporting)
 {
     private const long LaterMilliseconds = 50;
 
-    /// <summary>Partitions whose sessions are told in one turn: when an owner changes there are many.</summary>
-    private const int MaxTold = 64;
+    /// <summary>The most partitions whose sessions are sent in one turn; when an owner changes there are many.</summary>
+    private const int MaxPartitions = 64;
 
     private long _laterAt;
     private long _visitedAt;
@@ -19,19 +19,19 @@ internal sealed class MapTurns(
     public void Tick(MapView view, long now)
     {
         ServeShards(context.Soon, view, now);
-        TellSessions(context.TellSoon, view, now);
+        SendSessions(context.ReportSoon, view, now);
         if (now - _laterAt >= LaterMilliseconds)
         {
             _laterAt = now;
             copying.CountPulls(shards);
             ServeShards(context.Later, view, now);
-            TellSessions(context.TellLater, view, now);
+            SendSessions(context.ReportLater, view, now);
             CountRoom();
             Visit(view, now);
         }
     }
 
-    /// <summary>Without the shards' locks: a number that changes meanwhile is as good as the one before.</summary>
+    /// <summary>Reads without the shards' locks: an approximate count suffices.</summary>
     private void CountRoom()
     {
         long places = 0;
@@ -89,9 +89,9 @@ internal sealed class MapTurns(
                 soon = sealing.Serve(shard, view, now);
                 break;
             default:
-                later = offers.Tell(shard, view, now) | copying.Pull(shard, view, now);
+                later = offers.SendNext(shard, view, now) | copying.Pull(shard, view, now);
 
-                // The next question to the owner is due before the next slow turn.
+                // The next request to the owner is due before the next slow turn.
                 soon = later && shard.PullAt > now && shard.PullAt - now < LaterMilliseconds;
                 break;
         }
@@ -106,27 +106,30 @@ internal sealed class MapTurns(
         }
     }
 
-    private void TellSessions(MapBits bits, MapView view, long now)
+    private void SendSessions(MapBits bits, MapView view, long now)
     {
-        var told = 0;
-        for (var word = 0; word < bits.Words && told < MaxTold; word++)
+        var sent = 0;
+        for (var word = 0; word < bits.Words && sent < MaxPartitions; word++)
         {
-            for (var taken = bits.Take(word); taken != 0; told++)
+            for (var taken = bits.Take(word); taken != 0; sent++)
             {
                 var number = MapBits.Next(ref taken, word);
                 var shard = shards[context.ShardOfPartition(number)];
                 lock (shard.Gate)
                 {
-                    if (learning.Tell(shard, shard.Partition(number), view, now))
+                    if (reporting.SendUnconfirmed(shard, shard.Partition(number), view, now))
                     {
-                        context.TellLater.Set(number);
+                        context.ReportLater.Set(number);
                     }
                 }
             }
         }
     }
 
-    /// <summary>Every partition's turn once in the digest's time: expired entries, signs of life, comparison with the copies.</summary>
+    /// <summary>
+    /// Visits every partition once per round: removes expired entries, renews those of live sessions, and sends digests to the
+    /// copies.
+    /// </summary>
     private void Visit(MapView view, long now)
     {
         var partitions = context.Settings.Partitions;
@@ -147,7 +150,7 @@ internal sealed class MapTurns(
                 var partition = shard.Partition(number);
                 if (now >= partition.LiveTouchAt)
                 {
-                    learning.TouchAll(shard, partition, view, now);
+                    reporting.TouchAll(shard, partition, view, now);
                 }
 
                 if (shard.Serves)

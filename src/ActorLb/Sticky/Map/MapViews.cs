@@ -1,10 +1,11 @@
-
 using ActorLb.Sticky.Map.Lookups;
 using ActorLb.Sticky.Map.Sharding;
 
 namespace ActorLb.Sticky.Map;
 
-/// <summary>Makes the picture of members and directory that lookups go by. One caller at a time, which holds no shard's lock.</summary>
+/// <summary>
+/// Builds the snapshot of members and directory that lookups use. One caller at a time, without holding a shard's lock.
+/// </summary>
 internal sealed class MapViews(MapContext context, MapShard[] shards, RemoteLookups remote)
 {
     public void SwapDirectory()
@@ -29,20 +30,20 @@ internal sealed class MapViews(MapContext context, MapShard[] shards, RemoteLook
     public void Swap(ShardDirectory directory, MapMembers? members)
     {
         var old = context.View;
-        var peers = old.Peers;
-        var wishes = old.Wishes;
+        var others = old.Others;
+        var desired = old.Desired;
         if (members != old.Members)
         {
-            peers = members is null ? [] : [.. members.All.Where(m => m.Id != members.Self)
-                .Select(m => old.Peer(m.Id) ?? new PeerLookups(m.Id, context, remote.Calls))];
-            wishes = members is null ? ShardWishes.None : ShardWishes.Of(members, shards.Length);
-            foreach (var peer in peers)
+            others = members is null ? [] : [.. members.All.Where(m => m.Id != members.Self)
+                .Select(m => old.Other(m.Id) ?? new MemberLookups(m.Id, context, remote.Calls))];
+            desired = members is null ? DesiredSeats.None : DesiredSeats.Of(members, shards.Length);
+            foreach (var other in others)
             {
-                peer.IsReachable = members!.CanReach(peer.Id);
+                other.IsReachable = members!.CanReach(other.Id);
             }
         }
 
-        var view = new MapView(members, wishes, directory, peers, new ShardRoute[shards.Length]);
+        var view = new MapView(members, desired, directory, others, new ShardRoute[shards.Length]);
         for (var i = 0; members is not null && i < shards.Length; i++)
         {
             view.Routes[i] = RouteOf(directory[i], view, members.Self);
@@ -52,15 +53,15 @@ internal sealed class MapViews(MapContext context, MapShard[] shards, RemoteLook
         remote.OnViewChanged(old, view);
     }
 
-    private static ShardRoute RouteOf(ShardAnnouncement? seats, MapView view, PeerId self)
+    private static ShardRoute RouteOf(ShardAnnouncement? seats, MapView view, MemberId self)
     {
         if (seats is null)
         {
             return default;
         }
 
-        var owner = view.Peer(seats.Owner);
-        var replica = seats.Replica is { } id ? view.Peer(id) : null;
+        var owner = view.Other(seats.Owner);
+        var replica = seats.Replica is { } id ? view.Other(id) : null;
         return new ShardRoute(
             owner, seats.Owner == self, owner?.IsReachable == true, replica, seats.Replica == self, replica?.IsReachable == true, seats.Epoch);
     }

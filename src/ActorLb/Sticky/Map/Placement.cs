@@ -1,38 +1,37 @@
-
 namespace ActorLb.Sticky.Map;
 
 /// <summary>
-/// Where shards ought to be: weighted rendezvous, bounded for every node to its share plus one. It depends on who is there and on
-/// nothing else, so all nodes with the same members say the same, moves towards it end, and a node that comes or goes moves little
-/// more than its own share.
+/// Where shards should be: weighted rendezvous hashing, limited for every node to its share plus one. The result depends only on
+/// the members, so all nodes with the same members agree, moves converge, and a node that joins or leaves moves little more than
+/// its own share.
 /// </summary>
 internal static class Placement
 {
-    /// <summary>The wished owner of every shard; null where nobody is left who does not leave.</summary>
-    public static PeerId?[] Owners(MapMembers members, int shards) => Draw(members.All.Where(m => !m.IsLeaving), shards);
+    /// <summary>The desired owner of every shard; null if all members are leaving.</summary>
+    public static MemberId?[] Owners(MapMembers members, int shards) => Draw(members.All.Where(m => !m.IsLeaving), shards);
 
     /// <summary>
-    /// The wished replica of every shard if <paramref name="owner"/> has it: who would own the shard without that node, so that after a
-    /// crash the new owner is where the copy is. Another zone goes before, where there is one.
+    /// The desired replica of every shard if <paramref name="owner"/> owned it: the node that would own the shard without that
+    /// one, so that after a crash the new owner already has the copy. Prefers another zone.
     /// </summary>
-    public static PeerId?[] Replicas(MapMembers members, PeerId owner, int shards)
+    public static MemberId?[] Replicas(MapMembers members, MemberId owner, int shards)
     {
         var others = members.All.Where(m => !m.IsLeaving && m.Id != owner).ToList();
         var zone = members.TryFind(owner)?.Zone;
         return Draw(others.Exists(m => m.Zone != zone) ? others.Where(m => m.Zone != zone) : others, shards);
     }
 
-    private static PeerId?[] Draw(IEnumerable<MapMember> members, int shards)
+    private static MemberId?[] Draw(IEnumerable<MapMember> members, int shards)
     {
         var candidates = members.Select(m => new Candidate(m)).ToArray();
         var weights = candidates.Sum(c => (long)c.Weight);
         foreach (var candidate in candidates)
         {
-            // Its share plus one: the sum over all is never too small.
+            // Share plus one, so that the limits always add up to enough.
             candidate.Left = (int)(shards * (long)candidate.Weight / weights) + 1;
         }
 
-        var owners = new PeerId?[shards];
+        var owners = new MemberId?[shards];
         for (var shard = 0; shard < shards && candidates.Length > 0; shard++)
         {
             Candidate? best = null;
@@ -55,14 +54,14 @@ internal static class Placement
 
     private sealed class Candidate(MapMember member)
     {
-        private readonly ulong _number = Rendezvous.NumberOf(member.Id.Name);
+        private readonly ulong _number = ShardRendezvous.NumberOf(member.Id.Name);
 
-        public PeerId Id => member.Id;
+        public MemberId Id => member.Id;
 
         public int Weight => Math.Max(1, member.Weight);
 
         public int Left { get; set; }
 
-        public ulong Draw(int shard) => Rendezvous.Draw((ulong)shard, _number, Weight);
+        public ulong Draw(int shard) => ShardRendezvous.Draw((ulong)shard, _number, Weight);
     }
 }

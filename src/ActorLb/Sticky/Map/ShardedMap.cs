@@ -1,15 +1,14 @@
 using System.Collections.Immutable;
-using System.Runtime.CompilerServices;
 using ActorLb.Sticky.Map.Lookups;
 using ActorLb.Sticky.Map.Sharding;
 
 namespace ActorLb.Sticky.Map;
 
 /// <summary>
-/// The client-to-backend map of the fleet on one node: the tables of its shards, and the way to those of the others. It decides
-/// nothing about membership or who owns a shard: it is told who is a member (<see cref="SetMembers"/>) and when the actor of a shard
-/// starts and stops here (<see cref="BeginOpen"/>, <see cref="BeginSeal"/>, <see cref="Close"/>). The transport brings messages, a
-/// clock brings time; nothing here waits. Without members it goes on with what it has, read only.
+/// One node's part of the fleet's client-to-backend map: the tables of its shards, and access to those of other nodes. It doesn't
+/// decide about membership or ownership: it is told who is a member (<see cref="SetMembers"/>) and when the actor of a shard
+/// starts and stops here (<see cref="BeginOpen"/>, <see cref="BeginSeal"/>, <see cref="Close"/>). The transport delivers messages
+/// and a clock calls <see cref="Tick"/>; nothing here waits. Without members it continues read-only with what it has.
 /// </summary>
 internal sealed class ShardedMap : IStickyMap, IDisposable
 {
@@ -20,14 +19,17 @@ internal sealed class ShardedMap : IStickyMap, IDisposable
     private readonly ShardOpener _opener;
     private readonly ShardSealing _sealing;
     private readonly ShardAnnouncing _announcing;
-    private readonly SessionLearning _learning;
+    private readonly SessionReporting _reporting;
     private readonly MapMessageHandler _messages;
     private readonly ShardAnswers _answers;
     private readonly RemoteLookups _remote;
     private readonly MapViews _views;
     private readonly MapTurns _turns;
+    private readonly MapContents _contents;
 
-    /// <summary>Taken before any shard's lock, never under one: members and directory are swapped one at a time.</summary>
+    /// <summary>
+    /// Taken before any shard's lock, never while holding one: members and directory are swapped one at a time.
+    /// </summary>
     private readonly Lock _viewGate = new();
 
     public ShardedMap(MapSettings settings, StickyHash hash, BackendSlots slots, StickyClock clock, IMapTransport transport)
@@ -42,29 +44,31 @@ internal sealed class ShardedMap : IStickyMap, IDisposable
 
         var snapshots = new SnapshotTransfer(_context);
         _seating = new ShardSeating(_context);
-        _learning = new SessionLearning(_context);
+        var learning = new SessionLearning(_context);
+        _reporting = new SessionReporting(_context, learning);
         var offers = new ShardOffers(_context);
         var copying = new ShardCopying(_context, _seating, snapshots);
-        _opener = new ShardOpener(_context, _seating, snapshots, _learning);
+        _opener = new ShardOpener(_context, _seating, snapshots, _reporting);
         _sealing = new ShardSealing(_context, _opener);
         _announcing = new ShardAnnouncing(_context, _shards, _opener);
         _answers = new ShardAnswers(_context, _shards);
         _remote = new RemoteLookups(_context, _shards, _answers);
         _messages = new MapMessageHandler(
-            _context, _shards, copying, snapshots, _opener, _sealing, _announcing, offers, _learning, _answers, _remote);
+            _context, _shards, copying, snapshots, _opener, _sealing, _announcing, offers, learning, _reporting, _answers, _remote);
         _views = new MapViews(_context, _shards, _remote);
-        _turns = new MapTurns(_context, _shards, copying, _opener, _sealing, offers, _learning);
+        _turns = new MapTurns(_context, _shards, copying, _opener, _sealing, offers, _reporting);
+        _contents = new MapContents(_context, _shards);
     }
 
-    /// <summary>A shard is open here. Any thread, under no lock.</summary>
+    /// <summary>A shard has opened on this node. Raised on any thread, without holding a lock.</summary>
     public event Action<int>? ShardOpened;
 
-    /// <summary>A shard that was to be sealed is: its actor may stop.</summary>
+    /// <summary>A shard has been sealed: its actor may stop.</summary>
     public event Action<int>? ShardSealed;
 
     /// <summary>
-    /// Another node has a newer ownership of a shard that was open here: it is closed already, and its actor should stop. It happens
-    /// only when two parts of a split meet.
+    /// Another node has a newer ownership of a shard that was open here. The shard is already closed, and its actor should stop.
+    /// Happens only when two sides of a split meet again.
     /// </summary>
     public event Action<int>? ShardDeposed;
 
@@ -81,13 +85,13 @@ internal sealed class ShardedMap : IStickyMap, IDisposable
 
     public ShardDirectory Directory => _context.View.Directory;
 
-    /// <summary>Null while the node is in no fleet.</summary>
+    /// <summary>Null while the node is not a member of a fleet.</summary>
     public MapMembers? Members => _context.View.Members;
 
     public int CallsInFlight => _remote.Active;
 
-    /// <summary>Something waits for the clock's next 5 ms.</summary>
-    public bool IsBusy => _remote.Active > 0 || _context.Soon.Any || _context.TellSoon.Any || _context.ToAnnounce.Any
+    /// <summary>There is work for the clock's next 5 ms tick.</summary>
+    public bool IsBusy => _remote.Active > 0 || _context.Soon.Any || _context.ReportSoon.Any || _context.ToAnnounce.Any
         || _context.SeatsChanged.Any || _context.Outbox.Any || _context.HasEvents;
 
     public ulong Hash(ReadOnlySpan<byte> pool, ReadOnlySpan<byte> clientId) => _hash.Of(pool, clientId);
@@ -100,20 +104,20 @@ internal sealed class ShardedMap : IStickyMap, IDisposable
         ulong h, BackendRef expected, ReadOnlySpan<BackendRef> proposals, IStickyWaiter waiter, ulong ticket, out StickyAnswer answer) =>
         Call(LookupKind.Reassign, h, expected, proposals, waiter, ticket, out answer);
 
-    /// <summary>An operator's order: the client's entry becomes this backend's, or goes when it is none.</summary>
+    /// <summary>An operator's order: assigns the client to the backend, or removes its entry if that is none.</summary>
     public bool Impose(ulong h, BackendRef backend, IStickyWaiter waiter, ulong ticket, out StickyAnswer answer) => backend.IsNone
         ? Call(LookupKind.Remove, h, BackendRef.None, default, waiter, ticket, out answer)
         : Call(LookupKind.Force, h, BackendRef.None, [backend], waiter, ticket, out answer);
 
-    /// <summary>What this node holds of a client, whatever it is to the shard. Changes nothing.</summary>
-    public BackendRef Peek(ulong h) => _answers.Remains(h);
+    /// <summary>Returns what this node holds of a client, whatever its role for the shard. Read-only.</summary>
+    public BackendRef Peek(ulong h) => _answers.ReadAnyCopy(h);
 
     public uint Opened(ulong h, BackendRef backend, StickyOutcome outcome)
     {
         var shard = _shards[_context.ShardOf(h)];
         lock (shard.Gate)
         {
-            return _learning.Open(shard, h, backend, outcome, _context.Clock.Milliseconds);
+            return _reporting.Open(shard, h, backend, outcome, _context.Clock.Milliseconds);
         }
     }
 
@@ -122,7 +126,7 @@ internal sealed class ShardedMap : IStickyMap, IDisposable
         var shard = _shards[_context.ShardOf(h)];
         lock (shard.Gate)
         {
-            _learning.Abandon(shard, h, backend, sinceMade, _context.Clock.Milliseconds);
+            _reporting.Abandon(shard, h, backend, sinceMade, _context.Clock.Milliseconds);
         }
     }
 
@@ -131,13 +135,14 @@ internal sealed class ShardedMap : IStickyMap, IDisposable
         var shard = _shards[_context.ShardOf(h)];
         lock (shard.Gate)
         {
-            _learning.Close(shard, h, backend, session, _context.Clock.Milliseconds);
+            _reporting.Close(shard, h, backend, session, _context.Clock.Milliseconds);
         }
     }
 
     /// <summary>
-    /// Who is in the fleet now, this node included; null when it is in none any more (downed, quarantined, fleet system stopped): then
-    /// everything is closed, the tables stay as they are, and lookups are answered from them until there are members again.
+    /// Sets the current members, including this node; null when this node is no longer a member (downed, quarantined, fleet
+    /// system stopped). Then all shards are closed, the tables stay, and lookups are answered from them until there are members
+    /// again.
     /// </summary>
     public void SetMembers(MapMembers? members)
     {
@@ -163,8 +168,8 @@ internal sealed class ShardedMap : IStickyMap, IDisposable
     }
 
     /// <summary>
-    /// The actor of a shard was started here. <see cref="ShardOpened"/> follows, unless it is stopped before. Said again it changes
-    /// nothing, in particular not while a hand-over is under way; without members it does nothing.
+    /// The actor of a shard has started here. <see cref="ShardOpened"/> follows, unless the actor is stopped first. Repeated
+    /// calls change nothing, in particular during a hand-over; without members it does nothing.
     /// </summary>
     public void BeginOpen(int shard)
     {
@@ -176,7 +181,10 @@ internal sealed class ShardedMap : IStickyMap, IDisposable
         AfterTurn();
     }
 
-    /// <summary>The actor of a shard is to stop because another node gets it. <see cref="ShardSealed"/> follows, within about a second.</summary>
+    /// <summary>
+    /// The actor of a shard must stop because the shard moves to another node. <see cref="ShardSealed"/> follows within about a
+    /// second.
+    /// </summary>
     public void BeginSeal(int shard)
     {
         lock (_shards[shard].Gate)
@@ -188,8 +196,8 @@ internal sealed class ShardedMap : IStickyMap, IDisposable
     }
 
     /// <summary>
-    /// The actor of a shard has stopped, sealed or not. The actors of a fleet system that ended need not say so after
-    /// <see cref="SetMembers"/> was told, and must not once another fleet system starts theirs.
+    /// The actor of a shard has stopped, sealed or not. After <see cref="SetMembers"/> with null, the actors of the ended fleet
+    /// system need not call this, and must not once another fleet system starts its own.
     /// </summary>
     public void Close(int shard)
     {
@@ -199,30 +207,32 @@ internal sealed class ShardedMap : IStickyMap, IDisposable
         }
     }
 
-    /// <summary>A message of another node. Any thread; those of one sender should come one after another.</summary>
-    public void Receive(PeerId from, MapMessage message)
+    /// <summary>Processes a message of another node. Any thread; messages of one sender should arrive in order.</summary>
+    public void Receive(MemberId from, MapMessage message)
     {
-        if (_context.View.Peer(from) is not { } peer)
+        if (_context.View.Other(from) is not { } sender)
         {
-            // Not a member, or not known as one yet: everything that matters is said again.
+            // Not a member, or not known as one yet: everything important is sent again.
             return;
         }
 
-        peer.OnHeard();
-        _messages.Handle(peer, message);
+        sender.OnHeard();
+        _messages.Handle(sender, message);
         AfterTurn();
     }
 
-    /// <summary>Time passes: at least every 50 ms, every 5 ms while there is something to do. One thread.</summary>
+    /// <summary>
+    /// Does the periodic work: call it at least every 50 ms, every 5 ms while <see cref="IsBusy"/>. One thread at a time.
+    /// </summary>
     public void Tick()
     {
         var now = _context.Clock.Milliseconds;
         var view = _context.View;
         _turns.Tick(view, now);
         _announcing.Tick(view, now);
-        foreach (var peer in view.Peers)
+        foreach (var other in view.Others)
         {
-            peer.Tick(now);
+            other.Tick(now);
         }
 
         _remote.Tick(now);
@@ -231,69 +241,24 @@ internal sealed class ShardedMap : IStickyMap, IDisposable
 
     public MapStatistics Measure() => MapStatistics.Of(_shards);
 
-    /// <summary>Entries of a shard on this node.</summary>
-    public int CountOf(int shard)
-    {
-        lock (_shards[shard].Gate)
-        {
-            return _shards[shard].Partitions.Sum(p => p.Store.Table.Count);
-        }
-    }
+    /// <inheritdoc cref="MapContents.CountOf"/>
+    public int CountOf(int shard) => _contents.CountOf(shard);
 
-    /// <summary>What the shards hold, a partition at a time, but for what no backend has confirmed.</summary>
-    public IEnumerable<MapEntry[]> Export() =>
-        from shard in _shards from partition in shard.Partitions select Export(shard, partition.Store.Table);
+    /// <inheritdoc cref="MapContents.Export()"/>
+    public IEnumerable<MapEntry[]> Export() => _contents.Export();
 
-    /// <summary>Entries of the same keys that another process held. What is invalid here, or no entry has room for, is left out.</summary>
-    public void Import(ReadOnlySpan<MapEntry> entries)
-    {
-        var now = _context.Clock.Milliseconds;
-        foreach (ref readonly var entry in entries)
-        {
-            var shard = _shards[_context.ShardOf(entry.H)];
-            lock (shard.Gate)
-            {
-                shard.Partition(_context.PartitionOf(entry.H)).Store.Learn(
-                    entry.H, BackendRef.FromValue(entry.Backend), StickyClock.TicksAgo(now, entry.Age), fellBack: false, _context.Clock.Ticks);
-            }
-        }
-    }
+    /// <inheritdoc cref="MapContents.Import"/>
+    public void Import(ReadOnlySpan<MapEntry> entries) => _contents.Import(entries);
 
-    /// <summary>
-    /// An entry that a backend's own list of clients suggests: made where this node owns the shard, and neither an entry nor a session of its
-    /// own says otherwise. Any thread.
-    /// </summary>
-    /// <param name="listed">Milliseconds of <see cref="Clock"/> at which the list was asked for.</param>
-    public SeedResult Seed(ulong h, BackendRef backend, long listed)
-    {
-        var shard = _shards[_context.ShardOf(h)];
-        lock (shard.Gate)
-        {
-            if (!shard.Serves)
-            {
-                return SeedResult.Elsewhere;
-            }
+    /// <inheritdoc cref="MapContents.Seed"/>
+    public SeedResult Seed(ulong h, BackendRef backend, long listed) => _contents.Seed(h, backend, listed);
 
-            var partition = shard.Partition(_context.PartitionOf(h));
-            if (partition.Live?.ContainsKey(h) == true)
-            {
-                return SeedResult.Known;
-            }
-
-            // One tick less: a session that began in the very tick of the question is newer than the list.
-            var result = partition.Store.Seed(h, backend, StickyClock.TicksAgo(listed, StickyClock.TickMilliseconds), _context.Clock.Ticks);
-            if (result == SeedResult.Added)
-            {
-                _context.MarkSoon(shard.Number);
-            }
-
-            return result;
-        }
-    }
+    /// <inheritdoc cref="MapContents.Forget"/>
+    public void Forget() => _contents.Forget();
 
     public StickyClock Clock => _context.Clock;
 
-    /// <summary>Which shards are open here.</summary>
+    /// <summary>Which shards are open on this node.</summary>
     public bool[] Open()
     {
         var open = new bool[_shards.Length];
@@ -308,58 +273,11 @@ internal sealed class ShardedMap : IStickyMap, IDisposable
         return open;
     }
 
-    /// <summary>The clients' keys are others from now on: nothing that is stored here means anything any more.</summary>
-    public void Forget()
-    {
-        foreach (var shard in _shards)
-        {
-            lock (shard.Gate)
-            {
-                shard.DropStaging();
-                foreach (var partition in shard.Partitions)
-                {
-                    partition.Store.Table.Clear();
-                    partition.Live = null;
-                    partition.Ended = null;
-                }
-            }
-        }
-    }
-
-    private MapEntry[] Export(MapShard shard, ShardTable table)
-    {
-        lock (shard.Gate)
-        {
-            var now = _context.Clock.Milliseconds;
-            var entries = new List<MapEntry>(table.Count);
-            for (var i = 0; i < table.Capacity; i++)
-            {
-                ref var entry = ref table.At(i);
-                if (!Unsafe.IsNullRef(ref entry) && !entry.IsProvisional)
-                {
-                    entries.Add(_context.ToWire(entry, now));
-                }
-            }
-
-            return [.. entries];
-        }
-    }
-
-    /// <summary>Answers what is under way and gives the memory back. Nobody may call afterwards.</summary>
+    /// <summary>Completes the calls in flight and frees the memory. No calls are allowed afterwards.</summary>
     public void Dispose()
     {
         _remote.GiveUpAll();
-        foreach (var shard in _shards)
-        {
-            lock (shard.Gate)
-            {
-                shard.DropStaging();
-                foreach (var partition in shard.Partitions)
-                {
-                    partition.Store.Table.Dispose();
-                }
-            }
-        }
+        _contents.Free();
     }
 
     private bool Call(
@@ -387,7 +305,7 @@ internal sealed class ShardedMap : IStickyMap, IDisposable
             lock (shard.Gate)
             {
                 _opener.Close(shard);
-                SessionLearning.OnDetached(shard, _context.Clock.Milliseconds);
+                SessionReporting.OnDetached(shard, _context.Clock.Milliseconds);
                 shard.DropStaging();
                 shard.Synced = false;
                 shard.IsSealed = false;
@@ -397,7 +315,7 @@ internal sealed class ShardedMap : IStickyMap, IDisposable
         _remote.GiveUpAll();
     }
 
-    /// <summary>The members changed: copies of those who went are replaced, and who came hears where the shards are.</summary>
+    /// <summary>Replaces the copies of members that left, and announces the shards to members that joined.</summary>
     private void Enter(MapMembers? old, MapMembers members)
     {
         var view = _context.View;
@@ -421,7 +339,7 @@ internal sealed class ShardedMap : IStickyMap, IDisposable
         }
     }
 
-    /// <summary>What a turn left: the directory, messages about copies, events.</summary>
+    /// <summary>Publishes the results of a turn: directory, messages about copies, events.</summary>
     private void AfterTurn()
     {
         if (_context.SeatsChanged.Any)

@@ -3,7 +3,7 @@ using ActorLb.Fleet.Inquiries;
 
 namespace ActorLb.Tests.Fleet.Inquiries;
 
-/// <summary>Nodes of adjacent releases ask each other: the bytes of a release stay what they are.</summary>
+/// <summary>Nodes of adjacent releases ask each other, so the bytes must not change.</summary>
 public sealed class InquirySerializerTests
 {
     private readonly InquirySerializer _serializer = new(null!);
@@ -40,7 +40,7 @@ public sealed class InquirySerializerTests
                 byte[] part = whole[..length];
                 Assert.Throws<SerializationException>(() => _serializer.FromBinary(part, manifest));
             }
-            // What a later release adds is passed over.
+            // Fields appended by a later release are ignored.
             Assert.NotNull(_serializer.FromBinary([.. whole, 9, 9], manifest));
         }
         Assert.Throws<SerializationException>(() => _serializer.FromBinary([], "3"));

@@ -6,7 +6,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace ActorLb.Tests.Fleet.Inquiries;
 
-/// <summary>Every node of a fleet is asked, and whoever does not answer is named.</summary>
+/// <summary>Every node of a fleet is asked, and nodes that don't answer are named.</summary>
 [Trait("place", "beside")]
 public sealed class InquiryTests
 {
@@ -21,7 +21,7 @@ public sealed class InquiryTests
         Assert.Equal("n0 heard 1", Text(answer));
         Assert.Equal("n0 heard 1", Text(Assert.Single(await inquiry.AskAsync("echo", new byte[] { 1 }, "n0", default))));
         Assert.Equal("no node 'n9' in the cluster. Known: n0", Assert.Single(await inquiry.AskAsync("echo", default, "n9", default)).Problem);
-        Assert.Equal("it does not know what 'what' asks (another release?)", Assert.Single(await inquiry.AskAsync("what", default, null, default)).Problem);
+        Assert.Equal("it doesn't know the question 'what' (another release?)", Assert.Single(await inquiry.AskAsync("what", default, null, default)).Problem);
         Assert.Equal("it broke", Assert.Single(await inquiry.AskAsync("fail", default, null, default)).Problem);
         Assert.Equal(InquiryLimits.MaxBody + 1, Assert.Single(await inquiry.AskAsync("huge", default, null, default)).Body.Length);
         await Assert.ThrowsAsync<ArgumentException>(() => inquiry.AskAsync("echo", new byte[InquiryLimits.MaxBody + 1], null, default));
@@ -38,7 +38,7 @@ public sealed class InquiryTests
         Assert.Equal([("n0", null), (Inquiry.Others, "this node is not a member of its fleet yet and does not know them")], answers.Select(a => (a.Node, a.Problem)));
     }
 
-    /// <summary>A question that never ends keeps its place until it does: what runs at once is bounded, the rest is refused.</summary>
+    /// <summary>An answer that doesn't end in time still counts against the limit; further questions are refused.</summary>
     [Fact]
     public async Task Questions_MoreThanCanBeAnsweredAtOnce_AreRefused()
     {
@@ -53,7 +53,7 @@ public sealed class InquiryTests
         Assert.Equal(32, all.Count(a => a[0].Body is [7]));
     }
 
-    /// <summary>Two nodes do not hear of each other's membership at the same moment.</summary>
+    /// <summary>Two nodes don't learn of each other's membership at the same moment.</summary>
     [Fact]
     [Trait("speed", "slow")]
     public async Task Member_ThatDoesNotKnowTheAskerYet_IsAskedAgain()
@@ -103,20 +103,20 @@ public sealed class InquiryTests
         Assert.Equal([("n0", null, "n0 heard 9"), ("n1", null, "n1 heard 9")], both.Select(a => (a.Node, a.Problem, Text(a))));
         Assert.Equal("n1 heard 3", Text(Assert.Single(await first.AskAsync("echo", new byte[] { 3 }, "n1", default))));
         Assert.Equal("n0 heard 3", Text(Assert.Single(await inquiries[1].AskAsync("echo", new byte[] { 3 }, "n0", default))));
-        // As large as both may be: they pass the fleet's frames.
+        // The largest question and answer fit into the fleet's frames.
         NodeAnswer large = Assert.Single(await first.AskAsync("same", new byte[InquiryLimits.MaxBody], "n1", default));
         Assert.Equal((null, InquiryLimits.MaxBody), (large.Problem, large.Body.Length));
-        Assert.Contains("over the 196608 that fit", Assert.Single(await first.AskAsync("huge", default, "n1", default)).Problem, StringComparison.Ordinal);
+        Assert.Contains("more than the 196608 that fit", Assert.Single(await first.AskAsync("huge", default, "n1", default)).Problem, StringComparison.Ordinal);
         Assert.Equal(["it broke", "it broke"], (await first.AskAsync("fail", default, null, default)).Select(a => a.Problem));
 
-        // Frozen links: the node is named, while it is a member still and once it is none.
+        // Frozen links: the node is named both while it is still a member and after its removal.
         await nodes.CutAsync(0, 1, isCut: true);
         NodeAnswer cut = (await first.AskAsync("echo", new byte[] { 1 }, null, default)).Single(a => a.Node == "n1");
         Assert.NotNull(cut.Problem);
         await Wait.UntilAsync(() => nodes[0].Standing.Members?.All.Length != 2, nodes.LogText);
         NodeAnswer[] after = await first.AskAsync("echo", new byte[] { 1 }, null, default);
         Assert.Equal("n0 heard 1", Text(after[0]));
-        // The one that stays in the fleet has given the other up; the one that was put out names whom it cannot ask.
+        // The node that stays has removed the other; the removed one names the nodes it can't ask.
         NodeAnswer[] detached = await (nodes[0].Standing.IsDetached ? first : inquiries[1]).AskAsync("echo", new byte[] { 1 }, null, default);
         Assert.Equal(2, detached.Length);
         Assert.Single(detached, a => a.Problem is not null);

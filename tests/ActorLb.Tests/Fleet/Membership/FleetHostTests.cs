@@ -18,7 +18,7 @@ public sealed class FleetHostTests
         await File.WriteAllTextAsync(secret, "0123456789abcdef0123456789abcdef");
         for (int i = 0; i < times; i++)
         {
-            // Several fleets beside each other: most of the time that one takes to form it waits.
+            // Several fleets in parallel: most of the time that forming takes is spent waiting.
             await Task.WhenAll(Enumerable.Range(0, 4).Select(async _ =>
             {
                 await using var nodes = new FleetNodes(3) { Adapt = (_, s) => s with { SecretFile = isSecured ? secret : null, Akka = "" } };
@@ -77,7 +77,7 @@ public sealed class FleetHostTests
             },
         };
         nodes.StartAll();
-        // By the majority that two seeds have together, and not one after the other.
+        // The two seeds must form it together, because only both are a majority.
         await nodes.FormedAsync(0, 1);
         Assert.Equal(1, Enumerable.Range(0, 2).Sum(n => nodes.Heard(n, "fleet_formed", "")));
     }
@@ -91,7 +91,7 @@ public sealed class FleetHostTests
 
         await nodes[0].LeaveAsync(TimeSpan.FromSeconds(10));
         Assert.Equal(FleetStage.Stopped, nodes[0].Standing.Stage);
-        // The process has it leave, as part of its own drain.
+        // The process makes it leave, as part of its own drain.
         Assert.False(nodes[0].Left.IsCompleted);
         await nodes.FormedAsync(1, 2);
         Assert.DoesNotContain(nodes.Log.Lines, l => l.Text.StartsWith("fleet: ", StringComparison.Ordinal) && l.Text.EndsWith("is unreachable", StringComparison.Ordinal));
@@ -111,7 +111,7 @@ public sealed class FleetHostTests
             nodes[0].Rejoin();
             await nodes.FormedAsync(0, 1, 2);
         }
-        // One that never left goes on as it is.
+        // A node that has not left is unaffected.
         nodes[1].Rejoin();
         Assert.Equal(FleetStage.Member, nodes[1].Standing.Stage);
         Assert.False(nodes[0].Left.IsCompleted);
@@ -127,7 +127,7 @@ public sealed class FleetHostTests
         nodes[0].System!.Cluster.Leave(nodes[1].System!.Cluster.SelfAddress);
         await nodes.FormedAsync(0);
         await Wait.UntilAsync(() => nodes[1].Standing is { Stage: FleetStage.Stopped, Restarts: 0 }, () => nodes.LogText());
-        // Its process is told, so that it drains and ends.
+        // Its process is notified, so that it drains and exits.
         await nodes[1].Left.WaitAsync(Wait.Patience);
         Assert.False(nodes[0].Left.IsCompleted);
     }
@@ -142,7 +142,7 @@ public sealed class FleetHostTests
         nodes.Start(0);
         await nodes.DetachedAsync(0);
 
-        Assert.StartsWith("the fleet system does not start: ", nodes[0].Standing.Reason, StringComparison.Ordinal);
+        Assert.StartsWith("the fleet system failed to start: ", nodes[0].Standing.Reason, StringComparison.Ordinal);
     }
 
     [Fact]

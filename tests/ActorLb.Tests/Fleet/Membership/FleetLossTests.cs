@@ -3,12 +3,14 @@ using ActorLb.Testing;
 
 namespace ActorLb.Tests.Fleet.Membership;
 
-/// <summary>Fleets of hosts in this process: losing nodes and links, splitting and coming together again.</summary>
+/// <summary>Fleets of hosts in this process: losing nodes and links, splitting and rejoining.</summary>
 [Trait("place", "beside")]
 [Trait("speed", "slow")]
 public sealed class FleetLossTests
 {
-    /// <summary>The third one hears both, and says so: otherwise each would be down in the other's eyes, and the fleet would give up both.</summary>
+    /// <summary>
+    /// The third node hears both and reports so: otherwise each would consider the other dead, and both would be removed.
+    /// </summary>
     [Fact]
     public async Task Link_CutBetweenTwoOfThree_CostsNobodyTheMembership()
     {
@@ -18,7 +20,7 @@ public sealed class FleetLossTests
 
         await nodes.CutAsync(0, 1, isCut: true);
         await Wait.UntilAsync(() => !nodes.Hears(0, 1) && !nodes.Hears(1, 0), nodes.LogText);
-        // Longer than a fleet takes to give up whom nobody hears.
+        // Longer than a fleet takes to remove a member that no node hears.
         await Task.Delay(TimeSpan.FromSeconds(8));
         Assert.All(nodes.Running, n => Assert.Equal((FleetStage.Member, 0, 3), (n.Standing.Stage, n.Standing.Restarts, n.Standing.Members!.All.Length)));
         Assert.False(nodes.Hears(0, 1) || nodes.Hears(1, 0));
@@ -73,12 +75,13 @@ public sealed class FleetLossTests
         await CutOffAsync(nodes, 0, isCut: true);
         await nodes.FormedAsync(1, 2);
         await nodes.DetachedAsync(0);
-        // Its new system has links of its own, which are whole at this end: the others' ends are cut.
+        // Its new system has new links that work at this end; the others' ends are cut.
         await nodes.FormedAsync(0);
         await CutOffAsync(nodes, 0, isCut: false);
         await nodes.FormedAsync(0, 1, 2);
 
-        // One for the loss of its membership and one for the larger side; on a machine without time it may try once more to join.
+        // One restart for losing its membership and one for joining the larger side; on an overloaded machine joining may take
+        // several tries.
         Assert.InRange(nodes[0].Standing.Restarts, 2, 4);
         Assert.Equal((0, 0), (nodes[1].Standing.Restarts, nodes[2].Standing.Restarts));
     }

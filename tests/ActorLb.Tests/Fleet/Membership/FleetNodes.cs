@@ -12,8 +12,8 @@ using Akka.Remote.Transport;
 namespace ActorLb.Tests.Fleet.Membership;
 
 /// <summary>
-/// Several nodes' fleet hosts in this process. Each has a loopback address of its own, so that the seeds are known before anyone is
-/// started and no port has to be free everywhere.
+/// The fleet hosts of several nodes in this process. Each has its own loopback address, so that the seeds are known before any
+/// host starts and no port needs to be free on all addresses.
 /// </summary>
 internal sealed class FleetNodes : IAsyncDisposable
 {
@@ -31,7 +31,7 @@ internal sealed class FleetNodes : IAsyncDisposable
 
     public ImmutableArray<DnsEndPoint> Seeds { get; set; }
 
-    /// <summary>Makes each node's settings from the common ones.</summary>
+    /// <summary>Adapts the common settings for each node.</summary>
     public Func<int, FleetSettings, FleetSettings> Adapt { get; set; } = (_, s) => s;
 
     public Func<int, IReadOnlyList<IFleetPart>> Parts { get; set; } = _ => [];
@@ -65,7 +65,7 @@ internal sealed class FleetNodes : IAsyncDisposable
 
     public void StartAll() => Start([.. Enumerable.Range(0, Count)]);
 
-    /// <summary>As if the process had been killed: nothing is said to anyone.</summary>
+    /// <summary>Stops a node as if its process had been killed, without notifying the others.</summary>
     public async Task KillAsync(int node)
     {
         FleetHost host = _hosts[node]!;
@@ -73,7 +73,7 @@ internal sealed class FleetNodes : IAsyncDisposable
         await host.DisposeAsync();
     }
 
-    /// <summary>Until exactly these nodes see each other as members of one fleet, all reachable.</summary>
+    /// <summary>Waits until exactly these nodes see each other as reachable members of one fleet.</summary>
     public async Task FormedAsync(params int[] nodes)
     {
         string[] names = [.. nodes.Select(n => $"n{n}").Order(StringComparer.Ordinal)];
@@ -81,13 +81,13 @@ internal sealed class FleetNodes : IAsyncDisposable
             () => nodes.All(n => this[n].Standing is { Stage: FleetStage.Member, Members: { } members }
                 && members.All.All(m => m.IsReachable) && members.All.Select(m => m.Id.Name).SequenceEqual(names)),
             () => string.Join("; ", nodes.Select(n => $"n{n} {Describe(this[n])}")) + LogText());
-        // One fleet and not several of the same names.
+        // One fleet, not several with the same names.
         Assert.Single(nodes.Select(n => string.Join(",", this[n].Standing.Members!.All.Select(m => m.Id))).Distinct());
     }
 
     public Task DetachedAsync(int node) => Wait.UntilAsync(() => this[node].Standing.Stage == FleetStage.Detached, () => Describe(this[node]) + LogText());
 
-    /// <summary>Nothing passes between two nodes, either way, until it is let through again.</summary>
+    /// <summary>Cuts or restores the link between two nodes, in both directions.</summary>
     public async Task CutAsync(int one, int other, bool isCut)
     {
         ThrottleMode mode = isCut ? Blackhole.Instance : Unthrottled.Instance;
@@ -97,10 +97,10 @@ internal sealed class FleetNodes : IAsyncDisposable
 
     public async ValueTask DisposeAsync() => await Task.WhenAll(Running.Select(h => h.DisposeAsync().AsTask()));
 
-    /// <summary>Whether a node counts on being able to ask another.</summary>
+    /// <summary>Whether a node considers another reachable.</summary>
     public bool Hears(int node, int other) => this[node].Standing.Members?.All.Any(m => m.Id.Name == $"n{other}" && m.IsHeard) == true;
 
-    /// <summary>How often a node's events had this in them.</summary>
+    /// <summary>How many of a node's events contain this text.</summary>
     public int Heard(int node, string kind, string part)
     {
         using EventFeed.Watch? watch = _events[node].TryWatch(EventFeed.Kept);

@@ -7,7 +7,7 @@ using ActorLb.Testing;
 
 namespace ActorLb.Tests.Fleet.Membership;
 
-/// <summary>Who may be a member and who may not, and what is said about it.</summary>
+/// <summary>Which nodes may join, which are refused, and what is logged.</summary>
 [Trait("place", "beside")]
 [Trait("speed", "slow")]
 public sealed class FleetRefusalTests : IDisposable
@@ -34,13 +34,13 @@ public sealed class FleetRefusalTests : IDisposable
         nodes.StartAll();
         await nodes.FormedAsync(0, 1);
         await nodes.FormedAsync(2);
-        const string Reason = "its certificate was not made with this node's cluster.secret-file";
+        const string Reason = "its certificate was not derived from this node's cluster.secret-file";
         foreach (int node in (int[])[0, 2])
         {
             await Wait.UntilAsync(() => nodes.Heard(node, "fleet_refused", Reason) > 0, () => $"n{node} said nothing: {nodes.LogText()}");
         }
 
-        // A handshake that fails, on either end, ends no fleet system.
+        // A failed handshake ends no fleet system on either side.
         Assert.All(nodes.Running, h => Assert.Equal(0, h.Standing.Restarts));
         Assert.DoesNotContain(nodes.Running, h => h.Standing.Members is { All.Length: 3 });
     }
@@ -97,9 +97,9 @@ public sealed class FleetRefusalTests : IDisposable
     }
 
     [Theory]
-    [InlineData("cluster", "it is of cluster 'other', this node of 'test'")]
+    [InlineData("cluster", "its cluster is 'other', this node's is 'test'")]
     [InlineData("shards", "its cluster.shards is 32, this node's 16")]
-    [InlineData("name", "its node.name 'n0' is another node's")]
+    [InlineData("name", "its node.name 'n0' is already in use")]
     public async Task Node_ThatDoesNotFit_StaysOutside_AndBothSidesSayWhy(string what, string reason)
     {
         await using var nodes = new FleetNodes(3)
@@ -136,7 +136,7 @@ public sealed class FleetRefusalTests : IDisposable
 
         nodes.Start(1);
         await nodes.FormedAsync(0, 1);
-        // Each is closed after the time that a handshake may take; the lines about them are few.
+        // Each is closed after the handshake's time limit, with few log lines.
         foreach (Socket socket in held)
         {
             using (socket) await AssertClosedAsync(socket);
@@ -145,7 +145,7 @@ public sealed class FleetRefusalTests : IDisposable
         Assert.All(nodes.Log.Lines, l => Assert.InRange(l.Text.Length, 0, 700));
     }
 
-    /// <summary>Silent ones, and such as begin a handshake and do not go on: more than a thousand at once.</summary>
+    /// <summary>Silent connections, and ones that start a handshake and then stop: more than a thousand at once.</summary>
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
@@ -180,12 +180,12 @@ public sealed class FleetRefusalTests : IDisposable
         {
             while (await socket.ReceiveAsync(buffer, patience.Token) > 0)
             {
-                // An alert, perhaps.
+                // Possibly an alert.
             }
         }
         catch (SocketException)
         {
-            // Closed by force.
+            // Reset.
         }
     }
 

@@ -6,7 +6,7 @@ using Akka.Serialization;
 
 namespace ActorLb.Tests.Fleet.Membership;
 
-/// <summary>What nodes tell each other before they are members, and what a fleet system refuses to read.</summary>
+/// <summary>The greetings of nodes that are not members, and what a fleet system refuses to read.</summary>
 public sealed class FleetSerializerTests
 {
     private static readonly Hello Sample = new(
@@ -24,7 +24,7 @@ public sealed class FleetSerializerTests
         Assert.Equal(Sample with { Hears = [], Members = [] }, read with { Hears = [], Members = [] });
     }
 
-    /// <summary>A node of the last release sends these bytes: they must mean the same in this one.</summary>
+    /// <summary>The last release sends these bytes, which must keep their meaning.</summary>
     [Fact]
     public void Hello_AsRecorded_StillMeansTheSame()
     {
@@ -38,10 +38,10 @@ public sealed class FleetSerializerTests
     public void Witnesses_AsRecorded_StillMeanTheSame()
     {
         var serializer = new FleetSerializer(null!);
-        Assert.Equal(("2", "0300616263"), (serializer.Manifest(new DoYouHear("abc")), Convert.ToHexString(serializer.ToBinary(new DoYouHear("abc")))));
-        Assert.Equal(("3", "0300616263"), (serializer.Manifest(new YesIHear("abc")), Convert.ToHexString(serializer.ToBinary(new YesIHear("abc")))));
-        Assert.Equal(new DoYouHear("abc"), serializer.FromBinary([3, 0, 97, 98, 99], "2"));
-        Assert.Equal(new YesIHear("abc"), serializer.FromBinary([3, 0, 97, 98, 99], "3"));
+        Assert.Equal(("2", "0300616263"), (serializer.Manifest(new HeartbeatQuestion("abc")), Convert.ToHexString(serializer.ToBinary(new HeartbeatQuestion("abc")))));
+        Assert.Equal(("3", "0300616263"), (serializer.Manifest(new HeartbeatConfirmation("abc")), Convert.ToHexString(serializer.ToBinary(new HeartbeatConfirmation("abc")))));
+        Assert.Equal(new HeartbeatQuestion("abc"), serializer.FromBinary([3, 0, 97, 98, 99], "2"));
+        Assert.Equal(new HeartbeatConfirmation("abc"), serializer.FromBinary([3, 0, 97, 98, 99], "3"));
         Assert.Throws<SerializationException>(() => serializer.FromBinary([3, 0, 97, 98], "2"));
     }
 
@@ -64,7 +64,7 @@ public sealed class FleetSerializerTests
     public void Hello_OfAnotherProtocol_StillNamesItsNodeAndCluster()
     {
         byte[] bytes = new FleetSerializer(null!).ToBinary(Sample with { Protocol = 9 });
-        // What follows the first fields may be anything.
+        // After the first fields anything may follow.
         Hello read = Read(bytes[..20]);
 
         Assert.Equal((9, "test", 64), (read.Protocol, read.Cluster, read.Shards));

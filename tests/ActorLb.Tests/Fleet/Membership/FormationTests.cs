@@ -4,7 +4,7 @@ using ActorLb.Hosting;
 
 namespace ActorLb.Tests.Fleet.Membership;
 
-/// <summary>Formation by itself: nodes that greet each other over links that a test cuts, on a clock that it moves.</summary>
+/// <summary>Formation alone: nodes greet each other over links that the test cuts, with a clock that it advances.</summary>
 public sealed class FormationTests
 {
     private static readonly TimeSpan FormAfter = TimeSpan.FromSeconds(5);
@@ -46,7 +46,7 @@ public sealed class FormationTests
     public void Majority_ThatIsOnlyHeardOneWay_FormsNothing()
     {
         var world = new World(3);
-        // Everybody's words reach c, and none of c's reaches anyone.
+        // c hears all others, but none of them hears c.
         world.Cut("c", "a", bothWays: false);
         world.Cut("c", "b", bothWays: false);
         world.Stop("a");
@@ -124,7 +124,7 @@ public sealed class FormationTests
         TimeSpan now = TimeSpan.FromSeconds(10);
         formation.Hear(without, null, now);
         Assert.Equal(FormationStep.Wait, formation.Decide(self, now).Step);
-        // The same word once more, still fresh: one greeting may have crossed a change of members.
+        // The same greeting again, still fresh: one greeting may have crossed a change of members.
         now += Formation.Confirm;
         Assert.Equal(FormationStep.Wait, formation.Decide(self, now).Step);
 
@@ -241,7 +241,7 @@ public sealed class FormationTests
             }
         }
 
-        /// <summary>Akka's part: who is in the same cluster and can be reached.</summary>
+        /// <summary>Akka's part: the reachable nodes in the same cluster.</summary>
         private ImmutableArray<long> MembersOf(Node node) => node.Cluster is null ? [] :
             [.. Nodes.Where(n => n.Cluster == node.Cluster && (n == node || !_cut.Contains((n.Name, node.Name)))).Select(n => n.Uid)];
     }

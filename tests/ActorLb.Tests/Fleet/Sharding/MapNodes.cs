@@ -9,7 +9,7 @@ using ActorLb.Tests.Fleet.Membership;
 
 namespace ActorLb.Tests.Fleet.Sharding;
 
-/// <summary>Several nodes in this process, each with its map, on fleet systems of their own.</summary>
+/// <summary>Several nodes in this process, each with its own map and fleet system.</summary>
 internal sealed class MapNodes : IAsyncDisposable
 {
     private const int Backends = 5;
@@ -27,14 +27,17 @@ internal sealed class MapNodes : IAsyncDisposable
 
     public ShardedMap Map(int node) => _maps[node].Map;
 
-    /// <summary>Members see each other, every shard is open on one of them, with a complete copy on another where there is one.</summary>
+    /// <summary>
+    /// Waits until the members see each other and every shard is open on one of them, with a complete copy on another if there is
+    /// one.
+    /// </summary>
     public async Task ReadyAsync(params int[] nodes)
     {
         await Fleet.FormedAsync(nodes);
         await Wait.UntilAsync(() => Enumerable.Range(0, Shards).All(s => IsReady(s, nodes)), () => Describe(nodes));
     }
 
-    /// <summary>And none has more than its share plus one: no shard moves any more.</summary>
+    /// <summary>Waits also until no node has more than its share plus one, so that no shard moves any more.</summary>
     public async Task BalancedAsync(params int[] nodes)
     {
         await ReadyAsync(nodes);
@@ -43,7 +46,7 @@ internal sealed class MapNodes : IAsyncDisposable
         await ReadyAsync(nodes);
     }
 
-    /// <summary>A node's lookup, as one for a CONNECT is made.</summary>
+    /// <summary>Makes a lookup on a node, as for a CONNECT.</summary>
     public async Task<StickyAnswer> AssignAsync(int node, string client, int proposal)
     {
         var waiter = new Waiter();
@@ -52,7 +55,7 @@ internal sealed class MapNodes : IAsyncDisposable
         return await waiter.Answer.Task.WaitAsync(Wait.Patience);
     }
 
-    /// <summary>What the map holds; asked again where a loaded machine kept the answer from coming in time.</summary>
+    /// <summary>Reads what the map holds; asks again if a loaded machine delayed the answer.</summary>
     public async Task<BackendRef> ReadAsync(int node, string client)
     {
         for (int attempt = 1; ; attempt++)
@@ -70,7 +73,7 @@ internal sealed class MapNodes : IAsyncDisposable
 
     public static BackendRef BackendAt(int index) => new((ushort)(index % Backends), 1);
 
-    /// <summary>Owners by each node's directory.</summary>
+    /// <summary>The owners according to each node's directory.</summary>
     public string Describe(IEnumerable<int> nodes) => string.Join("\n", nodes.Select(n =>
         $"n{n}: " + string.Join(" ", Enumerable.Range(0, Shards).Select(s => Map(n).Directory[s] is { } a
             ? $"{a.Owner.Name}/{a.Replica?.Name}{(a.ReplicaIsComplete ? "+" : "-")}" : "?"))));

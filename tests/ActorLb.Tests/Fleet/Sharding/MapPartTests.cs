@@ -4,7 +4,9 @@ using ActorLb.Tests.Fleet.Membership;
 
 namespace ActorLb.Tests.Fleet.Sharding;
 
-/// <summary>The map over several fleet systems: every client has one broker, whichever node is asked, whatever happens to the nodes.</summary>
+/// <summary>
+/// The map on several fleet systems: every client has one broker, whichever node is asked and whatever happens to the nodes.
+/// </summary>
 [Trait("place", "beside")]
 [Trait("speed", "slow")]
 public sealed class MapPartTests
@@ -32,7 +34,7 @@ public sealed class MapPartTests
         await ReplicatedAsync(nodes, 0, 1, 2);
 
         await nodes.Fleet.KillAsync(2);
-        // At once, from the copies; afterwards from the shards that were opened again.
+        // First answered by the copies, later by the reopened shards.
         Assert.Equal(before, await ReadAsync(nodes, 0));
         await nodes.BalancedAsync(0, 1);
         Assert.Equal(before, await AssignAsync(nodes, 0, proposal: 3));
@@ -67,7 +69,7 @@ public sealed class MapPartTests
         Assert.Equal(before, await AssignAsync(nodes, 2, proposal: 3));
     }
 
-    /// <summary>While shards move, a client that is known keeps its backend, and one that was placed in between keeps that.</summary>
+    /// <summary>While shards move, known clients keep their backends, and so do clients placed meanwhile.</summary>
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
@@ -140,7 +142,7 @@ public sealed class MapPartTests
         Assert.Equal(1, nodes.Fleet[2].Standing.Restarts);
     }
 
-    /// <summary>What the map says, not what a node takes for want of an answer in time: that depends on the machine's load.</summary>
+    /// <summary>What the map holds, not what a node falls back to: that depends on the machine's load.</summary>
     private static Task<BackendRef[]> AssignAsync(MapNodes nodes, int node, int proposal) => Task.WhenAll(Enumerable.Range(0, Clients).Select(async i =>
     {
         for (int attempt = 1; ; attempt++)
@@ -153,7 +155,7 @@ public sealed class MapPartTests
     private static Task<BackendRef[]> ReadAsync(MapNodes nodes, int node) =>
         Task.WhenAll(Enumerable.Range(0, Clients).Select(i => nodes.ReadAsync(node, $"client-{i}")));
 
-    /// <summary>The copies have what the owners have: both hold it in a table.</summary>
+    /// <summary>Waits until the copies equal their owners: both hold the entries in a table.</summary>
     private static Task ReplicatedAsync(MapNodes nodes, params int[] of) => Wait.UntilAsync(
         () => of.Sum(n => nodes.Map(n).Measure().Behind) == 0 && of.All(n => nodes.Map(n).Measure().Unreplicated == 0), () => "behind");
 }

@@ -6,14 +6,14 @@ using ActorLb.Sticky.Map;
 
 namespace ActorLb.Tests.Fleet.Sharding;
 
-/// <summary>The map's messages as bytes: pinned, bounded, and never more than what was sent.</summary>
+/// <summary>The map's messages as bytes: pinned, bounded, and never larger than announced.</summary>
 public sealed class MapWireTests
 {
     private static readonly MapEntry[] Entries = [new(0x1122334455667788, 0x00010002, 1000, EntryFlags.Refreshed), new(2, 3, 4, EntryFlags.FellBack)];
 
     public static readonly TheoryData<int> Kinds = [.. Enumerable.Range(1, Samples().Length)];
 
-    /// <summary>One of each kind; the index plus one is the kind's number for ever.</summary>
+    /// <summary>One message of each kind; the index plus one is the kind's permanent number.</summary>
     private static MapMessage[] Samples()
     {
         LookupProposals proposals = default;
@@ -39,7 +39,7 @@ public sealed class MapWireTests
             new Offer(1, 2, 3, 4, Entries),
             new OfferAck(1, 2, 3, 4),
             new Announcements(
-                [new PeerId("lb-1", 10), new PeerId("lb-2", 11)], [new AnnouncedSeats(1, 2, 3, 0, 1, -1, SeatFlags.ReplicaIsComplete)]),
+                [new MemberId("lb-1", 10), new MemberId("lb-2", 11)], [new AnnouncedSeats(1, 2, 3, 0, 1, -1, SeatFlags.ReplicaIsComplete)]),
             new AnnouncementsRequest(),
             new MapMessages([new Seal(1, 2, 3), new CopyQuery(4, 5)]),
         ];
@@ -59,12 +59,12 @@ public sealed class MapWireTests
 
         Assert.Equal(0xABCDEFUL, read.Incarnation);
         Assert.Equal(Describe(sample), Describe(read.Message));
-        // Nothing is copied because its size was taken for less.
+        // The estimate is sufficient, so no buffer is copied to grow.
         Assert.InRange(bytes.Length, sizeof(ulong), sizeof(ulong) + MapWire.SizeOf(sample));
         if (kind <= 2) Assert.Equal(sizeof(ulong) + MapWire.SizeOf(sample), bytes.Length);
     }
 
-    /// <summary>A node of the last release sends these bytes: they must mean the same in this one.</summary>
+    /// <summary>The last release sends these bytes, which must keep their meaning.</summary>
     [Theory]
     [MemberData(nameof(Kinds))]
     public void Message_AsRecorded_StillMeansTheSame(int kind)
@@ -115,7 +115,7 @@ public sealed class MapWireTests
             }
             catch (SerializationException)
             {
-                // Most are.
+                // Most inputs are malformed.
             }
             Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 40_000);
         }
@@ -155,7 +155,7 @@ public sealed class MapWireTests
         Assert.Equal(new OpenShard(1000), serializer.FromBinary(serializer.ToBinary(new OpenShard(1000)), serializer.Manifest(new OpenShard(1000))));
     }
 
-    /// <summary>With the content of its arrays.</summary>
+    /// <summary>A description that includes the content of arrays.</summary>
     private static string Describe(MapMessage message) => message switch
     {
         LookupBatch batch => $"{batch.Number}: " + string.Join(

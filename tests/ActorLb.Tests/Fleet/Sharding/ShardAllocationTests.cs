@@ -8,22 +8,22 @@ public sealed class ShardAllocationTests
 {
     private const int Shards = 16;
 
-    private static readonly PeerId A = new("a", 1), B = new("b", 2), C = new("c", 3);
+    private static readonly MemberId A = new("a", 1), B = new("b", 2), C = new("c", 3);
 
     [Fact]
     public void New_Shards_AreWhereThePlacementWantsThem()
     {
         MapMembers members = Members();
-        PeerId?[] wished = Placement.Owners(members, Shards);
+        MemberId?[] desired = Placement.Owners(members, Shards);
 
-        for (int shard = 0; shard < Shards; shard++) Assert.Equal(wished[shard], ShardAllocation.Choose(shard, [A, B, C], members, Empty(), Shards));
+        for (int shard = 0; shard < Shards; shard++) Assert.Equal(desired[shard], ShardAllocation.Choose(shard, [A, B, C], members, Empty(), Shards));
     }
 
     [Fact]
     public void Shard_OfADeadOwner_GoesToItsCompleteCopy()
     {
-        (int shard, PeerId owner, PeerId other) = Wished();
-        PeerId third = new[] { A, B, C }.First(p => p != owner && p != other);
+        (int shard, MemberId owner, MemberId other) = Desired();
+        MemberId third = new[] { A, B, C }.First(p => p != owner && p != other);
         MapMembers members = Members(unreachable: owner);
 
         Assert.Equal(other, ShardAllocation.Choose(shard, [A, B, C], members, With(shard, owner, replica: other), Shards));
@@ -33,33 +33,33 @@ public sealed class ShardAllocationTests
     [Fact]
     public void Shard_WhoseCopyIsComplete_MovesToWhereItBelongs()
     {
-        (int shard, PeerId wished, PeerId owner) = Wished();
-        ShardDirectory complete = With(shard, owner, next: wished), incomplete = With(shard, owner);
+        (int shard, MemberId desired, MemberId owner) = Desired();
+        ShardDirectory complete = With(shard, owner, next: desired), incomplete = With(shard, owner);
 
         Assert.Equal([shard], ShardAllocation.Moves([(shard, owner)], [], Members(), complete, Shards));
         Assert.Empty(ShardAllocation.Moves([(shard, owner)], [], Members(), incomplete, Shards));
         Assert.Empty(ShardAllocation.Moves([(shard, owner)], [shard], Members(), complete, Shards));
-        Assert.Empty(ShardAllocation.Moves([(shard, wished)], [], Members(), complete, Shards));
-        // The move itself: the old owner is there still and must not get it back.
-        Assert.Equal(wished, ShardAllocation.Choose(shard, [A, B, C], Members(), complete, Shards));
+        Assert.Empty(ShardAllocation.Moves([(shard, desired)], [], Members(), complete, Shards));
+        // During the move the old owner is still a candidate and must not get the shard back.
+        Assert.Equal(desired, ShardAllocation.Choose(shard, [A, B, C], Members(), complete, Shards));
     }
 
     [Fact]
     public void Nothing_MovesWhileAMemberIsUnreachable()
     {
-        (int shard, PeerId wished, PeerId owner) = Wished();
-        PeerId third = new[] { A, B, C }.First(p => p != owner && p != wished);
+        (int shard, MemberId desired, MemberId owner) = Desired();
+        MemberId third = new[] { A, B, C }.First(p => p != owner && p != desired);
 
-        Assert.Empty(ShardAllocation.Moves([(shard, owner)], [], Members(unreachable: third), With(shard, owner, next: wished), Shards));
+        Assert.Empty(ShardAllocation.Moves([(shard, owner)], [], Members(unreachable: third), With(shard, owner, next: desired), Shards));
     }
 
     [Fact]
     public void Moves_AreBounded()
     {
         MapMembers members = Members();
-        PeerId?[] wished = Placement.Owners(members, Shards);
-        var owned = Enumerable.Range(0, Shards).Select(s => (s, new[] { A, B, C }.First(p => p != wished[s]))).ToArray();
-        var directory = new ShardDirectory([.. owned.Select(o => new ShardAnnouncement(o.s, 1, 1, o.Item2, wished[o.s], true, null, false))]);
+        MemberId?[] desired = Placement.Owners(members, Shards);
+        var owned = Enumerable.Range(0, Shards).Select(s => (s, new[] { A, B, C }.First(p => p != desired[s]))).ToArray();
+        var directory = new ShardDirectory([.. owned.Select(o => new ShardAnnouncement(o.s, 1, 1, o.Item2, desired[o.s], true, null, false))]);
 
         Assert.Equal(ShardAllocation.MaxMoves, ShardAllocation.Moves(owned, [], members, directory, Shards).Count());
         Assert.Single(ShardAllocation.Moves(owned, [.. Enumerable.Range(0, ShardAllocation.MaxMoves - 1)], members, directory, Shards));
@@ -68,8 +68,8 @@ public sealed class ShardAllocationTests
     [Fact]
     public void Leaver_GetsNothing_AndItsShardsGoToTheirCopies()
     {
-        (int shard, PeerId owner, PeerId other) = Wished();
-        PeerId third = new[] { A, B, C }.First(p => p != owner && p != other);
+        (int shard, MemberId owner, MemberId other) = Desired();
+        MemberId third = new[] { A, B, C }.First(p => p != owner && p != other);
 
         Assert.Equal(third, ShardAllocation.Choose(shard, [other, third], Members(leaving: owner), With(shard, owner, replica: third), Shards));
         for (int s = 0; s < Shards; s++) Assert.NotEqual(A, ShardAllocation.Choose(s, [A, B, C], Members(leaving: A), Empty(), Shards));
@@ -82,19 +82,19 @@ public sealed class ShardAllocationTests
         Assert.Equal(C, ShardAllocation.Choose(0, [C], Members(unreachable: C), Empty(), Shards));
     }
 
-    /// <summary>A shard, whom it belongs to, and another member.</summary>
-    private static (int Shard, PeerId Wished, PeerId Other) Wished()
+    /// <summary>A shard, its desired owner, and another member.</summary>
+    private static (int Shard, MemberId Desired, MemberId Other) Desired()
     {
-        PeerId wished = Placement.Owners(Members(), Shards)[3]!.Value;
-        return (3, wished, new[] { A, B, C }.First(p => p != wished));
+        MemberId desired = Placement.Owners(Members(), Shards)[3]!.Value;
+        return (3, desired, new[] { A, B, C }.First(p => p != desired));
     }
 
-    private static MapMembers Members(PeerId? unreachable = null, PeerId? leaving = null) => new(
+    private static MapMembers Members(MemberId? unreachable = null, MemberId? leaving = null) => new(
         unreachable == A ? B : A,
         new[] { A, B, C }.Select(p => new MapMember(p) { IsReachable = p != unreachable, IsLeaving = p == leaving }));
 
     private static ShardDirectory Empty() => new([.. new ShardAnnouncement?[Shards]]);
 
-    private static ShardDirectory With(int shard, PeerId owner, PeerId? replica = null, PeerId? next = null) =>
+    private static ShardDirectory With(int shard, MemberId owner, MemberId? replica = null, MemberId? next = null) =>
         new(Empty().Shards.SetItem(shard, new ShardAnnouncement(shard, 1, 1, owner, replica, replica is not null, next, next is not null)));
 }

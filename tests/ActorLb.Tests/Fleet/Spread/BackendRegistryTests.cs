@@ -22,7 +22,7 @@ public sealed class BackendRegistryTests
         Assert.NotEqual(Of(one, First).Reference, Of(one, Second).Reference);
     }
 
-    /// <summary>Frozen: nodes of two releases, and a node and its own file, must name a backend alike.</summary>
+    /// <summary>Frozen: nodes of two releases, and a node and its own file, must use the same reference for a backend.</summary>
     [Fact]
     public void Default_OfAName_IsPinned() => Assert.Equal("34764.14158", BackendRecord.Default(First).Reference.ToString());
 
@@ -117,7 +117,7 @@ public sealed class BackendRegistryTests
         Assert.True(node.EndDrains());
         Assert.True(Of(node, First) is { State: AdminState.Down, DrainLeft: null, IsDrainOver: true });
 
-        // A node that was away meanwhile knows why, whatever else is changed of the backend.
+        // A node that was away learns the reason, whatever else changes in the record.
         node.Change(First, (r, _) => r with { Weight = 3 });
         BackendRegistry late = Node(First);
         late.Merge(node.ToRegisters());
@@ -135,12 +135,12 @@ public sealed class BackendRegistryTests
         node.Snapshot();
         _time.Advance(TimeSpan.FromSeconds(50));
         node.Change(First, (r, stamp) => r with { State = AdminState.Drain, Deadline = new DrainDeadline(60, stamp) });
-        // A weight is no order.
+        // A change of the weight is not a new drain.
         node.Change(First, (r, _) => r with { Weight = 3 });
         Assert.Equal(TimeSpan.FromSeconds(60), Of(node, First).DrainLeft);
     }
 
-    /// <summary>Whoever pauses a drain wants nobody closed: its deadline waits, on a node that comes in meanwhile as well.</summary>
+    /// <summary>Pausing a drain also pauses its deadline, on nodes that join meanwhile as well.</summary>
     [Fact]
     public void EndDrains_OfAPausedDrain_WaitsUntilItGoesOn()
     {
@@ -222,7 +222,7 @@ public sealed class BackendRegistryTests
         {
             Assert.Equal(rate, BackendRecord.TryDecode((paced with { Pacing = new PacedDrain(rate, false, 1) }).Encode())!.Pacing!.Rate);
         }
-        // A rate that makes no sense is none; the drain holds.
+        // An invalid rate is ignored; the drain stays.
         Assert.Equal(record, BackendRecord.TryDecode((paced with { Pacing = new PacedDrain(0, false, 1) }).Encode()));
     }
 

@@ -18,7 +18,7 @@ public sealed class ClosingCountsTests
         Assert.NotEqual(ClosingCounts.IdOf("drain/p/b:2", 5), Drain);
     }
 
-    /// <summary>A node that died is not forgotten, and who joins later hears of it from the others.</summary>
+    /// <summary>Counts of a dead node are kept, and nodes that join later learn them from the others.</summary>
     [Fact]
     public void Of_AllNodes_TheDeadIncluded_AndWhoJoinsLaterKnows()
     {

@@ -72,7 +72,7 @@ public sealed class FleetOrdersTests : IDisposable
         byte[] value = Enumerable.Repeat((byte)1, FleetOrders.LongestValue).ToArray();
         while ((outcome = await orders.SetAsync($"ban/{taken}", value)).Refused is null) taken++;
         Assert.InRange(taken, 30, 32);
-        Assert.Contains("full", outcome.Refused, StringComparison.Ordinal);
+        Assert.Contains("limit is reached", outcome.Refused, StringComparison.Ordinal);
         Assert.Equal(default, await orders.SetAsync("ban/0", default));
         Assert.Equal(default, await orders.SetAsync("ban/again", value));
     }
@@ -87,7 +87,7 @@ public sealed class FleetOrdersTests : IDisposable
             Assert.Null((await orders.SetAsync(name, Bytes("x"))).Refused);
             Assert.Null((await orders.SetAsync(name, default)).Refused);
         }
-        // What is sent from node to node has room for all of it.
+        // All orders fit into one message.
         Assert.InRange(SpreadSerializer.Write(orders.ToRegisters()).Length, 0, 64 * 1024);
         Assert.Null((await orders.SetAsync("ban/last", new byte[FleetOrders.LongestValue])).Refused);
     }
@@ -122,7 +122,7 @@ public sealed class FleetOrdersTests : IDisposable
         _time.Advance(TimeSpan.FromDays(7) + TimeSpan.FromSeconds(1));
         await one.SetAsync("ban/y", Bytes("v"));
         Assert.DoesNotContain("ban/x", one.ToRegisters().Items.Keys);
-        // What another node still has comes back to nobody.
+        // A copy on another node must not restore it.
         one.Merge(other.ToRegisters());
         other.Merge(one.ToRegisters());
         Assert.Equal(["ban/y"], one.ToRegisters().Items.Keys);
@@ -183,6 +183,6 @@ public sealed class FleetOrdersTests : IDisposable
 
     private FleetOrders Alone() => FleetOrders.InFolder(Folder, _time, _log);
 
-    /// <summary>As of a fleet that cannot be reached.</summary>
+    /// <summary>Orders of a fleet that is unreachable.</summary>
     private FleetOrders Detached() => new(new SpreadClock(_time), null, () => Task.FromResult<string?>("detached"), _log);
 }

@@ -11,7 +11,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 
 namespace ActorLb.Tests.Fleet.Spread;
 
-/// <summary>The spread state over real Akka.DistributedData: several systems in this process.</summary>
+/// <summary>The spread state with real Akka.DistributedData: several systems in this process.</summary>
 [Trait("place", "beside")]
 [Trait("speed", "slow")]
 public sealed class SpreadClusterTests : IAsyncDisposable

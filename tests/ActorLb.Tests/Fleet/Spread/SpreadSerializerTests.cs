@@ -5,7 +5,7 @@ namespace ActorLb.Tests.Fleet.Spread;
 
 public sealed class SpreadSerializerTests
 {
-    // The serializer asks nothing of its system.
+    // The serializer doesn't use its system.
     private readonly SpreadSerializer _serializer = new(null!);
 
     private static readonly Registers Some = Registers.Empty
@@ -13,7 +13,7 @@ public sealed class SpreadSerializerTests
 
     private static readonly CountsMessage Counts = new(-5, 9, [new BackendReport(0x00010002, 3, true), new BackendReport(7, 0, false)]);
 
-    /// <summary>Frozen: the numbers and layouts that nodes of two releases share.</summary>
+    /// <summary>Frozen: numbers and layouts shared by nodes of two releases.</summary>
     [Fact]
     public void ToBinary_OfEachMessage_IsPinned()
     {
@@ -34,7 +34,7 @@ public sealed class SpreadSerializerTests
         Assert.Equal(Counts.Reports, counts.Reports);
     }
 
-    /// <summary>An earlier release reads what it knows of it, and what it writes is read.</summary>
+    /// <summary>An earlier release can read the fields it knows, and its messages can be read.</summary>
     [Fact]
     public void Counts_WithClosedSessions_ArePinnedAndReadByBothReleases()
     {

@@ -6,12 +6,12 @@ using Microsoft.Extensions.Time.Testing;
 
 namespace ActorLb.Tests.Sticky.Map;
 
-/// <summary>One node whose shards all belong to another, and have their copies on a third. The others are the test.</summary>
+/// <summary>One node; all shards are owned by a second and copied on a third. The test plays the other two.</summary>
 public abstract class AskingMap : IDisposable, IStickyWaiter, IMapTransport
 {
-    private protected static readonly PeerId Self = new("lb-1", 1);
-    private protected static readonly PeerId Owner = new("lb-2", 2);
-    private protected static readonly PeerId Replica = new("lb-3", 3);
+    private protected static readonly MemberId Self = new("lb-1", 1);
+    private protected static readonly MemberId Owner = new("lb-2", 2);
+    private protected static readonly MemberId Replica = new("lb-3", 3);
 
     protected AskingMap()
     {
@@ -34,16 +34,16 @@ public abstract class AskingMap : IDisposable, IStickyWaiter, IMapTransport
 
     private protected ShardedMap Map { get; }
 
-    private protected List<(PeerId To, MapMessage Message)> Sent { get; } = new(20_000);
+    private protected List<(MemberId To, MapMessage Message)> Sent { get; } = new(20_000);
 
-    /// <summary>Answers that came later.</summary>
+    /// <summary>Asynchronous answers.</summary>
     private protected List<(ulong Ticket, StickyAnswer Answer)> Heard { get; } = new(20_000);
 
     private protected ulong Epoch { get; private set; }
 
     void IStickyWaiter.Complete(ulong ticket, in StickyAnswer answer) => Heard.Add((ticket, answer));
 
-    void IMapTransport.Send(PeerId to, MapMessage message) => Sent.Add((to, message));
+    void IMapTransport.Send(MemberId to, MapMessage message) => Sent.Add((to, message));
 
     public void Dispose()
     {
@@ -54,22 +54,22 @@ public abstract class AskingMap : IDisposable, IStickyWaiter, IMapTransport
     private protected void Members(bool owner = true, bool replica = true) => Map.SetMembers(new MapMembers(
         Self, [new MapMember(Self), new MapMember(Owner) { IsReachable = owner }, new MapMember(Replica) { IsReachable = replica }]));
 
-    /// <summary>The owner of every shard announces them.</summary>
-    private protected void Announce(PeerId owner, PeerId? replica)
+    /// <summary>The owner announces all shards.</summary>
+    private protected void Announce(MemberId owner, MemberId? replica)
     {
         Epoch = ShardEpoch.Next(Epoch, owner.Incarnation);
-        PeerId[] peers = replica is { } id ? [owner, id] : [owner];
+        MemberId[] members = replica is { } id ? [owner, id] : [owner];
         Map.Receive(owner, new Announcements(
-            peers, [.. Enumerable.Range(0, 64).Select(s => new AnnouncedSeats(
-                (ushort)s, Epoch, 1, 0, (short)(peers.Length - 1 == 0 ? -1 : 1), -1, SeatFlags.ReplicaIsComplete))]));
+            members, [.. Enumerable.Range(0, 64).Select(s => new AnnouncedSeats(
+                (ushort)s, Epoch, 1, 0, (short)(members.Length - 1 == 0 ? -1 : 1), -1, SeatFlags.ReplicaIsComplete))]));
     }
 
-    private protected LookupBatch LastBatch(PeerId to) => (LookupBatch)Sent.FindLast(s => s.To == to && s.Message is LookupBatch).Message;
+    private protected LookupBatch LastBatch(MemberId to) => (LookupBatch)Sent.FindLast(s => s.To == to && s.Message is LookupBatch).Message;
 
-    private protected int Asked(PeerId to) => Sent.Where(s => s.To == to).Sum(s => (s.Message as LookupBatch)?.Items.Length ?? 0);
+    private protected int Asked(MemberId to) => Sent.Where(s => s.To == to).Sum(s => (s.Message as LookupBatch)?.Items.Length ?? 0);
 
-    /// <summary>Answers the last lookup of the last batch that went to a peer.</summary>
-    private protected void Reply(PeerId from, AnswerStatus status, BackendRef backend)
+    /// <summary>Answers the last lookup of the last batch sent to a member.</summary>
+    private protected void Reply(MemberId from, AnswerStatus status, BackendRef backend)
     {
         var batch = LastBatch(from);
         var asked = batch.Items[^1];

@@ -4,7 +4,7 @@ using static ActorLb.Tests.Sticky.Map.MapFleet;
 
 namespace ActorLb.Tests.Sticky.Map;
 
-/// <summary>A node that is in no fleet any more, and one that is again.</summary>
+/// <summary>A node that is no longer a member, and one that has rejoined.</summary>
 public sealed class DetachedMapTests : IDisposable
 {
     private const ulong Client = 77;
@@ -75,7 +75,7 @@ public sealed class DetachedMapTests : IDisposable
         owner.Map.SetMembers(null);
         owner.Map.Opened(Client + 1, B, StickyOutcome.Fallback);
 
-        // Another incarnation of the same process.
+        // Another incarnation of the same node.
         _fleet.Loses = (_, _, _) => false;
         owner.Id = owner.Id with { Incarnation = 1000 };
         _fleet.Members("lb-1", "lb-2", "lb-3");

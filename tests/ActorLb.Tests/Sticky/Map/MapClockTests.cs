@@ -7,7 +7,7 @@ using ActorLb.Testing;
 
 namespace ActorLb.Tests.Sticky.Map;
 
-/// <summary>The clock of real time, over a map whose shards belong to a peer that never answers.</summary>
+/// <summary>The clock in real time, with a map whose shards are owned by a member that never answers.</summary>
 [Collection(AloneCollection.Name)]
 public sealed class MapClockTests : IStickyWaiter, IMapTransport, IDisposable
 {
@@ -21,8 +21,8 @@ public sealed class MapClockTests : IStickyWaiter, IMapTransport, IDisposable
     {
         var slots = new BackendSlots();
         slots.Set(A, AdminState.Up);
-        var self = new PeerId("lb-1", 1);
-        var owner = new PeerId("lb-2", 2);
+        var self = new MemberId("lb-1", 1);
+        var owner = new MemberId("lb-2", 2);
         _map = new ShardedMap(
             new MapSettings(1, TimeSpan.FromHours(1), 1000), new StickyHash(new byte[16]), slots, new StickyClock(TimeProvider.System), this);
         _map.SetMembers(new MapMembers(self, [new MapMember(self), new MapMember(owner)]));
@@ -30,7 +30,7 @@ public sealed class MapClockTests : IStickyWaiter, IMapTransport, IDisposable
         _clock = new MapClock(_map, _failures.Add);
     }
 
-    void IMapTransport.Send(PeerId to, MapMessage message)
+    void IMapTransport.Send(MemberId to, MapMessage message)
     {
     }
 
@@ -46,7 +46,7 @@ public sealed class MapClockTests : IStickyWaiter, IMapTransport, IDisposable
     [Fact]
     public void PoolBlocked_TheOwnerIsGivenUpOnlyAfterItRunsAgain()
     {
-        // As few threads as may be, and all of them held, if this is one of them too.
+        // Use the minimum number of threads and block all of them, including this one if it is from the pool.
         ThreadPool.GetMaxThreads(out var most, out var completions);
         ThreadPool.GetMinThreads(out var least, out _);
         var threads = Math.Max(least, Environment.ProcessorCount);

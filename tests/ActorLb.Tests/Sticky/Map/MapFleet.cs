@@ -7,13 +7,13 @@ using Placement = ActorLb.Sticky.Map.Placement;
 
 namespace ActorLb.Tests.Sticky.Map;
 
-/// <summary>Maps of some nodes over fake time. Messages wait until they are delivered, and any may be lost.</summary>
+/// <summary>The maps of several nodes in fake time. Messages wait until they are delivered; any may be lost.</summary>
 internal sealed class MapFleet : IDisposable
 {
     public const int Shards = 4;
 
     private readonly List<Node> _nodes = [];
-    private readonly Queue<(PeerId From, PeerId To, MapMessage Message)> _queue = new();
+    private readonly Queue<(MemberId From, MemberId To, MapMessage Message)> _queue = new();
 
     public MapFleet(params string[] names)
     {
@@ -34,21 +34,21 @@ internal sealed class MapFleet : IDisposable
     public BackendSlots Slots { get; } = new();
 
     /// <summary>Whether a message is lost.</summary>
-    public Func<PeerId, PeerId, MapMessage, bool> Loses { get; set; } = (_, _, _) => false;
+    public Func<MemberId, MemberId, MapMessage, bool> Loses { get; set; } = (_, _, _) => false;
 
-    /// <summary>Everything that was sent, envelopes opened.</summary>
+    /// <summary>All messages sent, with envelopes unpacked.</summary>
     public List<(string From, string To, MapMessage Message)> Sent { get; } = [];
 
     public Node this[string name] => _nodes.Find(n => n.Id.Name == name)!;
 
     public Node Add(string name, MapSettings? settings = null)
     {
-        var node = new Node(this, new PeerId(name, (ulong)(_nodes.Count + 1)), settings);
+        var node = new Node(this, new MemberId(name, (ulong)(_nodes.Count + 1)), settings);
         _nodes.Add(node);
         return node;
     }
 
-    /// <summary>These are the members, for all of them.</summary>
+    /// <summary>Makes these nodes the members on all of them.</summary>
     public void Members(params string[] names) => Change(names.Select(n => new MapMember(this[n].Id)).ToArray());
 
     public void Change(params MapMember[] members)
@@ -61,7 +61,7 @@ internal sealed class MapFleet : IDisposable
         Pass(30);
     }
 
-    /// <summary>Opens every shard on the node where it ought to be, and waits until all have their replica.</summary>
+    /// <summary>Opens every shard on its desired node, and waits until all have a replica.</summary>
     public void OpenAll(params string[] names)
     {
         Members(names);
@@ -106,7 +106,7 @@ internal sealed class MapFleet : IDisposable
 
     public void Dispose() => _nodes.ForEach(n => n.Map.Dispose());
 
-    private void Enqueue(PeerId from, PeerId to, MapMessage message)
+    private void Enqueue(MemberId from, MemberId to, MapMessage message)
     {
         Assert.InRange(message is MapMessages all ? all.Items.Sum(i => i.Size) : message.Size, 1, 1 << 16);
         Sent.AddRange((message is MapMessages m ? m.Items : [message]).Select(i => (from.Name, to.Name, i)));
@@ -117,7 +117,7 @@ internal sealed class MapFleet : IDisposable
     {
         private readonly MapFleet _fleet;
 
-        public Node(MapFleet fleet, PeerId id, MapSettings? settings)
+        public Node(MapFleet fleet, MemberId id, MapSettings? settings)
         {
             _fleet = fleet;
             Id = id;
@@ -130,7 +130,7 @@ internal sealed class MapFleet : IDisposable
             Map.Context.Rejected = (_, what) => Rejections.Add(what);
         }
 
-        public PeerId Id { get; set; }
+        public MemberId Id { get; set; }
 
         public ShardedMap Map { get; }
 
@@ -138,10 +138,10 @@ internal sealed class MapFleet : IDisposable
 
         public List<string> Rejections { get; } = [];
 
-        /// <summary>Answers that came later.</summary>
+        /// <summary>Asynchronous answers.</summary>
         public List<(ulong Ticket, StickyAnswer Answer)> Heard { get; } = [];
 
-        /// <summary>The answer, waited for.</summary>
+        /// <summary>Asks and waits for the answer.</summary>
         public StickyAnswer Ask(ulong h, params BackendRef[] proposals)
         {
             if (Map.GetOrAssign(h, proposals, this, ulong.MaxValue, out var answer))
@@ -158,7 +158,7 @@ internal sealed class MapFleet : IDisposable
             return Heard[before].Answer;
         }
 
-        public void Send(PeerId to, MapMessage message) => _fleet.Enqueue(Id, to, message);
+        public void Send(MemberId to, MapMessage message) => _fleet.Enqueue(Id, to, message);
 
         void IStickyWaiter.Complete(ulong ticket, in StickyAnswer answer) => Heard.Add((ticket, answer));
     }

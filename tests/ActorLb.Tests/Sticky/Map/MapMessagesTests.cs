@@ -3,7 +3,7 @@ using ActorLb.Sticky.Map;
 
 namespace ActorLb.Tests.Sticky.Map;
 
-/// <summary>Messages that no node of this kind sends: counted, told once a second, dropped.</summary>
+/// <summary>Messages that no correct node sends: counted, reported once a second, dropped.</summary>
 public sealed class MapMessagesTests : AskingMap
 {
     private const ulong Elsewhere = 1UL << 63;
@@ -64,8 +64,8 @@ public sealed class MapMessagesTests : AskingMap
     [Fact]
     public void FromWhoIsNoMember_NothingIsEvenLookedAt()
     {
-        Map.Receive(new PeerId("lb-2", 99), new LookupBatch(1, [new LookupRequest(1, LookupKind.Read, 0, 77, Epoch, 0, default)]));
-        Map.Receive(new PeerId("lb-2", 99), new Announcements([Owner], [new AnnouncedSeats(99, 0, 0, 7, 7, 7, SeatFlags.None)]));
+        Map.Receive(new MemberId("lb-2", 99), new LookupBatch(1, [new LookupRequest(1, LookupKind.Read, 0, 77, Epoch, 0, default)]));
+        Map.Receive(new MemberId("lb-2", 99), new Announcements([Owner], [new AnnouncedSeats(99, 0, 0, 7, 7, 7, SeatFlags.None)]));
         Assert.Empty(Sent);
         Assert.Equal(0, Map.Counters.Rejected);
     }
@@ -92,7 +92,7 @@ public sealed class MapMessagesTests : AskingMap
         [
             new LookupBatch(1, new LookupRequest[MapLimits.MaxBatch]), new LookupAnswers(1, new LookupAnswer[MapLimits.MaxBatch]),
             new Replicate(1, 1, 1, new MapOp[MapLimits.MaxOps]), new Learn(1, 1, 1, 1, entries), new Touch(1, 1, 1, entries), new Offer(1, 1, 1, 1, entries),
-            new SnapshotChunk(1, 1, [new SnapshotPart(1, 1, 1, 1, entries)], true), new Announcements(new PeerId[100], new AnnouncedSeats[1024]),
+            new SnapshotChunk(1, 1, [new SnapshotPart(1, 1, 1, 1, entries)], true), new Announcements(new MemberId[100], new AnnouncedSeats[1024]),
         ];
         Assert.All(all, m => Assert.InRange(m.Size, 1, MapLimits.MaxBytes));
     }

@@ -3,7 +3,7 @@ using static ActorLb.Tests.Sticky.Map.MapFleet;
 
 namespace ActorLb.Tests.Sticky.Map;
 
-/// <summary>Every node of a fleet reads one list of clients, and keeps what belongs to its own shards.</summary>
+/// <summary>All nodes of a fleet read the same list of clients, and each keeps the entries of its own shards.</summary>
 public sealed class MapSeedTests : IDisposable
 {
     private readonly MapFleet _fleet = new("lb-1", "lb-2", "lb-3");
@@ -27,7 +27,7 @@ public sealed class MapSeedTests : IDisposable
         Assert.All(new[] { "lb-1", "lb-2", "lb-3" }, n => Assert.Equal(A, _fleet[n].Ask(Key(7), B).Backend));
     }
 
-    /// <summary>The owner knows nothing of a session that lives on another node yet; it hears of it after it has read the list.</summary>
+    /// <summary>The owner doesn't yet know of a session on another node, and learns of it after reading the list.</summary>
     [Fact]
     public void Entries_YieldToSessionsThatBeganLater_AndNotToTheSessionsOfThisNode()
     {

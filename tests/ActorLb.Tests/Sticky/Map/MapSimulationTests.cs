@@ -12,7 +12,7 @@ public sealed class MapSimulationTests(ITestOutputHelper output)
     [Trait("speed", "slow")]
     public void Fleet_ThousandSeeds_KeepsEveryRule()
     {
-        // SIMULATION_SEEDS=first:count runs others, or more, by hand.
+        // For manual runs, SIMULATION_SEEDS=first:count selects other seeds, or more.
         var wish = Environment.GetEnvironmentVariable("SIMULATION_SEEDS")?.Split(':');
         Run(wish is null ? 1000 : int.Parse(wish[0]), wish is null ? 1000 : int.Parse(wish[1]));
     }
@@ -81,7 +81,7 @@ public sealed class MapSimulationTests(ITestOutputHelper output)
         Assert.True(count < 100 || events.Count == 19, $"only these happened: {string.Join(", ", events.Keys)}");
     }
 
-    /// <summary>How many seeds it took until a check failed; 0 when none did.</summary>
+    /// <summary>The number of seeds until a check failed; 0 if none did.</summary>
     private int FirstCaught(Variant variant, string by = "")
     {
         for (var seed = 1; seed <= 200; seed++)
@@ -97,7 +97,7 @@ public sealed class MapSimulationTests(ITestOutputHelper output)
             }
             catch (InvariantException)
             {
-                // Another rule was the first that broke.
+                // Another check failed first.
             }
         }
 

@@ -7,7 +7,10 @@ using ActorLb.Sticky.Map.Sharding;
 
 namespace ActorLb.Tests.Sticky.Map;
 
-/// <summary>Three maps with their clocks, threads that ask them, and shards that move all the time: nothing hangs, every lookup is answered.</summary>
+/// <summary>
+/// Three maps with their clocks, threads that use them, and shards that move all the time: nothing hangs, and every lookup is
+/// answered.
+/// </summary>
 [Collection(AloneCollection.Name)]
 public sealed class MapThreadsTests
 {
@@ -56,10 +59,10 @@ public sealed class MapThreadsTests
 
     private sealed class Threads : IDisposable
     {
-        private readonly Channel<(int From, PeerId To, MapMessage Message)>[] _queues;
+        private readonly Channel<(int From, MemberId To, MapMessage Message)>[] _queues;
         private readonly Task[] _readers;
         private readonly MapClock[] _clocks;
-        private readonly PeerId[] _ids;
+        private readonly MemberId[] _ids;
         private long _asked;
         private long _answered;
 
@@ -67,8 +70,8 @@ public sealed class MapThreadsTests
         {
             var slots = new BackendSlots();
             slots.Set(A, AdminState.Up);
-            _ids = [.. Enumerable.Range(1, count).Select(i => new PeerId($"lb-{i}", (ulong)i))];
-            _queues = [.. _ids.Select(_ => Channel.CreateUnbounded<(int, PeerId, MapMessage)>())];
+            _ids = [.. Enumerable.Range(1, count).Select(i => new MemberId($"lb-{i}", (ulong)i))];
+            _queues = [.. _ids.Select(_ => Channel.CreateUnbounded<(int, MemberId, MapMessage)>())];
             Maps = [.. Enumerable.Range(0, count).Select(i => new ShardedMap(
                 new MapSettings(Shards, TimeSpan.FromHours(1), 1_000_000), new StickyHash(new byte[16]), slots, new StickyClock(TimeProvider.System), new Out(this, i)))];
             foreach (var map in Maps)
@@ -91,7 +94,7 @@ public sealed class MapThreadsTests
 
         public void Open(int node, int shard) => Maps[node].BeginOpen(shard);
 
-        /// <summary>A fleet system ends and another begins.</summary>
+        /// <summary>A fleet system ends and another starts.</summary>
         public void Restart(int node)
         {
             Maps[node].SetMembers(null);
@@ -99,7 +102,7 @@ public sealed class MapThreadsTests
             Enter();
         }
 
-        /// <summary>Shards without an actor get one again.</summary>
+        /// <summary>Starts an actor for each shard without one.</summary>
         public bool Reopen()
         {
             var done = true;
@@ -188,7 +191,7 @@ public sealed class MapThreadsTests
 
         private sealed class Out(Threads all, int from) : IMapTransport
         {
-            public void Send(PeerId to, MapMessage message)
+            public void Send(MemberId to, MapMessage message)
             {
                 var target = Array.IndexOf(all._ids, to);
                 if (target >= 0)

@@ -2,16 +2,16 @@ using ActorLb.Sticky.Map.Sharding;
 
 namespace ActorLb.Sticky.Map.Lookups;
 
-/// <summary>Why a lookup was decided without the map, for people.</summary>
-/// <param name="Waited">Milliseconds since it was asked, those included in which this node did not run.</param>
-/// <param name="Late">Milliseconds of them in which it did not run.</param>
-/// <param name="Owner">Name and state.</param>
+/// <summary>Why a lookup fell back, for the log.</summary>
+/// <param name="Waited">Milliseconds since the lookup began, including those in which this node did not run.</param>
+/// <param name="Late">Milliseconds of <paramref name="Waited"/> in which this node did not run.</param>
+/// <param name="Owner">Name and state, for the log.</param>
 /// <param name="Replica">Name and state.</param>
 internal readonly record struct FallbackNote(int Shard, long Waited, long Late, string Owner, string Replica, StickyAnswer Answer);
 
 /// <summary>
-/// Where a client goes when nobody who should know has answered: what is left of the shard here, then what this node last saw of the
-/// client, then nothing, which has the caller draw by rendezvous.
+/// Answers lookups when neither owner nor replica did: from what this node still holds of the shard, then from the backend it
+/// last saw for the client, else with none, and the caller uses rendezvous.
 /// </summary>
 internal sealed class Fallbacks(MapContext context, ShardAnswers answers)
 {
@@ -19,8 +19,8 @@ internal sealed class Fallbacks(MapContext context, ShardAnswers answers)
 
     public void Remember(ulong h, BackendRef backend) => _known.Remember(h, backend);
 
-    /// <summary>Nobody could be asked.</summary>
-    /// <param name="leaving">The backend that the caller wants to leave: what is known is no help when it is that one.</param>
+    /// <summary>No node could be asked.</summary>
+    /// <param name="leaving">The backend that the caller moves away from; never the answer.</param>
     public StickyAnswer Answer(ulong h, BackendRef leaving)
     {
         var answer = Find(h, leaving, silent: true);
@@ -28,7 +28,7 @@ internal sealed class Fallbacks(MapContext context, ShardAnswers answers)
         return answer;
     }
 
-    /// <summary>The call has no answer, or none that helps. Under the call's lock.</summary>
+    /// <summary>The call got no usable answer. Under the call's lock.</summary>
     public StickyAnswer Answer(PendingCall call)
     {
         var answer = Find(call.H, BackendRef.FromValue(call.Expected), !call.IsUnknown);
@@ -36,10 +36,10 @@ internal sealed class Fallbacks(MapContext context, ShardAnswers answers)
         return answer;
     }
 
-    /// <param name="silent">No complete copy has said that it does not know the client.</param>
+    /// <param name="silent">No complete copy has answered that it doesn't know the client.</param>
     private StickyAnswer Find(ulong h, BackendRef leaving, bool silent)
     {
-        var known = answers.Remains(h);
+        var known = answers.ReadAnyCopy(h);
         if (!Helps(known) && silent)
         {
             known = _known.Find(h);
@@ -52,7 +52,7 @@ internal sealed class Fallbacks(MapContext context, ShardAnswers answers)
 
     private void Note(ulong h, PendingCall? call, in StickyAnswer answer)
     {
-        if (context.FellBack is not { } told || context.WantsFellBack?.Invoke() == false)
+        if (context.FellBack is not { } log || context.IsFallbackLogEnabled?.Invoke() == false)
         {
             return;
         }
@@ -69,18 +69,18 @@ internal sealed class Fallbacks(MapContext context, ShardAnswers answers)
             { HedgeMissed: true } => "has no complete copy, or could not be asked",
             _ => "silent",
         };
-        told(new FallbackNote(
+        log(new FallbackNote(
             number, call is null ? 0 : now - call.Started, call?.Late ?? 0,
-            $"{seats?.Owner.Name ?? "nobody"} {State(route.Owner, route.IsOwnerHere)}",
-            $"{seats?.Replica?.Name ?? "nobody"} {replica}, {State(route.Replica, route.IsReplicaHere)}", answer));
+            $"{seats?.Owner.Name ?? "none"} {State(route.Owner, route.IsOwnerHere)}",
+            $"{seats?.Replica?.Name ?? "none"} {replica}, {State(route.Replica, route.IsReplicaHere)}", answer));
 
-        string State(PeerLookups? peer, bool isHere) => isHere ? "this node"
-            : view.Members is null ? "not asked: this node is in no fleet" : peer switch
+        string State(MemberLookups? member, bool isHere) => isHere ? "this node"
+            : view.Members is null ? "not asked: this node is not in a fleet" : member switch
             {
-                null => "not there",
+                null => "not a member",
                 { IsReachable: false } => "not connected",
-                { } p when p.IsSilent(now) => $"silent, {p.InFlight} calls under way",
-                { } p => $"connected, {p.InFlight} calls under way",
+                { } p when p.IsSilent(now) => $"silent, {p.InFlight} calls in flight",
+                { } p => $"connected, {p.InFlight} calls in flight",
             };
     }
 }

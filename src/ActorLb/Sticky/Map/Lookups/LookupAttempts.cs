@@ -2,13 +2,13 @@ using ActorLb.Sticky.Map.Sharding;
 
 namespace ActorLb.Sticky.Map.Lookups;
 
-/// <summary>Whom a lookup asks: the owner, this node itself, the replica. All methods are called under the call's lock.</summary>
+/// <summary>Tries a lookup at the owner, on this node, or at the replica. All methods are called under the call's lock.</summary>
 internal sealed class LookupAttempts(MapContext context, MapShard[] shards, ShardAnswers answers, Fallbacks fallbacks)
 {
-    /// <summary>Who could not answer yet is asked again after that.</summary>
+    /// <summary>Delay before asking again a node that could not answer yet.</summary>
     public const long RetryMilliseconds = 5;
 
-    /// <summary>Asks the owner, or does it here when this node is the owner by now. Under the call's lock.</summary>
+    /// <summary>Asks the owner, or executes the lookup here if this node has become the owner.</summary>
     public bool Attempt(PendingCall call, MapView view, long now, out StickyAnswer answer)
     {
         var shard = shards[context.ShardOf(call.H)];
@@ -30,7 +30,7 @@ internal sealed class LookupAttempts(MapContext context, MapShard[] shards, Shar
             return true;
         }
 
-        // Nobody left who could know, and no sign that waiting would change that.
+        // No node is left to ask and none is about to become available, so don't wait for the deadline.
         if (call.HedgeMissed || !CanAsk(view, route))
         {
             answer = fallbacks.Answer(call);
@@ -63,20 +63,20 @@ internal sealed class LookupAttempts(MapContext context, MapShard[] shards, Shar
         }
     }
 
-    private static bool TrySend(PendingCall call, PeerLookups peer, LookupKind kind, ulong epoch, long now)
+    private static bool TrySend(PendingCall call, MemberLookups member, LookupKind kind, ulong epoch, long now)
     {
-        if (!peer.TryBegin(now))
+        if (!member.TryBegin(now))
         {
             return false;
         }
 
         call.CountedAt?.End();
-        call.CountedAt = peer;
-        peer.Ask(call.ToRequest(kind, epoch), now);
+        call.CountedAt = member;
+        member.Ask(call.ToRequest(kind, epoch), now);
         return true;
     }
 
-    /// <summary>Reads the replica. A move is the owner's alone.</summary>
+    /// <summary>Reads the replica. Only the owner may move a client.</summary>
     public bool Hedge(PendingCall call, in ShardRoute route, long now, out StickyAnswer answer)
     {
         answer = default;
@@ -90,7 +90,7 @@ internal sealed class LookupAttempts(MapContext context, MapShard[] shards, Shar
         {
             var (status, backend) = answers.Peek(call.H, route.Epoch);
 
-            // While the change of owners is being put in force there is no answer yet; that brings the call back here.
+            // There is no answer while a change of owners is in progress; the new view retries the call.
             call.Hedged = status != AnswerStatus.NotHere;
             call.HedgeMissed = call.Hedged && backend.IsNone;
             call.IsUnknown |= status == AnswerStatus.None;
@@ -108,16 +108,16 @@ internal sealed class LookupAttempts(MapContext context, MapShard[] shards, Shar
         return false;
     }
 
-    /// <summary>A member that has not heard of a shard yet is about to.</summary>
+    /// <summary>With epoch 0 the shard has not been announced yet, but a member will hear of it soon.</summary>
     public static bool CanAsk(MapView view, in ShardRoute route) =>
         (route.IsOwnerHere || route.IsOwnerUp || route.IsReplicaHere || route.IsReplicaUp || (route.Epoch == 0 && view.Members is not null))
-        && route.Owner is not { InFlight: >= PeerLookups.MaxInFlight };
+        && route.Owner is not { InFlight: >= MemberLookups.MaxInFlight };
 
     /// <summary>
-    /// The time is up. This node may have come to own the shard meanwhile, or hold its copy: late threads are no reason to send a client
-    /// astray.
+    /// The deadline has passed. Tries this node once more, because it may have become owner or replica meanwhile: a late thread
+    /// is no reason to send a client to the wrong backend.
     /// </summary>
-    public StickyAnswer LastWord(PendingCall call, MapView view)
+    public StickyAnswer FinalAttempt(PendingCall call, MapView view)
     {
         var number = context.ShardOf(call.H);
         if (AttemptHere(call, shards[number], out var answer))

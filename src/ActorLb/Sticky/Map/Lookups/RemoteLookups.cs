@@ -3,17 +3,17 @@ using ActorLb.Sticky.Map.Sharding;
 namespace ActorLb.Sticky.Map.Lookups;
 
 /// <summary>
-/// Lookups that another node answers: asked of the owner, after 30 ms of silence read from the replica, after 100 ms given up. A call
-/// never waits for another one, and its deadline holds whatever the peers do.
+/// Lookups answered by another node: sent to the owner, after 30 ms also to the replica, given up after 100 ms. Calls don't wait
+/// for each other, and a call's deadline holds whatever the other nodes do.
 /// </summary>
 internal sealed class RemoteLookups
 {
-    /// <summary>Twice the clock's step: it is late only past that.</summary>
+    /// <summary>Twice the clock's step; a longer gap counts as delay.</summary>
     private const long StepMilliseconds = 10;
 
     /// <summary>
-    /// A deadline is there for peers that are silent. While this very node, or its thread pool, got no time from its machine, or stood
-    /// still to collect garbage, the answer lay in its sockets unread; so much of a call's age does not count, and no more.
+    /// The deadline is meant for silent members. While this process or its thread pool stalled (no CPU time, garbage collection),
+    /// answers lay unread in its sockets. Up to this much of such time doesn't count towards a call's age.
     /// </summary>
     private const long MaxLateMilliseconds = 300;
 
@@ -22,7 +22,7 @@ internal sealed class RemoteLookups
     private readonly Fallbacks _fallbacks;
     private readonly LookupAttempts _attempts;
 
-    // The clock's alone.
+    // Only used by the clock.
     private long _tickedAt;
 
     public RemoteLookups(MapContext context, MapShard[] shards, ShardAnswers answers)
@@ -36,8 +36,8 @@ internal sealed class RemoteLookups
 
     public PendingCalls Calls => _calls;
 
-        /// <summary>Begins a lookup.</summary>
-    /// <returns>True when it fell back at once, with the answer; false when the waiter will hear.</returns>
+        /// <summary>Starts a lookup.</summary>
+    /// <returns>True if it completed at once; false if the waiter will receive the answer.</returns>
     public bool Begin(
         LookupKind kind, ulong h, BackendRef expected, ReadOnlySpan<BackendRef> proposals, IStickyWaiter waiter, ulong ticket,
         out StickyAnswer answer)
@@ -57,7 +57,7 @@ internal sealed class RemoteLookups
         {
             call.Id = PendingCalls.NextId(call.Id);
             call.Begin(kind, h, expected, proposals, waiter, ticket, now);
-            done = _attempts.Attempt(call, view, now, out answer) && Finish(call, answer, tell: false);
+            done = _attempts.Attempt(call, view, now, out answer) && Finish(call, answer, notify: false);
         }
 
         if (done)
@@ -72,7 +72,7 @@ internal sealed class RemoteLookups
         return done;
     }
 
-    /// <summary>Deadlines, hedges and retries; every 5 ms while calls are under way.</summary>
+    /// <summary>Handles deadlines, hedging and retries; called every 5 ms while calls are in flight.</summary>
     public void Tick(long now)
     {
         var before = _tickedAt;
@@ -93,7 +93,7 @@ internal sealed class RemoteLookups
         }
     }
 
-    /// <summary>Members or owners changed: whoever waits for a shard that is elsewhere now tries again.</summary>
+    /// <summary>Members or owners changed: retries calls whose shard is now elsewhere.</summary>
     public void OnViewChanged(MapView old, MapView view)
     {
         var made = _calls.Made;
@@ -122,8 +122,8 @@ internal sealed class RemoteLookups
         }
     }
 
-    /// <returns>Whether somebody still waited for it.</returns>
-    public bool OnAnswer(PeerLookups from, in LookupAnswer reply)
+    /// <returns>Whether the call was still active.</returns>
+    public bool OnAnswer(MemberLookups from, in LookupAnswer reply)
     {
         var call = _calls.Find(reply.Id);
         if (call is null)
@@ -140,7 +140,7 @@ internal sealed class RemoteLookups
                 return false;
             }
 
-            done = Judge(call, from, reply, now, out var answer) && Finish(call, answer, tell: true);
+            done = Judge(call, from, reply, now, out var answer) && Finish(call, answer, notify: true);
         }
 
         if (done)
@@ -151,7 +151,7 @@ internal sealed class RemoteLookups
         return true;
     }
 
-    /// <summary>Every lookup under way falls back: the node stops, or is in no fleet any more.</summary>
+    /// <summary>Makes every call in flight fall back, because the node stops or is no longer a member.</summary>
     public void GiveUpAll()
     {
         for (var i = 0; i < _calls.Made; i++)
@@ -166,12 +166,12 @@ internal sealed class RemoteLookups
         {
             lock (call.Gate)
             {
-                return call.IsActive && Finish(call, _fallbacks.Answer(call), tell: true);
+                return call.IsActive && Finish(call, _fallbacks.Answer(call), notify: true);
             }
         }
     }
 
-    /// <param name="lastLook">When the clock came by before.</param>
+    /// <param name="lastLook">When the call was last checked.</param>
     private void Look(PendingCall call, MapView view, long now, long lastLook)
     {
         var done = false;
@@ -193,7 +193,7 @@ internal sealed class RemoteLookups
             StickyAnswer answer;
             if (age >= _context.Settings.FallbackMilliseconds)
             {
-                answer = _attempts.LastWord(call, view);
+                answer = _attempts.FinalAttempt(call, view);
                 done = true;
             }
             else
@@ -204,7 +204,7 @@ internal sealed class RemoteLookups
                     && _attempts.Hedge(call, view.Routes[_context.ShardOf(call.H)], now, out answer));
             }
 
-            done = done && Finish(call, answer, tell: true);
+            done = done && Finish(call, answer, notify: true);
         }
 
         if (done)
@@ -213,8 +213,8 @@ internal sealed class RemoteLookups
         }
     }
 
-    /// <summary>What an answer means. Under the call's lock.</summary>
-    private bool Judge(PendingCall call, PeerLookups from, in LookupAnswer reply, long now, out StickyAnswer answer)
+    /// <summary>Evaluates an answer. Under the call's lock.</summary>
+    private bool Judge(PendingCall call, MemberLookups from, in LookupAnswer reply, long now, out StickyAnswer answer)
     {
         answer = default;
         switch (reply.Status)
@@ -252,7 +252,7 @@ internal sealed class RemoteLookups
                 }
                 else if (reply.Status == AnswerStatus.NotHere)
                 {
-                    // It has not said whether it knows the client: it is asked again until it knows of the same owner.
+                    // The replica did not say whether it knows the client: ask again until it knows the same owner.
                     call.Hedged = false;
                     call.RetryAt = Math.Min(call.RetryAt, now + LookupAttempts.RetryMilliseconds);
                 }
@@ -267,7 +267,7 @@ internal sealed class RemoteLookups
         }
     }
 
-    /// <summary>This node knows already that the backend is gone or in maintenance: the owner has to move the client, once.</summary>
+    /// <summary>This node already knows that the backend is gone or down: asks the owner, once, to move the client.</summary>
     private bool Move(PendingCall call, BackendRef stale, bool hedge, long now, out StickyAnswer answer)
     {
         answer = default;
@@ -289,8 +289,8 @@ internal sealed class RemoteLookups
         return _attempts.Attempt(call, _context.View, now, out answer);
     }
 
-    /// <summary>Under the call's lock; the caller returns the call afterwards.</summary>
-    private bool Finish(PendingCall call, in StickyAnswer answer, bool tell)
+    /// <summary>Completes a call under its lock; the caller returns it to the pool afterwards.</summary>
+    private bool Finish(PendingCall call, in StickyAnswer answer, bool notify)
     {
         call.IsActive = false;
         call.CountedAt?.End();
@@ -303,7 +303,7 @@ internal sealed class RemoteLookups
         _context.Counters.Count(answer.Outcome);
         var waiter = call.Waiter!;
         call.Waiter = null;
-        if (tell)
+        if (notify)
         {
             waiter.Complete(call.Ticket, answer);
         }

@@ -1,11 +1,10 @@
-
 namespace ActorLb.Sticky.Map.Sharding;
 
-/// <summary>What a holder of a shard does for a caller, near or far.</summary>
+/// <summary>Executes lookups on a shard held by this node, for local and remote callers.</summary>
 internal sealed class ShardAnswers(MapContext context, MapShard[] shards)
 {
-    /// <summary>Under the lock of a shard that serves.</summary>
-    /// <param name="provisional">The caller is on this node, which will hear whether its client is accepted.</param>
+    /// <summary>Executes a lookup on an open shard, under its lock.</summary>
+    /// <param name="provisional">The caller is on this node, which will learn whether its client is accepted.</param>
     public LookupResult Execute(
         MapShard shard, LookupKind kind, ulong h, BackendRef expected, ReadOnlySpan<BackendRef> proposals, bool provisional = false)
     {
@@ -29,9 +28,10 @@ internal sealed class ShardAnswers(MapContext context, MapShard[] shards)
     }
 
     /// <summary>
-    /// What a copy knows. Only the owner's and a complete copy's can say that there is no such client. Under the shard's lock.
+    /// Reads what this node holds. Only the owner and a complete copy can answer that a client is unknown. Under the shard's
+    /// lock.
     /// </summary>
-    /// <param name="epoch">The ownership that the asker knows.</param>
+    /// <param name="epoch">The epoch that the asker knows.</param>
     public (AnswerStatus Status, BackendRef Backend) Read(MapShard shard, ulong h, ulong epoch)
     {
         var backend = shard.HeldEpoch == 0 ? BackendRef.None : shard.Partition(context.PartitionOf(h)).Store.Peek(h, context.Clock.Ticks);
@@ -40,12 +40,12 @@ internal sealed class ShardAnswers(MapContext context, MapShard[] shards)
             return (AnswerStatus.Found, backend);
         }
 
-        // Until it has heard of that ownership itself, it can't tell what it is to it.
+        // Until this node has heard of that ownership, it doesn't know its own role in it.
         return (shard.Highest < epoch ? AnswerStatus.NotHere
             : (shard.Serves || shard.Synced) && shard.HeldEpoch >= epoch ? AnswerStatus.None : AnswerStatus.NotReady, BackendRef.None);
     }
 
-    /// <summary>As <see cref="Read"/>, with the lock.</summary>
+    /// <summary>Like <see cref="Read"/>, but takes the lock.</summary>
     public (AnswerStatus Status, BackendRef Backend) Peek(ulong h, ulong epoch)
     {
         var shard = shards[context.ShardOf(h)];
@@ -56,10 +56,10 @@ internal sealed class ShardAnswers(MapContext context, MapShard[] shards)
     }
 
     /// <summary>
-    /// What is left here of a shard whose holders are silent, whatever this node is or was to it: older than the owner's word, but some
-    /// holder's word. Takes the shard's lock.
+    /// Reads what this node holds of a shard whose owner and replica are silent, whatever its own role: possibly outdated, but
+    /// better than nothing. Takes the shard's lock.
     /// </summary>
-    public BackendRef Remains(ulong h)
+    public BackendRef ReadAnyCopy(ulong h)
     {
         var shard = shards[context.ShardOf(h)];
         lock (shard.Gate)
@@ -68,8 +68,8 @@ internal sealed class ShardAnswers(MapContext context, MapShard[] shards)
         }
     }
 
-    /// <summary>Another node's lookups, and the answers to them.</summary>
-    public void Answer(PeerId from, LookupBatch batch)
+    /// <summary>Answers another node's lookups.</summary>
+    public void Answer(MemberId from, LookupBatch batch)
     {
         if (batch.Items.Length > MapLimits.MaxBatch)
         {

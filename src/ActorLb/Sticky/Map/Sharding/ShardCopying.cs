@@ -1,23 +1,24 @@
-
 namespace ActorLb.Sticky.Map.Sharding;
 
 /// <summary>
-/// Keeps copies equal to their owner: the owner streams its log, the copy confirms, and asks again when it missed something. A message
-/// counts only under the receiver's own epoch and from the owner that it knows, so nothing of a former owner ever overwrites. All
-/// methods are called under the shard's lock.
+/// Replicates shards: the owner streams its log, the copy confirms, and requests changes again that it missed. A copy accepts
+/// messages only under the epoch and from the owner that it knows, so a former owner never overwrites newer content. All methods
+/// are called under the shard's lock.
 /// </summary>
 internal sealed class ShardCopying(MapContext context, ShardSeating seating, SnapshotTransfer snapshots)
 {
     public const long PullRetryMilliseconds = 500;
     private const long ResendMilliseconds = 200;
 
-    /// <summary>Snapshots taken at once: they double what their shards take, and a node that joins does not drown in them.</summary>
+    /// <summary>
+    /// The most snapshots received at once: each doubles the memory of its shard, and a joining node must not be overloaded.
+    /// </summary>
     private readonly int _maxPulls = Math.Clamp(context.Settings.Shards / 8, 1, 8);
 
     private int _pulls;
 
-    /// <summary>The owner's turn: sends what its copies lack.</summary>
-    /// <returns>Whether something remains to be watched.</returns>
+    /// <summary>Periodic work of the owner: sends the changes that its copies lack.</summary>
+    /// <returns>Whether copies still lack something.</returns>
     public bool ServeCopies(MapShard shard, MapView view, long now)
     {
         var log = shard.Log;
@@ -44,8 +45,8 @@ internal sealed class ShardCopying(MapContext context, ShardSeating seating, Sna
         return pending;
     }
 
-    /// <summary>The copy's turn: takes a snapshot when it has none.</summary>
-    /// <returns>Whether it still waits for one.</returns>
+    /// <summary>Periodic work of the copy: requests a snapshot if it needs one.</summary>
+    /// <returns>Whether it still needs one.</returns>
     public bool Pull(MapShard shard, MapView view, long now)
     {
         if (shard.Synced || shard.MustOffer || view.Members is not { } members || shard.Seats is not { } seats || !seats.Seats(members.Self))
@@ -81,7 +82,7 @@ internal sealed class ShardCopying(MapContext context, ShardSeating seating, Sna
         return true;
     }
 
-    public void OnReplicate(MapShard shard, PeerId from, Replicate message, long now)
+    public void OnReplicate(MapShard shard, MemberId from, Replicate message, long now)
     {
         if (message.Ops.Length > MapLimits.MaxOps || Array.Exists(message.Ops, o => context.ShardOf(o.Entry.H) != shard.Number))
         {
@@ -115,7 +116,7 @@ internal sealed class ShardCopying(MapContext context, ShardSeating seating, Sna
         Ack(shard, from, staging is null || shard.Synced ? shard.Applied : staging.Applied, resend: false);
     }
 
-    public void OnHint(MapShard shard, PeerId from, CopyHint message, long now)
+    public void OnHint(MapShard shard, MemberId from, CopyHint message, long now)
     {
         if (!IsOf(shard, from, message))
         {
@@ -128,12 +129,12 @@ internal sealed class ShardCopying(MapContext context, ShardSeating seating, Sna
         }
         else if (shard.Synced || (!message.IsStreaming && shard.Staging is not { IsBegun: false }))
         {
-            // What the owner has forgotten meanwhile can only come with a snapshot.
+            // The owner no longer has the missing changes, so a snapshot is needed.
             Unsync(shard, now);
         }
     }
 
-    public void OnAck(MapShard shard, PeerId from, ReplicateAck message, MapView view)
+    public void OnAck(MapShard shard, MemberId from, ReplicateAck message, MapView view)
     {
         if (message.Epoch != shard.HeldEpoch || shard.Phase is not (ShardPhase.Open or ShardPhase.Sealing)
             || shard.TargetOf(from) is not { } target || message.Applied > shard.Log.Last)
@@ -144,7 +145,7 @@ internal sealed class ShardCopying(MapContext context, ShardSeating seating, Sna
         target.Acked = Math.Max(target.Acked, message.Applied);
         if (message.Resend)
         {
-            // Also the way back for a copy that was given up but turns out to need only what is still held.
+            // This also resumes a copy that was considered too far behind, if the log still holds all it needs.
             target.Sent = message.Applied;
             target.Streams = message.Applied + 1 >= shard.Log.First;
             context.MarkSoon(shard.Number);
@@ -157,7 +158,7 @@ internal sealed class ShardCopying(MapContext context, ShardSeating seating, Sna
         }
     }
 
-    public void OnChunk(MapShard shard, PeerId from, SnapshotChunk message, long now)
+    public void OnChunk(MapShard shard, MemberId from, SnapshotChunk message, long now)
     {
         if (IsOf(shard, from, message) && shard.Staging is { Follows: true } staging && snapshots.OnChunk(shard, from, message, now))
         {
@@ -166,7 +167,7 @@ internal sealed class ShardCopying(MapContext context, ShardSeating seating, Sna
         }
     }
 
-    /// <summary>Tells the copies what the owner has, when nothing is under way to them.</summary>
+    /// <summary>Sends digests to copies that have confirmed all changes.</summary>
     public void SendDigest(MapShard shard, MapPartition partition)
     {
         Digest? digest = null;
@@ -176,12 +177,12 @@ internal sealed class ShardCopying(MapContext context, ShardSeating seating, Sna
             {
                 digest ??= new Digest(
                     (ushort)shard.Number, shard.HeldEpoch, (ushort)partition.Number, shard.Log.Last, partition.Store.Table.Count, ValueOf(partition));
-                context.Outbox.Post(target.Peer, digest);
+                context.Outbox.Post(target.Member, digest);
             }
         }
     }
 
-    public void OnDigest(MapShard shard, PeerId from, Digest message, long now)
+    public void OnDigest(MapShard shard, MemberId from, Digest message, long now)
     {
         if (!IsOf(shard, from, message) || !shard.Synced || shard.Applied != message.Sequence || !shard.HasPartition(message.Partition))
         {
@@ -196,7 +197,7 @@ internal sealed class ShardCopying(MapContext context, ShardSeating seating, Sna
         }
     }
 
-    /// <summary>A snapshot is no longer being taken, for whatever reason.</summary>
+    /// <summary>Cancels a snapshot in progress.</summary>
     public void EndPull(MapShard shard)
     {
         if (shard.Staging is { Follows: true })
@@ -205,16 +206,16 @@ internal sealed class ShardCopying(MapContext context, ShardSeating seating, Sna
         }
     }
 
-    /// <summary>How many shards take a snapshot; counted by the clock, which sees them all.</summary>
+    /// <summary>Counts the snapshots in progress. Called by the clock, which visits all shards.</summary>
     public void CountPulls(MapShard[] shards) => Volatile.Write(ref _pulls, shards.Count(s => s.Staging is { Follows: true }));
 
-    /// <summary>The sender is the owner that this node knows, under the epoch that it knows, and has nothing to learn from it otherwise.</summary>
-    private static bool IsOf(MapShard shard, PeerId from, ShardMessage message) =>
+    /// <summary>The sender is the owner that this node knows, under the same epoch.</summary>
+    private static bool IsOf(MapShard shard, MemberId from, ShardMessage message) =>
         shard.Phase == ShardPhase.Closed && shard.Seats is { } seats && seats.Epoch == message.Epoch && seats.Owner == from;
 
     private bool Stream(MapShard shard, CopyTarget? target, MapView view, long now)
     {
-        if (target is null || view.Members?.CanReach(target.Peer) != true)
+        if (target is null || view.Members?.CanReach(target.Member) != true)
         {
             return target is not null;
         }
@@ -232,11 +233,11 @@ internal sealed class ShardCopying(MapContext context, ShardSeating seating, Sna
             context.Counters.CountLogOverflow();
         }
 
-        // A copy that is complete says so once with its last change, and that may be lost.
+        // A copy reports once that it is complete, and that message may be lost.
         if ((!target.Streams || (!target.IsComplete && target.Acked == log.Last)) && now - target.HintAt >= ResendMilliseconds)
         {
             target.HintAt = now;
-            context.Outbox.Post(target.Peer, new CopyHint((ushort)shard.Number, shard.HeldEpoch, log.Last + 1, target.Streams));
+            context.Outbox.Post(target.Member, new CopyHint((ushort)shard.Number, shard.HeldEpoch, log.Last + 1, target.Streams));
         }
 
         if (!target.Streams)
@@ -264,7 +265,7 @@ internal sealed class ShardCopying(MapContext context, ShardSeating seating, Sna
                 wire[i] = new MapOp(ops[i].Kind, context.ToWire(ops[i].H, ops[i].Backend, ops[i].Touch, now));
             }
 
-            context.Outbox.Post(target.Peer, new Replicate((ushort)shard.Number, shard.HeldEpoch, target.Sent + 1, wire));
+            context.Outbox.Post(target.Member, new Replicate((ushort)shard.Number, shard.HeldEpoch, target.Sent + 1, wire));
             target.Sent += (ulong)count;
         }
     }
@@ -297,7 +298,7 @@ internal sealed class ShardCopying(MapContext context, ShardSeating seating, Sna
         context.MarkSoon(shard.Number);
     }
 
-    private void Ack(MapShard shard, PeerId owner, ulong applied, bool resend) => context.Outbox.Post(
+    private void Ack(MapShard shard, MemberId owner, ulong applied, bool resend) => context.Outbox.Post(
         owner, new ReplicateAck((ushort)shard.Number, shard.Seats!.Epoch, applied, resend, shard.Synced));
 
     private static ulong ValueOf(MapPartition partition)

@@ -3,16 +3,17 @@ using System.Runtime.CompilerServices;
 namespace ActorLb.Sticky.Map.Sharding;
 
 /// <summary>
-/// What this node served when its ownership ended without a hand-over (a split, a fleet system that was restarted) is offered to the
-/// new owner, piece by piece, each confirmed; only then the content is dropped or replaced. Called under the shard's lock.
+/// Offers entries to the new owner of a shard that this node served until its ownership ended without a hand-over (after a split,
+/// or when the fleet system restarted). Entries are sent in batches, each confirmed; only then is the content dropped or
+/// replaced. Called under the shard's lock.
 /// </summary>
 internal sealed class ShardOffers(MapContext context)
 {
     private const long ResendMilliseconds = 200;
 
-    /// <summary>The former owner's turn.</summary>
-    /// <returns>Whether something is left to offer.</returns>
-    public bool Tell(MapShard shard, MapView view, long now)
+    /// <summary>Periodic work of the former owner: sends the next batch.</summary>
+    /// <returns>Whether entries are left to offer.</returns>
+    public bool SendNext(MapShard shard, MapView view, long now)
     {
         if (!shard.MustOffer || shard.Phase != ShardPhase.Closed)
         {
@@ -55,7 +56,7 @@ internal sealed class ShardOffers(MapContext context)
         return false;
     }
 
-    public void OnOffer(MapShard shard, PeerId from, Offer message, long now)
+    public void OnOffer(MapShard shard, MemberId from, Offer message, long now)
     {
         if (message.Entries.Length > MapLimits.MaxEntries || !shard.HasPartition(message.Partition)
             || Array.Exists(message.Entries, e => context.PartitionOf(e.H) != message.Partition))
@@ -84,21 +85,23 @@ internal sealed class ShardOffers(MapContext context)
         context.Outbox.Post(from, new OfferAck(message.Shard, message.Epoch, message.Partition, message.Place));
     }
 
-    public void OnOfferAck(MapShard shard, PeerId from, OfferAck message, MapView view, long now)
+    public void OnOfferAck(MapShard shard, MemberId from, OfferAck message, MapView view, long now)
     {
         var at = shard.Offering;
         if (shard.MustOffer && at.SentAt != 0 && shard.Seats is { } seats && seats.Owner == from && seats.Epoch == message.Epoch
             && message.Partition == shard.FirstPartition + at.Partition && message.Place == at.Place)
         {
             shard.Offering = (at.Partition, at.Next, 0, 0);
-            if (Tell(shard, view, now))
+            if (SendNext(shard, view, now))
             {
                 context.Later.Set(shard.Number);
             }
         }
     }
 
-    /// <summary>Valid entries of a partition from a place on, as many as a message holds, and the place to go on at.</summary>
+    /// <summary>
+    /// Returns valid entries of a partition starting at a position, as many as fit in a message, and the position to continue at.
+    /// </summary>
     private (MapEntry[] Entries, int Next) Read(ShardStore store, int place, long now)
     {
         var entries = new List<MapEntry>();

@@ -1,37 +1,36 @@
-
 namespace ActorLb.Sticky.Map.Sharding;
 
-/// <summary>The search for the newest copy of a shard whose actor was started here.</summary>
+/// <summary>The search for the newest copy of a shard that this node is opening.</summary>
 internal sealed class ShardOpening(long started)
 {
     public long Started { get; } = started;
 
-    public Dictionary<PeerId, CopyAnswer> Answers { get; } = [];
+    public Dictionary<MemberId, CopyAnswer> Answers { get; } = [];
 
-    /// <summary>Those whose copy could not be had.</summary>
-    public HashSet<PeerId> Failed { get; } = [];
+    /// <summary>Members whose copy could not be fetched.</summary>
+    public HashSet<MemberId> Failed { get; } = [];
 
     public long AskAt { get; set; } = long.MinValue / 2;
 }
 
 /// <summary>
-/// Opens and closes shards: when this node may answer for one, with which content, and under which epoch. All methods are called under
-/// the shard's lock unless said otherwise.
+/// Opens and closes shards: decides when this node may serve a shard, with which content and under which epoch. All methods are
+/// called under the shard's lock unless stated otherwise.
 /// </summary>
-internal sealed class ShardOpener(MapContext context, ShardSeating seating, SnapshotTransfer snapshots, SessionLearning learning)
+internal sealed class ShardOpener(MapContext context, ShardSeating seating, SnapshotTransfer snapshots, SessionReporting reporting)
 {
     private const long AskMilliseconds = 50;
 
-    /// <summary>Members that are known to hold nothing are waited for that long.</summary>
+    /// <summary>How long to wait for members not known to hold a copy.</summary>
     private const long OthersMilliseconds = 400;
 
-    /// <summary>Those that do hold a copy, or own the shard still, for that long while they are reachable.</summary>
+    /// <summary>How long to wait for reachable members that hold a copy or still own the shard.</summary>
     private const long HoldersMilliseconds = 2000;
 
-    /// <summary>A copy that is being taken makes progress within that time, or another one is taken.</summary>
+    /// <summary>A transfer without progress for this long is given up in favour of another copy.</summary>
     private const long StuckMilliseconds = 1000;
 
-    /// <summary>The actor of the shard was started here.</summary>
+    /// <summary>The shard's actor has started on this node.</summary>
     public void BeginOpen(MapShard shard, MapView view, long now)
     {
         if (shard.Phase == ShardPhase.Open)
@@ -51,7 +50,7 @@ internal sealed class ShardOpener(MapContext context, ShardSeating seating, Snap
         context.MarkSoon(shard.Number);
     }
 
-    /// <summary>The opener's turn.</summary>
+    /// <summary>Continues the opening.</summary>
     public void Look(MapShard shard, MapView view, long now)
     {
         if (view.Members is not { } members || shard.Opening is not { } opening)
@@ -88,7 +87,7 @@ internal sealed class ShardOpener(MapContext context, ShardSeating seating, Snap
         }
     }
 
-    public void OnCopyQuery(MapShard shard, PeerId from, CopyQuery message)
+    public void OnCopyQuery(MapShard shard, MemberId from, CopyQuery message)
     {
         shard.Highest = Math.Max(shard.Highest, message.Epoch);
         context.Outbox.Post(from, new CopyAnswer(
@@ -96,7 +95,7 @@ internal sealed class ShardOpener(MapContext context, ShardSeating seating, Snap
             shard.MustOffer));
     }
 
-    public void OnCopyAnswer(MapShard shard, PeerId from, CopyAnswer message, MapView view, long now)
+    public void OnCopyAnswer(MapShard shard, MemberId from, CopyAnswer message, MapView view, long now)
     {
         shard.Highest = Math.Max(shard.Highest, message.Epoch);
         if (shard.Opening is { } opening)
@@ -106,7 +105,7 @@ internal sealed class ShardOpener(MapContext context, ShardSeating seating, Snap
         }
     }
 
-    /// <summary>A snapshot for the opener is whole.</summary>
+    /// <summary>The snapshot for the opening is complete.</summary>
     public void OnSnapshot(MapShard shard, MapView view, long now)
     {
         var left = shard.MustOffer ? shard.Partitions.SelectMany(p => Read(p.Store.Table)).ToArray() : [];
@@ -119,7 +118,7 @@ internal sealed class ShardOpener(MapContext context, ShardSeating seating, Snap
         Open(shard, view, now);
     }
 
-    /// <summary>The actor stopped, or the node is in no fleet any more.</summary>
+    /// <summary>The actor has stopped, or the node is no longer a member.</summary>
     public void Close(MapShard shard)
     {
         shard.AwaitsStop = false;
@@ -134,10 +133,10 @@ internal sealed class ShardOpener(MapContext context, ShardSeating seating, Snap
         }
     }
 
-    /// <summary>A member says where a shard is. Takes the lock itself.</summary>
-    /// <param name="isClaim">The owner itself says it, and has it open.</param>
-    /// <returns>What this node knows, when that is newer.</returns>
-    public ShardAnnouncement? Hear(MapShard shard, ShardAnnouncement seats, bool isClaim, MapView view)
+    /// <summary>Processes an announcement of a member. Takes the lock itself.</summary>
+    /// <param name="isClaim">The sender is the owner and has the shard open.</param>
+    /// <returns>This node's own knowledge, if newer.</returns>
+    public ShardAnnouncement? OnAnnouncement(MapShard shard, ShardAnnouncement seats, bool isClaim, MapView view)
     {
         lock (shard.Gate)
         {
@@ -146,7 +145,7 @@ internal sealed class ShardOpener(MapContext context, ShardSeating seating, Snap
             {
                 if (!isClaim)
                 {
-                    // Nobody claims that epoch, but some node goes by it: this ownership has to be the newer.
+                    // No node claims the higher epoch, but some node follows it, so this ownership needs an even higher one.
                     Reopen(shard, view);
                     return null;
                 }
@@ -174,7 +173,7 @@ internal sealed class ShardOpener(MapContext context, ShardSeating seating, Snap
         }
     }
 
-    /// <summary>An entry of another copy, added where there is none.</summary>
+    /// <summary>Adds an entry of another copy if the client has none.</summary>
     public static bool AddMissing(ShardStore store, ulong h, BackendRef backend, uint touch, long now) =>
         store.Peek(h, StickyClock.TicksAgo(now, 0)).IsNone && store.Learn(h, backend, touch, fellBack: false, StickyClock.TicksAgo(now, 0));
 
@@ -209,7 +208,7 @@ internal sealed class ShardOpener(MapContext context, ShardSeating seating, Snap
 
     private void Choose(MapShard shard, ShardOpening opening, MapView view, long now)
     {
-        // What will be offered anyway goes behind what would be lost; of one epoch the longer.
+        // Content that will be offered anyway comes last, because other content would be lost; within an epoch the longest wins.
         var best = opening.Answers
             .Where(a => a.Value.HeldEpoch != 0 && !opening.Failed.Contains(a.Key) && view.Members!.CanReach(a.Key))
             .GroupBy(a => a.Value.HeldEpoch)
@@ -240,7 +239,7 @@ internal sealed class ShardOpener(MapContext context, ShardSeating seating, Snap
         shard.Synced = false;
         shard.IsSealed = false;
         seating.Decide(shard, view);
-        learning.OnOwnerChanged(shard, now);
+        reporting.OnOwnerChanged(shard, now);
         context.Raise(MapEvent.Opened, shard.Number);
         context.MarkSoon(shard.Number);
     }
@@ -250,8 +249,8 @@ internal sealed class ShardOpener(MapContext context, ShardSeating seating, Snap
         if (shard.Serves)
         {
             Renew(shard, view);
-            shard.Replica = shard.Replica is { } replica ? new CopyTarget(replica.Peer) : null;
-            shard.Next = shard.Next is { } next ? new CopyTarget(next.Peer) : null;
+            shard.Replica = shard.Replica is { } replica ? new CopyTarget(replica.Member) : null;
+            shard.Next = shard.Next is { } next ? new CopyTarget(next.Member) : null;
             seating.Decide(shard, view);
         }
     }
@@ -269,7 +268,7 @@ internal sealed class ShardOpener(MapContext context, ShardSeating seating, Snap
         context.Later.Set(shard.Number);
     }
 
-    /// <summary>Goes by what another node announced.</summary>
+    /// <summary>Adopts what another node announced.</summary>
     private void Adopt(MapShard shard, ShardAnnouncement seats, bool isClaim, MapView view)
     {
         var now = context.Clock.Milliseconds;
@@ -283,7 +282,7 @@ internal sealed class ShardOpener(MapContext context, ShardSeating seating, Snap
             shard.IsSealed = false;
             shard.Offering = default;
             shard.PullAt = now;
-            learning.OnOwnerChanged(shard, now);
+            reporting.OnOwnerChanged(shard, now);
             if (shard.Phase == ShardPhase.Closed)
             {
                 shard.DropStaging();

@@ -1,18 +1,19 @@
-
 namespace ActorLb.Sticky.Map.Sharding;
 
 /// <summary>
-/// Hands a shard over: the owner answers no more, its copies get the last changes and the seal, and the one that will own the shard
-/// confirms. All methods are called under the shard's lock.
+/// Hands over a shard: the owner stops answering, its copies receive the last changes and the seal, and the next owner confirms.
+/// All methods are called under the shard's lock.
 /// </summary>
 internal sealed class ShardSealing(MapContext context, ShardOpener opener)
 {
-    /// <summary>The bound of a hand-over. What was not confirmed by then is found by the next owner's questions.</summary>
+    /// <summary>
+    /// The time limit of a hand-over. The next owner finds changes unconfirmed by then when it asks for copies.
+    /// </summary>
     private const long SealMilliseconds = 1000;
 
     private const long ResealMilliseconds = 20;
 
-    /// <summary>The actor is to be stopped: nothing is answered from now on, and the last changes go to whoever comes.</summary>
+    /// <summary>The actor is about to stop: answers no more lookups and sends the last changes to the copies.</summary>
     public void Begin(MapShard shard, long now)
     {
         if (shard.Phase == ShardPhase.Sealing)
@@ -36,19 +37,19 @@ internal sealed class ShardSealing(MapContext context, ShardOpener opener)
         context.MarkSoon(shard.Number);
     }
 
-    /// <summary>The sealing owner's turn: repeats the seal until the coming owner confirms it.</summary>
-    /// <returns>Whether it still waits.</returns>
+    /// <summary>Periodic work of the sealing owner: repeats the seal until the next owner confirms it.</summary>
+    /// <returns>Whether it is still waiting.</returns>
     public bool Serve(MapShard shard, MapView view, long now)
     {
-        var heir = shard.Next is { IsComplete: true } next ? next : shard.Replica is { IsComplete: true } replica ? replica : null;
-        if (heir is null || heir.IsSealed || now > shard.SealUntil || view.Members?.CanReach(heir.Peer) != true)
+        var successor = shard.Next is { IsComplete: true } next ? next : shard.Replica is { IsComplete: true } replica ? replica : null;
+        if (successor is null || successor.IsSealed || now > shard.SealUntil || view.Members?.CanReach(successor.Member) != true)
         {
-            if (heir?.IsSealed == true)
+            if (successor?.IsSealed == true)
             {
                 context.Counters.CountHandOff();
             }
 
-            shard.Close(handedOver: heir?.IsSealed == true);
+            shard.Close(handedOver: successor?.IsSealed == true);
             shard.AwaitsStop = true;
             context.Raise(MapEvent.Sealed, shard.Number);
             return false;
@@ -61,7 +62,7 @@ internal sealed class ShardSealing(MapContext context, ShardOpener opener)
             {
                 if (target is { Streams: true })
                 {
-                    context.Outbox.Post(target.Peer, new Seal((ushort)shard.Number, shard.HeldEpoch, shard.SealFinal));
+                    context.Outbox.Post(target.Member, new Seal((ushort)shard.Number, shard.HeldEpoch, shard.SealFinal));
                 }
             }
         }
@@ -69,7 +70,7 @@ internal sealed class ShardSealing(MapContext context, ShardOpener opener)
         return true;
     }
 
-    public void OnSeal(MapShard shard, PeerId from, Seal message)
+    public void OnSeal(MapShard shard, MemberId from, Seal message)
     {
         if (shard.HeldEpoch == message.Epoch && shard.Seats?.Owner == from && shard.Synced && shard.Applied >= message.Final)
         {
@@ -83,7 +84,7 @@ internal sealed class ShardSealing(MapContext context, ShardOpener opener)
         }
     }
 
-    public void OnSealAck(MapShard shard, PeerId from, SealAck message)
+    public void OnSealAck(MapShard shard, MemberId from, SealAck message)
     {
         if (shard.Phase == ShardPhase.Sealing && message.Epoch == shard.HeldEpoch && message.Applied >= shard.SealFinal
             && shard.TargetOf(from) is { } target)

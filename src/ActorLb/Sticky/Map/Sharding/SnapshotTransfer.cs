@@ -3,19 +3,20 @@ using System.Buffers;
 namespace ActorLb.Sticky.Map.Sharding;
 
 /// <summary>
-/// Carries a shard's entries to another node, partition by partition, so that no lock is held for long. The asker asks for a few
-/// partitions at a time, and meanwhile applies the changes of those that it has. Called under the shard's lock unless said otherwise.
+/// Transfers a shard's entries to another node partition by partition, so that no lock is held for long. The receiver requests a
+/// few partitions at a time, and meanwhile applies changes to those it has. Called under the shard's lock unless stated
+/// otherwise.
 /// </summary>
 internal sealed class SnapshotTransfer(MapContext context)
 {
-    /// <summary>Entries sent for one request, unless a single partition has more.</summary>
+    /// <summary>The most entries sent for one request, unless a single partition has more.</summary>
     private const int WindowEntries = 4 * MapLimits.MaxEntries;
 
-    /// <summary>Begins to take what another node holds, in order to open the shard with it.</summary>
-    public void Take(MapShard shard, PeerId from, ulong epoch, long now) => Begin(shard, from, epoch, follow: false, now);
+    /// <summary>Starts to fetch another node's content in order to open the shard with it.</summary>
+    public void Take(MapShard shard, MemberId from, ulong epoch, long now) => Begin(shard, from, epoch, follow: false, now);
 
-    /// <summary>Begins to follow the owner.</summary>
-    public void Follow(MapShard shard, PeerId owner, ulong epoch, long now) => Begin(shard, owner, epoch, follow: true, now);
+    /// <summary>Starts to follow the owner.</summary>
+    public void Follow(MapShard shard, MemberId owner, ulong epoch, long now) => Begin(shard, owner, epoch, follow: true, now);
 
     public void Ask(MapShard shard)
     {
@@ -24,8 +25,8 @@ internal sealed class SnapshotTransfer(MapContext context)
         context.Outbox.Post(staging.From, new SnapshotRequest((ushort)shard.Number, staging.Epoch, missing, staging.Follows));
     }
 
-    /// <summary>Takes the lock itself, once for every partition.</summary>
-    public void OnRequest(MapShard shard, PeerId from, SnapshotRequest message, long now)
+    /// <summary>Sends the requested partitions. Takes the lock itself, once for every partition.</summary>
+    public void OnRequest(MapShard shard, MemberId from, SnapshotRequest message, long now)
     {
         var sent = 0;
         for (var number = (int)message.Partition; shard.HasPartition(number) && sent < WindowEntries; number++)
@@ -51,9 +52,9 @@ internal sealed class SnapshotTransfer(MapContext context)
         }
     }
 
-    /// <summary>Takes a piece in.</summary>
-    /// <returns>Whether the snapshot is complete; then <see cref="PutInForce"/> is due.</returns>
-    public bool OnChunk(MapShard shard, PeerId from, SnapshotChunk message, long now)
+    /// <summary>Adds a received chunk.</summary>
+    /// <returns>Whether the snapshot is complete; then call <see cref="PutInForce"/>.</returns>
+    public bool OnChunk(MapShard shard, MemberId from, SnapshotChunk message, long now)
     {
         if (shard.Staging is not { } staging || staging.From != from || staging.Epoch != message.Epoch)
         {
@@ -81,7 +82,7 @@ internal sealed class SnapshotTransfer(MapContext context)
         return staging.IsComplete;
     }
 
-    /// <summary>What was taken replaces what was held.</summary>
+    /// <summary>Replaces the content with the received snapshot.</summary>
     public void PutInForce(MapShard shard)
     {
         var staging = shard.Staging!;
@@ -96,7 +97,7 @@ internal sealed class SnapshotTransfer(MapContext context)
         context.Counters.CountSnapshot();
     }
 
-    private void Begin(MapShard shard, PeerId from, ulong epoch, bool follow, long now)
+    private void Begin(MapShard shard, MemberId from, ulong epoch, bool follow, long now)
     {
         shard.DropStaging();
         shard.Staging = new ShardStaging(from, epoch, follow, shard.Partitions.Length) { At = now };
@@ -112,7 +113,7 @@ internal sealed class SnapshotTransfer(MapContext context)
         shard.Log.Keeps = true;
     }
 
-    private void Post(MapShard shard, PeerId to, int number, bool isLast, long now)
+    private void Post(MapShard shard, MemberId to, int number, bool isLast, long now)
     {
         var table = shard.Partition(number).Store.Table;
         var entries = ArrayPool<ShardEntry>.Shared.Rent(Math.Max(1, table.Count));

@@ -6,7 +6,7 @@ using FallbackNote = ActorLb.Sticky.Map.Lookups.FallbackNote;
 
 namespace ActorLb.Tests.Sticky.Map.Lookups;
 
-/// <summary>What a node makes of silence, and of time in which it did not run itself.</summary>
+/// <summary>Silent members, and time in which the node itself did not run.</summary>
 public sealed class MapFallbackTests : AskingMap
 {
     [Fact]
@@ -36,7 +36,7 @@ public sealed class MapFallbackTests : AskingMap
         Pass(65);
         Assert.Equal((2UL, new StickyAnswer(BackendRef.None, StickyOutcome.Fallback, false)), Heard[^1]);
 
-        // Who has no complete copy says nothing of the client.
+        // A member without a complete copy can't say that the client is unknown.
         Map.Receive(Owner, new AnnouncementsRequest());
         Map.GetOrAssign(77, [A], this, 3, out _);
         Pass(35);
@@ -97,7 +97,7 @@ public sealed class MapFallbackTests : AskingMap
             0, Epoch, [.. Enumerable.Range(0, 16).Select(p => new SnapshotPart((ushort)p, 0, p == 0 ? 1 : 0, 0, p == 0 ? [entry] : []))], IsLast: true));
         Assert.False(Map.GetOrAssign(77, [A], this, 2, out _));
 
-        // A machine without time: the clock's first look comes when everything is over.
+        // An overloaded machine: the clock first ticks after all deadlines.
         Time.Advance(TimeSpan.FromMilliseconds(420));
         Map.Tick();
         Assert.Equal([(2UL, new StickyAnswer(B, StickyOutcome.Hedge, false))], Heard);
@@ -110,7 +110,7 @@ public sealed class MapFallbackTests : AskingMap
         Map.BeginOpen(0);
         Assert.Empty(Heard);
 
-        // Nobody answers what it holds; the clock is late for the end of that wait, too.
+        // No answer arrives, and the clock is also late for the end of that wait.
         Time.Advance(TimeSpan.FromMilliseconds(2100));
         Map.Tick();
         Assert.Equal([(1UL, new StickyAnswer(A, StickyOutcome.Local, true))], Heard);
@@ -143,7 +143,7 @@ public sealed class MapFallbackTests : AskingMap
         Reply(Owner, AnswerStatus.Found, B);
         Assert.Equal([(1UL, new StickyAnswer(B, StickyOutcome.Remote, false))], Heard);
 
-        // From then on it runs, and the owner is as silent as ever.
+        // The clock runs on time now, and the owner is still silent.
         Map.GetOrAssign(78, [A], this, 2, out _);
         Time.Advance(TimeSpan.FromMilliseconds(120));
         Map.Tick();
@@ -165,7 +165,7 @@ public sealed class MapFallbackTests : AskingMap
         Pass(90);
         Assert.Equal(StickyOutcome.Fallback, Assert.Single(Heard).Answer.Outcome);
 
-        // Stuck for ever: the client waits no longer than that.
+        // The pool is stuck for good: the client waits no longer than this.
         Map.GetOrAssign(78, [A], this, 2, out _);
         Map.Context.PoolOwesSince = Map.Context.Clock.Milliseconds;
         Pass(380);
@@ -202,13 +202,13 @@ public sealed class MapFallbackTests : AskingMap
         Map.GetOrAssign(77, [A], this, 2, out _);
 
         Assert.Equal((95, 0), (notes[0].Waited, notes[0].Late));
-        Assert.Equal("lb-2 connected, 1 calls under way", notes[0].Owner);
+        Assert.Equal("lb-2 connected, 1 calls in flight", notes[0].Owner);
         Assert.Contains("lb-3 does not know the client", notes[0].Replica, StringComparison.Ordinal);
         Assert.Equal("lb-2 not connected", notes[1].Owner);
         Assert.Equal(2, notes.Count);
     }
 
-    /// <summary>Another node reads the copy here.</summary>
+    /// <summary>Another node reads this node's copy.</summary>
     private AnswerStatus AskedByAnother(uint later = 0)
     {
         Sent.Clear();

@@ -6,7 +6,7 @@ using ActorLb.Testing;
 
 namespace ActorLb.Tests.Sticky.Map.Lookups;
 
-/// <summary>What a node asks of the holders of a shard, and what it makes of their answers.</summary>
+/// <summary>What a node asks owner and replica of a shard, and how it uses their answers.</summary>
 [Collection(AloneCollection.Name)]
 public sealed class MapLookupTests : AskingMap
 {
@@ -165,7 +165,7 @@ public sealed class MapLookupTests : AskingMap
     [Fact]
     public void InFlight_PastTheBound_FallsBackAtOnce()
     {
-        for (var i = 0u; i < PeerLookups.MaxInFlight; i++)
+        for (var i = 0u; i < MemberLookups.MaxInFlight; i++)
         {
             Assert.False(Map.GetOrAssign(i, [A], this, i, out _));
         }
@@ -173,7 +173,7 @@ public sealed class MapLookupTests : AskingMap
         Assert.True(Map.GetOrAssign(99_999, [A], this, 0, out var answer));
         Assert.Equal(StickyOutcome.Fallback, answer.Outcome);
         Pass(100);
-        Assert.Equal(PeerLookups.MaxInFlight, Heard.Count);
+        Assert.Equal(MemberLookups.MaxInFlight, Heard.Count);
         Assert.Equal(0, Map.CallsInFlight);
     }
 
@@ -194,7 +194,7 @@ public sealed class MapLookupTests : AskingMap
         Map.GetOrAssign(50, [A], this, 50, out _);
         Pass(30);
 
-        // Who waits still asks it, too.
+        // Waiting calls keep asking it.
         Assert.InRange(Asked(Owner) - asked, 1, 21);
     }
 
@@ -227,7 +227,7 @@ public sealed class MapLookupTests : AskingMap
                     Map.GetOrAssign((i * 0x9E3779B97F4A7C15UL) + (ulong)round, proposals, this, i, out _);
                 }
 
-                // The first goes alone, the others together.
+                // The first lookup is sent alone, the others in one batch.
                 for (var batch = 0; batch < 2; batch++)
                 {
                     owner.Map.Receive(Self, LastBatch(Owner));
@@ -255,7 +255,7 @@ public sealed class MapLookupTests : AskingMap
             Map.SetMembers(new MapMembers(Owner, [new MapMember(Owner)]));
             for (var shard = 0; shard < 64; shard++)
             {
-                // Higher than the epoch that the asker knows.
+                // Above the epoch that the asker knows.
                 Map.Shards[shard].Highest = 1UL << 40;
                 Map.BeginOpen(shard);
             }
@@ -267,7 +267,7 @@ public sealed class MapLookupTests : AskingMap
 
         public LookupAnswers? Answers { get; private set; }
 
-        public void Send(PeerId to, MapMessage message) => Answers = message as LookupAnswers ?? Answers;
+        public void Send(MemberId to, MapMessage message) => Answers = message as LookupAnswers ?? Answers;
 
         public void Dispose() => Map.Dispose();
     }

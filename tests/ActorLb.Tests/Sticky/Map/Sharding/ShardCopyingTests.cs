@@ -6,7 +6,7 @@ using Placement = ActorLb.Sticky.Map.Placement;
 
 namespace ActorLb.Tests.Sticky.Map.Sharding;
 
-/// <summary>Copies: how they come to be, follow, fall behind and catch up; where they are kept.</summary>
+/// <summary>Copies: how they are created, follow, fall behind and catch up, and where they are placed.</summary>
 public sealed class ShardCopyingTests : IDisposable
 {
     private readonly MapFleet _fleet = new("lb-1", "lb-2");
@@ -27,7 +27,7 @@ public sealed class ShardCopyingTests : IDisposable
             _fleet["lb-1"].Map.GetOrAssign(Key(i), [A], _fleet["lb-1"], 1, out _);
         }
 
-        // While the copy is under way, entries come, move and go.
+        // During the transfer entries are added, moved and removed.
         var turn = 0UL;
         _fleet.Loses = (_, _, m) =>
         {
@@ -83,12 +83,12 @@ public sealed class ShardCopyingTests : IDisposable
     [Fact]
     public void Snapshot_AChangeOvertakesItsPartition_ThePartitionIsAskedForAgain()
     {
-        var staging = new ShardStaging(new PeerId("lb-1", 1), epoch: 1, follows: true, partitions: 2);
+        var staging = new ShardStaging(new MemberId("lb-1", 1), epoch: 1, follows: true, partitions: 2);
         var entry = new MapEntry((1UL << 63) + 5, A.Value, 0, EntryFlags.None);
         staging.Take(0, new SnapshotPart(0, Sequence: 5, Total: 0, Offset: 0, []), skipBits: 1, now: 0);
         staging.Apply(1, new MapOp(LogOpKind.Put, entry), now: 0);
 
-        // Copied before that change, which came when there was nothing to apply it to.
+        // Copied before that change, which arrived when there was no partition to apply it to.
         staging.Take(1, new SnapshotPart(1, Sequence: 5, Total: 0, Offset: 0, []), skipBits: 1, now: 0);
         Assert.Equal((1, false), (staging.Missing, staging.IsComplete));
         staging.Take(1, new SnapshotPart(1, Sequence: 6, Total: 1, Offset: 0, [entry]), skipBits: 1, now: 0);
@@ -147,12 +147,12 @@ public sealed class ShardCopyingTests : IDisposable
         MapMember[] Members() => [.. new[] { "lb-1", "lb-2", "lb-3" }.Select(n => new MapMember(_fleet[n].Id) { IsLeaving = n == owner.Id.Name })];
         _fleet.Loses = (_, _, m) => m is SnapshotChunk;
         _fleet.Change(Members());
-        var wished = Placement.Owners(_fleet["lb-1"].Map.Members!, Shards)[0]!.Value;
-        Assert.NotEqual(owner.Id, wished);
+        var desired = Placement.Owners(_fleet["lb-1"].Map.Members!, Shards)[0]!.Value;
+        Assert.NotEqual(owner.Id, desired);
         _fleet.Loses = (_, _, _) => false;
         _fleet.Pass(1500);
 
-        Assert.All(new[] { "lb-1", "lb-2", "lb-3" }, n => Assert.True(_fleet[n].Map.Directory.IsCompleteAt(0, wished)));
+        Assert.All(new[] { "lb-1", "lb-2", "lb-3" }, n => Assert.True(_fleet[n].Map.Directory.IsCompleteAt(0, desired)));
         Assert.DoesNotContain(owner.Map.Directory.Shards, s => s!.Replica == owner.Id && s.ReplicaIsComplete && s.Next is null && s.Owner == owner.Id);
     }
 
@@ -171,7 +171,7 @@ public sealed class ShardCopyingTests : IDisposable
         Assert.NotEqual(before, _fleet["lb-1"].Map.Directory.Shards.Select(s => (s!.Owner, s.Replica, s.Next)));
     }
 
-    /// <summary>Spread as hashes are.</summary>
+    /// <summary>Distributed like hashes.</summary>
     private static ulong Key(ulong i) => i * 0x9E3779B97F4A7C15UL;
 
     private void AssertSame()
@@ -193,7 +193,7 @@ public sealed class MapPlacementTests
     [InlineData(7)]
     public void Owners_BoundedToTheirShareAndOne_SameInAnyOrder(int nodes)
     {
-        var members = Enumerable.Range(1, nodes).Select(i => new MapMember(new PeerId($"lb-{i}", (ulong)i))).ToArray();
+        var members = Enumerable.Range(1, nodes).Select(i => new MapMember(new MemberId($"lb-{i}", (ulong)i))).ToArray();
         var owners = Placement.Owners(new MapMembers(members[0].Id, members), 64);
         Assert.Equal(owners, Placement.Owners(new MapMembers(members[^1].Id, members.Reverse()), 64));
         Assert.All(members, m => Assert.InRange(owners.Count(o => o == m.Id), 1, (64 / nodes) + 1));
@@ -202,7 +202,7 @@ public sealed class MapPlacementTests
     [Fact]
     public void Replica_IsWhoeverWouldOwnTheShardWithoutItsOwner()
     {
-        var members = Enumerable.Range(1, 5).Select(i => new MapMember(new PeerId($"lb-{i}", (ulong)i))).ToArray();
+        var members = Enumerable.Range(1, 5).Select(i => new MapMember(new MemberId($"lb-{i}", (ulong)i))).ToArray();
         var gone = members[2].Id;
         var replicas = Placement.Replicas(new MapMembers(gone, members), gone, 64);
         Assert.Equal(Placement.Owners(new MapMembers(members[0].Id, members.Where(m => m.Id != gone)), 64), replicas);
@@ -213,8 +213,8 @@ public sealed class MapPlacementTests
     {
         MapMember[] members =
         [
-            new(new PeerId("lb-1", 1), "a"), new(new PeerId("lb-2", 2), "a"), new(new PeerId("lb-3", 3), "b"),
-            new(new PeerId("lb-4", 4), "b") { IsLeaving = true },
+            new(new MemberId("lb-1", 1), "a"), new(new MemberId("lb-2", 2), "a"), new(new MemberId("lb-3", 3), "b"),
+            new(new MemberId("lb-4", 4), "b") { IsLeaving = true },
         ];
         var all = new MapMembers(members[0].Id, members);
         Assert.All(Placement.Replicas(all, members[0].Id, 64), r => Assert.Equal(members[2].Id, r));
@@ -225,7 +225,7 @@ public sealed class MapPlacementTests
     [Fact]
     public void Weight_DoublesTheShare()
     {
-        MapMember[] members = [new(new PeerId("lb-1", 1)), new(new PeerId("lb-2", 2)) { Weight = 2 }];
+        MapMember[] members = [new(new MemberId("lb-1", 1)), new(new MemberId("lb-2", 2)) { Weight = 2 }];
         var owners = Placement.Owners(new MapMembers(members[0].Id, members), 1024);
         Assert.InRange(owners.Count(o => o == members[1].Id), 640, 684);
     }
@@ -233,7 +233,7 @@ public sealed class MapPlacementTests
     [Fact]
     public void Join_MovesLittleMoreThanTheNewcomersShare()
     {
-        var members = Enumerable.Range(1, 5).Select(i => new MapMember(new PeerId($"lb-{i}", (ulong)i))).ToArray();
+        var members = Enumerable.Range(1, 5).Select(i => new MapMember(new MemberId($"lb-{i}", (ulong)i))).ToArray();
         var before = Placement.Owners(new MapMembers(members[0].Id, members[..4]), 256);
         var after = Placement.Owners(new MapMembers(members[0].Id, members), 256);
         Assert.InRange(before.Zip(after).Count(p => p.First != p.Second), 30, 256 / 3);

@@ -5,7 +5,7 @@ using static ActorLb.Tests.Sticky.Map.MapFleet;
 
 namespace ActorLb.Tests.Sticky.Map.Sharding;
 
-/// <summary>With which content a shard is opened, when, and under which epoch; how it is handed over.</summary>
+/// <summary>With which content a shard is opened, when and under which epoch, and how it is handed over.</summary>
 public sealed class ShardOpeningTests : IDisposable
 {
     private const ulong Client = 77;
@@ -220,7 +220,7 @@ public sealed class ShardOpeningTests : IDisposable
         replica.Map.BeginOpen(0);
         _fleet.Pass(500);
 
-        // The same client on both sides, and one that only the old owner knows.
+        // One client known on both sides, and one known only to the old owner.
         Assert.True(owner.Map.GetOrAssign(Client, [A], owner, 1, out _));
         Assert.True(owner.Map.GetOrAssign(Client + 1, [A], owner, 1, out _));
         Assert.True(replica.Map.GetOrAssign(Client, [B], replica, 1, out _));
@@ -242,7 +242,7 @@ public sealed class ShardOpeningTests : IDisposable
         var other = _fleet[new[] { "lb-1", "lb-2", "lb-3" }.First(n => n != owner.Id.Name)];
         var third = _fleet[new[] { "lb-1", "lb-2", "lb-3" }.Last(n => n != owner.Id.Name)];
 
-        // The third heard once that the other owned the shard in a later epoch.
+        // The third once learned that the other owned the shard in a later epoch.
         var later = ShardEpoch.Next(epoch + (5UL << 24), 9);
         third.Map.Receive(other.Id, new Announcements([other.Id], [new AnnouncedSeats(0, later, 1, 0, -1, -1, SeatFlags.None)]));
         Assert.Equal(other.Id, third.Map.Directory[0]!.Owner);

@@ -4,7 +4,7 @@ using ActorLb.Sticky.Map.Sharding;
 
 namespace ActorLb.Tests.Sticky.Map.Simulation;
 
-/// <summary>The rules that hold at every moment, checked on every answer and every message.</summary>
+/// <summary>The invariants that always hold, checked at every answer and message.</summary>
 internal sealed class SimChecks
 {
     private readonly SimWorld _world;
@@ -19,7 +19,7 @@ internal sealed class SimChecks
         network.Handing = Guard;
     }
 
-    /// <summary>The cap is tight: an entry may be pushed out and made anew at any time.</summary>
+    /// <summary>The cap is tight, so an entry may be evicted and recreated at any time.</summary>
     public bool EntriesMayGo { get; init; }
 
     public void Watch(SimNode node)
@@ -28,7 +28,7 @@ internal sealed class SimChecks
         node.Map.Context.Rejected = (from, what) => _world.Fail($"{node} rejects {what} from {from}");
     }
 
-    /// <summary>What a message of a stale epoch brings must leave the content as it is.</summary>
+    /// <summary>A message with a stale epoch must not change the content.</summary>
     private Action? Guard(SimNode to, MapMessage message)
     {
         if (message is not (Replicate or Learn or Seal or SnapshotChunk or Touch or Offer or Digest))
@@ -88,7 +88,10 @@ internal sealed class SimChecks
         _assigned[(h, epoch)] = result.Backend;
     }
 
-    /// <summary>Beyond a shard's part of the cap there are only clients that are connected, or were when another node had the shard.</summary>
+    /// <summary>
+    /// Above its share of the cap a shard holds only connected clients, or clients that were connected when another node had the
+    /// shard.
+    /// </summary>
     private void CheckRoom(SimNode node, MapShard shard)
     {
         var entries = shard.Partitions.Sum(p => p.Store.Table.Count);
@@ -100,7 +103,9 @@ internal sealed class SimChecks
         }
     }
 
-    /// <summary>A Reassign moves, and a Learn or an offer brings what a session was really opened on.</summary>
+    /// <summary>
+    /// Only a Reassign moves a client; a Learn or an offer may only bring a backend on which a session was really opened.
+    /// </summary>
     private bool IsExplained(LookupKind kind, ulong h, LookupResult result) => kind switch
     {
         LookupKind.Reassign => result.Status == LookupStatus.Assigned,

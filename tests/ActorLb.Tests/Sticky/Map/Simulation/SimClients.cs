@@ -5,7 +5,7 @@ using AdminState = ActorLb.Balancing.AdminState;
 
 namespace ActorLb.Tests.Sticky.Map.Simulation;
 
-/// <summary>A client: one MQTT session at most, as the brokers' own take-over sees to it.</summary>
+/// <summary>A client with at most one MQTT session, because brokers take over older ones.</summary>
 internal sealed class SimClient(ulong h)
 {
     public ulong H => h;
@@ -20,19 +20,21 @@ internal sealed class SimClient(ulong h)
 
     public bool IsConnected => Node is { IsAlive: true };
 
-    /// <summary>Every backend that a session of this client was ever on.</summary>
+    /// <summary>All backends on which this client ever had a session.</summary>
     public HashSet<BackendRef> Been { get; } = [];
 
     /// <summary>
-    /// Backends of sessions about as old as the present one, if one of them went without the owner's word: which was first cannot be told
-    /// from times of 64 ms.
+    /// Backends of sessions about as old as the current one, if one of them was opened without the owner's answer: the order of
+    /// sessions within a tick of 64 ms is unknown.
     /// </summary>
     public HashSet<BackendRef> Tied { get; } = [];
 
     public StickyOutcome Outcome { get; set; }
 }
 
-/// <summary>Connects clients through random nodes, as a DNS name would, and plays the reactor's part towards the sticky map.</summary>
+/// <summary>
+/// Connects clients through random nodes, as a DNS name would, and plays the reactors' part towards the sticky map.
+/// </summary>
 internal sealed class SimClients : IStickyWaiter
 {
     private readonly SimWorld _world;
@@ -52,14 +54,14 @@ internal sealed class SimClients : IStickyWaiter
 
     public bool IsPaused { get; set; }
 
-    /// <summary>Names of brokers that refuse connections at the moment.</summary>
+    /// <summary>Names of brokers that currently refuse connections.</summary>
     public HashSet<string> DeadBrokers { get; } = [];
 
     public long Answers { get; private set; }
 
     public Dictionary<StickyOutcome, long> Outcomes { get; } = [];
 
-    /// <summary>One thing that a client does.</summary>
+    /// <summary>Lets a client do one thing.</summary>
     public void Step()
     {
         if (!IsPaused)
@@ -143,7 +145,7 @@ internal sealed class SimClients : IStickyWaiter
         Open(pending.Client, node, backend, answer.Backend.IsNone ? StickyOutcome.Fallback : answer.Outcome);
     }
 
-    /// <summary>Sessions of a dead process end there; the clients come back by and by.</summary>
+    /// <summary>Ends the sessions of a dead process; their clients reconnect over time.</summary>
     public void OnCrash(SimNode node)
     {
         foreach (var client in All.Where(c => c.Node == node))
@@ -179,9 +181,9 @@ internal sealed class SimClients : IStickyWaiter
         }
     }
 
-    /// <summary>The node's own choice when nobody answers: the same on every node that knows the same.</summary>
+    /// <summary>The node's own choice without an answer: the same on every node with the same knowledge.</summary>
     public static BackendRef FallbackOf(SimNode node, ulong h) => node.Brokers.Where(b => b.Value.State == AdminState.Up)
-        .OrderBy(b => Rendezvous.Draw(h, Rendezvous.NumberOf(b.Key), 1)).Select(b => b.Value.Backend).FirstOrDefault();
+        .OrderBy(b => ShardRendezvous.Draw(h, ShardRendezvous.NumberOf(b.Key), 1)).Select(b => b.Value.Backend).FirstOrDefault();
 
     private static string NameOf(SimNode node, BackendRef backend) => node.Brokers.FirstOrDefault(b => b.Value.Backend == backend).Key ?? "";
 
@@ -230,7 +232,7 @@ internal sealed class SimClients : IStickyWaiter
         _world.Trace(client.H, () => $"the client opens {backend} through {node.Id.Name}#{node.Process}, {outcome}");
         if (oldNode is { IsAlive: true })
         {
-            // The brokers end the older session; its node notices a little later.
+            // The broker ends the older session, whose node notices slightly later.
             _world.In(_world.Random.Next(0, 30), () =>
             {
                 if (oldNode.IsAlive)

@@ -5,9 +5,9 @@ using Placement = ActorLb.Sticky.Map.Placement;
 namespace ActorLb.Tests.Sticky.Map.Simulation;
 
 /// <summary>
-/// What Akka does, as far as the map sees it: who is a member and reachable, and on which of them the actor of each shard runs. One
-/// cluster that goes on in whatever part most members see each other; who is cut off from it keeps its actors for a while, as the side
-/// of a split that will be downed does, and then has no fleet until it joins again.
+/// Akka's part, as far as the map sees it: which nodes are members and reachable, and where the actor of each shard runs. There
+/// is one cluster, which continues on the side where most members see each other. A node cut off from it keeps its actors for a
+/// while, like the side of a split that will be downed, and then has no fleet until it rejoins.
 /// </summary>
 internal sealed class SimCluster
 {
@@ -28,7 +28,7 @@ internal sealed class SimCluster
 
     public bool IsMember(SimNode node) => _members.Exists(m => m.Node == node);
 
-    /// <summary>The process starts a fleet system and joins, or forms when nobody is there.</summary>
+    /// <summary>The process starts a fleet system and joins, or forms a cluster if there is none.</summary>
     public void Join(SimNode node)
     {
         if (!node.IsAlive || IsMember(node))
@@ -49,7 +49,7 @@ internal sealed class SimCluster
         }
 
         Detach(node);
-        node.Id = new PeerId(node.Name, (ulong)_world.Random.NextInt64() + 1);
+        node.Id = new MemberId(node.Name, (ulong)_world.Random.NextInt64() + 1);
         _members.Add(new SimMember(node, node.Id));
         _world.Note($"{node} joins");
         Publish();
@@ -68,7 +68,7 @@ internal sealed class SimCluster
     public bool HasLeft(SimNode node) =>
         !Shards.Has(node) && node.Actors.Count == 0 && !node.Map.Shards.ToArray().Any(s => s.MustOffer);
 
-    /// <summary>The fleet system of a process ends and a new one joins; the process and its connections go on.</summary>
+    /// <summary>The fleet system of a process ends and a new one joins; the process and its connections stay.</summary>
     public void Restart(SimNode node)
     {
         foreach (var member in _members.Where(m => m.Node == node).ToArray())
@@ -81,7 +81,7 @@ internal sealed class SimCluster
         Publish();
     }
 
-    /// <summary>A cluster of its own, while it is cut off from the others.</summary>
+    /// <summary>Forms a separate cluster while the node is cut off from the others.</summary>
     public void FormAlone(SimNode node)
     {
         if (!node.Runs || IsMember(node) || node.IsMember)
@@ -90,7 +90,7 @@ internal sealed class SimCluster
         }
 
         _world.Note($"{node} forms a fleet alone");
-        node.Id = new PeerId(node.Name, (ulong)_world.Random.NextInt64() + 1);
+        node.Id = new MemberId(node.Name, (ulong)_world.Random.NextInt64() + 1);
         node.Map.SetMembers(new MapMembers(node.Id, [new MapMember(node.Id, node.Zone)]));
         for (var shard = 0; shard < Simulation.Shards; shard++)
         {
@@ -119,7 +119,7 @@ internal sealed class SimCluster
 
     private bool IsConnected(SimMember a, SimMember b) => a == b || (a.Node.Runs && b.Node.Runs && _network.IsOpen(a.Node, b.Node));
 
-    /// <summary>The member that sees most others; of those the oldest.</summary>
+    /// <summary>The member that sees the most others; if several do, the oldest.</summary>
     private SimMember? Authority() =>
         _members.Where(m => m.Node.Runs).MaxBy(m => (_members.Count(o => IsConnected(m, o)), -_members.IndexOf(m)));
 
@@ -162,7 +162,7 @@ internal sealed class SimCluster
         }
     }
 
-    /// <summary>Gone for good; the process may not know yet.</summary>
+    /// <summary>Removes a member for good; its process may not know yet.</summary>
     private void Remove(SimMember member)
     {
         _members.Remove(member);
@@ -173,7 +173,7 @@ internal sealed class SimCluster
             return;
         }
 
-        // The side that is cut off: it hears of it when it is connected again, or gives up by itself, whichever comes first.
+        // The side that is cut off learns of its removal when the link is back, or gives up by itself, whichever comes first.
         var until = _world.Now + _world.Random.Next(0, 2500);
         void Look()
         {
@@ -230,7 +230,7 @@ internal sealed class SimCluster
         }
     });
 
-    /// <summary>Everybody who is connected hears of the members, each a little later; the others see nobody.</summary>
+    /// <summary>Connected nodes learn the members after small delays; the others see none.</summary>
     private void Publish()
     {
         var authority = Authority();

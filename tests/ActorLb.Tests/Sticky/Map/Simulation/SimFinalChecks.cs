@@ -4,13 +4,16 @@ using ActorLb.Sticky.Map.Sharding;
 
 namespace ActorLb.Tests.Sticky.Map.Simulation;
 
-/// <summary>The rules that hold when quiet has come.</summary>
+/// <summary>The invariants that hold once the fleet is quiet.</summary>
 internal sealed class SimFinalChecks(SimWorld world, List<SimNode> alive, SimClients clients)
 {
-    /// <summary>The cap is tight: an entry may be pushed out at any time.</summary>
+    /// <summary>The cap is tight, so an entry may be evicted at any time.</summary>
     public bool EntriesMayGo { get; init; }
 
-    /// <summary>What the entries of a partition may take: 27 bytes each, should it have held all of its shard's, and the smallest table.</summary>
+    /// <summary>
+    /// The memory that a partition's entries may use: 27 bytes each, if it once held all entries of its shard, plus the smallest
+    /// table.
+    /// </summary>
     public static long BytesOf(SimNode node) => (27 * (node.Map.Context.Rules.MaxPerShard + 1)) + (16 * 10);
 
     public void Check()
@@ -23,7 +26,8 @@ internal sealed class SimFinalChecks(SimWorld world, List<SimNode> alive, SimCli
 
         foreach (var node in alive)
         {
-            // A copy that has applied all changes is equal to its owner at every moment: the comparison is a safety net that finds nothing.
+            // A copy that has applied all changes always equals its owner: the comparison by digests is a safety net that must
+            // never find a difference.
             if (node.Map.Counters.DigestMismatches > 0)
             {
                 world.Fail($"{node} found its copy to differ from the owner's {node.Map.Counters.DigestMismatches} times (rule 5)");
@@ -46,7 +50,7 @@ internal sealed class SimFinalChecks(SimWorld world, List<SimNode> alive, SimCli
         }
     }
 
-    /// <summary>One directory everywhere, every shard open on the node that ought to have it, and its replica equal to it.</summary>
+    /// <summary>The same directory on all nodes, every shard open on its desired node, and its replica equal to it.</summary>
     public static bool IsSettled(List<SimNode> alive, out string why)
     {
         why = "";
@@ -56,14 +60,14 @@ internal sealed class SimFinalChecks(SimWorld world, List<SimNode> alive, SimCli
             return false;
         }
 
-        var wished = Placement.Owners(alive[0].Map.Members!, Simulation.Shards);
+        var desired = Placement.Owners(alive[0].Map.Members!, Simulation.Shards);
         for (var number = 0; number < Simulation.Shards; number++)
         {
             var seats = alive[0].Map.Directory[number];
             var owners = alive.FindAll(n => n.Map.Shards[number].Serves);
-            if (owners.Count != 1 || seats?.Owner != owners[0].Id || wished[number] != seats.Owner || seats.Next is not null)
+            if (owners.Count != 1 || seats?.Owner != owners[0].Id || desired[number] != seats.Owner || seats.Next is not null)
             {
-                why = $"shard {number} is open on {string.Join(", ", owners)}, should be on {wished[number]}: {seats}";
+                why = $"shard {number} is open on {string.Join(", ", owners)}, should be on {desired[number]}: {seats}";
                 return false;
             }
 
@@ -130,7 +134,7 @@ internal sealed class SimFinalChecks(SimWorld world, List<SimNode> alive, SimCli
 
 internal enum CalmEvent { Crash, Leave, Join, Restart, ActorFails }
 
-/// <summary>Single events into a fleet at rest, where nothing may be lost: the fleet gets time to answer them alone.</summary>
+/// <summary>Single events in a quiet fleet, in which nothing may be lost. Each gets time to complete before the next.</summary>
 internal sealed class SimCalmEvents(SimWorld world, SimClients clients, Func<List<SimNode>> alive)
 {
     private const long Quiet = 4500;
@@ -141,7 +145,7 @@ internal sealed class SimCalmEvents(SimWorld world, SimClients clients, Func<Lis
         stayCalmUntil(world.Now + Recovery + 100 + Quiet + 100);
         world.In(Recovery, () =>
         {
-            // The replication bound: what was assigned in the last moments before may be lost.
+            // Assignments made just before may be lost, within the replication bound.
             clients.IsPaused = true;
             world.In(100, () =>
             {

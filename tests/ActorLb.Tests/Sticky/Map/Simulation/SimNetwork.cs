@@ -3,8 +3,8 @@ using ActorLb.Sticky.Map;
 namespace ActorLb.Tests.Sticky.Map.Simulation;
 
 /// <summary>
-/// Messages between processes: in order within a kind as remoting keeps them, late, lost, silent when a direction is cut, and some
-/// that come again when their epoch has passed.
+/// Messages between processes: in order within a kind, as with remoting; delayed, lost, cut off in one direction, and some
+/// repeated after their epoch has passed.
 /// </summary>
 internal sealed class SimNetwork(SimWorld world, Func<IEnumerable<SimNode>> nodes)
 {
@@ -15,10 +15,10 @@ internal sealed class SimNetwork(SimWorld world, Func<IEnumerable<SimNode>> node
 
     public int MaxDelay { get; set; } = 3;
 
-    /// <summary>What a broken variant of the protocol does to a message on its way.</summary>
+    /// <summary>What a broken variant of the protocol does to a message in transit.</summary>
     public Func<SimNode, MapMessage, MapMessage>? Tamper { get; set; }
 
-    /// <summary>Sees every message right before it is handed over; what it returns is called right after.</summary>
+    /// <summary>Called right before every delivery; the returned action is called right after.</summary>
     public Func<SimNode, MapMessage, Action?>? Handing { get; set; }
 
     public bool IsClean => _cut.Count == 0 && Loss == 0 && MaxDelay <= 5;
@@ -34,7 +34,7 @@ internal sealed class SimNetwork(SimWorld world, Func<IEnumerable<SimNode>> node
 
     public bool IsOpen(SimNode a, SimNode b) => !_cut.Contains((a.Process, b.Process)) && !_cut.Contains((b.Process, a.Process));
 
-    public void Send(SimNode from, PeerId to, MapMessage message)
+    public void Send(SimNode from, MemberId to, MapMessage message)
     {
         var target = nodes().FirstOrDefault(n => n.IsAlive && n.Id == to);
         if (target is null || !from.IsAlive || _cut.Contains((from.Process, target.Process)) || world.Chance(Loss))
@@ -50,7 +50,7 @@ internal sealed class SimNetwork(SimWorld world, Func<IEnumerable<SimNode>> node
         world.At(arrival, () => Deliver(sender, from, to, target, message));
     }
 
-    private void Deliver(PeerId sender, SimNode from, PeerId to, SimNode target, MapMessage message)
+    private void Deliver(MemberId sender, SimNode from, MemberId to, SimNode target, MapMessage message)
     {
         if (!_cut.Contains((from.Process, target.Process)))
         {
@@ -68,8 +68,10 @@ internal sealed class SimNetwork(SimWorld world, Func<IEnumerable<SimNode>> node
         }
     }
 
-    /// <summary>Messages that change copies come again, seconds later, when their epoch has passed: they must change nothing.</summary>
-    private void Replay(SimNode target, PeerId sender, MapMessage message)
+    /// <summary>
+    /// Repeats messages that change copies seconds later, when their epoch has passed: they must change nothing.
+    /// </summary>
+    private void Replay(SimNode target, MemberId sender, MapMessage message)
     {
         if (message is not (Replicate or Learn or Seal or SnapshotChunk or Touch or Offer) || !world.Chance(0.03))
         {
@@ -86,7 +88,7 @@ internal sealed class SimNetwork(SimWorld world, Func<IEnumerable<SimNode>> node
         });
     }
 
-    private void Hand(SimNode target, PeerId sender, MapMessage message)
+    private void Hand(SimNode target, MemberId sender, MapMessage message)
     {
         var check = Handing?.Invoke(target, message);
         target.Map.Receive(sender, Tamper?.Invoke(target, message) ?? message);

@@ -4,7 +4,9 @@ using ActorLb.Sticky.Map;
 
 namespace ActorLb.Tests.Sticky.Map.Simulation;
 
-/// <summary>One process: the product's map over simulated time and network, and the actors that the simulated sharding runs in it.</summary>
+/// <summary>
+/// One process: the real map with simulated time and network, and the actors that the simulated sharding runs on it.
+/// </summary>
 internal sealed class SimNode : IMapTransport
 {
     private static readonly StickyHash Hash = new(new byte[16]);
@@ -25,29 +27,29 @@ internal sealed class SimNode : IMapTransport
         Loop();
     }
 
-    /// <summary>Unique among all processes of a run, whatever their names.</summary>
+    /// <summary>Unique among all processes of a run, which may share names.</summary>
     public int Process { get; }
 
     public string Name { get; }
 
     public string Zone { get; }
 
-    /// <summary>The present fleet system's; another one each time that it is started.</summary>
-    public PeerId Id { get; set; }
+    /// <summary>The current fleet system's id; changes with every start.</summary>
+    public MemberId Id { get; set; }
 
     public BackendSlots Slots { get; } = new();
 
-    /// <summary>What this node knows of the brokers.</summary>
+    /// <summary>The brokers as this node knows them.</summary>
     public Dictionary<string, (BackendRef Backend, AdminState State)> Brokers { get; } = [];
 
     public ShardedMap Map { get; }
 
-    /// <summary>Shards whose actor runs here, as the sharding knows it.</summary>
+    /// <summary>Shards whose actor runs here, according to sharding.</summary>
     public HashSet<int> Actors { get; } = [];
 
     public bool IsAlive { get; private set; } = true;
 
-    /// <summary>Until then the process does nothing; what comes for it waits.</summary>
+    /// <summary>The process is stalled until this time; messages wait.</summary>
     public long StalledUntil { get; private set; }
 
     public bool IsStalled => _world.Now < StalledUntil;
@@ -56,7 +58,7 @@ internal sealed class SimNode : IMapTransport
 
     public bool IsMember => Map.Members is not null;
 
-    /// <summary>Nothing is left that an owner has yet to learn.</summary>
+    /// <summary>Owners have learned everything from this node.</summary>
     public bool HasToldItsSessions => !Map.Shards.ToArray().Any(s => s.MustOffer || s.Partitions.Any(p => p.LearnVersion != p.Learned));
 
     public override string ToString() => $"{Name}#{Process}";
@@ -67,9 +69,9 @@ internal sealed class SimNode : IMapTransport
 
     public void Free() => Map.Dispose();
 
-    public void Send(PeerId to, MapMessage message) => _network.Send(this, to, message);
+    public void Send(MemberId to, MapMessage message) => _network.Send(this, to, message);
 
-    /// <summary>Now, or when the process gets time again; in the order in which they came.</summary>
+    /// <summary>Runs an action now, or when the process is no longer stalled, in order.</summary>
     public void Do(Action action)
     {
         if (IsAlive && IsStalled)

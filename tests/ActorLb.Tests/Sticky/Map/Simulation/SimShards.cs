@@ -17,7 +17,7 @@ internal sealed class SimShards(SimWorld world, List<SimMember> members, Func<Si
 
     public bool Has(SimNode node) => _allocated.Any(m => m?.Node == node);
 
-    /// <summary>An actor fails and is started again.</summary>
+    /// <summary>An actor fails and is restarted.</summary>
     public void FailActor(int shard)
     {
         if (_allocated[shard] is { } member && member.Node.Runs && !_handingOff.Contains(shard))
@@ -62,7 +62,7 @@ internal sealed class SimShards(SimWorld world, List<SimMember> members, Func<Si
             return;
         }
 
-        var wished = Placement.Owners(view.Reachable(), Simulation.Shards);
+        var desired = Placement.Owners(view.Reachable(), Simulation.Shards);
         for (var shard = 0; shard < _allocated.Length; shard++)
         {
             if (_allocated[shard] is not null)
@@ -71,7 +71,7 @@ internal sealed class SimShards(SimWorld world, List<SimMember> members, Func<Si
             }
 
             var known = first.Node.Map.Directory[shard];
-            var choice = ((PeerId?[])[known is { ReplicaIsComplete: true } ? known.Replica : null, known is { NextIsComplete: true } ? known.Next : null, wished[shard]])
+            var choice = ((MemberId?[])[known is { ReplicaIsComplete: true } ? known.Replica : null, known is { NextIsComplete: true } ? known.Next : null, desired[shard]])
                 .Select(id => members.Find(m => m.Id == id && m.IsReachable)).FirstOrDefault(m => m is not null);
             if (choice is not null)
             {
@@ -90,10 +90,10 @@ internal sealed class SimShards(SimWorld world, List<SimMember> members, Func<Si
             return;
         }
 
-        var wished = Placement.Owners(view, Simulation.Shards);
+        var desired = Placement.Owners(view, Simulation.Shards);
         for (var shard = 0; shard < _allocated.Length && _handingOff.Count < MaxHandOffs; shard++)
         {
-            if (_allocated[shard] is { } owner && wished[shard] is { } to && owner.Id != to && !_handingOff.Contains(shard)
+            if (_allocated[shard] is { } owner && desired[shard] is { } to && owner.Id != to && !_handingOff.Contains(shard)
                 && owner.Node.Actors.Contains(shard) && first.Node.Map.Directory.IsCompleteAt(shard, to) && members.Exists(m => m.Id == to))
             {
                 _handingOff.Add(shard);
@@ -103,7 +103,7 @@ internal sealed class SimShards(SimWorld world, List<SimMember> members, Func<Si
         }
     }
 
-    public void StartActor(SimNode node, PeerId id, int shard) => node.Do(() =>
+    public void StartActor(SimNode node, MemberId id, int shard) => node.Do(() =>
     {
         if (node.Id == id && node.IsMember)
         {
@@ -112,7 +112,7 @@ internal sealed class SimShards(SimWorld world, List<SimMember> members, Func<Si
         }
         else if (_allocated[shard]?.Id == id)
         {
-            // It has not heard that it is a member yet: asked again.
+            // The node doesn't know yet that it is a member: try again.
             world.In(50, () => StartActor(node, id, shard));
         }
     });
@@ -151,7 +151,7 @@ internal sealed class SimShards(SimWorld world, List<SimMember> members, Func<Si
         Allocate(shard);
     }
 
-    /// <summary>Where the strategy wanted it.</summary>
+    /// <summary>Allocates the shard as the strategy decides.</summary>
     private void Allocate(int shard)
     {
         if (authority()?.Node.Map is { Members: { } view } map && Placement.Owners(view, Simulation.Shards)[shard] is { } to

@@ -1,9 +1,9 @@
 namespace ActorLb.Tests.Sticky.Map.Simulation;
 
-/// <summary>A rule of the map was broken.</summary>
+/// <summary>An invariant of the map was violated.</summary>
 internal sealed class InvariantException(string message) : Exception(message);
 
-/// <summary>Virtual time and everything that happens in it, in an order that the seed alone decides.</summary>
+/// <summary>Virtual time and its events, in an order determined by the seed alone.</summary>
 internal sealed class SimWorld(int seed) : TimeProvider
 {
     private static readonly ulong Traced =
@@ -15,7 +15,7 @@ internal sealed class SimWorld(int seed) : TimeProvider
 
     public Random Random { get; } = new(seed);
 
-    /// <summary>Milliseconds.</summary>
+    /// <summary>In milliseconds.</summary>
     public long Now { get; private set; }
 
     public override long TimestampFrequency => 1000;
@@ -53,7 +53,7 @@ internal sealed class SimWorld(int seed) : TimeProvider
         }
     }
 
-    /// <summary>SIMULATION_CLIENT=hash, by hand: what becomes of one client is told among the notes.</summary>
+    /// <summary>For manual runs, SIMULATION_CLIENT=hash adds this client's history to the notes.</summary>
     public void Trace(ulong h, Func<string> text)
     {
         if (h == Traced)

@@ -5,8 +5,8 @@ using ActorLb.Sticky.Map;
 namespace ActorLb.Tests.Sticky.Map.Simulation;
 
 /// <summary>
-/// A fleet, its membership, its network and its clients over some seconds of virtual time, with everything that may happen to them;
-/// then quiet, and what must hold when quiet has come.
+/// A fleet with its membership, network and clients for some seconds of virtual time with all kinds of faults, then a quiet phase
+/// with the final checks.
 /// </summary>
 internal sealed class Simulation
 {
@@ -14,11 +14,11 @@ internal sealed class Simulation
     private const int PartitionBits = 5;
     private const int MaxEntries = (1 << PartitionBits) * 40;
 
-    /// <summary>Of every eighth run: less than a partition's clients, so that entries are pushed out all the time.</summary>
+    /// <summary>In every eighth run: fewer than a partition's clients, so that entries are evicted all the time.</summary>
     private const int TightMaxEntries = (1 << PartitionBits) * 2;
     private const int ClientCount = 70;
 
-    /// <summary>Changes that a shard keeps for its copies, in the runs where messages are lost and logs are short.</summary>
+    /// <summary>The most changes that a shard keeps for its copies in runs with message loss and short logs.</summary>
     private const int CrampedLogOps = 4;
     private const long ChaosMilliseconds = 12_000;
     private const int TypicalNodes = 3;
@@ -207,7 +207,7 @@ internal sealed class Simulation
         }
     }
 
-    /// <summary>Nothing is wrong anywhere and every shard has two complete copies.</summary>
+    /// <summary>No fault is active and every shard has two complete copies.</summary>
     private void CutOneWay(SimNode from, SimNode to)
     {
         Happens("one-way cut");
@@ -269,7 +269,7 @@ internal sealed class Simulation
         {
             if (node.IsAlive && !(_cluster.HasLeft(node) && _world.Now - since > 300))
             {
-                // Its fleet system may have been restarted meanwhile.
+                // Its fleet system may have restarted meanwhile.
                 _cluster.Leave(node);
                 _world.In(50, Watch);
                 return;
@@ -328,7 +328,7 @@ internal sealed class Simulation
 
     private void Apply(SimNode node, string broker, (BackendRef Backend, AdminState State) change)
     {
-        // What is newer came first.
+        // Skip it if a newer change has already arrived.
         if (change == _brokers[broker])
         {
             node.Slots.Set(change.Backend, change.State);
@@ -347,7 +347,7 @@ internal sealed class Simulation
         }
     }
 
-    /// <summary>Everything is repaired; the fleet gets the time that it may take to put itself in order.</summary>
+    /// <summary>Repairs everything and gives the fleet time to settle.</summary>
     private void Settle()
     {
         _world.RunUntil(Math.Max(_world.Now, _calmUntil + 100));
@@ -361,7 +361,7 @@ internal sealed class Simulation
             Start("lb-9");
         }
 
-        // A part of the time with clients, the rest without.
+        // Partly with clients, then without.
         _world.RunUntil(_world.Now + 3000);
         _clients.IsPaused = true;
         _world.RunUntil(_world.Now + 2500);
@@ -373,7 +373,7 @@ internal sealed class Simulation
         _world.RunUntil(_world.Now + 2000);
     }
 
-    /// <summary>One change in fifty is of a key that differs in its last bit.</summary>
+    /// <summary>Changes the key's last bit in one change out of fifty.</summary>
     private MapMessage ChangeAnotherKey(SimNode to, MapMessage message)
     {
         if (message is Replicate { Ops.Length: > 0 } replicate && _world.Chance(0.02))
@@ -385,7 +385,7 @@ internal sealed class Simulation
         return message;
     }
 
-    /// <summary>The receiver is made to believe that the sender has its own epoch, which is what not looking at epochs comes to.</summary>
+    /// <summary>Gives the message the receiver's epoch, which has the same effect as not checking epochs.</summary>
     private static MapMessage PretendSameEpoch(SimNode to, MapMessage message)
     {
         if (message is ShardMessage about and not (CopyQuery or CopyAnswer))

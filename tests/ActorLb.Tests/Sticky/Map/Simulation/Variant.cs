@@ -5,12 +5,12 @@ internal enum Variant
 {
     None,
 
-    /// <summary>Nobody looks at the epoch of what others send.</summary>
+    /// <summary>Messages are accepted whatever their epoch.</summary>
     NoEpochCheck,
 
-    /// <summary>A node goes on to answer for a shard whose actor has stopped.</summary>
+    /// <summary>A node keeps serving a shard whose actor has stopped.</summary>
     ServesWithoutActor,
 
-    /// <summary>Now and then a copy takes a change for one of another key.</summary>
+    /// <summary>A copy occasionally applies a change to the wrong key.</summary>
     WrongChange,
 }

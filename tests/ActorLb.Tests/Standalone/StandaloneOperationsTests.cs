@@ -12,16 +12,16 @@ using Akka.Actor;
 
 namespace ActorLb.Tests.Standalone;
 
-public sealed class LoneNodeTests
+public sealed class StandaloneOperationsTests
 {
-    /// <summary>An order without a deadline takes back the deadline of the one before.</summary>
+    /// <summary>An order without a deadline clears that of the previous order.</summary>
     [Fact]
     public async Task Drain_WithADeadline_BecomesDown_UnlessTakenBack()
     {
         await using var system = new VirtualSystem();
         Pool pool = new(Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1"), Pools.Backend("10.0.0.2")), system.Time);
         Backend[] backends = pool.Snapshot.Backends.ToArray();
-        (LoneNode node, IActorRef drains) = Start(system, backends);
+        (StandaloneOperations node, IActorRef drains) = Start(system, backends);
         CancellationToken cancel = TestContext.Current.CancellationToken;
         foreach (Backend backend in backends)
             Assert.Null(await node.SetStateAsync(pool, backend, AdminState.Drain, TimeSpan.FromSeconds(60), cancel));
@@ -44,13 +44,13 @@ public sealed class LoneNodeTests
         await using var system = new VirtualSystem();
         Pool pool = new(Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1"), Pools.Backend("10.0.0.2")), system.Time);
         Backend[] backends = pool.Snapshot.Backends.ToArray();
-        (LoneNode node, IActorRef drains) = Start(system, backends);
+        (StandaloneOperations node, IActorRef drains) = Start(system, backends);
         CancellationToken cancel = TestContext.Current.CancellationToken;
         await node.SetStateAsync(pool, backends[0], AdminState.Drain, TimeSpan.FromSeconds(60), cancel);
         await node.SetStateAsync(pool, backends[1], AdminState.Drain, deadline: null, cancel);
         system.Advance(TimeSpan.FromSeconds(30));
 
-        // Who asked is told.
+        // The caller gets the failure.
         await Assert.ThrowsAsync<NullReferenceException>(() => node.SetStateAsync(pool, null!, AdminState.Up, deadline: null, cancel));
         await SettledAsync(drains);
         system.Advance(TimeSpan.FromMilliseconds(100));
@@ -64,14 +64,14 @@ public sealed class LoneNodeTests
         Assert.Equal([AdminState.Down, AdminState.Drain], backends.Select(b => b.AdminState));
     }
 
-    /// <summary>The file may say something else in the meantime.</summary>
+    /// <summary>The file may have changed meanwhile.</summary>
     [Fact]
     public async Task Drain_EndedByAReload_NeverBecomesDown()
     {
         await using var system = new VirtualSystem();
         Pool pool = new(Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1", down: true)), system.Time);
         Backend backend = pool.Snapshot.Backends[0];
-        (LoneNode node, IActorRef drains) = Start(system, [backend]);
+        (StandaloneOperations node, IActorRef drains) = Start(system, [backend]);
         await node.SetStateAsync(pool, backend, AdminState.Drain, TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken);
         pool.Apply(Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1")));
 
@@ -86,7 +86,7 @@ public sealed class LoneNodeTests
         await using var system = new VirtualSystem();
         Pool pool = new(Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1"), Pools.Backend("10.0.0.2")), system.Time);
         Backend backend = pool.Snapshot.Backends[0];
-        (LoneNode node, IActorRef drains) = Start(system, pool.Snapshot.Backends.ToArray());
+        (StandaloneOperations node, IActorRef drains) = Start(system, pool.Snapshot.Backends.ToArray());
         CancellationToken cancel = TestContext.Current.CancellationToken;
         Assert.Contains("not drained at a rate", (await node.SetDrainPausedAsync(pool, backend, paused: true, cancel))!.Reason, StringComparison.Ordinal);
         Assert.Null(await node.DrainAtPaceAsync(pool, backend, 50, TimeSpan.FromSeconds(60), cancel));
@@ -100,7 +100,7 @@ public sealed class LoneNodeTests
         await SettledAsync(drains);
         Assert.Equal((AdminState.Drain, 40.0), (backend.AdminState, Math.Round(backend.DrainLeft!.Value.TotalSeconds)));
 
-        // Another rate is the same drain; it goes on.
+        // A new rate continues the same drain.
         Assert.Null(await node.SetDrainPausedAsync(pool, backend, paused: false, cancel));
         Assert.Equal(new PacedDrain(50, IsPaused: false, ordered), backend.Pacing);
         system.Advance(TimeSpan.FromSeconds(41));
@@ -109,17 +109,17 @@ public sealed class LoneNodeTests
         Assert.NotNull(await node.SetDrainPausedAsync(pool, backend, paused: true, cancel));
     }
 
-    /// <summary>When it answers, it has done what came before.</summary>
+    /// <summary>Once it answers, it has processed all earlier messages.</summary>
     private static async Task SettledAsync(IActorRef actor) =>
         await actor.Ask<ActorIdentity>(new Identify(1), Wait.Patience);
 
-    private static (LoneNode Node, IActorRef Drains) Start(VirtualSystem system, Backend[] backends)
+    private static (StandaloneOperations Node, IActorRef Drains) Start(VirtualSystem system, Backend[] backends)
     {
         var slots = new BackendSlots();
-        // Never asked here.
+        // Never used here.
         var sticky = new LocalStickyMap(new byte[16], TimeSpan.FromHours(1), 1000, slots, system.Time);
         IActorRef drains = system.System.ActorOf(ActorProps.Of(() => new DrainActor(() => backends, system.Time)), "drains");
-        return (new LoneNode(
+        return (new StandaloneOperations(
             "lb-1", "production", new StickyOptions(TimeSpan.FromHours(1), 1000), sticky, new LocalBackendSlots(slots, new BackendDirectory()),
             () => true, () => false, drains), drains);
     }

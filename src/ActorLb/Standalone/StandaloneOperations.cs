@@ -9,11 +9,11 @@ using Akka.Actor;
 
 namespace ActorLb.Standalone;
 
-/// <summary>The fleet of one: it is its only member, coordinates itself and owns every shard.</summary>
+/// <summary>The operations of a node by itself: the only member, its own coordinator, and the owner of every shard.</summary>
 /// <param name="drains">The <see cref="DrainActor"/>.</param>
-internal sealed class LoneNode(
+internal sealed class StandaloneOperations(
     string name, string cluster, StickyOptions options, LocalStickyMap sticky, LocalBackendSlots slots, Func<bool> isReady,
-    Func<bool> isDraining, IActorRef drains) : IFleetOperations
+    Func<bool> isDraining, IActorRef drains) : IOperatorCommands
 {
     private static readonly Task<Refusal?> Granted = Task.FromResult<Refusal?>(null);
 
@@ -77,10 +77,10 @@ internal sealed class LoneNode(
         new ClusterStatus(cluster, name, "none", name, 1, 0, LocalStickyMap.Shards, LocalStickyMap.Shards, 0, State, null));
 
     public Task<Refusal?> LeaveAsync(string? node, CancellationToken cancel) => Task.FromResult<Refusal?>(
-        Stranger(node) ?? new Refusal(RefusalKind.Refused, $"{name} is by itself (no cluster.seeds): there is no cluster to leave; see node drain"));
+        Missing(node) ?? new Refusal(RefusalKind.Refused, $"{name} is by itself (no cluster.seeds): there is no cluster to leave; see node drain"));
 
     public Task<Refusal?> DownAsync(string node, CancellationToken cancel) => Task.FromResult<Refusal?>(
-        Stranger(node) ?? new Refusal(RefusalKind.Refused, $"{name} is by itself (no cluster.seeds) and cannot be given up"));
+        Missing(node) ?? new Refusal(RefusalKind.Refused, $"{name} is by itself (no cluster.seeds) and cannot be given up"));
 
     public Task<ShardRegions> RegionsAsync(CancellationToken cancel) => Task.FromResult(
         new ShardRegions([new ShardRegionInfo(name, null, LocalStickyMap.Shards, 0, 0, sticky.Count)]));
@@ -96,12 +96,12 @@ internal sealed class LoneNode(
             name, counts.Length, counts.Length, 0, 0, counts.Sum(c => (long)c), counts.Min(), counts.Max()));
     }
 
-    /// <summary>All shards are where they belong already.</summary>
+    /// <summary>There is no other node to move shards to.</summary>
     public Task<(Refusal? Refusal, int Moving)> RebalanceAsync(CancellationToken cancel) => Task.FromResult<(Refusal?, int)>((null, 0));
 
     private int[] Counts() => [.. Enumerable.Range(0, LocalStickyMap.Shards).Select(sticky.CountOf)];
 
     private ulong KeyOf(string pool, string clientId) => sticky.Hash(Encoding.UTF8.GetBytes(pool), Encoding.UTF8.GetBytes(clientId));
 
-    private Refusal? Stranger(string? node) => node is null || node == name ? null : FleetRefusals.NoNode(node, [name]);
+    private Refusal? Missing(string? node) => node is null || node == name ? null : FleetRefusals.NoNode(node, [name]);
 }

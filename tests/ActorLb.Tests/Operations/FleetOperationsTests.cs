@@ -13,17 +13,17 @@ using Microsoft.Extensions.Time.Testing;
 
 namespace ActorLb.Tests.Operations;
 
-/// <summary>Operators' orders on a node of a fleet that it does not reach: they hold there all the same.</summary>
-public sealed class FleetOfNodesTests : IAsyncDisposable
+/// <summary>Operators' commands on a node that doesn't reach its fleet: they apply there nevertheless.</summary>
+public sealed class FleetOperationsTests : IAsyncDisposable
 {
     private readonly TempFolder _folder = new();
     private readonly FakeTimeProvider _time = new(new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero));
     private readonly BackendSlots _slots = new();
     private readonly Pool _pool;
     private readonly FleetBackends _backends;
-    private readonly FleetOfNodes _fleet;
+    private readonly FleetOperations _fleet;
 
-    public FleetOfNodesTests()
+    public FleetOperationsTests()
     {
         ActorLbOptions options = ConfigurationLoader.LoadText("""
             actorlb {
@@ -39,7 +39,7 @@ public sealed class FleetOfNodesTests : IAsyncDisposable
             new Inquiry("lb-1", inFleet: true, _time, NullLogger.Instance), new EventFeed("lb-1", _time), _time,
             NullLoggerFactory.Instance);
         _backends.BackendsMayHaveChanged();
-        _fleet = new FleetOfNodes(_backends.Member, options.Sticky, () => false, _time);
+        _fleet = new FleetOperations(_backends.Member, options.Sticky, () => false, _time);
     }
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
@@ -65,13 +65,13 @@ public sealed class FleetOfNodesTests : IAsyncDisposable
         _time.Advance(TimeSpan.FromSeconds(20));
         Assert.Null(await _fleet.SetDrainPausedAsync(_pool, One, paused: true, Cancel));
         _time.Advance(TimeSpan.FromHours(1));
-        // Said again it changes nothing.
+        // Repeating it changes nothing.
         Assert.Null(await _fleet.SetDrainPausedAsync(_pool, One, paused: true, Cancel));
         Assert.Equal((new PacedDrain(70, IsPaused: true, ordered), TimeSpan.FromSeconds(40)), (One.Pacing, One.DrainLeft));
         Assert.Null(await _fleet.SetDrainPausedAsync(_pool, One, paused: false, Cancel));
         Assert.Equal(TimeSpan.FromSeconds(40), One.DrainLeft);
 
-        // Without a rate it is a drain that closes nobody, and whose clients keep it.
+        // Without a rate the drain closes no sessions, and its clients keep the backend.
         Assert.Null(await _fleet.SetStateAsync(_pool, One, AdminState.Drain, deadline: null, Cancel));
         Assert.Equal((null, null, AdminState.Drain), (One.Pacing, One.DrainLeft, StateOf(One)));
         Assert.NotNull(await _fleet.SetDrainPausedAsync(_pool, One, paused: true, Cancel));
@@ -81,7 +81,7 @@ public sealed class FleetOfNodesTests : IAsyncDisposable
         Assert.Equal((null, AdminState.Up), (One.Pacing, StateOf(One)));
     }
 
-    /// <summary>Its sessions are there nevertheless.</summary>
+    /// <summary>Its sessions remain.</summary>
     [Fact]
     public async Task DrainAtPace_OfABackendThatIsDownByThisNodesFile_IsEmptiedAllTheSame()
     {
@@ -92,7 +92,7 @@ public sealed class FleetOfNodesTests : IAsyncDisposable
         Assert.True(down.Pacing.IsPaused);
     }
 
-    /// <summary>Two at once hold both; the last one that takes clients is not emptied.</summary>
+    /// <summary>Two backends can drain at once, but the last one that takes clients can't be drained at a rate.</summary>
     [Fact]
     public async Task DrainAtPace_OfOneAfterTheOther_IsRefusedForTheLast()
     {
@@ -104,7 +104,9 @@ public sealed class FleetOfNodesTests : IAsyncDisposable
         Assert.Equal((50.0, AdminState.Drain), (One.Pacing!.Rate, _pool.Snapshot.Backends[2].AdminState));
     }
 
-    /// <summary>Another node's file has a backend that this one's lacks: its drain is kept for the others, and does nothing here.</summary>
+    /// <summary>
+    /// Another node's file has a backend that this node's lacks: its drain is kept for the others, and has no effect here.
+    /// </summary>
     [Fact]
     public async Task DrainAtPace_OfABackendThatThisNodesFileLacks_IsKeptAndDoesNothingHere()
     {

@@ -1,22 +1,23 @@
-
 namespace ActorLb.Sticky.Map.Lookups;
 
 /// <summary>
-/// The lookups that one peer is to answer. One batch is under way; what comes meanwhile gathers and leaves with its answer, so that the
-/// busier the nodes are, the less a lookup costs. Any thread.
+/// Sends lookups to one member. One batch is in flight at a time; further lookups are collected and sent when its answer arrives,
+/// so the cost of a lookup falls as load rises. Thread-safe.
 /// </summary>
-internal sealed class PeerLookups(PeerId id, MapContext context, PendingCalls calls)
+internal sealed class MemberLookups(MemberId id, MapContext context, PendingCalls calls)
 {
-    /// <summary>Calls outstanding to one peer; more fall back at once.</summary>
+    /// <summary>The most calls in flight to one member; further ones fall back at once.</summary>
     public const int MaxInFlight = 8192;
 
-    /// <summary>A batch that is out for so long holds up the next one no more.</summary>
+    /// <summary>After this time an unanswered batch no longer delays the next.</summary>
     public const long OverdueMilliseconds = 25;
 
-    /// <summary>A peer that owes an answer for so long and sent nothing at all is asked no more until it speaks.</summary>
+    /// <summary>
+    /// A member that sent nothing at all for this long while it owed an answer is not asked until it sends something.
+    /// </summary>
     private const long SilentMilliseconds = 150;
 
-    /// <summary>A silent peer is asked again that often, or one would never learn that it is back.</summary>
+    /// <summary>A silent member still gets a trial call this often, to detect that it is back.</summary>
     private const long TrialMilliseconds = 50;
 
     private const long RequestMilliseconds = 50;
@@ -24,7 +25,7 @@ internal sealed class PeerLookups(PeerId id, MapContext context, PendingCalls ca
 
     private readonly Lock _gate = new();
 
-    // Guarded by the lock; the count is read without it as a hint.
+    // Guarded by the lock; the count is also read without it, as a hint.
     private LookupRequest[] _gathered = new LookupRequest[16];
     private int _count;
     private ulong _number;
@@ -39,7 +40,7 @@ internal sealed class PeerLookups(PeerId id, MapContext context, PendingCalls ca
     private int _inFlight;
     private volatile bool _isReachable = true;
 
-    public PeerId Id => id;
+    public MemberId Id => id;
 
     public bool IsReachable
     {
@@ -59,7 +60,7 @@ internal sealed class PeerLookups(PeerId id, MapContext context, PendingCalls ca
         return !_isReachable || (since != 0 && now - since > SilentMilliseconds);
     }
 
-    /// <summary>Whether a call may be sent; a silent peer gets one now and then.</summary>
+    /// <summary>Whether a call may be sent. A silent member gets only trial calls.</summary>
     public bool TryBegin(long now)
     {
         if (IsSilent(now))
@@ -115,7 +116,7 @@ internal sealed class PeerLookups(PeerId id, MapContext context, PendingCalls ca
         Send(batch);
     }
 
-    /// <summary>The clock's turn: what gathered behind a batch that is overdue leaves.</summary>
+    /// <summary>Called by the clock: sends the collected lookups if the batch in flight is overdue.</summary>
     public void Tick(long now)
     {
         if (!HasGathered)
@@ -132,14 +133,14 @@ internal sealed class PeerLookups(PeerId id, MapContext context, PendingCalls ca
         Send(batch);
     }
 
-    /// <summary>Its announcements are asked for at once, and again after 50 ms.</summary>
+    /// <summary>Limits requests for announcements to one in 50 ms.</summary>
     public bool MayRequest(long now)
     {
         var last = Volatile.Read(ref _requestedAt);
         return now - last >= RequestMilliseconds && Interlocked.CompareExchange(ref _requestedAt, now, last) == last;
     }
 
-    /// <summary>It is told of a newer epoch than it knows at once, and of the same again after 100 ms.</summary>
+    /// <summary>Limits corrections of the member's epoch: a higher one at once, the same again after 100 ms.</summary>
     public bool MayCorrect(ulong epoch, long now)
     {
         lock (_gate)
@@ -155,7 +156,7 @@ internal sealed class PeerLookups(PeerId id, MapContext context, PendingCalls ca
         }
     }
 
-    /// <summary>The next batch, without those that nobody waits for any more. Under the lock.</summary>
+    /// <summary>Takes the next batch, without lookups that have ended meanwhile. Under the lock.</summary>
     private LookupBatch? Take(long now)
     {
         var kept = 0;

@@ -1,13 +1,16 @@
+using System.Numerics;
+using ActorLb.Balancing;
+
 namespace ActorLb.Sticky.Map;
 
 /// <summary>
-/// Weighted rendezvous hashing in integers: every node computes the same order on every processor. A candidate's draw is
-/// -log2(uniform) / weight; the smallest wins. Doubling a weight doubles the share; adding or removing a candidate moves only what it
-/// gains or loses.
+/// Weighted rendezvous hashing in integer arithmetic, so that every node computes the same order on every processor. A
+/// candidate's draw is -log2(uniform) / weight; the smallest wins. Doubling a weight doubles the share; adding or removing a
+/// candidate moves only what it gains or loses.
 /// </summary>
-internal static class Rendezvous
+internal static class ShardRendezvous
 {
-    /// <summary>A draw: compare only; smaller is better.</summary>
+    /// <summary>Returns a draw; only comparisons are meaningful, and the smallest wins.</summary>
     public static ulong Draw(ulong key, ulong candidate, int weight)
     {
         var x = Mix(key ^ Mix(candidate));
@@ -17,7 +20,7 @@ internal static class Rendezvous
         return (cost << 24) / (ulong)Math.Max(1, weight);
     }
 
-    /// <summary>A stable number for a name, FNV-1a finished by a mixer.</summary>
+    /// <summary>A stable number for a name: FNV-1a followed by a mixer.</summary>
     public static ulong NumberOf(string name)
     {
         var hash = 14695981039346656037UL;
@@ -29,22 +32,13 @@ internal static class Rendezvous
         return Mix(hash);
     }
 
-    /// <summary>The finisher of splitmix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators").</summary>
-    public static ulong Mix(ulong x)
-    {
-        unchecked
-        {
-            x += 0x9E3779B97F4A7C15UL;
-            x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9UL;
-            x = (x ^ (x >> 27)) * 0x94D049BB133111EBUL;
-            return x ^ (x >> 31);
-        }
-    }
+    /// <summary>One step of SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators").</summary>
+    public static ulong Mix(ulong x) => KeyHash.Mix(unchecked(x + 0x9E3779B97F4A7C15UL));
 
     /// <summary>log2 in 32.32 fixed point by repeated squaring: integers only, 16 bits of fraction.</summary>
     private static ulong Log2(ulong x)
     {
-        var whole = 63 - System.Numerics.BitOperations.LeadingZeroCount(x);
+        var whole = 63 - BitOperations.LeadingZeroCount(x);
 
         // Mantissa in [1, 2) as 1.31.
         var mantissa = whole >= 31 ? x >> (whole - 31) : x << (31 - whole);

@@ -14,12 +14,12 @@ using ClusterMembers = ActorLb.Protocol.Admin.ClusterMembers;
 namespace ActorLb.Operations;
 
 /// <summary>
-/// The operator's orders in a fleet. A change of a backend holds on this node at once and on every other as soon as a majority has it; while
-/// this node is detached it holds here, marked, and the fleet takes it when the node joins again.
+/// Operators' commands in a fleet. A change of a backend applies on this node at once, and on the others as soon as a majority
+/// has it. While this node is detached the change applies here, marked as local, and the fleet receives it when the node rejoins.
 /// </summary>
-internal sealed class FleetOfNodes(LocalMember member, StickyOptions options, Func<bool> isDraining, TimeProvider time) : IFleetOperations
+internal sealed class FleetOperations(LocalMember member, StickyOptions options, Func<bool> isDraining, TimeProvider time) : IOperatorCommands
 {
-    /// <summary>For what a peer answers from memory. Past it a <see cref="TimeoutException"/> tells that it does not.</summary>
+    /// <summary>For answers that another node gives from memory; after that a <see cref="TimeoutException"/> is thrown.</summary>
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
     private static readonly Task<Refusal?> Granted = Task.FromResult<Refusal?>(null);
@@ -38,11 +38,11 @@ internal sealed class FleetOfNodes(LocalMember member, StickyOptions options, Fu
 
     public Task<Refusal?> SetStateAsync(Pool pool, Backend backend, AdminState state, TimeSpan? deadline, CancellationToken cancel)
     {
-        // What the file takes out stays out: an operator can only take out more.
+        // The file's down = on can't be overridden.
         if (state == AdminState.Up && backend.Options.Down)
         {
             return Task.FromResult<Refusal?>(new Refusal(
-                RefusalKind.Refused, $"backend {backend.Id} of pool {pool.Name} is down by this node's file (down = on): change it there and reload"));
+                RefusalKind.Refused, $"backend {backend.Id} of pool {pool.Name} is down in this node's file (down = on): change it there and reload"));
         }
         return ChangeAsync(pool, backend, (r, stamp) => r with { State = state, Deadline = DeadlineOf(deadline, stamp), Pacing = null }, cancel);
     }
@@ -65,7 +65,7 @@ internal sealed class FleetOfNodes(LocalMember member, StickyOptions options, Fu
         TimeSpan? left = backend.DrainLeft;
         return ChangeAsync(pool, backend, Change, cancel);
 
-        // The deadline counts again from what was left of it.
+        // A pause keeps the remaining time; the deadline counts from it when resumed.
         BackendRecord Change(BackendRecord record, long stamp) => record.Pacing is not { } pacing || pacing.IsPaused == paused ? record : record with
         {
             Pacing = pacing with { IsPaused = paused },
@@ -73,7 +73,7 @@ internal sealed class FleetOfNodes(LocalMember member, StickyOptions options, Fu
         };
     }
 
-    /// <summary>A paused drain's needs no more than a second to be told from one that is over.</summary>
+    /// <summary>At least one second, because 0 means no deadline.</summary>
     private static DrainDeadline? DeadlineOf(TimeSpan? deadline, long stamp) =>
         deadline is { } after ? new DrainDeadline((uint)Math.Max(1, Math.Ceiling(after.TotalSeconds)), stamp) : null;
 
@@ -146,7 +146,7 @@ internal sealed class FleetOfNodes(LocalMember member, StickyOptions options, Fu
         if (Missing(node) is { } missing) return Task.FromResult<Refusal?>(missing);
         if (Standing.Members is not { } members || member.Host.System is not { } system)
         {
-            return Task.FromResult<Refusal?>(new Refusal(RefusalKind.Refused, $"{Self} is in no fleet at present: {Standing.Reason}"));
+            return Task.FromResult<Refusal?>(new Refusal(RefusalKind.Refused, $"{Self} is not in a fleet at present: {Standing.Reason}"));
         }
         system.Cluster.Leave(members.All.First(m => m.Id.Name == (node ?? Self)).Address);
         return Granted;
@@ -157,7 +157,7 @@ internal sealed class FleetOfNodes(LocalMember member, StickyOptions options, Fu
         if (Missing(node) is { } missing) return Task.FromResult<Refusal?>(missing);
         if (Standing.Members is not { } members || member.Host.System is not { } system)
         {
-            return Task.FromResult<Refusal?>(new Refusal(RefusalKind.Refused, $"{Self} is in no fleet at present: {Standing.Reason}"));
+            return Task.FromResult<Refusal?>(new Refusal(RefusalKind.Refused, $"{Self} is not in a fleet at present: {Standing.Reason}"));
         }
         system.Cluster.Down(members.All.First(m => m.Id.Name == node).Address);
         return Granted;
@@ -193,15 +193,17 @@ internal sealed class FleetOfNodes(LocalMember member, StickyOptions options, Fu
             Self, member.Settings.Shards, map.Owned, map.Copies, Moving(), map.Entries - map.CopiedEntries, own.Min(), own.Max()));
     }
 
-    /// <summary>Shards move by themselves whenever they are uneven: there is nothing to wake, only something to report.</summary>
+    /// <summary>
+    /// Shards move automatically whenever they are uneven, so there is nothing to trigger, only something to report.
+    /// </summary>
     public Task<(Refusal? Refusal, int Moving)> RebalanceAsync(CancellationToken cancel) => Task.FromResult<(Refusal?, int)>(
-        Standing.Members is null ? (new Refusal(RefusalKind.Unavailable, $"{Self} is in no fleet at present: {Standing.Reason}"), 0) : (null, Moving()));
+        Standing.Members is null ? (new Refusal(RefusalKind.Unavailable, $"{Self} is not in a fleet at present: {Standing.Reason}"), 0) : (null, Moving()));
 
     private async Task<Refusal?> ChangeAsync(
         Pool pool, Backend backend, Func<BackendRecord, long, BackendRecord> change, CancellationToken cancel)
     {
         ChangeOutcome outcome = await member.Spread.ChangeAsync(new BackendKey(pool.Name, backend.Id), change).WaitAsync(cancel).ConfigureAwait(false);
-        // What the fleet has not confirmed yet holds here all the same, and is shown as this node's.
+        // A change that the fleet has not confirmed yet still applies here, and is shown as local.
         return outcome.IsKnown ? null : new Refusal(RefusalKind.Unknown, $"backend {backend.Id} of pool {pool.Name} is not known to the fleet yet; try again");
     }
 
