@@ -1,0 +1,70 @@
+using System.Net;
+using System.Reflection.PortableExecutable;
+using System.Text.RegularExpressions;
+using ActorLb.Testing;
+using ActorLb.Testing.Processes;
+
+namespace ActorLb.SystemTests.Start;
+
+/// <summary>What decides how fast the published program starts, counted: a loaded machine's clock judges nothing.</summary>
+public sealed partial class StartTests
+{
+    /// <summary>About 1,150 as this was written; each takes a tenth of a millisecond or more of the start.</summary>
+    private const int MostMethods = 1300;
+
+    // The libraries' generics over structs of ours; they are in no image that is compiled ahead of time. Those of our own must be.
+    private const int MostOwnMethods = 15;
+
+    private static string Folder => Path.GetDirectoryName(ActorLbProcess.Program)!;
+
+    /// <summary>Builds for tests are not.</summary>
+    private static bool IsPublished => File.Exists(Path.Combine(Folder, "actorlb.dll")) && IsCompiled(Path.Combine(Folder, "actorlb.dll"));
+
+    [Fact]
+    public void EveryAssembly_OfThePublishedProgram_IsCompiledAheadOfTime()
+    {
+        Assert.SkipUnless(IsPublished, "ACTORLB names no published program");
+        // Resources, and the facade of a package, have no code.
+        string[] left = [.. Directory.GetFiles(Folder, "*.dll").Where(f => !IsCompiled(f)).Select(f => Path.GetFileName(f))];
+        Assert.Empty(left);
+    }
+
+    [Fact]
+    public async Task Start_CompilesFewMethods_AndNoneOfOurOwn()
+    {
+        Assert.SkipUnless(IsPublished, "ACTORLB names no published program");
+        using var folder = new TempFolder();
+        string methods = folder["methods"];
+        IPEndPoint admin = Ports.FreeEndPoint();
+        string file = folder.Write("actorlb.conf", $$"""
+            actorlb {
+              node { name = n, data-dir = "{{folder["data"]}}" }
+              admin { bind = "{{admin}}" }
+              pools.p { balance = sticky, backends = ["127.0.0.1:1"], health { probe = none } }
+              listeners.l { bind = "127.0.0.1:0", pool = p }
+            }
+            """);
+        await using ActorLbProcess node = await ActorLbProcess.StartAsync(file, admin, new Dictionary<string, string?>(StringComparer.Ordinal)
+        {
+            ["DOTNET_JitStdOutFile"] = methods, ["DOTNET_JitDisasmSummary"] = "1",
+        });
+        // One second after the start the runtime compiles again what is used most; those are not counted.
+        string[] compiled = [.. File.ReadLines(methods).Where(l => l.Contains(" JIT compiled ", StringComparison.Ordinal) && !Hot().IsMatch(l))];
+
+        Assert.True(compiled.Length is > 100 and <= MostMethods, $"{compiled.Length} methods were compiled:\n{string.Join('\n', compiled)}");
+        string[] own = [.. compiled.Where(l => Own().IsMatch(l))];
+        Assert.True(own.Length <= MostOwnMethods, $"{own.Length} methods of our own were compiled:\n{string.Join('\n', own)}");
+    }
+
+    private static bool IsCompiled(string file)
+    {
+        using var reader = new PEReader(File.OpenRead(file));
+        return reader.PEHeaders.CorHeader is { ManagedNativeHeaderDirectory.Size: > 0 };
+    }
+
+    [GeneratedRegex(@"JIT compiled ActorLb\.", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex Own();
+
+    [GeneratedRegex(@"\[Tier1|OSR", RegexOptions.ExplicitCapture, matchTimeoutMilliseconds: 1000)]
+    private static partial Regex Hot();
+}
