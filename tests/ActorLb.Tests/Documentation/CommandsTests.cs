@@ -97,9 +97,7 @@ public sealed partial class CommandsTests(NamedFiles files) : IClassFixture<Name
     }
 
     private static Task WaitUntilAMemberAsync(AdminNode node) =>
-        Wait.UntilAsync(async () => (await node.Http.GetStringAsync("/metrics")).Contains("
-actorlb_fleet_members 1
-", StringComparison.Ordinal));
+        Wait.UntilAsync(async () => (await node.Http.GetStringAsync("/metrics")).Contains("\nactorlb_fleet_members 1\n", StringComparison.Ordinal));
 
     [GeneratedRegex("/etc/(?:nginx|haproxy)/(?<file>[a-z/-]+\\.(?:pem|key))")]
     private static partial Regex Certificate();
