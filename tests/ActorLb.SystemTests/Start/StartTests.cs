@@ -6,25 +6,24 @@ using ActorLb.Testing.Processes;
 
 namespace ActorLb.SystemTests.Start;
 
-/// <summary>What decides how fast the published program starts, counted: a loaded machine's clock judges nothing.</summary>
+/// <summary>How fast the published program starts, by what decides it and can be counted: times on a loaded machine prove nothing.</summary>
 public sealed partial class StartTests
 {
-    /// <summary>About 1,150 as this was written; each takes a tenth of a millisecond or more of the start.</summary>
-    private const int MostMethods = 1300;
+    /// <summary>1,400 at the time of writing, the request for <c>/readyz</c> included. Each takes about a tenth of a millisecond.</summary>
+    private const int MostMethods = 1550;
 
-    // The libraries' generics over structs of ours; they are in no image that is compiled ahead of time. Those of our own must be.
+    // Methods over vectors and 128-bit integers, and generic ones over structs of a library, cannot be compiled ahead of time.
     private const int MostOwnMethods = 15;
 
     private static string Folder => Path.GetDirectoryName(ActorLbProcess.Program)!;
 
-    /// <summary>Builds for tests are not.</summary>
+    /// <summary>What a build puts beside the tests is compiled at run time.</summary>
     private static bool IsPublished => File.Exists(Path.Combine(Folder, "actorlb.dll")) && IsCompiled(Path.Combine(Folder, "actorlb.dll"));
 
     [Fact]
     public void EveryAssembly_OfThePublishedProgram_IsCompiledAheadOfTime()
     {
         Assert.SkipUnless(IsPublished, "ACTORLB names no published program");
-        // Resources, and the facade of a package, have no code.
         string[] left = [.. Directory.GetFiles(Folder, "*.dll").Where(f => !IsCompiled(f)).Select(f => Path.GetFileName(f))];
         Assert.Empty(left);
     }
@@ -48,7 +47,7 @@ public sealed partial class StartTests
         {
             ["DOTNET_JitStdOutFile"] = methods, ["DOTNET_JitDisasmSummary"] = "1",
         });
-        // One second after the start the runtime compiles again what is used most; those are not counted.
+        // Methods that are used often are compiled a second time later; those don't count.
         string[] compiled = [.. File.ReadLines(methods).Where(l => l.Contains(" JIT compiled ", StringComparison.Ordinal) && !Hot().IsMatch(l))];
 
         Assert.True(compiled.Length is > 100 and <= MostMethods, $"{compiled.Length} methods were compiled:\n{string.Join('\n', compiled)}");
