@@ -110,24 +110,42 @@ public sealed class KubernetesTests
         V1StatefulSet set = Assert.Single(objects.OfType<V1StatefulSet>());
         V1PodSpec pod = set.Spec.Template.Spec;
         V1Container container = Assert.Single(pod.Containers);
-        IDictionary<string, string> labels = set.Spec.Template.Metadata.Labels;
-        void Selects(IDictionary<string, string> selector) => Assert.All(selector, l => Assert.Equal(l.Value, labels[l.Key]));
-
+        V1ConfigMap map = Assert.Single(objects.OfType<V1ConfigMap>());
         Assert.Equal(replicas, set.Spec.Replicas);
         Assert.Equal("Parallel", set.Spec.PodManagementPolicy);
-        Selects(set.Spec.Selector.MatchLabels);
-        Assert.All(pod.TopologySpreadConstraints, c => Selects(c.LabelSelector.MatchLabels));
-        Assert.All(pod.Affinity.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution ?? [], t => Selects(t.LabelSelector.MatchLabels));
+        Selects(set, set.Spec.Selector.MatchLabels);
+        Assert.All(pod.TopologySpreadConstraints, c => Selects(set, c.LabelSelector.MatchLabels));
+        Assert.All(pod.Affinity.PodAntiAffinity.RequiredDuringSchedulingIgnoredDuringExecution ?? [], t => Selects(set, t.LabelSelector.MatchLabels));
 
         // The end of a pod has its time.
-        V1ConfigMap map = Assert.Single(objects.OfType<V1ConfigMap>());
         string conf = map.Data["actorlb.conf"];
         int at = conf.IndexOf("drain-timeout = ", StringComparison.Ordinal) + "drain-timeout = ".Length;
         int drain = int.Parse(conf[at..conf.IndexOf('s', at)], CultureInfo.InvariantCulture);
         int wait = int.Parse(container.Lifecycle.PreStop.Exec.Command[1], CultureInfo.InvariantCulture);
         Assert.True(pod.TerminationGracePeriodSeconds > drain + wait, $"{pod.TerminationGracePeriodSeconds} s for {wait} and {drain}");
+        Assert.Contains(pod.Volumes, v => v.ConfigMap?.Name == map.Metadata.Name);
+        if (objects.OfType<V1Secret>().SingleOrDefault() is { } secret)
+        {
+            Assert.Contains(pod.Volumes, v => v.Secret?.SecretName == secret.Metadata.Name);
+            Assert.Equal(["admin-token", "cluster-secret"], secret.StringData.Keys.Order(StringComparer.Ordinal));
+        }
+        foreach (V1PodDisruptionBudget budget in objects.OfType<V1PodDisruptionBudget>())
+        {
+            Selects(set, budget.Spec.Selector.MatchLabels);
+            Assert.Equal("1", budget.Spec.MaxUnavailable.Value);
+        }
+        Assert.Contains(objects.OfType<V1ServiceAccount>(), a => a.Metadata.Name == pod.ServiceAccountName);
+        JudgeRights(set, container);
+        JudgePorts(objects, set, container, string.Concat(map.Data.Values));
+    }
 
-        // No rights, and nothing written but what is mounted.
+    private static void Selects(V1StatefulSet set, IDictionary<string, string> selector) =>
+        Assert.All(selector, l => Assert.Equal(l.Value, set.Spec.Template.Metadata.Labels[l.Key]));
+
+    /// <summary>No rights, and nothing written but what is mounted.</summary>
+    private static void JudgeRights(V1StatefulSet set, V1Container container)
+    {
+        V1PodSpec pod = set.Spec.Template.Spec;
         Assert.True(pod.SecurityContext.RunAsNonRoot);
         Assert.Equal("RuntimeDefault", pod.SecurityContext.SeccompProfile.Type);
         Assert.True(container.SecurityContext.ReadOnlyRootFilesystem);
@@ -141,20 +159,16 @@ public sealed class KubernetesTests
         {
             Assert.Contains(container.VolumeMounts, m => m.MountPath == folder);
         }
-        Assert.Contains(pod.Volumes, v => v.ConfigMap?.Name == map.Metadata.Name);
-        if (objects.OfType<V1Secret>().SingleOrDefault() is { } secret)
-        {
-            Assert.Contains(pod.Volumes, v => v.Secret?.SecretName == secret.Metadata.Name);
-            Assert.Equal(["admin-token", "cluster-secret"], secret.StringData.Keys.Order(StringComparer.Ordinal));
-        }
+    }
 
-        // Ports: listeners, services, probes and the network policy mean the same.
+    /// <summary>Listeners, services, probes and the network policy mean the same ports.</summary>
+    private static void JudgePorts(IKubernetesObject<V1ObjectMeta>[] objects, V1StatefulSet set, V1Container container, string configuration)
+    {
         int[] ports = [.. container.Ports.Select(p => p.ContainerPort)];
-        string all = string.Concat(map.Data.Values);
-        Assert.All(ports.Except([7946]), p => Assert.Contains($":{p}\"", all, StringComparison.Ordinal));
+        Assert.All(ports.Except([7946]), p => Assert.Contains($":{p}\"", configuration, StringComparison.Ordinal));
         V1Service[] services = [.. objects.OfType<V1Service>()];
         Assert.Equal(3, services.Length);
-        Assert.All(services, s => Selects(s.Spec.Selector));
+        Assert.All(services, s => Selects(set, s.Spec.Selector));
         Assert.Equal(ports.Order(), services.SelectMany(s => s.Spec.Ports).Select(p => p.Port).Order());
         V1Service fleet = services.Single(s => s.Metadata.Name == set.Spec.ServiceName);
         Assert.Equal("None", fleet.Spec.ClusterIP);
@@ -164,18 +178,12 @@ public sealed class KubernetesTests
         Assert.All(probes, p => Assert.Contains(container.Ports, c => c.Name == p.HttpGet.Port.Value));
         foreach (V1NetworkPolicy policy in objects.OfType<V1NetworkPolicy>())
         {
-            Selects(policy.Spec.PodSelector.MatchLabels);
+            Selects(set, policy.Spec.PodSelector.MatchLabels);
             Assert.Equal(ports.Order(), policy.Spec.Ingress.SelectMany(i => i.Ports).Select(p => int.Parse(p.Port.Value, CultureInfo.InvariantCulture)).Order());
             V1NetworkPolicyIngressRule own = policy.Spec.Ingress.Single(i => i.Ports.Any(p => p.Port.Value == "7946"));
-            Assert.All(own.FromProperty, f => Selects(f.PodSelector.MatchLabels));
+            Assert.All(own.FromProperty, f => Selects(set, f.PodSelector.MatchLabels));
             Assert.Single(policy.Spec.Ingress.Single(i => i.Ports.Any(p => p.Port.Value == "8888")).FromProperty);
         }
-        foreach (V1PodDisruptionBudget budget in objects.OfType<V1PodDisruptionBudget>())
-        {
-            Selects(budget.Spec.Selector.MatchLabels);
-            Assert.Equal("1", budget.Spec.MaxUnavailable.Value);
-        }
-        Assert.Contains(objects.OfType<V1ServiceAccount>(), a => a.Metadata.Name == pod.ServiceAccountName);
     }
 
     private static IKubernetesObject<V1ObjectMeta>[] Parse(string yaml) =>

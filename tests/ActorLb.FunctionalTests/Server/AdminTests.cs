@@ -70,24 +70,26 @@ public sealed partial class AdminTests
         Assert.DoesNotContain(samples.Keys, k => k.Contains("some-client", StringComparison.Ordinal) || k.Contains(client.Local.ToString(), StringComparison.Ordinal));
     }
 
+    private static async Task AnswersLateAsync(FakeBrokerConnection connection, CancellationToken stop)
+    {
+        await connection.ReadPacketAsync(stop);
+        // What the metrics are to show of it.
+        await Task.Delay(30, stop);
+        await connection.SendAsync(FakeBroker.ConnackBytes(0), stop);
+        await connection.ReadToEndAsync(stop);
+    }
+
+    private static async Task LeavesItsClientAsync(FakeBrokerConnection connection, CancellationToken stop)
+    {
+        await connection.ReadPacketAsync(stop);
+        await connection.SendAsync(FakeBroker.ConnackBytes(0), stop);
+        await connection.ReadSomeAsync(stop);
+    }
+
     [Fact]
     public async Task Metrics_TellBackendsApart_AndTheirStatesToo()
     {
-        // One that answers late, one that lets go of its client, one that is down.
-        await using var slow = FakeBroker.Start(async (connection, stop) =>
-        {
-            await connection.ReadPacketAsync(stop);
-            // What the metrics are to show of it.
-            await Task.Delay(30, stop);
-            await connection.SendAsync(FakeBroker.ConnackBytes(0), stop);
-            await connection.ReadToEndAsync(stop);
-        });
-        await using var fickle = FakeBroker.Start(async (connection, stop) =>
-        {
-            await connection.ReadPacketAsync(stop);
-            await connection.SendAsync(FakeBroker.ConnackBytes(0), stop);
-            await connection.ReadSomeAsync(stop);
-        });
+        await using FakeBroker slow = FakeBroker.Start(AnswersLateAsync), fickle = FakeBroker.Start(LeavesItsClientAsync);
         var nowhere = Ports.FreeEndPoint();
         await using var node = await TestNode.StartAsync(
             TestNode.Backends(slow),

@@ -47,8 +47,33 @@ public sealed class EndingsTests
             Front("framed", "echo", WebSocketBytes.Listener));
         files.Write(TestNode.Backends(echo), more: string.Concat(pools) + listeners + "log.level = error");
         await using var node = await files.StartAsync();
+        Func<Task>[] endings = EndingsOf(fronts);
+        // The first round opens what stays open: log, timers, the runtime's own.
+        await Task.WhenAll(endings.Select(e => e()));
+        await UntilIdleAsync(node);
+        var before = Descriptors.Count(node.Process.Id);
+        for (var batch = 0; batch < Batches; batch++)
+            await Task.WhenAll(Enumerable.Range(0, OfEach * endings.Length).Select(i => endings[i % endings.Length]()));
+        await UntilIdleAsync(node);
+        // The request that asked for the figures may still hold its own connection.
+        Assert.InRange(Descriptors.Count(node.Process.Id), before - 3, before + 3);
+        const int Each = (Batches * OfEach) + 1;
+        var status = await StatusAsync(node);
+        Assert.Contains($" {Each * endings.Length} ", status, StringComparison.Ordinal);
+        await AssertMeantAsync(node, Each, nonsense, busy);
+
+        string Front(string name, string? pool = null, string settings = "")
+        {
+            fronts[name] = Ports.FreeEndPoint();
+            return $"listeners.{name} {{ bind = \"{fronts[name]}\", pool = {pool ?? name}\n{settings} }}\n";
+        }
+    }
+
+    /// <summary>Every way in which a connection may end here.</summary>
+    private static Func<Task>[] EndingsOf(Dictionary<string, IPEndPoint> fronts)
+    {
         var frame = MalformedFrames.All[0].Bytes;
-        Func<Task>[] endings =
+        return
         [
             () => EndAsync(fronts["echo"], Connect, 4, c => c.Dispose()),
             () => EndAsync(fronts["echo"], Connect, 4, c => c.Abort()),
@@ -70,38 +95,23 @@ public sealed class EndingsTests
             () => EndAsync(fronts["framed"], [.. WebSocketBytes.Upgrade, .. frame], 0, null),
             () => EndAsync(fronts["no-tls"], Connect, 4, null),
         ];
-        // The first round opens what stays open: log, timers, the runtime's own.
-        await Task.WhenAll(endings.Select(e => e()));
-        await UntilIdleAsync(node);
-        var before = Descriptors.Count(node.Process.Id);
-        for (var batch = 0; batch < Batches; batch++)
-            await Task.WhenAll(Enumerable.Range(0, OfEach * endings.Length).Select(i => endings[i % endings.Length]()));
-        await UntilIdleAsync(node);
-        // The request that asked for the figures may still hold its own connection.
-        Assert.InRange(Descriptors.Count(node.Process.Id), before - 3, before + 3);
-        const int Each = (Batches * OfEach) + 1;
-        var status = await StatusAsync(node);
-        Assert.Contains($" {Each * endings.Length} ", status, StringComparison.Ordinal);
+    }
 
-        // Each ended in the way that is meant.
+    /// <summary>Each ended in the way that is meant.</summary>
+    private static async Task AssertMeantAsync(ActorLbProcess node, int each, FakeBroker nonsense, FakeBroker busy)
+    {
         var metrics = (await node.Admin.GetStringAsync(new Uri("metrics", UriKind.Relative), TestContext.Current.CancellationToken)).Split('\n');
         foreach (var reason in new[] { "no_backend", "bad_proxy_header", "backend_protocol", "bad_upgrade", "bad_frame" })
-            Assert.Equal(Each, Rejected(reason));
-        Assert.Contains($"actorlb_sessions_closed_total{{reason=\"idle_timeout\"}} {Each}", metrics);
-        Assert.Contains($"actorlb_backend_failures_total{{pool=\"no-tls\",backend=\"{nonsense.EndPoint}\"}} {Each}", metrics);
-        Assert.Contains($"actorlb_backend_refusals_total{{pool=\"busy\",backend=\"{busy.EndPoint}\"}} {Each}", metrics);
+            Assert.Equal(each, Rejected(reason));
+        Assert.Contains($"actorlb_sessions_closed_total{{reason=\"idle_timeout\"}} {each}", metrics);
+        Assert.Contains($"actorlb_backend_failures_total{{pool=\"no-tls\",backend=\"{nonsense.EndPoint}\"}} {each}", metrics);
+        Assert.Contains($"actorlb_backend_refusals_total{{pool=\"busy\",backend=\"{busy.EndPoint}\"}} {each}", metrics);
         Assert.NotEqual(0, Rejected("address_rate"));
 
         // By whatever listener.
         long Rejected(string reason) => metrics
             .Where(l => l.StartsWith("actorlb_connections_rejected_total{", StringComparison.Ordinal) && l.Contains($",reason=\"{reason}\"}} ", StringComparison.Ordinal))
             .Sum(l => long.Parse(l.AsSpan(l.LastIndexOf(' ') + 1), System.Globalization.CultureInfo.InvariantCulture));
-
-        string Front(string name, string? pool = null, string settings = "")
-        {
-            fronts[name] = Ports.FreeEndPoint();
-            return $"listeners.{name} {{ bind = \"{fronts[name]}\", pool = {pool ?? name}\n{settings} }}\n";
-        }
     }
 
     [Fact]

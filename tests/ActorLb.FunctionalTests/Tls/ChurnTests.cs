@@ -96,71 +96,76 @@ public sealed partial class ChurnTests(ITestOutputHelper output)
             var context = ending switch { 1 => trusting, 8 => distrusting, 10 => untrusted, _ => careless };
             var listener = ending switch { 9 => "ids", 10 => "devices", 12 => "wss", _ => "mqtt" };
             using var client = new NativeClient(context, node.Of(listener), ending switch { 1 => "localhost", 9 => "ids", _ => $"h{i}" });
-            switch (ending)
-            {
-                case 0:
-                    Assert.Equal(HandshakeStatus.Done, client.Handshake());
-                    client.Tls.Shutdown();
-                    break;
-                case 1:
-                    // Resumed, by the ticket of the one before under the same name.
-                    Assert.Equal(HandshakeStatus.Done, client.Handshake());
-                    Assert.True(client.Socket.Poll(Wait.Patience, SelectMode.SelectRead));
-                    Assert.Equal(TlsIoStatus.WantRead, client.Tls.Read(buffer).Status);
-                    client.Tls.Shutdown();
-                    break;
-                case 2:
-                    Assert.Equal(HandshakeStatus.Done, client.Handshake());
-                    client.Abort();
-                    break;
-                case 3:
-                    // The answer may be there already; it is not waited for.
-                    _ = client.Step();
-                    client.Abort();
-                    break;
-                case 4:
-                    _ = client.Step();
-                    client.Socket.Shutdown(SocketShutdown.Send);
-                    break;
-                case 5:
-                    Assert.Equal(HandshakeStatus.Done, client.Handshake());
-                    client.Write(connect);
-                    Assert.Equal(4, client.Read(buffer));
-                    // Else the broker keeps it, with what it received.
-                    _ = await broker.NextConnectionAsync();
-                    client.Write([0xE0, 0]);
-                    client.Tls.Shutdown();
-                    break;
-                case 9:
-                    // Resumed, by the session id of the one before.
-                    Assert.Equal(HandshakeStatus.Done, client.Handshake());
-                    client.Tls.Shutdown();
-                    break;
-                case 10:
-                    // In TLS 1.3 the client is done before its certificate is refused.
-                    Assert.Equal(HandshakeStatus.Done, client.Handshake());
-                    Assert.Equal(0, client.Read(buffer));
-                    break;
-                case 12:
-                    Assert.Equal(HandshakeStatus.Done, client.Handshake());
-                    client.Write([.. WebSocketBytes.Upgrade, .. WebSocketBytes.Binary(connect)]);
-                    while (!buffer.AsSpan(0, client.Read(buffer)).EndsWith((ReadOnlySpan<byte>)[0x20, 2, 0, 0]))
-                    {
-                        // The answer's head; the CONNACK comes by itself.
-                    }
-
-                    _ = await broker.NextConnectionAsync();
-                    client.Write(MalformedFrames.Masked(0x88, [3, 0xE8]));
-                    client.Tls.Shutdown();
-                    break;
-                default:
-                    Assert.Equal(HandshakeStatus.Failed, client.Handshake());
-                    break;
-            }
+            await EndAsync(client, ending, broker, connect, buffer);
         }
 
         await node.UntilAsync(() => node.Node.Admission.Active == 0);
         slow.ForEach(s => s.Dispose());
+    }
+
+    private static async Task EndAsync(NativeClient client, int ending, FakeBroker broker, byte[] connect, byte[] buffer)
+    {
+        switch (ending)
+        {
+            case 0:
+                Assert.Equal(HandshakeStatus.Done, client.Handshake());
+                client.Tls.Shutdown();
+                break;
+            case 1:
+                // Resumed, by the ticket of the one before under the same name.
+                Assert.Equal(HandshakeStatus.Done, client.Handshake());
+                Assert.True(client.Socket.Poll(Wait.Patience, SelectMode.SelectRead));
+                Assert.Equal(TlsIoStatus.WantRead, client.Tls.Read(buffer).Status);
+                client.Tls.Shutdown();
+                break;
+            case 2:
+                Assert.Equal(HandshakeStatus.Done, client.Handshake());
+                client.Abort();
+                break;
+            case 3:
+                // The answer may be there already; it is not waited for.
+                _ = client.Step();
+                client.Abort();
+                break;
+            case 4:
+                _ = client.Step();
+                client.Socket.Shutdown(SocketShutdown.Send);
+                break;
+            case 5:
+                Assert.Equal(HandshakeStatus.Done, client.Handshake());
+                client.Write(connect);
+                Assert.Equal(4, client.Read(buffer));
+                // Else the broker keeps it, with what it received.
+                _ = await broker.NextConnectionAsync();
+                client.Write([0xE0, 0]);
+                client.Tls.Shutdown();
+                break;
+            case 9:
+                // Resumed, by the session id of the one before.
+                Assert.Equal(HandshakeStatus.Done, client.Handshake());
+                client.Tls.Shutdown();
+                break;
+            case 10:
+                // In TLS 1.3 the client is done before its certificate is refused.
+                Assert.Equal(HandshakeStatus.Done, client.Handshake());
+                Assert.Equal(0, client.Read(buffer));
+                break;
+            case 12:
+                Assert.Equal(HandshakeStatus.Done, client.Handshake());
+                client.Write([.. WebSocketBytes.Upgrade, .. WebSocketBytes.Binary(connect)]);
+                while (!buffer.AsSpan(0, client.Read(buffer)).EndsWith((ReadOnlySpan<byte>)[0x20, 2, 0, 0]))
+                {
+                    // The answer's head; the CONNACK comes by itself.
+                }
+
+                _ = await broker.NextConnectionAsync();
+                client.Write(MalformedFrames.Masked(0x88, [3, 0xE8]));
+                client.Tls.Shutdown();
+                break;
+            default:
+                Assert.Equal(HandshakeStatus.Failed, client.Handshake());
+                break;
+        }
     }
 
     /// <summary>A client whose hello never ends; the node ends it by its time.</summary>

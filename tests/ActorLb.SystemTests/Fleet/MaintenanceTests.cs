@@ -79,6 +79,16 @@ public sealed class MaintenanceTests
         await fleet.UntilAdminAsync(broker, "down");
         await transcript.NextAsync("pool up");
         await fleet.UntilAdminAsync(broker, "up");
+        await RebalanceAsync(fleet, transcript, clients);
+        await transcript.NextAsync("cluster tail");
+        transcript.AssertDone();
+        TestContext.Current.TestOutputHelper!.WriteLine(
+            $"of {asked.Length}: closed at {first:f1} a second before the node's death and {second:f1} after it; {clients.Told.Count} moved, {string.Join(", ", clients.Connected)}");
+        return new[] { first / Transcript.DrainRate, second / Transcript.DrainRate }.MaxBy(r => Math.Abs(r - 1));
+    }
+
+    private static async Task RebalanceAsync(TestFleet fleet, Transcript transcript, ReturningClients clients)
+    {
         clients.Forget();
         await transcript.NextAsync("pool rebalance");
         await Wait.UntilAsync(() => clients.Told.Count > 300, () => "some are moved");
@@ -90,11 +100,6 @@ public sealed class MaintenanceTests
         Assert.All(clients.Connected, c => Assert.InRange(c, 980, 1020));
         AssertNobodyTwice(clients);
         await transcript.NextAsync("pool show");
-        await transcript.NextAsync("cluster tail");
-        transcript.AssertDone();
-        TestContext.Current.TestOutputHelper!.WriteLine(
-            $"of {asked.Length}: closed at {first:f1} a second before the node's death and {second:f1} after it; {clients.Told.Count} moved, {string.Join(", ", clients.Connected)}");
-        return new[] { first / Transcript.DrainRate, second / Transcript.DrainRate }.MaxBy(r => Math.Abs(r - 1));
     }
 
     /// <summary>Closed a second, from one closing to another.</summary>

@@ -38,24 +38,7 @@ public sealed class SourceExhaustionTests
             """);
         var broker = folder.Write("mosquitto.conf", "user root\nallow_anonymous true\nlog_dest stderr\n"
             + string.Concat(brokers.Select(b => $"listener {b} 127.0.0.1\nmax_connections -1\n")));
-        // Each client comes from an address and port of its own, so that only the node needs ephemeral ports.
-        var clients = folder.Write("clients.mjs", $$"""
-            import net from 'node:net'
-            const connect = id => Buffer.from([0x10, 12 + id.length, 0, 4, ...Buffer.from('MQTT'), 4, 2, 0, 60, 0, id.length, ...Buffer.from(id)])
-            const codes = {}
-            for (let i = 0; i < {{places + TooMany}}; i++) {
-              await new Promise(done => {
-                const client = net.connect({ port: 1883, host: '127.0.0.1', localAddress: `127.0.${1 + Math.floor(i / 200)}.${1 + i % 200}`, localPort: 20000 + i })
-                client.on('connect', () => client.write(connect('c' + i)))
-                client.on('data', data => { codes[data[3]] = (codes[data[3]] || 0) + 1; done() })
-                client.on('error', error => { console.log('error ' + error.message); done() })
-              })
-            }
-            const page = await fetch('http://127.0.0.1:8888/metrics').then(p => p.text()).catch(e => console.log('no page: ' + e.cause)) ?? ''
-            for (const line of page.split('\n')) if (line.startsWith('actorlb_source_') || line.includes('"source_exhausted"')) console.log(line)
-            console.log('codes ' + JSON.stringify(codes))
-            process.exit(0)
-            """);
+        var clients = folder.Write("clients.mjs", ClientsScript(places + TooMany));
         var script = folder.Write("inside.sh", $$"""
             set -e
             ip link set lo up
@@ -83,4 +66,23 @@ public sealed class SourceExhaustionTests
         Assert.Contains($"actorlb_source_warnings_total {places / 10}", inside.Lines);
         Assert.Contains(inside.Lines, l => l.Contains("add source-addresses or raise the limit of open files", StringComparison.Ordinal));
     }
+
+    /// <summary>Each client comes from an address and port of its own, so that only the node needs ephemeral ports.</summary>
+    private static string ClientsScript(int count) => $$"""
+        import net from 'node:net'
+        const connect = id => Buffer.from([0x10, 12 + id.length, 0, 4, ...Buffer.from('MQTT'), 4, 2, 0, 60, 0, id.length, ...Buffer.from(id)])
+        const codes = {}
+        for (let i = 0; i < {{count}}; i++) {
+          await new Promise(done => {
+            const client = net.connect({ port: 1883, host: '127.0.0.1', localAddress: `127.0.${1 + Math.floor(i / 200)}.${1 + i % 200}`, localPort: 20000 + i })
+            client.on('connect', () => client.write(connect('c' + i)))
+            client.on('data', data => { codes[data[3]] = (codes[data[3]] || 0) + 1; done() })
+            client.on('error', error => { console.log('error ' + error.message); done() })
+          })
+        }
+        const page = await fetch('http://127.0.0.1:8888/metrics').then(p => p.text()).catch(e => console.log('no page: ' + e.cause)) ?? ''
+        for (const line of page.split('\n')) if (line.startsWith('actorlb_source_') || line.includes('"source_exhausted"')) console.log(line)
+        console.log('codes ' + JSON.stringify(codes))
+        process.exit(0)
+        """;
 }

@@ -70,18 +70,23 @@ public sealed class FleetSessionTests(AdminFleet fleet) : IClassFixture<AdminFle
         Assert.Equal(("meter-3", "lb-1"), (top.Clients[0].ClientId!, top.Clients[0].Session!.Node));
         Assert.Equal(2, top.Clients.Length);
 
-        // Wherever it is, and both nodes write who asked.
+        await AssertKickedAsync(clients[10], twin, lines);
+        foreach (RawClient client in clients) client.Dispose();
+    }
+
+    /// <summary>Wherever it is, and both nodes write who asked.</summary>
+    private async Task AssertKickedAsync(RawClient kicked, RawClient twin, AuditLines lines)
+    {
         SessionKick kick = await fleet.One.SendAsync(HttpMethod.Post, "sessions/kick?client=meter-10", null, AdminJson.Wire.SessionKick);
         Assert.Equal(2, kick.Kicked);
         Assert.Equal([new NamedCount("lb-1", 1), new NamedCount("lb-2", 1)], kick.Nodes);
         Assert.Equal([0xE0, 0x01, 0x98], (await twin.ReadToEndAsync()).Bytes);
-        Assert.Equal([0xE0, 0x01, 0x98], (await clients[10].ReadToEndAsync()).Bytes);
+        Assert.Equal([0xE0, 0x01, 0x98], (await kicked.ReadToEndAsync()).Bytes);
         Assert.Matches(@"^node lb-1, 127\.0\.0\.1:\d+ \(no token\): session kick meter-10: done: 1 disconnected$", Assert.Single(lines.Lines));
         AdminError nobody = await AdminNode.ErrorAsync(HttpStatusCode.NotFound, await fleet.One.SendAsync(HttpMethod.Post, "sessions/kick?client=meter-10"));
         Assert.Equal("no session of that client on nodes lb-1, lb-2", nobody.Detail);
         AdminError nowhere = await AdminNode.ErrorAsync(HttpStatusCode.NotFound, await fleet.One.SendAsync(HttpMethod.Get, "sessions?node=lb-9"));
         Assert.Contains("Known: lb-1, lb-2", nowhere.Detail, StringComparison.Ordinal);
-        foreach (RawClient client in clients) client.Dispose();
     }
 
     [Fact]

@@ -34,7 +34,7 @@ public sealed partial class MemoryTests(ITestOutputHelper output) : IDisposable
             {
                 pairs[i].Sockets = Establish(server, client, out var sessions);
                 (pairs[i].Server, pairs[i].Client) = sessions;
-                Exchange(pairs[i].Server, pairs[i].Client);
+                HandshakeEndings.Exchange(pairs[i].Server, pairs[i].Client);
             }
 
             foreach (var pair in pairs)
@@ -99,28 +99,11 @@ public sealed partial class MemoryTests(ITestOutputHelper output) : IDisposable
 
     private void Repeat(int count)
     {
-        var certificate = _ca.Server(["a.test"]);
-        var identity = _ca.Client("CN=device");
-        using var server = TlsServerContext.Build(
-            TlsOptions.For(certificate) with { VerifyClient = VerifyClient.Optional, ClientCa = _ca.CaPath, SessionCache = 1024 * 1024 },
-            false, TimeProvider.System);
-        var older = TlsOptions.For(certificate) with { Protocols = TlsProtocols.Tls12, SessionTickets = false };
-        using var forgetful = TlsServerContext.Build(older with { SessionCache = 0 }, false, TimeProvider.System);
-        using var remembering = TlsServerContext.Build(older with { SessionCache = 1024 * 1024 }, false, TimeProvider.System);
-        using var foreignCa = new TestCertificates("Foreign CA");
-        var foreignIdentity = foreignCa.Client("CN=foreign");
-        using var plain = TlsClientContext.Build(new UpstreamTlsOptions(_ca.CaPath, "a.test", true, null, null));
-        using var returning = TlsClientContext.Build(new UpstreamTlsOptions(_ca.CaPath, "a.test", true, null, null));
-        using var byId = TlsClientContext.Build(new UpstreamTlsOptions(_ca.CaPath, "a.test", true, null, null));
-        using var known = TlsClientContext.Build(
-            new UpstreamTlsOptions(_ca.CaPath, "a.test", true, identity.CertificatePath, identity.KeyPath));
-        using var foreign = TlsClientContext.Build(
-            new UpstreamTlsOptions(null, "a.test", false, foreignIdentity.CertificatePath, foreignIdentity.KeyPath));
-
-        var ended = new int[Endings];
+        using var endings = new HandshakeEndings(_ca);
+        var ended = new int[HandshakeEndings.Count];
         for (var i = 0; i < 1000; i++)
         {
-            End(i % Endings, ended);
+            endings.End(i % HandshakeEndings.Count, ended);
         }
 
         var descriptors = Descriptors();
@@ -128,7 +111,7 @@ public sealed partial class MemoryTests(ITestOutputHelper output) : IDisposable
         {
             for (var i = 0; i < count / Rounds; i++)
             {
-                End(i % Endings, ended);
+                endings.End(i % HandshakeEndings.Count, ended);
             }
         });
         output.WriteLine($"{count} handshakes in {Rounds} rounds: malloc'd bytes grew by {growth} in the median; endings {string.Join(' ', ended)}.");
@@ -137,105 +120,16 @@ public sealed partial class MemoryTests(ITestOutputHelper output) : IDisposable
         Assert.InRange(Descriptors(), 1, descriptors + 100);
         // What a round's handshakes of one ending left behind would be 144 bytes of each, or more: the least of OpenSSL's objects is larger.
         Assert.InRange(growth, long.MinValue, count / Rounds * 16);
-
-        void End(int ending, int[] counts)
-        {
-            var client = ending switch { 3 => foreign, 4 => known, 5 => returning, 7 => byId, _ => plain };
-            var context = ending switch { 6 => forgetful, 7 => remembering, _ => server };
-            var sockets = new SocketPair();
-            var one = context.Accept(sockets.One);
-            var two = client.Connect(sockets.Two, "a.test");
-            HandshakeOutcome outcome;
-            switch (ending)
-            {
-                case 0: // the client never says a word
-                    outcome = one.Handshake();
-                    counts[ending] += outcome.Status == HandshakeStatus.WantRead ? 1 : 0;
-                    break;
-                case 1: // the client goes in the middle
-                    _ = two.Handshake();
-                    _ = one.Handshake();
-                    two.Dispose();
-                    sockets.CloseTwo();
-                    outcome = one.Handshake();
-                    counts[ending] += outcome.Status == HandshakeStatus.Failed ? 1 : 0;
-                    one.Dispose();
-                    sockets.CloseOne();
-                    return;
-                case 2: // both sides say close_notify
-                    outcome = Complete(one, two);
-                    Exchange(one, two);
-                    _ = two.Shutdown();
-                    Assert.Equal(TlsIoStatus.Closed, one.Read(stackalloc byte[8]).Status);
-                    _ = one.Shutdown();
-                    counts[ending] += outcome.Status == HandshakeStatus.Done ? 1 : 0;
-                    break;
-                case 3: // a certificate that is not trusted
-                    outcome = Complete(one, two);
-                    counts[ending] += outcome.Reason?.StartsWith("certificate verify failed", StringComparison.Ordinal) == true ? 1 : 0;
-                    break;
-                case 4: // a client certificate, its values read
-                    outcome = Complete(one, two);
-                    counts[ending] += one.PeerCertificate()?.CommonName == "device" && one.ProxyValues().Verify == 0 ? 1 : 0;
-                    break;
-                case 5: // TLS 1.3, resumed by the ticket of the one before
-                case 7: // TLS 1.2, resumed by the id of the one before
-                    outcome = Complete(one, two);
-                    Exchange(one, two);
-                    counts[ending] += one.Reused() ? 1 : 0;
-                    break;
-                case 6: // TLS 1.2, from scratch
-                    outcome = Complete(one, two);
-                    Exchange(one, two);
-                    counts[ending] += one.Protocol() == "TLSv1.2" && !one.Reused() ? 1 : 0;
-                    break;
-                default: // neither side says close_notify
-                    outcome = Complete(one, two);
-                    Exchange(one, two);
-                    counts[ending] += outcome.Status == HandshakeStatus.Done ? 1 : 0;
-                    break;
-            }
-
-            one.Dispose();
-            two.Dispose();
-            sockets.Dispose();
-        }
     }
 
-    private const int Endings = 9;
     private const int Rounds = 5;
 
     private static SocketPair Establish(TlsServerContext server, TlsClientContext client, out (TlsSession Server, TlsSession Client) sessions)
     {
         var sockets = new SocketPair();
         sessions = (server.Accept(sockets.One), client.Connect(sockets.Two, "a.test"));
-        Assert.Equal(HandshakeStatus.Done, Complete(sessions.Server, sessions.Client).Status);
+        Assert.Equal(HandshakeStatus.Done, HandshakeEndings.Complete(sessions.Server, sessions.Client).Status);
         return sockets;
-    }
-
-    /// <returns>The server's outcome.</returns>
-    private static HandshakeOutcome Complete(TlsSession server, TlsSession client)
-    {
-        while (true)
-        {
-            _ = client.Handshake();
-            var outcome = server.Handshake();
-            if (outcome.Status is HandshakeStatus.Done or HandshakeStatus.Failed)
-            {
-                return outcome;
-            }
-        }
-    }
-
-    /// <summary>A message both ways, by which the client also takes its ticket in.</summary>
-    private static void Exchange(TlsSession server, TlsSession client)
-    {
-        Span<byte> buffer = stackalloc byte[64];
-        Assert.Equal(16, client.Write(buffer[..16]).Count);
-        Assert.Equal(16, server.Read(buffer).Count);
-        Assert.Equal(TlsIoStatus.WantRead, server.Read(buffer).Status);
-        Assert.Equal(16, server.Write(buffer[..16]).Count);
-        Assert.Equal(16, client.Read(buffer).Count);
     }
 
     /// <summary>

@@ -50,8 +50,8 @@ internal sealed class Simulation
         _checks = new SimChecks(_world, _network, _clients) { EntriesMayGo = _isTight };
         _network.Tamper = variant switch
         {
-            Variant.NoEpochCheck => PretendSameEpoch,
-            Variant.WrongChange => ChangeAnotherKey,
+            Variant.NoEpochCheck => SimTampering.PretendSameEpoch,
+            Variant.WrongChange => (_, message) => SimTampering.ChangeAnotherKey(_world, message),
             _ => null,
         };
         for (var i = 0; i < Brokers.Length; i++)
@@ -371,30 +371,5 @@ internal sealed class Simulation
         }
 
         _world.RunUntil(_world.Now + 2000);
-    }
-
-    /// <summary>Changes the key's last bit in one change out of fifty.</summary>
-    private MapMessage ChangeAnotherKey(SimNode to, MapMessage message)
-    {
-        if (message is Replicate { Ops.Length: > 0 } replicate && _world.Chance(0.02))
-        {
-            var op = replicate.Ops[0];
-            return replicate with { Ops = [op with { Entry = op.Entry with { H = op.Entry.H ^ 1 } }, .. replicate.Ops[1..]] };
-        }
-
-        return message;
-    }
-
-    /// <summary>Gives the message the receiver's epoch, which has the same effect as not checking epochs.</summary>
-    private static MapMessage PretendSameEpoch(SimNode to, MapMessage message)
-    {
-        if (message is ShardMessage about and not (CopyQuery or CopyAnswer))
-        {
-            var shard = to.Map.Shards[about.Shard];
-            var epoch = shard.Serves ? shard.HeldEpoch : shard.Seats?.Epoch ?? 0;
-            return epoch == 0 ? message : about with { Epoch = epoch };
-        }
-
-        return message;
     }
 }
