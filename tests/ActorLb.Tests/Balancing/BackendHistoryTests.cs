@@ -56,9 +56,9 @@ public sealed class BackendHistoryTests
         backend.History.Probed(new BackendProbe(_time.GetUtcNow(), null, TimeSpan.Zero, "no descriptor"));
         Assert.Null(backend.History.LastError);
         backend.History.Probed(new BackendProbe(_time.GetUtcNow(), false, TimeSpan.FromSeconds(2), "no answer within 2 s"));
-        Assert.Equal(new BackendError(Start, "probe: no answer in 2 s"), backend.History.LastError);
+        Assert.Equal(new BackendError(Start, "probe: no answer within 2 s"), backend.History.LastError);
         backend.History.Probed(new BackendProbe(_time.GetUtcNow(), true, TimeSpan.FromSeconds(1), null));
-        Assert.Equal("probe: no answer in 2 s", backend.History.LastError!.Text);
+        Assert.Equal("probe: no answer within 2 s", backend.History.LastError!.Text);
         Assert.True(backend.History.LastProbe!.Alive);
     }
 

@@ -51,7 +51,7 @@ public sealed class EmqxClusterTests
                 [new("emqx@10.0.0.3", null, null)]));
         Assert.Equal(
             [
-                "10.0.0.1:1884 EMQX evacuates it: waiting_takeover", "10.0.0.2:1884 EMQX is rebalancing its clients to other nodes: evicting_sessions",
+                "10.0.0.1:1884 EMQX is evacuating it: waiting_takeover", "10.0.0.2:1884 EMQX is rebalancing its clients to other nodes: evicting_sessions",
                 "10.0.0.3:1884 EMQX is purging its sessions",
             ],
             Draining(answer));
