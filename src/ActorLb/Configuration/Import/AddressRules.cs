@@ -32,7 +32,7 @@ internal static class AddressRules
         if (rules.Count == 0) return;
         if (rules.Count > MostRules || Lists(rules) is not var (allow, deny))
         {
-            directives[0].Tell("the rules cannot be written as two short lists: set allow and deny of the listener by hand");
+            directives[0].Report("the rules cannot be written as two short lists: set allow and deny of the listener by hand");
             return;
         }
         if (allow.Count > 0) listener.Set("allow", Text(allow));

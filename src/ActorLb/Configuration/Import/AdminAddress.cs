@@ -12,14 +12,14 @@ internal static class AdminAddress
     {
         if (target.Admin.Has("bind"))
         {
-            from.Tell("the admin endpoint has one address: this one is left out");
+            from.Report("the admin endpoint has one address: this one is left out");
             return;
         }
         int colon = address.LastIndexOf(':');
         string host = colon < 0 ? "" : address[..colon].Trim('[', ']');
         if (Units.Number(address[(colon + 1)..]) is not (> 0 and <= 65535 and var port))
         {
-            from.Tell("no port: set admin.bind by hand");
+            from.Report("no port: set admin.bind by hand");
             return;
         }
         bool loopback = IPAddress.TryParse(host, out IPAddress? ip) ? IPAddress.IsLoopback(ip) : host == "localhost";
@@ -27,7 +27,7 @@ internal static class AdminAddress
         // Written even if it is the default, to show where the page is.
         target.Admin.Set("bind", Units.Quote(bind), null, from, what);
         from.Carry();
-        if (!loopback) from.Tell($"it was open to all; {bind} is written, since for remote access the endpoint needs authentication: set admin.bind with token-file, or with tls and a ca");
+        if (!loopback) from.Report($"it was open to all; {bind} is written, since for remote access the endpoint needs authentication: set admin.bind with token-file, or with tls and a ca");
     }
 
     /// <summary>Moves the endpoint to another port if a listener has its port.</summary>

@@ -43,8 +43,8 @@ internal sealed class BackendEntry(Directive from)
         var kept = new List<BackendEntry>();
         foreach (BackendEntry entry in entries)
         {
-            if (entry.Key is { } key && !seen.Add(key)) entry.From.Tell("the same address again: a pool has each backend once, give it a weight");
-            else if (kept.Count >= ImportLimits.Entries) entry.From.Tell($"at most {ImportLimits.Entries} backends are written for a pool");
+            if (entry.Key is { } key && !seen.Add(key)) entry.From.Report("the same address again: a pool has each backend once, give it a weight");
+            else if (kept.Count >= ImportLimits.Entries) entry.From.Report($"at most {ImportLimits.Entries} backends are written for a pool");
             else kept.Add(entry);
         }
         pool.SetList("backends", kept.Select(e => (e.Render(), (Directive?)e.From)));

@@ -15,7 +15,7 @@ internal readonly record struct Word(string Text, SourcePosition Position, bool 
 /// <summary>A directive of NGINX with its block, or a line or section of HAProxy, with the comments around it and its outcome.</summary>
 internal sealed class Directive(Word name)
 {
-    private readonly List<string> _told = [];
+    private readonly List<string> _advice = [];
 
     public string Name => name.Text;
 
@@ -41,7 +41,7 @@ internal sealed class Directive(Word name)
     public string Reason { get; private set; } = "";
 
     /// <summary>What cannot be carried over, and what to do instead; one for each word concerned.</summary>
-    public IReadOnlyList<string> Advice => _told;
+    public IReadOnlyList<string> Advice => _advice;
 
     public string this[int index] => index < Words.Count ? Words[index].Text : "";
 
@@ -80,10 +80,10 @@ internal sealed class Directive(Word name)
         Reason = reason;
     }
 
-    public void Tell(string advice)
+    public void Report(string advice)
     {
         Verdict = Import.Verdict.Reported;
-        if (!_told.Contains(advice)) _told.Add(advice);
+        if (!_advice.Contains(advice)) _advice.Add(advice);
     }
 
     /// <summary>Leaves out its block with everything in it.</summary>

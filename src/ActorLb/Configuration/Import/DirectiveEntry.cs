@@ -31,10 +31,10 @@ internal sealed class DirectiveTable
         if (directive.Verdict is not null) return;
         switch (Find(name))
         {
-            case { Verdict: Verdict.Reported } told: directive.Tell(told.Text); break;
+            case { Verdict: Verdict.Reported } known: directive.Report(known.Text); break;
             case { Verdict: Verdict.NotNeeded } left: directive.Leave(left.Text); break;
             case { } known: directive.Leave($"nothing that is written here uses it (otherwise: {known.Text})"); break;
-            default: directive.Tell("unknown to the importer: see docs/import.md, and set its equivalent by hand"); break;
+            default: directive.Report("unknown to the importer: see docs/import.md, and set its equivalent by hand"); break;
         }
     }
 }

@@ -62,7 +62,7 @@ internal static class Importer
         Directive[] all = [.. whole.All().Skip(1)];
         foreach (Directive section in whole.Block!)
         {
-            if (section.Verdict is null && HAProxyDirectives.Table.Find(section.Name) is { Verdict: Verdict.Reported } told) section.Tell(told.Text);
+            if (section.Verdict is null && HAProxyDirectives.Table.Find(section.Name) is { Verdict: Verdict.Reported } reported) section.Report(reported.Text);
             if (section.Verdict == Verdict.Reported && section.Name is not ("frontend" or "listen" or "backend")) section.LeaveBlock($"is in {section.Name}, which is left out");
         }
         foreach (Directive d in all)
@@ -129,9 +129,9 @@ internal static class Importer
     private static void Head(StringBuilder text, Target target, IReadOnlyList<Directive> all, string program, string file)
     {
         string name = Path.GetFileName(file);
-        int told = all.Count(d => d.Verdict == Verdict.Reported);
+        int reported = all.Count(d => d.Verdict == Verdict.Reported);
         Line(text, $"# Converted from {name} by `actorlb import {program}`. Review it, then run `actorlb check -c FILE`.");
-        if (told > 0) Line(text, $"# {Count(told, "directive")} could not be carried over as {(told == 1 ? "it is" : "they are")}: the comments that start with a file and line say what to do instead.");
+        if (reported > 0) Line(text, $"# {Count(reported, "directive")} could not be carried over as {(reported == 1 ? "it is" : "they are")}: the comments that start with a file and line say what to do instead.");
         if (target.Certificates.Count > 0) Line(text, "# The node must be able to read these files; keys should be readable only by its user:");
         foreach (string certificate in target.Certificates) Line(text, $"#   {certificate}");
         foreach (string variable in target.Variables.Keys) Line(text, $"# The environment variable {variable} is read when the node starts{(target.Variables[variable] is null ? ": set it in the service's unit" : "")}.");

@@ -16,13 +16,13 @@ internal static class Setting
         TimeSpan shortest = least ?? TimeSpan.FromMilliseconds(1);
         if (time is not { } value)
         {
-            from.Tell($"'{text}' is not a time: set {key} by hand");
+            from.Report($"'{text}' is not a time: set {key} by hand");
             return;
         }
         if (value < shortest || value > most)
         {
             TimeSpan cut = value < shortest ? shortest : most;
-            from.Tell($"{key} must be from {Units.Show(shortest)} to {Units.Show(most)}: {Units.Show(cut)} is written instead of {text}");
+            from.Report($"{key} must be from {Units.Show(shortest)} to {Units.Show(most)}: {Units.Show(cut)} is written instead of {text}");
             value = cut;
         }
         draft.Set(key, Units.Show(value), absent, from, note);
@@ -35,23 +35,23 @@ internal static class Setting
         {
             bool fits = Units.Number(text) is { } number && number >= least && number <= most;
             string value = fits ? text.TrimStart('0') is { Length: > 0 } digits ? digits : "0" : (Units.Number(text) < least ? least : most).ToString(CultureInfo.InvariantCulture);
-            if (!fits) from.Tell($"{key} must be from {least} to {most}: {value} is written instead of {text}");
+            if (!fits) from.Report($"{key} must be from {least} to {most}: {value} is written instead of {text}");
             draft.Set(key, value, absent, from, note);
             from.Carry();
             return;
         }
-        from.Tell($"'{text}' is not a number: set {key} by hand");
+        from.Report($"'{text}' is not a number: set {key} by hand");
     }
 
     public static void Size(this Draft draft, string key, Directive from, string text, long least, long most, string? absent)
     {
         if (Units.Size(text) is not { } size)
         {
-            from.Tell($"'{text}' is not a size: set {key} by hand");
+            from.Report($"'{text}' is not a size: set {key} by hand");
             return;
         }
         long cut = Math.Clamp(size, least, most);
-        if (cut != size) from.Tell($"{key} must be from {HoconUnits.FormatSize(least)} to {HoconUnits.FormatSize(most)}: {HoconUnits.FormatSize(cut)} is written instead of {text}");
+        if (cut != size) from.Report($"{key} must be from {HoconUnits.FormatSize(least)} to {HoconUnits.FormatSize(most)}: {HoconUnits.FormatSize(cut)} is written instead of {text}");
         draft.Set(key, HoconUnits.FormatSize(cut), absent, from);
         from.Carry();
     }

@@ -51,7 +51,7 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
             case "stick" when d[0] is "on" or "match" or "store-request": Stick(d); break;
             case "retries":
                 if (Units.Number(HAProxyValue.Of(d[0])) is { } retries) Pool["retry"].Integer("tries", d, (retries + 1L).ToString(CultureInfo.InvariantCulture), 1, RetryOptions.MaxTries, "3", "including the first");
-                else d.Tell("not a number: set retry.tries of the pool");
+                else d.Report("not a number: set retry.tries of the pool");
                 break;
             case "source": Source(d); break;
             case "timeout": return Timeout(d);
@@ -95,12 +95,12 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
             case var random when random.StartsWith("random", StringComparison.Ordinal): _policy = "random"; break;
             case "first":
                 _policy = "least-connections";
-                d.Tell("ActorLb does not fill one backend before using the next: least-connections is written");
+                d.Report("ActorLb does not fill one backend before using the next: least-connections is written");
                 break;
             case "hash": Hash(d); break;
             default:
                 _policy = "round-robin";
-                d.Tell("not supported for MQTT: round-robin is written; see balance and hash-key of the pool");
+                d.Report("not supported for MQTT: round-robin is written; see balance and hash-key of the pool");
                 break;
         }
     }
@@ -115,7 +115,7 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
         else
         {
             _policy = "round-robin";
-            d.Tell("not a variable of ActorLb: round-robin is written; see balance = hash and hash-key of the pool");
+            d.Report("not a variable of ActorLb: round-robin is written; see balance = hash and hash-key of the pool");
         }
     }
 
@@ -136,9 +136,9 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
         }
         else
         {
-            d.Tell("clients stick by client id (balance = sticky), or by a hash of hash-key");
+            d.Report("clients stick by client id (balance = sticky), or by a hash of hash-key");
         }
-        if (condition >= 0) d.Tell($"{string.Join(' ', d.Words.Skip(condition).Select(w => w.Text))}: stickiness has no conditions: all clients of a pool are in one map");
+        if (condition >= 0) d.Report($"{string.Join(' ', d.Words.Skip(condition).Select(w => w.Text))}: stickiness has no conditions: all clients of a pool are in one map");
     }
 
     private void WritePolicy(bool tcp)
@@ -154,7 +154,7 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
         else if (byAddress)
         {
             Pool.Set("balance", "ip-hash", null, _stickOn);
-            if (_sticky) _stickOn!.Tell("no client id is read on this path: ip-hash is written");
+            if (_sticky) _stickOn!.Report("no client id is read on this path: ip-hash is written");
             _table?.Leave("a hash needs no table");
         }
         else
@@ -162,7 +162,7 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
             if (_policy == "hash" && tcp)
             {
                 _policy = "ip-hash";
-                _balance!.Tell("no client id is read on this path: ip-hash is written");
+                _balance!.Report("no client id is read on this path: ip-hash is written");
             }
             Pool.Set("balance", _policy, "round-robin", _balance);
             _table?.Leave("no `stick on` uses it");
@@ -189,9 +189,9 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
                     long room = (Units.Size(value) ?? 0) + (Units.Size(target.Sticky.Value("max-entries") ?? "0") ?? 0);
                     target.Sticky.Integer("max-entries", d, Math.Min(room, int.MaxValue).ToString(CultureInfo.InvariantCulture), 1024, 1_000_000_000, null);
                     break;
-                case "peers": d.Tell($"peers {value}: nodes share the map as a fleet: see the cluster block"); break;
-                case "store": d.Tell($"store {value}: no other counters are kept; see limits of the listener"); break;
-                case "nopurge": d.Tell("nopurge: a full map drops disconnected clients first, then those not seen for longest"); break;
+                case "peers": d.Report($"peers {value}: nodes share the map as a fleet: see the cluster block"); break;
+                case "store": d.Report($"store {value}: no other counters are kept; see limits of the listener"); break;
+                case "nopurge": d.Report("nopurge: a full map drops disconnected clients first, then those not seen for longest"); break;
             }
         }
         target.Sticky.Keep(d);
@@ -202,16 +202,16 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
         d.Carry();
         if (d.Words.Count < 2)
         {
-            d.Tell("a server needs a name and an address: add the backend by hand");
+            d.Report("a server needs a name and an address: add the backend by hand");
             return;
         }
         var words = new HAProxyServer(d, _defaults, d.Words.Skip(2).Select(w => w.Text));
         if (HAProxyAddress.Server(target, d, d[1], IsHttp ? "80" : "1883") is not { } entry)
         {
-            d.Tell($"'{d[1]}' is not a host and port that ActorLb can connect to: add the backend by hand");
+            d.Report($"'{d[1]}' is not a host and port that ActorLb can connect to: add the backend by hand");
             return;
         }
-        if (!d[1].Contains(':', StringComparison.Ordinal)) d.Tell("without a port HAProxy uses the one that the client connected to: check the address");
+        if (!d[1].Contains(':', StringComparison.Ordinal)) d.Report("without a port HAProxy uses the one that the client connected to: check the address");
         words.Write(entry.Settings);
         _servers.Add((words, entry));
     }
@@ -221,7 +221,7 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
         d.Carry();
         if (d.Words.Count < 3)
         {
-            d.Tell("a server-template needs a name, a number and an address: see backends = { dns = ... }");
+            d.Report("a server-template needs a name, a number and an address: see backends = { dns = ... }");
             return;
         }
         _template = d;
@@ -234,10 +234,10 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
         string address = d[2];
         int colon = address.LastIndexOf(':');
         string name = colon < 0 ? address : address[..colon], port = colon < 0 ? "" : address[(colon + 1)..];
-        foreach ((HAProxyServer server, _) in _servers) server.From.Tell("a pool with discovery by DNS has no other backends: this one is left out");
+        foreach ((HAProxyServer server, _) in _servers) server.From.Report("a pool with discovery by DNS has no other backends: this one is left out");
         if (!HAProxyAddress.HasVariables(name) && !AddressText.IsHost(name))
         {
-            d.Tell($"'{name}' is not a host name: see backends = {{ dns = ... }}");
+            d.Report($"'{name}' is not a host name: see backends = {{ dns = ... }}");
             return false;
         }
         Draft dns = Pool["backends"];
@@ -251,7 +251,7 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
         {
             if (!dns.Has(key)) continue;
             dns.Remove(key);
-            d.Tell($"{key}: all backends found by DNS have the same settings");
+            d.Report($"{key}: all backends found by DNS have the same settings");
         }
         return true;
     }
@@ -260,7 +260,7 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
     {
         string address = d[0].EndsWith(":0", StringComparison.Ordinal) ? d[0][..^2] : d[0];
         if (address is "0.0.0.0" or "::" or "*") d.Leave("the system chooses");
-        else if (d.Words.Count > 1 || !AddressText.TryAddress(address, out _)) d.Tell("not one of the node's own IP addresses: set source-addresses of the pool");
+        else if (d.Words.Count > 1 || !AddressText.TryAddress(address, out _)) d.Report("not one of the node's own IP addresses: set source-addresses of the pool");
         else
         {
             Pool.Set("source-addresses", $"[{Units.Quote(address)}]", null, d);
@@ -286,7 +286,7 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
             default: return false;
         }
         TimeoutsFrom.Add(d);
-        if (time is null) d.Tell($"'{d[1]}' is not a time: set idle-timeout of the listener by hand");
+        if (time is null) d.Report($"'{d[1]}' is not a time: set idle-timeout of the listener by hand");
         return true;
     }
 
@@ -297,7 +297,7 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
             case "httpchk":
                 _httpPath = d.Words.Skip(1).Select(w => w.Text).FirstOrDefault(WellKnown.IsPath) ?? "/";
                 d.Carry();
-                if (d.Has("HEAD") || d.Has("POST") || d.Has("OPTIONS")) d.Tell("the probe uses GET");
+                if (d.Has("HEAD") || d.Has("POST") || d.Has("OPTIONS")) d.Report("the probe uses GET");
                 break;
             case "tcp-check" or "redispatch" or "tcpka" or "srvtcpka" or "forwardfor":
                 d.Carry();
@@ -322,6 +322,6 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
             _checkPort = d[at + 1];
             d.Carry();
         }
-        else d.Tell("the http probe uses GET and accepts 200 to 399");
+        else d.Report("the http probe uses GET and accepts 200 to 399");
     }
 }

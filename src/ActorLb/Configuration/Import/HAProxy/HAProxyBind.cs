@@ -83,7 +83,7 @@ internal sealed class HAProxyBind
                     Tls.Time("session-timeout", d, lifetime, Units.HAProxyTime(lifetime, TimeSpan.FromSeconds(1)), TimeSpan.FromDays(7), "10m", TimeSpan.FromSeconds(1));
                     break;
                 case "alpn":
-                    if (Next().Split(',').Contains("h2")) d.Tell("alpn h2: WebSocket uses HTTP/1.1; mqtt is supported too");
+                    if (Next().Split(',').Contains("h2")) d.Report("alpn h2: WebSocket uses HTTP/1.1; mqtt is supported too");
                     break;
                 case "accept-proxy": AcceptsProxy = true; break;
                 case "backlog": Listener.Integer("backlog", d, HAProxyValue.Of(Next()), 1, 1_000_000, "4096"); break;
@@ -97,7 +97,7 @@ internal sealed class HAProxyBind
 
     private void Text(Directive d, string key, string text, string? absent)
     {
-        if (text.Length == 0) d.Tell($"no value is given for tls.{key}");
+        if (text.Length == 0) d.Report($"no value is given for tls.{key}");
         else Tls.Set(key, Units.Quote(text), absent is null ? null : Units.Quote(absent));
     }
 
@@ -105,8 +105,8 @@ internal sealed class HAProxyBind
     {
         DirectiveEntry? entry = HAProxyDirectives.Table.Find("bind " + word);
         if (HAProxyDirectives.BindValues.Contains(word)) word = $"{word} {next()}";
-        if (entry is null) d.Tell($"{word}: unknown, and left out");
-        else if (entry.Verdict == Verdict.Reported) d.Tell($"{word}: {entry.Text}");
+        if (entry is null) d.Report($"{word}: unknown, and left out");
+        else if (entry.Verdict == Verdict.Reported) d.Report($"{word}: {entry.Text}");
     }
 
     private void Certificate(Directive d, string name)
@@ -117,7 +117,7 @@ internal sealed class HAProxyBind
             Folder(d, path);
             return;
         }
-        if (name.Length == 0) d.Tell("crt without a file: set tls.certificate and tls.key");
+        if (name.Length == 0) d.Report("crt without a file: set tls.certificate and tls.key");
         else _pairs.Add(_globals.Pair(path));
     }
 
@@ -130,11 +130,11 @@ internal sealed class HAProxyBind
                 (string file, string key) = _globals.Pair(certificate);
                 if (_pairs.Count == 0) _pairs.Add((file, key));
                 else if (names.Length > 0) _bySni.Add($"{{ names = [{string.Join(", ", names.Select(HoconPath.QuoteText))}], certificate = {file}, key = {key} }}");
-                else d.Tell($"{certificate}: its certificate has no host name: list it in tls.certificates by hand");
+                else d.Report($"{certificate}: its certificate has no host name: list it in tls.certificates by hand");
             }
             return;
         }
-        d.Tell($"crt {path}: the directory has no certificates here: name the first of them as tls.certificate and tls.key, the others in tls.certificates with their names");
+        d.Report($"crt {path}: the directory has no certificates here: name the first of them as tls.certificate and tls.key, the others in tls.certificates with their names");
         if (_pairs.Count == 0) _pairs.Add((_target.File(path, "certificate-and-key.pem"), _target.File(path, "certificate-and-key.pem")));
     }
 
@@ -142,7 +142,7 @@ internal sealed class HAProxyBind
     {
         if (_pairs.Count == 0)
         {
-            From.Tell("ssl without crt: set tls.certificate and tls.key of the listener");
+            From.Report("ssl without crt: set tls.certificate and tls.key of the listener");
             string missing = _target.File("/", _globals.Find("certificate-and-key.pem"));
             _pairs.Add((missing, missing));
         }
@@ -153,13 +153,13 @@ internal sealed class HAProxyBind
             string path = certificate[1..^1];
             string[] names = File.Exists(path) && HAProxyGlobals.Certificates(Path.GetDirectoryName(path)!)?.FirstOrDefault(c => c.Path == path).Names is { } known ? known : [];
             if (names.Length > 0) _bySni.Add($"{{ names = [{string.Join(", ", names.Select(HoconPath.QuoteText))}], certificate = {certificate}, key = {key} }}");
-            else From.Tell($"crt {path}: list it in tls.certificates with its names");
+            else From.Report($"crt {path}: list it in tls.certificates with its names");
         }
         Tls.First("certificate", "key");
         if (_bySni.Count > 0) Tls.SetList("certificates", _bySni.Select(e => (e, (Directive?)null)));
         if (ShowsCertificates && !Tls.Has("client-ca"))
         {
-            From.Tell("verify without ca-file: set tls.client-ca, then verify-client");
+            From.Report("verify without ca-file: set tls.client-ca, then verify-client");
             Tls.Remove("verify-client");
         }
     }
@@ -170,7 +170,7 @@ internal sealed class HAProxyBind
         string? At(string? version) => version is "TLSv1.0" ? "TLSv1" : version is "SSLv3" ? "TLSv1" : version;
         if ((least is not null && !all.Contains(At(least))) || (most is not null && !all.Contains(At(most))))
         {
-            d.Tell($"{least ?? most}: not a known version of TLS: set tls.protocols");
+            d.Report($"{least ?? most}: not a known version of TLS: set tls.protocols");
             return;
         }
         string[] current = Current();
@@ -187,7 +187,7 @@ internal sealed class HAProxyBind
     private void Set(Directive d, IEnumerable<string> versions)
     {
         string[] chosen = [.. versions];
-        if (chosen.Length == 0) d.Tell("no version of TLS is left: set tls.protocols");
+        if (chosen.Length == 0) d.Report("no version of TLS is left: set tls.protocols");
         else Tls.Set("protocols", $"[{string.Join(", ", chosen)}]", "[TLSv1.2, TLSv1.3]");
     }
 
@@ -196,6 +196,6 @@ internal sealed class HAProxyBind
     {
         if (count == "0") Tls.Set("session-cache", "off");
         else if (Units.Size(count) is { } sessions and < 1L << 40) Tls.Size("session-cache", d, $"{Math.Max(1, sessions / 4)}k", 1 << 10, 16L << 30, "10MiB");
-        else d.Tell("not a number: set tls.session-cache of the listeners");
+        else d.Report("not a number: set tls.session-cache of the listeners");
     }
 }

@@ -38,7 +38,7 @@ internal sealed class HAProxyConditions
     {
         if (acl.Words.Count < 2)
         {
-            acl.Tell("an acl needs a name and a test");
+            acl.Report("an acl needs a name and a test");
             return;
         }
         if (!_acls.TryGetValue(acl[0], out List<Directive>? lines)) _acls[acl[0]] = lines = [];

@@ -37,7 +37,7 @@ internal sealed class HAProxyFrontend(Target target, HAProxyGlobals globals, str
             case "mode":
                 IsHttp = d.Is("http");
                 if (d.Is("tcp") || d.Is("http")) d.Carry();
-                else d.Tell("ActorLb balances MQTT, over TCP and WebSocket");
+                else d.Report("ActorLb balances MQTT, over TCP and WebSocket");
                 break;
             case "bind": Binds.Add(new HAProxyBind(d, target, globals)); break;
             case "maxconn": Listener.Integer("max-connections", d, HAProxyValue.Of(d[0]), 0, 10_000_000, "0"); break;
@@ -50,7 +50,7 @@ internal sealed class HAProxyFrontend(Target target, HAProxyGlobals globals, str
             case "http-request" when d[0] is "deny" or "allow" or "reject": Rule(d, d[0] == "allow", d.Words); break;
             case "timeout" when d.Is("client"):
                 _clientTimeout = Units.HAProxyTime(HAProxyValue.Of(d[1]));
-                if (_clientTimeout is null) d.Tell($"'{d[1]}' is not a time: set idle-timeout of the listener by hand");
+                if (_clientTimeout is null) d.Report($"'{d[1]}' is not a time: set idle-timeout of the listener by hand");
                 _timeouts.Add(d);
                 break;
             case "option" when d[0] is "clitcpka" or "tcpka" or "forwardfor": d.Carry(); break;
@@ -90,10 +90,10 @@ internal sealed class HAProxyFrontend(Target target, HAProxyGlobals globals, str
                 Rule(d, d[1] == "accept", d.Words);
                 break;
             case "connection" or "content" or "session" when d[1].StartsWith("track-sc", StringComparison.Ordinal):
-                d.Tell("limits per client address are limits.per-address { connections, rate } of the listener");
+                d.Report("limits per client address are limits.per-address { connections, rate } of the listener");
                 break;
             default:
-                d.Tell("limits, allow and deny of the listener apply to connections, protocol = mqtt to the CONNECT");
+                d.Report("limits, allow and deny of the listener apply to connections, protocol = mqtt to the CONNECT");
                 break;
         }
     }
@@ -105,16 +105,16 @@ internal sealed class HAProxyFrontend(Target target, HAProxyGlobals globals, str
         {
             _proxies.AddRange(networks.Select(n => n.ToString()));
             d.Carry();
-            d.Tell("clients from other networks, which send no PROXY header, need their own listener");
+            d.Report("clients from other networks, which send no PROXY header, need their own listener");
         }
         else if (terms is [])
         {
             _proxies.AddRange(["0.0.0.0/0", "::/0"]);
-            d.Tell("the headers of all networks are trusted: name your proxies' networks in accept-proxy-protocol.from");
+            d.Report("the headers of all networks are trusted: name your proxies' networks in accept-proxy-protocol.from");
         }
         else
         {
-            d.Tell("see accept-proxy-protocol of the listener");
+            d.Report("see accept-proxy-protocol of the listener");
         }
     }
 
@@ -139,10 +139,10 @@ internal sealed class HAProxyFrontend(Target target, HAProxyGlobals globals, str
                 _rules.Add(new AddressRules.Rule(allow, networks, term.Not));
                 break;
             case [{ Test.Fetch: var fetch }] when fetch.Contains("conn_cur", StringComparison.Ordinal) || fetch.Contains("conn_rate", StringComparison.Ordinal) || fetch.Contains("sess_rate", StringComparison.Ordinal):
-                d.Tell(fetch.Contains("cur", StringComparison.Ordinal) ? "limits.per-address.connections of the listener" : "limits.per-address.rate of the listener, per second");
+                d.Report(fetch.Contains("cur", StringComparison.Ordinal) ? "limits.per-address.connections of the listener" : "limits.per-address.rate of the listener, per second");
                 return;
             default:
-                d.Tell("allow and deny of the listener take client networks (src) and no other conditions");
+                d.Report("allow and deny of the listener take client networks (src) and no other conditions");
                 return;
         }
         d.Carry();
@@ -159,7 +159,7 @@ internal sealed class HAProxyFrontend(Target target, HAProxyGlobals globals, str
             IReadOnlyList<HAProxyTerm>? terms = _conditions.Of(use.Words);
             if (chosen is not null)
             {
-                use.Tell("a listener has one pool, and another one is already chosen: give these clients their own listener");
+                use.Report("a listener has one pool, and another one is already chosen: give these clients their own listener");
                 continue;
             }
             if (terms is [])
@@ -172,16 +172,16 @@ internal sealed class HAProxyFrontend(Target target, HAProxyGlobals globals, str
                 string? path = terms.FirstOrDefault(t => t.Test.IsPath).Test?.Values.FirstOrDefault(WellKnown.IsPath);
                 chosen = (use[0], use, path);
                 use.Carry();
-                if (terms.Any(t => t.Test.IsPath && t.Test.Values.Count > 1)) use.Tell($"a listener has one WebSocket path: {path} is written");
+                if (terms.Any(t => t.Test.IsPath && t.Test.Values.Count > 1)) use.Report($"a listener has one WebSocket path: {path} is written");
             }
             else
             {
-                use.Tell("a listener has one pool, chosen without conditions: give these clients their own listener, by address or port");
+                use.Report("a listener has one pool, chosen without conditions: give these clients their own listener, by address or port");
             }
         }
         if (chosen is { } result)
         {
-            Default?.Tell(IsHttp ? "paths other than the WebSocket's get 404: ActorLb serves no web pages" : $"a listener has one pool: {result.Backend} is written");
+            Default?.Report(IsHttp ? "paths other than the WebSocket's get 404: ActorLb serves no web pages" : $"a listener has one pool: {result.Backend} is written");
             return (result.Backend, result.From, result.Path);
         }
         if (Default is not null)
@@ -200,7 +200,7 @@ internal sealed class HAProxyFrontend(Target target, HAProxyGlobals globals, str
         AddressRules.Write(Listener, _rules, _ruled);
         Idle(backend);
         foreach (Directive acl in _directives.Where(d => d.Name == "acl")) acl.Leave("nothing that is written here uses it");
-        if (Binds.Count == 0) section.Tell("no bind, so no listener is written");
+        if (Binds.Count == 0) section.Report("no bind, so no listener is written");
         bool first = true;
         foreach (HAProxyBind bind in Binds)
         {
@@ -208,17 +208,17 @@ internal sealed class HAProxyFrontend(Target target, HAProxyGlobals globals, str
             {
                 if (address is null)
                 {
-                    bind.From.Tell(problem!);
+                    bind.From.Report(problem!);
                     continue;
                 }
                 if (target.ListenerAt(address) is not null)
                 {
-                    bind.From.Tell("another listener has this address: it is left out");
+                    bind.From.Report("another listener has this address: it is left out");
                     continue;
                 }
                 Draft listener = One(bind, address, pool, backend, path, tcp, first);
                 if (six && (bind.OnlyIPv6 && !target.Binds.Contains($"\"0.0.0.0:{port}\"") && !OwnIPv4(port)))
-                    bind.From.Tell("v6only: ActorLb also accepts IPv4 clients on [::] if no other listener has that port: deny = [\"0.0.0.0/0\"] keeps them out");
+                    bind.From.Report("v6only: ActorLb also accepts IPv4 clients on [::] if no other listener has that port: deny = [\"0.0.0.0/0\"] keeps them out");
                 listener.Keep(bind.From);
                 if (first)
                 {
@@ -249,7 +249,7 @@ internal sealed class HAProxyFrontend(Target target, HAProxyGlobals globals, str
         if (bind.AcceptsProxy && !listener.Has("accept-proxy-protocol"))
         {
             listener["accept-proxy-protocol"].Set("from", "[\"0.0.0.0/0\", \"::/0\"]");
-            bind.From.Tell("accept-proxy: the headers of all networks are trusted; name your proxies' networks in accept-proxy-protocol.from");
+            bind.From.Report("accept-proxy: the headers of all networks are trusted; name your proxies' networks in accept-proxy-protocol.from");
         }
         return listener;
     }

@@ -40,13 +40,13 @@ internal sealed class HAProxyImport
                 case "frontend" or "backend" or "listen":
                     if (section.Words.Count == 0)
                     {
-                        section.Tell("a section without a name: it is left out");
+                        section.Report("a section without a name: it is left out");
                         section.LeaveBlock("is in a section that is left out");
                         break;
                     }
                     _inherits[section] = From(section, 1) ?? defaults;
                     if (Switched(section)) break;
-                    if (section.Name != "frontend" && !_backends.TryAdd(section[0], section)) section.Tell("a second section of this name: it is left out");
+                    if (section.Name != "frontend" && !_backends.TryAdd(section[0], section)) section.Report("a second section of this name: it is left out");
                     if (section.Name != "backend") fronts.Add(section);
                     break;
             }
@@ -62,7 +62,7 @@ internal sealed class HAProxyImport
     private static bool Switched(Directive section)
     {
         if (section.Block!.Find(d => d.Name == "disabled") is not { } off) return false;
-        off.Tell("the section is switched off: it is left out");
+        off.Report("the section is switched off: it is left out");
         section.Leave("it is switched off");
         section.LeaveBlock("is in a section that is switched off");
         return true;
@@ -73,7 +73,7 @@ internal sealed class HAProxyImport
         int from = section.Words.FindIndex(at, w => w.Text == "from");
         if (from < 0 || from + 1 >= section.Words.Count) return null;
         if (_namedDefaults.GetValueOrDefault(section[from + 1]) is { } known) return known;
-        section.Tell($"there is no section defaults {section[from + 1]} before it: it inherits nothing");
+        section.Report($"there is no section defaults {section[from + 1]} before it: it inherits nothing");
         return null;
     }
 
@@ -108,7 +108,7 @@ internal sealed class HAProxyImport
         _used.Add(section[0]);
         var front = new HAProxyFrontend(_target, _globals, section[0]);
         var own = new HAProxyBackend(_target, _globals, _discoveryTimes);
-        if (section.Words.Count > 1 && section[1] != "from") section.Tell($"{section[1]}: an address after the name is not supported: use bind");
+        if (section.Words.Count > 1 && section[1] != "from") section.Report($"{section[1]}: an address after the name is not supported: use bind");
         Directive[] lines = [.. Lines(section)];
         var written = section.Block!.ToHashSet();
         foreach (Directive d in lines.Where(d => d.Name == "acl")) front.AddCondition(d);
@@ -130,7 +130,7 @@ internal sealed class HAProxyImport
         HAProxyBackend? backend = name == section[0] && from is null ? own : Backend(name);
         if (backend is null || !backend.HasServers)
         {
-            (from ?? section).Tell($"{name} has no servers in these files: no listener is written");
+            (from ?? section).Report($"{name} has no servers in these files: no listener is written");
             _target.Note(section.All(), _target.Listeners);
             return;
         }
@@ -138,7 +138,7 @@ internal sealed class HAProxyImport
         string? socket = front.IsHttp && !tcp ? path ?? Usual(from ?? section) : null;
         if (!backend.Finish(tcp, socket))
         {
-            (from ?? section).Tell($"{name} has no backend that ActorLb can connect to: no listener is written");
+            (from ?? section).Report($"{name} has no backend that ActorLb can connect to: no listener is written");
             _target.Note(section.All(), _target.Listeners);
             return;
         }
@@ -148,7 +148,7 @@ internal sealed class HAProxyImport
 
     private static string Usual(Directive from)
     {
-        from.Tell("every path was served: a listener has one, and /mqtt is written, which clients use by convention");
+        from.Report("every path was served: a listener has one, and /mqtt is written, which clients use by convention");
         return "/mqtt";
     }
 
@@ -164,7 +164,7 @@ internal sealed class HAProxyImport
             _target.Admin.KeepClosing(section);
             return;
         }
-        section.Tell("it has no MQTT backend: no listener is written");
+        section.Report("it has no MQTT backend: no listener is written");
         Judge(section, _target.Listeners);
     }
 
@@ -200,13 +200,13 @@ internal sealed class HAProxyImport
     {
         if (Lines(section).LastOrDefault(d => d.Name == "mode")?.Is("http") == true)
         {
-            section.Tell("no WebSocket in these files uses it: it is left out");
+            section.Report("no WebSocket in these files uses it: it is left out");
             section.LeaveBlock("is in a backend that is left out");
             return;
         }
         if (Backend(name) is not { HasServers: true } backend || !backend.Finish(tcp: false, webSocketPath: null))
         {
-            section.Tell("has no servers: it is left out");
+            section.Report("has no servers: it is left out");
             return;
         }
         backend.Pool.CommentFirst(["# No listener uses this pool."]);

@@ -16,7 +16,7 @@ internal sealed class HAProxyPoolSettings(Target target, HAProxyGlobals globals,
         {
             string address = source.EndsWith(":0", StringComparison.Ordinal) ? source[..^2] : source;
             if (AddressText.TryAddress(address, out _)) pool.Set("source-addresses", $"[{Units.Quote(address)}]");
-            else servers[0].From.Tell($"source {source}: not one IP address: set source-addresses of the pool");
+            else servers[0].From.Report($"source {source}: not one IP address: set source-addresses of the pool");
         }
         if (All(servers, "on-marked-down") == "shutdown-sessions") pool.Set("on-down", "close");
     }
@@ -28,7 +28,7 @@ internal sealed class HAProxyPoolSettings(Target target, HAProxyGlobals globals,
         if (with.Length == 0) return null;
         if (with.Length == servers.Count && with.All(s => s[word] == with[0][word])) return with[0][word];
         string key = word == "source" ? "source-addresses" : "on-down = close";
-        foreach (HAProxyServer server in with) server.From.Tell($"{word} {server[word]}: {key} applies to a whole pool, and the other servers do not have it: set it by hand, or make a separate pool for this one");
+        foreach (HAProxyServer server in with) server.From.Report($"{word} {server[word]}: {key} applies to a whole pool, and the other servers do not have it: set it by hand, or make a separate pool for this one");
         return null;
     }
 
@@ -39,7 +39,7 @@ internal sealed class HAProxyPoolSettings(Target target, HAProxyGlobals globals,
         for (int i = 0; i < servers.Count; i++)
         {
             if (wanted[i] == chosen) continue;
-            servers[i].From.Tell($"{(wanted[i].Version == "off" ? "no send-proxy" : $"PROXY {wanted[i].Version}")}: a pool has one proxy-protocol, {chosen.Version}: make a separate pool for this one, or change the broker's listener");
+            servers[i].From.Report($"{(wanted[i].Version == "off" ? "no send-proxy" : $"PROXY {wanted[i].Version}")}: a pool has one proxy-protocol, {chosen.Version}: make a separate pool for this one, or change the broker's listener");
         }
         pool.Set("proxy-protocol", chosen.Version, "off");
         if (chosen.Tlvs.Length > 0) pool.Set("proxy-protocol-tlvs", $"[{chosen.Tlvs}]");
@@ -50,7 +50,7 @@ internal sealed class HAProxyPoolSettings(Target target, HAProxyGlobals globals,
         HAProxyServer? first = servers.FirstOrDefault(s => s.Has("ssl"));
         foreach (HAProxyServer server in servers)
         {
-            if (first is not null && !server.Has("ssl")) server.From.Tell("no ssl: a pool uses TLS for all of its backends: make a separate pool for this one");
+            if (first is not null && !server.Has("ssl")) server.From.Report("no ssl: a pool uses TLS for all of its backends: make a separate pool for this one");
         }
         if (first is null) return;
         var tls = new Draft();
@@ -66,12 +66,12 @@ internal sealed class HAProxyPoolSettings(Target target, HAProxyGlobals globals,
         string? sni = first["verifyhost"] ?? first["sni"];
         string name = sni is not null && sni.StartsWith("str(", StringComparison.Ordinal) && sni.EndsWith(')') ? sni[4..^1] : sni ?? "";
         if (sni is not null && AddressText.IsHost(name)) tls.Set("server-name", Units.Quote(name));
-        else if (sni is not null) first.From.Tell($"sni {sni}: not one name: without server-name each backend must present the name of its address");
+        else if (sni is not null) first.From.Report($"sni {sni}: not one name: without server-name each backend must present the name of its address");
         foreach (HAProxyServer server in servers.Where(s => s != first && s.Has("ssl")))
         {
             foreach (string word in (string[])["verify", "ca-file", "crt", "sni", "verifyhost"])
             {
-                if (server[word] != first[word]) server.From.Tell($"{word}: a pool has one tls block: the first server's is written");
+                if (server[word] != first[word]) server.From.Report($"{word}: a pool has one tls block: the first server's is written");
             }
         }
         if (tls.HasKeys) pool.Put("tls", tls);
@@ -100,7 +100,7 @@ internal sealed class HAProxyPoolSettings(Target target, HAProxyGlobals globals,
         {
             foreach (string word in (string[])["inter", "rise", "fall", "port"])
             {
-                if (server.Has(word) && server[word] != first[word]) server.From.Tell($"{word} {server[word]}: a pool has one health block: the first server's is written");
+                if (server.Has(word) && server[word] != first[word]) server.From.Report($"{word} {server[word]}: a pool has one health block: the first server's is written");
             }
         }
     }

@@ -39,7 +39,7 @@ internal sealed class HAProxyServer
                 case "ssl" or "cert-cn" or "ssl-cipher" or "cert-sig" or "cert-key": tlvs.Add("ssl"); break;
                 case "authority" or "unique-id" or "crc32c": tlvs.Add(option); break;
                 default:
-                    From.Tell($"proxy-v2-options {option}: see proxy-protocol-tlvs of the pool");
+                    From.Report($"proxy-v2-options {option}: see proxy-protocol-tlvs of the pool");
                     break;
             }
         }
@@ -58,7 +58,7 @@ internal sealed class HAProxyServer
             // The address of a source may be followed by its own words.
             if (word == "source" && i + 2 < words.Length && words[i + 1] is "usesrc" or "interface")
             {
-                d.Tell($"source {value} {words[i + 1]} {words[i + 2]}: source-addresses of a pool must be the node's own");
+                d.Report($"source {value} {words[i + 1]} {words[i + 2]}: source-addresses of a pool must be the node's own");
                 i += 2;
                 continue;
             }
@@ -68,8 +68,8 @@ internal sealed class HAProxyServer
                 _values.Remove("disabled");
                 continue;
             }
-            if (entry is null) d.Tell($"{word}: unknown, and left out");
-            else if (entry.Verdict == Verdict.Reported) d.Tell($"{(takes ? $"{word} {value}" : word)}: {entry.Text}");
+            if (entry is null) d.Report($"{word}: unknown, and left out");
+            else if (entry.Verdict == Verdict.Reported) d.Report($"{(takes ? $"{word} {value}" : word)}: {entry.Text}");
             else if (entry.Verdict == Verdict.Carried) _values[word] = value;
         }
     }

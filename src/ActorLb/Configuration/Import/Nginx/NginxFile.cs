@@ -27,7 +27,7 @@ internal sealed class NginxFile(Target target, string folder, bool http)
         switch (d.Name)
         {
             case "upstream" when d.Block is not null:
-                if (!_upstreams.TryAdd(d[0], d)) d.Tell("a second upstream of this name: it is left out");
+                if (!_upstreams.TryAdd(d[0], d)) d.Report("a second upstream of this name: it is left out");
                 return true;
             case "map" or "split_clients":
                 Variables.Add(d);
@@ -90,9 +90,9 @@ internal sealed class NginxFile(Target target, string folder, bool http)
             }
             else
             {
-                map.Tell($"a listener has one pool: {chosen}, the default, is written; give the others listeners of their own, by address or port");
+                map.Report($"a listener has one pool: {chosen}, the default, is written; give the others listeners of their own, by address or port");
                 map.LeaveBlock("is in a map of which only the default is used");
-                pass.Tell($"a listener has one pool: {chosen} is written, the default of the map");
+                pass.Report($"a listener has one pool: {chosen} is written, the default of the map");
             }
             text = chosen;
         }
@@ -138,7 +138,7 @@ internal sealed class NginxFile(Target target, string folder, bool http)
             if (_used.Contains(name)) continue;
             if (http)
             {
-                upstream.Tell("no WebSocket in these files uses it: it is left out");
+                upstream.Report("no WebSocket in these files uses it: it is left out");
                 upstream.LeaveBlock("is in an upstream that is left out");
                 continue;
             }
@@ -167,17 +167,17 @@ internal sealed class NginxFile(Target target, string folder, bool http)
         }
         else
         {
-            listen.From.Tell($"another listener already has this address: everything else about {names} is left out");
+            listen.From.Report($"another listener already has this address: everything else about {names} is left out");
         }
         if (listener.Value("pool") != Target.Reference(pool))
-            listen.From.Tell($"a listener has one pool: clients of {names} would go to {pool}; give them their own address or port");
+            listen.From.Report($"a listener has one pool: clients of {names} would go to {pool}; give them their own address or port");
         target.Note([listen.From], listener);
     }
 
     public void AccessLog(Directive d)
     {
         if (d.Is("off")) d.Carry();
-        else if (d[0].StartsWith("syslog:", StringComparison.Ordinal) || d[0].Contains('$', StringComparison.Ordinal)) d.Tell("log.access must be a file, or stdout");
+        else if (d[0].StartsWith("syslog:", StringComparison.Ordinal) || d[0].Contains('$', StringComparison.Ordinal)) d.Report("log.access must be a file, or stdout");
         else if (d[0] is "/dev/stdout" or "/dev/stderr") SetAccess(d, "\"stdout\"");
         else SetAccess(d, Units.Quote(Path.GetFullPath(Path.Combine("/", d[0]))));
     }
@@ -186,7 +186,7 @@ internal sealed class NginxFile(Target target, string folder, bool http)
     {
         if (target.Log.Value("access") is { } other && other != value)
         {
-            d.Tell($"a node has one access log: {other} is written");
+            d.Report($"a node has one access log: {other} is written");
             return;
         }
         target.Log.Set("access", value, null, d, "one line per connection");
@@ -220,6 +220,6 @@ internal sealed class NginxFile(Target target, string folder, bool http)
             d.Leave("names are resolved by the servers in /etc/resolv.conf, which are these in containers and with systemd");
             return;
         }
-        d.Tell("names are resolved by the servers in /etc/resolv.conf: add these there");
+        d.Report("names are resolved by the servers in /etc/resolv.conf: add these there");
     }
 }

@@ -29,7 +29,7 @@ internal static class NginxHealth
                 case "match": Match(d, value, health, matches); break;
                 case "jitter" or "mandatory" or "persistent" or "keepalive_time": break;
                 default:
-                    d.Tell($"{word}: see health of the pool");
+                    d.Report($"{word}: see health of the pool");
                     break;
             }
         }
@@ -40,7 +40,7 @@ internal static class NginxHealth
     {
         if (!matches.TryGetValue(name, out Directive? match))
         {
-            d.Tell($"match {name} is not in these files: the pool's own probe is written");
+            d.Report($"match {name} is not in these files: the pool's own probe is written");
             return;
         }
         match.Carry();
@@ -49,7 +49,7 @@ internal static class NginxHealth
         {
             if (rule.Name is "send" or "expect") rule.Leave("probe = mqtt sends a CONNECT and reads the CONNACK");
             else if (rule.Name == "status" && rule.Words.Count == 1 && rule[0] is "200" or "200-399") rule.Carry();
-            else rule.Tell("the http probe accepts 200 to 399");
+            else rule.Report("the http probe accepts 200 to 399");
             health.Keep(rule);
         }
     }

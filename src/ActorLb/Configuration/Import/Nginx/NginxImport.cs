@@ -30,7 +30,7 @@ internal sealed class NginxImport(Target target, string folder)
                     Context(d.Block, d.Name == "http" ? _web : _stream, d.Name == "http");
                     break;
                 case "load_module" when Scripts.Any(s => d[0].Contains(s, StringComparison.Ordinal)):
-                    d.Tell("scripts are not supported: MQTT is read without them");
+                    d.Report("scripts are not supported: MQTT is read without them");
                     break;
                 case "worker_processes": _workers = d; break;
                 case "error_log": _stream.ErrorLog(d); break;
@@ -70,7 +70,7 @@ internal sealed class NginxImport(Target target, string folder)
         if (_connections is not { } c) return;
         if (Units.Number(c[0]) is not { } each)
         {
-            c.Tell("not a number: set node.max-connections by hand");
+            c.Report("not a number: set node.max-connections by hand");
             return;
         }
         // Each worker's connections count both sides.
@@ -121,7 +121,7 @@ internal sealed class NginxImport(Target target, string folder)
         foreach (Directive location in locations)
         {
             if (location == chosen || location == status) continue;
-            location.Tell(passing.Contains(location) && chosen is not null
+            location.Report(passing.Contains(location) && chosen is not null
                 ? "a listener has one WebSocket path: give this one its own port or address"
                 : "not a WebSocket: ActorLb serves no web pages, leave them to a web server");
             location.LeaveBlock("is in a location that is left out");
@@ -134,7 +134,7 @@ internal sealed class NginxImport(Target target, string folder)
         }
         if (status is null)
         {
-            server.Tell("no location of it is a WebSocket: ActorLb serves no web pages, leave them to a web server");
+            server.Report("no location of it is a WebSocket: ActorLb serves no web pages, leave them to a web server");
             foreach (Directive d in server.Block!) d.Leave("is in a server that is left out");
             target.Note(server.All(), target.Listeners);
         }
@@ -158,7 +158,7 @@ internal sealed class NginxImport(Target target, string folder)
         Directive page = status.Block!.Find(d => d.Name == "stub_status")!;
         page.Carry();
         foreach (Directive listen in server.Block!.Where(d => d.Name == "listen")) AdminAddress.Set(target, listen, listen[0], "/status has the same text");
-        if (status != server && status.Words is [.., { Text: not "/status" } path]) status.Tell($"the path is /status, not {path.Text}: change its readers");
+        if (status != server && status.Words is [.., { Text: not "/status" } path]) status.Report($"the path is /status, not {path.Text}: change its readers");
         foreach (Directive d in status.Block!.Concat(server.Block!))
         {
             if (d.Name is "allow" or "deny") d.Leave("the admin endpoint is on loopback, or requires a token or a certificate");

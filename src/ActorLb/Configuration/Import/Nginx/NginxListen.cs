@@ -13,7 +13,7 @@ internal sealed record NginxListen(Directive From, string Bind, int Port, bool I
         (string host, string port) = Split(address, http);
         if (Import.Target.Bind(host, port) is not { } bind)
         {
-            from.Tell(address.StartsWith("unix:", StringComparison.Ordinal)
+            from.Report(address.StartsWith("unix:", StringComparison.Ordinal)
                 ? "ActorLb listens only on TCP ports: let the clients of this socket connect to one"
                 : $"'{address}' is not an address and port to listen on: ActorLb takes IP addresses, * and [::]");
             return null;
@@ -32,11 +32,11 @@ internal sealed record NginxListen(Directive From, string Bind, int Port, bool I
                 case "so_keepalive": KeepAlive(from, value, pool); break;
                 case "ipv6only": break; // Handled when all addresses are known.
                 case "udp" or "quic":
-                    from.Tell($"{name}: ActorLb balances MQTT over TCP: leave UDP to another program");
+                    from.Report($"{name}: ActorLb balances MQTT over TCP: leave UDP to another program");
                     return null;
                 case "reuseport" or "deferred" or "bind" or "http2" or "spdy" or "backlog" or "rcvbuf" or "sndbuf" or "multipath": break;
                 default:
-                    from.Tell($"{word}: unknown, and left out");
+                    from.Report($"{word}: unknown, and left out");
                     break;
             }
         }
@@ -55,7 +55,7 @@ internal sealed record NginxListen(Directive From, string Bind, int Port, bool I
         string[] parts = value.Split(':');
         if (parts is { Length: > 3 } || parts.All(p => p.Length == 0))
         {
-            from.Tell($"so_keepalive={value}: invalid; see tcp.keep-alive");
+            from.Report($"so_keepalive={value}: invalid; see tcp.keep-alive");
             return;
         }
         TimeSpan idle = Units.NginxTime(parts[0]) ?? TimeSpan.FromSeconds(60);

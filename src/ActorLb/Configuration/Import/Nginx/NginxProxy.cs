@@ -71,7 +71,7 @@ internal sealed class NginxProxy(Target target, string folder, NginxVariables va
                 }
                 else
                 {
-                    d.Tell("neither on nor off");
+                    d.Report("neither on nor off");
                 }
                 break;
             case "proxy_socket_keepalive":
@@ -113,7 +113,7 @@ internal sealed class NginxProxy(Target target, string folder, NginxVariables va
             if (!_tls.Has("verify")) _tls.Set("verify", "off", note: "NGINX's default: anyone could impersonate the broker; on and a ca prevent that");
             if (_tls.Has("certificate") != _tls.Has("key"))
             {
-                server.Tell("proxy_ssl_certificate and proxy_ssl_certificate_key belong together: set both in tls of the pool");
+                server.Report("proxy_ssl_certificate and proxy_ssl_certificate_key belong together: set both in tls of the pool");
                 _tls.Remove("certificate");
                 _tls.Remove("key");
             }
@@ -136,7 +136,7 @@ internal sealed class NginxProxy(Target target, string folder, NginxVariables va
             case "proxy_ssl_trusted_certificate" or "proxy_ssl_certificate" or "proxy_ssl_certificate_key":
                 if (d[0].Length == 0 || d[0].Contains('$', StringComparison.Ordinal))
                 {
-                    d.Tell("not a file's name: name the file in tls of the pool");
+                    d.Report("not a file's name: name the file in tls of the pool");
                     return true;
                 }
                 _tls.Set(d.Name switch { "proxy_ssl_certificate" => "certificate", "proxy_ssl_certificate_key" => "key", _ => "ca" }, target.File(folder, d[0]), null, d);
@@ -150,7 +150,7 @@ internal sealed class NginxProxy(Target target, string folder, NginxVariables va
                 }
                 else
                 {
-                    d.Tell("not one host name: without server-name each backend must present the name of its address");
+                    d.Report("not one host name: without server-name each backend must present the name of its address");
                 }
                 return true;
             case "proxy_ssl_server_name":
@@ -170,7 +170,7 @@ internal sealed class NginxProxy(Target target, string folder, NginxVariables va
 
     private void Idle(Directive d)
     {
-        if (Units.NginxTime(d[0]) == TimeSpan.Zero) d.Tell("idle-timeout is a time, off or auto: it stays auto, which uses the client's Keep Alive");
+        if (Units.NginxTime(d[0]) == TimeSpan.Zero) d.Report("idle-timeout is a time, off or auto: it stays auto, which uses the client's Keep Alive");
         else Listener.Time("idle-timeout", d, d[0], Units.NginxTime(d[0]), TimeSpan.FromDays(365), null, note: "auto would use each client's own Keep Alive");
     }
 
@@ -183,7 +183,7 @@ internal sealed class NginxProxy(Target target, string folder, NginxVariables va
         }
         if (d.Has("transparent"))
         {
-            d.Tell("transparent: ActorLb does not use its clients' addresses; proxy-protocol passes them on to brokers");
+            d.Report("transparent: ActorLb does not use its clients' addresses; proxy-protocol passes them on to brokers");
             return;
         }
         if (AddressText.TryAddress(d[0], out _))
@@ -203,7 +203,7 @@ internal sealed class NginxProxy(Target target, string folder, NginxVariables va
             d.Carry();
             return;
         }
-        d.Tell("not an IP address, nor a variable of split_clients with addresses: list the addresses in source-addresses of the pool");
+        d.Report("not an IP address, nor a variable of split_clients with addresses: list the addresses in source-addresses of the pool");
     }
 
     private void Split(Directive d, Directive split)
@@ -215,13 +215,13 @@ internal sealed class NginxProxy(Target target, string folder, NginxVariables va
         {
             if (!AddressText.TryAddress(part[0], out _) || !seen.Add(part[0]))
             {
-                part.Tell("not an IP address: list it in source-addresses of the pool by hand");
+                part.Report("not an IP address: list it in source-addresses of the pool by hand");
                 continue;
             }
             bool rest = part.Name == "*";
             if (!rest && !(part.Name.EndsWith('%') && double.TryParse(part.Name.AsSpan(..^1), System.Globalization.NumberStyles.AllowDecimalPoint, System.Globalization.CultureInfo.InvariantCulture, out double share) && (sum += share) <= 100))
             {
-                part.Tell("not a valid share: set it in source-addresses of the pool by hand");
+                part.Report("not a valid share: set it in source-addresses of the pool by hand");
                 continue;
             }
             elements.Add((rest ? Units.Quote(part[0]) : $"{{ address = {Units.Quote(part[0])}, share = {part.Name} }}", part));
@@ -229,7 +229,7 @@ internal sealed class NginxProxy(Target target, string folder, NginxVariables va
         }
         if (elements.Count == 0)
         {
-            d.Tell($"{d[0]} has no address: list addresses in source-addresses of the pool");
+            d.Report($"{d[0]} has no address: list addresses in source-addresses of the pool");
             return;
         }
         // The loader requires the shares to cover everything: an address without a share takes the rest, and there must be a rest.
@@ -237,11 +237,11 @@ internal sealed class NginxProxy(Target target, string folder, NginxVariables va
         if (open == sum > 99.999)
         {
             elements = open ? [.. elements.Where(e => e.Item2!.Name != "*")] : elements;
-            if (open) split.Tell("the shares leave nothing for '*': its address is left out");
+            if (open) split.Report("the shares leave nothing for '*': its address is left out");
         }
         if (!open && sum < 100 - (0.1 * elements.Count))
         {
-            split.Tell("the shares are less than 100%: NGINX binds no address for the rest; here the last address takes it");
+            split.Report("the shares are less than 100%: NGINX binds no address for the rest; here the last address takes it");
             (string _, Directive? last) = elements[^1];
             elements[^1] = (Units.Quote(last![0]), last);
         }
@@ -258,7 +258,7 @@ internal sealed class NginxProxy(Target target, string folder, NginxVariables va
         {
             case "upgrade" or "connection" or "host" or "x-real-ip" or "remote-host" or "x-forwarded-for":
                 if (name == "connection" && variables.Map(value) is { } map) map.Carry();
-                if (name == "host" && value is not ("$host" or "$http_host" or "$proxy_host")) d.Tell("brokers get the client's Host");
+                if (name == "host" && value is not ("$host" or "$http_host" or "$proxy_host")) d.Report("brokers get the client's Host");
                 else d.Carry();
                 break;
             case "authorization" or "cookie" or "origin" or "user-agent" when value.Equals("$http_" + name.Replace('-', '_'), StringComparison.Ordinal):
@@ -269,7 +269,7 @@ internal sealed class NginxProxy(Target target, string folder, NginxVariables va
                 d.Carry();
                 break;
             default:
-                d.Tell("brokers get the client's address and the fields listed in pass-headers, no others");
+                d.Report("brokers get the client's address and the fields listed in pass-headers, no others");
                 break;
         }
     }

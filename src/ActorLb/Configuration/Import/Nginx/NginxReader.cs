@@ -184,7 +184,7 @@ internal sealed class NginxReader(string root)
         string[] files = glob ? FileGlob.Find(pattern) : [pattern];
         if (files.Length == 0)
         {
-            directive.Tell("no file matches here: import the file where NGINX runs, or copy the directory");
+            directive.Report("no file matches here: import the file where NGINX runs, or copy the directory");
             return;
         }
         if (_open.Count >= ImportLimits.IncludeNesting) throw new ImportException(directive.Position, $"files include one another more than {ImportLimits.IncludeNesting} levels deep");
@@ -199,7 +199,7 @@ internal sealed class NginxReader(string root)
             catch (ImportException e) when (e.Message.Contains(": the file cannot be read: ", StringComparison.Ordinal))
             {
                 if (Path.GetFileName(file) is "mime.types") directive.Leave("it lists types of web content");
-                else directive.Tell($"{e.Message[(e.Message.IndexOf(": the file cannot", StringComparison.Ordinal) + 2)..]} ({file}): import the configuration where the file is, or copy it");
+                else directive.Report($"{e.Message[(e.Message.IndexOf(": the file cannot", StringComparison.Ordinal) + 2)..]} ({file}): import the configuration where the file is, or copy it");
                 continue;
             }
             Directive included = Read(text, file);

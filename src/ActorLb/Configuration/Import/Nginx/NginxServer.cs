@@ -121,7 +121,7 @@ internal sealed class NginxServer
         AddressRules.Write(Listener, _rules, _ruled);
         if (_proxy.Pass is not { } pass)
         {
-            _server.Tell("no proxy_pass: there is nothing to balance here, and no listener is written");
+            _server.Report("no proxy_pass: there is nothing to balance here, and no listener is written");
             GiveUp();
             return;
         }
@@ -129,7 +129,7 @@ internal sealed class NginxServer
         NginxPass target = _file.Resolve(pass, _http);
         if (target.Problem is not null || _listens.Count == 0)
         {
-            pass.Tell(target.Problem ?? "no address to listen on is left: no listener is written");
+            pass.Report(target.Problem ?? "no address to listen on is left: no listener is written");
             GiveUp();
             return;
         }
@@ -142,7 +142,7 @@ internal sealed class NginxServer
         string? pool = _file.Pool(target, Pool(target, location, tcp), traits, Listener);
         if (pool is null)
         {
-            pass.Tell($"{target.Name} has no backends that ActorLb can connect to: no listener is written");
+            pass.Report($"{target.Name} has no backends that ActorLb can connect to: no listener is written");
             GiveUp();
             return;
         }
@@ -206,7 +206,7 @@ internal sealed class NginxServer
             if (first) Merge(listener, Listener);
             else listener.CopyFrom(Listener);
             if (listen.IsIPv6 && !_listens.Exists(l => !l.IsIPv6 && l.Port == listen.Port) && !_file.ListensOnIPv4(listen.Port) && listen.From.Parameter("ipv6only") != "off")
-                listen.From.Tell("ActorLb also accepts IPv4 clients on [::] if no other listener has that port: deny = [\"0.0.0.0/0\"] keeps them out");
+                listen.From.Report("ActorLb also accepts IPv4 clients on [::] if no other listener has that port: deny = [\"0.0.0.0/0\"] keeps them out");
             string kind = _http ? listen.Ssl ? "wss" : "ws" : listen.Ssl ? "mqtts" : tcp ? "tcp" : "mqtt";
             if (first) _file.Target.Note(_seen.Concat(_server.Block!).Append(_server), listener);
             _file.Target.Note([listen.From], listener);
@@ -245,16 +245,16 @@ internal sealed class NginxServer
         {
             string literal = path.TrimStart('^').TrimEnd('$');
             bool plain = literal.StartsWith('/') && literal.All(c => char.IsAsciiLetterOrDigit(c) || c is '/' or '-' or '_');
-            if (!plain || !path.StartsWith('^')) location.Tell("a pattern of paths: a listener has one path, check websocket.path");
+            if (!plain || !path.StartsWith('^')) location.Report("a pattern of paths: a listener has one path, check websocket.path");
             path = plain ? literal : "/mqtt";
         }
         if (path == "/")
         {
-            location?.Tell("every path was served: a listener has one, and /mqtt is written, which clients use by convention");
+            location?.Report("every path was served: a listener has one, and /mqtt is written, which clients use by convention");
             return "/mqtt";
         }
         if (WellKnown.IsPath(path)) return path;
-        location?.Tell("not a path such as /mqtt: check websocket.path");
+        location?.Report("not a path such as /mqtt: check websocket.path");
         return "/mqtt";
     }
 
@@ -266,11 +266,11 @@ internal sealed class NginxServer
         foreach (Directive d in _realFrom.Where(d => d.Name == "set_real_ip_from"))
         {
             if (AddressRules.Network.Parse(d[0]) is { } network) networks.Add(network.ToString());
-            else d.Tell($"'{d[0]}' is not a network: name the proxies' networks");
+            else d.Report($"'{d[0]}' is not a network: name the proxies' networks");
         }
         bool proxied = _listens.Exists(l => l.Proxy), forwarded = _realHeader is not null && !_realHeader.Equals("proxy_protocol", StringComparison.OrdinalIgnoreCase);
         if (forwarded && _realHeader!.Equals("X-Forwarded-For", StringComparison.OrdinalIgnoreCase)) _forwardedFrom.AddRange(networks);
-        else if (forwarded) _realFrom.Find(d => d.Name == "real_ip_header")!.Tell("proxies are trusted only by X-Forwarded-For (websocket.accept-forwarded-for)");
+        else if (forwarded) _realFrom.Find(d => d.Name == "real_ip_header")!.Report("proxies are trusted only by X-Forwarded-For (websocket.accept-forwarded-for)");
         foreach (Directive d in _realFrom)
         {
             if (proxied || forwarded) d.Carry();
@@ -279,7 +279,7 @@ internal sealed class NginxServer
         if (!proxied) return;
         if (networks.Count == 0)
         {
-            _listens.First(l => l.Proxy).From.Tell("proxy_protocol without set_real_ip_from: the headers of all networks are trusted; name your proxies' networks in accept-proxy-protocol.from");
+            _listens.First(l => l.Proxy).From.Report("proxy_protocol without set_real_ip_from: the headers of all networks are trusted; name your proxies' networks in accept-proxy-protocol.from");
             networks = ["0.0.0.0/0", "::/0"];
         }
         Listener["accept-proxy-protocol"].Set("from", List(networks.Distinct()));
@@ -291,13 +291,13 @@ internal sealed class NginxServer
         if (d.Is("all")) _rules.Add(new AddressRules.Rule(allow, [AddressRules.Network.All(4), AddressRules.Network.All(6)]));
         else if (AddressRules.Network.Parse(d[0]) is { } network) _rules.Add(new AddressRules.Rule(allow, [network]));
         else if (d.Is("unix:")) d.Leave("ActorLb does not listen on such sockets");
-        else d.Tell($"'{d[0]}' is not a network: add it to {d.Name} by hand");
+        else d.Report($"'{d[0]}' is not a network: add it to {d.Name} by hand");
         if (d.Verdict is null or Verdict.Carried)
         {
             d.Carry();
             _ruled.Add(d);
         }
-        if (_rules.Count > ImportLimits.Entries) d.Tell("too many rules");
+        if (_rules.Count > ImportLimits.Entries) d.Report("too many rules");
     }
 
     private void Limit(Directive d)
@@ -311,10 +311,10 @@ internal sealed class NginxServer
                 Listener.Integer("max-connections", d, d[1], 0, 10_000_000, "0");
                 break;
             case null:
-                d.Tell("limit_conn_zone is missing in these files: see limits.per-address and max-connections of the listener");
+                d.Report("limit_conn_zone is missing in these files: see limits.per-address and max-connections of the listener");
                 break;
             case var key:
-                d.Tell($"connections are limited by client address (limits.per-address) or per listener (max-connections), not by {key}");
+                d.Report($"connections are limited by client address (limits.per-address) or per listener (max-connections), not by {key}");
                 break;
         }
     }
@@ -325,22 +325,22 @@ internal sealed class NginxServer
         {
             string? key = d[0] switch { "clientid" => "client-id", "username" => "username", "password" => "password", _ => null };
             (string? text, string? unknown) = _file.Variables.Template(d[1], m => m.Carry());
-            if (key is null) d.Tell("ActorLb sets client-id, username and password of the CONNECT");
-            else if (text is { Length: 0 } && key == "client-id") d.Tell("a client id cannot be removed");
+            if (key is null) d.Report("ActorLb sets client-id, username and password of the CONNECT");
+            else if (text is { Length: 0 } && key == "client-id") d.Report("a client id cannot be removed");
             else if (text is { Length: 0 })
             {
                 _rewrite.Set(key, "remove", null, d);
                 d.Carry();
             }
-            else if (text is null || !Template.TryParse(text, out Template? template, out _)) d.Tell($"{unknown} is not a variable of ActorLb: see rewrite.{key}");
-            else if (!traits.Allows(template!) || !_mqtt && traits.Tcp) d.Tell($"this listener's clients have no such value: rewrite.{key} needs tls with verify-client for certificates");
+            else if (text is null || !Template.TryParse(text, out Template? template, out _)) d.Report($"{unknown} is not a variable of ActorLb: see rewrite.{key}");
+            else if (!traits.Allows(template!) || !_mqtt && traits.Tcp) d.Report($"this listener's clients have no such value: rewrite.{key} needs tls with verify-client for certificates");
             else
             {
                 _rewrite.Set(key, Units.Quote(text), null, d);
                 d.Carry();
                 if (!template!.UsesTls || allTls) continue;
                 _secure = true;
-                d.Tell("an address of this server has no ssl: its listener is written without rewrite; leave it out, or let its clients use TLS");
+                d.Report("an address of this server has no ssl: its listener is written without rewrite; leave it out, or let its clients use TLS");
             }
         }
     }

@@ -30,7 +30,7 @@ internal sealed class NginxTls(Target target, string folder)
                 break;
             case "ssl_session_tickets": Flag("session-tickets", d, "on"); break;
             case "ssl_session_ticket_key":
-                if (Block.Has("ticket-key-file")) d.Tell("ActorLb takes one ticket-key-file: put all keys into it, the current one first");
+                if (Block.Has("ticket-key-file")) d.Report("ActorLb takes one ticket-key-file: put all keys into it, the current one first");
                 else File("ticket-key-file", d);
                 break;
             case "ssl_client_certificate": File("client-ca", d); break;
@@ -58,7 +58,7 @@ internal sealed class NginxTls(Target target, string folder)
     {
         if (!HasCertificate || _certificates.Count != _keys.Count)
         {
-            (_firstCertificate ?? server).Tell("TLS needs a certificate and its key: set tls.certificate and tls.key of the listener");
+            (_firstCertificate ?? server).Report("TLS needs a certificate and its key: set tls.certificate and tls.key of the listener");
             if (!HasCertificate)
             {
                 string missing = target.File(folder, "certificate-and-key.pem");
@@ -73,7 +73,7 @@ internal sealed class NginxTls(Target target, string folder)
         Block.Set("key", List(_keys));
         if (VerifiesClients && !Block.Has("client-ca"))
         {
-            server.Tell("ssl_verify_client without ssl_client_certificate: set tls.client-ca, then verify-client");
+            server.Report("ssl_verify_client without ssl_client_certificate: set tls.client-ca, then verify-client");
             Block.Remove("verify-client");
         }
         return true;
@@ -93,7 +93,7 @@ internal sealed class NginxTls(Target target, string folder)
     {
         if (d.Words.Count != 1 || d[0].Contains('$', StringComparison.Ordinal) || d[0].StartsWith("data:", StringComparison.Ordinal) || d[0].StartsWith("engine:", StringComparison.Ordinal) || d[0].StartsWith("store:", StringComparison.Ordinal))
         {
-            d.Tell("not a file's name: list the files in tls.certificates, each with its names");
+            d.Report("not a file's name: list the files in tls.certificates, each with its names");
             return;
         }
         _firstCertificate ??= d;
@@ -107,7 +107,7 @@ internal sealed class NginxTls(Target target, string folder)
     {
         string[] known = [.. d.Words.Select(w => w.Text).Where(w => w is "TLSv1" or "TLSv1.1" or "TLSv1.2" or "TLSv1.3").Distinct()];
         string[] others = [.. d.Words.Select(w => w.Text).Except(known)];
-        if (others.Length > 0) d.Tell($"{string.Join(", ", others)}: ActorLb supports TLSv1 to TLSv1.3");
+        if (others.Length > 0) d.Report($"{string.Join(", ", others)}: ActorLb supports TLSv1 to TLSv1.3");
         if (known.Length == 0) return;
         Block.Set("protocols", $"[{string.Join(", ", known)}]", "[TLSv1.2, TLSv1.3]", d,
             known.Any(k => k is "TLSv1" or "TLSv1.1") ? "the two oldest work only with \"@SECLEVEL=0\" in ciphers, as with NGINX on OpenSSL 3" : null);
@@ -131,7 +131,7 @@ internal sealed class NginxTls(Target target, string folder)
         // builtin:1000 counts sessions; a MiB holds about 4,000.
         string[] builtin = d[0].Split(':');
         if (builtin[0] == "builtin") Block.Size("session-cache", d, $"{Math.Max(1, ((builtin.Length > 1 ? Units.Number(builtin[1]) : null) ?? 20_480) / 4)}k", 1 << 10, 16L << 30, "10MiB");
-        else d.Tell("invalid: set tls.session-cache to a size, or off");
+        else d.Report("invalid: set tls.session-cache to a size, or off");
     }
 
     private void VerifyClient(Directive d)
@@ -144,10 +144,10 @@ internal sealed class NginxTls(Target target, string folder)
                 break;
             case "optional_no_ca":
                 Block.Set("verify-client", "optional", "off", d);
-                d.Tell("optional_no_ca: ActorLb accepts a certificate only if one of client-ca's authorities has signed it; verify-client = optional is written");
+                d.Report("optional_no_ca: ActorLb accepts a certificate only if one of client-ca's authorities has signed it; verify-client = optional is written");
                 break;
             default:
-                d.Tell("invalid: set tls.verify-client to on, off or optional");
+                d.Report("invalid: set tls.verify-client to on, off or optional");
                 break;
         }
     }
@@ -156,7 +156,7 @@ internal sealed class NginxTls(Target target, string folder)
     {
         if (d[0].Length == 0)
         {
-            d.Tell($"is empty: the default of tls.{key} applies");
+            d.Report($"is empty: the default of tls.{key} applies");
             return;
         }
         Block.Set(key, Units.Quote(d[0]), Units.Quote(absent), d);
@@ -167,7 +167,7 @@ internal sealed class NginxTls(Target target, string folder)
     {
         if (d[0] is not ("on" or "off"))
         {
-            d.Tell("neither on nor off");
+            d.Report("neither on nor off");
             return;
         }
         Block.Set(key, d[0], absent, d);
@@ -178,7 +178,7 @@ internal sealed class NginxTls(Target target, string folder)
     {
         if (d[0].Length == 0 || d[0].Contains('$', StringComparison.Ordinal))
         {
-            d.Tell($"not a file's name: set tls.{key} by hand");
+            d.Report($"not a file's name: set tls.{key} by hand");
             return;
         }
         Block.Set(key, target.File(folder, d[0]), from: d);

@@ -47,12 +47,12 @@ internal sealed class NginxUpstream(Directive upstream, NginxVariables variables
             case "random": Set("random"); break;
             case "least_time":
                 Set("least-connections");
-                d.Tell("ActorLb does not measure response times: least-connections is written");
+                d.Report("ActorLb does not measure response times: least-connections is written");
                 break;
             case "hash": Hash(d, pool, clients); break;
             case "sticky":
                 Set(clients.Tcp ? "ip-hash" : "sticky");
-                d.Tell(clients.Tcp ? "ip-hash is written: no client id is read here" : "sticky works by client id, not by cookie or route: check balance");
+                d.Report(clients.Tcp ? "ip-hash is written: no client id is read here" : "sticky works by client id, not by cookie or route: check balance");
                 break;
         }
 
@@ -75,7 +75,7 @@ internal sealed class NginxUpstream(Directive upstream, NginxVariables variables
         }
         string instead = clients.Tcp ? "ip-hash" : "hash";
         pool.Set("balance", instead, null, d, clients.Tcp ? null : "by client id");
-        d.Tell(unknown is not null ? $"{unknown} is not a variable of ActorLb: {(clients.Tcp ? "ip-hash, by the client's address," : "the client id")} is written as the key instead"
+        d.Report(unknown is not null ? $"{unknown} is not a variable of ActorLb: {(clients.Tcp ? "ip-hash, by the client's address," : "the client id")} is written as the key instead"
             : $"the key has no value for the clients of this listener: {instead} is written");
     }
 
@@ -93,7 +93,7 @@ internal sealed class NginxUpstream(Directive upstream, NginxVariables variables
             }
             if (BackendEntry.Read(server, server[0], http ? "80" : null) is not { } entry)
             {
-                server.Tell(server[0].StartsWith("unix:", StringComparison.Ordinal) ? "ActorLb connects to brokers only by TCP: let this one listen on a port, and name that"
+                server.Report(server[0].StartsWith("unix:", StringComparison.Ordinal) ? "ActorLb connects to brokers only by TCP: let this one listen on a port, and name that"
                     : $"'{server[0]}' is not a host and port: add the backend by hand");
                 continue;
             }
@@ -107,7 +107,7 @@ internal sealed class NginxUpstream(Directive upstream, NginxVariables variables
         }
         if (entries.Count == 0)
         {
-            upstream.Tell("has no backend that ActorLb can connect to: add backends");
+            upstream.Report("has no backend that ActorLb can connect to: add backends");
             return false;
         }
         BackendEntry.Put(pool, entries);
@@ -126,7 +126,7 @@ internal sealed class NginxUpstream(Directive upstream, NginxVariables variables
         {
             if (!dns.Has(key)) continue;
             dns.Remove(key);
-            server.Tell($"{key}: all backends found by DNS have the same settings");
+            server.Report($"{key}: all backends found by DNS have the same settings");
         }
         return true;
     }
@@ -148,11 +148,11 @@ internal sealed class NginxUpstream(Directive upstream, NginxVariables variables
                 case "backup": entry.Set("backup", "on"); break;
                 case "resolve": break; // Names are resolved again automatically.
                 case "service":
-                    server.Tell($"{word}: only a single name can be resolved by SRV records: backends = {{ dns = ..., srv = on }}");
+                    server.Report($"{word}: only a single name can be resolved by SRV records: backends = {{ dns = ..., srv = on }}");
                     break;
                 case "route": break; // For cookies.
                 default:
-                    server.Tell($"{word}: unknown, and left out");
+                    server.Report($"{word}: unknown, and left out");
                     break;
             }
         }
