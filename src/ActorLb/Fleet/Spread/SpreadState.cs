@@ -132,7 +132,7 @@ internal sealed partial class SpreadState
     /// Reads a file of registers. A damaged one is renamed, so that it neither prevents a start nor is overwritten.
     /// </summary>
     /// <param name="then">What happens to the contents, for the log.</param>
-    public static Registers? ReadOrSetAside(string path, Action<string> tell, string then = "the fleet's other nodes are asked")
+    public static Registers? ReadOrSetAside(string path, Action<string> report, string then = "the fleet's other nodes are asked")
     {
         try
         {
@@ -140,11 +140,11 @@ internal sealed partial class SpreadState
         }
         catch (SerializationException e)
         {
-            tell($"{path}: {e.Message}; it is renamed to {RegisterFile.SetAside(path)}, and {then}");
+            report($"{path}: {e.Message}; it is renamed to {RegisterFile.SetAside(path)}, and {then}");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            tell($"{path} cannot be read: {FileFailure.Describe(e, path)}; {then}");
+            report($"{path} cannot be read: {FileFailure.Describe(e, path)}; {then}");
         }
         return null;
     }
