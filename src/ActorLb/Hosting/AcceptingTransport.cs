@@ -10,7 +10,7 @@ namespace ActorLb.Hosting;
 
 /// <summary>
 /// Kestrel's sockets with an accept loop of our own. Kestrel's tries again at once when the system has no descriptor left, which takes
-/// a core until one is free: this one rests in between. And it takes no more connections than it was told to at once: what a flood brings
+/// a core until one is free: this one rests in between. And it takes no more connections at once than its limit: what a flood brings
 /// waits in the kernel's queue, not in descriptors and in the thread pool's queue, where the node's own work would wait behind it.
 /// </summary>
 internal sealed class AcceptingTransport(ILoggerFactory loggers) : IConnectionListenerFactory

@@ -106,9 +106,9 @@ internal sealed partial class BansActor : SupervisedActor
             // Whose PROXY header is still to come has its proxy's address.
             if (reactor.SessionAt(slot) is not { Phase: not (Phase.Lingering or Phase.ProxyHeader), Leaving: false } session || !bans.Names(session)) continue;
             closed++;
-            if (session.Phase == Phase.Relay) reactor.Flow.Closer.Drain(reactor, session, DisconnectReason.AdministrativeAction, CloseReason.ClosedByBan);
-            else if (session.ClientId is null) reactor.Flow.Close(reactor, session, CloseReason.Banned);
-            else reactor.Flow.Closer.Refuse(reactor, session, CloseReason.Banned, Refusals.For(CloseReason.Banned));
+            if (session.Phase == Phase.Relay) reactor.Flow.Closer.Drain(session, DisconnectReason.AdministrativeAction, CloseReason.ClosedByBan);
+            else if (session.ClientId is null) reactor.Flow.Close(session, CloseReason.Banned);
+            else reactor.Flow.Closer.Refuse(session, CloseReason.Banned, Refusals.For(CloseReason.Banned));
         }
         return (closed, slot, slot < reactor.Slots);
     }

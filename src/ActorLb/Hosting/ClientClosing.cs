@@ -34,7 +34,7 @@ internal sealed class ClientClosing(IReadOnlyList<Reactor> reactors, Func<long> 
     private static int CloseSome(Reactor reactor, int portion, DisconnectReason reason)
     {
         Session[] some = [.. reactor.Sessions.Where(s => s.Phase != Phase.Lingering && !s.Leaving).Take(portion)];
-        foreach (Session session in some) reactor.Flow.Closer.Drain(reactor, session, reason, CloseReason.Drained);
+        foreach (Session session in some) reactor.Flow.Closer.Drain(session, reason, CloseReason.Drained);
         return some.Length;
     }
 }

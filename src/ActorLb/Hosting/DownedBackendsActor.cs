@@ -30,7 +30,7 @@ internal sealed partial class DownedBackendsActor : SupervisedActor
     // Those at work.
     private readonly Dictionary<Backend, Closing> _closing = [];
 
-    /// <param name="fallen">The backends that are down now and whose sessions are to be closed: what a restart goes on with.</param>
+    /// <param name="fallen">The backends that are down now and whose sessions must be closed: what a restart continues with.</param>
     public DownedBackendsActor(IReadOnlyList<Reactor> reactors, Func<IEnumerable<Close>> fallen, TimeProvider time, ILogger logger)
     {
         _reactors = reactors;
@@ -112,7 +112,7 @@ internal sealed partial class DownedBackendsActor : SupervisedActor
     private async Task<Closing> CloseDueAsync(Closing closing)
     {
         TimeSpan elapsed = _time.GetElapsedTime(closing.Start);
-        // When the time is over, whoever came meanwhile goes too.
+        // When the time is over, clients that came meanwhile go too.
         int left = elapsed >= closing.Within
             ? closing.Backend.Active : DrainPace.Due(closing.Total, elapsed, closing.Within) - closing.Closed;
         for (int i = 0; i < _reactors.Count && left > 0; i++)
@@ -136,7 +136,7 @@ internal sealed partial class DownedBackendsActor : SupervisedActor
         for (; slot < end && closed < portion; slot++)
         {
             if (reactor.SessionAt(slot) is not { Phase: Phase.Relay, Leaving: false } session || session.Backend != backend) continue;
-            reactor.Flow.Closer.Drain(reactor, session, DisconnectReason.ServerShuttingDown, CloseReason.BackendDown);
+            reactor.Flow.Closer.Drain(session, DisconnectReason.ServerShuttingDown, CloseReason.BackendDown);
             closed++;
         }
         return (closed, slot);

@@ -4,10 +4,10 @@ using Microsoft.Extensions.Logging;
 
 namespace ActorLb.Hosting;
 
-/// <summary>Says when a pool has no backend left that takes new clients, and when it has one again. Any thread, reactors included.</summary>
+/// <summary>Reports when a pool has no backend left that takes new clients, and when it has one again. Any thread, reactors included.</summary>
 internal sealed partial class EmptyPools(ILogger logger, EventFeed events)
 {
-    /// <summary>Backends of which the reason is told.</summary>
+    /// <summary>Backends whose reason is named.</summary>
     private const int Most = 16;
 
     private readonly Lock _gate = new();

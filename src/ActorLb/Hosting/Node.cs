@@ -222,7 +222,7 @@ internal sealed partial class Node : IAsyncDisposable
         await _drain.FollowBrokersAsync().ConfigureAwait(false);
     }
 
-    /// <summary>Takes another process's place when it starts: to be told before.</summary>
+    /// <summary>Takes another process's place when it starts. Call it before the start.</summary>
     public void Inherit(NodeLegacy legacy)
     {
         _parts.Listeners.Inherit(legacy.Listeners, legacy.Paused);

@@ -40,7 +40,7 @@ internal sealed partial class PoolReactions(NodeParts parts, Func<TimeSpan> drai
         parts.Events.Publish(EventFeed.Word(e.Kind.ToString()), $"{subject} {PoolEventText.Of(e)}");
     }
 
-    /// <summary>Backends whose sessions are to be closed, as they are now.</summary>
+    /// <summary>Backends whose sessions must be closed, as they are now.</summary>
     public IEnumerable<DownedBackendsActor.Close> Fallen() =>
         from entry in parts.Pools.Upstreams
         from backend in entry.Pool.Snapshot.Backends.ToArray()

@@ -23,7 +23,7 @@ internal sealed class SessionSweep(IReadOnlyList<Reactor> reactors, NodeServices
 
     private readonly Dictionary<Backend, int[]> _places = [];
 
-    /// <summary>Closes them; whoever sticks is placed again when it comes back.</summary>
+    /// <summary>Closes them; a sticky client is placed again when it comes back.</summary>
     /// <returns>How many were closed.</returns>
     public Task<int> CloseAsync(Backend backend, int count) => SweepAsync(backend, count, async (reactor, from, portion) =>
     {
@@ -33,7 +33,7 @@ internal sealed class SessionSweep(IReadOnlyList<Reactor> reactors, NodeServices
             int some = 0;
             next = Look(r, backend, long.MaxValue, from, portion, session =>
             {
-                r.Flow.Closer.Drain(r, session, DisconnectReason.UseAnotherServer, CloseReason.Drained);
+                r.Flow.Closer.Drain(session, DisconnectReason.UseAnotherServer, CloseReason.Drained);
                 some++;
             });
             return some;
@@ -116,7 +116,7 @@ internal sealed class SessionSweep(IReadOnlyList<Reactor> reactors, NodeServices
         foreach (ulong ticket in tickets)
         {
             if (reactor.Find(ticket) is not { } session || !IsOf(session, backend)) continue;
-            reactor.Flow.Closer.Drain(reactor, session, DisconnectReason.UseAnotherServer, CloseReason.Rebalanced);
+            reactor.Flow.Closer.Drain(session, DisconnectReason.UseAnotherServer, CloseReason.Rebalanced);
             closed++;
         }
         return closed;

@@ -4,7 +4,7 @@ namespace ActorLb.Native;
 
 /// <summary>
 /// The descriptors that clients may not have: the last ones below the limit stay for probes, the admin endpoint and logs. The kernel
-/// gives the lowest free number (open(2), socket(2)), so the number itself tells how many are in use.
+/// gives the lowest free number (open(2), socket(2)), so the number itself shows how many are in use.
 /// </summary>
 internal static class FileDescriptors
 {
@@ -13,7 +13,7 @@ internal static class FileDescriptors
 
     private static int s_ceiling = CeilingOf(Rlimit.OpenFiles);
 
-    /// <summary>Whether a client's descriptor, or a backend's for it, is one of those: it is to be closed again.</summary>
+    /// <summary>Whether a client's descriptor, or a backend's for it, is one of those: it must be closed again.</summary>
     public static bool IsReserved(int fd) => fd >= Volatile.Read(ref s_ceiling) && fd >= Refresh();
 
     /// <summary>Whether the process, or the system, has none left at all.</summary>

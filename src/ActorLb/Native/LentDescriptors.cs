@@ -2,7 +2,7 @@ using System.Runtime.CompilerServices;
 
 namespace ActorLb.Native;
 
-/// <summary>Descriptors that a child process is to have: copies, which stay open over its start and are closed here afterwards.</summary>
+/// <summary>Descriptors for a child process: copies, which stay open over its start and are closed here afterwards.</summary>
 internal static class LentDescriptors
 {
     private const int F_DUPFD = 0, F_SETFD = 2, FD_CLOEXEC = 1; // fcntl(2)

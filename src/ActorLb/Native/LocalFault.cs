@@ -18,7 +18,7 @@ internal static class LocalFault
     /// <summary>The source address, or its ports; EAGAIN as connect(2) has it.</summary>
     public static bool IsOfAddress(int errno) => errno is Libc.EADDRNOTAVAIL or Libc.EADDRINUSE or Libc.EAGAIN;
 
-    /// <summary>As far as an exception tells, itself or by one that it wraps.</summary>
+    /// <summary>As far as an exception shows, itself or by one that it wraps.</summary>
     public static bool Is(Exception? e)
     {
         for (; e is not null; e = e.InnerException)

@@ -139,7 +139,7 @@ internal sealed unsafe partial class LogFile : IDisposable
     {
         var wanted = new PollDescriptor { Descriptor = _descriptor, Events = POLLOUT };
         int ready = poll(&wanted, 1, milliseconds);
-        // What went wrong with the descriptor, write(2) tells.
+        // If something is wrong with the descriptor, write(2) reports it.
         errno = ready > 0 ? 0 : ready == 0 || Marshal.GetLastPInvokeError() == Libc.EINTR ? Libc.EAGAIN : Marshal.GetLastPInvokeError();
         return ready > 0;
     }

@@ -15,7 +15,7 @@ internal static unsafe class Tcp
     /// <summary>Result of <see cref="Receive"/> and <see cref="Send"/>: nothing can be moved now.</summary>
     public const int WouldBlock = -1;
 
-    /// <summary>Result of <see cref="Receive"/> and <see cref="Send"/>: the connection failed; <see cref="Libc.Errno"/> tells why.</summary>
+    /// <summary>Result of <see cref="Receive"/> and <see cref="Send"/>: the connection failed; <see cref="Libc.Errno"/> is why.</summary>
     public const int Failed = -2;
 
     /// <summary>Bytes read, 0 at the end of the stream, <see cref="WouldBlock"/> or <see cref="Failed"/>.</summary>

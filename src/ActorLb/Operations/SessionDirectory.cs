@@ -140,7 +140,7 @@ internal sealed class SessionDirectory(string node, IReadOnlyList<Reactor> react
         for (; slot < end && kicked < KicksAtOnce; slot++)
         {
             if (reactor.SessionAt(slot) is not { Phase: not Phase.Lingering, Leaving: false } session || !filter.Matches(session)) continue;
-            reactor.Flow.Closer.Drain(reactor, session, DisconnectReason.AdministrativeAction, CloseReason.Kicked);
+            reactor.Flow.Closer.Drain(session, DisconnectReason.AdministrativeAction, CloseReason.Kicked);
             kicked++;
         }
         return (kicked, slot, slot < reactor.Slots);

@@ -27,7 +27,7 @@ internal sealed class NodeServices
 
     public ClientPlaces Places { get; }
 
-    /// <summary>For the log lines that whoever can connect can bring about.</summary>
+    /// <summary>Bounds the log lines that any client can cause.</summary>
     public LogLimit LogLimit { get; }
 
     public RefusalLog Refused { get; }

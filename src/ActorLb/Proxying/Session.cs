@@ -12,16 +12,6 @@ using ActorLb.Telemetry;
 
 namespace ActorLb.Proxying;
 
-/// <summary>Where a session stands on its way from accept to close.</summary>
-internal enum Phase : byte
-{
-    Free,
-    ProxyHeader, TlsHandshake, Upgrade, Connect,
-    Routing, Queued, Dialing, BackendPreamble, BackendTls, BackendUpgrade, Connack,
-    Relay,
-    Lingering,
-}
-
 /// <summary>One descriptor of a session and what is known about it. Touched by the session's reactor alone.</summary>
 internal struct Side
 {
@@ -40,7 +30,7 @@ internal struct Side
     /// at whose mark a read stops (tcp(7)).</summary>
     public bool ReadsToBlock;
 
-    /// <summary>The connection failed or is closed in both directions; which of the two, reading and the socket's error tell.</summary>
+    /// <summary>The connection failed or is closed in both directions; which of the two, a read and the socket's error show.</summary>
     public bool HungUp;
 
     /// <summary>The end of the peer's stream has been read.</summary>
@@ -70,8 +60,11 @@ internal struct Side
 /// A client's connection and the backend's that serves it. Lives on one reactor, and its object is used again for later clients.
 /// What only the way to the CONNACK needs is in <see cref="Setup"/>, which an established session has no longer.
 /// </summary>
-internal sealed class Session : Timed
+internal sealed class Session(Reactor reactor) : Timed
 {
+    /// <summary>Whose thread alone touches the session.</summary>
+    public readonly Reactor Reactor = reactor;
+
     public Side Client = new() { Fd = -1 };
     public Side Upstream = new() { Fd = -1 };
 
@@ -86,7 +79,8 @@ internal sealed class Session : Timed
     /// <summary>Changes each time the object is used again, so that a late answer finds nobody.</summary>
     public uint Generation;
 
-    public Phase Phase;
+    /// <summary>See <see cref="Phases"/>.</summary>
+    public Phase Phase { get; private set; }
 
     /// <summary>Unknown until the CONNECT, and for plain TCP.</summary>
     public MqttVersion Version;
@@ -123,13 +117,13 @@ internal sealed class Session : Timed
     /// <summary>The session relays only until both directions stand between two packets; it is closed then.</summary>
     public bool Leaving;
 
-    /// <summary>What an MQTT 5 client is told when it has come so far.</summary>
+    /// <summary>What an MQTT 5 client gets as the reason then.</summary>
     public DisconnectReason Farewell;
 
     public Listener Listener = null!;
 
     /// <summary>The listener's options at the time of the accept.</summary>
-    public Listener.State? Entered;
+    public Listener.State? ListenerState;
     public UpstreamPool Pool = null!;
     public Backend? Backend;
 
@@ -179,7 +173,7 @@ internal sealed class Session : Timed
     /// <summary>When the sticky map made or moved the client's entry for it (the reactor's clock); 0 when it was there before.</summary>
     public long StickyMadeAt;
 
-    /// <summary>The sticky map was told of the session and waits for its end.</summary>
+    /// <summary>The sticky map knows of the session and waits for its end.</summary>
     public bool StickyOpened;
 
     public PacketFramer FromClient, FromBackend;
@@ -202,142 +196,47 @@ internal sealed class Session : Timed
 
     public ulong Ticket => ((ulong)Generation << 32) | (uint)Slot;
 
+    /// <summary>Goes over to a phase, with the gauges and the trace that follow it.</summary>
+    /// <exception cref="InvalidOperationException">It may not follow (<see cref="Phases"/>).</exception>
+    public void MoveTo(Phase next)
+    {
+        if (!Phases.MayFollow(Phase, next)) throw new InvalidOperationException($"a session went from {Phase} to {next}");
+        Phases.Count(Reactor.Counters, Phase, -1);
+        if (Trace is { } trace) SetupTracing.Enter(this, trace, next);
+        Phase = next;
+        Phases.Count(Reactor.Counters, next, 1);
+    }
+
     /// <summary>Whether a packet of the balancer's own can be slipped into the direction now, or nothing comes there any more.</summary>
-    public bool AtBoundary(bool fromClient)
+    public bool AtBoundary(Direction direction)
     {
-        if (fromClient ? Client.Ended : Upstream.Ended) return true;
-        if (WebSocket is not null) return WebSocket.AtBoundary(this, fromClient);
-        return fromClient ? FromClient.AtBoundary : FromBackend.AtBoundary;
-    }
-}
-
-/// <summary>What a session needs until its CONNACK. Pooled by the reactor.</summary>
-internal sealed class Setup
-{
-    public const int MaxTries = Configuration.RetryOptions.MaxTries;
-
-    /// <summary>What the client has sent, its PROXY header, upgrade request and frame headers taken off: the CONNECT, then whatever
-    /// followed it.</summary>
-    public byte[]? Inbound;
-    public int InboundLength;
-
-    /// <summary>Length of the CONNECT at the start of <see cref="Inbound"/>; 0 until it is complete.</summary>
-    public int ConnectLength;
-    public ConnectPacket Connect;
-
-    /// <summary>For the backend, in this order: PROXY header, upgrade request, CONNECT (rewritten, framed).</summary>
-    public byte[]? Outbound;
-    public int OutboundStart, OutboundEnd;
-    public int PreambleEnd, UpgradeEnd;
-
-    /// <summary>The beginning of a reply that came in pieces.</summary>
-    public byte[]? Reply;
-    public int ReplyLength;
-
-    /// <summary>Refuse the client with this as soon as its CONNECT tells how to.</summary>
-    public CloseReason Refusal;
-
-    /// <summary>What a client of a TLS listener speaks instead, as far as its first bytes tell.</summary>
-    public Protocol.SpokenProtocol Speaks;
-
-    /// <summary>Something of the backend's has gone to the client (AUTH): it cannot be sent to another backend any more.</summary>
-    public bool Committed;
-
-    public readonly Backend[] Tried = new Backend[MaxTries];
-    public int TriedCount;
-
-    /// <summary>Questions that the sticky map was asked; the first is for its entry, the others are to move it.</summary>
-    public int Questions;
-
-    /// <summary>Proposed to the sticky map, whose answer is awaited: counts as if it had the client.</summary>
-    private Backend? _proposed;
-
-    /// <summary>The backend, out by max-fails, whose trial this session claimed when it proposed it: it may go there, others may not.</summary>
-    public Backend? Trial;
-    public long FirstTryAt;
-
-    /// <summary>It waits in the reactor's <see cref="ConnectQueue"/>: since when, and for which backend (null: any).</summary>
-    public bool IsQueued;
-    public long QueuedAt;
-    public Backend? WaitsFor;
-
-    /// <summary>Its place among all that wait in the pool, which it keeps; 0 while it has not waited.</summary>
-    public long Ticket;
-
-    /// <summary>How long it has waited so far (milliseconds).</summary>
-    public long Waited;
-
-    /// <summary>When a try at a backend that is found failing is over (the reactor's clock); 0 leaves it the usual times.</summary>
-    public long TryEnds;
-
-    /// <summary>How long the backend may take for the step under way (milliseconds).</summary>
-    public long BackendTime;
-
-    /// <summary><see cref="System.Diagnostics.Stopwatch"/> time stamps.</summary>
-    public long ConnectStamp, DialStamp;
-
-    /// <summary>The client's upgrade request, of which parts go on to a WebSocket backend; null where there is none of both.</summary>
-    public byte[]? UpgradeHead;
-    public UpgradeRequest Upgrade;
-
-    /// <summary>It came from a proxy that is believed about its clients' addresses.</summary>
-    public bool ForwardedIsBelieved;
-
-    /// <summary>Name that a WebSocket client asked for, without port.</summary>
-    public byte[]? Host;
-
-    public CloseReason LastFailure;
-
-    /// <summary>The CONNACK of the last backend that refused for reasons of its own: the client gets it when no other takes it.</summary>
-    public byte[]? LastRefusal;
-
-    /// <summary>Bits by index into <see cref="Tried"/>: those that closed before a CONNACK. Whether that was their fault or the client's
-    /// shows when another answers.</summary>
-    public uint Suspects;
-
-    /// <summary>The client id replaced the client's own.</summary>
-    public bool Rewritten;
-
-    /// <summary>The reactor's ledger's: whose set-up it is, what that held when it was last weighed, its class of size (-1: in none), and
-    /// its neighbours there by age.</summary>
-    public Session? Session;
-    public long Held;
-    public sbyte SizeClass = -1;
-    public Setup? Older, Newer;
-
-    public bool HasTried(Backend backend) => Tried.AsSpan(0, TriedCount).Contains(backend);
-
-    public void Await(Backend? proposed)
-    {
-        proposed?.Propose();
-        _proposed = proposed;
+        if (direction == Direction.ToBackend ? Client.Ended : Upstream.Ended) return true;
+        if (WebSocket is not null) return WebSocket.AtBoundary(this, direction);
+        return direction == Direction.ToBackend ? FromClient.AtBoundary : FromBackend.AtBoundary;
     }
 
-    /// <summary>The answer is here, or nobody waits for it any more.</summary>
-    public void Withdraw()
-    {
-        _proposed?.Withdraw();
-        _proposed = null;
-    }
-
+    /// <summary>As new, for another client.</summary>
     public void Reset()
     {
-        InboundLength = ConnectLength = OutboundStart = OutboundEnd = PreambleEnd = UpgradeEnd = ReplyLength = 0;
-        Refusal = LastFailure = CloseReason.None;
-        Committed = Rewritten = false;
-        Speaks = Protocol.SpokenProtocol.Unknown;
-        Questions = 0;
-        TryEnds = 0;
-        Ticket = Waited = 0;
-        Withdraw();
-        Trial = null;
-        LastRefusal = null;
-        Suspects = 0;
-        Array.Clear(Tried, 0, TriedCount);
-        TriedCount = 0;
-        Host = null;
-        Upgrade = default;
-        ForwardedIsBelieved = false;
-        Connect = default;
+        Version = MqttVersion.Unknown;
+        EndReason = CloseReason.None;
+        Leaving = false;
+        AwaitsTurn = false;
+        WebSocket = null;
+        ListenerState = null;
+        SourcePool = null;
+        ClientId = null;
+        Dialled = null;
+        IsSticky = StickyOpened = false;
+        StickyBackend = default;
+        StickyHash = UserHash = 0;
+        StickyMadeAt = 0;
+        FromClient = FromBackend = default;
+        BytesFromClient = BytesFromBackend = PacketsFromClient = PacketsFromBackend = 0;
+        EstablishedAt = BackendEndedAt = BulkUntil = 0;
+        IdleTimeout = 0;
+        IdleByKeepAlive = BackendWatched = false;
+        Remote = Local = default;
+        Destination = default;
     }
 }

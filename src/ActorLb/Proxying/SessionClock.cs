@@ -14,43 +14,44 @@ internal sealed partial class SessionClock(NodeServices services, SessionCloser 
 
     public Router Router { private get; set; } = null!;
 
-    public void Expired(Reactor reactor, Session session)
+    public void Expired(Session session)
     {
-        switch (session.Phase)
+        switch (Phases.OverdueOf(session.Phase))
         {
-            case Phase.Relay:
-                Idle(reactor, session);
+            case Overdue.Idle:
+                Idle(session);
                 break;
-            case Phase.ProxyHeader or Phase.TlsHandshake or Phase.Upgrade or Phase.Connect:
-                closer.Close(reactor, session, CloseReason.ConnectTimeout);
+            case Overdue.ClientSilent:
+                closer.Close(session, CloseReason.ConnectTimeout);
                 break;
-            case Phase.Queued:
-                Router.GiveUp(reactor, session, CloseReason.QueueTimeout);
+            case Overdue.QueueTimeout:
+                Router.GiveUp(session, CloseReason.QueueTimeout);
                 break;
-            case Phase.BackendTls when session.AwaitsPlace:
+            case Overdue.BackendSilent when session.AwaitsPlace:
                 // For its turn among this node's own handshakes: the backend was not even asked.
-                Router.TryNext(reactor, session, CloseReason.HandshakeLimit);
+                Router.TryNext(session, CloseReason.HandshakeLimit);
                 break;
-            case Phase.Dialing or Phase.BackendPreamble or Phase.BackendTls or Phase.BackendUpgrade or Phase.Connack:
-                Router.Blame(reactor, session, Owed(session));
+            case Overdue.BackendSilent:
+                Blame.Now(session, Phases.OwedBy(session));
                 // After an AUTH the silence may be the client's.
                 if (!session.Setup!.Committed) LogSilent(session);
-                Router.TryNext(reactor, session, CloseReason.BackendsFailed);
+                Router.TryNext(session, CloseReason.BackendsFailed);
                 break;
             default:
-                closer.Close(reactor, session, session.EndReason == CloseReason.None ? CloseReason.BackendsFailed : session.EndReason);
+                closer.Close(session, session.EndReason == CloseReason.None ? CloseReason.BackendsFailed : session.EndReason);
                 break;
         }
     }
 
     /// <summary>Sets the timer of a session that begins to relay; that of a client which has gone is the relay's to set.</summary>
-    public void StartRelay(Reactor reactor, Session session)
+    public void StartRelay(Session session)
     {
+        Reactor reactor = session.Reactor;
         session.EstablishedAt = session.LastFromClient = session.LastActivity = reactor.Now;
         if (session.Client.Gone) return;
         if (session is { Client.Ended: false, Upstream.Ended: false })
         {
-            Schedule(reactor, session);
+            Schedule(session);
             return;
         }
         // The client ended its direction before the CONNACK came, or the broker with it.
@@ -60,36 +61,27 @@ internal sealed partial class SessionClock(NodeServices services, SessionCloser 
 
     private void LogSilent(Session session)
     {
-        string backend = session.Backend!.Id, owed = Owed(session);
+        string backend = session.Backend!.Id, owed = Phases.OwedBy(session);
         if (services.LogLimit.Admits(LogLevel.Warning, "backend", backend, owed))
             Log.BackendSilent(services.Logger, backend, session.Pool.Name, owed, session.Setup!.BackendTime / 1000.0);
     }
 
-    /// <summary>What the session's backend was waited for.</summary>
-    private static string Owed(Session session) => session.Phase switch
+    private void Idle(Session session)
     {
-        Phase.Dialing => "no connection",
-        Phase.BackendTls => "no TLS handshake",
-        Phase.BackendUpgrade => "no answer to the upgrade",
-        Phase.Connack when session.IsMqtt => "no CONNACK",
-        _ => "the PROXY header was not accepted",
-    };
-
-    private void Idle(Reactor reactor, Session session)
-    {
+        Reactor reactor = session.Reactor;
         if (session.Leaving)
         {
-            closer.Leave(reactor, session);
+            closer.Leave(session);
             return;
         }
         if (session.Client.Gone)
         {
-            Relay.GoneTooLong(reactor, session, closer);
+            Relay.GoneTooLong(session, closer);
             return;
         }
         if (session.Client.PeerClosed || session.Client.Ended || session.BackendEndedAt != 0)
         {
-            HalfClosed(reactor, session);
+            HalfClosed(session);
             return;
         }
         if (!session.BackendWatched)
@@ -108,11 +100,11 @@ internal sealed partial class SessionClock(NodeServices services, SessionCloser 
             long last = session.IdleByKeepAlive ? session.LastFromClient : session.LastActivity;
             if (reactor.Now - last >= session.IdleTimeout)
             {
-                closer.Drain(reactor, session, Protocol.Mqtt.DisconnectReason.KeepAliveTimeout, CloseReason.IdleTimeout);
+                closer.Drain(session, Protocol.Mqtt.DisconnectReason.KeepAliveTimeout, CloseReason.IdleTimeout);
                 return;
             }
         }
-        Schedule(reactor, session);
+        Schedule(session);
     }
 
     /// <summary>
@@ -122,8 +114,9 @@ internal sealed partial class SessionClock(NodeServices services, SessionCloser 
     public static int HalfClosePatience(Session session) =>
         session.BackendEndedAt != 0 && session.IsMqtt ? Relay.EndedBackendTimeout : Relay.HalfCloseTimeout;
 
-    private void HalfClosed(Reactor reactor, Session session)
+    private void HalfClosed(Session session)
     {
+        Reactor reactor = session.Reactor;
         long last = Math.Max(session.LastActivity, session.BackendEndedAt);
         long deadline = last + HalfClosePatience(session);
         if (session.BackendEndedAt != 0 && session.IsMqtt) deadline = Math.Min(deadline, session.BackendEndedAt + Relay.HalfCloseTimeout);
@@ -136,12 +129,13 @@ internal sealed partial class SessionClock(NodeServices services, SessionCloser 
         CloseReason reason = session.BackendEndedAt == 0 ? CloseReason.ClientClosed
             : session.Upstream.HungUp && !session.Upstream.Ended ? CloseReason.BackendReset : CloseReason.BackendClosed;
         // Closed with something of the client's unread, its socket would drop what it was sent.
-        if (session.BackendEndedAt != 0) closer.Linger(reactor, session, reason);
-        else closer.Close(reactor, session, reason);
+        if (session.BackendEndedAt != 0) closer.Linger(session, reason);
+        else closer.Close(session, reason);
     }
 
-    private static void Schedule(Reactor reactor, Session session)
+    private static void Schedule(Session session)
     {
+        Reactor reactor = session.Reactor;
         long deadline = session.IdleTimeout == 0 ? long.MaxValue
             : (session.IdleByKeepAlive ? session.LastFromClient : session.LastActivity) + session.IdleTimeout;
         if (!session.BackendWatched) deadline = Math.Min(deadline, session.EstablishedAt + WatchAfter);

@@ -20,28 +20,29 @@ internal sealed class SessionCloser(NodeServices services)
     private const int MaxDisconnect = 1_100;
 
     /// <summary>Closes both descriptors and gives everything back.</summary>
-    public void Close(Reactor reactor, Session session, CloseReason reason)
+    public void Close(Session session, CloseReason reason)
     {
+        Reactor reactor = session.Reactor;
         if (session.Phase == Phase.Free) return;
         if (session.EndReason == CloseReason.None) session.EndReason = ReasonOf(session, reason);
         if (session.Trace is { } trace) SetupTracing.Finish(session, trace, session.EndReason);
-        LeaveBackend(reactor, session);
-        Handshaking.Leave(services, reactor, session);
+        LeaveBackend(session);
+        Handshaking.Leave(services, session);
         CloseSide(reactor, ref session.Client);
-        Count(reactor, session, session.EndReason);
+        Count(session, session.EndReason);
         if (session.EstablishedAt != 0 && CloseReasons.LossOf(session.EndReason) is { } loss) session.Dialled?.History.SessionLost(loss);
         services.AccessLog?.Write(session, session.EndReason, reactor.Now);
-        if (services.Damping is { } damping && IsTakeover(session)) NoteTakeover(reactor, session, damping);
+        if (services.Damping is { } damping && IsTakeover(session)) NoteTakeover(session, damping);
         if (session.Setup is { } setup)
         {
             reactor.ReturnSetup(setup);
             session.Setup = null;
         }
         if (session.StickyOpened) services.Sticky.Closed(session.StickyHash, session.StickyBackend, session.StickySession);
-        else Abandon(reactor, session);
-        services.Places.Leave(reactor, session);
+        else Abandon(session);
+        services.Places.Leave(session);
         services.Announced.Leave(session);
-        Clear(session);
+        session.Reset();
         reactor.Release(session);
     }
 
@@ -50,112 +51,114 @@ internal sealed class SessionCloser(NodeServices services)
     /// handshake (a thousand times what a refusal costs), is closed at once: false. Another is owed a CONNACK, and has no place while
     /// its CONNECT is awaited.
     /// </summary>
-    public bool TurnAway(Reactor reactor, Session session, CloseReason reason)
+    public bool TurnAway(Session session, CloseReason reason)
     {
         services.Refused.TurnedAway(session, reason);
-        Configuration.ListenerOptions options = session.Entered!.Options;
+        Configuration.ListenerOptions options = session.ListenerState!.Options;
         if (reason == CloseReason.Banned || options.Tls is not null || options.Protocol == Configuration.ListenerProtocol.Tcp)
         {
-            Close(reactor, session, reason);
+            Close(session, reason);
             return false;
         }
         session.Setup!.Refusal = reason;
-        GiveUpPlace(reactor, session);
+        GiveUpPlace(session);
         return true;
     }
 
     /// <summary>Ends a session whose client is not read, if its first bytes are those of a probe of this node's own.</summary>
-    public bool CutOwnProbe(Reactor reactor, Session session, ReadOnlySpan<byte> first)
+    public bool CutOwnProbe(Session session, ReadOnlySpan<byte> first)
     {
         ReadOnlySpan<byte> probe = services.Probes.FindIn(first);
         if (probe.IsEmpty) return false;
         services.Probes.Arrived(probe, session.Listener.Name);
-        Close(reactor, session, CloseReason.Loop);
+        Close(session, CloseReason.Loop);
         return true;
     }
 
     /// <summary>Answers the CONNECT with a refusal, then closes without losing the answer.</summary>
-    public void Refuse(Reactor reactor, Session session, CloseReason reason, RefusalReason refusal)
+    public void Refuse(Session session, CloseReason reason, RefusalReason refusal)
     {
         Span<byte> connack = stackalloc byte[Connack.MaxRefusalLength];
         int length = !session.IsMqtt ? 0 : Connack.Write(connack, session.Version, refusal);
-        Answer(reactor, session, reason, connack[..length]);
+        Answer(session, reason, connack[..length]);
     }
 
     /// <summary>The session was not accepted: the sticky map need not remember where it was to go.</summary>
-    private void Abandon(Reactor reactor, Session session)
+    private void Abandon(Session session)
     {
         if (!session.IsSticky || session.StickyOpened) return;
         session.IsSticky = false;
-        services.Sticky.Abandoned(session.StickyHash, session.StickyBackend, session.StickyMadeAt == 0 ? -1 : reactor.Now - session.StickyMadeAt);
+        services.Sticky.Abandoned(session.StickyHash, session.StickyBackend, session.StickyMadeAt == 0 ? -1 : session.Reactor.Now - session.StickyMadeAt);
     }
 
     /// <summary>Sends the last bytes a client gets, then closes. Without bytes it closes at once.</summary>
-    public void Answer(Reactor reactor, Session session, CloseReason reason, ReadOnlySpan<byte> bytes)
+    public void Answer(Session session, CloseReason reason, ReadOnlySpan<byte> bytes)
     {
-        LeaveBackend(reactor, session);
-        Abandon(reactor, session);
+        LeaveBackend(session);
+        Abandon(session);
         if (session.EndReason == CloseReason.None) session.EndReason = reason;
-        if (bytes.IsEmpty || !WriteFramed(reactor, session, bytes))
+        if (bytes.IsEmpty || !WriteFramed(session, bytes))
         {
-            Close(reactor, session, reason);
+            Close(session, reason);
             return;
         }
-        Linger(reactor, session, reason);
+        Linger(session, reason);
     }
 
-    /// <summary>Has a session without CONNACK make room for others. The client is told so where it has sent enough to be told how.</summary>
-    public void Displace(Reactor reactor, Session session)
+    /// <summary>Has a session without CONNACK make room for others. The client gets an answer where it has sent enough to know which.</summary>
+    public void Displace(Session session)
     {
         services.Refused.OutOfSetupMemory(session, services.SetupBudget);
         switch (session.Phase)
         {
             case Phase.Upgrade:
-                Answer(reactor, session, CloseReason.SetupMemory, UpgradeErrors.ServiceUnavailable);
+                Answer(session, CloseReason.SetupMemory, UpgradeErrors.ServiceUnavailable);
                 break;
             case Phase.ProxyHeader or Phase.TlsHandshake or Phase.Lingering:
-                Close(reactor, session, CloseReason.SetupMemory);
+                Close(session, CloseReason.SetupMemory);
                 break;
             default:
                 // The version stands at the beginning of a CONNECT; the rest of it need not come.
                 if (session.Phase == Phase.Connect) session.Version = session.Setup!.Connect.Version;
-                Refuse(reactor, session, CloseReason.SetupMemory, Refusals.For(CloseReason.SetupMemory));
+                Refuse(session, CloseReason.SetupMemory, Refusals.For(CloseReason.SetupMemory));
                 break;
         }
     }
 
     /// <summary>Closes once the client has what was already written to it.</summary>
-    public void Linger(Reactor reactor, Session session, CloseReason reason)
+    public void Linger(Session session, CloseReason reason)
     {
-        LeaveBackend(reactor, session);
+        Reactor reactor = session.Reactor;
+        LeaveBackend(session);
         if (session.EndReason == CloseReason.None) session.EndReason = reason;
-        if (CloseReasons.IsRefusal(session.EndReason)) GiveUpPlace(reactor, session);
-        MoveTo(reactor, session, Phase.Lingering);
+        if (CloseReasons.IsRefusal(session.EndReason)) GiveUpPlace(session);
+        session.MoveTo(Phase.Lingering);
         // It may have sent much, and takes seconds to read its answer.
-        if (session.Setup is { } setup) reactor.ReturnBuffers(setup);
+        if (session.Setup is { } setup) setup.ReturnBuffers(reactor);
         reactor.SetDeadline(session, reactor.Now + LingerTimeout);
-        Linger(reactor, session);
+        Linger(session);
     }
 
     /// <summary>Reads and drops what a refused client still sends: closing with unread bytes would send RST, and RST would take the
     /// answer out of the client's socket.</summary>
-    public void Linger(Reactor reactor, Session session)
+    public void Linger(Session session)
     {
+        Reactor reactor = session.Reactor;
         ref Side client = ref session.Client;
         if (!Channel.Flush(reactor, ref client))
         {
-            Close(reactor, session, session.EndReason);
+            Close(session, session.EndReason);
             return;
         }
         if (client.PendingLength == 0 && !client.Finished)
         {
             ushort code = session.EndReason is CloseReason.Drained or CloseReason.Rebalanced ? CloseCodes.GoingAway : CloseCodes.Normal;
-            session.WebSocket?.WriteClose(reactor, ref client, toClient: true, code);
+            session.WebSocket?.WriteClose(reactor, ref client, Direction.ToClient, code);
             if (client.PendingLength == 0) Channel.Finish(ref client);
         }
         if (client.Ended)
         {
-            if (client.PendingLength == 0) Close(reactor, session, session.EndReason);
+            if (client.PendingLength == 0) Close(session, session.EndReason);
             return;
         }
         for (var turn = default(Turn); client.Readable;)
@@ -172,7 +175,7 @@ internal sealed class SessionCloser(NodeServices services)
             }
             else if (received <= 0)
             {
-                Close(reactor, session, session.EndReason);
+                Close(session, session.EndReason);
                 return;
             }
         }
@@ -180,23 +183,24 @@ internal sealed class SessionCloser(NodeServices services)
 
     /// <summary>
     /// Ends a session in an orderly way: what was taken from either side is passed on up to the end of its packet, then an MQTT 5
-    /// client gets a DISCONNECT that says why, and the broker one where the Will is to be suppressed. A packet that does not end in
+    /// client gets a DISCONNECT that says why, and the broker gets one where the Will must be suppressed. A packet that does not end in
     /// time is cut.
     /// </summary>
-    public void Drain(Reactor reactor, Session session, DisconnectReason farewell, CloseReason closeReason)
+    public void Drain(Session session, DisconnectReason farewell, CloseReason closeReason)
     {
+        Reactor reactor = session.Reactor;
         if (session.Phase != Phase.Relay)
         {
-            if (session.Phase is not (Phase.Free or Phase.Lingering)) Refuse(reactor, session, closeReason, RefusalReason.ServerUnavailable);
+            if (session.Phase is not (Phase.Free or Phase.Lingering)) Refuse(session, closeReason, RefusalReason.ServerUnavailable);
             return;
         }
         if (session.Leaving) return;
         session.EndReason = closeReason;
         session.Farewell = farewell;
-        // Whoever fell silent ends no packet any more.
+        // A silent peer won't finish its packet.
         if (closeReason == CloseReason.IdleTimeout || CanLeave(session))
         {
-            Leave(reactor, session);
+            Leave(session);
             return;
         }
         session.Leaving = true;
@@ -206,40 +210,41 @@ internal sealed class SessionCloser(NodeServices services)
 
     /// <summary>Whether a leaving session has nothing left to pass on.</summary>
     public static bool CanLeave(Session session) =>
-        session.Upstream.PendingLength == 0 && session.AtBoundary(fromClient: true) && session.AtBoundary(fromClient: false);
+        session.Upstream.PendingLength == 0 && session.AtBoundary(Direction.ToBackend) && session.AtBoundary(Direction.ToClient);
 
     /// <summary>Says farewell where the packets allow it, and closes.</summary>
-    public void Leave(Reactor reactor, Session session)
+    public void Leave(Session session)
     {
-        // Only of a drain or rebalance: a client that fell silent is to have its Will published.
+        // Only for a drain or rebalance: a silent client's Will must be published.
         if (session.EndReason is CloseReason.Drained or CloseReason.Rebalanced && services.SuppressWill && session.IsMqtt
-            && !session.Upstream.Finished && session.AtBoundary(fromClient: true))
+            && !session.Upstream.Finished && session.AtBoundary(Direction.ToBackend))
         {
-            Channel.Write(reactor, ref session.Upstream, Framed(reactor, session, Disconnect.Clean, toClient: false));
+            Channel.Write(session.Reactor, ref session.Upstream, Framed(session, Disconnect.Clean, Direction.ToBackend));
         }
-        bool between = session.AtBoundary(fromClient: false);
+        bool between = session.AtBoundary(Direction.ToClient);
         if (session.Version == MqttVersion.V5 && between && !session.Client.Finished)
         {
             byte[] reference = services.ServerReferenceUtf8;
             Span<byte> bye = stackalloc byte[MaxDisconnect];
             int length = Disconnect.Write(bye, session.Farewell, session.Farewell == DisconnectReason.UseAnotherServer ? reference : default);
-            Answer(reactor, session, session.EndReason, bye[..length]);
+            Answer(session, session.EndReason, bye[..length]);
         }
         else if (session.EndReason != CloseReason.IdleTimeout || session.WebSocket is { FramesClient: true })
         {
             // A WebSocket client gets a close frame, which may stand where no packet may.
-            Linger(reactor, session, session.EndReason);
+            Linger(session, session.EndReason);
         }
         else
         {
-            Close(reactor, session, session.EndReason);
+            Close(session, session.EndReason);
         }
     }
 
     /// <summary>Lets go of the backend: its descriptor, buffers and counts. The client stays.</summary>
-    public void LeaveBackend(Reactor reactor, Session session)
+    public void LeaveBackend(Session session)
     {
-        if (session.Phase == Phase.BackendTls) Handshaking.Leave(services, reactor, session);
+        Reactor reactor = session.Reactor;
+        if (session.Phase == Phase.BackendTls) Handshaking.Leave(services, session);
         if (session.Upstream.IsOpen)
         {
             if (session.Source >= 0) session.SourcePool!.Leave(session.Source, session.Destination);
@@ -259,44 +264,20 @@ internal sealed class SessionCloser(NodeServices services)
         session.Backend = null;
     }
 
-    /// <summary>Changes the phase and the gauges that follow it.</summary>
-    public static void MoveTo(Reactor reactor, Session session, Phase phase)
+    private void GiveUpPlace(Session session)
     {
-        Gauge(reactor.Counters, session.Phase)--;
-        if (session.Trace is { } trace) SetupTracing.Enter(session, trace, phase);
-        session.Phase = phase;
-        Gauge(reactor.Counters, phase)++;
-    }
-
-    /// <summary>The first phase of a new session.</summary>
-    public static void Enter(Reactor reactor, Session session, Phase phase)
-    {
-        session.Phase = phase;
-        Gauge(reactor.Counters, phase)++;
-    }
-
-    private static ref long Gauge(ReactorCounters counters, Phase phase)
-    {
-        if (phase == Phase.Relay) return ref counters.Relaying;
-        if (phase == Phase.Lingering) return ref counters.Lingering;
-        if (phase is > Phase.Free and <= Phase.Connect) return ref counters.Reading;
-        return ref counters.Connecting;
-    }
-
-    private void GiveUpPlace(Reactor reactor, Session session)
-    {
-        if (services.Places.Refuse(reactor, session) is { } oldest) Close(reactor, oldest, CloseReason.Internal);
+        if (services.Places.Refuse(session) is { } oldest) Close(oldest, CloseReason.Internal);
     }
 
     /// <summary>A client that was refused ends for that reason, whatever came of it while its CONNECT was awaited.</summary>
     private static CloseReason ReasonOf(Session session, CloseReason reason) =>
         session.Setup is { Refusal: not CloseReason.None and var refusal } ? refusal : reason;
 
-    private static bool WriteFramed(Reactor reactor, Session session, ReadOnlySpan<byte> bytes) =>
-        Channel.Write(reactor, ref session.Client, Framed(reactor, session, bytes, toClient: true));
+    private static bool WriteFramed(Session session, ReadOnlySpan<byte> bytes) =>
+        Channel.Write(session.Reactor, ref session.Client, Framed(session, bytes, Direction.ToClient));
 
-    private static ReadOnlySpan<byte> Framed(Reactor reactor, Session session, ReadOnlySpan<byte> bytes, bool toClient) =>
-        session.WebSocket is null ? bytes : session.WebSocket.Frame(reactor, bytes, toClient);
+    private static ReadOnlySpan<byte> Framed(Session session, ReadOnlySpan<byte> bytes, Direction direction) =>
+        session.WebSocket is null ? bytes : session.WebSocket.Frame(session.Reactor, bytes, direction);
 
     private static void CloseSide(Reactor reactor, ref Side side)
     {
@@ -304,43 +285,19 @@ internal sealed class SessionCloser(NodeServices services)
         Channel.Close(ref side);
     }
 
-    private static void Count(Reactor reactor, Session session, CloseReason reason)
+    private static void Count(Session session, CloseReason reason)
     {
+        Reactor reactor = session.Reactor;
         reactor.Counters.Closed[(int)reason]++;
         if (CloseReasons.IsRefusal(reason)) session.Listener.CountRefusal(reason);
-        Gauge(reactor.Counters, session.Phase)--;
     }
 
     /// <summary>The broker ended the session, and not because its client had said goodbye.</summary>
     private static bool IsTakeover(Session session) =>
         session is { EstablishedAt: not 0, EndReason: CloseReason.BackendClosed or CloseReason.BackendReset, ClientId.Length: > 0, FromClient.AtDisconnect: false };
 
-    private void NoteTakeover(Reactor reactor, Session session, TakeoverDamping damping)
+    private void NoteTakeover(Session session, TakeoverDamping damping)
     {
-        if (damping.TakenOver(services.Sticky.Hash(session.Pool.NameUtf8, session.ClientId), reactor.Now)) services.Refused.Damped(session, damping.Options);
-    }
-
-    private static void Clear(Session session)
-    {
-        session.Version = MqttVersion.Unknown;
-        session.EndReason = CloseReason.None;
-        session.Leaving = false;
-        session.AwaitsTurn = false;
-        session.WebSocket = null;
-        session.Entered = null;
-        session.SourcePool = null;
-        session.ClientId = null;
-        session.Dialled = null;
-        session.IsSticky = session.StickyOpened = false;
-        session.StickyBackend = default;
-        session.StickyHash = session.UserHash = 0;
-        session.StickyMadeAt = 0;
-        session.FromClient = session.FromBackend = default;
-        session.BytesFromClient = session.BytesFromBackend = session.PacketsFromClient = session.PacketsFromBackend = 0;
-        session.EstablishedAt = session.BackendEndedAt = session.BulkUntil = 0;
-        session.IdleTimeout = 0;
-        session.IdleByKeepAlive = session.BackendWatched = false;
-        session.Remote = session.Local = default;
-        session.Destination = default;
+        if (damping.TakenOver(services.Sticky.Hash(session.Pool.NameUtf8, session.ClientId), session.Reactor.Now)) services.Refused.Damped(session, damping.Options);
     }
 }

@@ -52,61 +52,76 @@ internal sealed class SessionFlow
     public void AcceptFailed(Reactor reactor, ListenerSocket socket, int errno) => _acceptor.Rest(reactor, socket, errno);
 
     /// <summary>Goes on with a session one of whose descriptors had an event.</summary>
-    public void Advance(Reactor reactor, Session session, bool upstream)
+    public void Advance(Session session, bool upstream)
     {
-        switch (session.Phase)
+        if (session.Phase == Phase.Relay)
         {
-            case Phase.Relay:
-                _relay.Advance(reactor, session);
-                return;
-            case Phase.ProxyHeader or Phase.TlsHandshake or Phase.Upgrade or Phase.Connect:
-                _intake.Advance(reactor, session);
+            _relay.Advance(session);
+            return;
+        }
+        switch (Phases.StepOf(session.Phase))
+        {
+            case Step.Intake:
+                _intake.Advance(session);
                 break;
-            case Phase.Lingering:
-                Closer.Linger(reactor, session);
+            case Step.Closer:
+                Closer.Linger(session);
                 break;
-            case Phase.Routing or Phase.Queued or Phase.Dialing or Phase.BackendPreamble or Phase.BackendTls or Phase.BackendUpgrade or Phase.Connack:
+            default:
                 // What the client sends meanwhile is kept, so that its going away is seen.
-                if (!upstream && !_intake.ReadAhead(reactor, session)) break;
-                if (session.Phase == Phase.Queued) _router.LookAtWaiting(reactor, session);
-                else if (session.Phase == Phase.Dialing) _dialer.Advance(reactor, session);
-                else if (session.Phase > Phase.Dialing && session.Phase < Phase.Relay) _greeting.Advance(reactor, session);
+                if (upstream || _intake.ReadAhead(session)) AdvanceBackend(session);
                 break;
         }
-        reactor.Setups.Settle(session);
+        session.Reactor.Setups.Settle(session);
     }
 
-    public void Expired(Reactor reactor, Session session)
+    private void AdvanceBackend(Session session)
     {
-        _clock.Expired(reactor, session);
-        reactor.Setups.Settle(session);
+        switch (Phases.StepOf(session.Phase))
+        {
+            case Step.Router:
+                _router.LookAtWaiting(session);
+                break;
+            case Step.Dialer:
+                _dialer.Advance(session);
+                break;
+            case Step.Greeting:
+                _greeting.Advance(session);
+                break;
+        }
     }
 
-    public void StickyAnswered(Reactor reactor, Session session, in StickyAnswer answer)
+    public void Expired(Session session)
     {
-        _router.Answered(reactor, session, answer);
-        reactor.Setups.Settle(session);
+        _clock.Expired(session);
+        session.Reactor.Setups.Settle(session);
+    }
+
+    public void StickyAnswered(Session session, in StickyAnswer answer)
+    {
+        _router.Answered(session, answer);
+        session.Reactor.Setups.Settle(session);
     }
 
     /// <summary>It is the turn of a session that waits for a backend.</summary>
-    public void Resume(Reactor reactor, Session session)
+    public void Resume(Session session)
     {
-        _router.Resume(reactor, session);
-        reactor.Setups.Settle(session);
+        _router.Resume(session);
+        session.Reactor.Setups.Settle(session);
     }
 
     /// <summary>It is the turn of the session's handshake.</summary>
-    public void StepHandshake(Reactor reactor, Session session)
+    public void StepHandshake(Session session)
     {
         session.AwaitsTurn = false;
         if (!session.HandshakeBegun) return;
-        if (session.Phase == Phase.TlsHandshake) _intake.StepHandshake(reactor, session);
-        else if (session.Phase == Phase.BackendTls) _greeting.StepHandshake(reactor, session);
-        reactor.Setups.Settle(session);
+        if (session.Phase == Phase.TlsHandshake) _intake.StepHandshake(session);
+        else if (session.Phase == Phase.BackendTls) _greeting.StepHandshake(session);
+        session.Reactor.Setups.Settle(session);
     }
 
     /// <summary>A handshake that waited for a place has one; <paramref name="session"/> is null when its session has ended since.</summary>
     public void PlaceGranted(Reactor reactor, Session? session) => reactor.Handshaking.PlaceGranted(_services, session);
 
-    public void Close(Reactor reactor, Session session, CloseReason reason) => Closer.Close(reactor, session, reason);
+    public void Close(Session session, CloseReason reason) => Closer.Close(session, reason);
 }

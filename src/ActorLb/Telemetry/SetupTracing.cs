@@ -17,11 +17,9 @@ internal static class SetupTracing
             case Phase.Lingering:
                 Finish(session, trace, session.EndReason);
                 break;
-            // Each dial is recorded with its backend.
-            case Phase.Dialing:
-                break;
             default:
-                trace.Step(phase == Phase.Routing ? "lookup" : EventFeed.Word(phase.ToString()));
+                // A dial has no step of its own: it is recorded with its backend.
+                if (Phases.TraceOf(phase) is { } step) trace.Step(step);
                 break;
         }
     }

@@ -21,16 +21,16 @@ internal sealed partial class CertificateWatch(
     /// <summary>Often enough that who renews a certificate sees it served at once, and a few calls of the system each.</summary>
     public static readonly TimeSpan Period = TimeSpan.FromSeconds(2);
 
-    /// <summary>How often a date that is near or over is told of.</summary>
+    /// <summary>How often a date that is near or over is reported.</summary>
     public static readonly TimeSpan WarnEvery = TimeSpan.FromDays(1);
 
-    // Replaced by whoever applies a configuration, used by the looks.
+    // Replaced when a configuration is applied, used by the looks.
     private volatile FileStamps? _stamps;
     // What changed but could not be used; tried again with the next change, which may be of the file that was at fault.
     private ImmutableHashSet<string> _rejected = [];
     // They could not be read for want of descriptors, which is no fault of theirs.
     private bool _again;
-    // Why the last look failed, told once.
+    // Why the last look failed; reported once.
     private string? _lookFailure;
     private DateTimeOffset _nextWarning;
     private long _failures;
@@ -86,12 +86,12 @@ internal sealed partial class CertificateWatch(
         {
             if (_lookFailure == e.Message) return;
             _lookFailure = e.Message;
-            // What was read tells all that there is to tell; anything else is a mistake of the program's.
+            // Problems of the files are in this exception; any other is a bug.
             Log.LookFailed(logger, e is IOException ? null : e, e.Message);
         }
     }
 
-    /// <summary>Tells of every date that is near or over: daily, and at once when one is reached.</summary>
+    /// <summary>Reports every date that is near or over: daily, and at once when one is reached.</summary>
     private void WarnOfDates()
     {
         _isNew = false;

@@ -8,7 +8,7 @@ internal enum DateState { Good, EndsSoon, Ended, NotBegun }
 /// <summary>A certificate or revocation list in use, which is good for a time.</summary>
 /// <param name="Setting">Certificate, Ca or Crl: the setting that names the file.</param>
 /// <param name="Subject">Its distinguished name; of a revocation list its issuer's.</param>
-/// <param name="NotAfter">Of a revocation list its next update; <see cref="DateTimeOffset.MaxValue"/> where none is told.</param>
+/// <param name="NotAfter">Of a revocation list its next update; <see cref="DateTimeOffset.MaxValue"/> where it names none.</param>
 internal sealed record DatedEntry(TlsSetting Setting, string Path, string Subject, DateTimeOffset NotBefore, DateTimeOffset NotAfter)
 {
     /// <summary>How long ahead an end is warned of. Revocation lists live from hours to months: from half of their life on.</summary>
@@ -17,7 +17,7 @@ internal sealed record DatedEntry(TlsSetting Setting, string Path, string Subjec
     /// <summary>The file's own certificate, rather than one of the chain behind it.</summary>
     internal bool IsLeaf { get; init; }
 
-    /// <summary>Of an authority: tells one with the same name and another key from it.</summary>
+    /// <summary>Of an authority: distinguishes it from one with the same name and another key.</summary>
     internal string KeyId { get; init; } = "";
 
     /// <summary>A revocation list that is used on when its next update is overdue (crl-expired = warn).</summary>
@@ -53,7 +53,7 @@ internal sealed record DatedEntry(TlsSetting Setting, string Path, string Subjec
     /// <summary>Whether clients or backends are refused for it.</summary>
     internal bool RefusesAt(DateTimeOffset now) => StateAt(now) is DateState.Ended or DateState.NotBegun && !IsUsedWhenOver;
 
-    /// <summary>What is to be said of the file, as a predicate of its name; null when all is well.</summary>
+    /// <summary>What to report of the file, as a predicate of its name; null when all is well.</summary>
     internal string? TextAt(DateTimeOffset now)
     {
         DateState state = StateAt(now);

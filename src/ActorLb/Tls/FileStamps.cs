@@ -6,7 +6,7 @@ using Microsoft.Win32.SafeHandles;
 namespace ActorLb.Tls;
 
 /// <summary>
-/// Tells which files have changed, by time and size as an open descriptor sees them: through symbolic links, on every file system,
+/// Finds which files have changed, by time and size as an open descriptor sees them: through symbolic links, on every file system,
 /// and whether a file is overwritten, replaced or a directory of them swapped. One thread uses it.
 /// </summary>
 internal sealed class FileStamps

@@ -1,10 +1,10 @@
 namespace ActorLb.Tls;
 
-/// <summary>Is told of a place for a handshake that had to wait for one.</summary>
+/// <summary>Hears of a place for a handshake that had to wait for one.</summary>
 internal interface IPlaceWaiter
 {
     /// <summary>
-    /// The handshake of this token has a place, and is to give it back with <see cref="HandshakePlaces.Release"/>. Called on any
+    /// The handshake of this token has a place, and must give it back with <see cref="HandshakePlaces.Release"/>. Called on any
     /// thread, under a lock: must not block, throw, or call back.
     /// </summary>
     void PlaceGranted(ulong token);
@@ -16,7 +16,7 @@ internal enum PlaceAnswer : byte
     /// <summary>The handshake may begin.</summary>
     Granted,
 
-    /// <summary>The waiter will be told.</summary>
+    /// <summary>The waiter will hear.</summary>
     Waits,
 
     /// <summary>Far too many wait.</summary>
@@ -94,7 +94,7 @@ internal sealed class HandshakePlaces(int max)
         }
     }
 
-    /// <summary>Waits no longer. False: it has been granted a place, and is told or will be.</summary>
+    /// <summary>Waits no longer. False: it has been granted a place, and hears so or has heard.</summary>
     internal bool TryTakeBack(IPlaceWaiter waiter, ulong token)
     {
         lock (_gate)

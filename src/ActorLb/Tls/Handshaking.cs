@@ -21,17 +21,17 @@ internal sealed class Handshaking
     private long _spent;
     private long _notBefore;
 
-    /// <summary>Whether somebody waits for a turn.</summary>
+    /// <summary>Whether a session waits for a turn.</summary>
     public bool Any => _turns.Count > 0;
 
-    /// <summary>Brings the session to its next step, as soon as it has a turn, and for its first step a place; false when far too many
-    /// wait for a place. To be called when what the step waits for has come.</summary>
-    public bool Continue(NodeServices services, Reactor reactor, Session session)
+    /// <summary>Has the session make its next step as soon as it has a turn, and for its first step a place; false when too many
+    /// wait for a place. Called when what the step waits for has come.</summary>
+    public bool Continue(NodeServices services, Session session)
     {
         if (session.AwaitsPlace) return true;
         if (!session.HasHandshakePlace && (!session.HandshakeBegun || session.AwaitsHello))
         {
-            PlaceAnswer answer = services.Handshakes.Take(reactor, session.Ticket);
+            PlaceAnswer answer = services.Handshakes.Take(session.Reactor, session.Ticket);
             if (answer == PlaceAnswer.Refused) return false;
             session.AwaitsPlace = answer == PlaceAnswer.Waits;
             if (session.AwaitsPlace) return true;
@@ -54,7 +54,7 @@ internal sealed class Handshaking
         AwaitTurn(session);
     }
 
-    /// <summary>Whose turn it is now, if anybody's: <see cref="MayGoOn"/> is to follow.</summary>
+    /// <summary>The session whose turn it is now, if there is one: call <see cref="MayGoOn"/> after its step.</summary>
     /// <param name="events">How many descriptors had news since the last turn; 0 when there is nothing else to do now.</param>
     /// <param name="now">A <see cref="Stopwatch"/> time stamp.</param>
     public bool TryNext(long events, long now, out ulong ticket)
@@ -65,7 +65,7 @@ internal sealed class Handshaking
         return true;
     }
 
-    /// <summary>A step was made; false when the descriptors are to be looked at before the next.</summary>
+    /// <summary>A step was made; false when the reactor must look at its descriptors before the next.</summary>
     /// <param name="began">A <see cref="Stopwatch"/> time stamp, as <paramref name="ended"/>.</param>
     /// <param name="ended">When the step was made.</param>
     public bool MayGoOn(long began, long ended)
@@ -90,10 +90,10 @@ internal sealed class Handshaking
     }
 
     /// <summary>The session's handshake is over or given up: its place is free, and it waits for none.</summary>
-    public static void Leave(NodeServices services, Reactor reactor, Session session)
+    public static void Leave(NodeServices services, Session session)
     {
-        // One whose place was granted a moment ago gives it back when it is told.
-        if (session.AwaitsPlace) services.Handshakes.TryTakeBack(reactor, session.Ticket);
+        // A session whose place was granted a moment ago gives it back when it hears so.
+        if (session.AwaitsPlace) services.Handshakes.TryTakeBack(session.Reactor, session.Ticket);
         session.AwaitsPlace = false;
         session.HandshakeBegun = false;
         GiveBackPlace(services, session);

@@ -47,7 +47,7 @@ internal static class ProtocolSettings
             return;
         }
 
-        // OpenSSL 3.0 skips unknown names in silence and then offers none: name by name it tells which.
+        // OpenSSL 3.0 silently skips unknown names and then offers none: tried one by one, it reports which.
         foreach (var suite in suites.Split(':', StringSplitOptions.TrimEntries))
         {
             if (LibSsl.SSL_CTX_set_ciphersuites(context, suite) != 1 || suite.Length == 0)

@@ -6,7 +6,7 @@ using static ActorLb.Native.OpenSsl.OpenSslConstants;
 namespace ActorLb.Tls;
 
 /// <summary>
-/// What OpenSSL tells only to a callback, which runs on the thread that is inside the library, so that fields of the thread serve
+/// What OpenSSL reports only to a callback, which runs on the thread that is inside the library, so that fields of the thread serve
 /// every connection: the last alert that was sent or received, and how many handshake messages one call went through.
 /// </summary>
 internal static class TlsAlert

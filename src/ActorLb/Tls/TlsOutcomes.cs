@@ -41,5 +41,5 @@ internal enum TlsIoStatus
 }
 
 /// <param name="Count">Bytes moved; 0 unless the status is <see cref="TlsIoStatus.Ok"/>.</param>
-/// <param name="Drained">The descriptor held no more when this was read: an event will tell of what comes next.</param>
+/// <param name="Drained">The descriptor held no more when this was read: an event will report what comes next.</param>
 internal readonly record struct TlsIoResult(int Count, TlsIoStatus Status, bool Drained = false);

@@ -29,7 +29,7 @@ public sealed record TlsProblem(TlsSetting Setting, string? Value, string Reason
     /// <summary>The listener or pool, once it is known.</summary>
     public string? Owner { get; init; }
 
-    /// <summary>The problem as it is told: owner, setting, value, reason.</summary>
+    /// <summary>The problem as it is reported: owner, setting, value, reason.</summary>
     public override string ToString()
     {
         var quote = Setting is TlsSetting.Ciphers or TlsSetting.CipherSuites ? "\"" : "";

@@ -129,7 +129,7 @@ public sealed class EndedBackendTests
             Session session = reactor.Sessions.Single();
             session.BackendEndedAt -= sinceTheEnd;
             session.LastActivity = reactor.Now - silence;
-            reactor.Flow.Expired(reactor, session);
+            reactor.Flow.Expired(session);
             return true;
         });
         Assert.Equal(closed ? 0 : 1, node.Sum(c => Volatile.Read(ref c.Relaying)));
@@ -176,7 +176,7 @@ public sealed class EndedBackendTests
         {
             Session session = reactor.Sessions.Single();
             session.LastActivity = reactor.Now - Relay.HalfCloseTimeout;
-            reactor.Flow.Expired(reactor, session);
+            reactor.Flow.Expired(session);
             return true;
         });
         await node.UntilClosedAsync(CloseReason.ClientClosed);

@@ -19,4 +19,12 @@ internal static class BareServices
     }
 
     public static EpollReactor ReactorOf(NodeServices services) => new(0, new SessionFlow(services), NullLogger.Instance);
+
+    /// <summary>By the shortest way.</summary>
+    public static void BringTo(this Session session, Phase phase)
+    {
+        Phase[] way = [Phase.ProxyHeader, Phase.Connect, Phase.Routing, Phase.Connack, Phase.Relay];
+        foreach (Phase next in way.TakeWhile(p => p <= phase)) session.MoveTo(next);
+        if (session.Phase != phase) session.MoveTo(phase);
+    }
 }

@@ -14,7 +14,7 @@ public sealed class SessionListTests
         {
             if (expected.Count == 0 || random.Next(3) > 0)
             {
-                var session = new Session();
+                var session = new Session(null!);
                 list.Add(session);
                 expected.Add(session);
             }
@@ -42,7 +42,7 @@ public sealed class SessionListTests
         var list = new SessionList();
         long[] tickets = [.. Enumerable.Range(1, 500).Select(t => (long)t)];
         random.Shuffle(tickets);
-        Session[] sessions = [.. tickets.Select(t => new Session { Setup = new Setup { Ticket = t } })];
+        Session[] sessions = [.. tickets.Select(t => new Session(null!) { Setup = new Setup { Ticket = t } })];
         foreach (Session session in sessions) list.AddByTicket(session);
         foreach (Session session in sessions.Where(s => s.Setup!.Ticket % 3 == 0)) list.Remove(session);
         var seen = new List<long>();
@@ -57,13 +57,13 @@ public sealed class SessionListTests
     public void Add_OfASessionOfAnotherList_MovesIt()
     {
         SessionList one = new(), other = new();
-        var session = new Session();
+        var session = new Session(null!);
         one.Add(session);
         other.Add(session);
         Assert.Equal((0, 1), (one.Count, other.Count));
         Assert.Same(other, session.Within);
         // To the end of its own list, too.
-        var second = new Session();
+        var second = new Session(null!);
         other.Add(second);
         other.Add(session);
         Assert.Same(second, other.Oldest);

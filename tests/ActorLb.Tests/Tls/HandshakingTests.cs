@@ -62,8 +62,8 @@ public sealed class HandshakingTests : IDisposable
     public void Continue_WithoutAPlace_WaitsForOneThenForItsTurn()
     {
         Wait(2);
-        var third = new Session { Slot = 3, Setup = new Setup() };
-        Assert.True(_handshaking.Continue(_services, _reactor, third));
+        var third = new Session(_reactor) { Slot = 3, Setup = new Setup() };
+        Assert.True(_handshaking.Continue(_services, third));
         Assert.Equal((true, false, false), (third.AwaitsPlace, third.AwaitsTurn, third.HandshakeBegun));
         Assert.Equal((2, 1), (_services.Handshakes.Handshakes, _services.Handshakes.Waiting));
         _services.Handshakes.Release();
@@ -75,10 +75,10 @@ public sealed class HandshakingTests : IDisposable
     public void PlaceGranted_ToASessionThatHasEnded_IsGivenBack()
     {
         Wait(2);
-        var gone = new Session { Slot = 3, Setup = new Setup() };
-        Assert.True(_handshaking.Continue(_services, _reactor, gone));
+        var gone = new Session(_reactor) { Slot = 3, Setup = new Setup() };
+        Assert.True(_handshaking.Continue(_services, gone));
         _services.Handshakes.Release();
-        Handshaking.Leave(_services, _reactor, gone);
+        Handshaking.Leave(_services, gone);
         Assert.Equal(2, _services.Handshakes.Handshakes);
         _handshaking.PlaceGranted(_services, gone);
         Assert.Equal(1, _services.Handshakes.Handshakes);
@@ -95,7 +95,7 @@ public sealed class HandshakingTests : IDisposable
         _services.Handshakes.Release();
         Wait(2);
         Assert.True(_services.Handshakes.IsFull);
-        Assert.True(_handshaking.Continue(_services, _reactor, session));
+        Assert.True(_handshaking.Continue(_services, session));
         Assert.Equal((false, true, false), (session.AwaitsPlace, session.AwaitsTurn, session.HasHandshakePlace));
     }
 
@@ -107,7 +107,7 @@ public sealed class HandshakingTests : IDisposable
         session.AwaitsHello = true;
         _services.Handshakes.Release();
         Wait(2);
-        Assert.True(_handshaking.Continue(_services, _reactor, session));
+        Assert.True(_handshaking.Continue(_services, session));
         Assert.True(session.AwaitsPlace);
         _services.Handshakes.Release();
         _handshaking.PlaceGranted(_services, session);
@@ -119,10 +119,10 @@ public sealed class HandshakingTests : IDisposable
     public void Leave_OfASession_GivesItsPlaceBackOnce()
     {
         Session session = Wait(1).Single();
-        Handshaking.Leave(_services, _reactor, session);
-        Handshaking.Leave(_services, _reactor, session);
+        Handshaking.Leave(_services, session);
+        Handshaking.Leave(_services, session);
         Assert.Equal((0, false), (_services.Handshakes.Handshakes, session.HandshakeBegun));
-        Assert.True(_handshaking.Continue(_services, _reactor, session));
+        Assert.True(_handshaking.Continue(_services, session));
         Assert.Equal((1, true), (_services.Handshakes.Handshakes, session.HasHandshakePlace));
     }
 
@@ -131,9 +131,9 @@ public sealed class HandshakingTests : IDisposable
     public void Continue_WithATurnOfAnEarlierHandshakeStillComing_HasAPlaceWhenItComes()
     {
         Session session = Wait(1).Single();
-        Handshaking.Leave(_services, _reactor, session);
+        Handshaking.Leave(_services, session);
         Assert.Equal((true, false), (session.AwaitsTurn, session.HandshakeBegun));
-        Assert.True(_handshaking.Continue(_services, _reactor, session));
+        Assert.True(_handshaking.Continue(_services, session));
         Assert.True(session.HandshakeBegun);
         Assert.Equal(1, _services.Handshakes.Handshakes);
         Assert.True(_handshaking.TryNext(Handshaking.BusyEvents - 1, 0, out _));
@@ -143,8 +143,8 @@ public sealed class HandshakingTests : IDisposable
     private List<Session> Wait(int count)
     {
         _services.Handshakes.Max = Math.Max(2, count);
-        List<Session> sessions = [.. Enumerable.Range(0, count).Select(i => new Session { Slot = i, Setup = new Setup() })];
-        sessions.ForEach(s => Assert.True(_handshaking.Continue(_services, _reactor, s)));
+        List<Session> sessions = [.. Enumerable.Range(0, count).Select(i => new Session(_reactor) { Slot = i, Setup = new Setup() })];
+        sessions.ForEach(s => Assert.True(_handshaking.Continue(_services, s)));
         return sessions;
     }
 }

@@ -7,7 +7,7 @@ using static ActorLb.Native.OpenSsl.OpenSslConstants;
 
 namespace ActorLb.Native.OpenSsl;
 
-/// <summary>Puts certificates, keys, trust anchors and revocation lists into a context, and tells what it finds in them.</summary>
+/// <summary>Puts certificates, keys, trust anchors and revocation lists into a context, and reports what it finds in them.</summary>
 internal static unsafe class CertificateSettings
 {
     private const int Sha1Length = 20;

@@ -57,7 +57,14 @@ internal static unsafe partial class LibCrypto
     [LibraryImport(Library)] internal static partial int X509_check_private_key(nint certificate, nint key);
     [LibraryImport(Library)] internal static partial int X509_pubkey_digest(nint certificate, nint digest, byte* output, uint* length);
     [LibraryImport(Library)]
-    internal static partial int X509_get_signature_info(nint certificate, int* digest, int* key, int* securityBits, uint* flags);
+    private static partial int X509_get_signature_info(nint certificate, int* digest, int* key, int* securityBits, uint* flags);
+
+    /// <summary>The security level of a certificate's signature; null where OpenSSL does not know it.</summary>
+    internal static int? SignatureSecurityBits(nint certificate)
+    {
+        int bits;
+        return X509_get_signature_info(certificate, null, null, &bits, null) == 1 ? bits : null;
+    }
     [LibraryImport(Library)] internal static partial nint X509_CRL_get_issuer(nint list);
     [LibraryImport(Library)] internal static partial nint X509_CRL_get0_lastUpdate(nint list);
     [LibraryImport(Library)] internal static partial nint X509_CRL_get0_nextUpdate(nint list);

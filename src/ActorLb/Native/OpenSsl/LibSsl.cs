@@ -30,7 +30,13 @@ internal static unsafe partial class LibSsl
     [LibraryImport(Library)] internal static partial int SSL_CTX_get_security_level(SslContextHandle context);
     [LibraryImport(Library)] internal static partial nuint SSL_CTX_set_timeout(SslContextHandle context, nuint seconds);
     [LibraryImport(Library)] internal static partial int SSL_CTX_set_num_tickets(SslContextHandle context, nuint count);
-    [LibraryImport(Library)] internal static partial int SSL_CTX_set_session_id_context(SslContextHandle context, byte* id, uint length);
+    [LibraryImport(Library)] private static partial int SSL_CTX_set_session_id_context(SslContextHandle context, byte* id, uint length);
+
+    internal static void SetSessionIdContext(SslContextHandle context, ReadOnlySpan<byte> id)
+    {
+        fixed (byte* first = id) _ = SSL_CTX_set_session_id_context(context, first, (uint)id.Length);
+    }
+
     [LibraryImport(Library)]
     internal static partial void SSL_CTX_set_info_callback(
         SslContextHandle context, delegate* unmanaged[Cdecl]<nint, int, int, void> callback);

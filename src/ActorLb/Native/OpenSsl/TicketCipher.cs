@@ -29,7 +29,7 @@ internal static unsafe class TicketCipher
         return Arm(key, iv, cipher, mac, encrypt: 1) ? Ok : Failed;
     }
 
-    /// <param name="single">The ticket is to be used once (RFC 8446, section 4.6.1 and appendix C.4): the client gets another.</param>
+    /// <param name="single">The ticket may be used once (RFC 8446, section 4.6.1 and appendix C.4): the client gets another.</param>
     internal static int Decrypt(TicketKeyRing ring, byte* name, byte* iv, nint cipher, nint mac, bool single)
     {
         var key = ring.ForDecryption(new ReadOnlySpan<byte>(name, TicketKey.NameLength), out var renew);

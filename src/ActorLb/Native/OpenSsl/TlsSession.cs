@@ -102,7 +102,7 @@ internal readonly unsafe struct TlsSession : IDisposable
     /// <summary>True if a server has not had the whole hello yet, so that its signature is still to be made.</summary>
     public bool AwaitsHello => LibSsl.SSL_get_state(_ssl) is StateBefore or StateReadsClientHello;
 
-    /// <summary>True if bytes wait inside OpenSSL, so that no event of the descriptor will tell of them.</summary>
+    /// <summary>True if bytes wait inside OpenSSL, so that no event of the descriptor will report them.</summary>
     public bool HasPending => LibSsl.SSL_has_pending(_ssl) != 0;
 
     /// <summary>

@@ -37,7 +37,7 @@ internal static unsafe class TlsSessionValues
         return certificate == 0 ? null : CertificateText.Read(certificate);
     }
 
-    /// <summary>What the SSL TLV of a PROXY v2 header tells of the connection.</summary>
+    /// <summary>What the SSL TLV of a PROXY v2 header holds of the connection.</summary>
     internal static TlsProxyValues ProxyValues(this TlsSession session)
     {
         var ssl = session.Pointer;

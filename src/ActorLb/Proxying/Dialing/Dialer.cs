@@ -11,8 +11,9 @@ namespace ActorLb.Proxying.Dialing;
 internal sealed partial class Dialer(NodeServices services, Router router, BackendGreeting greeting)
 {
     /// <param name="backend">Acquired for the session: <see cref="SessionCloser.LeaveBackend"/> releases it.</param>
-    public void Dial(Reactor reactor, Session session, Backend backend)
+    public void Dial(Session session, Backend backend)
     {
+        Reactor reactor = session.Reactor;
         Setup setup = session.Setup!;
         setup.Tried[setup.TriedCount++] = backend;
         session.Backend = backend;
@@ -23,11 +24,11 @@ internal sealed partial class Dialer(NodeServices services, Router router, Backe
         setup.DialStamp = Stopwatch.GetTimestamp();
         if (backend.NextEndPoint() is not { } endPoint)
         {
-            Fail(reactor, session, Libc.EHOSTUNREACH);
+            Fail(session, Libc.EHOSTUNREACH);
             return;
         }
         session.Destination = NetEndPoint.From(endPoint);
-        int error = Connect(reactor, session);
+        int error = Connect(session);
         if (error is 0 or Libc.EINPROGRESS)
         {
             int watched = reactor.Watch(session, upstream: true);
@@ -38,50 +39,51 @@ internal sealed partial class Dialer(NodeServices services, Router router, Backe
         switch (error)
         {
             case 0:
-                Connected(reactor, session);
+                Connected(session);
                 break;
             case Libc.EINPROGRESS:
-                SessionCloser.MoveTo(reactor, session, Phase.Dialing);
-                setup.BackendTime = Router.DialTime(reactor, session);
+                session.MoveTo(Phase.Dialing);
+                setup.BackendTime = TryTimes.OfDial(session);
                 reactor.SetDeadline(session, reactor.Now + setup.BackendTime);
                 break;
             case var own when LocalFault.Is(own):
-                FailHere(reactor, session, own);
+                FailHere(session, own);
                 break;
             default:
-                Fail(reactor, session, error);
+                Fail(session, error);
                 break;
         }
     }
 
     /// <summary>The connection that is being made had an event.</summary>
-    public void Advance(Reactor reactor, Session session)
+    public void Advance(Session session)
     {
-        int error = session.Upstream.HungUp ? reactor.TakeError(session) : 0;
-        if (error != 0 && (LocalFault.IsShortage(error) || LocalFault.IsOfAddress(error))) FailHere(reactor, session, error);
-        else if (error != 0) Fail(reactor, session, error);
-        else if (session.Upstream.Writable) Connected(reactor, session);
+        int error = session.Upstream.HungUp ? session.Reactor.TakeError(session) : 0;
+        if (error != 0 && (LocalFault.IsShortage(error) || LocalFault.IsOfAddress(error))) FailHere(session, error);
+        else if (error != 0) Fail(session, error);
+        else if (session.Upstream.Writable) Connected(session);
     }
 
-    private void Connected(Reactor reactor, Session session)
+    private void Connected(Session session)
     {
         session.Traffic.DialTime.Record(Stopwatch.GetElapsedTime(session.Setup!.DialStamp).TotalSeconds);
         session.Upstream.Writable = true;
-        greeting.Start(reactor, session);
+        greeting.Start(session);
     }
 
-    private void Fail(Reactor reactor, Session session, int errno)
+    private void Fail(Session session, int errno)
     {
         string reason = Libc.ErrorText(errno), backend = session.Backend!.Id;
-        Router.Blame(reactor, session, reason);
+        Blame.Now(session, reason);
         if (services.LogLimit.Admits(LogLevel.Warning, "backend", backend, reason)) Log.ConnectFailed(services.Logger, backend, session.Pool.Name, reason);
-        router.TryNext(reactor, session, CloseReason.BackendsFailed);
+        router.TryNext(session, CloseReason.BackendsFailed);
     }
 
     /// <summary>This node's fault, not the backend's: it is not blamed. Where no backend could be dialled now, no other is tried: a client
     /// must not be moved from the one that has its session for that.</summary>
-    private void FailHere(Reactor reactor, Session session, int errno)
+    private void FailHere(Session session, int errno)
     {
+        Reactor reactor = session.Reactor;
         bool ports = LocalFault.IsOfAddress(errno);
         if (ports) reactor.Counters.SourceExhausted++;
         else reactor.Counters.DialShortages++;
@@ -92,13 +94,14 @@ internal sealed partial class Dialer(NodeServices services, Router router, Backe
             if (ports && session.Pool.Sources is { } sources) Log.SourcesExhausted(services.Logger, backend, pool, sources.Count, sources.PortsPerPair, reason);
             else Log.LocalShortage(services.Logger, backend, pool, reason);
         }
-        if (LocalFault.IsShortage(errno)) router.GiveUp(reactor, session, CloseReason.LocalShortage);
-        else router.TryNext(reactor, session, ports ? CloseReason.SourceExhausted : CloseReason.LocalShortage);
+        if (LocalFault.IsShortage(errno)) router.GiveUp(session, CloseReason.LocalShortage);
+        else router.TryNext(session, ports ? CloseReason.SourceExhausted : CloseReason.LocalShortage);
     }
 
     /// <summary>0, EINPROGRESS or another errno; passes over sources that have no port left for the destination.</summary>
-    private int Connect(Reactor reactor, Session session)
+    private int Connect(Session session)
     {
+        Reactor reactor = session.Reactor;
         SourceAddresses? sources = session.Pool.Sources;
         if (sources is null) return reactor.Connect(session, -1);
         int source = sources.Choose(session.Remote, session.Destination);

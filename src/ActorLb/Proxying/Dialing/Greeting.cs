@@ -18,10 +18,11 @@ internal static class Greeting
     private static readonly ulong Run = BinaryPrimitives.ReadUInt64LittleEndian(RandomNumberGenerator.GetBytes(8));
     private static long s_connections;
 
-    public static void Compose(Reactor reactor, Session session)
+    public static void Compose(Session session)
     {
+        Reactor reactor = session.Reactor;
         Setup setup = session.Setup!;
-        ReadOnlySpan<byte> connect = setup.Inbound.AsSpan(0, setup.ConnectLength);
+        ReadOnlySpan<byte> connect = setup.Inbound.Bytes[..setup.ConnectLength];
         Span<byte> unique = stackalloc byte[UniqueIdLength];
         ProxyTlvValues tlvs = Tlvs(session, unique);
         int room = Math.Max(ProxyHeaderReader.MaxV1Length, ProxyHeaderWriter.MaxV2Length(tlvs)) + connect.Length + WebSocketRelay.GreetingRoom(session);
@@ -56,12 +57,12 @@ internal static class Greeting
         EndpointAddress from = ToAddress(session.Remote), to = ToAddress(session.Local);
         if (options.ProxyProtocol == ProxyProtocolVersion.V1) return ProxyHeaderWriter.WriteV1(into, from, to);
         if (ProxyHeaderWriter.TryWriteV2(into, from, to, tlvs, out int written)) return written;
-        // More than the header's own length can tell. Only texts of the client's own choice can be so long: it goes without them.
+        // More than the header's length field can hold. Only texts of the client's own choice can be so long: they are left out.
         ProxyHeaderWriter.TryWriteV2(into, from, to, new ProxyTlvValues { Crc32c = tlvs.Crc32c, UniqueId = tlvs.UniqueId }, out written);
         return written;
     }
 
-    /// <summary>What a version 2 header tells beside the addresses; nothing where none is sent.</summary>
+    /// <summary>What a version 2 header holds besides the addresses; empty where none is sent.</summary>
     /// <param name="unique">Where the unique id is written.</param>
     private static ProxyTlvValues Tlvs(Session session, Span<byte> unique)
     {

@@ -8,9 +8,9 @@ namespace ActorLb.Proxying.Intake;
 /// <summary>Replaces fields of a session's CONNECT by the listener's templates, in its inbound buffer.</summary>
 internal static class ConnectRewrite
 {
-    /// <param name="refusal">What the client is told then.</param>
+    /// <param name="refusal">What the client gets as the reason then.</param>
     /// <returns>Null, or why the client is refused.</returns>
-    public static string? Apply(Reactor reactor, Session session, RewriteOptions rewrite, out RefusalReason refusal)
+    public static string? Apply(Session session, RewriteOptions rewrite, out RefusalReason refusal)
     {
         refusal = RefusalReason.ClientIdNotValid;
         Setup setup = session.Setup!;
@@ -40,7 +40,7 @@ internal static class ConnectRewrite
             RewriteError error = ConnectRewriter.Measure(setup.Connect, changes, out int length);
             if (error is RewriteError.ClientIdEmpty or RewriteError.ClientIdTooLong or RewriteError.ClientIdEncoding) refusal = RefusalReason.ClientIdNotValid;
             if (error != RewriteError.None) return Text(error);
-            Replace(reactor, session, changes, length);
+            Replace(session, changes, length);
             return null;
         }
         finally
@@ -64,17 +64,17 @@ internal static class ConnectRewrite
         return empty > 0 ? $"a variable of the new {field} is empty" : null;
     }
 
-    private static void Replace(Reactor reactor, Session session, in ConnectChanges changes, int length)
+    private static void Replace(Session session, in ConnectChanges changes, int length)
     {
+        BufferPool pool = session.Reactor.Buffers;
         Setup setup = session.Setup!;
-        int followed = setup.InboundLength - setup.ConnectLength;
-        byte[] rewritten = reactor.Buffers.Rent(length + followed);
-        ConnectRewriter.Write(setup.Inbound.AsSpan(0, setup.ConnectLength), setup.Connect, changes, rewritten);
-        setup.Inbound.AsSpan(setup.ConnectLength, followed).CopyTo(rewritten.AsSpan(length));
+        Span<byte> followed = setup.Inbound.From(setup.ConnectLength);
+        int total = length + followed.Length;
+        byte[] rewritten = pool.Rent(total);
+        ConnectRewriter.Write(setup.Inbound.Bytes[..setup.ConnectLength], setup.Connect, changes, rewritten);
+        followed.CopyTo(rewritten.AsSpan(length));
         if (changes.ReplacesClientId) session.ClientId = changes.ClientId.ToArray();
-        reactor.Buffers.Return(setup.Inbound!);
-        setup.Inbound = rewritten;
-        setup.InboundLength = length + followed;
+        setup.Inbound.Replace(pool, rewritten, total);
         setup.ConnectLength = length;
         // The offsets are those of the new packet from here on; it is valid by construction.
         ConnectReader.Read(rewritten.AsSpan(0, length), int.MaxValue, out setup.Connect, out _);

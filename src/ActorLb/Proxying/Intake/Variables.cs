@@ -35,7 +35,7 @@ internal static class Variables
         {
             case Variable.MqttClientId: return Copy(session.ClientId, into);
             case Variable.MqttUserName:
-                return session.Setup is { Inbound: { } inbound } setup ? Copy(setup.Connect.UserName.In(inbound), into) : 0;
+                return session.Setup is { Inbound.IsRented: true } setup ? Copy(setup.Connect.UserName.In(setup.Inbound.Bytes), into) : 0;
             case Variable.RemoteAddr: return into.Length < 48 ? -1 : session.Remote.WriteAddressText(into);
             case Variable.ServerAddr: return into.Length < 48 ? -1 : session.Local.WriteAddressText(into);
             case Variable.RemotePort: return session.Remote.Port.TryFormat(into, out int remote) ? remote : -1;

@@ -51,31 +51,31 @@ internal sealed partial class Acceptor(NodeServices services, SessionCloser clos
         Session session = reactor.Open();
         session.Client = client;
         session.Listener = listener;
-        session.Entered = state;
+        session.ListenerState = state;
         session.Pool = state.Pool;
         session.Remote = remote;
         session.AcceptedAt = session.LastFromClient = session.LastActivity = reactor.Now;
         session.Local = local;
         session.Setup = reactor.RentSetup();
         bool proxied = state.Options.AcceptProxyFrom.Length > 0 && state.ExpectsProxyHeaderFrom(remote);
-        SessionCloser.Enter(reactor, session, proxied ? Phase.ProxyHeader : Phase.Connect);
+        session.MoveTo(Phase.ProxyHeader);
         if (services.Traces is { } traces) session.Trace = traces.Begin(listener.Name, state.Pool.Name, "accept");
-        // Whose address is not wanted must not drive out others: it is judged first, unless a PROXY header is to tell it.
+        // A client whose address is refused must not drive out others: the address is judged first, unless a PROXY header will name it.
         CloseReason refusal = proxied ? CloseReason.None : services.Places.Judge(session);
         if (refusal == CloseReason.None) refusal = TakePlace(reactor, socket, session);
         if (refusal == CloseReason.None) socket.Unconnected.Add(session);
-        else if (!closer.TurnAway(reactor, session, refusal)) return;
+        else if (!closer.TurnAway(session, refusal)) return;
         int error = reactor.Watch(session, upstream: false);
         if (error != 0)
         {
             string reason = Libc.ErrorText(error);
             if (services.LogLimit.Admits(LogLevel.Error, "listener", listener.Name, $"cannot watch a connection: {reason}"))
                 Log.CannotWatch(services.Logger, remote, reason);
-            closer.Close(reactor, session, CloseReason.Internal);
+            closer.Close(session, CloseReason.Internal);
             return;
         }
         reactor.SetDeadline(session, reactor.Now + (long)state.Options.ConnectTimeout.TotalMilliseconds);
-        if (!proxied) intake.Begin(reactor, session);
+        if (!proxied) intake.Begin(session);
         reactor.Setups.Settle(session);
     }
 
@@ -87,7 +87,7 @@ internal sealed partial class Acceptor(NodeServices services, SessionCloser clos
         for (int i = 0; i < 2 && ClientPlaces.WhoGivesWay(reactor, socket, full) is { } silent; i++)
         {
             services.Refused.Displaced(silent, full, reactor.Now - silent.AcceptedAt);
-            closer.Close(reactor, silent, CloseReason.Displaced);
+            closer.Close(silent, CloseReason.Displaced);
             full = services.Places.Take(session);
         }
         return full;

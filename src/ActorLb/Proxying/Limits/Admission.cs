@@ -121,7 +121,7 @@ internal sealed class AddressLimits
 /// <param name="refusedOnAReactor">Most refused clients of a reactor that wait for their answer or are reading it.</param>
 internal sealed class NodeAdmission(int maxConnections, int refusedOnAReactor = NodeAdmission.RefusedAtOnce)
 {
-    /// <summary>Refused clients of the node that are told why; their descriptors are set aside for them.</summary>
+    /// <summary>Refused clients of the node that get an answer; their descriptors are reserved.</summary>
     private const int RefusedAtOnce = 128;
 
     private int _active;

@@ -19,7 +19,7 @@ internal sealed record Ban(BanKind Kind, string Subject, DateTimeOffset Added, D
 }
 
 /// <summary>The bans in force, as the reactors see them: immutable, swapped as a whole. To look one up allocates nothing and reads the clock only
-/// for who is named in it. An expired one is not in force, whoever still has it.</summary>
+/// for who is named in it. An expired one is not in force, even on a node that still has it.</summary>
 internal sealed class BanList
 {
     public static readonly BanList Empty = new([], TimeProvider.System);

@@ -27,7 +27,7 @@ internal sealed class ClientPlaces(NodeAdmission admission)
     /// <summary>Whether the client's address is refused, by the listener's lists or a ban.</summary>
     public bool IsUnwanted(Session session)
     {
-        if (session.Entered!.Refuses(session.Remote)) return true;
+        if (session.ListenerState!.Refuses(session.Remote)) return true;
         BanList bans = Bans;
         if (!bans.HasAddresses || !bans.HasAddress(session.Remote)) return false;
         Interlocked.Increment(ref _bannedAddresses);
@@ -40,7 +40,7 @@ internal sealed class ClientPlaces(NodeAdmission admission)
         BanList bans = Bans;
         if (!bans.HasNames) return false;
         Setup setup = session.Setup!;
-        if (!bans.HasClientId(session.ClientId) && !bans.HasUserName(setup.Connect.UserName.In(setup.Inbound))) return false;
+        if (!bans.HasClientId(session.ClientId) && !bans.HasUserName(setup.Connect.UserName.In(setup.Inbound.Bytes))) return false;
         Interlocked.Increment(ref _bannedNames);
         return true;
     }
@@ -48,7 +48,7 @@ internal sealed class ClientPlaces(NodeAdmission admission)
     /// <summary>None, or why the client's address may not come in now.</summary>
     public CloseReason Judge(Session session)
     {
-        Listener.State listening = session.Entered!;
+        Listener.State listening = session.ListenerState!;
         if (IsUnwanted(session)) return CloseReason.Banned;
         if (listening.Addresses is { } limits)
         {
@@ -65,7 +65,7 @@ internal sealed class ClientPlaces(NodeAdmission admission)
         if (admission.Draining) return CloseReason.Draining;
         if (admission.MemoryShort) return CloseReason.MemoryShort;
         if (!admission.TryEnter()) return CloseReason.NodeFull;
-        if (!session.Listener.TryEnter(session.Entered!.Options.MaxConnections))
+        if (!session.Listener.TryEnter(session.ListenerState!.Options.MaxConnections))
         {
             admission.Leave();
             return CloseReason.ListenerFull;
@@ -87,23 +87,25 @@ internal sealed class ClientPlaces(NodeAdmission admission)
     }
 
     /// <summary>The client is refused and gets an answer: it counts as such from now on.</summary>
-    /// <returns>Who is to be closed to make room for it among those that wait for their answer; null where there is room.</returns>
-    public Session? Refuse(Reactor reactor, Session session)
+    /// <returns>The session to close, to make room for it among those that wait for their answer; null where there is room.</returns>
+    public Session? Refuse(Session session)
     {
+        Reactor reactor = session.Reactor;
         if (session.Within == reactor.Refused) return null;
         Session? oldest = reactor.Refused.Count >= admission.RefusedOnAReactor ? reactor.Refused.Oldest : null;
-        Leave(reactor, session);
+        Leave(session);
         reactor.Refused.Add(session);
         reactor.Counters.Refused++;
         return oldest;
     }
 
     /// <summary>Gives back all that the session counts for.</summary>
-    public void Leave(Reactor reactor, Session session)
+    public void Leave(Session session)
     {
+        Reactor reactor = session.Reactor;
         if (session.Within == reactor.Refused) reactor.Counters.Refused--;
         session.Within?.Remove(session);
-        if (session.CountsForAddress) session.Entered!.Addresses?.Leave(session.Remote);
+        if (session.CountsForAddress) session.ListenerState!.Addresses?.Leave(session.Remote);
         session.CountsForAddress = false;
         if (!session.HasPlace) return;
         session.HasPlace = false;

@@ -11,7 +11,7 @@ using Microsoft.Extensions.Logging;
 
 namespace ActorLb.Proxying.Limits;
 
-/// <summary>Logs why clients are turned away. Whoever can connect can bring these lines about, as often as it likes: they are bounded
+/// <summary>Logs why clients are turned away. Any client can cause these lines, as often as it likes: they are bounded
 /// by listener and reason.</summary>
 internal sealed partial class RefusalLog(ILogger logger, LogLimit limit)
 {
@@ -70,7 +70,7 @@ internal sealed partial class RefusalLog(ILogger logger, LogLimit limit)
         string hint = Hint(session, SpokenProtocol.Mqtt);
         if (!Admits(session, Joined(hint, error.Text()))) return;
         string reason = error == ConnectError.PacketTooLarge
-            ? $"{error.Text()}: {session.Setup!.Connect.TotalLength} bytes of at most {session.Entered!.Options.MaxPacketSize}" : error.Text();
+            ? $"{error.Text()}: {session.Setup!.Connect.TotalLength} bytes of at most {session.ListenerState!.Options.MaxPacketSize}" : error.Text();
         Log.BadConnect(logger, session.Remote, session.Listener.Name, hint, reason);
     }
 
@@ -94,7 +94,7 @@ internal sealed partial class RefusalLog(ILogger logger, LogLimit limit)
 
     /// <summary>What the client speaks instead of what is wanted, in words that follow the listener's name.</summary>
     private static string Hint(Session session, SpokenProtocol wanted) =>
-        SpokenProtocols.Hint(SpokenProtocols.Guess(session.Setup!.Inbound.AsSpan(0, session.Setup.InboundLength)), wanted);
+        SpokenProtocols.Hint(SpokenProtocols.Guess(session.Setup!.Inbound.Bytes), wanted);
 
     private static string Joined(string hint, string reason) => hint.Length == 0 ? reason : $"it{hint}: {reason}";
 
@@ -112,7 +112,7 @@ internal sealed partial class RefusalLog(ILogger logger, LogLimit limit)
         [LoggerMessage(1103, LogLevel.Information, "{Remote} on listener {Listener} makes room for a newer client ({Full}): it has sent no CONNECT for {Milliseconds} ms")]
         public static partial void Displaced(ILogger logger, NetEndPoint remote, string listener, string full, long milliseconds);
 
-        [LoggerMessage(1104, LogLevel.Warning, "{Remote} on listener {Listener} makes room with its {Own} KiB: node.setup-memory is used up by {Held} KiB of clients without CONNACK, and it is the oldest of the large onesst")]
+        [LoggerMessage(1104, LogLevel.Warning, "{Remote} on listener {Listener} makes room with its {Own} KiB: node.setup-memory is used up by {Held} KiB of clients without CONNACK, and it is the oldest of the largest")]
         public static partial void OutOfSetupMemory(ILogger logger, NetEndPoint remote, string listener, long own, long held);
 
         [LoggerMessage(1201, LogLevel.Information, "{Remote} on listener {Listener}{Hint}: CONNECT refused: {Reason}")]

@@ -68,7 +68,7 @@ internal sealed class SetupLedger
         Change(setup, 0);
     }
 
-    /// <summary>Has the reactor look whether its sessions are to make room. From any thread.</summary>
+    /// <summary>Has the reactor check whether its sessions must make room. From any thread.</summary>
     public void Ask()
     {
         if (Interlocked.Exchange(ref _asked, 1) == 0) _wake();
@@ -116,7 +116,7 @@ internal sealed class SetupLedger
 
     private static long SizeOf(Session session, Setup setup)
     {
-        long size = Bare + LengthOf(setup.Inbound) + LengthOf(setup.Outbound) + LengthOf(setup.Reply)
+        long size = Bare + setup.Inbound.Capacity + LengthOf(setup.Outbound) + setup.Reply.Capacity
             + LengthOf(session.Client.Pending) + LengthOf(session.Upstream.Pending)
             + LengthOf(session.ClientId) + LengthOf(setup.UpgradeHead) + LengthOf(setup.Host) + LengthOf(setup.LastRefusal);
         if (session.WebSocket is not null) size += WebSocketBytes;

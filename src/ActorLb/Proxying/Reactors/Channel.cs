@@ -49,15 +49,15 @@ internal static class Channel
         return true;
     }
 
-    /// <summary>As <see cref="Write"/>, for answers that the peer provokes: dropped when too many wait already. That the connection has
-    /// failed a read tells, when what had come before has been read.</summary>
+    /// <summary>As <see cref="Write"/>, for answers that the peer provokes: dropped when too many wait already. A failed connection
+    /// shows at a later read, when what had come before has been read.</summary>
     public static void WriteControl(Reactor reactor, ref Side side, ReadOnlySpan<byte> bytes)
     {
         if (bytes.IsEmpty || side.Finished || side.PendingLength > MaxPendingControl) return;
         if (!Write(reactor, ref side, bytes)) side.Gone = side.Finished = true;
     }
 
-    /// <summary>Writes what waits. False when the connection failed; afterwards <see cref="Side.PendingLength"/> tells what still waits.</summary>
+    /// <summary>Writes what waits. False when the connection failed; afterwards <see cref="Side.PendingLength"/> is what still waits.</summary>
     public static bool Flush(Reactor reactor, ref Side side)
     {
         while (side.PendingLength > 0 && side.Writable)

@@ -164,7 +164,7 @@ internal sealed class EpollReactor : Reactor
         else if (!session.InReadyList) Guarded(session, upstream);
     }
 
-    /// <summary>What an event tells of a descriptor, until calls that would block tell otherwise.</summary>
+    /// <summary>Keeps what an event reports of a descriptor, until a call that would block disproves it.</summary>
     private static void Note(ref Side side, EpollFlags flags)
     {
         const EpollFlags failed = EpollFlags.HangUp | EpollFlags.Error;
@@ -205,7 +205,7 @@ internal sealed class EpollReactor : Reactor
             {
                 try
                 {
-                    Flow.StepHandshake(this, session);
+                    Flow.StepHandshake(session);
                 }
                 catch (Exception e)
                 {

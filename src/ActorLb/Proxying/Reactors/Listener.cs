@@ -5,6 +5,7 @@ using ActorLb.Native.OpenSsl;
 using ActorLb.Protocol.WebSocket;
 using ActorLb.Proxying.Limits;
 using ActorLb.Proxying.Routing;
+using ActorLb.Tls;
 
 namespace ActorLb.Proxying.Reactors;
 

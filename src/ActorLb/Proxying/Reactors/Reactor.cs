@@ -21,7 +21,7 @@ internal abstract partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposab
     /// <summary>Room before what is read: for the held beginning of a WebSocket control frame, and a frame header before it.</summary>
     public const int Headroom = 160;
 
-    private const int RetainedSessions = 4096;
+    private const int RetainedSetups = 1024;
 
     /// <summary>How long sessions that have more to read may go on before the descriptors are looked at again: a quarter of a
     /// millisecond, in units of <see cref="Stopwatch"/>. However many there are, others wait no longer than that.</summary>
@@ -32,14 +32,10 @@ internal abstract partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposab
     private readonly Action<Timed> _expired;
     private readonly ILogger _logger;
     private readonly Dictionary<Backend, BackendTraffic> _traffic = [];
-    private readonly Stack<Session> _freeSessions = new();
+    private readonly SessionTable _sessions;
     private readonly Stack<Setup> _freeSetups = new();
-    private readonly Stack<int> _freeSlots = new();
-    private ListenerSocket?[] _listeners = new ListenerSocket?[16];
+    private readonly ListenerTable _listeners = new();
     private readonly Queue<Session> _ready = new();
-    private Session?[] _sessions = new Session?[256];
-    private int _slotsUsed;
-    private int _listenerCount;
     private int _wakePending;
 
     protected Reactor(int index, SessionFlow flow, ILogger logger)
@@ -49,10 +45,11 @@ internal abstract partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposab
         _logger = logger;
         Now = Environment.TickCount64;
         _timers = new TimerWheel(Now);
+        _sessions = new SessionTable(this);
         _expired = timed => Expire((Session)timed);
         Random = new Random(unchecked((index * 7919) + Environment.TickCount));
         Queue = new ConnectQueue(this);
-        Setups = new SetupLedger(flow.SetupBudget, session => Flow.Closer.Displace(this, session), () => Post(static r => r.Setups.Answer()));
+        Setups = new SetupLedger(flow.SetupBudget, session => Flow.Closer.Displace(session), () => Post(static r => r.Setups.Answer()));
     }
 
     public int Index { get; }
@@ -96,7 +93,7 @@ internal abstract partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposab
     public SessionList Refused { get; } = new();
 
     /// <summary>Sessions that hold a descriptor.</summary>
-    public int SessionCount { get; private set; }
+    public int SessionCount => _sessions.Count;
 
     private enum MessageKind : byte { Run, Sticky, Place }
 
@@ -150,79 +147,37 @@ internal abstract partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposab
         lock (_traffic) return [.. _traffic];
     }
 
-    public IEnumerable<Session> Sessions
-    {
-        get
-        {
-            for (int i = 0; i < _slotsUsed; i++)
-            {
-                if (_sessions[i] is { Phase: not Phase.Free } session) yield return session;
-            }
-        }
-    }
+    public IEnumerable<Session> Sessions => _sessions.All;
 
     /// <summary>How many slots were ever used: the range of <see cref="SessionAt"/>, for a reader that comes back for more.</summary>
-    public int Slots => _slotsUsed;
+    public int Slots => _sessions.SlotsUsed;
 
     /// <summary>Null where nobody is at present.</summary>
-    public Session? SessionAt(int slot) => _sessions[slot] is { Phase: not Phase.Free } session ? session : null;
+    public Session? SessionAt(int slot) => _sessions.At(slot) is { Phase: not Phase.Free } session ? session : null;
 
     /// <summary>Null when the session of this <see cref="Session.Ticket"/> has ended.</summary>
-    public Session? Find(ulong ticket)
-    {
-        int slot = (int)(ticket & 0xffff_ffff);
-        return slot < _slotsUsed && _sessions[slot] is { } session && session.Ticket == ticket ? session : null;
-    }
+    public Session? Find(ulong ticket) => _sessions.Find(ticket);
 
     // ---- what the flow asks of its reactor ----
 
     /// <summary>A session for a client's connection, of which the caller sets <see cref="Session.Client"/>.</summary>
-    public Session Open()
-    {
-        Session session = _freeSessions.Count > 0 ? _freeSessions.Pop() : new Session();
-        if (!_freeSlots.TryPop(out int slot))
-        {
-            slot = _slotsUsed++;
-            if (slot == _sessions.Length) Array.Resize(ref _sessions, _sessions.Length * 2);
-        }
-        session.Slot = slot;
-        session.Generation++;
-        _sessions[slot] = session;
-        SessionCount++;
-        return session;
-    }
+    public Session Open() => _sessions.Open();
 
     /// <summary>Takes back the object of a session whose descriptors are closed and whose buffers are returned.</summary>
     public void Release(Session session)
     {
         _timers.Cancel(session);
-        _sessions[session.Slot] = null;
-        _freeSlots.Push(session.Slot);
-        session.Generation++;
-        session.Phase = Phase.Free;
-        SessionCount--;
-        if (_freeSessions.Count < RetainedSessions && !session.InReadyList) _freeSessions.Push(session);
+        _sessions.Release(session);
     }
 
-    public Setup RentSetup() => _freeSetups.Count > 0 ? _freeSetups.Pop() : new Setup();
+    public Setup RentSetup() => _freeSetups.TryPop(out Setup? setup) ? setup : new Setup();
 
     public void ReturnSetup(Setup setup)
     {
         Setups.Leave(setup);
-        ReturnBuffers(setup);
+        setup.ReturnBuffers(this);
         setup.Reset();
-        if (_freeSetups.Count < 1024) _freeSetups.Push(setup);
-    }
-
-    /// <summary>Of a session that goes to no backend any more, or has its own by now.</summary>
-    public void ReturnBuffers(Setup setup)
-    {
-        ReturnBuffer(ref setup.Inbound);
-        ReturnBuffer(ref setup.Outbound);
-        ReturnBuffer(ref setup.Reply);
-        ReturnBuffer(ref setup.UpgradeHead);
-        setup.InboundLength = setup.ConnectLength = setup.OutboundStart = setup.OutboundEnd = setup.ReplyLength = 0;
-        setup.Upgrade = default;
+        if (_freeSetups.Count < RetainedSetups) _freeSetups.Push(setup);
     }
 
     public void ReturnBuffer(ref byte[]? buffer)
@@ -263,42 +218,17 @@ internal abstract partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposab
     }
 
     /// <summary>Puts a listener into the reactor's table: its clients may come.</summary>
-    public virtual void Listen(ListenerSocket socket)
-    {
-        int index = Array.IndexOf(_listeners, null);
-        if (index < 0)
-        {
-            index = _listeners.Length;
-            Array.Resize(ref _listeners, index * 2);
-        }
-        _listeners[index] = socket;
-        socket.Index = index;
-        _listenerCount = Math.Max(_listenerCount, index + 1);
-    }
+    public virtual void Listen(ListenerSocket socket) => _listeners.Add(socket);
 
-    public virtual void StopListening(ListenerSocket socket)
-    {
-        if (socket.Index < 0) return;
-        _listeners[socket.Index] = null;
-        socket.Index = -1;
-        _listenerCount = Array.FindLastIndex(_listeners, l => l is not null) + 1;
-    }
+    public virtual void StopListening(ListenerSocket socket) => _listeners.Remove(socket);
 
     /// <summary>Stops or goes on taking connections while the socket stays open: the system's queue holds them meanwhile.</summary>
     public abstract void SetAccepting(ListenerSocket socket, bool accepting);
 
     /// <summary>Of the clients of all listeners that have not sent their whole CONNECT, the one that came first.</summary>
-    public Session? LongestUnconnected()
-    {
-        Session? longest = null;
-        for (int i = 0; i < _listenerCount; i++)
-        {
-            if (_listeners[i]?.Unconnected.Oldest is { } oldest && !(oldest.AcceptedAt >= longest?.AcceptedAt)) longest = oldest;
-        }
-        return longest;
-    }
+    public Session? LongestUnconnected() => _listeners.LongestUnconnected();
 
-    public IEnumerable<ListenerSocket> Listeners => _listeners.Where(l => l is not null)!;
+    public IEnumerable<ListenerSocket> Listeners => _listeners.All;
 
     private void Enqueue(in Message message)
     {
@@ -309,16 +239,16 @@ internal abstract partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposab
     /// <summary>Has <see cref="DrainInbox"/> called soon; from any thread.</summary>
     protected abstract void Wake();
 
-    protected ListenerSocket? ListenerAt(int index) => _listeners[index];
+    protected ListenerSocket? ListenerAt(int index) => _listeners.At(index);
 
-    protected int ListenerCount => _listenerCount;
+    protected int ListenerCount => _listeners.Count;
 
-    protected Session? InSlot(int slot) => _sessions[slot];
+    protected Session? InSlot(int slot) => _sessions.At(slot);
 
     /// <summary>Whether sessions wait for another turn.</summary>
     protected bool AnyReady => _ready.Count > 0;
 
-    /// <summary>Whether <see cref="Wake"/> was called since <see cref="DrainInbox"/> began: nobody calls it again until that begins anew.</summary>
+    /// <summary>Whether <see cref="Wake"/> was called since <see cref="DrainInbox"/> began: nobody calls it again until that begins again.</summary>
     protected bool IsWoken => Volatile.Read(ref _wakePending) != 0;
 
     protected ILogger Logger => _logger;
@@ -342,11 +272,8 @@ internal abstract partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposab
 
     protected void CloseAll()
     {
-        foreach (Session session in Sessions.ToArray()) Flow.Close(this, session, CloseReason.Drained);
-        foreach (ListenerSocket? listener in _listeners)
-        {
-            if (listener is not null) StopListening(listener);
-        }
+        foreach (Session session in Sessions.ToArray()) Flow.Close(session, CloseReason.Drained);
+        foreach (ListenerSocket listener in Listeners.ToArray()) StopListening(listener);
     }
 
     /// <summary>Goes on with a session that has news.</summary>
@@ -354,7 +281,7 @@ internal abstract partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposab
     {
         try
         {
-            Flow.Advance(this, session, upstream);
+            Flow.Advance(session, upstream);
         }
         catch (Exception e)
         {
@@ -367,7 +294,7 @@ internal abstract partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposab
     {
         try
         {
-            Flow.Resume(this, session);
+            Flow.Resume(session);
         }
         catch (Exception e)
         {
@@ -379,7 +306,7 @@ internal abstract partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposab
     {
         try
         {
-            Flow.Expired(this, session);
+            Flow.Expired(session);
         }
         catch (Exception e)
         {
@@ -390,7 +317,7 @@ internal abstract partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposab
     protected void GiveUp(Session session, Exception e)
     {
         Log.SessionFailed(_logger, e, session.Phase, session.Remote);
-        if (session.Phase != Phase.Free) Flow.Close(this, session, CloseReason.Internal);
+        if (session.Phase != Phase.Free) Flow.Close(session, CloseReason.Internal);
     }
 
     protected void RunReady()
@@ -422,7 +349,7 @@ internal abstract partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposab
                         message.Action!(this);
                         break;
                     case MessageKind.Sticky:
-                        if (about is { Phase: Phase.Routing }) Flow.StickyAnswered(this, about, message.Answer);
+                        if (about is { Phase: Phase.Routing }) Flow.StickyAnswered(about, message.Answer);
                         break;
                     case MessageKind.Place:
                         Flow.PlaceGranted(this, about);

@@ -18,26 +18,27 @@ internal sealed class Relay(SessionCloser closer)
     public const int EndedBackendTimeout = 5_000;
 
     /// <summary>Goes on with what became readable or writable.</summary>
-    public void Advance(Reactor reactor, Session session)
+    public void Advance(Session session)
     {
-        if (!Pump(reactor, session, fromClient: true)) return;
-        if (!Pump(reactor, session, fromClient: false)) return;
+        if (!Pump(session, Direction.ToBackend)) return;
+        if (!Pump(session, Direction.ToClient)) return;
         if (session.Leaving && SessionCloser.CanLeave(session))
         {
-            closer.Leave(reactor, session);
+            closer.Leave(session);
             return;
         }
-        if (IsOver(session)) closer.Close(reactor, session, session.EndReason);
+        if (IsOver(session)) closer.Close(session, session.EndReason);
         else if (session.Upstream.PeerClosed || session.Client.PeerClosed || session.Upstream.Ended || session.Upstream.Gone)
-            HalfClosed(reactor, session);
+            HalfClosed(session);
     }
 
     /// <summary>
     /// One side has ended, even if what it sent before is not all read yet because the other takes nothing. An ended backend has the session
     /// no longer: it would be passed over by new clients for those that cannot be served any more.
     /// </summary>
-    private static void HalfClosed(Reactor reactor, Session session)
+    private static void HalfClosed(Session session)
     {
+        Reactor reactor = session.Reactor;
         bool backend = session.Upstream.PeerClosed || session.Upstream.Ended || session.Upstream.Gone;
         if (backend && session.BackendEndedAt == 0)
         {
@@ -57,32 +58,33 @@ internal sealed class Relay(SessionCloser closer)
         session.Client.Ended && session.Upstream.Ended && session.Client.PendingLength == 0 && session.Upstream.PendingLength == 0;
 
     /// <summary>One direction; false when the session is closed.</summary>
-    private bool Pump(Reactor reactor, Session session, bool fromClient)
+    private bool Pump(Session session, Direction direction)
     {
-        ref Side source = ref fromClient ? ref session.Client : ref session.Upstream;
-        ref Side target = ref fromClient ? ref session.Upstream : ref session.Client;
-        if (target.Gone) return Drop(reactor, session, ref source);
+        Reactor reactor = session.Reactor;
+        ref Side source = ref direction == Direction.ToBackend ? ref session.Client : ref session.Upstream;
+        ref Side target = ref direction == Direction.ToBackend ? ref session.Upstream : ref session.Client;
+        if (target.Gone) return Drop(session, ref source);
         if (target.PendingLength > 0)
         {
             if (!target.Writable) return true;
-            if (!Channel.Flush(reactor, ref target)) return Lost(reactor, session, client: !fromClient, reading: false);
+            if (!Channel.Flush(reactor, ref target)) return Lost(session, client: direction == Direction.ToClient, reading: false);
             if (target.PendingLength > 0) return true;
         }
         if (source.Ended)
         {
-            Finish(reactor, session, ref target, fromClient);
+            Finish(session, ref target, direction);
             return true;
         }
         for (var turn = default(Turn); source.Readable;)
         {
-            if (session.Leaving && session.AtBoundary(fromClient)) return true;
+            if (session.Leaving && session.AtBoundary(direction)) return true;
             if (!turn.MayRead())
             {
                 reactor.Again(session);
                 return true;
             }
             int asked = session.Pool.Options.BufferSize;
-            if (session.WebSocket is { } webSocket) asked = webSocket.ReadSize(asked, fromClient);
+            if (session.WebSocket is { } webSocket) asked = webSocket.ReadSize(asked, direction);
             Span<byte> buffer = reactor.Scratch.AsSpan(Reactor.Headroom, asked);
             int received = Channel.Receive(ref source, buffer);
             if (received > 0)
@@ -90,12 +92,12 @@ internal sealed class Relay(SessionCloser closer)
                 if (Channel.IsDrained(source, received, asked)) source.Readable = false;
                 if (received == asked || received >= Turn.LargeRead) session.BulkUntil = reactor.Now + Turn.BulkTime;
                 bool last = Channel.IsLast(source, received, asked);
-                CountBytes(reactor, session, received, fromClient);
-                if (fromClient && !session.IsMqtt && session.BytesFromClient - received < Health.OwnProbes.FirstBytes
-                    && closer.CutOwnProbe(reactor, session, buffer[..received])) return false;
-                if (!Forward(reactor, session, ref source, ref target, received, fromClient, last)) return false;
+                CountBytes(session, received, direction);
+                if (direction == Direction.ToBackend && !session.IsMqtt && session.BytesFromClient - received < Health.OwnProbes.FirstBytes
+                    && closer.CutOwnProbe(session, buffer[..received])) return false;
+                if (!Forward(session, ref source, ref target, received, direction, last)) return false;
                 if (target.PendingLength > 0 || target.Gone) return true;
-                if (last && !source.Ended) End(reactor, session, ref source, ref target, fromClient);
+                if (last && !source.Ended) End(session, ref source, ref target, direction);
             }
             else if (received == Tcp.WouldBlock)
             {
@@ -103,11 +105,11 @@ internal sealed class Relay(SessionCloser closer)
             }
             else if (received == 0 && !source.Gone)
             {
-                End(reactor, session, ref source, ref target, fromClient);
+                End(session, ref source, ref target, direction);
             }
             else
             {
-                return Lost(reactor, session, client: fromClient, reading: true);
+                return Lost(session, client: direction == Direction.ToBackend, reading: true);
             }
         }
         return true;
@@ -115,8 +117,9 @@ internal sealed class Relay(SessionCloser closer)
 
     /// <summary>Reads what nobody takes any more: closing with unread bytes would send RST, which may overtake what its receiver has
     /// not read yet.</summary>
-    private static bool Drop(Reactor reactor, Session session, ref Side source)
+    private static bool Drop(Session session, ref Side source)
     {
+        Reactor reactor = session.Reactor;
         for (var turn = default(Turn); source is { Readable: true, Ended: false };)
         {
             if (!turn.MayRead())
@@ -132,57 +135,59 @@ internal sealed class Relay(SessionCloser closer)
         return true;
     }
 
-    private bool Forward(Reactor reactor, Session session, ref Side source, ref Side target, int received, bool fromClient, bool last)
+    private bool Forward(Session session, ref Side source, ref Side target, int received, Direction direction, bool last)
     {
-        switch (Pass(reactor, session, ref source, ref target, received, fromClient, last))
+        switch (Pass(session, ref source, ref target, received, direction, last))
         {
             case WebSocketOutcome.Ok:
                 return true;
             case WebSocketOutcome.Ended:
-                End(reactor, session, ref source, ref target, fromClient);
+                End(session, ref source, ref target, direction);
                 return true;
             case WebSocketOutcome.Invalid:
-                // The sender has been told; a client is also told of what its backend did.
-                if (!fromClient) session.WebSocket?.WriteClose(reactor, ref target, toClient: true, CloseCodes.InternalError);
-                closer.Linger(reactor, session, fromClient ? CloseReason.BadFrame : CloseReason.BackendProtocol);
+                // The sender has its close frame; a client also gets one for what its backend did.
+                if (direction == Direction.ToClient) session.WebSocket?.WriteClose(session.Reactor, ref target, Direction.ToClient, CloseCodes.InternalError);
+                closer.Linger(session, direction == Direction.ToBackend ? CloseReason.BadFrame : CloseReason.BackendProtocol);
                 return false;
             default:
-                return Lost(reactor, session, client: !fromClient, reading: false);
+                return Lost(session, client: direction == Direction.ToClient, reading: false);
         }
     }
 
     private static WebSocketOutcome Pass(
-        Reactor reactor, Session session, ref Side source, ref Side target, int received, bool fromClient, bool last)
+        Session session, ref Side source, ref Side target, int received, Direction direction, bool last)
     {
-        if (session.WebSocket is { } webSocket) return webSocket.Forward(reactor, session, ref source, ref target, received, fromClient);
-        Span<byte> bytes = Following(reactor, session, reactor.Scratch.AsSpan(Reactor.Headroom, received), fromClient);
+        Reactor reactor = session.Reactor;
+        if (session.WebSocket is { } webSocket) return webSocket.Forward(session, ref source, ref target, received, direction);
+        Span<byte> bytes = Following(session, reactor.Scratch.AsSpan(Reactor.Headroom, received), direction);
         // The receiver can do nothing with a part of a packet: its last bytes need not leave before those that follow.
-        bool within = received == session.Pool.Options.BufferSize && session.IsMqtt && !session.AtBoundary(fromClient);
+        bool within = received == session.Pool.Options.BufferSize && session.IsMqtt && !session.AtBoundary(direction);
         return Channel.Write(reactor, ref target, bytes, more: last || within) ? WebSocketOutcome.Ok : WebSocketOutcome.Failed;
     }
 
-    /// <summary>Counts the packets in the bytes; of a leaving session's, only what ends the packet under way is to be passed on.</summary>
-    public static Span<byte> Following(Reactor reactor, Session session, Span<byte> bytes, bool fromClient)
+    /// <summary>Counts the packets in the bytes; of a leaving session, returns only the rest of the packet under way.</summary>
+    public static Span<byte> Following(Session session, Span<byte> bytes, Direction direction)
     {
         if (session.Leaving && session.IsMqtt)
         {
-            PacketFramer ahead = fromClient ? session.FromClient : session.FromBackend;
+            PacketFramer ahead = direction == Direction.ToBackend ? session.FromClient : session.FromBackend;
             bytes = bytes[..ahead.AdvanceToBoundary(bytes)];
         }
-        CountPackets(reactor, session, bytes, fromClient);
+        CountPackets(session, bytes, direction);
         return bytes;
     }
 
-    public static void Count(Reactor reactor, Session session, ReadOnlySpan<byte> bytes, bool fromClient)
+    public static void Count(Session session, ReadOnlySpan<byte> bytes, Direction direction)
     {
-        CountBytes(reactor, session, bytes.Length, fromClient);
-        CountPackets(reactor, session, bytes, fromClient);
+        CountBytes(session, bytes.Length, direction);
+        CountPackets(session, bytes, direction);
     }
 
-    private static void CountBytes(Reactor reactor, Session session, int length, bool fromClient)
+    private static void CountBytes(Session session, int length, Direction direction)
     {
+        Reactor reactor = session.Reactor;
         session.LastActivity = reactor.Now;
-        if (fromClient)
+        if (direction == Direction.ToBackend)
         {
             session.LastFromClient = reactor.Now;
             session.BytesFromClient += length;
@@ -198,10 +203,11 @@ internal sealed class Relay(SessionCloser closer)
     }
 
     /// <param name="bytes">MQTT, without frames.</param>
-    public static void CountPackets(Reactor reactor, Session session, ReadOnlySpan<byte> bytes, bool fromClient)
+    public static void CountPackets(Session session, ReadOnlySpan<byte> bytes, Direction direction)
     {
+        Reactor reactor = session.Reactor;
         if (!session.IsMqtt) return;
-        if (fromClient)
+        if (direction == Direction.ToBackend)
         {
             int packets = session.FromClient.Advance(bytes);
             session.PacketsFromClient += packets;
@@ -215,33 +221,35 @@ internal sealed class Relay(SessionCloser closer)
         }
     }
 
-    private void End(Reactor reactor, Session session, ref Side source, ref Side target, bool fromClient)
+    private void End(Session session, ref Side source, ref Side target, Direction direction)
     {
+        Reactor reactor = session.Reactor;
         source.Ended = true;
         source.Readable = false;
         // The first end names the reason; the other side follows.
         if (session.EndReason == CloseReason.None)
         {
-            session.EndReason = TakenLeave(session) ?? (fromClient ? CloseReason.ClientClosed : CloseReason.BackendClosed);
+            session.EndReason = TakenLeave(session) ?? (direction == Direction.ToBackend ? CloseReason.ClientClosed : CloseReason.BackendClosed);
         }
-        if (target.PendingLength == 0) Finish(reactor, session, ref target, fromClient);
+        if (target.PendingLength == 0) Finish(session, ref target, direction);
         if (!session.Leaving && session.BackendEndedAt == 0) reactor.SetDeadline(session, reactor.Now + HalfCloseTimeout);
     }
 
     /// <summary>Writes MQTT bytes of a session outside the pump, framed where the receiver wants frames. False when it is gone.</summary>
-    public bool Write(Reactor reactor, Session session, ReadOnlySpan<byte> bytes, bool toClient)
+    public bool Write(Session session, ReadOnlySpan<byte> bytes, Direction direction)
     {
+        Reactor reactor = session.Reactor;
         if (bytes.IsEmpty) return true;
-        ref Side target = ref toClient ? ref session.Client : ref session.Upstream;
-        return Channel.Write(reactor, ref target, session.WebSocket is null ? bytes : session.WebSocket.Frame(reactor, bytes, toClient));
+        ref Side target = ref direction == Direction.ToClient ? ref session.Client : ref session.Upstream;
+        return Channel.Write(reactor, ref target, session.WebSocket is null ? bytes : session.WebSocket.Frame(reactor, bytes, direction));
     }
 
-    private static void Finish(Reactor reactor, Session session, ref Side target, bool fromClient)
+    private static void Finish(Session session, ref Side target, Direction direction)
     {
         // Nothing but a FIN is left to send to either side, and closing sends it.
         bool over = IsOver(session) && target.Tls.IsNone;
         if (target.Finished || over) return;
-        session.WebSocket?.WriteEnd(reactor, ref target, fromClient);
+        session.WebSocket?.WriteEnd(session.Reactor, ref target, direction);
         // What the socket did not take of the close frame goes first: the next flush comes here again.
         if (target.PendingLength == 0) Channel.Finish(ref target);
     }
@@ -254,27 +262,28 @@ internal sealed class Relay(SessionCloser closer)
     }
 
     /// <summary>The client takes nothing any more, as was seen outside the pump. False when the session is closed.</summary>
-    public bool LoseClient(Reactor reactor, Session session) => Lost(reactor, session, client: true, reading: session.Client.Ended);
+    public bool LoseClient(Session session) => Lost(session, client: true, reading: session.Client.Ended);
 
     /// <summary>
     /// A side's connection failed. What it had sent before is passed on all the same, as long as the other side goes on taking it: a
     /// client may publish and reset at once, and a broker that says DISCONNECT and closes resets the connection when a PUBLISH crosses
     /// it. A write that fails is therefore not the end; a read that does is. False when the session is closed.
     /// </summary>
-    private bool Lost(Reactor reactor, Session session, bool client, bool reading)
+    private bool Lost(Session session, bool client, bool reading)
     {
+        Reactor reactor = session.Reactor;
         ref Side lost = ref client ? ref session.Client : ref session.Upstream;
         ref Side other = ref client ? ref session.Upstream : ref session.Client;
         if (other.Gone)
         {
             NameEnd(session, client: !client);
-            closer.Close(reactor, session, session.EndReason);
+            closer.Close(session, session.EndReason);
             return false;
         }
         if (reading) NameEnd(session, client);
         if (reading && !client)
         {
-            closer.Linger(reactor, session, session.EndReason);
+            closer.Linger(session, session.EndReason);
             return false;
         }
         reactor.ReturnBuffer(ref lost.Pending);
@@ -283,15 +292,16 @@ internal sealed class Relay(SessionCloser closer)
         lost.Ended |= reading;
         lost.Readable = !reading;
         if (!reading) reactor.Again(session);
-        else if (other.PendingLength == 0) Finish(reactor, session, ref other, fromClient: true);
+        else if (other.PendingLength == 0) Finish(session, ref other, Direction.ToBackend);
         // The rest of a backend's is its client's to take, in the time that every ended backend leaves it.
         if (client) reactor.SetDeadline(session, reactor.Now + SessionCloser.LingerTimeout);
         return true;
     }
 
     /// <summary>The time is up in which the rest of a lost client was to be passed on: it lasts while there is more of it.</summary>
-    public static void GoneTooLong(Reactor reactor, Session session, SessionCloser closer)
+    public static void GoneTooLong(Session session, SessionCloser closer)
     {
+        Reactor reactor = session.Reactor;
         long until = session.LastFromClient + SessionCloser.LingerTimeout;
         if (until > reactor.Now)
         {
@@ -299,7 +309,7 @@ internal sealed class Relay(SessionCloser closer)
             return;
         }
         NameEnd(session, client: true);
-        closer.Close(reactor, session, session.EndReason);
+        closer.Close(session, session.EndReason);
     }
 
     /// <summary>The reason of an end by reset, unless there is one already.</summary>

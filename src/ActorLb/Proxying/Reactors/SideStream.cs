@@ -2,7 +2,7 @@ namespace ActorLb.Proxying.Reactors;
 
 /// <summary>
 /// The connection of a session's side where that is no descriptor of the reactor's own. Its calls never block; what comes of the
-/// connection later, its reactor tells by the flags of the <see cref="Side"/> and a turn for the session. Used on the reactor alone.
+/// connection later, its reactor reports by the flags of the <see cref="Side"/> and a turn for the session. Used on the reactor alone.
 /// </summary>
 internal abstract class SideStream
 {

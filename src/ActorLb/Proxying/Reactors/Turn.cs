@@ -5,7 +5,7 @@ namespace ActorLb.Proxying.Reactors;
 /// <summary>
 /// What a session may read before the reactor's other sessions have their turn. A peer that sends without end, or whose bytes cost
 /// more than they weigh (control frames, small records, packets of two bytes), otherwise keeps the thread for itself, past its own
-/// deadlines too. Whoever has used its turn goes to <see cref="Reactor.Again"/>, which also keeps the edge of its descriptor.
+/// deadlines too. A session that has used its turn goes to <see cref="Reactor.Again"/>, which also keeps the edge of its descriptor.
 /// </summary>
 internal struct Turn
 {

@@ -13,7 +13,7 @@ internal enum WebSocketOutcome
     /// <summary>The sender's close frame came; it has been answered.</summary>
     Ended,
 
-    /// <summary>Frames that break the protocol; the sender has been told.</summary>
+    /// <summary>Frames that break the protocol; the sender got a close frame.</summary>
     Invalid,
 
     /// <summary>The receiver's descriptor did not take what was written.</summary>
@@ -73,11 +73,11 @@ internal sealed class WebSocketRelay
     }
 
     /// <summary>Whether a packet of the balancer's own can be slipped into the direction now.</summary>
-    public bool AtBoundary(Session session, bool fromClient)
+    public bool AtBoundary(Session session, Direction direction)
     {
-        if (_passes) return fromClient ? _clientTracker.AtMessageBoundary : _backendTracker.AtMessageBoundary;
+        if (_passes) return direction == Direction.ToBackend ? _clientTracker.AtMessageBoundary : _backendTracker.AtMessageBoundary;
         // Frames that are put on here are written whole.
-        return fromClient ? session.FromClient.AtBoundary : session.FromBackend.AtBoundary;
+        return direction == Direction.ToBackend ? session.FromClient.AtBoundary : session.FromBackend.AtBoundary;
     }
 
     // ---- the backend's upgrade ----
@@ -99,12 +99,12 @@ internal sealed class WebSocketRelay
     // ---- frames ----
 
     /// <summary>How much to read from a side at once: <paramref name="most"/>, or less where its frames are tiny or may be.</summary>
-    public int ReadSize(int most, bool fromClient) => Math.Min(most, fromClient ? _clientRead : _backendRead);
+    public int ReadSize(int most, Direction direction) => Math.Min(most, direction == Direction.ToBackend ? _clientRead : _backendRead);
 
     /// <summary>Twice as much where reads are full, but no more than so many frames like the last ones.</summary>
-    private void Measure(int received, int frames, bool fromClient)
+    private void Measure(int received, int frames, Direction direction)
     {
-        ref int read = ref fromClient ? ref _clientRead : ref _backendRead;
+        ref int read = ref direction == Direction.ToBackend ? ref _clientRead : ref _backendRead;
         if (received > read / 2) read = Math.Min(2 * read, LargestRead);
         if (frames > FramesAtOnce / 16) read = (int)Math.Clamp((long)received * FramesAtOnce / frames, SmallestRead, read);
     }
@@ -113,10 +113,10 @@ internal sealed class WebSocketRelay
     /// Takes the frames off <paramref name="received"/> bytes of the reactor's scratch buffer, answers its pings together, and leaves the
     /// MQTT bytes in <paramref name="payload"/>, in the scratch buffer too with room for a frame header before them.
     /// </summary>
-    public WebSocketOutcome Unframe(Reactor reactor, scoped ref Side source, int received, bool fromClient, out Span<byte> payload)
+    public WebSocketOutcome Unframe(Reactor reactor, scoped ref Side source, int received, Direction direction, out Span<byte> payload)
     {
-        ref FrameReader reader = ref fromClient ? ref _client : ref _backend;
-        ref byte[]? held = ref fromClient ? ref _clientHeld : ref _backendHeld;
+        ref FrameReader reader = ref direction == Direction.ToBackend ? ref _client : ref _backend;
+        ref byte[]? held = ref direction == Direction.ToBackend ? ref _clientHeld : ref _backendHeld;
         int start = Reactor.Headroom, end = start + received;
         if (held is not null)
         {
@@ -142,24 +142,24 @@ internal sealed class WebSocketRelay
                 case FrameEvent.Ping:
                     if (pongs > reactor.Pongs.Length - FrameWriter.MaxControlLength) WritePongs(reactor, ref source, ref pongs);
                     pongs += FrameWriter.Write(
-                        reactor.Pongs.AsSpan(pongs), FrameOpcode.Pong, reactor.Scratch.AsSpan(at, range.Length), fromClient ? null : NewMask());
+                        reactor.Pongs.AsSpan(pongs), FrameOpcode.Pong, reactor.Scratch.AsSpan(at, range.Length), direction == Direction.ToBackend ? null : NewMask());
                     break;
                 case FrameEvent.Pong:
                     break;
                 case FrameEvent.Close:
                     if (first >= 0) payload = reactor.Scratch.AsSpan(first, last - first);
                     WritePongs(reactor, ref source, ref pongs);
-                    WriteClose(reactor, ref source, fromClient, reader.CloseCode);
+                    WriteClose(reactor, ref source, direction.Back(), reader.CloseCode);
                     return WebSocketOutcome.Ended;
                 case FrameEvent.Invalid:
                     WritePongs(reactor, ref source, ref pongs);
-                    WriteClose(reactor, ref source, fromClient, FrameErrors.CloseCodeFor(reader.Error));
+                    WriteClose(reactor, ref source, direction.Back(), FrameErrors.CloseCodeFor(reader.Error));
                     return WebSocketOutcome.Invalid;
                 default:
                     if (start < end) held = reactor.Scratch.AsSpan(start, end - start).ToArray();
                     if (first >= 0) payload = reactor.Scratch.AsSpan(first, last - first);
                     WritePongs(reactor, ref source, ref pongs);
-                    Measure(received, reader.Frames - framesBefore, fromClient);
+                    Measure(received, reader.Frames - framesBefore, direction);
                     return WebSocketOutcome.Ok;
             }
         }
@@ -172,56 +172,58 @@ internal sealed class WebSocketRelay
     }
 
     /// <summary>Moves what the relay has read from one side to the other.</summary>
-    public WebSocketOutcome Forward(Reactor reactor, Session session, ref Side source, ref Side target, int received, bool fromClient)
+    public WebSocketOutcome Forward(Session session, ref Side source, ref Side target, int received, Direction direction)
     {
+        Reactor reactor = session.Reactor;
         Span<byte> bytes = reactor.Scratch.AsSpan(Reactor.Headroom, received);
-        if (_passes) return Pass(reactor, session, ref source, ref target, received, fromClient);
+        if (_passes) return Pass(session, ref source, ref target, received, direction);
         WebSocketOutcome outcome = WebSocketOutcome.Ok;
-        if (fromClient ? FramesClient : FramesBackend) outcome = Unframe(reactor, ref source, received, fromClient, out bytes);
+        if (direction == Direction.ToBackend ? FramesClient : FramesBackend) outcome = Unframe(reactor, ref source, received, direction, out bytes);
         if (outcome == WebSocketOutcome.Invalid) return outcome;
         if (!bytes.IsEmpty)
         {
-            bytes = Relay.Following(reactor, session, bytes, fromClient);
-            if (!bytes.IsEmpty && !WriteFramed(reactor, ref target, bytes, fromClient)) return WebSocketOutcome.Failed;
+            bytes = Relay.Following(session, bytes, direction);
+            if (!bytes.IsEmpty && !WriteFramed(reactor, ref target, bytes, direction)) return WebSocketOutcome.Failed;
         }
         if (outcome == WebSocketOutcome.Ok && FramesClient && FramesBackend && !session.Leaving) PassFromHere();
         return outcome;
     }
 
     /// <summary>Bytes of the balancer's own, framed where the receiver wants frames; valid until the next call.</summary>
-    public ReadOnlySpan<byte> Frame(Reactor reactor, ReadOnlySpan<byte> bytes, bool toClient)
+    public ReadOnlySpan<byte> Frame(Reactor reactor, ReadOnlySpan<byte> bytes, Direction direction)
     {
-        if (!(toClient ? FramesClient : FramesBackend)) return bytes;
+        if (!(direction == Direction.ToClient ? FramesClient : FramesBackend)) return bytes;
         int room = bytes.Length + FrameWriter.MaxHeaderLength;
         if (reactor.FrameScratch.Length < room) reactor.FrameScratch = new byte[room];
-        return reactor.FrameScratch.AsSpan(0, FrameWriter.Write(reactor.FrameScratch, FrameOpcode.Binary, bytes, toClient ? null : NewMask()));
+        return reactor.FrameScratch.AsSpan(0, FrameWriter.Write(reactor.FrameScratch, FrameOpcode.Binary, bytes, direction == Direction.ToClient ? null : NewMask()));
     }
 
     /// <summary>A close frame, once, where the side speaks WebSocket and stands between two frames.</summary>
-    public void WriteClose(Reactor reactor, ref Side side, bool toClient, ushort code = CloseCodes.Normal)
+    public void WriteClose(Reactor reactor, ref Side side, Direction direction, ushort code = CloseCodes.Normal)
     {
-        if (!(toClient ? FramesClient : FramesBackend)) return;
-        ref bool sent = ref toClient ? ref _closeSentToClient : ref _closeSentToBackend;
-        FrameTracker tracker = toClient ? _backendTracker : _clientTracker;
+        if (!(direction == Direction.ToClient ? FramesClient : FramesBackend)) return;
+        ref bool sent = ref direction == Direction.ToClient ? ref _closeSentToClient : ref _closeSentToBackend;
+        FrameTracker tracker = direction == Direction.ToClient ? _backendTracker : _clientTracker;
         if (sent || (_passes && (tracker.WithinFrame || tracker.CloseSeen))) return;
         sent = true;
         Span<byte> frame = stackalloc byte[16];
-        Channel.WriteControl(reactor, ref side, frame[..FrameWriter.WriteClose(frame, code, toClient ? null : NewMask())]);
+        Channel.WriteControl(reactor, ref side, frame[..FrameWriter.WriteClose(frame, code, direction == Direction.ToClient ? null : NewMask())]);
     }
 
     /// <summary>
     /// One side has ended, and the other hears of it by a close frame; but of a WebSocket client that went without one the backend
     /// hears what the client said, which is nothing.
     /// </summary>
-    public void WriteEnd(Reactor reactor, ref Side target, bool fromClient)
+    public void WriteEnd(Reactor reactor, ref Side target, Direction direction)
     {
-        if (fromClient && FramesClient && !_closeSentToClient) return;
-        WriteClose(reactor, ref target, toClient: !fromClient);
+        if (direction == Direction.ToBackend && FramesClient && !_closeSentToClient) return;
+        WriteClose(reactor, ref target, direction);
     }
 
-    private WebSocketOutcome Pass(Reactor reactor, Session session, ref Side source, ref Side target, int received, bool fromClient)
+    private WebSocketOutcome Pass(Session session, ref Side source, ref Side target, int received, Direction direction)
     {
-        ref FrameTracker tracker = ref fromClient ? ref _clientTracker : ref _backendTracker;
+        Reactor reactor = session.Reactor;
+        ref FrameTracker tracker = ref direction == Direction.ToBackend ? ref _clientTracker : ref _backendTracker;
         // The beginning of a header was held back at the end of the last read, and goes before the rest of it.
         int start = Reactor.Headroom - tracker.HeaderBegun;
         tracker.CopyHeaderBegun(reactor.Scratch.AsSpan(start));
@@ -232,12 +234,12 @@ internal sealed class WebSocketRelay
         }
         else
         {
-            Measure(received, tracker.Advance(reactor.Scratch.AsSpan(Reactor.Headroom, received)), fromClient);
+            Measure(received, tracker.Advance(reactor.Scratch.AsSpan(Reactor.Headroom, received)), direction);
             end += received;
         }
         if (tracker.Error != FrameError.None)
         {
-            WriteClose(reactor, ref source, toClient: fromClient, FrameErrors.CloseCodeFor(tracker.Error));
+            WriteClose(reactor, ref source, direction.Back(), FrameErrors.CloseCodeFor(tracker.Error));
             return WebSocketOutcome.Invalid;
         }
         end -= tracker.HeaderBegun;
@@ -251,12 +253,12 @@ internal sealed class WebSocketRelay
     private void PassFromHere() =>
         _passes = _client.AtMessageBoundary && _clientHeld is null && _backend.AtMessageBoundary && _backendHeld is null;
 
-    private bool WriteFramed(Reactor reactor, ref Side target, Span<byte> payload, bool fromClient)
+    private bool WriteFramed(Reactor reactor, ref Side target, Span<byte> payload, Direction direction)
     {
-        if (!(fromClient ? FramesBackend : FramesClient)) return Channel.Write(reactor, ref target, payload);
+        if (!(direction == Direction.ToBackend ? FramesBackend : FramesClient)) return Channel.Write(reactor, ref target, payload);
         // No data behind a close frame (RFC 6455, 5.5.1).
-        if (fromClient ? _closeSentToBackend : _closeSentToClient) return true;
-        uint? mask = fromClient ? NewMask() : null;
+        if (direction == Direction.ToBackend ? _closeSentToBackend : _closeSentToClient) return true;
+        uint? mask = direction == Direction.ToBackend ? NewMask() : null;
         int header = FrameWriter.HeaderLength(payload.Length, mask is not null);
         // The payload lies in the scratch buffer with Headroom before it: the header goes there, nothing is copied.
         int start = (int)System.Runtime.CompilerServices.Unsafe.ByteOffset(
@@ -281,12 +283,12 @@ internal sealed class WebSocketRelay
             RemoteAddress = address[..session.Remote.WriteAddressText(address)],
             Client = head,
             ClientRequest = setup.Upgrade,
-            Passed = session.Entered!.Passed,
+            Passed = session.ListenerState!.Passed,
             IsBelieved = setup.ForwardedIsBelieved,
         };
     }
 
-    /// <summary>Masks must not be guessed by whoever chooses the payload (RFC 6455, 10.3).</summary>
+    /// <summary>Masks must be unguessable for the sender of the payload (RFC 6455, 10.3).</summary>
     private static uint NewMask()
     {
         Span<byte> mask = stackalloc byte[4];

@@ -131,7 +131,7 @@ internal sealed class ConnectQueue(Reactor reactor)
             if (next is not null && next.Setup!.Ticket < head.Setup!.Ticket) continue;
             var room = new Room(now, head.Setup!.Ticket, queues.Pool.Line.First);
             // One that is not to go there any more need not wait for it either.
-            if (!Router.MayTake(reactor, head, backend) || room.IsAt(backend)) next = head;
+            if (!BackendChoice.MayTake(head, backend) || room.IsAt(backend)) next = head;
             else due = Math.Min(due, TimeOf(backend, now));
         }
         return next;

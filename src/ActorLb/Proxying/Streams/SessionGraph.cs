@@ -248,7 +248,7 @@ internal sealed class SessionGraph : GraphStageLogic
     {
         side.SendFails();
         Settle();
-        // Of a connection that never stood, the other port tells why.
+        // For a connection that never stood, the other port reports why.
         if (side.HadRoom) Tell(side, News.Room);
     }
 }

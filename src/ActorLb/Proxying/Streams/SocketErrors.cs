@@ -3,7 +3,7 @@ using ActorLb.Native;
 
 namespace ActorLb.Proxying.Streams;
 
-/// <summary>.NET's socket errors as the errno values by which the steps of a session tell whose fault a failure is.</summary>
+/// <summary>.NET's socket errors as the errno values by which the steps of a session decide whose fault a failure is.</summary>
 internal static class SocketErrors
 {
     public static int ToErrno(SocketError error) => error switch

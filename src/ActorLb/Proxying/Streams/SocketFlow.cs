@@ -247,7 +247,7 @@ internal sealed class SocketFlow : GraphStage<FlowShape<ReadOnlyMemory<byte>, Re
             }
             catch (SocketException)
             {
-                // The connection has failed: reading tells.
+                // The connection has failed: the read reports it.
             }
         }
 

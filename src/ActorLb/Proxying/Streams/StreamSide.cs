@@ -21,7 +21,7 @@ internal sealed class StreamSide(SessionGraph graph) : SideStream
 
     public SessionGraph Graph => graph;
 
-    /// <summary>What is to be dialled; null of a client's side.</summary>
+    /// <summary>What to dial; null for a client's side.</summary>
     public SocketTarget? Target { get; init; }
 
     /// <summary>Why the connection failed (an errno); 0 when it did not.</summary>
@@ -30,7 +30,7 @@ internal sealed class StreamSide(SessionGraph graph) : SideStream
     /// <summary>The connection stands, or did.</summary>
     public bool HadRoom { get; set; }
 
-    // ---- what the graph is to do ----
+    // ---- what the graph has to do ----
 
     public byte[]? Unsent { get; private set; }
 
@@ -41,7 +41,7 @@ internal sealed class StreamSide(SessionGraph graph) : SideStream
     /// <summary>Whether another chunk may come: there is no more than one, unless what was peeked at is not enough.</summary>
     public bool WantsMore => (_unread.IsEmpty || _gathers) && !_ended && !_failed;
 
-    // ---- what the graph tells ----
+    // ---- what the graph reports ----
 
     public void Received(ReadOnlyMemory<byte> chunk)
     {

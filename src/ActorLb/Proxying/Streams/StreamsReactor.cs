@@ -17,7 +17,7 @@ namespace ActorLb.Proxying.Streams;
 
 /// <summary>
 /// A reactor whose connections are graphs of Akka.Streams. It is also what runs the actors of these graphs, one at a time, on whatever
-/// thread of the pool is free: so a step of a session has the reactor for itself, be it brought about by a socket, a timer or a message.
+/// thread of the pool is free: so a step of a session has the reactor for itself, whether a socket, a timer or a message causes it.
 /// </summary>
 internal sealed class StreamsReactor : Reactor, IThreadPoolWorkItem
 {
@@ -44,7 +44,7 @@ internal sealed class StreamsReactor : Reactor, IThreadPoolWorkItem
     {
         _materializer = ActorMaterializer.Create(
             System, ActorMaterializerSettings.Create(System).WithDispatcher(StreamsPlane.DispatcherOf(Index)).WithInputBuffer(1, 1));
-        // Until the graphs' supervisor has started, running a graph waits for it: on this reactor, which is to start it, that would last.
+        // Until the graphs' supervisor has started, running a graph waits for it; on this reactor, which has to start it, that would be a deadlock.
         Source.Empty<int>().RunWith(Sink.Ignore<int>(), _materializer).Wait();
     }
 
@@ -85,7 +85,7 @@ internal sealed class StreamsReactor : Reactor, IThreadPoolWorkItem
         Expire();
         SetTimer();
         Counters.BusyNanoseconds += (long)Stopwatch.GetElapsedTime(began).TotalNanoseconds;
-        // With a full fence: whoever enqueues after the look below finds the flag down.
+        // With a full fence: a thread that enqueues after the check below finds the flag cleared.
         Interlocked.Exchange(ref _scheduled, 0);
         if (!_runnables.IsEmpty || IsWoken || AnyReady) Schedule();
     }
@@ -104,7 +104,7 @@ internal sealed class StreamsReactor : Reactor, IThreadPoolWorkItem
         Graph.FromGraph(SocketFlow.Of(client)).Join(Graph.FromGraph(session)).Run(_materializer!);
     }
 
-    /// <summary>False of a client that has reset the connection already, where the system does not tell any more whose it was.</summary>
+    /// <summary>False of a client that has reset the connection already, where the system no longer reports whose it was.</summary>
     private static bool TryAddresses(Socket client, [NotNullWhen(true)] out IPEndPoint? remote, [NotNullWhen(true)] out IPEndPoint? local)
     {
         try
@@ -134,7 +134,7 @@ internal sealed class StreamsReactor : Reactor, IThreadPoolWorkItem
     /// <summary>The session's graph was ended: its sides are gone already.</summary>
     public void Abandon(Session session)
     {
-        if (session.Phase != Phase.Free) Flow.Close(this, session, CloseReason.Internal);
+        if (session.Phase != Phase.Free) Flow.Close(session, CloseReason.Internal);
     }
 
     // ---- what the steps ask ----

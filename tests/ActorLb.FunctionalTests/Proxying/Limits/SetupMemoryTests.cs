@@ -46,7 +46,7 @@ public sealed class SetupMemoryTests : IDisposable
             // All of it is read before the next one comes: in turns with others the oldest may not be the first to be large.
             string own = clients[i].Socket.LocalEndPoint!.ToString()!;
             await node.UntilAsync(() => node.Node.Reactors.SelectMany(r => r.Sessions).Any(
-                s => s.Setup?.InboundLength == most.Length && s.Remote.ToString() == own));
+                s => s.Setup?.Inbound.Length == most.Length && s.Remote.ToString() == own));
         }
         // Four of a mebibyte each do not fit, with what a session is.
         for (int i = 0; i < 9; i++) Assert.Equal(refusal, Convert.ToHexString((await clients[i].ReadToEndAsync()).Bytes));

@@ -1,6 +1,7 @@
 using ActorLb.Native;
 using ActorLb.Proxying;
 using ActorLb.Proxying.Limits;
+using ActorLb.Proxying.Reactors;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
 
@@ -90,5 +91,10 @@ public sealed class ResourceWatchTests
         Assert.InRange(watch.Returns, 1, 2);
     }
 
-    private static Session Large() => new() { Setup = new Setup { Inbound = new byte[40 << 20] } };
+    private static Session Large()
+    {
+        var session = new Session(null!) { Setup = new Setup() };
+        session.Setup.Inbound.Replace(new BufferPool(), new byte[40 << 20], 40 << 20);
+        return session;
+    }
 }

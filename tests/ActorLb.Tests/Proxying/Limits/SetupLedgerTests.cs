@@ -1,11 +1,14 @@
 using ActorLb.Proxying;
 using ActorLb.Proxying.Limits;
+using ActorLb.Proxying.Reactors;
 
 namespace ActorLb.Tests.Proxying.Limits;
 
 public sealed class SetupLedgerTests
 {
     private const int Kilo = 1024;
+
+    private static readonly BufferPool Pool = new();
 
     private readonly SetupBudget _budget = new() { Limit = 1000 * Kilo };
     private readonly List<Session> _displaced = [];
@@ -25,7 +28,12 @@ public sealed class SetupLedgerTests
             () => _asked.Add(name));
     }
 
-    private static Session With(int inbound) => new() { Setup = new Setup { Inbound = new byte[inbound] } };
+    private static Session With(int inbound)
+    {
+        var session = new Session(null!) { Setup = new Setup() };
+        session.Setup.Inbound.Replace(Pool, new byte[inbound], inbound);
+        return session;
+    }
 
     [Fact]
     public void Settle_EverythingASessionHolds_Counts()
@@ -35,7 +43,7 @@ public sealed class SetupLedgerTests
         ledger.Settle(session);
         Assert.Equal(SetupLedger.Bare + (100 * Kilo), ledger.Held);
         session.Setup!.Outbound = new byte[1];
-        session.Setup.Reply = new byte[2];
+        session.Setup.Reply.Replace(Pool, new byte[2], 2);
         session.Setup.Host = new byte[4];
         session.Setup.UpgradeHead = new byte[8];
         session.Setup.LastRefusal = new byte[16];
@@ -64,7 +72,7 @@ public sealed class SetupLedgerTests
         ledger.Settle(next);
         Assert.Equal([large[0]], _displaced);
         // One that grows alone into the largest size goes itself: what is small stays.
-        next.Setup!.Inbound = new byte[600 * Kilo];
+        next.Setup!.Inbound.Replace(Pool, new byte[600 * Kilo], 600 * Kilo);
         ledger.Settle(next);
         Assert.Equal([large[0], next], _displaced);
         Assert.True(_budget.Held <= _budget.Limit);

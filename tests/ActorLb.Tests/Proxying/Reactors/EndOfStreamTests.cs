@@ -53,19 +53,19 @@ public sealed class EndOfStreamTests : IDisposable
         var relay = new Relay(new SessionCloser(services));
         using var pair = new SocketPair();
         // The backend has ended; it does not take what the client sends, so nothing is read from that one.
-        var session = new Session
+        var session = new Session(reactor)
         {
-            Phase = Phase.Relay,
             EndReason = CloseReason.BackendClosed,
             WebSocket = new WebSocketRelay(framesClient: true, framesBackend: false),
             Client = new Side { Fd = pair.One, Writable = true },
             Upstream = new Side { Fd = -1, Ended = true, Pending = new byte[256], PendingEnd = 1 },
         };
+        session.BringTo(Phase.Relay);
         Fill(pair.One);
-        relay.Advance(reactor, session);
+        relay.Advance(session);
         Drain(pair.Two);
         session.Client.Writable = true;
-        relay.Advance(reactor, session);
+        relay.Advance(session);
 
         Assert.Equal(4, Tcp.Receive(pair.Two, _buffer));
         Assert.Equal([0x88, 2, 0x03, 0xE8], _buffer[..4]);

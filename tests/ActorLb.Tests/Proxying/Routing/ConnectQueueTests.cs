@@ -18,7 +18,7 @@ public sealed class ConnectQueueTests : IDisposable
 
     public void Dispose() => _reactor.Dispose();
 
-    private Session Create() => new() { Pool = _upstream, Setup = new Setup() };
+    private Session Create() => new(_reactor) { Pool = _upstream, Setup = new Setup() };
 
     [Fact]
     public void EnterAndLeave_CountsAndHeads_AreThoseOfWhoIsLeft()

@@ -1,10 +1,10 @@
-using ActorLb.Tls;
+using ActorLb.Native.OpenSsl;
 
-namespace ActorLb.Native.OpenSsl;
+namespace ActorLb.Tls;
 
 /// <summary>Looks for what OpenSSL takes without a word and peers then refuse: chains that lead nowhere, keys and signatures too weak for the
 /// security level, revocation lists that do not fit the authorities.</summary>
-internal static unsafe class CertificateReview
+internal static class CertificateReview
 {
     /// <summary>Bits of security that each level asks for (SSL_CTX_set_security_level(3)).</summary>
     private static readonly int[] LevelBits = [0, 80, 112, 128, 192, 256];
@@ -131,9 +131,7 @@ internal static unsafe class CertificateReview
         }
 
         // Nobody looks at the signature of what is trusted anyway.
-        int bits;
-        var weak = !Issued(certificate, certificate)
-            && LibCrypto.X509_get_signature_info(certificate, null, null, &bits, null) == 1 && bits < wanted;
+        var weak = !Issued(certificate, certificate) && LibCrypto.SignatureSecurityBits(certificate) < wanted;
         LibCrypto.ERR_clear_error();
         return weak ? $"whose signature ({CertificateText.SignatureAlgorithm(certificate)}) is too weak" : null;
     }

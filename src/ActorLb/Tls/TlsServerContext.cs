@@ -1,16 +1,16 @@
 using System.Collections.Immutable;
 using System.Security.Cryptography;
 using ActorLb.Configuration;
-using ActorLb.Tls;
+using ActorLb.Native.OpenSsl;
 using static ActorLb.Native.OpenSsl.OpenSslConstants;
 
-namespace ActorLb.Native.OpenSsl;
+namespace ActorLb.Tls;
 
 /// <summary>
 /// A listener's TLS: immutable but for its ticket keys, shared by all reactors. A reload builds another and disposes this one;
 /// connections made from it are not disturbed.
 /// </summary>
-internal sealed unsafe class TlsServerContext : IDisposable
+internal sealed class TlsServerContext : IDisposable
 {
     // NGINX's measure (ngx_http_ssl_module, ssl_session_cache): one megabyte can store about 4000 sessions.
     private const long SessionsPerMebibyte = 4000;
@@ -169,10 +169,7 @@ internal sealed unsafe class TlsServerContext : IDisposable
         // One TLS 1.3 ticket is enough for a client that opens one connection; OpenSSL's two cost a second encryption.
         _ = LibSsl.SSL_CTX_set_num_tickets(context, options.SessionTickets || cached ? 1u : 0u);
         _ = LibSsl.SSL_CTX_set_timeout(context, (nuint)Math.Max(1, (long)options.SessionTimeout.TotalSeconds));
-        fixed (byte* id = sessionContext)
-        {
-            _ = LibSsl.SSL_CTX_set_session_id_context(context, id, (uint)sessionContext.Length);
-        }
+        LibSsl.SetSessionIdContext(context, sessionContext);
     }
 
     // The context under which sessions are resumed holds all that decides over a client's certificate: a session made before
