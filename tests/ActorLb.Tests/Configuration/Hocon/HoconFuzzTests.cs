@@ -98,7 +98,7 @@ public sealed class HoconFuzzTests
         long start = Stopwatch.GetTimestamp();
         HoconResult result = HoconReader.ReadText(text, "/nowhere/fuzz.conf", ConfigurationFolder.NoEnvironment);
         // Wide of the mark on purpose: what it would catch takes minutes.
-        Assert.True(Stopwatch.GetElapsedTime(start) < TimeSpan.FromSeconds(20), name);
+        Assert.True(Stopwatch.GetElapsedTime(start) < TimeSpan.FromMinutes(2), name);
         Assert.True(result.Root is null != result.Error is null, name);
         if (result.Error is { } error) Assert.True(error.Position.Line > 0 && error.Position.Column > 0, $"{name}: {error}");
         if (result.Root is { } root) _ = HoconText.Json(root);
