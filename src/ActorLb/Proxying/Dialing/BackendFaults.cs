@@ -8,6 +8,9 @@ using Microsoft.Extensions.Logging;
 
 namespace ActorLb.Proxying.Dialing;
 
+/// <summary>Whose fault it is that a backend refused the upgrade to WebSocket.</summary>
+internal enum UpgradeFault { Backends, Credentials, Unknown }
+
 /// <summary>What a backend does wrong between its accept and its CONNACK: logged, counted against it, and the session goes to the next.</summary>
 internal sealed partial class BackendFaults(NodeServices services, SessionCloser closer, Router router)
 {
@@ -31,29 +34,36 @@ internal sealed partial class BackendFaults(NodeServices services, SessionCloser
         else Fail(session, CloseReason.BackendsFailed, why);
     }
 
+    public void UpgradeRefused(Session session, int status, UpgradeError error)
+    {
+        if (Admits(session, LogLevel.Warning, error.Text())) Log.UpgradeRefused(services.Logger, session.Backend!.Id, session.Pool.Name, status, error.Text());
+        switch (Judge(status, error, ofAClient: session.Setup!.UpgradeHead is not null))
+        {
+            case UpgradeFault.Backends:
+                Fail(session, CloseReason.BackendProtocol, NoUpgrade);
+                break;
+            case UpgradeFault.Credentials:
+                session.Traffic.Refusals++;
+                Blame.Settle(session);
+                session.Backend!.ReportSuccess(session.Reactor.Now);
+                closer.Refuse(session, CloseReason.BackendRefused, RefusalReason.NotAuthorized);
+                break;
+            default:
+                Blame.Defer(session, NoUpgrade);
+                router.TryNext(session, CloseReason.BackendProtocol);
+                break;
+        }
+    }
+
     /// <summary>
     /// A status of 400 to 499 blames the request (RFC 9110, 15.5), parts of which are the client's: one bad client must not eject the whole
     /// pool. Bad credentials are bad everywhere, as in a CONNACK.
     /// </summary>
-    public void UpgradeRefused(Session session, int status, UpgradeError error)
+    /// <param name="ofAClient">Parts of the request are a client's, or it is all this node's own.</param>
+    public static UpgradeFault Judge(int status, UpgradeError error, bool ofAClient)
     {
-        if (Admits(session, LogLevel.Warning, error.Text())) Log.UpgradeRefused(services.Logger, session.Backend!.Id, session.Pool.Name, status, error.Text());
-        if (error != UpgradeError.Status || session.Setup!.UpgradeHead is null || status is < 400 or > 499)
-        {
-            Fail(session, CloseReason.BackendProtocol, NoUpgrade);
-        }
-        else if (status is 401 or 403)
-        {
-            session.Traffic.Refusals++;
-            Blame.Settle(session);
-            session.Backend!.ReportSuccess(session.Reactor.Now);
-            closer.Refuse(session, CloseReason.BackendRefused, RefusalReason.NotAuthorized);
-        }
-        else
-        {
-            Blame.Defer(session, NoUpgrade);
-            router.TryNext(session, CloseReason.BackendProtocol);
-        }
+        if (error != UpgradeError.Status || !ofAClient || status is < 400 or > 499) return UpgradeFault.Backends;
+        return status is 401 or 403 ? UpgradeFault.Credentials : UpgradeFault.Unknown;
     }
 
     public void BadFrames(Session session, string why)

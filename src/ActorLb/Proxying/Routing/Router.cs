@@ -36,14 +36,12 @@ internal sealed class Router(NodeServices services, SessionCloser closer)
     {
         Reactor reactor = session.Reactor;
         Setup setup = session.Setup!;
-        RetryOptions retry = session.Pool.Options.Retry;
         closer.LeaveBackend(session);
         setup.LastFailure = failure;
         session.Trace?.Step("backend_failed", CloseReasons.Text(failure));
         setup.Reply.Cut(0);
         setup.TryEnds = 0;
-        bool timeLeft = reactor.Now - setup.FirstTryAt < retry.Timeout.TotalMilliseconds;
-        if (setup.Committed || setup.TriedCount >= Math.Min(retry.Tries, Setup.MaxTries) || !timeLeft)
+        if (!TryTimes.AllowAnother(session))
         {
             GiveUp(session);
             return;

@@ -3,7 +3,7 @@ using ActorLb.Proxying.Reactors;
 
 namespace ActorLb.Proxying.Routing;
 
-/// <summary>How long a session gives a backend.</summary>
+/// <summary>How long a session gives a backend, and whether it may go to another.</summary>
 internal static class TryTimes
 {
     /// <summary>No dial is cut short below this (milliseconds): far hosts, and a SYN that has to be sent again, take so long.</summary>
@@ -25,6 +25,15 @@ internal static class TryTimes
         if (triesLeft <= 1 || !BackendChoice.HasAnother(session)) return (long)limit;
         double timeLeft = Math.Min(limit, options.Retry.Timeout.TotalMilliseconds - (reactor.Now - setup.FirstTryAt));
         return timeLeft <= ShortestDial ? (long)limit : (long)Math.Min(limit, Math.Max(timeLeft / triesLeft, ShortestDial));
+    }
+
+    /// <summary>Whether a session whose backend failed may go to another: within tries and time, and while it is not bound to that one.</summary>
+    public static bool AllowAnother(Session session)
+    {
+        Setup setup = session.Setup!;
+        RetryOptions retry = session.Pool.Options.Retry;
+        return !setup.Committed && setup.TriedCount < Math.Min(retry.Tries, Setup.MaxTries)
+            && session.Reactor.Now - setup.FirstTryAt < retry.Timeout.TotalMilliseconds;
     }
 
     /// <summary>How long a connected backend may take for its CONNACK (milliseconds).</summary>
