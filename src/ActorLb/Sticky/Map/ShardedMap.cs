@@ -98,16 +98,16 @@ internal sealed class ShardedMap : IStickyMap, IDisposable
 
     public bool GetOrAssign(
         ulong h, ReadOnlySpan<BackendRef> proposals, IStickyWaiter waiter, ulong ticket, out StickyAnswer answer) =>
-        Call(LookupKind.GetOrAssign, h, BackendRef.None, proposals, waiter, ticket, out answer);
+        Call(new Lookup(LookupKind.GetOrAssign, h, BackendRef.None, proposals, waiter, ticket), out answer);
 
     public bool Reassign(
         ulong h, BackendRef expected, ReadOnlySpan<BackendRef> proposals, IStickyWaiter waiter, ulong ticket, out StickyAnswer answer) =>
-        Call(LookupKind.Reassign, h, expected, proposals, waiter, ticket, out answer);
+        Call(new Lookup(LookupKind.Reassign, h, expected, proposals, waiter, ticket), out answer);
 
     /// <summary>An operator's order: assigns the client to the backend, or removes its entry if that is none.</summary>
     public bool Impose(ulong h, BackendRef backend, IStickyWaiter waiter, ulong ticket, out StickyAnswer answer) => backend.IsNone
-        ? Call(LookupKind.Remove, h, BackendRef.None, default, waiter, ticket, out answer)
-        : Call(LookupKind.Force, h, BackendRef.None, [backend], waiter, ticket, out answer);
+        ? Call(new Lookup(LookupKind.Remove, h, BackendRef.None, default, waiter, ticket), out answer)
+        : Call(new Lookup(LookupKind.Force, h, BackendRef.None, [backend], waiter, ticket), out answer);
 
     /// <summary>Returns what this node holds of a client, whatever its role for the shard. Read-only.</summary>
     public BackendRef Peek(ulong h) => _answers.ReadAnyCopy(h);
@@ -280,22 +280,20 @@ internal sealed class ShardedMap : IStickyMap, IDisposable
         _contents.Free();
     }
 
-    private bool Call(
-        LookupKind kind, ulong h, BackendRef expected, ReadOnlySpan<BackendRef> proposals, IStickyWaiter waiter, ulong ticket,
-        out StickyAnswer answer)
+    private bool Call(in Lookup lookup, out StickyAnswer answer)
     {
-        var shard = _shards[_context.ShardOf(h)];
+        var shard = _shards[_context.ShardOf(lookup.H)];
         lock (shard.Gate)
         {
             if (shard.Serves)
             {
-                var result = _answers.Execute(shard, kind, h, expected, proposals, provisional: true);
+                var result = _answers.Execute(shard, lookup.Kind, lookup.H, lookup.Expected, lookup.Proposals, provisional: true);
                 answer = new StickyAnswer(result.Backend, StickyOutcome.Local, result.Status == LookupStatus.Assigned);
                 return true;
             }
         }
 
-        return _remote.Begin(kind, h, expected, proposals, waiter, ticket, out answer);
+        return _remote.Begin(lookup, out answer);
     }
 
     private void CloseAll()

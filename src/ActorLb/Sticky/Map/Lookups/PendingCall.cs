@@ -53,21 +53,20 @@ internal sealed class PendingCall
 
     public LookupRequest ToRequest(LookupKind kind, ulong epoch) => new(Id, kind, (byte)(kind == LookupKind.Read ? 0 : _count), H, epoch, Expected, _proposals);
 
-    public void Begin(
-        LookupKind kind, ulong h, BackendRef expected, ReadOnlySpan<BackendRef> proposals, IStickyWaiter waiter, ulong ticket, long now)
+    public void Begin(in Lookup lookup, long now)
     {
         IsActive = true;
-        Kind = kind;
-        H = h;
-        Expected = expected.Value;
-        _count = Math.Min(proposals.Length, StickyLimits.MaxProposals);
+        Kind = lookup.Kind;
+        H = lookup.H;
+        Expected = lookup.Expected.Value;
+        _count = Math.Min(lookup.Proposals.Length, StickyLimits.MaxProposals);
         for (var i = 0; i < _count; i++)
         {
-            _proposals[i] = proposals[i].Value;
+            _proposals[i] = lookup.Proposals[i].Value;
         }
 
-        Waiter = waiter;
-        Ticket = ticket;
+        Waiter = lookup.Waiter;
+        Ticket = lookup.Ticket;
         Started = now;
         Late = 0;
         RetryAt = now;

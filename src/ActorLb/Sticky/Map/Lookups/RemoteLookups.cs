@@ -36,18 +36,16 @@ internal sealed class RemoteLookups
 
     public PendingCalls Calls => _calls;
 
-        /// <summary>Starts a lookup.</summary>
+    /// <summary>Starts a lookup.</summary>
     /// <returns>True if it completed at once; false if the waiter will receive the answer.</returns>
-    public bool Begin(
-        LookupKind kind, ulong h, BackendRef expected, ReadOnlySpan<BackendRef> proposals, IStickyWaiter waiter, ulong ticket,
-        out StickyAnswer answer)
+    public bool Begin(in Lookup lookup, out StickyAnswer answer)
     {
         var view = _context.View;
         var now = _context.Clock.Milliseconds;
-        var call = LookupAttempts.CanAsk(view, view.Routes[_context.ShardOf(h)]) ? _calls.Rent() : null;
+        var call = LookupAttempts.CanAsk(view, view.Routes[_context.ShardOf(lookup.H)]) ? _calls.Rent() : null;
         if (call is null)
         {
-            answer = _fallbacks.Answer(h, expected);
+            answer = _fallbacks.Answer(lookup.H, lookup.Expected);
             _context.Counters.Count(StickyOutcome.Fallback);
             return true;
         }
@@ -56,7 +54,7 @@ internal sealed class RemoteLookups
         lock (call.Gate)
         {
             call.Id = PendingCalls.NextId(call.Id);
-            call.Begin(kind, h, expected, proposals, waiter, ticket, now);
+            call.Begin(lookup, now);
             done = _attempts.Attempt(call, view, now, out answer) && Finish(call, answer, notify: false);
         }
 
