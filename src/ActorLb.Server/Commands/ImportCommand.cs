@@ -55,7 +55,7 @@ internal static class ImportCommand
         }
         foreach (string remark in result.Remarks) errors.WriteLine($"warning: {SafeText.OfMessage($"{file}: {remark}")}");
         errors.WriteLine(
-            $"{SafeText.OfMessage(file)}: {result.Count(Verdict.Carried)} directives carried, {result.Count(Verdict.NotNeeded)} not needed, {result.Count(Verdict.Reported)} reported");
+            $"{SafeText.OfMessage(file)}: {result.Count(Verdict.Carried)} directives carried, {result.Count(Verdict.NotNeeded)} not needed, {result.Count(Verdict.Reported)} told");
     }
 
     private static bool TryWrite(string to, string from, string text, TextWriter errors)

@@ -35,7 +35,7 @@ public sealed class ImportCommandTests : IDisposable
         Import(file, null, strict: false);
         Assert.Equal(
             $"warning: {file}:2: proxy_upload_rate 1k: a client's byte rate is not limited: EMQX's listeners have rate limits\n"
-            + $"{file}: 4 directives carried, 0 not needed, 1 reported\n", _errors.ToString());
+            + $"{file}: 4 directives carried, 0 not needed, 1 told\n", _errors.ToString());
         Assert.Contains("# nginx.conf:2: proxy_upload_rate 1k: a client's byte rate is not limited", _output.ToString(), StringComparison.Ordinal);
     }
 

@@ -135,7 +135,7 @@ public sealed class DirectiveTableTests
             text.Append($"\n## {program}\n\n| directive | in | verdict | becomes, or why not, or what to do instead |\n|---|---|---|---|\n");
             foreach (IGrouping<(string Where, Verdict Verdict, string Text), DirectiveEntry> rows in table.Entries.GroupBy(e => (e.Where, e.Verdict, e.Text)))
             {
-                string verdict = rows.Key.Verdict switch { Verdict.Carried => "carried", Verdict.NotNeeded => "not needed", _ => "reported" };
+                string verdict = rows.Key.Verdict switch { Verdict.Carried => "carried", Verdict.NotNeeded => "not needed", _ => "told" };
                 string names = string.Join(", ", rows.Select(r => $"`{(r.Where is "bind" or "server" && r.Name.StartsWith(r.Where + " ", StringComparison.Ordinal) ? r.Name[(r.Where.Length + 1)..] : r.Name)}`"));
                 text.Append($"| {names} | {rows.Key.Where} | {verdict} | {rows.Key.Text.Replace("|", "\\|", StringComparison.Ordinal)} |\n");
             }
