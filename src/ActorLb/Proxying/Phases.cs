@@ -64,8 +64,7 @@ internal static class Phases
     ];
 
     // By phase, a bit for each that may follow.
-    private static readonly ushort[] NextBits =
-        [.. Table.Select(r => (ushort)r.Next.Append(Phase.Free).Aggregate(0, (bits, next) => bits | (1 << (int)next)))];
+    private static readonly ushort[] NextBits = Bits();
 
     /// <summary>The phase that the table describes in the place of this one: itself.</summary>
     public static Phase Described(Phase phase) => Table[(int)phase].Phase;
@@ -102,6 +101,17 @@ internal static class Phases
             case Gauge.Relaying: counters.Relaying += change; break;
             case Gauge.Lingering: counters.Lingering += change; break;
         }
+    }
+
+    private static ushort[] Bits()
+    {
+        var bits = new ushort[Table.Length];
+        foreach (Row row in Table)
+        {
+            bits[(int)row.Phase] = 1 << (int)Phase.Free;
+            foreach (Phase next in row.Next) bits[(int)row.Phase] |= (ushort)(1 << (int)next);
+        }
+        return bits;
     }
 
     private static bool Always(Session session) => true;
