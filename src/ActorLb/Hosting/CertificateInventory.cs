@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using ActorLb.Configuration;
-using ActorLb.Native.OpenSsl;
 using ActorLb.Proxying.Reactors;
 using ActorLb.Proxying.Routing;
 using ActorLb.Tls;

@@ -2,7 +2,6 @@ using ActorLb.Balancing;
 using ActorLb.Native;
 using ActorLb.Native.OpenSsl;
 using ActorLb.Protocol.Mqtt;
-using ActorLb.Protocol.WebSocket;
 using ActorLb.Proxying.Dialing;
 using ActorLb.Proxying.Limits;
 using ActorLb.Proxying.Reactors;

@@ -1,6 +1,5 @@
 using System.Threading.Channels;
 using ActorLb.Configuration;
-using ActorLb.Native;
 using ActorLb.Proxying;
 using ActorLb.Proxying.Reactors;
 using Microsoft.Extensions.Logging;

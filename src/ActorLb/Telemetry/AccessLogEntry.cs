@@ -2,7 +2,6 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using ActorLb.Configuration;
-using ActorLb.Configuration.Readers;
 using ActorLb.Native;
 using ActorLb.Protocol.Mqtt;
 using ActorLb.Protocol.Text;

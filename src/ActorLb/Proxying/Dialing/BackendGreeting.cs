@@ -1,7 +1,6 @@
 using ActorLb.Native;
 using ActorLb.Protocol;
 using ActorLb.Protocol.WebSocket;
-using ActorLb.Proxying.Intake;
 using ActorLb.Proxying.Reactors;
 using ActorLb.Proxying.Routing;
 using ActorLb.Tls;

@@ -1,7 +1,6 @@
 using System.Net;
 using ActorLb.Configuration;
 using ActorLb.Native;
-using ActorLb.Native.OpenSsl;
 using ActorLb.Protocol.WebSocket;
 using ActorLb.Proxying.Limits;
 using ActorLb.Proxying.Routing;

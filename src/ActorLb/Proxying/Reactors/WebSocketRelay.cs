@@ -1,5 +1,4 @@
 using ActorLb.Protocol;
-using ActorLb.Protocol.Mqtt;
 using ActorLb.Protocol.WebSocket;
 using ActorLb.Proxying.Intake;
 
