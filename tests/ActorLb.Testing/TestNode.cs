@@ -141,6 +141,6 @@ internal sealed class TestNode : IAsyncDisposable
         return result.Options ?? throw new ArgumentException(string.Join('\n', result.Errors), nameof(text));
     }
 
-    private IEnumerable<string> Endings() =>
+    public IEnumerable<string> Endings() =>
         from reason in Enum.GetValues<CloseReason>() where Closed(reason) > 0 select $"{reason} {Closed(reason)}";
 }

@@ -11,7 +11,8 @@ internal sealed partial class NodeDrain(NodeParts parts, ConfigurationApplier ap
     /// <summary>Whether the node takes clients: started, not draining.</summary>
     public bool IsReady { get; private set; }
 
-    public bool IsDraining => parts.Services.Admission.Draining;
+    /// <summary>From the start of a drain on: leaving the fleet is part of it, though clients are still accepted meanwhile.</summary>
+    public bool IsDraining { get; private set; }
 
     /// <summary>The node has started.</summary>
     public void Begin() => IsReady = true;
@@ -30,6 +31,7 @@ internal sealed partial class NodeDrain(NodeParts parts, ConfigurationApplier ap
     public async Task DrainAsync(TimeSpan within, CancellationToken cancel)
     {
         long start = parts.Time.GetTimestamp();
+        IsDraining = true;
         await EndAsync().ConfigureAwait(false);
         await LeaveFleetAsync(within).ConfigureAwait(false);
         parts.Services.Admission.Draining = true;
@@ -68,6 +70,7 @@ internal sealed partial class NodeDrain(NodeParts parts, ConfigurationApplier ap
                 if (parts.Fleet is { } fleet) await fleet.RejoinAsync(cancel).ConfigureAwait(false);
                 stayed = parts.Services.Admission.Active;
                 parts.Services.Admission.Draining = false;
+                IsDraining = false;
                 await parts.Listeners.ApplyAsync([.. parts.Listeners.All.Select(l => (l.Current.Options, l))], opened, applier.TcpOf).ConfigureAwait(false);
             },
             cancel).ConfigureAwait(false);

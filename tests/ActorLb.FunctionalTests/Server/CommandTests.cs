@@ -265,7 +265,7 @@ public sealed class CommandTests
         // SIGSTOP: as a machine that hangs.
         node.Process.Signal(19);
         await using var reloading = ProcessHost.Start(ActorLbProcess.Program, ["reload", "-c", files.Path]);
-        await reloading.WaitForLineAsync($"waiting for the node (process {node.Process.Id}) to read its configuration again");
+        await reloading.WaitForLineAsync($"waiting for the node (process {node.Process.Id}) to reload its configuration");
         node.Process.Signal(18);
         Assert.Equal(0, await reloading.WaitForExitAsync());
         Assert.Contains("reloaded", reloading.Lines);

@@ -115,14 +115,14 @@ public sealed class OtlpTests : IDisposable
         await Task.Delay(2500);
         string[] told = [.. node.Log.Lines.Select(l => l.Text).Where(l => l.Contains("the collector", StringComparison.Ordinal)).Order(StringComparer.Ordinal)];
         Assert.Equal(2, told.Length);
-        Assert.StartsWith($"the collector http://127.0.0.1:{port}/ does not take metrics: ", told[0], StringComparison.Ordinal);
-        Assert.StartsWith($"the collector http://127.0.0.1:{port}/ does not take spans: ", told[1], StringComparison.Ordinal);
+        Assert.StartsWith($"the collector http://127.0.0.1:{port}/ does not accept metrics: ", told[0], StringComparison.Ordinal);
+        Assert.StartsWith($"the collector http://127.0.0.1:{port}/ does not accept spans: ", told[1], StringComparison.Ordinal);
 
         await using OtlpCollector collector = await OtlpCollector.StartAsync(port: port);
         using RawClient late = await node.OpenAsync("late");
         await Wait.UntilAsync(() => Spans(collector).Any() && collector.Messages("metrics").Any());
         Assert.Single(Spans(collector));
-        await node.UntilAsync(() => node.Log.Lines.Count(l => l.Text.Contains("takes spans again; 20 spans were lost", StringComparison.Ordinal)) == 1);
+        await node.UntilAsync(() => node.Log.Lines.Count(l => l.Text.Contains("accepts spans again; 20 spans were lost", StringComparison.Ordinal)) == 1);
     }
 
     /// <summary>One that takes connections and answers nothing.</summary>

@@ -80,7 +80,7 @@ public sealed class SignalTests
         await Wait.UntilAsync(() => Read() > before + (10 << 20));
         node.Process.Signal(signal);
         Assert.Equal(0, await node.Process.WaitForExitAsync());
-        Assert.Contains("reload: the node drains", node.Process.Output, StringComparison.Ordinal);
+        Assert.Contains("reload: the node is draining", node.Process.Output, StringComparison.Ordinal);
 
         // Bytes that the process has read: the first field of proc(5)'s io.
         long Read() => long.Parse(File.ReadLines($"/proc/{node.Process.Id}/io").First().Split(' ')[1], System.Globalization.CultureInfo.InvariantCulture);

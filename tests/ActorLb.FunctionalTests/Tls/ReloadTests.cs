@@ -171,7 +171,7 @@ public sealed class ReloadTests : IAsyncLifetime
         }
 
         File.Copy(_ca.CaPath, trusted, overwrite: true);
-        await node.UntilAsync(() => node.Log.Lines.Any(l => l.Text.EndsWith("put into force: " + trusted, StringComparison.Ordinal)));
+        await node.UntilAsync(() => node.Log.Lines.Any(l => l.Text.EndsWith("now in use: " + trusted, StringComparison.Ordinal)));
         await using (var client = await SecureClient.ConnectAsync(node.EndPoint, device.Certificate))
         {
             await client.SendAsync(ConnectBytes.V311("a"));
@@ -179,7 +179,7 @@ public sealed class ReloadTests : IAsyncLifetime
         }
 
         File.Copy(_ca.RevocationList([device.Certificate]), crl, overwrite: true);
-        await node.UntilAsync(() => node.Log.Lines.Any(l => l.Text.EndsWith("put into force: " + crl, StringComparison.Ordinal)));
+        await node.UntilAsync(() => node.Log.Lines.Any(l => l.Text.EndsWith("now in use: " + crl, StringComparison.Ordinal)));
         var output = await OpenSslClient.FailAsync(node.EndPoint, "-cert", device.CertificatePath, "-key", device.KeyPath);
         Assert.Contains("alert number 44", output, StringComparison.Ordinal);
     }

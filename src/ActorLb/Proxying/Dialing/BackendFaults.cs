@@ -14,7 +14,7 @@ internal enum UpgradeFault { Backends, Credentials, Unknown }
 /// <summary>What a backend does wrong between its accept and its CONNACK: logged, counted against it, and the session goes to the next.</summary>
 internal sealed partial class BackendFaults(NodeServices services, SessionCloser closer, Router router)
 {
-    private const string NoUpgrade = "it refused the WebSocket upgrade", NoConnack = "it answered a CONNECT with what is no CONNACK";
+    private const string NoUpgrade = "it refused the WebSocket upgrade", NoConnack = "it answered a CONNECT with something other than a CONNACK";
 
     public void HandshakeFailed(Session session, string? reason)
     {
@@ -74,7 +74,7 @@ internal sealed partial class BackendFaults(NodeServices services, SessionCloser
 
     public void BadReply(Session session, ConnackError error)
     {
-        if (Admits(session, LogLevel.Warning, "what is no CONNACK")) Log.BadReply(services.Logger, session.Backend!.Id, session.Pool.Name, error);
+        if (Admits(session, LogLevel.Warning, "other answers than a CONNACK")) Log.BadReply(services.Logger, session.Backend!.Id, session.Pool.Name, error);
         Fail(session, CloseReason.BackendProtocol, NoConnack);
     }
 

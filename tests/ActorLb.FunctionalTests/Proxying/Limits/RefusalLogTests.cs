@@ -94,7 +94,7 @@ public sealed class RefusalLogTests : IDisposable
     /// <summary>Whoever can connect decides how often a broker is asked, and by its CONNECT often what the broker makes of it.</summary>
     [Theory]
     [InlineData("closes", "closed the connection before its CONNACK")]
-    [InlineData("garbage", "answered a CONNECT with what is no CONNACK")]
+    [InlineData("garbage", "answered a CONNECT with something other than a CONNACK")]
     [InlineData("gone", "connect failed: Connection refused")]
     [InlineData("silent", "no CONNACK within 0.1 s")]
     public async Task Backend_ThatTakesNobody_IsNamedOnce(string how, string expected)

@@ -38,7 +38,8 @@ public sealed class RandomCutsTests : IDisposable
             }
             catch (Exception e)
             {
-                throw new InvalidOperationException($"Seed {seed}, {client} to {broker}.", e);
+                throw new InvalidOperationException(
+                    $"Seed {seed}, {client} to {broker}; ended: {string.Join(", ", node.Endings())}; {string.Join('\n', node.Log.Lines.Select(l => l.Text))}", e);
             }
         }
     }
@@ -61,8 +62,8 @@ public sealed class RandomCutsTests : IDisposable
         var answered = IsFramed(broker) ? chance.Frame(fromBroker, masked: false) : fromBroker;
         ReadOnlyMemory<byte>[] sentPieces = [.. chance.Cut(sent)], answeredPieces = [.. chance.Cut(answered)];
 
-        var brokering = BrokerAsync(listening, answeredPieces, fromClient, IsFramed(broker), stop);
         var reading = ReadAsync(stream, fromBroker, IsFramed(client), stop);
+        var brokering = BrokerAsync(listening, answeredPieces, fromClient, IsFramed(broker), reading, stop);
         if (chance.NextBool())
         {
             await using var held = await HeldReactor.OfAsync(node);
@@ -78,7 +79,7 @@ public sealed class RandomCutsTests : IDisposable
     }
 
     private static async Task BrokerAsync(
-        StreamBroker listening, ReadOnlyMemory<byte>[] pieces, byte[] expected, bool framed, CancellationToken stop)
+        StreamBroker listening, ReadOnlyMemory<byte>[] pieces, byte[] expected, bool framed, Task clientHasAll, CancellationToken stop)
     {
         await using var stream = await listening.AcceptAsync(stop);
         var first = new byte[1];
@@ -87,6 +88,8 @@ public sealed class RandomCutsTests : IDisposable
         var writing = WriteAsync(stream, pieces, stop);
         await ReadAsync(stream, expected, framed, stop, first);
         await writing;
+        // Closing with unread pongs resets the connection, and what the node has not read yet is lost.
+        await clientHasAll;
     }
 
     private static async Task WriteAsync(Stream stream, ReadOnlyMemory<byte>[] pieces, CancellationToken stop)
