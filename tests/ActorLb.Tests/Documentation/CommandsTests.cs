@@ -63,6 +63,7 @@ public sealed partial class CommandsTests(NamedFiles files) : IClassFixture<Name
 
     /// <summary>From the first command to the last, with the demo of the first in another process.</summary>
     [Fact]
+    [Trait("speed", "slow")]
     public async Task Tour_FollowedToTheLetter_ShowsWhatItSays()
     {
         DocumentBlock[] blocks = [.. DocumentBlocks.Of(Tour)];

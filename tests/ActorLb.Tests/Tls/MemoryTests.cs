@@ -50,10 +50,12 @@ public sealed partial class MemoryTests(ITestOutputHelper output) : IDisposable
             }
         }
 
-        // The runtime's compiler allocates by malloc, too, as much as 3.5 KB a connection in the median: it adds to some rounds.
+        // The runtime's compiler allocates by malloc, too, as much as 3.5 KB a connection in the median: it adds to some rounds, and what
+        // earlier tests left to finalizers is freed in others.
         var bytes = growths.Min() / Count;
         output.WriteLine($"An idle TLS 1.3 connection of a server costs {bytes} bytes.");
-        Assert.InRange(bytes, Least, Bound);
+        Assert.InRange(bytes, 0, Bound);
+        Assert.InRange(growths.Max() / Count, Least, long.MaxValue);
     }
 
     [Fact]

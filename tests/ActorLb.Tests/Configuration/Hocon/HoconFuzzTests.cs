@@ -45,6 +45,7 @@ public sealed class HoconFuzzTests
 
     /// <summary>Assignments alone, so that what is exercised is the resolver: cycles, look-backs, mixtures of kinds.</summary>
     [Fact]
+    [Trait("speed", "slow")]
     public void RandomSubstitutions_Resolved_GiveAValueOrAnError()
     {
         string[] parts = ["${a}", "${?a}", "${b}", "${?b}", "${?c}", "${a.x}", "${?b.x}", "${?c.x.x}", "[1]", "[${?a}]", "{x:1}", "{x:${?b}}", "s", "2"];
