@@ -54,7 +54,7 @@ public sealed class BenchFilesTests
     public async Task Bench_Help_TellsDurationsAsTheyAreWritten()
     {
         var help = await ActorLbProcess.RunAsync("bench", "pub", "--help");
-        Assert.Contains("a plain number is in seconds [30s]", help.Output, StringComparison.Ordinal);
+        Assert.Contains("(a plain number is in seconds) [30s]", help.Output, StringComparison.Ordinal);
         Assert.DoesNotContain("00:00", help.Output, StringComparison.Ordinal);
     }
 }
