@@ -90,9 +90,9 @@ internal sealed class AdminClient : IDisposable
         await AskAsync(async stop =>
         {
             using var request = new HttpRequestMessage(HttpMethod.Get, path);
-            using HttpResponseMessage response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, stop);
+            using var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, stop);
             if (!response.IsSuccessStatusCode) throw Refusal(response, await response.Content.ReadAsByteArrayAsync(stop));
-            await using Stream stream = await response.Content.ReadAsStreamAsync(stop);
+            await using var stream = await response.Content.ReadAsStreamAsync(stop);
             using var reader = new StreamReader(stream);
             while (await reader.ReadLineAsync(stop) is { } text)
             {
@@ -122,7 +122,7 @@ internal sealed class AdminClient : IDisposable
             return await AskAsync(async stop =>
             {
                 using var request = new HttpRequestMessage(method, path) { Content = body };
-                using HttpResponseMessage response = await _http.SendAsync(request, stop);
+                using var response = await _http.SendAsync(request, stop);
                 byte[] json = await response.Content.ReadAsByteArrayAsync(stop);
                 if (!response.IsSuccessStatusCode) throw Refusal(response, json);
                 return JsonSerializer.Deserialize(json, type) is { } value ? new Answer<T>(value, json, response.Headers.Date ?? DateTimeOffset.UtcNow) : throw new JsonException();
@@ -193,7 +193,7 @@ internal sealed class AdminClient : IDisposable
         }
         else if (target.Ca is { } ca)
         {
-            X509Certificate2Collection authorities = PemFiles.Authorities(ca);
+            var authorities = PemFiles.Authorities(ca);
             ssl.CertificateChainPolicy = new X509ChainPolicy
             {
                 TrustMode = X509ChainTrustMode.CustomRootTrust,

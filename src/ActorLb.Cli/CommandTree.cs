@@ -28,22 +28,22 @@ internal sealed class CommandTree
             ClusterCommands.Create(verb), ShardingCommands.Create(verb), PoolCommands.Create(verb), StickyCommands.Create(verb),
             SessionCommands.Create(verb), BanCommands.Create(verb), ActorCommands.Create(verb),
         };
-        foreach (Command group in NodeCommands.Create(verb)) Root.Add(group);
+        foreach (var group in NodeCommands.Create(verb)) Root.Add(group);
         Root.Add(Help());
         Root.Add(CompletionOf());
         Target.AddTo(Root);
-        foreach (HelpOption help in Root.Options.OfType<HelpOption>())
+        foreach (var help in Root.Options.OfType<HelpOption>())
         {
             if (help.Action is HelpAction action) help.Action = new Examples.Help(action);
         }
-        foreach (VersionOption version in Root.Options.OfType<VersionOption>()) version.Aliases.Add("-V");
+        foreach (var version in Root.Options.OfType<VersionOption>()) version.Aliases.Add("-V");
         Root.SetAction(withoutCommand);
     }
 
     /// <summary>Wraps the help to the terminal, like all other output.</summary>
     private void FitHelp()
     {
-        foreach (HelpOption help in Root.Options.OfType<HelpOption>())
+        foreach (var help in Root.Options.OfType<HelpOption>())
         {
             if (help.Action is Examples.Help action) action.MaxWidth = _screen.Width;
         }
@@ -81,7 +81,7 @@ internal sealed class CommandTree
     {
         try
         {
-            using AdminClient client = Target.Connect(parsed);
+            using var client = Target.Connect(parsed);
             return new KnownNames(client, TimeProvider.System).OfAsync(place).GetAwaiter().GetResult();
         }
         catch (UsageException)
@@ -134,7 +134,7 @@ internal sealed class CommandTree
     /// <summary>An unknown command is reported alone: other errors, such as missing arguments, only follow from it.</summary>
     private IEnumerable<string> Complaints(ParseResult parsed)
     {
-        Command at = parsed.CommandResult.Command;
+        var at = parsed.CommandResult.Command;
         string[] commands = [.. at.Subcommands.Select(c => c.Name)];
         string[] unknown = [.. parsed.UnmatchedTokens];
         if (unknown.FirstOrDefault(w => !w.StartsWith('-')) is { } word && commands.Length > 0)

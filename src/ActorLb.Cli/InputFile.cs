@@ -17,7 +17,7 @@ internal static class InputFile
         try
         {
             // A thread blocked on a pipe or on a dead file system lives until the program exits.
-            Task<string> reading = Task.Run(() => Read(file));
+            var reading = Task.Run(() => Read(file));
             if (!reading.Wait(Deadline)) throw new UsageException($"{what}{file}: could not be read within {Deadline.TotalSeconds} s");
             return reading.Result;
         }

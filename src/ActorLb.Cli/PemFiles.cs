@@ -10,7 +10,7 @@ internal static class PemFiles
     public static X509Certificate2 Certificate(string certificate, string? key)
     {
         string own = Read("--cert", certificate);
-        using X509Certificate2 shown = Parse("--cert", certificate, own);
+        using var shown = Parse("--cert", certificate, own);
         string option = key is null ? "--cert" : "--key", keyFile = key ?? certificate;
         string pem = key is null ? own : Read(option, keyFile);
         try
@@ -63,7 +63,7 @@ internal static class PemFiles
 
     private static bool CanBeRead(Func<AsymmetricAlgorithm> create, string pem)
     {
-        using AsymmetricAlgorithm key = create();
+        using var key = create();
         try
         {
             key.ImportFromPem(pem);

@@ -58,7 +58,7 @@ internal sealed class TargetOptions
     {
         string text = result.Tokens[0].Value;
         string full = text.Contains("://", StringComparison.Ordinal) ? text : $"http://{text}";
-        if (Uri.TryCreate(full, UriKind.Absolute, out Uri? uri) && uri.Scheme is "http" or "https" && uri.PathAndQuery == "/" && uri.UserInfo.Length == 0)
+        if (Uri.TryCreate(full, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https" && uri.PathAndQuery == "/" && uri.UserInfo.Length == 0)
         {
             // Without a port the default is the admin endpoint's, not the web's.
             return uri.IsDefaultPort && !full.EndsWith($":{uri.Port}", StringComparison.Ordinal) ? new UriBuilder(uri) { Port = DefaultAddress.Port }.Uri : uri;

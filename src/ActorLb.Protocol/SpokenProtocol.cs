@@ -16,7 +16,7 @@ public static class SpokenProtocols
         if (first is [0x16, 3, <= 4, ..]) return SpokenProtocol.Tls;
         if (first[0] == 0x10)
         {
-            ReadOnlySpan<byte> start = first[..Math.Min(first.Length, LatestName + 6)];
+            var start = first[..Math.Min(first.Length, LatestName + 6)];
             return start.IndexOf("MQTT"u8) > 0 || start.IndexOf("MQIsdp"u8) > 0 ? SpokenProtocol.Mqtt : SpokenProtocol.Unknown;
         }
         if (first.StartsWith("PROXY "u8) || first.StartsWith("\r\n\r\n\0\r\nQUIT\n"u8)) return SpokenProtocol.Proxy;
@@ -41,7 +41,7 @@ public static class SpokenProtocols
     {
         int space = first[..Math.Min(first.Length, 8)].IndexOf((byte)' ');
         if (space < 0) return false;
-        ReadOnlySpan<byte> method = first[..space];
+        var method = first[..space];
         return method.SequenceEqual("GET"u8) || method.SequenceEqual("HEAD"u8) || method.SequenceEqual("POST"u8) || method.SequenceEqual("PUT"u8)
             || method.SequenceEqual("OPTIONS"u8) || method.SequenceEqual("CONNECT"u8) || method.SequenceEqual("DELETE"u8)
             || method.SequenceEqual("PATCH"u8) || method.SequenceEqual("TRACE"u8) || method.SequenceEqual("PRI"u8);

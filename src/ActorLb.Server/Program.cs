@@ -17,11 +17,11 @@ internal static class Program
     /// <summary>Shows what is wrong with the command line and where its help is, rather than the whole help.</summary>
     private static int Complain(ParseResult parsed)
     {
-        Command at = parsed.CommandResult.Command;
+        var at = parsed.CommandResult.Command;
         string command = $"actorlb {Examples.PathOf(at)}".TrimEnd();
         string? unknown = at.Subcommands.Count > 0 ? parsed.UnmatchedTokens.FirstOrDefault(w => !w.StartsWith('-')) : null;
         string? nearest = unknown is null ? null : NearestName.Find(unknown, at.Subcommands.Select(c => c.Name));
-        IEnumerable<string> complaints = unknown is null
+        var complaints = unknown is null
             ? parsed.Errors.Select(e => UsageText.Of(e.Message)).Distinct()
             : [$"no command '{unknown}'; {(nearest is null ? $"known: {string.Join(", ", at.Subcommands.Select(c => c.Name))}" : $"did you mean '{nearest}'?")}"];
         foreach (string complaint in complaints) Console.Error.WriteLine($"{command}: {complaint}");
@@ -46,12 +46,12 @@ internal static class Program
             CompletionCommand.Create(),
         };
         // -h is the host of `bench`, as in other MQTT tools, and help everywhere else.
-        foreach (HelpOption help in root.Options.OfType<HelpOption>())
+        foreach (var help in root.Options.OfType<HelpOption>())
         {
             foreach (string alias in (string[])["-h", "/h", "/?"]) help.Aliases.Remove(alias);
             if (help.Action is HelpAction action) help.Action = new Examples.Help(action);
         }
-        foreach (VersionOption version in root.Options.OfType<VersionOption>()) version.Aliases.Add("-V");
+        foreach (var version in root.Options.OfType<VersionOption>()) version.Aliases.Add("-V");
         return root;
     }
 
@@ -60,7 +60,7 @@ internal static class Program
         if (arguments is ["help", ..]) arguments = [.. arguments[1..], "--help"];
         if (arguments is not ["bench", ..]) arguments = [.. arguments.Select(a => a == "-h" ? "--help" : a)];
 
-        ParseResult parsed = Tree().Parse(arguments);
+        var parsed = Tree().Parse(arguments);
         if (parsed.Action is ParseErrorAction && arguments.Length > 0) return Task.FromResult(Complain(parsed));
 
         // Commands handle signals themselves: a node drains, a bench reports.

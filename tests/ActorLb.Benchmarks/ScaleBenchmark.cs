@@ -17,8 +17,8 @@ internal static class ScaleBenchmark
     public static void Run(int nodes, int clients)
     {
         Console.WriteLine($"{nodes} nodes, {clients:N0} clients, each with an entry at the owner of its shard and one at the replica");
-        var counts = Fill(clients);
-        foreach (var shards in (int[])[64, 256])
+        int[] counts = Fill(clients);
+        foreach (int shards in (int[])[64, 256])
         {
             Move(nodes, shards, counts);
         }
@@ -28,22 +28,22 @@ internal static class ScaleBenchmark
     private static int[] Fill(int clients)
     {
         var hash = new StickyHash(new byte[16]);
-        var before = Process.GetCurrentProcess().WorkingSet64;
+        long before = Process.GetCurrentProcess().WorkingSet64;
         var copies = Enumerable.Range(0, 2).Select(_ => Enumerable.Range(0, Partitions).Select(_ => new ShardTable(PartitionBits)).ToArray()).ToArray();
         Span<byte> id = stackalloc byte[16];
         var time = Stopwatch.StartNew();
-        for (var i = 1; i <= clients; i++)
+        for (int i = 1; i <= clients; i++)
         {
             BitConverter.TryWriteBytes(id, i);
-            var h = hash.Of("emqx"u8, id);
+            ulong h = hash.Of("emqx"u8, id);
             foreach (var tables in copies)
             {
                 tables[(int)(h >> (64 - PartitionBits))].Set(h, new BackendRef(1, 1), 1);
             }
         }
 
-        var counts = copies[0].Select(t => t.Count).ToArray();
-        var bytes = copies.Sum(tables => tables.Sum(t => t.Bytes));
+        int[] counts = copies[0].Select(t => t.Count).ToArray();
+        long bytes = copies.Sum(tables => tables.Sum(t => t.Bytes));
         Console.WriteLine(
             $"tables: {bytes / 2.0 / clients:F1} B a client and copy ({bytes / 1e6:F0} MB in all, {(Process.GetCurrentProcess().WorkingSet64 - before) / 1e6:F0} MB resident), "
             + $"filled in {time.Elapsed.TotalSeconds:F1} s; fullest partition {(double)counts.Max() * Partitions / clients:F3} of the mean");
@@ -57,11 +57,11 @@ internal static class ScaleBenchmark
 
     private static void Move(int nodes, int shards, int[] counts)
     {
-        var perShard = Enumerable.Range(0, shards)
+        long[] perShard = Enumerable.Range(0, shards)
             .Select(s => counts.Skip(s * (Partitions / shards)).Take(Partitions / shards).Sum(c => (long)c)).ToArray();
         var fleet = Enumerable.Range(1, nodes).Select(i => new MemberId($"lb-{i}", 1)).ToArray();
         var (owners, replicas) = Place(fleet, shards);
-        var owned = fleet.Select(n => Enumerable.Range(0, shards).Where(s => owners[s] == n).ToArray()).ToArray();
+        int[][] owned = fleet.Select(n => Enumerable.Range(0, shards).Where(s => owners[s] == n).ToArray()).ToArray();
         Console.WriteLine(
             $"{shards} shards: {owned.Min(o => o.Length)} to {owned.Max(o => o.Length)} a node (mean {(double)shards / nodes:F2}), "
             + $"{owned.Max(o => o.Sum(s => perShard[s])):N0} clients on the fullest ({owned.Max(o => o.Sum(s => perShard[s])) * (double)nodes / counts.Sum():F2} of the mean)");
@@ -70,7 +70,7 @@ internal static class ScaleBenchmark
 
         // After a crash each shard of the dead opens where its copy is; the copies that are missing are made anew.
         var (after, copies) = Place(fleet[1..], shards);
-        var inPlace = Enumerable.Range(0, shards).Where(s => owners[s] == fleet[0]).ToArray();
+        int[] inPlace = Enumerable.Range(0, shards).Where(s => owners[s] == fleet[0]).ToArray();
         Console.WriteLine(
             $"  crash: {inPlace.Length} shards open at their copies, {inPlace.Count(s => replicas[s] == after[s])} of them where they stay; "
             + $"copied anew: {Share(Enumerable.Range(0, shards).Where(s => copies[s] != replicas[s]))}");
@@ -78,15 +78,15 @@ internal static class ScaleBenchmark
 
         void Tell(string what, (MemberId?[] Owners, MemberId?[] Replicas) next, double ideal)
         {
-            var moved = Enumerable.Range(0, shards).Where(s => next.Owners[s] != owners[s]).ToArray();
-            var copied = Enumerable.Range(0, shards).Where(s => next.Replicas[s] != replicas[s]).ToArray();
+            int[] moved = Enumerable.Range(0, shards).Where(s => next.Owners[s] != owners[s]).ToArray();
+            int[] copied = Enumerable.Range(0, shards).Where(s => next.Replicas[s] != replicas[s]).ToArray();
             Console.WriteLine(
                 $"  {what}: {moved.Length} shards move ({moved.Length} writes of the coordinator), {Share(moved)} (1/N is {ideal:P1}); copied anew: {Share(copied)}");
         }
 
         string Share(IEnumerable<int> some)
         {
-            var entries = some.Sum(s => perShard[s]);
+            long entries = some.Sum(s => perShard[s]);
             return $"{entries:N0} clients, {(double)entries / counts.Sum():P1}, {Wire(entries) / 1e6:F1} MB";
         }
     }

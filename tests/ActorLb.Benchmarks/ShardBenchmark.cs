@@ -32,25 +32,25 @@ internal static class ShardBenchmark
     {
         var tables = Enumerable.Range(0, Partitions).Select(_ => new ShardTable(PartitionBits)).ToArray();
         var insert = Stopwatch.StartNew();
-        for (var i = 1; i <= entries; i++)
+        for (int i = 1; i <= entries; i++)
         {
-            var h = Key(i);
+            ulong h = Key(i);
             tables[(int)(h >> (64 - PartitionBits))].Set(h, new BackendRef(1, 1), 1);
         }
 
         Print("tables: inserts", entries, insert.Elapsed);
-        var found = 0;
+        int found = 0;
         var lookup = Stopwatch.StartNew();
-        var at = 1u;
-        for (var i = 0; i < entries; i++)
+        uint at = 1u;
+        for (int i = 0; i < entries; i++)
         {
             at = unchecked((at * 1664525) + 1013904223);
-            var h = Key((int)(at % (uint)entries) + 1);
+            ulong h = Key((int)(at % (uint)entries) + 1);
             found += tables[(int)(h >> (64 - PartitionBits))].Find(h).Gen;
         }
 
         Print("tables: lookups", found, lookup.Elapsed);
-        var bytes = tables.Sum(t => t.Bytes);
+        long bytes = tables.Sum(t => t.Bytes);
         Console.WriteLine($"tables: {(double)bytes / entries:F1} B an entry ({bytes / 1e6:F0} MB native)");
         foreach (var table in tables)
         {
@@ -63,16 +63,16 @@ internal static class ShardBenchmark
     {
         using var map = new LocalStickyMap(new byte[16], TimeSpan.FromHours(24), entries * 2, slots, TimeProvider.System);
         var insert = Stopwatch.StartNew();
-        for (var i = 1; i <= entries; i++)
+        for (int i = 1; i <= entries; i++)
         {
             map.GetOrAssign(Key(i), backends, null!, 0, out _);
         }
 
         Print("map: get-or-assign of new clients", entries, insert.Elapsed);
-        var known = 0;
+        int known = 0;
         var lookup = Stopwatch.StartNew();
-        var at = 1u;
-        for (var i = 0; i < entries; i++)
+        uint at = 1u;
+        for (int i = 0; i < entries; i++)
         {
             at = unchecked((at * 1664525) + 1013904223);
             map.GetOrAssign(Key((int)(at % (uint)entries) + 1), backends, null!, 0, out var answer);
@@ -81,7 +81,7 @@ internal static class ShardBenchmark
 
         Print("map: get-or-assign of known clients", known, lookup.Elapsed);
         var same = Stopwatch.StartNew();
-        for (var i = 0; i < 10_000_000; i++)
+        for (int i = 0; i < 10_000_000; i++)
         {
             map.GetOrAssign(Key((i & 1023) + 1), backends, null!, 0, out _);
         }
@@ -89,8 +89,8 @@ internal static class ShardBenchmark
         Print("map: the same with 1,024 clients in the cache", 10_000_000, same.Elapsed);
         Span<byte> id = stackalloc byte[16];
         var hash = Stopwatch.StartNew();
-        var sum = 0UL;
-        for (var i = 0; i < 5_000_000; i++)
+        ulong sum = 0UL;
+        for (int i = 0; i < 5_000_000; i++)
         {
             BitConverter.TryWriteBytes(id, i);
             sum ^= map.Hash("emqx"u8, id);
@@ -101,7 +101,7 @@ internal static class ShardBenchmark
         Console.WriteLine($"process: {process.WorkingSet64 / 1e6:F0} MB resident");
         GC.Collect();
         var pauses = new List<double>();
-        for (var i = 0; i < 5; i++)
+        for (int i = 0; i < 5; i++)
         {
             var collect = Stopwatch.StartNew();
             GC.Collect(2, GCCollectionMode.Forced, blocking: true);

@@ -4,9 +4,9 @@ using ActorLb.Fuzz.Targets;
 
 // Usage: ActorLb.Fuzz [target|all] [seconds] [number]
 // Runs rounds of a million inputs; the first round's number is printed and repeats the run. Exit code 1 on a broken promise.
-FuzzTarget[] targets = FuzzTarget.All();
+var targets = FuzzTarget.All();
 string wanted = args.Length > 0 ? args[0] : "all";
-FuzzTarget[] chosen = wanted == "all" ? targets : Array.FindAll(targets, t => t.Name == wanted);
+var chosen = wanted == "all" ? targets : Array.FindAll(targets, t => t.Name == wanted);
 double seconds = 60;
 ulong number = (ulong)Stopwatch.GetTimestamp();
 bool understood = chosen.Length > 0
@@ -20,7 +20,7 @@ if (!understood)
 }
 
 const int Round = 1_000_000;
-foreach (FuzzTarget target in chosen)
+foreach (var target in chosen)
 {
     Console.WriteLine($"{target.Name}: {target.Seeds.Length} seeds, number {number}");
     var mutator = new Mutator(target, number);

@@ -21,7 +21,7 @@ public sealed class FuzzTests
 
     private static void Run(string name, long count)
     {
-        FuzzTarget target = FuzzTarget.All().Single(t => t.Name == name);
+        var target = FuzzTarget.All().Single(t => t.Name == name);
         var mutator = new Mutator(target, 20_240_601);
         mutator.Run(1000);
         long before = GC.GetAllocatedBytesForCurrentThread();

@@ -27,7 +27,7 @@ public sealed class SpokenProtocolTests
     [Fact]
     public void Hint_OfWhatIsExpectedOrUnknown_IsEmpty()
     {
-        foreach (SpokenProtocol wanted in Enum.GetValues<SpokenProtocol>())
+        foreach (var wanted in Enum.GetValues<SpokenProtocol>())
         {
             if (wanted != SpokenProtocol.Proxy) Assert.Equal("", SpokenProtocols.Hint(wanted, wanted));
             Assert.Equal("", SpokenProtocols.Hint(SpokenProtocol.Unknown, wanted));

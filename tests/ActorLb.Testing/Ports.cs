@@ -22,9 +22,9 @@ internal static class Ports
     /// <summary>A loopback TCP port that nobody listens on now. Another process may still take it: see <see cref="Attempts"/>.</summary>
     public static int Free()
     {
-        for (var tries = 0; tries < 1000; tries++)
+        for (int tries = 0; tries < 1000; tries++)
         {
-            var port = Random.Shared.Next(Lowest, Above);
+            int port = Random.Shared.Next(Lowest, Above);
             if (!Taken.ContainsKey(port) && CanBind(port) && Taken.TryAdd(port, true))
                 return port;
         }
@@ -51,8 +51,8 @@ internal static class Ports
 
     private static int FirstEphemeral()
     {
-        var range = File.ReadAllText("/proc/sys/net/ipv4/ip_local_port_range").Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
-        var first = int.Parse(range[0], CultureInfo.InvariantCulture);
+        string[] range = File.ReadAllText("/proc/sys/net/ipv4/ip_local_port_range").Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
+        int first = int.Parse(range[0], CultureInfo.InvariantCulture);
         return first - Lowest >= 1000 ? first : 32_768;
     }
 }
@@ -62,7 +62,7 @@ internal static class Attempts
 {
     public static async Task<T> StartAsync<T>(Func<Task<T>> start)
     {
-        for (var attempt = 1; ; attempt++)
+        for (int attempt = 1; ; attempt++)
         {
             try
             {

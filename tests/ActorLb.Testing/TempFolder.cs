@@ -16,7 +16,7 @@ internal sealed class TempFolder : IDisposable
     /// <summary>Writes a text file and returns its full path.</summary>
     public string Write(string name, string text)
     {
-        var path = this[name];
+        string path = this[name];
         Directory.CreateDirectory(System.IO.Path.GetDirectoryName(path)!);
         File.WriteAllText(path, text);
         return path;

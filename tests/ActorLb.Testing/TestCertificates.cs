@@ -37,7 +37,7 @@ public sealed class TestCertificates : IDisposable
     public TestCertificate Server(string[] names, bool rsa = false, DateTimeOffset? notAfter = null, X509Certificate2? issuer = null)
     {
         var alternatives = new SubjectAlternativeNameBuilder();
-        foreach (var name in names)
+        foreach (string name in names)
         {
             if (IPAddress.TryParse(name, out var address))
             {
@@ -77,7 +77,7 @@ public sealed class TestCertificates : IDisposable
     /// <summary>A revocation list of the root, and lists of the other authorities in the same file, as PEM.</summary>
     public string RevocationList(X509Certificate2[] revoked, params X509Certificate2[] otherAuthorities)
     {
-        var text = string.Join('\n', otherAuthorities.Prepend(_root).Select(authority =>
+        string text = string.Join('\n', otherAuthorities.Prepend(_root).Select(authority =>
         {
             var builder = new CertificateRevocationListBuilder();
             foreach (var certificate in revoked.Where(c => c.IssuerName.RawData.AsSpan().SequenceEqual(authority.SubjectName.RawData)))
@@ -85,7 +85,7 @@ public sealed class TestCertificates : IDisposable
                 builder.AddEntry(certificate);
             }
 
-            var list = builder.Build(
+            byte[] list = builder.Build(
                 authority, 1, DateTimeOffset.UtcNow.AddDays(30), HashAlgorithmName.SHA256, thisUpdate: DateTimeOffset.UtcNow.AddDays(-1));
             return PemEncoding.WriteString("X509 CRL", list);
         }));
@@ -107,7 +107,7 @@ public sealed class TestCertificates : IDisposable
         using var key = (signer ?? authority).GetECDsaPrivateKey()!;
         var identifier = X509AuthorityKeyIdentifierExtension.CreateFromSubjectKeyIdentifier(
             authority.Extensions.OfType<X509SubjectKeyIdentifierExtension>().First());
-        var list = builder.Build(
+        byte[] list = builder.Build(
             authority.SubjectName, X509SignatureGenerator.CreateForECDsa(key), 1, now + until, HashAlgorithmName.SHA256, identifier, now + since);
         return Write($"crl-{++_files}.pem", PemEncoding.WriteString("X509 CRL", list) + "\n");
     }
@@ -127,7 +127,7 @@ public sealed class TestCertificates : IDisposable
     /// <summary>Writes a file of any content into the directory and returns its path.</summary>
     public string Write(string name, string content)
     {
-        var path = Path.Combine(Directory, name);
+        string path = Path.Combine(Directory, name);
         File.WriteAllText(path, content);
         return path;
     }
@@ -135,7 +135,7 @@ public sealed class TestCertificates : IDisposable
     /// <inheritdoc cref="Write(string, string)"/>
     public string Write(string name, byte[] content)
     {
-        var path = Path.Combine(Directory, name);
+        string path = Path.Combine(Directory, name);
         File.WriteAllBytes(path, content);
         return path;
     }
@@ -168,9 +168,9 @@ public sealed class TestCertificates : IDisposable
         using var certificate = request.Create(
             authority.SubjectName, X509SignatureGenerator.CreateForECDsa(authorityKey),
             DateTimeOffset.UtcNow.AddDays(-10), end, serial ?? RandomSerial());
-        var pem = certificate.ExportCertificatePem() + (issuer is null ? "" : "\n" + issuer.ExportCertificatePem());
-        var number = ++_files;
-        var keyPem = rsaKey?.ExportPkcs8PrivateKeyPem() ?? ecKey!.ExportPkcs8PrivateKeyPem();
+        string pem = certificate.ExportCertificatePem() + (issuer is null ? "" : "\n" + issuer.ExportCertificatePem());
+        int number = ++_files;
+        string keyPem = rsaKey?.ExportPkcs8PrivateKeyPem() ?? ecKey!.ExportPkcs8PrivateKeyPem();
         return new TestCertificate(
             Write($"{number}.pem", pem + "\n"), Write($"{number}.key", keyPem + "\n"),
             rsaKey is not null ? certificate.CopyWithPrivateKey(rsaKey) : certificate.CopyWithPrivateKey(ecKey!));
@@ -185,7 +185,7 @@ public sealed class TestCertificates : IDisposable
 
     private static byte[] RandomSerial()
     {
-        var serial = RandomNumberGenerator.GetBytes(16);
+        byte[] serial = RandomNumberGenerator.GetBytes(16);
         serial[0] = (byte)((serial[0] & 0x7F) | 1);
         return serial;
     }

@@ -86,7 +86,7 @@ internal sealed class TestNode : IAsyncDisposable
         try
         {
             await client.SendAsync(ConnectBytes.Of(version, id, keepAlive));
-            var answer = await client.ReadAsync(version == 5 ? 5 : 4);
+            byte[] answer = await client.ReadAsync(version == 5 ? 5 : 4);
             if (answer is not [0x20, _, _, 0, ..])
                 throw new InvalidOperationException($"The client {id} got {Convert.ToHexString(answer)} instead of an accepting CONNACK.");
             return client;

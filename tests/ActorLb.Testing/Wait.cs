@@ -17,7 +17,7 @@ internal static class Wait
     /// <inheritdoc cref="UntilAsync(Func{bool}, Func{string}?)"/>
     public static async Task UntilAsync(Func<Task<bool>> holds, Func<string>? otherwise = null)
     {
-        var start = Stopwatch.GetTimestamp();
+        long start = Stopwatch.GetTimestamp();
         while (!await holds())
         {
             var waited = Stopwatch.GetElapsedTime(start);

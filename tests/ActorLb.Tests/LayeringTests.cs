@@ -61,7 +61,7 @@ public sealed partial class LayeringTests
 
     private static void Holds(ConditionList rule)
     {
-        NetArchTest.Rules.TestResult result = rule.GetResult();
+        var result = rule.GetResult();
         Assert.True(result.LoadedTypes.Count > 0, "The rule matches no type.");
         Assert.Empty(result.FailingTypes.Select(t => $"{t.FullName}: {t.Explanation}"));
     }

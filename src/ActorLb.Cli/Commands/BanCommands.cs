@@ -30,8 +30,8 @@ internal static class BanCommands
 
     private static Command Add(Verb verb)
     {
-        Subject subject = Subject.Create();
-        Option<TimeSpan?> time = UnitOptions.Duration("--for", "how long the ban lasts; without it, until it is removed");
+        var subject = Subject.Create();
+        var time = UnitOptions.Duration("--for", "how long the ban lasts; without it, until it is removed");
         var reason = new Option<string?>("--reason") { Description = "a note that the list shows", HelpName = "TEXT" };
         return verb.Create("add", "Refuse a client and close its connections", async (call, cancel) =>
         {
@@ -45,7 +45,7 @@ internal static class BanCommands
 
     private static Command Remove(Verb verb)
     {
-        Subject subject = Subject.Create();
+        var subject = Subject.Create();
         return verb.Create("remove", "Remove a ban, so that the client can connect again", async (call, cancel) =>
         {
             var (clientId, userName, address) = subject.Of(call);

@@ -59,7 +59,7 @@ internal static class NodeCommands
         {
             string path = Path.GetFullPath(call.Parsed.GetValue(file)!);
             string text = InputFile.ReadText("", path);
-            Answer<ConfigCheck> answer = await call.Client.PostTextAsync(
+            var answer = await call.Client.PostTextAsync(
                 $"config/check?file={Call.Escape(path)}", text, AdminJson.Wire.ConfigCheck, cancel);
             call.Show(answer, (check, screen) =>
             {
@@ -80,7 +80,7 @@ internal static class NodeCommands
 
     private static async Task InfoAsync(Call call, CancellationToken cancel)
     {
-        Answer<NodeInfo> answer = await call.Client.GetAsync("node", AdminJson.Wire.NodeInfo, cancel);
+        var answer = await call.Client.GetAsync("node", AdminJson.Wire.NodeInfo, cancel);
         call.Show(answer, (n, screen) => screen.Facts(
             ("node", Printable.Of(n.Name)), ("cluster", Printable.Of(n.Cluster)), ("state", n.State), ("version", n.Version),
             ("process", n.ProcessId.ToString(CultureInfo.InvariantCulture)), ("up for", Printable.Time(n.UptimeSeconds)),
@@ -109,7 +109,7 @@ internal static class NodeCommands
 
     private static Command Drain(Verb verb)
     {
-        Option<TimeSpan?> within = UnitOptions.Duration("--within", "period over which connections are closed; node.drain-timeout if omitted");
+        var within = UnitOptions.Duration("--within", "period over which connections are closed; node.drain-timeout if omitted");
         return verb.Create("drain", "Accept no new clients and close the connections gradually; resume cancels it", async (call, cancel) => call.Show(
             await call.Client.PostAsync(
                 "node/drain", new NodeDrainRequest(call.Parsed.GetValue(within)?.TotalSeconds), AdminJson.Wire.NodeDrainRequest, AdminJson.Wire.NodeDrain, cancel),
@@ -120,7 +120,7 @@ internal static class NodeCommands
     /// <summary>Cancels a drain, also by the name that NGINX and HAProxy users may look for.</summary>
     private static Command Resume(Verb verb)
     {
-        Command resume = verb.Create("resume", "Cancel a drain: open connections stay, and new clients are accepted again", async (call, cancel) => ClusterCommands.Done(
+        var resume = verb.Create("resume", "Cancel a drain: open connections stay, and new clients are accepted again", async (call, cancel) => ClusterCommands.Done(
             call, await call.Client.PostAsync("node/resume", AdminJson.Wire.Done, cancel)));
         resume.Aliases.Add("undrain");
         return resume;
@@ -128,7 +128,7 @@ internal static class NodeCommands
 
     private static Command LogLevel(Verb verb)
     {
-        Argument<string> level = new Argument<string>("LEVEL") { Description = string.Join(", ", LogLevels) };
+        var level = new Argument<string>("LEVEL") { Description = string.Join(", ", LogLevels) };
         return verb.Create("log-level", "Change the log level until the next reload or restart", async (call, cancel) => call.Show(
             await call.Client.PutAsync(
                 "node/log-level", new NodeLogLevel(call.Parsed.GetValue(level)!), AdminJson.Wire.NodeLogLevel, AdminJson.Wire.NodeLogLevel, cancel),

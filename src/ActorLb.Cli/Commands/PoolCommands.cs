@@ -31,16 +31,16 @@ internal static class PoolCommands
 
     private static Command Change(Verb verb, string name, string description)
     {
-        Argument<string> backend = BackendName.Argument();
+        var backend = BackendName.Argument();
         return verb.Create(name, description, async (call, cancel) => Changed(call, await call.Client.PostAsync(
             BackendName.Parse(call.Parsed.GetValue(backend)!).Path(name), AdminJson.Wire.BackendInfo, cancel)), backend);
     }
 
     private static Command Drain(Verb verb)
     {
-        Argument<string> backend = BackendName.Argument();
-        Option<double?> rate = UnitOptions.Rate("--rate", "close this many of its sessions, over the whole fleet; the clients reconnect to other backends");
-        Option<TimeSpan?> deadline = UnitOptions.Duration("--deadline", "take it down after this time: the remaining sessions are closed evenly over node.drain-timeout");
+        var backend = BackendName.Argument();
+        var rate = UnitOptions.Rate("--rate", "close this many of its sessions, over the whole fleet; the clients reconnect to other backends");
+        var deadline = UnitOptions.Duration("--deadline", "take it down after this time: the remaining sessions are closed evenly over node.drain-timeout");
         return verb.Create("drain", "Send a backend no new clients; without a rate its existing clients stay", async (call, cancel) =>
         {
             var drain = new BackendDrain(call.Parsed.GetValue(deadline)?.TotalSeconds, call.Parsed.GetValue(rate));
@@ -52,7 +52,7 @@ internal static class PoolCommands
     private static Command Rebalance(Verb verb)
     {
         var pool = new Argument<string>("POOL") { Description = "the pool" };
-        Option<double?> rate = UnitOptions.Rate("--rate", $"move this many sessions, over the whole fleet; {RebalanceRate}/s by default");
+        var rate = UnitOptions.Rate("--rate", $"move this many sessions, over the whole fleet; {RebalanceRate}/s by default");
         var stop = new Option<bool>("--stop") { Description = "stop the current rebalance" };
         return verb.Create("rebalance", "Move sessions from backends with too many to those with too few", async (call, cancel) =>
         {
@@ -79,7 +79,7 @@ internal static class PoolCommands
 
     private static Command Weight(Verb verb)
     {
-        Argument<string> backend = BackendName.Argument();
+        var backend = BackendName.Argument();
         var weight = new Argument<int>("N") { Description = "from 1 to 65535", HelpName = "WEIGHT" };
         return verb.Create("weight", "Change a backend's share of new clients", async (call, cancel) => Changed(call, await call.Client.PutAsync(
             BackendName.Parse(call.Parsed.GetValue(backend)!).Path("weight"), new BackendWeight(call.Parsed.GetValue(weight)),
@@ -130,7 +130,10 @@ internal static class PoolCommands
 
     private static string Kind(BackendInfo backend) => (backend.Backup, backend.Added) switch
     {
-        (true, true) => " (backup, added)", (true, false) => " (backup)", (false, true) => " (added)", _ => "",
+        (true, true) => " (backup, added)",
+        (true, false) => " (backup)",
+        (false, true) => " (added)",
+        _ => "",
     };
 
     public static void Table<T>(Screen screen, Answer<T> answer, BackendInfo[] backends) => screen.Table(

@@ -15,7 +15,7 @@ internal static class PoolMemberCommands
         return verb.Create("add", "Add a backend on all nodes; it survives reloads and restarts", async (call, cancel) =>
         {
             var add = new BackendAdd(call.Parsed.GetValue(address)!, call.Parsed.GetValue(weight), call.Parsed.GetValue(backup));
-            Answer<BackendAdded> answer = await call.Client.PostAsync(
+            var answer = await call.Client.PostAsync(
                 $"pools/{Call.Escape(call.Parsed.GetValue(pool)!)}/backends", add, AdminJson.Wire.BackendAdd, AdminJson.Wire.BackendAdded, cancel);
             call.Show(answer, (added, screen) => PoolCommands.Table(screen, answer, [added.Backend]));
             call.Tell(answer.Value.Silent, "could not be asked whether this is one of its own addresses");
@@ -24,7 +24,7 @@ internal static class PoolMemberCommands
 
     public static Command Remove(Verb verb)
     {
-        Argument<string> backend = BackendName.Argument();
+        var backend = BackendName.Argument();
         return verb.Create("remove", "Remove a backend that was added at run time, on all nodes", async (call, cancel) => ClusterCommands.Done(
             call, await call.Client.DeleteAsync(BackendName.Parse(call.Parsed.GetValue(backend)!).Path(), AdminJson.Wire.Done, cancel)), backend);
     }

@@ -19,7 +19,8 @@ internal static class SessionCommands
     {
         var filter = new Option<string?>("--filter")
         {
-            Description = "terms that must all match: part of the client id, or client=, address=, listener=, pool=, backend=, state=", HelpName = "TERMS",
+            Description = "terms that must all match: part of the client id, or client=, address=, listener=, pool=, backend=, state=",
+            HelpName = "TERMS",
         };
         var limit = new Option<int>("--limit", "-n") { Description = "page size (1 to 1000)", HelpName = "N", DefaultValueFactory = _ => 100 };
         Option<string?> after = After(), node = OfNode();
@@ -27,7 +28,7 @@ internal static class SessionCommands
         {
             string path = $"sessions?limit={call.Parsed.GetValue(limit)}"
                 + Query("filter", call.Parsed.GetValue(filter)) + Query("after", call.Parsed.GetValue(after)) + Query("node", call.Parsed.GetValue(node));
-            Answer<SessionPage> answer = await call.Client.GetAsync(path, AdminJson.Wire.SessionPage, cancel);
+            var answer = await call.Client.GetAsync(path, AdminJson.Wire.SessionPage, cancel);
             call.Show(answer, (page, screen) =>
             {
                 screen.Table(
@@ -51,13 +52,13 @@ internal static class SessionCommands
 
     private static Command Find(Verb verb)
     {
-        Argument<string> client = StickyCommands.Client();
+        var client = StickyCommands.Client();
         Option<string?> after = After(), node = OfNode();
         return verb.Create("find", "Show where and since when a client is connected", async (call, cancel) =>
         {
             string path = $"sessions/find?client={Call.Escape(call.Parsed.GetValue(client)!)}"
                 + Query("after", call.Parsed.GetValue(after)) + Query("node", call.Parsed.GetValue(node));
-            Answer<SessionPage> answer = await call.Client.GetAsync(path, AdminJson.Wire.SessionPage, cancel);
+            var answer = await call.Client.GetAsync(path, AdminJson.Wire.SessionPage, cancel);
             call.Show(answer, (page, screen) =>
             {
                 screen.Table(
@@ -75,11 +76,11 @@ internal static class SessionCommands
 
     private static Command Kick(Verb verb)
     {
-        Argument<string> client = StickyCommands.Client();
-        Option<string?> node = OfNode();
+        var client = StickyCommands.Client();
+        var node = OfNode();
         return verb.Create("kick", "Disconnect a client, on whichever node it is", async (call, cancel) =>
         {
-            Answer<SessionKick> answer = await call.Client.PostAsync(
+            var answer = await call.Client.PostAsync(
                 $"sessions/kick?client={Call.Escape(call.Parsed.GetValue(client)!)}" + Query("node", call.Parsed.GetValue(node)), AdminJson.Wire.SessionKick, cancel);
             call.Show(answer, (kick, screen) => screen.Line(Printable.Of(
                 $"{kick.ClientId}: {kick.Kicked} disconnected ({string.Join(", ", kick.Nodes.Select(n => $"{n.Count} on {n.Name}"))})")));
@@ -89,11 +90,11 @@ internal static class SessionCommands
 
     private static Command Count(Verb verb)
     {
-        Option<string?> node = OfNode();
+        var node = OfNode();
         return verb.Create("count", "Count the connections", async (call, cancel) =>
         {
             string path = call.Parsed.GetValue(node) is { } name ? $"sessions/count?node={Call.Escape(name)}" : "sessions/count";
-            Answer<SessionCount> answer = await call.Client.GetAsync(path, AdminJson.Wire.SessionCount, cancel);
+            var answer = await call.Client.GetAsync(path, AdminJson.Wire.SessionCount, cancel);
             call.Show(answer, (count, screen) => screen.Table(
                 ["name", "of", "pool", ">connections"],
                 [
@@ -111,16 +112,17 @@ internal static class SessionCommands
     {
         var by = new Option<string>("--by")
         {
-            Description = "bytes or packets of a connection since it was established, or connects of a client in the last 5 to 10 minutes", HelpName = "WHAT",
+            Description = "bytes or packets of a connection since it was established, or connects of a client in the last 5 to 10 minutes",
+            HelpName = "WHAT",
             DefaultValueFactory = _ => By[0],
         };
         by.AcceptOnlyFromAmong(By);
         var limit = new Option<int>("--limit", "-n") { Description = "how many (1 to 100)", HelpName = "N", DefaultValueFactory = _ => 10 };
-        Option<string?> node = OfNode();
+        var node = OfNode();
         return verb.Create("top", "Show the clients with the most traffic or connects", async (call, cancel) =>
         {
             string path = $"sessions/top?by={call.Parsed.GetValue(by)}&limit={call.Parsed.GetValue(limit)}" + Query("node", call.Parsed.GetValue(node));
-            Answer<SessionTop> answer = await call.Client.GetAsync(path, AdminJson.Wire.SessionTop, cancel);
+            var answer = await call.Client.GetAsync(path, AdminJson.Wire.SessionTop, cancel);
             call.Show(answer, (top, screen) =>
             {
                 if (top.By == "connects")

@@ -47,10 +47,14 @@ internal static class ShardingCommands
     {
         for (int first = 0, end; first < shards.Length; first = end)
         {
-            ShardInfo head = shards[first];
+            var head = shards[first];
             end = first + 1;
             while (end < shards.Length && shards[end].Shard == shards[end - 1].Shard + 1
-                && (shards[end].Owner, shards[end].Replica, shards[end].Next) == (head.Owner, head.Replica, head.Next)) end++;
+                && (shards[end].Owner, shards[end].Replica, shards[end].Next) == (head.Owner, head.Replica, head.Next))
+            {
+                end++;
+            }
+
             int?[] entries = [.. shards[first..end].Select(s => s.Entries)];
             yield return
             [

@@ -22,11 +22,11 @@ internal static class StickyCommands
 
     private static Command Get(Verb verb)
     {
-        Argument<string> client = Client();
-        Option<string?> pool = Pool();
+        var client = Client();
+        var pool = Pool();
         return verb.Create("get", "Show a client's broker; exit code 1 when it has none", async (call, cancel) =>
         {
-            Answer<StickyEntries> found = await call.Client.GetAsync(
+            var found = await call.Client.GetAsync(
                 Path(call.Parsed.GetValue(client)!, call.Parsed.GetValue(pool)), AdminJson.Wire.StickyEntries, cancel);
             Show(call, found);
             if (Array.Exists(found.Value.Entries, e => e.Backend is not null)) return ExitCodes.Done;
@@ -37,11 +37,11 @@ internal static class StickyCommands
 
     private static Command Set(Verb verb)
     {
-        Argument<string> client = Client();
-        Argument<string> backend = BackendName.Argument();
+        var client = Client();
+        var backend = BackendName.Argument();
         return verb.Create("set", "Assign a client to a broker from its next connect on", async (call, cancel) =>
         {
-            BackendName to = BackendName.Parse(call.Parsed.GetValue(backend)!);
+            var to = BackendName.Parse(call.Parsed.GetValue(backend)!);
             Show(call, await call.Client.PutAsync(
                 Path(call.Parsed.GetValue(client)!, to.Pool), new StickyBackend(to.Id), AdminJson.Wire.StickyBackend, AdminJson.Wire.StickyEntries, cancel));
         }, client, backend);
@@ -49,15 +49,15 @@ internal static class StickyCommands
 
     private static Command Clear(Verb verb)
     {
-        Argument<string> client = Client();
-        Option<string?> pool = Pool();
+        var client = Client();
+        var pool = Pool();
         return verb.Create("clear", "Forget a client's broker", async (call, cancel) => ClusterCommands.Done(call, await call.Client.DeleteAsync(
             Path(call.Parsed.GetValue(client)!, call.Parsed.GetValue(pool)), AdminJson.Wire.Done, cancel)), client, pool);
     }
 
     private static Command Flush(Verb verb)
     {
-        Argument<string> backend = BackendName.Argument();
+        var backend = BackendName.Argument();
         return verb.Create("flush", "Forget all clients of a broker", async (call, cancel) => call.Show(
             await call.Client.PostAsync(BackendName.Parse(call.Parsed.GetValue(backend)!).Path("flush"), AdminJson.Wire.StickyFlush, cancel),
             (flushed, screen) => screen.Line(Printable.Of($"the clients of {flushed.Backend} in pool {flushed.Pool} are forgotten"))), backend);

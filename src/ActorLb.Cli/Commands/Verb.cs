@@ -18,7 +18,7 @@ internal sealed record Call(AdminClient Client, Screen Screen, ParseResult Parse
     /// <summary>Warns on standard error about what an answer lacks, so that nobody takes the table or the JSON for complete.</summary>
     public void Tell(SilentNode[] silent, string what = "is missing here")
     {
-        foreach (SilentNode node in silent) Screen.Error($"{Printable.Of(node.Node)} {what}: {Printable.Of(node.Reason)}");
+        foreach (var node in silent) Screen.Error($"{Printable.Of(node.Node)} {what}: {Printable.Of(node.Reason)}");
     }
 
     public static string Escape(string text) => Uri.EscapeDataString(text);
@@ -34,7 +34,7 @@ internal sealed class Verb(TargetOptions target, Screen screen, Func<ParseResult
     public Command Create(string name, string description, Func<Call, CancellationToken, Task<int>> run, params ReadOnlySpan<Symbol> symbols)
     {
         var command = new Command(name, description);
-        foreach (Symbol symbol in symbols)
+        foreach (var symbol in symbols)
         {
             if (symbol is Argument argument)
             {
@@ -60,7 +60,7 @@ internal sealed class Verb(TargetOptions target, Screen screen, Func<ParseResult
         bool json = parsed.GetValue(target.Json), watch = parsed.GetValue(target.Watch);
         try
         {
-            using AdminClient client = target.Connect(parsed);
+            using var client = target.Connect(parsed);
             client.OnlyAsks = watch;
             return watch
                 ? await Watching.RunAsync(

@@ -32,7 +32,7 @@ internal static class Watching
                 return ExitCodes.Done;
             }
             if (!screen.Emit(inPlace ? Frame(answer.ToString(), screen.Height, time.GetUtcNow()) : answer.ToString())) return ExitCodes.Done;
-            TimeSpan rest = Period - time.GetElapsedTime(start);
+            var rest = Period - time.GetElapsedTime(start);
             if (rest > TimeSpan.Zero) await Task.Delay(rest, time, cancel).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             if (cancel.IsCancellationRequested) return ExitCodes.Done;
         }
@@ -43,7 +43,7 @@ internal static class Watching
         string[] lines = [$"updated every second; Ctrl-C ends. {TimeText.Of(now)}", .. answer.TrimEnd('\n').Split('\n')];
         // The last line stays free: a line break there would scroll the first one away.
         int room = Math.Max(2, height - 1);
-        IEnumerable<string> shown = lines.Length <= room ? lines : lines.Take(room - 1).Append($"... {lines.Length - room + 1} more lines");
+        var shown = lines.Length <= room ? lines : lines.Take(room - 1).Append($"... {lines.Length - room + 1} more lines");
         return Home + string.Concat(shown.Select(l => $"{l.TrimEnd('\r')}{EndOfLine}\n")) + EndOfScreen;
     }
 }

@@ -29,7 +29,7 @@ internal static class Printable
     public static string Time(double seconds)
     {
         if (seconds < 60) return string.Create(CultureInfo.InvariantCulture, $"{Math.Max(0, seconds):0.#}s");
-        TimeSpan time = TimeSpan.FromSeconds(seconds);
+        var time = TimeSpan.FromSeconds(seconds);
         return time switch
         {
             { TotalDays: >= 1 } => $"{(int)time.TotalDays}d {time.Hours}h",

@@ -47,7 +47,10 @@ internal sealed class Screen
         IsTerminal = isTerminal;
         _console = AnsiConsole.Create(new AnsiConsoleSettings
         {
-            Out = new AnsiConsoleOutput(output), Ansi = ansi, ColorSystem = colors, Interactive = InteractionSupport.No,
+            Out = new AnsiConsoleOutput(output),
+            Ansi = ansi,
+            ColorSystem = colors,
+            Interactive = InteractionSupport.No,
         });
         _console.Profile.Width = Unfolded;
     }
@@ -110,7 +113,7 @@ internal sealed class Screen
             Write(text);
             return;
         }
-        Table table = new Table().Border(TableBorder.Simple);
+        var table = new Table().Border(TableBorder.Simple);
         foreach (string column in columns)
         {
             bool right = column.StartsWith('>');
@@ -125,7 +128,7 @@ internal sealed class Screen
     public void Facts(params (string Name, string Value)[] facts)
     {
         int names = facts.Max(f => f.Name.Length) + 2, width = Math.Max(1, Width - names);
-        Grid grid = new Grid().AddColumn().AddColumn();
+        var grid = new Grid().AddColumn().AddColumn();
         foreach ((string name, string value) in facts)
         {
             string shown = Shown(value);
@@ -161,7 +164,7 @@ internal sealed class Screen
         }
         // Cells are padded to the column's width; trailing spaces are useless in a file.
         using var text = new StringWriter();
-        IAnsiConsole plain = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(text), Ansi = AnsiSupport.No, ColorSystem = ColorSystemSupport.NoColors });
+        var plain = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(text), Ansi = AnsiSupport.No, ColorSystem = ColorSystemSupport.NoColors });
         plain.Profile.Width = Unfolded;
         plain.Write(what);
         foreach (string line in text.ToString().TrimEnd('\n').Split('\n'))

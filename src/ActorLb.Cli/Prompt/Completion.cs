@@ -28,14 +28,14 @@ internal sealed class Completion(CommandTree tree)
     /// <param name="line">The line up to the cursor.</param>
     public Candidates Find(string line)
     {
-        List<string> words = Words.Split(line, out _, out int start);
+        var words = Words.Split(line, out _, out int start);
         string prefix = start < line.Length ? words[^1] : "";
-        IEnumerable<string> before = start < line.Length ? words.SkipLast(1) : words;
+        var before = start < line.Length ? words.SkipLast(1) : words;
         string text = string.Concat(before.Select(w => Words.Quote(w) + " ")) + prefix;
-        ParseResult parsed = tree.ParseLine(text);
+        var parsed = tree.ParseLine(text);
         // An unknown command: nothing sensible can follow it.
         bool isLost = parsed.CommandResult.Command.Subcommands.Count > 0 && parsed.UnmatchedTokens.Any(t => t != prefix);
-        IEnumerable<string> fitting = isLost ? [] : parsed.GetCompletions(text.Length).Select(c => c.Label);
+        var fitting = isLost ? [] : parsed.GetCompletions(text.Length).Select(c => c.Label);
         if (parsed.CommandResult.Command == tree.Root && !isLost) fitting = fitting.Concat(BuiltIn);
         return new Candidates(
             start,

@@ -46,9 +46,9 @@ internal sealed class KnownNames(AdminClient client, TimeProvider time)
     private async Task<IReadOnlyList<string>> BackendsAsync(CancellationToken cancel)
     {
         var found = new List<(string Pool, string Id)>();
-        foreach (PoolSummary pool in (await client.GetAsync("pools", AdminJson.Wire.PoolList, cancel)).Value.Pools)
+        foreach (var pool in (await client.GetAsync("pools", AdminJson.Wire.PoolList, cancel)).Value.Pools)
         {
-            PoolInfo info = (await client.GetAsync($"pools/{Call.Escape(pool.Name)}", AdminJson.Wire.PoolInfo, cancel)).Value;
+            var info = (await client.GetAsync($"pools/{Call.Escape(pool.Name)}", AdminJson.Wire.PoolInfo, cancel)).Value;
             found.AddRange(info.Backends.Select(b => (b.Pool, b.Backend)));
         }
         return [.. found.GroupBy(f => f.Id).SelectMany(g => g.Count() == 1 ? [g.Key] : g.Select(f => $"{f.Pool}/{f.Id}"))];

@@ -56,7 +56,7 @@ internal sealed class LineEditor(TextWriter output, LineHistory history, Func<st
 
     private void Complete(EditBuffer buffer)
     {
-        Candidates found = complete(buffer.Text[..buffer.Cursor]);
+        var found = complete(buffer.Text[..buffer.Cursor]);
         if (found.Words.Length == 1)
         {
             buffer.Replace(found.Start, Words.Quote(found.Words[0]) + " ");

@@ -52,7 +52,9 @@ internal sealed class LineHistory
             Directory.CreateDirectory(Path.GetDirectoryName(_path)!);
             var options = new FileStreamOptions
             {
-                Mode = FileMode.Create, Access = FileAccess.Write, UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
+                Mode = FileMode.Create,
+                Access = FileAccess.Write,
+                UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
             };
             using var writer = new StreamWriter(_path, options);
             foreach (string kept in _lines) writer.WriteLine(kept);

@@ -36,7 +36,7 @@ internal sealed class Shell(CommandTree tree, Screen screen, Interruption interr
         int worst = ExitCodes.Done;
         while (Console.In.ReadLine() is { } line)
         {
-            CancellationToken cancel = interruption.Begin();
+            var cancel = interruption.Begin();
             if (await RunLineAsync(line, options, cancel) is not { } code) break;
             worst = Math.Max(worst, code);
             // Ctrl-C is meant for the whole script, not for one line of it.
@@ -67,7 +67,7 @@ internal sealed class Shell(CommandTree tree, Screen screen, Interruption interr
     {
         try
         {
-            NodeInfo node = (await client.GetAsync("node", AdminJson.Wire.NodeInfo, cancel)).Value;
+            var node = (await client.GetAsync("node", AdminJson.Wire.NodeInfo, cancel)).Value;
             screen.Line($"{Printable.Of(node.Name)} at {client.Address}, ActorLb {Printable.Of(node.Version)}; help lists the commands, Ctrl-D exits");
             return $"pbm {Printable.Of(node.Name)}> ";
         }
@@ -93,7 +93,7 @@ internal sealed class Shell(CommandTree tree, Screen screen, Interruption interr
             case []: return ExitCodes.Done;
             case ["exit" or "quit"]: return null;
         }
-        ParseResult parsed = tree.Parse([.. options, .. words]);
+        var parsed = tree.Parse([.. options, .. words]);
         if (parsed.CommandResult.Command == tree.Root && !words.Contains("--help") && parsed.Errors.Count == 0)
         {
             screen.Error("unknown command; help lists them");

@@ -9,7 +9,7 @@ internal static class Words
     /// <returns>Null with a reason when a quote is not closed.</returns>
     public static List<string>? Split(string line, out string? problem)
     {
-        List<string> words = Split(line, out char open, out _);
+        var words = Split(line, out char open, out _);
         problem = open == '\0' ? null : $"a {open} is not closed";
         return problem is null ? words : null;
     }

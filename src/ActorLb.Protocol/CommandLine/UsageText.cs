@@ -8,7 +8,7 @@ public static partial class UsageText
     /// <param name="message">The parser's message.</param>
     public static string Of(string message)
     {
-        Match match = Conversion().Match(message);
+        var match = Conversion().Match(message);
         if (!match.Success) return Blanks().Replace(message, " ");
         string value = match.Groups["value"].Value, name = match.Groups["name"].Value, type = match.Groups["type"].Value;
         string option = name.StartsWith('-') ? $"{name}: " : "";

@@ -30,7 +30,7 @@ public static class FailureText
     /// </summary>
     public static void Prepare()
     {
-        foreach (Exception e in (Exception[])[
+        foreach (var e in (Exception[])[
             new SocketException((int)SocketError.ConnectionRefused), new IOException("a : 'b'"), new UnauthorizedAccessException(),
             new AuthenticationException("a", new IOException("b")), new CryptographicException("a")])
         {

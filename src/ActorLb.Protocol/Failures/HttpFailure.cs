@@ -16,7 +16,7 @@ public static partial class HttpFailure
 
     public static string Describe(HttpRequestError error, Exception e)
     {
-        for (Exception? inner = e.InnerException; inner is not null; inner = inner.InnerException)
+        for (var inner = e.InnerException; inner is not null; inner = inner.InnerException)
         {
             if (inner is SocketException or AuthenticationException) return FailureText.Describe(inner);
         }

@@ -73,7 +73,7 @@ public static class ConnackReader
         if (!auth && received[0] >> 4 != (int)PacketType.Connack) return Refuse(ConnackError.NotConnack, out error);
         if ((received[0] & 0x0F) != 0) return Refuse(ConnackError.HeaderFlags, out error);
 
-        ReadStatus status = VariableByteInteger.Read(received[1..], out int remaining, out int lengthBytes);
+        var status = VariableByteInteger.Read(received[1..], out int remaining, out int lengthBytes);
         if (status == ReadStatus.NeedMore) return ConnackStatus.NeedMore;
         if (status == ReadStatus.Invalid) return Refuse(ConnackError.RemainingLength, out error);
         connack.TotalLength = 1 + lengthBytes + remaining;
@@ -111,7 +111,7 @@ public static class ConnackReader
 
     private static ConnackError ReadProperties(ReadOnlySpan<byte> packet, int position, ref ConnackPacket connack)
     {
-        ReadStatus status = VariableByteInteger.Read(packet[position..], out int length, out int lengthBytes);
+        var status = VariableByteInteger.Read(packet[position..], out int length, out int lengthBytes);
         if (status == ReadStatus.NeedMore) return ConnackError.PacketTooShort;
         if (status == ReadStatus.Invalid) return ConnackError.Properties;
         position += lengthBytes;

@@ -29,7 +29,7 @@ public static class ConnectReader
     {
         connect = default;
         error = ConnectError.None;
-        ReadStatus status = ReadPreamble(received, maxPacketSize, ref connect, ref error);
+        var status = ReadPreamble(received, maxPacketSize, ref connect, ref error);
         if (status != ReadStatus.Done) return status;
         if (received.Length < connect.TotalLength) return ReadStatus.NeedMore;
         error = ReadBody(received[..connect.TotalLength], ref connect);
@@ -44,15 +44,15 @@ public static class ConnectReader
         if (received[0] >> 4 != (int)PacketType.Connect) return Refuse(ConnectError.NotConnect, ref error);
         if ((received[0] & 0x0F) != 0) return Refuse(ConnectError.HeaderFlags, ref error);
 
-        ReadStatus status = VariableByteInteger.Read(received[1..], out int remaining, out int lengthBytes);
+        var status = VariableByteInteger.Read(received[1..], out int remaining, out int lengthBytes);
         if (status == ReadStatus.Invalid) return Refuse(ConnectError.RemainingLength, ref error);
         if (status == ReadStatus.NeedMore) return status;
         connect.HeaderLength = 1 + lengthBytes;
         connect.TotalLength = connect.HeaderLength + remaining;
 
-        ReadOnlySpan<byte> body = received[connect.HeaderLength..];
+        var body = received[connect.HeaderLength..];
         // The length's second byte distinguishes the two names; until it arrives both are possible.
-        ReadOnlySpan<byte> name = body.Length > 1 && body[1] == 6 ? OldName : Name;
+        var name = body.Length > 1 && body[1] == 6 ? OldName : Name;
         int known = Math.Min(body.Length, name.Length);
         if (!body[..Math.Min(known, remaining)].SequenceEqual(name[..Math.Min(known, remaining)]))
             return Refuse(ConnectError.ProtocolName, ref error);
@@ -64,7 +64,7 @@ public static class ConnectReader
         if (body.Length <= name.Length) return ReadStatus.NeedMore;
 
         bool current = name.Length == Name.Length;
-        ConnectError level = ReadLevel(body[name.Length], current, ref connect);
+        var level = ReadLevel(body[name.Length], current, ref connect);
         if (level != ConnectError.None) return Refuse(level, ref error);
         // Only MQTT 5 requires the shortest form (MQTT-1.5.5-1).
         if (connect.Version == MqttVersion.V5 && lengthBytes != VariableByteInteger.LengthOf(remaining))
@@ -104,7 +104,7 @@ public static class ConnectReader
         connect.KeepAlive = BinaryPrimitives.ReadUInt16BigEndian(packet[(position + 1)..]);
         position += 3;
 
-        ConnectError error = CheckFlags(connect.Flags, connect.Version);
+        var error = CheckFlags(connect.Flags, connect.Version);
         if (error != ConnectError.None) return error;
         if (connect.Version == MqttVersion.V5)
         {
@@ -137,7 +137,7 @@ public static class ConnectReader
     private static ConnectError ReadPropertyLength(ReadOnlySpan<byte> packet, ref int position, out FieldRange properties)
     {
         properties = default;
-        ReadStatus status = VariableByteInteger.Read(packet[position..], out int length, out int lengthBytes);
+        var status = VariableByteInteger.Read(packet[position..], out int length, out int lengthBytes);
         if (status == ReadStatus.NeedMore) return ConnectError.PacketTooShort;
         if (status == ReadStatus.Invalid || lengthBytes != VariableByteInteger.LengthOf(length)) return ConnectError.PropertyLength;
         position += lengthBytes;
@@ -177,7 +177,7 @@ public static class ConnectReader
 
         if (connect.HasWill)
         {
-            ConnectError will = ReadWill(packet, ref position, ref connect);
+            var will = ReadWill(packet, ref position, ref connect);
             if (will != ConnectError.None) return will;
         }
         // An MQTT 3.1 client may set the flags and send no field: the remaining length decides (3.1, user name flag).
@@ -199,7 +199,7 @@ public static class ConnectReader
     {
         if (connect.Version == MqttVersion.V5)
         {
-            ConnectError error = ReadPropertyLength(packet, ref position, out connect.WillProperties);
+            var error = ReadPropertyLength(packet, ref position, out connect.WillProperties);
             if (error != ConnectError.None) return error;
             var property = new PropertyCursor(packet, connect.WillProperties, AllowedWillProperties);
             while (property.MoveNext())
@@ -209,7 +209,7 @@ public static class ConnectReader
             if (property.Error != ConnectError.None) return property.Error;
         }
         if (!ReadField(packet, ref position, out connect.WillTopic)) return ConnectError.PacketTooShort;
-        ReadOnlySpan<byte> topic = connect.WillTopic.In(packet);
+        var topic = connect.WillTopic.In(packet);
         if (!MqttText.IsValid(topic)) return ConnectError.WillTopicEncoding;
         if (!MqttText.IsTopicName(topic)) return ConnectError.WillTopicName;
         return ReadField(packet, ref position, out connect.WillPayload) ? ConnectError.None : ConnectError.PacketTooShort;

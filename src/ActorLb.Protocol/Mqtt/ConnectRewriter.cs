@@ -51,7 +51,7 @@ public static class ConnectRewriter
     public static RewriteError Measure(in ConnectPacket connect, in ConnectChanges changes, out int length)
     {
         length = 0;
-        RewriteError error = Check(connect, changes);
+        var error = Check(connect, changes);
         if (error != RewriteError.None) return error;
         int remaining = RemainingLength(connect, changes);
         if (remaining > VariableByteInteger.MaxValue) return RewriteError.PacketTooLarge;

@@ -41,7 +41,7 @@ internal readonly record struct PropertySet(ulong Bits)
     public static PropertySet Of(params ReadOnlySpan<PropertyId> ids)
     {
         ulong bits = 0;
-        foreach (PropertyId id in ids) bits |= 1UL << (int)id;
+        foreach (var id in ids) bits |= 1UL << (int)id;
         return new PropertySet(bits);
     }
 

@@ -56,7 +56,7 @@ public static class IpText
             if (count == 8) return false;
             int end = text[position..].IndexOf((byte)':');
             end = end < 0 ? text.Length : position + end;
-            ReadOnlySpan<byte> group = text[position..end];
+            var group = text[position..end];
             if (group.Contains((byte)'.'))
             {
                 // An IPv4 tail takes the place of two groups and must be last.

@@ -23,7 +23,7 @@ public static class ProxyHeaderReader
     {
         header = default;
         error = ProxyError.None;
-        ReadOnlySpan<byte> prefix = !received.IsEmpty && received[0] == V2Signature[0] ? V2Signature : V1Prefix;
+        var prefix = !received.IsEmpty && received[0] == V2Signature[0] ? V2Signature : V1Prefix;
         int known = Math.Min(received.Length, prefix.Length);
         if (!received[..known].SequenceEqual(prefix[..known]))
         {
@@ -31,7 +31,7 @@ public static class ProxyHeaderReader
             return ProxyStatus.NotProxy;
         }
         if (known < prefix.Length) return ProxyStatus.NeedMore;
-        ReadStatus status = prefix.Length == V1Prefix.Length
+        var status = prefix.Length == V1Prefix.Length
             ? ProxyV1Line.Read(received, ref header, ref error)
             : ProxyV2Block.Read(received, maxLength, ref header, ref error);
         return status switch

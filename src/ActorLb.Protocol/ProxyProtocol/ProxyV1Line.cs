@@ -7,7 +7,7 @@ internal static class ProxyV1Line
     public static ReadStatus Read(ReadOnlySpan<byte> received, ref ProxyHeader header, ref ProxyError error)
     {
         header.Version = 1;
-        ReadOnlySpan<byte> window = received[..Math.Min(received.Length, ProxyHeaderReader.MaxV1Length)];
+        var window = received[..Math.Min(received.Length, ProxyHeaderReader.MaxV1Length)];
         int end = window.IndexOfAny((byte)'\r', (byte)'\n');
         if (end < 0) return window.Length < ProxyHeaderReader.MaxV1Length ? ReadStatus.NeedMore : Refuse(ProxyError.TooLong, ref error);
         if (window[end] == '\n') return Refuse(ProxyError.LineEnd, ref error);
@@ -29,14 +29,14 @@ internal static class ProxyV1Line
     /// <summary>"TCP4 source destination port port" with single spaces; the rest of a line with UNKNOWN is ignored.</summary>
     private static ProxyError Parse(ReadOnlySpan<byte> line, ref ProxyHeader header)
     {
-        ReadOnlySpan<byte> protocol = NextWord(ref line);
+        var protocol = NextWord(ref line);
         header.Kind = ProxyKind.Unknown;
         if (protocol.SequenceEqual("UNKNOWN"u8)) return ProxyError.None;
         bool v6 = protocol.SequenceEqual("TCP6"u8);
         if (!v6 && !protocol.SequenceEqual("TCP4"u8)) return ProxyError.Protocol;
 
-        if (!TryAddress(NextWord(ref line), v6, out EndpointAddress source)) return ProxyError.Address;
-        if (!TryAddress(NextWord(ref line), v6, out EndpointAddress destination)) return ProxyError.Address;
+        if (!TryAddress(NextWord(ref line), v6, out var source)) return ProxyError.Address;
+        if (!TryAddress(NextWord(ref line), v6, out var destination)) return ProxyError.Address;
         if (!IpText.TryParseDecimal(NextWord(ref line), ushort.MaxValue, out int sourcePort)) return ProxyError.Port;
         // What remains must be the last number: a space in or after it is not a digit.
         if (!IpText.TryParseDecimal(line, ushort.MaxValue, out int destinationPort)) return ProxyError.Port;
@@ -49,7 +49,7 @@ internal static class ProxyV1Line
     private static ReadOnlySpan<byte> NextWord(ref ReadOnlySpan<byte> line)
     {
         int space = line.IndexOf((byte)' ');
-        ReadOnlySpan<byte> word = space < 0 ? line : line[..space];
+        var word = space < 0 ? line : line[..space];
         line = space < 0 ? default : line[(space + 1)..];
         return word;
     }

@@ -60,7 +60,7 @@ internal static class ProxyV2Block
 
     private static void ReadAddresses(ReadOnlySpan<byte> block, int family, ref ProxyHeader header)
     {
-        ReadOnlySpan<byte> addresses = block[FixedLength..];
+        var addresses = block[FixedLength..];
         if (family == 3)
         {
             header.Kind = ProxyKind.Unix;
@@ -134,7 +134,7 @@ internal static class ProxyV2Block
     /// <summary>2.2.3: over the whole header, the checksum itself taken as zero.</summary>
     internal static uint Checksum(ReadOnlySpan<byte> block, int offset)
     {
-        Crc32c crc = Crc32c.Start();
+        var crc = Crc32c.Start();
         crc.Add(block[..offset]);
         crc.Add([0, 0, 0, 0]);
         crc.Add(block[(offset + 4)..]);

@@ -54,7 +54,7 @@ public static class SafeText
         {
             for (int i = 0; i < given.Length;)
             {
-                bool whole = Rune.TryGetRuneAt(given, i, out Rune rune);
+                bool whole = Rune.TryGetRuneAt(given, i, out var rune);
                 int length = whole ? rune.Utf16SequenceLength : 1;
                 if (whole && IsSafe(rune)) given.AsSpan(i, length).CopyTo(masked[i..]);
                 else masked.Slice(i, length).Fill('\ufffd');
@@ -97,7 +97,7 @@ public static class SafeText
         int marks = MostMarks;
         for (int i = 0; i < text.Length;)
         {
-            bool whole = Rune.TryGetRuneAt(text, i, out Rune rune);
+            bool whole = Rune.TryGetRuneAt(text, i, out var rune);
             int length = whole ? rune.Utf16SequenceLength : 1;
             bool mark = whole && !rune.IsAscii && IsMark(rune);
             bool stays = whole && ((escapes == Escapes.NoLayout && rune.Value is ('\n' or '\r' or '\t')) || IsSafe(rune))

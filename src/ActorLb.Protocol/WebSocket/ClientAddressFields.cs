@@ -18,7 +18,7 @@ internal static class ClientAddressFields
     /// <param name="proxy">The request of a trusted proxy; empty for any other client.</param>
     public static void Write(Span<byte> destination, ref int at, ReadOnlySpan<byte> address, ReadOnlySpan<byte> proxy, in UpgradeRequest request)
     {
-        ReadOnlySpan<byte> client = ClientOf(proxy, request, address);
+        var client = ClientOf(proxy, request, address);
         HttpHead.Put(destination, ref at, "\r\nX-Real-IP: "u8);
         HttpHead.Put(destination, ref at, client);
         HttpHead.Put(destination, ref at, "\r\nREMOTE-HOST: "u8);
@@ -44,9 +44,9 @@ internal static class ClientAddressFields
     /// itself; the proxy's own address when neither is an address.</summary>
     private static ReadOnlySpan<byte> ClientOf(ReadOnlySpan<byte> proxy, in UpgradeRequest request, ReadOnlySpan<byte> address)
     {
-        ReadOnlySpan<byte> named = UpgradeRequestReader.Last(proxy, request, "X-Real-IP"u8);
+        var named = UpgradeRequestReader.Last(proxy, request, "X-Real-IP"u8);
         if (IsAddress(named)) return named;
-        ReadOnlySpan<byte> list = UpgradeRequestReader.Last(proxy, request, "X-Forwarded-For"u8);
+        var list = UpgradeRequestReader.Last(proxy, request, "X-Forwarded-For"u8);
         named = HttpHead.Trim(list[(list.LastIndexOf((byte)',') + 1)..]);
         return IsAddress(named) ? named : address;
     }

@@ -12,12 +12,12 @@ public static class FrameMask
     public static uint Apply(Span<byte> payload, uint mask)
     {
         if (mask == 0) return 0;
-        Span<Vector<byte>> vectors = MemoryMarshal.Cast<byte, Vector<byte>>(payload);
-        Vector<byte> wide = Vector.AsVectorByte(new Vector<uint>(mask));
+        var vectors = MemoryMarshal.Cast<byte, Vector<byte>>(payload);
+        var wide = Vector.AsVectorByte(new Vector<uint>(mask));
         for (int i = 0; i < vectors.Length; i++) vectors[i] ^= wide;
 
-        Span<byte> rest = payload[(vectors.Length * Vector<byte>.Count)..];
-        Span<uint> words = MemoryMarshal.Cast<byte, uint>(rest);
+        var rest = payload[(vectors.Length * Vector<byte>.Count)..];
+        var words = MemoryMarshal.Cast<byte, uint>(rest);
         for (int i = 0; i < words.Length; i++) words[i] ^= mask;
         for (int i = words.Length * 4, k = 0; i < rest.Length; i++, k++) rest[i] ^= ByteOf(mask, k);
         return Advance(mask, payload.Length);

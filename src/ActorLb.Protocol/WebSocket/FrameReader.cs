@@ -82,7 +82,7 @@ public struct FrameReader
         }
         while (_left == 0)
         {
-            ReadStatus status = FrameHeader.Read(bytes[consumed..], _sender, out FrameHeader header, out FrameError error);
+            var status = FrameHeader.Read(bytes[consumed..], _sender, out var header, out var error);
             if (status == ReadStatus.NeedMore) return FrameEvent.NeedMore;
             if (status == ReadStatus.Invalid) return Fail(error);
             Frames = unchecked(Frames + 1);
@@ -119,13 +119,13 @@ public struct FrameReader
     {
         int start = consumed + header.Length, length = (int)header.PayloadLength;
         if (bytes.Length - start < length) return FrameEvent.NeedMore;
-        Span<byte> body = bytes.Slice(start, length);
+        var body = bytes.Slice(start, length);
         if (header.IsMasked) FrameMask.Apply(body, header.Mask);
         payload = new FieldRange(start, length);
         consumed = start + length;
         if (header.Opcode != FrameOpcode.Close) return header.Opcode == FrameOpcode.Ping ? FrameEvent.Ping : FrameEvent.Pong;
 
-        FrameError error = ReadClose(body);
+        var error = ReadClose(body);
         if (error != FrameError.None) return Fail(error);
         _ended = true;
         return FrameEvent.Close;

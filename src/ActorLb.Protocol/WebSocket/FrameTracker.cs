@@ -89,7 +89,7 @@ public struct FrameTracker(FrameSender sender, long maxFrameSize, long maxMessag
     {
         if (_partialLength == 0)
         {
-            ReadStatus status = Begin(bytes, out int length);
+            var status = Begin(bytes, out int length);
             if (status == ReadStatus.Done) return length;
             if (status == ReadStatus.Invalid) return bytes.Length;
         }
@@ -98,7 +98,7 @@ public struct FrameTracker(FrameSender sender, long maxFrameSize, long maxMessag
         int kept = _partialLength;
         int added = Math.Min(FrameHeader.MaxLength - kept, bytes.Length);
         bytes[..added].CopyTo(joined[kept..]);
-        ReadStatus joinedStatus = Begin(joined[..(kept + added)], out int headerLength);
+        var joinedStatus = Begin(joined[..(kept + added)], out int headerLength);
         if (joinedStatus == ReadStatus.Done)
         {
             _partialLength = 0;
@@ -113,7 +113,7 @@ public struct FrameTracker(FrameSender sender, long maxFrameSize, long maxMessag
 
     private ReadStatus Begin(ReadOnlySpan<byte> bytes, out int length)
     {
-        ReadStatus status = FrameHeader.Read(bytes, sender, out FrameHeader header, out FrameError error);
+        var status = FrameHeader.Read(bytes, sender, out var header, out var error);
         length = header.Length;
         if (status == ReadStatus.Done)
         {

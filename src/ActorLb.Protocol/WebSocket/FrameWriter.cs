@@ -62,7 +62,7 @@ public static class FrameWriter
     {
         if (opcode >= FrameOpcode.Close) ArgumentOutOfRangeException.ThrowIfGreaterThan(payload.Length, MaxControlPayload, nameof(payload));
         int at = WriteHeader(destination, opcode, payload.Length, mask);
-        Span<byte> body = destination.Slice(at, payload.Length);
+        var body = destination.Slice(at, payload.Length);
         payload.CopyTo(body);
         if (mask is uint key) FrameMask.Apply(body, key);
         return at + payload.Length;

@@ -28,7 +28,7 @@ internal static class HttpHead
     /// <summary>Whether a comma-separated list (RFC 9110, 5.6.1) contains the token, ignoring case.</summary>
     public static bool ListHolds(ReadOnlySpan<byte> list, ReadOnlySpan<byte> token)
     {
-        while (NextItem(ref list, out ReadOnlySpan<byte> item))
+        while (NextItem(ref list, out var item))
         {
             if (Equals(item, token)) return true;
         }
@@ -78,13 +78,13 @@ internal ref struct HttpFieldCursor(ReadOnlySpan<byte> head, int start)
     /// <summary>False at the empty line and when malformed.</summary>
     public bool MoveNext()
     {
-        ReadOnlySpan<byte> rest = _head[_position..];
+        var rest = _head[_position..];
         int end = rest.IndexOf("\r\n"u8);
         if (end == 0) return false;
         int colon = end < 0 ? -1 : rest[..end].IndexOf((byte)':');
         // A folded line (RFC 9112, 5.2) starts with white space, which is not a token.
         if (colon < 0 || !HttpHead.IsToken(rest[..colon])) return Fail();
-        ReadOnlySpan<byte> raw = rest[(colon + 1)..end];
+        var raw = rest[(colon + 1)..end];
         if (raw.IndexOfAny(HttpHead.ControlBytes) >= 0) return Fail();
 
         int leading = raw.Length - raw.TrimStart(" \t"u8).Length;

@@ -34,7 +34,7 @@ public sealed class PassedFields(params IEnumerable<string> names)
         var field = new HttpFieldCursor(head[..request.TotalLength], request.FieldsOffset);
         while (field.MoveNext())
         {
-            ReadOnlySpan<byte> name = field.Name.In(head);
+            var name = field.Name.In(head);
             if (!Holds(name)) continue;
             bool cookie = HttpHead.Equals(name, "Cookie"u8);
             if ((cookie && cookies) || IsOfOneHop(head, request, name)) continue;

@@ -14,7 +14,7 @@ internal static class RequestLine
         int first = line.IndexOf((byte)' ');
         int last = line.LastIndexOf((byte)' ');
         if (first <= 0 || last == first) return UpgradeError.RequestLine;
-        ReadOnlySpan<byte> target = line[(first + 1)..last];
+        var target = line[(first + 1)..last];
         if (!HttpHead.IsToken(line[..first]) || target.IsEmpty || target.Contains((byte)' ')) return UpgradeError.RequestLine;
         if (!IsVersion(line[(last + 1)..])) return UpgradeError.RequestLine;
         if (!line[(last + 1)..].SequenceEqual("HTTP/1.1"u8)) return UpgradeError.HttpVersion;

@@ -14,7 +14,7 @@ public static class UpgradeRequestReader
     public static ReadStatus Read(ReadOnlySpan<byte> received, UpgradeRules rules, out UpgradeRequest request, out UpgradeError error)
     {
         request = default;
-        ReadOnlySpan<byte> window = received[..Math.Min(received.Length, MaxLength)];
+        var window = received[..Math.Min(received.Length, MaxLength)];
         int lineEnd = window.IndexOf("\r\n"u8);
         error = CheckLine(window, lineEnd);
         if (error != UpgradeError.None) return ReadStatus.Invalid;
@@ -65,7 +65,7 @@ public static class UpgradeRequestReader
     /// <summary>What can be checked before the head is complete, so that a TLS hello or a scan is refused at once.</summary>
     private static UpgradeError CheckLine(ReadOnlySpan<byte> window, int lineEnd)
     {
-        ReadOnlySpan<byte> line = lineEnd < 0 ? window : window[..lineEnd];
+        var line = lineEnd < 0 ? window : window[..lineEnd];
         // The CR may have arrived without its LF.
         if (lineEnd < 0 && line.EndsWith("\r"u8)) line = line[..^1];
         if (line.IndexOfAnyExcept(HttpHead.PrintableBytes) >= 0) return UpgradeError.RequestLine;
@@ -74,14 +74,14 @@ public static class UpgradeRequestReader
 
     private static UpgradeError Parse(ReadOnlySpan<byte> head, int lineEnd, UpgradeRules rules, ref UpgradeRequest request)
     {
-        UpgradeError error = RequestLine.Parse(head[..lineEnd], ref request, out FieldRange authority);
+        var error = RequestLine.Parse(head[..lineEnd], ref request, out var authority);
         if (error != UpgradeError.None) return error;
-        error = ReadFields(head, ref request, out Seen seen);
+        error = ReadFields(head, ref request, out var seen);
         if (error != UpgradeError.None) return error;
 
         if ((seen & Seen.Host) == Seen.None) return UpgradeError.Host;
         if (authority.IsPresent) request.Host = authority;
-        if (!TryHostName(request.Host.In(head), out ReadOnlySpan<byte> name)) return UpgradeError.Host;
+        if (!TryHostName(request.Host.In(head), out var name)) return UpgradeError.Host;
         request.HostName = request.Host with { Length = name.Length };
         if (!rules.HostFits(name)) return UpgradeError.HostUnknown;
         if (!rules.PathFits(request.Path.In(head))) return UpgradeError.Path;
@@ -104,7 +104,7 @@ public static class UpgradeRequestReader
         while (field.MoveNext())
         {
             if (field.Count > HttpHead.MaxFields) return UpgradeError.TooManyFields;
-            UpgradeError error = ReadField(head, field.Name, field.Value, ref request, ref seen);
+            var error = ReadField(head, field.Name, field.Value, ref request, ref seen);
             if (error != UpgradeError.None) return error;
         }
         return field.Malformed ? UpgradeError.Field : UpgradeError.None;
@@ -166,7 +166,7 @@ public static class UpgradeRequestReader
     /// <summary>MQTT-6.0.0-3 and -4: <c>mqtt</c> is preferred to the older name. The names are compared as they are.</summary>
     private static MqttSubprotocol Better(MqttSubprotocol chosen, ReadOnlySpan<byte> list)
     {
-        while (HttpHead.NextItem(ref list, out ReadOnlySpan<byte> item))
+        while (HttpHead.NextItem(ref list, out var item))
         {
             if (item.SequenceEqual("mqtt"u8)) return MqttSubprotocol.Mqtt;
             if (item.SequenceEqual("mqttv3.1"u8) && chosen == MqttSubprotocol.None) chosen = MqttSubprotocol.MqttV31;
@@ -185,7 +185,7 @@ public static class UpgradeRequestReader
         name = host[..end];
         bool bracketed = bracket >= 0;
         if (bracketed && (name[0] != '[' || bracket < 3)) return false;
-        ReadOnlySpan<byte> inner = bracketed ? name[1..^1] : name;
+        var inner = bracketed ? name[1..^1] : name;
         foreach (byte b in inner)
         {
             bool allowed = char.IsAsciiLetterOrDigit((char)b) || b is (byte)'-' or (byte)'.' or (byte)'_' or (byte)'~' or (byte)'%'

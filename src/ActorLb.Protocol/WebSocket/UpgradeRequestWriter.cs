@@ -68,7 +68,7 @@ public static class UpgradeRequestWriter
         if (!values.Client.IsEmpty) values.Passed?.Write(destination, ref at, values.Client, values.ClientRequest);
         if (!values.RemoteAddress.IsEmpty)
         {
-            ReadOnlySpan<byte> proxy = values.IsBelieved ? values.Client : default;
+            var proxy = values.IsBelieved ? values.Client : default;
             ClientAddressFields.Write(destination, ref at, values.RemoteAddress, proxy, values.ClientRequest);
         }
         HttpHead.Put(destination, ref at, HttpHead.End);

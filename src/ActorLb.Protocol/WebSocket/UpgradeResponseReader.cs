@@ -14,7 +14,7 @@ public static class UpgradeResponseReader
         length = 0;
         status = 0;
         error = UpgradeError.None;
-        ReadOnlySpan<byte> window = received[..Math.Min(received.Length, HttpHead.MaxLength)];
+        var window = received[..Math.Min(received.Length, HttpHead.MaxLength)];
         int known = Math.Min(window.Length, 9);
         if (!window[..known].SequenceEqual("HTTP/1.1 "u8[..known])) return Refuse(UpgradeError.StatusLine, out error);
         int lineEnd = window.IndexOf("\r\n"u8);
@@ -56,9 +56,18 @@ public static class UpgradeResponseReader
         {
             if (field.Count > HttpHead.MaxFields) return UpgradeError.TooManyFields;
             ReadOnlySpan<byte> name = field.Name.In(head), value = field.Value.In(head);
-            if (HttpHead.Equals(name, "Upgrade"u8)) upgrade |= HttpHead.Equals(value, "websocket"u8);
-            else if (HttpHead.Equals(name, "Connection"u8)) connection |= HttpHead.ListHolds(value, "upgrade"u8);
-            else if (HttpHead.Equals(name, "Sec-WebSocket-Extensions"u8)) return UpgradeError.Extension;
+            if (HttpHead.Equals(name, "Upgrade"u8))
+            {
+                upgrade |= HttpHead.Equals(value, "websocket"u8);
+            }
+            else if (HttpHead.Equals(name, "Connection"u8))
+            {
+                connection |= HttpHead.ListHolds(value, "upgrade"u8);
+            }
+            else if (HttpHead.Equals(name, "Sec-WebSocket-Extensions"u8))
+            {
+                return UpgradeError.Extension;
+            }
             else if (HttpHead.Equals(name, "Sec-WebSocket-Protocol"u8))
             {
                 if (chosen || offered == MqttSubprotocol.None || !value.SequenceEqual(UpgradeRequest.NameOf(offered)))

@@ -63,9 +63,9 @@ internal sealed class AdminEndpoint(Node node, NodeLogging logging, NodeControl 
     public async Task StartAsync(AdminOptions options)
     {
         control.Token.Set(await FileReading.RunAsync(() => AdminToken.ReadHash(options.TokenFile)), options.TokenFile);
-        HttpsConnectionAdapterOptions? https = options.Tls is { } tls ? await FileReading.RunAsync(() => Https(tls)) : null;
+        var https = options.Tls is { } tls ? await FileReading.RunAsync(() => Https(tls)) : null;
         // The web server takes no settings from appsettings.json or environment variables, and need not read and watch them.
-        WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
+        var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
         builder.WebHost.UseKestrelCore();
         builder.Services.AddRoutingCore();
         builder.Services.AddSingleton(logging.Factory);
@@ -87,7 +87,7 @@ internal sealed class AdminEndpoint(Node node, NodeLogging logging, NodeControl 
                 if (https is not null) listen.UseHttps(https);
             });
         });
-        WebApplication app = builder.Build();
+        var app = builder.Build();
         var guard = new ApiGuard(
             logging.Factory.CreateLogger("ActorLb.Server.Admin"), () => !control.Token.IsSet && options.Tls is not { Ca: not null }, _audit);
         app.Use(guard.InvokeAsync);
@@ -139,7 +139,7 @@ internal sealed class AdminEndpoint(Node node, NodeLogging logging, NodeControl 
 
     private void StartStatistics()
     {
-        ILogger logger = logging.Factory.CreateLogger("ActorLb.Server.Dashboard");
+        var logger = logging.Factory.CreateLogger("ActorLb.Server.Dashboard");
         _history = new NodeHistory(node, TimeProvider.System, logger);
         var reader = new StatisticsReader(
             node, () => NodeCertificates.List(node, control.Admin, TimeProvider.System.GetUtcNow()), _history, TimeProvider.System);
@@ -221,7 +221,9 @@ internal sealed class AdminEndpoint(Node node, NodeLogging logging, NodeControl 
         }
         var https = new HttpsConnectionAdapterOptions
         {
-            ServerCertificate = own, ServerCertificateChain = intermediates, HandshakeTimeout = HeadPatience,
+            ServerCertificate = own,
+            ServerCertificateChain = intermediates,
+            HandshakeTimeout = HeadPatience,
         };
         if (trust is null) return https;
         https.ClientCertificateMode = ClientCertificateMode.RequireCertificate;

@@ -11,17 +11,17 @@ internal static class AdmissionMetrics
     public static void Write(MetricsWriter w, Node node)
     {
         w.Family("actorlb_connect_queue_length", "gauge", "Clients waiting on this node because of connects-per-second: for their own backend, or (backend \"any\") for the first one with room.");
-        foreach (UpstreamPool pool in node.Pools)
+        foreach (var pool in node.Pools)
         {
             w.Sample("actorlb_connect_queue_length", pool.Pool.Line.Count, ("pool", pool.Name), ("backend", "any"));
-            foreach (Backend backend in pool.Pool.Snapshot.Backends.ToArray())
+            foreach (var backend in pool.Pool.Snapshot.Backends.ToArray())
                 w.Sample("actorlb_connect_queue_length", backend.Pace.Line.Count, ("pool", pool.Name), ("backend", backend.Id));
         }
         w.Single("actorlb_connect_queue_entered_total", "counter", "Times a client began to wait because of connects-per-second.", node.Reactors.Sum(r => r.Queue.Entered));
         w.Family("actorlb_connect_rate_limit", "gauge", "Maximum CONNECTs per second from this node to the backend: its share of connects-per-second; 0 is no limit.");
-        foreach (UpstreamPool pool in node.Pools)
+        foreach (var pool in node.Pools)
         {
-            foreach (Backend backend in pool.Pool.Snapshot.Backends.ToArray())
+            foreach (var backend in pool.Pool.Snapshot.Backends.ToArray())
                 w.Sample("actorlb_connect_rate_limit", backend.Pace.Share, ("pool", pool.Name), ("backend", backend.Id));
         }
         w.Single("actorlb_bans", "gauge", "Bans in force.", node.Bans.All().Length);

@@ -12,7 +12,7 @@ internal static class BackendMetrics
     public static void Write(MetricsWriter w, Node node)
     {
         Pools(w, node);
-        Row[] rows = Rows(node);
+        var rows = Rows(node);
         States(w, rows);
         Traffic(w, rows);
         Times(w, rows);
@@ -23,9 +23,9 @@ internal static class BackendMetrics
     private static Row[] Rows(Node node)
     {
         var traffic = new Dictionary<Backend, BackendTraffic>();
-        foreach ((Backend backend, BackendTraffic part) in node.Reactors.SelectMany(r => r.TrafficSnapshot()))
+        foreach ((var backend, var part) in node.Reactors.SelectMany(r => r.TrafficSnapshot()))
         {
-            if (!traffic.TryGetValue(backend, out BackendTraffic? sum)) traffic.Add(backend, sum = new BackendTraffic());
+            if (!traffic.TryGetValue(backend, out var sum)) traffic.Add(backend, sum = new BackendTraffic());
             sum.BytesToBackend += Volatile.Read(ref part.BytesToBackend);
             sum.BytesFromBackend += Volatile.Read(ref part.BytesFromBackend);
             sum.ConnectFailures += Volatile.Read(ref part.ConnectFailures);
@@ -46,18 +46,18 @@ internal static class BackendMetrics
     private static void Pools(MetricsWriter w, Node node)
     {
         w.Family("actorlb_pool_backends", "gauge", "Backends of the pool.");
-        foreach (UpstreamPool pool in node.Pools) w.Sample("actorlb_pool_backends", pool.Pool.Snapshot.Backends.Length, ("pool", pool.Name));
+        foreach (var pool in node.Pools) w.Sample("actorlb_pool_backends", pool.Pool.Snapshot.Backends.Length, ("pool", pool.Name));
         w.Family("actorlb_pool_eligible_backends", "gauge", "Backends of the pool that accept new clients; 0 when none is left.");
-        foreach (UpstreamPool pool in node.Pools) w.Sample("actorlb_pool_eligible_backends", EmptyPools.Eligible(pool.Pool), ("pool", pool.Name));
+        foreach (var pool in node.Pools) w.Sample("actorlb_pool_eligible_backends", EmptyPools.Eligible(pool.Pool), ("pool", pool.Name));
     }
 
     private static void States(MetricsWriter w, Row[] rows)
     {
         Each(w, rows, "actorlb_backend_up", "gauge", "1 when nothing keeps the backend from getting new clients.", r => r.Backend.Blocks == BackendBlocks.None ? 1 : 0);
         w.Family("actorlb_backend_admin_state", "gauge", "Admin state set by the operator or the file: 1 for the state that the backend is in.");
-        foreach (Row row in rows) OneOf(w, "actorlb_backend_admin_state", row, Enum.GetValues<AdminState>(), row.Backend.AdminState, BackendWords.Of);
+        foreach (var row in rows) OneOf(w, "actorlb_backend_admin_state", row, Enum.GetValues<AdminState>(), row.Backend.AdminState, BackendWords.Of);
         w.Family("actorlb_backend_health", "gauge", "Result of this node's own probes: 1 for the state that the backend is in.");
-        foreach (Row row in rows)
+        foreach (var row in rows)
         {
             string health = BackendWords.HealthOf(row.Backend);
             foreach (string state in BackendWords.HealthStates)
@@ -75,9 +75,9 @@ internal static class BackendMetrics
         Each(w, rows, "actorlb_backend_failures_total", "counter", "Connections that failed before the backend's CONNACK.", r => r.Traffic.ConnectFailures);
         Each(w, rows, "actorlb_backend_refusals_total", "counter", "CONNECTs refused by the backend.", r => r.Traffic.Refusals);
         w.Family("actorlb_backend_sessions_lost_total", "counter", "Established sessions that the backend ended: it closed or reset the connection, or they were closed because it was down.");
-        foreach (Row row in rows)
+        foreach (var row in rows)
         {
-            foreach (SessionLoss loss in Enum.GetValues<SessionLoss>())
+            foreach (var loss in Enum.GetValues<SessionLoss>())
             {
                 w.Sample("actorlb_backend_sessions_lost_total", row.Backend.History.Lost(loss), ("pool", row.Pool.Name), ("backend", row.Backend.Id), ("reason", BackendWords.Of(loss)));
             }
@@ -96,19 +96,19 @@ internal static class BackendMetrics
     private static void Each(MetricsWriter w, Row[] rows, string name, string type, string help, Func<Row, double> value)
     {
         w.Family(name, type, help);
-        foreach (Row row in rows) w.Sample(name, value(row), ("pool", row.Pool.Name), ("backend", row.Backend.Id));
+        foreach (var row in rows) w.Sample(name, value(row), ("pool", row.Pool.Name), ("backend", row.Backend.Id));
     }
 
     private static void Each(MetricsWriter w, Row[] rows, string name, string help, Func<Row, Histogram> value)
     {
         w.Family(name, "histogram", help);
-        foreach (Row row in rows) w.Histogram(name, value(row), ("pool", row.Pool.Name), ("backend", row.Backend.Id));
+        foreach (var row in rows) w.Histogram(name, value(row), ("pool", row.Pool.Name), ("backend", row.Backend.Id));
     }
 
     private static void OneOf<T>(MetricsWriter w, string name, Row row, T[] states, T state, Func<T, string> word)
         where T : struct, Enum
     {
-        foreach (T each in states)
+        foreach (var each in states)
         {
             w.Sample(name, EqualityComparer<T>.Default.Equals(each, state) ? 1 : 0, ("pool", row.Pool.Name), ("backend", row.Backend.Id), ("state", word(each)));
         }

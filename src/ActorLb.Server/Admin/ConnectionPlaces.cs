@@ -116,7 +116,7 @@ internal sealed partial class ConnectionPlaces(int most, TimeProvider time, ILog
     private bool CloseFirst(Use from, Use to)
     {
         Place? first = null;
-        foreach (Place place in _places)
+        foreach (var place in _places)
         {
             if (place.Use < from || place.Use > to) continue;
             if (first is null || place.Use < first.Use || (place.Use == first.Use && place.Since < first.Since)) first = place;

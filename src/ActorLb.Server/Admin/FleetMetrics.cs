@@ -12,10 +12,10 @@ internal static class FleetMetrics
     /// <param name="own">This node's configuration.</param>
     public static void Write(MetricsWriter w, LocalMember member, ConfigurationFingerprint own)
     {
-        MapStatistics map = member.Map.Measure();
+        var map = member.Map.Measure();
         Members(w, member);
         w.Single("actorlb_fleet_configurations_differing", "gauge", "Members whose pools, listeners, sticky or cluster section differs from this node's where all nodes should be the same: see pbm cluster show.",
-            (member.Host.Standing.Members?.All ?? []).Count(m => member.Spread.Configurations.Known.TryGetValue(m.Id.Name, out ConfigurationFingerprint? other)
+            (member.Host.Standing.Members?.All ?? []).Count(m => member.Spread.Configurations.Known.TryGetValue(m.Id.Name, out var other)
                 && ConfigurationFingerprint.Differences(own.Parts, other.Parts).Length > 0));
         Shards(w, member, map);
         Lookups(w, member.Map, map);
@@ -23,11 +23,11 @@ internal static class FleetMetrics
 
     private static void Members(MetricsWriter w, LocalMember member)
     {
-        FleetStanding standing = member.Host.Standing;
+        var standing = member.Host.Standing;
         w.Single("actorlb_fleet_members", "gauge", "Members of the fleet, this node included; 0 while it is detached.", standing.Members?.All.Length ?? 0);
         w.Single("actorlb_fleet_live_nodes", "gauge", "Nodes that reported their connections within the last second, including this one.", member.Counts.Report.LiveNodes);
         w.Family("actorlb_fleet_member_up", "gauge", "1 when the member is reachable.");
-        foreach (Fleet.Membership.ClusterMember other in standing.Members?.All ?? [])
+        foreach (var other in standing.Members?.All ?? [])
         {
             w.Sample("actorlb_fleet_member_up", other.IsReachable ? 1 : 0, ("member", other.Id.Name));
         }
@@ -35,7 +35,7 @@ internal static class FleetMetrics
         w.Single("actorlb_fleet_restarts_total", "counter", "Memberships of this node that ended without leaving the fleet.", standing.Restarts);
         w.Single("actorlb_fleet_refused_total", "counter", "Handshakes and greetings of other nodes that were refused: different secret, authority, cluster name, release or number of shards, or a name already in use.", member.Host.Refused);
         w.Single("actorlb_fleet_coordinator", "gauge", "1 on the node that assigns the shards.", member.Coordinator == member.Settings.Node ? 1 : 0);
-        (long writes, TimeSpan writing) = member.Spread.Writes;
+        (long writes, var writing) = member.Spread.Writes;
         w.Single("actorlb_fleet_writes_total", "counter", "Changes to the fleet's shared state that a majority has confirmed to this node.", writes);
         w.Single("actorlb_fleet_write_seconds_total", "counter", "Time until the changes of actorlb_fleet_writes_total were confirmed.", writing.TotalSeconds);
         w.Single("actorlb_fleet_changes_unconfirmed", "gauge", "1 while an operator's change applies on this node only.", member.Spread.Backends.HasUnconfirmed || member.Spread.Orders.HasUnconfirmed ? 1 : 0);
@@ -45,7 +45,7 @@ internal static class FleetMetrics
     {
         int partitions = member.Map.Settings.PartitionsPerShard;
         int owned = 0, moves = 0;
-        foreach (ShardAnnouncement? seats in member.Map.Directory.Shards)
+        foreach (var seats in member.Map.Directory.Shards)
         {
             owned += seats?.Owner == member.Map.Members?.Self ? 1 : 0;
             moves += seats?.Next is null ? 0 : 1;
@@ -62,7 +62,7 @@ internal static class FleetMetrics
         w.Single("actorlb_sticky_copied_entries", "gauge", "Clients in this node's copies of other nodes' shards.", map.CopiedEntries);
         w.Single("actorlb_sticky_bytes", "gauge", "Memory of the sticky map's tables.", map.Bytes);
         w.Single("actorlb_sticky_evicted_total", "counter", "Clients evicted because of the limit of entries.", map.Evicted);
-        MapCounters counters = member.Map.Counters;
+        var counters = member.Map.Counters;
         w.Single("actorlb_sticky_learned_total", "counter", "Clients whose broker was reported by a node with a live connection.", counters.Learned);
         w.Single("actorlb_fleet_hand_offs_total", "counter", "Shards that this node handed over completely.", counters.HandOffs);
         w.Single("actorlb_fleet_openings_total", "counter", "Shards opened on this node.", counters.Openings);
@@ -75,7 +75,7 @@ internal static class FleetMetrics
 
     private static void Lookups(MetricsWriter w, ShardedMap map, MapStatistics statistics)
     {
-        MapCounters counters = map.Counters;
+        var counters = map.Counters;
         w.Family("actorlb_sticky_lookups_total", "counter", "Sticky lookups by outcome: answered by a shard of this node, by the owner on another node, by the replica because the owner was slow, or by the fall-back.");
         w.Sample("actorlb_sticky_lookups_total", statistics.Lookups, ("outcome", "local"));
         w.Sample("actorlb_sticky_lookups_total", counters.Remote, ("outcome", "remote"));

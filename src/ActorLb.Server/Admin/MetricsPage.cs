@@ -59,15 +59,15 @@ internal static class MetricsPage
 
     private static void AccessLog(MetricsWriter w, Node node)
     {
-        AccessLogCounters counters = node.AccessLogCounters;
+        var counters = node.AccessLogCounters;
         w.Single("actorlb_access_log_failing", "gauge", "1 while the access log cannot be written.", node.AccessLog is { IsFailing: true } ? 1 : 0);
         w.Family("actorlb_access_log_dropped_total", "counter", "Access log lines lost, by cause: the writer fell behind (slow), or the error that prevented writing.");
-        foreach (AccessLogCause cause in Enum.GetValues<AccessLogCause>())
+        foreach (var cause in Enum.GetValues<AccessLogCause>())
         {
             w.Sample("actorlb_access_log_dropped_total", counters.LostBy(cause), ("cause", AccessLogCounters.Word(cause)));
         }
         w.Family("actorlb_access_log_failures_total", "counter", "Failed attempts to open or write the access log, by cause.");
-        foreach (AccessLogCause cause in Enum.GetValues<AccessLogCause>())
+        foreach (var cause in Enum.GetValues<AccessLogCause>())
         {
             if (cause != AccessLogCause.Slow) w.Sample("actorlb_access_log_failures_total", counters.FailuresBy(cause), ("cause", AccessLogCounters.Word(cause)));
         }
@@ -82,7 +82,7 @@ internal static class MetricsPage
         w.Single("actorlb_accept_failures_total", "counter", "Accepts that failed for lack of descriptors or memory.", all.Sum(c => Volatile.Read(ref c.AcceptFailures)));
         w.Single("actorlb_dial_shortages_total", "counter", "Dials that this node could not make for lack of descriptors, memory or permission; no backend is blamed.", all.Sum(c => Volatile.Read(ref c.DialShortages)));
         w.Family("actorlb_probes_inconclusive_total", "counter", "Health probes that this node could not make; they say nothing about the backend.");
-        foreach (UpstreamPool pool in node.Pools) w.Sample("actorlb_probes_inconclusive_total", pool.Pool.InconclusiveProbes, ("pool", pool.Name));
+        foreach (var pool in node.Pools) w.Sample("actorlb_probes_inconclusive_total", pool.Pool.InconclusiveProbes, ("pool", pool.Name));
         w.Single("actorlb_setup_memory_bytes", "gauge", "Memory held by all clients without a CONNACK.", node.SetupBudget.Held);
         w.Single("actorlb_setup_memory_limit_bytes", "gauge", "Limit of the memory held by all clients without a CONNACK: node.setup-memory.", node.SetupBudget.Limit);
         w.Single("actorlb_connections_limit", "gauge", "Maximum number of client connections.", node.Capacity);
@@ -93,11 +93,11 @@ internal static class MetricsPage
         w.Sample("actorlb_connections_active", all.Sum(c => Volatile.Read(ref c.Lingering)), ("state", "closing"));
         w.Single("actorlb_connections_refused_open", "gauge", "Refused clients that are still receiving their answer; they do not count towards the limit.", all.Sum(c => Volatile.Read(ref c.Refused)));
         w.Family("actorlb_listener_connections", "gauge", "Client connections by listener.");
-        foreach (Listener listener in node.Listeners) w.Sample("actorlb_listener_connections", listener.Active, ("listener", listener.Name));
+        foreach (var listener in node.Listeners) w.Sample("actorlb_listener_connections", listener.Active, ("listener", listener.Name));
         Rejections(w, node);
         w.Single("actorlb_bare_connects_total", "counter", "Connections to TLS listeners that ended before their first byte, such as health checks and port scans.", all.Sum(c => Volatile.Read(ref c.Closed[(int)CloseReason.BareConnect])));
         w.Family("actorlb_sessions_closed_total", "counter", "Established sessions ended, by reason.");
-        foreach (CloseReason reason in Enum.GetValues<CloseReason>())
+        foreach (var reason in Enum.GetValues<CloseReason>())
         {
             if (reason != CloseReason.None && !CloseReasons.IsRefusal(reason))
                 w.Sample("actorlb_sessions_closed_total", all.Sum(c => Volatile.Read(ref c.Closed[(int)reason])), ("reason", CloseReasons.Text(reason)));
@@ -117,9 +117,9 @@ internal static class MetricsPage
     private static void Rejections(MetricsWriter w, Node node)
     {
         w.Family("actorlb_connections_rejected_total", "counter", "Clients that were refused or got no backend, by listener and reason.");
-        foreach (Listener listener in node.Listeners)
+        foreach (var listener in node.Listeners)
         {
-            foreach (CloseReason reason in Enum.GetValues<CloseReason>())
+            foreach (var reason in Enum.GetValues<CloseReason>())
             {
                 if (reason != CloseReason.BareConnect && CloseReasons.IsRefusal(reason))
                     w.Sample("actorlb_connections_rejected_total", listener.RefusedFor(reason), ("listener", listener.Name), ("reason", CloseReasons.Text(reason)));
@@ -140,10 +140,10 @@ internal static class MetricsPage
     private static void Dates(MetricsWriter w, Node node, TlsSetting setting, string name, string help)
     {
         w.Family(name, "gauge", help);
-        DateTimeOffset now = DateTimeOffset.UtcNow;
+        var now = DateTimeOffset.UtcNow;
         foreach (var file in node.Certificates.Where(u => u.Certificate.Setting == setting).GroupBy(u => (u.Owner, u.Name, u.Certificate.Path)))
         {
-            DateTimeOffset first = DatedEntry.InForce(file.Select(u => u.Certificate), now).Min(e => e.NotAfter);
+            var first = DatedEntry.InForce(file.Select(u => u.Certificate), now).Min(e => e.NotAfter);
             if (first < DateTimeOffset.MaxValue) w.Sample(name, first.ToUnixTimeSeconds(), (file.Key.Owner, file.Key.Name), ("file", file.Key.Path));
         }
     }
@@ -157,7 +157,7 @@ internal static class MetricsPage
     private static void Time(MetricsWriter w, string name, string help, IEnumerable<Histogram> parts)
     {
         var sum = new Histogram();
-        foreach (Histogram part in parts) sum.Add(part);
+        foreach (var part in parts) sum.Add(part);
         w.Family(name, "histogram", help);
         w.Histogram(name, sum);
     }
@@ -176,13 +176,13 @@ internal static class MetricsPage
     private static void Reactors(MetricsWriter w, Node node)
     {
         w.Family("actorlb_reactor_busy_seconds_total", "counter", "Time a reactor spent working; its rate is the reactor's load.");
-        foreach (Reactor r in node.Reactors) w.Sample("actorlb_reactor_busy_seconds_total", r.Counters.BusyNanoseconds / 1e9, ("reactor", r.Index.ToString()));
+        foreach (var r in node.Reactors) w.Sample("actorlb_reactor_busy_seconds_total", r.Counters.BusyNanoseconds / 1e9, ("reactor", r.Index.ToString()));
         w.Family("actorlb_reactor_sessions", "gauge", "Sessions on a reactor.");
-        foreach (Reactor r in node.Reactors) w.Sample("actorlb_reactor_sessions", r.SessionCount, ("reactor", r.Index.ToString()));
+        foreach (var r in node.Reactors) w.Sample("actorlb_reactor_sessions", r.SessionCount, ("reactor", r.Index.ToString()));
         w.Family("actorlb_reactor_events_total", "counter", "Events that a reactor handled.");
-        foreach (Reactor r in node.Reactors) w.Sample("actorlb_reactor_events_total", r.Counters.Events, ("reactor", r.Index.ToString()));
+        foreach (var r in node.Reactors) w.Sample("actorlb_reactor_events_total", r.Counters.Events, ("reactor", r.Index.ToString()));
         w.Family("actorlb_reactor_buffer_bytes", "gauge", "Bytes in a reactor's buffers, waiting for slow receivers or the rest of a CONNECT.");
-        foreach (Reactor r in node.Reactors) w.Sample("actorlb_reactor_buffer_bytes", r.Buffers.Rented, ("reactor", r.Index.ToString()));
+        foreach (var r in node.Reactors) w.Sample("actorlb_reactor_buffer_bytes", r.Buffers.Rented, ("reactor", r.Index.ToString()));
     }
 
     private static void Sources(MetricsWriter w, Node node, ReactorCounters[] all)
@@ -190,15 +190,15 @@ internal static class MetricsPage
         // A family's series must be contiguous, so each family has its own loop.
         UpstreamPool[] bound = [.. node.Pools.Where(p => p.Sources is not null)];
         w.Family("actorlb_source_connections", "gauge", "Connections by source address and destination.");
-        foreach (UpstreamPool pool in bound)
+        foreach (var pool in bound)
         {
-            foreach ((Native.NetEndPoint source, Native.NetEndPoint destination, int held) in pool.Sources!.Held())
+            foreach ((var source, var destination, int held) in pool.Sources!.Held())
             {
                 w.Sample("actorlb_source_connections", held, ("pool", pool.Name), ("source", source.Address.ToString()), ("destination", destination.ToString()));
             }
         }
         w.Family("actorlb_source_ports", "gauge", "Ephemeral ports that a source address has for each destination.");
-        foreach (UpstreamPool pool in bound) w.Sample("actorlb_source_ports", pool.Sources!.PortsPerPair, ("pool", pool.Name));
+        foreach (var pool in bound) w.Sample("actorlb_source_ports", pool.Sources!.PortsPerPair, ("pool", pool.Name));
         w.Single("actorlb_source_exhausted_total", "counter", "Dials that found no source address with a free port.", all.Sum(c => Volatile.Read(ref c.SourceExhausted)));
         w.Single("actorlb_source_warnings_total", "counter", "Dials from a source address with over nine tenths of its ports in use.", all.Sum(c => Volatile.Read(ref c.SourceWarnings)));
     }
@@ -207,9 +207,9 @@ internal static class MetricsPage
     {
         ActorState[] actors = [.. ActorTree.Read(node.ActorSystems)];
         w.Family("actorlb_actor_mailbox_messages", "gauge", "Messages waiting for an actor of the control plane.");
-        foreach (ActorState actor in actors) w.Sample("actorlb_actor_mailbox_messages", actor.Mailbox, ("actor", actor.Path));
+        foreach (var actor in actors) w.Sample("actorlb_actor_mailbox_messages", actor.Mailbox, ("actor", actor.Path));
         w.Family("actorlb_actor_restarts_total", "counter", "Restarts of an actor after failures, each a fault of the program; see the log for details.");
-        foreach (ActorState actor in actors) w.Sample("actorlb_actor_restarts_total", actor.Restarts, ("actor", actor.Path));
+        foreach (var actor in actors) w.Sample("actorlb_actor_restarts_total", actor.Restarts, ("actor", actor.Path));
     }
 
     private static void Process(MetricsWriter w, Node node)

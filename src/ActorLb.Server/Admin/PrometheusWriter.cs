@@ -85,7 +85,7 @@ internal sealed class PrometheusWriter(int expected = PrometheusWriter.Smallest)
 
     private void Add(double value)
     {
-        Span<byte> room = Room(NumberLength);
+        var room = Room(NumberLength);
         // Prometheus has its own spelling of infinities and NaN.
         if (double.IsNaN(value)) Add("NaN"u8);
         else if (double.IsInfinity(value)) Add(value > 0 ? "+Inf"u8 : "-Inf"u8);

@@ -19,9 +19,9 @@ internal static class StatusPage
     public static string Render(Node node)
     {
         long accepts = 0, handled = 0, requests = 0, reading = 0, writing = 0, waiting = 0;
-        foreach (Proxying.Reactors.Reactor reactor in node.Reactors)
+        foreach (var reactor in node.Reactors)
         {
-            Telemetry.ReactorCounters c = reactor.Counters;
+            var c = reactor.Counters;
             accepts += Volatile.Read(ref c.Accepted);
             handled += Volatile.Read(ref c.Handled);
             requests += Volatile.Read(ref c.Requests);

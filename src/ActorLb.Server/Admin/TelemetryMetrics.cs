@@ -14,7 +14,7 @@ internal static class TelemetryMetrics
         w.Single("actorlb_events_total", "counter", "Events of the node, as shown by pbm cluster tail.", node.Events.Published);
         w.Single("actorlb_events_missed_total", "counter", "Events that watchers missed because they were too slow.", node.Events.Missed);
         w.Family("actorlb_otlp_exports_total", "counter", "Messages to the collector of telemetry.otlp, by signal and outcome.");
-        foreach (OtlpSignal signal in Enum.GetValues<OtlpSignal>())
+        foreach (var signal in Enum.GetValues<OtlpSignal>())
         {
             string word = signal == OtlpSignal.Metrics ? "metrics" : "traces";
             w.Sample("actorlb_otlp_exports_total", otlp?.Of(signal, taken: true) ?? 0, ("signal", word), ("result", "taken"));

@@ -29,7 +29,7 @@ internal sealed class BackendDistribution : IDisposable
     /// <returns>Connections added since, by <c>pool/backend</c>, including backends with none.</returns>
     public async Task<IReadOnlyList<KeyValuePair<string, long>>> EndAsync(CancellationToken cancel)
     {
-        Dictionary<string, long> after = await ReadAsync(cancel);
+        var after = await ReadAsync(cancel);
         return [.. after.Select(pair => KeyValuePair.Create(pair.Key, pair.Value - _before.GetValueOrDefault(pair.Key)))
             .OrderBy(pair => pair.Key, StringComparer.Ordinal)];
     }
@@ -40,13 +40,13 @@ internal sealed class BackendDistribution : IDisposable
     internal static Dictionary<string, long> Parse(string text)
     {
         var values = new Dictionary<string, long>(StringComparer.Ordinal);
-        foreach (ReadOnlySpan<char> line in text.AsSpan().EnumerateLines())
+        foreach (var line in text.AsSpan().EnumerateLines())
         {
             if (!line.StartsWith(Metric, StringComparison.Ordinal)) continue;
             int close = line.LastIndexOf('}');
             if (close < 0) continue;
-            ReadOnlySpan<char> labels = line[Metric.Length..close];
-            ReadOnlySpan<char> value = line[(close + 1)..].Trim();
+            var labels = line[Metric.Length..close];
+            var value = line[(close + 1)..].Trim();
             int space = value.IndexOf(' '); // a time stamp may follow
             if (space >= 0) value = value[..space];
             if (!double.TryParse(value, NumberStyles.Float, CultureInfo.InvariantCulture, out double number)) continue;
@@ -75,11 +75,11 @@ internal sealed class BackendDistribution : IDisposable
     /// <summary>Value of <c>name="..."</c>; names and addresses contain nothing that the format escapes.</summary>
     private static string? Label(ReadOnlySpan<char> labels, string name)
     {
-        for (ReadOnlySpan<char> rest = labels; ;)
+        for (var rest = labels; ;)
         {
             int equals = rest.IndexOf("=\"", StringComparison.Ordinal);
             if (equals < 0) return null;
-            ReadOnlySpan<char> key = rest[..equals].Trim([',', ' ']);
+            var key = rest[..equals].Trim([',', ' ']);
             rest = rest[(equals + 2)..];
             int quote = rest.IndexOf('"');
             if (quote < 0) return null;

@@ -82,7 +82,7 @@ internal static class BenchChannel
         if (seen.SslPolicyErrors.HasFlag(SslPolicyErrors.RemoteCertificateNotAvailable)) throw new BenchFailure("TLS handshake: the server presents no certificate");
         if (seen.SslPolicyErrors.HasFlag(SslPolicyErrors.RemoteCertificateNameMismatch)) throw new BenchFailure($"TLS handshake: the server's certificate is not for {name}");
         if (!seen.SslPolicyErrors.HasFlag(SslPolicyErrors.RemoteCertificateChainErrors)) return true;
-        X509ChainStatusFlags flags = tls.Authorities is { } authorities && seen.ClientOptions is MqttClientWebSocketOptions
+        var flags = tls.Authorities is { } authorities && seen.ClientOptions is MqttClientWebSocketOptions
             ? FlagsUnder(authorities, seen)
             : Flags(seen.Chain);
         if (flags == X509ChainStatusFlags.NoError) return true;

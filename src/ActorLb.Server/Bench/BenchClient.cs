@@ -50,7 +50,7 @@ internal sealed class BenchClient : IDisposable
     /// <returns>The next packet other than DISCONNECT.</returns>
     public async Task<MqttPacket> ReceiveAsync(CancellationToken cancel)
     {
-        MqttPacket packet = await BenchFailure.TranslateAsync(_connection.ReceiveAsync(cancel));
+        var packet = await BenchFailure.TranslateAsync(_connection.ReceiveAsync(cancel));
         return packet is MqttDisconnectPacket disconnect
             ? throw new BenchFailure($"DISCONNECT 0x{(int)disconnect.ReasonCode:X2} from the broker")
             : packet;

@@ -44,12 +44,12 @@ internal sealed class BenchConsole(TextWriter output, bool interactive, TimeProv
 
     private async Task FollowBarAsync(string title, Func<double> done, Func<string> status, Task work)
     {
-        IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(output) });
+        var console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(output) });
         var text = new TaskDescriptionColumn { Alignment = Justify.Left };
         await console.Progress().Columns(text, new ProgressBarColumn(), new PercentageColumn(), new ElapsedTimeColumn())
             .StartAsync(async progress =>
             {
-                ProgressTask bar = progress.AddTask(Markup.Escape(title), maxValue: 1);
+                var bar = progress.AddTask(Markup.Escape(title), maxValue: 1);
                 bool ended;
                 do
                 {
@@ -65,7 +65,7 @@ internal sealed class BenchConsole(TextWriter output, bool interactive, TimeProv
     private async Task<bool> EndsWithinAsync(Task work, TimeSpan limit)
     {
         using var cancelled = new CancellationTokenSource();
-        Task first = await Task.WhenAny(work, Task.Delay(limit, time, cancelled.Token));
+        var first = await Task.WhenAny(work, Task.Delay(limit, time, cancelled.Token));
         await cancelled.CancelAsync();
         return first == work;
     }

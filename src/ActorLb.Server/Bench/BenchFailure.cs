@@ -40,7 +40,7 @@ internal sealed class BenchFailure(string reason) : Exception(reason)
     internal static string? ReasonOf(Exception exception)
     {
         Exception[] causes = [.. CausesOf(exception)];
-        foreach (Exception cause in causes)
+        foreach (var cause in causes)
         {
             switch (cause)
             {
@@ -101,6 +101,6 @@ internal sealed class BenchFailure(string reason) : Exception(reason)
 
     private static IEnumerable<Exception> CausesOf(Exception exception)
     {
-        for (Exception? cause = exception; cause is not null; cause = cause.InnerException) yield return cause;
+        for (var cause = exception; cause is not null; cause = cause.InnerException) yield return cause;
     }
 }

@@ -91,7 +91,7 @@ internal sealed class ClientGroup(BenchTarget target, TimeProvider time) : IAsyn
         long start = time.GetTimestamp();
         try
         {
-            BenchClient client = await BenchClient.ConnectAsync(target, _channel, number, time, cancel);
+            var client = await BenchClient.ConnectAsync(target, _channel, number, time, cancel);
             ConnectTime.Record(time.GetElapsedTime(start));
             _clients[number] = client;
             Interlocked.Increment(ref _opened);

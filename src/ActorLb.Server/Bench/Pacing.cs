@@ -12,7 +12,7 @@ internal static class Pacing
     /// <param name="start">A time stamp from this provider.</param>
     public static ValueTask DelayUntil(this TimeProvider time, long start, TimeSpan offset, CancellationToken cancel)
     {
-        TimeSpan left = offset - time.GetElapsedTime(start);
+        var left = offset - time.GetElapsedTime(start);
         if (left <= TimeSpan.Zero) return cancel.IsCancellationRequested ? ValueTask.FromCanceled(cancel) : ValueTask.CompletedTask;
         var rounded = left < Longest ? TimeSpan.FromMilliseconds(Math.Ceiling(left.TotalMilliseconds)) : Longest;
         return new ValueTask(Task.Delay(rounded, time, cancel));

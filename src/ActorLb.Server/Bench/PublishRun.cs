@@ -58,7 +58,7 @@ internal sealed class PublishRun(BenchTarget target, PublishPlan plan, TimeProvi
         double gap = plan.Rate > 0 ? 1 / plan.Rate : 0;
         var interval = TimeSpan.FromSeconds(gap * publishers.Length);
         long start = time.GetTimestamp();
-        Task sending = Task.WhenAll(publishers.Select((publisher, index) =>
+        var sending = Task.WhenAll(publishers.Select((publisher, index) =>
             Task.Run(() => publisher.SendAsync(start, TimeSpan.FromSeconds(gap * index), interval, either.Token), CancellationToken.None)));
         // A slow publisher may be far from its next message when its connection is lost.
         await Task.WhenAny(sending, Clients.Ended);

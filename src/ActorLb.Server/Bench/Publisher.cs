@@ -51,7 +51,7 @@ internal sealed class Publisher
     {
         try
         {
-            for (TimeSpan due = first; ; due += interval)
+            for (var due = first; ; due += interval)
             {
                 await _time.DelayUntil(start, due, cancel);
                 ushort id = _plan.Qos == 0 ? (ushort)0 : await _free.Reader.ReadAsync(cancel);
@@ -75,7 +75,7 @@ internal sealed class Publisher
     {
         try
         {
-            for (;;)
+            for (; ; )
             {
                 switch (await _client.ReceiveAsync(CancellationToken.None))
                 {

@@ -21,7 +21,7 @@ internal sealed class Subscriber(BenchClient client, PublishPlan plan, PublishCo
                 },
             ],
         }, cancel);
-        for (;;)
+        for (; ; )
         {
             // A retained message may come first.
             if (await client.ReceiveAsync(cancel) is not MqttSubAckPacket answer) continue;
@@ -34,7 +34,7 @@ internal sealed class Subscriber(BenchClient client, PublishPlan plan, PublishCo
     /// <summary>Takes messages until the connection ends.</summary>
     public async Task ReceiveAsync()
     {
-        for (;;)
+        for (; ; )
         {
             switch (await client.ReceiveAsync(CancellationToken.None))
             {

@@ -14,14 +14,14 @@ internal static class BenchConnCommand
     {
         var command = new Command("conn", "Open MQTT clients: time to CONNACK, failures by reason, distribution over the backends");
         var options = new BenchTargetOptions(command);
-        Option<TimeSpan?> hold = BenchTargetOptions.Duration("--hold", "Time to keep the clients connected once all are open or failed", "0s");
+        var hold = BenchTargetOptions.Duration("--hold", "Time to keep the clients connected once all are open or failed", "0s");
         var admin = new Option<Uri?>("--admin")
         {
             Description = "Admin endpoint of the balancer, such as http://127.0.0.1:8888, to show the distribution over the backends",
             HelpName = "url",
             CustomParser = result =>
             {
-                if (Uri.TryCreate(result.Tokens[0].Value, UriKind.Absolute, out Uri? uri) && uri.Scheme is "http" or "https") return uri;
+                if (Uri.TryCreate(result.Tokens[0].Value, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https") return uri;
                 result.AddError($"--admin: '{result.Tokens[0].Value}' is not an http:// or https:// address");
                 return null;
             },
@@ -32,8 +32,8 @@ internal static class BenchConnCommand
         command.Add(token);
         command.SetAction((parsed, cancel) => BenchCommand.GuardAsync(parsed, async stop =>
         {
-            BenchTarget target = options.Read(parsed);
-            using BackendDistribution? distribution = parsed.GetValue(admin) is { } uri
+            var target = options.Read(parsed);
+            using var distribution = parsed.GetValue(admin) is { } uri
                 ? new BackendDistribution(uri, await ReadTokenAsync(parsed.GetValue(token), stop))
                 : null;
             return await RunAsync(target, parsed.GetValue(options.Clients), TimeSpan.FromMilliseconds(parsed.GetValue(options.Interval)),
@@ -49,7 +49,7 @@ internal static class BenchConnCommand
     {
         if (distribution is not null) await distribution.BeginAsync(stop);
         await using var clients = new ClientGroup(target, time);
-        Task opening = clients.OpenAsync(count, interval, TakeAllAsync, stop);
+        var opening = clients.OpenAsync(count, interval, TakeAllAsync, stop);
         await console.FollowAsync("connecting", () => (double)clients.Settled / count,
             () => $"{clients.Opened} of {count}, {clients.Failures.Total} failed", opening);
         Report(console, clients, count);
@@ -68,7 +68,7 @@ internal static class BenchConnCommand
 
     private static async Task TakeAllAsync(BenchClient client)
     {
-        for (;;) await client.ReceiveAsync(CancellationToken.None);
+        for (; ; ) await client.ReceiveAsync(CancellationToken.None);
     }
 
     /// <returns>When the time is over or no client is left; Ctrl-C also ends the wait and still gives results.</returns>
@@ -102,7 +102,7 @@ internal static class BenchConnCommand
 
     private static async Task ReportAsync(BenchConsole console, BackendDistribution distribution)
     {
-        IReadOnlyList<KeyValuePair<string, long>> backends = await distribution.EndAsync(CancellationToken.None);
+        var backends = await distribution.EndAsync(CancellationToken.None);
         long total = Math.Max(1, backends.Sum(pair => Math.Max(0, pair.Value)));
         if (backends.Count == 0) console.Result("backend", "the admin endpoint lists none");
         foreach ((string backend, long connections) in backends)

@@ -15,7 +15,7 @@ internal static class BenchPubCommand
         var size = new Option<int>("--size", "-s") { Description = "Payload size in bytes", DefaultValueFactory = _ => 64 };
         var qos = new Option<int>("--qos", "-q") { Description = "QoS 0, 1 or 2", DefaultValueFactory = _ => 0 };
         var rate = new Option<double>("--rate", "-r") { Description = "Messages per second over all clients; 0 for as fast as possible", DefaultValueFactory = _ => 0 };
-        Option<TimeSpan?> duration = BenchTargetOptions.Duration("--duration", "Time to publish, after all clients are open or failed", "10s", "-d");
+        var duration = BenchTargetOptions.Duration("--duration", "Time to publish, after all clients are open or failed", "10s", "-d");
         var window = new Option<int>("--inflight") { Description = "Unacknowledged messages per client with QoS 1 and 2", DefaultValueFactory = _ => 20 };
         var subscribe = new Option<bool>("--sub") { Description = "Receive the messages with an additional client, to measure end-to-end latency" };
         topic.Validators.Add(result =>
@@ -27,7 +27,7 @@ internal static class BenchPubCommand
         BenchTargetOptions.Between(qos, 0, 2);
         BenchTargetOptions.Between(window, 1, ushort.MaxValue);
         Option[] own = [topic, size, qos, rate, duration, window, subscribe];
-        foreach (Option option in own) command.Add(option);
+        foreach (var option in own) command.Add(option);
         command.SetAction((parsed, cancel) => BenchCommand.GuardAsync(parsed, async stop =>
         {
             var plan = new PublishPlan(parsed.GetValue(topic)!, parsed.GetValue(size), parsed.GetValue(qos), parsed.GetValue(rate),
@@ -45,8 +45,8 @@ internal static class BenchPubCommand
         BenchTarget target, int count, TimeSpan interval, PublishPlan plan, BenchConsole console, TimeProvider time, CancellationToken stop)
     {
         await using var run = new PublishRun(target, plan, time);
-        PublishCounters counters = run.Counters;
-        ClientGroup clients = run.Clients;
+        var counters = run.Counters;
+        var clients = run.Clients;
         await console.FollowAsync("connecting", () => (double)clients.Settled / count,
             () => $"{clients.Opened} of {count}, {clients.Failures.Total} failed", run.ConnectAsync(count, interval, stop));
         BenchConnCommand.Report(console, clients, count);
@@ -73,7 +73,7 @@ internal static class BenchPubCommand
 
     private static void Report(BenchConsole console, PublishRun run, PublishPlan plan)
     {
-        PublishCounters counters = run.Counters;
+        var counters = run.Counters;
         double perSecond = counters.Sent / Math.Max(run.Sending.TotalSeconds, 1e-3);
         console.Result("published", string.Create(CultureInfo.InvariantCulture,
             $"{counters.Sent} in {run.Sending.TotalSeconds:0.00} s, {perSecond:0} per second, {perSecond * plan.Size / 1e6:0.00} MB/s of payload"));

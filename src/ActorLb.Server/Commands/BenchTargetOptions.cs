@@ -42,7 +42,8 @@ internal sealed class BenchTargetOptions
     private readonly Option<string?> _serverName = new("--servername") { Description = "Server name to request and verify [the host]" };
     private readonly Option<string?> _webSocket = new("--ws")
     {
-        Description = "Use WebSocket on this path, such as /mqtt", HelpName = "path",
+        Description = "Use WebSocket on this path, such as /mqtt",
+        HelpName = "path",
     };
     private readonly Option<string?> _prefix = new("--client-id-prefix")
     {
@@ -80,16 +81,16 @@ internal sealed class BenchTargetOptions
         });
         Option[] all = [Clients, _host, _port, Interval, _version, _user, _password, _tls, _ca, _certificate, _key, _insecure, _serverName,
             _webSocket, _prefix, _keepAlive, _timeout];
-        foreach (Option option in all) command.Add(option);
+        foreach (var option in all) command.Add(option);
     }
 
     /// <exception cref="BenchFailure">A certificate file cannot be used, or options contradict each other.</exception>
     public BenchTarget Read(ParseResult parsed)
     {
         string? webSocket = parsed.GetValue(_webSocket);
-        BenchTls? tls = ReadTls(parsed);
+        var tls = ReadTls(parsed);
         int port = parsed.GetValue(_port) ?? (webSocket is null ? tls is null ? 1883 : 8883 : tls is null ? 8083 : 8084);
-        MqttVersion version = parsed.GetValue(_version) switch { "3.1" => MqttVersion.V31, "5" => MqttVersion.V5, _ => MqttVersion.V311 };
+        var version = parsed.GetValue(_version) switch { "3.1" => MqttVersion.V31, "5" => MqttVersion.V5, _ => MqttVersion.V311 };
         string? password = parsed.GetValue(_password);
         string? user = parsed.GetValue(_user);
         if (password is not null && user is null && version != MqttVersion.V5)
@@ -116,7 +117,7 @@ internal sealed class BenchTargetOptions
     /// <summary>Refuses numbers outside the range; the parser itself refuses what is not a number.</summary>
     public static void Between(Option option, double least, double most) => option.Validators.Add(result =>
     {
-        foreach (Token token in result.Tokens)
+        foreach (var token in result.Tokens)
         {
             if (double.TryParse(token.Value, CultureInfo.InvariantCulture, out double value) && !(value >= least && value <= most))
                 result.AddError(string.Create(CultureInfo.InvariantCulture, $"{option.Name} must be from {least} to {most}, not {token.Value}"));

@@ -7,7 +7,7 @@ internal static class CheckCommand
     public static Command Create()
     {
         var command = new Command("check", "Check a configuration file, which may be a pipe such as /dev/stdin, and report all its errors.");
-        Func<ParseResult, string> file = ConfigurationFile.AddTo(command);
+        var file = ConfigurationFile.AddTo(command);
         var portable = new Option<bool>("--portable")
         {
             Description = "the file is for another machine: don't warn about addresses, directories and permissions missing on this one",

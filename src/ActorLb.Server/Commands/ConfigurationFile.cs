@@ -41,7 +41,7 @@ internal static class ConfigurationFile
     public static ActorLbOptions? Check(string path, bool portable, TextWriter errors) => Tell(
         () =>
         {
-            ConfigurationResult result = NamedFiles.Check(ConfigurationLoader.Load(path, pipes: true));
+            var result = NamedFiles.Check(ConfigurationLoader.Load(path, pipes: true));
             return portable ? result : MachineChecks.Check(result);
         },
         warn: true, errors);
@@ -59,8 +59,8 @@ internal static class ConfigurationFile
             return null;
         }
         // They contain values, which may come from someone else.
-        foreach (ConfigurationError warning in warn ? result.Warnings : []) errors.WriteLine($"warning: {SafeText.OfMessage(warning.ToString())}");
-        foreach (ConfigurationError error in result.Errors) errors.WriteLine($"error: {SafeText.OfMessage(error.ToString())}");
+        foreach (var warning in warn ? result.Warnings : []) errors.WriteLine($"warning: {SafeText.OfMessage(warning.ToString())}");
+        foreach (var error in result.Errors) errors.WriteLine($"error: {SafeText.OfMessage(error.ToString())}");
         return result.Options;
     }
 }

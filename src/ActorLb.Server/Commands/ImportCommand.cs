@@ -48,7 +48,7 @@ internal static class ImportCommand
 
     private static void Report(ImportResult result, string file, TextWriter errors)
     {
-        foreach (ActorLb.Configuration.Import.Directive directive in result.Directives)
+        foreach (var directive in result.Directives)
         {
             foreach (string advice in directive.Advice)
                 errors.WriteLine($"warning: {SafeText.OfMessage($"{directive.Position.File}:{directive.Position.Line}: {directive.Shown}: {advice}")}");

@@ -10,7 +10,7 @@ internal static class RunCommand
     public static Command Create()
     {
         var command = new Command("run", "Run a node until it is stopped.");
-        Func<ParseResult, string> file = ConfigurationFile.AddTo(command);
+        var file = ConfigurationFile.AddTo(command);
         command.SetAction(async (result, cancel) =>
         {
             // Before the configuration is read, which may take a while.
@@ -18,7 +18,7 @@ internal static class RunCommand
             string path = file(result);
             try
             {
-                await using Predecessor? predecessor = await Predecessor.FindAsync(cancel);
+                await using var predecessor = await Predecessor.FindAsync(cancel);
                 return ConfigurationFile.LoadWithFiles(path) is { } options ? await new NodeHost(path, options, predecessor).RunAsync() : 1;
             }
             catch (IOException e)

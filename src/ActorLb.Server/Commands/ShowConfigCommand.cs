@@ -8,7 +8,7 @@ internal static class ShowConfigCommand
     public static Command Create()
     {
         var command = new Command("show-config", "Print the effective configuration of a file: every key, with secrets masked. pbm config show also has what operators added at run time.");
-        Func<ParseResult, string> file = ConfigurationFile.AddTo(command);
+        var file = ConfigurationFile.AddTo(command);
         command.SetAction(result =>
         {
             if (ConfigurationFile.Load(file(result), pipes: true) is not { } options) return 1;

@@ -24,11 +24,11 @@ internal static class SignalCommands
     public static Command CreateReload()
     {
         var command = new Command("reload", "Make the running node reload its configuration, and wait for the outcome.");
-        Func<ParseResult, string> file = ConfigurationFile.AddTo(command);
+        var file = ConfigurationFile.AddTo(command);
         command.SetAction(async (result, cancel) =>
         {
             string path = file(result);
-            if (Find(path, out ActorLbOptions? options) is not { } pid) return 1;
+            if (Find(path, out var options) is not { } pid) return 1;
             return IsOfAnotherFile(path, options!.Node.PidFile!, pid) ? 1 : await ReloadAsync(options.Node.PidFile!, pid, cancel);
         });
         return command;
@@ -38,10 +38,10 @@ internal static class SignalCommands
     {
         var now = new Option<bool>("--now") { Description = "close all connections at once instead of draining" };
         var command = new Command("stop", "Stop the running node, and wait until it is gone.") { now };
-        Func<ParseResult, string> file = ConfigurationFile.AddTo(command);
+        var file = ConfigurationFile.AddTo(command);
         command.SetAction(async (result, cancel) =>
         {
-            if (Find(file(result), out ActorLbOptions? options) is not { } pid) return 1;
+            if (Find(file(result), out var options) is not { } pid) return 1;
             return await StopAsync(options!, pid, result.GetValue(now), cancel);
         });
         return command;
@@ -50,11 +50,11 @@ internal static class SignalCommands
     public static Command CreateUpgrade()
     {
         var command = new Command("upgrade", "Replace the running node with this program without refusing clients, and wait until it has taken over.");
-        Func<ParseResult, string> file = ConfigurationFile.AddTo(command);
+        var file = ConfigurationFile.AddTo(command);
         command.SetAction(async (result, cancel) =>
         {
             string path = file(result);
-            if (Find(path, out ActorLbOptions? options) is not { } pid) return 1;
+            if (Find(path, out var options) is not { } pid) return 1;
             return IsOfAnotherFile(path, options!.Node.PidFile!, pid) ? 1 : await UpgradeAsync(options.Node.PidFile!, pid, cancel);
         });
         return command;
@@ -85,7 +85,7 @@ internal static class SignalCommands
         if (!Signal(pid, SIGUSR2)) return 1;
         var waiting = new Waiting(pidFile, pid, " to hand over");
         long start = Stopwatch.GetTimestamp();
-        for (TimeSpan waited = TimeSpan.Zero; waited < UpgradePatience; waited = Stopwatch.GetElapsedTime(start))
+        for (var waited = TimeSpan.Zero; waited < UpgradePatience; waited = Stopwatch.GetElapsedTime(start))
         {
             if (UpgradeFiles.Read(UpgradeFiles.ReportFor(pidFile), UpgradeJson.Default.UpgradeReport) is { } report && report.Id == id)
             {
@@ -130,7 +130,7 @@ internal static class SignalCommands
         if (!Signal(pid, SIGHUP)) return 1;
         var waiting = new Waiting(pidFile, pid, " to reload its configuration");
         long start = Stopwatch.GetTimestamp();
-        for (TimeSpan waited = TimeSpan.Zero; waited < ReloadPatience; waited = Stopwatch.GetElapsedTime(start))
+        for (var waited = TimeSpan.Zero; waited < ReloadPatience; waited = Stopwatch.GetElapsedTime(start))
         {
             if (ReloadReport.Read(pidFile) is { } report && report.Sequence > before)
             {
@@ -187,10 +187,10 @@ internal static class SignalCommands
     private static async Task<int> StopAsync(ActorLbOptions options, int pid, bool now, CancellationToken cancel)
     {
         if (!Signal(pid, now ? SIGQUIT : SIGTERM)) return 1;
-        TimeSpan patience = options.Node.DrainTimeout + TimeSpan.FromSeconds(15);
+        var patience = options.Node.DrainTimeout + TimeSpan.FromSeconds(15);
         var waiting = new Waiting(options.Node.PidFile!, pid, now ? " to end" : " to drain and end");
         long start = Stopwatch.GetTimestamp();
-        for (TimeSpan waited = TimeSpan.Zero; waited < patience; waited = Stopwatch.GetElapsedTime(start))
+        for (var waited = TimeSpan.Zero; waited < patience; waited = Stopwatch.GetElapsedTime(start))
         {
             if (PidFile.Running(options.Node.PidFile!) is null)
             {

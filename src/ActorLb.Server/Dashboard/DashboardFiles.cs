@@ -31,12 +31,12 @@ internal static class DashboardFiles
 
     public static void Map(WebApplication app)
     {
-        foreach ((string path, Served file) in Files.Value) app.MapMethods(path, [HttpMethods.Get, HttpMethods.Head], context => AnswerAsync(context, file));
+        foreach ((string path, var file) in Files.Value) app.MapMethods(path, [HttpMethods.Get, HttpMethods.Head], context => AnswerAsync(context, file));
     }
 
     private static Task AnswerAsync(HttpContext context, Served file)
     {
-        IHeaderDictionary headers = context.Response.Headers;
+        var headers = context.Response.Headers;
         headers.ContentSecurityPolicy = ContentPolicy;
         headers.XContentTypeOptions = "nosniff";
         headers.XFrameOptions = "DENY";
@@ -64,11 +64,11 @@ internal static class DashboardFiles
 
     private static Dictionary<string, Served> Load()
     {
-        Assembly assembly = typeof(DashboardFiles).Assembly;
+        var assembly = typeof(DashboardFiles).Assembly;
         var files = new Dictionary<string, Served>(StringComparer.Ordinal);
         foreach (string name in assembly.GetManifestResourceNames().Where(n => n.StartsWith(Resources, StringComparison.Ordinal)))
         {
-            using Stream stream = assembly.GetManifestResourceStream(name)!;
+            using var stream = assembly.GetManifestResourceStream(name)!;
             byte[] body = new byte[stream.Length];
             stream.ReadExactly(body);
             string file = name[Resources.Length..];

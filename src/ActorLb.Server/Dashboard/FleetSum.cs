@@ -14,7 +14,7 @@ internal static class FleetSum
 
     public static FleetNode NodeOf(NodeSample sample)
     {
-        (ClusterMember member, NodeStatistics? now, NodeStatistics? before) = (sample.Member, sample.Newest, sample.Before);
+        (var member, var now, var before) = (sample.Member, sample.Newest, sample.Before);
         // What a node reports about itself is newer than what the others know.
         string state = member.State == "up" && now is { State: not "ready" } ? now.State : member.State;
         return new FleetNode(
@@ -60,7 +60,7 @@ internal static class FleetSum
         {
             int length = same.Max(b => b.Connections.Length);
             int[] sum = new int[length];
-            foreach (BackendHistoryInfo part in same)
+            foreach (var part in same)
             {
                 for (int i = 0; i < part.Connections.Length; i++) sum[length - part.Connections.Length + i] += part.Connections[i];
             }
@@ -70,7 +70,7 @@ internal static class FleetSum
 
     private static FleetBackend BackendOf(string pool, (NodeSample Sample, BackendStatistics Backend)[] all)
     {
-        BackendStatistics own = OwnOf(all, b => b.Sample).Backend;
+        var own = OwnOf(all, b => b.Sample).Backend;
         long answers = all.Sum(b => b.Backend.Answers);
         double?[] rates = [.. all.Select(b => Rate(b.Sample.Newest, b.Sample.Before, s => Find(s, pool, own.Backend)?.Connects))];
         return new FleetBackend(
@@ -87,7 +87,8 @@ internal static class FleetSum
             all.Any(b => b.Backend.DrainedFrom is not null) ? all.Sum(b => b.Backend.DrainedFrom ?? b.Backend.Connections) : null,
             all.Any(b => b.Backend.Local))
         {
-            Drain = own.Drain, Added = own.Added,
+            Drain = own.Drain,
+            Added = own.Added,
         };
     }
 

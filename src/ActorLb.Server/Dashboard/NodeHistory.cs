@@ -52,16 +52,16 @@ internal sealed partial class NodeHistory : IDisposable
     public void Take()
     {
         var sample = new Sample(_time.GetTimestamp(), _time.GetUtcNow(), _node.Admission.Active, Counters);
-        Dictionary<Backend, (long Count, double Seconds)> answers = Answers();
+        var answers = Answers();
         Backend[] known = [.. _node.Pools.SelectMany(p => p.Pool.Snapshot.Backends.ToArray())];
         lock (_gate)
         {
             int at = (int)(_taken % Length);
             _samples[at] = sample;
-            foreach (Backend gone in _backends.Keys.Except(known).ToArray()) _backends.Remove(gone);
-            foreach (Backend backend in known)
+            foreach (var gone in _backends.Keys.Except(known).ToArray()) _backends.Remove(gone);
+            foreach (var backend in known)
             {
-                if (!_backends.TryGetValue(backend, out Track? track))
+                if (!_backends.TryGetValue(backend, out var track))
                 {
                     if (_backends.Count == MostBackends) continue;
                     _backends.Add(backend, track = new Track(_taken));
@@ -76,14 +76,14 @@ internal sealed partial class NodeHistory : IDisposable
     /// <summary>The backends' recent activity, for <see cref="BackendStatistics"/>.</summary>
     public Dictionary<Backend, RecentTraffic> Recent()
     {
-        Dictionary<Backend, (long Count, double Seconds)> answers = Answers();
+        var answers = Answers();
         var recent = new Dictionary<Backend, RecentTraffic>();
         lock (_gate)
         {
-            foreach (Backend backend in _node.Pools.SelectMany(p => p.Pool.Snapshot.Backends.ToArray()))
+            foreach (var backend in _node.Pools.SelectMany(p => p.Pool.Snapshot.Backends.ToArray()))
             {
                 (long count, double seconds) = answers.GetValueOrDefault(backend);
-                recent[backend] = _backends.TryGetValue(backend, out Track? track)
+                recent[backend] = _backends.TryGetValue(backend, out var track)
                     ? track.Since(_taken, backend, count, seconds) with { DrainedFrom = backend.AdminState == AdminState.Drain ? DrainedFrom(track, backend) : null }
                     : new RecentTraffic(backend.Failures, count, seconds, null);
             }
@@ -136,7 +136,7 @@ internal sealed partial class NodeHistory : IDisposable
     private Dictionary<Backend, (long Count, double Seconds)> Answers()
     {
         var answers = new Dictionary<Backend, (long Count, double Seconds)>();
-        foreach ((Backend backend, BackendTraffic traffic) in _node.Reactors.SelectMany(r => r.TrafficSnapshot()))
+        foreach ((var backend, var traffic) in _node.Reactors.SelectMany(r => r.TrafficSnapshot()))
         {
             (long count, double seconds) = answers.GetValueOrDefault(backend);
             for (int i = 0; i <= Histogram.Bounds.Length; i++) count += traffic.ConnackTime.CountAt(i);
@@ -225,7 +225,7 @@ internal readonly record struct NodeCounters(long Connects, long Received, long 
     public static NodeCounters Read(Node node)
     {
         long connects = 0, received = 0, sent = 0;
-        foreach (ReactorCounters counters in node.Reactors.Select(r => r.Counters))
+        foreach (var counters in node.Reactors.Select(r => r.Counters))
         {
             connects += Volatile.Read(ref counters.Requests);
             received += Volatile.Read(ref counters.BytesFromClients);

@@ -35,7 +35,7 @@ internal sealed class NodeWatch(TimeProvider time)
         lock (_gate)
         {
             return new NodeSample(
-                member, _newest, _answers.TryPeek(out NodeStatistics? first) && first != _newest ? first : null,
+                member, _newest, _answers.TryPeek(out var first) && first != _newest ? first : null,
                 _newest is null ? null : time.GetElapsedTime(_at), _problem);
         }
     }

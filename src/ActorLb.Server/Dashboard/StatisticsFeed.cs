@@ -113,7 +113,7 @@ internal sealed partial class StatisticsFeed : IAsyncDisposable
             loop = _loop;
         }
         // The node may continue, and answer with another feed.
-        foreach (IDisposable answer in _answers) answer.Dispose();
+        foreach (var answer in _answers) answer.Dispose();
         await loop;
     }
 
@@ -157,23 +157,23 @@ internal sealed partial class StatisticsFeed : IAsyncDisposable
 
     private void Publish(FleetStatistics statistics)
     {
-        ReadOnlyMemory<byte> snapshot = ToEvent("snapshot", statistics, AdminJson.Wire.FleetStatistics);
+        var snapshot = ToEvent("snapshot", statistics, AdminJson.Wire.FleetStatistics);
         lock (_gate)
         {
-            foreach (Channel<ReadOnlyMemory<byte>> viewer in _viewers) viewer.Writer.TryWrite(snapshot);
+            foreach (var viewer in _viewers) viewer.Writer.TryWrite(snapshot);
         }
     }
 
     private async Task<FleetStatistics> TakeAsync(Dictionary<string, NodeWatch> nodes, CancellationToken cancel)
     {
-        ClusterMembers known = await _node.Fleet.MembersAsync(cancel);
-        ClusterStatus status = await _node.Fleet.StatusAsync(cancel);
+        var known = await _node.Fleet.MembersAsync(cancel);
+        var status = await _node.Fleet.StatusAsync(cancel);
         ClusterMember[] members = [.. known.Members.Select(_withConfiguration)];
         foreach (string gone in nodes.Keys.Except(members.Select(m => m.Name)).ToArray()) nodes.Remove(gone);
         var asked = new List<Task>();
-        foreach (ClusterMember member in members)
+        foreach (var member in members)
         {
-            if (!nodes.TryGetValue(member.Name, out NodeWatch? watch)) nodes.Add(member.Name, watch = new NodeWatch(_time));
+            if (!nodes.TryGetValue(member.Name, out var watch)) nodes.Add(member.Name, watch = new NodeWatch(_time));
             if (watch.Asked.IsCompleted) watch.Asked = AskAsync(member.Name, watch, cancel);
             asked.Add(watch.Asked);
         }
@@ -191,7 +191,7 @@ internal sealed partial class StatisticsFeed : IAsyncDisposable
     {
         try
         {
-            NodeAnswer answer = (await _node.Inquiry.AskAsync(StatisticsQuestion, default, name, cancel))[0];
+            var answer = (await _node.Inquiry.AskAsync(StatisticsQuestion, default, name, cancel))[0];
             watch.Set(answer.Problem is null ? Unpack(answer.Body, AdminJson.Wire.NodeStatistics) : null, answer.Problem);
         }
         catch (OperationCanceledException)
@@ -206,9 +206,9 @@ internal sealed partial class StatisticsFeed : IAsyncDisposable
 
     private async Task<ReadOnlyMemory<byte>> AskHistoryAsync()
     {
-        NodeAnswer[] answers = await _node.Inquiry.AskAsync(HistoryQuestion, default, null, CancellationToken.None);
+        var answers = await _node.Inquiry.AskAsync(HistoryQuestion, default, null, CancellationToken.None);
         var nodes = new List<NodeHistoryInfo>();
-        foreach (NodeAnswer answer in answers.Where(a => a.Problem is null))
+        foreach (var answer in answers.Where(a => a.Problem is null))
         {
             try
             {

@@ -35,8 +35,8 @@ internal sealed class StatisticsReader(Node node, Func<CertificateList> certific
     public async Task<NodeStatistics> ReadAsync()
     {
         Interlocked.Increment(ref _read);
-        NodeCounters counters = history.Counters;
-        CertificateList dated = await CertificatesAsync();
+        var counters = history.Counters;
+        var dated = await CertificatesAsync();
         return new NodeStatistics(
             node.Options.Node.Name, Program.Version, node.IsDraining ? "draining" : node.IsReady ? "ready" : "starting", node.StartedAt,
             time.GetElapsedTime(_start).TotalSeconds, node.Admission.Active, node.Capacity, counters.Connects, counters.Received, counters.Sent,
@@ -48,7 +48,7 @@ internal sealed class StatisticsReader(Node node, Func<CertificateList> certific
 
     private PoolStatistics[] Pools()
     {
-        Dictionary<Backend, RecentTraffic> recent = history.Recent();
+        var recent = history.Recent();
         return
         [
             .. node.Pools.OrderBy(p => p.Name, StringComparer.Ordinal).Select(pool => new PoolStatistics(
@@ -62,7 +62,7 @@ internal sealed class StatisticsReader(Node node, Func<CertificateList> certific
 
     private static BackendStatistics Describe(Backend backend, RecentTraffic recent)
     {
-        BackendHistory kept = backend.History;
+        var kept = backend.History;
         return new BackendStatistics(
             backend.Id, BackendWords.Of(backend.AdminState), [.. BackendWords.Of(backend.Blocks)], backend.Weight, backend.Backup, backend.Active,
             backend.Options.MaxConnections, kept.Since, backend.Connects, recent.Failures, recent.Answers, recent.AnswerSeconds,

@@ -21,7 +21,7 @@ internal sealed class DemoBroker : IAsyncDisposable
     /// <exception cref="SocketException">The port cannot be taken.</exception>
     public static async Task<DemoBroker> StartAsync(int port)
     {
-        MqttServerOptions options = new MqttServerOptionsBuilder()
+        var options = new MqttServerOptionsBuilder()
             .WithDefaultEndpoint()
             .WithDefaultEndpointPort(port)
             .WithDefaultEndpointBoundIPAddress(IPAddress.Loopback)
@@ -29,7 +29,7 @@ internal sealed class DemoBroker : IAsyncDisposable
             .Build();
         // By default the broker closes with a reset, which loses its last packet.
         options.DefaultEndpointOptions.LingerState = new LingerOption(enable: false, seconds: 0);
-        MqttServer server = new MqttServerFactory().CreateMqttServer(options);
+        var server = new MqttServerFactory().CreateMqttServer(options);
         try
         {
             await server.StartAsync();

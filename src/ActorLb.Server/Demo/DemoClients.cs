@@ -46,7 +46,7 @@ internal sealed class DemoClients : IAsyncDisposable
             int number = backwards ? Count + 1 - i : i;
             try
             {
-                MqttClientConnectResult answer = await ConnectOneAsync(number, cancel);
+                var answer = await ConnectOneAsync(number, cancel);
                 if (answer.ResultCode != MqttClientConnectResultCode.Success)
                     throw new DemoFailure($"client {IdOf(number)} was refused with CONNACK 0x{(int)answer.ResultCode:X2}");
             }
@@ -73,7 +73,7 @@ internal sealed class DemoClients : IAsyncDisposable
     {
         await _stop.CancelAsync();
         await DisconnectAsync();
-        foreach (IMqttClient client in _clients) client.Dispose();
+        foreach (var client in _clients) client.Dispose();
         _stop.Dispose();
     }
 

@@ -16,7 +16,7 @@ internal sealed record DemoCount(IReadOnlyList<int> ByBroker, IReadOnlyList<int>
     public static async Task<DemoCount> TakeAsync(IReadOnlyList<DemoBroker> brokers, DemoNode node)
     {
         var brokerOf = new Dictionary<string, int>(StringComparer.Ordinal);
-        var counts = new int[brokers.Count];
+        int[] counts = new int[brokers.Count];
         for (int i = 0; i < brokers.Count; i++)
         {
             foreach (string id in await brokers[i].ClientIdsAsync())

@@ -36,7 +36,7 @@ internal sealed class DemoNode : IAsyncDisposable
     public int ConnectionsTo(DemoBroker broker)
     {
         string id = broker.Address.ToString();
-        foreach (Backend backend in _node.Pools.Single().Pool.Snapshot.Backends)
+        foreach (var backend in _node.Pools.Single().Pool.Snapshot.Backends)
         {
             if (backend.Id == id) return backend.Active;
         }
@@ -47,13 +47,13 @@ internal sealed class DemoNode : IAsyncDisposable
     /// <exception cref="IOException">A port cannot be taken.</exception>
     public static async Task<DemoNode> StartAsync(IEnumerable<DemoBroker> brokers, int clients, int port, int adminPort, CancellationToken cancel)
     {
-        DirectoryInfo folder = NewFolder();
+        var folder = NewFolder();
         DemoNode? node = null;
         try
         {
             string file = Path.Combine(folder.FullName, "demo.conf");
             await System.IO.File.WriteAllTextAsync(file, Configuration(brokers, clients, port, adminPort), cancel);
-            ConfigurationResult loaded = NamedFiles.Check(ConfigurationLoader.Load(file));
+            var loaded = NamedFiles.Check(ConfigurationLoader.Load(file));
             if (loaded.Options is not { } options) throw new DemoFailure(string.Join('\n', loaded.Errors));
             node = new DemoNode(folder, file, options);
             await node._admin.StartAsync(options.Admin);

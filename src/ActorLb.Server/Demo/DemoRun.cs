@@ -25,7 +25,7 @@ internal sealed class DemoRun(int clients, bool once, DemoScreen screen, TimePro
         try
         {
             await StartBrokersAsync();
-            await using DemoNode node = await StartNodeAsync(stop);
+            await using var node = await StartNodeAsync(stop);
             await using var mqtt = new DemoClients(node.Clients, clients);
             int result = await ShowAsync(node, mqtt, stop);
             if (!once) await StayAsync(node, stop);
@@ -33,7 +33,7 @@ internal sealed class DemoRun(int clients, bool once, DemoScreen screen, TimePro
         }
         finally
         {
-            foreach (DemoBroker broker in _brokers) await broker.DisposeAsync();
+            foreach (var broker in _brokers) await broker.DisposeAsync();
         }
     }
 
@@ -78,7 +78,7 @@ internal sealed class DemoRun(int clients, bool once, DemoScreen screen, TimePro
     private async Task<int> ShowAsync(DemoNode node, DemoClients mqtt, CancellationToken stop)
     {
         await screen.FollowAsync(mqtt, mqtt.ConnectAsync(backwards: false, stop));
-        DemoCount first = await SettleAsync(node, clients, stop);
+        var first = await SettleAsync(node, clients, stop);
         screen.Chart(_brokers, first);
         screen.Line();
         if (!first.Agrees)
@@ -89,7 +89,7 @@ internal sealed class DemoRun(int clients, bool once, DemoScreen screen, TimePro
         await mqtt.DisconnectAsync();
         await SettleAsync(node, 0, stop);
         await mqtt.ConnectAsync(backwards: true, stop);
-        DemoCount second = await SettleAsync(node, clients, stop);
+        var second = await SettleAsync(node, clients, stop);
         int returned = second.BrokerOf.Count(pair => first.BrokerOf.GetValueOrDefault(pair.Key, -1) == pair.Value);
         screen.Line($"Spread {first}. All disconnected and reconnected in another order: {returned} of {clients} found their broker again.");
         return first.Total == clients && first.IsEven && returned == clients ? 0 : 1;
@@ -99,9 +99,9 @@ internal sealed class DemoRun(int clients, bool once, DemoScreen screen, TimePro
     private async Task<DemoCount> SettleAsync(DemoNode node, int expected, CancellationToken stop)
     {
         long start = time.GetTimestamp();
-        for (;;)
+        for (; ; )
         {
-            DemoCount count = await DemoCount.TakeAsync(_brokers, node);
+            var count = await DemoCount.TakeAsync(_brokers, node);
             if ((count.Agrees && count.Total == expected) || time.GetElapsedTime(start) > Patience) return count;
             await Task.Delay(TimeSpan.FromMilliseconds(10), time, stop);
         }
@@ -119,13 +119,13 @@ internal sealed class DemoRun(int clients, bool once, DemoScreen screen, TimePro
         screen.Line($"  edit {node.File}, then: {pbm} config reload");
         screen.Line();
         screen.Line("Running until Ctrl-C.");
-        DemoCount shown = await DemoCount.TakeAsync(_brokers, node);
+        var shown = await DemoCount.TakeAsync(_brokers, node);
         try
         {
-            for (;;)
+            for (; ; )
             {
                 await Task.Delay(TimeSpan.FromSeconds(1), time, stop);
-                DemoCount now = await DemoCount.TakeAsync(_brokers, node);
+                var now = await DemoCount.TakeAsync(_brokers, node);
                 if (now.ByBroker.SequenceEqual(shown.ByBroker)) continue;
                 screen.Line();
                 screen.Chart(_brokers, now);

@@ -30,7 +30,7 @@ internal sealed class DemoScreen(TextWriter output, bool interactive, TimeProvid
 
     private void Bars(IReadOnlyList<DemoBroker> brokers, DemoCount count)
     {
-        BarChart chart = new BarChart().Width(72).LeftAlignLabel().Label($"[bold]Where the {count.Total} clients are[/]");
+        var chart = new BarChart().Width(72).LeftAlignLabel().Label($"[bold]Where the {count.Total} clients are[/]");
         for (int i = 0; i < brokers.Count; i++) chart.AddItem(brokers[i].Address.ToString(), count.ByBroker[i], Colors[i % Colors.Length]);
         AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(output) }).Write(chart);
     }

@@ -40,7 +40,7 @@ internal sealed partial class EventLimit : IDisposable
     {
         if (level < LogLevel.Information || id.Id == SummaryId || category == NodeLogging.AuditCategory) return true;
         (string, int) key = (category, id.Id);
-        if (!_windows.TryGetValue(key, out Window? window))
+        if (!_windows.TryGetValue(key, out var window))
         {
             if (_windows.Count >= MostEvents) key = ("other events", 0);
             window = _windows.GetOrAdd(key, new Window(id.Name));
@@ -62,7 +62,7 @@ internal sealed partial class EventLimit : IDisposable
     {
         Interlocked.Exchange(ref _isDue, 0);
         if (_logger is not { } logger) return;
-        foreach (((string category, int id), Window window) in _windows)
+        foreach (((string category, int id), var window) in _windows)
         {
             if (window.TakeLeftOut() is > 0 and var count) Log.LeftOut(logger, category, id, window.Name is { } name ? EventFeed.Word(name) : "-", count);
         }

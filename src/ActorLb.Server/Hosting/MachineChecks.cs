@@ -43,8 +43,8 @@ internal sealed class MachineChecks
         ulong capabilities = Capabilities();
         Bind("actorlb.admin.bind", options.Admin.Bind);
         if (!options.Cluster.Seeds.IsEmpty) Bind("actorlb.cluster.bind", options.Cluster.Bind);
-        foreach (ListenerOptions listener in options.Listeners.Values) Bind(HoconPath.Child("actorlb.listeners", listener.Name) + ".bind", listener.Bind);
-        foreach (PoolOptions pool in options.Pools.Values) Sources(HoconPath.Child("actorlb.pools", pool.Name) + ".source-addresses", pool);
+        foreach (var listener in options.Listeners.Values) Bind(HoconPath.Child("actorlb.listeners", listener.Name) + ".bind", listener.Bind);
+        foreach (var pool in options.Pools.Values) Sources(HoconPath.Child("actorlb.pools", pool.Name) + ".source-addresses", pool);
 
         void Bind(string key, IPEndPoint bind)
         {
@@ -56,7 +56,7 @@ internal sealed class MachineChecks
 
     private void Sources(string key, PoolOptions pool)
     {
-        foreach (SourceAddressOptions source in pool.SourceAddresses)
+        foreach (var source in pool.SourceAddresses)
         {
             if (IsHere(source.Address)) continue;
             string text = source.Address.ToString();

@@ -43,7 +43,7 @@ internal sealed class NamedFiles
         Read("actorlb.telemetry.otlp.headers-file", options.Telemetry.Otlp.HeadersFile, file => Otlp.OtlpHeaders.Read(file));
         Read("actorlb.cluster.secret-file", options.Cluster.SecretFile, file => Fleet.Membership.FleetSecurity.ReadSecret(file));
         Service("actorlb.cluster.tls", options.Cluster.Tls);
-        foreach (PoolOptions pool in options.Pools.Values)
+        foreach (var pool in options.Pools.Values)
         {
             if (pool.Discovery is EmqxDiscoveryOptions emqx) Emqx(HoconPath.Child("actorlb.pools", pool.Name) + ".backends.emqx", emqx);
             if (pool.Tls is not { } tls) continue;
@@ -51,7 +51,7 @@ internal sealed class NamedFiles
             if (IsPartial && (tls.Certificate is null || tls.Key is null)) tls = tls with { Certificate = null, Key = null };
             Build(block, Keys(block, tls.Certificate, tls.Key, tls.Ca), () => Findings(TlsClientContext.Build(tls)));
         }
-        foreach (ListenerOptions listener in options.Listeners.Values)
+        foreach (var listener in options.Listeners.Values)
         {
             if (listener.Tls is not { } tls) continue;
             string block = HoconPath.Child("actorlb.listeners", listener.Name) + ".tls";
@@ -87,7 +87,7 @@ internal sealed class NamedFiles
     /// other one takes its place.</summary>
     private static ListenerTlsOptions Present(ListenerTlsOptions tls)
     {
-        ImmutableArray<CertificateOptions> found = tls.Certificates.RemoveAll(c => c.Certificate.Length == 0 || c.Key.Length == 0);
+        var found = tls.Certificates.RemoveAll(c => c.Certificate.Length == 0 || c.Key.Length == 0);
         if (found.Length > 0 && found.All(c => !c.Names.IsEmpty)) found = found.SetItem(0, found[0] with { Names = [] });
         return tls with { Certificates = found, VerifyClient = tls.ClientCa is null ? VerifyClient.Off : tls.VerifyClient };
     }
@@ -96,17 +96,17 @@ internal sealed class NamedFiles
     {
         try
         {
-            foreach (TlsProblem warning in build()) Add(_warnings, block, settings, warning);
+            foreach (var warning in build()) Add(_warnings, block, settings, warning);
             return true;
         }
         catch (TlsConfigurationException e)
         {
             bool none = IsPartial && settings.All(s => s.Kind != TlsSetting.Certificate || s.Value is null);
-            foreach (TlsProblem problem in e.Problems)
+            foreach (var problem in e.Problems)
             {
                 if (!none || problem is not { Setting: TlsSetting.Certificate, Value: null }) Add(_errors, block, settings, problem);
             }
-            foreach (TlsProblem warning in Findings(e.Warnings, e.Dated)) Add(_warnings, block, settings, warning);
+            foreach (var warning in Findings(e.Warnings, e.Dated)) Add(_warnings, block, settings, warning);
             return false;
         }
     }
@@ -128,7 +128,7 @@ internal sealed class NamedFiles
     {
         Setting[] meant = [.. settings.Where(s => s.Kind == problem.Setting && (problem.Value is null || s.Value == problem.Value))];
         // One key file may belong to several certificates.
-        Setting? one = meant.FirstOrDefault(s => s.Certificate == problem.Certificate) ?? meant.FirstOrDefault();
+        var one = meant.FirstOrDefault(s => s.Certificate == problem.Certificate) ?? meant.FirstOrDefault();
         if (one is null) Add(told, block, null, problem.ToString());
         else Add(told, one.Key, one.Value, IsEmpty(one.Value) ? "is empty" : problem.Reason);
     }
@@ -179,7 +179,7 @@ internal sealed class NamedFiles
             new(TlsSetting.Protocols, block + ".protocols", null),
             new(TlsSetting.Certificates, block + ".certificates", null),
         };
-        foreach (CertificateOptions pair in tls.Certificates)
+        foreach (var pair in tls.Certificates)
         {
             settings.Add(new Setting(TlsSetting.Certificate, pair.Paths.Certificate, pair.Certificate));
             settings.Add(new Setting(TlsSetting.Key, pair.Paths.Key, pair.Key) { Certificate = pair.Certificate });

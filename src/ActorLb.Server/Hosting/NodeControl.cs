@@ -82,8 +82,8 @@ internal sealed partial class NodeControl(Node node, NodeLogging logging, string
         _reloads++;
         try
         {
-            ReloadReport report = node.IsDraining ? Report(false, DrainsAlready) : await ApplyAsync();
-            LogLevel level = report.Accepted ? LogLevel.Warning : LogLevel.Error;
+            var report = node.IsDraining ? Report(false, DrainsAlready) : await ApplyAsync();
+            var level = report.Accepted ? LogLevel.Warning : LogLevel.Error;
             foreach (string message in report.Messages) Log.ReloadMessage(_logger, level, message);
             Log.Reloaded(_logger, path, report.Accepted ? "applied" : "rejected, the old configuration stays");
             LastReload = (time.GetUtcNow(), report);
@@ -218,7 +218,7 @@ internal sealed partial class NodeControl(Node node, NodeLogging logging, string
         try
         {
             using var ends = CancellationTokenSource.CreateLinkedTokenSource(_hurry.Token, resumes);
-            Task drain = node.DrainAsync(within, ends.Token);
+            var drain = node.DrainAsync(within, ends.Token);
             long start = time.GetTimestamp();
             while (!drain.IsCompleted)
             {
@@ -244,13 +244,13 @@ internal sealed partial class NodeControl(Node node, NodeLogging logging, string
         try
         {
             _progress.Say($"is reading {path} and its includes");
-            ConfigurationResult loaded = await FileReading.RunAsync(() => ConfigurationLoader.Load(path), _leaving.Token);
+            var loaded = await FileReading.RunAsync(() => ConfigurationLoader.Load(path), _leaving.Token);
             _progress.Say("is reading the certificates, keys and other files that it names");
-            ConfigurationResult result = await FileReading.RunAsync(() => NamedFiles.Check(loaded), _leaving.Token);
+            var result = await FileReading.RunAsync(() => NamedFiles.Check(loaded), _leaving.Token);
             if (result.Options is not { } options) return Report(false, [.. result.Errors.Select(e => e.ToString())]);
             byte[]? token = await FileReading.RunAsync(() => AdminToken.ReadHash(options.Admin.TokenFile), _leaving.Token);
             _progress.Say("is applying the configuration: listeners, certificates, and addresses of new backends");
-            ImmutableArray<string> restart = await node.ReloadAsync(options, _leaving.Token);
+            var restart = await node.ReloadAsync(options, _leaving.Token);
             logging.Level = options.Log.Level;
             // An endpoint reachable from outside must not lose its token before it has moved to loopback.
             if (token is null && Token.IsSet && !MayBeOpen(Admin)) restart = restart.Add("actorlb.admin.token-file");

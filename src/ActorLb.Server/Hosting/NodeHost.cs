@@ -48,7 +48,7 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options, Pred
     {
         _ = OwnCommand.Words;
         using var logging = new NodeLogging(options.Log);
-        ILogger logger = logging.Factory.CreateLogger("ActorLb.Server");
+        var logger = logging.Factory.CreateLogger("ActorLb.Server");
         try
         {
             // A process that takes over does so before it has these itself.
@@ -56,12 +56,12 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options, Pred
             // A shell without job control starts what it puts in the background with SIGQUIT ignored (POSIX, 2.11), nohup(1) what it starts
             // with SIGHUP, and the runtime would respect that: `actorlb stop --now` and `actorlb reload` could not reach such a node.
             OtherSignals.SetDefault(SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2);
-            using PosixSignalRegistration hup = On(PosixSignal.SIGHUP, Signal.Reload);
-            using PosixSignalRegistration? reopen = OperatingSystem.IsLinux() ? On((PosixSignal)SIGUSR1, Signal.Reopen) : null;
-            using PosixSignalRegistration? upgrade = OperatingSystem.IsLinux() ? On((PosixSignal)SIGUSR2, Signal.Upgrade) : null;
-            using PosixSignalRegistration term = On(PosixSignal.SIGTERM, Signal.Stop);
-            using PosixSignalRegistration interrupt = On(PosixSignal.SIGINT, Signal.Stop);
-            using PosixSignalRegistration quit = On(PosixSignal.SIGQUIT, Signal.StopNow);
+            using var hup = On(PosixSignal.SIGHUP, Signal.Reload);
+            using var reopen = OperatingSystem.IsLinux() ? On((PosixSignal)SIGUSR1, Signal.Reopen) : null;
+            using var upgrade = OperatingSystem.IsLinux() ? On((PosixSignal)SIGUSR2, Signal.Upgrade) : null;
+            using var term = On(PosixSignal.SIGTERM, Signal.Stop);
+            using var interrupt = On(PosixSignal.SIGINT, Signal.Stop);
+            using var quit = On(PosixSignal.SIGQUIT, Signal.StopNow);
             await RunNodeAsync(logging, logger);
             return 0;
         }
@@ -95,14 +95,14 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options, Pred
         if (predecessor is not null) await TakeOverAsync(predecessor, node);
         control.LeaveFirstReport();
         await using var admin = new AdminHolder(node, logging, control);
-        await using OtlpExport? export = options.Telemetry.Otlp is { Endpoint: not null } otlp
+        await using var export = options.Telemetry.Otlp is { Endpoint: not null } otlp
             ? OtlpExport.Start(otlp, node, admin.WriteMetrics, control.Otlp, TimeProvider.System, logger) : null;
         // The admin endpoint first: a port in use is reported before any client is accepted.
         await admin.StartAsync(options.Admin);
         await node.StartAsync(_starting.Token);
         Log.Started(
             logger, options.Node.Name, Program.Version, Environment.ProcessId, options.Admin.Tls is null ? "http" : "https", admin.Address);
-        await using ServiceManager? service = ServiceManager.Find(node.Reactors, predecessor is not null, logger);
+        await using var service = ServiceManager.Find(node.Reactors, predecessor is not null, logger);
         service?.Ready();
         if (predecessor is not null) await predecessor.SayAsync(UpgradeStep.Serving, null, _starting.Token);
         _started = true;
@@ -112,7 +112,7 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options, Pred
             replaced.Dispose();
         }
         _ = WatchFleetAsync(node, logger);
-        Task reloading = ReloadAsync(control, service, logger);
+        var reloading = ReloadAsync(control, service, logger);
         var upgrading = new NodeUpgrade(
             node, control, control.Path, _pidFile, admin.StopAsync, () => admin.StartAsync(options.Admin), logger);
         await ServeAsync(node, control, upgrading, service);
@@ -157,7 +157,7 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options, Pred
         await other.TakeOverAsync(node, _starting.Token);
         if (other.Offer is { PidFile: { } left, PidDescriptor: >= 0 and var descriptor })
         {
-            PidFile adopted = PidFile.Adopt(left, descriptor);
+            var adopted = PidFile.Adopt(left, descriptor);
             if (left == options.Node.PidFile) _pidFile = adopted;
             else _replacedPidFile = adopted;
         }
@@ -178,8 +178,8 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options, Pred
     private async Task ServeAsync(Node node, NodeControl control, NodeUpgrade upgrade, ServiceManager? service)
     {
         using var giveUp = new CancellationTokenSource();
-        Task<bool> upgrading = Task.FromResult(false);
-        await foreach (Signal signal in _signals.Reader.ReadAllAsync())
+        var upgrading = Task.FromResult(false);
+        await foreach (var signal in _signals.Reader.ReadAllAsync())
         {
             switch (signal)
             {

@@ -102,7 +102,7 @@ internal sealed partial class ServiceManager(
             do
             {
                 Task answers = Task.WhenAll(reactors.Select(r => r.AskAsync(static _ => true)));
-                Task late = Task.Delay(_every, time, stop);
+                var late = Task.Delay(_every, time, stop);
                 if (await Task.WhenAny(answers, late) == late)
                 {
                     stop.ThrowIfCancellationRequested();

@@ -124,7 +124,7 @@ internal sealed partial class OtlpExport : IAsyncDisposable
         for (int left = SetupTraces.MostWaiting; left > 0 && !cancel.IsCancellationRequested; left -= MostSpans)
         {
             var batch = new List<SetupTrace>();
-            while (batch.Count < MostSpans && traces.Finished.TryRead(out SetupTrace? trace)) batch.Add(trace);
+            while (batch.Count < MostSpans && traces.Finished.TryRead(out var trace)) batch.Add(trace);
             if (batch.Count == 0) return;
             var w = new ProtobufWriter();
             OtlpSpans.Write(w, _resource, batch);

@@ -33,7 +33,8 @@ internal sealed class OtlpSender : IDisposable
         _headers = OtlpHeaders.Read(options.HeadersFile);
         _http = new HttpClient(new SocketsHttpHandler { ConnectTimeout = Patience, PooledConnectionLifetime = TimeSpan.FromMinutes(5), UseCookies = false, AllowAutoRedirect = false })
         {
-            Timeout = Patience, MaxResponseContentBufferSize = LargestAnswer,
+            Timeout = Patience,
+            MaxResponseContentBufferSize = LargestAnswer,
         };
     }
 
@@ -42,8 +43,8 @@ internal sealed class OtlpSender : IDisposable
     {
         try
         {
-            using HttpRequestMessage request = Request(signal, message);
-            using HttpResponseMessage answer = await _http.SendAsync(request, cancel).ConfigureAwait(false);
+            using var request = Request(signal, message);
+            using var answer = await _http.SendAsync(request, cancel).ConfigureAwait(false);
             if (answer.StatusCode != HttpStatusCode.OK) return string.Create(CultureInfo.InvariantCulture, $"HTTP status {(int)answer.StatusCode}");
             return _options.Protocol == OtlpProtocol.Grpc ? GrpcProblem(answer) : null;
         }
@@ -93,7 +94,7 @@ internal sealed class OtlpSender : IDisposable
     /// <summary>The status follows the response, or is in its head when there is no body (gRPC over HTTP/2, Responses).</summary>
     private static string? GrpcProblem(HttpResponseMessage answer)
     {
-        if (!answer.TrailingHeaders.TryGetValues("grpc-status", out IEnumerable<string>? status) && !answer.Headers.TryGetValues("grpc-status", out status)) return "no grpc-status";
+        if (!answer.TrailingHeaders.TryGetValues("grpc-status", out var status) && !answer.Headers.TryGetValues("grpc-status", out status)) return "no grpc-status";
         string code = status.First();
         return code == "0" ? null : $"gRPC status {code}";
     }

@@ -24,7 +24,7 @@ internal static class OtlpSpans
         resource.WriteResource(w, Resource);
         int scope = w.Begin(ScopeSpans);
         resource.WriteScope(w, Scope);
-        foreach (SetupTrace trace in traces) Write(w, trace);
+        foreach (var trace in traces) Write(w, trace);
         w.End(scope);
         w.End(request);
     }
@@ -48,7 +48,7 @@ internal static class OtlpSpans
         if (trace.Mqtt is { } version) OtlpResource.Attribute(w, Attributes, "mqtt.version", version);
         OtlpResource.Attribute(w, Attributes, "actorlb.outcome", trace.Refusal is null ? "established" : "refused");
         if (trace.Refusal is { } reason) OtlpResource.Attribute(w, Attributes, "actorlb.reason", reason);
-        foreach (SetupStep step in trace.Steps)
+        foreach (var step in trace.Steps)
         {
             int e = w.Begin(Events);
             w.Fixed(EventTime, At(trace, step.Stamp));

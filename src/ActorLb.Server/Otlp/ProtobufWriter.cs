@@ -38,7 +38,7 @@ internal sealed class ProtobufWriter
     public void End(int begun)
     {
         int length = Length - begun;
-        Span<byte> into = _bytes.AsSpan(begun - LengthBytes, LengthBytes);
+        var into = _bytes.AsSpan(begun - LengthBytes, LengthBytes);
         for (int i = 0; i < LengthBytes; i++) into[i] = (byte)(((length >> (7 * i)) & 0x7F) | (i < LengthBytes - 1 ? 0x80 : 0));
     }
 
@@ -92,7 +92,7 @@ internal sealed class ProtobufWriter
 
     private void Number(ulong value)
     {
-        Span<byte> room = Room(10);
+        var room = Room(10);
         int i = 0;
         for (; value > 0x7F; value >>= 7) room[i++] = (byte)(value | 0x80);
         room[i++] = (byte)value;

@@ -21,7 +21,7 @@ public sealed class Backend : BackendStatus
     private volatile uint _reference;
 
     internal Backend(BackendOptions options, TimeProvider time, Action<Backend, PoolEventKind, string?> changed)
-        : base(options, isResolved: IPAddress.TryParse(options.Address.Host, out IPAddress? literal), time)
+        : base(options, isResolved: IPAddress.TryParse(options.Address.Host, out var literal), time)
     {
         _changed = changed;
         _weight = options.Weight;
@@ -132,7 +132,7 @@ public sealed class Backend : BackendStatus
     /// <summary>Applies a reload. An operator's change stays unless the file has changed the same setting.</summary>
     internal void Update(BackendOptions options)
     {
-        BackendOptions old = Options;
+        var old = Options;
         Options = options;
         _limit = options.MaxConnections;
         if (old.Weight != options.Weight)

@@ -63,7 +63,7 @@ public abstract class BackendStatus
     {
         get
         {
-            BackendBlocks blocks = _eligibility.Effective;
+            var blocks = _eligibility.Effective;
             return (blocks & BackendBlocks.Out) != BackendBlocks.None && _outage.IsTrialDue(Now) ? blocks & ~BackendBlocks.Out : blocks;
         }
     }
@@ -83,7 +83,7 @@ public abstract class BackendStatus
     public void ReportFailure(long now, bool connected = true)
     {
         Interlocked.Increment(ref _failures);
-        BackendOptions options = _options;
+        var options = _options;
         if (options.MaxFails <= 0 || _eligibility.IsSole)
         {
             return;
@@ -268,7 +268,7 @@ public abstract class BackendStatus
             }
 
             // Down takes precedence over draining; and without probes nothing would ever end the draining.
-            BackendBlocks which = BackendBlocks.Unhealthy | (state == HealthState.Up ? BackendBlocks.None : BackendBlocks.DrainingByProbe);
+            var which = BackendBlocks.Unhealthy | (state == HealthState.Up ? BackendBlocks.None : BackendBlocks.DrainingByProbe);
             Change(which, state == HealthState.Down ? BackendBlocks.Unhealthy : BackendBlocks.None, Now);
         }
 
@@ -311,7 +311,7 @@ public abstract class BackendStatus
     /// <summary>Whether nothing keeps a client away at <paramref name="now"/>, or only what does not concern one that is mapped to the backend.</summary>
     private protected bool IsAvailable(long now, bool newClient)
     {
-        BackendBlocks blocks = _eligibility.Effective;
+        var blocks = _eligibility.Effective;
         if (!newClient)
         {
             blocks &= ~Eligibility.ForNewClients;

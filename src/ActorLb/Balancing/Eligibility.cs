@@ -60,7 +60,7 @@ internal struct Eligibility(BackendBlocks blocks)
     /// <returns>Whether anything changed.</returns>
     public bool Change(BackendBlocks which, BackendBlocks value, bool startsSlowly, long now)
     {
-        BackendBlocks before = _blocks;
+        var before = _blocks;
         _blocks = (before & ~which) | value;
         if ((before & FoundFailing) == BackendBlocks.None && Has(FoundFailing))
         {

@@ -12,7 +12,7 @@ internal struct EndPointRotation(IPEndPoint[] endPoints)
 
     public IPEndPoint? Next()
     {
-        IPEndPoint[] all = _all;
+        var all = _all;
         return all.Length switch
         {
             0 => null,

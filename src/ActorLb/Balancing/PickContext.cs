@@ -53,7 +53,7 @@ public readonly ref struct PickContext
     /// <summary>Whether the policy may choose this candidate.</summary>
     public bool Allows(Backend backend)
     {
-        foreach (Backend tried in Tried)
+        foreach (var tried in Tried)
         {
             if (ReferenceEquals(tried, backend))
             {
@@ -72,8 +72,8 @@ public readonly ref struct PickContext
             return false;
         }
 
-        PickContext anyRoom = this with { Room = default };
-        foreach (Backend backend in Candidates)
+        var anyRoom = this with { Room = default };
+        foreach (var backend in Candidates)
         {
             if (anyRoom.Allows(backend))
             {

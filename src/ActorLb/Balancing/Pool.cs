@@ -80,10 +80,10 @@ public sealed class Pool
     /// </summary>
     public Backend? Pick(in PickContext context)
     {
-        IBalancingPolicy policy = context.Snapshot.Policy;
+        var policy = context.Snapshot.Policy;
         while (true)
         {
-            Backend? picked = policy.Pick(context);
+            var picked = policy.Pick(context);
             // If primaries only lack room at the moment, the client waits for them: backups are for when there is no primary.
             if (picked is null && context.Snapshot.Backups.Length > 0 && !context.AllowsWithoutRoom())
             {
@@ -133,7 +133,7 @@ public sealed class Pool
     {
         lock (_gate)
         {
-            ImmutableArray<BackendOptions> next = _answer.IsEmpty ? _discovered : DiscoveryMerge.Next(Known(), _answer);
+            var next = _answer.IsEmpty ? _discovered : DiscoveryMerge.Next(Known(), _answer);
             if (next.SequenceEqual(_discovered))
             {
                 return new PoolChange([], []);
@@ -156,9 +156,9 @@ public sealed class Pool
 
     private PoolChange Rebuild(PoolOptions options)
     {
-        PoolSnapshot old = _snapshot;
+        var old = _snapshot;
         Dictionary<string, Backend> known = new(StringComparer.OrdinalIgnoreCase);
-        foreach (Backend backend in old.Backends)
+        foreach (var backend in old.Backends)
         {
             known.Add(backend.Id, backend);
         }
@@ -167,7 +167,7 @@ public sealed class Pool
         List<Backend> ordered = [];
         List<Backend> added = [];
         List<(Backend Backend, string? Reason)> drains = [];
-        foreach (BackendOptions wanted in options.Backends.Concat(_discovered))
+        foreach (var wanted in options.Backends.Concat(_discovered))
         {
             string id = Backend.IdOf(wanted.Address);
             if (next.ContainsKey(id))
@@ -175,7 +175,7 @@ public sealed class Pool
                 continue;
             }
 
-            if (known.Remove(id, out Backend? backend))
+            if (known.Remove(id, out var backend))
             {
                 backend.Update(wanted);
             }
@@ -196,12 +196,12 @@ public sealed class Pool
             ordered.Add(backend);
         }
 
-        IBalancingPolicy policy = PlacingKind(old.Options) == PlacingKind(options)
+        var policy = PlacingKind(old.Options) == PlacingKind(options)
             ? old.Policy
             : BalancingPolicy.Create(PlacingKind(options));
         _snapshot = new PoolSnapshot(options, [.. ordered], policy);
         SetPace();
-        foreach (Backend gone in known.Values)
+        foreach (var gone in known.Values)
         {
             gone.SetRemoved();
             Raise(gone, PoolEventKind.BackendRemoved, null);
@@ -228,7 +228,7 @@ public sealed class Pool
 
     private void SetPace()
     {
-        foreach (Backend backend in _snapshot.Backends)
+        foreach (var backend in _snapshot.Backends)
         {
             backend.Pace.Set(_snapshot.Options.ConnectsPerSecond, _nodes);
         }
@@ -238,12 +238,12 @@ public sealed class Pool
     private void FindSole()
     {
         int candidates = 0;
-        foreach (Backend backend in _snapshot.Backends)
+        foreach (var backend in _snapshot.Backends)
         {
             candidates += backend.AdminState == AdminState.Up ? 1 : 0;
         }
 
-        foreach (Backend backend in _snapshot.Backends)
+        foreach (var backend in _snapshot.Backends)
         {
             backend.SetSole(candidates <= 1);
         }

@@ -36,7 +36,7 @@ public sealed class PoolSnapshot
     /// <summary>Null when no backend has this "host:port".</summary>
     public Backend? Find(string id)
     {
-        foreach (Backend backend in _backends)
+        foreach (var backend in _backends)
         {
             if (string.Equals(backend.Id, id, StringComparison.OrdinalIgnoreCase))
             {
@@ -61,7 +61,7 @@ public sealed class PoolSnapshot
     private static int Rank(Backend[] candidates, ulong hash, long now, bool newClient, Span<Backend> into)
     {
         int count = 0;
-        foreach (Backend backend in candidates)
+        foreach (var backend in candidates)
         {
             if (!backend.IsEligible(now, newClient))
             {

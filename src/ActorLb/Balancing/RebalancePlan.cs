@@ -42,7 +42,7 @@ internal sealed class RebalancePlan
     /// <summary>The pool as this node sees it: the primaries that accept clients, or the backups when none does.</summary>
     public static RebalancePlan Of(PoolSnapshot pool, int missing = 0)
     {
-        Backend[] taking = Taking(pool.Primaries);
+        var taking = Taking(pool.Primaries);
         if (taking.Length == 0) taking = Taking(pool.Backups);
         return new RebalancePlan(taking.Select(b => (b, b.Load, b.Weight)), missing);
     }

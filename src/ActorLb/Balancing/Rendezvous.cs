@@ -55,7 +55,7 @@ internal static class Rendezvous
             ulong log = 0;
             for (int bit = 0; bit < FractionBits; bit++)
             {
-                UInt128 square = ((UInt128)y * y) >> 63;
+                var square = ((UInt128)y * y) >> 63;
                 log <<= 1;
                 if (square >> 64 != 0)
                 {

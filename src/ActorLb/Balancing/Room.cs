@@ -11,7 +11,7 @@ internal readonly record struct Room(long Now, long Ticket, long First)
 
     public bool IsAt(Backend backend)
     {
-        ConnectPace pace = backend.Pace;
+        var pace = backend.Pace;
         return pace.HasToken(Now)
             && (Math.Min(pace.Line.First, First) >= Ticket || (Ticket != WaitingLine.Nobody && pace.IsOverdue(Now)));
     }

@@ -4,25 +4,25 @@ namespace ActorLb.Balancing;
 internal static class ThreadRandom
 {
     [ThreadStatic]
-    private static ulong _t_state;
+    private static ulong s_state;
 
     [ThreadStatic]
-    private static bool _t_seeded;
+    private static bool s_seeded;
 
     public static void Seed(ulong seed)
     {
-        _t_state = seed;
-        _t_seeded = true;
+        s_state = seed;
+        s_seeded = true;
     }
 
     public static ulong Next()
     {
-        if (!_t_seeded)
+        if (!s_seeded)
         {
             Seed((ulong)Random.Shared.NextInt64());
         }
 
-        return KeyHash.Mix(_t_state += 0x9E3779B97F4A7C15);
+        return KeyHash.Mix(s_state += 0x9E3779B97F4A7C15);
     }
 
     /// <summary>0 to <paramref name="bound"/> - 1; the bias of the multiplication is below bound / 2^64.</summary>

@@ -14,11 +14,11 @@ internal static class AddressText
         if (IsUrl(text, listens: true, out reason)) return false;
         string full = text.Contains(':', StringComparison.Ordinal) ? text : ":" + text;
         if (!TrySplit(full, 0, out string host, out int port, out reason)) return false;
-        IPAddress? address = host switch
+        var address = host switch
         {
             "" or "*" => IPAddress.Any,
             "localhost" => IPAddress.Loopback,
-            _ => IPAddress.TryParse(host, out IPAddress? parsed) && IsCanonical(host, parsed) ? parsed : null,
+            _ => IPAddress.TryParse(host, out var parsed) && IsCanonical(host, parsed) ? parsed : null,
         };
         if (address is null)
         {
@@ -45,7 +45,7 @@ internal static class AddressText
 
     public static bool TryAddress(string text, out IPAddress address)
     {
-        bool valid = IPAddress.TryParse(text, out IPAddress? parsed) && IsCanonical(text, parsed);
+        bool valid = IPAddress.TryParse(text, out var parsed) && IsCanonical(text, parsed);
         address = parsed ?? IPAddress.None;
         return valid;
     }
@@ -56,7 +56,7 @@ internal static class AddressText
         network = default;
         reason = "is not a network such as 10.0.0.0/8 or 2001:db8::/32";
         int slash = text.IndexOf('/', StringComparison.Ordinal);
-        if (!TryAddress(slash < 0 ? text : text[..slash], out IPAddress address)) return false;
+        if (!TryAddress(slash < 0 ? text : text[..slash], out var address)) return false;
         int bits = address.AddressFamily == AddressFamily.InterNetwork ? 32 : 128;
         int prefix = bits;
         if (slash >= 0 && !SectionScalars.TryInteger(text[(slash + 1)..], 0, bits, out prefix)) return false;

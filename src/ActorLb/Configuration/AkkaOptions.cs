@@ -36,7 +36,7 @@ public sealed class AkkaOptions
     private static void WriteObject(ConfigurationWriter writer, string key, HoconObject value)
     {
         writer.Begin(key);
-        foreach (HoconField field in value.Fields)
+        foreach (var field in value.Fields)
         {
             if (field.Value is HoconObject { Fields.IsEmpty: false } inner) WriteObject(writer, field.Key, inner);
             else writer.Raw(field.Key, Inline(field.Value), IsSecret(field.Key));

@@ -23,29 +23,29 @@ internal static class ConfigurationLoader
 
     public static ConfigurationResult Load(HoconResult source, ConfigurationReport report)
     {
-        foreach (HoconError error in source.Errors) report.Error(error.Position, error.Path, null, error.Reason);
-        foreach (HoconError warning in source.Warnings) report.Warn(warning.Position, warning.Path, null, warning.Reason);
+        foreach (var error in source.Errors) report.Error(error.Position, error.Path, null, error.Reason);
+        foreach (var warning in source.Warnings) report.Warn(warning.Position, warning.Path, null, warning.Reason);
         report.Incomplete = report.HasErrors;
-        ActorLbOptions? options = (source.Root ?? source.Rest) is { } root ? Read(root, report) : null;
+        var options = (source.Root ?? source.Rest) is { } root ? Read(root, report) : null;
         return new ConfigurationResult(report.HasErrors ? null : options, report.Errors, report.Warnings, report.Positions) { Readable = options };
     }
 
     private static ActorLbOptions Read(HoconObject file, ConfigurationReport report)
     {
         var whole = new Section(file, "", report);
-        Section root = whole.Child("actorlb");
+        var root = whole.Child("actorlb");
         CheckTop(file, whole);
         if (whole.Get("actorlb") is { } own) PastedValues.Check(own, "actorlb", report);
-        NodeOptions node = NodeReader.ReadNode(root.Child("node"));
-        LogOptions log = NodeReader.ReadLog(root.Child("log"));
-        TelemetryOptions telemetry = TelemetryReader.Read(root.Child("telemetry"));
-        AdminOptions admin = NodeReader.ReadAdmin(root.Child("admin"));
-        ClusterOptions cluster = ClusterReader.Read(root.Child("cluster"));
-        StickyOptions sticky = NodeReader.ReadSticky(root.Child("sticky"));
-        ImmutableDictionary<string, PoolOptions> pools = ReadPools(root);
+        var node = NodeReader.ReadNode(root.Child("node"));
+        var log = NodeReader.ReadLog(root.Child("log"));
+        var telemetry = TelemetryReader.Read(root.Child("telemetry"));
+        var admin = NodeReader.ReadAdmin(root.Child("admin"));
+        var cluster = ClusterReader.Read(root.Child("cluster"));
+        var sticky = NodeReader.ReadSticky(root.Child("sticky"));
+        var pools = ReadPools(root);
         var binds = new Dictionary<IPEndPoint, string> { [admin.Bind] = "actorlb.admin.bind" };
         if (!cluster.Seeds.IsEmpty) CheckBind(root.Child("cluster"), cluster.Bind, binds);
-        ImmutableDictionary<string, ListenerOptions> listeners = ReadListeners(root, pools, binds);
+        var listeners = ReadListeners(root, pools, binds);
         OwnListenerChecks.Check(root, binds);
         DataPlaneChecks.Check(root, node, listeners, pools);
         root.Close();
@@ -69,7 +69,7 @@ internal static class ConfigurationLoader
     {
         bool missing = !whole.Has("actorlb");
         if (missing) whole.Missing("actorlb", "is required: the configuration belongs in actorlb { ... }");
-        foreach (HoconField field in file.Fields)
+        foreach (var field in file.Fields)
         {
             if (missing && NearestName.Find(field.Key, ["actorlb"]) is not null)
             {
@@ -91,7 +91,7 @@ internal static class ConfigurationLoader
     private static ImmutableDictionary<string, PoolOptions> ReadPools(Section root)
     {
         var result = ImmutableDictionary.CreateBuilder<string, PoolOptions>();
-        foreach ((string name, SourcePosition position, Section section) in root.Named("pools"))
+        foreach ((string name, var position, var section) in root.Named("pools"))
         {
             if (!NodeReader.IsName(name)) root.Report.Error(position, section.Path, name, NodeReader.NameRule);
             result[name] = PoolReader.Read(name, section);
@@ -103,11 +103,11 @@ internal static class ConfigurationLoader
         Section root, ImmutableDictionary<string, PoolOptions> pools, Dictionary<IPEndPoint, string> binds)
     {
         var result = ImmutableDictionary.CreateBuilder<string, ListenerOptions>();
-        foreach ((string name, SourcePosition position, Section section) in root.Named("listeners"))
+        foreach ((string name, var position, var section) in root.Named("listeners"))
         {
             if (!NodeReader.IsName(name)) root.Report.Error(position, section.Path, name, NodeReader.NameRule);
-            ListenerOptions listener = ListenerReader.Read(name, section);
-            PoolOptions? pool = pools.GetValueOrDefault(listener.Pool);
+            var listener = ListenerReader.Read(name, section);
+            var pool = pools.GetValueOrDefault(listener.Pool);
             if (pool is null && !root.Report.Incomplete && section.Get("pool") is HoconScalar { Text.Length: > 0 } unknown)
             {
                 string? nearest = NearestName.Find(listener.Pool, pools.Keys);

@@ -80,7 +80,7 @@ internal static class ConfigurationNames
 
     public static bool TryFind<T>((string Name, T Value)[] names, string text, out T value)
     {
-        foreach ((string Name, T Value) each in names)
+        foreach (var each in names)
         {
             if (each.Name != text) continue;
             value = each.Value;
@@ -92,7 +92,7 @@ internal static class ConfigurationNames
 
     public static string NameOf<T>((string Name, T Value)[] names, T value) where T : struct, Enum
     {
-        foreach ((string Name, T Value) each in names)
+        foreach (var each in names)
         {
             if (each.Value.Equals(value)) return each.Name;
         }
@@ -103,7 +103,7 @@ internal static class ConfigurationNames
     public static List<string> NamesIn<T>((string Name, T Value)[] names, T flags) where T : struct, Enum
     {
         var result = new List<string>();
-        foreach ((string Name, T Value) each in names)
+        foreach (var each in names)
         {
             if (flags.HasFlag(each.Value)) result.Add(each.Name);
         }
@@ -114,7 +114,7 @@ internal static class ConfigurationNames
     public static string List<T>((string Name, T Value)[] names) where T : struct, Enum
     {
         var result = new List<string>();
-        foreach ((string Name, T Value) each in names)
+        foreach (var each in names)
         {
             if (NameOf(names, each.Value) == each.Name) result.Add(each.Name);
         }

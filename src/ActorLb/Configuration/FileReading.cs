@@ -34,9 +34,9 @@ internal static class FileReading
     {
         int abandoned = Volatile.Read(ref s_abandoned);
         if (abandoned >= MostAbandoned) throw new IOException($"{abandoned} earlier reads of files are still blocked, the last one on {s_lastAbandoned}");
-        TimeSpan within = deadline ?? Deadline;
+        var within = deadline ?? Deadline;
         var progress = new Progress();
-        Task<T> reading = Start(() =>
+        var reading = Start(() =>
         {
             s_progress = progress;
             return read();

@@ -71,7 +71,7 @@ internal sealed class DiscoveryActor : SupervisedActor
     {
         try
         {
-            DiscoveryAnswer found = await ask(asked.Token).ConfigureAwait(false);
+            var found = await ask(asked.Token).ConfigureAwait(false);
             return new Answer(asked, found, found.Backends.IsEmpty ? "no backend found" : null, Failed: false);
         }
         catch (Exception e)

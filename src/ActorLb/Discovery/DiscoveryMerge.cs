@@ -25,19 +25,19 @@ internal static class DiscoveryMerge
     public static ImmutableArray<BackendOptions> Next(IReadOnlyList<KnownBackend> known, ImmutableArray<BackendOptions> answer)
     {
         Dictionary<string, KnownBackend> before = new(StringComparer.OrdinalIgnoreCase);
-        foreach (KnownBackend backend in known)
+        foreach (var backend in known)
         {
             before.TryAdd(IdOf(backend.Options), backend);
         }
 
-        ImmutableArray<BackendOptions> bounded = Bound(before, answer);
+        var bounded = Bound(before, answer);
         HashSet<string> primaries = Ids(bounded, backup: false), backups = Ids(bounded, backup: true);
         KnownBackend[] kept =
         [
             .. Stay(before, primaries, known.Where(k => k is { Serves: true, Options.Backup: false })),
             .. Stay(before, backups, known.Where(k => k is { Serves: true, Options.Backup: true } && !primaries.Contains(IdOf(k.Options)))),
         ];
-        bool anyWorks = kept.Length > 0 || bounded.Any(b => before.TryGetValue(IdOf(b), out KnownBackend same) && same.Works);
+        bool anyWorks = kept.Length > 0 || bounded.Any(b => before.TryGetValue(IdOf(b), out var same) && same.Works);
         if (!anyWorks)
         {
             // Only backups serve, and an answer with only primaries would displace them.
@@ -65,7 +65,7 @@ internal static class DiscoveryMerge
         Dictionary<string, KnownBackend> before, HashSet<string> role, IEnumerable<KnownBackend> serving)
     {
         KnownBackend[] all = [.. serving];
-        int unproven = role.Count(id => !before.TryGetValue(id, out KnownBackend same) || !same.Works);
+        int unproven = role.Count(id => !before.TryGetValue(id, out var same) || !same.Works);
         int stay = role.Count == 0 ? 0 : (int)(((long)all.Length * unproven + role.Count - 1) / role.Count);
         return all.Where(k => !role.Contains(IdOf(k.Options))).Take(stay);
     }

@@ -30,7 +30,7 @@ internal sealed partial class DiscoveryReport(Pool pool, Func<IPEndPoint, string
     /// <summary>The answer without this node itself: each of its clients would come back as a new one.</summary>
     public DiscoveryAnswer WithoutThisNode(string source, DiscoveryAnswer answer)
     {
-        ImmutableArray<BackendOptions> others = answer.Backends.RemoveAll(b => OwnListener(b) is not null);
+        var others = answer.Backends.RemoveAll(b => OwnListener(b) is not null);
         string own = string.Join(", ", answer.Backends.Except(others).Select(b => $"{Backend.IdOf(b.Address)} ({OwnListener(b)})"));
         if (own.Length > 0 && own != _own)
         {
@@ -72,7 +72,7 @@ internal sealed partial class DiscoveryReport(Pool pool, Func<IPEndPoint, string
     }
 
     private string? OwnListener(BackendOptions backend) =>
-        IPAddress.TryParse(backend.Address.Host, out IPAddress? address) ? ownListener(new IPEndPoint(address, backend.Address.Port)) : null;
+        IPAddress.TryParse(backend.Address.Host, out var address) ? ownListener(new IPEndPoint(address, backend.Address.Port)) : null;
 
     private static partial class Log
     {

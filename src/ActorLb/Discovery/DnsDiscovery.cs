@@ -18,7 +18,7 @@ internal static class DnsDiscovery
             return OfRecords(options.Template, await names.Srv(options.Name, cancel).ConfigureAwait(false));
         }
 
-        IPAddress[] addresses = await names.Host(options.Name, cancel).ConfigureAwait(false);
+        var addresses = await names.Host(options.Name, cancel).ConfigureAwait(false);
         return
         [
             .. NameResolution.Preferred(addresses)

@@ -24,7 +24,7 @@ internal sealed class DnsNames(Func<ResolverSettings> settings)
     /// <exception cref="IOException">No server answered, or the name has no record; the message says which.</exception>
     public async Task<IReadOnlyList<SrvRecord>> ServicesAsync(string name, CancellationToken cancel)
     {
-        IEnumerable<DnsResourceRecord> records = await FindAsync(name, [QueryType.SRV], IsService, cancel).ConfigureAwait(false);
+        var records = await FindAsync(name, [QueryType.SRV], IsService, cancel).ConfigureAwait(false);
         SrvRecord[] found =
             [.. records.Cast<DnsSrvRecord>().Select(r => new SrvRecord(r.Priority, r.Weight, r.Port, r.Target.Value.TrimEnd('.')))];
         return found.Length > 0 ? found : throw new IOException($"{name} has no SRV record");
@@ -34,7 +34,7 @@ internal sealed class DnsNames(Func<ResolverSettings> settings)
     /// <exception cref="IOException">No server answered.</exception>
     public async Task<IPAddress[]> AddressesAsync(string name, CancellationToken cancel)
     {
-        IEnumerable<DnsResourceRecord> records =
+        var records =
             await FindAsync(name, [QueryType.A, QueryType.AAAA], static r => r is AddressRecord, cancel).ConfigureAwait(false);
         return [.. records.Cast<AddressRecord>().Select(r => r.Address)];
     }
@@ -46,17 +46,22 @@ internal sealed class DnsNames(Func<ResolverSettings> settings)
     private async Task<IEnumerable<DnsResourceRecord>> FindAsync(
         string name, QueryType[] types, Func<DnsResourceRecord, bool> isWanted, CancellationToken cancel)
     {
-        ResolverSettings current = settings();
+        var current = settings();
         var client = new LookupClient(new LookupClientOptions([.. current.Servers])
         {
-            AutoResolveNameServers = false, UseCache = false, UseRandomNameServer = false, ThrowDnsErrors = false, Timeout = AnswerTimeout,
-            Retries = Rounds - 1, UseTcpFallback = true,
+            AutoResolveNameServers = false,
+            UseCache = false,
+            UseRandomNameServer = false,
+            ThrowDnsErrors = false,
+            Timeout = AnswerTimeout,
+            Retries = Rounds - 1,
+            UseTcpFallback = true,
         });
         foreach (string candidate in current.Candidates(name))
         {
-            foreach (QueryType type in types)
+            foreach (var type in types)
             {
-                IDnsQueryResponse response = await AskAsync(client, candidate, type, cancel).ConfigureAwait(false);
+                var response = await AskAsync(client, candidate, type, cancel).ConfigureAwait(false);
                 DnsResourceRecord[] found = [.. response.Answers.Where(isWanted)];
                 if (found.Length > 0) return found;
                 if (response.Header.ResponseCode == DnsHeaderResponseCode.NotExistentDomain) break;
@@ -71,11 +76,11 @@ internal sealed class DnsNames(Func<ResolverSettings> settings)
         try
         {
             // The library drops empty labels, and would query for another name.
-            if (name.StartsWith('.') || name.Contains("..", StringComparison.Ordinal)) throw new ArgumentException("an empty label");
+            if (name.StartsWith('.') || name.Contains("..", StringComparison.Ordinal)) throw new ArgumentException("an empty label", nameof(name));
             problem = "sent a different answer";
             for (int round = 0; round < Rounds; round++)
             {
-                IDnsQueryResponse response = await client.QueryAsync(name, type, cancellationToken: cancel).ConfigureAwait(false);
+                var response = await client.QueryAsync(name, type, cancellationToken: cancel).ConfigureAwait(false);
                 // The library only compares the identifier, which is short enough to guess.
                 if (!IsAnswerTo(response, name, type)) continue;
                 if (response.Header.ResponseCode is DnsHeaderResponseCode.NoError or DnsHeaderResponseCode.NotExistentDomain) return response;

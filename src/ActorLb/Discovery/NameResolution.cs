@@ -42,7 +42,10 @@ internal sealed record NameResolution(
         {
             string[] words = line.Split('#')[0].Split([' ', '\t', '\r'], StringSplitOptions.RemoveEmptyEntries);
             if (words.Length > 1 && words.Skip(1).Contains(name.TrimEnd('.'), StringComparer.OrdinalIgnoreCase)
-                && IPAddress.TryParse(words[0], out IPAddress? address)) found.Add(address);
+                && IPAddress.TryParse(words[0], out var address))
+            {
+                found.Add(address);
+            }
         }
         return [.. found];
     }
@@ -53,7 +56,7 @@ internal sealed record NameResolution(
     /// </summary>
     private static async Task<IPAddress[]> FindAsync(DnsNames names, string host, CancellationToken cancel)
     {
-        if (IPAddress.TryParse(host, out IPAddress? literal)) return [literal];
+        if (IPAddress.TryParse(host, out var literal)) return [literal];
         if (InHosts(Read(HostsFile), host) is { Length: > 0 } listed) return listed;
         // Only Unix systems say in a file which servers they use.
         if (!File.Exists(ResolverFile)) return await Dns.GetHostAddressesAsync(host, cancel).WaitAsync(cancel).ConfigureAwait(false);

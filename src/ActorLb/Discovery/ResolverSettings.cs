@@ -20,7 +20,7 @@ internal sealed record ResolverSettings(ImmutableArray<IPEndPoint> Servers, Immu
             string[] words = line.Split(['#', ';'])[0].Split([' ', '\t', '\r'], StringSplitOptions.RemoveEmptyEntries);
             switch (words)
             {
-                case ["nameserver", var server, ..] when IPAddress.TryParse(server, out IPAddress? address):
+                case ["nameserver", var server, ..] when IPAddress.TryParse(server, out var address):
                     servers.Add(new IPEndPoint(address, DnsPort));
                     break;
                 case ["search" or "domain", .. var domains]:
@@ -51,7 +51,7 @@ internal sealed record ResolverSettings(ImmutableArray<IPEndPoint> Servers, Immu
             return [name];
         }
 
-        IEnumerable<string> completed = Search.Select(d => $"{name}.{d}");
+        var completed = Search.Select(d => $"{name}.{d}");
         return name.Count(c => c == '.') >= Dots ? completed.Prepend(name) : completed.Append(name);
     }
 }

@@ -105,10 +105,10 @@ internal sealed partial class LocalMember : IAsyncDisposable
         while (!cancel.IsCancellationRequested)
         {
             // Taken before the checks, so that no change after them is missed.
-            Task changed = _joining.Next;
+            var changed = _joining.Next;
             if (IsComplete) return;
             bool? found = Host.System?.FoundCluster;
-            TimeSpan left = (found is null ? SilentWait : JoinWait) - _time.GetElapsedTime(start);
+            var left = (found is null ? SilentWait : JoinWait) - _time.GetElapsedTime(start);
             if (found == false || left <= TimeSpan.Zero) return;
             using var wait = CancellationTokenSource.CreateLinkedTokenSource(cancel);
             await Task.WhenAny(changed, Task.Delay(left, _time, wait.Token)).ConfigureAwait(false);

@@ -116,7 +116,7 @@ internal sealed class BackendActor : SupervisedActor
         Timers.Cancel(ProbeDue.Instance);
         _backend.History.ProbeDue(null);
         if (order.Probe is null) return;
-        TimeSpan spread = order.Options.Interval < MaxStartJitter ? order.Options.Interval : MaxStartJitter;
+        var spread = order.Options.Interval < MaxStartJitter ? order.Options.Interval : MaxStartJitter;
         ProbeIn(spread * _random.NextDouble());
     }
 
@@ -128,7 +128,7 @@ internal sealed class BackendActor : SupervisedActor
             ProbeAgain(options);
             return;
         }
-        CancellationTokenSource probing = _probing = new();
+        var probing = _probing = new();
         _backend.History.ProbeDue(null);
         _ = ProbeAsync(probe, endPoint, options, _time, probing.Token).PipeTo(Self, success: result => new Probed(probing, result));
     }
@@ -154,7 +154,7 @@ internal sealed class BackendActor : SupervisedActor
     {
         try
         {
-            IPAddress[] addresses = NameResolution.Preferred(await names.Host(host, asked.Token).ConfigureAwait(false));
+            var addresses = NameResolution.Preferred(await names.Host(host, asked.Token).ConfigureAwait(false));
             addresses = addresses.Length <= DiscoveryMerge.MaxTargets ? addresses : addresses[..DiscoveryMerge.MaxTargets];
             return new Found(asked, addresses, addresses.Length == 0 ? "no address" : null);
         }
@@ -169,7 +169,7 @@ internal sealed class BackendActor : SupervisedActor
         IHealthProbe probe, IPEndPoint endPoint, HealthOptions options, TimeProvider time, CancellationToken end)
     {
         long start = time.GetTimestamp();
-        ProbeResult result = await AskAsync(probe, endPoint, options, time, end).ConfigureAwait(false);
+        var result = await AskAsync(probe, endPoint, options, time, end).ConfigureAwait(false);
         return result with { Took = time.GetElapsedTime(start) };
     }
 
@@ -177,12 +177,12 @@ internal sealed class BackendActor : SupervisedActor
         IHealthProbe probe, IPEndPoint endPoint, HealthOptions options, TimeProvider time, CancellationToken end)
     {
         long began = MonotonicTime.Milliseconds(time);
-        IPEndPoint probed = options.Port == 0 ? endPoint : new IPEndPoint(endPoint.Address, options.Port);
+        var probed = options.Port == 0 ? endPoint : new IPEndPoint(endPoint.Address, options.Port);
         using CancellationTokenSource timeout = new(options.Timeout, time);
-        using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, end);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, end);
         try
         {
-            ProbeResult result = await probe.ProbeAsync(probed, either.Token).ConfigureAwait(false) with { Began = began };
+            var result = await probe.ProbeAsync(probed, either.Token).ConfigureAwait(false) with { Began = began };
             // Without descriptors more than the socket may fail, such as reading the authorities' certificates.
             return result is { Alive: false, Refused: false, Inconclusive: false } && FileDescriptors.AreOut() ? result with { Inconclusive = true } : result;
         }

@@ -30,7 +30,7 @@ internal sealed partial class BackendWatch(string pool, Backend backend, IActorR
     /// <returns>Whether the verdict has changed.</returns>
     public bool Judge(ProbeResult result, HealthOptions health)
     {
-        HealthTrack before = _track;
+        var before = _track;
         _track = before.Next(result.Alive, health.Rise, health.Fall, result.Refused);
         Backend.ReportProbe(new ProbeReport(
             result.Alive, result.Refused, _track.Failures, result.Began, HealthProbes.ProvesClients(health, Backend)));

@@ -17,7 +17,7 @@ internal static class HealthProbes
     /// <exception cref="System.Security.Cryptography.CryptographicException">A TLS file is not PEM as expected.</exception>
     public static IHealthProbe? Create(PoolOptions pool, Backend backend, OwnProbes own)
     {
-        HealthOptions health = pool.Health;
+        var health = pool.Health;
         if (health.Probe is ProbeKind.None)
         {
             return null;

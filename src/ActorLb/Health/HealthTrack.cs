@@ -13,7 +13,7 @@ internal readonly record struct HealthTrack(HealthState State, int Streak, int F
 {
     public HealthTrack Next(bool alive, int rise, int fall, bool refused = false)
     {
-        HealthState result = alive ? HealthState.Up : HealthState.Down;
+        var result = alive ? HealthState.Up : HealthState.Down;
         int failures = alive ? 0 : Failures + 1;
         if (State == HealthState.Unknown)
         {

@@ -32,7 +32,7 @@ internal sealed class HttpProbe : IHealthProbe
     {
         try
         {
-            ProbeConnection connection = await _opener.OpenAsync(endPoint, cancel).ConfigureAwait(false);
+            var connection = await _opener.OpenAsync(endPoint, cancel).ConfigureAwait(false);
             await using (connection.ConfigureAwait(false))
             {
                 _opener.Owed = "no HTTP status";

@@ -28,7 +28,7 @@ internal sealed class MqttProbe(ProbeStream opener, OwnProbes own, (string Host,
     {
         try
         {
-            ProbeConnection connection = await opener.OpenAsync(endPoint, cancel).ConfigureAwait(false);
+            var connection = await opener.OpenAsync(endPoint, cancel).ConfigureAwait(false);
             await using (connection.ConfigureAwait(false))
             {
                 return Sharpen(await GreetAsync(connection, cancel).ConfigureAwait(false));
@@ -61,12 +61,12 @@ internal sealed class MqttProbe(ProbeStream opener, OwnProbes own, (string Host,
 
     private async ValueTask<ProbeResult> GreetAsync(ProbeConnection connection, CancellationToken cancel)
     {
-        Stream stream = connection.Stream;
+        var stream = connection.Stream;
         ProbeWebSocket? framed = null;
         if (webSocket is { } target)
         {
             opener.Owed = "no answer to the upgrade";
-            (framed, ProbeResult upgraded) = await ProbeWebSocket.UpgradeAsync(stream, target.Host, target.Path, cancel).ConfigureAwait(false);
+            (framed, var upgraded) = await ProbeWebSocket.UpgradeAsync(stream, target.Host, target.Path, cancel).ConfigureAwait(false);
             if (framed is null)
             {
                 await connection.EndAsync(first: true, cancel).ConfigureAwait(false);
@@ -80,7 +80,7 @@ internal sealed class MqttProbe(ProbeStream opener, OwnProbes own, (string Host,
         await stream.WriteAsync(_greeting.Connect, cancel).ConfigureAwait(false);
         byte[] answer = new byte[4];
         int read = await stream.ReadAtLeastAsync(answer, answer.Length, throwOnEndOfStream: false, cancel).ConfigureAwait(false);
-        ProbeResult result = Judge(answer.AsSpan(0, read));
+        var result = Judge(answer.AsSpan(0, read));
         await LeaveAsync(stream, framed, accepted: result.Alive && answer[3] == Accepted, cancel).ConfigureAwait(false);
         await connection.EndAsync(first: true, cancel).ConfigureAwait(false);
         return result;
@@ -89,7 +89,7 @@ internal sealed class MqttProbe(ProbeStream opener, OwnProbes own, (string Host,
     /// <summary>Avoids an error in the broker's log; the verdict does not depend on it.</summary>
     private static async ValueTask LeaveAsync(Stream stream, ProbeWebSocket? framed, bool accepted, CancellationToken cancel)
     {
-        using CancellationTokenSource end = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        using var end = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         end.CancelAfter(ProbeConnection.EndTime);
         try
         {

@@ -45,7 +45,7 @@ internal sealed class OwnProbes
     /// <returns>The client id within the bytes, or nothing.</returns>
     public ReadOnlySpan<byte> FindIn(ReadOnlySpan<byte> bytes)
     {
-        ReadOnlySpan<byte> first = bytes[..Math.Min(bytes.Length, FirstBytes)];
+        var first = bytes[..Math.Min(bytes.Length, FirstBytes)];
         int at = first.IndexOf(_prefixUtf8);
         if (at < 0) return default;
         int end = at + _prefixUtf8.Length;
@@ -57,7 +57,7 @@ internal sealed class OwnProbes
     /// <param name="clientId">One that <see cref="Has"/> recognises.</param>
     public void Arrived(ReadOnlySpan<byte> clientId, string listener)
     {
-        ReadOnlySpan<byte> digits = clientId[_prefixUtf8.Length..];
+        var digits = clientId[_prefixUtf8.Length..];
         if (Utf8Parser.TryParse(digits, out long number, out int read) && read == digits.Length && number > 0 && number <= Volatile.Read(ref _last)) _arrived[number] = listener;
     }
 

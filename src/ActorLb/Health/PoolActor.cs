@@ -105,7 +105,7 @@ internal sealed partial class PoolActor : SupervisedActor
 
     private void OnBackendStarted(PoolMessage.BackendStarted started)
     {
-        if (_watches.TryGetValue(started.Backend, out BackendWatch? watch))
+        if (_watches.TryGetValue(started.Backend, out var watch))
         {
             StartProbing(watch);
         }
@@ -113,12 +113,12 @@ internal sealed partial class PoolActor : SupervisedActor
 
     private void OnProbed(PoolMessage.Probed probed)
     {
-        if (!_watches.TryGetValue(probed.Backend, out BackendWatch? watch) || watch.Order != probed.Order)
+        if (!_watches.TryGetValue(probed.Backend, out var watch) || watch.Order != probed.Order)
         {
             return;
         }
 
-        ProbeResult result = probed.Result;
+        var result = probed.Result;
         watch.Backend.History.Probed(new BackendProbe(_time.GetUtcNow(), result.Inconclusive ? null : result.Alive, result.Took, result.Reason));
         if (result.Inconclusive)
         {
@@ -162,8 +162,8 @@ internal sealed partial class PoolActor : SupervisedActor
 
     private void OnResolved(PoolMessage.Resolved resolved)
     {
-        (Backend backend, IPAddress[] addresses, string? problem) = resolved;
-        if (!_watches.TryGetValue(backend, out BackendWatch? watch))
+        (var backend, var addresses, string? problem) = resolved;
+        if (!_watches.TryGetValue(backend, out var watch))
         {
             return;
         }
@@ -210,7 +210,7 @@ internal sealed partial class PoolActor : SupervisedActor
         }
         else
         {
-            DiscoveryAnswer answer = _report.WithoutThisNode(found.Question.Source, found.Answer);
+            var answer = _report.WithoutThisNode(found.Question.Source, found.Answer);
             Follow(_pool.SetDiscovered(answer));
             _report.Answered(found.Question.Source, answer);
         }
@@ -223,16 +223,16 @@ internal sealed partial class PoolActor : SupervisedActor
     private void OnReload(PoolMessage.Reload reload)
     {
         Begin();
-        PoolOptions old = _pool.Options;
-        PoolOptions options = reload.Options;
-        PoolChange change = _pool.Apply(options);
+        var old = _pool.Options;
+        var options = reload.Options;
+        var change = _pool.Apply(options);
         TellDrains(change);
         Forget(change.Removed);
         // Always with TLS: the files named in the options may have changed.
         if (old.Health != options.Health || old.ProxyProtocol != options.ProxyProtocol || old.Tls != options.Tls || options.Tls is not null
             || !string.Equals(old.WebSocketPath, options.WebSocketPath, StringComparison.Ordinal))
         {
-            foreach (BackendWatch watch in _watches.Values)
+            foreach (var watch in _watches.Values)
             {
                 StartProbing(watch);
             }
@@ -258,7 +258,7 @@ internal sealed partial class PoolActor : SupervisedActor
 
     private void WatchNewBackends()
     {
-        foreach (Backend backend in _pool.Snapshot.Backends)
+        foreach (var backend in _pool.Snapshot.Backends)
         {
             if (_watches.ContainsKey(backend))
             {
@@ -266,7 +266,7 @@ internal sealed partial class PoolActor : SupervisedActor
             }
 
             int seed = _random.Next();
-            IActorRef actor = Context.ActorOf(
+            var actor = Context.ActorOf(
                 ActorProps.Of(() => new BackendActor(backend, _names, _time, new Random(seed))), ActorNames.FreeFor(Context, backend.Id));
             BackendWatch watch = new(_pool.Name, backend, actor, _logger);
             _watches.Add(backend, watch);
@@ -279,7 +279,7 @@ internal sealed partial class PoolActor : SupervisedActor
 
     private void StartProbing(BackendWatch watch)
     {
-        PoolOptions options = _pool.Options;
+        var options = _pool.Options;
         IHealthProbe? probe = null;
         try
         {
@@ -301,10 +301,10 @@ internal sealed partial class PoolActor : SupervisedActor
 
     private void Forget(IEnumerable<Backend> removed)
     {
-        foreach (Backend gone in removed)
+        foreach (var gone in removed)
         {
             _unsettled.Remove(gone);
-            if (_watches.Remove(gone, out BackendWatch? watch))
+            if (_watches.Remove(gone, out var watch))
             {
                 Context.Stop(watch.Actor);
             }
@@ -333,7 +333,7 @@ internal sealed partial class PoolActor : SupervisedActor
 
     private void TellDrains(PoolChange change)
     {
-        foreach ((Backend backend, string? reason) in change.Drains)
+        foreach ((var backend, string? reason) in change.Drains)
         {
             if (reason is not null) Log.DrainedByDiscovery(_logger, _pool.Name, backend.Id, reason);
             else Log.DrainEnded(_logger, _pool.Name, backend.Id);

@@ -39,8 +39,8 @@ internal sealed class PoolControl : IAsyncDisposable
     {
         // Kept outside the actor, which may restart.
         TaskCompletionSource ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        Random own = random ?? new Random();
-        IActorRef actor = system.ActorOf(
+        var own = random ?? new Random();
+        var actor = system.ActorOf(
             ActorProps.Of(() => new PoolActor(pool, names, probes, ready, time, logger, own, ownListener ?? (static _ => null))), ActorNames.Of($"pool-{pool.Name}"));
         return new PoolControl(pool, actor, ready);
     }
@@ -49,7 +49,7 @@ internal sealed class PoolControl : IAsyncDisposable
     /// <exception cref="OperationCanceledException">The pool has stopped.</exception>
     public async Task<PoolChange> ReloadAsync(PoolOptions options, CancellationToken cancel)
     {
-        using CancellationTokenSource either = CancellationTokenSource.CreateLinkedTokenSource(_stopped.Token, cancel);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(_stopped.Token, cancel);
         return await _actor.Ask<PoolChange>(new PoolMessage.Reload(options), either.Token).ConfigureAwait(false);
     }
 

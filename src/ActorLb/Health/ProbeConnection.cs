@@ -21,7 +21,7 @@ internal sealed class ProbeConnection(Socket socket, Stream stream) : IAsyncDisp
     /// <param name="first">Close this side first, for a peer that waits for it.</param>
     public async ValueTask EndAsync(bool first, CancellationToken cancel)
     {
-        using CancellationTokenSource end = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        using var end = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         end.CancelAfter(EndTime);
         try
         {

@@ -30,7 +30,7 @@ internal sealed class ProbeStream(ProxyProtocolVersion proxy, UpstreamTls? tls)
         try
         {
             socket = new Socket(endPoint.AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-            ValueTask connecting = socket.ConnectAsync(endPoint, cancel);
+            var connecting = socket.ConnectAsync(endPoint, cancel);
             atOnce = connecting.IsCompleted;
             await connecting.ConfigureAwait(false);
             return socket;
@@ -52,7 +52,7 @@ internal sealed class ProbeStream(ProxyProtocolVersion proxy, UpstreamTls? tls)
     public async ValueTask<ProbeConnection> OpenAsync(IPEndPoint endPoint, CancellationToken cancel)
     {
         Owed = NoConnection;
-        Socket socket = await ConnectAsync(endPoint, cancel).ConfigureAwait(false);
+        var socket = await ConnectAsync(endPoint, cancel).ConfigureAwait(false);
         Stream stream = new NetworkStream(socket, ownsSocket: true);
         try
         {

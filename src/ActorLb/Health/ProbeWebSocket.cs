@@ -42,8 +42,8 @@ internal sealed class ProbeWebSocket : Stream
         while (true)
         {
             int read = await socket.FillAsync(cancel).ConfigureAwait(false);
-            ReadStatus status = UpgradeResponseReader.Read(
-                socket._buffer.AsSpan(0, socket._end), key, MqttSubprotocol.Mqtt, out int length, out int code, out UpgradeError error);
+            var status = UpgradeResponseReader.Read(
+                socket._buffer.AsSpan(0, socket._end), key, MqttSubprotocol.Mqtt, out int length, out int code, out var error);
             if (status == ReadStatus.Done)
             {
                 socket._start = length;
@@ -77,7 +77,7 @@ internal sealed class ProbeWebSocket : Stream
     {
         while (_payload.IsEmpty)
         {
-            FrameEvent found = _reader.Read(_buffer.AsSpan(_start, _end - _start), out int consumed, out FieldRange range);
+            var found = _reader.Read(_buffer.AsSpan(_start, _end - _start), out int consumed, out var range);
             ReadOnlyMemory<byte> body = _buffer.AsMemory(_start + range.Offset, range.Length);
             _start += consumed;
             switch (found)
@@ -128,7 +128,10 @@ internal sealed class ProbeWebSocket : Stream
     {
         UpgradeRequestValues values = new()
         {
-            Path = Encoding.ASCII.GetBytes(path), Host = Encoding.ASCII.GetBytes(host), Key = key, Subprotocol = MqttSubprotocol.Mqtt,
+            Path = Encoding.ASCII.GetBytes(path),
+            Host = Encoding.ASCII.GetBytes(host),
+            Key = key,
+            Subprotocol = MqttSubprotocol.Mqtt,
         };
         byte[] request = new byte[UpgradeRequestWriter.MaxLength(values)];
         return request[..UpgradeRequestWriter.Write(request, values)];

@@ -17,7 +17,7 @@ internal sealed class UpstreamTls
         _options = new SslClientAuthenticationOptions { TargetHost = options.ServerName ?? host };
         if (options.Certificate is { } certificate)
         {
-            X509Certificate2 own = X509Certificate2.CreateFromPem(InputFile.ReadText(certificate), InputFile.ReadText(options.Key ?? certificate));
+            var own = X509Certificate2.CreateFromPem(InputFile.ReadText(certificate), InputFile.ReadText(options.Key ?? certificate));
             _options.ClientCertificateContext = SslStreamCertificateContext.Create(own, additionalCertificates: null, offline: true);
         }
 

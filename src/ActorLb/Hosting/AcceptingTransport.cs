@@ -69,9 +69,9 @@ internal sealed partial class AcceptingListener(Socket socket, ILogger logger, i
         {
             try
             {
-                Socket accepted = await socket.AcceptAsync(cancellationToken).ConfigureAwait(false);
+                var accepted = await socket.AcceptAsync(cancellationToken).ConfigureAwait(false);
                 accepted.NoDelay = true;
-                ConnectionContext connection = _connections.Create(accepted);
+                var connection = _connections.Create(accepted);
                 connection.ConnectionClosed.UnsafeRegister(static free => ((SemaphoreSlim)free!).Release(), _free);
                 return connection;
             }

@@ -85,7 +85,7 @@ internal sealed partial class BansActor : SupervisedActor
     private static async Task<int> SweepAsync(IReadOnlyList<Reactor> reactors, BanList bans)
     {
         int closed = 0;
-        foreach (Reactor reactor in reactors)
+        foreach (var reactor in reactors)
         {
             bool more = true;
             for (int slot = 0; more;)

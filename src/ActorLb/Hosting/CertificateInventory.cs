@@ -15,16 +15,16 @@ internal sealed partial class CertificateInventory(ListenerSet listeners, NodePo
     {
         get
         {
-            foreach (Listener listener in listeners.All)
+            foreach (var listener in listeners.All)
             {
-                foreach (DatedEntry certificate in listener.Current.Tls?.Dated ?? [])
+                foreach (var certificate in listener.Current.Tls?.Dated ?? [])
                 {
                     yield return new CertificateUse("listener", listener.Name, certificate);
                 }
             }
-            foreach (UpstreamPool pool in pools.Upstreams)
+            foreach (var pool in pools.Upstreams)
             {
-                foreach (DatedEntry certificate in pool.Tls?.Dated ?? []) yield return new CertificateUse("pool", pool.Name, certificate);
+                foreach (var certificate in pool.Tls?.Dated ?? []) yield return new CertificateUse("pool", pool.Name, certificate);
             }
         }
     }
@@ -39,10 +39,10 @@ internal sealed partial class CertificateInventory(ListenerSet listeners, NodePo
     public async Task RenewAsync(TlsContexts contexts)
     {
         await pools.RenewAsync(contexts).ConfigureAwait(false);
-        foreach (Listener listener in listeners.All)
+        foreach (var listener in listeners.All)
         {
-            Listener.State current = listener.Current;
-            TlsServerContext? tls = contexts.Server(listener.Name) ?? current.Tls;
+            var current = listener.Current;
+            var tls = contexts.Server(listener.Name) ?? current.Tls;
             listener.Apply(current.Options, pools.Running[current.Options.Pool].Upstream, tls, time);
         }
         LogWarnings(contexts);
@@ -52,7 +52,7 @@ internal sealed partial class CertificateInventory(ListenerSet listeners, NodePo
     public static void ShareTicketKeys(ImmutableArray<TicketKey> keys, IEnumerable<Listener.State> listeners)
     {
         if (keys.IsEmpty) return;
-        foreach (Listener.State listener in listeners)
+        foreach (var listener in listeners)
         {
             if (listener.Options.Tls is { SessionTickets: true, TicketKeyFile: null }) listener.Tls?.SetTicketKeys(keys);
         }
@@ -60,13 +60,13 @@ internal sealed partial class CertificateInventory(ListenerSet listeners, NodePo
 
     public void LogWarnings(TlsContexts contexts)
     {
-        foreach (Listener listener in listeners.All)
+        foreach (var listener in listeners.All)
         {
-            foreach (TlsProblem warning in contexts.Server(listener.Name)?.Warnings ?? []) Log.Tls(logger, "listener", listener.Name, warning);
+            foreach (var warning in contexts.Server(listener.Name)?.Warnings ?? []) Log.Tls(logger, "listener", listener.Name, warning);
         }
-        foreach (UpstreamPool pool in pools.Upstreams)
+        foreach (var pool in pools.Upstreams)
         {
-            foreach (TlsProblem warning in contexts.Client(pool.Name)?.Warnings ?? []) Log.Tls(logger, "pool", pool.Name, warning);
+            foreach (var warning in contexts.Client(pool.Name)?.Warnings ?? []) Log.Tls(logger, "pool", pool.Name, warning);
         }
     }
 

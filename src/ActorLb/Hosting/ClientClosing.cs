@@ -12,12 +12,12 @@ internal sealed class ClientClosing(IReadOnlyList<Reactor> reactors, Func<long> 
     public async Task CloseAsync(TimeSpan within, DisconnectReason reason, CancellationToken cancel)
     {
         long start = time.GetTimestamp();
-        TimeSpan closing = within * 0.9;
+        var closing = within * 0.9;
         int total = (int)open(), closed = 0;
         // Once at least: without any time all are closed at once.
         for (int first = 0; open() > 0 && (first == 0 || time.GetElapsedTime(start) < within) && !cancel.IsCancellationRequested; first++)
         {
-            TimeSpan elapsed = time.GetElapsedTime(start);
+            var elapsed = time.GetElapsedTime(start);
             // Those that went by themselves count.
             int due = elapsed >= closing ? int.MaxValue : DrainPace.Due(total, elapsed, closing) - Math.Max(closed, total - (int)open());
             for (int i = 0; i < reactors.Count && due > 0; i++)
@@ -34,7 +34,7 @@ internal sealed class ClientClosing(IReadOnlyList<Reactor> reactors, Func<long> 
     private static int CloseSome(Reactor reactor, int portion, DisconnectReason reason)
     {
         Session[] some = [.. reactor.Sessions.Where(s => s.Phase != Phase.Lingering && !s.Leaving).Take(portion)];
-        foreach (Session session in some) reactor.Flow.Closer.Drain(session, reason, CloseReason.Drained);
+        foreach (var session in some) reactor.Flow.Closer.Drain(session, reason, CloseReason.Drained);
         return some.Length;
     }
 }

@@ -67,7 +67,7 @@ internal sealed class ConfigurationApplier : IDisposable
         async () =>
         {
             // Taken before the files are read: a change in between is found by the next look.
-            ImmutableDictionary<string, FileStamps.Stamp> stamps =
+            var stamps =
                 await FileReading.RunAsync(() => FileStamps.Take(TlsFiles.Of(options)), cancel).ConfigureAwait(false);
             await ApplyCoreAsync(options, cancel).ConfigureAwait(false);
             Watch.Watch(stamps);
@@ -107,7 +107,7 @@ internal sealed class ConfigurationApplier : IDisposable
     /// <summary>What of this node takes connections at a backend's address; null when nothing does.</summary>
     public string? OwnAddress(DnsEndPoint backend)
     {
-        ImmutableDictionary<IPEndPoint, string> bound = _bound;
+        var bound = _bound;
         return OwnListenerChecks.Own(backend, Options.Cluster.Seeds.IsEmpty ? bound : bound.SetItem(Options.Cluster.Bind, "the address of its fleet"));
     }
 
@@ -115,29 +115,29 @@ internal sealed class ConfigurationApplier : IDisposable
 
     private Task RenewCertificatesAsync(ImmutableHashSet<string> changed) => ExclusivelyAsync(async () =>
     {
-        TlsContexts contexts = await _parts.Certificates.ReadAsync(Options, CancellationToken.None, changed).ConfigureAwait(false);
+        var contexts = await _parts.Certificates.ReadAsync(Options, CancellationToken.None, changed).ConfigureAwait(false);
         await _parts.Certificates.RenewAsync(contexts).ConfigureAwait(false);
     });
 
     private async Task ApplyCoreAsync(ActorLbOptions options, CancellationToken cancel)
     {
-        (TlsContexts contexts, AccessLog? newLog, ListenerSet.Opened opened) = await PrepareAsync(options, cancel).ConfigureAwait(false);
+        (var contexts, var newLog, var opened) = await PrepareAsync(options, cancel).ConfigureAwait(false);
         // Before the pools ask for their names: one that leads here is no backend's.
         _bound = BoundOf(options, opened);
-        AccessLog? oldLog = _parts.Services.AccessLog;
+        var oldLog = _parts.Services.AccessLog;
         if (newLog is not null || options.Log.Access is null) _parts.Services.AccessLog = newLog;
-        ActorLbOptions running = _withAdded(options);
+        var running = _withAdded(options);
         ApplySettings(options, running);
         int bufferSize = options.Pools.Values.Select(p => p.BufferSize).DefaultIfEmpty(0).Max();
-        foreach (Reactor reactor in _parts.Reactors) await reactor.AskAsync(r => { r.EnsureScratch(bufferSize); return true; }).ConfigureAwait(false);
+        foreach (var reactor in _parts.Reactors) await reactor.AskAsync(r => { r.EnsureScratch(bufferSize); return true; }).ConfigureAwait(false);
 
-        IReadOnlyList<RunningPool> gone =
+        var gone =
             await _parts.Pools.ApplyAsync(running, contexts, at => OwnListenerChecks.Own(at, _bound)).ConfigureAwait(false);
         if (_parts.Fleet is { IsStarted: false } fleet) await fleet.StartAsync(cancel).ConfigureAwait(false);
         _parts.UpdateSlots();
         await _parts.Legacy.RestoreAsync(_parts.Operations).ConfigureAwait(false);
         await ApplyListenersAsync(options, contexts, opened).ConfigureAwait(false);
-        foreach (RunningPool pool in gone) await pool.Control.DisposeAsync().ConfigureAwait(false);
+        foreach (var pool in gone) await pool.Control.DisposeAsync().ConfigureAwait(false);
         if (oldLog is not null && !ReferenceEquals(oldLog, _parts.Services.AccessLog)) await oldLog.DisposeAsync().ConfigureAwait(false);
         Options = options;
         Fingerprint = ConfigurationFingerprint.Of(options);
@@ -149,7 +149,7 @@ internal sealed class ConfigurationApplier : IDisposable
     private async Task<(TlsContexts Contexts, AccessLog? Log, ListenerSet.Opened Opened)> PrepareAsync(ActorLbOptions options, CancellationToken cancel)
     {
         if (DataPlaneChecks.Problem(_parts.DataPlane, options) is { } problem) throw new IOException(problem);
-        TlsContexts contexts = await _parts.Certificates.ReadAsync(options, cancel).ConfigureAwait(false);
+        var contexts = await _parts.Certificates.ReadAsync(options, cancel).ConfigureAwait(false);
         AccessLog? log = null;
         try
         {
@@ -171,7 +171,7 @@ internal sealed class ConfigurationApplier : IDisposable
 
     private void ApplySettings(ActorLbOptions options, ActorLbOptions running)
     {
-        NodeServices services = _parts.Services;
+        var services = _parts.Services;
         services.Announced.IsOn = options.Listeners.Values.Any(l => l.AcceptProxyFrom.Length > 0) && options.Pools.Values.Any(p => p.ProxyProtocol != ProxyProtocolVersion.Off);
         services.Handshakes.Max = MaxHandshakes(options);
         services.Damping = TakeoverDamping.Create(options.Sticky.Damping, services.Damping);
@@ -188,13 +188,13 @@ internal sealed class ConfigurationApplier : IDisposable
 
     private async Task ApplyListenersAsync(ActorLbOptions options, TlsContexts contexts, ListenerSet.Opened opened)
     {
-        ListenerSet listeners = _parts.Listeners;
+        var listeners = _parts.Listeners;
         var wanted = new List<(ListenerOptions, Listener)>();
-        foreach (ListenerOptions listener in options.Listeners.Values)
+        foreach (var listener in options.Listeners.Values)
         {
-            UpstreamPool pool = _parts.Pools.Running[listener.Pool].Upstream;
-            TlsServerContext? tls = contexts.Server(listener.Name);
-            Listener? known = listeners.Find(listener.Name);
+            var pool = _parts.Pools.Running[listener.Pool].Upstream;
+            var tls = contexts.Server(listener.Name);
+            var known = listeners.Find(listener.Name);
             if (known is null) known = new Listener(listener, pool, tls, _parts.Time) { Paused = listeners.StartsPaused(listener.Name) };
             else known.Apply(listener, pool, tls, _parts.Time);
             wanted.Add((listener, known));
@@ -208,9 +208,9 @@ internal sealed class ConfigurationApplier : IDisposable
     {
         var bound = ImmutableDictionary.CreateBuilder<IPEndPoint, string>();
         bound[options.Admin.Bind] = "the admin endpoint";
-        foreach (ListenerOptions listener in options.Listeners.Values)
+        foreach (var listener in options.Listeners.Values)
         {
-            IPEndPoint at = opened.BoundTo(listener.Name) ?? _parts.Listeners.Find(listener.Name)?.BoundTo ?? listener.Bind;
+            var at = opened.BoundTo(listener.Name) ?? _parts.Listeners.Find(listener.Name)?.BoundTo ?? listener.Bind;
             if (at.Port != 0) bound[at] = $"listener {listener.Name}";
         }
         return bound.ToImmutable();

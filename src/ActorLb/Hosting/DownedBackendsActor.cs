@@ -66,7 +66,7 @@ internal sealed partial class DownedBackendsActor : SupervisedActor
 
     protected override void Begin()
     {
-        foreach (Close fallen in _fallen()) OnClose(fallen);
+        foreach (var fallen in _fallen()) OnClose(fallen);
     }
 
     protected override bool On(object message)
@@ -111,7 +111,7 @@ internal sealed partial class DownedBackendsActor : SupervisedActor
 
     private async Task<Closing> CloseDueAsync(Closing closing)
     {
-        TimeSpan elapsed = _time.GetElapsedTime(closing.Start);
+        var elapsed = _time.GetElapsedTime(closing.Start);
         // When the time is over, clients that came meanwhile go too.
         int left = elapsed >= closing.Within
             ? closing.Backend.Active : DrainPace.Due(closing.Total, elapsed, closing.Within) - closing.Closed;

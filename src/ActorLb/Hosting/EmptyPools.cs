@@ -46,13 +46,13 @@ internal sealed partial class EmptyPools(ILogger logger, EventFeed events)
     public static int Eligible(Pool pool)
     {
         int eligible = 0;
-        foreach (Backend backend in pool.Snapshot.Backends) eligible += backend.Blocks == BackendBlocks.None ? 1 : 0;
+        foreach (var backend in pool.Snapshot.Backends) eligible += backend.Blocks == BackendBlocks.None ? 1 : 0;
         return eligible;
     }
 
     private static string Reasons(Pool pool)
     {
-        Backend[] all = pool.Snapshot.Backends.ToArray();
+        var all = pool.Snapshot.Backends.ToArray();
         if (all.Length == 0) return "it has none";
         string some = string.Join("; ", all.Take(Most).Select(b => $"{b.Id} ({string.Join(", ", BackendWords.Of(b.Blocks))})"));
         return all.Length > Most ? $"{some} and {all.Length - Most} more" : some;

@@ -103,12 +103,12 @@ internal sealed class FleetBackends : IAsyncDisposable
     {
         var byName = known.ToDictionary(b => b.Key);
         (string Pool, Backend Backend)[] own = [.. _backends()];
-        foreach ((string pool, Backend backend) in own)
+        foreach ((string pool, var backend) in own)
         {
-            if (!byName.TryGetValue(new BackendKey(pool, backend.Id), out SpreadBackend? spread)) continue;
+            if (!byName.TryGetValue(new BackendKey(pool, backend.Id), out var spread)) continue;
             backend.Reference = spread.State is null ? 0 : spread.Reference.Value;
             // What the file takes out stays out; operators can only take out more.
-            AdminState state = backend.Options.Down ? AdminState.Down : spread.State ?? AdminState.Up;
+            var state = backend.Options.Down ? AdminState.Down : spread.State ?? AdminState.Up;
             backend.SetAdminState(state, spread.DrainLeft, spread.IsDrainOver, spread.Pacing);
             backend.SetWeight(spread.Weight ?? backend.Options.Weight);
             backend.IsChangeLocal = spread.IsLocal;
@@ -126,7 +126,7 @@ internal sealed class FleetBackends : IAsyncDisposable
     {
         if (Member.Host.Standing.Stage == FleetStage.Member && Member.Map.Members is { } members) _nodes = SharersOf(members);
         NodesCounted?.Invoke(_nodes);
-        foreach ((_, Backend backend) in _backends())
+        foreach ((_, var backend) in _backends())
         {
             if (backend.Reference == 0) continue;
             backend.SetRemoteActive(fleet.ConnectionsOf(backend.Reference), fleet.LiveNodes - 1);

@@ -51,7 +51,7 @@ internal sealed partial class Node : IAsyncDisposable
         _reactions.Downed = _downed;
         _resourceWatch = new ResourceWatch(_parts.Services, Reactors, _parts.Memory.Read, time, _parts.Logger);
         _ownCounts = new ClosingCounts(time);
-        IActorRef drains = _parts.System.System.ActorOf(
+        var drains = _parts.System.System.ActorOf(
             ActorProps.Of(() => new DrainActor(() => _parts.Pools.Backends.Select(b => b.Backend), time)), "drains");
         _parts.Operations = new StandaloneOperations(
             options.Node.Name, options.Cluster.Name, options.Sticky, _parts.LocalSticky, _parts.LocalSlots, () => IsReady, () => IsDraining, drains);
@@ -197,8 +197,8 @@ internal sealed partial class Node : IAsyncDisposable
     {
         if (Capacity < Options.Node.MaxConnections) Log.FewOpenFiles(_parts.Logger, Options.Node.MaxConnections, OpenFiles.Limit, Capacity);
         if (!Options.Cluster.Seeds.IsEmpty) EnterFleet();
-        ActorSystem system = _parts.System.System;
-        IActorRef closings = system.ActorOf(
+        var system = _parts.System.System;
+        var closings = system.ActorOf(
             ActorProps.Of(() => new PacedClosingsActor(Reactors, _parts.Services, () => Pools.Select(p => p.Pool), Rebalances, Closings, () => KnowsAll, _parts.Time)),
             "paced-closings");
         _reactions.Closings = closings;
@@ -206,16 +206,16 @@ internal sealed partial class Node : IAsyncDisposable
         _parts.Plane.Start();
         // What was ordered before holds from the first client on.
         Places.Bans = new BanList(Bans.All(), _parts.Time);
-        IActorRef bans = system.ActorOf(ActorProps.Of(() => new BansActor(Reactors, Bans.All, Places, _parts.Time, _parts.Logger)), "bans");
+        var bans = system.ActorOf(ActorProps.Of(() => new BansActor(Reactors, Bans.All, Places, _parts.Time, _parts.Logger)), "bans");
         Orders.Changed += () => bans.Tell(BansActor.Look.Instance);
         await _applier.ApplyAsync(Options, cancel).ConfigureAwait(false);
         Added.Begin();
         _certificateLooks = system.ActorOf(ActorProps.Of(() => new CertificateActor(_applier.Watch)), "certificates");
         _resourceWatch.Start();
         _drain.Begin();
-        foreach (Listener listener in Listeners)
+        foreach (var listener in Listeners)
         {
-            ListenerOptions options = listener.Current.Options;
+            var options = listener.Current.Options;
             if (listener.BoundTo is { } bound) Log.Listening(_parts.Logger, listener.Name, bound, KindOf(options), options.Pool);
         }
         _parts.Legacy.End();
@@ -289,7 +289,7 @@ internal sealed partial class Node : IAsyncDisposable
         await _parts.Plane.DisposeAsync().ConfigureAwait(false);
         await _parts.Pools.StopAsync().ConfigureAwait(false);
         await _parts.System.DisposeAsync().ConfigureAwait(false);
-        foreach (UpstreamPool pool in Pools) pool.Tls?.Dispose();
+        foreach (var pool in Pools) pool.Tls?.Dispose();
         if (AccessLog is { } log) await log.DisposeAsync().ConfigureAwait(false);
         if (_parts.Fleet is { } fleet) await fleet.DisposeAsync().ConfigureAwait(false);
         _parts.LocalSticky.Dispose();

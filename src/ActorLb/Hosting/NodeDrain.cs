@@ -66,7 +66,7 @@ internal sealed partial class NodeDrain(NodeParts parts, ConfigurationApplier ap
         await applier.ExclusivelyAsync(
             async () =>
             {
-                using ListenerSet.Opened opened = parts.Listeners.Open(applier.Options.Listeners.Values, applier.TcpOf);
+                using var opened = parts.Listeners.Open(applier.Options.Listeners.Values, applier.TcpOf);
                 if (parts.Fleet is { } fleet) await fleet.RejoinAsync(cancel).ConfigureAwait(false);
                 stayed = parts.Services.Admission.Active;
                 parts.Services.Admission.Draining = false;
@@ -83,7 +83,7 @@ internal sealed partial class NodeDrain(NodeParts parts, ConfigurationApplier ap
 
     private async Task CloseClientsAsync(TimeSpan within, CancellationToken cancel)
     {
-        DisconnectReason reason = parts.Services.ServerReferenceUtf8.Length > 0 ? DisconnectReason.UseAnotherServer : DisconnectReason.ServerShuttingDown;
+        var reason = parts.Services.ServerReferenceUtf8.Length > 0 ? DisconnectReason.UseAnotherServer : DisconnectReason.ServerShuttingDown;
         int open = parts.Services.Admission.Active;
         Log.Draining(parts.Logger, open, within.TotalSeconds);
         parts.Events.Publish("node_draining", $"{open} connections close within {within.TotalSeconds} s");

@@ -35,7 +35,7 @@ internal sealed class LegacyBackends(LocalBackendSlots slots)
     {
         lock (_gate)
         {
-            foreach (LegacyBackend backend in backends)
+            foreach (var backend in backends)
             {
                 _left[(backend.Pool, backend.Id)] = backend;
                 if (backend.Reference != 0) slots.Reserve(BackendRef.FromValue(backend.Reference));
@@ -49,9 +49,9 @@ internal sealed class LegacyBackends(LocalBackendSlots slots)
         lock (_gate)
         {
             if (_left.Count == 0) return;
-            foreach ((Pool pool, Backend backend) in backends)
+            foreach ((var pool, var backend) in backends)
             {
-                if (!_left.Remove((pool.Name, backend.Id), out LegacyBackend? known)) continue;
+                if (!_left.Remove((pool.Name, backend.Id), out var known)) continue;
                 if (known.Reference != 0) slots.Give(backend, BackendRef.FromValue(known.Reference));
                 _named.Add((pool, backend, known));
             }
@@ -67,7 +67,7 @@ internal sealed class LegacyBackends(LocalBackendSlots slots)
             named = [.. _named];
             _named.Clear();
         }
-        foreach ((Pool pool, Backend backend, LegacyBackend known) in named)
+        foreach ((var pool, var backend, var known) in named)
         {
             if (known.Weight is { } weight) await node.SetWeightAsync(pool, backend, weight, CancellationToken.None).ConfigureAwait(false);
             if (known.State == backend.AdminState) continue;

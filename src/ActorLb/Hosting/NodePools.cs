@@ -40,7 +40,7 @@ internal sealed class NodePools(
     public IEnumerable<(Pool Pool, Backend Backend)> BackendsByPool =>
         from entry in _running.Values from backend in entry.Upstream.Pool.Snapshot.Backends.ToArray() select (entry.Upstream.Pool, backend);
 
-    public UpstreamPool? Find(string name) => _running.TryGetValue(name, out RunningPool? found) ? found.Upstream : null;
+    public UpstreamPool? Find(string name) => _running.TryGetValue(name, out var found) ? found.Upstream : null;
 
     /// <summary>Brings the pools in line with a configuration. Those that it no longer has are gone from here and still run.</summary>
     /// <param name="ownListener">What of this node takes connections at an address; null when nothing does.</param>
@@ -51,18 +51,18 @@ internal sealed class NodePools(
         var next = _running.ToBuilder();
         var starting = new List<Task>();
         RunningPool[] gone = [.. _running.Where(p => !options.Pools.ContainsKey(p.Key)).Select(p => p.Value)];
-        foreach (RunningPool pool in gone) next.Remove(pool.Upstream.Name);
-        foreach (PoolOptions pool in options.Pools.Values)
+        foreach (var pool in gone) next.Remove(pool.Upstream.Name);
+        foreach (var pool in options.Pools.Values)
         {
-            TlsClientContext? tls = contexts.Client(pool.Name);
-            next[pool.Name] = _running.TryGetValue(pool.Name, out RunningPool? known)
+            var tls = contexts.Client(pool.Name);
+            next[pool.Name] = _running.TryGetValue(pool.Name, out var known)
                 ? Reload(known, pool, tls, starting) : Start(pool, tls, ownListener, starting);
         }
         // A slow resolver does not keep the node from starting: what is not resolved yet gets no clients.
         await Task.WhenAny(Task.WhenAll(starting), Task.Delay(ResolveWait, time)).ConfigureAwait(false);
         _running = next.ToImmutable();
-        foreach (RunningPool pool in gone) empty.Forget(pool.Upstream.Name);
-        foreach (UpstreamPool pool in Upstreams) empty.Look(pool.Pool);
+        foreach (var pool in gone) empty.Forget(pool.Upstream.Name);
+        foreach (var pool in Upstreams) empty.Look(pool.Pool);
         return gone;
     }
 
@@ -71,10 +71,10 @@ internal sealed class NodePools(
     public async Task<IReadOnlyList<(string Pool, string Id)>> ApplyBackendsAsync(ActorLbOptions options, CancellationToken cancel)
     {
         var gone = new List<(string Pool, string Id)>();
-        foreach (PoolOptions pool in options.Pools.Values)
+        foreach (var pool in options.Pools.Values)
         {
-            if (!_running.TryGetValue(pool.Name, out RunningPool? known) || known.Upstream.Options.Backends.SequenceEqual(pool.Backends)) continue;
-            PoolChange change = await known.Control.ReloadAsync(pool, cancel).ConfigureAwait(false);
+            if (!_running.TryGetValue(pool.Name, out var known) || known.Upstream.Options.Backends.SequenceEqual(pool.Backends)) continue;
+            var change = await known.Control.ReloadAsync(pool, cancel).ConfigureAwait(false);
             gone.AddRange(change.Removed.Select(b => (pool.Name, b.Id)));
             empty.Look(known.Upstream.Pool);
         }
@@ -84,7 +84,7 @@ internal sealed class NodePools(
     /// <summary>Puts renewed TLS contexts into force.</summary>
     public async Task RenewAsync(TlsContexts contexts)
     {
-        foreach ((string name, RunningPool pool) in _running)
+        foreach ((string name, var pool) in _running)
         {
             if (contexts.Client(name) is not { } tls) continue;
             _running = _running.SetItem(name, pool with { Upstream = new UpstreamPool(pool.Upstream.Pool, pool.Upstream.Sources, tls) });
@@ -96,7 +96,7 @@ internal sealed class NodePools(
     /// <summary>The number of nodes that share the backends has changed.</summary>
     public void SetNodes(int count)
     {
-        foreach (UpstreamPool pool in Upstreams) pool.Pool.SetNodes(count);
+        foreach (var pool in Upstreams) pool.Pool.SetNodes(count);
     }
 
     public Task StopAsync() => Task.WhenAll(_running.Values.Select(p => p.Control.StopAsync()));
@@ -104,7 +104,7 @@ internal sealed class NodePools(
     private RunningPool Reload(RunningPool known, PoolOptions pool, TlsClientContext? tls, List<Task> starting)
     {
         bool sameSources = known.Upstream.Options.SourceAddresses.SequenceEqual(pool.SourceAddresses);
-        SourceAddresses? sources = sameSources ? known.Upstream.Sources : SourceAddresses.Create(pool.SourceAddresses, _ephemeralPorts);
+        var sources = sameSources ? known.Upstream.Sources : SourceAddresses.Create(pool.SourceAddresses, _ephemeralPorts);
         starting.Add(known.Control.ReloadAsync(pool, CancellationToken.None));
         return known with { Upstream = new UpstreamPool(known.Upstream.Pool, sources, tls) };
     }
@@ -113,7 +113,7 @@ internal sealed class NodePools(
     {
         var pool = new Pool(options, time, OnEvent);
         pool.SetNodes(nodes());
-        PoolControl control = PoolControl.Start(
+        var control = PoolControl.Start(
             system, pool, names, (p, b) => HealthProbes.Create(p, b, probes), time, loggers.CreateLogger("ActorLb.Health"),
             ownListener: ownListener);
         starting.Add(control.Ready);
@@ -124,6 +124,6 @@ internal sealed class NodePools(
     {
         Happened(e);
         // A pool that is being made is looked at when it is complete.
-        if (_running.TryGetValue(e.Pool, out RunningPool? known)) empty.Look(known.Upstream.Pool);
+        if (_running.TryGetValue(e.Pool, out var known)) empty.Look(known.Upstream.Pool);
     }
 }

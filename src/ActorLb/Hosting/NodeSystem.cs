@@ -17,8 +17,8 @@ internal sealed class NodeSystem : IAsyncDisposable
     /// <param name="overrides">Settings that come before this class's own.</param>
     public NodeSystem(ILoggerFactory loggers, TimeProvider time, Config? overrides = null)
     {
-        ILogger logger = loggers.CreateLogger("ActorLb.Actors");
-        Config config = ConfigurationFactory.ParseString(Settings);
+        var logger = loggers.CreateLogger("ActorLb.Actors");
+        var config = ConfigurationFactory.ParseString(Settings);
         System = ActorSystem.Create(Name, overrides is null ? config : overrides.WithFallback(config));
         ActorRestarts.Of(System).Logger = logger;
         var limit = new LineLimit(time, lines: 2, TimeSpan.FromSeconds(30));

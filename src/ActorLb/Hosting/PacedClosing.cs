@@ -21,7 +21,7 @@ internal abstract class PacedClosing(long id, TimeProvider time)
     public Task StepAsync()
     {
         long now = time.GetTimestamp();
-        TimeSpan elapsed = time.GetElapsedTime(_last, now);
+        var elapsed = time.GetElapsedTime(_last, now);
         _last = now;
         return StepAsync(elapsed);
     }
@@ -90,7 +90,7 @@ internal sealed class RebalanceClosing(
         if (rebalances.Find(pool.Name) is not { } now) return;
         _now += elapsed;
         int closed = counts.Of(Id), missing = Missing(closed);
-        RebalancePlan plan = RebalancePlan.Of(pool.Snapshot, missing);
+        var plan = RebalancePlan.Of(pool.Snapshot, missing);
         if (!plan.IsEven || !plan.IsPossible) _evenSince = _now;
         // While nobody can be moved, or some are on their way, standing still means nothing.
         if (!plan.IsPossible || missing > 0 || closed != _lastClosed) _idleSince = _now;
@@ -102,14 +102,14 @@ internal sealed class RebalanceClosing(
             return;
         }
         if (!plan.IsPossible || !Lacking(plan).Any()) return;
-        foreach (RebalancePlan.Place place in plan.Places) await MoveAsync(plan, place, now.Rate, elapsed).ConfigureAwait(false);
+        foreach (var place in plan.Places) await MoveAsync(plan, place, now.Rate, elapsed).ConfigureAwait(false);
     }
 
     private async Task MoveAsync(RebalancePlan plan, RebalancePlan.Place place, double rate, TimeSpan elapsed)
     {
         double own = plan.RateOf(place, rate);
         if (own <= 0) return;
-        if (!_budgets.TryGetValue(place.Backend, out PaceBudget? budget)) _budgets.Add(place.Backend, budget = new PaceBudget(random));
+        if (!_budgets.TryGetValue(place.Backend, out var budget)) _budgets.Add(place.Backend, budget = new PaceBudget(random));
         int due = Math.Min(budget.Take(own, elapsed), (int)Math.Ceiling(place.Excess));
         if (due == 0) return;
         int moved = await sweep.MoveAsync(

@@ -89,14 +89,14 @@ internal sealed class PacedClosingsActor : SupervisedActor
     {
         var active = new HashSet<long>();
         Pool[] pools = [.. _pools()];
-        foreach (Pool pool in pools)
+        foreach (var pool in pools)
         {
-            foreach (Backend backend in pool.Snapshot.Backends.ToArray())
+            foreach (var backend in pool.Snapshot.Backends.ToArray())
             {
                 if (backend.Pacing is { } drain) LookAt(pool, backend, drain, active);
             }
         }
-        foreach (RebalanceOrder order in _rebalances.All)
+        foreach (var order in _rebalances.All)
         {
             if (Array.Find(pools, p => p.Name == order.Pool) is { } pool) LookAt(pool, order, active);
         }
@@ -171,10 +171,10 @@ internal sealed class PacedClosingsActor : SupervisedActor
 
     private void ReportRebalances(Pool[] pools)
     {
-        foreach (Pool pool in pools)
+        foreach (var pool in pools)
         {
-            RebalanceOrder? now = _rebalances.Find(pool.Name);
-            _seen.TryGetValue(pool.Name, out RebalanceOrder? before);
+            var now = _rebalances.Find(pool.Name);
+            _seen.TryGetValue(pool.Name, out var before);
             if (now == before) continue;
             if (now is null) _seen.Remove(pool.Name);
             else _seen[pool.Name] = now;

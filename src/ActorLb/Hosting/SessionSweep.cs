@@ -48,14 +48,14 @@ internal sealed class SessionSweep(IReadOnlyList<Reactor> reactors, NodeServices
         SweepAsync(backend, count, async (reactor, from, portion) =>
         {
             int next = from;
-            List<Move> moves = await reactor.AskAsync(r =>
+            var moves = await reactor.AskAsync(r =>
             {
                 var found = new List<Move>();
                 next = Look(r, backend, establishedBefore, from, portion, session => found.Add(Begin(session, proposals())));
                 return found;
             }).ConfigureAwait(false);
             var ready = new List<ulong>();
-            foreach (Move move in moves)
+            foreach (var move in moves)
             {
                 if (await move.IsMovedAsync(AnswerWait, time).ConfigureAwait(false)) ready.Add(move.Ticket);
             }
@@ -74,7 +74,7 @@ internal sealed class SessionSweep(IReadOnlyList<Reactor> reactors, NodeServices
             for (int i = 0; i < reactors.Count && left > 0; i++)
             {
                 int at = (first + i) % reactors.Count;
-                Reactor reactor = reactors[at];
+                var reactor = reactors[at];
                 (int found, int closed, places[at]) = await some(reactor, places[at], Math.Min(left, Portion)).ConfigureAwait(false);
                 left -= closed;
                 mayBeMore |= found > 0 || reactor.Slots > Stretch;
@@ -104,7 +104,7 @@ internal sealed class SessionSweep(IReadOnlyList<Reactor> reactors, NodeServices
     {
         var move = new Move(session.Ticket, session.StickyBackend);
         if (!session.StickyOpened) move.Complete(0, new StickyAnswer(BackendRef.None, StickyOutcome.Local, IsNew: false));
-        else if (services.Sticky.Reassign(session.StickyHash, session.StickyBackend, proposals, move, session.Ticket, out StickyAnswer answer)) move.Complete(0, answer);
+        else if (services.Sticky.Reassign(session.StickyHash, session.StickyBackend, proposals, move, session.Ticket, out var answer)) move.Complete(0, answer);
         move.Sticks = session.StickyOpened;
         return move;
     }
@@ -137,7 +137,7 @@ internal sealed class SessionSweep(IReadOnlyList<Reactor> reactors, NodeServices
         {
             try
             {
-                StickyAnswer answer = await _answer.Task.WaitAsync(wait, time).ConfigureAwait(false);
+                var answer = await _answer.Task.WaitAsync(wait, time).ConfigureAwait(false);
                 return !Sticks || (answer.Outcome != StickyOutcome.Fallback && !answer.Backend.IsNone && answer.Backend != from);
             }
             catch (TimeoutException)

@@ -75,12 +75,12 @@ internal sealed partial class StickySeeding(
     public async Task FollowAsync(IEnumerable<PoolOptions> wanted)
     {
         var next = new Dictionary<string, EmqxDiscoveryOptions>(StringComparer.Ordinal);
-        foreach (PoolOptions pool in wanted)
+        foreach (var pool in wanted)
         {
             if (pool.Discovery is EmqxDiscoveryOptions { Seed: true } emqx) next.Add(pool.Name, emqx);
         }
 
-        foreach ((string name, Run run) in _runs.ToArray())
+        foreach ((string name, var run) in _runs.ToArray())
         {
             bool hasFailed = run.Done.IsCompleted && !await run.Done.ConfigureAwait(false);
             if (next.GetValueOrDefault(name)?.AsksAs(run.Options) == true && !hasFailed) continue;
@@ -90,7 +90,7 @@ internal sealed partial class StickySeeding(
             _runs.Remove(name);
         }
 
-        foreach ((string name, EmqxDiscoveryOptions options) in next)
+        foreach ((string name, var options) in next)
         {
             if (_runs.ContainsKey(name)) continue;
             var stop = new CancellationTokenSource();
@@ -147,14 +147,14 @@ internal sealed partial class StickySeeding(
         for (int page = 1; page <= _mostPages; page++)
         {
             long asked = time.GetTimestamp(), listed = map().Clock.Milliseconds;
-            EmqxClientPage answer = await PageAsync(discovery, page, stop).ConfigureAwait(false);
-            EmqxClient?[] clients = answer.Data ?? [];
+            var answer = await PageAsync(discovery, page, stop).ConfigureAwait(false);
+            var clients = answer.Data ?? [];
             if (pools(name) is not { } pool) return;
             long added = tally[SeedResult.Added], without = tally[SeedResult.NoRoom];
             Take(pool, options.Port, clients, listed, tally);
             bool isFull = tally[SeedResult.NoRoom] > without && tally[SeedResult.Added] == added;
             if (clients.Length == 0 || isFull || !(answer.Meta?.HasNext ?? clients.Length >= PageSize)) return;
-            TimeSpan left = TimeSpan.FromSeconds((double)clients.Length / Rate) - time.GetElapsedTime(asked);
+            var left = TimeSpan.FromSeconds((double)clients.Length / Rate) - time.GetElapsedTime(asked);
             if (left > TimeSpan.Zero) await Task.Delay(left, time, stop).ConfigureAwait(false);
         }
     }
@@ -179,8 +179,8 @@ internal sealed partial class StickySeeding(
     {
         byte[] poolName = Encoding.UTF8.GetBytes(pool.Name);
         var backends = new Dictionary<string, BackendRef>(StringComparer.Ordinal);
-        ShardedMap target = map();
-        foreach (EmqxClient? client in clients)
+        var target = map();
+        foreach (var client in clients)
         {
             if (client is not { ClientId: { Length: > 0 } id, Node: { } node })
             {
@@ -188,7 +188,7 @@ internal sealed partial class StickySeeding(
                 continue;
             }
 
-            if (!backends.TryGetValue(node, out BackendRef backend))
+            if (!backends.TryGetValue(node, out var backend))
             {
                 backend = Find(pool, node, port);
                 backends.Add(node, backend);

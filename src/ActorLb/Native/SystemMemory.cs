@@ -43,8 +43,8 @@ internal sealed class SystemMemory
 
     public MemoryState Read()
     {
-        MemoryState least = OfMachine();
-        foreach (Group group in _groups)
+        var least = OfMachine();
+        foreach (var group in _groups)
         {
             if (ReadNumber(group.Limit) is not { } limit || ReadNumber(group.Usage) is not { } used) continue;
             if (limit >= least.Total && limit - used >= least.Left) continue;
@@ -87,7 +87,7 @@ internal sealed class SystemMemory
             for (string path = parts[2].Trim('/'); ; path = Path.GetDirectoryName(path) ?? "")
             {
                 string folder = Path.Combine(mount, path);
-                Group group = second
+                var group = second
                     ? new Group(Path.Combine(folder, "memory.max"), Path.Combine(folder, "memory.current"), Path.Combine(folder, "memory.stat"), "inactive_file")
                     : new Group(
                         Path.Combine(folder, "memory.limit_in_bytes"), Path.Combine(folder, "memory.usage_in_bytes"),

@@ -77,7 +77,7 @@ internal static unsafe class Tcp
     /// <exception cref="IOException">With the address and the system's reason: in use, not permitted, not available.</exception>
     public static int Listen(IPEndPoint at, int backlog)
     {
-        NetEndPoint target = NetEndPoint.From(at);
+        var target = NetEndPoint.From(at);
         int fd = Open(target);
         if (fd < 0) throw ListenFailed(at, Libc.Errno);
         SetOption(fd, Libc.SOL_SOCKET, Libc.SO_REUSEADDR, 1);
@@ -94,7 +94,7 @@ internal static unsafe class Tcp
     /// <exception cref="IOException">The address is in use or not available.</exception>
     public static void DemandFree(IPEndPoint at)
     {
-        NetEndPoint target = NetEndPoint.From(at);
+        var target = NetEndPoint.From(at);
         if (target.Port == 0) return;
         int fd = Open(target);
         if (fd < 0) throw ListenFailed(at, Libc.Errno);

@@ -42,17 +42,17 @@ internal sealed record AddedBackend(string Pool, DnsEndPoint Address, int Weight
         byte version = reader.Byte();
         int weight = reader.Int32();
         bool backup = reader.Byte() != 0;
-        return reader.IsValid && version >= Version && weight is >= 1 and <= ushort.MaxValue && AddressText.TryHost(key.Id, out DnsEndPoint address, out _)
+        return reader.IsValid && version >= Version && weight is >= 1 and <= ushort.MaxValue && AddressText.TryHost(key.Id, out var address, out _)
             ? new AddedBackend(key.Pool, address, weight, backup) : null;
     }
 
     /// <summary>Adds the added backends to the pools. If the file names the same backend, the file's settings win.</summary>
     public static ActorLbOptions Apply(ActorLbOptions file, ImmutableArray<AddedBackend> added)
     {
-        ImmutableDictionary<string, PoolOptions> pools = file.Pools;
-        foreach (AddedBackend backend in added)
+        var pools = file.Pools;
+        foreach (var backend in added)
         {
-            if (!pools.TryGetValue(backend.Pool, out PoolOptions? pool) || Names(pool, backend.Id)) continue;
+            if (!pools.TryGetValue(backend.Pool, out var pool) || Names(pool, backend.Id)) continue;
             pools = pools.SetItem(pool.Name, pool with { Backends = pool.Backends.Add(backend.ToOptions()) });
         }
         return ReferenceEquals(pools, file.Pools) ? file : file with { Pools = pools };

@@ -77,15 +77,15 @@ internal sealed partial class AddedBackends(
         {
             return Refused($"backend {added.Id} was already added to pool {pool.Name}: pool weight changes its weight, and pool remove takes it out");
         }
-        NodeAnswer[] answers = await AskAsync(added, cancel).ConfigureAwait(false);
-        foreach (NodeAnswer answer in answers.Where(a => a.Problem is null))
+        var answers = await AskAsync(added, cancel).ConfigureAwait(false);
+        foreach (var answer in answers.Where(a => a.Problem is null))
         {
             if (Read(answer.Body).Own is { } listener)
             {
                 return Refused($"{added.Id} is node {answer.Node} itself ({listener}): each of its clients would come back to it as a new one");
             }
         }
-        OrderOutcome outcome = await orders().SetAsync(added.OrderName, added.Encode()).WaitAsync(cancel).ConfigureAwait(false);
+        var outcome = await orders().SetAsync(added.OrderName, added.Encode()).WaitAsync(cancel).ConfigureAwait(false);
         if (outcome.Refused is { } problem) return Refused(problem);
         await apply(cancel).ConfigureAwait(false);
         return new MemberChange(null, [.. answers.Where(a => a.Problem is not null).Select(a => new SilentNode(a.Node, a.Problem!))]);
@@ -111,7 +111,7 @@ internal sealed partial class AddedBackends(
             };
             return (new Refusal(RefusalKind.Refused, $"backend {id} of pool {pool.Name} {where}; pool down keeps clients away from it"), null);
         }
-        OrderOutcome outcome = await orders().SetAsync(added.OrderName, default).WaitAsync(cancel).ConfigureAwait(false);
+        var outcome = await orders().SetAsync(added.OrderName, default).WaitAsync(cancel).ConfigureAwait(false);
         if (outcome.Refused is { } problem) return (new Refusal(RefusalKind.Refused, problem), null);
         await apply(cancel).ConfigureAwait(false);
         return (null, outcome.Pending);
@@ -125,21 +125,21 @@ internal sealed partial class AddedBackends(
     public async Task<bool> ReviewAsync(CancellationToken cancel)
     {
         bool stays = false;
-        foreach (AddedBackend added in All)
+        foreach (var added in All)
         {
             if (!IsInFile(added.Pool, added.Id)) continue;
             lock (_overtaken)
             {
                 if (_overtaken.Add(added.OrderName)) Log.Overtaken(logger, added.Pool, added.Id);
             }
-            NodeAnswer[] answers = await AskAsync(added, cancel).ConfigureAwait(false);
+            var answers = await AskAsync(added, cancel).ConfigureAwait(false);
             string[] others = [.. answers.Where(a => a.Problem is not null || Read(a.Body).State == FileState.Lacks).Select(a => a.Node)];
             if (others.Length > 0)
             {
                 stays = true;
                 continue;
             }
-            OrderOutcome outcome = await orders().SetAsync(added.OrderName, default).WaitAsync(cancel).ConfigureAwait(false);
+            var outcome = await orders().SetAsync(added.OrderName, default).WaitAsync(cancel).ConfigureAwait(false);
             if (outcome.Refused is null) Log.Forgotten(logger, added.Pool, added.Id);
             lock (_overtaken) _overtaken.Remove(added.OrderName);
         }
@@ -154,7 +154,7 @@ internal sealed partial class AddedBackends(
         _stop.Dispose();
     }
 
-    private bool IsInFile(string pool, string id) => file().Pools.TryGetValue(pool, out PoolOptions? options) && AddedBackend.Names(options, id);
+    private bool IsInFile(string pool, string id) => file().Pools.TryGetValue(pool, out var options) && AddedBackend.Names(options, id);
 
     private static MemberChange Refused(string reason) => new(new Refusal(RefusalKind.Refused, reason), []);
 
@@ -170,7 +170,7 @@ internal sealed partial class AddedBackends(
             try
             {
                 // Changes of other orders, such as bans, don't concern the pools.
-                ImmutableArray<AddedBackend> now = All;
+                var now = All;
                 if (!now.SequenceEqual(last)) await apply(_stop.Token).ConfigureAwait(false);
                 last = now;
                 stays = await ReviewAsync(_stop.Token).ConfigureAwait(false);
@@ -184,7 +184,7 @@ internal sealed partial class AddedBackends(
                 Log.Failed(logger, e);
             }
             using var wait = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
-            Task<bool> change = _changes.Reader.ReadAsync(wait.Token).AsTask();
+            var change = _changes.Reader.ReadAsync(wait.Token).AsTask();
             await Task.WhenAny(change, Task.Delay(stays ? LookAgain : Timeout.InfiniteTimeSpan, time, wait.Token)).ConfigureAwait(false);
             await wait.CancelAsync().ConfigureAwait(false);
             await ((Task)change).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
@@ -203,8 +203,8 @@ internal sealed partial class AddedBackends(
     {
         var reader = new WireReader(request);
         string pool = reader.Text(ushort.MaxValue), text = reader.Text(ushort.MaxValue);
-        if (!reader.IsValid || !AddressText.TryHost(text, out DnsEndPoint address, out _)) throw new FormatException("a question about a backend is malformed");
-        FileState state = !file().Pools.TryGetValue(pool, out PoolOptions? options) ? FileState.NoPool
+        if (!reader.IsValid || !AddressText.TryHost(text, out var address, out _)) throw new FormatException("a question about a backend is malformed");
+        var state = !file().Pools.TryGetValue(pool, out var options) ? FileState.NoPool
             : AddedBackend.Names(options, Backend.IdOf(address)) ? FileState.Names : FileState.Lacks;
         var writer = new WireWriter(64);
         writer.Byte((byte)state);

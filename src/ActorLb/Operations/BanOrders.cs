@@ -39,7 +39,7 @@ internal sealed class BanOrders(Func<FleetOrders> orders, TimeProvider time)
         problem = $"'{text}' is not an address or network, such as 10.0.0.7, 10.0.0.0/8 or 2001:db8::/32";
         int slash = text.IndexOf('/', StringComparison.Ordinal);
         string host = slash < 0 ? text : text[..slash];
-        if (!IPAddress.TryParse(host, out IPAddress? address) || host.AsSpan().ContainsAny("%[]")) return null;
+        if (!IPAddress.TryParse(host, out var address) || host.AsSpan().ContainsAny("%[]")) return null;
         // The parser also accepts forms such as "10", "010.0.0.1" and "0x7f.1", whose meaning is ambiguous.
         if (address.AddressFamily == AddressFamily.InterNetwork && address.ToString() != host) return null;
         int bits = address.AddressFamily == AddressFamily.InterNetwork ? 32 : 128, length = bits;
@@ -71,7 +71,7 @@ internal sealed class BanOrders(Func<FleetOrders> orders, TimeProvider time)
     public async Task<OrderOutcome> AddAsync(Ban ban)
     {
         // Remove expired bans to make room, without waiting.
-        foreach (Ban over in Read().Where(b => b.IsOver(time.GetUtcNow()))) _ = orders().SetAsync(NameOf(over.Kind, over.Subject), default);
+        foreach (var over in Read().Where(b => b.IsOver(time.GetUtcNow()))) _ = orders().SetAsync(NameOf(over.Kind, over.Subject), default);
         string name = NameOf(ban.Kind, ban.Subject);
         byte[] value = Write(ban);
         int bytes = orders().All(Prefix).Where(o => o.Name != name).Append(new FleetOrder(name, value, 0, false)).Sum(o => Encoding.UTF8.GetByteCount(o.Name) + o.Value.Length);
@@ -107,7 +107,7 @@ internal sealed class BanOrders(Func<FleetOrders> orders, TimeProvider time)
     /// <returns>Null if this release can't read it.</returns>
     internal static Ban? Read(FleetOrder order)
     {
-        ReadOnlySpan<byte> value = order.Value.Span;
+        var value = order.Value.Span;
         int slash = order.Name.IndexOf('/', Prefix.Length);
         if (slash < 0 || value.Length < 19 || value[0] != Version) return null;
         int kind = Array.IndexOf(Kinds, order.Name[Prefix.Length..slash]);

@@ -31,7 +31,7 @@ internal sealed record ClosingProgress(string State, double Rate, DateTimeOffset
     public static ClosingProgress Of(Pool pool, RebalanceOrder order, ClosingCounts counts)
     {
         bool done = order.State == RebalanceState.Done;
-        RebalancePlan plan = RebalancePlan.Of(pool.Snapshot);
+        var plan = RebalancePlan.Of(pool.Snapshot);
         string state = done ? "done" : order.State == RebalanceState.Paused ? "paused" : plan.IsPossible ? "running" : "waiting";
         return new ClosingProgress(
             state, order.Rate, DateTimeOffset.FromUnixTimeMilliseconds(order.Ordered), done ? order.Closed : counts.Of(order.Id), done ? order.Left : plan.Left);

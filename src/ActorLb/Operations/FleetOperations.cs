@@ -54,7 +54,9 @@ internal sealed class FleetOperations(LocalMember member, StickyOptions options,
             pool, backend,
             (r, stamp) => r with
             {
-                State = AdminState.Drain, Deadline = DeadlineOf(deadline, stamp), Pacing = new PacedDrain(rate, IsPaused: false, r.Pacing?.Ordered ?? stamp),
+                State = AdminState.Drain,
+                Deadline = DeadlineOf(deadline, stamp),
+                Pacing = new PacedDrain(rate, IsPaused: false, r.Pacing?.Ordered ?? stamp),
             },
             cancel);
     }
@@ -62,7 +64,7 @@ internal sealed class FleetOperations(LocalMember member, StickyOptions options,
     public Task<Refusal?> SetDrainPausedAsync(Pool pool, Backend backend, bool paused, CancellationToken cancel)
     {
         if (FleetRefusals.NoPacing(pool, backend) is { } refusal) return Task.FromResult<Refusal?>(refusal);
-        TimeSpan? left = backend.DrainLeft;
+        var left = backend.DrainLeft;
         return ChangeAsync(pool, backend, Change, cancel);
 
         // A pause keeps the remaining time; the deadline counts from it when resumed.
@@ -87,7 +89,7 @@ internal sealed class FleetOperations(LocalMember member, StickyOptions options,
     {
         ulong h = member.KeyOf(pool, clientId);
         var waiter = new Waiter();
-        if (!member.Map.GetOrAssign(h, default, waiter, 0, out StickyAnswer answer)) answer = await waiter.Answer.WaitAsync(Patience, time, cancel).ConfigureAwait(false);
+        if (!member.Map.GetOrAssign(h, default, waiter, 0, out var answer)) answer = await waiter.Answer.WaitAsync(Patience, time, cancel).ConfigureAwait(false);
         int shard = member.Map.Context.ShardOf(h);
         return new StickyFinding(answer.Backend, shard, OwnerOf(shard), answer.Outcome);
     }
@@ -96,12 +98,12 @@ internal sealed class FleetOperations(LocalMember member, StickyOptions options,
     {
         if (backend.IsNone)
         {
-            StickyFinding before = await FindAsync(pool, clientId, cancel).ConfigureAwait(false);
+            var before = await FindAsync(pool, clientId, cancel).ConfigureAwait(false);
             if (before is { Backend.IsNone: true, Outcome: not StickyOutcome.Fallback }) return FleetRefusals.NoEntry;
         }
         ulong h = member.KeyOf(pool, clientId);
         var waiter = new Waiter();
-        if (!member.Map.Impose(h, backend, waiter, 0, out StickyAnswer answer)) answer = await waiter.Answer.WaitAsync(Patience, time, cancel).ConfigureAwait(false);
+        if (!member.Map.Impose(h, backend, waiter, 0, out var answer)) answer = await waiter.Answer.WaitAsync(Patience, time, cancel).ConfigureAwait(false);
         int shard = member.Map.Context.ShardOf(h);
         if (answer.Outcome == StickyOutcome.Fallback) return FleetRefusals.OwnerSilent(OwnerOf(shard), shard);
         return answer.Backend == backend ? null : FleetRefusals.TakesNobody;
@@ -109,7 +111,7 @@ internal sealed class FleetOperations(LocalMember member, StickyOptions options,
 
     public Task<StickyStats> StickyStatsAsync(string[] stickyPools, CancellationToken cancel)
     {
-        MapStatistics map = member.Map.Measure();
+        var map = member.Map.Measure();
         return Task.FromResult(new StickyStats(
             Self, map.Entries - map.CopiedEntries, map.Bytes, map.Evicted, options.MaxEntries, options.Ttl.TotalSeconds, stickyPools));
     }
@@ -133,8 +135,8 @@ internal sealed class FleetOperations(LocalMember member, StickyOptions options,
 
     public Task<ClusterStatus> StatusAsync(CancellationToken cancel)
     {
-        FleetStanding standing = Standing;
-        MapStatistics map = member.Map.Measure();
+        var standing = Standing;
+        var map = member.Map.Measure();
         return Task.FromResult(new ClusterStatus(
             member.Settings.Cluster, Self, "akka", member.Coordinator, standing.Members?.All.Length ?? 0,
             standing.Members?.All.Count(m => !m.IsReachable) ?? 0, member.Settings.Shards, map.Owned, Moving(), State,
@@ -166,7 +168,7 @@ internal sealed class FleetOperations(LocalMember member, StickyOptions options,
     public Task<ShardRegions> RegionsAsync(CancellationToken cancel)
     {
         ShardAnnouncement[] shards = [.. member.Map.Directory.Shards.OfType<ShardAnnouncement>()];
-        MapStatistics map = member.Map.Measure();
+        var map = member.Map.Measure();
         IEnumerable<(string Name, string? Address)> nodes = Standing.Members is { } members
             ? members.All.Select(m => (m.Id.Name, (string?)$"{m.Address.Host}:{m.Address.Port}"))
             : [(Self, null)];
@@ -178,8 +180,8 @@ internal sealed class FleetOperations(LocalMember member, StickyOptions options,
     public Task<ShardList?> ShardsAsync(string? node, CancellationToken cancel)
     {
         if (Missing(node) is not null) return Task.FromResult<ShardList?>(null);
-        ShardDirectory directory = member.Map.Directory;
-        IEnumerable<ShardInfo> all = Enumerable.Range(0, member.Settings.Shards).Select(i => directory[i] is { } seats
+        var directory = member.Map.Directory;
+        var all = Enumerable.Range(0, member.Settings.Shards).Select(i => directory[i] is { } seats
             ? new ShardInfo(i, seats.Owner.Name, seats.Replica?.Name, seats.Next?.Name, EntriesOf(i, seats), ShardEpoch.Number(seats.Epoch))
             : new ShardInfo(i, null, null, null, null, 0));
         return Task.FromResult<ShardList?>(new ShardList([.. all.Where(s => node is null || s.Owner == node || s.Replica == node || s.Next == node)]));
@@ -187,7 +189,7 @@ internal sealed class FleetOperations(LocalMember member, StickyOptions options,
 
     public Task<ShardingStats> ShardingAsync(CancellationToken cancel)
     {
-        MapStatistics map = member.Map.Measure();
+        var map = member.Map.Measure();
         int[] own = [.. Enumerable.Range(0, member.Settings.Shards).Where(i => member.Map.Shards[i].Serves).Select(CountOf).DefaultIfEmpty(0)];
         return Task.FromResult(new ShardingStats(
             Self, member.Settings.Shards, map.Owned, map.Copies, Moving(), map.Entries - map.CopiedEntries, own.Min(), own.Max()));
@@ -202,7 +204,7 @@ internal sealed class FleetOperations(LocalMember member, StickyOptions options,
     private async Task<Refusal?> ChangeAsync(
         Pool pool, Backend backend, Func<BackendRecord, long, BackendRecord> change, CancellationToken cancel)
     {
-        ChangeOutcome outcome = await member.Spread.ChangeAsync(new BackendKey(pool.Name, backend.Id), change).WaitAsync(cancel).ConfigureAwait(false);
+        var outcome = await member.Spread.ChangeAsync(new BackendKey(pool.Name, backend.Id), change).WaitAsync(cancel).ConfigureAwait(false);
         // A change that the fleet has not confirmed yet still applies here, and is shown as local.
         return outcome.IsKnown ? null : new Refusal(RefusalKind.Unknown, $"backend {backend.Id} of pool {pool.Name} is not known to the fleet yet; try again");
     }

@@ -20,7 +20,7 @@ internal static class FleetRefusals
 
     public static bool TakesClientsBeside(Pool pool, Backend backend)
     {
-        foreach (Backend other in pool.Snapshot.Backends)
+        foreach (var other in pool.Snapshot.Backends)
         {
             int limit = other.Options.MaxConnections;
             if (other != backend && other.Blocks == BackendBlocks.None && (limit == 0 || other.Active < limit)) return true;

@@ -26,7 +26,7 @@ internal sealed class FleetSessions
         _inquiry = inquiry;
         inquiry.Answer(ListQuestion, async (request, cancel) =>
         {
-            (SessionFilter filter, string? after, int limit, int bytes) = SessionWire.ReadList(request.Span);
+            (var filter, string? after, int limit, int bytes) = SessionWire.ReadList(request.Span);
             return SessionWire.WritePage(await own.ListAsync(filter, after, limit, bytes, cancel).ConfigureAwait(false));
         });
         inquiry.Answer(KickQuestion, async (request, cancel) =>
@@ -65,8 +65,8 @@ internal sealed class FleetSessions
         if (after is null)
         {
             byte[] request = SessionWire.WriteList(clientId, isClientId: true, null, SessionWire.PageSessions, SessionWire.PageBytes);
-            NodeAnswer[] answers = await _inquiry.AskAsync(ListQuestion, request, node, cancel).ConfigureAwait(false);
-            SessionPage[] pages = Read(answers, a => SessionWire.ReadPage(a.Body, a.Node));
+            var answers = await _inquiry.AskAsync(ListQuestion, request, node, cancel).ConfigureAwait(false);
+            var pages = Read(answers, a => SessionWire.ReadPage(a.Body, a.Node));
             SessionInfo[] found = [.. pages.SelectMany(p => p.Sessions)];
             if (found.Length <= limit && pages.All(p => p.Next is null)) return new SessionPage(found, null) { Silent = SilentOf(answers) };
         }
@@ -76,28 +76,29 @@ internal sealed class FleetSessions
     /// <param name="by">Who requested it, for the other nodes' audit logs.</param>
     public async Task<SessionKick> KickAsync(string clientId, string by, string? node, CancellationToken cancel)
     {
-        NodeAnswer[] answers = await _inquiry.AskAsync(KickQuestion, SessionWire.WriteKick(clientId, _self, by), node, cancel).ConfigureAwait(false);
-        NamedCount[] kicked = Read(answers, a => new NamedCount(a.Node, SessionWire.ReadNumber(a.Body)));
+        var answers = await _inquiry.AskAsync(KickQuestion, SessionWire.WriteKick(clientId, _self, by), node, cancel).ConfigureAwait(false);
+        var kicked = Read(answers, a => new NamedCount(a.Node, SessionWire.ReadNumber(a.Body)));
         return new SessionKick(clientId, kicked.Sum(k => k.Count)) { Nodes = [.. kicked.Where(k => k.Count > 0)], Silent = SilentOf(answers) };
     }
 
     public async Task<SessionCount> CountAsync(string? node, CancellationToken cancel)
     {
-        NodeAnswer[] answers = await _inquiry.AskAsync(CountQuestion, default, node, cancel).ConfigureAwait(false);
-        SessionCount[] counts = Read(answers, a => JsonSerializer.Deserialize(a.Body, AdminJson.Wire.SessionCount) ?? throw new JsonException("null"));
+        var answers = await _inquiry.AskAsync(CountQuestion, default, node, cancel).ConfigureAwait(false);
+        var counts = Read(answers, a => JsonSerializer.Deserialize(a.Body, AdminJson.Wire.SessionCount) ?? throw new JsonException("null"));
         return new SessionCount(
             answers.Length == 1 ? answers[0].Node : null, counts.Sum(c => c.Total), counts.Sum(c => c.Reading), counts.Sum(c => c.Connecting),
             counts.Sum(c => c.Established), counts.Sum(c => c.Closing), Add(counts.SelectMany(c => c.Listeners)), Add(counts.SelectMany(c => c.Backends)))
         {
-            Nodes = [.. counts.Select(c => new NamedCount(c.Node ?? "", c.Total))], Silent = SilentOf(answers),
+            Nodes = [.. counts.Select(c => new NamedCount(c.Node ?? "", c.Total))],
+            Silent = SilentOf(answers),
         };
     }
 
     public async Task<SessionTop> TopAsync(TopBy by, int limit, string? node, CancellationToken cancel)
     {
-        NodeAnswer[] answers = await _inquiry.AskAsync(TopQuestion, new[] { (byte)by }, node, cancel).ConfigureAwait(false);
-        IEnumerable<TopClient> all = Read(answers, a => SessionWire.ReadTop(a.Body, a.Node)).SelectMany(t => t);
-        TopClient[] top = by == TopBy.Connects ? TopBys.Sum(all, limit) : [.. all.OrderByDescending(c => c.Value).Take(limit)];
+        var answers = await _inquiry.AskAsync(TopQuestion, new[] { (byte)by }, node, cancel).ConfigureAwait(false);
+        var all = Read(answers, a => SessionWire.ReadTop(a.Body, a.Node)).SelectMany(t => t);
+        var top = by == TopBy.Connects ? TopBys.Sum(all, limit) : [.. all.OrderByDescending(c => c.Value).Take(limit)];
         return new SessionTop(TopBys.NameOf(by), top) { Silent = SilentOf(answers) };
     }
 
@@ -117,8 +118,8 @@ internal sealed class FleetSessions
                 if (found.Count >= limit || bytesLeft <= 0) return Page($"{name}/{at}");
                 byte[] request = SessionWire.WriteList(
                     text, isClientId, at, Math.Min(limit - found.Count, SessionWire.PageSessions), Math.Min(bytesLeft, SessionWire.PageBytes));
-                NodeAnswer[] answers = await _inquiry.AskAsync(ListQuestion, request, name, cancel).ConfigureAwait(false);
-                SessionPage[] pages = Read(answers, a => SessionWire.ReadPage(a.Body, a.Node));
+                var answers = await _inquiry.AskAsync(ListQuestion, request, name, cancel).ConfigureAwait(false);
+                var pages = Read(answers, a => SessionWire.ReadPage(a.Body, a.Node));
                 silent.AddRange(answers);
                 found.AddRange(pages.SelectMany(p => p.Sessions));
                 bytesLeft -= pages.SelectMany(p => p.Sessions).Sum(s => Encoding.UTF8.GetByteCount(s.ClientId ?? ""));

@@ -47,7 +47,7 @@ internal sealed class Rebalances(Func<FleetOrders> orders)
 
     private static string? Problem(Pool pool)
     {
-        BalanceKind kind = pool.Options.Balance;
+        var kind = pool.Options.Balance;
         if (kind is BalanceKind.Hash or BalanceKind.IpHash)
         {
             string name = ConfigurationNames.NameOf(ConfigurationNames.Balance, kind);
@@ -61,7 +61,7 @@ internal sealed class Rebalances(Func<FleetOrders> orders)
 
     private async Task<Refusal?> ChangeAsync(Pool pool, Func<RebalanceOrder?, long, RebalanceOrder?> change)
     {
-        OrderOutcome outcome = await orders().ChangeAsync(
+        var outcome = await orders().ChangeAsync(
             RebalanceOrder.Prefix + pool.Name, (value, stamp) => change(Decode(pool.Name, value), stamp)?.Encode() ?? []).ConfigureAwait(false);
         // A change that the fleet has not confirmed yet still applies here.
         return outcome.Refused is { } refused ? new Refusal(RefusalKind.Refused, refused) : null;

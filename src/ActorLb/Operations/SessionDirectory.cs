@@ -42,7 +42,7 @@ internal sealed class SessionDirectory(string node, IReadOnlyList<Reactor> react
             {
                 cancel.ThrowIfCancellationRequested();
                 int from = slot, room = limit - found.Count, left = bytesLeft;
-                (List<SessionInfo> part, int next, bytesLeft, more) =
+                (var part, int next, bytesLeft, more) =
                     await reactors[index].AskAsync(r => Collect(r, filter, from, room, left)).ConfigureAwait(false);
                 found.AddRange(part);
                 slot = next;
@@ -55,9 +55,9 @@ internal sealed class SessionDirectory(string node, IReadOnlyList<Reactor> react
     /// <summary>Closes the sessions of a client id; returns how many.</summary>
     public async Task<int> KickAsync(string clientId, CancellationToken cancel)
     {
-        SessionFilter filter = SessionFilter.OfClient(clientId);
+        var filter = SessionFilter.OfClient(clientId);
         int kicked = 0;
-        foreach (Reactor reactor in reactors)
+        foreach (var reactor in reactors)
         {
             int slot = 0;
             bool more = true;
@@ -79,7 +79,7 @@ internal sealed class SessionDirectory(string node, IReadOnlyList<Reactor> react
     {
         if (by == TopBy.Connects) return await TopConnectsAsync(limit).ConfigureAwait(false);
         var top = new TopList<TopClient>(limit);
-        foreach (Reactor reactor in reactors)
+        foreach (var reactor in reactors)
         {
             int slot = 0;
             bool more = true;
@@ -97,7 +97,7 @@ internal sealed class SessionDirectory(string node, IReadOnlyList<Reactor> react
     private async Task<TopClient[]> TopConnectsAsync(int limit)
     {
         var parts = new List<FrequentClient>();
-        foreach (Reactor reactor in reactors) parts.AddRange(await reactor.AskAsync(r => r.Frequent.Read(r.Now)).ConfigureAwait(false));
+        foreach (var reactor in reactors) parts.AddRange(await reactor.AskAsync(r => r.Frequent.Read(r.Now)).ConfigureAwait(false));
         return TopBys.Sum(parts.Select(p => new TopClient(Shorten(p.ClientId), p.Connects, [node], null)), limit);
     }
 
@@ -170,7 +170,9 @@ internal sealed class SessionDirectory(string node, IReadOnlyList<Reactor> react
             session.Version switch { MqttVersion.V31 => "3.1", MqttVersion.V311 => "3.1.1", MqttVersion.V5 => "5", _ => "tcp" },
             StateOf(session.Phase), seconds, session.BytesFromClient, session.BytesFromBackend, node)
         {
-            Since = time.GetUtcNow().AddSeconds(-seconds), PacketsSent = session.PacketsFromClient, PacketsReceived = session.PacketsFromBackend,
+            Since = time.GetUtcNow().AddSeconds(-seconds),
+            PacketsSent = session.PacketsFromClient,
+            PacketsReceived = session.PacketsFromBackend,
         };
     }
 

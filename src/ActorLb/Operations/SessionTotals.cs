@@ -11,7 +11,7 @@ internal static class SessionTotals
     public static SessionCount Of(string node, IReadOnlyList<Reactor> reactors, IEnumerable<Listener> listeners, IEnumerable<UpstreamPool> pools)
     {
         int reading = 0, connecting = 0, established = 0, closing = 0;
-        foreach (ReactorCounters counters in reactors.Select(r => r.Counters))
+        foreach (var counters in reactors.Select(r => r.Counters))
         {
             reading += (int)Volatile.Read(ref counters.Reading);
             connecting += (int)Volatile.Read(ref counters.Connecting);

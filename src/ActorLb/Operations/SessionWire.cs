@@ -31,7 +31,7 @@ internal static class SessionWire
         var writer = new WireWriter(4096);
         writer.Text(page.Next ?? "");
         writer.UInt16(checked((ushort)page.Sessions.Length));
-        foreach (SessionInfo session in page.Sessions) Write(ref writer, session);
+        foreach (var session in page.Sessions) Write(ref writer, session);
         return writer.ToArray();
     }
 
@@ -50,7 +50,7 @@ internal static class SessionWire
     {
         var writer = new WireWriter(4096);
         writer.UInt16(checked((ushort)clients.Length));
-        foreach (TopClient client in clients)
+        foreach (var client in clients)
         {
             writer.Int64(client.Value);
             writer.Byte((byte)((client.ClientId is null ? 0 : 1) | (client.Session is null ? 0 : 2)));
@@ -70,7 +70,7 @@ internal static class SessionWire
         {
             long value = reader.Int64();
             byte flags = reader.Byte();
-            SessionInfo? session = (flags & 2) != 0 ? ReadSession(ref reader, node) : null;
+            var session = (flags & 2) != 0 ? ReadSession(ref reader, node) : null;
             string? id = session is not null ? session.ClientId : (flags & 1) != 0 ? reader.Text(LongestText) : null;
             clients[i] = new TopClient(id, value, [node], session);
         }
@@ -92,7 +92,7 @@ internal static class SessionWire
     public static (string ClientId, string Node, string By) ReadKick(ReadOnlySpan<byte> bytes)
     {
         var reader = new WireReader(bytes);
-        (string, string, string) kick = (reader.Text(LongestText), reader.Text(LongestText), reader.Text(LongestText));
+        var kick = (reader.Text(LongestText), reader.Text(LongestText), reader.Text(LongestText));
         return reader.IsValid ? kick : throw Malformed();
     }
 
@@ -132,7 +132,7 @@ internal static class SessionWire
         int limit = reader.Int32(), most = reader.Int32();
         if (!reader.IsValid) throw Malformed();
         string? problem = null;
-        SessionFilter filter = (isClientId ? SessionFilter.OfClient(text) : SessionFilter.TryParse(text, out problem)) ?? throw new FormatException(problem);
+        var filter = (isClientId ? SessionFilter.OfClient(text) : SessionFilter.TryParse(text, out problem)) ?? throw new FormatException(problem);
         return (filter, after.Length == 0 ? null : after, Math.Clamp(limit, 1, PageSessions), Math.Clamp(most, 1, PageBytes));
     }
 
@@ -159,7 +159,7 @@ internal static class SessionWire
 
     private static SessionInfo ReadSession(ref WireReader reader, string node)
     {
-        WireReader part = reader.Part(reader.Int32());
+        var part = reader.Part(reader.Int32());
         byte flags = part.Byte();
         string id = part.Text(LongestText), address = part.Text(LongestText), listener = part.Text(LongestText), pool = part.Text(LongestText);
         string backend = part.Text(LongestText), protocol = part.Text(LongestText), state = part.Text(LongestText);
@@ -170,7 +170,9 @@ internal static class SessionWire
         return new SessionInfo(
             (flags & 1) != 0 ? id : null, address, listener, pool, (flags & 2) != 0 ? backend : null, protocol, state, seconds, sent, received, node)
         {
-            Since = reader.IsValid ? TimeOf(since) : default, PacketsSent = packetsSent, PacketsReceived = packetsReceived,
+            Since = reader.IsValid ? TimeOf(since) : default,
+            PacketsSent = packetsSent,
+            PacketsReceived = packetsReceived,
         };
     }
 

@@ -11,7 +11,10 @@ internal static class TopBys
 
     public static TopBy? TryParse(string text) => text switch
     {
-        "bytes" => TopBy.Bytes, "packets" => TopBy.Packets, "connects" => TopBy.Connects, _ => null,
+        "bytes" => TopBy.Bytes,
+        "packets" => TopBy.Packets,
+        "connects" => TopBy.Connects,
+        _ => null,
     };
 
     public static string NameOf(TopBy by) => by switch { TopBy.Bytes => "bytes", TopBy.Packets => "packets", _ => "connects" };
@@ -20,7 +23,7 @@ internal static class TopBys
     public static TopClient[] Sum(IEnumerable<TopClient> parts, int limit)
     {
         var top = new TopList<TopClient>(limit);
-        foreach (IGrouping<string?, TopClient> client in parts.GroupBy(p => p.ClientId, StringComparer.Ordinal))
+        foreach (var client in parts.GroupBy(p => p.ClientId, StringComparer.Ordinal))
         {
             long value = client.Sum(p => p.Value);
             top.Add(value, new TopClient(client.Key, value, [.. client.SelectMany(p => p.Nodes).Distinct(StringComparer.Ordinal)], null));

@@ -105,8 +105,8 @@ internal static class CloseReasons
 
     private static string[] MakeTexts()
     {
-        var texts = new string[Count];
-        foreach (CloseReason reason in Enum.GetValues<CloseReason>())
+        string[] texts = new string[Count];
+        foreach (var reason in Enum.GetValues<CloseReason>())
         {
             var text = new System.Text.StringBuilder();
             foreach (char c in reason.ToString())

@@ -105,11 +105,11 @@ internal static class Phases
 
     private static ushort[] Bits()
     {
-        var bits = new ushort[Table.Length];
-        foreach (Row row in Table)
+        ushort[] bits = new ushort[Table.Length];
+        foreach (var row in Table)
         {
             bits[(int)row.Phase] = 1 << (int)Phase.Free;
-            foreach (Phase next in row.Next) bits[(int)row.Phase] |= (ushort)(1 << (int)next);
+            foreach (var next in row.Next) bits[(int)row.Phase] |= (ushort)(1 << (int)next);
         }
         return bits;
     }

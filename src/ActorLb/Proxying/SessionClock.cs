@@ -46,7 +46,7 @@ internal sealed partial class SessionClock(NodeServices services, SessionCloser 
     /// <summary>Sets the timer of a session that begins to relay; that of a client which has gone is the relay's to set.</summary>
     public void StartRelay(Session session)
     {
-        Reactor reactor = session.Reactor;
+        var reactor = session.Reactor;
         session.EstablishedAt = session.LastFromClient = session.LastActivity = reactor.Now;
         if (session.Client.Gone) return;
         if (session is { Client.Ended: false, Upstream.Ended: false })
@@ -68,7 +68,7 @@ internal sealed partial class SessionClock(NodeServices services, SessionCloser 
 
     private void Idle(Session session)
     {
-        Reactor reactor = session.Reactor;
+        var reactor = session.Reactor;
         if (session.Leaving)
         {
             closer.Leave(session);
@@ -116,7 +116,7 @@ internal sealed partial class SessionClock(NodeServices services, SessionCloser 
 
     private void HalfClosed(Session session)
     {
-        Reactor reactor = session.Reactor;
+        var reactor = session.Reactor;
         long last = Math.Max(session.LastActivity, session.BackendEndedAt);
         long deadline = last + HalfClosePatience(session);
         if (session.BackendEndedAt != 0 && session.IsMqtt) deadline = Math.Min(deadline, session.BackendEndedAt + Relay.HalfCloseTimeout);
@@ -126,7 +126,7 @@ internal sealed partial class SessionClock(NodeServices services, SessionCloser 
             return;
         }
         if (session.Upstream.Gone) Relay.NameEnd(session, client: false);
-        CloseReason reason = session.BackendEndedAt == 0 ? CloseReason.ClientClosed
+        var reason = session.BackendEndedAt == 0 ? CloseReason.ClientClosed
             : session.Upstream.HungUp && !session.Upstream.Ended ? CloseReason.BackendReset : CloseReason.BackendClosed;
         // Closed with something of the client's unread, its socket would drop what it was sent.
         if (session.BackendEndedAt != 0) closer.Linger(session, reason);
@@ -135,7 +135,7 @@ internal sealed partial class SessionClock(NodeServices services, SessionCloser 
 
     private static void Schedule(Session session)
     {
-        Reactor reactor = session.Reactor;
+        var reactor = session.Reactor;
         long deadline = session.IdleTimeout == 0 ? long.MaxValue
             : (session.IdleByKeepAlive ? session.LastFromClient : session.LastActivity) + session.IdleTimeout;
         if (!session.BackendWatched) deadline = Math.Min(deadline, session.EstablishedAt + WatchAfter);

@@ -22,7 +22,7 @@ internal sealed class SessionCloser(NodeServices services)
     /// <summary>Closes both descriptors and gives everything back.</summary>
     public void Close(Session session, CloseReason reason)
     {
-        Reactor reactor = session.Reactor;
+        var reactor = session.Reactor;
         if (session.Phase == Phase.Free) return;
         if (session.EndReason == CloseReason.None) session.EndReason = ReasonOf(session, reason);
         if (session.Trace is { } trace) SetupTracing.Finish(session, trace, session.EndReason);
@@ -54,7 +54,7 @@ internal sealed class SessionCloser(NodeServices services)
     public bool TurnAway(Session session, CloseReason reason)
     {
         services.Refused.TurnedAway(session, reason);
-        Configuration.ListenerOptions options = session.ListenerState!.Options;
+        var options = session.ListenerState!.Options;
         if (reason == CloseReason.Banned || options.Tls is not null || options.Protocol == Configuration.ListenerProtocol.Tcp)
         {
             Close(session, reason);
@@ -68,7 +68,7 @@ internal sealed class SessionCloser(NodeServices services)
     /// <summary>Ends a session whose client is not read, if its first bytes are those of a probe of this node's own.</summary>
     public bool CutOwnProbe(Session session, ReadOnlySpan<byte> first)
     {
-        ReadOnlySpan<byte> probe = services.Probes.FindIn(first);
+        var probe = services.Probes.FindIn(first);
         if (probe.IsEmpty) return false;
         services.Probes.Arrived(probe, session.Listener.Name);
         Close(session, CloseReason.Loop);
@@ -128,7 +128,7 @@ internal sealed class SessionCloser(NodeServices services)
     /// <summary>Closes once the client has what was already written to it.</summary>
     public void Linger(Session session, CloseReason reason)
     {
-        Reactor reactor = session.Reactor;
+        var reactor = session.Reactor;
         LeaveBackend(session);
         if (session.EndReason == CloseReason.None) session.EndReason = reason;
         if (CloseReasons.IsRefusal(session.EndReason)) GiveUpPlace(session);
@@ -143,8 +143,8 @@ internal sealed class SessionCloser(NodeServices services)
     /// answer out of the client's socket.</summary>
     public void Linger(Session session)
     {
-        Reactor reactor = session.Reactor;
-        ref Side client = ref session.Client;
+        var reactor = session.Reactor;
+        ref var client = ref session.Client;
         if (!Channel.Flush(reactor, ref client))
         {
             Close(session, session.EndReason);
@@ -188,7 +188,7 @@ internal sealed class SessionCloser(NodeServices services)
     /// </summary>
     public void Drain(Session session, DisconnectReason farewell, CloseReason closeReason)
     {
-        Reactor reactor = session.Reactor;
+        var reactor = session.Reactor;
         if (session.Phase != Phase.Relay)
         {
             if (session.Phase is not (Phase.Free or Phase.Lingering)) Refuse(session, closeReason, RefusalReason.ServerUnavailable);
@@ -243,7 +243,7 @@ internal sealed class SessionCloser(NodeServices services)
     /// <summary>Lets go of the backend: its descriptor, buffers and counts. The client stays.</summary>
     public void LeaveBackend(Session session)
     {
-        Reactor reactor = session.Reactor;
+        var reactor = session.Reactor;
         if (session.Phase == Phase.BackendTls) Handshaking.Leave(services, session);
         if (session.Upstream.IsOpen)
         {
@@ -287,7 +287,7 @@ internal sealed class SessionCloser(NodeServices services)
 
     private static void Count(Session session, CloseReason reason)
     {
-        Reactor reactor = session.Reactor;
+        var reactor = session.Reactor;
         reactor.Counters.Closed[(int)reason]++;
         if (CloseReasons.IsRefusal(reason)) session.Listener.CountRefusal(reason);
     }

@@ -24,7 +24,7 @@ internal sealed class SessionList
     /// <summary>Adds one that waits for its turn, by its <see cref="Setup.Ticket"/>: nearly always at the end.</summary>
     public void AddByTicket(Session session)
     {
-        Session? older = _newest;
+        var older = _newest;
         while (older is not null && older.Setup!.Ticket > session.Setup!.Ticket) older = older.Older;
         if (older == _newest)
         {

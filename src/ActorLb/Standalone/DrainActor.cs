@@ -39,7 +39,7 @@ internal sealed class DrainActor : SupervisedActor
 
     protected override void Begin()
     {
-        foreach (Backend backend in _backends())
+        foreach (var backend in _backends())
         {
             if (backend is { DrainLeft: { } left, Pacing: not { IsPaused: true } } && !Timers.IsTimerActive(backend)) EndAfter(backend, left);
         }
@@ -71,7 +71,7 @@ internal sealed class DrainActor : SupervisedActor
 
     private void OnOrder(Order order)
     {
-        PacedDrain? pacing = order.Rate is { } rate
+        var pacing = order.Rate is { } rate
             ? new PacedDrain(rate, IsPaused: false, order.Backend.Pacing?.Ordered ?? _time.GetUtcNow().ToUnixTimeMilliseconds()) : null;
         order.Backend.SetAdminState(order.State, order.Deadline, pacing: pacing);
         if (order.Deadline is { } after) EndAfter(order.Backend, after);
@@ -84,7 +84,7 @@ internal sealed class DrainActor : SupervisedActor
         // The drain may have ended meanwhile.
         if (pause.Backend is { AdminState: AdminState.Drain, Pacing: { } pacing })
         {
-            TimeSpan? left = pause.Backend.DrainLeft;
+            var left = pause.Backend.DrainLeft;
             pause.Backend.SetAdminState(AdminState.Drain, left, pacing: pacing with { IsPaused = pause.IsPaused });
             if (pause.IsPaused) Timers.Cancel(pause.Backend);
             else if (left is { } after) EndAfter(pause.Backend, after);

@@ -38,7 +38,7 @@ internal sealed class LocalBackendSlots(BackendSlots slots, BackendDirectory dir
     {
         lock (_gate)
         {
-            foreach (BackendRef reference in _reserved) slots.Clear(reference.Slot);
+            foreach (var reference in _reserved) slots.Clear(reference.Slot);
             _reserved.Clear();
         }
     }
@@ -49,15 +49,15 @@ internal sealed class LocalBackendSlots(BackendSlots slots, BackendDirectory dir
         lock (_gate)
         {
             var present = backends.ToHashSet();
-            foreach ((Backend gone, BackendRef reference) in _given.Where(g => !present.Contains(g.Key)).ToArray())
+            foreach ((var gone, var reference) in _given.Where(g => !present.Contains(g.Key)).ToArray())
             {
                 slots.Clear(reference.Slot);
                 gone.Reference = 0;
                 _given.Remove(gone);
             }
-            foreach (Backend backend in present)
+            foreach (var backend in present)
             {
-                if (!_given.TryGetValue(backend, out BackendRef reference))
+                if (!_given.TryGetValue(backend, out var reference))
                 {
                     reference = NextFree();
                     _given.Add(backend, reference);
@@ -74,7 +74,7 @@ internal sealed class LocalBackendSlots(BackendSlots slots, BackendDirectory dir
     {
         lock (_gate)
         {
-            if (!_given.TryGetValue(backend, out BackendRef reference)) return;
+            if (!_given.TryGetValue(backend, out var reference)) return;
             ushort generation = NextGeneration(reference.Slot);
             var next = new BackendRef(reference.Slot, generation);
             _given[backend] = next;

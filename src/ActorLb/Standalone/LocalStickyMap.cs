@@ -23,7 +23,7 @@ internal sealed class LocalStickyMap : IStickyMap, IDisposable
         var settings = new MapSettings(Shards, ttl, maxEntries) { LastKnownGoodEntries = 4 };
         _map = new ShardedMap(settings, new StickyHash(key), slots, new StickyClock(time), new NoTransport());
         _map.SetMembers(new MapMembers(self, [new MapMember(self)]));
-        for (var shard = 0; shard < settings.Shards; shard++)
+        for (int shard = 0; shard < settings.Shards; shard++)
         {
             _map.BeginOpen(shard);
         }
@@ -60,7 +60,7 @@ internal sealed class LocalStickyMap : IStickyMap, IDisposable
     /// <returns>False if the backend takes no new clients, or if there was no entry to remove.</returns>
     public bool Impose(ulong h, BackendRef backend)
     {
-        var had = backend.IsNone && !_map.Peek(h).IsNone;
+        bool had = backend.IsNone && !_map.Peek(h).IsNone;
         _map.Impose(h, backend, NoWaiter.Instance, 0, out var answer);
         return backend.IsNone ? had : !answer.Backend.IsNone;
     }

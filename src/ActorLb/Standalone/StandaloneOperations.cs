@@ -64,7 +64,7 @@ internal sealed class StandaloneOperations(
 
     public Task<StickyStats> StickyStatsAsync(string[] stickyPools, CancellationToken cancel)
     {
-        MapStatistics map = sticky.Measure();
+        var map = sticky.Measure();
         return Task.FromResult(new StickyStats(
             name, map.Entries, map.Bytes, map.Evicted, options.MaxEntries, options.Ttl.TotalSeconds,
             stickyPools));

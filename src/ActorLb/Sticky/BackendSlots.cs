@@ -18,7 +18,7 @@ internal sealed class BackendSlots
     /// </param>
     public void Set(BackendRef backend, AdminState state, bool isPaced = false)
     {
-        AdminState effective = isPaced && state == AdminState.Drain ? AdminState.Down : state;
+        var effective = isPaced && state == AdminState.Drain ? AdminState.Down : state;
         Volatile.Write(ref _slots[backend.Slot], (backend.Gen << 8) | (int)effective);
     }
 
@@ -30,7 +30,7 @@ internal sealed class BackendSlots
     /// <summary>The state of a backend in the slot; null if it is gone. Entries that name it are invalid then.</summary>
     public AdminState? StateOf(BackendRef backend)
     {
-        var word = Volatile.Read(ref _slots[backend.Slot]);
+        int word = Volatile.Read(ref _slots[backend.Slot]);
         return word != 0 && (ushort)(word >> 8) == backend.Gen ? (AdminState)(word & 0xff) : null;
     }
 
@@ -43,7 +43,7 @@ internal sealed class BackendSlots
     /// <summary>The first eligible proposal other than <paramref name="except"/>, or none.</summary>
     public BackendRef FirstEligible(ReadOnlySpan<BackendRef> proposals, BackendRef except)
     {
-        for (var i = 0; i < proposals.Length && i < StickyLimits.MaxProposals; i++)
+        for (int i = 0; i < proposals.Length && i < StickyLimits.MaxProposals; i++)
         {
             if (proposals[i] != except && IsEligible(proposals[i]))
             {

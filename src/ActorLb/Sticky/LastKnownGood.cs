@@ -16,9 +16,9 @@ internal sealed class LastKnownGood(int capacity)
     public BackendRef Find(ulong h)
     {
         var set = Set(h);
-        for (var i = 0; i < Ways; i++)
+        for (int i = 0; i < Ways; i++)
         {
-            var word = Volatile.Read(ref set[i]);
+            ulong word = Volatile.Read(ref set[i]);
             if (word >> 32 == Tag(h))
             {
                 return BackendRef.FromValue((uint)word);
@@ -31,11 +31,11 @@ internal sealed class LastKnownGood(int capacity)
     public void Remember(ulong h, BackendRef backend)
     {
         var set = Set(h);
-        var word = (Tag(h) << 32) | backend.Value;
-        for (var i = 0; i < Ways; i++)
+        ulong word = (Tag(h) << 32) | backend.Value;
+        for (int i = 0; i < Ways; i++)
         {
             // Shifts the newer words back by one up to the client's old word, or drops the oldest. Losing a race loses one word.
-            var old = set[i];
+            ulong old = set[i];
             Volatile.Write(ref set[i], word);
             if (old >> 32 == Tag(h) || old == 0)
             {
@@ -50,7 +50,7 @@ internal sealed class LastKnownGood(int capacity)
 
     private Span<ulong> Set(ulong h)
     {
-        var sets = (uint)(_words.Length / Ways);
+        uint sets = (uint)(_words.Length / Ways);
         return _words.AsSpan((int)(((ShardRendezvous.Mix(h) >> 32) * sets) >> 32) * Ways, Ways);
     }
 }

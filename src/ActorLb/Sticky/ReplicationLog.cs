@@ -65,9 +65,9 @@ internal sealed class ReplicationLog(int maxOps = ReplicationLog.MaxOps)
             return -1;
         }
 
-        var skip = (int)(from - First);
-        var n = Math.Min(into.Length, _count - skip);
-        for (var i = 0; i < n; i++)
+        int skip = (int)(from - First);
+        int n = Math.Min(into.Length, _count - skip);
+        for (int i = 0; i < n; i++)
         {
             into[i] = _ops[(_head + skip + i) % _ops.Length];
         }
@@ -105,7 +105,7 @@ internal sealed class ReplicationLog(int maxOps = ReplicationLog.MaxOps)
     private void Grow()
     {
         var grown = new LogOp[Math.Min(maxOps, Math.Max(8, _ops.Length * 2))];
-        for (var i = 0; i < _count; i++)
+        for (int i = 0; i < _count; i++)
         {
             grown[i] = _ops[(_head + i) % _ops.Length];
         }

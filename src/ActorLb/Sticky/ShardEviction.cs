@@ -57,7 +57,7 @@ internal sealed class ShardEviction(ShardStore store, StickyRules rules, StoreGr
     /// </summary>
     public void EvictExcess(int most)
     {
-        ShardTable table = store.Table;
+        var table = store.Table;
         for (int n = Math.Min(most, 1 + (table.Count / 16)); n > 0 && table.Connected < table.Count && rules.Room.TryClaimEviction(); n--)
         {
             bool isProvisional = table.Provisional > 0;
@@ -92,14 +92,14 @@ internal sealed class ShardEviction(ShardStore store, StickyRules rules, StoreGr
     /// <returns>The entry's position; -1 if there is none.</returns>
     public int Pick(ulong except, ushort mask, ushort kind, int sample, out uint rank)
     {
-        ShardTable table = store.Table;
+        var table = store.Table;
         int i = group.Random(table.Capacity);
         int best = -1;
         rank = uint.MaxValue;
         int left = Math.Min(sample, CountOf(kind));
         for (int looked = 0; looked < table.Capacity && left > 0; looked++, i = i + 1 == table.Capacity ? 0 : i + 1)
         {
-            ref ShardEntry entry = ref table.At(i);
+            ref var entry = ref table.At(i);
             if (Unsafe.IsNullRef(ref entry) || (entry.GenAndState & mask) != kind)
             {
                 continue;

@@ -157,7 +157,7 @@ internal sealed class ShardStore
                 return true;
             }
 
-            var newer = opened > entry.Ticks || (entry.IsRefreshed && fellBack)
+            bool newer = opened > entry.Ticks || (entry.IsRefreshed && fellBack)
                 || (opened == entry.Ticks && (entry.IsRefreshed || fellBack));
             if (!newer)
             {
@@ -201,7 +201,7 @@ internal sealed class ShardStore
 
     public bool Remove(ulong h)
     {
-        var removed = Table.Remove(h);
+        bool removed = Table.Remove(h);
         if (removed)
         {
             Log.Append(new LogOp(LogOpKind.Remove, ShardTable.Key(h), default, 0));
@@ -239,7 +239,7 @@ internal sealed class ShardStore
     public void Digest(Span<ulong> lanes)
     {
         lanes.Clear();
-        for (var i = 0; i < Table.Capacity; i++)
+        for (int i = 0; i < Table.Capacity; i++)
         {
             ref var entry = ref Table.At(i);
             if (!Unsafe.IsNullRef(ref entry))
@@ -256,7 +256,7 @@ internal sealed class ShardStore
     /// <returns>Position to continue at; 0 after the end.</returns>
     public int Sweep(int from, int places, int removals, uint now)
     {
-        var i = from;
+        int i = from;
         for (; i < Table.Capacity && places > 0 && removals > 0; places--)
         {
             ref var entry = ref Table.At(i);
@@ -301,7 +301,7 @@ internal sealed class ShardStore
 
     private void Put(ulong h, BackendRef backend, uint touch, ushort state = EntryState.None)
     {
-        var key = ShardTable.Key(h);
+        ulong key = ShardTable.Key(h);
         if (Table.Set(h, backend, touch, state)
             && (!_group.HadRoom(_rules.MaxPerShard) || (state != EntryState.Connected && _rules.Room.TryClaimEviction())))
         {
@@ -321,8 +321,8 @@ internal sealed class ShardStore
     /// </summary>
     private void Touch(ref ShardEntry entry, uint touch)
     {
-        var step = (touch & ~ShardEntry.RefreshedBit) - entry.Ticks;
-        var told = (entry.Touch ^ touch) >= ShardEntry.RefreshedBit || step > _rules.TtlTicks / 32;
+        uint step = (touch & ~ShardEntry.RefreshedBit) - entry.Ticks;
+        bool told = (entry.Touch ^ touch) >= ShardEntry.RefreshedBit || step > _rules.TtlTicks / 32;
         entry.Touch = touch;
         if (told)
         {

@@ -96,7 +96,7 @@ internal sealed unsafe class ShardTable : IDisposable
         }
 
         h = Key(h);
-        var i = Home(h);
+        int i = Home(h);
         while (true)
         {
             var entry = _entries + i;
@@ -136,13 +136,13 @@ internal sealed unsafe class ShardTable : IDisposable
             Resize(Math.Max(MinCapacity, _capacity + (_capacity >> 2)));
         }
 
-        var i = Home(h);
+        int i = Home(h);
         while (true)
         {
             var entry = _entries + i;
             if (entry->H == h || entry->H == 0)
             {
-                var added = entry->H == 0;
+                bool added = entry->H == 0;
                 Write(ref *entry, h, backend, touch, state);
                 _count += added ? 1 : 0;
                 return added;
@@ -196,8 +196,8 @@ internal sealed unsafe class ShardTable : IDisposable
     public void RemoveAt(int index)
     {
         CountState(_entries[index].GenAndState, -1);
-        var gap = index;
-        var i = index;
+        int gap = index;
+        int i = index;
         while (true)
         {
             if (++i == _capacity)
@@ -205,16 +205,16 @@ internal sealed unsafe class ShardTable : IDisposable
                 i = 0;
             }
 
-            var h = _entries[i].H;
+            ulong h = _entries[i].H;
             if (h == 0)
             {
                 break;
             }
 
-            var home = Home(h);
+            int home = Home(h);
 
             // True if the home is in (gap, i], cyclically: the entry must not move before its home.
-            var stays = gap < i ? home > gap && home <= i : home > gap || home <= i;
+            bool stays = gap < i ? home > gap && home <= i : home > gap || home <= i;
             if (!stays)
             {
                 _entries[gap] = _entries[i];
@@ -230,8 +230,8 @@ internal sealed unsafe class ShardTable : IDisposable
     /// <returns>How many; the span must have room for <see cref="Count"/>.</returns>
     public int CopyTo(Span<ShardEntry> into)
     {
-        var n = 0;
-        for (var i = 0; i < _capacity; i++)
+        int n = 0;
+        for (int i = 0; i < _capacity; i++)
         {
             if (_entries[i].H != 0)
             {
@@ -300,17 +300,17 @@ internal sealed unsafe class ShardTable : IDisposable
     private void Resize(int capacity)
     {
         var old = _entries;
-        var oldCapacity = _capacity;
+        int oldCapacity = _capacity;
         _entries = (ShardEntry*)NativeMemory.AllocZeroed((nuint)capacity, (nuint)sizeof(ShardEntry));
         _capacity = capacity;
 
         // At least one position must stay free, or the search for a missing key wouldn't end.
         _limit = Math.Min((int)((long)capacity * MaxLoadPercent / 100), capacity - 1);
-        for (var i = 0; i < oldCapacity; i++)
+        for (int i = 0; i < oldCapacity; i++)
         {
             if (old[i].H != 0)
             {
-                var to = Home(old[i].H);
+                int to = Home(old[i].H);
                 while (_entries[to].H != 0)
                 {
                     if (++to == capacity)

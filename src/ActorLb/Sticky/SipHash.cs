@@ -30,10 +30,10 @@ internal readonly struct SipHash(ulong k0, ulong k1)
     public ulong Hash(ReadOnlySpan<byte> data)
     {
         // Section 2.1: the four constants spell "somepseudorandomlygeneratedbytes".
-        var v0 = _k0 ^ 0x736f6d6570736575UL;
-        var v1 = _k1 ^ 0x646f72616e646f6dUL;
-        var v2 = _k0 ^ 0x6c7967656e657261UL;
-        var v3 = _k1 ^ 0x7465646279746573UL;
+        ulong v0 = _k0 ^ 0x736f6d6570736575UL;
+        ulong v1 = _k1 ^ 0x646f72616e646f6dUL;
+        ulong v2 = _k0 ^ 0x6c7967656e657261UL;
+        ulong v3 = _k1 ^ 0x7465646279746573UL;
         var rest = data;
         while (rest.Length >= 8)
         {
@@ -42,8 +42,8 @@ internal readonly struct SipHash(ulong k0, ulong k1)
         }
 
         // Section 2.2: the last word holds the tail and the length modulo 256.
-        var last = (ulong)data.Length << 56;
-        for (var i = 0; i < rest.Length; i++)
+        ulong last = (ulong)data.Length << 56;
+        for (int i = 0; i < rest.Length; i++)
         {
             last |= (ulong)rest[i] << (8 * i);
         }

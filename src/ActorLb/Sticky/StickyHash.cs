@@ -16,7 +16,7 @@ internal sealed class StickyHash
     /// </summary>
     public ulong Of(ReadOnlySpan<byte> pool, ReadOnlySpan<byte> clientId)
     {
-        Keys keys = _keys;
+        var keys = _keys;
         return pool.IsEmpty ? keys.Ids.Hash(clientId) : keys.Ids.Hash(clientId) ^ keys.Pools.Hash(pool);
     }
 

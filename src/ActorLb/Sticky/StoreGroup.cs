@@ -35,7 +35,7 @@ internal sealed class StoreGroup
             return true;
         }
 
-        var count = Count;
+        int count = Count;
         _roomLeft = Math.Max(0, most - count);
         return count <= most;
     }
@@ -47,13 +47,13 @@ internal sealed class StoreGroup
     /// <param name="except">An entry of the first store that must stay.</param>
     public void Evict(ShardStore first, ulong except, ushort mask, ushort kind)
     {
-        var from = _stores.IndexOf(first);
-        var left = Sample;
+        int from = _stores.IndexOf(first);
+        int left = Sample;
         var (victim, place, lowest) = (first, -1, uint.MaxValue);
-        for (var n = 0; n < _stores.Count && left > 0; n++)
+        for (int n = 0; n < _stores.Count && left > 0; n++)
         {
             var store = _stores[(from + n) % _stores.Count];
-            var candidate = store.Eviction.Pick(n == 0 ? except : 0, mask, kind, left, out var rank);
+            int candidate = store.Eviction.Pick(n == 0 ? except : 0, mask, kind, left, out uint rank);
             left -= Math.Min(left, store.Eviction.CountOf(kind));
             if (candidate >= 0 && (place < 0 || rank < lowest))
             {
@@ -77,7 +77,7 @@ internal sealed class StoreGroup
 
     private int Sum(Func<ShardStore, int> count)
     {
-        var sum = 0;
+        int sum = 0;
         foreach (var store in _stores)
         {
             sum += count(store);

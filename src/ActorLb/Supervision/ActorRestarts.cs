@@ -27,20 +27,20 @@ internal sealed class ActorRestarts : IExtension
 
     public static ActorRestarts Of(ActorSystem system) => system.WithExtension<ActorRestarts, Provider>();
 
-    public long CountOf(ActorPath path) => _failures.TryGetValue(Key(path), out Failures failures) ? failures.Total : 0;
+    public long CountOf(ActorPath path) => _failures.TryGetValue(Key(path), out var failures) ? failures.Total : 0;
 
     /// <summary>Doubles with each failure in a row, so that an actor that fails at once does not keep a core busy.</summary>
     public TimeSpan DelayOf(ActorPath path)
     {
-        int failures = _failures.TryGetValue(Key(path), out Failures known) ? known.InARow : 0;
-        TimeSpan delay = FirstDelay * Math.Pow(2, Math.Clamp(failures - 1, 0, 10));
+        int failures = _failures.TryGetValue(Key(path), out var known) ? known.InARow : 0;
+        var delay = FirstDelay * Math.Pow(2, Math.Clamp(failures - 1, 0, 10));
         return delay < LongestDelay ? delay : LongestDelay;
     }
 
     public void Count(ActorPath path)
     {
-        TimeSpan now = _system.Scheduler.MonotonicClock;
-        Failures before = _failures.GetValueOrDefault(Key(path));
+        var now = _system.Scheduler.MonotonicClock;
+        var before = _failures.GetValueOrDefault(Key(path));
         bool inARow = before.Total > 0 && now - before.Last < Recovered;
         _failures[Key(path)] = new Failures(before.Total + 1, inARow ? before.InARow + 1 : 1, now);
     }

@@ -27,9 +27,9 @@ internal static class ActorTree
         if (actor is not ActorRefWithCell { Underlying: { } cell } local) yield break;
         string name = ActorNames.TextOf(actor.Path.Name), path = $"{above}/{name}";
         yield return new ActorState(path, depth, name, cell.Props?.Type?.Name ?? "", cell.NumberOfMessages, restarts.CountOf(actor.Path));
-        foreach (IActorRef child in local.Children.OrderBy(c => c.Path.Name, StringComparer.Ordinal))
+        foreach (var child in local.Children.OrderBy(c => c.Path.Name, StringComparer.Ordinal))
         {
-            foreach (ActorState state in Below(child, path, depth + 1, restarts)) yield return state;
+            foreach (var state in Below(child, path, depth + 1, restarts)) yield return state;
         }
     }
 }

@@ -22,7 +22,7 @@ internal sealed class Backoff
 
     public TimeSpan Next()
     {
-        TimeSpan delay = _next;
+        var delay = _next;
         _next = delay >= _last / 2 ? _last : delay * 2;
         return delay * (0.5 + (_random.NextDouble() / 2));
     }

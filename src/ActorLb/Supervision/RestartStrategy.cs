@@ -24,7 +24,7 @@ internal sealed partial class RestartStrategy : OneForOneStrategy
 
     protected override void LogFailure(IActorContext context, IActorRef child, Exception cause, Directive directive)
     {
-        ActorRestarts restarts = ActorRestarts.Of(context.System);
+        var restarts = ActorRestarts.Of(context.System);
         if (directive == Directive.Restart)
         {
             restarts.Count(child.Path);

@@ -164,7 +164,7 @@ internal sealed class AccessLog : IAsyncDisposable
 
     private void Fill()
     {
-        while (_writer.HasRoom && _entries.Reader.TryRead(out AccessLogEntry entry))
+        while (_writer.HasRoom && _entries.Reader.TryRead(out var entry))
         {
             Interlocked.Add(ref _waitingBytes, -(entry.ClientId?.Length ?? 0));
             _writer.Append(entry, _format);

@@ -72,7 +72,7 @@ internal sealed partial class AccessLogWriter(string path, AccessLogCounters cou
 
     public bool TryOpen()
     {
-        LogFile? opened = LogFile.Open(path, out int errno);
+        var opened = LogFile.Open(path, out int errno);
         if (opened is null)
         {
             if (_isStuck || _file is { IsUnlinked: true }) Close();
@@ -93,7 +93,7 @@ internal sealed partial class AccessLogWriter(string path, AccessLogCounters cou
         _line.Append('\n');
         int most = Encoding.UTF8.GetMaxByteCount(_line.Length);
         if (_buffer.Length - _end < most) MakeRoom(most);
-        foreach (ReadOnlyMemory<char> chunk in _line.GetChunks()) _end += Encoding.UTF8.GetBytes(chunk.Span, _buffer.AsSpan(_end));
+        foreach (var chunk in _line.GetChunks()) _end += Encoding.UTF8.GetBytes(chunk.Span, _buffer.AsSpan(_end));
     }
 
     /// <summary>Writes all buffered lines; false when something prevents it, which is then reported.</summary>
@@ -202,7 +202,7 @@ internal sealed partial class AccessLogWriter(string path, AccessLogCounters cou
 
     private void Fail(int errno)
     {
-        AccessLogCause cause = CauseOf(errno);
+        var cause = CauseOf(errno);
         counters.Failed(cause);
         if (Cause is null) _lostBefore = counters.AllLost;
         bool isNew = _cause != (int)cause;

@@ -54,7 +54,7 @@ internal sealed class EventFeed(string node, TimeProvider time)
             var made = new NodeEvent(++_number, time.GetUtcNow(), node, kind, text);
             if (_recent.Count == Kept) _recent.Dequeue();
             _recent.Enqueue(made);
-            foreach (Channel<NodeEvent> watcher in _watchers) _missed += watcher.Writer.TryWrite(made) ? 0 : 1;
+            foreach (var watcher in _watchers) _missed += watcher.Writer.TryWrite(made) ? 0 : 1;
         }
     }
 
@@ -64,8 +64,8 @@ internal sealed class EventFeed(string node, TimeProvider time)
         lock (_gate)
         {
             if (_watchers.Count == MaxWatchers) return null;
-            Channel<NodeEvent> queue = Channel.CreateBounded<NodeEvent>(new BoundedChannelOptions(QueueLength) { SingleReader = true });
-            foreach (NodeEvent old in _recent.TakeLast(last)) queue.Writer.TryWrite(old);
+            var queue = Channel.CreateBounded<NodeEvent>(new BoundedChannelOptions(QueueLength) { SingleReader = true });
+            foreach (var old in _recent.TakeLast(last)) queue.Writer.TryWrite(old);
             _watchers.Add(queue);
             return new Watch(this, queue);
         }

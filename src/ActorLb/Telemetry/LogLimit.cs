@@ -51,7 +51,11 @@ internal sealed partial class LogLimit : IDisposable
                 heldBack++;
                 CountLeftOut();
             }
-            else if (_heldBack.Count == 1) _timer.Change(Interval, Timeout.InfiniteTimeSpan);
+            else if (_heldBack.Count == 1)
+            {
+                _timer.Change(Interval, Timeout.InfiniteTimeSpan);
+            }
+
             return !logged;
         }
     }
@@ -71,7 +75,7 @@ internal sealed partial class LogLimit : IDisposable
             heldBack = [.. _heldBack.Where(h => h.Value > 0)];
             _heldBack.Clear();
         }
-        foreach ((Key key, long count) in heldBack) Log.HeldBack(_logger, key.Level, key.Kind, key.Name, count, key.Reason.Trim());
+        foreach ((var key, long count) in heldBack) Log.HeldBack(_logger, key.Level, key.Kind, key.Name, count, key.Reason.Trim());
     }
 
     private static partial class Log

@@ -13,9 +13,9 @@ internal sealed record CertificateGroup(ImmutableArray<CertificateOptions> Certi
     {
         if (certificates.IsDefaultOrEmpty) return [];
         var byName = new OrderedDictionary<string, List<int>>(StringComparer.OrdinalIgnoreCase);
-        for (var i = 0; i < certificates.Length; i++)
+        for (int i = 0; i < certificates.Length; i++)
         {
-            foreach (var name in certificates[i].Names.IsEmpty ? [""] : certificates[i].Names)
+            foreach (string name in certificates[i].Names.IsEmpty ? [""] : certificates[i].Names)
             {
                 if (!byName.TryGetValue(name, out var entries)) byName.Add(name, entries = []);
                 entries.Add(i);
@@ -37,7 +37,7 @@ internal sealed record CertificateGroup(ImmutableArray<CertificateOptions> Certi
         foreach (var certificate in Certificates)
         {
             if (CertificateSettings.KindOf(certificate.Certificate) is not { } kind || kinds.TryAdd(kind, certificate.Certificate)) continue;
-            var whose = Names.IsEmpty ? "the listener" : string.Join(", ", Names);
+            string whose = Names.IsEmpty ? "the listener" : string.Join(", ", Names);
             problems.Add(new TlsProblem(TlsSetting.Certificate, certificate.Certificate,
                 $"is the second {kind} certificate of {whose}, after {kinds[kind]}: of each kind, such as RSA and ECDSA, there is one"));
         }

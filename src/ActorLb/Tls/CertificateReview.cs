@@ -26,14 +26,14 @@ internal static class CertificateReview
             return;
         }
 
-        for (var i = 1; i < chain.Count; i++)
+        for (int i = 1; i < chain.Count; i++)
         {
             if (Issued(chain[i], chain[i - 1]))
             {
                 continue;
             }
 
-            var one = $"holds '{CertificateText.Name(LibCrypto.X509_get_subject_name(chain[i]))}' as number {i + 1}";
+            string one = $"holds '{CertificateText.Name(LibCrypto.X509_get_subject_name(chain[i]))}' as number {i + 1}";
             if (chain.Take(i).Any(c => LibCrypto.X509_cmp(c, chain[i]) == 0))
             {
                 findings.Warn(TlsSetting.Certificate, path, $"{one}, which it held before");
@@ -54,11 +54,11 @@ internal static class CertificateReview
     /// <summary>Authorities that the context's security level refuses as parts of a peer's chain.</summary>
     internal static void Authorities(SslContextHandle context, IReadOnlyList<nint> anchors, string path, TlsFindings findings)
     {
-        var level = LibSsl.SSL_CTX_get_security_level(context);
-        var wanted = LevelBits[Math.Clamp(level, 0, LevelBits.Length - 1)];
-        foreach (var anchor in anchors)
+        int level = LibSsl.SSL_CTX_get_security_level(context);
+        int wanted = LevelBits[Math.Clamp(level, 0, LevelBits.Length - 1)];
+        foreach (nint anchor in anchors)
         {
-            var weak = Weakness(anchor, wanted);
+            string? weak = Weakness(anchor, wanted);
             if (weak is not null)
             {
                 findings.Warn(TlsSetting.Ca, path,
@@ -71,9 +71,9 @@ internal static class CertificateReview
     internal static void RevocationLists(
         IReadOnlyList<nint> lists, IReadOnlyList<nint> anchors, bool chain, string path, TlsFindings findings)
     {
-        foreach (var list in lists)
+        foreach (nint list in lists)
         {
-            var issuer = LibCrypto.X509_CRL_get_issuer(list);
+            nint issuer = LibCrypto.X509_CRL_get_issuer(list);
             var named = anchors.Where(a => LibCrypto.X509_NAME_cmp(issuer, LibCrypto.X509_get_subject_name(a)) == 0).ToList();
             if (named.Count == 0)
             {
@@ -85,9 +85,9 @@ internal static class CertificateReview
             }
         }
 
-        foreach (var anchor in anchors)
+        foreach (nint anchor in anchors)
         {
-            var name = LibCrypto.X509_get_subject_name(anchor);
+            nint name = LibCrypto.X509_get_subject_name(anchor);
             if (lists.Any(l => LibCrypto.X509_NAME_cmp(name, LibCrypto.X509_CRL_get_issuer(l)) == 0))
             {
                 continue;
@@ -111,27 +111,27 @@ internal static class CertificateReview
             return "";
         }
 
-        var level = LibSsl.SSL_CTX_get_security_level(context);
+        int level = LibSsl.SSL_CTX_get_security_level(context);
         return $": security level {level} of the ciphers asks for {LevelBits[Math.Clamp(level, 0, 5)]} bits, which RSA1024 and SHA1 do not have above level 0 and 1";
     }
 
     private static bool Issued(nint issuer, nint subject)
     {
-        var issued = LibCrypto.X509_check_issued(issuer, subject) == 0 && LibCrypto.X509_verify(subject, LibCrypto.X509_get0_pubkey(issuer)) == 1;
+        bool issued = LibCrypto.X509_check_issued(issuer, subject) == 0 && LibCrypto.X509_verify(subject, LibCrypto.X509_get0_pubkey(issuer)) == 1;
         LibCrypto.ERR_clear_error();
         return issued;
     }
 
     private static string? Weakness(nint certificate, int wanted)
     {
-        var key = LibCrypto.X509_get0_pubkey(certificate);
+        nint key = LibCrypto.X509_get0_pubkey(certificate);
         if (key != 0 && LibCrypto.EVP_PKEY_get_security_bits(key) < wanted)
         {
             return $"whose key ({CertificateText.KeyAlgorithm(certificate)}) is too small";
         }
 
         // Nobody looks at the signature of what is trusted anyway.
-        var weak = !Issued(certificate, certificate) && LibCrypto.SignatureSecurityBits(certificate) < wanted;
+        bool weak = !Issued(certificate, certificate) && LibCrypto.SignatureSecurityBits(certificate) < wanted;
         LibCrypto.ERR_clear_error();
         return weak ? $"whose signature ({CertificateText.SignatureAlgorithm(certificate)}) is too weak" : null;
     }

@@ -50,7 +50,7 @@ internal sealed partial class CertificateWatch(
     /// <summary>One look at the files and the dates.</summary>
     public async Task LookAsync()
     {
-        ImmutableHashSet<string> changed = _stamps is { } stamps ? await FileReading.RunAsync(stamps.Changed).ConfigureAwait(false) : [];
+        var changed = _stamps is { } stamps ? await FileReading.RunAsync(stamps.Changed).ConfigureAwait(false) : [];
         if (!changed.IsEmpty || _again)
         {
             _again = false;
@@ -95,15 +95,15 @@ internal sealed partial class CertificateWatch(
     private void WarnOfDates()
     {
         _isNew = false;
-        DateTimeOffset now = time.GetUtcNow();
+        var now = time.GetUtcNow();
         _nextWarning = now + WarnEvery;
-        foreach (IGrouping<(string Owner, string Name), CertificateUse> uses in certificates().GroupBy(u => (u.Owner, u.Name)))
+        foreach (var uses in certificates().GroupBy(u => (u.Owner, u.Name)))
         {
-            foreach (DatedEntry entry in uses.Select(u => u.Certificate))
+            foreach (var entry in uses.Select(u => u.Certificate))
             {
                 if (entry.NextChange(now) is { } change && change < _nextWarning) _nextWarning = change;
             }
-            foreach (DatedEntry entry in DatedEntry.InForce(uses.Select(u => u.Certificate), now))
+            foreach (var entry in DatedEntry.InForce(uses.Select(u => u.Certificate), now))
             {
                 if (entry.TextAt(now) is not { } text) continue;
                 string what = entry.Setting switch { TlsSetting.Ca => "CA file", TlsSetting.Crl => "CRL file", _ => "certificate" };

@@ -27,7 +27,7 @@ internal sealed record DatedEntry(TlsSetting Setting, string Path, string Subjec
     {
         get
         {
-            TimeSpan half = (NotAfter - NotBefore) / 2;
+            var half = (NotAfter - NotBefore) / 2;
             return Setting == TlsSetting.Crl && half < WarnAhead ? half : WarnAhead;
         }
     }
@@ -56,7 +56,7 @@ internal sealed record DatedEntry(TlsSetting Setting, string Path, string Subjec
     /// <summary>What to report of the file, as a predicate of its name; null when all is well.</summary>
     internal string? TextAt(DateTimeOffset now)
     {
-        DateState state = StateAt(now);
+        var state = StateAt(now);
         if (state == DateState.Good) return null;
         if (Setting != TlsSetting.Crl)
         {

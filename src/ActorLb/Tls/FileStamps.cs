@@ -17,7 +17,7 @@ internal sealed class FileStamps
     /// <summary>What is in force from now on, as taken before it was read.</summary>
     public FileStamps(ImmutableDictionary<string, Stamp> inForce)
     {
-        foreach ((string file, Stamp stamp) in inForce) _inForce[file] = stamp;
+        foreach ((string file, var stamp) in inForce) _inForce[file] = stamp;
     }
 
     /// <summary>A file's state; <see cref="Missing"/> when it cannot be opened.</summary>
@@ -45,7 +45,7 @@ internal sealed class FileStamps
         _last = now;
         if (!settled) return [];
         var changed = ImmutableHashSet.CreateBuilder<string>(StringComparer.Ordinal);
-        foreach ((string file, Stamp stamp) in now)
+        foreach ((string file, var stamp) in now)
         {
             if (_inForce[file] == stamp) continue;
             _inForce[file] = stamp;
@@ -61,7 +61,7 @@ internal sealed class FileStamps
         if (FileStatus.Of(file) != FileKind.Regular) return Stamp.Missing;
         try
         {
-            using SafeFileHandle handle = File.OpenHandle(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+            using var handle = File.OpenHandle(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
             return new Stamp(File.GetLastWriteTimeUtc(handle).Ticks, RandomAccess.GetLength(handle));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or NotSupportedException)

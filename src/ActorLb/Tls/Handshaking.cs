@@ -31,7 +31,7 @@ internal sealed class Handshaking
         if (session.AwaitsPlace) return true;
         if (!session.HasHandshakePlace && (!session.HandshakeBegun || session.AwaitsHello))
         {
-            PlaceAnswer answer = services.Handshakes.Take(session.Reactor, session.Ticket);
+            var answer = services.Handshakes.Take(session.Reactor, session.Ticket);
             if (answer == PlaceAnswer.Refused) return false;
             session.AwaitsPlace = answer == PlaceAnswer.Waits;
             if (session.AwaitsPlace) return true;
@@ -81,7 +81,7 @@ internal sealed class Handshaking
     public static HandshakeOutcome Step(NodeServices services, Session session, ref Side side)
     {
         side.Readable = side.Writable = false;
-        HandshakeOutcome outcome = side.Tls.Handshake();
+        var outcome = side.Tls.Handshake();
         GiveBackPlace(services, session);
         if (outcome.Status is HandshakeStatus.Done or HandshakeStatus.Failed) session.HandshakeBegun = false;
         // Of a hello in several records only a part has come: the expensive step is still to be made.

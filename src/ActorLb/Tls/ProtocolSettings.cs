@@ -28,7 +28,7 @@ internal static class ProtocolSettings
         // Both: the range overrides the system's openssl.cnf, the options close holes within the range.
         context.Control(CtrlSetMinProtocol, enabled[0].Version);
         context.Control(CtrlSetMaxProtocol, enabled[^1].Version);
-        var holes = Versions.Where(v => !options.Protocols.HasFlag(v.Protocol)).Aggregate(0UL, (bits, v) => bits | v.Disable);
+        ulong holes = Versions.Where(v => !options.Protocols.HasFlag(v.Protocol)).Aggregate(0UL, (bits, v) => bits | v.Disable);
         _ = LibSsl.SSL_CTX_set_options(context, holes);
         ApplyCiphers(context, options, problems);
         CheckSecurityLevel(context, options, problems, warnings);
@@ -48,7 +48,7 @@ internal static class ProtocolSettings
         }
 
         // OpenSSL 3.0 silently skips unknown names and then offers none: tried one by one, it reports which.
-        foreach (var suite in suites.Split(':', StringSplitOptions.TrimEntries))
+        foreach (string suite in suites.Split(':', StringSplitOptions.TrimEntries))
         {
             if (LibSsl.SSL_CTX_set_ciphersuites(context, suite) != 1 || suite.Length == 0)
             {

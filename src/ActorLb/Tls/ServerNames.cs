@@ -30,9 +30,9 @@ internal sealed class ServerNames
         var wildcards = new Dictionary<string, SslContextHandle>(StringComparer.OrdinalIgnoreCase);
         foreach (var (name, context) in names)
         {
-            var wild = name.StartsWith("*.", StringComparison.Ordinal);
+            bool wild = name.StartsWith("*.", StringComparison.Ordinal);
             // The dot of the root is no part of a server name (RFC 6066, section 3), but people and some clients write it.
-            var key = wild ? name[1..] : name;
+            string key = wild ? name[1..] : name;
             key = key.EndsWith('.') ? key[..^1] : key;
             if (key.Length < 2 || key.Contains('*', StringComparison.Ordinal))
             {
@@ -68,7 +68,7 @@ internal sealed class ServerNames
             return found;
         }
 
-        var dot = rest.IndexOf('.');
+        int dot = rest.IndexOf('.');
         return dot > 0 && _wildcards.GetAlternateLookup<ReadOnlySpan<char>>().TryGetValue(rest[dot..], out found) ? found : null;
     }
 }

@@ -36,14 +36,14 @@ internal sealed class TicketKey
     /// </summary>
     internal static ImmutableArray<TicketKey> Parse(ReadOnlySpan<byte> bytes)
     {
-        var length = bytes.Length % LongLength == 0 ? LongLength : ShortLength;
+        int length = bytes.Length % LongLength == 0 ? LongLength : ShortLength;
         if (bytes.Length % length != 0)
         {
             return [];
         }
 
         var keys = ImmutableArray.CreateBuilder<TicketKey>(bytes.Length / length);
-        for (var at = 0; at < bytes.Length; at += length)
+        for (int at = 0; at < bytes.Length; at += length)
         {
             keys.Add(new TicketKey(bytes.Slice(at, length)));
         }

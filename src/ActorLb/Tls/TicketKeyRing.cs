@@ -38,7 +38,7 @@ internal sealed class TicketKeyRing
     /// <param name="keys">At least one; the first encrypts.</param>
     internal void Set(ImmutableArray<TicketKey> keys)
     {
-        ArgumentOutOfRangeException.ThrowIfZero(keys.Length);
+        ArgumentOutOfRangeException.ThrowIfZero(keys.Length, nameof(keys));
         _keys = new Keys(keys, Own: false, Since: 0);
     }
 
@@ -60,7 +60,7 @@ internal sealed class TicketKeyRing
     internal TicketKey? ForDecryption(ReadOnlySpan<byte> name, out bool renew)
     {
         var ring = _keys.Ring;
-        for (var i = 0; i < ring.Length; i++)
+        for (int i = 0; i < ring.Length; i++)
         {
             if (ring[i].Name.SequenceEqual(name))
             {

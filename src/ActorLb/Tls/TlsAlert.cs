@@ -43,8 +43,8 @@ internal static class TlsAlert
         }
 
         // OpenSSL 3.0 has no names for the alerts that RFC 8446, section 6 added.
-        var number = s_last & 0xFF;
-        var name = number switch
+        int number = s_last & 0xFF;
+        string name = number switch
         {
             109 => "missing extension",
             116 => "certificate required",

@@ -68,7 +68,7 @@ internal sealed class TlsClientContext : IDisposable
     /// <returns><c>default</c> if there is no memory for it.</returns>
     internal TlsSession Connect(int descriptor, string host)
     {
-        var ssl = LibSsl.SSL_new(_context);
+        nint ssl = LibSsl.SSL_new(_context);
         if (ssl == 0)
         {
             LibCrypto.ERR_clear_error();

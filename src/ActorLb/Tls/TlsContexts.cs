@@ -29,7 +29,7 @@ internal sealed class TlsContexts
     {
         var contexts = new TlsContexts();
         var problems = new List<TlsProblem>();
-        foreach (ListenerOptions listener in options.Listeners.Values)
+        foreach (var listener in options.Listeners.Values)
         {
             if (listener.Tls is not { } tls || !Reads(TlsFiles.Of(tls), changed)) continue;
             try
@@ -42,7 +42,7 @@ internal sealed class TlsContexts
                 problems.AddRange(e.Problems.Select(p => p with { Owner = $"listener {listener.Name}" }));
             }
         }
-        foreach (PoolOptions pool in options.Pools.Values)
+        foreach (var pool in options.Pools.Values)
         {
             if (pool.Tls is not { } tls || !Reads(TlsFiles.Of(tls), changed)) continue;
             try
@@ -62,8 +62,8 @@ internal sealed class TlsContexts
     /// <summary>Frees contexts that were never put into force.</summary>
     public void Discard()
     {
-        foreach (TlsServerContext context in _servers.Values) context.Dispose();
-        foreach (TlsClientContext context in _clients.Values) context.Dispose();
+        foreach (var context in _servers.Values) context.Dispose();
+        foreach (var context in _clients.Values) context.Dispose();
     }
 
     private static bool Reads(IEnumerable<string> files, IReadOnlySet<string>? changed) => changed is null || files.Any(changed.Contains);

@@ -32,9 +32,9 @@ public sealed record TlsProblem(TlsSetting Setting, string? Value, string Reason
     /// <summary>The problem as it is reported: owner, setting, value, reason.</summary>
     public override string ToString()
     {
-        var quote = Setting is TlsSetting.Ciphers or TlsSetting.CipherSuites ? "\"" : "";
-        var value = Value is null ? "" : $" {quote}{Value}{quote}";
-        var owner = Owner is null ? "" : $"{Owner}: ";
+        string quote = Setting is TlsSetting.Ciphers or TlsSetting.CipherSuites ? "\"" : "";
+        string value = Value is null ? "" : $" {quote}{Value}{quote}";
+        string owner = Owner is null ? "" : $"{Owner}: ";
         return Setting == TlsSetting.None ? $"{owner}{Reason}" : $"{owner}{Name}{value}: {Reason}";
     }
 

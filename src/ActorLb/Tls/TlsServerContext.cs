@@ -72,7 +72,7 @@ internal sealed class TlsServerContext : IDisposable
                 group.CheckKinds(problems);
                 foreach (var certificate in group.Certificates)
                 {
-                    var first = seen.Add((certificate.Certificate, certificate.Key));
+                    bool first = seen.Add((certificate.Certificate, certificate.Key));
                     CertificateSettings.Use(
                         context, certificate.Certificate, certificate.Key, trust.Ca, server: true, first ? findings : new TlsFindings());
                 }
@@ -110,7 +110,7 @@ internal sealed class TlsServerContext : IDisposable
     /// <returns><c>default</c> if there is no memory for it.</returns>
     internal TlsSession Accept(int descriptor)
     {
-        var ssl = LibSsl.SSL_new(_context);
+        nint ssl = LibSsl.SSL_new(_context);
         if (ssl == 0 || LibSsl.SSL_set_fd(ssl, descriptor) != 1)
         {
             LibSsl.SSL_free(ssl);
@@ -145,19 +145,19 @@ internal sealed class TlsServerContext : IDisposable
         }
 
         LibSsl.SSL_CTX_set_verify_depth(context, options.VerifyDepth);
-        var mode = VerifyPeer | (options.VerifyClient == VerifyClient.On ? VerifyFailIfNoPeerCertificate : 0);
+        int mode = VerifyPeer | (options.VerifyClient == VerifyClient.On ? VerifyFailIfNoPeerCertificate : 0);
         LibSsl.SSL_CTX_set_verify(
             context, mode, trust.Crl is not null && options.CrlExpired == CrlExpired.Warn ? CertificateSettings.TolerateDatesOfLists : 0);
     }
 
     private static void ApplySessions(SslContextHandle context, ListenerTlsOptions options, byte[] sessionContext)
     {
-        var cached = options.SessionCache > 0;
+        bool cached = options.SessionCache > 0;
         context.Control(CtrlSetSessionCacheMode, cached ? SessionCacheServer : SessionCacheOff);
         if (cached)
         {
             // 0 would be unlimited.
-            var sessions = Math.Clamp(options.SessionCache / 1024 * SessionsPerMebibyte / 1024, 1, int.MaxValue);
+            long sessions = Math.Clamp(options.SessionCache / 1024 * SessionsPerMebibyte / 1024, 1, int.MaxValue);
             context.Control(CtrlSetSessionCacheSize, (nint)sessions);
         }
 

@@ -15,14 +15,14 @@ public sealed class NodeProcessTests
     public async Task Drain_ThroughTheApi_ThenTerminated_EndsWithinTheDrain()
     {
         using var folder = new TempFolder();
-        await using FakeBroker broker = FakeBroker.Start(FakeBroker.Connack(0));
-        await using ActorLbProcess node = await StartAsync(folder, broker);
+        await using var broker = FakeBroker.Start(FakeBroker.Connack(0));
+        await using var node = await StartAsync(folder, broker);
         var listeners = JsonSerializer.Deserialize(await node.Admin.GetStringAsync("api/v1/listeners"), AdminJson.Wire.ListenerList)!;
-        using RawClient client = await RawClient.ConnectAsync(IPEndPoint.Parse(listeners.Listeners[0].Bind));
+        using var client = await RawClient.ConnectAsync(IPEndPoint.Parse(listeners.Listeners[0].Bind));
         await client.SendAsync(ConnectBytes.V311("c"));
         Assert.Equal([0x20, 2, 0, 0], await client.ReadAsync(4));
 
-        using HttpResponseMessage drain = await node.Admin.PostAsync("api/v1/node/drain", new StringContent("""{"seconds":1}"""));
+        using var drain = await node.Admin.PostAsync("api/v1/node/drain", new StringContent("""{"seconds":1}"""));
         Assert.Equal(HttpStatusCode.Accepted, drain.StatusCode);
         Assert.Empty((await client.ReadToEndAsync()).Bytes);
         Assert.False(node.Process.HasExited);
@@ -37,16 +37,16 @@ public sealed class NodeProcessTests
     public async Task Reloads_BySignalAndApiAtOnce_AreAllDone()
     {
         using var folder = new TempFolder();
-        await using FakeBroker broker = FakeBroker.Start(FakeBroker.Connack(0));
-        await using ActorLbProcess node = await StartAsync(folder, broker);
+        await using var broker = FakeBroker.Start(FakeBroker.Connack(0));
+        await using var node = await StartAsync(folder, broker);
         Task<HttpResponseMessage>[] reloads = [.. Enumerable.Range(0, 8).Select(_ => node.Admin.PostAsync("api/v1/config/reload", null))];
         node.Process.Signal(ProcessHost.SigHup);
-        foreach (HttpResponseMessage answer in await Task.WhenAll(reloads))
+        foreach (var answer in await Task.WhenAll(reloads))
         {
             Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
             answer.Dispose();
         }
-        using HttpResponseMessage paused = await node.Admin.PostAsync("api/v1/listeners/mqtt/pause", null);
+        using var paused = await node.Admin.PostAsync("api/v1/listeners/mqtt/pause", null);
         Assert.Equal(HttpStatusCode.OK, paused.StatusCode);
         Assert.True(await node.IsReadyAsync());
     }
@@ -57,8 +57,8 @@ public sealed class NodeProcessTests
     public async Task NodeByItself_LoadsNothingOfAFleet()
     {
         using var folder = new TempFolder();
-        await using FakeBroker broker = FakeBroker.Start(FakeBroker.Connack(0));
-        await using ActorLbProcess node = await StartAsync(folder, broker);
+        await using var broker = FakeBroker.Start(FakeBroker.Connack(0));
+        await using var node = await StartAsync(folder, broker);
         string[] loaded = [.. (await File.ReadAllLinesAsync($"/proc/{node.Process.Id}/maps"))
             .Select(l => Path.GetFileName(l)).Where(l => l.StartsWith("Akka", StringComparison.Ordinal)).Distinct()];
         Assert.Equal(["Akka.dll"], loaded);
@@ -66,7 +66,7 @@ public sealed class NodeProcessTests
 
     private static Task<ActorLbProcess> StartAsync(TempFolder folder, FakeBroker broker) => Attempts.StartAsync(() =>
     {
-        IPEndPoint admin = Ports.FreeEndPoint();
+        var admin = Ports.FreeEndPoint();
         string file = folder.Write("node.conf", $$"""
             actorlb {
               node { name = lb-1, workers = 1, pid-file = off, drain-timeout = 1s }

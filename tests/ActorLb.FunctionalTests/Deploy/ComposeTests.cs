@@ -11,18 +11,18 @@ public sealed class ComposeTests
     public async Task Compose_Brokers_Nodes_AndTheirConfiguration_FitEachOther()
     {
         string conf = await DeployFiles.ReadAsync("compose.conf");
-        JsonObject services = (await LoadAsync())["services"]!.AsObject();
+        var services = (await LoadAsync())["services"]!.AsObject();
         for (int n = 1; n <= 3; n++)
         {
-            JsonObject broker = services[$"emqx{n}"]!.AsObject();
-            JsonObject environment = Merged(broker["environment"]!.AsObject());
+            var broker = services[$"emqx{n}"]!.AsObject();
+            var environment = Merged(broker["environment"]!.AsObject());
             Assert.Equal($"emqx@node{n}.emqx.internal", (string?)environment["EMQX_NODE__NAME"]);
             Assert.Equal("true", (string?)environment["EMQX_LISTENERS__TCP__DEFAULT__PROXY_PROTOCOL"]);
             Assert.Contains($"node{n}.emqx.internal", (string?)environment["EMQX_CLUSTER__STATIC__SEEDS"], StringComparison.Ordinal);
             Assert.Equal($"node{n}.emqx.internal", (string?)broker["networks"]!["brokers"]!["aliases"]![0]);
             Assert.Contains($"\"node{n}.emqx.internal:1883\"", conf, StringComparison.Ordinal);
 
-            JsonObject node = Merged(services[$"lb{n}"]!.AsObject());
+            var node = Merged(services[$"lb{n}"]!.AsObject());
             Assert.Equal($"lb{n}", (string?)node["hostname"]);
             Assert.Equal($"lb{n}", (string?)node["environment"]!["ACTORLB_NODE"]);
             Assert.Contains($"\"lb{n}:7946\"", conf, StringComparison.Ordinal);
@@ -69,8 +69,8 @@ public sealed class ComposeTests
     private static JsonObject Merged(JsonObject mapping)
     {
         if (mapping["<<"] is not JsonObject under) return mapping;
-        JsonObject merged = under.DeepClone().AsObject();
-        foreach ((string name, JsonNode? value) in mapping) merged[name] = value?.DeepClone();
+        var merged = under.DeepClone().AsObject();
+        foreach ((string name, var value) in mapping) merged[name] = value?.DeepClone();
         return merged;
     }
 }

@@ -13,7 +13,7 @@ internal static class DeployFiles
     /// <summary>What a program prints that has to succeed.</summary>
     public static async Task<string> RunAsync(string program, params string[] arguments)
     {
-        ProcessResult result = await ProcessHost.RunAsync(program, arguments, SystemPath.Environment);
+        var result = await ProcessHost.RunAsync(program, arguments, SystemPath.Environment);
         Assert.True(result.ExitCode == 0, $"{program} {string.Join(' ', arguments)}: exit code {result.ExitCode}\n{result.Output}");
         return result.Output;
     }
@@ -29,7 +29,7 @@ internal static class DeployFiles
             foreach ((string name, string text) in files) await File.WriteAllTextAsync(Path.Combine(present, name), text.Replace(absent, present, StringComparison.Ordinal));
             configuration = configuration.Replace(absent, present, StringComparison.Ordinal);
         }
-        ProcessResult result = await ProcessHost.RunAsync(
+        var result = await ProcessHost.RunAsync(
             ActorLbProcess.Program, ["check", "--portable", "-c", folder.Write("lb.conf", configuration)],
             new Dictionary<string, string?>(StringComparer.Ordinal) { ["ACTORLB_NODE"] = "lb1", ["ACTORLB_ADDRESS"] = "lb1:7946" });
         Assert.True(result.ExitCode == 0, $"{result.Output}\n{configuration}");

@@ -48,13 +48,13 @@ public sealed class KubernetesTests
     public async Task Manifests_AreOfTheApi_AndFitEachOther()
     {
         string yaml = await DeployFiles.RunAsync("kubectl", "kustomize", DeployFiles.At("kubernetes"));
-        IKubernetesObject<V1ObjectMeta>[] objects = Parse(yaml);
+        var objects = Parse(yaml);
         Assert.All(objects, o => Assert.Equal("mqtt", o.Metadata.NamespaceProperty));
         Judge(objects, replicas: 3);
-        IKubernetesObject<V1ObjectMeta> monitor = Assert.Single(Parse(await DeployFiles.ReadAsync("kubernetes", "service-monitor.yaml")));
+        var monitor = Assert.Single(Parse(await DeployFiles.ReadAsync("kubernetes", "service-monitor.yaml")));
         Assert.Equal("actorlb", monitor.Metadata.Name);
         using var folder = new TempFolder();
-        V1ConfigMap map = Assert.Single(objects.OfType<V1ConfigMap>());
+        var map = Assert.Single(objects.OfType<V1ConfigMap>());
         await DeployFiles.AcceptedAsync(map.Data["actorlb.conf"], folder, Secrets, "/etc/actorlb-secrets");
     }
 
@@ -62,8 +62,8 @@ public sealed class KubernetesTests
     [MemberData(nameof(Values))]
     public async Task Chart_Rendered_IsOfTheApi_AndItsPartsFitEachOther(string values)
     {
-        JsonObject merged = await MergeAsync(values);
-        IKubernetesObject<V1ObjectMeta>[] objects = Parse(await RenderAsync(merged));
+        var merged = await MergeAsync(values);
+        var objects = Parse(await RenderAsync(merged));
         int replicas = (int)merged["replicas"]!;
         Judge(objects, replicas);
         bool isFleet = (bool)merged["fleet"]!["enabled"]!;
@@ -71,11 +71,11 @@ public sealed class KubernetesTests
         Assert.Equal((bool)merged["serviceMonitor"]!["enabled"]! ? 1 : 0, objects.OfType<ServiceMonitor>().Count());
         Assert.Equal((bool)merged["networkPolicy"]!["enabled"]! ? 1 : 0, objects.OfType<V1NetworkPolicy>().Count());
         Assert.Equal((bool)merged["disruptionBudget"]!["enabled"]! ? 1 : 0, objects.OfType<V1PodDisruptionBudget>().Count());
-        V1StatefulSet set = Assert.Single(objects.OfType<V1StatefulSet>());
+        var set = Assert.Single(objects.OfType<V1StatefulSet>());
         Assert.Equal((bool)merged["persistence"]!["enabled"]! ? 1 : 0, set.Spec.VolumeClaimTemplates?.Count ?? 0);
 
         using var folder = new TempFolder();
-        V1ConfigMap map = Assert.Single(objects.OfType<V1ConfigMap>());
+        var map = Assert.Single(objects.OfType<V1ConfigMap>());
         var files = new Dictionary<string, string>(Secrets, StringComparer.Ordinal) { ["pools.conf"] = map.Data["pools.conf"] };
         Assert.Equal(isFleet, map.Data["actorlb.conf"].Contains("lb-fleet:7946", StringComparison.Ordinal));
         await DeployFiles.AcceptedAsync(map.Data["actorlb.conf"], folder, files, "/etc/actorlb-secrets", "/etc/actorlb");
@@ -85,10 +85,10 @@ public sealed class KubernetesTests
     [Fact]
     public async Task Schema_NamesTheChartsValues()
     {
-        JsonObject schema = JsonNode.Parse(await DeployFiles.ReadAsync("helm", "actorlb", "values.schema.json"))!.AsObject();
-        JsonObject values = await MergeAsync("{}");
+        var schema = JsonNode.Parse(await DeployFiles.ReadAsync("helm", "actorlb", "values.schema.json"))!.AsObject();
+        var values = await MergeAsync("{}");
         Assert.Empty(schema["required"]!.AsArray().Select(r => (string)r!).Except(values.Select(v => v.Key)));
-        foreach ((string name, JsonNode? of) in schema["properties"]!.AsObject())
+        foreach ((string name, var of) in schema["properties"]!.AsObject())
         {
             Assert.Contains(name, values.Select(v => v.Key));
             if (values[name] is not JsonObject inner || of!["properties"] is not JsonObject known) continue;
@@ -107,10 +107,10 @@ public sealed class KubernetesTests
     /// <summary>What the types do not say.</summary>
     private static void Judge(IKubernetesObject<V1ObjectMeta>[] objects, int replicas)
     {
-        V1StatefulSet set = Assert.Single(objects.OfType<V1StatefulSet>());
-        V1PodSpec pod = set.Spec.Template.Spec;
-        V1Container container = Assert.Single(pod.Containers);
-        V1ConfigMap map = Assert.Single(objects.OfType<V1ConfigMap>());
+        var set = Assert.Single(objects.OfType<V1StatefulSet>());
+        var pod = set.Spec.Template.Spec;
+        var container = Assert.Single(pod.Containers);
+        var map = Assert.Single(objects.OfType<V1ConfigMap>());
         Assert.Equal(replicas, set.Spec.Replicas);
         Assert.Equal("Parallel", set.Spec.PodManagementPolicy);
         Selects(set, set.Spec.Selector.MatchLabels);
@@ -129,7 +129,7 @@ public sealed class KubernetesTests
             Assert.Contains(pod.Volumes, v => v.Secret?.SecretName == secret.Metadata.Name);
             Assert.Equal(["admin-token", "cluster-secret"], secret.StringData.Keys.Order(StringComparer.Ordinal));
         }
-        foreach (V1PodDisruptionBudget budget in objects.OfType<V1PodDisruptionBudget>())
+        foreach (var budget in objects.OfType<V1PodDisruptionBudget>())
         {
             Selects(set, budget.Spec.Selector.MatchLabels);
             Assert.Equal("1", budget.Spec.MaxUnavailable.Value);
@@ -145,7 +145,7 @@ public sealed class KubernetesTests
     /// <summary>No rights, and nothing written but what is mounted.</summary>
     private static void JudgeRights(V1StatefulSet set, V1Container container)
     {
-        V1PodSpec pod = set.Spec.Template.Spec;
+        var pod = set.Spec.Template.Spec;
         Assert.True(pod.SecurityContext.RunAsNonRoot);
         Assert.Equal("RuntimeDefault", pod.SecurityContext.SeccompProfile.Type);
         Assert.True(container.SecurityContext.ReadOnlyRootFilesystem);
@@ -170,17 +170,17 @@ public sealed class KubernetesTests
         Assert.Equal(3, services.Length);
         Assert.All(services, s => Selects(set, s.Spec.Selector));
         Assert.Equal(ports.Order(), services.SelectMany(s => s.Spec.Ports).Select(p => p.Port).Order());
-        V1Service fleet = services.Single(s => s.Metadata.Name == set.Spec.ServiceName);
+        var fleet = services.Single(s => s.Metadata.Name == set.Spec.ServiceName);
         Assert.Equal("None", fleet.Spec.ClusterIP);
         Assert.True(fleet.Spec.PublishNotReadyAddresses);
         V1Probe[] probes = [container.StartupProbe, container.LivenessProbe, container.ReadinessProbe];
         Assert.Equal(["/healthz", "/healthz", "/readyz"], probes.Select(p => p.HttpGet.Path));
         Assert.All(probes, p => Assert.Contains(container.Ports, c => c.Name == p.HttpGet.Port.Value));
-        foreach (V1NetworkPolicy policy in objects.OfType<V1NetworkPolicy>())
+        foreach (var policy in objects.OfType<V1NetworkPolicy>())
         {
             Selects(set, policy.Spec.PodSelector.MatchLabels);
             Assert.Equal(ports.Order(), policy.Spec.Ingress.SelectMany(i => i.Ports).Select(p => int.Parse(p.Port.Value, CultureInfo.InvariantCulture)).Order());
-            V1NetworkPolicyIngressRule own = policy.Spec.Ingress.Single(i => i.Ports.Any(p => p.Port.Value == "7946"));
+            var own = policy.Spec.Ingress.Single(i => i.Ports.Any(p => p.Port.Value == "7946"));
             Assert.All(own.FromProperty, f => Selects(set, f.PodSelector.MatchLabels));
             Assert.Single(policy.Spec.Ingress.Single(i => i.Ports.Any(p => p.Port.Value == "8888")).FromProperty);
         }
@@ -201,7 +201,7 @@ public sealed class KubernetesTests
 
     private static void Merge(JsonObject into, JsonObject from)
     {
-        foreach ((string name, JsonNode? value) in from)
+        foreach ((string name, var value) in from)
         {
             if (into[name] is JsonObject inner && value is JsonObject more) Merge(inner, more);
             else into[name] = value?.DeepClone();

@@ -22,7 +22,7 @@ public sealed partial class ServiceFilesTests
         string verified = await DeployFiles.RunAsync("systemd-analyze", "verify", "--man=no", unit);
         Assert.DoesNotContain("actorlb.service", verified, StringComparison.Ordinal);
         string security = await DeployFiles.RunAsync("systemd-analyze", "security", "--offline=true", "--no-pager", unit);
-        Match exposure = Exposure().Match(security);
+        var exposure = Exposure().Match(security);
         Assert.True(exposure.Success, security);
         Assert.True(double.Parse(exposure.Groups["level"].Value, CultureInfo.InvariantCulture) <= MostExposure, security);
     }
@@ -34,17 +34,17 @@ public sealed partial class ServiceFilesTests
     {
         await using var broker = FakeBroker.Start(FakeBroker.Accepting);
         using var files = new Server.NodeFiles();
-        IPEndPoint fleet = Ports.FreeEndPoint();
+        var fleet = Ports.FreeEndPoint();
         files.Write(TestNode.Backends(broker), more: $$"""
             cluster { bind = "{{fleet}}", seeds = ["{{fleet}}"] }
             log.access = "{{files["access.log"]}}"
             """);
-        await using (ActorLbProcess node = await files.StartAsync("strace", "-f", "-qq", "-c", "-S", "name", "-U", "name", "-o", files["calls"]))
+        await using (var node = await files.StartAsync("strace", "-f", "-qq", "-c", "-S", "name", "-U", "name", "-o", files["calls"]))
         {
             (await files.OpenAsync("c")).Dispose();
             foreach (string command in (string[])["reload", "upgrade", "stop"])
             {
-                ProcessResult done = await Server.NodeFiles.RunAsync(command, files.Path);
+                var done = await Server.NodeFiles.RunAsync(command, files.Path);
                 Assert.True(done.ExitCode == 0, done.Output);
             }
             // It ends with the last process of them all.
@@ -56,7 +56,7 @@ public sealed partial class ServiceFilesTests
 
         string[] filters = [.. (await DeployFiles.ReadAsync("actorlb.service")).Split('\n').Where(l => l.StartsWith("SystemCallFilter=", StringComparison.Ordinal)).Select(l => l["SystemCallFilter=".Length..])];
         Assert.Equal(["@system-service", "~@privileged"], filters);
-        HashSet<string> allowed = await ExpandAsync("@system-service");
+        var allowed = await ExpandAsync("@system-service");
         allowed.ExceptWith(await ExpandAsync("@privileged"));
         Assert.DoesNotContain("reboot", allowed);
         Assert.Empty(used.Except(allowed));
@@ -94,10 +94,10 @@ public sealed partial class ServiceFilesTests
         string conf = (await DeployFiles.ReadAsync("vip", "keepalived.conf"))
             .Replace("script_user actorlb", "script_user root", StringComparison.Ordinal)
             .Replace("/etc/keepalived/check-ready", DeployFiles.At("vip", "check-ready"), StringComparison.Ordinal);
-        ProcessResult judged = await JudgeAsync(folder.Write("keepalived.conf", conf));
+        var judged = await JudgeAsync(folder.Write("keepalived.conf", conf));
         Assert.True(judged.ExitCode == 0, judged.Output);
         Assert.DoesNotContain("Line ", judged.Output, StringComparison.Ordinal);
-        ProcessResult wrong = await JudgeAsync(folder.Write("wrong.conf", conf.Replace("virtual_router_id 51", "virtual_router_id none", StringComparison.Ordinal)));
+        var wrong = await JudgeAsync(folder.Write("wrong.conf", conf.Replace("virtual_router_id 51", "virtual_router_id none", StringComparison.Ordinal)));
         Assert.NotEqual(0, wrong.ExitCode);
 
         // In a network namespace where the interface is one of Ethernet.

@@ -35,7 +35,7 @@ public sealed class GuideRowTests : IAsyncLifetime
         await using var node = await Start(TlsListener.Verifying(_server, _ca) + $"rewrite {{ client-id = \"{template}\" }}");
         await MosquittoClients.PublishAsync(node.EndPoint, "t", "x", 1, retain: false, "mqttv311", [.. WithCertificate, "-i", "whoever"]);
         await Mosquitto.WaitForSessionsAsync(1, _broker);
-        var seen = _broker.Accepted.Single().Id;
+        string seen = _broker.Accepted.Single().Id;
         // RFC 2253, section 2.1 names the last first; which of both is last is the certificate's own affair.
         Assert.True(seen == id || seen == string.Join(',', id.Split(',').Reverse()), seen);
     }
@@ -58,7 +58,7 @@ public sealed class GuideRowTests : IAsyncLifetime
     {
         await using var node = await Start(TlsListener.With(
             _server, "protocols = [TLSv1.2], ciphers = \"ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES128-GCM-SHA256\""));
-        var spoken = await OpenSslClient.TalkAsync(node.EndPoint, "Verify return code", "-CAfile", _ca.CaPath);
+        string spoken = await OpenSslClient.TalkAsync(node.EndPoint, "Verify return code", "-CAfile", _ca.CaPath);
         Assert.Contains("New, TLSv1.2, Cipher is ECDHE-ECDSA-CHACHA20-POLY1305", spoken, StringComparison.Ordinal);
         Assert.Contains("Verify return code: 0 (ok)", spoken, StringComparison.Ordinal);
         Assert.Contains("alert number 70", await OpenSslClient.FailAsync(node.EndPoint, "-tls1_3"), StringComparison.Ordinal);
@@ -69,11 +69,11 @@ public sealed class GuideRowTests : IAsyncLifetime
     public async Task SslSessionCacheAndTimeout_WithoutTickets_ResumeByIdUntilItIsOver()
     {
         await using var node = await Start(TlsListener.With(_server, "session-tickets = off, session-cache = 1m, session-timeout = 1s"));
-        var session = Path.Combine(_ca.Directory, "session");
+        string session = Path.Combine(_ca.Directory, "session");
         await OpenSslClient.TalkAsync(node.EndPoint, "Verify return code", "-tls1_2", "-sess_out", session);
         Assert.Contains("Reused", await OpenSslClient.TalkAsync(node.EndPoint, "Verify return code", "-tls1_2", "-sess_in", session), StringComparison.Ordinal);
         // OpenSSL counts whole seconds of its own clock: asked until it is over.
-        for (var reused = true; reused;)
+        for (bool reused = true; reused;)
         {
             reused = (await OpenSslClient.TalkAsync(node.EndPoint, "Verify return code", "-tls1_2", "-sess_in", session)).Contains("Reused", StringComparison.Ordinal);
         }

@@ -13,7 +13,7 @@ public sealed class OneClientIdTests
     {
         using var ca = new TestCertificates();
         var server = ca.Server(["localhost", "127.0.0.1"]);
-        var tls = $"tls {{ certificate = \"{server.CertificatePath}\", key = \"{server.KeyPath}\" }}";
+        string tls = $"tls {{ certificate = \"{server.CertificatePath}\", key = \"{server.KeyPath}\" }}";
         await using var one = await Mosquitto.StartAsync();
         await using var two = await Mosquitto.StartAsync();
         await using var three = await Mosquitto.StartAsync();
@@ -31,9 +31,9 @@ public sealed class OneClientIdTests
             """);
 
         string[] ids = [.. Enumerable.Range(0, 12).Select(i => $"client-{i}")];
-        foreach (var id in ids)
+        foreach (string id in ids)
         {
-            foreach (var scheme in new[] { "mqtt", "mqtts", "ws", "wss" })
+            foreach (string? scheme in new[] { "mqtt", "mqtts", "ws", "wss" })
             {
                 var client = await js.ConnectAsync(new MqttJsConnect
                 {
@@ -46,7 +46,7 @@ public sealed class OneClientIdTests
         }
 
         await Mosquitto.WaitForSessionsAsync(4 * ids.Length, brokers);
-        foreach (var id in ids)
+        foreach (string id in ids)
         {
             Assert.Equal([0, 0, 4], brokers.Select(b => b.Accepted.Count(c => c.Id == id)).Order());
         }

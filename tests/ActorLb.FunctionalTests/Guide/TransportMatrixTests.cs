@@ -97,11 +97,11 @@ public sealed class TransportMatrixTests(TransportMatrix matrix) : IClassFixture
     public static TheoryData<int, string, string, bool> Rows()
     {
         var rows = new TheoryData<int, string, string, bool>();
-        foreach (var transport in TransportMatrix.Transports)
+        foreach (string transport in TransportMatrix.Transports)
         {
-            foreach (var pool in new[] { "tcp", "ws" })
+            foreach (string? pool in new[] { "tcp", "ws" })
             {
-                foreach (var version in new[] { 3, 4, 5 })
+                foreach (int version in new[] { 3, 4, 5 })
                 {
                     rows.Add(version, transport, pool, false);
                     rows.Add(version, transport, pool, true);
@@ -116,22 +116,22 @@ public sealed class TransportMatrixTests(TransportMatrix matrix) : IClassFixture
     [MemberData(nameof(Rows))]
     public async Task Client_OfVersionOverTransportToBackend_PublishesSubscribesAndLeaves(int version, string transport, string pool, bool rewrite)
     {
-        var id = $"{version}{transport}{pool}{(rewrite ? "r" : "")}";
+        string id = $"{version}{transport}{pool}{(rewrite ? "r" : "")}";
         var client = await matrix.Js.ConnectAsync(matrix.Connect(transport, pool, rewrite, version, id));
-        var known = !rewrite ? id : transport == "mtls" ? $"0ABC01-{id}" : $"127.0.0.1-{id}";
+        string known = !rewrite ? id : transport == "mtls" ? $"0ABC01-{id}" : $"127.0.0.1-{id}";
         Assert.Equal(version, (await matrix.Broker.WaitForClientAsync(known)).Version);
 
         Assert.Equal(1, await client.SubscribeAsync($"t/{id}", qos: 1));
         await client.PublishAsync($"t/{id}", "first", qos: 1);
         // Over WebSocket mosquitto takes two seconds for a message that is larger than its buffer.
-        var large = new byte[pool == "ws" ? 3_000 : 70_000];
+        byte[] large = new byte[pool == "ws" ? 3_000 : 70_000];
         await client.PublishAsync($"t/{id}", large, qos: 1);
         var first = await client.NextMessageAsync();
         Assert.Equal(("first", 1), (first.Text, first.Qos));
         Assert.Equal(large, (await client.NextMessageAsync()).Payload);
 
         await client.EndAsync();
-        var gone = await matrix.Broker.Process.WaitForLineAsync(l => l.Contains($": Client {known} ", StringComparison.Ordinal));
+        string gone = await matrix.Broker.Process.WaitForLineAsync(l => l.Contains($": Client {known} ", StringComparison.Ordinal));
         Assert.EndsWith($"Client {known} disconnected.", gone, StringComparison.Ordinal);
     }
 }

@@ -13,7 +13,7 @@ public sealed class ActorLbProcessTests
         using var folder = new TempFolder();
         var front = Ports.FreeEndPoint();
         var admin = Ports.FreeEndPoint();
-        var file = folder.Write("lb.conf", $$"""
+        string file = folder.Write("lb.conf", $$"""
             actorlb {
               node { data-dir = "{{folder.Path}}", pid-file = "{{folder["pid"]}}" }
               admin.bind = "{{admin}}"

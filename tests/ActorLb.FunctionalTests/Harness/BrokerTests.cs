@@ -14,7 +14,7 @@ public sealed class BrokerTests
     {
         await using var broker = await Mosquitto.StartAsync();
         await using var js = await MqttJs.StartAsync();
-        var url = MqttJsConnect.Address("mqtt", broker.EndPoint);
+        string url = MqttJsConnect.Address("mqtt", broker.EndPoint);
 
         var publisher = await js.ConnectAsync(new MqttJsConnect { Url = url, ClientId = "publisher", Version = version });
         await publisher.PublishAsync("a/b", "kept ☂", qos: 2, retain: true);
@@ -39,7 +39,7 @@ public sealed class BrokerTests
             Users = new Dictionary<string, string>(StringComparer.Ordinal) { ["ann"] = "secret" },
         });
         await using var js = await MqttJs.StartAsync();
-        var url = MqttJsConnect.Address("ws", broker.EndPoints[1], "/mqtt");
+        string url = MqttJsConnect.Address("ws", broker.EndPoints[1], "/mqtt");
 
         var client = await js.ConnectAsync(new MqttJsConnect { Url = url, ClientId = "w", UserName = "ann", Password = "secret" });
         await client.SubscribeAsync("t", qos: 1);
@@ -70,7 +70,7 @@ public sealed class BrokerTests
     {
         await using var broker = await Aedes.StartAsync(proxyProtocol: true);
         using var client = await RawClient.ConnectAsync(broker.Mqtt);
-        var bytes = Encoding.ASCII.GetBytes("PROXY TCP4 192.0.2.7 198.51.100.1 4000 1883\r\n").Concat(Packets.Connect("c1")).ToArray();
+        byte[] bytes = Encoding.ASCII.GetBytes("PROXY TCP4 192.0.2.7 198.51.100.1 4000 1883\r\n").Concat(Packets.Connect("c1")).ToArray();
         await client.SendPiecesAsync(bytes.AsMemory(0, 3), bytes.AsMemory(3, 30), bytes.AsMemory(33, 20), bytes.AsMemory(53));
 
         Assert.Equal(FakeBroker.ConnackBytes(0), await client.ReadAsync(4));
@@ -88,7 +88,7 @@ public sealed class BrokerTests
             $"GET /mqtt HTTP/1.1\r\nHost: {broker.WebSocket}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n")
             + "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n"));
         Assert.Equal("HTTP/1.1 101", Encoding.ASCII.GetString(await client.ReadAsync(12)));
-        var connect = Packets.Connect("w1");
+        byte[] connect = Packets.Connect("w1");
         // RFC 6455 section 5.2: FIN and binary, masked with zeros.
         await client.SendAsync(new byte[] { 0x82, (byte)(0x80 | connect.Length), 0, 0, 0, 0 }.Concat(connect).ToArray());
 

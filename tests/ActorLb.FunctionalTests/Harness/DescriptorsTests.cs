@@ -12,8 +12,8 @@ public sealed class DescriptorsTests
         // What earlier tests left to the runtime to close may still go meanwhile.
         const int Many = 500, Margin = 100;
         var sockets = new List<Socket>();
-        var before = Descriptors.CountSockets(Environment.ProcessId);
-        for (var i = 0; i < Many; i++)
+        int before = Descriptors.CountSockets(Environment.ProcessId);
+        for (int i = 0; i < Many; i++)
             sockets.Add(new Socket(SocketType.Stream, ProtocolType.Tcp));
         Assert.InRange(Descriptors.CountSockets(Environment.ProcessId) - before, Many - Margin, Many + Margin);
         sockets.ForEach(s => s.Dispose());

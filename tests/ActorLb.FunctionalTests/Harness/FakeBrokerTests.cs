@@ -10,7 +10,7 @@ public sealed class FakeBrokerTests
     {
         await using var broker = FakeBroker.Start(FakeBroker.Connack(0));
         using var client = await RawClient.ConnectAsync(broker.EndPoint);
-        var connect = Packets.Connect("a");
+        byte[] connect = Packets.Connect("a");
         await client.SendPiecesAsync(connect.AsMemory(0, 1), connect.AsMemory(1));
         Assert.Equal(FakeBroker.ConnackBytes(0), await client.ReadAsync(4));
         await client.SendAsync("more"u8.ToArray());

@@ -19,7 +19,7 @@ internal static class Packets
     /// <summary>CONNECT of MQTT 3.1.1 (section 3.1) with Clean Session and Keep Alive 60.</summary>
     public static byte[] Connect(string clientId)
     {
-        var id = Encoding.UTF8.GetBytes(clientId);
+        byte[] id = Encoding.UTF8.GetBytes(clientId);
         return [0x10, (byte)(12 + id.Length), 0, 4, .. "MQTT"u8, 4, 2, 0, 60, 0, (byte)id.Length, .. id];
     }
 }

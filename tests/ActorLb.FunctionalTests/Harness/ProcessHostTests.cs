@@ -10,8 +10,8 @@ public sealed class ProcessHostTests
     public async Task Dispose_ChildThatIgnoresTermination_EndsItAndItsChildren()
     {
         var host = ProcessHost.Start("sh", ["-c", "trap '' TERM; sleep 1000 & echo child $!; wait; wait"]);
-        var line = await host.WaitForLineAsync("child ");
-        var child = int.Parse(line.Split(' ')[1], CultureInfo.InvariantCulture);
+        string line = await host.WaitForLineAsync("child ");
+        int child = int.Parse(line.Split(' ')[1], CultureInfo.InvariantCulture);
         Assert.True(IsAlive(child));
         await host.DisposeAsync();
         Assert.False(IsAlive(child));
@@ -29,8 +29,8 @@ public sealed class ProcessHostTests
     [Fact]
     public async Task Attempts_PortClash_StartsAgain()
     {
-        var attempts = 0;
-        var value = await Attempts.StartAsync(() => ++attempts < 3
+        int attempts = 0;
+        string value = await Attempts.StartAsync(() => ++attempts < 3
             ? Task.FromException<string>(new ProcessEndedException("broker", 1, "Error: Address already in use"))
             : Task.FromResult("up"));
         Assert.Equal(("up", 3), (value, attempts));
@@ -42,7 +42,7 @@ public sealed class ProcessHostTests
         // This very program stands in for a test run: it starts a child, tells its id and is killed.
         await using var run = ProcessHost.Start(Environment.ProcessPath!, ["-method", "*.Victim_StartsAChild_TellsAndWaits", "-explicit", "only"],
             new Dictionary<string, string?>(StringComparer.Ordinal) { ["ACTORLB_TEST_VICTIM"] = "1" });
-        var child = int.Parse((await run.WaitForLineAsync("victim-child ")).Split(' ')[^1], CultureInfo.InvariantCulture);
+        int child = int.Parse((await run.WaitForLineAsync("victim-child ")).Split(' ')[^1], CultureInfo.InvariantCulture);
         Assert.True(IsAlive(child));
         run.Signal(ProcessHost.SigKill);
         await WaitForEndAsync(child);
@@ -71,7 +71,7 @@ public sealed class ProcessHostTests
     {
         try
         {
-            var stat = File.ReadAllText(string.Create(CultureInfo.InvariantCulture, $"/proc/{id}/stat"));
+            string stat = File.ReadAllText(string.Create(CultureInfo.InvariantCulture, $"/proc/{id}/stat"));
             return stat[stat.LastIndexOf(')') + 2] is not ('Z' or 'X');
         }
         catch (IOException)

@@ -37,7 +37,7 @@ public sealed class DrainTests
         await using var node = await TestNode.StartAsync(TestNode.Backends(broker));
         var watch = Stopwatch.StartNew();
         var ends = new List<Task<TimeSpan>>();
-        for (var i = 0; i < Clients; i++)
+        for (int i = 0; i < Clients; i++)
             ends.Add(EndOf(await node.OpenAsync($"c{i}"), watch));
         var start = watch.Elapsed;
         await node.Node.DrainAsync(TimeSpan.FromSeconds(4), Cancel);
@@ -54,7 +54,7 @@ public sealed class DrainTests
         await using var node = await TestNode.StartAsync(TestNode.Backends(broker), more: "node.workers = 2");
         var watch = Stopwatch.StartNew();
         var ends = new List<Task<TimeSpan>>();
-        for (var i = 0; i < 20; i++)
+        for (int i = 0; i < 20; i++)
             ends.Add(EndOf(await node.OpenAsync($"c{i}"), watch));
         var start = watch.Elapsed;
         await node.Node.DrainAsync(TimeSpan.FromSeconds(4), Cancel);
@@ -70,7 +70,7 @@ public sealed class DrainTests
         await using var other = FakeBroker.Start(FakeBroker.Accepting);
         await using var node = await TestNode.StartAsync(TestNode.Backends(drained, other), more: "node.drain-timeout = 1s");
         var clients = new List<RawClient>();
-        for (var i = 0; i < 20; i++)
+        for (int i = 0; i < 20; i++)
             clients.Add(await node.OpenAsync($"c{i}", 5));
         var backend = node.Backend(drained);
         Assert.Equal(10, backend.Active);
@@ -145,7 +145,7 @@ public sealed class DrainTests
     [Fact]
     public async Task Drain_ClientInTheMiddleOfAPacket_GetsAndSendsNothingThatBreaksIt()
     {
-        var half = ConnectBytes.Publish("t", new byte[100])[..50];
+        byte[] half = ConnectBytes.Publish("t", new byte[100])[..50];
         await using var broker = FakeBroker.Start(async (connection, stop) =>
         {
             await connection.ReadPacketAsync(stop);
@@ -158,7 +158,7 @@ public sealed class DrainTests
         Assert.Equal(half, await client.ReadAsync(half.Length));
         await client.SendAsync(half);
         var connection = await broker.NextConnectionAsync();
-        var connect = ConnectBytes.V5("middle");
+        byte[] connect = ConnectBytes.V5("middle");
         await connection.WaitForReceivedAsync(connect.Length + half.Length);
         await node.Node.DrainAsync(Second, Cancel);
         Assert.Empty((await client.ReadToEndAsync()).Bytes);
@@ -169,7 +169,7 @@ public sealed class DrainTests
     [Fact]
     public async Task Drain_BrokerInTheMiddleOfAPacket_ClientGetsItsEndThenTheDisconnect()
     {
-        var packet = ConnectBytes.Publish("t", new byte[100]);
+        byte[] packet = ConnectBytes.Publish("t", new byte[100]);
         var gate = new TaskCompletionSource();
         await using var broker = FakeBroker.Start(async (connection, stop) =>
         {
@@ -195,13 +195,13 @@ public sealed class DrainTests
     [Fact]
     public async Task Drain_ClientInTheMiddleOfAPacketWillToBeSuppressed_BrokerGetsItsEndThenTheDisconnect()
     {
-        var packet = ConnectBytes.Publish("t", new byte[100]);
+        byte[] packet = ConnectBytes.Publish("t", new byte[100]);
         await using var broker = FakeBroker.Start(FakeBroker.Connack(0));
         await using var node = await TestNode.StartAsync(TestNode.Backends(broker), more: "node.will = suppress");
         using var client = await node.OpenAsync("middle");
         await client.SendAsync(packet[..50]);
         var connection = await broker.NextConnectionAsync();
-        var connect = ConnectBytes.V311("middle");
+        byte[] connect = ConnectBytes.V311("middle");
         await connection.WaitForReceivedAsync(connect.Length + 50);
         var draining = node.Node.DrainAsync(Second, Cancel);
         await UntilLeavingAsync(node);
@@ -227,8 +227,8 @@ public sealed class DrainTests
         await using var node = await TestNode.StartAsync(TestNode.Backends(broker), more: "node.will = suppress");
         using var client = await node.OpenAsync("eager");
         var connection = await broker.NextConnectionAsync();
-        var packet = ConnectBytes.Publish("t", new byte[1000]);
-        var stream = Enumerable.Repeat(packet, 40_000).SelectMany(p => p).ToArray();
+        byte[] packet = ConnectBytes.Publish("t", new byte[1000]);
+        byte[] stream = Enumerable.Repeat(packet, 40_000).SelectMany(p => p).ToArray();
         var sending = client.SendAsync(stream);
         await node.UntilAsync(() => node.Node.Reactors[0].Buffers.Rented > 0 && node.Sum(c => c.Relaying) == 1);
         var draining = node.Node.DrainAsync(Second, Cancel);

@@ -76,7 +76,7 @@ public sealed class OnDownTests
                 await connection.SendAsync(System.Text.Encoding.ASCII.GetBytes($"HTTP/1.1 {Volatile.Read(ref said.Value!)}\r\n\r\n"), stop);
             });
             var broker = FakeBroker.Start(FakeBroker.Accepting);
-            var probes = Probes.Replace("PORT", $"{status.EndPoint.Port}", StringComparison.Ordinal);
+            string probes = Probes.Replace("PORT", $"{status.EndPoint.Port}", StringComparison.Ordinal);
             var node = await TestNode.StartAsync(TestNode.Backends(broker) + pool + probes, more: $"node.drain-timeout = {within}");
             await node.UntilAsync(() => node.Backend(broker).Health == HealthState.Up);
             return new World(node, broker, status, said);
@@ -87,7 +87,7 @@ public sealed class OnDownTests
         public async Task<Clients> OpenAsync(int count, int version)
         {
             var clients = new List<RawClient>();
-            for (var i = 0; i < count; i++)
+            for (int i = 0; i < count; i++)
                 clients.Add(await node.OpenAsync($"client-{i}", version));
             return new Clients(clients);
         }

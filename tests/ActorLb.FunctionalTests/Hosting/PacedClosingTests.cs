@@ -31,7 +31,7 @@ public sealed class PacedClosingTests
         var progress = node.Node.ProgressOf(PoolOf(node), node.Backend(brokers[0]))!;
         Assert.Equal((10, 0, 1000, 10), (progress.Closed, progress.Left, progress.Rate, node.Backend(brokers[1]).Active));
 
-        for (var i = 0; i < clients.Length; i++)
+        for (int i = 0; i < clients.Length; i++)
         {
             // Even places: the first ten came to one broker each in turn.
             if (i % 2 == 1) continue;
@@ -79,8 +79,8 @@ public sealed class PacedClosingTests
         Assert.Equal("paused", node.Node.ProgressOf(PoolOf(node), backend)!.State);
         // A step may be under way; the graph ends with the next tick, and then nobody closes.
         await node.UntilAsync(() => Supervision.ActorTree.Read(node.Node.ActorSystems).All(a => a.Type != "ActorGraphInterpreter"));
-        var left = backend.Active;
-        TimeSpan? deadline = backend.DrainLeft;
+        int left = backend.Active;
+        var deadline = backend.DrainLeft;
         // Nothing tells of what does not happen: more than one step's time.
         await Task.Delay(1200, Cancel);
         Assert.Equal((left, deadline), (backend.Active, backend.DrainLeft));
@@ -152,7 +152,7 @@ public sealed class PacedClosingTests
         Assert.Null(await node.Node.Fleet.SetStateAsync(pool, empty, AdminState.Up, deadline: null, Cancel));
 
         using var end = new CancellationTokenSource();
-        var closed = new int[100];
+        int[] closed = new int[100];
         var returning = clients.Select(c => ReturnAsync(node, c.Key, c.Value, closed, end.Token)).ToArray();
         Assert.Null(await node.Node.Rebalances.BeginAsync(pool, 100));
         await node.UntilAsync(() => node.Node.ProgressOf(pool)!.State == "done", () => $"{node.Node.ProgressOf(pool)}: {full.Active}, {empty.Active}");
@@ -203,7 +203,7 @@ public sealed class PacedClosingTests
     private async Task<RawClient[]> OpenAsync(TestNode node, int count, int version)
     {
         _opened = new RawClient[count];
-        for (var i = 0; i < count; i++)
+        for (int i = 0; i < count; i++)
             _opened[i] = await node.OpenAsync($"c{i}", version);
         return _opened;
     }

@@ -89,7 +89,7 @@ public sealed class ReloadTests
     {
         await using var broker = FakeBroker.Start(FakeBroker.Accepting);
         await using var node = await TestNode.StartTextAsync(TestNode.Text(TestNode.Backends(broker)), DataPlaneKind.Streams);
-        var changed = TestNode.Text(TestNode.Backends(broker), "websocket { path = \"/mqtt\" }", "node.data-plane = reactor");
+        string changed = TestNode.Text(TestNode.Backends(broker), "websocket { path = \"/mqtt\" }", "node.data-plane = reactor");
         var refusal = await Assert.ThrowsAsync<IOException>(() => node.ReloadAsync(changed));
         Assert.Contains("listener mqtt: websocket", refusal.Message, StringComparison.Ordinal);
         using var client = await node.OpenAsync("still");
@@ -117,7 +117,7 @@ public sealed class ReloadTests
         using var end = new CancellationTokenSource();
         var coming = Task.WhenAll(Enumerable.Range(0, 4).Select(n => Task.Run(async () =>
         {
-            var clients = 0;
+            int clients = 0;
             while (!end.IsCancellationRequested)
             {
                 using var client = await node.OpenAsync($"{n}-{clients++}");
@@ -127,7 +127,7 @@ public sealed class ReloadTests
 
             return clients;
         })));
-        for (var i = 0; i < 30; i++)
+        for (int i = 0; i < 30; i++)
             await node.ReloadAsync(TestNode.Text(TestNode.Backends(i % 2 == 0 ? second : first), $"limits.per-address = {1000 + i}"));
         await end.CancelAsync();
         Assert.All(await coming, n => Assert.NotEqual(0, n));

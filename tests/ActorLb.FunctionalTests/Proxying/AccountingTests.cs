@@ -15,7 +15,7 @@ public sealed class AccountingTests
     public async Task Sessions_OfRandomFates_LeaveNothingBehind(int workers)
     {
         // Of streams each connection has an actor: 10,000 in both cases together.
-        var clientCount = TestedPlane.Kind == DataPlaneKind.Streams ? 5000 : 1500;
+        int clientCount = TestedPlane.Kind == DataPlaneKind.Streams ? 5000 : 1500;
         const int AtOnce = 50;
         await using var good = FakeBroker.Start(FakeBroker.Accepting);
         await using var moody = FakeBroker.Start(Moody());
@@ -27,7 +27,7 @@ public sealed class AccountingTests
             """,
             "connect-timeout = 50ms, idle-timeout = 100ms, max-connections = 45, limits.per-address { connections = 20, rate = 10000 }",
             $"node.workers = {workers}");
-        var next = 0;
+        int next = 0;
         await Task.WhenAll(Enumerable.Range(0, AtOnce).Select(async _ =>
         {
             for (int i; (i = Interlocked.Increment(ref next)) <= clientCount;)
@@ -53,7 +53,7 @@ public sealed class AccountingTests
         // Every limit is free again: as many clients as the listener takes come in.
         moody.Script = FakeBroker.Accepting;
         var clients = new List<RawClient>();
-        for (var i = 0; i < 40; i++)
+        for (int i = 0; i < 40; i++)
             clients.Add(await node.OpenAsync($"after-{i}", from: IPAddress.Parse($"127.0.0.{50 + (i % 3)}")));
         clients.ForEach(c => c.Dispose());
         Assert.DoesNotContain(node.Log.Lines, l => l.Level == Microsoft.Extensions.Logging.LogLevel.Error && l.Text.Contains("session of", StringComparison.Ordinal));
@@ -62,7 +62,7 @@ public sealed class AccountingTests
     private static async Task LiveAsync(TestNode node, int seed)
     {
         var random = new Random(seed);
-        var version = random.Next(3, 6);
+        int version = random.Next(3, 6);
         byte[] connect = random.Next(8) == 0 ? "GET / HTTP/1.1\r\n\r\n"u8.ToArray() : ConnectBytes.Of(version, $"c{random.Next(200)}");
         byte[] all = [.. connect, .. ConnectBytes.Publish("t", new byte[random.Next(0, 20_000)])];
         try
@@ -100,7 +100,7 @@ public sealed class AccountingTests
 
     private static FakeBrokerScript Moody()
     {
-        var visits = 0;
+        int visits = 0;
         FakeBrokerScript[] moods =
         [
             FakeBroker.CloseAtOnce, FakeBroker.ResetAtOnce, FakeBroker.ResetOnData, FakeBroker.Silent, FakeBroker.Answering(3),

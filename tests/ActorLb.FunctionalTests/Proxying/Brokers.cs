@@ -21,10 +21,10 @@ internal sealed class Brokers(int count) : IAsyncDisposable
     /// <summary>Which broker each of so many clients comes to, one after another.</summary>
     public async Task<int[]> HomesAsync(TestNode node, int clients)
     {
-        var homes = new int[clients];
-        for (var i = 0; i < clients; i++)
+        int[] homes = new int[clients];
+        for (int i = 0; i < clients; i++)
         {
-            var before = Accepted;
+            int[] before = Accepted;
             using var client = await node.OpenAsync($"client-{i}");
             homes[i] = Array.FindIndex(Accepted.Zip(before, (now, then) => now - then).ToArray(), n => n == 1);
         }
@@ -48,7 +48,7 @@ internal sealed record Clients(IReadOnlyList<RawClient> All) : IDisposable
     public static async Task<Clients> OpenAsync(TestNode node, int count, Func<int, string> ids)
     {
         var clients = new List<RawClient>();
-        for (var i = 0; i < count; i++)
+        for (int i = 0; i < count; i++)
             clients.Add(await node.OpenAsync(ids(i)));
         return new Clients(clients);
     }

@@ -45,7 +45,7 @@ public sealed class EndedBackendTests
             await connection.ReadPacketAsync(stop);
             await connection.SendAsync(FakeBroker.ConnackBytes(0), stop);
             // No more than the sockets hold, or the FIN waits in this one.
-            for (var at = 0; !Backlogged(started!); at += 32 << 10)
+            for (int at = 0; !Backlogged(started!); at += 32 << 10)
                 await connection.SendAsync(Large.AsMemory(at, 32 << 10), stop);
             connection.HalfClose();
             await connection.ReadToEndAsync(stop);
@@ -126,7 +126,7 @@ public sealed class EndedBackendTests
         await node.UntilAsync(() => broker.Accepted == 1 && node.Backend(broker).Active == 0 && node.Sum(c => Volatile.Read(ref c.Relaying)) == 1);
         await node.Node.Reactors[0].AskAsync(reactor =>
         {
-            Session session = reactor.Sessions.Single();
+            var session = reactor.Sessions.Single();
             session.BackendEndedAt -= sinceTheEnd;
             session.LastActivity = reactor.Now - silence;
             reactor.Flow.Expired(session);
@@ -174,7 +174,7 @@ public sealed class EndedBackendTests
         await node.UntilAsync(() => node.Node.Reactors[0].AskAsync(r => r.Sessions.Single().Client.PeerClosed).GetAwaiter().GetResult());
         await node.Node.Reactors[0].AskAsync(reactor =>
         {
-            Session session = reactor.Sessions.Single();
+            var session = reactor.Sessions.Single();
             session.LastActivity = reactor.Now - Relay.HalfCloseTimeout;
             reactor.Flow.Expired(session);
             return true;

@@ -10,7 +10,7 @@ public sealed class EndingTests
     [Fact]
     public async Task HalfClose_OfTheClient_BrokerMayStillSend()
     {
-        var late = ConnectBytes.Publish("t", "late"u8);
+        byte[] late = ConnectBytes.Publish("t", "late"u8);
         await using var broker = FakeBroker.Start(async (connection, stop) =>
         {
             await connection.ReadPacketAsync(stop);
@@ -20,7 +20,7 @@ public sealed class EndingTests
         });
         await using var node = await TestNode.StartAsync(TestNode.Backends(broker));
         using var client = await node.OpenAsync("half");
-        var last = ConnectBytes.Publish("t", "last"u8);
+        byte[] last = ConnectBytes.Publish("t", "last"u8);
         await client.SendAsync(last);
         client.HalfClose();
         Assert.Equal(late, (await client.ReadToEndAsync()).Bytes);
@@ -41,9 +41,9 @@ public sealed class EndingTests
         await using var node = await TestNode.StartAsync(TestNode.Backends(broker));
         using var client = await node.OpenAsync("half");
         Assert.Empty((await client.ReadToEndAsync()).Bytes);
-        var last = ConnectBytes.Publish("t", "last"u8);
+        byte[] last = ConnectBytes.Publish("t", "last"u8);
         await client.SendAsync(last);
-        var connect = ConnectBytes.V311("half");
+        byte[] connect = ConnectBytes.V311("half");
         Assert.Equal(connect.Concat(last), await (await broker.NextConnectionAsync()).WaitForReceivedAsync(connect.Length + last.Length));
         client.HalfClose();
         await node.UntilClosedAsync(CloseReason.BackendClosed);

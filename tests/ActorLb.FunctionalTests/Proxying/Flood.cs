@@ -29,8 +29,8 @@ internal sealed class Flood : IAsyncDisposable
             _ => throw new ArgumentOutOfRangeException(nameof(what), what, null),
         };
         byte[] frame = masked ? MalformedFrames.Masked(first, payload) : [first, (byte)payload.Length, .. payload];
-        var all = new byte[Length / frame.Length * frame.Length];
-        for (var at = 0; at < all.Length; at += frame.Length)
+        byte[] all = new byte[Length / frame.Length * frame.Length];
+        for (int at = 0; at < all.Length; at += frame.Length)
             frame.CopyTo(all, at);
         return all;
     }
@@ -63,10 +63,10 @@ internal sealed class Flood : IAsyncDisposable
         {
             while (_added.TryDequeue(out var added))
                 _peers.Add(added);
-            var moved = false;
-            for (var i = _peers.Count - 1; i >= 0; i--)
+            bool moved = false;
+            for (int i = _peers.Count - 1; i >= 0; i--)
             {
-                if (_peers[i].TryMove(_answers, out var any))
+                if (_peers[i].TryMove(_answers, out bool any))
                     moved |= any;
                 else
                     _peers.RemoveAt(i);
@@ -89,7 +89,7 @@ internal sealed class Flood : IAsyncDisposable
             any = false;
             if (bytes.Length > 0)
             {
-                var sent = socket.Send(bytes.AsSpan(_at), SocketFlags.None, out var error);
+                int sent = socket.Send(bytes.AsSpan(_at), SocketFlags.None, out var error);
                 if (error is not (SocketError.Success or SocketError.WouldBlock))
                     return false;
                 _at = (_at + Math.Max(0, sent)) % bytes.Length;
@@ -98,7 +98,7 @@ internal sealed class Flood : IAsyncDisposable
 
             if (!reads)
                 return true;
-            var received = socket.Receive(answers, SocketFlags.None, out var readError);
+            int received = socket.Receive(answers, SocketFlags.None, out var readError);
             any |= received > 0;
             return received > 0 || readError == SocketError.WouldBlock;
         }

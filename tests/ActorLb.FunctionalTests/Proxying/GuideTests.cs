@@ -42,11 +42,11 @@ public sealed class GuideTests
         await using var brokers = new Brokers(3);
         await using var node = await TestNode.StartAsync(
             $"backends = [{{ address = \"{brokers[0].EndPoint}\", weight = 5 }}, \"{brokers[1].EndPoint}\", \"{brokers[2].EndPoint}\"]");
-        for (var clients = 1; clients <= 21; clients++)
+        for (int clients = 1; clients <= 21; clients++)
         {
             await ComeAndGoAsync(node, 1);
             // Never in bursts: after any number of clients each broker has its share, but for one.
-            var accepted = brokers.Accepted;
+            int[] accepted = brokers.Accepted;
             Assert.InRange(accepted[0] - (clients * 5 / 7.0), -1, 1);
             Assert.InRange(accepted[1] - (clients / 7.0), -1, 1);
             Assert.InRange(accepted[2] - (clients / 7.0), -1, 1);
@@ -60,10 +60,12 @@ public sealed class GuideTests
     {
         await using var brokers = new Brokers(3);
         await using var node = await TestNode.StartAsync("balance = ip-hash\n" + TestNode.Backends(brokers.All));
-        for (var host = 1; host <= 9; host++)
+        for (int host = 1; host <= 9; host++)
+        {
             using (await node.OpenAsync("x", from: IPAddress.Parse($"127.3.4.{host}")))
             {
             }
+        }
 
         Assert.Equal([0, 0, 9], brokers.Accepted.Order());
     }
@@ -88,9 +90,9 @@ public sealed class GuideTests
         await using var brokers = new Brokers(4);
         await using var node = await TestNode.StartAsync(
             "balance = hash, hash-key = \"$mqtt_preread_clientid\"\n" + TestNode.Backends(brokers.All.Take(3)));
-        var before = await brokers.HomesAsync(node, Clients);
+        int[] before = await brokers.HomesAsync(node, Clients);
         await node.ReloadAsync(TestNode.Text("balance = hash\n" + TestNode.Backends(brokers.All)));
-        var after = await brokers.HomesAsync(node, Clients);
+        int[] after = await brokers.HomesAsync(node, Clients);
         Assert.All(before.Zip(after), pair => Assert.True(pair.First == pair.Second || pair.Second == 3));
         // A quarter is to move; five standard deviations.
         Assert.InRange(after.Count(home => home == 3), 1, 32);
@@ -101,7 +103,7 @@ public sealed class GuideTests
     {
         await using var brokers = new Brokers(4);
         await using var node = await TestNode.StartAsync("balance = sticky\n" + TestNode.Backends(brokers.All.Take(3)));
-        var before = await brokers.HomesAsync(node, 30);
+        int[] before = await brokers.HomesAsync(node, 30);
         await node.ReloadAsync(TestNode.Text("balance = sticky\n" + TestNode.Backends(brokers.All)));
         Assert.Equal(before, await brokers.HomesAsync(node, 30));
     }
@@ -191,7 +193,7 @@ public sealed class GuideTests
         await using var broker = FakeBroker.Start(FakeBroker.Accepting);
         await using var node = await TestNode.StartAsync(TestNode.Backends(broker), more: "node.max-connections = 3");
         var clients = new List<RawClient>();
-        for (var i = 0; i < 3; i++)
+        for (int i = 0; i < 3; i++)
             clients.Add(await node.OpenAsync($"{i}"));
         Assert.Equal(FakeBroker.ConnackBytes(3), await node.AskAsync(ConnectBytes.V311("over")));
         clients.ForEach(c => c.Dispose());
@@ -205,9 +207,9 @@ public sealed class GuideTests
             TestNode.Backends(broker) + "source-addresses = [{ address = \"127.0.0.21\", share = 50% }, { address = \"127.0.0.22\", share = 50% }]");
         await ComeAndGoAsync(node, 60);
         var seen = new Dictionary<string, int>(StringComparer.Ordinal);
-        for (var i = 0; i < 60; i++)
+        for (int i = 0; i < 60; i++)
         {
-            var source = (await broker.NextConnectionAsync()).Remote.Address.ToString();
+            string source = (await broker.NextConnectionAsync()).Remote.Address.ToString();
             seen[source] = seen.GetValueOrDefault(source) + 1;
         }
 
@@ -255,9 +257,11 @@ public sealed class GuideTests
 
     private static async Task ComeAndGoAsync(TestNode node, int count)
     {
-        for (var i = 0; i < count; i++)
+        for (int i = 0; i < count; i++)
+        {
             using (await node.OpenAsync($"client-{i}"))
             {
             }
+        }
     }
 }

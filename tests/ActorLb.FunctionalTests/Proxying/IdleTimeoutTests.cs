@@ -16,7 +16,7 @@ public sealed class IdleTimeoutTests
         {
             await connection.ReadPacketAsync(stop);
             await connection.SendAsync(FakeBroker.ConnackBytes(0), stop);
-            for (var i = 0; i < 6; i++)
+            for (int i = 0; i < 6; i++)
             {
                 // Well within the time-out, which is the reactor's and real.
                 await Task.Delay(100, stop);

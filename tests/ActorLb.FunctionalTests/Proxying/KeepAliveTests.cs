@@ -111,7 +111,7 @@ public sealed class KeepAliveTests
         await using var node = await TestNode.StartAsync(
             TestNode.Backends(broker), more: "listeners.clock { bind = \"127.0.0.1:0\", pool = p, connect-timeout = 2s }");
         // Made before: the client has a second and a half from here.
-        var data = Repeated(ConnectBytes.Publish("t", new byte[1000]), 40_000);
+        byte[] data = Repeated(ConnectBytes.Publish("t", new byte[1000]), 40_000);
         using var client = await node.OpenAsync("eager", keepAlive: 1);
         var connection = await broker.NextConnectionAsync();
         var sending = client.SendAsync(data);
@@ -120,14 +120,14 @@ public sealed class KeepAliveTests
         Assert.False(sending.IsCompleted);
         gate.SetResult();
         await sending;
-        var length = ConnectBytes.V311("eager").Length + data.Length;
+        int length = ConnectBytes.V311("eager").Length + data.Length;
         Assert.Equal(length, (await connection.WaitForReceivedAsync(length)).Length);
     }
 
     private static byte[] Repeated(byte[] packet, int times)
     {
-        var all = new byte[packet.Length * times];
-        for (var at = 0; at < all.Length; at += packet.Length)
+        byte[] all = new byte[packet.Length * times];
+        for (int at = 0; at < all.Length; at += packet.Length)
             packet.CopyTo(all, at);
         return all;
     }

@@ -27,10 +27,10 @@ internal sealed class StreamBroker(bool tls, bool webSocket, X509Certificate2 ce
 
         if (!webSocket)
             return stream;
-        var request = await ReadHeadAsync(stream, stop);
+        byte[] request = await ReadHeadAsync(stream, stop);
         var name = "Sec-WebSocket-Key: "u8;
-        var response = new byte[UpgradeResponse.MaxLength];
-        var length = UpgradeResponse.Write(
+        byte[] response = new byte[UpgradeResponse.MaxLength];
+        int length = UpgradeResponse.Write(
             response, request.AsSpan(request.AsSpan().IndexOf(name) + name.Length, AcceptKey.KeyLength), MqttSubprotocol.Mqtt);
         await stream.WriteAsync(response.AsMemory(0, length), stop);
         return stream;
@@ -40,7 +40,7 @@ internal sealed class StreamBroker(bool tls, bool webSocket, X509Certificate2 ce
     public static async Task<byte[]> ReadHeadAsync(Stream stream, CancellationToken stop)
     {
         var head = new List<byte>();
-        var one = new byte[1];
+        byte[] one = new byte[1];
         while (!head.ToArray().AsSpan().EndsWith("\r\n\r\n"u8))
         {
             await stream.ReadExactlyAsync(one, stop);

@@ -27,7 +27,7 @@ public sealed class AccessLogTests : IDisposable
     [InlineData("/dev/full", "disk_full", "the disk is full")]
     public async Task File_ReplacedByWhatCannotBeWritten_ThenGood_Heals(string by, string causeWord, string reason)
     {
-        AccessLogCause cause = Enum.GetValues<AccessLogCause>().Single(c => AccessLogCounters.Word(c) == causeWord);
+        var cause = Enum.GetValues<AccessLogCause>().Single(c => AccessLogCounters.Word(c) == causeWord);
         await using var broker = FakeBroker.Start(FakeBroker.Accepting);
         string text = Text(broker);
         await using var node = await TestNode.StartTextAsync(text);
@@ -89,7 +89,7 @@ public sealed class AccessLogTests : IDisposable
         File.CreateSymbolicLink(Log, "/dev/full");
         string text = Text(broker);
         await using var node = await TestNode.StartTextAsync(text);
-        AccessLogCounters counters = node.Node.AccessLogCounters;
+        var counters = node.Node.AccessLogCounters;
         await ConnectAsync(node, "first");
         await node.UntilAsync(() => counters.FailuresBy(AccessLogCause.DiskFull) > 1);
         File.Delete(Log);
@@ -126,12 +126,12 @@ public sealed class AccessLogTests : IDisposable
         await using var broker = FakeBroker.Start(FakeBroker.Accepting);
         string fifo = Fifo.Make(Log);
         // Opened for both, a pipe needs nobody else.
-        using FileStream? silent = reader == "silent reader" ? new FileStream(fifo, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite) : null;
-        TestNode node = await TestNode.StartTextAsync(Text(broker));
-        AccessLogCounters counters = node.Node.AccessLogCounters;
+        using var silent = reader == "silent reader" ? new FileStream(fifo, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite) : null;
+        var node = await TestNode.StartTextAsync(Text(broker));
+        var counters = node.Node.AccessLogCounters;
         string id = new('x', 60_000);
         for (int i = 0; i < 4; i++) await ConnectAsync(node, id + i);
-        AccessLogCause cause = silent is null ? AccessLogCause.NoReader : AccessLogCause.Blocked;
+        var cause = silent is null ? AccessLogCause.NoReader : AccessLogCause.Blocked;
         await node.UntilAsync(() => counters.FailuresBy(cause) > 0);
         await ConnectAsync(node, "honest");
         await node.DisposeAsync();
@@ -157,10 +157,10 @@ public sealed class AccessLogTests : IDisposable
     {
         await using var broker = FakeBroker.Start(FakeBroker.Accepting);
         Fifo.Make(Log);
-        TestNode node = await TestNode.StartTextAsync(Text(broker));
+        var node = await TestNode.StartTextAsync(Text(broker));
         string id = new('x', 65_000);
         int connected = 0;
-        AccessLogCounters counters = node.Node.AccessLogCounters;
+        var counters = node.Node.AccessLogCounters;
         while (counters.AllLost == 0 && connected < 1_000) await ConnectAsync(node, $"{id}{connected++}");
         Assert.InRange(connected, AccessLog.MostBytes / 65_000, (AccessLog.MostBytes / 65_000) + 20);
         await node.DisposeAsync();
@@ -174,7 +174,7 @@ public sealed class AccessLogTests : IDisposable
     {
         Directory.CreateDirectory(_folder["folder"]);
         string path = _folder[name];
-        IOException e = await Assert.ThrowsAsync<IOException>(() =>
+        var e = await Assert.ThrowsAsync<IOException>(() =>
             TestNode.StartAsync("backends = [\"127.0.0.1:1\"]", more: $"log.access = \"{path}\""));
         Assert.StartsWith($"log.access {path}: ", e.Message, StringComparison.Ordinal);
         Assert.Contains(reason, e.Message, StringComparison.Ordinal);

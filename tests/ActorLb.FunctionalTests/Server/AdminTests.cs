@@ -50,7 +50,7 @@ public sealed partial class AdminTests
         await node.UntilAsync(() => node.Sum(c => Volatile.Read(ref c.PacketsFromBackends)) == 2);
 
         var samples = Parse(MetricsText.Of(node.Node));
-        var backend = $"pool=\"p\",backend=\"{broker.EndPoint}\"";
+        string backend = $"pool=\"p\",backend=\"{broker.EndPoint}\"";
         Assert.Equal(2, samples["actorlb_connections_accepted_total"]);
         Assert.Equal(1, samples["actorlb_connects_total"]);
         Assert.Equal(1, samples["actorlb_connections_active{state=\"established\"}"]);
@@ -58,7 +58,7 @@ public sealed partial class AdminTests
         Assert.Equal(1, samples["actorlb_listener_connections{listener=\"mqtt\"}"]);
         Assert.Equal(1, samples[$"actorlb_backend_connections{{{backend}}}"]);
         Assert.Equal(1, samples[$"actorlb_backend_up{{{backend}}}"]);
-        var connect = ConnectBytes.V311("some-client").Length;
+        int connect = ConnectBytes.V311("some-client").Length;
         Assert.Equal(connect + 6, samples[$"actorlb_backend_sent_bytes_total{{{backend}}}"]);
         Assert.Equal(connect + 6, samples["actorlb_bytes_total{direction=\"from_clients\"}"]);
         Assert.Equal(10, samples["actorlb_bytes_total{direction=\"from_backends\"}"]);
@@ -223,7 +223,7 @@ public sealed partial class AdminTests
     {
         await using var broker = FakeBroker.Start(FakeBroker.Accepting);
         using var folder = new TempFolder();
-        var path = folder["access.log"];
+        string path = folder["access.log"];
         await using (var node = await TestNode.StartAsync(
             TestNode.Backends(broker), more: $"log {{ access = \"{path}\", format = {format} }}"))
         {
@@ -246,9 +246,9 @@ public sealed partial class AdminTests
             await node.UntilAsync(() => node.Node.Admission.Active == 0);
         }
 
-        var lines = await File.ReadAllLinesAsync(path, Cancel);
+        string[] lines = await File.ReadAllLinesAsync(path, Cancel);
         Assert.Equal(3, lines.Length);
-        var connect = ConnectBytes.V5("first").Length;
+        int connect = ConnectBytes.V5("first").Length;
         if (format == "text")
         {
             Assert.Matches(
@@ -282,7 +282,7 @@ public sealed partial class AdminTests
         {
         }
 
-        var line = await node.Process.WaitForLineAsync("admin endpoint");
+        string line = await node.Process.WaitForLineAsync("admin endpoint");
         Assert.Equal("info", JsonDocument.Parse(line).RootElement.GetProperty("level").GetString());
         Assert.All(node.Process.Lines, l => Assert.Equal(JsonValueKind.Object, JsonDocument.Parse(l).RootElement.ValueKind));
     }
@@ -337,7 +337,7 @@ public sealed partial class AdminTests
         Assert.EndsWith("\n", page, StringComparison.Ordinal);
         var samples = new Dictionary<string, double>(StringComparer.Ordinal);
         string family = "", helped = "";
-        foreach (var line in page.Split('\n', StringSplitOptions.RemoveEmptyEntries))
+        foreach (string line in page.Split('\n', StringSplitOptions.RemoveEmptyEntries))
         {
             if (line.StartsWith("# HELP ", StringComparison.Ordinal))
             {

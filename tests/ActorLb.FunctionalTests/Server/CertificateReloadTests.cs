@@ -31,7 +31,7 @@ public sealed class CertificateReloadTests : IAsyncDisposable
 
         // Other files by the command, then new content by the signal.
         Write(two.CertificatePath, two.KeyPath);
-        ProcessResult reload = await NodeFiles.RunAsync("reload", _files.Path);
+        var reload = await NodeFiles.RunAsync("reload", _files.Path);
         Assert.Equal((0, "reloaded"), (reload.ExitCode, reload.Lines[^1]));
         Assert.Equal("CN=two.test", await ServedAsync());
         await EchoesAsync(open);
@@ -44,7 +44,7 @@ public sealed class CertificateReloadTests : IAsyncDisposable
 
         File.Copy(other.KeyPath, two.KeyPath, overwrite: true);
         string told = $"{_files.Path}:12:7: actorlb.listeners.mqtt.tls.key: '{two.KeyPath}' does not belong to the certificate {two.CertificatePath}";
-        ProcessResult rejected = await NodeFiles.RunAsync("reload", _files.Path);
+        var rejected = await NodeFiles.RunAsync("reload", _files.Path);
         Assert.Equal(1, rejected.ExitCode);
         Assert.Contains(rejected.Lines, l => l.StartsWith("error: " + told, StringComparison.Ordinal));
         Assert.Equal("CN=three.test", await ServedAsync());

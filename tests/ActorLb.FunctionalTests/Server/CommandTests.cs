@@ -241,13 +241,13 @@ public sealed class CommandTests
         files.Write(TestNode.Backends(broker), more: "node.drain-timeout = 8s");
         await using var node = await files.StartAsync();
         var clients = new List<RawClient>();
-        for (var i = 0; i < 20; i++) clients.Add(await files.OpenAsync($"c{i}"));
+        for (int i = 0; i < 20; i++) clients.Add(await files.OpenAsync($"c{i}"));
         // Clients read their end, and go.
         var gone = Task.WhenAll(clients.Select(async c => { await c.ReadToEndAsync(); c.Dispose(); }));
         var stopped = await NodeFiles.RunAsync("stop", files.Path);
         await gone;
         Assert.Equal((0, "stopped"), (stopped.ExitCode, stopped.Lines[^1]));
-        var waits = stopped.Lines.Where(l => l.StartsWith("waiting", StringComparison.Ordinal)).ToArray();
+        string[] waits = stopped.Lines.Where(l => l.StartsWith("waiting", StringComparison.Ordinal)).ToArray();
         Assert.All(waits, l => Assert.Matches($@"^waiting for the node \(process {node.Process.Id}\): it (is closing its connections: \d+ are left, for \d s|has closed its connections and is exiting)$", l));
         Assert.Contains("are left", waits[0], StringComparison.Ordinal);
         Assert.InRange(waits.Length, 1, 3);

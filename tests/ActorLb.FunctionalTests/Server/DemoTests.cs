@@ -54,7 +54,7 @@ public sealed partial class DemoTests : IDisposable
         using var http = new HttpClient();
         string status = await http.GetStringAsync(Address("status", demo.Lines));
         Assert.StartsWith("Active connections: 10 ", status, StringComparison.Ordinal);
-        Uri front = Address("clients", demo.Lines);
+        var front = Address("clients", demo.Lines);
 
         demo.Signal(signal);
         Assert.Equal(0, await demo.WaitForExitAsync());
@@ -107,7 +107,7 @@ public sealed partial class DemoTests : IDisposable
         }
         finally
         {
-            foreach (TcpListener listener in taken) listener.Dispose();
+            foreach (var listener in taken) listener.Dispose();
         }
     }
 

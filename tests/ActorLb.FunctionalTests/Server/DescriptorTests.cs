@@ -65,7 +65,7 @@ public sealed class DescriptorTests
             for (int i = 0; i < 6; i++) clients.Add(await RawClient.ConnectAsync(files.Front));
             await node.Process.WaitUntilAsync(async () => await MetricAsync(node, "actorlb_connections_accepted_total") >= 7);
             await LimitFilesAsync(node, "30:20000");
-            foreach (RawClient client in clients)
+            foreach (var client in clients)
             {
                 await client.SendAsync(ConnectBytes.V5("x"));
                 Assert.Equal("2003008900", Convert.ToHexString((await client.ReadToEndAsync()).Bytes));
@@ -76,7 +76,7 @@ public sealed class DescriptorTests
         Assert.Equal(6, await MetricAsync(node, "actorlb_dial_shortages_total"));
         // Counted when the client has taken its answer and the connection is closed.
         await node.Process.WaitUntilAsync(async () => await MetricAsync(node, "actorlb_connections_rejected_total{listener=\"mqtt\",reason=\"local_shortage\"}") == 6);
-        foreach (FakeBroker broker in (FakeBroker[])[one, other])
+        foreach (var broker in (FakeBroker[])[one, other])
         {
             Assert.Equal(1, await MetricAsync(node, $"actorlb_backend_up{{pool=\"p\",backend=\"{broker.EndPoint}\"}}"));
             Assert.Equal(0, await MetricAsync(node, $"actorlb_backend_failures_total{{pool=\"p\",backend=\"{broker.EndPoint}\"}}"));
@@ -118,7 +118,7 @@ public sealed class DescriptorTests
         await client.SendAsync(ConnectBytes.V311("waits"));
         await node.Process.WaitForLineAsync($"{files.Admin} cannot accept: ");
         await node.Process.WaitForLineAsync("listener mqtt cannot accept: ");
-        TimeSpan before = CpuOf(node);
+        var before = CpuOf(node);
         // A loop that spins takes about all of this time.
         await Task.Delay(2000);
         Assert.InRange((CpuOf(node) - before).TotalSeconds, 0, 1);

@@ -47,18 +47,18 @@ public sealed class EndingsTests
             Front("framed", "echo", WebSocketBytes.Listener));
         files.Write(TestNode.Backends(echo), more: string.Concat(pools) + listeners + "log.level = error");
         await using var node = await files.StartAsync();
-        Func<Task>[] endings = EndingsOf(fronts);
+        var endings = EndingsOf(fronts);
         // The first round opens what stays open: log, timers, the runtime's own.
         await Task.WhenAll(endings.Select(e => e()));
         await UntilIdleAsync(node);
-        var before = Descriptors.Count(node.Process.Id);
-        for (var batch = 0; batch < Batches; batch++)
+        int before = Descriptors.Count(node.Process.Id);
+        for (int batch = 0; batch < Batches; batch++)
             await Task.WhenAll(Enumerable.Range(0, OfEach * endings.Length).Select(i => endings[i % endings.Length]()));
         await UntilIdleAsync(node);
         // The request that asked for the figures may still hold its own connection.
         Assert.InRange(Descriptors.Count(node.Process.Id), before - 3, before + 3);
         const int Each = (Batches * OfEach) + 1;
-        var status = await StatusAsync(node);
+        string status = await StatusAsync(node);
         Assert.Contains($" {Each * endings.Length} ", status, StringComparison.Ordinal);
         await AssertMeantAsync(node, Each, nonsense, busy);
 
@@ -72,7 +72,7 @@ public sealed class EndingsTests
     /// <summary>Every way in which a connection may end here.</summary>
     private static Func<Task>[] EndingsOf(Dictionary<string, IPEndPoint> fronts)
     {
-        var frame = MalformedFrames.All[0].Bytes;
+        byte[] frame = MalformedFrames.All[0].Bytes;
         return
         [
             () => EndAsync(fronts["echo"], Connect, 4, c => c.Dispose()),
@@ -100,8 +100,8 @@ public sealed class EndingsTests
     /// <summary>Each ended in the way that is meant.</summary>
     private static async Task AssertMeantAsync(ActorLbProcess node, int each, FakeBroker nonsense, FakeBroker busy)
     {
-        var metrics = (await node.Admin.GetStringAsync(new Uri("metrics", UriKind.Relative), TestContext.Current.CancellationToken)).Split('\n');
-        foreach (var reason in new[] { "no_backend", "bad_proxy_header", "backend_protocol", "bad_upgrade", "bad_frame" })
+        string[] metrics = (await node.Admin.GetStringAsync(new Uri("metrics", UriKind.Relative), TestContext.Current.CancellationToken)).Split('\n');
+        foreach (string? reason in new[] { "no_backend", "bad_proxy_header", "backend_protocol", "bad_upgrade", "bad_frame" })
             Assert.Equal(each, Rejected(reason));
         Assert.Contains($"actorlb_sessions_closed_total{{reason=\"idle_timeout\"}} {each}", metrics);
         Assert.Contains($"actorlb_backend_failures_total{{pool=\"no-tls\",backend=\"{nonsense.EndPoint}\"}} {each}", metrics);
@@ -128,9 +128,9 @@ public sealed class EndingsTests
         {
             // The first ones have the runtime compile and size what the others use again.
             OpenIdle(files.Front, clients, Warm);
-            var before = Resident(node.Process.Id);
+            long before = Resident(node.Process.Id);
             OpenIdle(files.Front, clients, Clients - Warm);
-            var perConnection = (Resident(node.Process.Id) - before) / (Clients - Warm);
+            long perConnection = (Resident(node.Process.Id) - before) / (Clients - Warm);
             await node.Process.WaitUntilAsync(async () => (await StatusAsync(node)).Contains($"Waiting: {Clients} ", StringComparison.Ordinal));
             TestContext.Current.TestOutputHelper?.WriteLine($"{perConnection} bytes a connection");
             Assert.InRange(perConnection, 0, 1024);
@@ -181,15 +181,15 @@ public sealed class EndingsTests
     private static void OpenIdle(IPEndPoint front, List<Socket> into, int count)
     {
         Span<byte> answer = stackalloc byte[4];
-        for (var i = 0; i < count; i++)
+        for (int i = 0; i < count; i++)
         {
             var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
             into.Add(socket);
             socket.Connect(front);
             socket.Send(ConnectBytes.V311($"idle-{i:D5}", keepAlive: 600));
-            for (var got = 0; got < 4;)
+            for (int got = 0; got < 4;)
             {
-                var read = socket.Receive(answer[got..]);
+                int read = socket.Receive(answer[got..]);
                 Assert.NotEqual(0, read);
                 got += read;
             }
@@ -201,7 +201,7 @@ public sealed class EndingsTests
     /// <summary>Bytes of anonymous memory that the process has in RAM (proc(5), smaps_rollup).</summary>
     private static long Resident(int process)
     {
-        var line = File.ReadLines(string.Create(CultureInfo.InvariantCulture, $"/proc/{process}/smaps_rollup"))
+        string line = File.ReadLines(string.Create(CultureInfo.InvariantCulture, $"/proc/{process}/smaps_rollup"))
             .First(l => l.StartsWith("Anonymous:", StringComparison.Ordinal));
         return long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture) * 1024;
     }

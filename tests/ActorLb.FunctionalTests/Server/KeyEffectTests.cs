@@ -22,7 +22,7 @@ public sealed class KeyEffectTests
         await using var broker = FakeBroker.Start(FakeBroker.Accepting);
         await using var node = await TestNode.StartAsync(
             TestNode.Backends(broker) + $"health {{ probe = http, path = \"/alive?x=1\", port = {health.EndPoint.Port}, interval = 100ms, rise = 1, fall = 2 }}");
-        Backend backend = node.Backend(broker);
+        var backend = node.Backend(broker);
         await node.UntilAsync(() => backend.Health == HealthState.Up);
         Assert.StartsWith("GET /alive?x=1 HTTP/1.1\r\n", asked, StringComparison.Ordinal);
         answer = "503 Service Unavailable";
@@ -39,7 +39,7 @@ public sealed class KeyEffectTests
         await using var node = await TestNode.StartAsync(
             $"backends {{ dns = localhost, port = {broker.EndPoint.Port}, interval = 1s, weight = 3, max-connections = 1 }}");
         await node.UntilAsync(() => node.Node.Pools.Single().Pool.Snapshot.Backends.Length > 0);
-        Backend found = node.Node.Pools.Single().Pool.Snapshot.Find(broker.EndPoint.ToString())!;
+        var found = node.Node.Pools.Single().Pool.Snapshot.Find(broker.EndPoint.ToString())!;
         Assert.Equal(3, found.Weight);
         using var client = await node.OpenAsync("one");
         Assert.Equal(1, broker.Accepted);

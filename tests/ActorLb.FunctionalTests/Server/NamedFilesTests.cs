@@ -46,7 +46,7 @@ public sealed class NamedFilesTests : IDisposable
             ciphers = nonsense
             }
             """);
-        ProcessResult check = await NodeFiles.RunAsync("check", _files.Path);
+        var check = await NodeFiles.RunAsync("check", _files.Path);
         Assert.Equal(1, check.ExitCode);
         string[] told = [.. check.Lines.Where(l => l.StartsWith("error: ", StringComparison.Ordinal))];
         Assert.Equal(3, told.Length);
@@ -60,7 +60,7 @@ public sealed class NamedFilesTests : IDisposable
     [Fact]
     public async Task Check_FilesOfEmqxDiscovery_AreToldAtTheirPlaceToo_AndTheKeyStaysSecret()
     {
-        TestCertificate one = _certificates.Server(["lb-1"]);
+        var one = _certificates.Server(["lb-1"]);
         string key = _files.Add("emqx.key", "k3y:tops3cret:viewer\n"), bad = _files.Add("bad.key", "tops3cret\n");
         string text(string keyFile, string ca) => $$"""
             balance = sticky
@@ -69,7 +69,7 @@ public sealed class NamedFilesTests : IDisposable
             ca = "{{ca}}" } }
             """;
         _files.Write(text(bad, one.KeyPath));
-        ProcessResult check = await NodeFiles.RunAsync("check", _files.Path);
+        var check = await NodeFiles.RunAsync("check", _files.Path);
         Assert.Equal(1, check.ExitCode);
         string[] told = [.. check.Lines.Where(l => l.StartsWith("error: ", StringComparison.Ordinal))];
         Assert.Equal(2, told.Length);
@@ -79,7 +79,7 @@ public sealed class NamedFilesTests : IDisposable
         _files.Write(text(key, _certificates.CaPath));
         check = await NodeFiles.RunAsync("check", _files.Path);
         Assert.Equal(0, check.ExitCode);
-        ProcessResult shown = await NodeFiles.RunAsync("show-config", _files.Path);
+        var shown = await NodeFiles.RunAsync("show-config", _files.Path);
         Assert.Contains(shown.Lines, l => l.Trim() == $"key-file = \"{key}\"");
         Assert.DoesNotContain(shown.Lines.Concat(check.Lines), l => l.Contains("tops3cret", StringComparison.Ordinal) || l.Contains("k3y", StringComparison.Ordinal));
     }
@@ -91,7 +91,7 @@ public sealed class NamedFilesTests : IDisposable
         Assert.SkipUnless(Environment.UserName == "root" && File.Exists("/usr/bin/setpriv"), "needs root to give a right away");
         _files.Write("backends = [\"127.0.0.1:1\"]", more: "listeners.low { bind = \"127.0.0.1:2\", pool = p }\nlisteners.free { bind = \"127.0.0.1:0\", pool = p }");
         string[] without = ["--bounding-set=-net_bind_service", "--inh-caps=-net_bind_service", ActorLbProcess.Program, "check", _files.Path];
-        ProcessResult check = await ProcessHost.RunAsync("/usr/bin/setpriv", without);
+        var check = await ProcessHost.RunAsync("/usr/bin/setpriv", without);
         Assert.SkipWhen(File.ReadAllText("/proc/sys/net/ipv4/ip_unprivileged_port_start").Trim() == "0", "ports are anybody's here");
         Assert.Equal(0, check.ExitCode);
         Assert.Equal(
@@ -108,7 +108,7 @@ public sealed class NamedFilesTests : IDisposable
             admin.token-file = "{{empty}}"
             cluster.secret-file = "{{brief}}"
             """);
-        ProcessResult check = await NodeFiles.RunAsync("check", _files.Path);
+        var check = await NodeFiles.RunAsync("check", _files.Path);
         Assert.Equal(1, check.ExitCode);
         Assert.Contains(check.Lines, l => l.Contains($"actorlb.admin.token-file: '{empty}' is empty", StringComparison.Ordinal));
         Assert.Contains(check.Lines, l => l.Contains($"actorlb.cluster.secret-file: '{brief}' 9 bytes, at least 32 are needed", StringComparison.Ordinal));
@@ -119,7 +119,7 @@ public sealed class NamedFilesTests : IDisposable
     {
         using var intermediate = _certificates.Intermediate("Int", notAfter: DateTimeOffset.UtcNow.AddDays(3).AddHours(1));
         TestCertificate old = _certificates.Server(["a.test"], notAfter: DateTimeOffset.UtcNow.AddDays(-1), rsa: true), bare = _certificates.Server(["a.test"], issuer: intermediate);
-        TestCertificate upstream = _certificates.Client("CN=lb", notAfter: DateTimeOffset.UtcNow.AddDays(9).AddHours(1));
+        var upstream = _certificates.Client("CN=lb", notAfter: DateTimeOffset.UtcNow.AddDays(9).AddHours(1));
         string alone = _files.Add("alone.pem", bare.Certificate.ExportCertificatePem());
         string clients = _certificates.Join(_certificates.CaPath, _files.Add("int.pem", intermediate.ExportCertificatePem()));
         string list = _certificates.RevocationListOf(_certificates.Root, TimeSpan.FromDays(-9), TimeSpan.FromDays(-1));
@@ -138,7 +138,7 @@ public sealed class NamedFilesTests : IDisposable
             }
             """);
 
-        ProcessResult check = await NodeFiles.RunAsync("check", _files.Path);
+        var check = await NodeFiles.RunAsync("check", _files.Path);
 
         Assert.Equal(0, check.ExitCode);
         Assert.Contains($"{_files.Path}: the configuration is valid (1 listener, 1 pool)", check.Lines);
@@ -171,7 +171,7 @@ public sealed class NamedFilesTests : IDisposable
             tls { certificate = ["{{one.CertificatePath}}",
             "{{two.CertificatePath}}"], key = ["{{one.KeyPath}}", "{{two.KeyPath}}"] }
             """);
-        ProcessResult check = await NodeFiles.RunAsync("check", _files.Path);
+        var check = await NodeFiles.RunAsync("check", _files.Path);
         Assert.Equal(1, check.ExitCode);
         Assert.Contains(check.Lines, l => l.StartsWith(
             $"error: {_files.Path}:11:1: actorlb.listeners.mqtt.tls.certificate[1]: '{two.CertificatePath}' is the second ECDSA certificate of the listener, after {one.CertificatePath}",
@@ -197,7 +197,7 @@ public sealed class NamedFilesTests : IDisposable
               listeners.mqtt { bind = "127.0.0.1:0", pool = p }
             }
             """);
-        ProcessResult check = await NodeFiles.RunAsync("check", _files.Path);
+        var check = await NodeFiles.RunAsync("check", _files.Path);
         string[] told = [.. check.Lines.Where(l => l.StartsWith("error: ", StringComparison.Ordinal))];
         Assert.Equal((expected.Length == 0 ? 0 : 1, expected.Length, check.Output), (check.ExitCode, told.Length, check.Output));
         Assert.All(expected.Zip(told), pair => Assert.StartsWith($"error: {_files.Path}:{pair.First}", pair.Second, StringComparison.Ordinal));

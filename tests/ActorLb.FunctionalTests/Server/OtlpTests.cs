@@ -31,31 +31,31 @@ public sealed class OtlpTests : IDisposable
     [InlineData("grpc", "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export")]
     public async Task Metrics_AreThoseOfThePage(string protocol, string path)
     {
-        await using OtlpCollector collector = await OtlpCollector.StartAsync(protocol == "grpc");
+        await using var collector = await OtlpCollector.StartAsync(protocol == "grpc");
         await using var broker = FakeBroker.Start(FakeBroker.Accepting);
-        await using TestNode node = await TestNode.StartAsync(
+        await using var node = await TestNode.StartAsync(
             TestNode.Backends(broker), more: Telemetry(collector.Address, $"protocol = {protocol}, headers-file = \"{_folder.Write("headers", "# whose\nX-Token: of the test\n")}\""));
-        using Clients clients = await Clients.OpenAsync(node, 3);
+        using var clients = await Clients.OpenAsync(node, 3);
         await using (Start(node))
         {
             await Wait.UntilAsync(() => collector.Messages("metrics").Any());
         }
 
-        (string Path, byte[] Message, string? Token) request = collector.Requests.First(r => r.Path.Contains("metrics", StringComparison.OrdinalIgnoreCase));
+        var request = collector.Requests.First(r => r.Path.Contains("metrics", StringComparison.OrdinalIgnoreCase));
         Assert.Equal((path, "of the test"), (request.Path, request.Token));
         ProtobufMessage message = new(request.Message);
-        Dictionary<string, string> resource = message.All(1, 1).Single().Attributes(1);
+        var resource = message.All(1, 1).Single().Attributes(1);
         Assert.Equal(("actorlb", "test"), (resource["service.name"], resource["service.instance.id"]));
-        Dictionary<string, ProtobufMessage> metrics = message.All(1, 2, 2).ToDictionary(m => m.Text(1));
+        var metrics = message.All(1, 2, 2).ToDictionary(m => m.Text(1));
         Assert.Equal(NamesOf(MetricsText.Of(node.Node)), metrics.Keys.Order(StringComparer.Ordinal));
 
-        ProtobufMessage accepted = metrics["actorlb_connections_accepted_total"].All(7).Single();
+        var accepted = metrics["actorlb_connections_accepted_total"].All(7).Single();
         Assert.Equal((2UL, 1UL, 3.0), (accepted.Number(2), accepted.Number(3), accepted.All(1).Single().Double(4)));
         Assert.InRange(accepted.All(1).Single().Number(3), accepted.All(1).Single().Number(2) + 1, ulong.MaxValue);
-        ProtobufMessage up = metrics["actorlb_backend_up"].All(5, 1).Single();
+        var up = metrics["actorlb_backend_up"].All(5, 1).Single();
         Assert.Equal(1.0, up.Double(4));
         Assert.Equal(("p", $"{broker.EndPoint}"), (up.Attributes(7)["pool"], up.Attributes(7)["backend"]));
-        ProtobufMessage connack = metrics["actorlb_connack_seconds"].All(9, 1).Single();
+        var connack = metrics["actorlb_connack_seconds"].All(9, 1).Single();
         Assert.Equal((3UL, 3UL), (connack.Number(4), connack.Packed(6).Aggregate((a, b) => a + b)));
         Assert.Equal(Histogram.Bounds, connack.Packed(7).Select(BitConverter.UInt64BitsToDouble));
         Assert.Equal(Histogram.Bounds.Length + 1, connack.Packed(6).Length);
@@ -65,11 +65,11 @@ public sealed class OtlpTests : IDisposable
     [Fact]
     public async Task Spans_HaveTheSteps_AndNobodysName()
     {
-        await using OtlpCollector collector = await OtlpCollector.StartAsync();
+        await using var collector = await OtlpCollector.StartAsync();
         await using var bad = FakeBroker.Start(FakeBroker.CloseAtOnce);
         await using var good = FakeBroker.Start(FakeBroker.Accepting);
-        await using TestNode node = await TestNode.StartAsync(TestNode.Backends(bad, good), more: Telemetry(collector.Address));
-        using RawClient client = await node.OpenAsync("secret-id", version: 5);
+        await using var node = await TestNode.StartAsync(TestNode.Backends(bad, good), more: Telemetry(collector.Address));
+        using var client = await node.OpenAsync("secret-id", version: 5);
         // No CONNECT at all.
         await node.AskAsync("GET /secret-id HTTP/1.1\r\n\r\n"u8.ToArray());
         await using (Start(node))
@@ -77,8 +77,8 @@ public sealed class OtlpTests : IDisposable
             await Wait.UntilAsync(() => Spans(collector).Count() >= 2);
         }
 
-        ProtobufMessage accepted = Spans(collector).Single(s => s.Attributes(9)["actorlb.outcome"] == "established");
-        Dictionary<string, string> attributes = accepted.Attributes(9);
+        var accepted = Spans(collector).Single(s => s.Attributes(9)["actorlb.outcome"] == "established");
+        var attributes = accepted.Attributes(9);
         Assert.Equal(
             ("mqtt", "p", $"{good.EndPoint}", "2", "5"),
             (attributes["actorlb.listener"], attributes["actorlb.pool"], attributes["actorlb.backend"], attributes["actorlb.tries"], attributes["mqtt.version"]));
@@ -94,7 +94,7 @@ public sealed class OtlpTests : IDisposable
         Assert.Equal((16, 8), (accepted.Bytes(1).Length, accepted.Bytes(2).Length));
         Assert.False(accepted.Has(15));
 
-        ProtobufMessage refused = Spans(collector).Single(s => s.Attributes(9)["actorlb.outcome"] == "refused");
+        var refused = Spans(collector).Single(s => s.Attributes(9)["actorlb.outcome"] == "refused");
         Assert.Equal("bad_connect", refused.Attributes(9)["actorlb.reason"]);
         Assert.Equal(2UL, refused.All(15).Single().Number(3));
         Assert.All(collector.Requests, r => Assert.DoesNotContain("secret-id", Encoding.UTF8.GetString(r.Message), StringComparison.Ordinal));
@@ -105,9 +105,9 @@ public sealed class OtlpTests : IDisposable
     {
         int port = Ports.Free();
         await using var broker = FakeBroker.Start(FakeBroker.Accepting);
-        await using TestNode node = await TestNode.StartAsync(TestNode.Backends(broker), more: Telemetry(new IPEndPoint(IPAddress.Loopback, port)));
-        await using OtlpExport export = Start(node);
-        using (Clients clients = await Clients.OpenAsync(node, 20))
+        await using var node = await TestNode.StartAsync(TestNode.Backends(broker), more: Telemetry(new IPEndPoint(IPAddress.Loopback, port)));
+        await using var export = Start(node);
+        using (var clients = await Clients.OpenAsync(node, 20))
         {
             await Wait.UntilAsync(() => node.Node.Traces!.Lost >= 20);
         }
@@ -118,8 +118,8 @@ public sealed class OtlpTests : IDisposable
         Assert.StartsWith($"the collector http://127.0.0.1:{port}/ does not accept metrics: ", told[0], StringComparison.Ordinal);
         Assert.StartsWith($"the collector http://127.0.0.1:{port}/ does not accept spans: ", told[1], StringComparison.Ordinal);
 
-        await using OtlpCollector collector = await OtlpCollector.StartAsync(port: port);
-        using RawClient late = await node.OpenAsync("late");
+        await using var collector = await OtlpCollector.StartAsync(port: port);
+        using var late = await node.OpenAsync("late");
         await Wait.UntilAsync(() => Spans(collector).Any() && collector.Messages("metrics").Any());
         Assert.Single(Spans(collector));
         await node.UntilAsync(() => node.Log.Lines.Count(l => l.Text.Contains("accepts spans again; 20 spans were lost", StringComparison.Ordinal)) == 1);
@@ -131,8 +131,8 @@ public sealed class OtlpTests : IDisposable
     {
         await using var silent = FakeBroker.Start(FakeBroker.Silent);
         await using var broker = FakeBroker.Start(FakeBroker.Accepting);
-        await using TestNode node = await TestNode.StartAsync(TestNode.Backends(broker), more: Telemetry(silent.EndPoint));
-        SetupTraces traces = node.Node.Traces!;
+        await using var node = await TestNode.StartAsync(TestNode.Backends(broker), more: Telemetry(silent.EndPoint));
+        var traces = node.Node.Traces!;
         await using (Start(node))
         {
             for (int i = 0; i < 10_000; i++) traces.Begin("l", "p", "accept")!.Finish(null);
@@ -146,12 +146,12 @@ public sealed class OtlpTests : IDisposable
     public async Task Sample_IsThePartThatIsFollowed()
     {
         await using var broker = FakeBroker.Start(FakeBroker.Accepting);
-        await using TestNode node = await TestNode.StartAsync(TestNode.Backends(broker), more: Telemetry(broker.EndPoint, sample: "10%"));
+        await using var node = await TestNode.StartAsync(TestNode.Backends(broker), more: Telemetry(broker.EndPoint, sample: "10%"));
         int followed = Enumerable.Range(0, 20_000).Count(_ => node.Node.Traces!.Begin("l", "p", "accept") is not null);
         Assert.InRange(followed, 1_700, 2_300);
-        await using TestNode off = await TestNode.StartAsync(TestNode.Backends(broker), more: Telemetry(broker.EndPoint, sample: "0%"));
+        await using var off = await TestNode.StartAsync(TestNode.Backends(broker), more: Telemetry(broker.EndPoint, sample: "0%"));
         Assert.Null(off.Node.Traces);
-        await using TestNode none = await TestNode.StartAsync(TestNode.Backends(broker));
+        await using var none = await TestNode.StartAsync(TestNode.Backends(broker));
         Assert.Null(none.Node.Traces);
     }
 
@@ -170,7 +170,7 @@ public sealed class OtlpTests : IDisposable
             """);
         foreach (string command in (string[])["check", "run"])
         {
-            ProcessResult result = await ActorLbProcess.RunAsync(command, "-c", path);
+            var result = await ActorLbProcess.RunAsync(command, "-c", path);
             Assert.Equal(1, result.ExitCode);
             Assert.Contains("line 2 is not \"Name: value\"", result.Output, StringComparison.Ordinal);
             Assert.DoesNotContain("hunter2", result.Output, StringComparison.Ordinal);

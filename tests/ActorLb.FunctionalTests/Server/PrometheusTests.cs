@@ -16,15 +16,15 @@ public sealed class PrometheusTests
         await using var broker = FakeBroker.Start(FakeBroker.Accepting);
         using var files = new NodeFiles();
         files.Write(TestNode.Backends(broker));
-        await using ActorLbProcess node = await files.StartAsync();
-        IPEndPoint at = Ports.FreeEndPoint();
+        await using var node = await files.StartAsync();
+        var at = Ports.FreeEndPoint();
         string alerts = await File.ReadAllTextAsync(RepositoryRoot.File("deploy/monitoring/alerts.yml"));
         files.Add("alerts.yml", alerts.Replace("for: 30s", "for: 1s", StringComparison.Ordinal));
         string scrapes = await File.ReadAllTextAsync(RepositoryRoot.File("deploy/monitoring/prometheus.yml"));
         Assert.Contains("\"lb-1:8888\", \"lb-2:8888\", \"lb-3:8888\"", scrapes, StringComparison.Ordinal);
         string configuration = files.Add("prometheus.yml", "global: { scrape_interval: 1s, evaluation_interval: 1s }\n"
             + scrapes.Replace("\"lb-1:8888\", \"lb-2:8888\", \"lb-3:8888\"", $"\"{files.Admin}\"", StringComparison.Ordinal));
-        await using ProcessHost prometheus = ProcessHost.Start(
+        await using var prometheus = ProcessHost.Start(
             "prometheus", [$"--config.file={configuration}", $"--storage.tsdb.path={files["tsdb"]}", $"--web.listen-address={at}"]);
         using var http = new HttpClient { BaseAddress = new Uri($"http://{at}/api/v1/") };
         JsonElement target = default;
@@ -35,7 +35,7 @@ public sealed class PrometheusTests
         });
         // It reads every line of the page, or none.
         Assert.Equal(("up", ""), (target.GetProperty("health").GetString(), target.GetProperty("lastError").GetString()));
-        JsonElement metadata = (await TryGetAsync(http, "targets/metadata?match_target={job=\"actorlb\"}&limit=1000"))!.Value;
+        var metadata = (await TryGetAsync(http, "targets/metadata?match_target={job=\"actorlb\"}&limit=1000"))!.Value;
         Assert.Contains(metadata.EnumerateArray(), m => m.GetProperty("metric").GetString() == "actorlb_connect_seconds" && m.GetProperty("type").GetString() == "histogram");
 
         await node.Admin.PostAsync(new Uri($"api/v1/backends/{broker.EndPoint}/down", UriKind.Relative), null);
@@ -50,7 +50,7 @@ public sealed class PrometheusTests
     {
         try
         {
-            using HttpResponseMessage answer = await http.GetAsync(new Uri(path, UriKind.Relative));
+            using var answer = await http.GetAsync(new Uri(path, UriKind.Relative));
             return answer.IsSuccessStatusCode ? JsonDocument.Parse(await answer.Content.ReadAsStringAsync()).RootElement.GetProperty("data") : null;
         }
         catch (HttpRequestException)

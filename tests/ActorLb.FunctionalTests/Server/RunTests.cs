@@ -106,12 +106,12 @@ public sealed class RunTests
         using var files = new NodeFiles();
         files.Write(TestNode.Backends(broker));
         await using var host = ProcessHost.Start("prlimit", ["--nofile=400:400", ActorLbProcess.Program, "run", "-c", files.Path]);
-        var warning = await host.WaitForLineAsync("node.max-connections = 20480 needs two open files per client, but the limit is 400");
+        string warning = await host.WaitForLineAsync("node.max-connections = 20480 needs two open files per client, but the limit is 400");
         await host.WaitForPortAsync(files.Front);
-        var capacity = int.Parse(warning[(warning.IndexOf("accepts ", StringComparison.Ordinal) + 8)..].Split(' ')[0], CultureInfo.InvariantCulture);
+        int capacity = int.Parse(warning[(warning.IndexOf("accepts ", StringComparison.Ordinal) + 8)..].Split(' ')[0], CultureInfo.InvariantCulture);
         Assert.InRange(capacity, 10, 190);
         var clients = new List<RawClient>();
-        for (var i = 0; i < capacity; i++)
+        for (int i = 0; i < capacity; i++)
             clients.Add(await files.OpenAsync($"c{i}"));
         using (var over = await RawClient.ConnectAsync(files.Front))
         {

@@ -12,7 +12,7 @@ public sealed class ScrapeCostTests
     public async Task Scrape_OfAHundredBackends_AllocatesLittleMoreThanItsPage()
     {
         string backends = string.Join(", ", Enumerable.Range(1, 100).Select(i => $"\"10.0.{i / 200}.{i % 200}:1883\""));
-        await using TestNode node = await TestNode.StartAsync($"backends = [{backends}]");
+        await using var node = await TestNode.StartAsync($"backends = [{backends}]");
         // The first ones make what is made once.
         for (int i = 0; i < 20; i++) MetricsPage.Render(node.Node);
         long before = GC.GetAllocatedBytesForCurrentThread(), start = Stopwatch.GetTimestamp();

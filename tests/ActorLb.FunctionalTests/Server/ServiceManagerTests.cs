@@ -26,7 +26,7 @@ public sealed class ServiceManagerTests
         using var files = new NodeFiles();
         await using var manager = new ServiceSocket(files["notify"]);
         files.Write(TestNode.Backends(broker));
-        await using ActorLbProcess node = await StartAsync(files, manager);
+        await using var node = await StartAsync(files, manager);
         int at = await manager.WaitAsync("READY=1 STATUS=accepts clients");
         Assert.Equal(0, at);
         Assert.Contains(Library, await MapsOf(node.Process.Id), StringComparison.Ordinal);
@@ -53,9 +53,9 @@ public sealed class ServiceManagerTests
         using var files = new NodeFiles();
         await using var manager = new ServiceSocket(files["notify"]);
         files.Write(TestNode.Backends(broker));
-        await using ActorLbProcess node = await StartAsync(files, manager);
+        await using var node = await StartAsync(files, manager);
         await manager.WaitAsync("READY=1");
-        ProcessResult upgraded = await NodeFiles.RunAsync("upgrade", files.Path);
+        var upgraded = await NodeFiles.RunAsync("upgrade", files.Path);
         Assert.True(upgraded.ExitCode == 0, upgraded.Output);
 
         string pid = UnlockedFile.ReadAscii(files["pid"])!.Trim();
@@ -79,7 +79,7 @@ public sealed class ServiceManagerTests
         await using var broker = FakeBroker.Start(FakeBroker.Accepting);
         using var files = new NodeFiles();
         files.Write(TestNode.Backends(broker));
-        await using ActorLbProcess node = await files.StartAsync();
+        await using var node = await files.StartAsync();
         Assert.DoesNotContain(Library, await MapsOf(node.Process.Id), StringComparison.Ordinal);
     }
 
@@ -92,7 +92,7 @@ public sealed class ServiceManagerTests
         await using var broker = FakeBroker.Start(FakeBroker.Accepting);
         using var files = new NodeFiles();
         files.Write(TestNode.Backends(broker));
-        await using ActorLbProcess node = await ActorLbProcess.StartAsync(
+        await using var node = await ActorLbProcess.StartAsync(
             files.Path, files.Admin, new Dictionary<string, string?>(StringComparer.Ordinal) { ["NOTIFY_SOCKET"] = socket, ["WATCHDOG_USEC"] = "soon" });
         (await files.OpenAsync("c")).Dispose();
         node.Process.Signal(ProcessHost.SigTerm);
@@ -104,7 +104,7 @@ public sealed class ServiceManagerTests
     public async Task Watchdog_OfAReactorThatHangs_IsNotFed_UntilItAnswers()
     {
         await using var broker = FakeBroker.Start(FakeBroker.Accepting);
-        await using TestNode node = await TestNode.StartAsync(TestNode.Backends(broker));
+        await using var node = await TestNode.StartAsync(TestNode.Backends(broker));
         var time = new FakeTimeProvider();
         var log = new CollectedLog();
         var told = new ConcurrentQueue<string>();

@@ -1,7 +1,7 @@
-using ActorLb.Testing;
 using System.Collections.Concurrent;
 using System.Net.Sockets;
 using System.Text;
+using ActorLb.Testing;
 using ActorLb.Testing.Processes;
 
 namespace ActorLb.FunctionalTests.Server;

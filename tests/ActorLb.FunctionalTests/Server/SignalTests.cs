@@ -43,7 +43,7 @@ public sealed class SignalTests
     [InlineData("reload")]
     public async Task Command_OfAFileWithoutEnd_EndsWithItsReason(string command)
     {
-        ProcessResult zero = await NodeFiles.RunAsync(command, "/dev/zero");
+        var zero = await NodeFiles.RunAsync(command, "/dev/zero");
         Assert.Equal((1, "error: /dev/zero:1:1: cannot read '/dev/zero': it is a device, not a regular file"), (zero.ExitCode, zero.Output));
     }
 
@@ -57,7 +57,7 @@ public sealed class SignalTests
             ("check", 0, "the configuration is valid"), ("show-config", 0, "max-fails"), ("run", 1, "it is a pipe, not a regular file"),
         })
         {
-            ProcessResult result = await ProcessHost.RunAsync("bash", ["-c", $"cat '{files.Path}' | '{ActorLbProcess.Program}' {command} -c /dev/stdin"]);
+            var result = await ProcessHost.RunAsync("bash", ["-c", $"cat '{files.Path}' | '{ActorLbProcess.Program}' {command} -c /dev/stdin"]);
             Assert.Equal((code, result.Output), (result.ExitCode, result.Output));
             Assert.Contains(output, result.Output, StringComparison.Ordinal);
         }
@@ -126,7 +126,7 @@ public sealed class SignalTests
         files.Write("backends = [\"127.0.0.1:1\"]");
         await using var node = await files.StartAsync();
         string other = files.Add("other.conf", await File.ReadAllTextAsync(files.Path, TestContext.Current.CancellationToken));
-        ProcessResult refused = await NodeFiles.RunAsync("reload", other);
+        var refused = await NodeFiles.RunAsync("reload", other);
         Assert.Equal(1, refused.ExitCode);
         string line = Assert.Single(refused.Lines);
         Assert.Contains(files.Path, line, StringComparison.Ordinal);
@@ -138,7 +138,7 @@ public sealed class SignalTests
         Directory.CreateSymbolicLink(files["folder"], Path.GetDirectoryName(files.Path)!);
         foreach (string same in new[] { files.Path, files["link.conf"], Path.Combine(files["folder"], "lb.conf") })
         {
-            ProcessResult reloaded = await NodeFiles.RunAsync("reload", same);
+            var reloaded = await NodeFiles.RunAsync("reload", same);
             Assert.Equal((0, "reloaded"), (reloaded.ExitCode, reloaded.Output));
         }
         Assert.Equal(1, (await NodeFiles.RunAsync("reload", other)).ExitCode);

@@ -20,7 +20,7 @@ public sealed class TokenReloadTests
         Assert.Equal((HttpStatusCode.Unauthorized, HttpStatusCode.OK), (await AskAsync(node, "first"), await AskAsync(node, "second")));
 
         files.Add("token", "\n");
-        ProcessResult rejected = await NodeFiles.RunAsync("reload", files.Path);
+        var rejected = await NodeFiles.RunAsync("reload", files.Path);
         Assert.Equal(1, rejected.ExitCode);
         Assert.Contains(rejected.Lines, l => l.Contains($"actorlb.admin.token-file: '{token}' is empty", StringComparison.Ordinal));
         await node.Process.WaitForLineAsync($"'{token}' is empty");
@@ -40,7 +40,7 @@ public sealed class TokenReloadTests
         files.Write("backends = [\"127.0.0.1:1\"]", more: $"admin {{ bind = \"0.0.0.0:{files.Admin.Port}\", token-file = \"{token}\" }}");
         await using var node = await files.StartAsync();
         files.Write("backends = [\"127.0.0.1:1\"]");
-        ProcessResult reload = await NodeFiles.RunAsync("reload", files.Path);
+        var reload = await NodeFiles.RunAsync("reload", files.Path);
         Assert.Equal(0, reload.ExitCode);
         Assert.Contains("warning: actorlb.admin.token-file takes effect only after a restart", reload.Lines);
         Assert.Equal((HttpStatusCode.Unauthorized, HttpStatusCode.OK), (await AskAsync(node, null), await AskAsync(node, "first")));
@@ -50,7 +50,7 @@ public sealed class TokenReloadTests
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, new Uri("status", UriKind.Relative));
         if (token is not null) request.Headers.Authorization = new("Bearer", token);
-        using HttpResponseMessage answer = await node.Admin.SendAsync(request);
+        using var answer = await node.Admin.SendAsync(request);
         return answer.StatusCode;
     }
 }

@@ -52,12 +52,12 @@ public sealed class UpgradeTests
         for (int upgrade = 0; upgrade < 2; upgrade++)
         {
             int pid = PidIn(files);
-            ProcessResult result = await NodeFiles.RunAsync("upgrade", files.Path);
+            var result = await NodeFiles.RunAsync("upgrade", files.Path);
             Assert.True(result.ExitCode == 0, result.Output);
             Assert.NotEqual(pid, PidIn(files));
 
             // The new process holds what the old one held.
-            ProcessResult second = await NodeFiles.RunAsync("run", files.Path);
+            var second = await NodeFiles.RunAsync("run", files.Path);
             Assert.Equal(1, second.ExitCode);
             Assert.Contains("is already running", second.Output, StringComparison.Ordinal);
             Assert.True(File.Exists(files["pid"]));
@@ -70,7 +70,7 @@ public sealed class UpgradeTests
         Assert.Equal(before, await WhereAsync(node, ids));
 
         // Those of the first process were closed by its drain, whose rules they were under.
-        foreach (RawClient client in held)
+        foreach (var client in held)
         {
             Assert.Empty((await client.ReadToEndAsync()).Bytes);
             client.Dispose();
@@ -114,13 +114,13 @@ public sealed class UpgradeTests
         using var files = new NodeFiles();
         files.Write(TestNode.Backends(broker));
         await using var node = await files.StartAsync();
-        using RawClient held = await files.OpenAsync("held");
+        using var held = await files.OpenAsync("held");
         int pid = PidIn(files);
         using var taken = new TcpListener(IPAddress.Loopback, 0);
         taken.Start();
         string file = await File.ReadAllTextAsync(files.Path, TestContext.Current.CancellationToken);
         files.Add("lb.conf", file.Replace($"{files.Admin}", $"{taken.LocalEndpoint}", StringComparison.Ordinal));
-        ProcessResult result = await NodeFiles.RunAsync("upgrade", files.Path);
+        var result = await NodeFiles.RunAsync("upgrade", files.Path);
         Assert.Equal(1, result.ExitCode);
         Assert.Contains("not upgraded", result.Output, StringComparison.Ordinal);
         Assert.Contains($"{taken.LocalEndpoint}", result.Output, StringComparison.Ordinal);
@@ -147,8 +147,8 @@ public sealed class UpgradeTests
         taken.Start();
         string file = await File.ReadAllTextAsync(files.Path, TestContext.Current.CancellationToken);
         files.Add("lb.conf", file.Replace($"{files.Admin}", $"{taken.LocalEndpoint}", StringComparison.Ordinal));
-        Task<TcpListener> stealing = StealAsync(files.Admin);
-        ProcessResult result = await NodeFiles.RunAsync("upgrade", files.Path);
+        var stealing = StealAsync(files.Admin);
+        var result = await NodeFiles.RunAsync("upgrade", files.Path);
         Assert.True(result.ExitCode == 1, result.Output);
         using (await stealing)
         {
@@ -221,7 +221,7 @@ public sealed class UpgradeTests
         files.Write(TestNode.Backends(broker));
         await using var node = await files.StartAsync();
         await BeginSlowlyAsync(files, node);
-        ProcessResult second = await NodeFiles.RunAsync("upgrade", files.Path);
+        var second = await NodeFiles.RunAsync("upgrade", files.Path);
         Assert.Equal(1, second.ExitCode);
         Assert.Contains("another upgrade is in progress", second.Output, StringComparison.Ordinal);
         Assert.False(File.Exists(files["pid.upgrade"]));
@@ -251,7 +251,7 @@ public sealed class UpgradeTests
         using var files = new NodeFiles();
         files.Write(TestNode.Backends(broker), more: "node.data-plane = streams");
         await using var node = await files.StartAsync();
-        ProcessResult result = await NodeFiles.RunAsync("upgrade", files.Path);
+        var result = await NodeFiles.RunAsync("upgrade", files.Path);
         Assert.Equal(1, result.ExitCode);
         Assert.Contains("data-plane = streams", result.Output, StringComparison.Ordinal);
         (await files.OpenAsync("c")).Dispose();
@@ -288,7 +288,7 @@ public sealed class UpgradeTests
     {
         using var request = new HttpRequestMessage(method, new Uri("api/v1/" + path, UriKind.Relative));
         if (body is not null) request.Content = JsonContent.Create(body);
-        using HttpResponseMessage answer = await node.Admin.SendAsync(request, TestContext.Current.CancellationToken);
+        using var answer = await node.Admin.SendAsync(request, TestContext.Current.CancellationToken);
         Assert.True(answer.IsSuccessStatusCode, $"{(int)answer.StatusCode} {await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken)}");
     }
 }

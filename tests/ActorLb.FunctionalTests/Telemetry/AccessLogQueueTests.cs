@@ -14,13 +14,13 @@ public sealed class AccessLogQueueTests
     {
         using var folder = new TempFolder();
         string fifo = folder["access.log"];
-        using (Process made = Process.Start("mkfifo", [fifo])) await made.WaitForExitAsync();
-        Task<FileStream> opening = Task.Run(() => new FileStream(fifo, FileMode.Open, FileAccess.Read, FileShare.ReadWrite));
+        using (var made = Process.Start("mkfifo", [fifo])) await made.WaitForExitAsync();
+        var opening = Task.Run(() => new FileStream(fifo, FileMode.Open, FileAccess.Read, FileShare.ReadWrite));
         await using var broker = FakeBroker.Start(FakeBroker.Connack(5));
         Task reading;
         await using (var node = await TestNode.StartAsync(TestNode.Backends(broker), "", $"log.access = \"{fifo}\""))
         {
-            FileStream reader = await opening;
+            var reader = await opening;
             byte[] connect = ConnectBytes.V311(new string('c', IdLength));
             for (int i = 0; i < 400; i++) await node.AskAsync(connect);
             // 16 MiB of ids, and what the pipe and the writer hold.

@@ -18,10 +18,15 @@ public sealed class BareConnectTests : IDisposable
         get
         {
             var rows = new TheoryData<string, string, bool>();
-            foreach (var listener in new[] { "tls", "wss", "tcp" })
-                foreach (var header in new[] { "", "LOCAL", "PROXY UNKNOWN\r\n", "PROXY TCP4 192.0.2.1 198.51.100.1 4001 8883\r\n", "none" })
-                    foreach (var reset in new[] { false, true })
+            foreach (string? listener in new[] { "tls", "wss", "tcp" })
+            {
+                foreach (string? header in new[] { "", "LOCAL", "PROXY UNKNOWN\r\n", "PROXY TCP4 192.0.2.1 198.51.100.1 4001 8883\r\n", "none" })
+                {
+                    foreach (bool reset in new[] { false, true })
                         rows.Add(listener, header, reset);
+                }
+            }
+
             return rows;
         }
     }
@@ -32,8 +37,8 @@ public sealed class BareConnectTests : IDisposable
     {
         await using var broker = FakeBroker.Start(FakeBroker.Accepting);
         // Without a header: a listener that wants none, and one that never gets the one it wants.
-        var proxied = header.Length > 0 ? "accept-proxy-protocol { from = [\"127.0.0.0/8\"] }\n" : "";
-        var more = kind switch { "wss" => WebSocketBytes.Listener, "tcp" => "protocol = tcp\n", _ => "" };
+        string proxied = header.Length > 0 ? "accept-proxy-protocol { from = [\"127.0.0.0/8\"] }\n" : "";
+        string more = kind switch { "wss" => WebSocketBytes.Listener, "tcp" => "protocol = tcp\n", _ => "" };
         await using var node = await TestNode.StartAsync(
             TestNode.Backends(broker), TlsListener.With(_ca.Server(["localhost"])) + proxied + more);
         node.Log.Clear();
@@ -58,7 +63,7 @@ public sealed class BareConnectTests : IDisposable
 
         Assert.Equal((0, 0), (node.Sum(c => c.TlsFailed), node.Closed(CloseReason.TlsFailed)));
         Assert.DoesNotContain(node.Log.Lines, l => l.Level >= Microsoft.Extensions.Logging.LogLevel.Information);
-        var metrics = MetricsText.Of(node.Node);
+        string metrics = MetricsText.Of(node.Node);
         Assert.Contains("actorlb_bare_connects_total 1\n", metrics, StringComparison.Ordinal);
         Assert.DoesNotContain("bare_connect\"", metrics, StringComparison.Ordinal);
         Assert.Contains("actorlb_tls_handshakes_total{outcome=\"failed\"} 0\n", metrics, StringComparison.Ordinal);

@@ -17,7 +17,7 @@ public sealed class ClientCertificateTests : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         _revoked = _ca.Client("CN=revoked");
-        var revocations = _ca.RevocationList([_revoked.Certificate]);
+        string revocations = _ca.RevocationList([_revoked.Certificate]);
         _node = await TestNode.StartAsync(
             TestNode.Backends(_broker), TlsListener.Verifying(_ca.Server(["localhost"]), _ca, more: $"crl = \"{revocations}\""));
     }
@@ -51,7 +51,7 @@ public sealed class ClientCertificateTests : IAsyncLifetime
             "of a server" => _ca.Server(["device"]),
             _ => null,
         };
-        var output = await OpenSslClient.FailAsync(
+        string output = await OpenSslClient.FailAsync(
             _node.EndPoint, [version, .. shown is null ? (string[])[] : ["-cert", shown.CertificatePath, "-key", shown.KeyPath]]);
 
         Assert.Matches(new Regex($@"alert number {alert}\b"), output);

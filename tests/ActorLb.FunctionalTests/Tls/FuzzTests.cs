@@ -32,7 +32,7 @@ public sealed class FuzzTests : IAsyncLifetime
         var random = new Random(11);
         await SendAll(Enumerable.Range(0, 300).Select(i =>
         {
-            var bytes = new byte[random.Next(1, 2000)];
+            byte[] bytes = new byte[random.Next(1, 2000)];
             random.NextBytes(bytes);
             // Half of them look like a handshake record at first (RFC 8446, section 5.1).
             if (i % 2 == 0 && bytes.Length > 5)
@@ -44,18 +44,18 @@ public sealed class FuzzTests : IAsyncLifetime
     [Fact]
     public async Task Hello_CutShort_IsRefusedWithAReason()
     {
-        var hello = await HelloBytes.TakeAsync();
+        byte[] hello = await HelloBytes.TakeAsync();
         await SendAll(Enumerable.Range(1, hello.Length - 1).Where(i => i < 12 || i % 9 == 0).Select(i => hello[..i]));
     }
 
     [Fact]
     public async Task Hello_WithOneByteChanged_IsRefusedWithAReason()
     {
-        var hello = await HelloBytes.TakeAsync();
+        byte[] hello = await HelloBytes.TakeAsync();
         var random = new Random(12);
         await SendAll(Enumerable.Range(0, 250).Select(_ =>
         {
-            var changed = (byte[])hello.Clone();
+            byte[] changed = (byte[])hello.Clone();
             changed[random.Next(changed.Length)] ^= (byte)random.Next(1, 256);
             return changed;
         }));
@@ -75,7 +75,7 @@ public sealed class FuzzTests : IAsyncLifetime
     [InlineData("-tls1_1")]
     public async Task Version_TooOld_GetsTheAlertForIt(string version)
     {
-        var output = await OpenSslClient.FailAsync(_node.EndPoint, version, "-cipher", "ALL:@SECLEVEL=0");
+        string output = await OpenSslClient.FailAsync(_node.EndPoint, version, "-cipher", "ALL:@SECLEVEL=0");
         Assert.Contains("alert number 70", output, StringComparison.Ordinal);
         await _node.UntilClosedAsync(CloseReason.TlsFailed);
         await _node.Log.LineAsync(l => l.Text.Contains("TLS handshake failed: unsupported protocol", StringComparison.Ordinal));
@@ -84,9 +84,9 @@ public sealed class FuzzTests : IAsyncLifetime
     /// <summary>Sends each and ends; waits until the node has let go of all.</summary>
     private async Task SendAll(IEnumerable<byte[]> streams)
     {
-        var sockets = Descriptors.CountSockets(Environment.ProcessId);
-        var count = 0;
-        foreach (var bytes in streams)
+        int sockets = Descriptors.CountSockets(Environment.ProcessId);
+        int count = 0;
+        foreach (byte[] bytes in streams)
         {
             using var client = await RawClient.ConnectAsync(_node.EndPoint);
             await client.SendAsync(bytes);

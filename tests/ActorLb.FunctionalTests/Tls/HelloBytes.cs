@@ -16,8 +16,8 @@ internal static class HelloBytes
         using var server = await listener.AcceptSocketAsync();
         await using var stream = new SslStream(client.GetStream());
         var handshake = stream.AuthenticateAsClientAsync("localhost");
-        var buffer = new byte[4096];
-        var length = 0;
+        byte[] buffer = new byte[4096];
+        int length = 0;
         do
         {
             length += await server.ReceiveAsync(buffer.AsMemory(length));

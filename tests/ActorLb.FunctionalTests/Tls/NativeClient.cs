@@ -70,10 +70,10 @@ internal sealed class NativeClient : IDisposable
     /// <summary>Exactly this many bytes.</summary>
     public byte[] ReadExactly(int count)
     {
-        var bytes = new byte[count];
-        for (var read = 0; read < count;)
+        byte[] bytes = new byte[count];
+        for (int read = 0; read < count;)
         {
-            var more = Read(bytes.AsSpan(read));
+            int more = Read(bytes.AsSpan(read));
             Assert.True(more > 0, $"The stream ended after {read} of {count} bytes.");
             read += more;
         }

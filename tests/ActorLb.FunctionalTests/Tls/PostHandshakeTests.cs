@@ -23,13 +23,13 @@ public sealed partial class PostHandshakeTests(ITestOutputHelper output) : IDisp
         await using var node = await StartAsync(broker);
         using var context = TlsClientContext.Build(new UpstreamTlsOptions(null, null, false, null, null));
         using var client = Established(context, node);
-        var packet = ConnectBytes.Publish("t", new byte[100]);
-        var echo = new byte[packet.Length];
-        for (var i = 0; i < 20; i++)
+        byte[] packet = ConnectBytes.Publish("t", new byte[100]);
+        byte[] echo = new byte[packet.Length];
+        for (int i = 0; i < 20; i++)
         {
             Update(client, wanted: i % 2);
             client.Write(packet);
-            for (var read = 0; read < echo.Length;)
+            for (int read = 0; read < echo.Length;)
                 read += client.Read(echo.AsSpan(read));
             Assert.Equal(packet, echo);
         }
@@ -52,7 +52,7 @@ public sealed partial class PostHandshakeTests(ITestOutputHelper output) : IDisp
         var stopwatch = System.Diagnostics.Stopwatch.StartNew();
         go.Set();
         // Behind the event of the client's that is there already.
-        for (var i = 0; i < 3; i++)
+        for (int i = 0; i < 3; i++)
             await reactor.AskAsync(_ => true);
         output.WriteLine($"{updates} updates held the reactor up for {stopwatch.ElapsedMilliseconds} ms");
         Assert.InRange(updates, 2_000, int.MaxValue);
@@ -71,7 +71,7 @@ public sealed partial class PostHandshakeTests(ITestOutputHelper output) : IDisp
         using var client = Established(context, node);
         await using (await Proxying.HeldReactor.OfAsync(node))
         {
-            for (var n = 0; n < updates; n++)
+            for (int n = 0; n < updates; n++)
                 Update(client, wanted: 0);
             client.Write([0xC0]);
         }
@@ -83,13 +83,13 @@ public sealed partial class PostHandshakeTests(ITestOutputHelper output) : IDisp
     [Fact]
     public async Task KeyUpdate_WhoseAnswerHasNoRoom_LosesNothingBehindIt()
     {
-        var message = ConnectBytes.Publish("t", new byte[10_000]);
+        byte[] message = ConnectBytes.Publish("t", new byte[10_000]);
         await using var broker = FakeBroker.Start(async (connection, stop) =>
         {
             await connection.ReadPacketAsync(stop);
             await connection.SendAsync(FakeBroker.ConnackBytes(0), stop);
             var reading = connection.ReadToEndAsync(stop);
-            for (var i = 0; i < Messages; i++)
+            for (int i = 0; i < Messages; i++)
                 await connection.SendAsync(message, stop);
             await reading;
         });
@@ -98,19 +98,19 @@ public sealed partial class PostHandshakeTests(ITestOutputHelper output) : IDisp
         using var client = Established(context, node);
         var reactor = node.Node.Reactors.Single();
         await node.UntilAsync(() => reactor.Sessions.Any(s => s.Client is { PendingLength: > 0, Writable: false }));
-        var behind = ConnectBytes.Publish("t", "behind"u8);
+        byte[] behind = ConnectBytes.Publish("t", "behind"u8);
         await using (await Proxying.HeldReactor.OfAsync(node))
         {
             Update(client, wanted: 1);
             client.Write(behind);
         }
 
-        for (var i = 0; i < 3; i++)
+        for (int i = 0; i < 3; i++)
             await reactor.AskAsync(_ => true);
 
         Assert.Equal(Messages * message.Length, client.ReadExactly(Messages * message.Length).Length);
         var connection = await broker.NextConnectionAsync();
-        var connect = ConnectBytes.V311("a");
+        byte[] connect = ConnectBytes.V311("a");
         Assert.Equal(behind, (await connection.WaitForReceivedAsync(connect.Length + behind.Length))[connect.Length..]);
     }
 
@@ -122,7 +122,7 @@ public sealed partial class PostHandshakeTests(ITestOutputHelper output) : IDisp
         var client = new NativeClient(context, node.EndPoint, "localhost");
         Assert.Equal(HandshakeStatus.Done, client.Handshake());
         client.Write(ConnectBytes.V311("a"));
-        var connack = new byte[4];
+        byte[] connack = new byte[4];
         Assert.Equal(4, client.Read(connack));
         return client;
     }

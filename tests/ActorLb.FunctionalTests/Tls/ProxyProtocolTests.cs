@@ -36,7 +36,7 @@ public sealed class ProxyProtocolTests : IDisposable
     [Fact]
     public async Task Header_OfCertificateWithLongName_HoldsAllOfItBeforeTheConnect()
     {
-        var name = new string('x', 1_990);
+        string name = new string('x', 1_990);
         var device = _ca.Client("CN=" + name);
         await using var broker = FakeBroker.Start(FakeBroker.Silent);
         await using var node = await TestNode.StartAsync(
@@ -73,7 +73,7 @@ public sealed class ProxyProtocolTests : IDisposable
         await using var client = await SecureClient.ConnectAsync(node.EndPoint, before: Header);
         await client.SendAsync((byte[])[.. WebSocketBytes.Upgrade, .. WebSocketBytes.Binary(ConnectBytes.V311("a"))]);
         var connection = await broker.NextConnectionAsync();
-        var expected = ConnectBytes.V311("203.0.113.7:4000-a");
+        byte[] expected = ConnectBytes.V311("203.0.113.7:4000-a");
         Assert.Equal(expected, await connection.WaitForReceivedAsync(expected.Length));
     }
 
@@ -97,8 +97,8 @@ public sealed class ProxyProtocolTests : IDisposable
         await using var client = await SecureClient.ConnectAsync(balancer, device.Certificate, name: "mqtt.test", applicationProtocols: ["mqtt"]);
         await client.SendAsync(ConnectBytes.V311("a"));
         var connection = await broker.NextConnectionAsync();
-        var bytes = await connection.WaitForReceivedAsync(16);
-        var length = 16 + (bytes[14] << 8) + bytes[15];
+        byte[] bytes = await connection.WaitForReceivedAsync(16);
+        int length = 16 + (bytes[14] << 8) + bytes[15];
         bytes = await connection.WaitForReceivedAsync(length);
         Assert.Equal(0x21, bytes[12]);
         Assert.Equal(0x11, bytes[13]);
@@ -109,20 +109,20 @@ public sealed class ProxyProtocolTests : IDisposable
     // Types of sections 2.2.1 to 2.2.6; within PP2_TYPE_SSL a client byte, a verify word and TLVs again.
     private static IEnumerable<string> Read(byte[] bytes)
     {
-        for (var at = 0; at < bytes.Length;)
+        for (int at = 0; at < bytes.Length;)
         {
-            var type = bytes[at];
-            var value = bytes[(at + 3)..(at + 3 + (bytes[at + 1] << 8) + bytes[at + 2])];
+            byte type = bytes[at];
+            byte[] value = bytes[(at + 3)..(at + 3 + (bytes[at + 1] << 8) + bytes[at + 2])];
             at += 3 + value.Length;
             if (type == 0x20)
             {
                 yield return $"20 client {value[0]}, verify {Convert.ToHexString(value, 1, 4)}";
-                foreach (var inner in Read(value[5..]))
+                foreach (string inner in Read(value[5..]))
                     yield return inner;
                 continue;
             }
 
-            var name = type switch { 0x01 => "ALPN", 0x02 => "authority", 0x21 => "version", 0x22 => "CN", 0x23 => "cipher", 0x24 => "signature", 0x25 => "key", _ => "" };
+            string name = type switch { 0x01 => "ALPN", 0x02 => "authority", 0x21 => "version", 0x22 => "CN", 0x23 => "cipher", 0x24 => "signature", 0x25 => "key", _ => "" };
             yield return $"{type:X2} {name}: {System.Text.Encoding.Latin1.GetString(value)}";
         }
     }

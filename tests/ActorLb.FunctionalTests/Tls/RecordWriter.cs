@@ -34,12 +34,12 @@ internal sealed partial class RecordWriter
     public static RecordWriter After(NativeClient client, ulong recordsSent)
     {
         byte[] clientRandom = new byte[RandomLength], serverRandom = new byte[RandomLength], master = new byte[MasterLength];
-        var ssl = client.Tls.Pointer;
+        nint ssl = client.Tls.Pointer;
         Assert.Equal(RandomLength, (int)SSL_get_client_random(ssl, clientRandom, RandomLength));
         Assert.Equal(RandomLength, (int)SSL_get_server_random(ssl, serverRandom, RandomLength));
         Assert.Equal(MasterLength, (int)SSL_SESSION_get_master_key(SSL_get_session(ssl), master, MasterLength));
         // Keys of client and server, then salts of both.
-        var block = Expand(master, [.. "key expansion"u8, .. serverRandom, .. clientRandom], (2 * 16) + (2 * 4));
+        byte[] block = Expand(master, [.. "key expansion"u8, .. serverRandom, .. clientRandom], (2 * 16) + (2 * 4));
         return new RecordWriter(block[..16], block[32..36], recordsSent);
     }
 
@@ -49,7 +49,7 @@ internal sealed partial class RecordWriter
 
     private byte[] Write(byte type, ReadOnlySpan<byte> content)
     {
-        var length = sizeof(ulong) + content.Length + TagLength;
+        int length = sizeof(ulong) + content.Length + TagLength;
         byte[] record = [type, 3, 3, (byte)(length >> 8), (byte)length, .. new byte[length]];
         var explicitNonce = record.AsSpan(5, sizeof(ulong));
         BinaryPrimitives.WriteUInt64BigEndian(explicitNonce, _sequence++);
@@ -63,7 +63,7 @@ internal sealed partial class RecordWriter
     private static byte[] Expand(byte[] secret, byte[] seed, int count)
     {
         var bytes = new List<byte>();
-        for (var a = HMACSHA256.HashData(secret, seed); bytes.Count < count; a = HMACSHA256.HashData(secret, a))
+        for (byte[] a = HMACSHA256.HashData(secret, seed); bytes.Count < count; a = HMACSHA256.HashData(secret, a))
             bytes.AddRange(HMACSHA256.HashData(secret, (byte[])[.. a, .. seed]));
         return [.. bytes[..count]];
     }

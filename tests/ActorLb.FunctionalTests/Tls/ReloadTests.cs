@@ -66,8 +66,8 @@ public sealed class ReloadTests : IAsyncLifetime
     [Fact]
     public async Task Metrics_OfCertificates_TellWhenTheyExpire()
     {
-        var page = MetricsText.Of(_node.Node);
-        var line = page.Split('\n').Single(l => l.StartsWith("actorlb_certificate_expiry_timestamp_seconds{", StringComparison.Ordinal));
+        string page = MetricsText.Of(_node.Node);
+        string line = page.Split('\n').Single(l => l.StartsWith("actorlb_certificate_expiry_timestamp_seconds{", StringComparison.Ordinal));
         Assert.StartsWith($"actorlb_certificate_expiry_timestamp_seconds{{listener=\"mqtt\",file=\"{_certificate}\"}} ", line, StringComparison.Ordinal);
         var end = DateTimeOffset.FromUnixTimeSeconds(long.Parse(line.Split(' ')[1]));
         Assert.InRange((end - DateTimeOffset.UtcNow).TotalDays, 89, 91);
@@ -83,12 +83,12 @@ public sealed class ReloadTests : IAsyncLifetime
     public async Task Metrics_OfAuthoritiesAndRevocationLists_TellTheirDates()
     {
         var upstream = _ca.Client("CN=lb", notAfter: DateTimeOffset.UtcNow.AddDays(50));
-        var list = _ca.RevocationListOf(_ca.Root, TimeSpan.FromDays(-9), TimeSpan.FromHours(-1));
+        string list = _ca.RevocationListOf(_ca.Root, TimeSpan.FromDays(-9), TimeSpan.FromHours(-1));
         await using var broker = FakeBroker.Start(FakeBroker.Accepting);
         await using var node = await TestNode.StartAsync(
             TestNode.Backends(broker) + $"tls {{ ca = \"{_ca.CaPath}\", certificate = \"{upstream.CertificatePath}\", key = \"{upstream.KeyPath}\" }}",
             TlsListener.Verifying(_ca.Server(["one.test"]), _ca, more: $"crl = \"{list}\""));
-        var page = MetricsText.Of(node.Node);
+        string page = MetricsText.Of(node.Node);
         Assert.InRange(Left($"actorlb_certificate_expiry_timestamp_seconds{{pool=\"p\",file=\"{upstream.CertificatePath}\"}} "), 49, 51);
         Assert.InRange(Left($"actorlb_ca_expiry_timestamp_seconds{{pool=\"p\",file=\"{_ca.CaPath}\"}} "), 3640, 3651);
         Assert.InRange(Left($"actorlb_ca_expiry_timestamp_seconds{{listener=\"mqtt\",file=\"{_ca.CaPath}\"}} "), 3640, 3651);
@@ -98,7 +98,7 @@ public sealed class ReloadTests : IAsyncLifetime
 
         double Left(string start)
         {
-            var line = page.Split('\n').Single(l => l.StartsWith(start, StringComparison.Ordinal));
+            string line = page.Split('\n').Single(l => l.StartsWith(start, StringComparison.Ordinal));
             return (DateTimeOffset.FromUnixTimeSeconds(long.Parse(line[start.Length..])) - DateTimeOffset.UtcNow).TotalDays;
         }
     }
@@ -111,7 +111,7 @@ public sealed class ReloadTests : IAsyncLifetime
         await using var node = await TestNode.StartAsync(TestNode.Backends(broker), $$"""
             tls { certificate = ["{{rsa.CertificatePath}}", "{{ecdsa.CertificatePath}}"], key = ["{{rsa.KeyPath}}", "{{ecdsa.KeyPath}}"] }
             """);
-        var page = MetricsText.Of(node.Node);
+        string page = MetricsText.Of(node.Node);
         foreach (var one in new[] { rsa, ecdsa })
         {
             Assert.Contains($"actorlb_certificate_expiry_timestamp_seconds{{listener=\"mqtt\",file=\"{one.CertificatePath}\"}} ", page, StringComparison.Ordinal);
@@ -153,10 +153,10 @@ public sealed class ReloadTests : IAsyncLifetime
     public async Task Watch_RevocationListAndUpstreamFilesChanged_HoldForNewConnections()
     {
         var device = _ca.Client("CN=device");
-        var none = _ca.RevocationList([]);
-        var crl = Path.Combine(_ca.Directory, "live.crl");
+        string none = _ca.RevocationList([]);
+        string crl = Path.Combine(_ca.Directory, "live.crl");
         File.Copy(none, crl);
-        var trusted = Path.Combine(_ca.Directory, "upstream-ca.pem");
+        string trusted = Path.Combine(_ca.Directory, "upstream-ca.pem");
         using var stranger = new TestCertificates("A Stranger's CA");
         File.Copy(stranger.CaPath, trusted);
         var server = _ca.Server(["127.0.0.1"]);
@@ -180,7 +180,7 @@ public sealed class ReloadTests : IAsyncLifetime
 
         File.Copy(_ca.RevocationList([device.Certificate]), crl, overwrite: true);
         await node.UntilAsync(() => node.Log.Lines.Any(l => l.Text.EndsWith("now in use: " + crl, StringComparison.Ordinal)));
-        var output = await OpenSslClient.FailAsync(node.EndPoint, "-cert", device.CertificatePath, "-key", device.KeyPath);
+        string output = await OpenSslClient.FailAsync(node.EndPoint, "-cert", device.CertificatePath, "-key", device.KeyPath);
         Assert.Contains("alert number 44", output, StringComparison.Ordinal);
     }
 
@@ -190,12 +190,12 @@ public sealed class ReloadTests : IAsyncLifetime
     [Trait("speed", "slow")]
     public async Task AuthorityOfTheBackends_Changed_HoldsForTheirProbesToo(bool reload)
     {
-        var trusted = Path.Combine(_ca.Directory, "probed-ca.pem");
+        string trusted = Path.Combine(_ca.Directory, "probed-ca.pem");
         using var stranger = new TestCertificates("A Stranger's CA");
         File.Copy(stranger.CaPath, trusted);
         var server = _ca.Server(["127.0.0.1"]);
         await using var broker = await Mosquitto.StartAsync(new MosquittoOptions { Listeners = [new(Tls: new(server.CertificatePath, server.KeyPath))] });
-        var text = TestNode.Text($$"""
+        string text = TestNode.Text($$"""
             backends = ["{{broker.EndPoint}}"], tls { ca = "{{trusted}}" }
             health { probe = mqtt, interval = 100ms, timeout = 2s, rise = 1, fall = 1 }
             """);
@@ -232,7 +232,7 @@ public sealed class ReloadTests : IAsyncLifetime
 
     private static async Task Echoes(SecureClient client)
     {
-        var publish = ConnectBytes.Publish("t", "still here"u8);
+        byte[] publish = ConnectBytes.Publish("t", "still here"u8);
         await client.SendAsync(publish);
         Assert.Equal(publish, await client.ReadAsync(publish.Length));
     }

@@ -49,13 +49,13 @@ public sealed class RenegotiationTests(ITestOutputHelper output) : IAsyncLifetim
         using var context = TlsClientContext.Build(new UpstreamTlsOptions(null, null, false, null, null));
         using var client = Established(context, "a");
         var records = RecordWriter.After(client, recordsSent: 2);
-        var packet = ConnectBytes.Publish("t", "still here"u8);
-        for (var i = 0; i < 3; i++)
+        byte[] packet = ConnectBytes.Publish("t", "still here"u8);
+        for (int i = 0; i < 3; i++)
             client.Socket.Send(records.Handshake([1, 0, 0, 0]));
         client.Socket.Send(records.Data(packet));
         var broker = await _broker.NextConnectionAsync();
         byte[] expected = [.. ConnectBytes.V311("a"), .. packet];
-        var received = await broker.WaitForReceivedAsync(expected.Length);
+        byte[] received = await broker.WaitForReceivedAsync(expected.Length);
         Assert.Equal(expected, received);
     }
 
@@ -70,13 +70,13 @@ public sealed class RenegotiationTests(ITestOutputHelper output) : IAsyncLifetim
         using var go = new ManualResetEventSlim();
         var reactor = _node.Node.Reactors.Single();
         reactor.Post(_ => go.Wait());
-        var hellos = 0;
+        int hellos = 0;
         while (TrySend(client.Socket, records.Handshake([1, 0, 0, 0])))
             hellos++;
         var stopwatch = System.Diagnostics.Stopwatch.StartNew();
         go.Set();
         // Behind the event of the client's that is there already.
-        for (var i = 0; i < 3; i++)
+        for (int i = 0; i < 3; i++)
             await reactor.AskAsync(_ => true);
         output.WriteLine($"{hellos} hellos held the reactor up for {stopwatch.ElapsedMilliseconds} ms");
         Assert.InRange(hellos, 2_000, int.MaxValue);
@@ -87,7 +87,7 @@ public sealed class RenegotiationTests(ITestOutputHelper output) : IAsyncLifetim
     /// <summary>False when the socket takes no more.</summary>
     private static bool TrySend(Socket socket, byte[] record)
     {
-        var sent = socket.Send(record, SocketFlags.None, out var error);
+        int sent = socket.Send(record, SocketFlags.None, out var error);
         return error == SocketError.Success && sent == record.Length;
     }
 
@@ -102,7 +102,7 @@ public sealed class RenegotiationTests(ITestOutputHelper output) : IAsyncLifetim
 
     private static void Echoes(NativeClient client)
     {
-        var packet = ConnectBytes.Publish("t", new byte[100]);
+        byte[] packet = ConnectBytes.Publish("t", new byte[100]);
         client.Write(packet);
         Assert.Equal(packet, client.ReadExactly(packet.Length));
     }

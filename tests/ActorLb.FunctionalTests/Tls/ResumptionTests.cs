@@ -13,8 +13,8 @@ public sealed class ResumptionTests : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
-        var keys = _ca.Write("ticket.key", [.. Enumerable.Range(1, 80).Select(i => (byte)(i * 3))]);
-        var listener = TlsListener.With(_ca.Server(["localhost"]), $"ticket-key-file = \"{keys}\"");
+        string keys = _ca.Write("ticket.key", [.. Enumerable.Range(1, 80).Select(i => (byte)(i * 3))]);
+        string listener = TlsListener.With(_ca.Server(["localhost"]), $"ticket-key-file = \"{keys}\"");
         _one = await TestNode.StartAsync(TestNode.Backends(_broker), listener);
         _two = await TestNode.StartAsync(TestNode.Backends(_broker), listener);
     }
@@ -32,14 +32,14 @@ public sealed class ResumptionTests : IAsyncLifetime
     [InlineData("-tls1_3", "TLSv1.3", "Post-Handshake New Session Ticket arrived")]
     public async Task Session_OfOneNode_IsResumedOnTheOther(string option, string version, string until)
     {
-        var session = Path.Combine(_ca.Directory, "session");
-        var first = await OpenSslClient.TalkAsync(_one.EndPoint, until, option, "-sess_out", session);
+        string session = Path.Combine(_ca.Directory, "session");
+        string first = await OpenSslClient.TalkAsync(_one.EndPoint, until, option, "-sess_out", session);
         Assert.Contains($"New, {version}", first, StringComparison.Ordinal);
 
         // In TLS 1.3 each comes with the ticket for the next: waiting for it is part of the test.
         foreach (var node in new[] { _two, _one, _two })
         {
-            var next = await OpenSslClient.TalkAsync(node.EndPoint, until, option, "-sess_in", session, "-sess_out", session);
+            string next = await OpenSslClient.TalkAsync(node.EndPoint, until, option, "-sess_in", session, "-sess_out", session);
             Assert.Contains($"Reused, {version}", next, StringComparison.Ordinal);
         }
 
@@ -53,9 +53,9 @@ public sealed class ResumptionTests : IAsyncLifetime
     [InlineData("-tls1_3", "Post-Handshake New Session Ticket arrived")]
     public async Task Session_AfterReload_IsResumed(string option, string until)
     {
-        var text = TestNode.Text(TestNode.Backends(_broker), TlsListener.With(_ca.Server(["localhost"])));
+        string text = TestNode.Text(TestNode.Backends(_broker), TlsListener.With(_ca.Server(["localhost"])));
         await using var node = await TestNode.StartTextAsync(text);
-        var session = Path.Combine(_ca.Directory, "session");
+        string session = Path.Combine(_ca.Directory, "session");
         await OpenSslClient.TalkAsync(node.EndPoint, until, option, "-sess_out", session);
         await node.ReloadAsync(text);
         Assert.Contains("Reused, TLSv1", await OpenSslClient.TalkAsync(node.EndPoint, until, option, "-sess_in", session), StringComparison.Ordinal);
@@ -67,8 +67,8 @@ public sealed class ResumptionTests : IAsyncLifetime
     public async Task KeyFile_Rotated_ResumesUntilTheOldKeyIsGone(string option, string until)
     {
         byte[] old = [.. Enumerable.Range(1, 80).Select(i => (byte)i)], fresh = [.. Enumerable.Range(1, 80).Select(i => (byte)(i * 5))];
-        var keys = _ca.Write("rotated.key", old);
-        var text = TestNode.Text(TestNode.Backends(_broker), TlsListener.With(_ca.Server(["localhost"]), $"ticket-key-file = \"{keys}\""));
+        string keys = _ca.Write("rotated.key", old);
+        string text = TestNode.Text(TestNode.Backends(_broker), TlsListener.With(_ca.Server(["localhost"]), $"ticket-key-file = \"{keys}\""));
         await using var node = await TestNode.StartTextAsync(text);
         string before = Path.Combine(_ca.Directory, "before"), between = Path.Combine(_ca.Directory, "between");
         Task<string> Talk(params string[] arguments) => OpenSslClient.TalkAsync(node.EndPoint, until, [option, .. arguments]);
@@ -88,11 +88,11 @@ public sealed class ResumptionTests : IAsyncLifetime
     [Fact]
     public async Task Session_OfKeyFileNamedNoLonger_IsNotResumed()
     {
-        var keys = _ca.Write("old.key", [.. Enumerable.Range(1, 80).Select(i => (byte)i)]);
+        string keys = _ca.Write("old.key", [.. Enumerable.Range(1, 80).Select(i => (byte)i)]);
         var server = _ca.Server(["localhost"]);
         string Text(string more) => TestNode.Text(TestNode.Backends(_broker), TlsListener.With(server, more));
         await using var node = await TestNode.StartTextAsync(Text($"ticket-key-file = \"{keys}\""));
-        var session = Path.Combine(_ca.Directory, "session");
+        string session = Path.Combine(_ca.Directory, "session");
         await OpenSslClient.TalkAsync(node.EndPoint, "Verify return code", "-tls1_2", "-sess_out", session);
         await node.ReloadAsync(Text(""));
         Assert.Contains(

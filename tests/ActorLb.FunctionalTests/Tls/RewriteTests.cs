@@ -32,7 +32,7 @@ public sealed class RewriteTests : IAsyncDisposable
     public async Task ClientId_BySerial_ReplacesItAndLeavesTheRest(int version)
     {
         await using var node = await Start("rewrite { client-id = \"$ssl_client_serial\" }");
-        var properties = version == 5 ? new byte[] { 0x11, 0, 0, 0, 60 } : null;
+        byte[]? properties = version == 5 ? new byte[] { 0x11, 0, 0, 0, 60 } : null;
         await Send(node, ConnectBytes.Of(version, "whatever it says", 77, "user", "password", properties));
 
         Assert.Equal(ConnectBytes.Of(version, "0ABC01", 77, "user", "password", properties), await Arrived());
@@ -45,7 +45,7 @@ public sealed class RewriteTests : IAsyncDisposable
         await Send(node, ConnectBytes.V311("x"));
 
         var printed = await ProcessHost.RunAsync("openssl", ["x509", "-in", _device.CertificatePath, "-noout", "-subject", "-nameopt", "RFC2253"]);
-        var subject = printed.Lines[0]["subject=".Length..];
+        string subject = printed.Lines[0]["subject=".Length..];
         Assert.Contains("CN=device-7", subject, StringComparison.Ordinal);
         Assert.Equal(ConnectBytes.V311(subject), await Arrived());
     }
@@ -119,7 +119,7 @@ public sealed class RewriteTests : IAsyncDisposable
         await using var other = FakeBroker.Start(FakeBroker.Accepting);
         await using var node = await TestNode.StartAsync(
             TestNode.Backends(_broker, other) + "balance = hash, hash-key = \"u:$mqtt_preread_username\"", TlsListener.With(_server));
-        for (var i = 0; i < 6; i++) await Send(node, ConnectBytes.V311($"c{i}"));
+        for (int i = 0; i < 6; i++) await Send(node, ConnectBytes.V311($"c{i}"));
         Assert.Equal((3, 3), (_broker.Accepted, other.Accepted));
     }
 
@@ -129,7 +129,7 @@ public sealed class RewriteTests : IAsyncDisposable
     public async Task ClientId_OfTheLongestLengthAndOneMore_PassesAndIsRefused(int length, bool passes)
     {
         await using var node = await Start("rewrite { client-id = \"+$mqtt_preread_clientid$mqtt_preread_clientid\" }");
-        var id = new string('i', length);
+        string id = new string('i', length);
         if (passes)
         {
             await Send(node, ConnectBytes.V5(id));
@@ -159,7 +159,7 @@ public sealed class RewriteTests : IAsyncDisposable
     public async Task RequireClientId_LongAndEqual_IsAccepted()
     {
         await using var node = await Start("require-client-id = \"$mqtt_preread_clientid\"");
-        var connect = ConnectBytes.V5(new string('i', 30_000));
+        byte[] connect = ConnectBytes.V5(new string('i', 30_000));
         await Send(node, connect);
         Assert.Equal(connect, await Arrived());
     }
@@ -172,7 +172,7 @@ public sealed class RewriteTests : IAsyncDisposable
         await using var node = await TestNode.StartAsync(
             TestNode.Backends(_broker, other, third) + "balance = sticky, place = round-robin",
             TlsListener.Verifying(_server, _ca) + "rewrite { client-id = \"$ssl_client_serial\" }");
-        foreach (var id in new[] { "a", "b", "c", "d" })
+        foreach (string? id in new[] { "a", "b", "c", "d" })
         {
             await Send(node, ConnectBytes.V311(id));
         }
@@ -185,7 +185,7 @@ public sealed class RewriteTests : IAsyncDisposable
 
     private async Task Send(TestNode node, byte[] connect)
     {
-        var answer = await Ask(node, connect, _device);
+        byte[] answer = await Ask(node, connect, _device);
         Assert.Equal(0, answer[3]);
     }
 

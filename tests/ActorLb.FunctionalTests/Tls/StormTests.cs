@@ -30,14 +30,14 @@ public sealed partial class StormTests(ITestOutputHelper output) : IDisposable
         var clients = new List<Socket>();
         try
         {
-            for (var i = 0; i < Relaying; i++)
+            for (int i = 0; i < Relaying; i++)
                 clients.Add(Established(node, $"relay-{i}"));
             // Other work on the machine only ever adds to either: the least of each is the nearest to the truth.
             double quiet = double.MaxValue, flooded = double.MaxValue;
-            for (var attempt = 1; attempt == 1 || (attempt <= 3 && flooded > 3 * quiet); attempt++)
+            for (int attempt = 1; attempt == 1 || (attempt <= 3 && flooded > 3 * quiet); attempt++)
             {
                 quiet = Math.Min(quiet, P99(clients, Stopwatch.StartNew(), s => s.Elapsed < TimeSpan.FromSeconds(2)));
-                var before = node.Sum(c => c.TlsHandshakes);
+                long before = node.Sum(c => c.TlsHandshakes);
                 var (failed, p99) = await Flood(node, clients);
                 flooded = Math.Min(flooded, p99);
                 Assert.Equal(0, failed);
@@ -88,7 +88,7 @@ public sealed partial class StormTests(ITestOutputHelper output) : IDisposable
         var slow = new List<RawClient>();
         using (var held = new HeldPlaces(places))
         {
-            for (var length = 0; length <= begun.Length; length++)
+            for (int length = 0; length <= begun.Length; length++)
             {
                 slow.Add(await node.DialAsync());
                 await slow[^1].SendAsync(begun.AsMemory(0, length));
@@ -114,9 +114,9 @@ public sealed partial class StormTests(ITestOutputHelper output) : IDisposable
         const int Silent = 200;
         await using var broker = FakeBroker.Start(FakeBroker.Accepting);
         await using var node = await BoundedAsync(broker, 32);
-        var hello = await HelloBytes.TakeAsync();
+        byte[] hello = await HelloBytes.TakeAsync();
         List<RawClient> whole = [], parts = [];
-        for (var i = 0; i < Silent; i++)
+        for (int i = 0; i < Silent; i++)
         {
             whole.Add(await node.DialAsync());
             await whole[i].SendAsync(hello);
@@ -146,7 +146,7 @@ public sealed partial class StormTests(ITestOutputHelper output) : IDisposable
         await using var broker = FakeBroker.Start(FakeBroker.Accepting);
         await using var node = await BoundedAsync(broker, 1);
         var places = node.Node.Handshakes;
-        var hello = await HelloBytes.TakeAsync();
+        byte[] hello = await HelloBytes.TakeAsync();
         byte[] first = [0x16, 3, 1, 0, 1, hello[5]];
         byte[] second = [0x16, 3, 1, (byte)((hello.Length - 6) >> 8), (byte)(hello.Length - 6), .. hello.AsSpan(6)];
         using var client = await node.DialAsync();
@@ -206,7 +206,7 @@ public sealed partial class StormTests(ITestOutputHelper output) : IDisposable
     /// <summary>All hellos are sent before any is answered by the client; returns failures and the p99 of what was relayed meanwhile.</summary>
     private static async Task<(int Failed, double P99)> Flood(TestNode node, List<Socket> relaying)
     {
-        var failed = 0;
+        int failed = 0;
         using var over = new CancellationTokenSource();
         var flood = OwnThread(() =>
         {
@@ -214,7 +214,7 @@ public sealed partial class StormTests(ITestOutputHelper output) : IDisposable
             _ = setpriority(0, gettid(), 19);
             using var context = TlsClientContext.Build(new UpstreamTlsOptions(null, null, false, null, null));
             var clients = new List<NativeClient>(Storm);
-            for (var i = 0; i < Storm; i++)
+            for (int i = 0; i < Storm; i++)
             {
                 clients.Add(new NativeClient(context, node.EndPoint, $"h{i}"));
                 clients[i].Step();
@@ -229,29 +229,29 @@ public sealed partial class StormTests(ITestOutputHelper output) : IDisposable
             clients.ForEach(c => c.Dispose());
             over.Cancel();
         });
-        var p99 = P99(relaying, over, o => !o.IsCancellationRequested);
+        double p99 = P99(relaying, over, o => !o.IsCancellationRequested);
         await flood;
         return (failed, p99);
     }
 
     private static double P99<T>(List<Socket> clients, T state, Func<T, bool> goOn)
     {
-        var publish = ConnectBytes.Publish("t", new byte[58]);
-        var echo = new byte[publish.Length];
+        byte[] publish = ConnectBytes.Publish("t", new byte[58]);
+        byte[] echo = new byte[publish.Length];
         var times = new List<double>(1 << 16);
-        var starts = new long[clients.Count];
+        long[] starts = new long[clients.Count];
         while (goOn(state))
         {
             // All of them have a message on its way at once.
-            for (var i = 0; i < clients.Count; i++)
+            for (int i = 0; i < clients.Count; i++)
             {
                 starts[i] = Stopwatch.GetTimestamp();
                 clients[i].Send(publish);
             }
 
-            for (var i = 0; i < clients.Count; i++)
+            for (int i = 0; i < clients.Count; i++)
             {
-                for (var read = 0; read < echo.Length;)
+                for (int read = 0; read < echo.Length;)
                     read += clients[i].Receive(echo.AsSpan(read));
                 times.Add(Stopwatch.GetElapsedTime(starts[i]).TotalSeconds);
             }
@@ -266,7 +266,7 @@ public sealed partial class StormTests(ITestOutputHelper output) : IDisposable
         var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         socket.Connect(node.Of("plain"));
         socket.Send(ConnectBytes.V311(id));
-        var answer = new byte[4];
+        byte[] answer = new byte[4];
         Assert.Equal(4, socket.Receive(answer));
         Assert.Equal([0x20, 2, 0, 0], answer);
         return socket;

@@ -66,7 +66,7 @@ public sealed class UpstreamTlsTests : IDisposable
             TestNode.Backends(broker) + "tls { verify = off }, connect-timeout = 60s",
             TlsListener.With(_ca.Server(["localhost"]), "max-handshakes = 1"), "listeners.plain { bind = \"127.0.0.1:0\", pool = p }");
         var waiting = new List<RawClient>();
-        for (var i = 0; i < 5; i++)
+        for (int i = 0; i < 5; i++)
         {
             waiting.Add(await RawClient.ConnectAsync(node.Of("plain")));
             await waiting[i].SendAsync(ConnectBytes.V311($"c{i}"));
@@ -121,7 +121,7 @@ public sealed class UpstreamTlsTests : IDisposable
         await using var node = await TestNode.StartAsync(Pool($"ca = \"{_ca.CaPath}\"", broker), TlsListener.With(server));
         string[] options = ["--cafile", _ca.CaPath];
         await using var subscriber = await MosquittoClients.SubscribeAsync(node.EndPoint, "t", 2, "mqttv5", options);
-        var text = new string('x', 100_000);
+        string text = new string('x', 100_000);
         await MosquittoClients.PublishAsync(node.EndPoint, "t", text, 2, retain: false, "mqttv5", options);
         Assert.Equal(text, (await subscriber.NextMessageAsync()).Payload);
     }
@@ -129,7 +129,7 @@ public sealed class UpstreamTlsTests : IDisposable
     private async Task AllGoTo(Mosquitto right, Mosquitto wrong, string reason, string more = "")
     {
         await using var node = await TestNode.StartAsync(Pool($"ca = \"{_ca.CaPath}\", {more}", wrong, right));
-        for (var i = 0; i < 4; i++)
+        for (int i = 0; i < 4; i++)
         {
             using var client = await node.OpenAsync($"c{i}");
         }

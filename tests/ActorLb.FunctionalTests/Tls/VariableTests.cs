@@ -79,7 +79,7 @@ public sealed class VariableTests : IAsyncDisposable
 
     private async Task ArrivedAsync(string value)
     {
-        var expected = ConnectBytes.Of(4, "sensor", user: $"<{value}>", password: "secret");
+        byte[] expected = ConnectBytes.Of(4, "sensor", user: $"<{value}>", password: "secret");
         Assert.Equal(expected, await (await _broker.NextConnectionAsync()).WaitForReceivedAsync(expected.Length));
     }
 }

@@ -28,7 +28,7 @@ public sealed class BackPressureTests : IDisposable
         {
             await connection.ReadPacketAsync(stop);
             await connection.SendAsync(FakeBroker.ConnackBytes(0), stop);
-            for (var i = 0; i < Count; i++)
+            for (int i = 0; i < Count; i++)
                 await connection.SendAsync(Publish, stop);
         });
         await using var node = await StartAsync(broker, tls);
@@ -65,8 +65,8 @@ public sealed class BackPressureTests : IDisposable
         await using var client = await OpenAsync(node, tls);
         var sending = Task.Run(async () =>
         {
-            var frame = MalformedFrames.Masked(0x82, Publish);
-            for (var i = 0; i < Count; i++)
+            byte[] frame = MalformedFrames.Masked(0x82, Publish);
+            for (int i = 0; i < Count; i++)
                 await client.WriteAsync(frame);
             await client.WriteAsync(MalformedFrames.Masked(0x88, [3, 0xE8]));
         });
@@ -82,7 +82,7 @@ public sealed class BackPressureTests : IDisposable
     private static void IsWhole(ReadOnlyMemory<byte> received)
     {
         Assert.Equal(Count * Publish.Length, received.Length);
-        for (var at = 0; at < received.Length; at += Publish.Length)
+        for (int at = 0; at < received.Length; at += Publish.Length)
             Assert.True(received.Slice(at, Publish.Length).Span.SequenceEqual(Publish));
     }
 
@@ -92,7 +92,7 @@ public sealed class BackPressureTests : IDisposable
         var reactor = node.Node.Reactors.Single();
         await node.UntilAsync(() => reactor.Sessions.Any(s => s.Client.PendingLength + s.Upstream.PendingLength > 0));
         // As many turns as would do to read all that is to come.
-        for (var turn = 0; turn < 1_000; turn++)
+        for (int turn = 0; turn < 1_000; turn++)
             Assert.InRange(await reactor.AskAsync(r => r.Buffers.Rented), 1, Bound);
     }
 

@@ -36,7 +36,7 @@ public sealed class DeadlineTests : IAsyncLifetime
     [InlineData("half a CONNECT")]
     public async Task Upgrade_WithoutAConnectBehindIt_IsClosedByTheTimeForTheConnect(string behind)
     {
-        var connect = ConnectBytes.V311("a");
+        byte[] connect = ConnectBytes.V311("a");
         byte[] more = behind switch
         {
             "a ping" => [0x89, 0x80, 1, 2, 3, 4],

@@ -9,7 +9,7 @@ internal static class FramedBroker
     /// <param name="then">Goes on when the CONNACK is sent.</param>
     public static FakeBrokerScript Accepting(FakeBrokerScript then) => Upgrading(async (connection, stop) =>
     {
-        var connack = FakeBroker.ConnackBytes(0, LevelOf(connection.Received));
+        byte[] connack = FakeBroker.ConnackBytes(0, LevelOf(connection.Received));
         await connection.SendAsync((byte[])[0x82, (byte)connack.Length, .. connack], stop);
         await then(connection, stop);
     });
@@ -39,7 +39,7 @@ internal static class FramedBroker
     {
         var name = "Sec-WebSocket-Key: "u8;
         var key = request.AsSpan(request.AsSpan().IndexOf(name) + name.Length, AcceptKey.KeyLength);
-        var response = new byte[UpgradeResponse.MaxLength];
+        byte[] response = new byte[UpgradeResponse.MaxLength];
         return response[..UpgradeResponse.Write(response, key, MqttSubprotocol.Mqtt)];
     }
 }

@@ -54,7 +54,7 @@ public sealed class GluedFramesTests
         using var client = await UpgradedAsync(node);
         await client.SendAsync(WebSocketBytes.Binary(ConnectBytes.V311("a")));
         await client.ReadAsync(6);
-        var publish = ConnectBytes.Publish("t", "x"u8);
+        byte[] publish = ConnectBytes.Publish("t", "x"u8);
         await using (await HeldReactor.OfAsync(node))
             await client.SendAsync((byte[])[.. Repeat(Ping, count), .. WebSocketBytes.Binary(publish)]);
         Assert.Equal([.. Repeat([0x8A, 0], count), 0x82, (byte)publish.Length, .. publish], await client.ReadAsync((2 * count) + 2 + publish.Length));
@@ -115,8 +115,8 @@ public sealed class GluedFramesTests
 
     private static byte[] Repeat(byte[] bytes, int count)
     {
-        var all = new byte[bytes.Length * count];
-        for (var i = 0; i < count; i++)
+        byte[] all = new byte[bytes.Length * count];
+        for (int i = 0; i < count; i++)
             bytes.CopyTo(all, i * bytes.Length);
         return all;
     }

@@ -63,7 +63,7 @@ public sealed class HeaderTests
     [InlineData("accept-forwarded-for = [\"10.0.0.0/8\", \"::/0\"]", "127.0.0.1", "127.0.0.1")]
     public async Task ForwardedFor_IsBelievedOfItsNetworksAlone(string setting, string client, string chain)
     {
-        var head = await RequestAsync(setting, "X-Forwarded-For: 192.0.2.66\r\nX-Forwarded-For: 198.51.100.9");
+        string head = await RequestAsync(setting, "X-Forwarded-For: 192.0.2.66\r\nX-Forwarded-For: 198.51.100.9");
         Assert.Contains($"\r\nX-Real-IP: {client}\r\nREMOTE-HOST: {client}\r\nX-Forwarded-For: {chain}\r\n", head, StringComparison.Ordinal);
     }
 
@@ -85,7 +85,7 @@ public sealed class HeaderTests
     [InlineData("pass-headers = []", "", "Authorization")]
     public async Task Fields_OfTheUpgrade_ReachTheBroker(string setting, string passed, string dropped)
     {
-        var head = await RequestAsync(
+        string head = await RequestAsync(
             setting, "Authorization: Basic YTpi\r\nCookie: a=1\r\nOrigin: https://a.example\r\nUser-Agent: t/1\r\nCookie: b=2\r\nX-Tenant: seven");
         Assert.Contains("\r\nSec-WebSocket-Protocol: mqtt\r\n" + passed + "X-Real-IP: 127.0.0.1\r\n", head, StringComparison.Ordinal);
         Assert.DoesNotContain(dropped, head, StringComparison.Ordinal);
@@ -95,11 +95,11 @@ public sealed class HeaderTests
     [Fact]
     public async Task Query_OfTheUpgrade_ReachesTheBrokerAndEachOneTried()
     {
-        var upgrade = System.Text.Encoding.ASCII.GetString(WebSocketBytes.Upgrade).Replace("/mqtt ", "/mqtt?token=a%2Fb&x ", StringComparison.Ordinal);
+        string upgrade = System.Text.Encoding.ASCII.GetString(WebSocketBytes.Upgrade).Replace("/mqtt ", "/mqtt?token=a%2Fb&x ", StringComparison.Ordinal);
         await using var dead = FakeBroker.Start(FakeBroker.CloseAtOnce);
         await using var broker = FakeBroker.Start(FramedBroker.Accepting((_, _) => Task.CompletedTask));
         await using var node = await TestNode.StartAsync(TestNode.Backends(dead, broker) + "websocket { path = \"/broker?v=1\" }", WebSocketBytes.Listener);
-        for (var i = 0; i < 2; i++)
+        for (int i = 0; i < 2; i++)
         {
             using var client = await node.DialAsync();
             await client.SendAsync((byte[])[.. System.Text.Encoding.ASCII.GetBytes(upgrade), .. WebSocketBytes.Binary(ConnectBytes.V311("q"))]);
@@ -137,13 +137,13 @@ public sealed class HeaderTests
         await using var broker = FakeBroker.Start(async (connection, stop) =>
         {
             while (connection.Received.AsSpan().IndexOf("\r\n\r\n"u8) < 0) await connection.ReadSomeAsync(stop);
-            var bad = connection.Received.AsSpan().IndexOf("Authorization: bad"u8) >= 0;
+            bool bad = connection.Received.AsSpan().IndexOf("Authorization: bad"u8) >= 0;
             if (bad) await connection.SendAsync(System.Text.Encoding.ASCII.GetBytes($"HTTP/1.1 {status} No\r\nContent-Length: 0\r\n\r\n"), stop);
             else await FramedBroker.Accepting((_, _) => Task.CompletedTask)(connection, stop);
         });
         await using var other = FakeBroker.Start(broker.Script);
         await using var node = await TestNode.StartAsync(TestNode.Backends(broker, other) + "websocket { path = \"/mqtt\" }", WebSocketBytes.Listener);
-        for (var i = 0; i < 3; i++)
+        for (int i = 0; i < 3; i++)
         {
             using var client = await node.DialAsync();
             await client.SendAsync((byte[])[.. Upgrade("Authorization: bad"), .. WebSocketBytes.Binary(ConnectBytes.V311("bad"))]);

@@ -45,7 +45,7 @@ public sealed class MalformedTests : IAsyncLifetime
     public async Task Upgrade_Malformed_GetsItsStatus(string name)
     {
         var upgrade = MalformedUpgrades.All.Single(u => u.Name == name);
-        var answer = await _node.AskAsync(upgrade.Bytes);
+        byte[] answer = await _node.AskAsync(upgrade.Bytes);
 
         var (head, rest) = WebSocketBytes.Split(answer);
         Assert.StartsWith($"HTTP/1.1 {UpgradeErrors.StatusOf(upgrade.Expected)} ", head, StringComparison.Ordinal);
@@ -61,7 +61,7 @@ public sealed class MalformedTests : IAsyncLifetime
     public async Task Frame_MalformedBeforeConnect_ReachesNoBroker(string name)
     {
         var frame = MalformedFrames.All.Single(f => f.Name == name);
-        var answer = await _node.AskAsync([.. WebSocketBytes.Upgrade, .. frame.Bytes]);
+        byte[] answer = await _node.AskAsync([.. WebSocketBytes.Upgrade, .. frame.Bytes]);
 
         var (head, rest) = WebSocketBytes.Split(answer);
         Assert.StartsWith("HTTP/1.1 101 ", head, StringComparison.Ordinal);
@@ -85,7 +85,7 @@ public sealed class MalformedTests : IAsyncLifetime
         // A packet that is not whole: it may go on for as long as any of the frames below.
         byte[] publish = [0x30, 0xFF, 0xFF, 0x7F, 0, 1, (byte)'t'];
         byte[] frames = [.. WebSocketBytes.Binary(publish), .. frame.Bytes];
-        var first = cut ? frames.Length - frame.Bytes.Length + frame.Good.Length + 1 : frames.Length;
+        int first = cut ? frames.Length - frame.Bytes.Length + frame.Good.Length + 1 : frames.Length;
         await client.SendAsync(frames.AsMemory(0, first));
         await _node.UntilAsync(() => _node.Sum(c => Volatile.Read(ref c.BytesFromClients)) >= ConnectBytes.V311("a").Length + first);
         await client.SendAsync(frames.AsMemory(first));

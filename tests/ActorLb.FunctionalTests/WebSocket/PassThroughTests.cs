@@ -52,13 +52,13 @@ public sealed class PassThroughTests : IAsyncLifetime
     {
         using var client = await OpenAsync();
         // The client's message stays unfinished, so its direction is read frame by frame.
-        var begun = MalformedFrames.Masked(0x02, [0x30]);
+        byte[] begun = MalformedFrames.Masked(0x02, [0x30]);
         await client.SendAsync(begun);
         await UntilReadAsync(begun.Length);
         byte[] payload = [.. Enumerable.Range(0, 1000).Select(i => (byte)i)];
         await SayAsync([0x82, 2, 0xD0, 0]);
         await SayAsync([0x82, 126, 3, 0xE8, .. payload[..400]]);
-        var ping = MalformedFrames.Masked(0x89, "there?"u8);
+        byte[] ping = MalformedFrames.Masked(0x89, "there?"u8);
         await client.SendAsync(ping);
         await UntilReadAsync(begun.Length + ping.Length);
         await SayAsync(payload[400..]);
@@ -95,10 +95,10 @@ public sealed class PassThroughTests : IAsyncLifetime
         var frame = MalformedFrames.All.Single(f => f.Name == name);
         using var client = await OpenAsync();
         var broker = await _broker.NextConnectionAsync();
-        var before = await BeginToPassAsync(client, broker);
+        byte[] before = await BeginToPassAsync(client, broker);
         byte[] allowed = [.. before, .. frame.Bytes[..frame.Good.Length]];
         // The header of the bad frame comes in two pieces: the first byte alone may look like a good one.
-        var first = cut ? frame.Good.Length + 1 : frame.Bytes.Length;
+        int first = cut ? frame.Good.Length + 1 : frame.Bytes.Length;
         await client.SendAsync(frame.Bytes.AsMemory(0, first));
         await UntilReadAsync(First.Length + first);
         await client.SendAsync(frame.Bytes.AsMemory(first));
@@ -116,10 +116,10 @@ public sealed class PassThroughTests : IAsyncLifetime
     {
         using var client = await OpenAsync();
         var broker = await _broker.NextConnectionAsync();
-        var frame = WebSocketBytes.Binary([.. Enumerable.Range(0, 300).Select(i => (byte)i)]);
-        var before = await BeginToPassAsync(client, broker);
-        var sent = 0;
-        for (var cut = 1; cut <= 9; cut++)
+        byte[] frame = WebSocketBytes.Binary([.. Enumerable.Range(0, 300).Select(i => (byte)i)]);
+        byte[] before = await BeginToPassAsync(client, broker);
+        int sent = 0;
+        for (int cut = 1; cut <= 9; cut++)
         {
             await client.SendAsync(frame.AsMemory(0, cut));
             await UntilReadAsync(First.Length + sent + cut);
@@ -129,10 +129,10 @@ public sealed class PassThroughTests : IAsyncLifetime
         }
 
         byte[] whole = [.. before, .. Enumerable.Repeat(frame, 9).SelectMany(f => f)];
-        var received = await broker.WaitForReceivedAsync(whole.Length);
+        byte[] received = await broker.WaitForReceivedAsync(whole.Length);
         Assert.Equal(whole, received);
         byte[] said = [0x82, 126, 1, 0, .. new byte[256]];
-        for (var cut = 1; cut <= 5; cut++)
+        for (int cut = 1; cut <= 5; cut++)
         {
             await SayAsync(said[..cut]);
             await SayAsync(said[cut..]);
@@ -163,7 +163,7 @@ public sealed class PassThroughTests : IAsyncLifetime
     {
         using var client = await OpenAsync();
         var broker = await _broker.NextConnectionAsync();
-        var before = passes ? (await BeginToPassAsync(client, broker)).Length : broker.Received.Length;
+        int before = passes ? (await BeginToPassAsync(client, broker)).Length : broker.Received.Length;
         if (closes)
             await client.SendAsync(MalformedFrames.Masked(0x88, [0x03, 0xE9]));
         client.HalfClose();
@@ -171,7 +171,7 @@ public sealed class PassThroughTests : IAsyncLifetime
         await broker.Ended;
         await _node.UntilClosedAsync(CloseReason.ClientClosed);
 
-        var heard = broker.Received[before..];
+        byte[] heard = broker.Received[before..];
         Assert.Equal(closes ? [0x88, 0x82] : [], heard.Take(2));
         Assert.Equal(closes ? 8 : 0, heard.Length);
     }
@@ -190,13 +190,13 @@ public sealed class PassThroughTests : IAsyncLifetime
     private async Task<RawClient> OpenAsync(int version = 4)
     {
         var client = await _node.DialAsync();
-        var connect = ConnectBytes.Of(version, "a");
+        byte[] connect = ConnectBytes.Of(version, "a");
         _connectLength = connect.Length;
         await client.SendAsync((byte[])[.. WebSocketBytes.Upgrade, .. WebSocketBytes.Binary(connect)]);
         var head = new List<byte>();
         while (!head.ToArray().AsSpan().EndsWith("\r\n\r\n"u8))
             head.AddRange(await client.ReadAsync(1));
-        var connack = FakeBroker.ConnackBytes(0, version);
+        byte[] connack = FakeBroker.ConnackBytes(0, version);
         Assert.Equal([0x82, (byte)connack.Length, .. connack], await client.ReadAsync(2 + connack.Length));
         await _node.UntilAsync(() => _node.Sum(c => Volatile.Read(ref c.Relaying)) == 1);
         return client;
@@ -206,7 +206,7 @@ public sealed class PassThroughTests : IAsyncLifetime
     /// <returns>All that the broker has received then.</returns>
     private async Task<byte[]> BeginToPassAsync(RawClient client, FakeBrokerConnection broker)
     {
-        var before = broker.Received.Length;
+        int before = broker.Received.Length;
         await client.SendAsync(First);
         return await broker.WaitForReceivedAsync(before + First.Length);
     }
@@ -223,7 +223,7 @@ public sealed class PassThroughTests : IAsyncLifetime
 
     private async Task SendAsync(FakeBrokerConnection connection, CancellationToken stop)
     {
-        await foreach (var bytes in _toClient.Reader.ReadAllAsync(stop))
+        await foreach (byte[] bytes in _toClient.Reader.ReadAllAsync(stop))
             await connection.SendAsync(bytes, stop);
         connection.HalfClose();
     }

@@ -17,7 +17,7 @@ public sealed class SplitTests
         await using var node = await TestNode.StartAsync(
             mosquitto is null ? TestNode.Backends(broker) : $"backends = [\"{mosquitto.EndPoints[1]}\"], websocket {{ path = \"/mqtt\" }}",
             WebSocketBytes.Listener);
-        var connect = ConnectBytes.V311("split");
+        byte[] connect = ConnectBytes.V311("split");
         byte[] frames =
         [
             .. MalformedFrames.Masked(0x02, connect.AsSpan(0, 3)), .. MalformedFrames.Masked(0x89, "are you there"u8),
@@ -27,7 +27,7 @@ public sealed class SplitTests
 
         // Every border within the frames, a sample of those in the request; with a real broker, which takes its time, fewer.
         int[] cuts = [.. Enumerable.Range(1, all.Length - 1).Where(i => webSocketBackend ? i % 23 == 0 : i >= WebSocketBytes.Upgrade.Length - 4 || i % 11 == 0)];
-        foreach (var cut in cuts)
+        foreach (int cut in cuts)
         {
             using var client = await node.DialAsync();
             await client.SendPiecesAsync(all.AsMemory(0, cut), all.AsMemory(cut));
@@ -40,7 +40,7 @@ public sealed class SplitTests
             var answer = new List<byte>();
             while (answer.Count < 2)
             {
-                var header = await client.ReadAsync(2);
+                byte[] header = await client.ReadAsync(2);
                 Assert.Equal(0x82, header[0]);
                 answer.AddRange(await client.ReadAsync(header[1]));
             }

@@ -18,16 +18,16 @@ internal static class WebSocketBytes
     /// <summary>The answer's head, with its empty line, and what came behind it.</summary>
     public static (string Head, byte[] Body) Split(byte[] answer)
     {
-        var end = answer.AsSpan().IndexOf("\r\n\r\n"u8);
+        int end = answer.AsSpan().IndexOf("\r\n\r\n"u8);
         return end < 0 ? (Encoding.ASCII.GetString(answer), []) : (Encoding.ASCII.GetString(answer, 0, end + 4), answer[(end + 4)..]);
     }
 
     /// <summary>The frames of a server, which are not masked.</summary>
     public static IEnumerable<(byte First, byte[] Payload)> Frames(byte[] bytes)
     {
-        for (var at = 0; at < bytes.Length;)
+        for (int at = 0; at < bytes.Length;)
         {
-            var first = bytes[at];
+            byte first = bytes[at];
             long length = bytes[at + 1];
             Assert.Equal(0, length & 0x80);
             at += 2;

@@ -29,7 +29,7 @@ internal sealed class FrameTarget : FuzzTarget
         ulong wholeDigest = 0;
         int wholeTaken = Drain(ref whole, input, ref wholeDigest);
 
-        Span<byte> copy = _copy.AsSpan(0, input.Length);
+        var copy = _copy.AsSpan(0, input.Length);
         int split = SplitPoint(choice, input.Length);
         var parts = new FrameReader(sender, MalformedFrames.MaxFrameSize, MalformedFrames.MaxMessageSize);
         ulong digest = 0;
@@ -45,7 +45,7 @@ internal sealed class FrameTarget : FuzzTarget
         int position = 0;
         while (true)
         {
-            FrameEvent kind = reader.Read(bytes[position..], out int consumed, out FieldRange payload);
+            var kind = reader.Read(bytes[position..], out int consumed, out var payload);
             Demand(consumed <= bytes.Length - position && payload.End <= consumed, "takes more than there is");
             if (kind == FrameEvent.Invalid) return position;
             if (kind != FrameEvent.NeedMore && kind != FrameEvent.Payload) digest = digest * 31 + (ulong)kind;

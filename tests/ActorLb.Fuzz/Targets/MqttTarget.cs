@@ -48,12 +48,12 @@ internal sealed class MqttTarget : FuzzTarget
 
     private void RunConnect(ReadOnlySpan<byte> input, uint choice)
     {
-        ReadStatus status = ConnectReader.Read(input, MaxPacketSize, out ConnectPacket connect, out ConnectError error);
+        var status = ConnectReader.Read(input, MaxPacketSize, out var connect, out var error);
         Demand(status == ReadStatus.Invalid == (error != ConnectError.None), "a reason without a refusal or the other way about");
         if (status == ReadStatus.Invalid) Demand(ConnectErrors.ConnackFor(error, connect.Version).Length is 0 or 4 or 5, "odd answer");
 
-        ReadOnlySpan<byte> prefix = input[..SplitPoint(choice, input.Length)];
-        ReadStatus early = ConnectReader.Read(prefix, MaxPacketSize, out _, out ConnectError earlyError);
+        var prefix = input[..SplitPoint(choice, input.Length)];
+        var early = ConnectReader.Read(prefix, MaxPacketSize, out _, out var earlyError);
         Demand(early == ReadStatus.NeedMore || (early == status && earlyError == error), "more bytes change a verdict");
         if (status == ReadStatus.Done) Rewrite(input[..connect.TotalLength], connect, choice);
     }
@@ -68,7 +68,7 @@ internal sealed class MqttTarget : FuzzTarget
         if ((choice & 4) != 0 && ((choice & 2) != 0 || connect.UserName.IsPresent)) changes.Password = [0, 1];
         Demand(ConnectRewriter.Measure(connect, changes, out int length) == RewriteError.None, "a rewrite is refused");
         Demand(ConnectRewriter.Write(packet, connect, changes, _rewritten) == length, "a rewrite has another length");
-        ReadStatus status = ConnectReader.Read(_rewritten.AsSpan(0, length), MaxPacketSize, out ConnectPacket read, out _);
+        var status = ConnectReader.Read(_rewritten.AsSpan(0, length), MaxPacketSize, out var read, out _);
         Demand(status == ReadStatus.Done && read.TotalLength == length, "a rewrite is not valid");
         Demand(read.WillTopic.In(_rewritten).SequenceEqual(connect.WillTopic.In(packet)), "a rewrite changes the will topic");
         Demand(read.WillPayload.In(_rewritten).SequenceEqual(connect.WillPayload.In(packet)), "a rewrite changes the will");
@@ -78,7 +78,7 @@ internal sealed class MqttTarget : FuzzTarget
     private static void RunConnack(ReadOnlySpan<byte> input, uint choice)
     {
         var version = (MqttVersion)(3 + choice % 3);
-        ConnackStatus status = ConnackReader.Read(input, version, MaxPacketSize, out ConnackPacket connack, out ConnackError error);
+        var status = ConnackReader.Read(input, version, MaxPacketSize, out var connack, out var error);
         Demand(status == ConnackStatus.Invalid == (error != ConnackError.None), "a reason without a refusal or the other way about");
         if (status is ConnackStatus.Done or ConnackStatus.Auth) Demand(connack.TotalLength <= input.Length, "longer than the input");
         if (status != ConnackStatus.Done) return;
@@ -99,11 +99,23 @@ internal sealed class MqttTarget : FuzzTarget
     {
         var request = new ConnectRequest
         {
-            Version = version, CleanStart = true, KeepAlive = 60, ClientId = "client"u8, HasUserName = true, UserName = "user"u8,
-            HasPassword = true, Password = "pass"u8, HasWill = true, WillTopic = "w/t"u8, WillPayload = "bye"u8, WillQos = 1, WillRetain = true,
-            Properties = Properties, WillProperties = WillProperties,
+            Version = version,
+            CleanStart = true,
+            KeepAlive = 60,
+            ClientId = "client"u8,
+            HasUserName = true,
+            UserName = "user"u8,
+            HasPassword = true,
+            Password = "pass"u8,
+            HasWill = true,
+            WillTopic = "w/t"u8,
+            WillPayload = "bye"u8,
+            WillQos = 1,
+            WillRetain = true,
+            Properties = Properties,
+            WillProperties = WillProperties,
         };
-        var bytes = new byte[ConnectWriter.LengthOf(request)];
+        byte[] bytes = new byte[ConnectWriter.LengthOf(request)];
         ConnectWriter.Write(bytes, request);
         return bytes;
     }

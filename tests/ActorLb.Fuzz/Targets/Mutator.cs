@@ -56,7 +56,7 @@ internal sealed class Mutator(FuzzTarget target, ulong number)
         int at = _length == 0 ? 0 : (int)((bits >> 8) % (ulong)_length);
         // Readers stop at the first fault: half of the mutations go to the later of two places.
         if ((bits & 8) != 0 && _length > 0) at = Math.Max(at, (int)((bits >> 28) % (ulong)_length));
-        var value = (byte)(bits >> 40);
+        byte value = (byte)(bits >> 40);
         switch (bits & 7)
         {
             case 0 when _length > 0: _buffer[at] ^= (byte)(1 << (value & 7)); break;

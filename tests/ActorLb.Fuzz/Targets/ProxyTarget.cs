@@ -19,9 +19,9 @@ internal sealed class ProxyTarget : FuzzTarget
 
     public override void Run(Span<byte> input, uint choice)
     {
-        ProxyStatus status = ProxyHeaderReader.Read(input, MaxLength, out ProxyHeader header, out ProxyError error);
+        var status = ProxyHeaderReader.Read(input, MaxLength, out var header, out var error);
         Demand(status is ProxyStatus.Invalid or ProxyStatus.NotProxy == (error != ProxyError.None), "a reason without a refusal or the other way about");
-        ProxyStatus early = ProxyHeaderReader.Read(input[..SplitPoint(choice, input.Length)], MaxLength, out _, out ProxyError earlyError);
+        var early = ProxyHeaderReader.Read(input[..SplitPoint(choice, input.Length)], MaxLength, out _, out var earlyError);
         Demand(early == ProxyStatus.NeedMore || (early == status && earlyError == error), "more bytes change a verdict");
         if (status != ProxyStatus.Done) return;
         Demand(header.TotalLength <= input.Length && header.Authority.End <= header.TotalLength, "fields outside the header");
@@ -29,7 +29,7 @@ internal sealed class ProxyTarget : FuzzTarget
         if (header.Kind != ProxyKind.Ip) return;
 
         int length = ProxyHeaderWriter.WriteV1(_written, header.Source, header.Destination);
-        ProxyStatus again = ProxyHeaderReader.Read(_written.AsSpan(0, length), MaxLength, out ProxyHeader read, out _);
+        var again = ProxyHeaderReader.Read(_written.AsSpan(0, length), MaxLength, out var read, out _);
         Demand(again == ProxyStatus.Done && read.Source.Unmapped() == header.Source.Unmapped(), "a written address is another");
         Demand(read.Destination.Unmapped() == header.Destination.Unmapped(), "a written address is another");
     }
@@ -50,17 +50,23 @@ internal sealed class ProxyTarget : FuzzTarget
         // Without a checksum: with one, nearly every mutation ends there.
         var values = new ProxyTlvValues
         {
-            Crc32c = !ssl, Alpn = "mqtt"u8, Authority = "a.example"u8, UniqueId = "id"u8, HasSsl = ssl, SslVersion = "TLSv1.3"u8,
-            SslCommonName = "cn"u8, SslCipher = "c"u8,
+            Crc32c = !ssl,
+            Alpn = "mqtt"u8,
+            Authority = "a.example"u8,
+            UniqueId = "id"u8,
+            HasSsl = ssl,
+            SslVersion = "TLSv1.3"u8,
+            SslCommonName = "cn"u8,
+            SslCipher = "c"u8,
         };
-        var bytes = new byte[ProxyHeaderWriter.MaxV2Length(values)];
+        byte[] bytes = new byte[ProxyHeaderWriter.MaxV2Length(values)];
         ProxyHeaderWriter.TryWriteV2(bytes, from, to, values, out int written);
         return bytes[..written];
     }
 
     private static byte[] V2Local()
     {
-        var bytes = new byte[16];
+        byte[] bytes = new byte[16];
         ProxyHeaderWriter.WriteV2Local(bytes);
         return bytes;
     }

@@ -27,8 +27,8 @@ internal sealed class UpgradeTarget : FuzzTarget
     public override void Run(Span<byte> input, uint choice)
     {
         ReadOnlySpan<byte> prefix = input[..SplitPoint(choice, input.Length)];
-        ReadStatus status = UpgradeRequestReader.Read(input, Rules, out UpgradeRequest request, out UpgradeError error);
-        ReadStatus early = UpgradeRequestReader.Read(prefix, Rules, out _, out UpgradeError earlyError);
+        var status = UpgradeRequestReader.Read(input, Rules, out var request, out var error);
+        var early = UpgradeRequestReader.Read(prefix, Rules, out _, out var earlyError);
         Demand(early == ReadStatus.NeedMore || (early == status && earlyError == error), "more bytes change a verdict");
         Demand(status == ReadStatus.Invalid == (UpgradeErrors.StatusOf(error) != 0), "a reason without a status or the other way about");
         if (status == ReadStatus.Done)
@@ -47,21 +47,28 @@ internal sealed class UpgradeTarget : FuzzTarget
     {
         var values = new UpgradeRequestValues
         {
-            Path = request.Path.In(head), Query = request.Query.In(head), Host = request.Host.In(head), Key = Key,
-            Subprotocol = MqttSubprotocol.Mqtt, RemoteAddress = "2001:db8::7"u8, Client = head, ClientRequest = request, Passed = Passed,
+            Path = request.Path.In(head),
+            Query = request.Query.In(head),
+            Host = request.Host.In(head),
+            Key = Key,
+            Subprotocol = MqttSubprotocol.Mqtt,
+            RemoteAddress = "2001:db8::7"u8,
+            Client = head,
+            ClientRequest = request,
+            Passed = Passed,
             IsBelieved = believed,
         };
-        Span<byte> written = _written.AsSpan(0, UpgradeRequestWriter.MaxLength(values));
+        var written = _written.AsSpan(0, UpgradeRequestWriter.MaxLength(values));
         int length = UpgradeRequestWriter.Write(written, values);
         if (length > UpgradeRequestReader.MaxLength) return;
-        Demand(UpgradeRequestReader.Read(written[..length], Rules, out UpgradeRequest again, out _) == ReadStatus.Done, "what goes on is no request");
+        Demand(UpgradeRequestReader.Read(written[..length], Rules, out var again, out _) == ReadStatus.Done, "what goes on is no request");
         Demand(again.TotalLength == length, "what goes on holds more than one request");
         Demand(again.Query.In(written).SequenceEqual(request.Query.In(head)), "another query goes on");
     }
 
     private static byte[] Response()
     {
-        var bytes = new byte[UpgradeResponse.MaxLength];
+        byte[] bytes = new byte[UpgradeResponse.MaxLength];
         return bytes[..UpgradeResponse.Write(bytes, Key, MqttSubprotocol.Mqtt)];
     }
 }

@@ -34,11 +34,11 @@ public sealed class ConnackTests
     public void Refusal_Golden_PerVersion(RefusalReason reason, string v5, string v3)
     {
         Span<byte> buffer = stackalloc byte[Connack.MaxRefusalLength];
-        foreach ((MqttVersion version, string expected) in new[] { (MqttVersion.V5, v5), (MqttVersion.V311, v3), (MqttVersion.V31, v3) })
+        foreach ((var version, string expected) in new[] { (MqttVersion.V5, v5), (MqttVersion.V311, v3), (MqttVersion.V31, v3) })
         {
             int length = Connack.Write(buffer, version, reason);
             Assert.Equal(expected, Convert.ToHexString(buffer[..length]));
-            Assert.Equal(ConnackStatus.Done, ConnackReader.Read(buffer[..length], version, 1024, out ConnackPacket read, out _));
+            Assert.Equal(ConnackStatus.Done, ConnackReader.Read(buffer[..length], version, 1024, out var read, out _));
             Assert.False(read.IsAccepted);
         }
     }
@@ -46,7 +46,7 @@ public sealed class ConnackTests
     [Fact]
     public void V5_Full_Read()
     {
-        Assert.Equal(ConnackStatus.Done, ConnackReader.Read(Full, MqttVersion.V5, 1024, out ConnackPacket connack, out _));
+        Assert.Equal(ConnackStatus.Done, ConnackReader.Read(Full, MqttVersion.V5, 1024, out var connack, out _));
         Assert.Equal((Full.Length, true, (byte)0), (connack.TotalLength, connack.SessionPresent, connack.Code));
         Assert.True(connack.HasServerKeepAlive);
         Assert.Equal(30, connack.ServerKeepAlive);
@@ -63,7 +63,7 @@ public sealed class ConnackTests
     [InlineData("20020001", MqttVersion.V5, false, 1)]
     public void Short_Read(string hex, MqttVersion version, bool sessionPresent, byte code)
     {
-        Assert.Equal(ConnackStatus.Done, ConnackReader.Read(Convert.FromHexString(hex), version, 1024, out ConnackPacket connack, out _));
+        Assert.Equal(ConnackStatus.Done, ConnackReader.Read(Convert.FromHexString(hex), version, 1024, out var connack, out _));
         Assert.Equal((sessionPresent, code), (connack.SessionPresent, connack.Code));
     }
 
@@ -72,7 +72,7 @@ public sealed class ConnackTests
     {
         for (int length = 0; length < Full.Length; length++)
             Assert.Equal(ConnackStatus.NeedMore, ConnackReader.Read(Full.AsSpan(0, length), MqttVersion.V5, 1024, out _, out _));
-        Assert.Equal(ConnackStatus.Done, ConnackReader.Read([.. Full, 0x30], MqttVersion.V5, 1024, out ConnackPacket connack, out _));
+        Assert.Equal(ConnackStatus.Done, ConnackReader.Read([.. Full, 0x30], MqttVersion.V5, 1024, out var connack, out _));
         Assert.Equal(Full.Length, connack.TotalLength);
     }
 
@@ -81,7 +81,7 @@ public sealed class ConnackTests
     public void Malformed_Refused(MqttVersion version, string hex)
     {
         byte[] bytes = Convert.FromHexString(hex);
-        Assert.Equal(ConnackStatus.Invalid, ConnackReader.Read(bytes, version, 1 << 20, out _, out ConnackError error));
+        Assert.Equal(ConnackStatus.Invalid, ConnackReader.Read(bytes, version, 1 << 20, out _, out var error));
         Assert.NotEqual(ConnackError.None, error);
         for (int length = 0; length < bytes.Length; length++)
             Assert.NotEqual(ConnackStatus.Done, ConnackReader.Read(bytes.AsSpan(0, length), version, 1 << 20, out _, out _));
@@ -93,7 +93,7 @@ public sealed class ConnackTests
         byte[] bytes = [0xF0, 10, 0x18, 8, 0x15, 0, 5, .. "SCRAM"u8];
         for (int length = 0; length < bytes.Length; length++)
             Assert.Equal(ConnackStatus.NeedMore, ConnackReader.Read(bytes.AsSpan(0, length), MqttVersion.V5, 1024, out _, out _));
-        Assert.Equal(ConnackStatus.Auth, ConnackReader.Read([.. bytes, 0x20], MqttVersion.V5, 1024, out ConnackPacket packet, out _));
+        Assert.Equal(ConnackStatus.Auth, ConnackReader.Read([.. bytes, 0x20], MqttVersion.V5, 1024, out var packet, out _));
         Assert.Equal(bytes.Length, packet.TotalLength);
     }
 
@@ -108,7 +108,7 @@ public sealed class ConnackTests
     [Fact]
     public void Disconnect_Golden()
     {
-        var buffer = new byte[64];
+        byte[] buffer = new byte[64];
         Expect.Bytes([0xE0, 0], Disconnect.Clean);
         Expect.Bytes([0xE0, 1, 0x8B], buffer.AsSpan(0, Disconnect.Write(buffer, DisconnectReason.ServerShuttingDown)));
         int length = Disconnect.Write(buffer, DisconnectReason.UseAnotherServer, "b:1"u8);
@@ -126,7 +126,7 @@ public sealed class ConnackTests
     [InlineData(65535, 65535)]
     public void Disconnect_LengthOf_IsWhatIsWritten(int reference, int reason)
     {
-        var buffer = new byte[200_000];
+        byte[] buffer = new byte[200_000];
         int length = Disconnect.Write(buffer, DisconnectReason.ServerMoved, new byte[reference], new byte[reason]);
         Assert.Equal(Disconnect.LengthOf(reference, reason), length);
         var framer = new PacketFramer();

@@ -18,7 +18,7 @@ public sealed class ConnectReaderTests
             0x10, 41, 0, 4, .. "MQTT"u8, 4, 0xEE, 1, 0x2C, 0, 5, .. "devA1"u8, 0, 5, .. "w/top"u8, 0, 2, 9, 8,
             0, 4, .. "user"u8, 0, 5, .. "passw"u8,
         ];
-        ConnectPacket connect = SampleConnects.Read([.. bytes, 0xC0, 0]);
+        var connect = SampleConnects.Read([.. bytes, 0xC0, 0]);
         Assert.Equal(bytes.Length, connect.TotalLength);
         Assert.Equal(MqttVersion.V311, connect.Version);
         Assert.False(connect.IsBridge);
@@ -38,7 +38,7 @@ public sealed class ConnectReaderTests
     public void V5_Full_PropertiesRead()
     {
         byte[] bytes = SampleConnects.Full(MqttVersion.V5);
-        ConnectPacket connect = SampleConnects.Read(bytes);
+        var connect = SampleConnects.Read(bytes);
         Assert.Equal(MqttVersion.V5, connect.Version);
         Assert.Equal(3600u, connect.SessionExpiry);
         Assert.Equal(65536u, connect.MaximumPacketSize);
@@ -53,7 +53,7 @@ public sealed class ConnectReaderTests
     public void V31_Golden_Read()
     {
         byte[] bytes = [0x10, 20, 0, 6, .. "MQIsdp"u8, 3, 2, 0, 10, 0, 6, .. "old-01"u8];
-        ConnectPacket connect = SampleConnects.Read(bytes);
+        var connect = SampleConnects.Read(bytes);
         Assert.Equal(MqttVersion.V31, connect.Version);
         Expect.Bytes("old-01"u8, connect.ClientId.In(bytes));
         Assert.False(connect.UserName.IsPresent);
@@ -62,7 +62,7 @@ public sealed class ConnectReaderTests
     [Fact]
     public void Bridges_HighBitOfLevel_Read()
     {
-        ConnectPacket connect = SampleConnects.Read(SampleConnects.BridgeConnect);
+        var connect = SampleConnects.Read(SampleConnects.BridgeConnect);
         Assert.Equal((MqttVersion.V311, true), (connect.Version, connect.IsBridge));
         connect = SampleConnects.Read(SampleConnects.OldBridgeConnect);
         Assert.Equal((MqttVersion.V31, true), (connect.Version, connect.IsBridge));
@@ -71,7 +71,7 @@ public sealed class ConnectReaderTests
     [Fact]
     public void V31_UserNameFlagWithoutField_Accepted()
     {
-        ConnectPacket connect = SampleConnects.Read([0x10, 15, 0, 6, .. "MQIsdp"u8, 3, 0xC2, 0, 10, 0, 1, (byte)'i']);
+        var connect = SampleConnects.Read([0x10, 15, 0, 6, .. "MQIsdp"u8, 3, 0xC2, 0, 10, 0, 1, (byte)'i']);
         Assert.False(connect.UserName.IsPresent);
         Assert.False(connect.Password.IsPresent);
     }
@@ -85,7 +85,7 @@ public sealed class ConnectReaderTests
     [InlineData(MqttVersion.V5)]
     public void EmptyClientId_CleanStart_Accepted(MqttVersion version)
     {
-        ConnectPacket connect = SampleConnects.Read(SampleConnects.Minimal(version, ""));
+        var connect = SampleConnects.Read(SampleConnects.Minimal(version, ""));
         Assert.True(connect.ClientId.IsPresent);
         Assert.Equal(0, connect.ClientId.Length);
     }
@@ -98,7 +98,7 @@ public sealed class ConnectReaderTests
     public void V5_PasswordWithoutUserName_Accepted()
     {
         byte[] bytes = SampleConnects.Write(new ConnectRequest { Version = MqttVersion.V5, HasPassword = true, Password = "pw"u8 });
-        ConnectPacket connect = SampleConnects.Read(bytes);
+        var connect = SampleConnects.Read(bytes);
         Assert.False(connect.UserName.IsPresent);
         Expect.Bytes("pw"u8, connect.Password.In(bytes));
     }
@@ -108,7 +108,7 @@ public sealed class ConnectReaderTests
     {
         byte[] bytes = SampleConnects.Minimal(MqttVersion.V311, "abc");
         byte[] longer = [bytes[0], (byte)(bytes[1] | 0x80), 0x80, 0, .. bytes.AsSpan(2)];
-        ConnectPacket connect = SampleConnects.Read(longer);
+        var connect = SampleConnects.Read(longer);
         Expect.Bytes("abc"u8, connect.ClientId.In(longer));
     }
 
@@ -125,11 +125,11 @@ public sealed class ConnectReaderTests
     {
         for (int length = 0; length < bytes.Length; length++)
         {
-            ReadStatus status = ConnectReader.Read(bytes.AsSpan(0, length), MaxPacketSize, out ConnectPacket part, out ConnectError error);
+            var status = ConnectReader.Read(bytes.AsSpan(0, length), MaxPacketSize, out var part, out var error);
             Assert.Equal((ReadStatus.NeedMore, ConnectError.None), (status, error));
             Assert.True(part.TotalLength == bytes.Length || (part.TotalLength == 0 && length < 3), $"at {length}: {part.TotalLength}");
         }
-        ConnectPacket whole = SampleConnects.Read(bytes);
+        var whole = SampleConnects.Read(bytes);
         Assert.Equal(bytes.Length, whole.TotalLength);
         // What follows changes nothing.
         Assert.Equal(whole, SampleConnects.Read([.. bytes, 0x30, 0xFF, 0xFF]));
@@ -142,7 +142,7 @@ public sealed class ConnectReaderTests
         bool refused = false;
         for (int length = 0; length <= sample.Bytes.Length; length++)
         {
-            ReadStatus status = ConnectReader.Read(sample.Bytes.AsSpan(0, length), MaxPacketSize, out _, out ConnectError error);
+            var status = ConnectReader.Read(sample.Bytes.AsSpan(0, length), MaxPacketSize, out _, out var error);
             Assert.NotEqual(ReadStatus.Done, status);
             Assert.False(refused && status == ReadStatus.NeedMore, "a refusal was taken back");
             refused = status == ReadStatus.Invalid;
@@ -169,7 +169,7 @@ public sealed class ConnectReaderTests
         byte[] bytes = SampleConnects.Minimal(version, new string('x', 500));
         Assert.Equal(ReadStatus.Done, ConnectReader.Read(bytes, bytes.Length, out _, out _));
         ReadOnlySpan<byte> preamble = bytes.AsSpan(0, ConnectReader.MaxPreambleLength);
-        Assert.Equal(ReadStatus.Invalid, ConnectReader.Read(preamble, bytes.Length - 1, out ConnectPacket connect, out ConnectError error));
+        Assert.Equal(ReadStatus.Invalid, ConnectReader.Read(preamble, bytes.Length - 1, out var connect, out var error));
         Assert.Equal(ConnectError.PacketTooLarge, error);
         Assert.Equal(version, connect.Version);
     }
@@ -206,8 +206,8 @@ public sealed class ConnectReaderTests
     [InlineData("http", "")]
     public void Answer_PerSpecification(string name, string expected)
     {
-        MalformedConnect sample = MalformedConnects.All.Single(m => m.Name == name);
-        ConnectReader.Read(sample.Bytes, MaxPacketSize, out ConnectPacket connect, out ConnectError error);
+        var sample = MalformedConnects.All.Single(m => m.Name == name);
+        ConnectReader.Read(sample.Bytes, MaxPacketSize, out var connect, out var error);
         Assert.Equal(expected, Convert.ToHexString(ConnectErrors.ConnackFor(error, connect.Version)));
     }
 }

@@ -23,7 +23,7 @@ public sealed class ConnectRewriterTests
     [MemberData(nameof(Valid))]
     public void SameValues_SameBytes(byte[] bytes)
     {
-        ConnectPacket connect = SampleConnects.Read(bytes);
+        var connect = SampleConnects.Read(bytes);
         var changes = new ConnectChanges { ClientId = connect.ClientId.In(bytes) };
         if (connect.UserName.IsPresent) changes.UserName = connect.UserName.In(bytes);
         if (connect.Password.IsPresent) changes.Password = connect.Password.In(bytes);
@@ -73,11 +73,11 @@ public sealed class ConnectRewriterTests
         id.AsSpan().Fill((byte)'i');
         byte[] bytes = SampleConnects.Write(request with { ClientId = id });
         var changes = new ConnectChanges { ClientId = [.. id, (byte)'i'] };
-        ConnectReader.Read(bytes, int.MaxValue, out ConnectPacket connect, out _);
+        ConnectReader.Read(bytes, int.MaxValue, out var connect, out _);
         Assert.Equal(4, connect.HeaderLength);
         Assert.Equal(RewriteError.None, ConnectRewriter.Measure(connect, changes, out int length));
         Assert.Equal(bytes.Length + 2, length);
-        var rewritten = new byte[length];
+        byte[] rewritten = new byte[length];
         Assert.Equal(length, ConnectRewriter.Write(bytes, connect, changes, rewritten));
         Assert.Equal(ReadStatus.Done, ConnectReader.Read(rewritten, int.MaxValue, out connect, out _));
         Assert.Equal(5, connect.HeaderLength);
@@ -129,7 +129,7 @@ public sealed class ConnectRewriterTests
     public void V5_PasswordAlone_Written()
     {
         byte[] rewritten = Rewrite(SampleConnects.Minimal(MqttVersion.V5, "a"), new ConnectChanges { Password = [0, 0xFF] });
-        ConnectPacket connect = SampleConnects.Read(rewritten);
+        var connect = SampleConnects.Read(rewritten);
         Expect.Bytes([0, 0xFF], connect.Password.In(rewritten));
         Assert.False(connect.UserName.IsPresent);
     }
@@ -138,11 +138,11 @@ public sealed class ConnectRewriterTests
     [MemberData(nameof(Valid))]
     public void Removed_FieldsAreGone_EveryOtherFieldSame(byte[] bytes)
     {
-        ConnectPacket before = SampleConnects.Read(bytes);
+        var before = SampleConnects.Read(bytes);
         foreach ((bool userName, bool password) in new[] { (true, false), (false, true), (true, true) })
         {
             byte[] rewritten = Rewrite(bytes, new ConnectChanges { RemovesUserName = userName, RemovesPassword = password });
-            ConnectPacket after = SampleConnects.Read(rewritten);
+            var after = SampleConnects.Read(rewritten);
             // Without a user name there is no password before MQTT 5.
             bool noPassword = password || (userName && before.Version != MqttVersion.V5);
             int removed = (userName ? ConnectFlags.UserName : 0) | (noPassword ? ConnectFlags.Password : 0);
@@ -174,9 +174,9 @@ public sealed class ConnectRewriterTests
 
     private static byte[] Rewrite(byte[] bytes, in ConnectChanges changes)
     {
-        ConnectPacket connect = SampleConnects.Read(bytes);
+        var connect = SampleConnects.Read(bytes);
         Assert.Equal(RewriteError.None, ConnectRewriter.Measure(connect, changes, out int length));
-        var rewritten = new byte[length];
+        byte[] rewritten = new byte[length];
         Assert.Equal(length, ConnectRewriter.Write(bytes, connect, changes, rewritten));
         return rewritten;
     }

@@ -38,7 +38,7 @@ public sealed class MqttPropertyTests
     public void Read_OfWritten_IsTheSame() => Prop.ForAll(Samples.ToArbitrary(), sample =>
     {
         byte[] bytes = Write(sample);
-        ConnectPacket connect = SampleConnects.Read(bytes);
+        var connect = SampleConnects.Read(bytes);
         Assert.Equal(sample.Version, connect.Version);
         Assert.Equal(sample.Clean, connect.CleanStart);
         Assert.Equal(sample.KeepAlive, connect.KeepAlive);
@@ -64,11 +64,11 @@ public sealed class MqttPropertyTests
         if (newPassword is not null) changes.Password = newPassword;
 
         byte[] bytes = Write(sample);
-        ConnectPacket connect = SampleConnects.Read(bytes);
+        var connect = SampleConnects.Read(bytes);
         Assert.Equal(RewriteError.None, ConnectRewriter.Measure(connect, changes, out int length));
-        var rewritten = new byte[length];
+        byte[] rewritten = new byte[length];
         Assert.Equal(length, ConnectRewriter.Write(bytes, connect, changes, rewritten));
-        Sample changed = sample with { ClientId = newId, User = newUser ?? sample.User, Password = newPassword ?? sample.Password };
+        var changed = sample with { ClientId = newId, User = newUser ?? sample.User, Password = newPassword ?? sample.Password };
         Expect.Bytes(Write(changed), rewritten);
     }).QuickCheckThrowOnFailure();
 

@@ -53,7 +53,7 @@ public sealed class PacketFramerTests
     {
         var framer = new PacketFramer();
         framer.Advance([0x30, 0xFF, 0xFF, 0xFF, 0x7F]);
-        var chunk = new byte[1 << 20];
+        byte[] chunk = new byte[1 << 20];
         for (int i = 0; i < 255; i++) Assert.Equal(0, framer.Advance(chunk));
         Assert.Equal(0, framer.Advance(chunk.AsSpan(2)));
         Assert.Equal(1, framer.Advance([0]));

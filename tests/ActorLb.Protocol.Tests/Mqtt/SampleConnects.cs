@@ -30,7 +30,7 @@ internal static class SampleConnects
 
     public static IEnumerable<byte[]> All()
     {
-        foreach (MqttVersion version in (MqttVersion[])[MqttVersion.V31, MqttVersion.V311, MqttVersion.V5])
+        foreach (var version in (MqttVersion[])[MqttVersion.V31, MqttVersion.V311, MqttVersion.V5])
         {
             yield return Minimal(version, "c");
             yield return Minimal(version, "größe-日本語-😀");
@@ -43,7 +43,10 @@ internal static class SampleConnects
 
     public static byte[] Minimal(MqttVersion version, string clientId) => Write(new ConnectRequest
     {
-        Version = version, CleanStart = true, KeepAlive = 60, ClientId = System.Text.Encoding.UTF8.GetBytes(clientId),
+        Version = version,
+        CleanStart = true,
+        KeepAlive = 60,
+        ClientId = System.Text.Encoding.UTF8.GetBytes(clientId),
     });
 
     public static byte[] Full(MqttVersion version) => Write(new ConnectRequest
@@ -66,14 +69,14 @@ internal static class SampleConnects
 
     public static byte[] Write(in ConnectRequest request)
     {
-        var bytes = new byte[ConnectWriter.LengthOf(request)];
+        byte[] bytes = new byte[ConnectWriter.LengthOf(request)];
         Assert.Equal(bytes.Length, ConnectWriter.Write(bytes, request));
         return bytes;
     }
 
     public static ConnectPacket Read(ReadOnlySpan<byte> bytes)
     {
-        ReadStatus status = ConnectReader.Read(bytes, 1 << 20, out ConnectPacket connect, out ConnectError error);
+        var status = ConnectReader.Read(bytes, 1 << 20, out var connect, out var error);
         Assert.Equal((ReadStatus.Done, ConnectError.None), (status, error));
         return connect;
     }

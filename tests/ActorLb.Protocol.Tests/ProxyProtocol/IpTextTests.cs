@@ -21,7 +21,7 @@ public sealed class IpTextTests
     [InlineData("1:0:0:2::3")]
     public void V6_Canonical_SameTextBack(string text)
     {
-        Assert.True(IpText.TryParseV6(Encoding.ASCII.GetBytes(text), out EndpointAddress address));
+        Assert.True(IpText.TryParseV6(Encoding.ASCII.GetBytes(text), out var address));
         Assert.Equal(IPAddress.Parse(text), ToFramework(address));
         Assert.Equal(text, Write(address));
     }
@@ -35,7 +35,7 @@ public sealed class IpTextTests
     [InlineData("::2:3:4:5:6:7:8", "0:2:3:4:5:6:7:8")]
     public void V6_OtherForms_Read(string text, string canonical)
     {
-        Assert.True(IpText.TryParseV6(Encoding.ASCII.GetBytes(text), out EndpointAddress address));
+        Assert.True(IpText.TryParseV6(Encoding.ASCII.GetBytes(text), out var address));
         Assert.Equal(canonical, Write(address));
     }
 
@@ -80,13 +80,13 @@ public sealed class IpTextTests
     {
         // Random bits clear groups, so that runs of zeros come often.
         byte[] bytes = values.Select((v, i) => (zeros >> i / 2 & 1) != 0 ? (byte)0 : (byte)v).ToArray();
-        EndpointAddress address = EndpointAddress.FromBytes(bytes, 0);
+        var address = EndpointAddress.FromBytes(bytes, 0);
         string text = Write(address);
         Assert.Equal(new IPAddress(bytes), IPAddress.Parse(text));
-        Assert.True(IpText.TryParseV6(Encoding.ASCII.GetBytes(text), out EndpointAddress read));
+        Assert.True(IpText.TryParseV6(Encoding.ASCII.GetBytes(text), out var read));
         Assert.Equal(address, read);
 
-        EndpointAddress v4 = EndpointAddress.FromBytes(bytes.AsSpan(0, 4), 0);
+        var v4 = EndpointAddress.FromBytes(bytes.AsSpan(0, 4), 0);
         Assert.Equal(new IPAddress(bytes.AsSpan(0, 4)).ToString(), Write(v4));
         Assert.True(IpText.TryParseV4(Encoding.ASCII.GetBytes(Write(v4)), out uint bits));
         Assert.Equal(v4.Low, bits);
@@ -95,7 +95,7 @@ public sealed class IpTextTests
     [Fact]
     public void Mapped_ThereAndBack()
     {
-        EndpointAddress v4 = EndpointAddress.FromBytes([192, 0, 2, 1], 80);
+        var v4 = EndpointAddress.FromBytes([192, 0, 2, 1], 80);
         Assert.True(v4.ToV6().IsMappedV4);
         Assert.Equal("::ffff:192.0.2.1", Write(v4.ToV6()));
         Assert.Equal(v4, v4.ToV6().Unmapped());
@@ -110,7 +110,7 @@ public sealed class IpTextTests
 
     private static IPAddress ToFramework(EndpointAddress address)
     {
-        var bytes = new byte[address.Length];
+        byte[] bytes = new byte[address.Length];
         address.WriteTo(bytes);
         return new IPAddress(bytes);
     }

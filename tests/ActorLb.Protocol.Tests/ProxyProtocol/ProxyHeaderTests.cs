@@ -74,7 +74,7 @@ public sealed class ProxyHeaderTests
         Span<byte> buffer = stackalloc byte[ProxyHeaderReader.MaxV1Length];
         int length = ProxyHeaderWriter.WriteV1(buffer, v6 ? ClientV6 : Client, Server);
         Assert.Equal(line, Encoding.ASCII.GetString(buffer[..length]));
-        ProxyHeader header = Read(buffer[..length]);
+        var header = Read(buffer[..length]);
         Assert.Equal((1, ProxyKind.Ip, length), (header.Version, header.Kind, header.TotalLength));
         Assert.Equal(v6 ? ClientV6 : Client, header.Source);
         Assert.Equal(Server, header.Destination.Unmapped());
@@ -85,7 +85,7 @@ public sealed class ProxyHeaderTests
     {
         Span<byte> bytes = stackalloc byte[16];
         bytes.Fill(0xFF);
-        EndpointAddress longest = EndpointAddress.FromBytes(bytes, 65535);
+        var longest = EndpointAddress.FromBytes(bytes, 65535);
         Span<byte> buffer = stackalloc byte[ProxyHeaderReader.MaxV1Length];
         int length = ProxyHeaderWriter.WriteV1(buffer, longest, longest);
         Assert.Equal(longest, Read(buffer[..length]).Source);
@@ -110,7 +110,7 @@ public sealed class ProxyHeaderTests
     public void V2_AllValues_InHAProxysOrderAndReadBack()
     {
         byte[] bytes = Full();
-        ProxyHeader header = Read(bytes);
+        var header = Read(bytes);
         Assert.Equal((bytes.Length, 2, ProxyKind.Ip), (header.TotalLength, header.Version, header.Kind));
         Assert.Equal((Client, Server), (header.Source, header.Destination));
         Assert.True(header.HasChecksum);
@@ -142,7 +142,7 @@ public sealed class ProxyHeaderTests
     public void V2_CapturedFromHAProxy_ReadAndWrittenAlike()
     {
         byte[] bytes = Convert.FromHexString(CapturedFromHAProxy);
-        ProxyHeader header = Read(bytes);
+        var header = Read(bytes);
         Assert.Equal(bytes.Length, header.TotalLength);
         Assert.True(header.HasChecksum);
         Expect.Bytes("device-1"u8, header.SslCommonName.In(bytes));
@@ -171,7 +171,7 @@ public sealed class ProxyHeaderTests
         for (int bit = 16 * 8; bit < bytes.Length * 8; bit++)
         {
             bytes[bit / 8] ^= (byte)(1 << (bit % 8));
-            ProxyStatus status = ProxyHeaderReader.Read(bytes, 4096, out ProxyHeader header, out _);
+            var status = ProxyHeaderReader.Read(bytes, 4096, out var header, out _);
             // A flip that turns the checksum's own type into another leaves a header without one.
             Assert.True(status == ProxyStatus.Invalid || (status == ProxyStatus.Done && !header.HasChecksum), $"bit {bit}");
             bytes[bit / 8] ^= (byte)(1 << (bit % 8));
@@ -194,7 +194,7 @@ public sealed class ProxyHeaderTests
         Assert.Equal(16, ProxyHeaderWriter.WriteV2Local(buffer));
         Assert.Equal(Signature + "20000000", Convert.ToHexString(buffer));
         Assert.Equal((ProxyKind.Local, 16), (Read(buffer).Kind, Read(buffer).TotalLength));
-        ProxyHeader header = Read(Convert.FromHexString(Signature + "20110005" + "FFFFFFFFFF"));
+        var header = Read(Convert.FromHexString(Signature + "20110005" + "FFFFFFFFFF"));
         Assert.Equal((ProxyKind.Local, 21), (header.Kind, header.TotalLength));
     }
 
@@ -206,10 +206,10 @@ public sealed class ProxyHeaderTests
     [Fact]
     public void V2_Unix_PathsRead()
     {
-        var block = new byte[216];
+        byte[] block = new byte[216];
         "/run/a.sock"u8.CopyTo(block);
         byte[] bytes = [.. Convert.FromHexString(Signature + "213100D8"), .. block];
-        ProxyHeader header = Read(bytes);
+        var header = Read(bytes);
         Assert.Equal(ProxyKind.Unix, header.Kind);
         Expect.Bytes("/run/a.sock"u8, header.SourcePath.In(bytes));
         Assert.Equal(0, header.DestinationPath.Length);
@@ -232,10 +232,10 @@ public sealed class ProxyHeaderTests
     {
         for (int length = 0; length < bytes.Length; length++)
         {
-            Assert.Equal(ProxyStatus.NeedMore, ProxyHeaderReader.Read(bytes.AsSpan(0, length), 4096, out _, out ProxyError error));
+            Assert.Equal(ProxyStatus.NeedMore, ProxyHeaderReader.Read(bytes.AsSpan(0, length), 4096, out _, out var error));
             Assert.Equal(ProxyError.None, error);
         }
-        ProxyHeader whole = Read(bytes);
+        var whole = Read(bytes);
         Assert.Equal(bytes.Length, whole.TotalLength);
         Assert.Equal(whole, Read([.. bytes, 0x10, 0x20]));
     }
@@ -259,7 +259,7 @@ public sealed class ProxyHeaderTests
     {
         byte[] bytes = [.. Convert.FromHexString(hex), .. hex.StartsWith("50524F5859", StringComparison.Ordinal) ? "\t"u8 : ""u8];
         bool isPrefix = bytes.AsSpan().StartsWith("PROXY "u8);
-        Assert.Equal(isPrefix ? ProxyStatus.NeedMore : ProxyStatus.NotProxy, ProxyHeaderReader.Read(bytes, 4096, out _, out ProxyError error));
+        Assert.Equal(isPrefix ? ProxyStatus.NeedMore : ProxyStatus.NotProxy, ProxyHeaderReader.Read(bytes, 4096, out _, out var error));
         Assert.Equal(isPrefix ? ProxyError.None : ProxyError.NotProxy, error);
     }
 
@@ -296,14 +296,14 @@ public sealed class ProxyHeaderTests
 
     private static byte[] V2(EndpointAddress from, EndpointAddress to, in ProxyTlvValues values)
     {
-        var buffer = new byte[ProxyHeaderWriter.MaxV2Length(values)];
+        byte[] buffer = new byte[ProxyHeaderWriter.MaxV2Length(values)];
         Assert.True(ProxyHeaderWriter.TryWriteV2(buffer, from, to, values, out int written));
         return buffer[..written];
     }
 
     private static ProxyHeader Read(ReadOnlySpan<byte> bytes)
     {
-        ProxyStatus status = ProxyHeaderReader.Read(bytes, 4096, out ProxyHeader header, out ProxyError error);
+        var status = ProxyHeaderReader.Read(bytes, 4096, out var header, out var error);
         Assert.Equal((ProxyStatus.Done, ProxyError.None), (status, error));
         return header;
     }
@@ -313,7 +313,7 @@ public sealed class ProxyHeaderTests
         bool refused = false;
         for (int length = 0; length <= bytes.Length; length++)
         {
-            ProxyStatus status = ProxyHeaderReader.Read(bytes.AsSpan(0, length), 4096, out _, out ProxyError error);
+            var status = ProxyHeaderReader.Read(bytes.AsSpan(0, length), 4096, out _, out var error);
             Assert.True(status is ProxyStatus.NeedMore or ProxyStatus.Invalid, status.ToString());
             Assert.False(refused && status == ProxyStatus.NeedMore, "a refusal was taken back");
             refused = status == ProxyStatus.Invalid;
@@ -324,7 +324,7 @@ public sealed class ProxyHeaderTests
 
     private static uint Checksum(ReadOnlySpan<byte> bytes)
     {
-        Crc32c crc = Crc32c.Start();
+        var crc = Crc32c.Start();
         crc.Add(bytes);
         return crc.Value;
     }

@@ -101,7 +101,7 @@ public sealed class FrameTests
         var reader = new FrameReader(FrameSender.Client, 1000);
         Assert.Equal(FrameEvent.NeedMore, reader.Read(ping.AsSpan(0, ping.Length - 1), out int consumed, out _));
         Assert.Equal(0, consumed);
-        Assert.Equal(FrameEvent.Ping, reader.Read(ping, out consumed, out FieldRange payload));
+        Assert.Equal(FrameEvent.Ping, reader.Read(ping, out consumed, out var payload));
         Assert.Equal((ping.Length, 125), (consumed, payload.Length));
     }
 
@@ -138,7 +138,7 @@ public sealed class FrameTests
     [Fact]
     public void Tracker_MalformedHeaders_RefusedAtEverySplitPoint()
     {
-        foreach (MalformedFrame sample in MalformedFrames.All)
+        foreach (var sample in MalformedFrames.All)
         {
             // Payloads are not its business.
             if (sample.Expected is FrameError.CloseCode or FrameError.CloseReason) continue;
@@ -187,7 +187,7 @@ public sealed class FrameTests
     public void Reader_OfWritten_IsTheSame() => Prop.ForAll(
         ArbMap.Default.ArbFor<byte[]>(), ArbMap.Default.ArbFor<uint>(), Gen.Choose(1, 40).ToArbitrary(), (payload, mask, step) =>
         {
-            var buffer = new byte[payload.Length + FrameWriter.MaxHeaderLength];
+            byte[] buffer = new byte[payload.Length + FrameWriter.MaxHeaderLength];
             int length = FrameWriter.Write(buffer, FrameOpcode.Binary, payload, mask);
             string expected = payload.Length == 0 ? "" : " Payload " + Convert.ToHexString(payload);
             Assert.Equal(expected, Run(buffer.AsSpan(0, length), FrameSender.Client, step, step).ToString());
@@ -219,7 +219,7 @@ public sealed class FrameTests
     {
         uint? mask = sender == FrameSender.Client ? 0xA1B2C3D4 : null;
         var stream = new List<byte>();
-        var buffer = new byte[70_100];
+        byte[] buffer = new byte[70_100];
 
         void Add(FrameOpcode opcode, ReadOnlySpan<byte> payload, bool final = true)
         {
@@ -255,7 +255,7 @@ public sealed class FrameTests
             int position = 0;
             while (true)
             {
-                FrameEvent kind = reader.Read(bytes.AsSpan(position), out int consumed, out FieldRange payload);
+                var kind = reader.Read(bytes.AsSpan(position), out int consumed, out var payload);
                 if (kind == FrameEvent.Invalid)
                 {
                     transcript.Error = reader.Error;

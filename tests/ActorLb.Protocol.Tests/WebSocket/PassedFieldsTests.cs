@@ -69,7 +69,7 @@ public sealed class PassedFieldsTests
     {
         // No space behind the colons: each field grows by one.
         string fields = string.Join("\r\n", Enumerable.Repeat("X-Tenant:", 60).Append("X-Forwarded-For:1.2.3.4").Append("Forwarded:a"));
-        UpgradeRequestValues values = Values(fields, believed: true, address: "ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255");
+        var values = Values(fields, believed: true, address: "ffff:ffff:ffff:ffff:ffff:ffff:255.255.255.255");
         Assert.Equal(60, Write(values).Split("\r\nX-Tenant: ").Length - 1);
     }
 
@@ -82,7 +82,7 @@ public sealed class PassedFieldsTests
 
     private static string Write(UpgradeRequestValues values)
     {
-        var buffer = new byte[UpgradeRequestWriter.MaxLength(values)];
+        byte[] buffer = new byte[UpgradeRequestWriter.MaxLength(values)];
         string written = Encoding.ASCII.GetString(buffer.AsSpan(0, UpgradeRequestWriter.Write(buffer, values)));
         Assert.EndsWith("\r\n\r\n", written, StringComparison.Ordinal);
         return written;
@@ -92,13 +92,20 @@ public sealed class PassedFieldsTests
     {
         byte[] head = Encoding.ASCII.GetBytes(MalformedUpgrades.Valid[..^2] + fields + "\r\n\r\n");
         Assert.Equal(
-            ReadStatus.Done, UpgradeRequestReader.Read(head, new UpgradeRules(MalformedUpgrades.Path), out UpgradeRequest request, out UpgradeError error));
+            ReadStatus.Done, UpgradeRequestReader.Read(head, new UpgradeRules(MalformedUpgrades.Path), out var request, out var error));
         Assert.Equal(UpgradeError.None, error);
         return new UpgradeRequestValues
         {
-            Path = Encoding.ASCII.GetBytes(path), Query = Encoding.ASCII.GetBytes(query), Host = "h"u8,
-            Key = "dGhlIHNhbXBsZSBub25jZQ=="u8, Subprotocol = MqttSubprotocol.Mqtt,
-            RemoteAddress = Encoding.ASCII.GetBytes(address), Client = head, ClientRequest = request, Passed = Passed, IsBelieved = believed,
+            Path = Encoding.ASCII.GetBytes(path),
+            Query = Encoding.ASCII.GetBytes(query),
+            Host = "h"u8,
+            Key = "dGhlIHNhbXBsZSBub25jZQ=="u8,
+            Subprotocol = MqttSubprotocol.Mqtt,
+            RemoteAddress = Encoding.ASCII.GetBytes(address),
+            Client = head,
+            ClientRequest = request,
+            Passed = Passed,
+            IsBelieved = believed,
         };
     }
 }

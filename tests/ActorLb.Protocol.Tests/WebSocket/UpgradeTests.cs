@@ -28,7 +28,7 @@ public sealed class UpgradeTests
             "GET /mqtt?u=1 HTTP/1.1\r\nHost: mqtt.example.com:80\r\nOrigin: https://app.example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             + "Sec-WebSocket-Key: " + SampleKey + "\r\nSec-WebSocket-Version: 13\r\n"
             + "Sec-WebSocket-Protocol: mqttv3.1\r\n\r\n\x82");
-        UpgradeRequest request = Read(bytes);
+        var request = Read(bytes);
         Assert.Equal(bytes.Length - 1, request.TotalLength);
         Expect.Bytes("/mqtt"u8, request.Path.In(bytes));
         Expect.Bytes("u=1"u8, request.Query.In(bytes));
@@ -46,7 +46,7 @@ public sealed class UpgradeTests
         byte[] bytes = Encoding.ASCII.GetBytes(text);
         for (int length = 0; length < bytes.Length; length++)
         {
-            Assert.Equal(ReadStatus.NeedMore, UpgradeRequestReader.Read(bytes.AsSpan(0, length), Rules, out _, out UpgradeError error));
+            Assert.Equal(ReadStatus.NeedMore, UpgradeRequestReader.Read(bytes.AsSpan(0, length), Rules, out _, out var error));
             Assert.Equal(UpgradeError.None, error);
         }
         Assert.Equal(Read(bytes), Read([.. bytes, 0x82, 0x80]));
@@ -60,7 +60,7 @@ public sealed class UpgradeTests
     public void Request_Host_PortCutOff(string name, string host)
     {
         byte[] bytes = Encoding.ASCII.GetBytes(MalformedUpgrades.Valid.Replace(MalformedUpgrades.Host, host, StringComparison.Ordinal));
-        Assert.Equal(ReadStatus.Done, UpgradeRequestReader.Read(bytes, new UpgradeRules("/mqtt", name), out UpgradeRequest request, out _));
+        Assert.Equal(ReadStatus.Done, UpgradeRequestReader.Read(bytes, new UpgradeRules("/mqtt", name), out var request, out _));
         Assert.Equal(name, Encoding.ASCII.GetString(request.HostName.In(bytes)));
         Assert.Equal(ReadStatus.Done, UpgradeRequestReader.Read(bytes, new UpgradeRules("/mqtt"), out _, out _));
     }
@@ -72,7 +72,7 @@ public sealed class UpgradeTests
         bool refused = false;
         for (int length = 0; length <= sample.Bytes.Length; length++)
         {
-            ReadStatus status = UpgradeRequestReader.Read(sample.Bytes.AsSpan(0, length), Rules, out _, out UpgradeError error);
+            var status = UpgradeRequestReader.Read(sample.Bytes.AsSpan(0, length), Rules, out _, out var error);
             Assert.NotEqual(ReadStatus.Done, status);
             Assert.False(refused && status == ReadStatus.NeedMore, "a refusal was taken back");
             refused = status == ReadStatus.Invalid;
@@ -98,7 +98,7 @@ public sealed class UpgradeTests
         string request = MalformedUpgrades.Valid[..^2] + "Cookie: " + padding + "\r\n\r\n";
         Assert.Equal(UpgradeRequestReader.MaxLength, Read(Encoding.ASCII.GetBytes(request)).TotalLength);
         byte[] longer = Encoding.ASCII.GetBytes(request.Replace("Cookie: ", "Cookie:  ", StringComparison.Ordinal));
-        Assert.Equal(ReadStatus.Invalid, UpgradeRequestReader.Read(longer, Rules, out _, out UpgradeError error));
+        Assert.Equal(ReadStatus.Invalid, UpgradeRequestReader.Read(longer, Rules, out _, out var error));
         Assert.Equal(UpgradeError.HeadTooLong, error);
     }
 
@@ -149,7 +149,7 @@ public sealed class UpgradeTests
     [Fact]
     public void Response_EverySplitPoint_NeedMoreUntilWhole()
     {
-        var buffer = new byte[UpgradeResponse.MaxLength];
+        byte[] buffer = new byte[UpgradeResponse.MaxLength];
         int length = UpgradeResponse.Write(buffer, Encoding.ASCII.GetBytes(SampleKey), MqttSubprotocol.Mqtt);
         for (int i = 0; i < length; i++)
             Assert.Equal(ReadStatus.NeedMore, ReadResponse(buffer.AsSpan(0, i), MqttSubprotocol.Mqtt, out _).Status);
@@ -172,7 +172,7 @@ public sealed class UpgradeTests
     [InlineData("Upgrade: websocket", "Upgrade websocket", UpgradeError.Field)]
     public void Response_Malformed_Refused(string part, string replacement, UpgradeError expected)
     {
-        var buffer = new byte[UpgradeResponse.MaxLength];
+        byte[] buffer = new byte[UpgradeResponse.MaxLength];
         int length = UpgradeResponse.Write(buffer, Encoding.ASCII.GetBytes(SampleKey), MqttSubprotocol.Mqtt);
         string valid = Encoding.ASCII.GetString(buffer.AsSpan(0, length));
         string malformed = valid.Replace(part, replacement, StringComparison.Ordinal);
@@ -201,7 +201,7 @@ public sealed class UpgradeTests
             Subprotocol = MqttSubprotocol.Mqtt,
             RemoteAddress = "192.0.2.9"u8,
         };
-        var buffer = new byte[UpgradeRequestWriter.MaxLength(values)];
+        byte[] buffer = new byte[UpgradeRequestWriter.MaxLength(values)];
         int length = UpgradeRequestWriter.Write(buffer, values);
         Assert.Equal(
             "GET /mqtt HTTP/1.1\r\nHost: mqtt.example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
@@ -218,8 +218,12 @@ public sealed class UpgradeTests
     {
         var values = new UpgradeRequestValues
         {
-            Path = new byte[path], Host = new byte[255], Key = new byte[AcceptKey.KeyLength], Subprotocol = MqttSubprotocol.MqttV31,
-            RemoteAddress = new byte[address], Query = new byte[query],
+            Path = new byte[path],
+            Host = new byte[255],
+            Key = new byte[AcceptKey.KeyLength],
+            Subprotocol = MqttSubprotocol.MqttV31,
+            RemoteAddress = new byte[address],
+            Query = new byte[query],
         };
         int bound = UpgradeRequestWriter.MaxLength(values);
         Assert.InRange(UpgradeRequestWriter.Write(new byte[bound], values), 1, bound);
@@ -252,15 +256,15 @@ public sealed class UpgradeTests
 
     private static UpgradeRequest Read(ReadOnlySpan<byte> bytes)
     {
-        ReadStatus status = UpgradeRequestReader.Read(bytes, Rules, out UpgradeRequest request, out UpgradeError error);
+        var status = UpgradeRequestReader.Read(bytes, Rules, out var request, out var error);
         Assert.Equal((ReadStatus.Done, UpgradeError.None), (status, error));
         return request;
     }
 
     private static (ReadStatus Status, UpgradeError Error, int Code) ReadResponse(ReadOnlySpan<byte> bytes, MqttSubprotocol offered, out int length)
     {
-        ReadStatus status = UpgradeResponseReader.Read(
-            bytes, Encoding.ASCII.GetBytes(SampleKey), offered, out length, out int code, out UpgradeError error);
+        var status = UpgradeResponseReader.Read(
+            bytes, Encoding.ASCII.GetBytes(SampleKey), offered, out length, out int code, out var error);
         return (status, error, code);
     }
 }

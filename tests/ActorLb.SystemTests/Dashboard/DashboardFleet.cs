@@ -66,9 +66,9 @@ public sealed class DashboardFleet : IAsyncLifetime
         using var timer = new PeriodicTimer(Turn);
         try
         {
-            for (var turn = 0; await timer.WaitForNextTickAsync(_ending.Token); turn++)
+            for (int turn = 0; await timer.WaitForNextTickAsync(_ending.Token); turn++)
             {
-                for (var i = 0; i < _clients.Count; i++)
+                for (int i = 0; i < _clients.Count; i++)
                 {
                     // Nothing is sent to them but a DISCONNECT.
                     if (_clients[i].Raw.Socket.Available > 0)
@@ -92,7 +92,7 @@ public sealed class DashboardFleet : IAsyncLifetime
     /// <summary>Through the next node where one takes nobody.</summary>
     private async Task<FleetClient> ReturnAsync(string id, int first)
     {
-        for (var tries = 0; ; tries++)
+        for (int tries = 0; ; tries++)
         {
             try
             {

@@ -1,7 +1,7 @@
-using ActorLb.Testing;
 using System.Globalization;
 using System.Text.RegularExpressions;
 using ActorLb.SystemTests.Fleet;
+using ActorLb.Testing;
 using ActorLb.Testing.Processes;
 using Microsoft.Playwright;
 
@@ -52,7 +52,7 @@ public sealed class DashboardTests(DashboardFleet shared) : IClassFixture<Dashbo
     public async Task Drain_ClickedThrough_HoldsOnEveryNode_AndShowsItsProgress()
     {
         var broker = _fleet.Brokers[0];
-        var id = broker.EndPoint.ToString();
+        string id = broker.EndPoint.ToString();
         await using var screen = await Screen.OpenAsync(shared.Browser, _fleet.Nodes[1]);
         await AgeAsync();
         await screen.Button($"Drain {id}").ClickAsync();
@@ -123,7 +123,7 @@ public sealed class DashboardTests(DashboardFleet shared) : IClassFixture<Dashbo
         await screen.AssertAccessibleAsync();
         await screen.KeepAsync("device");
 
-        var target = _fleet.Brokers[(client.Broker + 1) % 3].EndPoint.ToString();
+        string target = _fleet.Brokers[(client.Broker + 1) % 3].EndPoint.ToString();
         await screen.Button("Move…").ClickAsync();
         await screen.Page.GetByRole(AriaRole.Combobox).SelectOptionAsync(target);
         await screen.Button("Move").ClickAsync();
@@ -150,14 +150,14 @@ public sealed class DashboardTests(DashboardFleet shared) : IClassFixture<Dashbo
     public async Task Phone_InTheDark_AndWithoutAMouse()
     {
         await using var screen = await Screen.OpenAsync(shared.Browser, _fleet.Nodes[0], width: 360, height: 740, scheme: ColorScheme.Dark);
-        foreach (var path in new[] { "#/pool/p", "#/node/lb-2", "#/devices/meter-0001", "#/" })
+        foreach (string? path in new[] { "#/pool/p", "#/node/lb-2", "#/devices/meter-0001", "#/" })
         {
             await screen.Page.EvaluateAsync("hash => { location.hash = hash; }", path);
             await screen.Page.WaitForTimeoutAsync(200);
             await screen.AssertNoSidewaysScrollAsync(path);
         }
 
-        var back = await screen.Page.EvaluateAsync<string>("getComputedStyle(document.body).backgroundColor");
+        string back = await screen.Page.EvaluateAsync<string>("getComputedStyle(document.body).backgroundColor");
         Assert.Equal("rgb(15, 20, 27)", back);
         await screen.AssertAccessibleAsync();
         await screen.KeepAsync("phone");
@@ -166,7 +166,7 @@ public sealed class DashboardTests(DashboardFleet shared) : IClassFixture<Dashbo
         await screen.Page.ReloadAsync();
         await screen.UntilLiveAsync();
         var steps = new List<string>();
-        for (var i = 0; i < 60 && !steps.LastOrDefault("").StartsWith("Drain ", StringComparison.Ordinal); i++)
+        for (int i = 0; i < 60 && !steps.LastOrDefault("").StartsWith("Drain ", StringComparison.Ordinal); i++)
         {
             await screen.Page.Keyboard.PressAsync("Tab");
             steps.Add(await screen.Page.EvaluateAsync<string>("(document.activeElement.getAttribute('aria-label') ?? document.activeElement.textContent).trim()"));
@@ -229,7 +229,7 @@ public sealed class DashboardTests(DashboardFleet shared) : IClassFixture<Dashbo
             await _fleet.WhenSettledAsync();
         }
 
-        var samples = await QuietAsync();
+        double samples = await QuietAsync();
         // Nothing tells of what is not asked: three periods.
         await Task.Delay(TimeSpan.FromSeconds(3));
         Assert.Equal(samples, await SamplesAsync());
@@ -243,7 +243,7 @@ public sealed class DashboardTests(DashboardFleet shared) : IClassFixture<Dashbo
     private async Task<long> LoadSizeAsync()
     {
         long size = 0;
-        var page = await _fleet.Nodes[0].Http.GetStringAsync(new Uri("/", UriKind.Relative));
+        string page = await _fleet.Nodes[0].Http.GetStringAsync(new Uri("/", UriKind.Relative));
         await using var context = await shared.Browser.NewContextAsync();
         var window = await context.NewPageAsync();
         var sizes = new List<Task<RequestSizesResult>>();

@@ -48,7 +48,9 @@ internal sealed class Screen : IAsyncDisposable
     {
         var context = await browser.NewContextAsync(new BrowserNewContextOptions
         {
-            ViewportSize = new ViewportSize { Width = width, Height = height }, ColorScheme = scheme, ReducedMotion = ReducedMotion.Reduce,
+            ViewportSize = new ViewportSize { Width = width, Height = height },
+            ColorScheme = scheme,
+            ReducedMotion = ReducedMotion.Reduce,
         });
         context.SetDefaultTimeout(20_000);
         var screen = new Screen(context, await context.NewPageAsync(), node);
@@ -88,7 +90,7 @@ internal sealed class Screen : IAsyncDisposable
 
     public async Task AssertNoSidewaysScrollAsync(string where)
     {
-        var widths = await Page.EvaluateAsync<int[]>("[document.documentElement.scrollWidth, innerWidth]");
+        int[] widths = await Page.EvaluateAsync<int[]>("[document.documentElement.scrollWidth, innerWidth]");
         Assert.True(widths[0] <= widths[1], $"{where} is {widths[0]} wide on a screen of {widths[1]}");
     }
 
@@ -96,7 +98,7 @@ internal sealed class Screen : IAsyncDisposable
     public async Task KeepAsync(string name, bool whole = false)
     {
         Directory.CreateDirectory(Artefacts);
-        var picture = await Page.ScreenshotAsync(new PageScreenshotOptions { Path = Path.Combine(Artefacts, name + ".png"), FullPage = whole });
+        byte[] picture = await Page.ScreenshotAsync(new PageScreenshotOptions { Path = Path.Combine(Artefacts, name + ".png"), FullPage = whole });
         TestContext.Current.AddAttachment(name + ".png", picture, "image/png");
     }
 

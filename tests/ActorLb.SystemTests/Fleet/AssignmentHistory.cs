@@ -18,7 +18,7 @@ internal sealed class AssignmentHistory
     /// <summary>Asks once, and keeps the answer.</summary>
     public async Task AskAsync(FleetNodeProcess node, string client)
     {
-        var start = Stopwatch.GetTimestamp();
+        long start = Stopwatch.GetTimestamp();
         using var opened = await TestFleet.OpenAsync(node, client);
         Add(new Answer(client, node.Name, opened.Broker, start, Stopwatch.GetTimestamp()));
     }
@@ -37,12 +37,12 @@ internal sealed class AssignmentHistory
             var spans = client.GroupBy(a => a.Broker)
                 .Select(b => (Broker: b.Key, FirstEnd: b.Min(a => a.End), LastStart: b.Max(a => a.Start)))
                 .OrderBy(s => s.FirstEnd).ToArray();
-            for (var i = 1; i < spans.Length; i++)
+            for (int i = 1; i < spans.Length; i++)
             {
                 var (left, now) = (spans[i - 1], spans[i]);
                 if (left.LastStart > now.FirstEnd)
                     found.Add($"{client.Key}: {now.Broker} was told, and {left.Broker} after it");
-                if (!diedAt.TryGetValue(left.Broker, out var died) || died > now.FirstEnd)
+                if (!diedAt.TryGetValue(left.Broker, out long died) || died > now.FirstEnd)
                     found.Add($"{client.Key}: moved from {left.Broker}, which lived, to {now.Broker}");
             }
         }
@@ -76,9 +76,9 @@ public sealed class AssignmentHistoryTests
     private static AssignmentHistory Of(string text)
     {
         var history = new AssignmentHistory();
-        foreach (var answer in text.Split(' '))
+        foreach (string answer in text.Split(' '))
         {
-            var numbers = answer.Split(':', '-').Select(int.Parse).ToArray();
+            int[] numbers = answer.Split(':', '-').Select(int.Parse).ToArray();
             history.Add(new AssignmentHistory.Answer("c", "lb-1", numbers[0], numbers[1], numbers[2]));
         }
 

@@ -44,7 +44,7 @@ internal sealed class EchoBroker : IDisposable
         {
             using (socket)
             {
-                var bytes = new byte[256];
+                byte[] bytes = new byte[256];
                 socket.Receive(bytes);
                 socket.Send(MarkedBroker.Connack(0));
                 for (int read; (read = socket.Receive(bytes)) > 0;)

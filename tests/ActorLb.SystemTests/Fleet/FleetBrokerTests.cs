@@ -1,5 +1,5 @@
-using ActorLb.Testing;
 using System.Diagnostics;
+using ActorLb.Testing;
 using ActorLb.Testing.Peers;
 using ActorLb.Testing.Processes;
 
@@ -23,7 +23,7 @@ public sealed class FleetBrokerTests
                 Backends = [.. brokers.Select(b => b.EndPoint)],
                 Pool = "health { probe = tcp, interval = 500ms, timeout = 400ms, rise = 1, fall = 2 }",
             });
-            var ids = TestFleet.Ids("c", Clients);
+            string[] ids = TestFleet.Ids("c", Clients);
             await VisitAsync(fleet, ids, 0);
             var placed = Where(brokers);
             Assert.Equal(Clients, placed.Count);
@@ -32,7 +32,7 @@ public sealed class FleetBrokerTests
             await brokers[1].Process.WaitForExitAsync();
 
             // At once, through other nodes than before, and again and again through all.
-            for (var turn = 1; turn <= 6; turn++)
+            for (int turn = 1; turn <= 6; turn++)
                 await VisitAsync(fleet, ids, turn);
             var moved = Where([brokers[0], brokers[2]], 0, 2);
             Assert.Equal(Clients, moved.Count);
@@ -42,7 +42,7 @@ public sealed class FleetBrokerTests
             var dead = brokers[1].EndPoint;
             await brokers[1].DisposeAsync();
             brokers[1] = await Mosquitto.StartAsync(new MosquittoOptions { Listeners = [new MosquittoListener(EndPoint: dead)] });
-            var told = "";
+            string told = "";
             await Wait.UntilAsync(
                 async () =>
                 {
@@ -52,7 +52,7 @@ public sealed class FleetBrokerTests
                         && !told.Contains("fleet-unhealthy", StringComparison.Ordinal);
                 },
                 () => $"not every node sees that the broker is back: {told}\n{string.Join("\n\n", fleet.Nodes.Select(n => n.Process.Output))}");
-            for (var turn = 7; turn <= 9; turn++)
+            for (int turn = 7; turn <= 9; turn++)
                 await VisitAsync(fleet, ids, turn);
             Assert.Empty(brokers[1].Accepted.Where(c => c.Id.StartsWith("c-", StringComparison.Ordinal)));
             Assert.Equal(moved, Where([brokers[0], brokers[2]], 0, 2));
@@ -98,7 +98,7 @@ public sealed class FleetBrokerTests
                     () => $"{node.Name} does not find the broker down: {node.Process.Output}");
                 await node.Process.WaitForLineAsync($"backend {frozen.EndPoint} is down: no CONNACK in 0.5 s", TimeSpan.FromSeconds(10));
                 // The histogram of its probes: two that took the whole time-out, the last two. No third was needed.
-                var metrics = await node.Http.GetStringAsync("/metrics");
+                string metrics = await node.Http.GetStringAsync("/metrics");
                 double Probes(string le) => double.Parse(
                     metrics.Split('\n').Single(l => l.StartsWith($"actorlb_probe_seconds_bucket{{pool=\"p\",backend=\"{frozen.EndPoint}\",le=\"{le}\"}}", StringComparison.Ordinal)).Split(' ')[1],
                     System.Globalization.CultureInfo.InvariantCulture);
@@ -138,7 +138,7 @@ public sealed class FleetBrokerTests
     public async Task ConcurrentClients_OfAllNodes_WhileABrokerDies_AreLinearizable()
     {
         await using var fleet = await TestFleet.StartAsync();
-        var ids = TestFleet.Ids("c", Clients);
+        string[] ids = TestFleet.Ids("c", Clients);
         var history = new AssignmentHistory();
         var diedAt = new Dictionary<int, long>();
         using var end = new CancellationTokenSource();
@@ -147,7 +147,7 @@ public sealed class FleetBrokerTests
         var asking = Enumerable.Range(0, 6).Select(async worker =>
         {
             var random = new Random(worker);
-            for (var n = 0; !end.IsCancellationRequested; n++)
+            for (int n = 0; !end.IsCancellationRequested; n++)
                 await history.AskAsync(fleet.Nodes[(worker + n) % 3], ids[n < Clients ? n : random.Next(Clients)]);
         }).ToArray();
         await Wait.UntilAsync(() => history.Count > 10 * Clients || asking.Any(a => a.IsCompleted), () => "the clients do not get on");
@@ -155,14 +155,14 @@ public sealed class FleetBrokerTests
         // From the first moment in which it may refuse: clients move while it is still closing.
         diedAt[1] = Stopwatch.GetTimestamp();
         await fleet.Brokers[1].DisposeAsync();
-        var before = history.Count;
+        int before = history.Count;
         await Wait.UntilAsync(() => history.Count > before + (20 * Clients) || asking.Any(a => a.IsCompleted), () => "the clients do not get on");
         await end.CancelAsync();
         await Task.WhenAll(asking);
 
         // A lookup that fell back on a machine without time is not the map's word; each costs at most a move and a move back.
         var contradictions = history.Contradictions(diedAt);
-        var fallbacks = await fleet.SumAsync("actorlb_sticky_lookups_total{outcome=\"fallback\"}");
+        double fallbacks = await fleet.SumAsync("actorlb_sticky_lookups_total{outcome=\"fallback\"}");
         TestContext.Current.TestOutputHelper!.WriteLine($"{history.Count} answers, {fallbacks} lookups fell back, {contradictions.Count} contradictions");
         Assert.True(contradictions.Count <= 2 * fallbacks, string.Join('\n', contradictions));
     }
@@ -176,7 +176,7 @@ public sealed class FleetBrokerTests
         Assert.Contains(1, placed.Values);
 
         // One node after the other, as an operator does it: in between the two know different brokers.
-        for (var reloaded = 0; reloaded < 2; reloaded++)
+        for (int reloaded = 0; reloaded < 2; reloaded++)
         {
             await fleet.Nodes[reloaded].ReloadAsync(text => text.Replace($", \"{fleet.Brokers[1].EndPoint}\"", "", StringComparison.Ordinal));
             var (moved, longest) = await TestFleet.VisitAsync([fleet.Nodes[reloaded]], placed.Keys);
@@ -192,10 +192,10 @@ public sealed class FleetBrokerTests
     private static SortedDictionary<string, int> Where(IReadOnlyList<Mosquitto> brokers, params int[] numbers)
     {
         var where = new SortedDictionary<string, int>(StringComparer.Ordinal);
-        for (var i = 0; i < brokers.Count; i++)
+        for (int i = 0; i < brokers.Count; i++)
         {
-            var number = numbers.Length == 0 ? i : numbers[i];
-            foreach (var id in brokers[i].Accepted.Select(c => c.Id).Where(id => id.StartsWith("c-", StringComparison.Ordinal)).Distinct())
+            int number = numbers.Length == 0 ? i : numbers[i];
+            foreach (string? id in brokers[i].Accepted.Select(c => c.Id).Where(id => id.StartsWith("c-", StringComparison.Ordinal)).Distinct())
                 Assert.True(where.TryAdd(id, number), $"{id} came to the brokers {where.GetValueOrDefault(id)} and {number}");
         }
 

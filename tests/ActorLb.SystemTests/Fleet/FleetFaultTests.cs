@@ -1,5 +1,5 @@
-using ActorLb.Testing;
 using System.Diagnostics;
+using ActorLb.Testing;
 using ActorLb.Testing.Processes;
 
 namespace ActorLb.SystemTests.Fleet;
@@ -18,7 +18,7 @@ public sealed class FleetFaultTests
     public async Task NodeKilled_EveryMappingSurvives_AndNoConnectTakesASecond()
     {
         await using var fleet = await TestFleet.StartAsync();
-        var ids = TestFleet.Ids("c", 600);
+        string[] ids = TestFleet.Ids("c", 600);
         var placed = await TestFleet.PlaceAsync(fleet.Nodes, ids);
         // The sixth invariant is one of assignments that the copies have.
         await fleet.WhenSettledAsync();
@@ -50,7 +50,7 @@ public sealed class FleetFaultTests
 
         // No settling here: what was just assigned is handed over too.
         var leaver = fleet.Nodes[0].Process;
-        var start = Stopwatch.GetTimestamp();
+        long start = Stopwatch.GetTimestamp();
         var took = TimeSpan.Zero;
         var stop = StopAsync();
         FleetNodeProcess[] rest = [fleet.Nodes[1], fleet.Nodes[2]];
@@ -82,7 +82,7 @@ public sealed class FleetFaultTests
         await using var fleet = await TestFleet.StartAsync();
         var placed = await TestFleet.PlaceAsync(fleet.Nodes, TestFleet.Ids("c", 400));
         await fleet.WhenSettledAsync();
-        var name = await fleet.CoordinatorAsync();
+        string name = await fleet.CoordinatorAsync();
         var coordinator = fleet.Nodes.Single(n => n.Name == name);
         FleetNodeProcess[] rest = [.. fleet.Nodes.Where(n => n != coordinator)];
 
@@ -104,7 +104,7 @@ public sealed class FleetFaultTests
         await using var fleet = await TestFleet.StartAsync();
         var placed = await TestFleet.PlaceAsync(fleet.Nodes, TestFleet.Ids("c", 300));
         FleetNodeProcess[] rest = [fleet.Nodes[0], fleet.Nodes[2]];
-        foreach (var seconds in (int[])[1, 4, 15])
+        foreach (int seconds in (int[])[1, 4, 15])
         {
             await fleet.WhenSettledAsync();
             var longest = await WatchAsync(fleet, rest, placed, fleet.Nodes[1].FreezeAsync(TimeSpan.FromSeconds(seconds)));
@@ -136,7 +136,7 @@ public sealed class FleetFaultTests
         using (var held = new FleetClients())
         {
             // Both sides take new clients; those that are connected are learnt after the split.
-            foreach (var id in TestFleet.Ids("apart", 30))
+            foreach (string id in TestFleet.Ids("apart", 30))
                 held.Add(await TestFleet.OpenAsync(fleet.Nodes[0], id));
             await TestFleet.PlaceAsync([fleet.Nodes[1]], TestFleet.Ids("majority", 30));
 
@@ -182,7 +182,7 @@ public sealed class FleetFaultTests
         await using var fleet = await TestFleet.StartAsync(new TestFleetOptions { Nodes = 2 });
         var placed = await TestFleet.PlaceAsync(fleet.Nodes, TestFleet.Ids("c", 200));
         // The oldest first, then the one that was left, which is the oldest now, and at last the younger.
-        foreach (var killed in (int[])[0, 1, 1])
+        foreach (int killed in (int[])[0, 1, 1])
         {
             await fleet.WhenSettledAsync();
             await fleet.Nodes[killed].KillAsync();
@@ -306,7 +306,7 @@ public sealed class FleetFaultTests
         TestFleet fleet, IReadOnlyList<FleetNodeProcess> through, Dictionary<string, int> placed, Task until)
     {
         var longest = TimeSpan.Zero;
-        var turn = 0;
+        int turn = 0;
         bool ended;
         do
         {

@@ -72,7 +72,7 @@ internal sealed class FleetNetwork : IAsyncDisposable
     {
         // What is not there is removed all the same: a network that was begun and not finished goes, too. This process's link goes with
         // its other end in the hub.
-        foreach (var name in Enumerable.Range(0, _nodes).Select(NameOf).Append(Hub))
+        foreach (string? name in Enumerable.Range(0, _nodes).Select(NameOf).Append(Hub))
         {
             _ = await ProcessHost.RunAsync("ip", ["netns", "del", name], SystemPath.Environment);
             ProcessReaper.Forget(name);
@@ -88,10 +88,10 @@ internal sealed class FleetNetwork : IAsyncDisposable
         await IpAsync("addr", "add", $"{Host}/24", "dev", HostLink);
         await IpAsync("link", "set", HostLink, "up");
         await PlugAsync("host");
-        for (var node = 0; node < _nodes; node++)
+        for (int node = 0; node < _nodes; node++)
         {
-            var name = NameOf(node);
-            var port = string.Create(CultureInfo.InvariantCulture, $"port{node}");
+            string name = NameOf(node);
+            string port = string.Create(CultureInfo.InvariantCulture, $"port{node}");
             await AddAsync(name);
             await WithinAsync(name, "link", "set", "lo", "up");
             await WithinAsync(name, "link", "add", "eth0", "type", "veth", "peer", "name", port, "netns", Hub);

@@ -46,8 +46,8 @@ internal sealed class FleetNodeProcess(
     /// <summary>Changes the file and has the node read it, by the command.</summary>
     public async Task ReloadAsync(Func<string, string> change)
     {
-        var before = await File.ReadAllTextAsync(ConfigurationFile);
-        var after = change(before);
+        string before = await File.ReadAllTextAsync(ConfigurationFile);
+        string after = change(before);
         Assert.NotEqual(before, after);
         await File.WriteAllTextAsync(ConfigurationFile, after);
         var result = await ActorLbProcess.RunAsync("reload", "-c", ConfigurationFile);
@@ -107,7 +107,7 @@ internal sealed class FleetNodeProcess(
     /// <summary>The metrics by name and labels as they are written.</summary>
     public async Task<IReadOnlyDictionary<string, double>> MetricsAsync()
     {
-        var page = await Http.GetStringAsync(new Uri("metrics", UriKind.Relative));
+        string page = await Http.GetStringAsync(new Uri("metrics", UriKind.Relative));
         return page.Split('\n', StringSplitOptions.RemoveEmptyEntries).Where(l => !l.StartsWith('#')).ToDictionary(
             l => l[..l.LastIndexOf(' ')], l => double.Parse(l.AsSpan(l.LastIndexOf(' ') + 1), CultureInfo.InvariantCulture), StringComparer.Ordinal);
     }

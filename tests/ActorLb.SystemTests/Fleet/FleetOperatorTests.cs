@@ -47,14 +47,14 @@ public sealed class FleetOperatorTests
     /// <summary>What a node says of another's configuration, once it says so.</summary>
     private static async Task<string> WaitAsync(FleetNodeProcess node, string other, string expected)
     {
-        var said = "?";
+        string said = "?";
         await Wait.UntilAsync(SaysAsync, () => $"{node.Name} says of {other}: {said}");
         return said;
 
         async Task<bool> SaysAsync()
         {
-            JsonElement members = (await node.GetAsync("cluster")).GetProperty("members");
-            JsonElement member = members.EnumerateArray().Single(m => m.GetProperty("name").GetString() == other);
+            var members = (await node.GetAsync("cluster")).GetProperty("members");
+            var member = members.EnumerateArray().Single(m => m.GetProperty("name").GetString() == other);
             said = member.GetProperty("configurationHash").ValueKind == JsonValueKind.Null
                 ? "?" : string.Join(", ", member.GetProperty("differences").EnumerateArray().Select(d => d.GetString()));
             return said == expected;

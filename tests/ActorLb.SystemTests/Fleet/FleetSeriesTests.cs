@@ -19,17 +19,17 @@ public sealed class FleetSeriesTests
         var placed = await TestFleet.PlaceAsync(fleet.Nodes, TestFleet.Ids("c", 300));
         List<double> longest = [], open = [], fresh = [];
         int moved = 0, lateMoved = 0;
-        for (var run = 0; run < Runs; run++)
+        for (int run = 0; run < Runs; run++)
         {
             await fleet.WhenSettledAsync();
             var victim = fleet.Nodes[run % fleet.Nodes.Count];
             FleetNodeProcess[] rest = [.. fleet.Nodes.Where(n => n != victim)];
-            var start = Stopwatch.GetTimestamp();
+            long start = Stopwatch.GetTimestamp();
             await victim.KillAsync();
             var opened = WhenOpenAsync(rest, start);
             // New clients come while nobody owns their shards, and stay.
             using var late = new FleetClients();
-            foreach (var id in TestFleet.Ids($"late-{run}", 60))
+            foreach (string id in TestFleet.Ids($"late-{run}", 60))
             {
                 late.Add(await TestFleet.OpenAsync(rest[0], id));
                 fresh.Add(late[^1].Took.TotalMilliseconds);
@@ -60,13 +60,13 @@ public sealed class FleetSeriesTests
         var placed = await TestFleet.PlaceAsync(fleet.Nodes, TestFleet.Ids("c", 10_000));
         string[] some = [.. placed.Keys.Where((_, i) => i % 40 == 0)];
         List<double> longest = [], left = [];
-        var moved = 0;
-        for (var run = 0; run < Runs; run++)
+        int moved = 0;
+        for (int run = 0; run < Runs; run++)
         {
             await fleet.WhenSettledAsync();
             var leaver = fleet.Nodes[run % fleet.Nodes.Count];
             FleetNodeProcess[] rest = [.. fleet.Nodes.Where(n => n != leaver)];
-            var start = Stopwatch.GetTimestamp();
+            long start = Stopwatch.GetTimestamp();
             var stop = StopAsync();
             do
             {
@@ -98,20 +98,20 @@ public sealed class FleetSeriesTests
     {
         await using var fleet = await TestFleet.StartAsync(new TestFleetOptions { InNamespaces = true });
         List<double> rejoined = [];
-        for (var run = 0; run < Runs; run++)
+        for (int run = 0; run < Runs; run++)
         {
             await fleet.WhenSettledAsync();
-            var one = run % 3;
+            int one = run % 3;
             int[] others = [.. Enumerable.Range(0, 3).Where(n => n != one)];
-            foreach (var other in others)
+            foreach (int other in others)
                 await fleet.Network.CutAsync(one, other);
             await Wait.UntilAsync(
                 async () => (await fleet.Nodes[one].MetricsAsync())["actorlb_fleet_detached"] == 1
                     && (await fleet.Nodes[others[0]].MetricsAsync())["actorlb_fleet_members"] == 2,
                 () => fleet.Nodes[one].Process.Output);
-            foreach (var other in others)
+            foreach (int other in others)
                 await fleet.Network.HealAsync(one, other);
-            var start = Stopwatch.GetTimestamp();
+            long start = Stopwatch.GetTimestamp();
             await Wait.UntilAsync(
                 async () => (await fleet.Nodes[one].MetricsAsync())["actorlb_fleet_members"] == 3, () => fleet.Nodes[one].Process.Output);
             rejoined.Add(Stopwatch.GetElapsedTime(start).TotalSeconds);
@@ -137,7 +137,7 @@ public sealed class FleetSeriesTests
         TestContext.Current.TestOutputHelper!.WriteLine(what);
         foreach (var (name, values) in figures)
         {
-            var sorted = values.Order().ToArray();
+            double[] sorted = values.Order().ToArray();
             TestContext.Current.TestOutputHelper.WriteLine($"  {name}: median {sorted[sorted.Length / 2]:f1}, most {sorted[^1]:f1}");
         }
     }

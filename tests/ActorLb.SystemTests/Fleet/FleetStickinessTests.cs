@@ -14,18 +14,18 @@ public sealed class FleetStickinessTests(HealthyFleet healthy) : IClassFixture<H
     public async Task ThousandClients_PlacedThroughOneNode_AreFoundThroughTheOthers()
     {
         await _fleet.WhenEmptyAsync();
-        var before = await _fleet.SumAsync("actorlb_sticky_entries");
+        double before = await _fleet.SumAsync("actorlb_sticky_entries");
         Dictionary<string, int> placed;
 
         // Held open, so that least-connections has something to count.
         using (var clients = new FleetClients())
         {
-            foreach (var id in TestFleet.Ids("client", 1000))
+            foreach (string id in TestFleet.Ids("client", 1000))
                 clients.Add(await TestFleet.OpenAsync(_fleet.Nodes[0], id));
             placed = clients.ToDictionary(c => c.Id, c => c.Broker);
         }
 
-        var spread = placed.Values.CountBy(b => b).Select(b => b.Value).ToArray();
+        int[] spread = placed.Values.CountBy(b => b).Select(b => b.Value).ToArray();
         Assert.Equal(3, spread.Length);
         Assert.All(spread, n => Assert.InRange(n, 320, 347));
 
@@ -46,10 +46,10 @@ public sealed class FleetStickinessTests(HealthyFleet healthy) : IClassFixture<H
     public async Task OneClient_ThroughTwoNodesAtOnce_EndsOnOneBroker()
     {
         var through = new HashSet<(int, int)>();
-        for (var i = 0; i < 200; i++)
+        for (int i = 0; i < 200; i++)
         {
             int one = i % 3, two = (i + 1 + (i / 3 % 2)) % 3;
-            var id = $"twin-{i}";
+            string id = $"twin-{i}";
             var both = await Task.WhenAll(
                 TestFleet.OpenAsync(_fleet.Nodes[one], id), TestFleet.OpenAsync(_fleet.Nodes[two], id));
             Assert.Equal(both[0].Broker, both[1].Broker);
@@ -67,11 +67,11 @@ public sealed class FleetStickinessTests(HealthyFleet healthy) : IClassFixture<H
     [InlineData("-tls1_3", "TLSv1.3", "Post-Handshake New Session Ticket arrived")]
     public async Task TlsSession_OfOneNode_IsResumedThroughTheOthers(string option, string version, string until)
     {
-        var first = await OpenSslClient.TalkAsync(_fleet.Nodes[0].Secure, until, option, "-sess_out", healthy.SessionFile);
+        string first = await OpenSslClient.TalkAsync(_fleet.Nodes[0].Secure, until, option, "-sess_out", healthy.SessionFile);
         Assert.Contains($"New, {version}", first, StringComparison.Ordinal);
         foreach (var node in _fleet.Nodes.Skip(1))
         {
-            var next = await OpenSslClient.TalkAsync(node.Secure, until, option, "-sess_in", healthy.SessionFile, "-sess_out", healthy.SessionFile);
+            string next = await OpenSslClient.TalkAsync(node.Secure, until, option, "-sess_in", healthy.SessionFile, "-sess_out", healthy.SessionFile);
             Assert.Contains($"Reused, {version}", next, StringComparison.Ordinal);
         }
     }
@@ -85,7 +85,7 @@ public sealed class FleetStickinessTests(HealthyFleet healthy) : IClassFixture<H
 
         // A crowd that came through one node alone is uneven on purpose: the second broker is away for new clients.
         await _fleet.Nodes[0].ChangeAsync(HttpMethod.Post, $"backends/{_fleet.Brokers[1].EndPoint}/drain");
-        for (var i = 0; i < 200; i++)
+        for (int i = 0; i < 200; i++)
             clients.Add(await TestFleet.OpenAsync(_fleet.Nodes[0], $"early-{i}"));
         Assert.DoesNotContain(clients, c => c.Broker == 1);
         await _fleet.Nodes[2].ChangeAsync(HttpMethod.Post, $"backends/{_fleet.Brokers[1].EndPoint}/up");
@@ -98,7 +98,7 @@ public sealed class FleetStickinessTests(HealthyFleet healthy) : IClassFixture<H
         await Wait.UntilAsync(
             async () => (await _fleet.Nodes[1].MetricsAsync())[$"actorlb_backend_up{{pool=\"p\",backend=\"{_fleet.Brokers[1].EndPoint}\"}}"] == 1,
             () => "node 2 has not heard that the backend is up");
-        for (var i = 0; i < 400; i++)
+        for (int i = 0; i < 400; i++)
             clients.Add(await TestFleet.OpenAsync(_fleet.Nodes[1 + (i % 2)], $"late-{i}"));
         Assert.All(clients.CountBy(c => c.Broker), b => Assert.InRange(b.Value, 180, 220));
     }

@@ -16,7 +16,7 @@ public sealed class FleetUpgradeTests
         var coming = Task.Run(async () =>
         {
             // Who comes while nobody accepts waits in the queue: nobody is refused.
-            for (var n = 0; !end.IsCancellationRequested; n++)
+            for (int n = 0; !end.IsCancellationRequested; n++)
                 (await TestFleet.OpenAsync(fleet.Nodes[n % 2], $"new-{n:d5}")).Dispose();
         });
         foreach (var node in fleet.Nodes)

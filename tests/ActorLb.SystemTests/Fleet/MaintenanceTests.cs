@@ -21,9 +21,9 @@ public sealed class MaintenanceTests
     public async Task Transcript_OfTheDocumentation_IsTrue()
     {
         // Only the rate hangs on how much time the machine has.
-        for (var attempt = 1; ; attempt++)
+        for (int attempt = 1; ; attempt++)
         {
-            var rate = await RunAsync();
+            double rate = await RunAsync();
             if (rate is >= 0.8 and <= 1.2) return;
             TestContext.Current.TestOutputHelper!.WriteLine($"attempt {attempt}: {rate:p0} of the rate");
             Assert.True(attempt < 3, $"the fleet closed at {rate:p0} of the rate");
@@ -36,9 +36,9 @@ public sealed class MaintenanceTests
         await using var fleet = await TestFleet.StartAsync(new TestFleetOptions { Nodes = 2 });
         var transcript = new Transcript(fleet);
         await using var clients = await ReturningClients.OpenAsync(Clients, [.. fleet.Nodes]);
-        var asked = await transcript.NextAsync("pool show");
+        string asked = await transcript.NextAsync("pool show");
         var broker = fleet.Brokers[0];
-        var before = broker.Open;
+        int before = broker.Open;
         Assert.InRange(before, 900, 1100);
 
         await transcript.NextAsync("pool drain");
@@ -48,22 +48,22 @@ public sealed class MaintenanceTests
         await fleet.UntilAsync(broker, b => StateOf(b) == "paused", "is paused");
         // Those under way are told still; then, for some steps' time, nobody is.
         await Task.Delay(500);
-        var paused = clients.Told.Count;
+        int paused = clients.Told.Count;
         await Task.Delay(1000);
         Assert.Equal(paused, clients.Told.Count);
         await transcript.NextAsync("pool resume");
-        var first = Rate(clients, 0, paused);
+        double first = Rate(clients, 0, paused);
 
         // The one that was told to drain dies in the middle of it.
         await Wait.UntilAsync(() => clients.Told.Count > paused + ((before - paused) / 4), () => "it goes on");
         clients.Nodes = [fleet.Nodes[1]];
         await fleet.Nodes[0].KillAsync();
-        var killed = clients.Told.Count;
+        int killed = clients.Told.Count;
         await transcript.NextAsync("pool show");
         await Wait.UntilAsync(async () => StateOf(await BackendAsync(fleet.Nodes[1], broker)) == "done", () => $"{broker.Open} are left");
-        var closed = clients.Told.Count;
+        int closed = clients.Told.Count;
         // From the middle of what was left on: that a node is gone is known a second later.
-        var second = Rate(clients, killed + ((closed - killed) / 3), closed);
+        double second = Rate(clients, killed + ((closed - killed) / 3), closed);
         await Wait.UntilAsync(() => clients.Connected.Sum() == Clients && broker.Open == 0, () => "all are elsewhere");
         AssertNobodyTwice(clients);
         await fleet.Nodes[0].StartAsync();
@@ -131,9 +131,9 @@ public sealed class MaintenanceTests
             _fleet = fleet;
             string? command = null;
             var output = new List<string>();
-            foreach (var line in File.ReadLines(RepositoryRoot.File("docs", "operations.md")))
+            foreach (string line in File.ReadLines(RepositoryRoot.File("docs", "operations.md")))
             {
-                var isCommand = line.StartsWith("$ pbm ", StringComparison.Ordinal);
+                bool isCommand = line.StartsWith("$ pbm ", StringComparison.Ordinal);
                 if ((isCommand || line == "```") && command is not null) _commands.Enqueue((command, [.. output]));
                 if (isCommand || line == "```") output.Clear();
                 if (isCommand) command = line[6..];
@@ -153,9 +153,9 @@ public sealed class MaintenanceTests
             var result = await ProcessHost.RunAsync(Pbm, command.Split(' ').Select(Here));
             Assert.True(result.ExitCode == 0, $"{command}: {result.Output}");
             TestContext.Current.TestOutputHelper!.WriteLine($"$ pbm {command}\n{There(result.Output)}");
-            foreach (var header in output.Where(l => l.StartsWith("  backend ", StringComparison.Ordinal) || l.StartsWith("  closes sessions ", StringComparison.Ordinal)))
+            foreach (string? header in output.Where(l => l.StartsWith("  backend ", StringComparison.Ordinal) || l.StartsWith("  closes sessions ", StringComparison.Ordinal)))
             {
-                var columns = Columns(header).TakeWhile(c => c != "...").ToArray();
+                string[] columns = Columns(header).TakeWhile(c => c != "...").ToArray();
                 Assert.Contains(result.Output.Split('\n'), l => Columns(l).Take(columns.Length).SequenceEqual(columns));
             }
 
@@ -168,14 +168,14 @@ public sealed class MaintenanceTests
 
         private string Here(string word)
         {
-            for (var i = 0; i < _fleet.Nodes.Count; i++) word = word.Replace($"lb-{i + 1}:8888", _fleet.Nodes[i].Admin.ToString(), StringComparison.Ordinal);
-            for (var i = 0; i < _fleet.Brokers.Length; i++) word = word.Replace($"10.20.0.1{i + 1}:1883", _fleet.Brokers[i].EndPoint.ToString(), StringComparison.Ordinal);
+            for (int i = 0; i < _fleet.Nodes.Count; i++) word = word.Replace($"lb-{i + 1}:8888", _fleet.Nodes[i].Admin.ToString(), StringComparison.Ordinal);
+            for (int i = 0; i < _fleet.Brokers.Length; i++) word = word.Replace($"10.20.0.1{i + 1}:1883", _fleet.Brokers[i].EndPoint.ToString(), StringComparison.Ordinal);
             return word == "emqx" ? "p" : word;
         }
 
         private string There(string text)
         {
-            for (var i = 0; i < _fleet.Brokers.Length; i++) text = text.Replace(_fleet.Brokers[i].EndPoint.ToString(), $"10.20.0.1{i + 1}:1883", StringComparison.Ordinal);
+            for (int i = 0; i < _fleet.Brokers.Length; i++) text = text.Replace(_fleet.Brokers[i].EndPoint.ToString(), $"10.20.0.1{i + 1}:1883", StringComparison.Ordinal);
             return text;
         }
     }

@@ -23,7 +23,7 @@ internal sealed class MarkedBroker : IAsyncDisposable
         _broker = FakeBroker.Start(
             async (connection, stop) =>
             {
-                var connect = await connection.ReadPacketAsync(stop);
+                byte[] connect = await connection.ReadPacketAsync(stop);
                 _came.Enqueue(IdOf(connect));
                 await connection.SendAsync(Connack(number), stop);
                 await connection.ReadToEndAsync(stop);

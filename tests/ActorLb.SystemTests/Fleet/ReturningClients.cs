@@ -1,7 +1,7 @@
-using ActorLb.Testing;
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Net.Sockets;
+using ActorLb.Testing;
 using ActorLb.Testing.Peers;
 
 namespace ActorLb.SystemTests.Fleet;
@@ -44,7 +44,7 @@ internal sealed class ReturningClients : IAsyncDisposable
     {
         var clients = new ReturningClients(count, nodes);
         var opened = Enumerable.Range(0, count).Select(_ => new TaskCompletionSource()).ToArray();
-        for (var i = 0; i < count; i++)
+        for (int i = 0; i < count; i++)
         {
             clients._running.Add(clients.RunAsync(i, opened[i]));
             // The next one when the one some places before is in: a storm is another test's.
@@ -64,7 +64,7 @@ internal sealed class ReturningClients : IAsyncDisposable
 
     private async Task RunAsync(int number, TaskCompletionSource opened)
     {
-        var connack = new byte[MarkedBroker.ConnackLength];
+        byte[] connack = new byte[MarkedBroker.ConnackLength];
         while (!_end.IsCancellationRequested)
         {
             var nodes = _nodes;
@@ -81,8 +81,8 @@ internal sealed class ReturningClients : IAsyncDisposable
 
                 Volatile.Write(ref _broker[number], connack[^1] - '0');
                 opened.TrySetResult();
-                var farewell = new byte[16];
-                var length = await socket.ReceiveAsync(farewell, _end.Token);
+                byte[] farewell = new byte[16];
+                int length = await socket.ReceiveAsync(farewell, _end.Token);
                 if (length >= 3 && farewell[0] == 0xE0 && farewell[2] == UseAnotherServer) _told.Enqueue((number, Stopwatch.GetTimestamp()));
             }
             catch (Exception e) when (e is SocketException or OperationCanceledException)

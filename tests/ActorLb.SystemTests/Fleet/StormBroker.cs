@@ -48,7 +48,7 @@ internal sealed class StormBroker : IDisposable
     {
         lock (_came)
         {
-            var most = 0;
+            int most = 0;
             _came.Sort();
             for (int first = 0, last = 0; first < _came.Count; first++)
             {
@@ -81,9 +81,9 @@ internal sealed class StormBroker : IDisposable
 
     private void Note(Socket socket)
     {
-        var info = new byte[104];
+        byte[] info = new byte[104];
         socket.GetRawSocketOption(Tcp, TcpInfo, info);
-        var came = Stopwatch.GetTimestamp() - (BitConverter.ToUInt32(info, LastDataReceived) * Stopwatch.Frequency / 1000);
+        long came = Stopwatch.GetTimestamp() - (BitConverter.ToUInt32(info, LastDataReceived) * Stopwatch.Frequency / 1000);
         lock (_came)
             _came.Add(came);
     }
@@ -92,7 +92,7 @@ internal sealed class StormBroker : IDisposable
     {
         try
         {
-            var bytes = new byte[64];
+            byte[] bytes = new byte[64];
             await socket.ReceiveAsync(bytes);
             Note(socket);
             await socket.SendAsync(MarkedBroker.Connack(_number));

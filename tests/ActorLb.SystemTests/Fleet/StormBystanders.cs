@@ -17,12 +17,12 @@ internal sealed class StormBystanders : IDisposable
     {
         foreach (var front in fronts)
         {
-            for (var i = 0; i < 8; i++)
+            for (int i = 0; i < 8; i++)
             {
                 var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true, ReceiveTimeout = 20_000 };
                 socket.Connect(front);
                 socket.Send(ConnectBytes.V5($"other-{front.Port}-{i}"));
-                var connack = new byte[MarkedBroker.ConnackLength];
+                byte[] connack = new byte[MarkedBroker.ConnackLength];
                 Assert.Equal(connack.Length, socket.Receive(connack));
                 _sockets.Add(socket);
             }
@@ -48,12 +48,12 @@ internal sealed class StormBystanders : IDisposable
     {
         // A PUBLISH of QoS 0, 64 bytes.
         byte[] packet = [0x30, 62, 0, 1, (byte)'t', .. new byte[59]];
-        var back = new byte[packet.Length];
+        byte[] back = new byte[packet.Length];
         try
         {
             while (!_stop)
             {
-                var start = Stopwatch.GetTimestamp();
+                long start = Stopwatch.GetTimestamp();
                 socket.Send(packet);
                 for (int read, length = 0; length < back.Length; length += read)
                 {
@@ -62,7 +62,7 @@ internal sealed class StormBystanders : IDisposable
                         return;
                 }
 
-                var took = Stopwatch.GetTimestamp() - start;
+                long took = Stopwatch.GetTimestamp() - start;
                 lock (_times)
                     _times.Add(took);
                 // The pace at which it measures.

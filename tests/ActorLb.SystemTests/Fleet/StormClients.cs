@@ -46,7 +46,7 @@ internal sealed class StormClients(int count, StormBroker[] brokers) : IDisposab
 
     private async Task ComeAsync(int client, FleetNodeProcess[] nodes)
     {
-        for (var turn = client; ; turn++)
+        for (int turn = client; ; turn++)
         {
             var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
             await _connecting.WaitAsync();
@@ -60,9 +60,9 @@ internal sealed class StormClients(int count, StormBroker[] brokers) : IDisposab
                 _connecting.Release();
             }
 
-            var answer = new byte[MarkedBroker.ConnackLength];
-            var length = 0;
-            for (var read = 1; read > 0 && length < 5; length += read)
+            byte[] answer = new byte[MarkedBroker.ConnackLength];
+            int length = 0;
+            for (int read = 1; read > 0 && length < 5; length += read)
                 read = await socket.ReceiveAsync(answer.AsMemory(length));
             if (length >= 5 && answer[3] == 0)
             {

@@ -31,7 +31,7 @@ public sealed class StormTests
     public async Task NodeKilled_AllOfItsClientsComeAtOnce_BrokersAndOtherClientsDoNotSuffer()
     {
         var problems = new List<string>();
-        for (var run = 1; run <= Runs; run++)
+        for (int run = 1; run <= Runs; run++)
         {
             var found = await RunAsync();
             problems.Add($"run {run}: {string.Join("; ", found)}");
@@ -54,7 +54,7 @@ public sealed class StormTests
                 Backends = [.. brokers.Select(b => b.EndPoint)],
                 More = $"pools.q {{ health.probe = none, backends = [\"{echo.EndPoint}\"] }}, listeners.q {{ bind = \"{{secure}}\", pool = q }}",
             });
-            FleetNodeProcess victim = fleet.Nodes[0];
+            var victim = fleet.Nodes[0];
             FleetNodeProcess[] rest = [fleet.Nodes[1], fleet.Nodes[2]];
             using var storm = new StormClients(Clients, brokers);
             await storm.ConnectAsync(victim);
@@ -79,14 +79,14 @@ public sealed class StormTests
         foreach (var broker in brokers)
             broker.Forget();
 
-        var start = Stopwatch.GetTimestamp();
+        long start = Stopwatch.GetTimestamp();
         var returned = storm.ReturnAsync(rest);
         await victim.KillAsync();
         await returned;
         var took = Stopwatch.GetElapsedTime(start);
         var during = others.TakeP99();
-        var most = brokers.Max(b => b.MostInASecond());
-        var grown = rest.Zip(memory, (n, was) => MemoryOf(n, "VmHWM") - was).Max();
+        int most = brokers.Max(b => b.MostInASecond());
+        long grown = rest.Zip(memory, (n, was) => MemoryOf(n, "VmHWM") - was).Max();
         TestContext.Current.TestOutputHelper!.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
             $"all {Clients} in after {took.TotalSeconds:f1} s of {Implied.TotalSeconds:f1} s implied; {storm.Refused} refusals; most in a second at a broker {most}; "

@@ -65,7 +65,7 @@ internal sealed class TestFleet : IAsyncDisposable
         _backends = [.. options.Backends ?? Brokers.Select(b => b.EndPoint)];
         SecretFile = _folder.Write("secret", "a long text that all nodes of the test share");
         _peers = [.. Enumerable.Range(0, Math.Max(1, options.Nodes)).Select(i => new IPEndPoint(network?.AddressOf(i) ?? IPAddress.Loopback, Ports.Free()))];
-        for (var i = 1; i <= options.Nodes; i++)
+        for (int i = 1; i <= options.Nodes; i++)
             Nodes.Add(Add($"lb-{i}"));
     }
 
@@ -136,7 +136,7 @@ internal sealed class TestFleet : IAsyncDisposable
     /// <param name="whileVisited">Clients come and go meanwhile, so that copies are always a little behind.</param>
     public Task WhenSettledAsync(bool whileVisited = false)
     {
-        var told = "";
+        string told = "";
         return Wait.UntilAsync(
             async () =>
             {
@@ -157,7 +157,7 @@ internal sealed class TestFleet : IAsyncDisposable
     /// <summary>Waits until no node counts a connection of anybody: what an earlier test held is over, and every node knows.</summary>
     public Task WhenEmptyAsync()
     {
-        var told = "";
+        string told = "";
         return Wait.UntilAsync(
             async () =>
             {
@@ -193,12 +193,12 @@ internal sealed class TestFleet : IAsyncDisposable
     /// <returns>The broker that it came to, and how long it took from the first byte to the CONNACK.</returns>
     public static async Task<FleetClient> OpenAsync(FleetNodeProcess node, string id, int keepAlive = 60)
     {
-        var start = Stopwatch.GetTimestamp();
+        long start = Stopwatch.GetTimestamp();
         var client = await RawClient.ConnectAsync(node.Front);
         try
         {
             await client.SendAsync(ConnectBytes.V5(id, keepAlive));
-            var connack = await client.ReadAsync(MarkedBroker.ConnackLength);
+            byte[] connack = await client.ReadAsync(MarkedBroker.ConnackLength);
             var took = Stopwatch.GetElapsedTime(start);
             Assert.True(connack.Length == MarkedBroker.ConnackLength, $"{id} through {node.Name}: {Convert.ToHexString(connack)}");
             return new FleetClient(id, client, connack[^1] - '0', took);
@@ -235,9 +235,9 @@ internal sealed class TestFleet : IAsyncDisposable
     public static async Task<Dictionary<string, int>> PlaceAsync(IReadOnlyList<FleetNodeProcess> through, string[] ids)
     {
         var (placed, _) = await VisitAsync(through, ids);
-        for (var turn = 0; ; turn++)
+        for (int turn = 0; ; turn++)
         {
-            var before = await FallbacksAsync(through);
+            double before = await FallbacksAsync(through);
             var (again, _) = await VisitAsync(through, ids);
             if (again.All(a => placed[a.Key] == a.Value) && await FallbacksAsync(through) == before)
                 return placed;
@@ -261,7 +261,7 @@ internal sealed class TestFleet : IAsyncDisposable
     /// <summary>All of them come to where they were before.</summary>
     public static void AssertSame(IReadOnlyDictionary<string, int> before, IReadOnlyDictionary<string, int> after)
     {
-        var moved = after.Where(a => before[a.Key] != a.Value).Select(a => $"{a.Key}: {before[a.Key]} -> {a.Value}").ToArray();
+        string[] moved = after.Where(a => before[a.Key] != a.Value).Select(a => $"{a.Key}: {before[a.Key]} -> {a.Value}").ToArray();
         Assert.True(moved.Length == 0, $"{moved.Length} of {after.Count} moved: {string.Join(", ", moved.Take(10))}");
     }
 
@@ -274,7 +274,7 @@ internal sealed class TestFleet : IAsyncDisposable
         }
         catch (Exception e)
         {
-            var nodes = await Task.WhenAll(Nodes.Where(n => n.IsRunning).Select(TellAsync));
+            string[] nodes = await Task.WhenAll(Nodes.Where(n => n.IsRunning).Select(TellAsync));
             throw new InvalidOperationException($"{DateTimeOffset.UtcNow:HH:mm:ss.fff} {e.Message}\n{string.Join("\n\n", nodes)}", e);
         }
     }
@@ -282,7 +282,7 @@ internal sealed class TestFleet : IAsyncDisposable
     /// <summary>What a node counts and logs; it may be about to end.</summary>
     private static async Task<string> TellAsync(FleetNodeProcess node)
     {
-        var output = node.Process.Output;
+        string output = node.Process.Output;
         try
         {
             var metrics = (await node.MetricsAsync()).Where(m => m.Key.Contains("_lookups_", StringComparison.Ordinal)
@@ -320,9 +320,9 @@ internal sealed class TestFleet : IAsyncDisposable
 
     private static void InterlockedMax(ref long target, long value)
     {
-        for (var seen = Volatile.Read(ref target); value > seen;)
+        for (long seen = Volatile.Read(ref target); value > seen;)
         {
-            var before = Interlocked.CompareExchange(ref target, value, seen);
+            long before = Interlocked.CompareExchange(ref target, value, seen);
             if (before == seen)
                 return;
             seen = before;

@@ -20,7 +20,7 @@ public sealed class ExampleTests
     {
         await using var example = await RunningExample.StartAsync(name);
         var clients = new List<MqttJsClient>();
-        for (var i = 0; i < 6; i++)
+        for (int i = 0; i < 6; i++)
         {
             var client = await example.Js.ConnectAsync(example.Client($"c{i}"));
             await client.SubscribeAsync($"t/{i}", qos: 1);
@@ -29,7 +29,7 @@ public sealed class ExampleTests
             clients.Add(client);
         }
 
-        var counts = example.Brokers.Select(b => b.Accepted.Count(c => c.Id is ['c', _] or "0ABC01")).ToArray();
+        int[] counts = example.Brokers.Select(b => b.Accepted.Count(c => c.Id is ['c', _] or "0ABC01")).ToArray();
         switch (name)
         {
             case "tcp":
@@ -80,7 +80,7 @@ public sealed class ExampleTests
     {
         using var folder = new TempFolder();
         folder.Write("certs/cluster.secret", "a secret of 32 bytes, or somewhat more");
-        var file = folder.Write("fleet.conf", await File.ReadAllTextAsync(RepositoryRoot.File("hocon", "fleet.conf")));
+        string file = folder.Write("fleet.conf", await File.ReadAllTextAsync(RepositoryRoot.File("hocon", "fleet.conf")));
         var result = await ActorLbProcess.RunAsync("check", "-c", file);
         Assert.True(result.ExitCode == 0, result.Output);
     }
@@ -89,9 +89,9 @@ public sealed class ExampleTests
     {
         foreach (var client in clients)
             await client.EndAsync();
-        for (var i = 5; i >= 0; i--)
+        for (int i = 5; i >= 0; i--)
             await example.Js.ConnectAsync(example.Client($"c{i}"));
-        for (var i = 0; i < 6; i++)
+        for (int i = 0; i < 6; i++)
             Assert.Equal([0, 0, 2], example.Brokers.Select(b => b.Accepted.Count(c => c.Id == $"c{i}")).Order());
     }
 }

@@ -53,7 +53,7 @@ internal sealed partial class RunningExample : IAsyncDisposable
 
     public MqttJsConnect Client(string id, bool certificate = true)
     {
-        var scheme = (HasWebSocket, HasTls) switch { (true, true) => "wss", (true, _) => "ws", (_, true) => "mqtts", _ => "mqtt" };
+        string scheme = (HasWebSocket, HasTls) switch { (true, true) => "wss", (true, _) => "ws", (_, true) => "mqtts", _ => "mqtt" };
         var connect = new MqttJsConnect
         {
             Url = MqttJsConnect.Address(scheme, Listener, HasWebSocket ? "/mqtt" : ""),
@@ -77,7 +77,7 @@ internal sealed partial class RunningExample : IAsyncDisposable
 
     private async Task StartAsync()
     {
-        var text = await File.ReadAllTextAsync(RepositoryRoot.File("hocon", Name + ".conf"));
+        string text = await File.ReadAllTextAsync(RepositoryRoot.File("hocon", Name + ".conf"));
         HasTls = text.Contains("tls {", StringComparison.Ordinal);
         HasWebSocket = text.Contains("websocket {", StringComparison.Ordinal);
         text = await WithBrokersAsync(text);
@@ -87,7 +87,7 @@ internal sealed partial class RunningExample : IAsyncDisposable
         // Addresses of a network that this machine is not in.
         text = text.Replace("10.211.55.", "127.0.0.", StringComparison.Ordinal);
         WriteCertificates();
-        var file = _folder.Write("example.conf", $$"""
+        string file = _folder.Write("example.conf", $$"""
             {{text}}
             actorlb.node { data-dir = "data", pid-file = off, workers = 1 }
             actorlb.admin.bind = "{{admin}}"
@@ -103,8 +103,8 @@ internal sealed partial class RunningExample : IAsyncDisposable
 
     private async Task<string> WithBrokersAsync(string text)
     {
-        var reads = text.Contains("proxy-protocol = v", StringComparison.Ordinal);
-        foreach (var address in AnyBroker().Matches(text).Select(m => m.Value).Distinct().ToArray())
+        bool reads = text.Contains("proxy-protocol = v", StringComparison.Ordinal);
+        foreach (string? address in AnyBroker().Matches(text).Select(m => m.Value).Distinct().ToArray())
         {
             IPEndPoint endPoint;
             if (reads)
@@ -130,7 +130,7 @@ internal sealed partial class RunningExample : IAsyncDisposable
         Device = _ca.Client("CN=device-7", serial: [0x0A, 0xBC, 0x01]);
         _folder.Write("certs/emqx.pem", File.ReadAllText(server.CertificatePath));
         _folder.Write("certs/emqx.key", File.ReadAllText(server.KeyPath));
-        foreach (var ca in new[] { "certs/ca.pem", "certs/ca.crt" })
+        foreach (string? ca in new[] { "certs/ca.pem", "certs/ca.crt" })
             _folder.Write(ca, File.ReadAllText(_ca.CaPath));
     }
 

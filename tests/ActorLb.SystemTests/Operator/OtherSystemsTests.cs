@@ -20,7 +20,7 @@ public sealed class OtherSystemsTests
         using var folder = new TempFolder();
         var admin = new IPEndPoint(IPAddress.Loopback, Ports.Free());
         var listener = new IPEndPoint(IPAddress.Loopback, Ports.Free());
-        var file = folder.Write("lb.conf", Configuration("streams", admin, listener, broker.EndPoint));
+        string file = folder.Write("lb.conf", Configuration("streams", admin, listener, broker.EndPoint));
         await using (var node = await ActorLbProcess.StartAsync(file, admin, WithoutLibc))
         {
             await MosquittoClients.PublishAsync(listener, "t", "x", 1, retain: false, "mqttv311", ["-i", "anywhere"]);
@@ -36,7 +36,7 @@ public sealed class OtherSystemsTests
     public async Task Reactors_WithoutLinuxsCLibrary_AreRefusedWithTheWayOut()
     {
         using var folder = new TempFolder();
-        var file = folder.Write("lb.conf", Configuration(
+        string file = folder.Write("lb.conf", Configuration(
             "reactor", new IPEndPoint(IPAddress.Loopback, Ports.Free()), new IPEndPoint(IPAddress.Loopback, Ports.Free()), new IPEndPoint(IPAddress.Loopback, 1)));
         var result = await ProcessHost.RunAsync(ActorLbProcess.Program, ["run", "-c", file], environment: WithoutLibc);
         Assert.Equal(1, result.ExitCode);

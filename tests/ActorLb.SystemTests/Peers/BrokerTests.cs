@@ -24,9 +24,9 @@ public sealed class BrokerTests
         var kept = await subscriber.NextMessageAsync();
         Assert.Equal(("kept/1", "kept ☂", 2, true), (kept.Topic, kept.Text, kept.Qos, kept.Retain));
 
-        for (var qos = 0; qos <= 2; qos++)
+        for (int qos = 0; qos <= 2; qos++)
         {
-            var payload = Encoding.UTF8.GetBytes(new string((char)('a' + qos), 200_000));
+            byte[] payload = Encoding.UTF8.GetBytes(new string((char)('a' + qos), 200_000));
             await publisher.PublishAsync($"q/{qos}", payload, qos);
             var message = await subscriber.NextMessageAsync();
             Assert.Equal(($"q/{qos}", qos, false), (message.Topic, message.Qos, message.Retain));
@@ -50,7 +50,7 @@ public sealed class BrokerTests
         await MosquittoClients.PublishAsync(node.EndPoint, "x/kept", "kept", 1, retain: true, version, "-i", "keeper");
         await using var subscriber = await MosquittoClients.SubscribeAsync(node.EndPoint, "x/+", 2, version, "-i", "sub");
         Assert.Equal(new MosquittoMessage(true, 1, "x/kept", "kept"), await subscriber.NextMessageAsync());
-        for (var qos = 0; qos <= 2; qos++)
+        for (int qos = 0; qos <= 2; qos++)
         {
             await MosquittoClients.PublishAsync(node.EndPoint, "x/1", $"words {qos}", qos, retain: false, version, "-i", $"pub{qos}");
             Assert.Equal(new MosquittoMessage(false, qos, "x/1", $"words {qos}"), await subscriber.NextMessageAsync());
@@ -68,7 +68,7 @@ public sealed class BrokerTests
             $"balance = sticky, place = round-robin, backends = [\"{one.EndPoint}\", \"{two.EndPoint}\"]");
         await using var js = await MqttJs.StartAsync();
         var filler = await js.ConnectAsync(Connect(node, "filler", 4));
-        for (var visit = 0; visit < 3; visit++)
+        for (int visit = 0; visit < 3; visit++)
         {
             var client = await js.ConnectAsync(Connect(node, "durable", 4) with { Clean = false });
             Assert.Equal(visit > 0, client.SessionPresent);
@@ -107,7 +107,8 @@ public sealed class BrokerTests
         await using var js = await MqttJs.StartAsync();
         JsonObject With(string topic) => new()
         {
-            ["reconnectPeriod"] = 0, ["will"] = new JsonObject { ["topic"] = topic, ["payload"] = "gone", ["qos"] = 0, ["retain"] = false },
+            ["reconnectPeriod"] = 0,
+            ["will"] = new JsonObject { ["topic"] = topic, ["payload"] = "gone", ["qos"] = 0, ["retain"] = false },
         };
         await using (var node = await TestNode.StartAsync($"backends = [\"{broker.EndPoint}\"]", more: "node.will = suppress"))
         {
@@ -137,16 +138,21 @@ public sealed class BrokerTests
         await using var node = await TestNode.StartAsync(
             $"backends = [{{ address = \"{one.EndPoint}\", fail-timeout = 300ms }}, \"{two.EndPoint}\"]");
         await one.DisposeAsync();
-        for (var i = 0; i < 4; i++)
+        for (int i = 0; i < 4; i++)
+        {
             using (await node.OpenAsync($"c{i}"))
                 await two.WaitForClientAsync($"c{i}");
+        }
+
         await using var again = await Mosquitto.StartAsync(new MosquittoOptions { Listeners = [new(EndPoint: one.EndPoint)] });
         var backend = node.Node.Pools.Single().Pool.Snapshot.Find(one.EndPoint.ToString())!;
         await node.UntilAsync(() => backend.IsEligible(Environment.TickCount64, newClient: true));
-        for (var i = 0; i < 4; i++)
+        for (int i = 0; i < 4; i++)
+        {
             using (await node.OpenAsync($"d{i}"))
             {
             }
+        }
 
         await again.Process.WaitForLineAsync("New client connected");
     }

@@ -67,9 +67,9 @@ public sealed class ProxyHeaderTests
         await using var haproxy = await HaproxyPeer.StartAsync(broker.EndPoint);
         await using var node = await StartAsync(haproxy.EndPoint, version, "proxy-protocol-tlvs = [unique-id, crc32c]");
         var ids = new HashSet<string>(StringComparer.Ordinal);
-        for (var i = 0; i < 2; i++)
+        for (int i = 0; i < 2; i++)
         {
-            var address = $"127.0.0.{80 + i}";
+            string address = $"127.0.0.{80 + i}";
             int port;
             using (var client = await node.OpenAsync("haproxy", from: IPAddress.Parse(address)))
                 port = client.Local.Port;

@@ -22,10 +22,10 @@ public sealed class SourceExhaustionTests
         int places = ports * sources * destinations;
         string[] addresses = [.. Enumerable.Range(11, sources).Select(i => $"127.0.0.{i}")];
         int[] brokers = [.. Enumerable.Range(1884, destinations)];
-        var backends = string.Join(", ", brokers.Select(b => $"\"127.0.0.1:{b}\""));
+        string backends = string.Join(", ", brokers.Select(b => $"\"127.0.0.1:{b}\""));
         using var folder = new TempFolder();
         // Ports of fixed numbers: nobody else lives in the namespace.
-        var file = folder.Write("lb.conf", $$"""
+        string file = folder.Write("lb.conf", $$"""
             actorlb {
               node { name = tiny, workers = 1, data-plane = {{plane}}, pid-file = off, max-connections = 1000 }
               admin.bind = "127.0.0.1:8888"
@@ -36,10 +36,10 @@ public sealed class SourceExhaustionTests
               listeners.mqtt { bind = "127.0.0.1:1883", pool = p }
             }
             """);
-        var broker = folder.Write("mosquitto.conf", "user root\nallow_anonymous true\nlog_dest stderr\n"
+        string broker = folder.Write("mosquitto.conf", "user root\nallow_anonymous true\nlog_dest stderr\n"
             + string.Concat(brokers.Select(b => $"listener {b} 127.0.0.1\nmax_connections -1\n")));
-        var clients = folder.Write("clients.mjs", ClientsScript(places + TooMany));
-        var script = folder.Write("inside.sh", $$"""
+        string clients = folder.Write("clients.mjs", ClientsScript(places + TooMany));
+        string script = folder.Write("inside.sh", $$"""
             set -e
             ip link set lo up
             echo "32768 {{32768 + ports - 1}}" > /proc/sys/net/ipv4/ip_local_port_range
@@ -52,13 +52,16 @@ public sealed class SourceExhaustionTests
             node {{clients}}
             """);
         await using var inside = ProcessHost.Start("unshare", ["--net", "--mount", "bash", script], SystemPath.Environment);
-        var codes = await inside.WaitForLineAsync("codes ");
+        string codes = await inside.WaitForLineAsync("codes ");
 
         // All ports of each source to each destination; the others are told "server unavailable".
         Assert.Equal($"codes {{\"0\":{places},\"3\":{TooMany}}}", codes);
-        foreach (var source in addresses)
-            foreach (var port in brokers)
+        foreach (string source in addresses)
+        {
+            foreach (int port in brokers)
                 Assert.Contains($"actorlb_source_connections{{pool=\"p\",source=\"{source}\",destination=\"127.0.0.1:{port}\"}} {ports}", inside.Lines);
+        }
+
         Assert.Contains($"actorlb_source_ports{{pool=\"p\"}} {ports}", inside.Lines);
         Assert.Contains($"actorlb_source_exhausted_total {TooMany}", inside.Lines);
         Assert.Contains($"actorlb_connections_rejected_total{{listener=\"mqtt\",reason=\"source_exhausted\"}} {TooMany}", inside.Lines);

@@ -34,7 +34,7 @@ public sealed partial class StartTests
         Assert.SkipUnless(IsPublished, "ACTORLB names no published program");
         using var folder = new TempFolder();
         string methods = folder["methods"];
-        IPEndPoint admin = Ports.FreeEndPoint();
+        var admin = Ports.FreeEndPoint();
         string file = folder.Write("actorlb.conf", $$"""
             actorlb {
               node { name = n, data-dir = "{{folder["data"]}}" }
@@ -43,9 +43,10 @@ public sealed partial class StartTests
               listeners.l { bind = "127.0.0.1:0", pool = p }
             }
             """);
-        await using ActorLbProcess node = await ActorLbProcess.StartAsync(file, admin, new Dictionary<string, string?>(StringComparer.Ordinal)
+        await using var node = await ActorLbProcess.StartAsync(file, admin, new Dictionary<string, string?>(StringComparer.Ordinal)
         {
-            ["DOTNET_JitStdOutFile"] = methods, ["DOTNET_JitDisasmSummary"] = "1",
+            ["DOTNET_JitStdOutFile"] = methods,
+            ["DOTNET_JitDisasmSummary"] = "1",
         });
         // Methods that are used often are compiled a second time later; those don't count.
         string[] compiled = [.. File.ReadLines(methods).Where(l => l.Contains(" JIT compiled ", StringComparison.Ordinal) && !Hot().IsMatch(l))];

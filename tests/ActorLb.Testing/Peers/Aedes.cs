@@ -50,7 +50,7 @@ internal sealed class Aedes : IAsyncDisposable
     /// <summary>Waits until the client is connected.</summary>
     public async Task<AedesClient> WaitForClientAsync(string id)
     {
-        var found = await Process.WaitForLineAsync(line => Event("client")(line) && HasId(line, id));
+        string found = await Process.WaitForLineAsync(line => Event("client")(line) && HasId(line, id));
         return Parse(found);
     }
 

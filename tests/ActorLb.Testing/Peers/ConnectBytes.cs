@@ -14,7 +14,7 @@ internal static class ConnectBytes
     public static byte[] Of(
         int version, string clientId, int keepAlive = 60, string? user = null, string? password = null, byte[]? properties = null)
     {
-        var flags = CleanFlag;
+        byte flags = CleanFlag;
         if (user is not null)
             flags |= UserFlag;
         if (password is not null)
@@ -36,14 +36,14 @@ internal static class ConnectBytes
     /// <summary>A PUBLISH with QoS 0 for MQTT 3.x (3.1.1 section 3.3).</summary>
     public static byte[] Publish(string topic, ReadOnlySpan<byte> payload)
     {
-        var name = Text(topic);
+        byte[] name = Text(topic);
         return [0x30, .. Length(name.Length + payload.Length), .. name, .. payload];
     }
 
     /// <summary>The protocol level of a whole CONNECT, without the highest bit that bridges set.</summary>
     public static int LevelOf(ReadOnlySpan<byte> connect)
     {
-        var at = 1;
+        int at = 1;
         while ((connect[at] & 0x80) != 0)
             at++;
         return connect[at + 3 + connect[at + 2]] & 0x7F;
@@ -51,7 +51,7 @@ internal static class ConnectBytes
 
     public static byte[] Text(string text)
     {
-        var bytes = Encoding.UTF8.GetBytes(text);
+        byte[] bytes = Encoding.UTF8.GetBytes(text);
         return [(byte)(bytes.Length >> 8), (byte)bytes.Length, .. bytes];
     }
 
@@ -61,7 +61,7 @@ internal static class ConnectBytes
         var bytes = new List<byte>();
         do
         {
-            var digit = value & 0x7F;
+            int digit = value & 0x7F;
             value >>= 7;
             bytes.Add((byte)(value > 0 ? digit | 0x80 : digit));
         }

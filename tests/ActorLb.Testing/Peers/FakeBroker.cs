@@ -86,7 +86,7 @@ internal sealed class FakeBroker : IAsyncDisposable
     /// <summary>As <see cref="Connack"/>, in the version of the CONNECT that came.</summary>
     public static FakeBrokerScript Answering(byte code) => async (connection, stop) =>
     {
-        var connect = await connection.ReadPacketAsync(stop);
+        byte[] connect = await connection.ReadPacketAsync(stop);
         await connection.SendAsync(ConnackBytes(code, ConnectBytes.LevelOf(connect)), stop);
         if (code == 0)
             await Echo(connection, stop);

@@ -79,7 +79,7 @@ internal sealed class FakeBrokerConnection : IDisposable
     /// <summary>The next bytes; empty at the end of the stream. They are valid until the next read.</summary>
     public async Task<ReadOnlyMemory<byte>> ReadSomeAsync(CancellationToken stop)
     {
-        var read = await _socket.ReceiveAsync(_buffer, stop);
+        int read = await _socket.ReceiveAsync(_buffer, stop);
         TaskCompletionSource waiters;
         lock (_gate)
         {
@@ -95,7 +95,7 @@ internal sealed class FakeBrokerConnection : IDisposable
     /// <summary>Reads until this many bytes have come in all, or the stream ends; all of them.</summary>
     public async Task<byte[]> WaitForAllAsync(int count, CancellationToken stop)
     {
-        for (var length = ReceivedLength; length < count; length = ReceivedLength)
+        for (long length = ReceivedLength; length < count; length = ReceivedLength)
         {
             if ((await ReadSomeAsync(stop)).IsEmpty)
                 break;
@@ -121,7 +121,7 @@ internal sealed class FakeBrokerConnection : IDisposable
         while (true)
         {
             var rest = Received.AsMemory(_consumed);
-            if (TryPacketLength(rest.Span, out var length))
+            if (TryPacketLength(rest.Span, out int length))
             {
                 _consumed += length;
                 return rest[..length].ToArray();
@@ -156,8 +156,8 @@ internal sealed class FakeBrokerConnection : IDisposable
     private static bool TryPacketLength(ReadOnlySpan<byte> bytes, out int length)
     {
         length = 0;
-        var remaining = 0;
-        for (var i = 1; i < bytes.Length && i <= 4; i++)
+        int remaining = 0;
+        for (int i = 1; i < bytes.Length && i <= 4; i++)
         {
             remaining |= (bytes[i] & 0x7F) << (7 * (i - 1));
             if ((bytes[i] & 0x80) != 0)

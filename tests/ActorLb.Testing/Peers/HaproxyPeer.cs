@@ -24,7 +24,7 @@ internal sealed class HaproxyPeer : IAsyncDisposable
     {
         var folder = new TempFolder();
         var endPoint = Ports.FreeEndPoint();
-        var file = folder.Write("haproxy.cfg", $$"""
+        string file = folder.Write("haproxy.cfg", $$"""
             global
               log stdout format raw local0
               nbthread 1
@@ -59,7 +59,7 @@ internal sealed class HaproxyPeer : IAsyncDisposable
     /// <summary>Waits for the log line of a connection with this address in its header; it comes when the connection has ended.</summary>
     public async Task<ProxyPeerConnection> WaitForConnectionAsync(string address)
     {
-        var parts = (await Process.WaitForLineAsync($"peer {address} ")).Split(' ');
+        string[] parts = (await Process.WaitForLineAsync($"peer {address} ")).Split(' ');
         return new ProxyPeerConnection(
             parts[1], int.Parse(parts[2], CultureInfo.InvariantCulture), Value(parts[3]), Value(parts[4]));
     }
@@ -72,7 +72,7 @@ internal sealed class HaproxyPeer : IAsyncDisposable
 
     private static string? Value(string field)
     {
-        var value = field[(field.IndexOf('=', StringComparison.Ordinal) + 1)..];
+        string value = field[(field.IndexOf('=', StringComparison.Ordinal) + 1)..];
         return value is "" or "-" ? null : value;
     }
 }

@@ -22,8 +22,8 @@ internal sealed class HaproxyTls : IAsyncDisposable
     {
         var folder = new TempFolder();
         var endPoint = Ports.FreeEndPoint();
-        var pem = folder.Write("server.pem", File.ReadAllText(server.CertificatePath) + File.ReadAllText(server.KeyPath));
-        var file = folder.Write("haproxy.cfg", $$"""
+        string pem = folder.Write("server.pem", File.ReadAllText(server.CertificatePath) + File.ReadAllText(server.KeyPath));
+        string file = folder.Write("haproxy.cfg", $$"""
             global
               nbthread 1
             defaults

@@ -57,7 +57,7 @@ internal sealed class Mosquitto : IAsyncDisposable
         get
         {
             var connected = new HashSet<string>(StringComparer.Ordinal);
-            foreach (var line in Process.Lines)
+            foreach (string line in Process.Lines)
             {
                 if (Parse(line) is { } client)
                     connected.Add(client.Id);
@@ -79,7 +79,7 @@ internal sealed class Mosquitto : IAsyncDisposable
         {
             if (options.Users.Count > 0)
                 await WritePasswordsAsync(folder, options.Users);
-            var file = folder.Write("mosquitto.conf", Configuration(options, endPoints, folder));
+            string file = folder.Write("mosquitto.conf", Configuration(options, endPoints, folder));
             host = ProcessHost.Start("mosquitto", ["-c", file], Environment);
             await host.WaitForLineAsync(line => line.EndsWith(" running", StringComparison.Ordinal));
             foreach (var endPoint in endPoints)
@@ -120,7 +120,7 @@ internal sealed class Mosquitto : IAsyncDisposable
 
     private static async Task WritePasswordsAsync(TempFolder folder, IReadOnlyDictionary<string, string> users)
     {
-        var file = folder.Write("passwords", "");
+        string file = folder.Write("passwords", "");
         foreach (var (user, password) in users)
         {
             var result = await ProcessHost.RunAsync("mosquitto_passwd", ["-b", file, user, password]);
@@ -144,9 +144,9 @@ internal sealed class Mosquitto : IAsyncDisposable
             per_listener_settings true
 
             """);
-        foreach (var line in options.Settings)
+        foreach (string line in options.Settings)
             text.Append(line).Append('\n');
-        for (var i = 0; i < endPoints.Length; i++)
+        for (int i = 0; i < endPoints.Length; i++)
         {
             var listener = options.Listeners[i];
             text.Append(CultureInfo.InvariantCulture, $"listener {endPoints[i].Port} {endPoints[i].Address}\n");
@@ -161,7 +161,7 @@ internal sealed class Mosquitto : IAsyncDisposable
                     text.Append(CultureInfo.InvariantCulture, $"cafile {tls.Ca}\nrequire_certificate true\n");
             }
 
-            foreach (var line in listener.Settings ?? [])
+            foreach (string line in listener.Settings ?? [])
                 text.Append(line).Append('\n');
         }
 
@@ -172,17 +172,17 @@ internal sealed class Mosquitto : IAsyncDisposable
     private static MosquittoClient? Parse(string line)
     {
         const string Mark = ": New client connected from ";
-        var at = line.IndexOf(Mark, StringComparison.Ordinal);
+        int at = line.IndexOf(Mark, StringComparison.Ordinal);
         if (at < 0)
             return null;
         var rest = line.AsSpan(at + Mark.Length);
-        var name = rest.IndexOf(" as ", StringComparison.Ordinal);
-        var tail = rest.LastIndexOf(" (p", StringComparison.Ordinal);
+        int name = rest.IndexOf(" as ", StringComparison.Ordinal);
+        int tail = rest.LastIndexOf(" (p", StringComparison.Ordinal);
         if (name < 0 || tail < name || !TryParseAddress(rest[..name], out var address))
             return null;
-        var version = rest[tail + 3] switch { '1' => 3, '2' => 4, var other => other - '0' };
+        int version = rest[tail + 3] switch { '1' => 3, '2' => 4, var other => other - '0' };
         var keepAlive = rest[tail..];
-        var k = keepAlive.IndexOf(", k", StringComparison.Ordinal);
+        int k = keepAlive.IndexOf(", k", StringComparison.Ordinal);
         var digits = keepAlive[(k + 3)..];
         digits = digits[..digits.IndexOfAnyExceptInRange('0', '9')];
         return new MosquittoClient(
@@ -191,11 +191,14 @@ internal sealed class Mosquitto : IAsyncDisposable
 
     private static bool TryParseAddress(ReadOnlySpan<char> text, out IPEndPoint address)
     {
-        var colon = text.LastIndexOf(':');
+        int colon = text.LastIndexOf(':');
         address = new IPEndPoint(IPAddress.None, 0);
         if (colon < 0 || !IPAddress.TryParse(text[..colon], out var ip)
-            || !int.TryParse(text[(colon + 1)..], CultureInfo.InvariantCulture, out var port))
+            || !int.TryParse(text[(colon + 1)..], CultureInfo.InvariantCulture, out int port))
+        {
             return false;
+        }
+
         address = new IPEndPoint(ip, port);
         return true;
     }
@@ -204,14 +207,14 @@ internal sealed class Mosquitto : IAsyncDisposable
     private static string? Gone(string line)
     {
         const string Mark = ": Client ";
-        var at = line.IndexOf(Mark, StringComparison.Ordinal);
+        int at = line.IndexOf(Mark, StringComparison.Ordinal);
         if (at < 0)
             return null;
-        var rest = line[(at + Mark.Length)..];
-        foreach (var end in (ReadOnlySpan<string>)
+        string rest = line[(at + Mark.Length)..];
+        foreach (string end in (ReadOnlySpan<string>)
             [" disconnected", " closed its connection", " has exceeded timeout", " already connected, closing old connection"])
         {
-            var stop = rest.IndexOf(end, StringComparison.Ordinal);
+            int stop = rest.IndexOf(end, StringComparison.Ordinal);
             if (stop >= 0)
                 return rest[..stop];
         }

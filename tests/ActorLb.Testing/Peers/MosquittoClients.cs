@@ -54,11 +54,11 @@ internal sealed class MosquittoSubscriber(ProcessHost process) : IAsyncDisposabl
 
     public async Task<MosquittoMessage> NextMessageAsync()
     {
-        var seen = 0;
-        var wanted = ++_read;
-        var line = await Process.WaitForLineAsync(
+        int seen = 0;
+        int wanted = ++_read;
+        string line = await Process.WaitForLineAsync(
             l => l.StartsWith("message ", StringComparison.Ordinal) && ++seen == wanted);
-        var parts = line.Split(' ', 5);
+        string[] parts = line.Split(' ', 5);
         return new MosquittoMessage(parts[1] == "1", parts[2][0] - '0', parts[3], parts[4]);
     }
 

@@ -86,7 +86,7 @@ internal sealed class MqttJs : IAsyncDisposable
     /// <exception cref="MqttJsException">The connection failed or was refused.</exception>
     public async Task<MqttJsClient> ConnectAsync(MqttJsConnect connect)
     {
-        var name = Interlocked.Increment(ref _names).ToString(CultureInfo.InvariantCulture);
+        string name = Interlocked.Increment(ref _names).ToString(CultureInfo.InvariantCulture);
         var options = (JsonObject)connect.Options.DeepClone();
         options["clientId"] = connect.ClientId;
         options["protocolVersion"] = connect.Version;
@@ -102,7 +102,9 @@ internal sealed class MqttJs : IAsyncDisposable
         Put(files, "key", connect.Key);
         var answer = await CallAsync("connect", name, new JsonObject
         {
-            ["url"] = connect.Url, ["options"] = options, ["files"] = files,
+            ["url"] = connect.Url,
+            ["options"] = options,
+            ["files"] = files,
         });
         return new MqttJsClient(this, name, answer["sessionPresent"]?.GetValue<bool>() ?? false);
     }
@@ -115,7 +117,7 @@ internal sealed class MqttJs : IAsyncDisposable
 
     internal async Task<JsonNode> CallAsync(string verb, string name, JsonObject arguments)
     {
-        var call = Interlocked.Increment(ref _calls);
+        int call = Interlocked.Increment(ref _calls);
         arguments["call"] = call;
         arguments["do"] = verb;
         arguments["name"] = name;
@@ -130,8 +132,8 @@ internal sealed class MqttJs : IAsyncDisposable
             _writing.Release();
         }
 
-        var start = string.Create(CultureInfo.InvariantCulture, $"{{\"call\":{call},");
-        var line = await _process.WaitForLineAsync(l => l.StartsWith(start, StringComparison.Ordinal));
+        string start = string.Create(CultureInfo.InvariantCulture, $"{{\"call\":{call},");
+        string line = await _process.WaitForLineAsync(l => l.StartsWith(start, StringComparison.Ordinal));
         var answer = JsonNode.Parse(line)!;
         if (!answer["ok"]!.GetValue<bool>())
             throw new MqttJsException(answer["error"]?.ToString() ?? "no reason given", answer["code"]?.ToString());
@@ -144,7 +146,7 @@ internal sealed class MqttJs : IAsyncDisposable
     internal Task WaitForEventAsync(string name, string client, int count)
     {
         // The predicate sees each line once, in order, first those already there.
-        var seen = 0;
+        int seen = 0;
         return _process.WaitForLineAsync(line => Event(line, name, client) is not null && ++seen == count);
     }
 
@@ -180,7 +182,10 @@ internal sealed class MqttJsClient(MqttJs host, string name, bool sessionPresent
     public Task PublishAsync(string topic, ReadOnlySpan<byte> payload, int qos = 0, bool retain = false) =>
         host.CallAsync("publish", name, new JsonObject
         {
-            ["topic"] = topic, ["payload"] = Convert.ToBase64String(payload), ["qos"] = qos, ["retain"] = retain,
+            ["topic"] = topic,
+            ["payload"] = Convert.ToBase64String(payload),
+            ["qos"] = qos,
+            ["retain"] = retain,
         });
 
     public Task PublishAsync(string topic, string payload, int qos = 0, bool retain = false) =>

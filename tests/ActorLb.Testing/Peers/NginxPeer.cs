@@ -29,8 +29,8 @@ internal sealed class NginxPeer : IAsyncDisposable
         var folder = new TempFolder();
         var endPoint = Ports.FreeEndPoint();
         // Debian builds the module as a file of its own; elsewhere it may be part of the program.
-        var load = File.Exists(Module) ? $"load_module {Module};" : "";
-        var file = folder.Write("nginx.conf", $$"""
+        string load = File.Exists(Module) ? $"load_module {Module};" : "";
+        string file = folder.Write("nginx.conf", $$"""
             {{load}}
             daemon off;
             worker_processes 1;
@@ -63,7 +63,7 @@ internal sealed class NginxPeer : IAsyncDisposable
     /// <summary>Waits for the log line of a connection with this address in its header; it comes when the connection has ended.</summary>
     public async Task<ProxyPeerConnection> WaitForConnectionAsync(string address)
     {
-        var line = await Process.WaitForLineAsync($"peer {address} ");
+        string line = await Process.WaitForLineAsync($"peer {address} ");
         return new ProxyPeerConnection(address, int.Parse(line.Split(' ')[2], System.Globalization.CultureInfo.InvariantCulture));
     }
 

@@ -22,7 +22,7 @@ internal sealed class NginxWebSocket : IAsyncDisposable
     {
         var folder = new TempFolder();
         var endPoint = Ports.FreeEndPoint();
-        var file = folder.Write("nginx.conf", $$"""
+        string file = folder.Write("nginx.conf", $$"""
             daemon off;
             worker_processes 1;
             pid {{folder["nginx.pid"]}};

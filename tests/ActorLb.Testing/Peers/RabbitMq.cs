@@ -38,9 +38,9 @@ internal sealed class RabbitMq : IAsyncDisposable
     {
         var folder = new TempFolder();
         var endPoint = Ports.FreeEndPoint();
-        var mapperPort = Ports.Free().ToString(CultureInfo.InvariantCulture);
+        string mapperPort = Ports.Free().ToString(CultureInfo.InvariantCulture);
         // Clients behind a PROXY header come from strange addresses, where the default user may not sign in unless told so.
-        var config = folder.Write("rabbitmq.conf", $"""
+        string config = folder.Write("rabbitmq.conf", $"""
             listeners.tcp = none
             mqtt.listeners.tcp.1 = {endPoint}
             mqtt.proxy_protocol = true
@@ -94,9 +94,9 @@ internal sealed class RabbitMq : IAsyncDisposable
     public async Task<RabbitMqConnection> WaitForClientAsync(string id)
     {
         // "accepting MQTT connection <0.1.0> (192.0.2.7:4000 -> 127.0.0.1:1883, client id: ID)"
-        var line = await Process.WaitForLineAsync(l =>
+        string line = await Process.WaitForLineAsync(l =>
             l.Contains("MQTT connection", StringComparison.Ordinal) && l.Contains($"client id: {id})", StringComparison.Ordinal));
-        var from = line.LastIndexOf('(', line.IndexOf(" -> ", StringComparison.Ordinal)) + 1;
+        int from = line.LastIndexOf('(', line.IndexOf(" -> ", StringComparison.Ordinal)) + 1;
         var peer = IPEndPoint.Parse(line[from..line.IndexOf(" -> ", StringComparison.Ordinal)]);
         return new RabbitMqConnection(peer.Address.ToString(), peer.Port, id);
     }
@@ -110,10 +110,10 @@ internal sealed class RabbitMq : IAsyncDisposable
         if (result.ExitCode != 0)
             throw new InvalidOperationException($"rabbitmqctl ended with {result.ExitCode}: {result.Output}");
         var connections = new List<RabbitMqConnection>();
-        foreach (var line in result.Lines)
+        foreach (string line in result.Lines)
         {
-            var fields = line.Split('\t');
-            if (fields.Length < 3 || !int.TryParse(fields[1], CultureInfo.InvariantCulture, out var port))
+            string[] fields = line.Split('\t');
+            if (fields.Length < 3 || !int.TryParse(fields[1], CultureInfo.InvariantCulture, out int port))
                 continue;
             connections.Add(new RabbitMqConnection(fields[0], port, fields[2]));
         }

@@ -60,13 +60,13 @@ internal sealed class RawClient : IDisposable
     public async Task<byte[]> ReadAsync(int count, TimeSpan? timeout = null)
     {
         using var deadline = new CancellationTokenSource(timeout ?? Wait.Patience);
-        var bytes = new byte[count];
-        var filled = 0;
+        byte[] bytes = new byte[count];
+        int filled = 0;
         try
         {
             while (filled < count)
             {
-                var read = await _socket.ReceiveAsync(bytes.AsMemory(filled), deadline.Token);
+                int read = await _socket.ReceiveAsync(bytes.AsMemory(filled), deadline.Token);
                 if (read == 0)
                     return bytes[..filled];
                 filled += read;
@@ -85,7 +85,7 @@ internal sealed class RawClient : IDisposable
     {
         using var deadline = new CancellationTokenSource(timeout ?? Wait.Patience);
         using var all = new MemoryStream();
-        var buffer = new byte[16 * 1024];
+        byte[] buffer = new byte[16 * 1024];
         try
         {
             for (int read; (read = await _socket.ReceiveAsync(buffer, deadline.Token)) > 0;)
@@ -118,7 +118,7 @@ internal sealed class RawClient : IDisposable
     {
         // SIOCOUTQ of tcp(7): bytes in the send queue that the peer has not acknowledged.
         const int Siocoutq = 0x5411;
-        return ioctl((int)_socket.Handle, Siocoutq, out var queued) == 0 ? queued : 0;
+        return ioctl((int)_socket.Handle, Siocoutq, out int queued) == 0 ? queued : 0;
     }
 
     [DllImport("libc")]

@@ -66,8 +66,8 @@ internal sealed class SecureClient : IAsyncDisposable
     public async Task<byte[]> ReadAsync(int count)
     {
         using var deadline = new CancellationTokenSource(Wait.Patience);
-        var bytes = new byte[count];
-        var read = await Stream.ReadAtLeastAsync(bytes, count, throwOnEndOfStream: false, deadline.Token);
+        byte[] bytes = new byte[count];
+        int read = await Stream.ReadAtLeastAsync(bytes, count, throwOnEndOfStream: false, deadline.Token);
         return bytes[..read];
     }
 

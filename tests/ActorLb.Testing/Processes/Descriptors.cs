@@ -11,8 +11,8 @@ internal static class Descriptors
     /// <summary>How many of the open descriptors are sockets; the runtime's own files come and go.</summary>
     public static int CountSockets(int processId)
     {
-        var sockets = 0;
-        foreach (var entry in Directory.GetFileSystemEntries($"/proc/{processId.ToString(CultureInfo.InvariantCulture)}/fd"))
+        int sockets = 0;
+        foreach (string entry in Directory.GetFileSystemEntries($"/proc/{processId.ToString(CultureInfo.InvariantCulture)}/fd"))
         {
             try
             {

@@ -59,7 +59,7 @@ internal sealed class ProcessHost : IAsyncDisposable
             WorkingDirectory = workingDirectory ?? "",
         };
         start.ArgumentList.Add(program);
-        foreach (var argument in arguments)
+        foreach (string argument in arguments)
             start.ArgumentList.Add(argument);
         foreach (var (name, value) in environment ?? new Dictionary<string, string?>(StringComparer.Ordinal))
             start.Environment[name] = value;
@@ -153,7 +153,7 @@ internal sealed class ProcessHost : IAsyncDisposable
         if (_disposed)
             return;
         _disposed = true;
-        var group = -Id;
+        int group = -Id;
         // A stopped process would not see the termination.
         _ = kill(group, SigTerm);
         _ = kill(group, SigCont);
@@ -173,7 +173,7 @@ internal sealed class ProcessHost : IAsyncDisposable
     {
         await using var host = Start(program, arguments, environment);
         host.Input.Close();
-        var code = await host.WaitForExitAsync(timeout);
+        int code = await host.WaitForExitAsync(timeout);
         return new ProcessResult(code, host.Lines);
     }
 

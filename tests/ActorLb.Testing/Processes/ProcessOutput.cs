@@ -46,7 +46,7 @@ internal sealed class ProcessOutput(string program)
     {
         lock (_gate)
         {
-            for (var i = from; i < _lines.Count; i++)
+            for (int i = from; i < _lines.Count; i++)
             {
                 if (fits(_lines[i]))
                     return Task.FromResult(_lines[i]);

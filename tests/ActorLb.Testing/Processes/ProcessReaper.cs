@@ -23,7 +23,7 @@ internal static class ProcessReaper
         """;
 
     private static readonly Lock Gate = new();
-    private static Process? _shell;
+    private static Process? s_shell;
 
     public static void Watch(int group) => Tell("add", group.ToString(CultureInfo.InvariantCulture));
 
@@ -38,9 +38,9 @@ internal static class ProcessReaper
     {
         lock (Gate)
         {
-            _shell ??= Start();
-            _shell.StandardInput.WriteLine(verb + " " + thing);
-            _shell.StandardInput.Flush();
+            s_shell ??= Start();
+            s_shell.StandardInput.WriteLine(verb + " " + thing);
+            s_shell.StandardInput.Flush();
         }
     }
 

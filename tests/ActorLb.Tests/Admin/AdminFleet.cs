@@ -46,7 +46,7 @@ public sealed class AdminFleet : IAsyncLifetime
     internal async Task EndAsync(AdminNode node)
     {
         await node.DisposeAsync();
-        FleetStage stage = node.Node.Member!.Host.Standing.Stage;
+        var stage = node.Node.Member!.Host.Standing.Stage;
         Assert.Equal(FleetStage.Stopped, stage);
     }
 }

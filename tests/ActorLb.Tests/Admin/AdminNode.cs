@@ -66,8 +66,8 @@ internal sealed class AdminNode : IAsyncDisposable
         FakeBroker one = FakeBroker.Start(accept), two = FakeBroker.Start(accept);
         if (token is not null) admin += $"token-file = \"{folder.Write("token", token + "\n")}\"";
         string path = folder.Write("node.conf", Text(one, two, admin, more));
-        ConfigurationResult result = ConfigurationLoader.Load(path);
-        ActorLbOptions options = result.Options ?? throw new ArgumentException(string.Join('\n', result.Errors), nameof(more));
+        var result = ConfigurationLoader.Load(path);
+        var options = result.Options ?? throw new ArgumentException(string.Join('\n', result.Errors), nameof(more));
         var logging = new NodeLogging(options.Log);
         var node = new Node(options, logging.Factory, TimeProvider.System);
         var control = new NodeControl(node, logging, path, TimeProvider.System);
@@ -92,7 +92,7 @@ internal sealed class AdminNode : IAsyncDisposable
     /// <summary>A client that was accepted.</summary>
     public async Task<RawClient> ConnectAsync(string clientId, int version = 4)
     {
-        RawClient client = await RawClient.ConnectAsync(Mqtt);
+        var client = await RawClient.ConnectAsync(Mqtt);
         await client.SendAsync(ConnectBytes.Of(version, clientId));
         byte[] answer = await client.ReadAsync(version == 5 ? 5 : 4);
         Assert.Equal([0x20, (byte)(answer.Length - 2), 0, 0], answer[..4]);

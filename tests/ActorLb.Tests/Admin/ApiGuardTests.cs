@@ -15,11 +15,11 @@ public sealed class ApiGuardTests
     [InlineData("Basic s3cret")]
     public async Task Token_MissingOrWrong_IsRefused(string? header)
     {
-        await using AdminNode node = await AdminNode.StartAsync("s3cret");
+        await using var node = await AdminNode.StartAsync("s3cret");
         using var request = new HttpRequestMessage(HttpMethod.Get, "node");
         if (header is not null) request.Headers.TryAddWithoutValidation("Authorization", header);
 
-        AdminError error = await AdminNode.ErrorAsync(HttpStatusCode.Unauthorized, await node.Http.SendAsync(request));
+        var error = await AdminNode.ErrorAsync(HttpStatusCode.Unauthorized, await node.Http.SendAsync(request));
 
         Assert.Equal(AdminErrors.Unauthorized, error.Error);
     }
@@ -27,12 +27,12 @@ public sealed class ApiGuardTests
     [Fact]
     public async Task Token_Right_OpensTheApi_AndHealthNeedsNone()
     {
-        await using AdminNode node = await AdminNode.StartAsync("s3cret");
-        using HttpResponseMessage health = await node.Http.GetAsync("/healthz");
+        await using var node = await AdminNode.StartAsync("s3cret");
+        using var health = await node.Http.GetAsync("/healthz");
         Assert.Equal(HttpStatusCode.OK, health.StatusCode);
 
         node.Http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", "s3cret");
-        NodeInfo info = await node.GetAsync("node", AdminJson.Wire.NodeInfo);
+        var info = await node.GetAsync("node", AdminJson.Wire.NodeInfo);
 
         Assert.Equal(("lb-1", "ready", node.Configuration), (info.Name, info.State, info.Configuration));
     }
@@ -40,34 +40,34 @@ public sealed class ApiGuardTests
     [Fact]
     public async Task TokenFile_Empty_KeepsTheNodeFromStarting()
     {
-        IOException e = await Assert.ThrowsAsync<IOException>(() => AdminNode.StartAsync(" "));
+        var e = await Assert.ThrowsAsync<IOException>(() => AdminNode.StartAsync(" "));
         Assert.Contains("token-file", e.Message, StringComparison.Ordinal);
     }
 
     [Fact]
     public async Task PageOfAnotherSite_IsRefused_OwnPageIsNot()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
+        await using var node = await AdminNode.StartAsync();
         using var foreign = new HttpRequestMessage(HttpMethod.Post, "node/drain");
         foreign.Headers.Add("Origin", "http://evil.example");
-        AdminError error = await AdminNode.ErrorAsync(HttpStatusCode.Forbidden, await node.Http.SendAsync(foreign));
+        var error = await AdminNode.ErrorAsync(HttpStatusCode.Forbidden, await node.Http.SendAsync(foreign));
         Assert.Contains("evil.example", error.Detail, StringComparison.Ordinal);
         Assert.False(node.Node.IsDraining);
 
         using var own = new HttpRequestMessage(HttpMethod.Get, "node");
         own.Headers.Add("Origin", $"http://{node.Address}");
-        using HttpResponseMessage answer = await node.Http.SendAsync(own);
+        using var answer = await node.Http.SendAsync(own);
         Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
     }
 
     [Fact]
     public async Task HostName_WithoutToken_IsRefused()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
+        await using var node = await AdminNode.StartAsync();
         using var request = new HttpRequestMessage(HttpMethod.Get, "node");
         request.Headers.Host = "rebound.example:8888";
 
-        AdminError error = await AdminNode.ErrorAsync(HttpStatusCode.Forbidden, await node.Http.SendAsync(request));
+        var error = await AdminNode.ErrorAsync(HttpStatusCode.Forbidden, await node.Http.SendAsync(request));
 
         Assert.Contains("rebound.example", error.Detail, StringComparison.Ordinal);
     }
@@ -79,16 +79,16 @@ public sealed class ApiGuardTests
     [InlineData("DELETE", "backends/a/weight", HttpStatusCode.MethodNotAllowed, "PUT")]
     public async Task PathOrMethod_Unknown_HasTheOneShape(string method, string path, HttpStatusCode status, string detail)
     {
-        await using AdminNode node = await AdminNode.StartAsync();
-        AdminError error = await AdminNode.ErrorAsync(status, await node.SendAsync(new HttpMethod(method), path));
+        await using var node = await AdminNode.StartAsync();
+        var error = await AdminNode.ErrorAsync(status, await node.SendAsync(new HttpMethod(method), path));
         Assert.Contains(detail, error.Detail, StringComparison.Ordinal);
     }
 
     [Fact]
     public async Task Body_TooLarge_IsRefused()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
-        AdminError error = await AdminNode.ErrorAsync(
+        await using var node = await AdminNode.StartAsync();
+        var error = await AdminNode.ErrorAsync(
             HttpStatusCode.RequestEntityTooLarge, await node.SendAsync(HttpMethod.Post, "config/check", new string('#', (1 << 20) + 1), asks: true));
         Assert.Equal(AdminErrors.TooLarge, error.Error);
     }

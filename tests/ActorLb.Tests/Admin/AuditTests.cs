@@ -17,7 +17,7 @@ public sealed class AuditTests : ILoggerProvider
     [Fact]
     public async Task EveryRouteThatChangesSomething_LeavesALine()
     {
-        await using AdminNode node = await AdminNode.StartAsync("s3cret");
+        await using var node = await AdminNode.StartAsync("s3cret");
         node.Hear(this);
         node.Http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", "s3cret");
         (string Method, string Path)[] routes =
@@ -46,7 +46,7 @@ public sealed class AuditTests : ILoggerProvider
                 .Replace("{pool}", "emqx", StringComparison.Ordinal);
             Assert.DoesNotContain('{', path);
             int before = _lines.Count;
-            using HttpResponseMessage answer = await node.SendAsync(new HttpMethod(method), path);
+            using var answer = await node.SendAsync(new HttpMethod(method), path);
             string line = Assert.Single(_lines.Skip(before), l => l.StartsWith("ActorLb.Audit ", StringComparison.Ordinal));
             string result = answer.IsSuccessStatusCode ? "done" : $@"refused \({(int)answer.StatusCode}\): .+";
             Assert.Matches($@"^ActorLb\.Audit 127\.0\.0\.1:\d+ \(token token\): {method} {System.Text.RegularExpressions.Regex.Escape(path)}: {result}", line);
@@ -56,7 +56,7 @@ public sealed class AuditTests : ILoggerProvider
     [Fact]
     public async Task Line_TellsWhatWasAskedAndAnswered_AtEveryLevel()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
+        await using var node = await AdminNode.StartAsync();
         node.Hear(this);
         string id = node.Two.EndPoint.ToString();
         await node.SendAsync(HttpMethod.Put, "node/log-level", """{"level":"off"}""");
@@ -78,7 +78,7 @@ public sealed class AuditTests : ILoggerProvider
     [Fact]
     public async Task Questions_LeaveNone()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
+        await using var node = await AdminNode.StartAsync();
         node.Hear(this);
         foreach (string path in new[] { "node", "pools", "listeners", "cluster", "sticky?client=x", "nowhere" }) (await node.Http.GetAsync(path)).Dispose();
         (await node.SendAsync(HttpMethod.Post, "config/check", "actorlb {}")).Dispose();
@@ -88,13 +88,13 @@ public sealed class AuditTests : ILoggerProvider
     [Fact]
     public async Task WrongTokens_AreTold_AFewOfThem()
     {
-        await using AdminNode node = await AdminNode.StartAsync("s3cret");
+        await using var node = await AdminNode.StartAsync("s3cret");
         node.Hear(this);
         (await node.SendAsync(HttpMethod.Post, "node/drain")).Dispose();
         node.Http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", "guess");
         for (int i = 0; i < 50; i++)
         {
-            using HttpResponseMessage answer = await node.SendAsync(HttpMethod.Post, "node/drain");
+            using var answer = await node.SendAsync(HttpMethod.Post, "node/drain");
             Assert.Equal(HttpStatusCode.Unauthorized, answer.StatusCode);
         }
         (await node.Http.GetAsync(new Uri($"http://{node.Address}/metrics"))).Dispose();
@@ -109,7 +109,7 @@ public sealed class AuditTests : ILoggerProvider
     [Fact]
     public async Task PageOfAnotherSite_IsTold()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
+        await using var node = await AdminNode.StartAsync();
         node.Hear(this);
         using var foreign = new HttpRequestMessage(HttpMethod.Post, "node/drain");
         foreign.Headers.Add("Origin", "http://evil.example");
@@ -123,16 +123,16 @@ public sealed class AuditTests : ILoggerProvider
     [InlineData("Api/V1")]
     public async Task PathInOtherCase_IsRefusedToStrangers_AndAuditedForOthers(string prefix)
     {
-        await using AdminNode node = await AdminNode.StartAsync();
+        await using var node = await AdminNode.StartAsync();
         node.Hear(this);
         var path = new Uri($"http://{node.Address}/{prefix}/listeners/mqtt/pause");
         using var foreign = new HttpRequestMessage(HttpMethod.Post, path);
         foreign.Headers.Add("Origin", "http://evil.example");
-        using HttpResponseMessage refusal = await node.Http.SendAsync(foreign);
+        using var refusal = await node.Http.SendAsync(foreign);
         Assert.Equal(HttpStatusCode.Forbidden, refusal.StatusCode);
         Assert.Contains("evil.example", Assert.Single(Audited()), StringComparison.Ordinal);
 
-        using HttpResponseMessage done = await node.Http.PostAsync(path, null);
+        using var done = await node.Http.PostAsync(path, null);
         Assert.True(done.IsSuccessStatusCode);
         Assert.EndsWith(": POST listeners/mqtt/pause: done", Audited().Last(), StringComparison.Ordinal);
     }
@@ -144,9 +144,9 @@ public sealed class AuditTests : ILoggerProvider
         using var authority = new ServiceAuthority(folder.Path, "ca");
         (string certificate, string key) = authority.Issue("node");
         (string own, string ownKey) = authority.Issue("operator-ann");
-        await using AdminNode node = await AdminNode.StartAsync(admin: $"tls {{ certificate = \"{certificate}\", key = \"{key}\", ca = \"{authority.CertificateFile}\" }}");
+        await using var node = await AdminNode.StartAsync(admin: $"tls {{ certificate = \"{certificate}\", key = \"{key}\", ca = \"{authority.CertificateFile}\" }}");
         node.Hear(this);
-        ProcessResult result = await ProcessHost.RunAsync(
+        var result = await ProcessHost.RunAsync(
             Path.Combine(AppContext.BaseDirectory, "pbm"),
             ["--host", $"https://{node.Address}", "--ca", authority.CertificateFile, "--cert", own, "--key", ownKey, "listener", "pause", "mqtt"]);
         Assert.Equal((0, result.Output), (result.ExitCode, result.Output));

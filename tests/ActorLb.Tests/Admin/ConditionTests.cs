@@ -12,8 +12,8 @@ public sealed class ConditionTests
     [Fact]
     public async Task Backend_TellsSinceWhenWhyAndWhatWasLost()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
-        BackendInfo fresh = await PlainAsync(node);
+        await using var node = await AdminNode.StartAsync();
+        var fresh = await PlainAsync(node);
         Assert.Equal((null, null, null, 0L), (fresh.LastError, fresh.LastProbe, fresh.NextProbe, fresh.LostSince));
         Assert.InRange(fresh.Since, node.Node.StartedAt.AddSeconds(-1), DateTimeOffset.UtcNow);
 
@@ -27,18 +27,18 @@ public sealed class ConditionTests
         await node.SendAsync(HttpMethod.Post, $"backends/{node.Two.EndPoint}/down", null, AdminJson.Wire.BackendInfo);
         for (int i = 0; i < 2; i++)
         {
-            using RawClient client = await node.ConnectAsync($"c{i}");
+            using var client = await node.ConnectAsync($"c{i}");
             // PINGREQ
             await client.SendAsync(new byte[] { 0xC0, 0 });
             await client.ReadToEndAsync();
         }
-        using (RawClient leaving = await node.ConnectAsync("leaves")) await leaving.SendAsync(new byte[] { 0xE0, 0 });
+        using (var leaving = await node.ConnectAsync("leaves")) await leaving.SendAsync(new byte[] { 0xE0, 0 });
         await Wait.UntilAsync(async () => (await node.GetAsync("sessions/count", AdminJson.Wire.SessionCount)).Total == 0);
-        BackendInfo losing = (await node.GetAsync("pools/emqx", AdminJson.Wire.PoolInfo)).Backends.Single(b => b.Backend == node.One.EndPoint.ToString());
+        var losing = (await node.GetAsync("pools/emqx", AdminJson.Wire.PoolInfo)).Backends.Single(b => b.Backend == node.One.EndPoint.ToString());
         Assert.Equal(2, losing.LostSince);
 
         // Another state counts anew.
-        BackendInfo down = await node.SendAsync(HttpMethod.Post, $"backends/{node.One.EndPoint}/down?pool=emqx", null, AdminJson.Wire.BackendInfo);
+        var down = await node.SendAsync(HttpMethod.Post, $"backends/{node.One.EndPoint}/down?pool=emqx", null, AdminJson.Wire.BackendInfo);
         Assert.Equal(0, down.LostSince);
         Assert.True(down.Since >= losing.Since);
 
@@ -48,8 +48,8 @@ public sealed class ConditionTests
     [Fact]
     public async Task Backend_ThatCannotBeReached_TellsItsLastErrorAndProbe()
     {
-        IPEndPoint nowhere = Ports.FreeEndPoint();
-        await using AdminNode node = await AdminNode.StartAsync(more: $$"""
+        var nowhere = Ports.FreeEndPoint();
+        await using var node = await AdminNode.StartAsync(more: $$"""
             pools.gone { backends = ["{{nowhere}}"], health { probe = tcp, interval = 1h } }
             pools.dialled { backends = ["{{nowhere}}"], health.probe = none }
             listeners.dialled { bind = "127.0.0.1:0", pool = dialled }
@@ -67,12 +67,12 @@ public sealed class ConditionTests
         // A tenth more or less of the interval.
         Assert.InRange(probed.NextProbe!.Value - probed.LastProbe!.At, TimeSpan.FromSeconds(3200), TimeSpan.FromSeconds(3970));
 
-        using (RawClient client = await RawClient.ConnectAsync(node.Node.Listeners.Single(l => l.Name == "dialled").BoundTo!))
+        using (var client = await RawClient.ConnectAsync(node.Node.Listeners.Single(l => l.Name == "dialled").BoundTo!))
         {
             await client.SendAsync(ConnectBytes.V311("c"));
             await client.ReadToEndAsync();
         }
-        BackendInfo dialled = Assert.Single((await node.GetAsync("pools/dialled", AdminJson.Wire.PoolInfo)).Backends);
+        var dialled = Assert.Single((await node.GetAsync("pools/dialled", AdminJson.Wire.PoolInfo)).Backends);
         Assert.Contains("refused", dialled.LastError!.Text, StringComparison.OrdinalIgnoreCase);
         Assert.InRange(dialled.LastError.At, node.Node.StartedAt.AddSeconds(-1), DateTimeOffset.UtcNow.AddSeconds(1));
     }
@@ -80,8 +80,8 @@ public sealed class ConditionTests
     [Fact]
     public async Task Node_TellsItsLastReloadAndWhatIsInForce()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
-        NodeInfo first = await node.GetAsync("node", AdminJson.Wire.NodeInfo);
+        await using var node = await AdminNode.StartAsync();
+        var first = await node.GetAsync("node", AdminJson.Wire.NodeInfo);
         Assert.Null(first.LastReload);
         await HasAsync("actorlb_config_last_reload_successful 1");
         await HasAsync($"actorlb_config_info{{hash=\"{first.ConfigurationHash}\"}} 1");
@@ -90,13 +90,13 @@ public sealed class ConditionTests
 
         await File.WriteAllTextAsync(node.Configuration, AdminNode.Text(node.One, node.Two, more: "node.drain-timeout = 7s"));
         await node.SendAsync(HttpMethod.Post, "config/reload", null, AdminJson.Wire.ConfigReload);
-        NodeInfo applied = await node.GetAsync("node", AdminJson.Wire.NodeInfo);
+        var applied = await node.GetAsync("node", AdminJson.Wire.NodeInfo);
         Assert.Equal("applied", applied.LastReload!.Result);
         Assert.NotEqual(first.ConfigurationHash, applied.ConfigurationHash);
 
         await File.WriteAllTextAsync(node.Configuration, "actorlb { nodes {} }");
         await AdminNode.ErrorAsync(HttpStatusCode.Conflict, await node.SendAsync(HttpMethod.Post, "config/reload"));
-        NodeInfo rejected = await node.GetAsync("node", AdminJson.Wire.NodeInfo);
+        var rejected = await node.GetAsync("node", AdminJson.Wire.NodeInfo);
         Assert.Equal(("rejected", applied.ConfigurationHash), (rejected.LastReload!.Result, rejected.ConfigurationHash));
         Assert.Contains(rejected.LastReload.Messages, m => m.Contains("nodes", StringComparison.Ordinal));
         Assert.True(rejected.LastReload.At >= applied.LastReload.At);
@@ -116,10 +116,10 @@ public sealed class ConditionTests
         using var folder = new TempFolder();
         using var services = new ServiceAuthority(folder.Path, "services");
         (string adminCertificate, string adminKey) = services.Issue("node");
-        TestCertificate server = ca.Server(["mqtt.example.com"], notAfter: DateTimeOffset.UtcNow.AddDays(10).AddHours(1));
-        TestCertificate upstream = ca.Client("CN=balancer");
+        var server = ca.Server(["mqtt.example.com"], notAfter: DateTimeOffset.UtcNow.AddDays(10).AddHours(1));
+        var upstream = ca.Client("CN=balancer");
         string list = ca.RevocationList([]);
-        await using AdminNode node = await AdminNode.StartAsync(
+        await using var node = await AdminNode.StartAsync(
             admin: $"tls {{ certificate = \"{adminCertificate}\", key = \"{adminKey}\" }}",
             more: $$"""
                 pools.secure {
@@ -132,9 +132,9 @@ public sealed class ConditionTests
                 }
                 """);
         string[] pbm = ["--host", $"https://{node.Address}", "--ca", services.CertificateFile, "config", "certificates"];
-        ProcessResult json = await ProcessHost.RunAsync(Path.Combine(AppContext.BaseDirectory, "pbm"), [.. pbm, "--json"]);
-        CertificateList all = System.Text.Json.JsonSerializer.Deserialize(json.Output, AdminJson.Wire.CertificateList)!;
-        ProcessResult table = await ProcessHost.RunAsync(Path.Combine(AppContext.BaseDirectory, "pbm"), pbm);
+        var json = await ProcessHost.RunAsync(Path.Combine(AppContext.BaseDirectory, "pbm"), [.. pbm, "--json"]);
+        var all = System.Text.Json.JsonSerializer.Deserialize(json.Output, AdminJson.Wire.CertificateList)!;
+        var table = await ProcessHost.RunAsync(Path.Combine(AppContext.BaseDirectory, "pbm"), pbm);
         Assert.Contains(table.Lines, l => l.Contains("mqtt.example.com", StringComparison.Ordinal) && l.Contains(" 10 ", StringComparison.Ordinal) && l.Contains("ends soon", StringComparison.Ordinal));
 
         Assert.Empty(all.Problems);
@@ -144,7 +144,7 @@ public sealed class ConditionTests
             ("listener mqtts", "crl", list), ("pool secure", "ca", ca.CaPath), ("pool secure", "certificate", upstream.CertificatePath),
         ];
         Assert.Equal(expected, all.Certificates.Select(c => (c.Owner, c.Kind, c.File)).OrderBy(c => $"{c.Owner} {c.Kind}", StringComparer.Ordinal));
-        CertificateInfo soon = all.Certificates.Single(c => c.Owner == "listener mqtts" && c.Kind == "certificate");
+        var soon = all.Certificates.Single(c => c.Owner == "listener mqtts" && c.Kind == "certificate");
         Assert.Equal((10, "ends soon"), (soon.DaysLeft!.Value, soon.State));
         Assert.Contains("mqtt.example.com", soon.Subject, StringComparison.Ordinal);
         Assert.Equal(all.Certificates.OrderBy(c => c.NotAfter), all.Certificates);

@@ -21,13 +21,13 @@ public sealed class CrowdedEndpointTests
     [InlineData("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")]
     public async Task Connections_AThousandThatDoNotGoOn_KeepNobodyOut(string sent)
     {
-        await using AdminNode node = await AdminNode.StartAsync();
-        List<Socket> stalled = await HoldAsync(node.Address, 1_000, sent);
+        await using var node = await AdminNode.StartAsync();
+        var stalled = await HoldAsync(node.Address, 1_000, sent);
         foreach (string path in new[] { "/healthz", "/readyz", "/metrics", "/api/v1/node", "/api/v1/sessions" })
         {
             // A connection of its own, as a probe has.
             using var probe = new HttpClient { Timeout = Wait.Patience };
-            using HttpResponseMessage answer = await probe.GetAsync($"http://{node.Address}{path}");
+            using var answer = await probe.GetAsync($"http://{node.Address}{path}");
             Assert.Equal((path, HttpStatusCode.OK), (path, answer.StatusCode));
         }
         string metrics = await node.Http.GetStringAsync("/metrics");
@@ -40,9 +40,9 @@ public sealed class CrowdedEndpointTests
     [Fact]
     public async Task Connections_BusyOnesAndAFlood_KeepNobodyOut_NorEndARequestUnderWay()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
-        using HttpResponseMessage events = await node.Http.GetAsync("cluster/events", HttpCompletionOption.ResponseHeadersRead);
-        List<Socket> held = await HoldAsync(
+        await using var node = await AdminNode.StartAsync();
+        using var events = await node.Http.GetAsync("cluster/events", HttpCompletionOption.ResponseHeadersRead);
+        var held = await HoldAsync(
             node.Address, 200, "POST /api/v1/sessions/kick?client=x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nactor");
         for (int round = 0; round < 20; round++)
         {
@@ -62,12 +62,13 @@ public sealed class CrowdedEndpointTests
         using var folder = new TempFolder();
         using var authority = new ServiceAuthority(folder.Path, "ca");
         (string certificate, string key) = authority.Issue("node");
-        await using AdminNode node = await AdminNode.StartAsync(admin: $"tls {{ certificate = \"{certificate}\", key = \"{key}\" }}");
-        List<Socket> stalled = await HoldAsync(node.Address, 1_000, "");
+        await using var node = await AdminNode.StartAsync(admin: $"tls {{ certificate = \"{certificate}\", key = \"{key}\" }}");
+        var stalled = await HoldAsync(node.Address, 1_000, "");
         using var handler = new SocketsHttpHandler();
         handler.SslOptions.CertificateChainPolicy = new X509ChainPolicy
         {
-            TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck,
+            TrustMode = X509ChainTrustMode.CustomRootTrust,
+            RevocationMode = X509RevocationMode.NoCheck,
             CustomTrustStore = { X509CertificateLoader.LoadCertificateFromFile(authority.CertificateFile) },
         };
         using var probe = new HttpClient(handler) { Timeout = Wait.Patience };
@@ -79,14 +80,14 @@ public sealed class CrowdedEndpointTests
     [Fact]
     public async Task Answers_ThatNobodyReads_KeepNobodyOut()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
+        await using var node = await AdminNode.StartAsync();
         await using var clients = new LongClients(node);
         await clients.ConnectAsync(12);
         string request = "GET /api/v1/sessions?limit=1000 HTTP/1.1\r\nHost: localhost\r\n\r\n";
-        List<Socket> silent = await HoldAsync(node.Address, 40, string.Concat(Enumerable.Repeat(request, 20)), receiveBuffer: 4096);
+        var silent = await HoldAsync(node.Address, 40, string.Concat(Enumerable.Repeat(request, 20)), receiveBuffer: 4096);
         using var probe = new HttpClient { Timeout = Wait.Patience };
         Assert.Equal("ok\n", await probe.GetStringAsync($"http://{node.Address}/healthz"));
-        using HttpResponseMessage answer = await probe.GetAsync($"http://{node.Address}/api/v1/node");
+        using var answer = await probe.GetAsync($"http://{node.Address}/api/v1/node");
         Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
         silent.ForEach(s => s.Dispose());
     }
@@ -94,33 +95,33 @@ public sealed class CrowdedEndpointTests
     [Fact]
     public async Task Page_OfLongIds_IsBoundedInBytes_AndAllAreTold()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
+        await using var node = await AdminNode.StartAsync();
         await using var clients = new LongClients(node);
         await clients.ConnectAsync(20);
         var seen = new List<string>();
         string? after = null;
         do
         {
-            using HttpResponseMessage response = await node.Http.GetAsync($"sessions?limit=1000{(after is null ? "" : $"&after={after}")}");
+            using var response = await node.Http.GetAsync($"sessions?limit=1000{(after is null ? "" : $"&after={after}")}");
             byte[] json = await response.Content.ReadAsByteArrayAsync();
             // Every byte of these ids is six in JSON.
             Assert.InRange(json.Length, 1, 2_200_000);
-            SessionPage page = System.Text.Json.JsonSerializer.Deserialize(json, AdminJson.Wire.SessionPage)!;
+            var page = System.Text.Json.JsonSerializer.Deserialize(json, AdminJson.Wire.SessionPage)!;
             seen.AddRange(page.Sessions.Select(s => s.ClientId!));
             after = page.Next;
         }
         while (after is not null);
         Assert.Equal(clients.Ids.Order(StringComparer.Ordinal), seen.Order(StringComparer.Ordinal));
 
-        SessionPage found = await node.GetAsync($"sessions/find?client={Uri.EscapeDataString(clients.Ids[0])}", AdminJson.Wire.SessionPage);
+        var found = await node.GetAsync($"sessions/find?client={Uri.EscapeDataString(clients.Ids[0])}", AdminJson.Wire.SessionPage);
         Assert.Equal(clients.Ids[0], Assert.Single(found.Sessions).ClientId);
     }
 
     [Fact]
     public async Task Bodies_OfRequestsThatNeedFew_AreBounded()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
-        AdminError error = await AdminNode.ErrorAsync(
+        await using var node = await AdminNode.StartAsync();
+        var error = await AdminNode.ErrorAsync(
             HttpStatusCode.RequestEntityTooLarge, await node.SendAsync(HttpMethod.Put, "sticky?client=x", "{\"backend\":\"" + new string('a', 70_000) + "\"}"));
         Assert.Equal(AdminErrors.TooLarge, error.Error);
     }
@@ -128,11 +129,11 @@ public sealed class CrowdedEndpointTests
     [Fact]
     public async Task Configurations_ManyAreChecked_SomeAreAskedToComeAgain()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
+        await using var node = await AdminNode.StartAsync();
         // Bodies that do not come hold the places of checks, not those of others. 100 says that the body is being read.
-        List<Socket> slow = await HoldAsync(
+        var slow = await HoldAsync(
             node.Address, 4, "POST /api/v1/config/check HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\nExpect: 100-continue\r\n\r\n");
-        foreach (Socket socket in slow) Assert.True(await socket.ReceiveAsync(new byte[100]) > 0);
+        foreach (var socket in slow) Assert.True(await socket.ReceiveAsync(new byte[100]) > 0);
         await AdminNode.ErrorAsync(HttpStatusCode.ServiceUnavailable, await node.SendAsync(HttpMethod.Post, "config/check", ""));
         Assert.Equal(HttpStatusCode.OK, (await node.SendAsync(HttpMethod.Post, "listeners/mqtt/pause")).StatusCode);
         slow.ForEach(s => s.Dispose());

@@ -22,11 +22,11 @@ public sealed partial class EveryMetric : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         using var certificates = new TestCertificates();
-        TestCertificate server = certificates.Server(["localhost"]);
+        var server = certificates.Server(["localhost"]);
         string list = certificates.RevocationList([]);
         using var folder = new TempFolder();
         int port = Ports.Free();
-        await using AdminNode node = await AdminNode.StartAsync(more: $$"""
+        await using var node = await AdminNode.StartAsync(more: $$"""
             log.access = "{{folder["access.log"]}}"
             cluster { bind = "127.0.0.1:{{port}}", seeds = ["127.0.0.1:{{port}}"], form-after = 1s }
             pools.even { backends = ["127.0.0.1:8", "127.0.0.1:9"], health.probe = none, connects-per-second = 100 }
@@ -42,8 +42,8 @@ public sealed partial class EveryMetric : IAsyncLifetime
               tls { certificate = "{{server.CertificatePath}}", key = "{{server.KeyPath}}", client-ca = "{{certificates.CaPath}}", verify-client = optional, crl = "{{list}}" }
             }
             """);
-        using RawClient client = await node.ConnectAsync("one");
-        using RawClient other = await RawClient.ConnectAsync(node.Node.Listeners.Single(l => l.Name == "plain").BoundTo!);
+        using var client = await node.ConnectAsync("one");
+        using var other = await RawClient.ConnectAsync(node.Node.Listeners.Single(l => l.Name == "plain").BoundTo!);
         await other.SendAsync(ConnectBytes.V311("two"));
         Assert.Equal(0x20, (await other.ReadAsync(4))[0]);
         await FormedAsync(node);
@@ -66,7 +66,7 @@ public sealed partial class EveryMetric : IAsyncLifetime
     private static async Task OrderAsync(AdminNode node, string path, string body)
     {
         using var content = new StringContent(body, System.Text.Encoding.UTF8, "application/json");
-        using HttpResponseMessage answer = await node.Http.PostAsync($"/api/v1/{path}", content);
+        using var answer = await node.Http.PostAsync($"/api/v1/{path}", content);
         Assert.True(answer.IsSuccessStatusCode, await answer.Content.ReadAsStringAsync());
     }
 
@@ -80,7 +80,7 @@ public sealed partial class EveryMetric : IAsyncLifetime
         string[] lines = page.Split('\n', StringSplitOptions.RemoveEmptyEntries);
         for (int i = 0; i < lines.Length; i++)
         {
-            Match help = Help().Match(lines[i]);
+            var help = Help().Match(lines[i]);
             if (!help.Success) continue;
             string name = help.Groups["name"].Value, type = lines[i + 1].Split(' ')[3];
             string[] labels = [.. lines.Skip(i + 2).TakeWhile(l => l[0] != '#').SelectMany(l => Label().Matches(l)).Select(m => m.Groups["label"].Value).Distinct()

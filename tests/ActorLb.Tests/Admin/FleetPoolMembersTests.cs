@@ -1,7 +1,7 @@
-using ActorLb.Testing;
 using System.Net;
 using ActorLb.Balancing;
 using ActorLb.Protocol.Admin;
+using ActorLb.Testing;
 using ActorLb.Tests.Fleet.Membership;
 
 namespace ActorLb.Tests.Admin;
@@ -20,11 +20,11 @@ public sealed class FleetPoolMembersTests
         await using (fleet)
         {
             await fleet.InitializeAsync();
-            AdminError own = await AdminNode.ErrorAsync(
+            var own = await AdminNode.ErrorAsync(
                 HttpStatusCode.Conflict, await fleet.One.SendAsync(HttpMethod.Post, "pools/shared/backends", $$"""{"address":"{{fleet.Two.Mqtt}}"}"""));
             Assert.Contains("is node lb-2 itself (listener mqtt)", own.Detail, StringComparison.Ordinal);
 
-            BackendAdded added = await fleet.One.SendAsync(
+            var added = await fleet.One.SendAsync(
                 HttpMethod.Post, "pools/shared/backends", $$"""{"address":"{{Id}}","weight":4}""", AdminJson.Wire.BackendAdded);
             Assert.Equal((true, false, 4), (added.Backend.Added, added.Backend.Local, added.Backend.Weight));
             await Wait.UntilAsync(() => Of(fleet.Two) is { Options: { Added: true, Weight: 4 } }, () => "lb-2 has no such backend");
@@ -52,7 +52,7 @@ public sealed class FleetPoolMembersTests
             await Wait.UntilAsync(() => Of(fleet.One) is { Weight: 4 } && Of(fleet.Two) is { Weight: 4 }, () => $"weights {Of(fleet.One)?.Weight} {Of(fleet.Two)?.Weight}");
 
             // The file of every node has it: the order is not needed any more.
-            foreach (AdminNode node in new[] { fleet.One, fleet.Two })
+            foreach (var node in new[] { fleet.One, fleet.Two })
             {
                 string text = await File.ReadAllTextAsync(node.Configuration);
                 await File.WriteAllTextAsync(node.Configuration, text.Replace("backends = [\"127.0.0.1:8\"]", $"backends = [\"127.0.0.1:8\", \"{Id}\"]", StringComparison.Ordinal));

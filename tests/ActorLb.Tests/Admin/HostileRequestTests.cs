@@ -1,7 +1,7 @@
-using ActorLb.Testing;
 using System.Diagnostics;
 using System.Net.Sockets;
 using System.Text;
+using ActorLb.Testing;
 using Microsoft.Extensions.Logging;
 
 namespace ActorLb.Tests.Admin;
@@ -33,7 +33,7 @@ public sealed class HostileRequestTests
     [InlineData("/node.conf")]
     public async Task Path_ThatLeadsOutside_LeadsNowhere(string path)
     {
-        await using AdminNode node = await AdminNode.StartAsync();
+        await using var node = await AdminNode.StartAsync();
         var log = new HeardLog();
         node.Hear(log);
 
@@ -59,7 +59,7 @@ public sealed class HostileRequestTests
     [InlineData("/api/v1/../../status", 401)]
     public async Task Path_ByAnyWay_IsNotPastTheToken(string path, int status)
     {
-        await using AdminNode node = await AdminNode.StartAsync(token: "s3cret");
+        await using var node = await AdminNode.StartAsync(token: "s3cret");
         string answer = await AskAsync(node, $"GET {path} HTTP/1.1\r\nHost: localhost\r\nX-Original-URL: /healthz\r\nX-Forwarded-For: 127.0.0.1\r\nConnection: close\r\n\r\n");
         Assert.StartsWith($"HTTP/1.1 {status} ", answer, StringComparison.Ordinal);
         Assert.DoesNotContain("actorlb_", answer, StringComparison.Ordinal);
@@ -73,7 +73,7 @@ public sealed class HostileRequestTests
     [InlineData("/")]
     public async Task Host_OfAStranger_GetsNoPage_WhereThereIsNoToken(string path)
     {
-        await using AdminNode node = await AdminNode.StartAsync();
+        await using var node = await AdminNode.StartAsync();
         foreach (string host in (string[])["evil.example", "evil.example:8888", "localhost.evil.example", "127.0.0.1.evil.example", "localhost.", "LOCALHOST@evil.example"])
         {
             string answer = await AskAsync(node, $"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
@@ -100,7 +100,7 @@ public sealed class HostileRequestTests
     [InlineData("TRACE / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")]
     public async Task Request_ThatIsNone_IsRefused(string request)
     {
-        await using AdminNode node = await AdminNode.StartAsync();
+        await using var node = await AdminNode.StartAsync();
         var log = new HeardLog();
         node.Hear(log);
         string answer = await AskAsync(node, request);
@@ -118,7 +118,7 @@ public sealed class HostileRequestTests
     [InlineData("chunks", 413)]
     public async Task Request_TooLarge_IsRefused_AndHeldByNobody(string what, int status)
     {
-        await using AdminNode node = await AdminNode.StartAsync();
+        await using var node = await AdminNode.StartAsync();
         string piece = new('a', 8_000);
         string begin = what switch
         {
@@ -132,7 +132,7 @@ public sealed class HostileRequestTests
         long sent = 0;
         using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
         await socket.ConnectAsync(node.Address);
-        Task<string> answer = ReadToEndAsync(socket);
+        var answer = ReadToEndAsync(socket);
         try
         {
             await socket.SendAsync(Encoding.ASCII.GetBytes(begin));
@@ -159,10 +159,10 @@ public sealed class HostileRequestTests
     [InlineData("POST /api/v1/config/check HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n")]
     public async Task Request_ThatDrips_IsCut(string begin)
     {
-        await using AdminNode node = await AdminNode.StartAsync();
+        await using var node = await AdminNode.StartAsync();
         using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
         await socket.ConnectAsync(node.Address);
-        Task<string> answer = ReadToEndAsync(socket);
+        var answer = ReadToEndAsync(socket);
         await socket.SendAsync(Encoding.ASCII.GetBytes(begin));
         var held = Stopwatch.StartNew();
         try

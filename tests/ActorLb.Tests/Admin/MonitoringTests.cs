@@ -44,7 +44,7 @@ public sealed class MonitoringTests(EveryMetric every) : IClassFixture<EveryMetr
     public async Task Dashboard_EveryExpression_IsPromQl()
     {
         using var folder = new TempFolder();
-        using JsonDocument dashboard = JsonDocument.Parse(await File.ReadAllTextAsync(RepositoryRoot.File("deploy/monitoring/dashboard.json")));
+        using var dashboard = JsonDocument.Parse(await File.ReadAllTextAsync(RepositoryRoot.File("deploy/monitoring/dashboard.json")));
         string[] expressions = [.. Expressions(dashboard.RootElement)];
         Assert.True(expressions.Length > 20);
         string rules = string.Concat(expressions.Select((e, i) => $"\n  - record: test:e{i}\n    expr: {JsonSerializer.Serialize(e
@@ -68,7 +68,10 @@ public sealed class MonitoringTests(EveryMetric every) : IClassFixture<EveryMetr
     {
         using var process = Process.Start(new ProcessStartInfo("promtool", arguments)
         {
-            UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
+            UseShellExecute = false,
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
         })!;
         Task<string> output = process.StandardOutput.ReadToEndAsync(), error = process.StandardError.ReadToEndAsync();
         await process.StandardInput.WriteAsync(input);

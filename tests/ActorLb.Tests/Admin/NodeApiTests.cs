@@ -1,4 +1,3 @@
-using ActorLb.Testing;
 using System.Net;
 using System.Net.Sockets;
 using System.Text.Json;
@@ -6,6 +5,7 @@ using ActorLb.Configuration;
 using ActorLb.Configuration.Readers;
 using ActorLb.Protocol.Admin;
 using ActorLb.Telemetry;
+using ActorLb.Testing;
 using ActorLb.Testing.Peers;
 
 namespace ActorLb.Tests.Admin;
@@ -15,10 +15,10 @@ public sealed class NodeApiTests
     [Fact]
     public async Task LogLevel_Changed_Holds_UnknownIsRefused()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
+        await using var node = await AdminNode.StartAsync();
         await node.SendAsync(HttpMethod.Put, "node/log-level", """{"level":"off"}""", AdminJson.Wire.NodeLogLevel);
         Assert.Equal(LogLevelName.Off, node.Control.Level);
-        AdminError error = await AdminNode.ErrorAsync(
+        var error = await AdminNode.ErrorAsync(
             HttpStatusCode.BadRequest, await node.SendAsync(HttpMethod.Put, "node/log-level", """{"level":"loud"}"""));
         Assert.Contains("trace, debug, info, warning, error, off", error.Detail, StringComparison.Ordinal);
     }
@@ -26,10 +26,10 @@ public sealed class NodeApiTests
     [Fact]
     public async Task Listener_Paused_RefusesConnects_KeepsClients_AndOpensWhereItWas()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
-        IPEndPoint mqtt = node.Mqtt;
-        using RawClient stays = await node.ConnectAsync("stays");
-        ListenerInfo paused = await node.SendAsync(HttpMethod.Post, "listeners/mqtt/pause", null, AdminJson.Wire.ListenerInfo);
+        await using var node = await AdminNode.StartAsync();
+        var mqtt = node.Mqtt;
+        using var stays = await node.ConnectAsync("stays");
+        var paused = await node.SendAsync(HttpMethod.Post, "listeners/mqtt/pause", null, AdminJson.Wire.ListenerInfo);
         Assert.Equal(("paused", mqtt.ToString()), (paused.State, paused.Bind));
 
         // Who connects learns at once that nobody is there, over a reload too.
@@ -38,38 +38,38 @@ public sealed class NodeApiTests
         await RefusedAsync(mqtt);
         Assert.Equal(1, (await node.GetAsync("sessions/count", AdminJson.Wire.SessionCount)).Total);
 
-        ListenerInfo open = await node.SendAsync(HttpMethod.Post, "listeners/mqtt/resume", null, AdminJson.Wire.ListenerInfo);
+        var open = await node.SendAsync(HttpMethod.Post, "listeners/mqtt/resume", null, AdminJson.Wire.ListenerInfo);
         Assert.Equal(("open", mqtt.ToString()), (open.State, open.Bind));
-        using RawClient again = await node.ConnectAsync("again");
+        using var again = await node.ConnectAsync("again");
         Assert.Equal(2, (await node.GetAsync("sessions/count", AdminJson.Wire.SessionCount)).Total);
 
-        AdminError error = await AdminNode.ErrorAsync(HttpStatusCode.NotFound, await node.SendAsync(HttpMethod.Post, "listeners/mqtts/pause"));
+        var error = await AdminNode.ErrorAsync(HttpStatusCode.NotFound, await node.SendAsync(HttpMethod.Post, "listeners/mqtts/pause"));
         Assert.Contains("Known: mqtt", error.Detail, StringComparison.Ordinal);
     }
 
     [Fact]
     public async Task Listener_WhosePortIsTakenWhilePaused_StaysPausedAndSaysWhy()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
-        IPEndPoint mqtt = node.Mqtt;
+        await using var node = await AdminNode.StartAsync();
+        var mqtt = node.Mqtt;
         await node.SendAsync(HttpMethod.Post, "listeners/mqtt/pause", null, AdminJson.Wire.ListenerInfo);
         using (var other = new TcpListener(mqtt))
         {
             other.Start();
-            AdminError error = await AdminNode.ErrorAsync(HttpStatusCode.Conflict, await node.SendAsync(HttpMethod.Post, "listeners/mqtt/resume"));
+            var error = await AdminNode.ErrorAsync(HttpStatusCode.Conflict, await node.SendAsync(HttpMethod.Post, "listeners/mqtt/resume"));
             Assert.Contains(mqtt.ToString(), error.Detail, StringComparison.Ordinal);
             Assert.Equal("paused", (await node.GetAsync("listeners", AdminJson.Wire.ListenerList)).Listeners[0].State);
         }
         await node.SendAsync(HttpMethod.Post, "listeners/mqtt/resume", null, AdminJson.Wire.ListenerInfo);
-        using RawClient client = await node.ConnectAsync("c");
+        using var client = await node.ConnectAsync("c");
     }
 
     [Fact]
     public async Task Drain_TakenBack_KeepsWhoIsLeft_AndTakesClientsAgain()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
+        await using var node = await AdminNode.StartAsync();
         await AdminNode.ErrorAsync(HttpStatusCode.Conflict, await node.SendAsync(HttpMethod.Post, "node/resume"));
-        IPEndPoint mqtt = node.Mqtt;
+        var mqtt = node.Mqtt;
         using RawClient one = await node.ConnectAsync("one"), two = await node.ConnectAsync("two");
         await node.SendAsync(HttpMethod.Post, "node/drain", """{"seconds":3600}""", AdminJson.Wire.NodeDrain);
         // The first is closed at once, the second in half an hour.
@@ -81,9 +81,9 @@ public sealed class NodeApiTests
         await node.SendAsync(HttpMethod.Post, "node/resume", null, AdminJson.Wire.Done);
 
         Assert.Equal("ready", (await node.GetAsync("node", AdminJson.Wire.NodeInfo)).State);
-        using HttpResponseMessage ready = await node.Http.GetAsync("/readyz");
+        using var ready = await node.Http.GetAsync("/readyz");
         Assert.Equal(HttpStatusCode.OK, ready.StatusCode);
-        using RawClient again = await node.ConnectAsync("again");
+        using var again = await node.ConnectAsync("again");
         Assert.Equal(mqtt, node.Mqtt);
         await EstablishedAsync(node, 2);
         // Nothing of the drain is left: the node may be changed, and drained again.
@@ -91,60 +91,60 @@ public sealed class NodeApiTests
         await node.SendAsync(HttpMethod.Post, "node/drain", """{"seconds":0}""", AdminJson.Wire.NodeDrain);
         Assert.Empty((await again.ReadToEndAsync()).Bytes);
         await node.SendAsync(HttpMethod.Post, "node/resume", null, AdminJson.Wire.Done);
-        using RawClient third = await node.ConnectAsync("third");
+        using var third = await node.ConnectAsync("third");
     }
 
     [Fact]
     public async Task Drain_ToTheEndOfTheProcess_IsNotTakenBack()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
+        await using var node = await AdminNode.StartAsync();
         await node.Control.DrainAsync(TimeSpan.Zero, toEnd: true);
-        AdminError error = await AdminNode.ErrorAsync(HttpStatusCode.Conflict, await node.SendAsync(HttpMethod.Post, "node/resume"));
+        var error = await AdminNode.ErrorAsync(HttpStatusCode.Conflict, await node.SendAsync(HttpMethod.Post, "node/resume"));
         Assert.Contains("exiting", error.Detail, StringComparison.Ordinal);
     }
 
     [Fact]
     public async Task Config_Check_TellsErrorsWithoutApplying()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
+        await using var node = await AdminNode.StartAsync();
         string text = await File.ReadAllTextAsync(node.Configuration);
-        ConfigCheck good = await node.SendAsync(HttpMethod.Post, "config/check", text, AdminJson.Wire.ConfigCheck);
+        var good = await node.SendAsync(HttpMethod.Post, "config/check", text, AdminJson.Wire.ConfigCheck);
         Assert.Equal((true, 1, 2, 0), (good.Valid, good.Listeners, good.Pools, good.Errors.Length));
 
-        ConfigCheck bad = await node.SendAsync(
+        var bad = await node.SendAsync(
             HttpMethod.Post, "config/check?file=/etc/new.conf", text.Replace("pool = emqx", "pool = emxq", StringComparison.Ordinal), AdminJson.Wire.ConfigCheck);
         Assert.False(bad.Valid);
         Assert.Contains("emxq", Assert.Single(bad.Errors), StringComparison.Ordinal);
         Assert.StartsWith("/etc/new.conf:", bad.Errors[0], StringComparison.Ordinal);
-        ConfigCheck empty = await node.SendAsync(HttpMethod.Post, "config/check", "", AdminJson.Wire.ConfigCheck);
+        var empty = await node.SendAsync(HttpMethod.Post, "config/check", "", AdminJson.Wire.ConfigCheck);
         Assert.False(empty.Valid);
     }
 
     [Fact]
     public async Task Config_Reload_AppliesOrRejectsWhole()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
+        await using var node = await AdminNode.StartAsync();
         await File.WriteAllTextAsync(node.Configuration, AdminNode.Text(node.One, node.Two, more: "pools.more { backends = [\"127.0.0.1:1\"], health.probe = none }"));
         await node.SendAsync(HttpMethod.Post, "config/reload", null, AdminJson.Wire.ConfigReload);
         Assert.Equal(["emqx", "more", "plain"], (await node.GetAsync("pools", AdminJson.Wire.PoolList)).Pools.Select(p => p.Name));
 
         await File.WriteAllTextAsync(node.Configuration, "actorlb { nodes {} }");
-        AdminError error = await AdminNode.ErrorAsync(HttpStatusCode.Conflict, await node.SendAsync(HttpMethod.Post, "config/reload"));
+        var error = await AdminNode.ErrorAsync(HttpStatusCode.Conflict, await node.SendAsync(HttpMethod.Post, "config/reload"));
         Assert.Contains("nodes", error.Detail, StringComparison.Ordinal);
         Assert.Equal(3, (await node.GetAsync("pools", AdminJson.Wire.PoolList)).Pools.Length);
-        ConfigText shown = await node.GetAsync("config", AdminJson.Wire.ConfigText);
+        var shown = await node.GetAsync("config", AdminJson.Wire.ConfigText);
         Assert.Contains("more {", shown.Text, StringComparison.Ordinal);
     }
 
     [Fact]
     public async Task Drain_ClosesAndRefusesFurtherChanges()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
-        using RawClient client = await node.ConnectAsync("c", version: 5);
-        AdminError bad = await AdminNode.ErrorAsync(HttpStatusCode.BadRequest, await node.SendAsync(HttpMethod.Post, "node/drain", """{"seconds":-1}"""));
+        await using var node = await AdminNode.StartAsync();
+        using var client = await node.ConnectAsync("c", version: 5);
+        var bad = await AdminNode.ErrorAsync(HttpStatusCode.BadRequest, await node.SendAsync(HttpMethod.Post, "node/drain", """{"seconds":-1}"""));
         Assert.Contains("seconds", bad.Detail, StringComparison.Ordinal);
 
-        NodeDrain drain = await node.SendAsync(HttpMethod.Post, "node/drain", """{"seconds":0.2}""", AdminJson.Wire.NodeDrain);
+        var drain = await node.SendAsync(HttpMethod.Post, "node/drain", """{"seconds":0.2}""", AdminJson.Wire.NodeDrain);
 
         Assert.Equal(new NodeDrain("lb-1", 1, 0.2), drain);
         // Server shutting down (MQTT 5 section 3.14.2.1).
@@ -152,7 +152,7 @@ public sealed class NodeApiTests
         Assert.Equal("draining", (await node.GetAsync("node", AdminJson.Wire.NodeInfo)).State);
         await AdminNode.ErrorAsync(HttpStatusCode.Conflict, await node.SendAsync(HttpMethod.Post, "node/drain"));
         await AdminNode.ErrorAsync(HttpStatusCode.Conflict, await node.SendAsync(HttpMethod.Post, "config/reload"));
-        using HttpResponseMessage ready = await node.Http.GetAsync("/readyz");
+        using var ready = await node.Http.GetAsync("/readyz");
         Assert.Equal(HttpStatusCode.ServiceUnavailable, ready.StatusCode);
     }
 
@@ -178,15 +178,15 @@ public sealed class NodeApiTests
     [Fact]
     public async Task Cluster_NodeByItself_IsItsOnlyMember()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
-        ClusterMember member = Assert.Single((await node.GetAsync("cluster", AdminJson.Wire.ClusterMembers)).Members);
+        await using var node = await AdminNode.StartAsync();
+        var member = Assert.Single((await node.GetAsync("cluster", AdminJson.Wire.ClusterMembers)).Members);
         Assert.Equal(("lb-1", "up", true, true, 64), (member.Name, member.State, member.Self, member.Coordinator, member.Shards));
-        ClusterStatus status = await node.GetAsync("cluster/status", AdminJson.Wire.ClusterStatus);
+        var status = await node.GetAsync("cluster/status", AdminJson.Wire.ClusterStatus);
         Assert.Equal((64, 64), (status.Shards, status.ShardsOwned));
-        ShardList shards = await node.GetAsync("cluster-sharding/shards?node=lb-1", AdminJson.Wire.ShardList);
+        var shards = await node.GetAsync("cluster-sharding/shards?node=lb-1", AdminJson.Wire.ShardList);
         Assert.Equal(Enumerable.Range(0, 64), shards.Shards.Select(s => s.Shard));
         Assert.All(shards.Shards, s => Assert.Equal("lb-1", s.Owner));
-        using RawClient client = await node.ConnectAsync("c");
+        using var client = await node.ConnectAsync("c");
         Assert.Equal(1, (await node.GetAsync("cluster-sharding/stats", AdminJson.Wire.ShardingStats)).Entries);
         Assert.Equal(1, Assert.Single((await node.GetAsync("cluster-sharding/regions", AdminJson.Wire.ShardRegions)).Regions).Entries);
         await node.SendAsync(HttpMethod.Post, "cluster-sharding/rebalance", null, AdminJson.Wire.Done);
@@ -194,7 +194,7 @@ public sealed class NodeApiTests
         await AdminNode.ErrorAsync(HttpStatusCode.Conflict, await node.SendAsync(HttpMethod.Post, "cluster/leave"));
         await AdminNode.ErrorAsync(HttpStatusCode.Conflict, await node.SendAsync(HttpMethod.Post, "cluster/down", """{"node":"lb-1"}"""));
         await AdminNode.ErrorAsync(HttpStatusCode.BadRequest, await node.SendAsync(HttpMethod.Post, "cluster/down", "{}"));
-        AdminError error = await AdminNode.ErrorAsync(HttpStatusCode.NotFound, await node.SendAsync(HttpMethod.Post, "cluster/down", """{"node":"lb-9"}"""));
+        var error = await AdminNode.ErrorAsync(HttpStatusCode.NotFound, await node.SendAsync(HttpMethod.Post, "cluster/down", """{"node":"lb-9"}"""));
         Assert.Contains("lb-1", error.Detail, StringComparison.Ordinal);
         await AdminNode.ErrorAsync(HttpStatusCode.NotFound, await node.SendAsync(HttpMethod.Get, "cluster-sharding/shards?node=lb-9"));
     }
@@ -202,15 +202,15 @@ public sealed class NodeApiTests
     [Fact]
     public async Task Events_PastOnesThenAsTheyCome_NumberedWithoutGaps()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
+        await using var node = await AdminNode.StartAsync();
         node.Node.Events.Publish("first", "before");
-        using HttpResponseMessage response = await node.Http.GetAsync("cluster/events?last=1", HttpCompletionOption.ResponseHeadersRead);
+        using var response = await node.Http.GetAsync("cluster/events?last=1", HttpCompletionOption.ResponseHeadersRead);
         using var reader = new StreamReader(await response.Content.ReadAsStreamAsync());
-        NodeEvent first = await NextAsync();
+        var first = await NextAsync();
         Assert.Equal(("first", "before", "lb-1"), (first.Kind, first.Text, first.Node));
 
         await node.SendAsync(HttpMethod.Post, $"backends/{node.Two.EndPoint}/drain", null, AdminJson.Wire.BackendInfo);
-        NodeEvent second = await NextAsync();
+        var second = await NextAsync();
         Assert.Equal((first.Number + 1, "admin_state_changed"), (second.Number, second.Kind));
         Assert.Contains(node.Two.EndPoint.ToString(), second.Text, StringComparison.Ordinal);
 
@@ -221,20 +221,20 @@ public sealed class NodeApiTests
     [Fact]
     public async Task Events_TooManyWatchers_IsRefused_AndOneThatGoesMakesRoom()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
+        await using var node = await AdminNode.StartAsync();
         EventFeed.Watch[] watches = [.. Enumerable.Range(0, EventFeed.MaxWatchers).Select(_ => node.Node.Events.TryWatch(0)!)];
         await AdminNode.ErrorAsync(HttpStatusCode.Conflict, await node.SendAsync(HttpMethod.Get, "cluster/events"));
         await AdminNode.ErrorAsync(HttpStatusCode.BadRequest, await node.SendAsync(HttpMethod.Get, "cluster/events?last=257"));
         watches[0].Dispose();
-        using HttpResponseMessage response = await node.Http.GetAsync("cluster/events", HttpCompletionOption.ResponseHeadersRead);
+        using var response = await node.Http.GetAsync("cluster/events", HttpCompletionOption.ResponseHeadersRead);
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
     }
 
     [Fact]
     public async Task Actors_AreTheControlPlanes()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
-        ActorList list = await node.GetAsync("actors", AdminJson.Wire.ActorList);
+        await using var node = await AdminNode.StartAsync();
+        var list = await node.GetAsync("actors", AdminJson.Wire.ActorList);
         string[] expected =
         [
             "node/user", "node/user/bans", "node/user/certificates", "node/user/downed-backends", "node/user/drains", "node/user/log", "node/user/paced-closings",

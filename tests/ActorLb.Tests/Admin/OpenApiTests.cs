@@ -18,15 +18,15 @@ public sealed class OpenApiTests
     [Fact]
     public async Task Document_IsOpenApi_AndNamesEveryRouteThatThereIs_AndNoOther()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
-        using HttpResponseMessage response = await node.Http.GetAsync("openapi.json");
+        await using var node = await AdminNode.StartAsync();
+        using var response = await node.Http.GetAsync("openapi.json");
         Assert.Equal("application/json", response.Content.Headers.ContentType!.MediaType);
         string text = await response.Content.ReadAsStringAsync();
-        ReadResult read = OpenApiDocument.Parse(text, "json");
+        var read = OpenApiDocument.Parse(text, "json");
         Assert.Empty(read.Diagnostic!.Errors);
         Assert.Empty(read.Diagnostic.Warnings);
         Assert.Equal(OpenApiSpecVersion.OpenApi3_1, read.Diagnostic.SpecificationVersion);
-        OpenApiDocument document = read.Document!;
+        var document = read.Document!;
 
         string[] routes =
         [
@@ -40,7 +40,7 @@ public sealed class OpenApiTests
 
         OpenApiOperation[] operations = [.. document.Paths.Values.SelectMany(p => p.Operations!.Values)];
         Assert.Equal(operations.Length, operations.Select(o => o.OperationId).Distinct().Count());
-        foreach ((string path, IOpenApiPathItem item) in document.Paths)
+        foreach ((string path, var item) in document.Paths)
         {
             string[] places = [.. Regex.Matches(path, @"\{(\w+)\}").Select(m => m.Groups[1].Value)];
             Assert.All(item.Operations!.Values, o =>
@@ -56,17 +56,17 @@ public sealed class OpenApiTests
     [Fact]
     public async Task Document_WithAToken_IsForThoseWhoHaveIt()
     {
-        await using AdminNode node = await AdminNode.StartAsync("s3cret");
+        await using var node = await AdminNode.StartAsync("s3cret");
         await AdminNode.ErrorAsync(HttpStatusCode.Unauthorized, await node.SendAsync(HttpMethod.Get, "openapi.json"));
     }
 
     [Fact]
     public async Task Answers_OfARunningNode_AreAsDescribed()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
-        using RawClient client = await node.ConnectAsync("meter-1", version: 5);
+        await using var node = await AdminNode.StartAsync();
+        using var client = await node.ConnectAsync("meter-1", version: 5);
         node.Node.Pools.First().Pool.Snapshot.Backends[0].History.Failed("a failure");
-        JsonNode document = JsonNode.Parse(await node.Http.GetStringAsync("openapi.json"))!;
+        var document = JsonNode.Parse(await node.Http.GetStringAsync("openapi.json"))!;
         string one = node.One.EndPoint.ToString(), two = node.Two.EndPoint.ToString();
         (string Method, string Path, string Query, string? Body)[] calls =
         [
@@ -87,14 +87,14 @@ public sealed class OpenApiTests
         ];
         foreach ((string method, string path, string query, string? body) in calls)
         {
-            JsonNode operation = document["paths"]![path]![method.ToLowerInvariant()]!;
+            var operation = document["paths"]![path]![method.ToLowerInvariant()]!;
             string url = path[1..].Replace("{pool}", "emqx", StringComparison.Ordinal).Replace("{listener}", "mqtt", StringComparison.Ordinal);
             int question = query.IndexOf('?', StringComparison.Ordinal);
             string place = question < 0 ? query : query[..question];
             url = url.Replace("{backend}", place, StringComparison.Ordinal) + (question < 0 ? "" : query[question..]);
-            using HttpResponseMessage answer = await node.SendAsync(new HttpMethod(method), url, body);
+            using var answer = await node.SendAsync(new HttpMethod(method), url, body);
             string text = await answer.Content.ReadAsStringAsync();
-            JsonNode? told = operation["responses"]![$"{(int)answer.StatusCode}"];
+            var told = operation["responses"]![$"{(int)answer.StatusCode}"];
             Assert.True(told is not null, $"{method} {url} answers {(int)answer.StatusCode}, which its description does not have: {text}");
             if (told!["$ref"] is { } reference) told = document["components"]!["responses"]![reference.GetValue<string>().Split('/')[^1]]!;
             string type = answer.Content.Headers.ContentType!.MediaType!;
@@ -115,17 +115,17 @@ public sealed class OpenApiTests
     [Fact]
     public async Task Schemas_RefuseWhatIsNotAsDescribed()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
-        JsonNode document = JsonNode.Parse(await node.Http.GetStringAsync("openapi.json"))!;
-        JsonNode schema = document["paths"]!["/node"]!["get"]!["responses"]!["200"]!["content"]!["application/json"]!["schema"]!;
-        JsonObject good = JsonNode.Parse(await node.Http.GetStringAsync("node"))!.AsObject();
+        await using var node = await AdminNode.StartAsync();
+        var document = JsonNode.Parse(await node.Http.GetStringAsync("openapi.json"))!;
+        var schema = document["paths"]!["/node"]!["get"]!["responses"]!["200"]!["content"]!["application/json"]!["schema"]!;
+        var good = JsonNode.Parse(await node.Http.GetStringAsync("node"))!.AsObject();
         Assert.Null(Problem(document, schema, good));
         foreach (string member in good.Select(m => m.Key).ToArray())
         {
-            JsonObject without = good.DeepClone().AsObject();
+            var without = good.DeepClone().AsObject();
             without.Remove(member);
             Assert.NotNull(Problem(document, schema, without));
-            JsonObject other = good.DeepClone().AsObject();
+            var other = good.DeepClone().AsObject();
             other[member] = new JsonArray();
             Assert.NotNull(Problem(document, schema, other));
         }
@@ -139,14 +139,16 @@ public sealed class OpenApiTests
     {
         var whole = new JsonObject
         {
-            ["$schema"] = "https://json-schema.org/draft/2020-12/schema", ["allOf"] = new JsonArray(schema.DeepClone()), ["$defs"] = document["components"]!["schemas"]!.DeepClone(),
+            ["$schema"] = "https://json-schema.org/draft/2020-12/schema",
+            ["allOf"] = new JsonArray(schema.DeepClone()),
+            ["$defs"] = document["components"]!["schemas"]!.DeepClone(),
         };
         string text = whole.ToJsonString().Replace("#/components/schemas/", "#/$defs/", StringComparison.Ordinal);
-        EvaluationResults results = JsonSchema.FromText(text).Evaluate(
+        var results = JsonSchema.FromText(text).Evaluate(
             System.Text.Json.JsonSerializer.SerializeToElement(value), new EvaluationOptions { OutputFormat = OutputFormat.List });
         if (results.IsValid) return null;
         var problems = new StringBuilder();
-        foreach (EvaluationResults detail in results.Details ?? [])
+        foreach (var detail in results.Details ?? [])
         {
             foreach ((string keyword, string message) in detail.Errors ?? new Dictionary<string, string>()) problems.Append(detail.InstanceLocation).Append(' ').Append(keyword).Append(": ").AppendLine(message);
         }

@@ -1,8 +1,8 @@
-using ActorLb.Testing;
 using System.Net;
 using ActorLb.Balancing;
 using ActorLb.Protocol.Admin;
 using ActorLb.Telemetry;
+using ActorLb.Testing;
 using ActorLb.Testing.Peers;
 
 namespace ActorLb.Tests.Admin;
@@ -12,8 +12,8 @@ public sealed class PoolApiTests
     [Fact]
     public async Task List_TellsEveryPool()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
-        PoolList list = await node.GetAsync("pools", AdminJson.Wire.PoolList);
+        await using var node = await AdminNode.StartAsync();
+        var list = await node.GetAsync("pools", AdminJson.Wire.PoolList);
         Assert.Equal(["emqx", "plain"], list.Pools.Select(p => p.Name));
         Assert.Equal((2, 2, "sticky, placed by least-connections"), (list.Pools[0].Backends, list.Pools[0].Eligible, list.Pools[0].Balance));
     }
@@ -23,15 +23,15 @@ public sealed class PoolApiTests
     [InlineData("down", AdminState.Down, "down")]
     public async Task Backend_TakenOutAndBack_HoldsForTheNode(string verb, AdminState state, string block)
     {
-        await using AdminNode node = await AdminNode.StartAsync();
+        await using var node = await AdminNode.StartAsync();
         string id = node.Two.EndPoint.ToString();
 
-        BackendInfo taken = await node.SendAsync(HttpMethod.Post, $"backends/{id}/{verb}", null, AdminJson.Wire.BackendInfo);
-        Backend backend = node.Node.Pools.Single(p => p.Name == "emqx").Pool.Snapshot.Find(id)!;
+        var taken = await node.SendAsync(HttpMethod.Post, $"backends/{id}/{verb}", null, AdminJson.Wire.BackendInfo);
+        var backend = node.Node.Pools.Single(p => p.Name == "emqx").Pool.Snapshot.Find(id)!;
         Assert.Equal((verb, state), (taken.Admin, backend.AdminState));
         Assert.Equal([block], taken.Blocks);
 
-        BackendInfo back = await node.SendAsync(HttpMethod.Post, $"backends/{id}/up", null, AdminJson.Wire.BackendInfo);
+        var back = await node.SendAsync(HttpMethod.Post, $"backends/{id}/up", null, AdminJson.Wire.BackendInfo);
         Assert.Equal(AdminState.Up, backend.AdminState);
         Assert.Empty(back.Blocks);
     }
@@ -39,26 +39,26 @@ public sealed class PoolApiTests
     [Fact]
     public async Task Up_OfABackendThatIsOutByMaxFails_ItTakesClientsAgain()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
+        await using var node = await AdminNode.StartAsync();
         string id = node.Two.EndPoint.ToString();
         node.Node.Pools.Single(p => p.Name == "emqx").Pool.Snapshot.Find(id)!.ReportFailure(Environment.TickCount64);
-        PoolInfo before = await node.GetAsync("pools/emqx", AdminJson.Wire.PoolInfo);
+        var before = await node.GetAsync("pools/emqx", AdminJson.Wire.PoolInfo);
         Assert.Equal(["max-fails"], before.Backends.Single(b => b.Blocks.Length > 0).Blocks);
 
-        BackendInfo after = await node.SendAsync(HttpMethod.Post, $"backends/{id}/up", null, AdminJson.Wire.BackendInfo);
+        var after = await node.SendAsync(HttpMethod.Post, $"backends/{id}/up", null, AdminJson.Wire.BackendInfo);
         Assert.Empty(after.Blocks);
     }
 
     [Fact]
     public async Task Drain_WithADeadline_BecomesDown_UnlessTakenBack()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
+        await using var node = await AdminNode.StartAsync();
         string one = node.One.EndPoint.ToString(), two = node.Two.EndPoint.ToString();
-        Pool pool = node.Node.Pools.Single(p => p.Name == "emqx").Pool;
-        using EventFeed.Watch watch = node.Node.Events.TryWatch(0)!;
+        var pool = node.Node.Pools.Single(p => p.Name == "emqx").Pool;
+        using var watch = node.Node.Events.TryWatch(0)!;
         foreach (string id in new[] { one, two })
         {
-            BackendInfo drains = await node.SendAsync(HttpMethod.Post, $"backends/{id}/drain?pool=emqx", """{"deadline":1}""", AdminJson.Wire.BackendInfo);
+            var drains = await node.SendAsync(HttpMethod.Post, $"backends/{id}/drain?pool=emqx", """{"deadline":1}""", AdminJson.Wire.BackendInfo);
             Assert.Equal("drain", drains.Admin);
             Assert.InRange(drains.DrainLeft!.Value, 0, 1);
         }
@@ -79,7 +79,7 @@ public sealed class PoolApiTests
     [InlineData("""{"dedline":60}""")]
     public async Task Drain_BadDeadline_IsRefusedAndNothingChanges(string body)
     {
-        await using AdminNode node = await AdminNode.StartAsync();
+        await using var node = await AdminNode.StartAsync();
         await AdminNode.ErrorAsync(HttpStatusCode.BadRequest, await node.SendAsync(HttpMethod.Post, $"backends/{node.Two.EndPoint}/drain", body));
         Assert.Equal(AdminState.Up, node.Node.Pools.Single(p => p.Name == "emqx").Pool.Snapshot.Find(node.Two.EndPoint.ToString())!.AdminState);
     }
@@ -87,15 +87,15 @@ public sealed class PoolApiTests
     [Fact]
     public async Task Drain_AtARate_IsShownPausedAndTakenBack()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
+        await using var node = await AdminNode.StartAsync();
         string path = $"backends/{node.Two.EndPoint}";
-        AdminError nothing = await AdminNode.ErrorAsync(HttpStatusCode.Conflict, await node.SendAsync(HttpMethod.Post, $"{path}/pause"));
+        var nothing = await AdminNode.ErrorAsync(HttpStatusCode.Conflict, await node.SendAsync(HttpMethod.Post, $"{path}/pause"));
         Assert.Contains($"backend {node.Two.EndPoint} of pool emqx is not drained at a rate", nothing.Detail, StringComparison.Ordinal);
         using RawClient first = await node.ConnectAsync("c-1"), second = await node.ConnectAsync("c-2");
-        BackendInfo drains = await node.SendAsync(HttpMethod.Post, $"{path}/drain", """{"rate":0.5,"deadline":600}""", AdminJson.Wire.BackendInfo);
+        var drains = await node.SendAsync(HttpMethod.Post, $"{path}/drain", """{"rate":0.5,"deadline":600}""", AdminJson.Wire.BackendInfo);
         Assert.Equal(("drain", "running", 0.5, 0, 1, 2.0), (drains.Admin, drains.Drain!.State, drains.Drain.Rate, drains.Drain.Closed, drains.Drain.Left, drains.Drain.Remaining));
         Assert.Equal("paused", (await node.SendAsync(HttpMethod.Post, $"{path}/pause", null, AdminJson.Wire.BackendInfo)).Drain!.State);
-        PoolInfo pool = await node.GetAsync("pools/emqx", AdminJson.Wire.PoolInfo);
+        var pool = await node.GetAsync("pools/emqx", AdminJson.Wire.PoolInfo);
         Assert.Equal(["paused"], pool.Backends.Where(b => b.Drain is not null).Select(b => b.Drain!.State));
         Assert.Null(pool.Rebalance);
         string metrics = await node.Http.GetStringAsync(new Uri("/metrics", UriKind.Relative));
@@ -104,7 +104,7 @@ public sealed class PoolApiTests
         Assert.Equal("running", (await node.SendAsync(HttpMethod.Post, $"{path}/resume", null, AdminJson.Wire.BackendInfo)).Drain!.State);
 
         // Without a rate it is a drain that closes nobody.
-        BackendInfo plain = await node.SendAsync(HttpMethod.Post, $"{path}/drain", null, AdminJson.Wire.BackendInfo);
+        var plain = await node.SendAsync(HttpMethod.Post, $"{path}/drain", null, AdminJson.Wire.BackendInfo);
         Assert.Equal(("drain", null, null), (plain.Admin, plain.Drain, plain.DrainLeft));
     }
 
@@ -118,10 +118,10 @@ public sealed class PoolApiTests
     [InlineData("\"50/s\"")]
     public async Task Rate_Bad_IsRefusedAndNothingChanges(string rate)
     {
-        await using AdminNode node = await AdminNode.StartAsync();
+        await using var node = await AdminNode.StartAsync();
         foreach (string path in (string[])[$"backends/{node.Two.EndPoint}/drain", "pools/emqx/rebalance"])
         {
-            AdminError error = await AdminNode.ErrorAsync(HttpStatusCode.BadRequest, await node.SendAsync(HttpMethod.Post, path, $$"""{"rate":{{rate}}}"""));
+            var error = await AdminNode.ErrorAsync(HttpStatusCode.BadRequest, await node.SendAsync(HttpMethod.Post, path, $$"""{"rate":{{rate}}}"""));
             Assert.Contains("rate", error.Detail, StringComparison.Ordinal);
         }
         Assert.Equal(AdminState.Up, node.Node.Pools.Single(p => p.Name == "emqx").Pool.Snapshot.Find(node.Two.EndPoint.ToString())!.AdminState);
@@ -131,14 +131,14 @@ public sealed class PoolApiTests
     [Fact]
     public async Task Rebalance_OfAPool_IsShownPausedAndStopped()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
-        AdminError one = await AdminNode.ErrorAsync(HttpStatusCode.Conflict, await node.SendAsync(HttpMethod.Post, "pools/plain/rebalance", """{"rate":5}"""));
+        await using var node = await AdminNode.StartAsync();
+        var one = await AdminNode.ErrorAsync(HttpStatusCode.Conflict, await node.SendAsync(HttpMethod.Post, "pools/plain/rebalance", """{"rate":5}"""));
         Assert.Contains("pool plain has fewer than two backends", one.Detail, StringComparison.Ordinal);
-        AdminError none = await AdminNode.ErrorAsync(HttpStatusCode.Conflict, await node.SendAsync(HttpMethod.Delete, "pools/emqx/rebalance"));
+        var none = await AdminNode.ErrorAsync(HttpStatusCode.Conflict, await node.SendAsync(HttpMethod.Delete, "pools/emqx/rebalance"));
         Assert.Contains("pool emqx is not being rebalanced", none.Detail, StringComparison.Ordinal);
         await AdminNode.ErrorAsync(HttpStatusCode.NotFound, await node.SendAsync(HttpMethod.Post, "pools/emxq/rebalance", """{"rate":5}"""));
 
-        PoolInfo begun = await node.SendAsync(HttpMethod.Post, "pools/emqx/rebalance", """{"rate":5}""", AdminJson.Wire.PoolInfo);
+        var begun = await node.SendAsync(HttpMethod.Post, "pools/emqx/rebalance", """{"rate":5}""", AdminJson.Wire.PoolInfo);
         Assert.Equal(("running", 5.0, 0), (begun.Rebalance!.State, begun.Rebalance.Rate, begun.Rebalance.Left));
         Assert.Equal("paused", (await node.SendAsync(HttpMethod.Post, "pools/emqx/rebalance/pause", null, AdminJson.Wire.PoolInfo)).Rebalance!.State);
         string metrics = await node.Http.GetStringAsync(new Uri("/metrics", UriKind.Relative));
@@ -150,9 +150,9 @@ public sealed class PoolApiTests
     [Fact]
     public async Task Weight_Changed_HoldsAndIsShown()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
+        await using var node = await AdminNode.StartAsync();
         await node.SendAsync(HttpMethod.Put, $"backends/{node.Two.EndPoint}/weight", """{"weight":7}""", AdminJson.Wire.BackendInfo);
-        PoolInfo pool = await node.GetAsync("pools/emqx", AdminJson.Wire.PoolInfo);
+        var pool = await node.GetAsync("pools/emqx", AdminJson.Wire.PoolInfo);
         Assert.Equal([1, 7], pool.Backends.Select(b => b.Weight));
     }
 
@@ -172,8 +172,8 @@ public sealed class PoolApiTests
     [InlineData("""[{"weight":7}]""")]
     public async Task Weight_BadBody_IsRefusedAndNothingChanges(string body)
     {
-        await using AdminNode node = await AdminNode.StartAsync();
-        AdminError error = await AdminNode.ErrorAsync(
+        await using var node = await AdminNode.StartAsync();
+        var error = await AdminNode.ErrorAsync(
             HttpStatusCode.BadRequest, await node.SendAsync(HttpMethod.Put, $"backends/{node.Two.EndPoint}/weight", body));
         Assert.Equal(AdminErrors.Invalid, error.Error);
         Assert.Contains("weight", error.Detail, StringComparison.Ordinal);
@@ -183,9 +183,9 @@ public sealed class PoolApiTests
     [Fact]
     public async Task Backend_InTwoPools_HasToBeNamedWithOne()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
+        await using var node = await AdminNode.StartAsync();
         string id = node.One.EndPoint.ToString();
-        AdminError error = await AdminNode.ErrorAsync(HttpStatusCode.Conflict, await node.SendAsync(HttpMethod.Post, $"backends/{id}/down"));
+        var error = await AdminNode.ErrorAsync(HttpStatusCode.Conflict, await node.SendAsync(HttpMethod.Post, $"backends/{id}/down"));
         Assert.Contains($"emqx/{id}, plain/{id}", error.Detail, StringComparison.Ordinal);
 
         await node.SendAsync(HttpMethod.Post, $"backends/{id}/down?pool=plain", null, AdminJson.Wire.BackendInfo);
@@ -199,8 +199,8 @@ public sealed class PoolApiTests
     [InlineData("POST", "backends/nobody:1/drain?pool=nowhere", "no pool 'nowhere'. Known: emqx, plain")]
     public async Task Name_Unknown_TellsWhatIsKnown(string method, string path, string detail)
     {
-        await using AdminNode node = await AdminNode.StartAsync();
-        AdminError error = await AdminNode.ErrorAsync(HttpStatusCode.NotFound, await node.SendAsync(new HttpMethod(method), path));
+        await using var node = await AdminNode.StartAsync();
+        var error = await AdminNode.ErrorAsync(HttpStatusCode.NotFound, await node.SendAsync(new HttpMethod(method), path));
         Assert.Equal(AdminErrors.Unknown, error.Error);
         Assert.Contains(detail, error.Detail, StringComparison.Ordinal);
     }

@@ -9,30 +9,30 @@ public sealed class SessionApiTests
     [Fact]
     public async Task List_InPages_TellsEverySessionOnce()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
+        await using var node = await AdminNode.StartAsync();
         string[] ids = [.. Enumerable.Range(0, 11).Select(i => $"client-{i}")];
-        RawClient[] clients = await Task.WhenAll(ids.Select(id => node.ConnectAsync(id)));
+        var clients = await Task.WhenAll(ids.Select(id => node.ConnectAsync(id)));
         var seen = new List<string>();
         string? after = null;
         do
         {
-            SessionPage page = await node.GetAsync($"sessions?limit=3{(after is null ? "" : $"&after={after}")}", AdminJson.Wire.SessionPage);
+            var page = await node.GetAsync($"sessions?limit=3{(after is null ? "" : $"&after={after}")}", AdminJson.Wire.SessionPage);
             Assert.InRange(page.Sessions.Length, 0, 3);
             seen.AddRange(page.Sessions.Select(s => s.ClientId!));
             after = page.Next;
         }
         while (after is not null);
         Assert.Equal(ids.Order(StringComparer.Ordinal), seen.Order(StringComparer.Ordinal));
-        foreach (RawClient client in clients) client.Dispose();
+        foreach (var client in clients) client.Dispose();
     }
 
     [Fact]
     public async Task Filter_TermsAllHold()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
-        using RawClient a = await node.ConnectAsync("meter-1", version: 5);
-        using RawClient b = await node.ConnectAsync("meter-2");
-        using RawClient c = await node.ConnectAsync("lamp=1");
+        await using var node = await AdminNode.StartAsync();
+        using var a = await node.ConnectAsync("meter-1", version: 5);
+        using var b = await node.ConnectAsync("meter-2");
+        using var c = await node.ConnectAsync("lamp=1");
 
         Assert.Equal(["meter-1", "meter-2"], await ListAsync("meter"));
         Assert.Equal(["meter-1"], await ListAsync($"meter address={a.Local}"));
@@ -40,12 +40,12 @@ public sealed class SessionApiTests
         Assert.Equal(["lamp=1", "meter-1", "meter-2"], await ListAsync("address=127.0.0.1 listener=mqtt pool=emqx state=established"));
         Assert.Empty(await ListAsync("client=meter"));
         Assert.Empty(await ListAsync("meter pool=plain"));
-        SessionPage one = await node.GetAsync("sessions?filter=client=meter-1", AdminJson.Wire.SessionPage);
+        var one = await node.GetAsync("sessions?filter=client=meter-1", AdminJson.Wire.SessionPage);
         Assert.Equal(("5", "established", "lb-1"), (one.Sessions[0].Protocol, one.Sessions[0].State, one.Sessions[0].Node));
 
         async Task<string[]> ListAsync(string filter)
         {
-            SessionPage page = await node.GetAsync($"sessions?filter={Uri.EscapeDataString(filter)}", AdminJson.Wire.SessionPage);
+            var page = await node.GetAsync($"sessions?filter={Uri.EscapeDataString(filter)}", AdminJson.Wire.SessionPage);
             return [.. page.Sessions.Select(s => s.ClientId!).Order(StringComparer.Ordinal)];
         }
     }
@@ -65,19 +65,19 @@ public sealed class SessionApiTests
     [InlineData("sessions/find", "client")]
     public async Task Query_Bad_IsRefusedWithTheReason(string path, string detail)
     {
-        await using AdminNode node = await AdminNode.StartAsync();
-        AdminError error = await AdminNode.ErrorAsync(HttpStatusCode.BadRequest, await node.SendAsync(HttpMethod.Get, path));
+        await using var node = await AdminNode.StartAsync();
+        var error = await AdminNode.ErrorAsync(HttpStatusCode.BadRequest, await node.SendAsync(HttpMethod.Get, path));
         Assert.Contains(detail, error.Detail, StringComparison.Ordinal);
     }
 
     [Fact]
     public async Task Kick_Mqtt5_IsToldWhyAndGone()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
-        using RawClient five = await node.ConnectAsync("c", version: 5);
-        using RawClient other = await node.ConnectAsync("other");
+        await using var node = await AdminNode.StartAsync();
+        using var five = await node.ConnectAsync("c", version: 5);
+        using var other = await node.ConnectAsync("other");
 
-        SessionKick kick = await node.SendAsync(HttpMethod.Post, "sessions/kick?client=c", null, AdminJson.Wire.SessionKick);
+        var kick = await node.SendAsync(HttpMethod.Post, "sessions/kick?client=c", null, AdminJson.Wire.SessionKick);
 
         Assert.Equal(("c", 1), (kick.ClientId, kick.Kicked));
         Assert.Equal([new NamedCount("lb-1", 1)], kick.Nodes);
@@ -85,21 +85,21 @@ public sealed class SessionApiTests
         // DISCONNECT with Administrative action (MQTT 5 section 3.14.2.1).
         Assert.Equal([0xE0, 0x01, 0x98], (await five.ReadToEndAsync()).Bytes);
         await AdminNode.ErrorAsync(HttpStatusCode.NotFound, await node.SendAsync(HttpMethod.Post, "sessions/kick?client=nobody"));
-        SessionCount count = await node.GetAsync("sessions/count", AdminJson.Wire.SessionCount);
+        var count = await node.GetAsync("sessions/count", AdminJson.Wire.SessionCount);
         Assert.Equal(1, count.Established);
     }
 
     [Fact]
     public async Task Count_ByListenerAndBackend_AddsUp()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
-        RawClient[] clients = await Task.WhenAll(Enumerable.Range(0, 6).Select(i => node.ConnectAsync($"c{i}")));
+        await using var node = await AdminNode.StartAsync();
+        var clients = await Task.WhenAll(Enumerable.Range(0, 6).Select(i => node.ConnectAsync($"c{i}")));
 
-        SessionCount count = await node.GetAsync("sessions/count", AdminJson.Wire.SessionCount);
+        var count = await node.GetAsync("sessions/count", AdminJson.Wire.SessionCount);
 
         Assert.Equal((6, 6), (count.Total, count.Established));
         Assert.Equal([new NamedCount("mqtt", 6)], count.Listeners);
         Assert.Equal(6, count.Backends.Sum(b => b.Count));
-        foreach (RawClient client in clients) client.Dispose();
+        foreach (var client in clients) client.Dispose();
     }
 }

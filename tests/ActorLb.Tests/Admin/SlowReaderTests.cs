@@ -13,7 +13,7 @@ public sealed class SlowReaderTests
 
     private static async Task IsCutAsync(string path)
     {
-        await using AdminNode node = await AdminNode.StartAsync();
+        await using var node = await AdminNode.StartAsync();
         await using var clients = new LongClients(node);
         await clients.ConnectAsync(2);
         // Reads nothing at all. The system makes a server's buffer for some segments, and would hold all that is written for large ones.

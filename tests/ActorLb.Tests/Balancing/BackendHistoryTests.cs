@@ -14,7 +14,7 @@ public sealed class BackendHistoryTests
     [Fact]
     public void Since_IsTheLastChangeOfState_NotTheLastWord()
     {
-        Backend backend = NewBackend();
+        var backend = NewBackend();
         _time.Advance(TimeSpan.FromMinutes(1));
         backend.SetHealth(HealthState.Up, null);
         Assert.Equal(Start.AddMinutes(1), backend.History.Since);
@@ -24,7 +24,7 @@ public sealed class BackendHistoryTests
         backend.SetFleetHealth(up: true);
         Assert.Equal(Start.AddMinutes(1), backend.History.Since);
 
-        foreach (Action change in new Action[]
+        foreach (var change in new Action[]
         {
             () => backend.SetAdminState(AdminState.Drain), () => backend.SetAdminState(AdminState.Down), () => backend.SetHealth(HealthState.Down, "dead"),
             () => backend.SetFleetHealth(up: false), () => backend.SetAdminState(AdminState.Up), () => backend.ReportFailure(long.MaxValue / 4), backend.ForgetFailures,
@@ -39,7 +39,7 @@ public sealed class BackendHistoryTests
     [Fact]
     public void Sessions_LostSinceTheChange_AndByKindForEver()
     {
-        Backend backend = NewBackend();
+        var backend = NewBackend();
         backend.History.SessionLost(SessionLoss.Closed);
         backend.History.SessionLost(SessionLoss.Reset);
         Assert.Equal(2, backend.History.LostSince);
@@ -52,7 +52,7 @@ public sealed class BackendHistoryTests
     [Fact]
     public void Probe_ThatFails_IsAnError_OneThatCouldNotBeMade_IsNone()
     {
-        Backend backend = NewBackend();
+        var backend = NewBackend();
         backend.History.Probed(new BackendProbe(_time.GetUtcNow(), null, TimeSpan.Zero, "no descriptor"));
         Assert.Null(backend.History.LastError);
         backend.History.Probed(new BackendProbe(_time.GetUtcNow(), false, TimeSpan.FromSeconds(2), "no answer within 2 s"));

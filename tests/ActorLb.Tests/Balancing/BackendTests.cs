@@ -21,9 +21,9 @@ public sealed class BackendTests
     [InlineData(2, "0f 1f 11p 11s 11p 12f 12p 13f 13-")]
     public void MaxFails_TimeLine_OutAndTrials(int maxFails, string steps)
     {
-        Pool pool = Pools.Of(
+        var pool = Pools.Of(
             BalanceKind.RoundRobin, Pools.Backend("10.0.0.1", maxFails: maxFails), Pools.Backend("10.0.0.2", backup: true));
-        Backend first = pool.Snapshot.Backends[0];
+        var first = pool.Snapshot.Backends[0];
         foreach (string step in steps.Split(' '))
         {
             long now = long.Parse(step[..^1]) * 1000;
@@ -45,7 +45,7 @@ public sealed class BackendTests
     [Fact]
     public void MaxFails_SoleCandidate_NeverOut()
     {
-        Pool pool = Pools.Of(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1"), Pools.Backend("10.0.0.2", down: true));
+        var pool = Pools.Of(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1"), Pools.Backend("10.0.0.2", down: true));
         pool.Snapshot.Backends[0].ReportFailure(0);
         pool.Snapshot.Backends[0].ReportFailure(0);
 
@@ -63,8 +63,8 @@ public sealed class BackendTests
     [Fact]
     public async Task MaxFails_TrialsFromManyThreads_OneOnly()
     {
-        Pool pool = Pools.OfWeights(BalanceKind.RoundRobin, 1, 1);
-        Backend first = pool.Snapshot.Backends[0];
+        var pool = Pools.OfWeights(BalanceKind.RoundRobin, 1, 1);
+        var first = pool.Snapshot.Backends[0];
         for (long round = 1; round <= 50; round++)
         {
             long now = round * 100_000;
@@ -92,7 +92,7 @@ public sealed class BackendTests
     [Fact]
     public async Task TryAcquire_ManyThreads_NeverOverTheLimit()
     {
-        Backend backend = Pools.Of(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1", maxConnections: 3)).Snapshot.Backends[0];
+        var backend = Pools.Of(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1", maxConnections: 3)).Snapshot.Backends[0];
         using Barrier barrier = new(8);
         int held = 0;
         int most = 0;
@@ -130,7 +130,7 @@ public sealed class BackendTests
         FakeTimeProvider time = new();
         Pool pool = new(Pools.Options(
             BalanceKind.RoundRobin, Pools.Backend("10.0.0.1", weight: 4, slowStart: 10), Pools.Backend("10.0.0.2")), time);
-        Backend backend = pool.Snapshot.Backends[0];
+        var backend = pool.Snapshot.Backends[0];
         Assert.Equal(4 * 256, backend.EffectiveWeight(MonotonicTime.Milliseconds(time)));
         Action[] recoveries =
         [
@@ -145,7 +145,7 @@ public sealed class BackendTests
                 backend.ReportSuccess(now);
             },
         ];
-        foreach (Action recover in recoveries)
+        foreach (var recover in recoveries)
         {
             recover();
             long now = MonotonicTime.Milliseconds(time);
@@ -173,7 +173,7 @@ public sealed class BackendTests
         FakeTimeProvider time = new();
         List<PoolEventKind> events = [];
         Pool pool = new(Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1"), Pools.Backend("10.0.0.2")), time, e => events.Add(e.Kind));
-        Backend backend = pool.Snapshot.Backends[0];
+        var backend = pool.Snapshot.Backends[0];
         long failed = MonotonicTime.Milliseconds(time);
         backend.ReportFailure(failed, connected: failure == 's');
         time.Advance(TimeSpan.FromMilliseconds(Math.Max(1, later)));
@@ -189,7 +189,7 @@ public sealed class BackendTests
     {
         FakeTimeProvider time = new();
         Pool pool = new(Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1"), Pools.Backend("10.0.0.2")), time);
-        Backend backend = pool.Snapshot.Backends[0];
+        var backend = pool.Snapshot.Backends[0];
         backend.ReportFailure(MonotonicTime.Milliseconds(time));
         time.Advance(TimeSpan.FromMilliseconds(9_999));
         Assert.Equal(BackendBlocks.Out, backend.Blocks);
@@ -200,8 +200,8 @@ public sealed class BackendTests
     [Fact]
     public void MaxFails_OperatorsWord_EndsTheOutage()
     {
-        Pool pool = Pools.OfWeights(BalanceKind.RoundRobin, 1, 1);
-        Backend backend = pool.Snapshot.Backends[0];
+        var pool = Pools.OfWeights(BalanceKind.RoundRobin, 1, 1);
+        var backend = pool.Snapshot.Backends[0];
         backend.ReportFailure(0);
         backend.SetAdminState(AdminState.Down);
         backend.SetAdminState(AdminState.Up);
@@ -229,7 +229,7 @@ public sealed class BackendTests
     {
         FakeTimeProvider time = new();
         Pool pool = new(Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1", failTimeout: 3600), Pools.Backend("10.0.0.2"), Pools.Backend("10.0.0.3")), time);
-        Backend backend = pool.Snapshot.Backends[0];
+        var backend = pool.Snapshot.Backends[0];
         long start = MonotonicTime.Milliseconds(time);
         int failures = 0;
         foreach (string step in steps.Split(' '))
@@ -264,8 +264,8 @@ public sealed class BackendTests
     [Fact]
     public void Health_OwnAndFleet_EitherBlocks()
     {
-        Pool pool = Pools.OfWeights(BalanceKind.RoundRobin, 1);
-        Backend backend = pool.Snapshot.Backends[0];
+        var pool = Pools.OfWeights(BalanceKind.RoundRobin, 1);
+        var backend = pool.Snapshot.Backends[0];
         backend.SetFleetHealth(up: false);
         Assert.Null(pool.Pick());
         backend.SetHealth(HealthState.Down, "no answer");
@@ -282,9 +282,9 @@ public sealed class BackendTests
     {
         List<string> told = [];
         var pool = new Pool(Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1")), new FakeTimeProvider(), e => told.Add(e.Kind.ToString()));
-        Backend backend = pool.Snapshot.Backends[0];
+        var backend = pool.Snapshot.Backends[0];
         var drain = new PacedDrain(50, IsPaused: false, 1);
-        TimeSpan left = TimeSpan.FromSeconds(9);
+        var left = TimeSpan.FromSeconds(9);
         told.Clear();
         backend.SetAdminState(AdminState.Drain, left, pacing: drain);
         backend.SetAdminState(AdminState.Drain, left, pacing: drain with { });
@@ -303,7 +303,7 @@ public sealed class BackendTests
     public void DrainLeft_WhilePaused_StandsStill()
     {
         var time = new FakeTimeProvider();
-        Backend backend = new Pool(Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1")), time).Snapshot.Backends[0];
+        var backend = new Pool(Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1")), time).Snapshot.Backends[0];
         var drain = new PacedDrain(50, IsPaused: true, 1);
         backend.SetAdminState(AdminState.Drain, TimeSpan.FromSeconds(9), pacing: drain);
         time.Advance(TimeSpan.FromSeconds(20));
@@ -318,7 +318,7 @@ public sealed class BackendTests
     [Fact]
     public void NextEndPoint_SeveralAddresses_TakeTurns()
     {
-        Backend backend = Pools.Of(BalanceKind.RoundRobin, Pools.Backend("broker.example")).Snapshot.Backends[0];
+        var backend = Pools.Of(BalanceKind.RoundRobin, Pools.Backend("broker.example")).Snapshot.Backends[0];
         Assert.Null(backend.NextEndPoint());
         Assert.False(backend.IsEligible(0, newClient: false));
 

@@ -23,7 +23,7 @@ public sealed class ConnectPaceTests
     [Fact]
     public void Off_GivesEveryToken()
     {
-        ConnectPace pace = Of(0);
+        var pace = Of(0);
         Assert.False(pace.IsOn);
         Assert.All(Enumerable.Range(0, 10_000), _ => Assert.True(pace.TryTake(Start)));
         pace.GiveBack();
@@ -39,7 +39,7 @@ public sealed class ConnectPaceTests
     [InlineData(100_000, 1, 5000)]
     public void Burst_IsATwentiethOfASecond_OneAtLeast(int perSecond, int nodes, int burst)
     {
-        ConnectPace pace = Of(perSecond, nodes);
+        var pace = Of(perSecond, nodes);
         Assert.Equal(burst, Enumerable.Range(0, burst * 3).Count(_ => pace.TryTake(Start)));
         Assert.False(pace.HasToken(Start));
     }
@@ -50,7 +50,7 @@ public sealed class ConnectPaceTests
     [InlineData(7, 1)]
     public void AnySecond_UnderAStorm_HasTheRateAndAtMostFivePercentMore(int perSecond, int nodes)
     {
-        ConnectPace pace = Of(perSecond, nodes);
+        var pace = Of(perSecond, nodes);
         var taken = new List<int>();
         for (int ms = 0; ms < 5000; ms++)
         {
@@ -76,7 +76,7 @@ public sealed class ConnectPaceTests
     [Fact]
     public void GiveBack_TokenIsThereAgain()
     {
-        ConnectPace pace = Of(1);
+        var pace = Of(1);
         Assert.True(pace.TryTake(Start));
         Assert.False(pace.TryTake(At(0.5)));
         pace.GiveBack();
@@ -86,7 +86,7 @@ public sealed class ConnectPaceTests
     [Fact]
     public void NextAt_IsWhenTheTokenComes()
     {
-        ConnectPace pace = Of(4);
+        var pace = Of(4);
         Assert.True(pace.TryTake(Start));
         Assert.Equal(At(0.25), pace.NextAt);
         Assert.False(pace.TryTake(pace.NextAt - 1));
@@ -109,7 +109,7 @@ public sealed class ConnectPaceTests
     [Fact]
     public void TryTake_ManyThreads_GiveOutNoMoreThanThereIs()
     {
-        ConnectPace pace = Of(20_000);
+        var pace = Of(20_000);
         int taken = 0;
         Parallel.For(0, 4, _ =>
         {
@@ -136,9 +136,9 @@ public sealed class ConnectPaceTests
     [Fact]
     public void Room_EarlierOneWaits_IsNotALaterOnes()
     {
-        Pool pool = Pools.Of(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1"));
+        var pool = Pools.Of(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1"));
         pool.Apply(pool.Options with { ConnectsPerSecond = 100 });
-        Backend backend = pool.Snapshot.Backends[0];
+        var backend = pool.Snapshot.Backends[0];
         while (backend.Pace.TryTake(Start))
         {
             // Until none is left.
@@ -161,7 +161,7 @@ public sealed class ConnectPaceTests
     [InlineData(BalanceKind.Random)]
     public void Pick_ByRoom_PassesOverThoseWithoutToken(BalanceKind balance)
     {
-        Pool pool = Pools.Of(balance, Pools.Backend("10.0.0.1", weight: 100), Pools.Backend("10.0.0.2"), Pools.Backend("10.0.0.3", backup: true));
+        var pool = Pools.Of(balance, Pools.Backend("10.0.0.1", weight: 100), Pools.Backend("10.0.0.2"), Pools.Backend("10.0.0.3", backup: true));
         pool.Apply(pool.Options with { ConnectsPerSecond = 1 });
         Backend first = pool.Snapshot.Backends[0], second = pool.Snapshot.Backends[1];
         Backend? Pick() => pool.Pick(new PickContext(pool.Snapshot, 1, 1, 0) { Room = new Room(Start, WaitingLine.Nobody, WaitingLine.Nobody) });
@@ -177,7 +177,7 @@ public sealed class ConnectPaceTests
     [Fact]
     public void Reload_RateAndBackends_AreInForce()
     {
-        Pool pool = Pools.Of(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1"));
+        var pool = Pools.Of(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1"));
         pool.SetNodes(4);
         pool.Apply(pool.Options with { ConnectsPerSecond = 100, Backends = [Pools.Backend("10.0.0.1"), Pools.Backend("10.0.0.2")] });
         Assert.All(pool.Snapshot.Backends.ToArray(), b => Assert.Equal(25, b.Pace.Share));

@@ -58,7 +58,7 @@ public sealed class HashTests
     [Fact]
     public void Hash_Outputs_Pinned()
     {
-        Pool pool = Pools.OfWeights(BalanceKind.Hash, 1, 2, 3, 1, 65535);
+        var pool = Pools.OfWeights(BalanceKind.Hash, 1, 2, 3, 1, 65535);
 
         string picks = string.Concat(Enumerable.Range(0, 40).Select(
             i => pool.Pick(KeyHash.Of(Encoding.UTF8.GetBytes($"client-{i}")), tried: [pool.Snapshot.Backends[4]])!.Address.Host[^1..]));
@@ -69,14 +69,14 @@ public sealed class HashTests
     [Fact]
     public void Hash_BackendGone_OnlyItsKeysMove()
     {
-        Pool pool = Pools.OfWeights(BalanceKind.Hash, 1, 2, 3, 1);
+        var pool = Pools.OfWeights(BalanceKind.Hash, 1, 2, 3, 1);
         Backend[] before = [.. Enumerable.Range(0, 5_000).Select(i => pool.Pick(KeyHash.Mix((ulong)i + 1))!)];
-        Backend gone = pool.Snapshot.Backends[1];
+        var gone = pool.Snapshot.Backends[1];
         gone.SetAdminState(AdminState.Down);
         int moved = 0;
         for (int i = 0; i < before.Length; i++)
         {
-            Backend now = pool.Pick(KeyHash.Mix((ulong)i + 1))!;
+            var now = pool.Pick(KeyHash.Mix((ulong)i + 1))!;
             Assert.True(now == before[i] || before[i] == gone);
             moved += now == before[i] ? 0 : 1;
         }
@@ -89,7 +89,7 @@ public sealed class HashTests
     [Fact]
     public void Hash_NoKey_GoesInTurn()
     {
-        Pool pool = Pools.OfWeights(BalanceKind.Hash, 2, 1, 1);
+        var pool = Pools.OfWeights(BalanceKind.Hash, 2, 1, 1);
 
         Assert.Equal([6, 3, 3], Enumerable.Range(0, 12).Select(_ => pool.Pick(PickContext.NoKey)!)
             .GroupBy(b => b.Id).OrderBy(g => g.Key, StringComparer.Ordinal).Select(g => g.Count()));
@@ -98,8 +98,8 @@ public sealed class HashTests
     [Fact]
     public void Hash_MovedKeys_SpreadByWeight()
     {
-        Pool pool = Pools.OfWeights(BalanceKind.Hash, 1, 1, 2);
-        Backend gone = pool.Snapshot.Backends[0];
+        var pool = Pools.OfWeights(BalanceKind.Hash, 1, 1, 2);
+        var gone = pool.Snapshot.Backends[0];
         ulong[] its = [.. Enumerable.Range(0, 30_000).Select(i => KeyHash.Mix((ulong)i + 1)).Where(h => pool.Pick(h) == gone)];
         gone.SetAdminState(AdminState.Down);
 
@@ -111,10 +111,10 @@ public sealed class HashTests
     [Fact]
     public void Rank_Hash_StartsWithThePickAndGoesOnAsTried()
     {
-        Pool pool = Pools.Of(
+        var pool = Pools.Of(
             BalanceKind.Hash, Pools.Backend("10.0.0.1"), Pools.Backend("10.0.0.2", 5), Pools.Backend("10.0.0.3", 2),
             Pools.Backend("10.0.0.4", backup: true), Pools.Backend("10.0.0.5", 9, down: true));
-        Backend[] into = new Backend[5];
+        var into = new Backend[5];
         for (int i = 0; i < 1_000; i++)
         {
             ulong hash = KeyHash.Mix((ulong)i + 1);
@@ -127,7 +127,7 @@ public sealed class HashTests
                 tried.Add(into[n]);
             }
 
-            Backend[] two = new Backend[2];
+            var two = new Backend[2];
             Assert.Equal(2, pool.Snapshot.Rank(hash, 0, newClient: true, two));
             Assert.Equal(into[..2], two);
         }
@@ -136,8 +136,8 @@ public sealed class HashTests
     [Fact]
     public void Rank_ManyPicks_AllocatesNothing()
     {
-        Pool pool = Pools.OfWeights(BalanceKind.Hash, 1, 2, 3, 1);
-        Backend[] into = new Backend[3];
+        var pool = Pools.OfWeights(BalanceKind.Hash, 1, 2, 3, 1);
+        var into = new Backend[3];
         Assert.Equal(0, Allocations.Least(() =>
         {
             for (ulong i = 0; i < 10_000; i++) pool.Snapshot.Rank(i, 0, newClient: true, into);

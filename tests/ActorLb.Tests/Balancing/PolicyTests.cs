@@ -15,7 +15,7 @@ public sealed class PolicyTests
     [MemberData(nameof(Kinds))]
     public void Pick_DownBackend_NeverChosen(BalanceKind kind)
     {
-        Pool pool = Pools.Of(kind, Pools.Backend("10.0.0.1"), Pools.Backend("10.0.0.2", down: true), Pools.Backend("10.0.0.3"));
+        var pool = Pools.Of(kind, Pools.Backend("10.0.0.1"), Pools.Backend("10.0.0.2", down: true), Pools.Backend("10.0.0.3"));
 
         int[] spread = pool.Spread(200);
 
@@ -27,7 +27,7 @@ public sealed class PolicyTests
     [MemberData(nameof(Kinds))]
     public void Pick_Backup_OnlyWithoutPrimaries(BalanceKind kind)
     {
-        Pool pool = Pools.Of(kind, Pools.Backend("10.0.0.1"), Pools.Backend("10.0.0.2"), Pools.Backend("10.0.0.3", backup: true));
+        var pool = Pools.Of(kind, Pools.Backend("10.0.0.1"), Pools.Backend("10.0.0.2"), Pools.Backend("10.0.0.3", backup: true));
         Assert.Equal(0, pool.Spread(100)[2]);
 
         pool.Snapshot.Primaries[0].SetAdminState(AdminState.Down);
@@ -41,11 +41,11 @@ public sealed class PolicyTests
     [MemberData(nameof(Kinds))]
     public void Pick_Tried_PassedOverThenNull(BalanceKind kind)
     {
-        Pool pool = Pools.OfWeights(kind, 1, 1, 1);
+        var pool = Pools.OfWeights(kind, 1, 1, 1);
         List<Backend> tried = [];
         for (int i = 0; i < 3; i++)
         {
-            Backend? picked = pool.Pick(7, tried: [.. tried]);
+            var picked = pool.Pick(7, tried: [.. tried]);
             Assert.NotNull(picked);
             Assert.DoesNotContain(picked, tried);
             tried.Add(picked);
@@ -58,7 +58,7 @@ public sealed class PolicyTests
     [MemberData(nameof(Kinds))]
     public void Pick_LimitReached_PassedOver(BalanceKind kind)
     {
-        Pool pool = Pools.Of(kind, Pools.Backend("10.0.0.1", maxConnections: 2), Pools.Backend("10.0.0.2", maxConnections: 3));
+        var pool = Pools.Of(kind, Pools.Backend("10.0.0.1", maxConnections: 2), Pools.Backend("10.0.0.2", maxConnections: 3));
         for (int i = 0; i < 5; i++)
         {
             Assert.True(pool.Pick((ulong)i)!.TryAcquire());
@@ -74,7 +74,7 @@ public sealed class PolicyTests
     [MemberData(nameof(Kinds))]
     public void Pick_Draining_ForMappedClientsOnly(BalanceKind kind)
     {
-        Pool pool = Pools.OfWeights(kind, 1);
+        var pool = Pools.OfWeights(kind, 1);
         pool.Snapshot.Backends[0].SetAdminState(AdminState.Drain);
 
         Assert.Null(pool.Pick());
@@ -89,7 +89,7 @@ public sealed class PolicyTests
     [MemberData(nameof(Kinds))]
     public void Pick_TenThousand_AllocatesNothing(BalanceKind kind)
     {
-        Pool pool = Pools.OfWeights(kind, 3, 2, 1, 1);
+        var pool = Pools.OfWeights(kind, 3, 2, 1, 1);
         Assert.Equal(0, Allocations.Least(() => Run(pool, 10_000)));
 
         static void Run(Pool pool, int count)
@@ -97,7 +97,7 @@ public sealed class PolicyTests
             for (int i = 0; i < count; i++)
             {
                 PickContext context = new(pool.Snapshot, KeyHash.Mix((ulong)i), (ulong)i, i);
-                Backend picked = pool.Pick(context)!;
+                var picked = pool.Pick(context)!;
                 picked.TryAcquire();
                 picked.Release();
                 picked.ReportSuccess(i);
@@ -112,7 +112,7 @@ public sealed class PolicyTests
     public void Pick_Weights_SharesFollow(BalanceKind kind)
     {
         ThreadRandom.Seed(42);
-        Pool pool = Pools.OfWeights(kind, 3, 2, 1);
+        var pool = Pools.OfWeights(kind, 3, 2, 1);
 
         int[] spread = pool.Spread(60_000);
 
@@ -126,7 +126,7 @@ public sealed class PolicyTests
     public void Random_TwoChoices_TheLesserLoaded()
     {
         ThreadRandom.Seed(1);
-        Pool pool = Pools.OfWeights(BalanceKind.Random, 1, 1);
+        var pool = Pools.OfWeights(BalanceKind.Random, 1, 1);
         pool.Snapshot.Backends[0].TryAcquire();
 
         Assert.Equal([0, 100], pool.Spread(100));
@@ -135,7 +135,7 @@ public sealed class PolicyTests
     [Fact]
     public void LeastConnections_HeldConnections_FollowWeights()
     {
-        Pool pool = Pools.OfWeights(BalanceKind.LeastConnections, 3, 2, 1);
+        var pool = Pools.OfWeights(BalanceKind.LeastConnections, 3, 2, 1);
         for (int i = 0; i < 600; i++)
         {
             pool.Pick()!.TryAcquire();
@@ -147,7 +147,7 @@ public sealed class PolicyTests
     [Fact]
     public void LeastConnections_Ties_TakeTurns()
     {
-        Pool pool = Pools.OfWeights(BalanceKind.LeastConnections, 1, 1, 1);
+        var pool = Pools.OfWeights(BalanceKind.LeastConnections, 1, 1, 1);
 
         Assert.Equal([10, 10, 10], pool.Spread(30));
     }
@@ -156,24 +156,24 @@ public sealed class PolicyTests
     public void LeastConnections_Proposed_CountsAsTaken()
     {
         // Answers of another node are awaited: a storm must not run to one backend until they come.
-        Pool pool = Pools.OfWeights(BalanceKind.LeastConnections, 1, 1, 1);
-        Backend[] backends = pool.Snapshot.Backends.ToArray();
+        var pool = Pools.OfWeights(BalanceKind.LeastConnections, 1, 1, 1);
+        var backends = pool.Snapshot.Backends.ToArray();
         for (int i = 0; i < 20; i++)
         {
             backends[0].TryAcquire();
             backends[1].TryAcquire();
         }
 
-        Dictionary<Backend, int> proposed = backends.ToDictionary(b => b, _ => 0);
+        var proposed = backends.ToDictionary(b => b, _ => 0);
         for (int i = 0; i < 50; i++)
         {
-            Backend picked = pool.Pick()!;
+            var picked = pool.Pick()!;
             picked.Propose();
             proposed[picked]++;
         }
 
         Assert.Equal([10, 10, 30], backends.Select(b => proposed[b]));
-        foreach (Backend backend in backends)
+        foreach (var backend in backends)
         {
             for (int i = proposed[backend]; i > 0; i--)
             {
@@ -188,8 +188,8 @@ public sealed class PolicyTests
     public void LeastConnections_FleetCountsInALargePool_LeastLoadedOfTwo()
     {
         ThreadRandom.Seed(5);
-        Pool pool = Pools.OfWeights(BalanceKind.LeastConnections, [.. Enumerable.Repeat(1, 40)]);
-        Backend[] backends = pool.Snapshot.Backends.ToArray();
+        var pool = Pools.OfWeights(BalanceKind.LeastConnections, [.. Enumerable.Repeat(1, 40)]);
+        var backends = pool.Snapshot.Backends.ToArray();
         backends[0].SetRemoteActive(100, others: 1);
 
         int[] spread = pool.Spread(4_000);
@@ -202,8 +202,8 @@ public sealed class PolicyTests
     [Fact]
     public void LeastConnections_FleetCountsWithRoomOnOneOfFew_FillsThatOne()
     {
-        Pool pool = Pools.OfWeights(BalanceKind.LeastConnections, 1, 1, 1);
-        Backend[] backends = pool.Snapshot.Backends.ToArray();
+        var pool = Pools.OfWeights(BalanceKind.LeastConnections, 1, 1, 1);
+        var backends = pool.Snapshot.Backends.ToArray();
         for (int i = 0; i < 3; i++) backends[i].SetRemoteActive(i == 1 ? 20 : 100, others: 2);
 
         int[] placed = new int[3];
@@ -214,7 +214,7 @@ public sealed class PolicyTests
             {
                 for (int b = 0; b < 3; b++) backends[b].SetRemoteActive(b == 1 ? 20 : 100, others: 2);
             }
-            Backend picked = pool.Pick()!;
+            var picked = pool.Pick()!;
             picked.TryAcquire();
             placed[Array.IndexOf(backends, picked)]++;
         }
@@ -230,8 +230,8 @@ public sealed class PolicyTests
     public void LeastConnections_NodesThatPlaceAtOnce_DoNotHerd(int nodes, int clients, int betweenReports, int bound)
     {
         ThreadRandom.Seed(7);
-        Backend[][] fleet = new Backend[nodes][];
-        Pool[] pools = new Pool[nodes];
+        var fleet = new Backend[nodes][];
+        var pools = new Pool[nodes];
         for (int n = 0; n < nodes; n++)
         {
             pools[n] = Pools.OfWeights(BalanceKind.LeastConnections, 1, 1, 1);

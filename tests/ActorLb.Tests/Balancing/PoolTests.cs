@@ -1,5 +1,5 @@
-using ActorLb.Balancing.Policies;
 using ActorLb.Balancing;
+using ActorLb.Balancing.Policies;
 using ActorLb.Configuration;
 using Microsoft.Extensions.Time.Testing;
 
@@ -10,14 +10,14 @@ public sealed class PoolTests
     [Fact]
     public void Apply_SameAddress_KeepsObjectCountsAndOperatorsWeight()
     {
-        Pool pool = Pools.OfWeights(BalanceKind.RoundRobin, 1, 1);
-        Backend[] old = pool.Snapshot.Backends.ToArray();
-        PoolSnapshot before = pool.Snapshot;
+        var pool = Pools.OfWeights(BalanceKind.RoundRobin, 1, 1);
+        var old = pool.Snapshot.Backends.ToArray();
+        var before = pool.Snapshot;
         old[0].TryAcquire();
         old[0].SetWeight(7);
         old[0].SetAdminState(AdminState.Drain);
 
-        PoolChange change = pool.Apply(Pools.Options(
+        var change = pool.Apply(Pools.Options(
             BalanceKind.RoundRobin, Pools.Backend("10.0.0.3"), Pools.Backend("10.0.0.1", maxConnections: 1)));
 
         Assert.Equal(["10.0.0.3:1883"], change.Added.Select(b => b.Id));
@@ -32,8 +32,8 @@ public sealed class PoolTests
     [Fact]
     public void Apply_FileChangesWeightAndDown_FileWins()
     {
-        Pool pool = Pools.OfWeights(BalanceKind.RoundRobin, 1);
-        Backend backend = pool.Snapshot.Backends[0];
+        var pool = Pools.OfWeights(BalanceKind.RoundRobin, 1);
+        var backend = pool.Snapshot.Backends[0];
         backend.SetWeight(7);
 
         pool.Apply(Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1", weight: 3, down: true)));
@@ -44,8 +44,8 @@ public sealed class PoolTests
     [Fact]
     public void Apply_PolicyChange_TakesHold()
     {
-        Pool pool = Pools.OfWeights(BalanceKind.RoundRobin, 1, 1);
-        IBalancingPolicy policy = pool.Snapshot.Policy;
+        var pool = Pools.OfWeights(BalanceKind.RoundRobin, 1, 1);
+        var policy = pool.Snapshot.Policy;
         pool.Apply(Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1")));
         Assert.Same(policy, pool.Snapshot.Policy);
 
@@ -62,7 +62,7 @@ public sealed class PoolTests
     [Fact]
     public void Find_Id_CaseInsensitiveAndBracketed()
     {
-        Pool pool = Pools.Of(BalanceKind.RoundRobin, Pools.Backend("::1"), Pools.Backend("a.example"));
+        var pool = Pools.Of(BalanceKind.RoundRobin, Pools.Backend("::1"), Pools.Backend("a.example"));
 
         Assert.Equal("::1", pool.Snapshot.Find("[::1]:1883")?.Address.Host);
         Assert.NotNull(pool.Snapshot.Find("A.example:1883"));
@@ -77,7 +77,7 @@ public sealed class PoolTests
             Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1"), Pools.Backend("10.0.0.2")), new FakeTimeProvider(),
             e => heard.Add($"{e.Kind} {e.Backend?.Address.Host} {e.Detail}".TrimEnd()));
         heard.Clear();
-        Backend first = pool.Snapshot.Backends[0];
+        var first = pool.Snapshot.Backends[0];
 
         first.ReportFailure(0);
         first.ReportFailure(1);
@@ -107,17 +107,17 @@ public sealed class PoolTests
     [Fact]
     public async Task Pick_WhileReloading_AlwaysABackendOfItsSnapshot()
     {
-        PoolOptions one = Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1"), Pools.Backend("10.0.0.2"));
-        PoolOptions two = Pools.Options(BalanceKind.Random, Pools.Backend("10.0.0.2"), Pools.Backend("10.0.0.3"));
+        var one = Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1"), Pools.Backend("10.0.0.2"));
+        var two = Pools.Options(BalanceKind.Random, Pools.Backend("10.0.0.2"), Pools.Backend("10.0.0.3"));
         Pool pool = new(one, TimeProvider.System);
         using CancellationTokenSource done = new();
-        Task picking = Task.Factory.StartNew(
+        var picking = Task.Factory.StartNew(
             () =>
             {
                 while (!done.IsCancellationRequested)
                 {
-                    PoolSnapshot snapshot = pool.Snapshot;
-                    Backend? picked = pool.Pick(new PickContext(snapshot, 1, 1, 0));
+                    var snapshot = pool.Snapshot;
+                    var picked = pool.Pick(new PickContext(snapshot, 1, 1, 0));
                     Assert.True(picked is not null && snapshot.Backends.Contains(picked));
                 }
             },

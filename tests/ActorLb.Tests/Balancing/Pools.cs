@@ -19,7 +19,7 @@ internal static class Pools
         new(ProbeKind.None, TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(2), Rise: 2, Fall: 3, Path: "/", Port: 0);
 
     public static PoolOptions Options(BalanceKind balance, params BackendOptions[] backends) => new(
-        "emqx", balance, Template.TryParse("$mqtt_preread_clientid", out Template? key, out _) ? key! : throw new InvalidOperationException(),
+        "emqx", balance, Template.TryParse("$mqtt_preread_clientid", out var key, out _) ? key! : throw new InvalidOperationException(),
         BalanceKind.LeastConnections, [.. backends], Discovery: null, TimeSpan.FromSeconds(10), ProxyProtocolVersion.Off, ProxyTlvs.None,
         ImmutableArray<SourceAddressOptions>.Empty, WebSocketPath: null, Tls: null, NoHealth,
         new RetryOptions(3, TimeSpan.FromSeconds(10)), 65536, new TcpOptions(NoDelay: true, TimeSpan.Zero, TimeSpan.Zero));
@@ -42,7 +42,7 @@ internal static class Pools
         Dictionary<Backend, int> counts = [];
         for (int i = 0; i < count; i++)
         {
-            Backend picked = pool.Pick(KeyHash.Mix((ulong)i), now)!;
+            var picked = pool.Pick(KeyHash.Mix((ulong)i), now)!;
             counts[picked] = counts.GetValueOrDefault(picked) + 1;
         }
 

@@ -17,7 +17,7 @@ public sealed class RebalancePlanTests
     [InlineData("1016,984", "1,1", 16)]
     public void Left_IsWhatIsOverTheWeightsParts_AndNothingWithin2Percent(string loads, string weights, int left, int count = 0)
     {
-        RebalancePlan plan = Plan(loads, weights, count);
+        var plan = Plan(loads, weights, count);
         Assert.Equal((left, left == 0), (plan.Left, plan.IsEven));
     }
 
@@ -25,7 +25,7 @@ public sealed class RebalancePlanTests
     [Fact]
     public void Missing_ClientsOnTheirWay_KeepTheParts()
     {
-        Backend[] backends = Backends(2);
+        var backends = Backends(2);
         (Backend, int, int)[] loads = [(backends[0], 700, 1), (backends[1], 200, 1)];
         Assert.Equal(250, new RebalancePlan(loads, 0).Left);
         Assert.Equal(200, new RebalancePlan(loads, 100).Left);
@@ -34,7 +34,7 @@ public sealed class RebalancePlanTests
     [Fact]
     public void RateOf_IsTheNodesPart_AndNeverMoreThanIsLeft()
     {
-        Backend[] backends = Backends(3);
+        var backends = Backends(3);
         Take(backends[0], 300);
         backends[0].SetRemoteActive(600, 1);
         Take(backends[1], 100);
@@ -48,7 +48,7 @@ public sealed class RebalancePlanTests
     [Fact]
     public void Lacking_ByWhatEachLacks()
     {
-        RebalancePlan plan = Plan("1000,0,600,0", "1,1,1,1", 0);
+        var plan = Plan("1000,0,600,0", "1,1,1,1", 0);
         Assert.Equal(2, plan.Lacking(0).Length);
         int[] first = [.. Enumerable.Range(0, 100).GroupBy(i => plan.Lacking(i / 100.0)[0]).Select(g => g.Count())];
         Assert.Equal([50, 50], first);
@@ -58,8 +58,8 @@ public sealed class RebalancePlanTests
     [Fact]
     public void Of_APool_LooksAtThoseThatTakeClients()
     {
-        Pool pool = Pools.Of(BalanceKind.RoundRobin, [Pools.Backend("10.0.0.1"), Pools.Backend("10.0.0.2"), Pools.Backend("10.0.0.3", backup: true), Pools.Backend("10.0.0.4", maxConnections: 1)]);
-        Backend[] all = pool.Snapshot.Backends.ToArray();
+        var pool = Pools.Of(BalanceKind.RoundRobin, [Pools.Backend("10.0.0.1"), Pools.Backend("10.0.0.2"), Pools.Backend("10.0.0.3", backup: true), Pools.Backend("10.0.0.4", maxConnections: 1)]);
+        var all = pool.Snapshot.Backends.ToArray();
         Take(all[3], 1);
         Assert.Equal([all[0], all[1], all[3]], RebalancePlan.Of(pool.Snapshot).Places.Select(p => p.Backend));
         all[0].SetAdminState(AdminState.Drain);
@@ -73,7 +73,7 @@ public sealed class RebalancePlanTests
     {
         int[] l = [.. loads.Split(',').Select(int.Parse)], w = [.. weights.Split(',').Select(int.Parse)];
         if (count == 0) count = l.Length;
-        Backend[] backends = Backends(count);
+        var backends = Backends(count);
         return new RebalancePlan(Enumerable.Range(0, count).Select(i => (backends[i], l[i], w[i])), 0);
     }
 

@@ -12,7 +12,7 @@ public sealed class RoundRobinPolicyTests
     [InlineData("2,1", "121121")]
     public void Pick_Weights_SmoothSequence(string weights, string expected)
     {
-        Pool pool = Pools.OfWeights(BalanceKind.RoundRobin, [.. weights.Split(',').Select(int.Parse)]);
+        var pool = Pools.OfWeights(BalanceKind.RoundRobin, [.. weights.Split(',').Select(int.Parse)]);
 
         Assert.Equal(expected, pool.Sequence(expected.Length));
     }
@@ -24,13 +24,13 @@ public sealed class RoundRobinPolicyTests
     [InlineData(65535, 1, 32768)]
     public void Pick_EveryPrefix_WithinOneOfTheShare(int a, int b, int c)
     {
-        Pool pool = Pools.OfWeights(BalanceKind.RoundRobin, a, b, c);
+        var pool = Pools.OfWeights(BalanceKind.RoundRobin, a, b, c);
         double total = a + b + c;
-        Dictionary<Backend, int> counts = pool.Snapshot.Backends.ToArray().ToDictionary(x => x, _ => 0);
+        var counts = pool.Snapshot.Backends.ToArray().ToDictionary(x => x, _ => 0);
         for (int n = 1; n <= 5_000; n++)
         {
             counts[pool.Pick()!]++;
-            foreach ((Backend backend, int count) in counts)
+            foreach ((var backend, int count) in counts)
             {
                 Assert.InRange(count - (n * backend.Weight / total), -1.0, 1.0);
             }
@@ -40,7 +40,7 @@ public sealed class RoundRobinPolicyTests
     [Fact]
     public void Pick_OneOut_RestInProportion()
     {
-        Pool pool = Pools.OfWeights(BalanceKind.RoundRobin, 1, 2, 1);
+        var pool = Pools.OfWeights(BalanceKind.RoundRobin, 1, 2, 1);
         pool.Spread(5);
         pool.Snapshot.Backends[0].SetAdminState(AdminState.Down);
 
@@ -53,7 +53,7 @@ public sealed class RoundRobinPolicyTests
     [Fact]
     public void Pick_BackAfterAbsence_DoesNotCatchUp()
     {
-        Pool pool = Pools.OfWeights(BalanceKind.RoundRobin, 1, 1, 1);
+        var pool = Pools.OfWeights(BalanceKind.RoundRobin, 1, 1, 1);
         pool.Snapshot.Backends[2].SetAdminState(AdminState.Down);
         pool.Spread(1_000);
         pool.Snapshot.Backends[2].SetAdminState(AdminState.Up);
@@ -66,7 +66,7 @@ public sealed class RoundRobinPolicyTests
     [Fact]
     public void Pick_WeightRaised_HoldsAtOnce()
     {
-        Pool pool = Pools.OfWeights(BalanceKind.RoundRobin, 100, 100, 1);
+        var pool = Pools.OfWeights(BalanceKind.RoundRobin, 100, 100, 1);
         pool.Spread(402);
         pool.Snapshot.Backends[2].SetWeight(100);
 
@@ -78,9 +78,9 @@ public sealed class RoundRobinPolicyTests
     [Fact]
     public void Pick_SlowStart_ShareGrowsWithTime()
     {
-        Pool pool = Pools.Of(
+        var pool = Pools.Of(
             BalanceKind.RoundRobin, Pools.Backend("10.0.0.1"), Pools.Backend("10.0.0.2"), Pools.Backend("10.0.0.3", slowStart: 100));
-        Backend slow = pool.Snapshot.Backends[2];
+        var slow = pool.Snapshot.Backends[2];
         slow.SetAdminState(AdminState.Down);
         long start = MonotonicTime.Milliseconds(new Microsoft.Extensions.Time.Testing.FakeTimeProvider());
         slow.SetAdminState(AdminState.Up);
@@ -111,7 +111,7 @@ public sealed class RoundRobinPolicyTests
     {
         const int Threads = 8;
         const int Each = 10_001;
-        Pool pool = Pools.OfWeights(BalanceKind.RoundRobin, 1, 1, 1, 2);
+        var pool = Pools.OfWeights(BalanceKind.RoundRobin, 1, 1, 1, 2);
         using Barrier barrier = new(Threads);
         int[] counts = new int[4];
         Task[] tasks = [.. Enumerable.Range(0, Threads).Select(_ => Task.Factory.StartNew(
@@ -136,7 +136,7 @@ public sealed class RoundRobinPolicyTests
     {
         for (int round = 0; round < 50; round++)
         {
-            Pool pool = Pools.OfWeights(BalanceKind.RoundRobin, 1, 1, 1);
+            var pool = Pools.OfWeights(BalanceKind.RoundRobin, 1, 1, 1);
             using Barrier barrier = new(4);
             int left = 10;
             int[] counts = new int[3];

@@ -7,7 +7,7 @@ public sealed class EditBufferTests
     [Fact]
     public void Typing_AtTheCursor_Inserts()
     {
-        EditBuffer buffer = Typed("pol");
+        var buffer = Typed("pol");
         Press(buffer, ConsoleKey.LeftArrow);
         Press(buffer, 'o');
         Assert.Equal(("pool", 3), (buffer.Text, buffer.Cursor));
@@ -20,7 +20,7 @@ public sealed class EditBufferTests
     [InlineData(ConsoleKey.LeftArrow, 5)]
     public void Control_MovesTheCursor(ConsoleKey key, int cursor)
     {
-        EditBuffer buffer = Typed("pool list");
+        var buffer = Typed("pool list");
         Press(buffer, key, control: true);
         Assert.Equal(cursor, buffer.Cursor);
     }
@@ -32,7 +32,7 @@ public sealed class EditBufferTests
     [InlineData(ConsoleKey.K, "pool list")]
     public void Control_Deletes(ConsoleKey key, string left)
     {
-        EditBuffer buffer = Typed("pool list");
+        var buffer = Typed("pool list");
         Press(buffer, key, control: true);
         Assert.Equal(left, buffer.Text);
     }
@@ -40,7 +40,7 @@ public sealed class EditBufferTests
     [Fact]
     public void Character_OfTwoHalves_MovesAndGoesWhole()
     {
-        EditBuffer buffer = Typed("a\U0001F600b");
+        var buffer = Typed("a\U0001F600b");
         Press(buffer, ConsoleKey.LeftArrow);
         Press(buffer, ConsoleKey.LeftArrow);
         Assert.Equal(1, buffer.Cursor);
@@ -67,7 +67,7 @@ public sealed class EditBufferTests
     [Fact]
     public void ControlD_EndsOnlyAnEmptyLine()
     {
-        EditBuffer buffer = Typed("ab");
+        var buffer = Typed("ab");
         Press(buffer, ConsoleKey.Home);
         Assert.Equal(EditOutcome.Edited, Press(buffer, ConsoleKey.D, control: true));
         Assert.Equal("b", buffer.Text);

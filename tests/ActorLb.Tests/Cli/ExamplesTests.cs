@@ -28,7 +28,7 @@ public sealed class ExamplesTests
             {
                 string[]? words = Words.Split(example, out string? problem)?.ToArray();
                 Assert.True(words is ["pbm", ..], $"{example}: {problem}");
-                ParseResult parsed = _tree.Parse(words![1..]);
+                var parsed = _tree.Parse(words![1..]);
                 Assert.True(parsed.Errors.Count == 0, $"{example}: {string.Join("; ", parsed.Errors)}");
                 Assert.Equal(command, Examples.PathOf(parsed.CommandResult.Command));
             }
@@ -50,7 +50,7 @@ public sealed class ExamplesTests
     [Fact]
     public async Task EveryCommandOfActorLb_HasOne_Too()
     {
-        RootCommand root = ActorLb.Server.Program.Tree();
+        var root = ActorLb.Server.Program.Tree();
         foreach (string command in Leaves(root).Select(ServerExamples.PathOf))
         {
             string[] examples = ServerExamples.Of(command);
@@ -58,7 +58,7 @@ public sealed class ExamplesTests
             Assert.All(examples, e =>
             {
                 string[] words = e.Split(' ');
-                ParseResult parsed = root.Parse(words[1..]);
+                var parsed = root.Parse(words[1..]);
                 Assert.True(words[0] == "actorlb" && parsed.Errors.Count == 0, $"{e}: {string.Join("; ", parsed.Errors)}");
                 Assert.Equal(command, ServerExamples.PathOf(parsed.CommandResult.Command));
             });

@@ -57,7 +57,7 @@ public sealed class ForeignEndpointTests : IDisposable
     [InlineData("pbm: --limit: 'x' is not a whole number", "session", "list", "--limit", "x")]
     public async Task Number_ThatIsNone_IsToldWithoutTypes(string expected, params string[] words)
     {
-        ProcessResult wrong = await ProcessHost.RunAsync(Path.Combine(AppContext.BaseDirectory, "pbm"), words);
+        var wrong = await ProcessHost.RunAsync(Path.Combine(AppContext.BaseDirectory, "pbm"), words);
         Assert.Equal(2, wrong.ExitCode);
         Assert.Equal(expected, wrong.Lines[0]);
     }
@@ -66,7 +66,7 @@ public sealed class ForeignEndpointTests : IDisposable
 
     private static async Task HasAsync(string host, params string[] any)
     {
-        ProcessResult pbm = await ProcessHost.RunAsync(Path.Combine(AppContext.BaseDirectory, "pbm"), ["--host", host, "node", "info"]);
+        var pbm = await ProcessHost.RunAsync(Path.Combine(AppContext.BaseDirectory, "pbm"), ["--host", host, "node", "info"]);
         Assert.Equal(3, pbm.ExitCode);
         Assert.Contains(pbm.Output.Trim(), any.Select(a => $"pbm: {a}"));
     }
@@ -79,7 +79,7 @@ public sealed class ForeignEndpointTests : IDisposable
         {
             while (true)
             {
-                using Socket client = await _peer.AcceptSocketAsync();
+                using var client = await _peer.AcceptSocketAsync();
                 await client.ReceiveAsync(new byte[4096]);
                 await client.SendAsync(Encoding.ASCII.GetBytes(answer));
                 client.Shutdown(SocketShutdown.Both);

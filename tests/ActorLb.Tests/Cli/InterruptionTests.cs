@@ -8,7 +8,7 @@ public sealed class InterruptionTests
     public void CtrlC_EndsTheCommandThatRuns_TheSecondTheProgram()
     {
         using var interruption = new Interruption();
-        CancellationToken command = interruption.Begin();
+        var command = interruption.Begin();
         Assert.True(interruption.Interrupt());
         Assert.True(command.IsCancellationRequested);
         Assert.False(interruption.Interrupt());
@@ -29,9 +29,9 @@ public sealed class InterruptionTests
     public void NextCommand_IsNotEndedByTheLastOnesCtrlC()
     {
         using var interruption = new Interruption();
-        CancellationToken first = interruption.Begin();
+        var first = interruption.Begin();
         interruption.Interrupt();
-        CancellationToken second = interruption.Begin();
+        var second = interruption.Begin();
         Assert.Equal((true, false), (first.IsCancellationRequested, second.IsCancellationRequested));
     }
 }

@@ -49,12 +49,12 @@ public sealed class NarrowTests
     [Fact]
     public async Task EveryCommand_FitsEightyColumns_WithoutABrokenWord()
     {
-        await using AdminNode node = await AdminNode.StartAsync(more: $$"""
+        await using var node = await AdminNode.StartAsync(more: $$"""
             node.name = {{Node}}
             pools.{{Pool}} { balance = sticky, backends = [{ address = "{{Broker}}", backup = true }, "10.0.0.1:1883"], health.probe = none }
             listeners.{{Listener}} { bind = "127.0.0.1:0", pool = {{Pool}}, max-connections = 123456 }
             """);
-        using RawClient client = await node.ConnectAsync(Client);
+        using var client = await node.ConnectAsync(Client);
         string[] commands = [.. Leaves(new CommandTree(new Screen(TextWriter.Null, TextWriter.Null, isTerminal: false), (_, _) => Task.FromResult(0)).Root, "")];
         Assert.True(commands.Length > 25, string.Join(", ", commands));
         // What changes the node comes behind what shows it.
@@ -82,11 +82,11 @@ public sealed class NarrowTests
     [InlineData("listener list", Listener, "limit: 123,456", "state: open")]
     public async Task Row_ThatIsTooWide_IsABlockUnderItsName(string command, string heading, params string[] values)
     {
-        await using AdminNode node = await AdminNode.StartAsync(more: $$"""
+        await using var node = await AdminNode.StartAsync(more: $$"""
             pools.{{Pool}} { backends = ["{{Broker}}"], health.probe = none }
             listeners.{{Listener}} { bind = "127.0.0.1:0", pool = {{Pool}}, max-connections = 123456 }
             """);
-        using RawClient client = await node.ConnectAsync(Client);
+        using var client = await node.ConnectAsync(Client);
         string[] lines = await LinesAsync(node, command);
         int begin = Array.FindIndex(lines, l => l.StartsWith(heading, StringComparison.Ordinal));
         Assert.True(begin >= 0, string.Join('\n', lines));
@@ -109,7 +109,7 @@ public sealed class NarrowTests
     [Fact]
     public async Task Table_ThatFits_StaysATable()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
+        await using var node = await AdminNode.StartAsync();
         string[] lines = await LinesAsync(node, "pool list");
         Assert.Contains(lines, l => l.Contains("balance", StringComparison.Ordinal) && l.Contains("eligible", StringComparison.Ordinal));
     }
@@ -129,7 +129,7 @@ public sealed class NarrowTests
         using var output = new StringWriter();
         var tree = new CommandTree(new Screen(output, output, isTerminal: false, () => Width), (_, _) => Task.FromResult(0));
         string[] arguments = Arguments.GetValueOrDefault(command) ?? [];
-        ParseResult parsed = tree.Parse(["--host", node.Address.ToString(), .. command.Split(' '), .. arguments]);
+        var parsed = tree.Parse(["--host", node.Address.ToString(), .. command.Split(' '), .. arguments]);
         Assert.True(parsed.Errors.Count == 0, $"{command}: {string.Join("; ", parsed.Errors)}");
         await tree.RunAsync(parsed, TestContext.Current.CancellationToken);
         return output.ToString().TrimEnd('\n').Split('\n');

@@ -15,22 +15,22 @@ public sealed class PbmProcessTests
     [Fact]
     public async Task Table_IsForPeople_JsonIsWhatTheApiAnswered()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
-        ProcessResult table = await RunAsync(node, "pool", "show", "emqx");
+        await using var node = await AdminNode.StartAsync();
+        var table = await RunAsync(node, "pool", "show", "emqx");
         Assert.Equal(0, table.ExitCode);
         Assert.Contains(table.Lines, l => l.Contains("connections", StringComparison.Ordinal) && l.Contains("health", StringComparison.Ordinal));
         Assert.Contains(table.Lines, l => l.Contains(node.Two.EndPoint.ToString(), StringComparison.Ordinal) && l.Contains("yes", StringComparison.Ordinal));
         Assert.DoesNotContain('\u001b', table.Output);
 
-        ProcessResult json = await RunAsync(node, "pool", "show", "emqx", "--json");
+        var json = await RunAsync(node, "pool", "show", "emqx", "--json");
         Assert.Equal(await node.Http.GetStringAsync("pools/emqx"), json.Output);
     }
 
     [Fact]
     public async Task ActorTree_ShowsWhatStandsBelowWhat()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
-        ProcessResult tree = await RunAsync(node, "actor", "tree");
+        await using var node = await AdminNode.StartAsync();
+        var tree = await RunAsync(node, "actor", "tree");
         Assert.Equal(0, tree.ExitCode);
         Assert.Contains(tree.Lines, l => l.TrimStart().StartsWith("node/user ", StringComparison.Ordinal));
         int pool = tree.Lines.ToList().FindIndex(l => l.Contains("pool-plain ", StringComparison.Ordinal));
@@ -42,12 +42,12 @@ public sealed class PbmProcessTests
     [Fact]
     public async Task Change_HoldsOnTheNode()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
+        await using var node = await AdminNode.StartAsync();
         string id = node.Two.EndPoint.ToString();
         Assert.Equal(0, (await RunAsync(node, "sticky", "set", "@odd client", $"emqx/{id}")).ExitCode);
-        ProcessResult found = await RunAsync(node, "--json", "sticky", "get", "@odd client");
+        var found = await RunAsync(node, "--json", "sticky", "get", "@odd client");
         Assert.Equal(id, JsonSerializer.Deserialize(found.Output, AdminJson.Wire.StickyEntries)!.Entries[0].Backend);
-        ProcessResult drain = await RunAsync(node, "pool", "drain", id, "--deadline", "2h");
+        var drain = await RunAsync(node, "pool", "drain", id, "--deadline", "2h");
         Assert.Contains(drain.Lines, l => l.Contains("drain, down in ", StringComparison.Ordinal));
         Assert.Equal(0, (await RunAsync(node, "pool", "up", id)).ExitCode);
         Assert.Equal(0, (await RunAsync(node, "pool", "weight", id, "9")).ExitCode);
@@ -57,10 +57,10 @@ public sealed class PbmProcessTests
     [Fact]
     public async Task Ban_AddedListedAndRemoved()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
-        ProcessResult added = await RunAsync(node, "ban", "add", "--address", "192.0.2.7", "--for", "2h", "--reason", "a flood");
+        await using var node = await AdminNode.StartAsync();
+        var added = await RunAsync(node, "ban", "add", "--address", "192.0.2.7", "--for", "2h", "--reason", "a flood");
         Assert.Contains("address 192.0.2.7/32 is banned for 2h", added.Output, StringComparison.Ordinal);
-        ProcessResult list = await RunAsync(node, "ban", "list");
+        var list = await RunAsync(node, "ban", "list");
         Assert.Contains(list.Lines, l => l.Contains("192.0.2.7/32", StringComparison.Ordinal) && l.Contains("a flood", StringComparison.Ordinal));
         Assert.Equal(0, (await RunAsync(node, "ban", "remove", "--address", "192.0.2.7")).ExitCode);
         Assert.Empty(node.Node.Bans.All());
@@ -91,8 +91,8 @@ public sealed class PbmProcessTests
     [InlineData(2, "/nowhere", "config", "check", "/nowhere")]
     public async Task ExitCode_TellsWhoseFaultItIs(int code, string message, params string[] command)
     {
-        await using AdminNode node = await AdminNode.StartAsync();
-        ProcessResult result = await RunAsync(node, command);
+        await using var node = await AdminNode.StartAsync();
+        var result = await RunAsync(node, command);
         Assert.Equal((code, result.Output), (result.ExitCode, result.Output));
         Assert.Contains(message, result.Output, StringComparison.OrdinalIgnoreCase);
     }
@@ -104,7 +104,7 @@ public sealed class PbmProcessTests
     [InlineData("1.", "-V")]
     public async Task Help_AndVersion_AreAsOfTheServer(string text, params string[] command)
     {
-        ProcessResult result = await ProcessHost.RunAsync(Pbm, command);
+        var result = await ProcessHost.RunAsync(Pbm, command);
         Assert.Equal((0, result.Output), (result.ExitCode, result.Output));
         Assert.Contains(text, result.Output, StringComparison.Ordinal);
     }
@@ -121,7 +121,7 @@ public sealed class PbmProcessTests
     [InlineData("actorlb bench co", "conn")]
     public async Task Bash_CompletesTheCommandLine(string line, string expected)
     {
-        await using AdminNode node = await AdminNode.StartAsync();
+        await using var node = await AdminNode.StartAsync();
         string begun = node.Two.EndPoint.ToString()[..^1];
         line = line.Replace("ADDR", node.Address.ToString(), StringComparison.Ordinal).Replace("BACKEND", begun, StringComparison.Ordinal);
         // Behind the colon, as bash has it; of two brokers whose ports begin alike both.
@@ -131,7 +131,7 @@ public sealed class PbmProcessTests
                 .Order(StringComparer.Ordinal).Select(b => b.Split(':')[1]));
         }
         string program = line.Split(' ')[0];
-        ProcessResult result = await ProcessHost.RunAsync("bash", ["-c", $"""
+        var result = await ProcessHost.RunAsync("bash", ["-c", $"""
             PATH='{AppContext.BaseDirectory}':$PATH
             eval "$({program} completion bash)"
             COMP_WORDBREAKS=$' \t\n"'"'"'><=;|&(:' COMP_LINE='{line}' COMP_POINT={line.Length}
@@ -144,30 +144,30 @@ public sealed class PbmProcessTests
     [Fact]
     public async Task NobodyThere_OrSomebodyElse_IsUnreachable()
     {
-        ProcessResult refused = await ProcessHost.RunAsync(Pbm, ["--host", "127.0.0.1:1", "node", "info"]);
+        var refused = await ProcessHost.RunAsync(Pbm, ["--host", "127.0.0.1:1", "node", "info"]);
         Assert.Equal(3, refused.ExitCode);
         Assert.Contains("127.0.0.1:1", refused.Output, StringComparison.Ordinal);
 
-        await using FakeBroker stranger = FakeBroker.Start(async (connection, stop) =>
+        await using var stranger = FakeBroker.Start(async (connection, stop) =>
         {
             await connection.ReadSomeAsync(stop);
             await connection.SendAsync("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"u8.ToArray(), stop);
             await connection.ReadToEndAsync(stop);
         });
-        ProcessResult other = await ProcessHost.RunAsync(Pbm, ["--host", stranger.EndPoint.ToString(), "node", "info"]);
+        var other = await ProcessHost.RunAsync(Pbm, ["--host", stranger.EndPoint.ToString(), "node", "info"]);
         Assert.Equal(3, other.ExitCode);
         Assert.Contains("not answer like a node", other.Output, StringComparison.Ordinal);
 
-        ProcessResult address = await ProcessHost.RunAsync(Pbm, ["--host", "ftp://x", "node", "info"]);
+        var address = await ProcessHost.RunAsync(Pbm, ["--host", "ftp://x", "node", "info"]);
         Assert.Equal(2, address.ExitCode);
     }
 
     [Fact]
     public async Task Token_FromAFile_IsSent()
     {
-        await using AdminNode node = await AdminNode.StartAsync("s3cret");
+        await using var node = await AdminNode.StartAsync("s3cret");
         Assert.Equal(1, (await RunAsync(node, "node", "info")).ExitCode);
-        ProcessResult right = await RunAsync(node, "node", "info", "--token-file", node["token"]);
+        var right = await RunAsync(node, "node", "info", "--token-file", node["token"]);
         Assert.Equal((0, right.Output), (right.ExitCode, right.Output));
     }
 
@@ -179,16 +179,16 @@ public sealed class PbmProcessTests
         (string certificate, string key) = authority.Issue("node");
         (string own, string ownKey) = authority.Issue("operator");
         string ca = authority.CertificateFile;
-        await using AdminNode node = await AdminNode.StartAsync(admin: $"tls {{ certificate = \"{certificate}\", key = \"{key}\", ca = \"{ca}\" }}");
+        await using var node = await AdminNode.StartAsync(admin: $"tls {{ certificate = \"{certificate}\", key = \"{key}\", ca = \"{ca}\" }}");
         string host = $"https://{node.Address}";
 
-        ProcessResult trusted = await ProcessHost.RunAsync(Pbm, ["--host", host, "--ca", ca, "--cert", own, "--key", ownKey, "node", "info"]);
+        var trusted = await ProcessHost.RunAsync(Pbm, ["--host", host, "--ca", ca, "--cert", own, "--key", ownKey, "node", "info"]);
         Assert.Equal((0, trusted.Output), (trusted.ExitCode, trusted.Output));
-        ProcessResult insecure = await ProcessHost.RunAsync(Pbm, ["--host", host, "--insecure", "--cert", own, "--key", ownKey, "node", "info"]);
+        var insecure = await ProcessHost.RunAsync(Pbm, ["--host", host, "--insecure", "--cert", own, "--key", ownKey, "node", "info"]);
         Assert.Equal((0, insecure.Output), (insecure.ExitCode, insecure.Output));
-        ProcessResult stranger = await ProcessHost.RunAsync(Pbm, ["--host", host, "--cert", own, "--key", ownKey, "node", "info"]);
+        var stranger = await ProcessHost.RunAsync(Pbm, ["--host", host, "--cert", own, "--key", ownKey, "node", "info"]);
         Assert.Equal((3, stranger.Output), (stranger.ExitCode, stranger.Output));
-        ProcessResult nobody = await ProcessHost.RunAsync(Pbm, ["--host", host, "--ca", ca, "node", "info"]);
+        var nobody = await ProcessHost.RunAsync(Pbm, ["--host", host, "--ca", ca, "node", "info"]);
         Assert.Equal((3, nobody.Output), (nobody.ExitCode, nobody.Output));
     }
 
@@ -199,7 +199,7 @@ public sealed class PbmProcessTests
         using var folder = new TempFolder();
         TestCertificate one = certificates.Client("CN=one"), two = certificates.Client("CN=two"), rsa = certificates.Client("CN=three", rsa: true);
         string garbage = folder.Write("garbage", "garbage");
-        foreach (TestCertificate other in new[] { two, rsa })
+        foreach (var other in new[] { two, rsa })
         {
             await HasAsync($"--key {other.KeyPath}: does not belong to the certificate {one.CertificatePath}", "--cert", one.CertificatePath, "--key", other.KeyPath);
         }
@@ -211,7 +211,7 @@ public sealed class PbmProcessTests
 
         static async Task HasAsync(string expected, params string[] options)
         {
-            ProcessResult result = await ProcessHost.RunAsync(Pbm, ["--host", "https://127.0.0.1:1", .. options, "node", "info"]);
+            var result = await ProcessHost.RunAsync(Pbm, ["--host", "https://127.0.0.1:1", .. options, "node", "info"]);
             Assert.Equal((2, $"pbm: {expected}"), (result.ExitCode, result.Output.Trim()));
         }
     }
@@ -219,22 +219,22 @@ public sealed class PbmProcessTests
     [Fact]
     public async Task ConfigCheck_Invalid_TellsWhereAndExitsWithOne()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
+        await using var node = await AdminNode.StartAsync();
         using var folder = new TempFolder();
         string file = folder.Write("new.conf", "actorlb {\n  nodes { }\n}\n");
-        ProcessResult bad = await RunAsync(node, "config", "check", file);
+        var bad = await RunAsync(node, "config", "check", file);
         Assert.Equal(1, bad.ExitCode);
         Assert.Contains($"{file}:2:3: actorlb.nodes", bad.Output, StringComparison.Ordinal);
-        ProcessResult good = await RunAsync(node, "config", "check", node.Configuration);
+        var good = await RunAsync(node, "config", "check", node.Configuration);
         Assert.Equal((0, $"{node.Configuration}: the configuration is valid (1 listener, 2 pools)"), (good.ExitCode, good.Lines[^1]));
     }
 
     [Fact]
     public async Task Session_OfAClientWithEscapesInItsId_LeavesTheTerminalAlone()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
-        using RawClient client = await node.ConnectAsync("x\u202ey");
-        ProcessResult list = await RunAsync(node, "session", "list");
+        await using var node = await AdminNode.StartAsync();
+        using var client = await node.ConnectAsync("x\u202ey");
+        var list = await RunAsync(node, "session", "list");
         Assert.Contains("x\\u202ey", list.Output, StringComparison.Ordinal);
     }
 
@@ -243,7 +243,7 @@ public sealed class PbmProcessTests
     [Trait("speed", "slow")]
     public async Task Session_OfAnyName_IsShownByEveryCommand_AndJsonIsExact()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
+        await using var node = await AdminNode.StartAsync();
         string[] ids =
         [
             "u\uffff", "tag\udb40\udc41", "esc\u001b[2J\u009b1m", "two\u2028lines\u2029", "hidden\u200b\u2060\ufeff\u3164", "[red]markup[/]", "new\nline\rback",
@@ -251,7 +251,7 @@ public sealed class PbmProcessTests
         ];
         var clients = new List<RawClient>();
         foreach (string id in ids) clients.Add(await node.ConnectAsync(id));
-        ProcessResult list = await RunAsync(node, "session", "list");
+        var list = await RunAsync(node, "session", "list");
         Assert.Equal((0, ids.Length + 2), (list.ExitCode, list.Lines.Count));
         AssertHarmless(list);
         Assert.Contains(list.Lines, l => l.TrimStart().StartsWith("tag\\udb40\\udc41 ", StringComparison.Ordinal) && l.Contains(" established ", StringComparison.Ordinal));
@@ -259,18 +259,18 @@ public sealed class PbmProcessTests
         {
             foreach (string[] command in (string[][])[["session", "find"], ["sticky", "get"]])
             {
-                ProcessResult table = await RunAsync(node, [.. command, id]);
+                var table = await RunAsync(node, [.. command, id]);
                 Assert.Equal((0, table.Output), (table.ExitCode, table.Output));
                 AssertHarmless(table);
             }
-            ProcessResult json = await RunAsync(node, "session", "find", id, "--json");
+            var json = await RunAsync(node, "session", "find", id, "--json");
             AssertHarmless(json);
             Assert.Equal(id, JsonSerializer.Deserialize(json.Output, AdminJson.Wire.SessionPage)!.Sessions[0].ClientId);
         }
-        ProcessResult unknown = await RunAsync(node, "pool", "show", "\u001b[2J\u202e");
+        var unknown = await RunAsync(node, "pool", "show", "\u001b[2J\u202e");
         Assert.Equal(1, unknown.ExitCode);
         AssertHarmless(unknown);
-        ProcessResult kick = await RunAsync(node, "session", "kick", ids[2]);
+        var kick = await RunAsync(node, "session", "kick", ids[2]);
         Assert.Equal((0, "esc\\u001b[2J\\u009b1m: 1 disconnected (1 on lb-1)"), (kick.ExitCode, kick.Output));
         clients.ForEach(c => c.Dispose());
 
@@ -284,7 +284,7 @@ public sealed class PbmProcessTests
     [InlineData("--cert")]
     public async Task File_WithoutEnd_IsRefused(string option)
     {
-        ProcessResult zero = await ProcessHost.RunAsync(Pbm, ["--host", "https://127.0.0.1:1", option, "/dev/zero", "node", "info"]);
+        var zero = await ProcessHost.RunAsync(Pbm, ["--host", "https://127.0.0.1:1", option, "/dev/zero", "node", "info"]);
         Assert.Equal((2, $"pbm: {option} /dev/zero: it is larger than 16 MiB"), (zero.ExitCode, zero.Output.Trim()));
     }
 
@@ -292,20 +292,20 @@ public sealed class PbmProcessTests
     [Trait("speed", "slow")]
     public async Task File_APipeThatNobodyWrites_IsGivenUp_OneOfAShellIsRead()
     {
-        await using AdminNode node = await AdminNode.StartAsync("s3cret");
+        await using var node = await AdminNode.StartAsync("s3cret");
         using var folder = new TempFolder();
         string fifo = Fifo.Make(folder["fifo"]);
-        ProcessResult silent = await RunAsync(node, "node", "info", "--token-file", fifo);
+        var silent = await RunAsync(node, "node", "info", "--token-file", fifo);
         Assert.Equal((2, $"pbm: --token-file {fifo}: could not be read within 10 s"), (silent.ExitCode, silent.Output.Trim()));
-        ProcessResult read = await ProcessHost.RunAsync("bash", ["-c", $"'{Pbm}' --host {node.Address} --token-file <(echo s3cret) node info"]);
+        var read = await ProcessHost.RunAsync("bash", ["-c", $"'{Pbm}' --host {node.Address} --token-file <(echo s3cret) node info"]);
         Assert.Equal((0, read.Output), (read.ExitCode, read.Output));
     }
 
     [Fact]
     public async Task Get_OfAClientWithoutABroker_IsANo()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
-        ProcessResult found = await RunAsync(node, "sticky", "get", "nobody");
+        await using var node = await AdminNode.StartAsync();
+        var found = await RunAsync(node, "sticky", "get", "nobody");
         Assert.Equal(1, found.ExitCode);
         Assert.Contains(found.Lines, l => l.Contains("nobody", StringComparison.Ordinal));
     }

@@ -15,8 +15,8 @@ public sealed class PbmPromptTests
     [Fact]
     public async Task Prompt_ThroughAPipe_RunsEveryLine_ExitsWithTheWorst()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
-        await using ProcessHost pbm = ProcessHost.Start(Pbm, ["--host", node.Address.ToString()]);
+        await using var node = await AdminNode.StartAsync();
+        await using var pbm = ProcessHost.Start(Pbm, ["--host", node.Address.ToString()]);
         await pbm.Input.WriteAsync($"# a script\n\nnode info\npool drain \"{node.Two.EndPoint}\"\npool show nowhere\nhelp sticky\n\"open\nlistener list\n");
         pbm.Input.Close();
         Assert.Equal(2, await pbm.WaitForExitAsync());
@@ -31,9 +31,9 @@ public sealed class PbmPromptTests
     [Fact]
     public async Task Tail_PrintsEventsUntilInterrupted()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
+        await using var node = await AdminNode.StartAsync();
         node.Node.Events.Publish("marked", "here");
-        await using ProcessHost pbm = ProcessHost.Start(Pbm, ["--host", node.Address.ToString(), "cluster", "tail", "-n", "1", "-f"]);
+        await using var pbm = ProcessHost.Start(Pbm, ["--host", node.Address.ToString(), "cluster", "tail", "-n", "1", "-f"]);
         await pbm.WaitForLineAsync("lb-1 marked: here");
         node.Node.Events.Publish("later", "there");
         await pbm.WaitForLineAsync("lb-1 later: there");
@@ -44,9 +44,9 @@ public sealed class PbmPromptTests
     [Fact]
     public async Task Tail_OfPastEvents_Ends()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
+        await using var node = await AdminNode.StartAsync();
         foreach (string text in (string[])["one", "two", "three"]) node.Node.Events.Publish("marked", text);
-        ProcessResult tail = await RunAsync(node, "cluster", "tail", "-n", "2");
+        var tail = await RunAsync(node, "cluster", "tail", "-n", "2");
         Assert.Equal(0, tail.ExitCode);
         Assert.Equal(2, tail.Lines.Count);
         Assert.EndsWith("lb-1 marked: three", tail.Lines[^1], StringComparison.Ordinal);
@@ -56,15 +56,17 @@ public sealed class PbmPromptTests
     [Trait("speed", "slow")]
     public async Task Prompt_OnATerminal_EditsCompletesAndRemembers()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
+        await using var node = await AdminNode.StartAsync();
         using var state = new TempFolder();
         // script(1) gives the program a terminal and hands it what is written here; the shell makes room for the program, whose exit
         // code counts.
         var environment = new Dictionary<string, string?>(StringComparer.Ordinal)
         {
-            ["XDG_STATE_HOME"] = state.Path, ["TERM"] = "xterm", ["SHELL"] = "/bin/sh",
+            ["XDG_STATE_HOME"] = state.Path,
+            ["TERM"] = "xterm",
+            ["SHELL"] = "/bin/sh",
         };
-        await using ProcessHost pbm = ProcessHost.Start("script", ["-qefc", $"exec {Pbm} --host {node.Address}", "/dev/null"], environment);
+        await using var pbm = ProcessHost.Start("script", ["-qefc", $"exec {Pbm} --host {node.Address}", "/dev/null"], environment);
         await PromptAsync(pbm, 0);
         // Tab completes the group, the verb and the node's pool.
         await pbm.Input.WriteAsync("poo\tsh\tem\t\r");

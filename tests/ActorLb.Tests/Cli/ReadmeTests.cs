@@ -13,7 +13,7 @@ public sealed class ReadmeTests
     {
         string[] rows = [.. File.ReadAllLines(RepositoryRoot.File("docs", "pbm.md")).Where(l => l.StartsWith("| `", StringComparison.Ordinal))];
         var root = new CommandTree(new Screen(TextWriter.Null, TextWriter.Null, isTerminal: false), (_, _) => Task.FromResult(0)).Root;
-        foreach (Command group in root.Subcommands)
+        foreach (var group in root.Subcommands)
         {
             string row = Assert.Single(rows, r => r.StartsWith($"| `{group.Name}` |", StringComparison.Ordinal) || r.StartsWith($"| `{group.Name} ", StringComparison.Ordinal));
             Assert.All(group.Subcommands, c => Assert.Matches($"`{c.Name}[` ]", row));

@@ -118,7 +118,7 @@ public sealed class SafeTextTests
     private static Arbitrary<string> Units()
     {
         char[] special = ['\\', 'u', '"', '\n', '\u001b', '\u202e', '\u0301', '\ud83d', '\ude00', '\udb40', '\udc41', '\uffff', '\u3164', 'a', '0'];
-        Gen<char> unit = Gen.OneOf(Gen.Elements(special), Gen.Choose(0, 0xffff).Select(c => (char)c));
+        var unit = Gen.OneOf(Gen.Elements(special), Gen.Choose(0, 0xffff).Select(c => (char)c));
         return unit.ArrayOf().Select(units => new string(units)).ToArbitrary();
     }
 

@@ -13,7 +13,7 @@ public sealed class WatchTests
     [Fact]
     public async Task Json_IsOneDocumentALine_AndCtrlCEndsWith0()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
+        await using var node = await AdminNode.StartAsync();
         (int code, string[] frames, _) = await WatchAsync(3, isTerminal: false, "--host", node.Address.ToString(), "pool", "list", "--watch", "--json");
         Assert.Equal(0, code);
         Assert.Equal(3, frames.Length);
@@ -27,7 +27,7 @@ public sealed class WatchTests
     [Fact]
     public async Task Terminal_ShowsNoMoreThanFits_AndClearsWhatWasThere()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
+        await using var node = await AdminNode.StartAsync();
         (int code, string[] frames, _) = await WatchAsync(2, isTerminal: true, "--host", node.Address.ToString(), "actor", "tree", "--watch");
         Assert.Equal(0, code);
         Assert.All(frames, f =>
@@ -50,7 +50,7 @@ public sealed class WatchTests
         Assert.All(frames, f => Assert.Contains("pbm: http://127.0.0.1:1/: connection refused", f, StringComparison.Ordinal));
         Assert.Empty(errors);
 
-        await using AdminNode node = await AdminNode.StartAsync();
+        await using var node = await AdminNode.StartAsync();
         (code, frames, errors) = await WatchAsync(2, isTerminal: false, "--host", node.Address.ToString(), "pool", "show", "none", "--watch", "--json");
         Assert.Equal(0, code);
         Assert.All(frames, f => Assert.Equal("unknown", JsonSerializer.Deserialize(f, AdminJson.Wire.AdminError)!.Error));
@@ -63,7 +63,7 @@ public sealed class WatchTests
     [InlineData("--watch cannot be used here", "cluster", "tail", "-f")]
     public async Task Change_IsNotRepeated(string reason, params string[] command)
     {
-        await using AdminNode node = await AdminNode.StartAsync();
+        await using var node = await AdminNode.StartAsync();
         (int code, string[] frames, string errors) = await WatchAsync(1, isTerminal: false, ["--host", node.Address.ToString(), .. command, "--watch"]);
         Assert.Equal(ExitCodes.Usage, code);
         Assert.Empty(frames);
@@ -73,7 +73,7 @@ public sealed class WatchTests
     [Fact]
     public async Task Reader_ThatGoesAway_EndsIt()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
+        await using var node = await AdminNode.StartAsync();
         using var output = new StringWriter();
         var tree = new CommandTree(new Screen(output, output, isTerminal: false, emit: _ => false), (_, _) => Task.FromResult(0));
         Assert.Equal(0, await tree.RunAsync(tree.Parse(["--host", node.Address.ToString(), "pool", "list", "--watch"]), TestContext.Current.CancellationToken));
@@ -93,7 +93,7 @@ public sealed class WatchTests
             return true;
         });
         var tree = new CommandTree(screen, (_, _) => Task.FromResult(0));
-        ParseResult parsed = tree.Parse(words);
+        var parsed = tree.Parse(words);
         Assert.Empty(parsed.Errors);
         return (await tree.RunAsync(parsed, interrupt.Token), [.. shown], errors.ToString());
     }

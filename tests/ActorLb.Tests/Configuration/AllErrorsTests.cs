@@ -46,7 +46,7 @@ public sealed class AllErrorsTests : IDisposable
     [Fact]
     public void Include_OfAMissingFile_IsAWarning()
     {
-        ConfigurationResult result = _folder.Load("actorlb {\ninclude \"site.conf\"\npools.p.backends = [\"h:1\"]\nlisteners.l { bind = \"*:1\", pool = p }\n}\n");
+        var result = _folder.Load("actorlb {\ninclude \"site.conf\"\npools.p.backends = [\"h:1\"]\nlisteners.l { bind = \"*:1\", pool = p }\n}\n");
         Assert.Empty(result.Errors);
         Assert.NotNull(result.Options);
         Assert.Equal("actorlb.conf:2:9: actorlb: the included file 'DIR/site.conf' does not exist", _folder.Short(Assert.Single(result.Warnings).ToString()));
@@ -57,7 +57,7 @@ public sealed class AllErrorsTests : IDisposable
     {
         _folder.Write("garbage.pem", "garbage");
         _folder.Write("brief", "brief");
-        ConfigurationResult result = NamedFiles.Check(_folder.Load(
+        var result = NamedFiles.Check(_folder.Load(
             "actorlb {\nnonsense = 1\nadmin.token-file = none\ncluster.secret-file = brief\npools.p { backends = [\"h:1\"], tls.ca = garbage.pem }\n"
             + "listeners.l { bind = \"*:1\", pool = p, tls { certificate = garbage.pem, key = garbage.pem } }\n}\n"));
         Assert.Null(result.Options);

@@ -28,7 +28,7 @@ internal sealed class ConfigurationFolder : IDisposable
 
     public ActorLbOptions LoadValid(string text, IReadOnlyDictionary<string, string>? environment = null)
     {
-        ConfigurationResult result = Load(text, environment);
+        var result = Load(text, environment);
         Assert.Empty(result.Errors);
         return result.Options!;
     }
@@ -36,7 +36,7 @@ internal sealed class ConfigurationFolder : IDisposable
     /// <summary>The errors; DIR stands for the directory of the files, which is left out at the start.</summary>
     public string[] Errors(string text)
     {
-        ConfigurationResult result = Load(text);
+        var result = Load(text);
         Assert.Null(result.Options);
         return [.. result.Errors.Select(e => Short(e.ToString()))];
     }

@@ -22,7 +22,7 @@ public sealed class ConfigurationLoaderTests : IDisposable
         _folder.Write("tls/tls.conf", "certificate = c.pem, key = k.pem");
         _folder.Write("node/node.conf", "data-dir = state");
 
-        ActorLbOptions options = _folder.LoadValid($$"""
+        var options = _folder.LoadValid($$"""
             actorlb {
               node { include "node/node.conf" }
               {{Pool}}
@@ -52,7 +52,7 @@ public sealed class ConfigurationLoaderTests : IDisposable
     [Fact]
     public void MissingFile_IsAnError()
     {
-        ConfigurationResult result = ConfigurationLoader.Load(Path.Combine(_folder.Directory, "none.conf"));
+        var result = ConfigurationLoader.Load(Path.Combine(_folder.Directory, "none.conf"));
 
         Assert.Null(result.Options);
         Assert.Equal("none.conf:1:1: cannot read 'DIR/none.conf': it does not exist", _folder.Short(Assert.Single(result.Errors).ToString()));
@@ -72,7 +72,7 @@ public sealed class ConfigurationLoaderTests : IDisposable
     [Fact]
     public void Null_IsAsIfTheKeyWereAbsent()
     {
-        ActorLbOptions options = _folder.LoadValid($"actorlb {{ node {{ name = null, workers = null, data-dir = null }}, log = null\n{Pool}{Listener}}}");
+        var options = _folder.LoadValid($"actorlb {{ node {{ name = null, workers = null, data-dir = null }}, log = null\n{Pool}{Listener}}}");
 
         Assert.Equal(Environment.MachineName, options.Node.Name);
         Assert.Equal(0, options.Node.Workers);
@@ -91,7 +91,7 @@ public sealed class ConfigurationLoaderTests : IDisposable
     [Fact]
     public void Node_WithEveryKey_IsRead()
     {
-        ActorLbOptions options = _folder.LoadValid($$"""
+        var options = _folder.LoadValid($$"""
             actorlb {
               node { name = n-1, workers = 3, data-plane = streams, max-connections = 5, data-dir = /d, drain-timeout = 0s, pid-file = off, will = suppress
                      server-reference = "other:1883" }
@@ -136,7 +136,7 @@ public sealed class ConfigurationLoaderTests : IDisposable
     [InlineData("pool = q", "3:8: actorlb.listeners.l.pool: 'q' hashes x$server_addr, which is the same for all clients: all of them go to one backend")]
     public void Listener_ThatConfoundsOrCutsClients_IsAWarning(string listener, string? expected)
     {
-        ConfigurationResult result = _folder.Load(
+        var result = _folder.Load(
             $"actorlb {{ pools {{ p.backends = [\"h:1\"], q {{ backends = [\"h:1\"], balance = hash, hash-key = \"x$server_addr\" }} }}\nlisteners.l {{ bind = 1, pool = p\n{listener}\n}} }}");
 
         Assert.Empty(result.Errors);
@@ -147,14 +147,14 @@ public sealed class ConfigurationLoaderTests : IDisposable
     public void Certificates_InListsOrOfOneName_AreRenderedAndReadBack()
     {
         _folder.WriteFiles("r.pem", "r.key", "e.pem", "e.key");
-        ActorLbOptions options = _folder.LoadValid("""
+        var options = _folder.LoadValid("""
             actorlb { pools.p.backends = ["h:1"], listeners.l { bind = 1, pool = p, tls {
               certificate = [r.pem, e.pem], key = [r.key, e.key], crl-check = chain, crl-expired = warn
               certificates = [{ names = [a], certificate = [r.pem, e.pem], key = [r.key, e.key] }, { names = [b], certificate = r.pem, key = r.key }
                               { names = [b], certificate = e.pem, key = e.key }]
             } } }
             """);
-        ListenerTlsOptions tls = options.Listeners["l"].Tls!;
+        var tls = options.Listeners["l"].Tls!;
         Assert.Equal(["r.pem", "e.pem", "r.pem", "e.pem", "r.pem", "e.pem"], tls.Certificates.Select(c => Path.GetFileName(c.Certificate)));
         Assert.Equal(["", "", "a", "a", "b", "b"], tls.Certificates.Select(c => string.Join(' ', c.Names)));
         Assert.Equal("actorlb.listeners.l.tls.certificates[0].key[1]", tls.Certificates[3].Paths.Key);
@@ -166,7 +166,7 @@ public sealed class ConfigurationLoaderTests : IDisposable
     [Fact]
     public void Block_OutsideOfActorlb_IsAWarning()
     {
-        ConfigurationResult result = _folder.Load($"actorlb {{\n{Pool}{Listener}}}\nlisteners {{ }}\nother = 1");
+        var result = _folder.Load($"actorlb {{\n{Pool}{Listener}}}\nlisteners {{ }}\nother = 1");
 
         Assert.Empty(result.Errors);
         Assert.Equal(
@@ -189,7 +189,7 @@ public sealed class ConfigurationLoaderTests : IDisposable
     [Fact]
     public void Backends_ByDns_HaveATemplate()
     {
-        PoolOptions pool = OnePool("backends { dns = emqx-headless, port = 1884, srv = on, interval = 5s, weight = 7, max-fails = 0, slow-start = 10s }");
+        var pool = OnePool("backends { dns = emqx-headless, port = 1884, srv = on, interval = 5s, weight = 7, max-fails = 0, slow-start = 10s }");
 
         Assert.Empty(pool.Backends);
         Assert.Equal(
@@ -211,7 +211,7 @@ public sealed class ConfigurationLoaderTests : IDisposable
               port = 1884, interval = 5s, weight = 7
             }
             """;
-        PoolOptions pool = OnePool(text);
+        var pool = OnePool(text);
 
         Assert.Empty(pool.Backends);
         var emqx = Assert.IsType<EmqxDiscoveryOptions>(pool.Discovery);
@@ -219,7 +219,7 @@ public sealed class ConfigurationLoaderTests : IDisposable
         Assert.Equal((Path.Combine(_folder.Directory, "emqx.key"), Path.Combine(_folder.Directory, "ca.pem"), false, true), (emqx.KeyFile, emqx.Ca, emqx.Verify, emqx.Seed));
         Assert.Equal((1884, TimeSpan.FromSeconds(5), 7), (emqx.Port, emqx.Interval, emqx.Template.Weight));
         // A reload without a change asks nothing anew.
-        PoolOptions again = OnePool(text);
+        var again = OnePool(text);
         Assert.Equal(emqx, again.Discovery);
         Assert.Equal(emqx.GetHashCode(), again.Discovery!.GetHashCode());
         Assert.NotEqual(emqx, emqx with { Apis = [emqx.Apis[1], emqx.Apis[0]] });
@@ -238,7 +238,7 @@ public sealed class ConfigurationLoaderTests : IDisposable
     {
         _folder.WriteFiles("ca.pem", "c.pem", "k.pem");
 
-        PoolOptions pool = OnePool("""
+        var pool = OnePool("""
             backends = ["h:1"], balance = hash, hash-key = "$remote_addr-${server_port}", place = random, proxy-protocol = v2
             proxy-protocol-tlvs = [ssl, crc32c], source-addresses = ["::1", { address = "10.0.0.1", share = 33.3% }]
             websocket = on, tls { ca = ca.pem, server-name = emqx, verify = off, certificate = c.pem, key = k.pem }
@@ -285,7 +285,7 @@ public sealed class ConfigurationLoaderTests : IDisposable
     [Fact]
     public void Listener_WithNetworks_IsRead()
     {
-        ListenerOptions listener = OneListener(
+        var listener = OneListener(
             "accept-proxy-protocol { from = [\"10.0.0.0/8\", \"fd00::/8\"] }, allow = \"192.168.1.5\", deny = [\"0.0.0.0/0\"]");
 
         Assert.Equal(["10.0.0.0/8", "fd00::/8"], listener.AcceptProxyFrom.Select(n => n.ToString()));
@@ -311,7 +311,7 @@ public sealed class ConfigurationLoaderTests : IDisposable
     {
         _folder.WriteFiles("c.pem", "k.pem", "ca.pem", "crl.pem", "ticket.key");
 
-        ListenerOptions listener = OneListener("""
+        var listener = OneListener("""
             tls { certificate = c.pem, key = k.pem, protocols = [TLSv1, TLSv1.3], cipher-suites = TLS_AES_128_GCM_SHA256, session-cache = off
                   session-tickets = off, ticket-key-file = ticket.key, client-ca = ca.pem, verify-client = optional, verify-depth = 3
                   crl = crl.pem, handshake-timeout = 3s, max-handshakes = 8 }

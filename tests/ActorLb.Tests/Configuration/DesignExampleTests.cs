@@ -57,21 +57,21 @@ public sealed class DesignExampleTests
     {
         using var folder = new ConfigurationFolder();
         folder.WriteFiles("emqx.pem", "emqx.key", "ca.pem", "w.pem", "w.key");
-        ActorLbOptions options = folder.LoadValid(Text);
+        var options = folder.LoadValid(Text);
 
         Assert.Equal("lb-1", options.Node.Name);
         Assert.Equal(0, options.Node.Workers);
         Assert.Equal(Path.Combine(folder.Directory, "data/actorlb.pid"), options.Node.PidFile);
         Assert.Equal("production", options.Cluster.Name);
         Assert.Equal(new DnsEndPoint("10.0.0.11", 7946), options.Cluster.Advertise);
-        PoolOptions pool = options.Pools["emqx"];
+        var pool = options.Pools["emqx"];
         Assert.Equal([3, 1, 1], pool.Backends.Select(b => b.Weight));
         Assert.Equal([false, true, false], pool.Backends.Select(b => b.Down));
         Assert.Equal([false, false, true], pool.Backends.Select(b => b.Backup));
         Assert.Equal([null, 20d], pool.SourceAddresses.Select(s => s.Share));
         Assert.Null(pool.WebSocketPath);
         Assert.Equal(64 * 1024, pool.BufferSize);
-        ListenerTlsOptions tls = options.Listeners["mqtts"].Tls!;
+        var tls = options.Listeners["mqtts"].Tls!;
         Assert.Equal(2, tls.Certificates.Length);
         Assert.Equal(Path.Combine(folder.Directory, "emqx.pem"), tls.Certificates[0].Certificate);
         Assert.Equal(["*.example.com"], tls.Certificates[1].Names);

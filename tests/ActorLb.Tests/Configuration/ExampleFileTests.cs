@@ -13,9 +13,9 @@ public sealed class ExampleFileTests
     [Theory, MemberData(nameof(Names))]
     public void Example_Loaded_IsValidWithoutWarnings(string name)
     {
-        using ConfigurationFolder folder = HoconFolder.Copy(name, out string text);
+        using var folder = HoconFolder.Copy(name, out string text);
         var environment = new Dictionary<string, string> { ["ACTORLB_ADDRESS"] = "10.0.0.11:7946" };
-        ConfigurationResult result = folder.Load(text, environment);
+        var result = folder.Load(text, environment);
 
         Assert.Empty(result.Errors);
         Assert.Empty(result.Warnings);
@@ -25,11 +25,11 @@ public sealed class ExampleFileTests
     [Theory, MemberData(nameof(Names))]
     public void Example_RenderedAndLoadedAgain_IsTheSame(string name)
     {
-        using ConfigurationFolder folder = HoconFolder.Copy(name, out string text);
-        ActorLbOptions options = folder.LoadValid(text);
+        using var folder = HoconFolder.Copy(name, out string text);
+        var options = folder.LoadValid(text);
         string rendered = EffectiveConfiguration.Render(options, showSecrets: true);
 
-        ActorLbOptions again = folder.LoadValid(rendered);
+        var again = folder.LoadValid(rendered);
 
         Assert.Equal(rendered, EffectiveConfiguration.Render(again, showSecrets: true));
         Assert.True(ConfigurationDiff.Between(options, again).IsEmpty);
@@ -38,7 +38,7 @@ public sealed class ExampleFileTests
     [Fact]
     public void Quickstart_Loaded_HasThreeBrokersBehindOneAddress()
     {
-        ActorLbOptions options = Load("quickstart.conf");
+        var options = Load("quickstart.conf");
 
         Assert.Equal(IPEndPoint.Parse("127.0.0.1:1883"), options.Listeners["mqtt"].Bind);
         Assert.Equal(IPEndPoint.Parse("127.0.0.1:8888"), options.Admin.Bind);
@@ -48,7 +48,7 @@ public sealed class ExampleFileTests
     [Fact]
     public void Quickstart_WithPortsInTheEnvironment_TakesThem()
     {
-        ActorLbOptions options =
+        var options =
             Load("quickstart.conf", new Dictionary<string, string> { ["ACTORLB_PORT"] = "2883", ["ACTORLB_ADMIN_PORT"] = "2888" });
 
         Assert.Equal(2883, options.Listeners["mqtt"].Bind.Port);
@@ -58,8 +58,8 @@ public sealed class ExampleFileTests
     [Fact]
     public void Tcp_Loaded_HasDownAndBackupAndProxyProtocol()
     {
-        ActorLbOptions options = Load("tcp.conf");
-        PoolOptions pool = options.Pools["emqx"];
+        var options = Load("tcp.conf");
+        var pool = options.Pools["emqx"];
 
         Assert.Equal(2, pool.Backends[0].MaxFails);
         Assert.True(pool.Backends[1].Down);
@@ -72,7 +72,7 @@ public sealed class ExampleFileTests
     [Fact]
     public void MutualTls_Loaded_DemandsCertificates()
     {
-        ListenerTlsOptions tls = Load("mutual-tls.conf").Listeners["mqtts"].Tls!;
+        var tls = Load("mutual-tls.conf").Listeners["mqtts"].Tls!;
 
         Assert.Equal(VerifyClient.On, tls.VerifyClient);
         Assert.EndsWith("certs/ca.pem", tls.ClientCa, StringComparison.Ordinal);
@@ -94,7 +94,7 @@ public sealed class ExampleFileTests
     [InlineData("websocket-tls.conf", "wss", true)]
     public void WebSocket_Loaded_SpeaksItOnBothSides(string name, string listener, bool tls)
     {
-        ActorLbOptions options = Load(name);
+        var options = Load(name);
 
         Assert.Equal("/mqtt", options.Listeners[listener].WebSocket!.Path);
         Assert.Equal(["mqtt.example.com"], options.Listeners[listener].WebSocket!.Hosts);
@@ -113,7 +113,7 @@ public sealed class ExampleFileTests
     [Fact]
     public void Fleet_Loaded_NamesItsSeeds()
     {
-        ActorLbOptions options = Load("fleet.conf", new Dictionary<string, string> { ["ACTORLB_NODE"] = "lb-7", ["ACTORLB_ZONE"] = "b" });
+        var options = Load("fleet.conf", new Dictionary<string, string> { ["ACTORLB_NODE"] = "lb-7", ["ACTORLB_ZONE"] = "b" });
 
         Assert.Equal("lb-7", options.Node.Name);
         Assert.Equal("b", options.Cluster.Zone);
@@ -122,7 +122,7 @@ public sealed class ExampleFileTests
 
     private static ActorLbOptions Load(string name, IReadOnlyDictionary<string, string>? environment = null)
     {
-        using ConfigurationFolder folder = HoconFolder.Copy(name, out string text);
+        using var folder = HoconFolder.Copy(name, out string text);
         return folder.LoadValid(text, environment);
     }
 }

@@ -20,11 +20,11 @@ public sealed class FileReadingTests
             release.Wait();
             return 1;
         }
-        IOException slow = await Assert.ThrowsAsync<IOException>(() =>
+        var slow = await Assert.ThrowsAsync<IOException>(() =>
             FileReading.RunAsync(() => Hang("/nfs/1"), discard: n => { lock (late) late.Add(n); }, deadline: TimeSpan.FromMilliseconds(20)));
         Assert.Equal("/nfs/1 could not be read within 0.02 s", slow.Message);
         using var cancel = new CancellationTokenSource();
-        Task<int> cancelled = FileReading.RunAsync(() => Hang("/nfs/2"), cancel.Token);
+        var cancelled = FileReading.RunAsync(() => Hang("/nfs/2"), cancel.Token);
         await cancel.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => cancelled);
         for (int i = 3; i <= 4; i++)
@@ -32,7 +32,7 @@ public sealed class FileReadingTests
             int n = i;
             await Assert.ThrowsAsync<IOException>(() => FileReading.RunAsync(() => Hang($"/nfs/{n}"), deadline: TimeSpan.FromMilliseconds(20)));
         }
-        IOException many = await Assert.ThrowsAsync<IOException>(() => FileReading.RunAsync(() => 1));
+        var many = await Assert.ThrowsAsync<IOException>(() => FileReading.RunAsync(() => 1));
         Assert.Contains("/nfs/4", many.Message, StringComparison.Ordinal);
 
         // They come back: so does reading.
@@ -62,7 +62,7 @@ public sealed class FileReadingTests
     public async Task Reading_OfManyFiles_TakesItsTime()
     {
         // The watchdog's clock is the system's; a file every 5 ms is far from its second on any machine.
-        TimeSpan each = TimeSpan.FromSeconds(1);
+        var each = TimeSpan.FromSeconds(1);
         int read = await FileReading.RunAsync(
             () =>
             {

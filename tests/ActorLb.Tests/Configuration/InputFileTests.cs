@@ -63,7 +63,7 @@ public sealed class InputFileTests : IDisposable
     public async Task PidFile_NoRegularFile_IsRefused(string name)
     {
         string file = Make(name);
-        IOException e = await AtOnceAsync(() => Assert.ThrowsAny<IOException>(() => PidFile.Take(file)));
+        var e = await AtOnceAsync(() => Assert.ThrowsAny<IOException>(() => PidFile.Take(file)));
         Assert.StartsWith($"pid-file {file}: it is a ", e.Message, StringComparison.Ordinal);
     }
 
@@ -71,8 +71,8 @@ public sealed class InputFileTests : IDisposable
     public async Task Pipe_WhereItIsAllowed_IsReadToItsEnd_WithoutIncludedPipes()
     {
         string fifo = Make("fifo");
-        Task writing = Task.Run(() => File.WriteAllText(fifo, "pools.p.backends = [\"a:1\"]\nactorlb { pools.p { backends = [\"a:1\"] }, listeners.l { bind = \"127.0.0.1:0\", pool = p } }"));
-        ConfigurationResult read = await AtOnceAsync(() => ConfigurationLoader.Load(fifo, pipes: true));
+        var writing = Task.Run(() => File.WriteAllText(fifo, "pools.p.backends = [\"a:1\"]\nactorlb { pools.p { backends = [\"a:1\"] }, listeners.l { bind = \"127.0.0.1:0\", pool = p } }"));
+        var read = await AtOnceAsync(() => ConfigurationLoader.Load(fifo, pipes: true));
         await writing;
         Assert.NotNull(read.Options);
         string including = _folder.Write("including.conf", $"include required(\"{fifo}\")");
@@ -107,7 +107,7 @@ public sealed class InputFileTests : IDisposable
                 Directory.CreateDirectory(path);
                 break;
             case "large":
-                using (FileStream file = File.Create(path)) file.SetLength((16 << 20) + 1);
+                using (var file = File.Create(path)) file.SetLength((16 << 20) + 1);
                 break;
         }
         return path;

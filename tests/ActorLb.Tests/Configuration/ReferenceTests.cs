@@ -32,9 +32,9 @@ public sealed partial class ReferenceTests
     [Fact]
     public void Reference_WithItsAlternatives_IsValid()
     {
-        using ConfigurationFolder folder = HoconFolder.Copy("reference.conf", out string text);
+        using var folder = HoconFolder.Copy("reference.conf", out string text);
 
-        ActorLbOptions options = folder.LoadValid(WithAlternatives(text));
+        var options = folder.LoadValid(WithAlternatives(text));
 
         Assert.NotNull(options.Admin.Tls);
         Assert.NotNull(options.Pools["example"].Tls);
@@ -45,12 +45,12 @@ public sealed partial class ReferenceTests
     [Fact]
     public void Reference_Keys_AreThoseOfTheLoader()
     {
-        using ConfigurationFolder folder = HoconFolder.Copy("reference.conf", out string text);
+        using var folder = HoconFolder.Copy("reference.conf", out string text);
         var written = new SortedSet<string>(StringComparer.Ordinal);
         var known = new SortedSet<string>(StringComparer.Ordinal);
         foreach (string variant in (string[])[text, WithAlternatives(text)])
         {
-            (HoconObject root, ConfigurationReport report) = Parse(folder, variant);
+            (var root, var report) = Parse(folder, variant);
             written.UnionWith(Paths(root).Select(Generic).Where(p => !p.EndsWith("[]", StringComparison.Ordinal)));
             known.UnionWith(report.KnownKeys.Select(Generic));
         }
@@ -63,7 +63,7 @@ public sealed partial class ReferenceTests
     [Fact]
     public void SectionKinds_Keys_AreThoseOfTheManual()
     {
-        using ConfigurationFolder folder = HoconFolder.Copy("reference.conf", out string text);
+        using var folder = HoconFolder.Copy("reference.conf", out string text);
         var known = new SortedSet<string>(StringComparer.Ordinal);
         foreach (string variant in (string[])[text, WithAlternatives(text)])
         {
@@ -78,15 +78,15 @@ public sealed partial class ReferenceTests
     [Fact]
     public void Reference_EachValueRemoved_LeavesTheOptionsAsTheyWere()
     {
-        using ConfigurationFolder folder = HoconFolder.Copy("reference.conf", out string text);
-        (HoconObject root, ConfigurationReport whole) = Parse(folder, text);
+        using var folder = HoconFolder.Copy("reference.conf", out string text);
+        (var root, var whole) = Parse(folder, text);
         Assert.False(whole.HasErrors);
         string expected = Render(root, folder);
         int removed = 0;
         foreach (string path in Paths(root).Where(p => !Required.Contains(Generic(p))))
         {
             if (Generic(path).EndsWith("[]", StringComparison.Ordinal)) continue;
-            HoconObject without = Remove(root, "", path);
+            var without = Remove(root, "", path);
             Assert.Equal(expected, Render(without, folder));
             removed++;
         }
@@ -97,15 +97,15 @@ public sealed partial class ReferenceTests
     [Fact]
     public void Reference_Rendered_HasEveryKnownKey()
     {
-        using ConfigurationFolder folder = HoconFolder.Copy("reference.conf", out string text);
+        using var folder = HoconFolder.Copy("reference.conf", out string text);
         var known = new SortedSet<string>(StringComparer.Ordinal);
         var rendered = new SortedSet<string>(StringComparer.Ordinal);
         foreach (string variant in (string[])[text, WithAlternatives(text)])
         {
-            (HoconObject root, ConfigurationReport report) = Parse(folder, variant);
-            ActorLbOptions options = ConfigurationLoader.Load(new HoconResult(root, null), new ConfigurationReport(File(folder))).Options!;
+            (var root, var report) = Parse(folder, variant);
+            var options = ConfigurationLoader.Load(new HoconResult(root, null), new ConfigurationReport(File(folder))).Options!;
             known.UnionWith(report.KnownKeys.Select(Generic));
-            foreach (ConfigurationEntry entry in EffectiveConfiguration.Write(options, showSecrets: true).Entries)
+            foreach (var entry in EffectiveConfiguration.Write(options, showSecrets: true).Entries)
             {
                 // Blocks are known too: whatever leads to an entry.
                 string path = Generic(entry.Path);
@@ -127,7 +127,7 @@ public sealed partial class ReferenceTests
 
     private static (HoconObject Root, ConfigurationReport Report) Parse(ConfigurationFolder folder, string text)
     {
-        HoconResult source = HoconReader.ReadText(text, File(folder), ConfigurationFolder.NoEnvironment);
+        var source = HoconReader.ReadText(text, File(folder), ConfigurationFolder.NoEnvironment);
         Assert.Null(source.Error);
         var report = new ConfigurationReport(File(folder));
         ConfigurationLoader.Load(source, report);
@@ -137,7 +137,7 @@ public sealed partial class ReferenceTests
 
     private static string Render(HoconObject root, ConfigurationFolder folder)
     {
-        ConfigurationResult result = ConfigurationLoader.Load(new HoconResult(root, null), new ConfigurationReport(File(folder)));
+        var result = ConfigurationLoader.Load(new HoconResult(root, null), new ConfigurationReport(File(folder)));
         Assert.Empty(result.Errors);
         return EffectiveConfiguration.Render(result.Options!, showSecrets: true);
     }
@@ -157,7 +157,7 @@ public sealed partial class ReferenceTests
             HoconArray array => array.Elements.Select((e, i) => (HoconPath.Element(path, i), e)),
             _ => [],
         };
-        foreach ((string child, HoconValue next) in inner)
+        foreach ((string child, var next) in inner)
         {
             foreach (string found in Paths(next, child)) yield return found;
         }

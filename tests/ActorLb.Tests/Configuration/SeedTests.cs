@@ -18,7 +18,7 @@ public sealed class SeedTests : IDisposable
     [Fact]
     public void Cluster_WithoutSeeds_IsANodeByItself()
     {
-        ClusterOptions cluster = Load("").Cluster;
+        var cluster = Load("").Cluster;
 
         Assert.Empty(cluster.Seeds);
         Assert.Equal(TimeSpan.FromSeconds(5), cluster.DownAfter);
@@ -32,7 +32,7 @@ public sealed class SeedTests : IDisposable
     {
         _folder.Write("secret", Secret);
 
-        ClusterOptions cluster = Load("""
+        var cluster = Load("""
             cluster { bind = "0.0.0.0:7946", advertise = "10.0.0.1:7946", secret-file = secret, down-after = 10s, form-after = 20s
               when-split = oldest, shards = 256, seeds = ["lb-1:7946", "10.0.0.2:7946", "[2001:db8::3]:7947"] }
             """).Cluster;
@@ -71,7 +71,7 @@ public sealed class SeedTests : IDisposable
     [Fact]
     public void Akka_WithSubstitutionsAndOddTexts_IsPlainForAkka()
     {
-        ActorLbOptions options = _folder.LoadValid($$"""
+        var options = _folder.LoadValid($$"""
             base = 300ms
             akka { cluster.gossip-interval = ${base}, remote.log = "a ${x} \"q\" \\ # é" }
             akka.cluster.roles = [a, "b c"]
@@ -80,12 +80,12 @@ public sealed class SeedTests : IDisposable
             actorlb { {{Rest}} }
             """);
 
-        Config akka = ConfigurationFactory.ParseString(options.Akka.ToHocon());
+        var akka = ConfigurationFactory.ParseString(options.Akka.ToHocon());
 
         Assert.Equal(TimeSpan.FromMilliseconds(300), akka.GetTimeSpan("akka.cluster.gossip-interval"));
         Assert.Equal("a ${x} \"q\" \\ # é", akka.GetString("akka.remote.log"));
         Assert.Equal(["a", "b c"], akka.GetStringList("akka.cluster.roles"));
-        Config deployment = akka.GetConfig("akka.actor.deployment.\"/user/a.b\"");
+        var deployment = akka.GetConfig("akka.actor.deployment.\"/user/a.b\"");
         Assert.Equal("none", deployment.GetString("router"));
         Assert.Equal(3, deployment.GetInt("nr"));
         Assert.True(deployment.GetBoolean("on"));
@@ -95,7 +95,7 @@ public sealed class SeedTests : IDisposable
     [Fact]
     public void Akka_IsShownWithoutItsPasswords_AndLoadsAgain()
     {
-        ActorLbOptions options = _folder.LoadValid($"akka {{ remote {{ ssl.password = hush, x = 1 }} }}\nactorlb {{ {Rest} }}");
+        var options = _folder.LoadValid($"akka {{ remote {{ ssl.password = hush, x = 1 }} }}\nactorlb {{ {Rest} }}");
 
         string shown = EffectiveConfiguration.Render(options);
 

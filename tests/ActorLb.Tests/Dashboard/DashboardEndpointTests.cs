@@ -21,8 +21,8 @@ public sealed class DashboardEndpointTests
     [Fact]
     public async Task Page_NeedsNoToken_HoldsNothingInline_AndIsSmall()
     {
-        await using AdminNode node = await AdminNode.StartAsync("s3cret");
-        using HttpResponseMessage page = await node.Http.GetAsync("/");
+        await using var node = await AdminNode.StartAsync("s3cret");
+        using var page = await node.Http.GetAsync("/");
         string html = await page.Content.ReadAsStringAsync();
         long size = html.Length;
         string[] files = [.. Regex.Matches(html, "(?:href|src)=\"([^\"#]+)\"").Select(m => m.Groups[1].Value).Distinct()];
@@ -31,7 +31,7 @@ public sealed class DashboardEndpointTests
         Assert.DoesNotMatch("<style|style=|<script(?! type=\"module\" src=)| on[a-z]+=", html);
         foreach (string file in files)
         {
-            using HttpResponseMessage part = await node.Http.GetAsync(file);
+            using var part = await node.Http.GetAsync(file);
             string text = await part.Content.ReadAsStringAsync();
             size += text.Length;
             AssertGuarded(part);
@@ -46,12 +46,12 @@ public sealed class DashboardEndpointTests
     [Fact]
     public async Task Files_ArePacked_AndNotSentAgain()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
-        using HttpResponseMessage plain = await node.Http.GetAsync("/dashboard/app.js");
+        await using var node = await AdminNode.StartAsync();
+        using var plain = await node.Http.GetAsync("/dashboard/app.js");
         byte[] text = await plain.Content.ReadAsByteArrayAsync();
         using var asking = new HttpRequestMessage(HttpMethod.Get, "/dashboard/app.js");
         asking.Headers.AcceptEncoding.ParseAdd("gzip, br");
-        using HttpResponseMessage packed = await node.Http.SendAsync(asking);
+        using var packed = await node.Http.SendAsync(asking);
         Assert.Equal("gzip", Assert.Single(packed.Content.Headers.ContentEncoding));
         using var unpacked = new MemoryStream();
         await new GZipStream(await packed.Content.ReadAsStreamAsync(), CompressionMode.Decompress).CopyToAsync(unpacked);
@@ -60,9 +60,9 @@ public sealed class DashboardEndpointTests
 
         using var again = new HttpRequestMessage(HttpMethod.Get, "/dashboard/app.js");
         again.Headers.IfNoneMatch.Add(plain.Headers.ETag!);
-        using HttpResponseMessage unchanged = await node.Http.SendAsync(again);
+        using var unchanged = await node.Http.SendAsync(again);
         Assert.Equal((HttpStatusCode.NotModified, 0), (unchanged.StatusCode, (await unchanged.Content.ReadAsByteArrayAsync()).Length));
-        using HttpResponseMessage head = await node.Http.SendAsync(new HttpRequestMessage(HttpMethod.Head, "/"));
+        using var head = await node.Http.SendAsync(new HttpRequestMessage(HttpMethod.Head, "/"));
         Assert.Equal(HttpStatusCode.OK, head.StatusCode);
     }
 
@@ -74,7 +74,7 @@ public sealed class DashboardEndpointTests
     [InlineData("/DASHBOARD/app.js")]
     public async Task OtherPaths_WantTheToken(string path)
     {
-        await using AdminNode node = await AdminNode.StartAsync("s3cret");
+        await using var node = await AdminNode.StartAsync("s3cret");
         // HttpClient would shorten the path itself.
         using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
         await socket.ConnectAsync(node.Address);
@@ -87,7 +87,7 @@ public sealed class DashboardEndpointTests
     [Fact]
     public async Task EveryChange_WithoutToken_FromAnotherOrigin_OrByGet_IsRefused()
     {
-        await using AdminNode node = await AdminNode.StartAsync("s3cret");
+        await using var node = await AdminNode.StartAsync("s3cret");
         var all = node.Endpoint.Routes.SelectMany(r => r.Metadata.GetMetadata<IHttpMethodMetadata>()!.HttpMethods.Select(m => (Path: r.RoutePattern.RawText!, Method: m))).ToArray();
         var changes = all.Where(r => r.Method is not ("GET" or "HEAD")).ToArray();
         Assert.True(changes.Length >= 15);
@@ -108,17 +108,17 @@ public sealed class DashboardEndpointTests
     [Fact]
     public async Task Stream_SendsASnapshot_ThenTheHistory_ThenSnapshots_WhileSomebodyLooks()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
+        await using var node = await AdminNode.StartAsync();
         using var client = await node.ConnectAsync("<img src=x onerror=alert(1)>");
-        using (HttpResponseMessage answer = await OpenAsync(node))
+        using (var answer = await OpenAsync(node))
         {
             Assert.Equal(("text/event-stream", "no-store"), (answer.Content.Headers.ContentType!.ToString(), answer.Headers.CacheControl!.ToString()));
             using var reader = new StreamReader(await answer.Content.ReadAsStreamAsync());
-            (string first, JsonElement snapshot) = await ReadAsync(reader);
-            (string second, JsonElement history) = await ReadAsync(reader);
-            (string third, JsonElement next) = await ReadAsync(reader);
+            (string first, var snapshot) = await ReadAsync(reader);
+            (string second, var history) = await ReadAsync(reader);
+            (string third, var next) = await ReadAsync(reader);
             Assert.Equal(("snapshot", "history", "snapshot"), (first, second, third));
-            JsonElement own = Assert.Single(snapshot.GetProperty("nodes").EnumerateArray());
+            var own = Assert.Single(snapshot.GetProperty("nodes").EnumerateArray());
             Assert.Equal(("lb-1", "up", 1), (own.GetProperty("name").GetString(), own.GetProperty("state").GetString(), own.GetProperty("connections").GetInt32()));
             Assert.Equal(["emqx", "plain"], snapshot.GetProperty("pools").EnumerateArray().Select(p => p.GetProperty("name").GetString()));
             Assert.Equal(1, snapshot.GetProperty("pools")[0].GetProperty("backends").EnumerateArray().Sum(b => b.GetProperty("connections").GetInt32()));
@@ -137,15 +137,15 @@ public sealed class DashboardEndpointTests
     [Fact]
     public async Task Viewers_ShareOneSampling_AreBounded_AndOneThatStallsKeepsNobody()
     {
-        await using AdminNode node = await AdminNode.StartAsync();
+        await using var node = await AdminNode.StartAsync();
         long before = node.Endpoint.Feed.Samples;
-        HttpResponseMessage[] viewers = await Task.WhenAll(Enumerable.Range(0, StatisticsFeed.MostViewers).Select(_ => OpenAsync(node)));
+        var viewers = await Task.WhenAll(Enumerable.Range(0, StatisticsFeed.MostViewers).Select(_ => OpenAsync(node)));
         Assert.Equal(HttpStatusCode.Conflict, (await OpenAsync(node)).StatusCode);
         // All but one read nothing.
         using var reader = new StreamReader(await viewers[0].Content.ReadAsStreamAsync());
         for (int i = 0; i < 4; i++) await ReadAsync(reader);
         Assert.InRange(node.Endpoint.Feed.Samples - before, 1, 8);
-        foreach (HttpResponseMessage viewer in viewers) viewer.Dispose();
+        foreach (var viewer in viewers) viewer.Dispose();
         await Wait.UntilAsync(() => node.Endpoint.Feed.Viewers == 0);
         Assert.Equal(HttpStatusCode.OK, (await OpenAsync(node)).StatusCode);
     }
@@ -157,13 +157,13 @@ public sealed class DashboardEndpointTests
     [InlineData(ClusterApi.EventsPath + "/")]
     public async Task Streams_TakeNoPlaceOfAnAnswer(string path)
     {
-        await using AdminNode node = await AdminNode.StartAsync();
-        HttpResponseMessage[] streams = await Task.WhenAll(
+        await using var node = await AdminNode.StartAsync();
+        var streams = await Task.WhenAll(
             Enumerable.Range(0, AdminEndpoint.MostAnswers).Select(_ => node.Http.GetAsync(path, HttpCompletionOption.ResponseHeadersRead)));
         Assert.All(streams, s => Assert.Equal(HttpStatusCode.OK, s.StatusCode));
         Assert.Equal("lb-1", (await node.GetAsync("node", AdminJson.Wire.NodeInfo)).Name);
         Assert.Contains("\nactorlb_admin_connections_closed_total 0\n", await node.Http.GetStringAsync("/metrics"), StringComparison.Ordinal);
-        foreach (HttpResponseMessage stream in streams) stream.Dispose();
+        foreach (var stream in streams) stream.Dispose();
     }
 
     private static void AssertGuarded(HttpResponseMessage answer)
@@ -182,7 +182,7 @@ public sealed class DashboardEndpointTests
         using var request = new HttpRequestMessage(new HttpMethod(method), path);
         if (token is not null) request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
         if (origin is not null) request.Headers.Add("Origin", origin);
-        using HttpResponseMessage answer = await node.Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+        using var answer = await node.Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
         return answer.StatusCode;
     }
 

@@ -10,19 +10,20 @@ public sealed class FleetSumTests
     [Fact]
     public void Backend_IsTheSumOfTheNodes_AndSaysWhereItTakesNobody()
     {
-        BackendStatistics there = Of("b:1", connections: 4, answers: 1, seconds: 0.4) with
+        var there = Of("b:1", connections: 4, answers: 1, seconds: 0.4) with
         {
-            Blocks = ["unhealthy"], LastError = new BackendErrorInfo(Noon.AddSeconds(5), "refused"),
+            Blocks = ["unhealthy"],
+            LastError = new BackendErrorInfo(Noon.AddSeconds(5), "refused"),
         };
         NodeSample[] samples = [Sample("lb-2", there), Sample("lb-1", Of("b:1", connections: 6, answers: 3, seconds: 0.2), self: true)];
 
-        FleetPool pool = Assert.Single(FleetSum.Pools(samples));
-        FleetBackend backend = Assert.Single(pool.Backends);
+        var pool = Assert.Single(FleetSum.Pools(samples));
+        var backend = Assert.Single(pool.Backends);
 
         Assert.Equal((10, 4L), (backend.Connections, backend.Failures));
         Assert.Equal(0.15, backend.Connack!.Value, 6);
         Assert.Equal([("lb-2", 4), ("lb-1", 6)], backend.Nodes.Select(n => (n.Name, n.Count)));
-        FleetBlock block = Assert.Single(backend.Blocks);
+        var block = Assert.Single(backend.Blocks);
         Assert.Equal(("unhealthy", "lb-2"), (block.Block, Assert.Single(block.Nodes)));
         Assert.Equal("refused", backend.LastError!.Text);
         // Each node has answered once: nothing is known of the rate.
@@ -32,30 +33,30 @@ public sealed class FleetSumTests
     [Fact]
     public void Rates_AreOverTheNodesOwnTime_AndOfOneProcess()
     {
-        NodeStatistics before = Statistics("lb-1", Of("b:1", connections: 1)) with { Uptime = 10, Connects = 100, CpuSeconds = 3 };
-        NodeStatistics now = Statistics("lb-1", Of("b:1", connections: 1) with { Connects = 30 }) with { Uptime = 12, Connects = 150, CpuSeconds = 4 };
+        var before = Statistics("lb-1", Of("b:1", connections: 1)) with { Uptime = 10, Connects = 100, CpuSeconds = 3 };
+        var now = Statistics("lb-1", Of("b:1", connections: 1) with { Connects = 30 }) with { Uptime = 12, Connects = 150, CpuSeconds = 4 };
 
-        FleetNode node = FleetSum.NodeOf(new NodeSample(Member("lb-1", true), now, before, TimeSpan.Zero, null));
+        var node = FleetSum.NodeOf(new NodeSample(Member("lb-1", true), now, before, TimeSpan.Zero, null));
         Assert.Equal((25.0, 0.5), (node.Connects, node.Cpu));
         Assert.Null(FleetSum.NodeOf(new NodeSample(Member("lb-1", true), now, null, TimeSpan.Zero, null)).Connects);
-        FleetBackend backend = FleetSum.Pools([new NodeSample(Member("lb-1", true), now, before, TimeSpan.Zero, null)])[0].Backends[0];
+        var backend = FleetSum.Pools([new NodeSample(Member("lb-1", true), now, before, TimeSpan.Zero, null)])[0].Backends[0];
         Assert.Equal(10.0, backend.Connects);
     }
 
     [Fact]
     public void Drain_BeganWithWhatAllNodesHadThen()
     {
-        BackendStatistics one = Of("b:1", connections: 10) with { Admin = "drain", DrainedFrom = 100, DrainLeft = 50 };
+        var one = Of("b:1", connections: 10) with { Admin = "drain", DrainedFrom = 100, DrainLeft = 50 };
         // A node that came later does not remember, and has what it has.
-        BackendStatistics two = Of("b:1", connections: 5) with { Admin = "drain", DrainedFrom = null, DrainLeft = 51 };
-        FleetBackend backend = FleetSum.Pools([Sample("lb-1", one, self: true), Sample("lb-2", two)])[0].Backends[0];
+        var two = Of("b:1", connections: 5) with { Admin = "drain", DrainedFrom = null, DrainLeft = 51 };
+        var backend = FleetSum.Pools([Sample("lb-1", one, self: true), Sample("lb-2", two)])[0].Backends[0];
         Assert.Equal((105, 51.0, 15), (backend.DrainedFrom, backend.DrainLeft, backend.Connections));
     }
 
     [Fact]
     public void Node_ThatIsSilent_KeepsItsPlace()
     {
-        FleetNode node = FleetSum.NodeOf(new NodeSample(Member("lb-3"), null, null, null, "it has not answered within 5 s"));
+        var node = FleetSum.NodeOf(new NodeSample(Member("lb-3"), null, null, null, "it has not answered within 5 s"));
         Assert.Equal(("lb-3", null, "it has not answered within 5 s", null), (node.Name, node.Age, node.Problem, node.Connects));
         Assert.Empty(FleetSum.Pools([new NodeSample(Member("lb-3"), null, null, null, "silent")]));
     }
@@ -63,7 +64,7 @@ public sealed class FleetSumTests
     [Fact]
     public void History_LiesTheNewestSamplesBesideEachOther()
     {
-        BackendHistoryInfo sum = Assert.Single(FleetSum.Backends([History("lb-1", 1, 2, 3), History("lb-2", 10)]));
+        var sum = Assert.Single(FleetSum.Backends([History("lb-1", 1, 2, 3), History("lb-2", 10)]));
         Assert.Equal([1, 2, 13], sum.Connections);
     }
 
@@ -72,12 +73,12 @@ public sealed class FleetSumTests
     {
         static NodeSample Heard(string name, int second)
         {
-            NodeSample sample = Sample(name, Of("b:1", 0));
+            var sample = Sample(name, Of("b:1", 0));
             NodeEvent[] events = [.. Enumerable.Range(0, 30).Select(i => new NodeEvent(i, Noon.AddSeconds(second + 2 * i), name, "k", "t"))];
             return sample with { Newest = sample.Newest! with { Events = events } };
         }
 
-        NodeEvent[] events = FleetSum.Events([Heard("lb-2", 1), Heard("lb-1", 0)]);
+        var events = FleetSum.Events([Heard("lb-2", 1), Heard("lb-1", 0)]);
         Assert.Equal(40, events.Length);
         Assert.Equal(events.OrderBy(e => e.Time), events);
         Assert.Equal(("lb-2", 29L), (events[^1].Node, events[^1].Number));

@@ -1,7 +1,7 @@
-using ActorLb.Testing;
 using ActorLb.Balancing;
 using ActorLb.Protocol.Admin;
 using ActorLb.Server.Dashboard;
+using ActorLb.Testing;
 using ActorLb.Tests.Admin;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Time.Testing;
@@ -13,20 +13,20 @@ public sealed class NodeHistoryTests
     [Fact]
     public async Task Samples_AreKeptFor15Minutes_AndADrainKnowsWhatItBeganWith()
     {
-        await using AdminNode admin = await AdminNode.StartAsync();
+        await using var admin = await AdminNode.StartAsync();
         var time = new FakeTimeProvider(DateTimeOffset.UtcNow);
         using var history = new NodeHistory(admin.Node, time, NullLogger.Instance);
         Assert.Empty(history.Read().Connections);
         using var first = await admin.ConnectAsync("c1");
         using var second = await admin.ConnectAsync("c2");
         time.Advance(NodeHistory.Step);
-        NodeHistoryInfo read = history.Read();
+        var read = history.Read();
         Assert.Equal([2], read.Connections);
         // As after a time in which the process was stopped.
         history.Look();
         Assert.Single(history.Read().Connections);
         Assert.Equal(2, read.Backends.Where(b => b.Pool == "emqx").Sum(b => b.Connections[0]));
-        Backend taken = admin.Node.Pools.Single(p => p.Name == "emqx").Pool.Snapshot.Backends.ToArray().First(b => b.Active > 0);
+        var taken = admin.Node.Pools.Single(p => p.Name == "emqx").Pool.Snapshot.Backends.ToArray().First(b => b.Active > 0);
         Assert.Equal((1L, null), (history.Recent()[taken].Answers, history.Recent()[taken].DrainedFrom));
 
         taken.SetAdminState(AdminState.Drain);

@@ -49,7 +49,7 @@ public sealed class DiscoveryMergeTests
             .. known.Split(' ', StringSplitOptions.RemoveEmptyEntries)
                 .Select(k => new KnownBackend(Of(k[..1]), k[1] is '+' or '=', k[1] == '+')),
         ];
-        ImmutableArray<BackendOptions> next = DiscoveryMerge.Next(before, [.. answer.Split(' ').Select(Of)]);
+        var next = DiscoveryMerge.Next(before, [.. answer.Split(' ').Select(Of)]);
         Assert.Equal(expected, string.Join(' ', next.Select(n => n.Backup ? n.Address.Host.ToUpperInvariant() : n.Address.Host)));
     }
 
@@ -59,7 +59,7 @@ public sealed class DiscoveryMergeTests
         KnownBackend[] known = [.. Enumerable.Range(900, 100).Select(i => new KnownBackend(Pools.Backend($"h{i:0000}"), Works: true, Serves: true))];
         ImmutableArray<BackendOptions> answer = [.. Enumerable.Range(0, 4000).Select(i => Pools.Backend($"h{i:0000}"))];
 
-        ImmutableArray<BackendOptions> next = DiscoveryMerge.Next(known, answer);
+        var next = DiscoveryMerge.Next(known, answer);
 
         Assert.Equal(DiscoveryMerge.MaxTargets, next.Length);
         Assert.All(known, k => Assert.Contains(k.Options, next));
@@ -72,7 +72,7 @@ public sealed class DiscoveryMergeTests
         KnownBackend[] known = [.. Enumerable.Range(0, 5).Select(i => new KnownBackend(Pools.Backend($"good{i}"), Works: true, Serves: true))];
         for (int round = 0; round < 10; round++)
         {
-            ImmutableArray<BackendOptions> next = DiscoveryMerge.Next(
+            var next = DiscoveryMerge.Next(
                 known, [.. Enumerable.Range(0, 300).Select(i => Pools.Backend($"bad{round}-{i}"))]);
             known = [.. next.Select(n => new KnownBackend(n, n.Address.Host.StartsWith("good", StringComparison.Ordinal), true))];
             known = [.. known.Select(k => k with { Serves = k.Works })];

@@ -33,7 +33,7 @@ public sealed class DnsNamesTests
     [InlineData("domain d.e\n", "127.0.0.1:53", "x.d.e x")]
     public void ResolverSettings_Text_Parsed(string text, string servers, string candidates)
     {
-        ResolverSettings settings = ResolverSettings.Parse(text);
+        var settings = ResolverSettings.Parse(text);
 
         Assert.Equal(servers, string.Join(' ', settings.Servers));
         Assert.Equal(candidates, string.Join(' ', settings.Candidates("x")));
@@ -66,15 +66,15 @@ public sealed class DnsNamesTests
     [InlineData(true)]
     public async Task Services_OfAServer_OverUdpAndTcp(bool truncate)
     {
-        (Socket udp, TcpListener tcp) = ListenOnBoth();
-        using Socket udpUntilEnd = udp;
-        using TcpListener tcpUntilEnd = tcp;
-        IPEndPoint server = (IPEndPoint)udp.LocalEndPoint!;
+        (var udp, var tcp) = ListenOnBoth();
+        using var udpUntilEnd = udp;
+        using var tcpUntilEnd = tcp;
+        var server = (IPEndPoint)udp.LocalEndPoint!;
         using CancellationTokenSource patience = new(Wait.Patience);
         DnsNames names = new(() => new ResolverSettings([server], ["no.example"], Dots: 1));
-        Task<IReadOnlyList<SrvRecord>> asking = names.ServicesAsync("_mqtt._tcp.example", patience.Token);
+        var asking = names.ServicesAsync("_mqtt._tcp.example", patience.Token);
 
-        (byte[] question, EndPoint asker) = await ReceiveAsync(udp, patience.Token);
+        (byte[] question, var asker) = await ReceiveAsync(udp, patience.Token);
         Assert.Equal("_mqtt._tcp.example 33", Asked(question));
         byte[] answer = Answer(question);
 
@@ -87,7 +87,7 @@ public sealed class DnsNamesTests
             answer[2] |= 0x02;
             await udp.SendToAsync(answer, asker, patience.Token);
             _ = AnswerAllAsync(udp, q => { byte[] a = Answer(q); a[2] |= 0x02; return a; }, patience.Token);
-            using TcpClient peer = await tcp.AcceptTcpClientAsync(patience.Token);
+            using var peer = await tcp.AcceptTcpClientAsync(patience.Token);
             byte[] prefix = new byte[2];
             await peer.GetStream().ReadExactlyAsync(prefix, patience.Token);
             byte[] framed = new byte[BinaryPrimitives.ReadUInt16BigEndian(prefix)];
@@ -129,7 +129,7 @@ public sealed class DnsNamesTests
     {
         using Server server = new(question => Empty(question, code: 3));
         DnsNames names = new(() => new ResolverSettings([server.EndPoint], ["one.example", "two.example"], Dots: 2));
-        IOException e = await Assert.ThrowsAsync<IOException>(() => names.ServicesAsync("none.here", CancellationToken.None));
+        var e = await Assert.ThrowsAsync<IOException>(() => names.ServicesAsync("none.here", CancellationToken.None));
         Assert.Equal("none.here has no SRV record", e.Message);
         Assert.Equal(["none.here.one.example 33", "none.here.two.example 33", "none.here 33"], server.Asked);
     }
@@ -155,7 +155,7 @@ public sealed class DnsNamesTests
         DnsNames names = new(() => new ResolverSettings([refusing.EndPoint, good.EndPoint], [], Dots: 1));
         Assert.Equal(Records, await names.ServicesAsync("_mqtt._tcp.example", CancellationToken.None));
         names = new DnsNames(() => new ResolverSettings([refusing.EndPoint], [], Dots: 1));
-        IOException e = await Assert.ThrowsAsync<IOException>(() => names.ServicesAsync("_mqtt._tcp.example", CancellationToken.None));
+        var e = await Assert.ThrowsAsync<IOException>(() => names.ServicesAsync("_mqtt._tcp.example", CancellationToken.None));
         Assert.Contains("SRV records of _mqtt._tcp.example cannot be resolved", e.Message, StringComparison.Ordinal);
         Assert.Contains(refusing.EndPoint.ToString(), e.Message, StringComparison.Ordinal);
     }
@@ -167,7 +167,7 @@ public sealed class DnsNamesTests
     {
         using Server server = new(Answer);
         DnsNames names = new(() => new ResolverSettings([server.EndPoint], [], Dots: 1));
-        IOException e = await Assert.ThrowsAsync<IOException>(() => names.ServicesAsync(name, CancellationToken.None));
+        var e = await Assert.ThrowsAsync<IOException>(() => names.ServicesAsync(name, CancellationToken.None));
         Assert.Contains(name, e.Message, StringComparison.Ordinal);
         Assert.Empty(server.Asked);
     }
@@ -194,7 +194,7 @@ public sealed class DnsNamesTests
         DnsNames names = new(() => new ResolverSettings([server.EndPoint], [], Dots: 1));
         using CancellationTokenSource soon = new(TimeSpan.FromMilliseconds(100));
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => names.ServicesAsync("_mqtt._tcp.example", soon.Token));
-        Task<IReadOnlyList<SrvRecord>> asking = names.ServicesAsync("_mqtt._tcp.example", CancellationToken.None);
+        var asking = names.ServicesAsync("_mqtt._tcp.example", CancellationToken.None);
         await Assert.ThrowsAsync<IOException>(() => asking.WaitAsync(Wait.Patience));
     }
 
@@ -267,7 +267,7 @@ public sealed class DnsNamesTests
     private static async Task<(byte[] Question, EndPoint From)> ReceiveAsync(Socket udp, CancellationToken cancel)
     {
         byte[] buffer = new byte[4096];
-        SocketReceiveFromResult got = await udp.ReceiveFromAsync(buffer, new IPEndPoint(IPAddress.Any, 0), cancel);
+        var got = await udp.ReceiveFromAsync(buffer, new IPEndPoint(IPAddress.Any, 0), cancel);
         return (QuestionOf(buffer[..got.ReceivedBytes]), got.RemoteEndPoint);
     }
 
@@ -277,7 +277,7 @@ public sealed class DnsNamesTests
         {
             while (true)
             {
-                (byte[] question, EndPoint from) = await ReceiveAsync(udp, cancel);
+                (byte[] question, var from) = await ReceiveAsync(udp, cancel);
                 if (asked is not null) lock (asked) asked.Add(Asked(question));
                 byte[] bytes = answer(question);
                 if (bytes.Length > 0) await udp.SendToAsync(bytes, from, cancel);

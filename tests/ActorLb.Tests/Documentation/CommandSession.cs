@@ -31,7 +31,7 @@ internal sealed partial class CommandSession : IDisposable
 
     public async Task RunAsync(IReadOnlyList<ShownCommand> commands)
     {
-        ProcessResult result = await ProcessHost.RunAsync("bash", [_folder.Write("session.sh", Script(commands))], timeout: TimeSpan.FromMinutes(3));
+        var result = await ProcessHost.RunAsync("bash", [_folder.Write("session.sh", Script(commands))], timeout: TimeSpan.FromMinutes(3));
         var problems = new StringBuilder();
         int from = 0;
         for (int i = 0; i < commands.Count; i++)
@@ -75,7 +75,7 @@ internal sealed partial class CommandSession : IDisposable
             set -o pipefail
 
             """);
-        foreach (ShownCommand command in commands)
+        foreach (var command in commands)
         {
             string text = _here.OrderByDescending(h => h.Key.Length).Aggregate(command.Text, (t, h) => t.Replace(h.Key, h.Value, StringComparison.Ordinal));
             script.Append(CultureInfo.InvariantCulture, $"{text}\nprintf '\\n\\036%d\\n' $?\n");

@@ -10,7 +10,7 @@ namespace ActorLb.Tests.Documentation;
 /// <summary>Every command in README.md and docs/ runs in a test, or its rule says why it cannot.</summary>
 public sealed partial class CommandsTests(NamedFiles files) : IClassFixture<NamedFiles>
 {
-    private static readonly string[] s_languages = ["sh", "console", "hocon", "mermaid", ""];
+    private static readonly string[] Languages = ["sh", "console", "hocon", "mermaid", ""];
 
     public static TheoryData<string> DocumentsWithCommands => [.. DocumentBlocks.Documents.Where(d => d != Tour && CommandsToRun(d).Count > 0)];
 
@@ -19,7 +19,7 @@ public sealed partial class CommandsTests(NamedFiles files) : IClassFixture<Name
     [Fact]
     public void Blocks_AreOfAKnownLanguage_AndOnlyThoseOfCommandsHoldCommands()
     {
-        Assert.All(DocumentBlocks.All, b => Assert.True(s_languages.Contains(b.Language), $"{b}: a block {b.Language}; known: {string.Join(", ", s_languages)}"));
+        Assert.All(DocumentBlocks.All, b => Assert.True(Languages.Contains(b.Language), $"{b}: a block {b.Language}; known: {string.Join(", ", Languages)}"));
         Assert.All(
             DocumentBlocks.All.Where(b => b.Language is not ("sh" or "console")),
             b => Assert.DoesNotContain(b.Lines, l => Regex.IsMatch(l, @"^\s*(?:\$ |(?:actorlb|pbm) [a-z])", RegexOptions.None, TimeSpan.FromSeconds(1)) && !l.TrimEnd().EndsWith('{')));
@@ -41,7 +41,7 @@ public sealed partial class CommandsTests(NamedFiles files) : IClassFixture<Name
     public async Task Commands_OfADocument_RunAsItSays(string document)
     {
         int port = Ports.Free();
-        await using AdminNode node = await AdminNode.StartAsync(more: $$"""
+        await using var node = await AdminNode.StartAsync(more: $$"""
             pools.plain = null
             cluster { bind = "127.0.0.1:{{port}}", seeds = ["127.0.0.1:{{port}}"], form-after = 1s }
             """);
@@ -67,8 +67,8 @@ public sealed partial class CommandsTests(NamedFiles files) : IClassFixture<Name
     public async Task Tour_FollowedToTheLetter_ShowsWhatItSays()
     {
         DocumentBlock[] blocks = [.. DocumentBlocks.Of(Tour)];
-        ShownCommand shown = blocks.SelectMany(DocumentBlocks.Commands).Single(c => c.Text == "actorlb demo");
-        await using ProcessHost demo = ProcessHost.Start(ActorLbProcess.Program, ["demo"]);
+        var shown = blocks.SelectMany(DocumentBlocks.Commands).Single(c => c.Text == "actorlb demo");
+        await using var demo = ProcessHost.Start(ActorLbProcess.Program, ["demo"]);
         await demo.WaitForLineAsync("Running until Ctrl-C.");
         HashSet<string> shapes = [.. demo.Lines.Select(CommandSession.Shape)];
         Assert.True(shown.Output.All(l => CommandSession.IsAmong(l, shapes)), demo.Output);

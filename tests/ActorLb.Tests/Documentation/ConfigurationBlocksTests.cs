@@ -12,7 +12,7 @@ public sealed partial class ConfigurationBlocksTests(NamedFiles files) : IClassF
         get
         {
             var data = new TheoryData<string, int>();
-            foreach (DocumentBlock block in DocumentBlocks.All.Where(b => b.Language == "hocon")) data.Add(block.Document, block.Line);
+            foreach (var block in DocumentBlocks.All.Where(b => b.Language == "hocon")) data.Add(block.Document, block.Line);
             return data;
         }
     }
@@ -30,12 +30,12 @@ public sealed partial class ConfigurationBlocksTests(NamedFiles files) : IClassF
 
         int code = CheckCommand.Check(file, portable: true, output, output);
 
-        string[] warnings = [.. output.ToString().Split('\n').Where(l => l.StartsWith("warning: ", StringComparison.Ordinal) && !s_ofThisMachine.Any(w => l.Contains(w, StringComparison.Ordinal)))];
+        string[] warnings = [.. output.ToString().Split('\n').Where(l => l.StartsWith("warning: ", StringComparison.Ordinal) && !OfThisMachine.Any(w => l.Contains(w, StringComparison.Ordinal)))];
         Assert.True(code == 0 && warnings.Length == 0, $"{document}:{line}: {output}");
     }
 
     /// <summary>What the environment or a file beside it would say.</summary>
-    private static readonly string[] s_ofThisMachine = ["actorlb.cluster.advertise: is not set", "site.conf' does not exist"];
+    private static readonly string[] OfThisMachine = ["actorlb.cluster.advertise: is not set", "site.conf' does not exist"];
 
     private const string Least = """
         pools.emqx.backends = ["emqx1.example.com:1883"]

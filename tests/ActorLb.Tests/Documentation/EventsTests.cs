@@ -11,10 +11,10 @@ namespace ActorLb.Tests.Documentation;
 /// <summary>docs/events.md is what the program can report: no event more, none less, and the log's lines word by word.</summary>
 public sealed partial class EventsTests
 {
-    private static readonly string[] s_page = File.ReadAllLines(RepositoryRoot.File("docs", "events.md"));
+    private static readonly string[] Page = File.ReadAllLines(RepositoryRoot.File("docs", "events.md"));
 
     /// <summary>Of the program's assemblies, with what they refer to.</summary>
-    private static readonly Assembly[] s_assemblies = [typeof(EventFeed).Assembly, typeof(ActorLb.Server.Program).Assembly];
+    private static readonly Assembly[] Assemblies = [typeof(EventFeed).Assembly, typeof(ActorLb.Server.Program).Assembly];
 
     [Fact]
     public void EventsOfTheFeed_AreThoseOfThePage()
@@ -34,7 +34,7 @@ public sealed partial class EventsTests
     public void EventsOfTheFeed_AreNamedWhereTheyArePublished() => Assert.Empty(
         Directory.EnumerateFiles(RepositoryRoot.File("src"), "*.cs", SearchOption.AllDirectories).Where(f => !f.Contains("/obj/", StringComparison.Ordinal))
             .SelectMany(f => Publishing().Matches(File.ReadAllText(f)).Select(m => $"{Path.GetFileName(f)}: {m.Value}"))
-            .Where(c => !c.Contains('"', StringComparison.Ordinal) && !s_passedOn.Any(p => c.Contains(p, StringComparison.Ordinal))));
+            .Where(c => !c.Contains('"', StringComparison.Ordinal) && !PassedOn.Any(p => c.Contains(p, StringComparison.Ordinal))));
 
     [Fact]
     public void EventsOfTheLog_WithNumberLevelAndText_AreThoseOfThePage()
@@ -51,10 +51,10 @@ public sealed partial class EventsTests
         Assert.Empty(Logged().Distinct().GroupBy(r => r.Split('|')[1]).Where(g => g.Count() > 1).Select(g => string.Join('\n', g)));
 
     /// <summary>Kinds that come from elsewhere: of pools (the enumeration), and of the method that reports and publishes at once.</summary>
-    private static readonly string[] s_passedOn = ["Publish(EventFeed.Word(e.Kind", "Publish(kind", "Publish(string kind"];
+    private static readonly string[] PassedOn = ["Publish(EventFeed.Word(e.Kind", "Publish(kind", "Publish(string kind"];
 
     private static IEnumerable<string> Logged() =>
-        from type in s_assemblies.SelectMany(a => a.GetTypes())
+        from type in Assemblies.SelectMany(a => a.GetTypes())
         from method in type.GetMethods(BindingFlags.Static | BindingFlags.NonPublic | BindingFlags.Public | BindingFlags.DeclaredOnly)
         let message = method.GetCustomAttribute<LoggerMessageAttribute>()
         where message is not null
@@ -72,8 +72,8 @@ public sealed partial class EventsTests
 
     private static IEnumerable<string> Rows(string heading)
     {
-        Assert.Contains(heading, s_page);
-        return s_page.SkipWhile(l => l != heading).Skip(1).TakeWhile(l => !l.StartsWith("## ", StringComparison.Ordinal)).Where(l => l.StartsWith("| ", StringComparison.Ordinal)).Skip(1);
+        Assert.Contains(heading, Page);
+        return Page.SkipWhile(l => l != heading).Skip(1).TakeWhile(l => !l.StartsWith("## ", StringComparison.Ordinal)).Where(l => l.StartsWith("| ", StringComparison.Ordinal)).Skip(1);
     }
 
     private static IEnumerable<string> PublishedIn(string source) => Published().Matches(source).SelectMany(m => m.Groups["kind"].Captures).Select(c => c.Value);

@@ -32,7 +32,7 @@ public sealed partial class InlineCommandsTests
             }
             else if (word[0] == '-')
             {
-                if (!OptionsOf(command).TryGetValue(word.Split('=')[0], out Option? option)) return $"no option {word} of {command.Name}";
+                if (!OptionsOf(command).TryGetValue(word.Split('=')[0], out var option)) return $"no option {word} of {command.Name}";
                 isValue = option.Arity.MinimumNumberOfValues > 0 && !word.Contains('=', StringComparison.Ordinal);
             }
             else if (command.Subcommands.Count > 0 && char.IsAsciiLetterLower(word[0]))
@@ -47,7 +47,7 @@ public sealed partial class InlineCommandsTests
     private static Dictionary<string, Option> OptionsOf(Command command)
     {
         IEnumerable<Option> options = command.Options;
-        for (Command? parent = command.Parents.OfType<Command>().FirstOrDefault(); parent is not null; parent = parent.Parents.OfType<Command>().FirstOrDefault())
+        for (var parent = command.Parents.OfType<Command>().FirstOrDefault(); parent is not null; parent = parent.Parents.OfType<Command>().FirstOrDefault())
             options = options.Concat(parent.Options.Where(o => o.Recursive));
         return options.SelectMany(o => o.Aliases.Append(o.Name).Select(n => (Name: n, Option: o))).DistinctBy(o => o.Name).ToDictionary(o => o.Name, o => o.Option, StringComparer.Ordinal);
     }

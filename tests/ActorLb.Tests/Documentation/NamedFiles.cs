@@ -12,7 +12,7 @@ public sealed class NamedFiles : IDisposable
 
     public NamedFiles()
     {
-        TestCertificate server = _certificates.Server(["mqtt.example.com", "*.example.com"]);
+        var server = _certificates.Server(["mqtt.example.com", "*.example.com"]);
         (_chain, _key) = (_certificates.Join(server.CertificatePath, _certificates.CaPath, server.KeyPath), server.KeyPath);
         _revoked = _certificates.RevocationList([]);
     }

@@ -42,8 +42,8 @@ public sealed class FailureTextTests : IDisposable
     [InlineData("localhost", -1, true, "the other side's certificate has expired, or is not valid yet")]
     public async Task Tls_BadCertificate_IsNamed(string name, int days, bool trusted, string? expected)
     {
-        TestCertificate own = _authority.Server(["localhost"], notAfter: DateTimeOffset.UtcNow.AddDays(days));
-        using X509Certificate2 certificate = X509Certificate2.CreateFromPemFile(own.CertificatePath, own.KeyPath);
+        var own = _authority.Server(["localhost"], notAfter: DateTimeOffset.UtcNow.AddDays(days));
+        using var certificate = X509Certificate2.CreateFromPemFile(own.CertificatePath, own.KeyPath);
         _ = ServeAsync(async stream =>
         {
             await using var tls = new SslStream(stream);
@@ -64,7 +64,7 @@ public sealed class FailureTextTests : IDisposable
             await stream.WriteAsync(Encoding.ASCII.GetBytes(answer));
         });
         using var http = new HttpClient();
-        HttpRequestException e = await Assert.ThrowsAsync<HttpRequestException>(() => http.GetAsync($"http://{EndPoint}/metrics"));
+        var e = await Assert.ThrowsAsync<HttpRequestException>(() => http.GetAsync($"http://{EndPoint}/metrics"));
         Assert.Equal(expected, FailureText.Describe(e));
     }
 
@@ -80,7 +80,7 @@ public sealed class FailureTextTests : IDisposable
             await stream.WriteAsync(Encoding.ASCII.GetBytes(answer));
         });
         using var socket = new ClientWebSocket();
-        WebSocketException e = await Assert.ThrowsAsync<WebSocketException>(() => socket.ConnectAsync(new Uri($"ws://{EndPoint}/mqtt"), CancellationToken.None));
+        var e = await Assert.ThrowsAsync<WebSocketException>(() => socket.ConnectAsync(new Uri($"ws://{EndPoint}/mqtt"), CancellationToken.None));
         Assert.Equal(expected, FailureText.Describe(e));
     }
 
@@ -93,7 +93,7 @@ public sealed class FailureTextTests : IDisposable
         Assert.Equal($"{folder}: permission denied", Of(() => File.ReadAllText(folder), ""));
         Assert.Equal("its name is too long", Of(() => File.WriteAllText(_folder[new string('x', 300)], ""), ""));
         string file = _folder.Write("file", "");
-        using FileStream held = File.Open(file, FileMode.Open, FileAccess.ReadWrite, FileShare.None);
+        using var held = File.Open(file, FileMode.Open, FileAccess.ReadWrite, FileShare.None);
         Assert.Equal("another program is using it", Of(() => File.Open(file, FileMode.Open, FileAccess.ReadWrite, FileShare.None).Dispose(), file));
     }
 
@@ -142,7 +142,7 @@ public sealed class FailureTextTests : IDisposable
             options.CertificateChainPolicy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
             options.CertificateChainPolicy.CustomTrustStore.ImportFromPemFile(_authority.CaPath);
         }
-        Exception? e = await Record.ExceptionAsync(() => tls.AuthenticateAsClientAsync(options));
+        var e = await Record.ExceptionAsync(() => tls.AuthenticateAsClientAsync(options));
         return e is null ? null : FailureText.Describe(e);
     }
 
@@ -166,7 +166,7 @@ public sealed class FailureTextTests : IDisposable
 
     private static async Task ServeAsync(Socket accepted, Func<NetworkStream, Task> serve)
     {
-        using Socket client = accepted;
+        using var client = accepted;
         await using var stream = new NetworkStream(client);
         try
         {

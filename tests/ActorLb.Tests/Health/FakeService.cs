@@ -20,7 +20,7 @@ internal sealed class FakeService : IAsyncDisposable
             {
                 while (true)
                 {
-                    using TcpClient client = await _listener.AcceptTcpClientAsync(_end.Token);
+                    using var client = await _listener.AcceptTcpClientAsync(_end.Token);
                     try
                     {
                         await serve(client.GetStream(), _end.Token);

@@ -35,7 +35,7 @@ public sealed class HttpProbeTests
         });
         HttpProbe probe = new(Plain, "broker:8083", "/status");
 
-        ProbeResult result = await probe.ProbeAsync(service.EndPoint, Soon);
+        var result = await probe.ProbeAsync(service.EndPoint, Soon);
 
         Assert.Equal((alive, refused), (result.Alive, result.Refused));
         Assert.StartsWith("GET /status HTTP/1.1\r\nHost: broker:8083\r\n", await request.Task);
@@ -47,7 +47,7 @@ public sealed class HttpProbeTests
     [InlineData("HTTP/1.1 502 Bad Gateway\r\n", false, false)]
     public void Http_503ThatDrains_Lives(string answer, bool alive, bool drains)
     {
-        ProbeResult result = HttpProbe.Judge(Encoding.ASCII.GetBytes(answer), drainsOn503: true);
+        var result = HttpProbe.Judge(Encoding.ASCII.GetBytes(answer), drainsOn503: true);
 
         Assert.Equal((alive, drains, false), (result.Alive, result.Drains, result.Refused));
     }

@@ -31,7 +31,7 @@ public sealed class MqttProbeTests
             await ReadAsync(stream, Connect.Length / 2, end);
             await stream.WriteAsync(Convert.FromHexString(answer), end);
         });
-        ProbeResult result = await new MqttProbe(new ProbeStream(ProxyProtocolVersion.Off, tls: null), new OwnProbes("n1", "0a0b0c0d")).ProbeAsync(service.EndPoint, Soon);
+        var result = await new MqttProbe(new ProbeStream(ProxyProtocolVersion.Off, tls: null), new OwnProbes("n1", "0a0b0c0d")).ProbeAsync(service.EndPoint, Soon);
 
         Assert.Equal((reason is null, reason), (result.Alive, result.Reason));
     }
@@ -91,7 +91,7 @@ public sealed class MqttProbeTests
     [Fact]
     public async Task Mqtt_OverTls_VerifiesByThePoolsCa()
     {
-        using X509Certificate2 certificate = SelfSigned();
+        using var certificate = SelfSigned();
         string ca = Path.GetTempFileName();
         try
         {
@@ -114,7 +114,7 @@ public sealed class MqttProbeTests
 
             Assert.True((await Run(new UpstreamTlsOptions(ca, "broker.example", Verify: true, null, null))).Alive);
             Assert.True((await Run(new UpstreamTlsOptions(null, null, Verify: false, null, null))).Alive);
-            ProbeResult otherName = await Run(new UpstreamTlsOptions(ca, "other.example", Verify: true, null, null));
+            var otherName = await Run(new UpstreamTlsOptions(ca, "other.example", Verify: true, null, null));
             Assert.StartsWith("tls: ", otherName.Reason);
             Assert.False((await Run(new UpstreamTlsOptions(null, "broker.example", Verify: true, null, null))).Alive);
 

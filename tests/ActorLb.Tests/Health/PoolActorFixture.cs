@@ -41,11 +41,11 @@ public abstract class PoolActorFixture : IAsyncDisposable
             (host, _) =>
             {
                 Interlocked.Increment(ref _asked);
-                return _hosts.TryGetValue(host, out IPAddress[]? found)
+                return _hosts.TryGetValue(host, out var found)
                     ? Task.FromResult(found)
                     : Task.FromException<IPAddress[]>(new SocketException((int)SocketError.HostNotFound));
             },
-            (name, _) => _services.TryGetValue(name, out SrvRecord[]? found)
+            (name, _) => _services.TryGetValue(name, out var found)
                 ? Task.FromResult<IReadOnlyList<SrvRecord>>(found)
                 : Task.FromException<IReadOnlyList<SrvRecord>>(new IOException("no SRV record"))),
         (pool, _) => _broken ? throw new InvalidOperationException("broken") : pool.Health.Probe == ProbeKind.None ? null : new FakeProbe(this),
@@ -58,7 +58,7 @@ public abstract class PoolActorFixture : IAsyncDisposable
         using CancellationTokenSource patience = new(Wait.Patience);
         while (true)
         {
-            while (_events.Reader.TryRead(out PoolEvent? found))
+            while (_events.Reader.TryRead(out var found))
             {
                 if (found.Kind == kind && (backend is null || found.Backend?.Id == backend))
                 {

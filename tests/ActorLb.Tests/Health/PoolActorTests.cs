@@ -21,7 +21,7 @@ public sealed class PoolActorTests : PoolActorFixture
     [Fact]
     public async Task Reload_AfterStop_Fails()
     {
-        PoolControl actor = Start(Pools.Options(BalanceKind.RoundRobin));
+        var actor = Start(Pools.Options(BalanceKind.RoundRobin));
         await actor.DisposeAsync();
 
         await Assert.ThrowsAnyAsync<OperationCanceledException>(
@@ -32,8 +32,8 @@ public sealed class PoolActorTests : PoolActorFixture
     [Fact]
     public async Task Failure_OfOneBackendsActor_DisturbsNoOther()
     {
-        PoolOptions options = Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1"), Pools.Backend("10.0.0.2"));
-        await using PoolControl actor = Start(options with { Health = Pools.NoHealth with { Probe = ProbeKind.Mqtt } });
+        var options = Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1"), Pools.Backend("10.0.0.2"));
+        await using var actor = Start(options with { Health = Pools.NoHealth with { Probe = ProbeKind.Mqtt } });
         await EventAsync(PoolEventKind.HealthUp);
         await EventAsync(PoolEventKind.HealthUp);
 
@@ -53,8 +53,8 @@ public sealed class PoolActorTests : PoolActorFixture
     {
         _hosts["emqx-headless"] = [IPAddress.Parse("10.0.0.1"), IPAddress.Parse("10.0.0.2")];
         _dead["10.0.0.2:1883"] = true;
-        PoolOptions options = Discovering(srv: false) with { Health = Pools.NoHealth with { Probe = ProbeKind.Mqtt } };
-        await using PoolControl actor = Start(options);
+        var options = Discovering(srv: false) with { Health = Pools.NoHealth with { Probe = ProbeKind.Mqtt } };
+        await using var actor = Start(options);
         await _system.UntilAsync(() => actor.Pool.Snapshot.Backends.ToArray().Count(b => b.Health != HealthState.Unknown) == 2);
         _broken = true;
         await Assert.ThrowsAsync<InvalidOperationException>(() => actor.ReloadAsync(

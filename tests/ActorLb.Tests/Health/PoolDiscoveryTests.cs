@@ -23,7 +23,7 @@ public sealed class PoolDiscoveryTests : PoolActorFixture
     {
         _own["10.0.0.1:1883"] = "listener mqtt";
         _hosts[Discovering(srv: false).Discovery!.Source] = [IPAddress.Parse("10.0.0.1"), IPAddress.Parse("10.0.0.2")];
-        await using PoolControl actor = Start(Discovering(srv: false));
+        await using var actor = Start(Discovering(srv: false));
         await actor.Ready.WaitAsync(Wait.Patience);
         Assert.Equal(["10.0.0.2:1883"], actor.Pool.Snapshot.Backends.ToArray().Select(b => b.Id));
         Assert.Contains(_system.Log.Lines, l => l.Text.Contains("lists this node itself: 10.0.0.1:1883 (listener mqtt); it is left out", StringComparison.Ordinal));
@@ -33,10 +33,10 @@ public sealed class PoolDiscoveryTests : PoolActorFixture
     public async Task Discovery_Addresses_ComeAndGo()
     {
         _hosts["emqx-headless"] = [IPAddress.Parse("10.0.0.2"), IPAddress.Parse("10.0.0.1")];
-        await using PoolControl actor = Start(Discovering(srv: false));
+        await using var actor = Start(Discovering(srv: false));
         await actor.Ready.WaitAsync(Wait.Patience);
         Assert.Equal(["10.0.0.1:1883", "10.0.0.2:1883"], Ids(actor));
-        Backend kept = actor.Pool.Snapshot.Backends[1];
+        var kept = actor.Pool.Snapshot.Backends[1];
 
         _hosts["emqx-headless"] = [IPAddress.Parse("10.0.0.2"), IPAddress.Parse("10.0.0.3")];
         await EventAsync(PoolEventKind.BackendRemoved);
@@ -57,7 +57,7 @@ public sealed class PoolDiscoveryTests : PoolActorFixture
     {
         _hosts["emqx-headless"] = [IPAddress.Parse("10.0.0.1"), IPAddress.Parse("10.0.0.2")];
         _dead["10.0.0.9:1883"] = true;
-        await using PoolControl actor = Start(Discovering(srv: false) with { Health = Pools.NoHealth with { Probe = ProbeKind.Mqtt } });
+        await using var actor = Start(Discovering(srv: false) with { Health = Pools.NoHealth with { Probe = ProbeKind.Mqtt } });
         await EventAsync(PoolEventKind.HealthUp);
         await EventAsync(PoolEventKind.HealthUp);
 
@@ -81,7 +81,7 @@ public sealed class PoolDiscoveryTests : PoolActorFixture
     public async Task Discovery_WithoutProbes_ClientsTakenCountAsProof()
     {
         _hosts["emqx-headless"] = [IPAddress.Parse("10.0.0.1"), IPAddress.Parse("10.0.0.2")];
-        await using PoolControl actor = Start(Discovering(srv: false));
+        await using var actor = Start(Discovering(srv: false));
         await EventAsync(PoolEventKind.Discovered);
         actor.Pool.Snapshot.Backends[0].ReportSuccess(1);
 
@@ -97,10 +97,10 @@ public sealed class PoolDiscoveryTests : PoolActorFixture
     public async Task Discovery_AnotherNameByReload_OldBackendsServeUntilItIsAnswered()
     {
         _hosts["emqx-headless"] = [IPAddress.Parse("10.0.0.1")];
-        await using PoolControl actor = Start(Discovering(srv: false));
+        await using var actor = Start(Discovering(srv: false));
         await actor.Ready.WaitAsync(Wait.Patience);
 
-        PoolOptions other = Discovering(srv: false) with { Discovery = (DnsDiscoveryOptions)Discovering(srv: false).Discovery! with { Name = "other" } };
+        var other = Discovering(srv: false) with { Discovery = (DnsDiscoveryOptions)Discovering(srv: false).Discovery! with { Name = "other" } };
         await actor.ReloadAsync(other, CancellationToken.None);
         await EventAsync(PoolEventKind.DiscoveryFailed);
         Assert.Equal(["10.0.0.1:1883"], Ids(actor));
@@ -114,7 +114,7 @@ public sealed class PoolDiscoveryTests : PoolActorFixture
     {
         _hosts["emqx-headless"] = [.. Enumerable.Range(0, 3000).Select(i => new IPAddress(0x0A000000L + i))];
         _hosts["many.example"] = _hosts["emqx-headless"];
-        await using PoolControl actor = Start(Discovering(srv: false));
+        await using var actor = Start(Discovering(srv: false));
         await actor.Ready.WaitAsync(Wait.Patience);
         Assert.Equal(DiscoveryMerge.MaxTargets, actor.Pool.Snapshot.Backends.Length);
 
@@ -135,7 +135,7 @@ public sealed class PoolDiscoveryTests : PoolActorFixture
             _hosts[$"{host}.example"] = [IPAddress.Parse("10.0.0.1")];
         }
 
-        await using PoolControl actor = Start(Discovering(srv: true));
+        await using var actor = Start(Discovering(srv: true));
         await actor.Ready.WaitAsync(Wait.Patience);
 
         Assert.Equal(["a.example:1883 7 False", "b.example:1884 1 False", "c.example:1885 5 True"],

@@ -21,13 +21,13 @@ public sealed class PoolProbingTests : PoolActorFixture
     [Fact]
     public async Task Probes_DeadThenAlive_DownAndUp()
     {
-        PoolOptions options = Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1"), Pools.Backend("10.0.0.2"));
-        await using PoolControl actor = Start(options with { Health = Pools.NoHealth with { Probe = ProbeKind.Mqtt } });
+        var options = Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1"), Pools.Backend("10.0.0.2"));
+        await using var actor = Start(options with { Health = Pools.NoHealth with { Probe = ProbeKind.Mqtt } });
         await EventAsync(PoolEventKind.HealthUp);
         await EventAsync(PoolEventKind.HealthUp);
 
         _dead["10.0.0.2:1883"] = true;
-        PoolEvent down = await EventAsync(PoolEventKind.HealthDown);
+        var down = await EventAsync(PoolEventKind.HealthDown);
         Assert.Equal(("10.0.0.2:1883", "dead"), (down.Backend?.Id, down.Detail));
         Assert.Equal([10, 0], actor.Pool.Spread(10));
 
@@ -41,9 +41,9 @@ public sealed class PoolProbingTests : PoolActorFixture
     public async Task Probes_ToldOfADrain_KeepThoseThatBelong_UntilAGoodOne()
     {
         _evacuating = true;
-        PoolOptions options = Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1"));
-        await using PoolControl actor = Start(options with { Health = Pools.NoHealth with { Probe = ProbeKind.Http } });
-        Backend backend = actor.Pool.Snapshot.Backends[0];
+        var options = Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1"));
+        await using var actor = Start(options with { Health = Pools.NoHealth with { Probe = ProbeKind.Http } });
+        var backend = actor.Pool.Snapshot.Backends[0];
 
         Assert.Equal("HTTP status 503", (await EventAsync(PoolEventKind.ProbeDraining)).Detail);
         await EventAsync(PoolEventKind.HealthUp);
@@ -71,8 +71,8 @@ public sealed class PoolProbingTests : PoolActorFixture
     public async Task Reload_ProbesOff_EndsADrainByProbe()
     {
         _evacuating = true;
-        PoolOptions options = Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1"));
-        await using PoolControl actor = Start(options with { Health = Pools.NoHealth with { Probe = ProbeKind.Http } });
+        var options = Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1"));
+        await using var actor = Start(options with { Health = Pools.NoHealth with { Probe = ProbeKind.Http } });
         await EventAsync(PoolEventKind.HealthUp);
 
         await actor.ReloadAsync(options, CancellationToken.None);
@@ -84,8 +84,8 @@ public sealed class PoolProbingTests : PoolActorFixture
     public async Task Probes_NoAnswer_DownByTimeout()
     {
         _silent = true;
-        PoolOptions options = Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1"));
-        await using PoolControl actor = Start(options with { Health = Pools.NoHealth with { Probe = ProbeKind.Mqtt } });
+        var options = Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1"));
+        await using var actor = Start(options with { Health = Pools.NoHealth with { Probe = ProbeKind.Mqtt } });
 
         Assert.Equal("no answer within 2 s", (await EventAsync(PoolEventKind.HealthDown)).Detail);
     }
@@ -93,13 +93,13 @@ public sealed class PoolProbingTests : PoolActorFixture
     [Fact]
     public async Task Reload_ProbesOff_HealthForgotten()
     {
-        PoolOptions options = Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1"));
+        var options = Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1"));
         _dead["10.0.0.1:1883"] = true;
-        await using PoolControl actor = Start(options with { Health = Pools.NoHealth with { Probe = ProbeKind.Tcp } });
+        await using var actor = Start(options with { Health = Pools.NoHealth with { Probe = ProbeKind.Tcp } });
         await EventAsync(PoolEventKind.HealthDown);
         Assert.Null(actor.Pool.Pick());
 
-        PoolChange change = await actor.ReloadAsync(
+        var change = await actor.ReloadAsync(
             Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1"), Pools.Backend("10.0.0.3")), CancellationToken.None);
 
         Assert.Single(change.Added);
@@ -115,8 +115,8 @@ public sealed class PoolProbingTests : PoolActorFixture
     {
         _throwing = throws;
         _dead["127.0.0.1:2"] = true;
-        PoolOptions options = Pools.Options(BalanceKind.RoundRobin, Pools.Backend("127.0.0.1", port: 1), Pools.Backend("127.0.0.1", port: 2));
-        await using PoolControl actor = Start(options with { Health = Pools.NoHealth with { Probe = ProbeKind.Mqtt, Rise = 1, Fall = 1 } });
+        var options = Pools.Options(BalanceKind.RoundRobin, Pools.Backend("127.0.0.1", port: 1), Pools.Backend("127.0.0.1", port: 2));
+        await using var actor = Start(options with { Health = Pools.NoHealth with { Probe = ProbeKind.Mqtt, Rise = 1, Fall = 1 } });
         Assert.Equal("127.0.0.1:2", (await EventAsync(PoolEventKind.HealthDown)).Backend!.Id);
         Backend up = actor.Pool.Snapshot.Find("127.0.0.1:1")!, down = actor.Pool.Snapshot.Find("127.0.0.1:2")!;
         await _system.UntilAsync(() => up.Health == HealthState.Up);
@@ -135,9 +135,9 @@ public sealed class PoolProbingTests : PoolActorFixture
     {
         TaskCompletionSource<ProbeResult> held = new();
         _held = held;
-        HealthOptions health = Pools.NoHealth with { Probe = ProbeKind.Mqtt, Rise = 1, Fall = 1 };
-        PoolOptions options = Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1")) with { Health = health };
-        await using PoolControl actor = Start(options);
+        var health = Pools.NoHealth with { Probe = ProbeKind.Mqtt, Rise = 1, Fall = 1 };
+        var options = Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1")) with { Health = health };
+        await using var actor = Start(options);
         await _system.UntilAsync(() => Volatile.Read(ref _probed) == 1);
 
         _held = null;
@@ -148,16 +148,16 @@ public sealed class PoolProbingTests : PoolActorFixture
         await _system.UntilAsync(() => Volatile.Read(ref _probed) > before + 3);
 
         Assert.Equal(HealthState.Up, actor.Pool.Snapshot.Backends[0].Health);
-        Assert.False(_events.Reader.TryRead(out PoolEvent? more), more?.ToString());
+        Assert.False(_events.Reader.TryRead(out var more), more?.ToString());
     }
 
     [Fact]
     public async Task Backend_RemovedAndBackAtOnce_IsProbedAsANewOne()
     {
-        HealthOptions health = Pools.NoHealth with { Probe = ProbeKind.Mqtt };
-        PoolOptions both = Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1"), Pools.Backend("10.0.0.2")) with { Health = health };
-        PoolOptions one = Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1")) with { Health = health };
-        await using PoolControl actor = Start(both);
+        var health = Pools.NoHealth with { Probe = ProbeKind.Mqtt };
+        var both = Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1"), Pools.Backend("10.0.0.2")) with { Health = health };
+        var one = Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1")) with { Health = health };
+        await using var actor = Start(both);
         for (int i = 0; i < 20; i++)
         {
             Task<PoolChange> gone = actor.ReloadAsync(one, CancellationToken.None), back = actor.ReloadAsync(both, CancellationToken.None);

@@ -26,10 +26,10 @@ public sealed class PoolResolutionTests : PoolActorFixture
         _hosts["self.example"] = [IPAddress.Parse("10.0.0.1")];
         _hosts["mixed.example"] = [IPAddress.Parse("10.0.0.1"), IPAddress.Parse("10.0.0.2")];
         _hosts["later.example"] = [IPAddress.Parse("10.0.0.3")];
-        await using PoolControl actor = Start(Pools.Options(BalanceKind.RoundRobin, Pools.Backend("self.example"), Pools.Backend("mixed.example"), Pools.Backend("later.example")));
+        await using var actor = Start(Pools.Options(BalanceKind.RoundRobin, Pools.Backend("self.example"), Pools.Backend("mixed.example"), Pools.Backend("later.example")));
         await actor.Ready.WaitAsync(Wait.Patience);
 
-        Backend[] backends = actor.Pool.Snapshot.Backends.ToArray();
+        var backends = actor.Pool.Snapshot.Backends.ToArray();
         Assert.Null(backends[0].EndPoint);
         Assert.Equal("10.0.0.2:1883", backends[1].EndPoint!.ToString());
         Assert.Equal([0, 5, 5], actor.Pool.Spread(10));
@@ -49,11 +49,11 @@ public sealed class PoolResolutionTests : PoolActorFixture
     public async Task Start_Names_ResolvedBeforeReady()
     {
         _hosts["a.example"] = [IPAddress.Parse("10.0.0.2"), IPAddress.Parse("::9"), IPAddress.Parse("10.0.0.1")];
-        await using PoolControl actor = Start(Pools.Options(BalanceKind.RoundRobin, Pools.Backend("a.example"), Pools.Backend("b.example")));
+        await using var actor = Start(Pools.Options(BalanceKind.RoundRobin, Pools.Backend("a.example"), Pools.Backend("b.example")));
 
         await actor.Ready.WaitAsync(Wait.Patience);
 
-        Backend[] backends = actor.Pool.Snapshot.Backends.ToArray();
+        var backends = actor.Pool.Snapshot.Backends.ToArray();
         Assert.Equal(["10.0.0.1:1883", "10.0.0.2:1883"], backends[0].EndPoints.ToArray().Select(e => e.ToString()));
         Assert.Null(backends[1].EndPoint);
         Assert.Equal([10, 0], actor.Pool.Spread(10));
@@ -62,7 +62,7 @@ public sealed class PoolResolutionTests : PoolActorFixture
     [Fact]
     public async Task Resolve_UnknownThenKnownThenLost_KeepsTheLastAddresses()
     {
-        await using PoolControl actor = Start(Pools.Options(BalanceKind.RoundRobin, Pools.Backend("a.example")));
+        await using var actor = Start(Pools.Options(BalanceKind.RoundRobin, Pools.Backend("a.example")));
         Assert.NotNull((await EventAsync(PoolEventKind.BackendUnresolved)).Detail);
 
         _hosts["a.example"] = [IPAddress.Parse("10.0.0.1")];
@@ -79,7 +79,7 @@ public sealed class PoolResolutionTests : PoolActorFixture
     [Fact]
     public async Task Resolve_StillUnknown_OneEventADifferentProblem()
     {
-        await using PoolControl actor = Start(Pools.Options(BalanceKind.RoundRobin, Pools.Backend("a.example")));
+        await using var actor = Start(Pools.Options(BalanceKind.RoundRobin, Pools.Backend("a.example")));
         await EventAsync(PoolEventKind.BackendUnresolved);
         while (Volatile.Read(ref _asked) < 6)
         {
@@ -89,6 +89,6 @@ public sealed class PoolResolutionTests : PoolActorFixture
 
         await actor.StopAsync();
 
-        Assert.False(_events.Reader.TryRead(out PoolEvent? more), more?.ToString());
+        Assert.False(_events.Reader.TryRead(out var more), more?.ToString());
     }
 }

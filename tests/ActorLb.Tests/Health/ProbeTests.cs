@@ -26,7 +26,7 @@ public sealed class ProbeTests
             Assert.Equal(ProbeResult.Ok, await new TcpProbe(Plain).ProbeAsync(endPoint, Soon));
         }
 
-        ProbeResult refused = await new TcpProbe(Plain).ProbeAsync(endPoint, Soon);
+        var refused = await new TcpProbe(Plain).ProbeAsync(endPoint, Soon);
         Assert.False(refused.Alive);
         Assert.Contains("refused", refused.Reason, StringComparison.OrdinalIgnoreCase);
     }
@@ -51,11 +51,12 @@ public sealed class ProbeTests
             await stream.WriteAsync("HTTP/1.1 200 OK\r\n\r\n"u8.ToArray(), end);
         });
         int port = service.EndPoint.Port;
-        PoolOptions options = Pools.Options(BalanceKind.RoundRobin, Pools.Backend("127.0.0.1", port: otherPort == 0 ? port : otherPort)) with
+        var options = Pools.Options(BalanceKind.RoundRobin, Pools.Backend("127.0.0.1", port: otherPort == 0 ? port : otherPort)) with
         {
-            ProxyProtocol = proxy, Health = Pools.NoHealth with { Probe = kind, Path = "/status", Port = otherPort == 0 ? 0 : port },
+            ProxyProtocol = proxy,
+            Health = Pools.NoHealth with { Probe = kind, Path = "/status", Port = otherPort == 0 ? 0 : port },
         };
-        IHealthProbe probe = HealthProbes.Create(options, new Pool(options, TimeProvider.System).Snapshot.Backends[0], new OwnProbes("n1", "0a0b0c0d"))!;
+        var probe = HealthProbes.Create(options, new Pool(options, TimeProvider.System).Snapshot.Backends[0], new OwnProbes("n1", "0a0b0c0d"))!;
 
         Assert.True((await probe.ProbeAsync(service.EndPoint, Soon)).Alive);
 
@@ -69,13 +70,14 @@ public sealed class ProbeTests
     public async Task Probe_OfASilentPeer_KnowsWhatItOwes(ProbeKind kind, string? webSocket, string owed)
     {
         await using FakeService service = new((_, end) => Task.Delay(Timeout.Infinite, end));
-        PoolOptions options = Pools.Options(BalanceKind.RoundRobin, Pools.Backend("127.0.0.1", port: service.EndPoint.Port)) with
+        var options = Pools.Options(BalanceKind.RoundRobin, Pools.Backend("127.0.0.1", port: service.EndPoint.Port)) with
         {
-            WebSocketPath = webSocket, Health = Pools.NoHealth with { Probe = kind },
+            WebSocketPath = webSocket,
+            Health = Pools.NoHealth with { Probe = kind },
         };
-        IHealthProbe probe = HealthProbes.Create(options, new Pool(options, TimeProvider.System).Snapshot.Backends[0], new OwnProbes("n1", "0a0b0c0d"))!;
+        var probe = HealthProbes.Create(options, new Pool(options, TimeProvider.System).Snapshot.Backends[0], new OwnProbes("n1", "0a0b0c0d"))!;
         using CancellationTokenSource end = new();
-        ValueTask<ProbeResult> probing = probe.ProbeAsync(service.EndPoint, end.Token);
+        var probing = probe.ProbeAsync(service.EndPoint, end.Token);
         await Wait.UntilAsync(() => probe.Owed == owed);
         await end.CancelAsync();
 
@@ -111,7 +113,7 @@ public sealed class ProbeTests
     [InlineData(ProbeKind.Mqtt, "/mqtt", 1884, "mqtt")]
     public void Create_Options_TheProbe(ProbeKind kind, string? webSocket, int port, string? name)
     {
-        PoolOptions options = Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1")) with
+        var options = Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1")) with
         {
             WebSocketPath = webSocket,
             Health = Pools.NoHealth with { Probe = kind, Port = port },

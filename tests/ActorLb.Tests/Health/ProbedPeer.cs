@@ -24,7 +24,7 @@ internal static class ProbedPeer
 
     public static X509Certificate2 SelfSigned()
     {
-        using RSA key = RSA.Create(2048);
+        using var key = RSA.Create(2048);
         CertificateRequest request = new("CN=broker.example", key, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
         SubjectAlternativeNameBuilder names = new();
         names.AddDnsName("broker.example");

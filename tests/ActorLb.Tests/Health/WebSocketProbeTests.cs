@@ -23,17 +23,17 @@ public sealed class WebSocketProbeTests
     [InlineData(false, 3, false, true)]
     public async Task WebSocket_Session_MqttInFramesAndAClosingHandshake(bool tls, byte code, bool alive, bool refused)
     {
-        using X509Certificate2 certificate = SelfSigned();
+        using var certificate = SelfSigned();
         TaskCompletionSource<string> seen = new();
         await using FakeService service = new(async (tcp, end) =>
         {
-            await using SslStream? secure = tls ? new SslStream(tcp) : null;
+            await using var secure = tls ? new SslStream(tcp) : null;
             if (secure is not null)
             {
                 await secure.AuthenticateAsServerAsync(new SslServerAuthenticationOptions { ServerCertificate = certificate }, end);
             }
 
-            Stream stream = secure ?? tcp;
+            var stream = secure ?? tcp;
             await AgreeAsync(stream, end);
             string talk = await ReadFrameAsync(stream, end);
 
@@ -49,10 +49,10 @@ public sealed class WebSocketProbeTests
             await stream.WriteAsync((byte[])[0x88, 0x02, 0x03, 0xE8], end);
             seen.SetResult($"{talk} {await stream.ReadAsync(new byte[1], end)}");
         });
-        UpstreamTls? upstream = tls ? new UpstreamTls(new UpstreamTlsOptions(null, null, Verify: false, null, null), "127.0.0.1") : null;
+        var upstream = tls ? new UpstreamTls(new UpstreamTlsOptions(null, null, Verify: false, null, null), "127.0.0.1") : null;
         MqttProbe probe = new(new ProbeStream(ProxyProtocolVersion.Off, upstream), new OwnProbes("n1", "0a0b0c0d"), ("broker:8083", "/mqtt"));
 
-        ProbeResult result = await probe.ProbeAsync(service.EndPoint, Soon);
+        var result = await probe.ProbeAsync(service.EndPoint, Soon);
 
         Assert.Equal((alive, refused), (result.Alive, result.Refused));
         Assert.Equal($"2:{Connect} 10:70 {(code == 0 ? "2:e000 " : "")}8:03e8 0", await seen.Task);
@@ -71,7 +71,7 @@ public sealed class WebSocketProbeTests
             await stream.WriteAsync(Encoding.ASCII.GetBytes(answer), end);
         });
 
-        ProbeResult result = await new MqttProbe(Plain, new OwnProbes("n1", "0a0b0c0d"), ("broker:8083", "/mqtt")).ProbeAsync(service.EndPoint, Soon);
+        var result = await new MqttProbe(Plain, new OwnProbes("n1", "0a0b0c0d"), ("broker:8083", "/mqtt")).ProbeAsync(service.EndPoint, Soon);
 
         Assert.Equal((false, refused), (result.Alive, result.Refused));
         Assert.StartsWith(reason, result.Reason);
@@ -92,7 +92,7 @@ public sealed class WebSocketProbeTests
             await stream.WriteAsync(Convert.FromHexString(frames.Replace(" ", "", StringComparison.Ordinal)), end);
         });
 
-        ProbeResult result = await new MqttProbe(Plain, new OwnProbes("n1", "0a0b0c0d"), ("broker:8083", "/mqtt")).ProbeAsync(service.EndPoint, Soon);
+        var result = await new MqttProbe(Plain, new OwnProbes("n1", "0a0b0c0d"), ("broker:8083", "/mqtt")).ProbeAsync(service.EndPoint, Soon);
 
         Assert.False(result.Alive);
         Assert.StartsWith(reason, result.Reason);

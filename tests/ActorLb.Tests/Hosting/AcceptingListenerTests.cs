@@ -17,14 +17,14 @@ public sealed class AcceptingListenerTests
         socket.Listen();
         await using var listener = new AcceptingListener(socket, NullLogger.Instance, most: 3);
         var clients = new List<Socket>();
-        for (var i = 0; i < 5; i++)
+        for (int i = 0; i < 5; i++)
         {
             clients.Add(new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp));
             await clients[i].ConnectAsync(listener.EndPoint, TestContext.Current.CancellationToken);
         }
 
         var taken = new List<ConnectionContext>();
-        for (var i = 0; i < 3; i++) taken.Add((await NextAsync().AsTask())!);
+        for (int i = 0; i < 3; i++) taken.Add((await NextAsync().AsTask())!);
         var fourth = NextAsync().AsTask();
         Assert.False(fourth.IsCompleted);
 

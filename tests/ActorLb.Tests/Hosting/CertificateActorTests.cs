@@ -23,12 +23,12 @@ public sealed class CertificateActorTests : IAsyncDisposable
     public async Task ChangedFile_IsPutIntoForce_AndAStopWaitsForIt()
     {
         string file = _folder.Write("c", "1");
-        IActorRef actor = Start(out CertificateWatch watch);
+        var actor = Start(out var watch);
         watch.Watch(FileStamps.Take([file]));
         _folder.Write("c", "12");
         await _system.UntilAsync(() => Volatile.Read(ref _renewals) == 1);
 
-        Task<bool> stopped = actor.GracefulStop(Wait.Patience, CertificateActor.Stop.Instance);
+        var stopped = actor.GracefulStop(Wait.Patience, CertificateActor.Stop.Instance);
         await Task.WhenAny(stopped, actor.Ask<ActorIdentity>(new Identify(1), Wait.Patience));
         Assert.False(stopped.IsCompleted);
         _gate.SetResult();
@@ -38,7 +38,7 @@ public sealed class CertificateActorTests : IAsyncDisposable
     [Fact]
     public async Task Stop_BetweenTwoLooks_IsAtOnce()
     {
-        IActorRef actor = Start(out _);
+        var actor = Start(out _);
         Assert.True(await actor.GracefulStop(Wait.Patience, CertificateActor.Stop.Instance));
     }
 
@@ -48,7 +48,7 @@ public sealed class CertificateActorTests : IAsyncDisposable
         int looks = 0;
         var watch = new CertificateWatch(
             _system.Time, _system.Log, _ => Task.CompletedTask, () => Interlocked.Increment(ref looks) <= 2 ? throw new InvalidOperationException("odd") : []);
-        IActorRef actor = _system.System.ActorOf(ActorProps.Of(() => new CertificateActor(watch)), "certificates");
+        var actor = _system.System.ActorOf(ActorProps.Of(() => new CertificateActor(watch)), "certificates");
         // A watch that is new tells of all dates.
         await _system.UntilAsync(() =>
         {
@@ -61,7 +61,7 @@ public sealed class CertificateActorTests : IAsyncDisposable
 
     private IActorRef Start(out CertificateWatch watch)
     {
-        CertificateWatch made = watch = new CertificateWatch(_system.Time, _system.Log, async _ =>
+        var made = watch = new CertificateWatch(_system.Time, _system.Log, async _ =>
         {
             Interlocked.Increment(ref _renewals);
             await _gate.Task;

@@ -1,10 +1,10 @@
 using ActorLb.Balancing;
+using ActorLb.Configuration;
 using ActorLb.Hosting;
 using ActorLb.Supervision;
+using ActorLb.Testing;
 using ActorLb.Tests.Balancing;
 using Akka.Actor;
-using ActorLb.Configuration;
-using ActorLb.Testing;
 
 namespace ActorLb.Tests.Hosting;
 
@@ -19,15 +19,15 @@ public sealed class DownedBackendsActorTests : IAsyncDisposable
     public async Task Close_IsOneAtATime_ForgottenWhenTheBackendIsBack_AndTakenUpAgainAfterAFailure()
     {
         Pool pool = new(Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1"), Pools.Backend("10.0.0.2")), _system.Time);
-        Backend[] backends = pool.Snapshot.Backends.ToArray();
-        foreach (Backend backend in backends)
+        var backends = pool.Snapshot.Backends.ToArray();
+        foreach (var backend in backends)
         {
             Assert.True(backend.TryAcquire());
             backend.SetHealth(HealthState.Down, "silent");
         }
 
-        DownedBackendsActor.Close first = Close(backends[0]);
-        IActorRef actor = _system.System.ActorOf(
+        var first = Close(backends[0]);
+        var actor = _system.System.ActorOf(
             ActorProps.Of(() => new DownedBackendsActor([], () => backends.Take(1).Select(Close), _system.Time, _system.Log)), "downed-backends");
         actor.Tell(first);
         actor.Tell(first);

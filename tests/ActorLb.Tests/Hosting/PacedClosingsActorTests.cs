@@ -46,7 +46,7 @@ public sealed class PacedClosingsActorTests : IAsyncDisposable
     public async Task Drain_IsOneAtATime_PausedResumedAndDoneOnce_AndGoesOnAfterAFailure()
     {
         for (int i = 0; i < 5; i++) Assert.True(One.TryAcquire());
-        IActorRef actor = Start();
+        var actor = Start();
         var drain = new PacedDrain(50, IsPaused: false, Ordered: 1);
         One.SetAdminState(AdminState.Drain, pacing: drain);
         await LookAsync(actor);
@@ -78,7 +78,7 @@ public sealed class PacedClosingsActorTests : IAsyncDisposable
     public async Task Drain_OfWhatOtherNodesHave_IsDoneWhenTheyHaveClosedTheirs()
     {
         One.SetRemoteActive(7, 1);
-        IActorRef actor = Start();
+        var actor = Start();
         One.SetAdminState(AdminState.Drain, pacing: new PacedDrain(50, IsPaused: false, Ordered: 1));
         await LookAsync(actor);
         for (int i = 0; i < 30; i++) _system.Advance(TimeSpan.FromMilliseconds(100));
@@ -92,7 +92,7 @@ public sealed class PacedClosingsActorTests : IAsyncDisposable
     public async Task Drain_OnANodeThatHasNotHeardOfTheOthers_IsNotSaidToBeDone()
     {
         _knowsAll = false;
-        IActorRef actor = Start();
+        var actor = Start();
         One.SetAdminState(AdminState.Drain, pacing: new PacedDrain(50, IsPaused: false, Ordered: 1));
         for (int i = 0; i < 30; i++) _system.Advance(TimeSpan.FromMilliseconds(100));
         await LookAsync(actor);
@@ -105,7 +105,7 @@ public sealed class PacedClosingsActorTests : IAsyncDisposable
     [Fact]
     public async Task Rebalance_OfWhatIsEven_IsDoneAfterAMoment()
     {
-        IActorRef actor = Start();
+        var actor = Start();
         Assert.Null(await _rebalances.BeginAsync(_pool, 50));
         await LookAsync(actor);
         await _system.UntilAsync(() => Count("RebalanceDone") == 1, 0.1);
@@ -121,7 +121,7 @@ public sealed class PacedClosingsActorTests : IAsyncDisposable
     public async Task Rebalance_WithNobodyWhomItMayMove_EndsAndSaysSo()
     {
         for (int i = 0; i < 10; i++) Assert.True(One.TryAcquire());
-        IActorRef actor = Start();
+        var actor = Start();
         Assert.Null(await _rebalances.BeginAsync(_pool, 50));
         await LookAsync(actor);
         await _system.UntilAsync(() => Count("RebalanceDone") == 1, 0.1);
@@ -132,7 +132,7 @@ public sealed class PacedClosingsActorTests : IAsyncDisposable
     public async Task Rebalance_WhileNobodyElseTakesClients_Waits()
     {
         for (int i = 0; i < 10; i++) Assert.True(One.TryAcquire());
-        IActorRef actor = Start();
+        var actor = Start();
         Assert.Null(await _rebalances.BeginAsync(_pool, 50));
         _pool.Snapshot.Backends[1].SetAdminState(AdminState.Down);
         await LookAsync(actor);

@@ -35,9 +35,9 @@ public sealed class LocalFaultTests
     [InlineData(SocketError.HostUnreachable, false)]
     public void Probe_ByTheExceptionItMet_IsInconclusiveOrFailed(SocketError error, bool own)
     {
-        foreach (Exception e in (Exception[])[new SocketException((int)error), new IOException("connect", new SocketException((int)error))])
+        foreach (var e in (Exception[])[new SocketException((int)error), new IOException("connect", new SocketException((int)error))])
         {
-            ProbeResult result = ProbeResult.Of(e, "reason");
+            var result = ProbeResult.Of(e, "reason");
             Assert.Equal((false, own), (result.Alive, result.Inconclusive));
         }
     }
@@ -64,7 +64,7 @@ public sealed class LocalFaultTests
         using var listener = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
         listener.Bind(new IPEndPoint(IPAddress.Loopback, 0));
         var endPoint = (IPEndPoint)listener.LocalEndPoint!;
-        ProbeResult refused = await new TcpProbe(new ProbeStream(ProxyProtocolVersion.Off, tls: null)).ProbeAsync(endPoint, CancellationToken.None);
+        var refused = await new TcpProbe(new ProbeStream(ProxyProtocolVersion.Off, tls: null)).ProbeAsync(endPoint, CancellationToken.None);
         Assert.Equal((false, false), (refused.Alive, refused.Inconclusive));
         listener.Listen();
         Assert.Equal(ProbeResult.Ok, await new TcpProbe(new ProbeStream(ProxyProtocolVersion.Off, tls: null)).ProbeAsync(endPoint, CancellationToken.None));

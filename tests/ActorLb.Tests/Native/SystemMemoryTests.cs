@@ -78,7 +78,7 @@ public sealed class SystemMemoryTests : IDisposable
     [Fact]
     public void Read_ThisMachine_HasMemory()
     {
-        MemoryState state = new SystemMemory().Read();
+        var state = new SystemMemory().Read();
         Assert.InRange(state.Left, 1, state.Total);
     }
 }

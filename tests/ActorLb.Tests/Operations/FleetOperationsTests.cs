@@ -25,7 +25,7 @@ public sealed class FleetOperationsTests : IAsyncDisposable
 
     public FleetOperationsTests()
     {
-        ActorLbOptions options = ConfigurationLoader.LoadText("""
+        var options = ConfigurationLoader.LoadText("""
             actorlb {
               node { name = lb-1, pid-file = off }
               cluster { bind = "127.0.0.1:7946", seeds = ["127.0.0.1:7946"] }
@@ -85,7 +85,7 @@ public sealed class FleetOperationsTests : IAsyncDisposable
     [Fact]
     public async Task DrainAtPace_OfABackendThatIsDownByThisNodesFile_IsEmptiedAllTheSame()
     {
-        Backend down = _pool.Snapshot.Backends[1];
+        var down = _pool.Snapshot.Backends[1];
         Assert.Null(await _fleet.DrainAtPaceAsync(_pool, down, 50, TimeSpan.FromSeconds(60), Cancel));
         Assert.Equal((AdminState.Down, 50.0), (down.AdminState, down.Pacing!.Rate));
         Assert.Null(await _fleet.SetDrainPausedAsync(_pool, down, paused: true, Cancel));
@@ -97,7 +97,7 @@ public sealed class FleetOperationsTests : IAsyncDisposable
     public async Task DrainAtPace_OfOneAfterTheOther_IsRefusedForTheLast()
     {
         Assert.Null(await _fleet.DrainAtPaceAsync(_pool, One, 50, deadline: null, Cancel));
-        Refusal? refusal = await _fleet.DrainAtPaceAsync(_pool, _pool.Snapshot.Backends[2], 50, deadline: null, Cancel);
+        var refusal = await _fleet.DrainAtPaceAsync(_pool, _pool.Snapshot.Backends[2], 50, deadline: null, Cancel);
         Assert.Contains("no other backend of pool p takes new clients", refusal!.Reason, StringComparison.Ordinal);
         Assert.Null(await _fleet.SetStateAsync(_pool, _pool.Snapshot.Backends[2], AdminState.Drain, deadline: null, Cancel));
         Assert.Equal("waiting", ClosingProgressOf(One, 3));

@@ -29,7 +29,7 @@ public sealed class RebalancesTests : IDisposable
     public async Task Begin_Again_ChangesTheRateAndIsTheSame_UntilItIsDone()
     {
         Assert.Null(await _rebalances.BeginAsync(_pool, 50));
-        RebalanceOrder first = _rebalances.Find("emqx")!;
+        var first = _rebalances.Find("emqx")!;
         _time.Advance(TimeSpan.FromSeconds(1));
         Assert.Null(await _rebalances.SetPausedAsync(_pool, paused: true));
         Assert.Equal(first with { State = RebalanceState.Paused }, _rebalances.Find("emqx"));
@@ -37,7 +37,7 @@ public sealed class RebalancesTests : IDisposable
         Assert.Equal(first with { Rate = 70 }, _rebalances.Find("emqx"));
 
         await _rebalances.FinishAsync(first, 12, 3);
-        RebalanceOrder done = _rebalances.Find("emqx")!;
+        var done = _rebalances.Find("emqx")!;
         Assert.Equal(first with { Rate = 70, State = RebalanceState.Done, Closed = 12, Left = 3 }, done);
         // Another node reports the same a moment later.
         await _rebalances.FinishAsync(first, 13, 2);
@@ -60,7 +60,7 @@ public sealed class RebalancesTests : IDisposable
     [InlineData(BalanceKind.IpHash, "balance = ip-hash")]
     public async Task Begin_OfAPoolWhoseClientsComeBack_IsRefusedWithTheReason(BalanceKind balance, string reason)
     {
-        Refusal? refusal = await _rebalances.BeginAsync(Pools.OfWeights(balance, 1, 1), 50);
+        var refusal = await _rebalances.BeginAsync(Pools.OfWeights(balance, 1, 1), 50);
         Assert.Contains(reason, refusal!.Reason, StringComparison.Ordinal);
         Assert.Null(_rebalances.Find("emqx"));
     }

@@ -15,7 +15,7 @@ public sealed class SessionWireTests
     public void Page_Written_IsReadTheSame()
     {
         var page = new SessionPage([Session("ü\u0001meter", "10.0.0.1:1883"), Session(null, null)], "1.77");
-        SessionPage read = SessionWire.ReadPage(SessionWire.WritePage(page), "lb-2");
+        var read = SessionWire.ReadPage(SessionWire.WritePage(page), "lb-2");
         Assert.Equal(page.Sessions.Select(s => s with { Node = "lb-2" }), read.Sessions);
         Assert.Equal("1.77", read.Next);
         Assert.Null(SessionWire.ReadPage(SessionWire.WritePage(new SessionPage([], null)), "lb-2").Next);
@@ -24,9 +24,9 @@ public sealed class SessionWireTests
     [Fact]
     public void Top_Written_IsReadTheSame()
     {
-        SessionInfo session = Session("a", "10.0.0.1:1883");
+        var session = Session("a", "10.0.0.1:1883");
         TopClient[] top = [new("a", 9, ["lb-1"], session), new(null, 7, ["lb-1"], session with { ClientId = null }), new("c", 5, ["lb-1"], null)];
-        TopClient[] read = SessionWire.ReadTop(SessionWire.WriteTop(top), "lb-1");
+        var read = SessionWire.ReadTop(SessionWire.WriteTop(top), "lb-1");
         Assert.Equal(top.Select(t => (t.ClientId, t.Value, t.Nodes[0], t.Session)), read.Select(t => (t.ClientId, t.Value, t.Nodes[0], t.Session)));
     }
 
@@ -52,7 +52,7 @@ public sealed class SessionWireTests
         byte[] bytes = SessionWire.WritePage(new SessionPage([Session("a", "b")], null));
         // After "next" and the count comes the first session's length.
         bytes[4] += 2;
-        SessionPage read = SessionWire.ReadPage([.. bytes, 1, 2], "n");
+        var read = SessionWire.ReadPage([.. bytes, 1, 2], "n");
         Assert.Equal("a", Assert.Single(read.Sessions).ClientId);
     }
 
@@ -75,7 +75,7 @@ public sealed class SessionWireTests
         SessionInfo Large(string id) => new(id, "[1111:2222:3333:4444:5555:6666:7777:8888]:65535", name, name, new string('b', 260), "3.1.1", "backend-setup", 1e6, long.MaxValue, 1, "n");
         // A node ends a page after the id that exceeds the byte limit.
         int rest = SessionWire.PageBytes - 1;
-        IEnumerable<SessionInfo> page = Enumerable.Range(0, SessionWire.PageSessions - 1)
+        var page = Enumerable.Range(0, SessionWire.PageSessions - 1)
             .Select(_ => Large(new string('x', rest / (SessionWire.PageSessions - 1)))).Append(Large(longest));
         Assert.InRange(SessionWire.WritePage(new SessionPage([.. page], "1.1")).Length, 1, InquiryLimits.MaxBody);
         string cut = new string('x', 1024) + "...";

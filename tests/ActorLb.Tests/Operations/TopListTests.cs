@@ -18,7 +18,7 @@ public sealed class TopListTests
     [Fact]
     public void Connects_OfOneClientOnSeveralNodes_AreAddedUp()
     {
-        TopClient[] top = TopBys.Sum(
+        var top = TopBys.Sum(
             [new("a", 5, ["lb-1"], null), new("b", 7, ["lb-1"], null), new("a", 4, ["lb-2"], null), new("c", 1, ["lb-2"], null)], limit: 2);
         Assert.Equal([("a", 9L, "lb-1 lb-2"), ("b", 7L, "lb-1")], top.Select(t => (t.ClientId!, t.Value, string.Join(' ', t.Nodes))));
     }

@@ -24,7 +24,7 @@ internal static class BareServices
     public static void BringTo(this Session session, Phase phase)
     {
         Phase[] way = [Phase.ProxyHeader, Phase.Connect, Phase.Routing, Phase.Connack, Phase.Relay];
-        foreach (Phase next in way.TakeWhile(p => p <= phase)) session.MoveTo(next);
+        foreach (var next in way.TakeWhile(p => p <= phase)) session.MoveTo(next);
         if (session.Phase != phase) session.MoveTo(phase);
     }
 }

@@ -29,9 +29,9 @@ public sealed partial class PhasesTests : IDisposable
     {
         var seen = new HashSet<Phase> { Phase.Free };
         var left = new Queue<Phase>(seen);
-        while (left.TryDequeue(out Phase phase))
+        while (left.TryDequeue(out var phase))
         {
-            foreach (Phase next in Phases.Next(phase))
+            foreach (var next in Phases.Next(phase))
             {
                 if (seen.Add(next)) left.Enqueue(next);
             }

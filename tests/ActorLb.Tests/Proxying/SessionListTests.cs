@@ -27,7 +27,7 @@ public sealed class SessionListTests
             }
             Assert.Equal((expected.Count, expected.FirstOrDefault()), (list.Count, list.Oldest));
         }
-        foreach (Session session in expected)
+        foreach (var session in expected)
         {
             Assert.Same(session, list.Oldest);
             list.Remove(session);
@@ -43,10 +43,10 @@ public sealed class SessionListTests
         long[] tickets = [.. Enumerable.Range(1, 500).Select(t => (long)t)];
         random.Shuffle(tickets);
         Session[] sessions = [.. tickets.Select(t => new Session(null!) { Setup = new Setup { Ticket = t } })];
-        foreach (Session session in sessions) list.AddByTicket(session);
-        foreach (Session session in sessions.Where(s => s.Setup!.Ticket % 3 == 0)) list.Remove(session);
+        foreach (var session in sessions) list.AddByTicket(session);
+        foreach (var session in sessions.Where(s => s.Setup!.Ticket % 3 == 0)) list.Remove(session);
         var seen = new List<long>();
-        for (Session? session = list.Oldest; session is not null; session = session.Newer) seen.Add(session.Setup!.Ticket);
+        for (var session = list.Oldest; session is not null; session = session.Newer) seen.Add(session.Setup!.Ticket);
         Assert.Equal(tickets.Where(t => t % 3 != 0).Order(), seen);
         Assert.Equal(seen.Count, list.Count);
         while (list.Oldest is { } oldest) list.Remove(oldest);

@@ -17,9 +17,9 @@ public sealed class NetEndPointTests
     [InlineData("2001:db8::1:2", 443)]
     public void Sockaddr_RoundTrip_KeepsAddressAndPort(string address, int port)
     {
-        NetEndPoint there = NetEndPoint.From(IPAddress.Parse(address), port);
+        var there = NetEndPoint.From(IPAddress.Parse(address), port);
         Span<byte> sockaddr = stackalloc byte[NetEndPoint.MaxSockaddrSize];
-        NetEndPoint back = NetEndPoint.FromSockaddr(sockaddr[..there.WriteSockaddr(sockaddr)]);
+        var back = NetEndPoint.FromSockaddr(sockaddr[..there.WriteSockaddr(sockaddr)]);
         Assert.Equal(there, back);
         Assert.Equal(new IPEndPoint(IPAddress.Parse(address), port), back.ToIPEndPoint());
         Span<byte> text = stackalloc byte[NetEndPoint.MaxTextSize];

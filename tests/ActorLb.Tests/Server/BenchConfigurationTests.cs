@@ -12,7 +12,7 @@ public sealed partial class BenchConfigurationTests(BenchMosquitto broker) : ICl
     [InlineData("ws", 2)]
     public void BenchConfiguration_PlacesFilledIn_IsValid(string group, int listeners)
     {
-        DirectoryInfo folder = Directory.CreateTempSubdirectory("actorlb-bench-");
+        var folder = Directory.CreateTempSubdirectory("actorlb-bench-");
         try
         {
             File.WriteAllText(Path.Combine(folder.FullName, "server.pem"), broker.Certificate.ExportCertificatePem());
@@ -26,7 +26,7 @@ public sealed partial class BenchConfigurationTests(BenchMosquitto broker) : ICl
             string file = Path.Combine(folder.FullName, "bench.conf");
             File.WriteAllText(file, text);
 
-            ConfigurationResult result = ConfigurationLoader.Load(file);
+            var result = ConfigurationLoader.Load(file);
 
             Assert.Empty(result.Errors);
             Assert.Empty(result.Warnings);

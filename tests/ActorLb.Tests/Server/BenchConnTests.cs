@@ -64,7 +64,8 @@ public sealed class BenchConnTests(BenchMosquitto broker) : IClassFixture<BenchM
         (false, true) => broker.MutualTlsPort,
         (true, false) => broker.SecureWebSocketPort,
         (true, true) => broker.MutualTlsWebSocketPort,
-    }) with { Tls = tls, WebSocketPath = webSocket ? "/mqtt" : null };
+    }) with
+    { Tls = tls, WebSocketPath = webSocket ? "/mqtt" : null };
 
     [Theory]
     [InlineData(false)]
@@ -78,7 +79,7 @@ public sealed class BenchConnTests(BenchMosquitto broker) : IClassFixture<BenchM
     public async Task Conn_UnknownAuthority_FailsUnlessInsecure(bool webSocket)
     {
         using var other = BenchMosquitto.NewCertificate();
-        BenchTarget target = Secure(new BenchTls(null, null, Insecure: false, ServerName: null), webSocket);
+        var target = Secure(new BenchTls(null, null, Insecure: false, ServerName: null), webSocket);
         Assert.Equal(1, await RunAsync(target));
         Assert.Contains(
             "failed       5 TLS handshake: the server's certificate is not from an authority that this system trusts: name one with --ca",
@@ -93,7 +94,7 @@ public sealed class BenchConnTests(BenchMosquitto broker) : IClassFixture<BenchM
     [InlineData(true)]
     public async Task Conn_WrongServerName_Fails(bool webSocket)
     {
-        BenchTls tls = Trusting(broker.Certificate) with { ServerName = "elsewhere.example" };
+        var tls = Trusting(broker.Certificate) with { ServerName = "elsewhere.example" };
         Assert.Equal(1, await RunAsync(Secure(tls, webSocket), 1));
         Assert.Contains("failed       1 TLS handshake: the server's certificate is not for elsewhere.example", _output.ToString(), StringComparison.Ordinal);
         // A name may be asked for that is not the address.
@@ -118,9 +119,11 @@ public sealed class BenchConnTests(BenchMosquitto broker) : IClassFixture<BenchM
     public async Task Conn_TlsToAPlainPort_SaysSo(bool webSocket, string expected)
     {
         using var plain = new Rude("plain text, whatever is asked\r\n\r\n"u8.ToArray());
-        BenchTarget target = broker.Target(plain.Port) with
+        var target = broker.Target(plain.Port) with
         {
-            Host = "127.0.0.1", Tls = Trusting(broker.Certificate), WebSocketPath = webSocket ? "/mqtt" : null,
+            Host = "127.0.0.1",
+            Tls = Trusting(broker.Certificate),
+            WebSocketPath = webSocket ? "/mqtt" : null,
         };
         Assert.Equal(1, await RunAsync(target, 1));
         Assert.Contains($"failed       1 {expected}", _output.ToString(), StringComparison.Ordinal);
@@ -164,9 +167,9 @@ public sealed class BenchConnTests(BenchMosquitto broker) : IClassFixture<BenchM
     {
         using var rude = new TcpListener(IPAddress.Loopback, 0);
         rude.Start();
-        Task closing = Task.Run(async () =>
+        var closing = Task.Run(async () =>
         {
-            using Socket accepted = await rude.AcceptSocketAsync();
+            using var accepted = await rude.AcceptSocketAsync();
             await accepted.ReceiveAsync(new byte[256]);
         });
         Assert.Equal(1, await RunAsync(broker.Target(((IPEndPoint)rude.LocalEndpoint).Port) with { Host = "127.0.0.1" }, 1));
@@ -193,7 +196,7 @@ public sealed class BenchConnTests(BenchMosquitto broker) : IClassFixture<BenchM
         await using var own = new BenchMosquitto();
         await own.InitializeAsync();
         var output = new WatchedWriter("holding: ");
-        Task<int> bench = BenchConnCommand.RunAsync(own.Target(own.Port), 4, TimeSpan.Zero, TimeSpan.FromHours(1), null,
+        var bench = BenchConnCommand.RunAsync(own.Target(own.Port), 4, TimeSpan.Zero, TimeSpan.FromHours(1), null,
             new BenchConsole(output, false, TimeProvider.System), TimeProvider.System, CancellationToken.None);
         await output.Seen;
         own.Kill();
@@ -210,7 +213,7 @@ public sealed class BenchConnTests(BenchMosquitto broker) : IClassFixture<BenchM
         await using var clients = new ClientGroup(own.Target(own.Port), TimeProvider.System);
         await clients.OpenAsync(4, TimeSpan.Zero, async client =>
         {
-            for (;;) await client.ReceiveAsync(CancellationToken.None);
+            for (; ; ) await client.ReceiveAsync(CancellationToken.None);
         }, CancellationToken.None);
         Assert.Equal(4, clients.Opened);
 
@@ -235,7 +238,7 @@ public sealed class BenchConnTests(BenchMosquitto broker) : IClassFixture<BenchM
     {
         using var admin = new TcpListener(IPAddress.Loopback, 0);
         admin.Start();
-        Task serving = Task.Run(async () =>
+        var serving = Task.Run(async () =>
         {
             foreach (int connections in (int[])[7, 10]) await ServeMetricsAsync(admin, connections);
         });
@@ -286,12 +289,12 @@ public sealed class BenchConnTests(BenchMosquitto broker) : IClassFixture<BenchM
 
         private async Task AcceptAsync(byte[] answer)
         {
-            for (;;) _ = AnswerAsync(await _listener.AcceptSocketAsync(), answer);
+            for (; ; ) _ = AnswerAsync(await _listener.AcceptSocketAsync(), answer);
         }
 
         private static async Task AnswerAsync(Socket accepted, byte[] answer)
         {
-            using Socket closing = accepted;
+            using var closing = accepted;
             await accepted.ReceiveAsync(new byte[4096]);
             await accepted.SendAsync(answer);
             accepted.Shutdown(SocketShutdown.Send);
@@ -301,8 +304,8 @@ public sealed class BenchConnTests(BenchMosquitto broker) : IClassFixture<BenchM
 
     private static async Task ServeMetricsAsync(TcpListener admin, int connections)
     {
-        using Socket accepted = await admin.AcceptSocketAsync();
-        var request = new byte[4096];
+        using var accepted = await admin.AcceptSocketAsync();
+        byte[] request = new byte[4096];
         int length = await accepted.ReceiveAsync(request);
         Assert.Contains("Authorization: Bearer token", Encoding.ASCII.GetString(request, 0, length), StringComparison.Ordinal);
         string body = $$"""

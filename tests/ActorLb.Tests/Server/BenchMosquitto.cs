@@ -64,7 +64,7 @@ public sealed class BenchMosquitto : IAsyncLifetime
         string certificate = Write("server.pem", Certificate.ExportCertificatePem());
         string key = Write("server.key", Certificate.GetRSAPrivateKey()!.ExportPkcs8PrivateKeyPem());
         string passwords = Write("passwords", "");
-        using (Process hash = Process.Start("mosquitto_passwd", ["-b", passwords, "alice", "secret"]))
+        using (var hash = Process.Start("mosquitto_passwd", ["-b", passwords, "alice", "secret"]))
         {
             await hash.WaitForExitAsync();
         }
@@ -126,15 +126,15 @@ public sealed class BenchMosquitto : IAsyncLifetime
     private static int[] FreePorts(int count)
     {
         var listeners = Enumerable.Range(0, count).Select(_ => new TcpListener(IPAddress.Loopback, 0)).ToArray();
-        foreach (TcpListener listener in listeners) listener.Start();
+        foreach (var listener in listeners) listener.Start();
         int[] ports = [.. listeners.Select(listener => ((IPEndPoint)listener.LocalEndpoint).Port)];
-        foreach (TcpListener listener in listeners) listener.Dispose();
+        foreach (var listener in listeners) listener.Dispose();
         return ports;
     }
 
     internal static X509Certificate2 NewCertificate()
     {
-        using RSA key = RSA.Create(2048);
+        using var key = RSA.Create(2048);
         var request = new CertificateRequest("CN=localhost", key, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
         var names = new SubjectAlternativeNameBuilder();
         names.AddDnsName("localhost");

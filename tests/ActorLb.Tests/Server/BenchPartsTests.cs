@@ -94,7 +94,7 @@ public sealed class BenchPartsTests
     [Fact]
     public void BackendDistribution_PrometheusText_ReadsThatMetricAlone()
     {
-        Dictionary<string, long> values = BackendDistribution.Parse("""
+        var values = BackendDistribution.Parse("""
             # HELP actorlb_backend_connections Open connections
             actorlb_backend_connections{pool="a",backend="[::1]:1883"} 4
             actorlb_backend_connections{backend="h:1",pool="b",} 2.0e1 1700000000
@@ -113,7 +113,7 @@ public sealed class BenchPartsTests
     {
         var time = new FakeTimeProvider();
         long start = time.GetTimestamp();
-        ValueTask waiting = time.DelayUntil(start, TimeSpan.FromMicroseconds(300), CancellationToken.None);
+        var waiting = time.DelayUntil(start, TimeSpan.FromMicroseconds(300), CancellationToken.None);
         Assert.False(waiting.IsCompleted);
         time.Advance(TimeSpan.FromMilliseconds(1));
         await waiting;
@@ -126,7 +126,7 @@ public sealed class BenchPartsTests
     {
         using var stop = new CancellationTokenSource();
         var time = new FakeTimeProvider();
-        ValueTask waiting = time.DelayUntil(time.GetTimestamp(), TimeSpan.FromSeconds(1e7), stop.Token);
+        var waiting = time.DelayUntil(time.GetTimestamp(), TimeSpan.FromSeconds(1e7), stop.Token);
         Assert.False(waiting.IsCompleted);
         await stop.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(async () => await waiting);
@@ -135,7 +135,7 @@ public sealed class BenchPartsTests
     [Fact]
     public void PayloadStamp_OtherRunOrTooShort_IsNotRead()
     {
-        var payload = new byte[20];
+        byte[] payload = new byte[20];
         PayloadStamp.Write(payload, 42, 99);
         Assert.True(PayloadStamp.TryRead(payload, 42, out long timestamp));
         Assert.Equal(99, timestamp);
@@ -152,7 +152,7 @@ public sealed class BenchPartsTests
     [InlineData("-h broker.example -p 4000 --tls", 4000)]
     public void TargetOptions_Transport_GivesThePort(string arguments, int port)
     {
-        BenchTarget target = Read(arguments);
+        var target = Read(arguments);
         Assert.Equal("broker.example", target.Host);
         Assert.Equal(port, target.Port);
     }
@@ -160,7 +160,7 @@ public sealed class BenchPartsTests
     [Fact]
     public void TargetOptions_All_AreTaken()
     {
-        BenchTarget target = Read("-V 5 -u bob -P secret --tls --servername mqtt.example --ws /x --client-id-prefix c- -k 0 --timeout 500ms");
+        var target = Read("-V 5 -u bob -P secret --tls --servername mqtt.example --ws /x --client-id-prefix c- -k 0 --timeout 500ms");
         Assert.Equal(MqttVersion.V5, target.Version);
         Assert.Equal(("bob", "secret"), (target.UserName, target.Password));
         Assert.Equal("mqtt.example", target.Tls?.ServerName);
@@ -200,7 +200,7 @@ public sealed class BenchPartsTests
     {
         var command = new Command("bench");
         var options = new BenchTargetOptions(command);
-        ParseResult parsed = command.Parse(arguments);
+        var parsed = command.Parse(arguments);
         Assert.Empty(parsed.Errors);
         return options.Read(parsed);
     }

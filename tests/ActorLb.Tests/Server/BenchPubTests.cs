@@ -62,17 +62,17 @@ public sealed class BenchPubTests(BenchMosquitto broker) : IClassFixture<BenchMo
         using var slow = new TcpListener(IPAddress.Loopback, 0);
         slow.Start();
         var output = new WatchedWriter("waiting for acknowledgements: 2 of 2 messages left");
-        Task answering = Task.Run(async () =>
+        var answering = Task.Run(async () =>
         {
-            using Socket accepted = await slow.AcceptSocketAsync();
+            using var accepted = await slow.AcceptSocketAsync();
             await accepted.ReceiveAsync(new byte[256]);
             await accepted.SendAsync((byte[])[0x20, 2, 0, 0]);
             await output.Seen;
             await accepted.SendAsync((byte[])[0x40, 2, 0, 1, 0x40, 2, 0, 2]);
             while (await accepted.ReceiveAsync(new byte[256]) > 0) { }
         });
-        BenchTarget target = broker.Target(((IPEndPoint)slow.LocalEndpoint).Port) with { Host = "127.0.0.1" };
-        PublishPlan plan = Plan(1) with { Subscribe = false, Rate = 0, InFlight = 2 };
+        var target = broker.Target(((IPEndPoint)slow.LocalEndpoint).Port) with { Host = "127.0.0.1" };
+        var plan = Plan(1) with { Subscribe = false, Rate = 0, InFlight = 2 };
         Assert.Equal(0, await BenchPubCommand.RunAsync(
             target, 1, TimeSpan.Zero, plan, new BenchConsole(output, false, TimeProvider.System), TimeProvider.System, CancellationToken.None));
         await answering;
@@ -87,8 +87,8 @@ public sealed class BenchPubTests(BenchMosquitto broker) : IClassFixture<BenchMo
         await own.InitializeAsync();
         var output = new WatchedWriter("publishing: 1 sent");
         // The next message is due in an hour.
-        PublishPlan plan = Plan(0) with { Subscribe = false, Rate = 1.0 / 3600, Duration = TimeSpan.FromHours(9) };
-        Task<int> bench = BenchPubCommand.RunAsync(own.Target(own.Port), 3, TimeSpan.Zero, plan,
+        var plan = Plan(0) with { Subscribe = false, Rate = 1.0 / 3600, Duration = TimeSpan.FromHours(9) };
+        var bench = BenchPubCommand.RunAsync(own.Target(own.Port), 3, TimeSpan.Zero, plan,
             new BenchConsole(output, false, TimeProvider.System), TimeProvider.System, CancellationToken.None);
         await output.Seen;
         own.Kill();

@@ -13,7 +13,7 @@ public sealed partial class JsonLineFormatterTests
     [Fact]
     public void Entry_HasItsValuesUnderTheNamesOfTheAccessLog()
     {
-        JsonElement line = Format(logger => Log.Told(logger, "10.0.0.1:5", "mqtt", "emqx", 7, 1.5));
+        var line = Format(logger => Log.Told(logger, "10.0.0.1:5", "mqtt", "emqx", 7, 1.5));
         Assert.Equal(
             """{"time":"2025-01-02T02:04:05.006Z","level":"warning","event":"told","event_id":99001,"category":"ActorLb.Test","client":"10.0.0.1:5","listener":"mqtt","pool":"emqx","waited_for":7,"seconds":1.5,"message":"10.0.0.1:5 on mqtt of emqx: 7, 1.5"}""",
             line.GetRawText());
@@ -24,7 +24,7 @@ public sealed partial class JsonLineFormatterTests
     [InlineData("pool")]
     public void Owner_AndItsName_AreWhatOtherEntriesCallIt(string owner)
     {
-        JsonElement line = Format(logger => Log.Owned(logger, owner, "x", "text"));
+        var line = Format(logger => Log.Owned(logger, owner, "x", "text"));
         Assert.Equal("x", line.GetProperty(owner).GetString());
         Assert.False(line.TryGetProperty("owner", out _) || line.TryGetProperty("name", out _));
     }
@@ -32,7 +32,7 @@ public sealed partial class JsonLineFormatterTests
     [Fact]
     public void Value_OfAReservedName_DoesNotTakeItsPlace()
     {
-        JsonElement line = Format(logger => Log.Odd(logger, "mine", "yours"));
+        var line = Format(logger => Log.Odd(logger, "mine", "yours"));
         Assert.Equal("mine and yours", line.GetProperty("message").GetString());
         Assert.Equal("warning", line.GetProperty("level").GetString());
     }

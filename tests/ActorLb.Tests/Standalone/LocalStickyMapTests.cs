@@ -35,7 +35,7 @@ public sealed class LocalStickyMapTests : IDisposable
     public void LiveSession_KeepsTheEntry_ItsEndStartsTheClock()
     {
         _map.GetOrAssign(5, [A], null!, 0, out var answer);
-        var session = _map.Opened(5, A, answer.Outcome);
+        uint session = _map.Opened(5, A, answer.Outcome);
         Pass(hours: 5);
         Assert.Equal(1, _map.Count);
 
@@ -53,7 +53,7 @@ public sealed class LocalStickyMapTests : IDisposable
         using var map = new ActorLb.Standalone.LocalStickyMap(new byte[16], TimeSpan.FromSeconds(20), 100_000, slots, _time);
         map.GetOrAssign(5, [A], null!, 0, out var answer);
         map.Opened(5, A, answer.Outcome);
-        for (var second = 0; second < 200; second++)
+        for (int second = 0; second < 200; second++)
         {
             _time.Advance(TimeSpan.FromSeconds(1));
             Assert.Equal(A, map.Peek(5));
@@ -72,14 +72,14 @@ public sealed class LocalStickyMapTests : IDisposable
     [Fact]
     public void ManyThreads_OneAnswerAClient()
     {
-        var seen = new uint[1000];
+        uint[] seen = new uint[1000];
         Parallel.For(0, 4, worker =>
         {
-            for (var i = 0; i < 50_000; i++)
+            for (int i = 0; i < 50_000; i++)
             {
-                var client = i % 1000;
+                int client = i % 1000;
                 _map.GetOrAssign((ulong)client * 0x0040_0000_0000_0001UL, worker % 2 == 0 ? [A, B] : [B, A], null!, 0, out var answer);
-                var before = Interlocked.CompareExchange(ref seen[client], answer.Backend.Value, 0);
+                uint before = Interlocked.CompareExchange(ref seen[client], answer.Backend.Value, 0);
                 Assert.True(before == 0 || before == answer.Backend.Value);
             }
         });
@@ -93,16 +93,16 @@ public sealed class LocalStickyMapTests : IDisposable
         var slots = new BackendSlots();
         slots.Set(A, AdminState.Up);
         using var map = new ActorLb.Standalone.LocalStickyMap(new byte[16], TimeSpan.FromHours(1), Cap, slots, _time);
-        var clients = Enumerable.Range(0, 300).Select(i => map.Hash("p"u8, BitConverter.GetBytes(i))).ToArray();
-        foreach (var client in clients)
+        ulong[] clients = Enumerable.Range(0, 300).Select(i => map.Hash("p"u8, BitConverter.GetBytes(i))).ToArray();
+        foreach (ulong client in clients)
         {
             map.GetOrAssign(client, [A], null!, 0, out var answer);
             map.Opened(client, A, answer.Outcome);
         }
 
-        for (var i = 1000; i < 9000; i++)
+        for (int i = 1000; i < 9000; i++)
         {
-            var stranger = map.Hash("p"u8, BitConverter.GetBytes(i));
+            ulong stranger = map.Hash("p"u8, BitConverter.GetBytes(i));
             map.GetOrAssign(stranger, [A], null!, 0, out var answer);
             switch (i % 4)
             {
@@ -129,9 +129,9 @@ public sealed class LocalStickyMapTests : IDisposable
         var slots = new BackendSlots();
         slots.Set(A, AdminState.Up);
         using var map = new ActorLb.Standalone.LocalStickyMap(new byte[16], TimeSpan.FromHours(1), 1024, slots, _time);
-        for (var i = 0; i < 300; i++)
+        for (int i = 0; i < 300; i++)
         {
-            var client = map.Hash("p"u8, BitConverter.GetBytes(i));
+            ulong client = map.Hash("p"u8, BitConverter.GetBytes(i));
             map.GetOrAssign(client, [A], null!, 0, out var answer);
             map.Closed(client, A, map.Opened(client, A, answer.Outcome));
         }
@@ -141,7 +141,7 @@ public sealed class LocalStickyMapTests : IDisposable
 
     private void Pass(int hours = 0, int minutes = 0)
     {
-        for (var passed = 0; passed < (hours * 60) + minutes; passed++)
+        for (int passed = 0; passed < (hours * 60) + minutes; passed++)
         {
             _time.Advance(TimeSpan.FromMinutes(1));
         }

@@ -20,10 +20,10 @@ public sealed class StandaloneOperationsTests
     {
         await using var system = new VirtualSystem();
         Pool pool = new(Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1"), Pools.Backend("10.0.0.2")), system.Time);
-        Backend[] backends = pool.Snapshot.Backends.ToArray();
-        (StandaloneOperations node, IActorRef drains) = Start(system, backends);
-        CancellationToken cancel = TestContext.Current.CancellationToken;
-        foreach (Backend backend in backends)
+        var backends = pool.Snapshot.Backends.ToArray();
+        (var node, var drains) = Start(system, backends);
+        var cancel = TestContext.Current.CancellationToken;
+        foreach (var backend in backends)
             Assert.Null(await node.SetStateAsync(pool, backend, AdminState.Drain, TimeSpan.FromSeconds(60), cancel));
         Assert.Null(await node.SetStateAsync(pool, backends[0], AdminState.Drain, deadline: null, cancel));
 
@@ -43,9 +43,9 @@ public sealed class StandaloneOperationsTests
     {
         await using var system = new VirtualSystem();
         Pool pool = new(Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1"), Pools.Backend("10.0.0.2")), system.Time);
-        Backend[] backends = pool.Snapshot.Backends.ToArray();
-        (StandaloneOperations node, IActorRef drains) = Start(system, backends);
-        CancellationToken cancel = TestContext.Current.CancellationToken;
+        var backends = pool.Snapshot.Backends.ToArray();
+        (var node, var drains) = Start(system, backends);
+        var cancel = TestContext.Current.CancellationToken;
         await node.SetStateAsync(pool, backends[0], AdminState.Drain, TimeSpan.FromSeconds(60), cancel);
         await node.SetStateAsync(pool, backends[1], AdminState.Drain, deadline: null, cancel);
         system.Advance(TimeSpan.FromSeconds(30));
@@ -70,8 +70,8 @@ public sealed class StandaloneOperationsTests
     {
         await using var system = new VirtualSystem();
         Pool pool = new(Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1", down: true)), system.Time);
-        Backend backend = pool.Snapshot.Backends[0];
-        (StandaloneOperations node, IActorRef drains) = Start(system, [backend]);
+        var backend = pool.Snapshot.Backends[0];
+        (var node, var drains) = Start(system, [backend]);
         await node.SetStateAsync(pool, backend, AdminState.Drain, TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken);
         pool.Apply(Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1")));
 
@@ -85,9 +85,9 @@ public sealed class StandaloneOperationsTests
     {
         await using var system = new VirtualSystem();
         Pool pool = new(Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1"), Pools.Backend("10.0.0.2")), system.Time);
-        Backend backend = pool.Snapshot.Backends[0];
-        (StandaloneOperations node, IActorRef drains) = Start(system, pool.Snapshot.Backends.ToArray());
-        CancellationToken cancel = TestContext.Current.CancellationToken;
+        var backend = pool.Snapshot.Backends[0];
+        (var node, var drains) = Start(system, pool.Snapshot.Backends.ToArray());
+        var cancel = TestContext.Current.CancellationToken;
         Assert.Contains("not drained at a rate", (await node.SetDrainPausedAsync(pool, backend, paused: true, cancel))!.Reason, StringComparison.Ordinal);
         Assert.Null(await node.DrainAtPaceAsync(pool, backend, 50, TimeSpan.FromSeconds(60), cancel));
         long ordered = backend.Pacing!.Ordered;
@@ -118,7 +118,7 @@ public sealed class StandaloneOperationsTests
         var slots = new BackendSlots();
         // Never used here.
         var sticky = new LocalStickyMap(new byte[16], TimeSpan.FromHours(1), 1000, slots, system.Time);
-        IActorRef drains = system.System.ActorOf(ActorProps.Of(() => new DrainActor(() => backends, system.Time)), "drains");
+        var drains = system.System.ActorOf(ActorProps.Of(() => new DrainActor(() => backends, system.Time)), "drains");
         return (new StandaloneOperations(
             "lb-1", "production", new StickyOptions(TimeSpan.FromHours(1), 1000), sticky, new LocalBackendSlots(slots, new BackendDirectory()),
             () => true, () => false, drains), drains);

@@ -8,7 +8,7 @@ public sealed partial class ShardStoreTests
     [Fact]
     public void Cap_Reached_OldOnesGo()
     {
-        for (var i = 1u; i <= 500; i++)
+        for (uint i = 1u; i <= 500; i++)
         {
             _store.GetOrAssign(Spread(i), [A], Now + i);
             Assert.True(_store.Table.Count <= 50);
@@ -29,12 +29,12 @@ public sealed partial class ShardStoreTests
     [InlineData(true)]
     public void Cap_FloodOfMadeUpIds_ConnectedStay(bool accepted)
     {
-        for (var i = 1u; i <= 20; i++)
+        for (uint i = 1u; i <= 20; i++)
         {
             Connect(i, Now);
         }
 
-        for (var i = 100u; i < 5000; i++)
+        for (uint i = 100u; i < 5000; i++)
         {
             _store.GetOrAssign(Spread(i), [B], Now + 50, provisional: true);
             if (accepted)
@@ -54,13 +54,13 @@ public sealed partial class ShardStoreTests
     [Fact]
     public void Cap_UnconfirmedIds_GoBeforeThoseKnown()
     {
-        for (var i = 1u; i <= 49; i++)
+        for (uint i = 1u; i <= 49; i++)
         {
             Connect(i, Now);
             _store.Leave(Spread(i), A);
         }
 
-        for (var i = 100u; i < 1000; i++)
+        for (uint i = 100u; i < 1000; i++)
         {
             _store.GetOrAssign(Spread(i), [B], Now + i, provisional: true);
         }
@@ -73,7 +73,7 @@ public sealed partial class ShardStoreTests
     [Fact]
     public void Cap_AllConnected_NewOnesAreNotKeptUntilTheyConnect()
     {
-        for (var i = 1u; i <= 50; i++)
+        for (uint i = 1u; i <= 50; i++)
         {
             Connect(i, Now + i);
         }
@@ -95,13 +95,13 @@ public sealed partial class ShardStoreTests
         var group = new StoreGroup();
         var rules = new StickyRules(TtlTicks: 100_000, MaxPerShard: 16);
         var stores = Enumerable.Range(0, 16).Select(_ => new ShardStore(12, _slots, rules, _store.Log, group)).ToArray();
-        for (var i = 0u; i < 6; i++)
+        for (uint i = 0u; i < 6; i++)
         {
             stores[3].GetOrAssign(Spread(i), [A], Now + 10, provisional: true);
             stores[3].Accept(Spread(i), A, Now + 10, add: true);
         }
 
-        for (var i = 100u; i < 1100; i++)
+        for (uint i = 100u; i < 1100; i++)
         {
             stores[i % 16].GetOrAssign(Spread(i), [B], Now + i);
             Assert.True(group.Count <= 16);
@@ -118,12 +118,12 @@ public sealed partial class ShardStoreTests
     [Fact]
     public void Cap_ClientsOfOtherNodes_GoWhenTheirSessionsHaveEnded()
     {
-        for (var i = 1u; i <= 40; i++)
+        for (uint i = 1u; i <= 40; i++)
         {
             _store.GetOrAssign(Spread(i), [A], Now);
         }
 
-        for (var i = 100u; i < 2000; i++)
+        for (uint i = 100u; i < 2000; i++)
         {
             _store.GetOrAssign(Spread(i), [B], Now + 10);
             _store.Refresh(Spread(i), B, Now + 10);
@@ -136,7 +136,7 @@ public sealed partial class ShardStoreTests
     public void Cap_ConnectedClients_GoBeyondIt_AndOthersPay()
     {
         _store.Log.Keeps = true;
-        for (var i = 1u; i <= 60; i++)
+        for (uint i = 1u; i <= 60; i++)
         {
             Connect(i, Now + i);
         }
@@ -145,13 +145,13 @@ public sealed partial class ShardStoreTests
 
         // Another store of the node is full of entries without a session; its sweep evicts some of them.
         var other = new ShardStore(12, _slots, new StickyRules(TtlTicks: 100, MaxPerShard: 50) { Room = _room }, _store.Log);
-        for (var i = 1000u; i < 1050; i++)
+        for (uint i = 1000u; i < 1050; i++)
         {
             other.GetOrAssign(Spread(i), [A], Now + i - 990);
         }
 
         _room.Count(places: 100, entries: 110, connected: 60);
-        for (var n = 0; n < 10; n++)
+        for (int n = 0; n < 10; n++)
         {
             _store.Sweep(0, 1000, 1000, Now + 60);
             other.Sweep(0, 1000, 1000, Now + 60);
@@ -160,7 +160,7 @@ public sealed partial class ShardStoreTests
         Assert.Equal((60, 40, 10L), (_store.Table.Count, other.Table.Count, other.Eviction.Evicted));
 
         // The room taken above the cap is freed when a client leaves.
-        for (var i = 1u; i <= 15; i++)
+        for (uint i = 1u; i <= 15; i++)
         {
             _store.Leave(Spread(i), A);
             _store.Eviction.Trim();

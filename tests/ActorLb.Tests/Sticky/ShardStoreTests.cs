@@ -203,10 +203,10 @@ public sealed partial class ShardStoreTests : IDisposable
         var copy = new ShardStore(12, _slots, new StickyRules(100, 50));
         var random = new Random(3);
         var ops = new LogOp[64];
-        var next = 1UL;
-        for (var i = 0u; i < 5000; i++)
+        ulong next = 1UL;
+        for (uint i = 0u; i < 5000; i++)
         {
-            var h = (ulong)random.Next(1, 90) << 44;
+            ulong h = (ulong)random.Next(1, 90) << 44;
             switch (random.Next(8))
             {
                 case 4: _store.GetOrAssign(h, [B], Now + i, provisional: true); break;
@@ -238,7 +238,7 @@ public sealed partial class ShardStoreTests : IDisposable
     public void Log_Overflow_TellsTheCopyToStartOver()
     {
         var log = new ReplicationLog { Keeps = true };
-        for (var i = 0; i < ReplicationLog.MaxOps + 5; i++)
+        for (int i = 0; i < ReplicationLog.MaxOps + 5; i++)
         {
             log.Append(new LogOp(LogOpKind.Put, (ulong)i, A, 0));
         }

@@ -19,15 +19,15 @@ public sealed class ShardTableTests
         var connected = new HashSet<ulong>();
         var provisional = new HashSet<ulong>();
         using var table = new ShardTable(12);
-        var universe = Enumerable.Range(0, keys).Select(_ => (ulong)random.NextInt64() & 0x000F_FFFF_FFFF_FFFF).ToArray();
-        for (var step = 0; step < 60_000; step++)
+        ulong[] universe = Enumerable.Range(0, keys).Select(_ => (ulong)random.NextInt64() & 0x000F_FFFF_FFFF_FFFF).ToArray();
+        for (int step = 0; step < 60_000; step++)
         {
-            var h = universe[random.Next(keys)];
+            ulong h = universe[random.Next(keys)];
             if (random.Next(3) > 0)
             {
                 var backend = new BackendRef((ushort)random.Next(100), (ushort)random.Next(1, 100));
-                var state = (ushort)(random.Next(4) << 14);
-                var added = table.Set(h, backend, (uint)step, state);
+                ushort state = (ushort)(random.Next(4) << 14);
+                bool added = table.Set(h, backend, (uint)step, state);
                 Assert.Equal(!model.ContainsKey(h), added);
                 model[h] = (backend, (uint)step);
                 if (random.Next(5) == 0)
@@ -63,19 +63,19 @@ public sealed class ShardTableTests
     public void Remove_RunAcrossTheEnd_KeepsEveryFollower()
     {
         const ulong Last = 0x000F_FFFF_FFFF_FF00;
-        var keys = new[] { Last, Last + 1, Last + 2, 1UL << 20, Last + 3, 2UL << 20 };
-        for (var order = 0; order < 720; order++)
+        ulong[] keys = new[] { Last, Last + 1, Last + 2, 1UL << 20, Last + 3, 2UL << 20 };
+        for (int order = 0; order < 720; order++)
         {
             using var table = new ShardTable(12);
             var model = new Dictionary<ulong, (BackendRef, uint)>();
-            foreach (var h in keys)
+            foreach (ulong h in keys)
             {
                 table.Set(h, A, (uint)h);
                 model[h] = (A, (uint)h);
             }
 
             Assert.Equal(8, table.Capacity);
-            foreach (var h in Permutation(keys, order))
+            foreach (ulong h in Permutation(keys, order))
             {
                 Assert.True(table.Remove(h));
                 model.Remove(h);
@@ -89,12 +89,12 @@ public sealed class ShardTableTests
     {
         using var table = new ShardTable(0);
         var random = new Random(7);
-        for (var i = 0; i < 500; i++)
+        for (int i = 0; i < 500; i++)
         {
             table.Set((ulong)random.NextInt64(), A, (uint)(i % 2));
         }
 
-        for (var i = 0; i < table.Capacity;)
+        for (int i = 0; i < table.Capacity;)
         {
             ref var entry = ref table.At(i);
             if (!Unsafe.IsNullRef(ref entry) && entry.Touch == 1)
@@ -128,7 +128,7 @@ public sealed class ShardTableTests
     {
         using var table = new ShardTable(0);
         var random = new Random(1);
-        for (var i = 1; i <= 50_000; i++)
+        for (int i = 1; i <= 50_000; i++)
         {
             table.Set((ulong)random.NextInt64() << 1, A, 0);
             if (i > 100)
@@ -142,14 +142,14 @@ public sealed class ShardTableTests
     public void Shrink_MostlyRemoved_GivesMemoryBack()
     {
         using var table = new ShardTable(0);
-        var keys = Enumerable.Range(1, 10_000).Select(i => unchecked((ulong)i * 0x9E3779B97F4A7C15)).ToArray();
-        foreach (var h in keys)
+        ulong[] keys = Enumerable.Range(1, 10_000).Select(i => unchecked((ulong)i * 0x9E3779B97F4A7C15)).ToArray();
+        foreach (ulong h in keys)
         {
             table.Set(h, A, 0);
         }
 
-        var before = table.Bytes;
-        foreach (var h in keys.Skip(100))
+        long before = table.Bytes;
+        foreach (ulong h in keys.Skip(100))
         {
             table.Remove(h);
         }
@@ -163,7 +163,7 @@ public sealed class ShardTableTests
     private static void AssertEqual(Dictionary<ulong, (BackendRef Backend, uint Touch)> model, ShardTable table, ulong[] universe)
     {
         Assert.Equal(model.Count, table.Count);
-        foreach (var h in universe)
+        foreach (ulong h in universe)
         {
             ref var entry = ref table.Find(h);
             if (model.TryGetValue(h, out var expected))
@@ -182,7 +182,7 @@ public sealed class ShardTableTests
     {
         var rest = keys.ToList();
         var result = new List<ulong>();
-        for (var n = rest.Count; n > 0; n--)
+        for (int n = rest.Count; n > 0; n--)
         {
             result.Add(rest[number % n]);
             rest.RemoveAt(number % n);

@@ -18,7 +18,7 @@ public sealed class SipHashTests
     [InlineData(63, 0x958a324ceb064572UL)]
     public void Hash_ReferenceInput_IsReferenceOutput(int length, ulong expected)
     {
-        var input = Enumerable.Range(0, length).Select(i => (byte)i).ToArray();
+        byte[] input = Enumerable.Range(0, length).Select(i => (byte)i).ToArray();
 
         Assert.Equal(expected, SipHash.FromKey(Key).Hash(input));
     }

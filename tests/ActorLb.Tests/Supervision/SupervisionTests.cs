@@ -45,7 +45,7 @@ public sealed class SupervisionTests : IAsyncDisposable
     public async Task Failure_AtTheBegin_IsTriedAgainAfterPausesThatDouble()
     {
         var state = new Fragile.State { Failing = 4 };
-        IActorRef actor = Start(state, "fragile");
+        var actor = Start(state, "fragile");
         int milliseconds = 100;
         for (int begins = 1; begins <= 4; begins++)
         {
@@ -67,8 +67,8 @@ public sealed class SupervisionTests : IAsyncDisposable
     [Fact]
     public void Pause_IsNeverLongerThanTenSeconds()
     {
-        ActorRestarts restarts = ActorRestarts.Of(_system.System);
-        ActorPath path = Start(new Fragile.State(), "fragile").Path;
+        var restarts = ActorRestarts.Of(_system.System);
+        var path = Start(new Fragile.State(), "fragile").Path;
         for (int i = 0; i < 2000; i++) restarts.Count(path);
         Assert.Equal(TimeSpan.FromSeconds(10), restarts.DelayOf(path));
     }
@@ -106,12 +106,12 @@ public sealed class SupervisionTests : IAsyncDisposable
     public async Task Tree_ShowsWhoWaits_WithoutAskingTheActors()
     {
         using var gate = new ManualResetEventSlim();
-        IActorRef busy = _system.System.ActorOf(ActorProps.Of(() => new Busy(gate)), ActorNames.Of("a pool/with % odd name"));
+        var busy = _system.System.ActorOf(ActorProps.Of(() => new Busy(gate)), ActorNames.Of("a pool/with % odd name"));
         await VirtualSystem.SoonAsync(() => States("node/user/a pool").Length == 2);
         for (int i = 0; i < 3; i++) busy.Tell("wait");
         await VirtualSystem.SoonAsync(() => States("node/user/a pool")[0].Mailbox == 2);
 
-        ActorState[] states = States("node/user/a pool");
+        var states = States("node/user/a pool");
         gate.Set();
         Assert.Equal(
             [("node/user/a pool/with % odd name", 1, "Busy"), ("node/user/a pool/with % odd name/[::1]:1883", 2, "Fragile")],

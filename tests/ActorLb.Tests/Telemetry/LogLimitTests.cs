@@ -24,7 +24,7 @@ public sealed class LogLimitTests : IDisposable
             Assert.Equal(1, Enumerable.Range(0, 1000).Count(_ => Admits("mqtt", "bad")));
             _log.Clear();
             _time.Advance(LogLimit.Interval);
-            (LogLevel level, string text) = Assert.Single(_log.Lines);
+            (var level, string text) = Assert.Single(_log.Lines);
             Assert.Equal(LogLevel.Information, level);
             Assert.StartsWith("listener mqtt: 999 more ", text, StringComparison.Ordinal);
             Assert.EndsWith(": bad", text, StringComparison.Ordinal);

@@ -34,8 +34,8 @@ public sealed class BadInputTests : IDisposable
     [Fact]
     public async Task Handshake_WithHelloCutAnywhere_SaysThatThePeerClosed()
     {
-        var hello = ClientHello();
-        for (var length = 0; length < hello.Length; length++)
+        byte[] hello = ClientHello();
+        for (int length = 0; length < hello.Length; length++)
         {
             var outcome = await Send(hello[..length], end: true);
             Assert.Equal(HandshakeStatus.Failed, outcome.Status);
@@ -47,8 +47,8 @@ public sealed class BadInputTests : IDisposable
     public async Task Handshake_WithRandomAndMutatedBytes_FailsWithAReason()
     {
         var random = new Random(20240611);
-        var hello = ClientHello();
-        for (var i = 0; i < 1000; i++)
+        byte[] hello = ClientHello();
+        for (int i = 0; i < 1000; i++)
         {
             byte[] bytes;
             if (i % 2 == 0)
@@ -59,7 +59,7 @@ public sealed class BadInputTests : IDisposable
             else
             {
                 bytes = [.. hello];
-                for (var k = random.Next(1, 5); k > 0; k--)
+                for (int k = random.Next(1, 5); k > 0; k--)
                 {
                     bytes[random.Next(bytes.Length)] = (byte)random.Next(256);
                 }
@@ -139,7 +139,7 @@ public sealed class BadInputTests : IDisposable
         client.Client.Blocking = false;
         using var session = context.Connect((int)client.Client.Handle, "a.test");
         Assert.Equal(HandshakeStatus.WantRead, session.Handshake().Status);
-        var buffer = new byte[4096];
+        byte[] buffer = new byte[4096];
         return buffer[..accepted.Receive(buffer)];
     }
 }

@@ -17,7 +17,7 @@ public sealed class BuildErrorTests : IDisposable
     [Fact]
     public void Build_WithEncryptedKey_SaysSo()
     {
-        var key = _ca.EncryptedKey(_good, "secret");
+        string key = _ca.EncryptedKey(_good, "secret");
         AssertProblem(WithFiles(_good.CertificatePath, key), $"key {key}: the key is encrypted");
     }
 
@@ -34,9 +34,12 @@ public sealed class BuildErrorTests : IDisposable
     [Fact]
     public void Build_WithMissingFiles_NamesAllOfThem()
     {
-        var problems = Problems(WithFiles("/nowhere/c.pem", "/nowhere/c.key") with
+        string[] problems = Problems(WithFiles("/nowhere/c.pem", "/nowhere/c.key") with
         {
-            VerifyClient = VerifyClient.On, ClientCa = "/nowhere/ca.pem", CrlFile = "/nowhere/crl.pem", TicketKeyFile = "/nowhere/ticket",
+            VerifyClient = VerifyClient.On,
+            ClientCa = "/nowhere/ca.pem",
+            CrlFile = "/nowhere/crl.pem",
+            TicketKeyFile = "/nowhere/ticket",
         });
         Assert.Contains("certificate /nowhere/c.pem: no such file", problems);
         Assert.Contains("key /nowhere/c.key: no such file", problems);
@@ -49,21 +52,21 @@ public sealed class BuildErrorTests : IDisposable
     [Fact]
     public void Build_WithFileThatIsNoPem_NamesIt()
     {
-        var path = _ca.Write("noise.pem", [0, 1, 2, 255, 254]);
+        string path = _ca.Write("noise.pem", [0, 1, 2, 255, 254]);
         AssertProblem(WithFiles(path, _good.KeyPath), $"certificate {path}: holds no readable PEM certificate (no start line)");
         AssertProblem(WithFiles(_good.CertificatePath, path), $"key {path}: holds no readable PEM private key");
         AssertProblem(Good with { VerifyClient = VerifyClient.On, ClientCa = path }, $"CA file {path}: holds no readable PEM certificate");
         AssertProblem(Good with { VerifyClient = VerifyClient.On, ClientCa = _ca.CaPath, CrlFile = path },
             $"CRL file {path}: holds no readable PEM revocation list");
-        var empty = _ca.Write("empty.pem", "");
+        string empty = _ca.Write("empty.pem", "");
         AssertProblem(WithFiles(empty, _good.KeyPath), $"certificate {empty}: holds no readable PEM certificate");
     }
 
     [Fact]
     public void Build_WithBrokenSecondCertificate_NamesItsPlace()
     {
-        var pem = File.ReadAllText(_good.CertificatePath);
-        var path = _ca.Write("broken.pem", pem + pem.Replace("MI", "$$", StringComparison.Ordinal));
+        string pem = File.ReadAllText(_good.CertificatePath);
+        string path = _ca.Write("broken.pem", pem + pem.Replace("MI", "$$", StringComparison.Ordinal));
         AssertProblem(WithFiles(path, _good.KeyPath), $"certificate {path}: PEM certificate number 2 cannot be read");
     }
 

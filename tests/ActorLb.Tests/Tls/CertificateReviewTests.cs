@@ -38,7 +38,7 @@ public sealed class CertificateReviewTests : IDisposable
     [InlineData("leaf leaf", "holds 'CN=a.test' as number 2, which it held before")]
     public void Chain_OfAFile_IsWarnedOf(string parts, string? expected)
     {
-        var file = File(parts);
+        string file = File(parts);
         using var context = TlsServerContext.Build(Options(file), false, TimeProvider.System);
         Assert.Equal(expected is null ? [] : [$"certificate {file}: {expected}"], context.Warnings.Select(w => w.ToString()));
     }
@@ -46,7 +46,7 @@ public sealed class CertificateReviewTests : IDisposable
     [Fact]
     public void Chain_WithItsOwnCertificateBehind_IsAnError()
     {
-        var file = File("int leaf");
+        string file = File("int leaf");
         var problems = Assert.Throws<TlsConfigurationException>(() => TlsServerContext.Build(Options(file), false, TimeProvider.System)).Problems;
         Assert.Equal($"certificate {file}: is in the wrong order: the certificate of the key, which must come first, is number 2", Assert.Single(problems).ToString());
     }
@@ -93,7 +93,7 @@ public sealed class CertificateReviewTests : IDisposable
     [InlineData(1024, "SHA1", "HIGH:@SECLEVEL=0", null)]
     public void Authority_TooWeakForTheCiphers_IsWarnedOf(int bits, string hash, string ciphers, string? expected)
     {
-        var authorities = _ca.Join(Weak("CN=weak", bits, new HashAlgorithmName(hash), authority: true).Certificate, _ca.CaPath);
+        string authorities = _ca.Join(Weak("CN=weak", bits, new HashAlgorithmName(hash), authority: true).Certificate, _ca.CaPath);
         using var context = TlsServerContext.Build(
             Options(File("leaf int")) with { VerifyClient = VerifyClient.On, ClientCa = authorities, Ciphers = ciphers }, false, TimeProvider.System);
         Assert.Equal(expected is null ? [] : [$"CA file {authorities}: {expected}"], context.Warnings.Select(w => w.ToString()));
@@ -102,7 +102,7 @@ public sealed class CertificateReviewTests : IDisposable
     [Fact]
     public void Dated_HoldsEveryCertificateAuthorityAndListOfEveryFile()
     {
-        var clients = _ca.Join(_ca.CaPath, _ca.Write("int.pem", _intermediate.ExportCertificatePem()));
+        string clients = _ca.Join(_ca.CaPath, _ca.Write("int.pem", _intermediate.ExportCertificatePem()));
         using var context = TlsServerContext.Build(
             Options(File("leaf int")) with { VerifyClient = VerifyClient.On, ClientCa = clients, CrlFile = _ca.RevocationList([], _intermediate) },
             false, TimeProvider.System);

@@ -19,14 +19,14 @@ public sealed class CertificateWatchTests : IDisposable
     public void Stamps_NothingWritten_NeverChange()
     {
         var stamps = new FileStamps(FileStamps.Take([_folder.Write("a", "1"), _folder["missing"]]));
-        for (var i = 0; i < 5; i++) Assert.Empty(stamps.Changed());
+        for (int i = 0; i < 5; i++) Assert.Empty(stamps.Changed());
     }
 
     [Fact]
     public void Stamps_FileWritten_ChangeOnceWhenItHasSettled()
     {
-        var file = _folder.Write("a", "1");
-        var other = _folder.Write("b", "1");
+        string file = _folder.Write("a", "1");
+        string other = _folder.Write("b", "1");
         var stamps = new FileStamps(FileStamps.Take([file, other]));
         Assert.Empty(stamps.Changed());
         _folder.Write("a", "12");
@@ -40,7 +40,7 @@ public sealed class CertificateWatchTests : IDisposable
     [Fact]
     public void Stamps_SameSizeAtAnotherTime_Change()
     {
-        var file = _folder.Write("a", "1");
+        string file = _folder.Write("a", "1");
         var stamps = new FileStamps(FileStamps.Take([file]));
         File.SetLastWriteTimeUtc(file, File.GetLastWriteTimeUtc(file).AddTicks(-1));
         Assert.Empty(stamps.Changed());
@@ -66,7 +66,7 @@ public sealed class CertificateWatchTests : IDisposable
     [Fact]
     public void Stamps_FileRemovedAndBack_ChangeTwice()
     {
-        var file = _folder.Write("a", "1");
+        string file = _folder.Write("a", "1");
         var stamps = new FileStamps(FileStamps.Take([file]));
         File.Delete(file);
         Assert.Empty(stamps.Changed());
@@ -79,13 +79,13 @@ public sealed class CertificateWatchTests : IDisposable
     [Fact]
     public async Task Look_UnusableFile_IsToldOnceAndTriedAgainWithTheNextChange()
     {
-        var certificate = _folder.Write("c", "1");
-        var key = _folder.Write("k", "1");
-        var usable = false;
+        string certificate = _folder.Write("c", "1");
+        string key = _folder.Write("k", "1");
+        bool usable = false;
         var watch = Watch(() => usable ? null : "it is bad");
         watch.Watch(FileStamps.Take([certificate, key]));
         _folder.Write("c", "12");
-        for (var i = 0; i < 4; i++) await watch.LookAsync();
+        for (int i = 0; i < 4; i++) await watch.LookAsync();
         Assert.Equal([certificate], _renewed);
         Assert.Equal(1, watch.Failures);
         Assert.Single(_log.Lines, l => l.Level == LogLevel.Error && l.Text.Contains(certificate, StringComparison.Ordinal)
@@ -93,7 +93,7 @@ public sealed class CertificateWatchTests : IDisposable
 
         usable = true;
         _folder.Write("k", "12");
-        for (var i = 0; i < 3; i++) await watch.LookAsync();
+        for (int i = 0; i < 3; i++) await watch.LookAsync();
         Assert.Equal([certificate, $"{certificate} {key}"], _renewed);
     }
 
@@ -106,7 +106,7 @@ public sealed class CertificateWatchTests : IDisposable
     {
         var use = new CertificateUse("listener", "mqtts", new DatedEntry(TlsSetting.Certificate, "/c.pem", "CN=a", default, _time.GetUtcNow().AddDays(days)) { IsLeaf = true });
         var watch = new CertificateWatch(_time, _log, _ => Task.CompletedTask, () => [use]);
-        for (var hour = 0; hour < 24; hour++)
+        for (int hour = 0; hour < 24; hour++)
         {
             await watch.LookAsync();
             _time.Advance(TimeSpan.FromMinutes(59));
@@ -132,14 +132,14 @@ public sealed class CertificateWatchTests : IDisposable
         _time.Advance(TimeSpan.FromHours(1));
         await watch.LookAsync();
         Assert.Equal([LogLevel.Warning, LogLevel.Warning], _log.Lines.Select(l => l.Level));
-        for (var hour = 0; hour < 7 * 24; hour++)
+        for (int hour = 0; hour < 7 * 24; hour++)
         {
             _time.Advance(TimeSpan.FromHours(1));
             await watch.LookAsync();
         }
 
         Assert.All(_log.Lines, l => Assert.Equal(LogLevel.Warning, l.Level));
-        var before = _log.Lines.Count;
+        int before = _log.Lines.Count;
         _time.Advance(TimeSpan.FromSeconds(2));
         await watch.LookAsync();
         Assert.Equal(
@@ -155,7 +155,7 @@ public sealed class CertificateWatchTests : IDisposable
     {
         string? reason = "no thread";
         var watch = new CertificateWatch(_time, _log, _ => Task.CompletedTask, () => reason is null ? [] : throw new IOException(reason));
-        for (var i = 0; i < 5; i++) await Look();
+        for (int i = 0; i < 5; i++) await Look();
         reason = "another";
         await Look();
         reason = null;

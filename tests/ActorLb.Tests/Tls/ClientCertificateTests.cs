@@ -107,15 +107,15 @@ public sealed class ClientCertificateTests : IDisposable
     public async Task Verify_WithDepth_AllowsAsManyIntermediates(int intermediates, int depth, bool done)
     {
         System.Security.Cryptography.X509Certificates.X509Certificate2? issuer = null;
-        var chain = "";
-        for (var i = 0; i < intermediates; i++)
+        string chain = "";
+        for (int i = 0; i < intermediates; i++)
         {
             issuer = _ca.Intermediate($"Intermediate {i}", issuer);
             chain = issuer.ExportCertificatePem() + "\n" + chain;
         }
 
         var client = _ca.Client("CN=device-1", issuer: issuer);
-        var chainFile = _ca.Write("chain.pem", chain);
+        string chainFile = _ca.Write("chain.pem", chain);
         var seen = await Connect(
             With(VerifyClient.On) with { VerifyDepth = depth }, client, "-tls1_3", intermediates > 0 ? ["-cert_chain", chainFile] : []);
         if (done)
@@ -133,7 +133,7 @@ public sealed class ClientCertificateTests : IDisposable
     {
         using var server = new TlsTestServer(With(VerifyClient.Optional));
         var served = server.Serve(Talks.Greet);
-        var output = await OpenSslClient.Run(server.Port, "-tls1_3");
+        string output = await OpenSslClient.Run(server.Port, "-tls1_3");
         await served;
         Assert.Contains("Acceptable client certificate CA names\nCN = ActorLb Test CA", output, StringComparison.Ordinal);
     }

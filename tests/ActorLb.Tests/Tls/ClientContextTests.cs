@@ -28,7 +28,7 @@ public sealed class ClientContextTests : IDisposable
         if (reason is null)
         {
             Assert.True(outcome.Status == HandshakeStatus.Done, outcome.Reason);
-            var expected = serverName ?? host;
+            string expected = serverName ?? host;
             Assert.Equal(expected.StartsWith("127", StringComparison.Ordinal) ? null : expected, seen.ServerName);
         }
         else
@@ -75,7 +75,7 @@ public sealed class ClientContextTests : IDisposable
         Assert.False(await Connect("a.test"));
         Assert.True(await Connect("a.test"));
         Assert.False(await Connect("b.test"));
-        for (var i = 0; i < 12; i++)
+        for (int i = 0; i < 12; i++)
         {
             Assert.True(await Connect(i % 3 == 0 ? "a.test" : "b.test"));
         }
@@ -94,7 +94,7 @@ public sealed class ClientContextTests : IDisposable
         var outcome = client.Connection.Handshake();
         if (outcome.Status == HandshakeStatus.Done)
         {
-            var buffer = new byte[100];
+            byte[] buffer = new byte[100];
             Assert.Equal("welcome\n"u8.ToArray(), buffer[..client.Connection.Read(buffer).Count]);
             Assert.Equal(TlsIoStatus.Closed, client.Connection.Read(buffer).Status);
         }

@@ -19,7 +19,7 @@ public sealed class DatedEntryTests
     [InlineData(TlsSetting.Crl, false, 1, 2, "holds the list of 'CN=x', which is not valid before 2030-01-02 00:00:00Z: all clients with its certificates are refused (crl-expired = refuse)")]
     public void Text_ByTheTimeLeft_SaysWhatIsTheMatter(TlsSetting setting, bool leaf, int since, int until, string? expected)
     {
-        DatedEntry entry = Of(setting, since, until) with { IsLeaf = leaf };
+        var entry = Of(setting, since, until) with { IsLeaf = leaf };
         Assert.Equal(expected, entry.TextAt(Now));
         Assert.Equal(since > 0 || until < 0, entry.RefusesAt(Now));
     }
@@ -27,7 +27,7 @@ public sealed class DatedEntryTests
     [Fact]
     public void List_UsedWhenOver_RefusesNobody()
     {
-        DatedEntry entry = Of(TlsSetting.Crl, -4, -1) with { IsUsedWhenOver = true };
+        var entry = Of(TlsSetting.Crl, -4, -1) with { IsUsedWhenOver = true };
         Assert.EndsWith(": later revocations are not known (crl-expired = warn)", entry.TextAt(Now), StringComparison.Ordinal);
         Assert.False(entry.RefusesAt(Now));
     }
@@ -35,7 +35,7 @@ public sealed class DatedEntryTests
     [Fact]
     public void List_WithoutNextUpdate_NeverEnds()
     {
-        DatedEntry entry = Of(TlsSetting.Crl, -4, 1) with { NotAfter = DateTimeOffset.MaxValue };
+        var entry = Of(TlsSetting.Crl, -4, 1) with { NotAfter = DateTimeOffset.MaxValue };
         Assert.Null(entry.TextAt(Now.AddYears(1000)));
         Assert.Null(entry.NextChange(Now));
     }
@@ -55,7 +55,7 @@ public sealed class DatedEntryTests
     [Fact]
     public void NextChange_FollowsTheStates()
     {
-        DatedEntry entry = Of(TlsSetting.Certificate, 1, 100);
+        var entry = Of(TlsSetting.Certificate, 1, 100);
         var states = new List<DateState>();
         for (DateTimeOffset? at = Now; at is { } moment; at = entry.NextChange(moment)) states.Add(entry.StateAt(moment));
         Assert.Equal([DateState.NotBegun, DateState.Good, DateState.EndsSoon, DateState.Ended], states);

@@ -35,7 +35,7 @@ public sealed class HandshakeTests : IDisposable
         await using var stream = new SslStream(client.GetStream(), false, (_, _, _, _) => true);
         await stream.AuthenticateAsClientAsync(new SslClientAuthenticationOptions { TargetHost = "localhost", EnabledSslProtocols = protocol });
         await stream.WriteAsync("hello"u8.ToArray());
-        var buffer = new byte[5];
+        byte[] buffer = new byte[5];
         await stream.ReadExactlyAsync(buffer);
         Assert.Equal("hello", Encoding.ASCII.GetString(buffer));
         await stream.ShutdownAsync();

@@ -90,7 +90,7 @@ public sealed class HandshakingTests : IDisposable
     [Fact]
     public void Continue_OfAHandshakeUnderWay_NeedsNoPlace()
     {
-        Session session = Wait(1).Single();
+        var session = Wait(1).Single();
         session.HasHandshakePlace = session.AwaitsTurn = false;
         _services.Handshakes.Release();
         Wait(2);
@@ -102,7 +102,7 @@ public sealed class HandshakingTests : IDisposable
     [Fact]
     public void Continue_OfOneWhoseHelloWasNotWhole_NeedsAPlaceAgain()
     {
-        Session session = Wait(1).Single();
+        var session = Wait(1).Single();
         session.HasHandshakePlace = session.AwaitsTurn = false;
         session.AwaitsHello = true;
         _services.Handshakes.Release();
@@ -118,7 +118,7 @@ public sealed class HandshakingTests : IDisposable
     [Fact]
     public void Leave_OfASession_GivesItsPlaceBackOnce()
     {
-        Session session = Wait(1).Single();
+        var session = Wait(1).Single();
         Handshaking.Leave(_services, session);
         Handshaking.Leave(_services, session);
         Assert.Equal((0, false), (_services.Handshakes.Handshakes, session.HandshakeBegun));
@@ -130,7 +130,7 @@ public sealed class HandshakingTests : IDisposable
     [Fact]
     public void Continue_WithATurnOfAnEarlierHandshakeStillComing_HasAPlaceWhenItComes()
     {
-        Session session = Wait(1).Single();
+        var session = Wait(1).Single();
         Handshaking.Leave(_services, session);
         Assert.Equal((true, false), (session.AwaitsTurn, session.HandshakeBegun));
         Assert.True(_handshaking.Continue(_services, session));

@@ -26,11 +26,11 @@ public sealed partial class MemoryTests(ITestOutputHelper output) : IDisposable
         using var server = TlsServerContext.Build(TlsOptions.For(_ca.Server(["a.test"])), false, TimeProvider.System);
         using var client = TlsClientContext.Build(new UpstreamTlsOptions(_ca.CaPath, "a.test", true, null, null));
         var pairs = new (SocketPair Sockets, TlsSession Server, TlsSession Client)[Count];
-        var growths = new long[Rounds];
-        for (var round = 0; round < Rounds; round++)
+        long[] growths = new long[Rounds];
+        for (int round = 0; round < Rounds; round++)
         {
-            var before = Allocated();
-            for (var i = 0; i < Count; i++)
+            long before = Allocated();
+            for (int i = 0; i < Count; i++)
             {
                 pairs[i].Sockets = Establish(server, client, out var sessions);
                 (pairs[i].Server, pairs[i].Client) = sessions;
@@ -52,7 +52,7 @@ public sealed partial class MemoryTests(ITestOutputHelper output) : IDisposable
 
         // The runtime's compiler allocates by malloc, too, as much as 3.5 KB a connection in the median: it adds to some rounds, and what
         // earlier tests left to finalizers is freed in others.
-        var bytes = growths.Min() / Count;
+        long bytes = growths.Min() / Count;
         output.WriteLine($"An idle TLS 1.3 connection of a server costs {bytes} bytes.");
         Assert.InRange(bytes, 0, Bound);
         Assert.InRange(growths.Max() / Count, Least, long.MaxValue);
@@ -68,7 +68,9 @@ public sealed partial class MemoryTests(ITestOutputHelper output) : IDisposable
     {
         var server = TlsOptions.For(_ca.Server(["a.test"]), _ca.Server(["b.test"])) with
         {
-            VerifyClient = VerifyClient.On, ClientCa = _ca.CaPath, CrlFile = _ca.RevocationList([]),
+            VerifyClient = VerifyClient.On,
+            ClientCa = _ca.CaPath,
+            CrlFile = _ca.RevocationList([]),
         };
         server = server with { Certificates = server.Certificates.SetItem(1, server.Certificates[1] with { Names = ["b.test"] }) };
         var broken = server with { Ciphers = "NONSENSE" };
@@ -79,7 +81,7 @@ public sealed partial class MemoryTests(ITestOutputHelper output) : IDisposable
 
         void BuildOnce(int times)
         {
-            for (var i = 0; i < times; i++)
+            for (int i = 0; i < times; i++)
             {
                 using (var context = TlsServerContext.Build(server, false, TimeProvider.System))
                 {
@@ -102,16 +104,16 @@ public sealed partial class MemoryTests(ITestOutputHelper output) : IDisposable
     private void Repeat(int count)
     {
         using var endings = new HandshakeEndings(_ca);
-        var ended = new int[HandshakeEndings.Count];
-        for (var i = 0; i < 1000; i++)
+        int[] ended = new int[HandshakeEndings.Count];
+        for (int i = 0; i < 1000; i++)
         {
             endings.End(i % HandshakeEndings.Count, ended);
         }
 
-        var descriptors = Descriptors();
-        var growth = MedianGrowth(() =>
+        int descriptors = Descriptors();
+        long growth = MedianGrowth(() =>
         {
-            for (var i = 0; i < count / Rounds; i++)
+            for (int i = 0; i < count / Rounds; i++)
             {
                 endings.End(i % HandshakeEndings.Count, ended);
             }
@@ -139,10 +141,10 @@ public sealed partial class MemoryTests(ITestOutputHelper output) : IDisposable
     /// </summary>
     private static long MedianGrowth(Action round)
     {
-        var growths = new long[Rounds];
-        for (var i = 0; i < Rounds; i++)
+        long[] growths = new long[Rounds];
+        for (int i = 0; i < Rounds; i++)
         {
-            var before = Allocated();
+            long before = Allocated();
             round();
             growths[i] = Allocated() - before;
         }

@@ -36,7 +36,7 @@ public sealed class NginxVariableTests : IDisposable
         using var nginx = new Nginx(_ca, _server);
         foreach (var client in clients)
         {
-            var expected = await nginx.Ask(client);
+            string expected = await nginx.Ask(client);
             var seen = await AskOurs(client);
             Assert.Equal(expected, $"{seen.Client!.Serial}|{seen.Client.SubjectDn}|{seen.Client.Fingerprint}|{seen.Protocol}|{seen.Cipher}|{seen.ServerName}");
         }
@@ -68,9 +68,9 @@ public sealed class NginxVariableTests : IDisposable
         internal Nginx(TestCertificates ca, TestCertificate server)
         {
             _port = FreePort();
-            var prefix = ca.Directory;
+            string prefix = ca.Directory;
             Directory.CreateDirectory(Path.Combine(prefix, "tmp"));
-            var configuration = ca.Write("nginx.conf", $$"""
+            string configuration = ca.Write("nginx.conf", $$"""
                 daemon off; master_process off; error_log {{prefix}}/error.log; pid {{prefix}}/nginx.pid;
                 events { worker_connections 64; }
                 http {
@@ -88,7 +88,8 @@ public sealed class NginxVariableTests : IDisposable
                 """);
             _process = Process.Start(new ProcessStartInfo("nginx", ["-p", prefix, "-c", configuration])
             {
-                UseShellExecute = false, RedirectStandardError = true,
+                UseShellExecute = false,
+                RedirectStandardError = true,
             })!;
         }
 
@@ -99,11 +100,12 @@ public sealed class NginxVariableTests : IDisposable
             using var certificate = X509Certificate2.CreateFromPemFile(client.CertificatePath, client.KeyPath);
             await stream.AuthenticateAsClientAsync(new SslClientAuthenticationOptions
             {
-                TargetHost = "a.test", ClientCertificates = [certificate],
+                TargetHost = "a.test",
+                ClientCertificates = [certificate],
             });
             await stream.WriteAsync("GET / HTTP/1.0\r\n\r\n"u8.ToArray());
             using var reader = new StreamReader(stream, Encoding.UTF8);
-            var response = await reader.ReadToEndAsync();
+            string response = await reader.ReadToEndAsync();
             Assert.StartsWith("HTTP/1.1 200", response, StringComparison.Ordinal);
             return response[(response.IndexOf("\r\n\r\n", StringComparison.Ordinal) + 4)..];
         }

@@ -14,9 +14,12 @@ internal static class OpenSslClient
     {
         var start = new ProcessStartInfo("openssl")
         {
-            UseShellExecute = false, RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
+            UseShellExecute = false,
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
         };
-        foreach (var argument in new[] { "s_client", "-connect", $"127.0.0.1:{port}" }.Concat(arguments))
+        foreach (string? argument in new[] { "s_client", "-connect", $"127.0.0.1:{port}" }.Concat(arguments))
         {
             start.ArgumentList.Add(argument);
         }

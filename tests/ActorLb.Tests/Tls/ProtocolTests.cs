@@ -23,7 +23,7 @@ public sealed class ProtocolTests : IDisposable
     {
         using var server = new TlsTestServer(TlsOptions.For(_ca.Server(["a.test"])) with { Protocols = All, Ciphers = AnyLevel });
         var served = server.Serve(Talks.Greet);
-        var output = await OpenSslClient.Run(server.Port, flag, "-cipher", AnyLevel);
+        string output = await OpenSslClient.Run(server.Port, flag, "-cipher", AnyLevel);
         var seen = await served;
         Assert.Equal(HandshakeStatus.Done, seen.Outcome.Status);
         Assert.Equal(name, seen.Protocol);
@@ -38,7 +38,7 @@ public sealed class ProtocolTests : IDisposable
     {
         using var server = new TlsTestServer(TlsOptions.For(_ca.Server(["a.test"])) with { Protocols = enabled, Ciphers = AnyLevel });
         var served = server.Serve(Talks.Greet);
-        var output = await OpenSslClient.Run(server.Port, flag, "-cipher", AnyLevel);
+        string output = await OpenSslClient.Run(server.Port, flag, "-cipher", AnyLevel);
         var seen = await served;
         Assert.Equal(HandshakeStatus.Failed, seen.Outcome.Status);
         Assert.Equal("unsupported protocol (alert protocol version sent)", seen.Outcome.Reason);
@@ -61,7 +61,8 @@ public sealed class ProtocolTests : IDisposable
     {
         var options = TlsOptions.For(_ca.Server(["a.test"])) with
         {
-            Protocols = TlsProtocols.Tls12, Ciphers = "ECDHE-ECDSA-AES256-GCM-SHA384",
+            Protocols = TlsProtocols.Tls12,
+            Ciphers = "ECDHE-ECDSA-AES256-GCM-SHA384",
         };
         using var server = new TlsTestServer(options);
         var served = server.Serve(Talks.Greet);
@@ -106,7 +107,7 @@ public sealed class ProtocolTests : IDisposable
     {
         using var server = new TlsTestServer(TlsOptions.For(_ca.Server(["a.test"])), webSocket);
         var served = server.Serve(Talks.Greet);
-        var output = await OpenSslClient.Run(server.Port, "-alpn", offered);
+        string output = await OpenSslClient.Run(server.Port, "-alpn", offered);
         var seen = await served;
         Assert.Equal(HandshakeStatus.Done, seen.Outcome.Status);
         Assert.Equal(chosen, seen.Alpn);
@@ -123,7 +124,7 @@ public sealed class ProtocolTests : IDisposable
     {
         using var server = new TlsTestServer(TlsOptions.For(_ca.Server(["a.test"])), webSocket);
         var served = server.Serve(Talks.Greet);
-        var output = await OpenSslClient.Run(server.Port, "-alpn", offered, version);
+        string output = await OpenSslClient.Run(server.Port, "-alpn", offered, version);
         var seen = await served;
         Assert.Equal((HandshakeStatus.Failed, 120), (seen.Outcome.Status, seen.Outcome.Alert));
         Assert.Contains("alert no application protocol sent", seen.Outcome.Reason, StringComparison.Ordinal);
@@ -164,7 +165,7 @@ public sealed class ProtocolTests : IDisposable
             Assert.Equal(HandshakeStatus.Done, connection.Handshake().Status);
             return connection.Echo();
         });
-        var output = await OpenSslClient.RunTyping(server.Port, "R\n", "-tls1_2");
+        string output = await OpenSslClient.RunTyping(server.Port, "R\n", "-tls1_2");
         Assert.Contains("RENEGOTIATING", output, StringComparison.Ordinal);
         Assert.Contains("no renegotiation", output, StringComparison.Ordinal);
         Assert.NotEqual(TlsIoStatus.Ok, await served);

@@ -58,13 +58,13 @@ public sealed class ResumptionTests : IDisposable
         using var server = new TlsTestServer(Options with { SessionTickets = false, SessionCache = size });
         async Task<bool> Connect(string use, int number) =>
             (await ConnectAs(server, "-tls1_2", use, $"{_session}{number}", [])).Reused;
-        for (var i = 0; i < Sessions; i++)
+        for (int i = 0; i < Sessions; i++)
         {
             Assert.False(await Connect("-sess_out", i));
         }
 
         // 1,024 bytes are three sessions by NGINX's measure, and OpenSSL puts the oldest out when the third comes.
-        for (var i = 1; i <= newest; i++)
+        for (int i = 1; i <= newest; i++)
         {
             Assert.True(await Connect("-sess_in", Sessions - i), $"session {Sessions - i} is gone");
         }
@@ -79,7 +79,7 @@ public sealed class ResumptionTests : IDisposable
     [InlineData("-tls1_3", 48)]
     public async Task Session_OverTwoNodesWithOneKeyFile_IsResumed(string version, int length)
     {
-        var keys = _ca.Write("ticket.key", [.. Enumerable.Range(0, length).Select(i => (byte)i)]);
+        string keys = _ca.Write("ticket.key", [.. Enumerable.Range(0, length).Select(i => (byte)i)]);
         using var one = new TlsTestServer(Options with { TicketKeyFile = keys });
         using var two = new TlsTestServer(Options with { TicketKeyFile = keys });
         Assert.False(await Connect(one, version, "-sess_out"));
@@ -125,7 +125,7 @@ public sealed class ResumptionTests : IDisposable
     [Fact]
     public async Task Session_MadeWithOtherClientVerification_StartsAnew()
     {
-        var keys = _ca.Write("ticket.key", new byte[80]);
+        string keys = _ca.Write("ticket.key", new byte[80]);
         using var open = new TlsTestServer(Options with { TicketKeyFile = keys });
         using var strict = new TlsTestServer(
             Options with { TicketKeyFile = keys, VerifyClient = VerifyClient.Optional, ClientCa = _ca.CaPath });
@@ -159,7 +159,7 @@ public sealed class ResumptionTests : IDisposable
         time.Advance(TimeSpan.FromMinutes(1));
         var second = ring.ForEncryption();
         Assert.NotSame(first, second);
-        Assert.Same(first, ring.ForDecryption(first.Name, out var renew));
+        Assert.Same(first, ring.ForDecryption(first.Name, out bool renew));
         Assert.True(renew);
         Assert.Same(second, ring.ForDecryption(second.Name, out renew));
         Assert.False(renew);
@@ -192,7 +192,7 @@ public sealed class ResumptionTests : IDisposable
     [InlineData(128, 0, false)]
     public void Parse_OfLength_YieldsKeys(int length, int count, bool isLong)
     {
-        var bytes = Enumerable.Range(0, length).Select(i => (byte)i).ToArray();
+        byte[] bytes = Enumerable.Range(0, length).Select(i => (byte)i).ToArray();
         var keys = TicketKey.Parse(bytes);
         Assert.Equal(count, keys.Length);
         Assert.All(keys, k => Assert.Equal(isLong, k.IsLong));
@@ -215,7 +215,7 @@ public sealed class ResumptionTests : IDisposable
     private static async Task<Seen> ConnectAs(TlsTestServer server, string version, string use, string session, string[] arguments)
     {
         var served = server.Serve(Talks.Greet);
-        var output = await OpenSslClient.Run(server.Port, [version, "-servername", "a.test", use, session, .. arguments]);
+        string output = await OpenSslClient.Run(server.Port, [version, "-servername", "a.test", use, session, .. arguments]);
         var seen = await served;
         Assert.True(seen.Outcome.Status == HandshakeStatus.Done, seen.Outcome.Reason);
         Assert.Contains(seen.Reused ? "Reused, TLSv1" : "New, TLSv1", output, StringComparison.Ordinal);

@@ -58,7 +58,7 @@ public sealed class RevocationTests : IDisposable
     [Fact]
     public async Task Lists_OldAndNewInOneFile_TheNewOneCounts()
     {
-        var file = _ca.Join(_ca.RevocationListOf(_ca.Root, -30 * Day, -1 * Day), List(_ca.Root, _revoked.Certificate), _ca.RevocationListOf(_ca.Root, Day, 30 * Day));
+        string file = _ca.Join(_ca.RevocationListOf(_ca.Root, -30 * Day, -1 * Day), List(_ca.Root, _revoked.Certificate), _ca.RevocationListOf(_ca.Root, Day, 30 * Day));
         using var context = TlsServerContext.Build(With(file), false, TimeProvider.System);
         var now = DateTimeOffset.UtcNow;
         Assert.Null(Assert.Single(DatedEntry.InForce(context.Dated, now), e => e.Setting == TlsSetting.Crl).TextAt(now));
@@ -76,7 +76,7 @@ public sealed class RevocationTests : IDisposable
     public void Lists_ThatDoNotFitTheAuthorities_AreWarnedOf(string lists, CrlCheck check, string? warning)
     {
         using var stranger = new TestCertificates("A Stranger");
-        var file = lists switch
+        string file = lists switch
         {
             "none" => List(_ca.Root),
             "intermediate" => List(_intermediate),
@@ -93,9 +93,9 @@ public sealed class RevocationTests : IDisposable
     [Fact]
     public async Task Session_MadeUnderWarn_IsNotResumedUnderRefuse()
     {
-        var list = _ca.RevocationListOf(_ca.Root, -30 * Day, -1 * Day);
-        var keys = _ca.Write("ticket.key", new byte[80]);
-        var session = Path.Combine(_ca.Directory, "session");
+        string list = _ca.RevocationListOf(_ca.Root, -30 * Day, -1 * Day);
+        string keys = _ca.Write("ticket.key", new byte[80]);
+        string session = Path.Combine(_ca.Directory, "session");
         string[] identity = ["-tls1_2", "-cert", _direct.CertificatePath, "-key", _direct.KeyPath];
         foreach (var (expired, status) in new[] { (CrlExpired.Warn, HandshakeStatus.Done), (CrlExpired.Refuse, HandshakeStatus.Failed) })
         {
@@ -110,7 +110,9 @@ public sealed class RevocationTests : IDisposable
 
     private ListenerTlsOptions With(string list) => TlsOptions.For(_ca.Server(["a.test"])) with
     {
-        VerifyClient = VerifyClient.On, ClientCa = _ca.Write("clients.pem", _ca.Root.ExportCertificatePem() + "\n" + _intermediate.ExportCertificatePem()), CrlFile = list,
+        VerifyClient = VerifyClient.On,
+        ClientCa = _ca.Write("clients.pem", _ca.Root.ExportCertificatePem() + "\n" + _intermediate.ExportCertificatePem()),
+        CrlFile = list,
     };
 
     private static async Task<Seen> Connects(ListenerTlsOptions options, TestCertificate client, string? reason)

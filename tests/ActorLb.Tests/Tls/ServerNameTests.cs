@@ -40,7 +40,7 @@ public sealed class ServerNameTests : IDisposable
         };
         using var server = new TlsTestServer(options);
         var served = server.Serve(Talks.Greet);
-        var output = await OpenSslClient.Run(server.Port, name is null ? ["-noservername"] : ["-servername", name]);
+        string output = await OpenSslClient.Run(server.Port, name is null ? ["-noservername"] : ["-servername", name]);
         var seen = await served;
         Assert.Equal(name, seen.ServerName);
         Assert.Contains($"subject=CN = {expected}\n", output, StringComparison.Ordinal);

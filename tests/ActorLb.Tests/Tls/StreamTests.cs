@@ -21,8 +21,8 @@ public sealed class StreamTests : IDisposable
     [Fact]
     public async Task Write_OfTwentyMegabytesToASlowReader_ArrivesIntact()
     {
-        var sent = RandomNumberGenerator.GetBytes(20 * 1024 * 1024);
-        var waits = 0;
+        byte[] sent = RandomNumberGenerator.GetBytes(20 * 1024 * 1024);
+        int waits = 0;
         var served = _server.Serve(connection =>
         {
             connection.Socket.SendBufferSize = 65536;
@@ -36,7 +36,7 @@ public sealed class StreamTests : IDisposable
                     waits++;
 
                     // The bytes of the second attempt lie elsewhere.
-                    var copy = rest.Span[..Math.Min(rest.Length, 65536)].ToArray();
+                    byte[] copy = rest.Span[..Math.Min(rest.Length, 65536)].ToArray();
                     connection.Socket.Poll(Wait.Patience, SelectMode.SelectWrite);
                     result = connection.Tls.Write(copy);
                 }
@@ -51,7 +51,7 @@ public sealed class StreamTests : IDisposable
         using var client = new TlsTestClient(_ca, _server.Port);
         Assert.Equal(HandshakeStatus.Done, client.Connection.Handshake().Status);
         using var received = new MemoryStream(sent.Length);
-        var buffer = new byte[3001];
+        byte[] buffer = new byte[3001];
         TlsIoResult read;
         while ((read = client.Connection.Read(buffer)).Status == TlsIoStatus.Ok)
         {
@@ -72,9 +72,9 @@ public sealed class StreamTests : IDisposable
         {
             Assert.Equal(HandshakeStatus.Done, connection.Handshake().Status);
             written.Wait();
-            var count = 0;
-            var pending = 0;
-            var buffer = new byte[100];
+            int count = 0;
+            int pending = 0;
+            byte[] buffer = new byte[100];
             TlsIoResult result;
             while ((result = connection.Tls.Read(buffer)).Status == TlsIoStatus.Ok)
             {
@@ -87,7 +87,7 @@ public sealed class StreamTests : IDisposable
         });
         using var client = new TlsTestClient(_ca, _server.Port);
         Assert.Equal(HandshakeStatus.Done, client.Connection.Handshake().Status);
-        for (var i = 0; i < 50; i++)
+        for (int i = 0; i < 50; i++)
         {
             Assert.Equal(TlsIoStatus.Ok, client.Connection.WriteAll("0123456789"u8));
         }
@@ -125,7 +125,7 @@ public sealed class StreamTests : IDisposable
         using var client = new TlsTestClient(_ca, _server.Port);
         Assert.Equal(HandshakeStatus.Done, client.Connection.Handshake().Status);
         Assert.Equal(TlsIoStatus.Ok, client.Connection.Tls.Shutdown());
-        var buffer = new byte[100];
+        byte[] buffer = new byte[100];
         var result = client.Connection.Read(buffer);
         Assert.Equal("last words"u8.ToArray(), buffer[..result.Count]);
         Assert.Equal(TlsIoStatus.Closed, client.Connection.Read(buffer).Status);
@@ -139,7 +139,7 @@ public sealed class StreamTests : IDisposable
         {
             Assert.Equal(TlsIoStatus.Ok, connection.Tls.Shutdown());
             Assert.Equal(HandshakeStatus.Done, connection.Handshake().Status);
-            var bytes = new byte[16384];
+            byte[] bytes = new byte[16384];
             TlsIoResult result;
             while ((result = connection.Tls.Write(bytes)).Status == TlsIoStatus.Ok)
             {
@@ -164,10 +164,10 @@ public sealed class StreamTests : IDisposable
         using var client = new TlsTestClient(_ca, _server.Port);
         Assert.Equal(HandshakeStatus.Done, client.Connection.Handshake().Status);
         var tls = client.Connection.Tls;
-        var buffer = new byte[64];
+        byte[] buffer = new byte[64];
         long before = 0;
         var (written, read) = (0, 0);
-        for (var i = 0; i < 1100; i++)
+        for (int i = 0; i < 1100; i++)
         {
             if (i == 100)
             {

@@ -26,7 +26,7 @@ internal static class Talks
         Assert.Equal(TlsIoStatus.Ok, connection.WriteAll("welcome\n"u8));
         Assert.Equal(TlsIoStatus.Ok, tls.Shutdown());
         connection.Socket.Shutdown(System.Net.Sockets.SocketShutdown.Send);
-        var buffer = new byte[4096];
+        byte[] buffer = new byte[4096];
         while (connection.Read(buffer).Status == TlsIoStatus.Ok)
         {
         }

@@ -95,7 +95,7 @@ internal sealed class TlsTestConnection(Socket socket, TlsSession tls) : IDispos
     /// <summary>Echoes until the stream ends, and returns how it ended.</summary>
     internal TlsIoStatus Echo()
     {
-        var buffer = new byte[65536];
+        byte[] buffer = new byte[65536];
         while (true)
         {
             var result = Read(buffer);

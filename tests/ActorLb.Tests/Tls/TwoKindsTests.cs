@@ -30,7 +30,7 @@ public sealed class TwoKindsTests : IDisposable
         {
             using var server = new TlsTestServer(context, ownsContext: false);
             var served = server.Serve(Talks.Greet);
-            var output = await OpenSslClient.Run(server.Port, version, "-servername", name, "-sigalgs", signatures, "-showcerts");
+            string output = await OpenSslClient.Run(server.Port, version, "-servername", name, "-sigalgs", signatures, "-showcerts");
             Assert.Equal(HandshakeStatus.Done, (await served).Outcome.Status);
             Assert.Contains($"Peer signature type: {expected}\n", output, StringComparison.Ordinal);
             Assert.Contains($"subject=CN = {subject}\n", output, StringComparison.Ordinal);
@@ -61,7 +61,7 @@ public sealed class TwoKindsTests : IDisposable
     {
         TestCertificate ecdsa = _ca.Server(["a.test"]), rsa = _ca.Server(["a.test"], rsa: true);
         // OpenSSL would put each key beside the certificate of its kind, and leave it at that.
-        var problems = Problems(Of(ecdsa) with { Key = rsa.KeyPath }, Of(rsa) with { Key = ecdsa.KeyPath });
+        string[] problems = Problems(Of(ecdsa) with { Key = rsa.KeyPath }, Of(rsa) with { Key = ecdsa.KeyPath });
         Assert.Equal(2, problems.Length);
         Assert.StartsWith($"key {rsa.KeyPath}: does not belong to the certificate {ecdsa.CertificatePath}", problems[0], StringComparison.Ordinal);
         Assert.StartsWith($"key {ecdsa.KeyPath}: does not belong to the certificate {rsa.CertificatePath}", problems[1], StringComparison.Ordinal);

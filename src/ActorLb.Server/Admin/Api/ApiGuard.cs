@@ -98,7 +98,7 @@ internal sealed partial class ApiGuard(ILogger logger, Func<bool> isOpen, AuditL
         // Browsers state which page makes the request; other clients send no Origin.
         string origin = context.Request.Headers.Origin.ToString();
         string host = context.Request.Host.Value ?? "";
-        if (origin.Length > 0 && (!Uri.TryCreate(origin, UriKind.Absolute, out Uri? page) || !string.Equals(page.Authority, host, StringComparison.OrdinalIgnoreCase)))
+        if (origin.Length > 0 && (!Uri.TryCreate(origin, UriKind.Absolute, out var page) || !string.Equals(page.Authority, host, StringComparison.OrdinalIgnoreCase)))
         {
             return $"the request comes from another site's page ({origin})";
         }

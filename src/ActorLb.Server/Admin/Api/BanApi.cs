@@ -23,17 +23,17 @@ internal sealed class BanApi(Node node, AuditLog audit, TimeProvider time)
 
     private async Task<ApiResult> AddAsync(HttpContext context)
     {
-        (BanRequest? request, ApiResult? problem) = await ApiRequest.ReadAsync(context, AdminJson.Requests.BanRequest);
+        (var request, var problem) = await ApiRequest.ReadAsync(context, AdminJson.Requests.BanRequest);
         if (problem is { } unreadable) return unreadable;
-        if (TrySubject(request!.ClientId, request.Username, request.Address, out BanKind kind, out string subject) is { } bad) return bad;
+        if (TrySubject(request!.ClientId, request.Username, request.Address, out var kind, out string subject) is { } bad) return bad;
         if (request.Seconds is { } seconds && seconds is not (> 0 and <= Longest)) return ApiResult.Invalid($"seconds: {seconds} is not between 0 and {Longest:0}");
         if (request.Reason is { Length: > BanOrders.LongestReason }) return ApiResult.Invalid($"reason: longer than {BanOrders.LongestReason} characters");
         // Whole milliseconds, as they are stored.
-        DateTimeOffset now = DateTimeOffset.FromUnixTimeMilliseconds(time.GetUtcNow().ToUnixTimeMilliseconds());
+        var now = DateTimeOffset.FromUnixTimeMilliseconds(time.GetUtcNow().ToUnixTimeMilliseconds());
         var ban = new Ban(
             kind, subject, now, request.Seconds is { } left ? now.AddMilliseconds(Math.Ceiling(left * 1000)) : null,
             $"{audit.Who(context)} on {node.Options.Node.Name}", request.Reason ?? "");
-        OrderOutcome outcome = await node.Bans.AddAsync(ban);
+        var outcome = await node.Bans.AddAsync(ban);
         if (outcome.Refused is { } refused) return ApiResult.Refused(refused);
         node.Events.Publish("ban_added", $"{BanOrders.WordOf(kind)} {subject}{(request.Seconds is { } s ? $" for {s:0.###} s" : "")}");
         string where = outcome.Pending is { } pending ? $"on this node only so far: {pending}" : "on all nodes";
@@ -43,7 +43,11 @@ internal sealed class BanApi(Node node, AuditLog audit, TimeProvider time)
     private async Task<ApiResult> RemoveAsync(HttpContext context)
     {
         if (TrySubject(
-            ApiRequest.Query(context, "client"), ApiRequest.Query(context, "username"), ApiRequest.Query(context, "address"), out BanKind kind, out string subject) is { } bad) return bad;
+            ApiRequest.Query(context, "client"), ApiRequest.Query(context, "username"), ApiRequest.Query(context, "address"), out var kind, out string subject) is { } bad)
+        {
+            return bad;
+        }
+
         if (await node.Bans.RemoveAsync(kind, subject) is not { } outcome) return ApiResult.Unknown($"there is no ban of {BanOrders.WordOf(kind)} {subject}");
         if (outcome.Refused is { } refused) return ApiResult.Refused(refused);
         node.Events.Publish("ban_removed", $"{BanOrders.WordOf(kind)} {subject}");

@@ -32,33 +32,33 @@ internal sealed class ClusterApi(Node node, TimeProvider time, CancellationToken
 
     private async Task<ApiResult> ShowAsync(HttpContext context)
     {
-        ClusterMembers members = await node.Fleet.MembersAsync(context.RequestAborted);
+        var members = await node.Fleet.MembersAsync(context.RequestAborted);
         return ApiResult.Of(members with { Members = [.. members.Members.Select(m => WithConfiguration(node, m))] }, AdminJson.Wire.ClusterMembers);
     }
 
     internal static ClusterMember WithConfiguration(Node node, ClusterMember member)
     {
         if (member.Self) return member with { ConfigurationHash = node.Fingerprint.Hash };
-        return node.Member?.Spread.Configurations.Known.TryGetValue(member.Name, out ConfigurationFingerprint? other) == true
+        return node.Member?.Spread.Configurations.Known.TryGetValue(member.Name, out var other) == true
             ? member with { ConfigurationHash = other.Hash, Differences = ConfigurationFingerprint.Differences(node.Fingerprint.Parts, other.Parts) }
             : member;
     }
 
     private async Task<ApiResult> LeaveAsync(HttpContext context)
     {
-        (ClusterNodeRequest? request, ApiResult? problem) = await ApiRequest.ReadAsync(
+        (var request, var problem) = await ApiRequest.ReadAsync(
             context, AdminJson.Requests.ClusterNodeRequest, new ClusterNodeRequest());
         if (problem is { } bad) return bad;
-        Refusal? refusal = await node.Fleet.LeaveAsync(request!.Node, context.RequestAborted);
+        var refusal = await node.Fleet.LeaveAsync(request!.Node, context.RequestAborted);
         return refusal is null ? ApiResult.Done($"{request.Node ?? node.Options.Node.Name} is leaving") : ApiResult.Of(refusal);
     }
 
     private async Task<ApiResult> DownAsync(HttpContext context)
     {
-        (ClusterNodeRequest? request, ApiResult? problem) = await ApiRequest.ReadAsync(context, AdminJson.Requests.ClusterNodeRequest);
+        (var request, var problem) = await ApiRequest.ReadAsync(context, AdminJson.Requests.ClusterNodeRequest);
         if (problem is { } bad) return bad;
         if (request!.Node is not { Length: > 0 } name) return ApiResult.Invalid("node: the name of the node to remove is required");
-        Refusal? refusal = await node.Fleet.DownAsync(name, context.RequestAborted);
+        var refusal = await node.Fleet.DownAsync(name, context.RequestAborted);
         return refusal is null ? ApiResult.Done($"{name} is being removed") : ApiResult.Of(refusal);
     }
 
@@ -66,13 +66,13 @@ internal sealed class ClusterApi(Node node, TimeProvider time, CancellationToken
     {
         string? holder = ApiRequest.Query(context, "node");
         if (await node.Fleet.ShardsAsync(holder, context.RequestAborted) is { } shards) return ApiResult.Of(shards, AdminJson.Wire.ShardList);
-        ClusterMembers known = await node.Fleet.MembersAsync(context.RequestAborted);
+        var known = await node.Fleet.MembersAsync(context.RequestAborted);
         return ApiResult.Of(FleetRefusals.NoNode(holder!, known.Members.Select(m => m.Name)));
     }
 
     private async Task<ApiResult> RebalanceAsync(HttpContext context)
     {
-        (Refusal? refusal, int moving) = await node.Fleet.RebalanceAsync(context.RequestAborted);
+        (var refusal, int moving) = await node.Fleet.RebalanceAsync(context.RequestAborted);
         return refusal is null ? ApiResult.Done($"{moving} shards are being handed over") : ApiResult.Of(refusal);
     }
 
@@ -88,7 +88,7 @@ internal sealed class ClusterApi(Node node, TimeProvider time, CancellationToken
             return;
         }
         if (ApiRequest.Query(context, "last") is null) last = 0;
-        using EventFeed.Watch? watch = node.Events.TryWatch(last);
+        using var watch = node.Events.TryWatch(last);
         if (watch is null)
         {
             await ApiResult.Refused($"{EventFeed.MaxWatchers} clients are already watching").WriteAsync(context);
@@ -126,7 +126,7 @@ internal sealed class ClusterApi(Node node, TimeProvider time, CancellationToken
         {
             await context.Response.Body.WriteAsync("\n"u8.ToArray(), ended);
         }
-        while (watch.Events.TryRead(out NodeEvent? made))
+        while (watch.Events.TryRead(out var made))
         {
             await context.Response.Body.WriteAsync(JsonSerializer.SerializeToUtf8Bytes(made, AdminJson.Wire.NodeEvent), ended);
             await context.Response.Body.WriteAsync("\n"u8.ToArray(), ended);

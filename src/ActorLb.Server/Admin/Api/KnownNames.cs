@@ -53,7 +53,7 @@ internal sealed class KnownNames(Node node)
         pools = [.. node.Pools.Where(p => p.Pool.Snapshot.IsSticky).OrderBy(p => p.Name, StringComparer.Ordinal)];
         if (pools.Length == 0) return ApiResult.Refused("no pool has balance = sticky");
         if (name is null) return null;
-        UpstreamPool[] all = pools;
+        var all = pools;
         pools = [.. all.Where(p => p.Name == name)];
         return pools.Length == 1 ? null : Unknown("sticky pool", name, all.Select(p => p.Name));
     }

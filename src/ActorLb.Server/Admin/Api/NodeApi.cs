@@ -55,14 +55,14 @@ internal sealed class NodeApi(Node node, NodeControl control, KnownNames names, 
 
     private async Task<ApiResult> DrainAsync(HttpContext context)
     {
-        (NodeDrainRequest? request, ApiResult? problem) = await ApiRequest.ReadAsync(context, AdminJson.Requests.NodeDrainRequest, new NodeDrainRequest());
+        (var request, var problem) = await ApiRequest.ReadAsync(context, AdminJson.Requests.NodeDrainRequest, new NodeDrainRequest());
         if (problem is { } bad) return bad;
         if (request!.Seconds is { } seconds && !(seconds >= 0 && seconds <= LongestDrain.TotalSeconds))
         {
             return ApiResult.Invalid($"seconds: {seconds} is not between 0 and {LongestDrain.TotalSeconds}");
         }
         if (node.IsDraining) return ApiResult.Refused($"{node.Options.Node.Name} is already draining; {node.Admission.Active} connections are left");
-        TimeSpan within = request.Seconds is { } given ? TimeSpan.FromSeconds(given) : node.Options.Node.DrainTimeout;
+        var within = request.Seconds is { } given ? TimeSpan.FromSeconds(given) : node.Options.Node.DrainTimeout;
         int open = node.Admission.Active;
         // The control keeps the task, and the process waits for it before it exits.
         _ = control.DrainAsync(within);
@@ -78,9 +78,9 @@ internal sealed class NodeApi(Node node, NodeControl control, KnownNames names, 
 
     private async Task<ApiResult> SetLogLevelAsync(HttpContext context)
     {
-        (NodeLogLevel? request, ApiResult? problem) = await ApiRequest.ReadAsync(context, AdminJson.Requests.NodeLogLevel);
+        (var request, var problem) = await ApiRequest.ReadAsync(context, AdminJson.Requests.NodeLogLevel);
         if (problem is { } bad) return bad;
-        if (!ConfigurationNames.TryFind(ConfigurationNames.LogLevel, request!.Level, out LogLevelName level))
+        if (!ConfigurationNames.TryFind(ConfigurationNames.LogLevel, request!.Level, out var level))
         {
             return ApiResult.Invalid($"level: '{request.Level}' is not one of {ConfigurationNames.List(ConfigurationNames.LogLevel)}");
         }
@@ -127,7 +127,7 @@ internal sealed class NodeApi(Node node, NodeControl control, KnownNames names, 
 
     private async Task<ApiResult> ReloadAsync(HttpContext context)
     {
-        ReloadReport report = await control.ReloadAsync();
+        var report = await control.ReloadAsync();
         return report.Accepted
             ? ApiResult.Of(new ConfigReload(control.Path, report.Messages), AdminJson.Wire.ConfigReload)
             : ApiResult.Refused($"{control.Path} was rejected, the old configuration stays in force\n{string.Join('\n', report.Messages)}");
@@ -139,14 +139,14 @@ internal sealed class NodeApi(Node node, NodeControl control, KnownNames names, 
 
     private async Task<ApiResult> PauseAsync(HttpContext context, bool paused)
     {
-        if (names.FindListener(ApiRequest.Route(context, "listener"), out Listener listener) is { } unknown) return unknown;
+        if (names.FindListener(ApiRequest.Route(context, "listener"), out var listener) is { } unknown) return unknown;
         if (await control.PauseAsync(listener.Name, paused) is { } refusal) return ApiResult.Of(refusal);
         return ApiResult.Of(Describe(node, listener), AdminJson.Wire.ListenerInfo);
     }
 
     internal static ListenerInfo Describe(Node node, Listener listener)
     {
-        ListenerOptions options = listener.Current.Options;
+        var options = listener.Current.Options;
         return new ListenerInfo(
             listener.Name, (listener.BoundTo ?? options.Bind).ToString(), Node.KindOf(options), options.Pool, listener.Active,
             options.MaxConnections, listener.Paused ? "paused" : node.IsDraining ? "closed" : "open");

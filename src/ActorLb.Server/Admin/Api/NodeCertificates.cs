@@ -28,7 +28,7 @@ internal static class NodeCertificates
     private static IEnumerable<(string Owner, DatedEntry Entry)> Service(string owner, ServiceTlsOptions? tls, List<string> problems)
     {
         if (tls is null) yield break;
-        foreach ((TlsSetting setting, string? file) in new[] { (TlsSetting.Certificate, tls.Certificate), (TlsSetting.Ca, tls.Ca) })
+        foreach ((var setting, string? file) in new[] { (TlsSetting.Certificate, tls.Certificate), (TlsSetting.Ca, tls.Ca) })
         {
             if (file is null) continue;
             var found = new X509Certificate2Collection();
@@ -40,7 +40,7 @@ internal static class NodeCertificates
             {
                 problems.Add($"{owner}: {file}: {(e is CryptographicException ? "holds no readable PEM certificate" : FileProblem.Describe(e, file))}");
             }
-            foreach (X509Certificate2 certificate in found)
+            foreach (var certificate in found)
             {
                 yield return (owner, new DatedEntry(setting, file, certificate.Subject, new DateTimeOffset(certificate.NotBefore), new DateTimeOffset(certificate.NotAfter)));
                 certificate.Dispose();

@@ -38,7 +38,7 @@ internal sealed class PoolApi(Node node, KnownNames names)
 
     private ApiResult Show(HttpContext context)
     {
-        if (names.FindPool(ApiRequest.Route(context, "pool"), out UpstreamPool pool) is { } unknown) return unknown;
+        if (names.FindPool(ApiRequest.Route(context, "pool"), out var pool) is { } unknown) return unknown;
         return Show(pool);
     }
 
@@ -51,7 +51,7 @@ internal sealed class PoolApi(Node node, KnownNames names)
 
     private async Task<ApiResult> DrainAsync(HttpContext context)
     {
-        (BackendDrain? request, ApiResult? problem) = await ApiRequest.ReadAsync(context, AdminJson.Requests.BackendDrain, new BackendDrain());
+        (var request, var problem) = await ApiRequest.ReadAsync(context, AdminJson.Requests.BackendDrain, new BackendDrain());
         if (problem is { } bad) return bad;
         if (request!.Deadline is { } seconds && !(seconds >= 1 && seconds <= LongestDrain.TotalSeconds))
         {
@@ -68,20 +68,20 @@ internal sealed class PoolApi(Node node, KnownNames names)
 
     private async Task<ApiResult> ChangeAsync(HttpContext context, Func<Pool, Backend, Task<Refusal?>> change)
     {
-        if (names.FindBackend(context, out UpstreamPool pool, out Backend backend) is { } unknown) return unknown;
+        if (names.FindBackend(context, out var pool, out var backend) is { } unknown) return unknown;
         return await change(pool.Pool, backend) is { } refusal ? ApiResult.Of(refusal) : ApiResult.Of(Describe(node, pool, backend), AdminJson.Wire.BackendInfo);
     }
 
     private async Task<ApiResult> RebalanceAsync(HttpContext context)
     {
-        (PoolRebalance? request, ApiResult? problem) = await ApiRequest.ReadAsync(context, AdminJson.Requests.PoolRebalance);
+        (var request, var problem) = await ApiRequest.ReadAsync(context, AdminJson.Requests.PoolRebalance);
         if (problem is { } bad) return bad;
         return ProblemOf(request!.Rate) is { } invalid ? invalid : await ChangeRebalanceAsync(context, pool => node.Rebalances.BeginAsync(pool, request.Rate));
     }
 
     private async Task<ApiResult> ChangeRebalanceAsync(HttpContext context, Func<Pool, Task<Refusal?>> change)
     {
-        if (names.FindPool(ApiRequest.Route(context, "pool"), out UpstreamPool pool) is { } unknown) return unknown;
+        if (names.FindPool(ApiRequest.Route(context, "pool"), out var pool) is { } unknown) return unknown;
         return await change(pool.Pool) is { } refusal ? ApiResult.Of(refusal) : Show(pool);
     }
 
@@ -92,7 +92,7 @@ internal sealed class PoolApi(Node node, KnownNames names)
 
     private async Task<ApiResult> SetStateAsync(HttpContext context, AdminState state, TimeSpan? deadline = null)
     {
-        if (names.FindBackend(context, out UpstreamPool pool, out Backend backend) is { } unknown) return unknown;
+        if (names.FindBackend(context, out var pool, out var backend) is { } unknown) return unknown;
         if (await node.Fleet.SetStateAsync(pool.Pool, backend, state, deadline, context.RequestAborted) is { } refusal) return ApiResult.Of(refusal);
         if (state == AdminState.Up) backend.ForgetFailures();
         return ApiResult.Of(Describe(node, pool, backend), AdminJson.Wire.BackendInfo);
@@ -100,34 +100,39 @@ internal sealed class PoolApi(Node node, KnownNames names)
 
     private async Task<ApiResult> SetWeightAsync(HttpContext context)
     {
-        (BackendWeight? request, ApiResult? problem) = await ApiRequest.ReadAsync(context, AdminJson.Requests.BackendWeight);
+        (var request, var problem) = await ApiRequest.ReadAsync(context, AdminJson.Requests.BackendWeight);
         if (problem is { } bad) return bad;
         if (request!.Weight is < 1 or > ushort.MaxValue) return ApiResult.Invalid($"weight: {request.Weight} is not between 1 and {ushort.MaxValue}");
-        if (names.FindBackend(context, out UpstreamPool pool, out Backend backend) is { } unknown) return unknown;
+        if (names.FindBackend(context, out var pool, out var backend) is { } unknown) return unknown;
         if (await node.Fleet.SetWeightAsync(pool.Pool, backend, request.Weight, context.RequestAborted) is { } refusal) return ApiResult.Of(refusal);
         return ApiResult.Of(Describe(node, pool, backend), AdminJson.Wire.BackendInfo);
     }
 
     internal static PoolSummary Summarize(UpstreamPool pool)
     {
-        PoolOptions options = pool.Options;
-        Backend[] backends = pool.Pool.Snapshot.Backends.ToArray();
+        var options = pool.Options;
+        var backends = pool.Pool.Snapshot.Backends.ToArray();
         string balance = ConfigurationNames.NameOf(ConfigurationNames.Balance, options.Balance);
         if (options.Balance == BalanceKind.Sticky) balance += $", placed by {ConfigurationNames.NameOf(ConfigurationNames.Balance, options.Place)}";
         return new PoolSummary(
             pool.Name, balance, backends.Length, backends.Count(b => b.Blocks == BackendBlocks.None),
-            backends.Sum(b => b.Active), backends.Sum(b => b.Load)) { Waiting = pool.Pool.Line.Count + backends.Sum(b => b.Pace.Line.Count) };
+            backends.Sum(b => b.Active), backends.Sum(b => b.Load))
+        { Waiting = pool.Pool.Line.Count + backends.Sum(b => b.Pace.Line.Count) };
     }
 
     public static BackendInfo Describe(Node node, UpstreamPool pool, Backend backend)
     {
-        BackendHistory history = backend.History;
-        AddedBackend? added = backend.Options.Added ? node.Added.Find(pool.Name, backend.Id) : null;
+        var history = backend.History;
+        var added = backend.Options.Added ? node.Added.Find(pool.Name, backend.Id) : null;
         return Facts(pool, backend) with
         {
             Drain = ClosingRecords.OfDrain(node, pool.Pool, backend),
-            Added = backend.Options.Added, Local = backend.IsChangeLocal || (added is not null && node.Added.IsLocal(added)),
-            Since = history.Since, Waiting = backend.Pace.Line.Count, LostSince = history.LostSince, NextProbe = history.NextProbe,
+            Added = backend.Options.Added,
+            Local = backend.IsChangeLocal || (added is not null && node.Added.IsLocal(added)),
+            Since = history.Since,
+            Waiting = backend.Pace.Line.Count,
+            LostSince = history.LostSince,
+            NextProbe = history.NextProbe,
             LastError = history.LastError is { } error ? new BackendErrorInfo(error.At, error.Text) : null,
             LastProbe = history.LastProbe is { } probe
                 ? new ProbeInfo(probe.At, probe.Alive switch { true => "up", false => "down", _ => "unknown" }, probe.Took.TotalSeconds, probe.Reason)

@@ -49,7 +49,7 @@ internal sealed class SessionApi(Node node, AuditLog audit)
     {
         if (StickyApi.TryClient(context, out string clientId) is { } bad) return bad;
         if (TryNode(context, out string? only) is { } unknown) return unknown;
-        SessionKick kick = await node.FleetSessions.KickAsync(clientId, audit.Who(context), only, context.RequestAborted);
+        var kick = await node.FleetSessions.KickAsync(clientId, audit.Who(context), only, context.RequestAborted);
         if (kick.Kicked == 0) return NoSession(only, kick.Silent);
         string where = string.Join(", ", kick.Nodes.Select(n => $"{n.Count} on {n.Name}"));
         string missing = kick.Silent.Length == 0 ? "" : $"; {Describe(kick.Silent)}";

@@ -19,7 +19,7 @@ internal sealed class StatisticsApi(StatisticsFeed feed, TimeProvider time, Canc
     /// <summary>An event <c>snapshot</c> every second, and once, after one of the first, the event <c>history</c>.</summary>
     private async Task StreamAsync(HttpContext context)
     {
-        using StatisticsFeed.Viewer? viewer = feed.TryWatch();
+        using var viewer = feed.TryWatch();
         if (viewer is null)
         {
             await ApiResult.Refused($"{StatisticsFeed.MostViewers} clients are already watching").WriteAsync(context);
@@ -33,8 +33,8 @@ internal sealed class StatisticsApi(StatisticsFeed feed, TimeProvider time, Canc
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted, stopping);
         try
         {
-            Task<ReadOnlyMemory<byte>>? history = feed.HistoryAsync();
-            await foreach (ReadOnlyMemory<byte> snapshot in viewer.Snapshots.ReadAllAsync(ended.Token))
+            var history = feed.HistoryAsync();
+            await foreach (var snapshot in viewer.Snapshots.ReadAllAsync(ended.Token))
             {
                 await WriteAsync(context, snapshot, ended.Token);
                 if (history is null) continue;

@@ -38,20 +38,20 @@ internal sealed class StickyApi(Node node, KnownNames names)
     private async Task<ApiResult> GetAsync(HttpContext context)
     {
         if (TryClient(context, out string clientId) is { } bad) return bad;
-        if (names.FindSticky(ApiRequest.Query(context, "pool"), out UpstreamPool[] pools) is { } unknown) return unknown;
+        if (names.FindSticky(ApiRequest.Query(context, "pool"), out var pools) is { } unknown) return unknown;
         return await EntriesAsync(clientId, pools, context.RequestAborted);
     }
 
     private async Task<ApiResult> SetAsync(HttpContext context)
     {
-        (StickyBackend? request, ApiResult? problem) = await ApiRequest.ReadAsync(context, AdminJson.Requests.StickyBackend);
+        (var request, var problem) = await ApiRequest.ReadAsync(context, AdminJson.Requests.StickyBackend);
         if (problem is { } unreadable) return unreadable;
         if (TryClient(context, out string clientId) is { } bad) return bad;
-        if (names.FindSticky(ApiRequest.Query(context, "pool"), out UpstreamPool[] pools) is { } unknown) return unknown;
-        if (KnownNames.FindBackend(request!.Backend, null, pools, out UpstreamPool pool, out Backend backend) is { } nowhere) return nowhere;
-        BackendRef reference = BackendDirectory.ReferenceOf(backend);
+        if (names.FindSticky(ApiRequest.Query(context, "pool"), out var pools) is { } unknown) return unknown;
+        if (KnownNames.FindBackend(request!.Backend, null, pools, out var pool, out var backend) is { } nowhere) return nowhere;
+        var reference = BackendDirectory.ReferenceOf(backend);
         if (reference.IsNone) return ApiResult.Refused($"backend {backend.Id} of pool {pool.Name} has no place in the sticky map yet; try again");
-        Refusal? refusal = await node.Fleet.ImposeAsync(pool.Name, clientId, reference, context.RequestAborted);
+        var refusal = await node.Fleet.ImposeAsync(pool.Name, clientId, reference, context.RequestAborted);
         if (refusal is not null) return ApiResult.Of(refusal with { Reason = $"pool {pool.Name}, backend {backend.Id}: {refusal.Reason}" });
         return await EntriesAsync(clientId, [pool], context.RequestAborted);
     }
@@ -59,11 +59,11 @@ internal sealed class StickyApi(Node node, KnownNames names)
     private async Task<ApiResult> ClearAsync(HttpContext context)
     {
         if (TryClient(context, out string clientId) is { } bad) return bad;
-        if (names.FindSticky(ApiRequest.Query(context, "pool"), out UpstreamPool[] pools) is { } unknown) return unknown;
+        if (names.FindSticky(ApiRequest.Query(context, "pool"), out var pools) is { } unknown) return unknown;
         var cleared = new List<string>();
-        foreach (UpstreamPool pool in pools)
+        foreach (var pool in pools)
         {
-            Refusal? refusal = await node.Fleet.ImposeAsync(pool.Name, clientId, BackendRef.None, context.RequestAborted);
+            var refusal = await node.Fleet.ImposeAsync(pool.Name, clientId, BackendRef.None, context.RequestAborted);
             if (refusal is null) cleared.Add(pool.Name);
             else if (refusal.Kind != RefusalKind.Unknown) return ApiResult.Of(refusal);
         }
@@ -74,7 +74,7 @@ internal sealed class StickyApi(Node node, KnownNames names)
 
     private async Task<ApiResult> FlushAsync(HttpContext context)
     {
-        if (names.FindBackend(context, out UpstreamPool pool, out Backend backend) is { } unknown) return unknown;
+        if (names.FindBackend(context, out var pool, out var backend) is { } unknown) return unknown;
         if (!pool.Pool.Snapshot.IsSticky) return ApiResult.Refused($"pool {pool.Name} is not sticky: it stores no clients");
         if (await node.Fleet.FlushAsync(pool.Pool, backend, context.RequestAborted) is { } refusal) return ApiResult.Of(refusal);
         node.Events.Publish("sticky_flushed", $"pool {pool.Name}, backend {backend.Id}");
@@ -83,7 +83,7 @@ internal sealed class StickyApi(Node node, KnownNames names)
 
     private async Task<ApiResult> StatsAsync(HttpContext context)
     {
-        _ = names.FindSticky(null, out UpstreamPool[] pools);
+        _ = names.FindSticky(null, out var pools);
         return ApiResult.Of(
             await node.Fleet.StickyStatsAsync([.. pools.Select(p => p.Name)], context.RequestAborted), AdminJson.Wire.StickyStats);
     }
@@ -91,9 +91,9 @@ internal sealed class StickyApi(Node node, KnownNames names)
     private async Task<ApiResult> EntriesAsync(string clientId, UpstreamPool[] pools, CancellationToken cancel)
     {
         var entries = new List<StickyEntry>();
-        foreach (UpstreamPool pool in pools)
+        foreach (var pool in pools)
         {
-            StickyFinding found = await node.Fleet.FindAsync(pool.Name, clientId, cancel);
+            var found = await node.Fleet.FindAsync(pool.Name, clientId, cancel);
             if (found.Outcome == StickyOutcome.Fallback) return ApiResult.Of(FleetRefusals.OwnerSilent(found.Owner, found.Shard));
             entries.Add(new StickyEntry(clientId, pool.Name, node.Directory.Find(found.Backend)?.Id, found.Shard, found.Owner));
         }

@@ -48,7 +48,8 @@ internal static class ApiDocument
         {
             Info = new OpenApiInfo
             {
-                Title = "ActorLb admin API", Version = Program.Version,
+                Title = "ActorLb admin API",
+                Version = Program.Version,
                 Description = "Used by pbm and the dashboard. Changes to backends, the sticky map and sessions apply to every node of the fleet.",
             },
             Servers = [new OpenApiServer { Url = "/api/v1" }],
@@ -61,7 +62,9 @@ internal static class ApiDocument
                 {
                     [Bearer] = new OpenApiSecurityScheme
                     {
-                        Type = SecuritySchemeType.Http, Scheme = "bearer", Description = "The token of admin.token-file. Without one the endpoint listens on loopback only and requires no token.",
+                        Type = SecuritySchemeType.Http,
+                        Scheme = "bearer",
+                        Description = "The token of admin.token-file. Without one the endpoint listens on loopback only and requires no token.",
                     },
                 },
             },
@@ -71,15 +74,16 @@ internal static class ApiDocument
         {
             document.Components.Responses[name] = new OpenApiResponse { Description = description, Content = Content("application/json", schemas.Of(typeof(AdminError))) };
         }
-        foreach (IGrouping<string, ApiOperation> path in ApiOperations.All.GroupBy(o => o.Path))
+        foreach (var path in ApiOperations.All.GroupBy(o => o.Path))
         {
             var item = new OpenApiPathItem();
-            foreach (ApiOperation operation in path) item.AddOperation(new HttpMethod(operation.Method), Describe(operation, document, schemas));
+            foreach (var operation in path) item.AddOperation(new HttpMethod(operation.Method), Describe(operation, document, schemas));
             document.Paths["/" + path.Key] = item;
         }
-        OpenApiOperation own = Describe(document, "getOpenapiJson", "This document", new OpenApiResponse
+        var own = Describe(document, "getOpenapiJson", "This document", new OpenApiResponse
         {
-            Description = "OpenAPI 3.1", Content = Content("application/json", new OpenApiSchema { Type = JsonSchemaType.Object }),
+            Description = "OpenAPI 3.1",
+            Content = Content("application/json", new OpenApiSchema { Type = JsonSchemaType.Object }),
         });
         own.Tags = new HashSet<OpenApiTagReference> { new(Path, document) };
         document.Paths["/" + Path] = new OpenApiPathItem { Operations = new Dictionary<HttpMethod, OpenApiOperation> { [HttpMethod.Get] = own } };
@@ -90,7 +94,7 @@ internal static class ApiDocument
 
     private static OpenApiOperation Describe(ApiOperation operation, OpenApiDocument document, ApiSchemas schemas)
     {
-        OpenApiOperation described = Describe(document, IdOf(operation), operation.Summary, new OpenApiResponse
+        var described = Describe(document, IdOf(operation), operation.Summary, new OpenApiResponse
         {
             Description = operation.Status == StatusCodes.Status202Accepted ? "Started." : "Done.",
             Content = Content(operation.AnswerType, schemas.Of(operation.Answer.Type)),
@@ -107,7 +111,8 @@ internal static class ApiDocument
         {
             described.RequestBody = new OpenApiRequestBody
             {
-                Required = !operation.BodyMayBeAbsent, Description = operation.TextBody,
+                Required = !operation.BodyMayBeAbsent,
+                Description = operation.TextBody,
                 Content = operation.Body is { } body
                     ? Content("application/json", schemas.Of(body.Type))
                     : Content("text/plain", new OpenApiSchema { Type = JsonSchemaType.String }),
@@ -120,7 +125,9 @@ internal static class ApiDocument
     {
         var described = new OpenApiOperation
         {
-            OperationId = id, Summary = summary, Responses = new OpenApiResponses { [status.ToString(CultureInfo.InvariantCulture)] = answer },
+            OperationId = id,
+            Summary = summary,
+            Responses = new OpenApiResponses { [status.ToString(CultureInfo.InvariantCulture)] = answer },
         };
         foreach (int always in Always) AddError(described, always, document);
         return described;
@@ -131,12 +138,16 @@ internal static class ApiDocument
 
     private static OpenApiParameter Describe(ApiParameter parameter, ParameterLocation location) => new()
     {
-        Name = parameter.Name, In = location, Description = parameter.Description, Required = parameter.Required,
+        Name = parameter.Name,
+        In = location,
+        Description = parameter.Description,
+        Required = parameter.Required,
         Schema = new OpenApiSchema
         {
             Type = parameter.Type switch { "integer" => JsonSchemaType.Integer, "boolean" => JsonSchemaType.Boolean, _ => JsonSchemaType.String },
             Enum = parameter.Values.Length == 0 ? null : [.. parameter.Values.Select(v => (JsonNode)v)],
-            Minimum = parameter.Least?.ToString(CultureInfo.InvariantCulture), Maximum = parameter.Most?.ToString(CultureInfo.InvariantCulture),
+            Minimum = parameter.Least?.ToString(CultureInfo.InvariantCulture),
+            Maximum = parameter.Most?.ToString(CultureInfo.InvariantCulture),
         },
     };
 

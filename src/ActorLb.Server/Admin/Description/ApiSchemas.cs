@@ -20,11 +20,11 @@ internal sealed class ApiSchemas(OpenApiDocument document, IEnumerable<Type> bod
 
     public IOpenApiSchema Of(Type type)
     {
-        Type bare = Nullable.GetUnderlyingType(type) ?? type;
+        var bare = Nullable.GetUnderlyingType(type) ?? type;
         if (Simple(bare) is { } simple) return bare == type ? simple : OrNull(simple);
         if (bare.IsArray) return new OpenApiSchema { Type = JsonSchemaType.Array, Items = Of(bare.GetElementType()!) };
         string name = bare.Name;
-        IDictionary<string, IOpenApiSchema> schemas = document.Components!.Schemas!;
+        var schemas = document.Components!.Schemas!;
         // Registered before its members are visited, since one of them may have the same type.
         if (schemas.TryAdd(name, new OpenApiSchema()))
         {
@@ -38,9 +38,9 @@ internal sealed class ApiSchemas(OpenApiDocument document, IEnumerable<Type> bod
         bool isBody = _bodies.Contains(type.Type);
         var properties = new Dictionary<string, IOpenApiSchema>(StringComparer.Ordinal);
         var required = new HashSet<string>(StringComparer.Ordinal);
-        foreach (JsonPropertyInfo property in type.Properties)
+        foreach (var property in type.Properties)
         {
-            IOpenApiSchema value = Of(property.PropertyType);
+            var value = Of(property.PropertyType);
             if (type.Type == typeof(AdminError) && property.PropertyType == typeof(string) && property.Name == "error")
             {
                 value = new OpenApiSchema { Type = JsonSchemaType.String, Enum = [.. ErrorWords.Select(w => (JsonNode)w)] };

@@ -29,7 +29,7 @@ internal sealed partial class NodeUpgrade(
     /// <param name="cancel">Abandons the upgrade.</param>
     public async Task<bool> RunAsync(Func<int, Task> taken, CancellationToken cancel)
     {
-        UpgradeRequest request = TakeRequest();
+        var request = TakeRequest();
         int pid = 0;
         string? failure = await control.HandOverAsync(async progress =>
         {
@@ -72,7 +72,7 @@ internal sealed partial class NodeUpgrade(
     {
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         patience.CancelAfter(Patience);
-        ImmutableArray<InheritedListener> lent = node.LendListeners();
+        var lent = node.LendListeners();
         Successor? successor = null;
         bool accepting = true;
         try
@@ -149,7 +149,7 @@ internal sealed partial class NodeUpgrade(
         var own = new UpgradeRequest("", OwnCommand.Words, DateTimeOffset.UtcNow);
         if (pidFile is null) return own;
         string file = UpgradeFiles.RequestFor(pidFile.Path);
-        UpgradeRequest? asked = UpgradeFiles.Read(file, UpgradeJson.Default.UpgradeRequest);
+        var asked = UpgradeFiles.Read(file, UpgradeJson.Default.UpgradeRequest);
         UpgradeFiles.Delete(file);
         // A request that nobody waits for any more starts nothing.
         return asked is { Command.Length: 1 or 2 } && DateTimeOffset.UtcNow - asked.At < UpgradeRequest.Life ? asked : own;

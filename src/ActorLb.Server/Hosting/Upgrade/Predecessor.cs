@@ -38,12 +38,12 @@ internal sealed class Predecessor : IAsyncDisposable
         {
             throw new IOException($"{Variable} does not name pipes: it is for the program's own use", e);
         }
-        foreach (AnonymousPipeClientStream pipe in (AnonymousPipeClientStream[])[input, output])
+        foreach (var pipe in (AnonymousPipeClientStream[])[input, output])
         {
             LentDescriptors.Keep((int)pipe.SafePipeHandle.DangerousGetHandle());
         }
         var channel = new UpgradeChannel(input, output);
-        UpgradeOffer offer = await channel.ReceiveAsync(UpgradeJson.Default.UpgradeOffer, cancel);
+        var offer = await channel.ReceiveAsync(UpgradeJson.Default.UpgradeOffer, cancel);
         if (offer.Version != UpgradeOffer.CurrentVersion)
         {
             string reason = $"version {Program.Version} uses another hand-over protocol ({UpgradeOffer.CurrentVersion}, not {offer.Version}): stop the node and start the new version";
@@ -73,7 +73,7 @@ internal sealed class Predecessor : IAsyncDisposable
     /// <summary>Waits until the other process accepts no more clients, and takes over its state.</summary>
     public async Task TakeOverAsync(Node node, CancellationToken cancel)
     {
-        UpgradeLegacy left = await _channel.ReceiveAsync(UpgradeJson.Default.UpgradeLegacy, cancel);
+        var left = await _channel.ReceiveAsync(UpgradeJson.Default.UpgradeLegacy, cancel);
         foreach (int fd in left.Listeners.SelectMany(l => l.Descriptors)) LentDescriptors.Keep(fd);
         node.Inherit(new NodeLegacy(
             [.. left.Listeners.Select(l => new InheritedListener(l.Name, IPEndPoint.Parse(l.Bind), IPEndPoint.Parse(l.Bound), l.Descriptors))],

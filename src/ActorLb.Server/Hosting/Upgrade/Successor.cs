@@ -97,7 +97,7 @@ internal sealed class Successor : IAsyncDisposable
 
     private async Task WhenAsync(string step, CancellationToken cancel)
     {
-        UpgradeStep said = await _channel.ReceiveAsync(UpgradeJson.Default.UpgradeStep, cancel);
+        var said = await _channel.ReceiveAsync(UpgradeJson.Default.UpgradeStep, cancel);
         if (said.Failure is { } failure) throw new UpgradeRefusedException(failure);
         if (said.Step != step) throw new UpgradeRefusedException($"the new process sent '{said.Step}' instead of '{step}'");
     }

@@ -35,7 +35,7 @@ internal sealed class UpgradeChannel(Stream input, Stream output) : IAsyncDispos
     /// <summary>Entries, in parts; an empty message ends them.</summary>
     public async Task SendEntriesAsync(IEnumerable<MapEntry[]> parts, CancellationToken cancel)
     {
-        foreach (MapEntry[] part in parts)
+        foreach (var part in parts)
         {
             if (part.Length > 0) await WriteAsync(MemoryMarshal.AsBytes(part.AsSpan()).ToArray(), cancel);
         }

@@ -18,7 +18,7 @@ internal sealed class HashPolicy : IBalancingPolicy
     {
         Backend? best = null;
         ulong bestDistance = 0;
-        foreach (Backend backend in context.Candidates)
+        foreach (var backend in context.Candidates)
         {
             if (!context.Allows(backend))
             {

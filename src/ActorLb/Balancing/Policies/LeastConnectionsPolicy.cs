@@ -23,7 +23,7 @@ internal sealed class LeastConnectionsPolicy : IBalancingPolicy
             long reached = _rotation.Reached;
             Backend? best = null;
             Rotation.Turn bestTurn = default;
-            foreach (Backend backend in context.Candidates)
+            foreach (var backend in context.Candidates)
             {
                 if (!context.Allows(backend))
                 {
@@ -35,7 +35,7 @@ internal sealed class LeastConnectionsPolicy : IBalancingPolicy
                     return context.Candidates.Length <= SmallPool ? LeastOfAll(context) : TwoChoices.Pick(context);
                 }
 
-                Rotation.Turn turn = _rotation.NextTurn(backend, context.Now, reached);
+                var turn = _rotation.NextTurn(backend, context.Now, reached);
                 int order = best is null ? -1 : TwoChoices.CompareLoad(backend, best, context.Now);
                 if (order < 0 || (order == 0 && turn.IsBefore(bestTurn)))
                 {
@@ -55,7 +55,7 @@ internal sealed class LeastConnectionsPolicy : IBalancingPolicy
     {
         Backend? best = null;
         ulong ties = 0;
-        foreach (Backend backend in context.Candidates)
+        foreach (var backend in context.Candidates)
         {
             if (!context.Allows(backend))
             {

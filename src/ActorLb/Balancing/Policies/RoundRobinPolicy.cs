@@ -14,14 +14,14 @@ internal sealed class RoundRobinPolicy : IBalancingPolicy
             long reached = _rotation.Reached;
             Backend? best = null;
             Rotation.Turn bestTurn = default;
-            foreach (Backend backend in context.Candidates)
+            foreach (var backend in context.Candidates)
             {
                 if (!context.Allows(backend))
                 {
                     continue;
                 }
 
-                Rotation.Turn turn = _rotation.NextTurn(backend, context.Now, reached);
+                var turn = _rotation.NextTurn(backend, context.Now, reached);
                 if (best is null || turn.IsBefore(bestTurn))
                 {
                     best = backend;

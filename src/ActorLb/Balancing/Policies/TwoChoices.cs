@@ -5,13 +5,13 @@ internal static class TwoChoices
 {
     public static Backend? Pick(in PickContext context)
     {
-        Backend? first = Draw(context, except: null);
+        var first = Draw(context, except: null);
         if (first is null)
         {
             return null;
         }
 
-        Backend? second = Draw(context, first);
+        var second = Draw(context, first);
         return second is not null && CompareLoad(second, first, context.Now) < 0 ? second : first;
     }
 
@@ -24,7 +24,7 @@ internal static class TwoChoices
     {
         Backend? held = null;
         long total = 0;
-        foreach (Backend backend in context.Candidates)
+        foreach (var backend in context.Candidates)
         {
             if (ReferenceEquals(backend, except) || !context.Allows(backend))
             {

@@ -13,19 +13,19 @@ internal static class DataPlaneChecks
     {
         if (node.DataPlane == DataPlaneKind.Streams)
         {
-            foreach (ListenerOptions listener in listeners.Values.OrderBy(l => l.Name, StringComparer.Ordinal))
+            foreach (var listener in listeners.Values.OrderBy(l => l.Name, StringComparer.Ordinal))
             {
                 if (listener.Tls is not null) Refuse(root, "listeners", listener.Name, "tls");
                 if (listener.WebSocket is not null) Refuse(root, "listeners", listener.Name, "websocket");
             }
-            foreach (PoolOptions pool in pools.Values.OrderBy(p => p.Name, StringComparer.Ordinal))
+            foreach (var pool in pools.Values.OrderBy(p => p.Name, StringComparer.Ordinal))
             {
                 if (pool.Tls is not null) Refuse(root, "pools", pool.Name, "tls");
             }
         }
         else if (!OperatingSystem.IsLinux())
         {
-            Section section = root.Child("node");
+            var section = root.Child("node");
             root.Report.Error(
                 section.PositionOf("data-plane"), section.PathOf("data-plane"), "reactor", "runs only on Linux; on this system use data-plane = streams");
         }
@@ -35,7 +35,7 @@ internal static class DataPlaneChecks
     public static string? Problem(DataPlaneKind running, ActorLbOptions options)
     {
         if (running != DataPlaneKind.Streams) return null;
-        foreach (ListenerOptions listener in options.Listeners.Values)
+        foreach (var listener in options.Listeners.Values)
         {
             string? block = listener.Tls is not null ? "tls" : listener.WebSocket is not null ? "websocket" : null;
             if (block is not null) return $"listener {listener.Name}: {block} {Reason}, which this node uses until it is restarted";
@@ -48,7 +48,7 @@ internal static class DataPlaneChecks
 
     private static void Refuse(Section root, string kind, string name, string block)
     {
-        Section section = root.Child(kind).Child(name);
+        var section = root.Child(kind).Child(name);
         root.Report.Error(
             section.PositionOf(block), section.PathOf(block), null, $"{Reason}, which supports only plain TCP: use data-plane = reactor, or terminate TLS and WebSocket in front of the node");
     }

@@ -15,7 +15,7 @@ internal static class ListenerChecks
         CheckIdentity(section, "require-client-id", listener, listener.RequireClientId);
         if (!listener.Rewrite.IsEmpty)
         {
-            Section rewrite = section.Child("rewrite");
+            var rewrite = section.Child("rewrite");
             CheckTemplate(rewrite, "client-id", listener, listener.Rewrite.ClientId);
             CheckIdentity(rewrite, "client-id", listener, listener.Rewrite.ClientId);
             CheckTemplate(rewrite, "username", listener, listener.Rewrite.UserName);

@@ -13,13 +13,13 @@ internal static class OwnListenerChecks
     /// <param name="binds">What the node binds, and the key that sets it.</param>
     public static void Check(Section root, IReadOnlyDictionary<IPEndPoint, string> binds)
     {
-        foreach ((string _, SourcePosition _, Section pool) in root.Named("pools"))
+        foreach ((string _, var _, var pool) in root.Named("pools"))
         {
             if (BackendReader.AsDiscovery(pool.Get("backends")) is not null) continue;
-            foreach ((string path, HoconValue element) in pool.Elements("backends") ?? [])
+            foreach ((string path, var element) in pool.Elements("backends") ?? [])
             {
-                HoconScalar? scalar = element as HoconScalar ?? (element as HoconObject)?.Find("address")?.Value as HoconScalar;
-                if (scalar is null || !AddressText.TryHost(scalar.Text, out DnsEndPoint backend, out _) || Own(backend, binds) is not { } own) continue;
+                var scalar = element as HoconScalar ?? (element as HoconObject)?.Find("address")?.Value as HoconScalar;
+                if (scalar is null || !AddressText.TryHost(scalar.Text, out var backend, out _) || Own(backend, binds) is not { } own) continue;
                 root.Report.Error(
                     scalar, ReferenceEquals(scalar, element) ? path : HoconPath.Child(path, "address"),
                     $"is this node itself ({own}): each of its clients would come back to it as a new one");
@@ -30,18 +30,18 @@ internal static class OwnListenerChecks
     /// <summary>Checks an address; names are not resolved, except localhost.</summary>
     public static string? Own(DnsEndPoint backend, IEnumerable<KeyValuePair<IPEndPoint, string>> binds)
     {
-        IPAddress? address = backend.Host == "localhost" ? IPAddress.Loopback : IPAddress.TryParse(backend.Host.Trim('[', ']'), out IPAddress? literal) ? literal : null;
+        var address = backend.Host == "localhost" ? IPAddress.Loopback : IPAddress.TryParse(backend.Host.Trim('[', ']'), out var literal) ? literal : null;
         return address is null ? null : Own(new IPEndPoint(address, backend.Port), binds);
     }
 
     /// <summary>What accepts connections to an address of this machine: the value of one of the binds; null when nothing does.</summary>
     public static string? Own(IPEndPoint backend, IEnumerable<KeyValuePair<IPEndPoint, string>> binds)
     {
-        IPAddress address = backend.Address.IsIPv4MappedToIPv6 ? backend.Address.MapToIPv4() : backend.Address;
+        var address = backend.Address.IsIPv4MappedToIPv6 ? backend.Address.MapToIPv4() : backend.Address;
         // A connection to a wildcard address reaches this machine.
         if (address.Equals(IPAddress.Any)) address = IPAddress.Loopback;
         else if (address.Equals(IPAddress.IPv6Any)) address = IPAddress.IPv6Loopback;
-        foreach ((IPEndPoint bind, string key) in binds)
+        foreach ((var bind, string key) in binds)
         {
             if (bind.Port == backend.Port && (bind.Address.Equals(address) || (Takes(bind.Address, address) && LocalAddresses.Has(address)))) return key;
         }

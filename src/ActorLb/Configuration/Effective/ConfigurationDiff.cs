@@ -30,7 +30,7 @@ internal sealed record ConfigurationDiff(
 
     public static ConfigurationDiff Between(ActorLbOptions old, ActorLbOptions next)
     {
-        ImmutableArray<ConfigurationChange> changes = Compare(old, next);
+        var changes = Compare(old, next);
         return new ConfigurationDiff(
             Names(old.Listeners.Keys, next.Listeners.Keys, changes, "actorlb.listeners"),
             Names(old.Pools.Keys, next.Pools.Keys, changes, "actorlb.pools"),
@@ -43,12 +43,12 @@ internal sealed record ConfigurationDiff(
         var before = Entries(old);
         var after = Entries(next);
         var changes = ImmutableArray.CreateBuilder<ConfigurationChange>();
-        foreach ((string path, ConfigurationEntry entry) in before)
+        foreach ((string path, var entry) in before)
         {
-            ConfigurationEntry? now = after.GetValueOrDefault(path);
+            var now = after.GetValueOrDefault(path);
             if (now?.Value != entry.Value) changes.Add(new ConfigurationChange(path, entry.Shown, now?.Shown));
         }
-        foreach ((string path, ConfigurationEntry entry) in after)
+        foreach ((string path, var entry) in after)
         {
             if (!before.ContainsKey(path)) changes.Add(new ConfigurationChange(path, null, entry.Shown));
         }
@@ -58,7 +58,7 @@ internal sealed record ConfigurationDiff(
     private static OrderedDictionary<string, ConfigurationEntry> Entries(ActorLbOptions options)
     {
         var result = new OrderedDictionary<string, ConfigurationEntry>();
-        foreach (ConfigurationEntry entry in EffectiveConfiguration.Write(options, showSecrets: true).Entries) result.Add(entry.Path, entry);
+        foreach (var entry in EffectiveConfiguration.Write(options, showSecrets: true).Entries) result.Add(entry.Path, entry);
         return result;
     }
 

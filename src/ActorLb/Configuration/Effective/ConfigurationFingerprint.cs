@@ -26,7 +26,7 @@ internal sealed record ConfigurationFingerprint(string Hash, ImmutableSortedDict
     public static ConfigurationFingerprint Of(ActorLbOptions options)
     {
         var parts = ImmutableSortedDictionary.CreateBuilder<string, string>(StringComparer.Ordinal);
-        List<ConfigurationEntry> all = EffectiveConfiguration.Write(options, showSecrets: false).Entries;
+        var all = EffectiveConfiguration.Write(options, showSecrets: false).Entries;
         Add("pools", options.Pools.Keys);
         Add("listeners", options.Listeners.Keys);
         parts["sticky"] = HashOf(Within("actorlb.sticky"));

@@ -29,10 +29,10 @@ internal static class EffectiveConfiguration
         WriteDamping(writer, options.Sticky.Damping);
         writer.End();
         writer.Begin("pools");
-        foreach (PoolOptions pool in options.Pools.Values.OrderBy(p => p.Name, StringComparer.Ordinal)) EffectivePool.Write(writer, pool);
+        foreach (var pool in options.Pools.Values.OrderBy(p => p.Name, StringComparer.Ordinal)) EffectivePool.Write(writer, pool);
         writer.End();
         writer.Begin("listeners");
-        foreach (ListenerOptions listener in options.Listeners.Values.OrderBy(l => l.Name, StringComparer.Ordinal))
+        foreach (var listener in options.Listeners.Values.OrderBy(l => l.Name, StringComparer.Ordinal))
         {
             EffectiveListener.Write(writer, listener);
         }
@@ -87,7 +87,7 @@ internal static class EffectiveConfiguration
 
     private static void WriteTelemetry(ConfigurationWriter writer, TelemetryOptions telemetry)
     {
-        OtlpOptions otlp = telemetry.Otlp;
+        var otlp = telemetry.Otlp;
         writer.Begin("telemetry");
         writer.Begin("otlp");
         writer.Text("endpoint", otlp.Endpoint?.ToString());

@@ -59,13 +59,13 @@ internal static class EffectivePool
             writer.Duration("interval", discovery.Interval);
             WriteSettings(writer, discovery.Template);
             writer.End();
-            foreach (BackendOptions added in pool.Backends) writer.Comment($"added at run time: {AddressText.Format(added.Address)}");
+            foreach (var added in pool.Backends) writer.Comment($"added at run time: {AddressText.Format(added.Address)}");
             return;
         }
         writer.BeginArray("backends");
         for (int i = 0; i < pool.Backends.Length; i++)
         {
-            BackendOptions backend = pool.Backends[i];
+            var backend = pool.Backends[i];
             writer.BeginElement("backends", i);
             if (backend.Added) writer.Comment("added at run time (pbm pool add), not by the file");
             writer.Text("address", AddressText.Format(backend.Address));
@@ -110,7 +110,7 @@ internal static class EffectivePool
         writer.BeginArray("source-addresses");
         for (int i = 0; i < pool.SourceAddresses.Length; i++)
         {
-            SourceAddressOptions source = pool.SourceAddresses[i];
+            var source = pool.SourceAddresses[i];
             writer.BeginElement("source-addresses", i);
             writer.Text("address", source.Address.ToString());
             writer.Raw("share", source.Share is { } share ? string.Create(CultureInfo.InvariantCulture, $"{share:R}%") : "null");

@@ -51,7 +51,7 @@ internal static class HoconConcatenation
         for (int i = 0; i < views.Length; i++)
         {
             if (views[i] is null) continue;
-            ArrayView array = AsArray(views[i]!)
+            var array = AsArray(views[i]!)
                 ?? throw new HoconException(
                     concatenation.Parts[i].Position, concatenation.Path, $"{views[i]!.Kind} cannot be joined with an array");
             elements.AddRange(array.Elements);
@@ -68,17 +68,17 @@ internal static class HoconConcatenation
         if (view is ArrayView array) return array;
         if (view is not ObjectView objects) return null;
         var byIndex = new SortedDictionary<int, List<Syntax>>();
-        foreach (ObjectSyntax layer in objects.Layers)
+        foreach (var layer in objects.Layers)
         {
-            foreach ((string key, FieldSyntax field) in layer.Fields)
+            foreach ((string key, var field) in layer.Fields)
             {
                 if (!HoconPath.TryIndex(key, out int index)) continue;
-                if (!byIndex.TryGetValue(index, out List<Syntax>? layers)) byIndex.Add(index, layers = []);
+                if (!byIndex.TryGetValue(index, out var layers)) byIndex.Add(index, layers = []);
                 layers.AddRange(field.Layers);
             }
         }
         if (byIndex.Count == 0) return null;
-        SourcePosition position = objects.Layers[0].Position;
+        var position = objects.Layers[0].Position;
         return new ArrayView(position, [.. byIndex.Values.Select(l => new LayeredSyntax(l[^1].Position, l))]);
     }
 

@@ -27,7 +27,7 @@ internal static class HoconFile
     {
         if (bytes.StartsWith("\uFEFF"u8)) bytes = bytes[3..];
         char[] chars = new char[bytes.Length];
-        OperationStatus status = Utf8.ToUtf16(bytes, chars, out _, out int written, replaceInvalidSequences: false);
+        var status = Utf8.ToUtf16(bytes, chars, out _, out int written, replaceInvalidSequences: false);
         if (status == OperationStatus.Done) return new string(chars, 0, written);
         var scanner = new HoconScanner(new string(chars, 0, written), file);
         while (!scanner.AtEnd) scanner.Advance();

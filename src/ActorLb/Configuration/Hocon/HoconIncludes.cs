@@ -15,7 +15,7 @@ internal sealed class HoconIncludes(HoconFindings findings)
     public ObjectSyntax ParseRoot(string text, string file)
     {
         _open.Add(Path.GetFullPath(file));
-        ObjectSyntax result = new HoconParser(new HoconScanner(text, file), this, [], 0).ParseFile("");
+        var result = new HoconParser(new HoconScanner(text, file), this, [], 0).ParseFile("");
         _open.RemoveAt(_open.Count - 1);
         return result;
     }
@@ -23,7 +23,7 @@ internal sealed class HoconIncludes(HoconFindings findings)
     /// <summary>Reads an include statement, the word ahead: the content of the included files, empty when there is none.</summary>
     public ObjectSyntax Parse(HoconScanner scanner, Place place)
     {
-        SourcePosition start = scanner.Position;
+        var start = scanner.Position;
         scanner.TryTake("include");
         scanner.SkipBlank();
         bool required = TryTakeCall(scanner, "required");
@@ -34,7 +34,7 @@ internal sealed class HoconIncludes(HoconFindings findings)
             kind = candidate;
             break;
         }
-        SourcePosition at = scanner.Position;
+        var at = scanner.Position;
         if (scanner.Current != '"')
         {
             throw new HoconException(at, place.Path, "'include' must be followed by a file name in double quotes, file(\"...\") or required(...)");

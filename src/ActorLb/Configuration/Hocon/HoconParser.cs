@@ -15,10 +15,10 @@ internal sealed class HoconParser(HoconScanner scanner, HoconIncludes includes, 
     public ObjectSyntax ParseFile(string path)
     {
         scanner.SkipBlank();
-        SourcePosition start = scanner.Position;
+        var start = scanner.Position;
         if (scanner.Current == '[') throw Explained(new HoconException(start, path, "a configuration must be an object, but the file holds an array"));
         bool braces = scanner.TryTake('{');
-        ObjectSyntax result = ParseFields(start, new Place(path, root, depth), braces ? '}' : '\0');
+        var result = ParseFields(start, new Place(path, root, depth), braces ? '}' : '\0');
         if (!braces) return result;
         scanner.SkipBlank();
         if (!scanner.AtEnd) throw Unexpected(path, "after the closing '}' of the file");
@@ -54,7 +54,7 @@ internal sealed class HoconParser(HoconScanner scanner, HoconIncludes includes, 
             }
             catch (HoconException e)
             {
-                HoconException told = includes.Findings.Tangled ? e : Explained(e);
+                var told = includes.Findings.Tangled ? e : Explained(e);
                 if (includes.Findings.Tangled || !includes.Findings.TryPass(told)) throw told;
                 // Skip the rest of the field and read the next one.
                 scanner.SkipField(from);
@@ -111,7 +111,7 @@ internal sealed class HoconParser(HoconScanner scanner, HoconIncludes includes, 
 
     private void ParseField(ObjectSyntax target, Place place)
     {
-        SourcePosition keyPosition = scanner.Position;
+        var keyPosition = scanner.Position;
         bool unquoted = scanner.Current != '"';
         if (unquoted && !scanner.AtUnquoted) throw Unexpected(place.Path, "where a key is expected");
         if (unquoted && AtInclude())
@@ -119,8 +119,8 @@ internal sealed class HoconParser(HoconScanner scanner, HoconIncludes includes, 
             target.Merge(includes.Parse(scanner, place));
             return;
         }
-        ImmutableArray<string> key = HoconPathReader.Read(scanner, place.Path);
-        Place inner = place;
+        var key = HoconPathReader.Read(scanner, place.Path);
+        var inner = place;
         foreach (string element in key)
         {
             inner = inner.Child(element);
@@ -134,7 +134,7 @@ internal sealed class HoconParser(HoconScanner scanner, HoconIncludes includes, 
             scanner.Return(end);
             throw new HoconException(keyPosition, inner.Path, $"a key without a value; {Missing(key)}");
         }
-        Syntax value = ParseAssignment(inner, keyPosition, key);
+        var value = ParseAssignment(inner, keyPosition, key);
         for (int i = key.Length - 1; i > 0; i--)
         {
             var wrapper = new ObjectSyntax(keyPosition);
@@ -197,14 +197,14 @@ internal sealed class HoconParser(HoconScanner scanner, HoconIncludes includes, 
 
     private Syntax ParseValue(Place place)
     {
-        SourcePosition start = scanner.Position;
+        var start = scanner.Position;
         if (place.Depth > HoconLimits.Nesting) throw TooDeep(start, place.Path);
         var parts = new List<Syntax>();
         var spaces = new List<string>();
         while (true)
         {
             string space = scanner.TakeSpace();
-            Syntax? part = ParsePart(place);
+            var part = ParsePart(place);
             if (part is null) break;
             parts.Add(part);
             spaces.Add(space);
@@ -234,7 +234,7 @@ internal sealed class HoconParser(HoconScanner scanner, HoconIncludes includes, 
 
     private Syntax? ParsePart(Place place)
     {
-        SourcePosition start = scanner.Position;
+        var start = scanner.Position;
         if (scanner.AtEnd) return null;
         switch (scanner.Current)
         {
@@ -250,7 +250,7 @@ internal sealed class HoconParser(HoconScanner scanner, HoconIncludes includes, 
         if (scanner.AtSubstitution) return ParseSubstitution(place);
         if (!scanner.AtUnquoted) return null;
         string text = scanner.TakeUnquoted();
-        ScalarKind kind = text switch
+        var kind = text switch
         {
             "null" => ScalarKind.Null,
             "true" or "false" => ScalarKind.Boolean,
@@ -289,12 +289,12 @@ internal sealed class HoconParser(HoconScanner scanner, HoconIncludes includes, 
 
     private SubstitutionSyntax ParseSubstitution(Place place)
     {
-        SourcePosition start = scanner.Position;
+        var start = scanner.Position;
         scanner.TryTake("${");
         bool optional = scanner.TryTake('?');
         scanner.TakeSpace();
         if (scanner.AtSubstitution) throw new HoconException(scanner.Position, place.Path, "a substitution within a substitution");
-        ImmutableArray<string> target = HoconPathReader.Read(scanner, place.Path);
+        var target = HoconPathReader.Read(scanner, place.Path);
         bool list = scanner.TryTake("[]");
         scanner.TakeSpace();
         if (!scanner.TryTake('}')) throw new HoconException(start, place.Path, "'${' is never closed by '}' on this line");

@@ -12,7 +12,7 @@ internal static class HoconPathReader
     {
         var elements = ImmutableArray.CreateBuilder<string>();
         var element = new StringBuilder();
-        SourcePosition start = scanner.Position;
+        var start = scanner.Position;
         bool quoted = false;
         string space = "";
         while (true)

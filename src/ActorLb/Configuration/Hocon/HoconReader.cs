@@ -45,7 +45,7 @@ internal static class HoconReader
         HoconObject? root = null;
         try
         {
-            ObjectSyntax syntax = new HoconIncludes(findings).ParseRoot(text, file);
+            var syntax = new HoconIncludes(findings).ParseRoot(text, file);
             if (!findings.Tangled) root = new HoconResolver(syntax, environment ?? ProcessEnvironment(), findings).Resolve();
         }
         catch (HoconException e)

@@ -20,10 +20,10 @@ internal sealed class HoconResolver(ObjectSyntax root, IReadOnlyDictionary<strin
     {
         while (true)
         {
-            SourcePosition at = layers[^1].Position;
-            View? view = LayersView(layers);
+            var at = layers[^1].Position;
+            var view = LayersView(layers);
             if (view is null) return null;
-            foreach (Syntax layer in layers)
+            foreach (var layer in layers)
             {
                 if (layer is DeferredSyntax { IsBuilding: true } self) throw new ContainsItselfException(self);
             }
@@ -51,7 +51,7 @@ internal sealed class HoconResolver(ObjectSyntax root, IReadOnlyDictionary<strin
 
     private static void SetBuilding(List<Syntax> layers, bool building)
     {
-        foreach (Syntax layer in layers) if (layer is DeferredSyntax deferred) deferred.IsBuilding = building;
+        foreach (var layer in layers) if (layer is DeferredSyntax deferred) deferred.IsBuilding = building;
     }
 
     private HoconValue Build(View view, string path)
@@ -61,10 +61,10 @@ internal sealed class HoconResolver(ObjectSyntax root, IReadOnlyDictionary<strin
             case ScalarView scalar: return scalar.Value;
             case ArrayView array:
                 var elements = ImmutableArray.CreateBuilder<HoconValue>(array.Elements.Count);
-                foreach (Syntax element in array.Elements)
+                foreach (var element in array.Elements)
                 {
                     Charge(1, element.Position, path);
-                    HoconValue? value = BuildElement(element, HoconPath.Element(path, elements.Count));
+                    var value = BuildElement(element, HoconPath.Element(path, elements.Count));
                     if (value is not null) elements.Add(value);
                 }
                 return new HoconArray(array.Position, elements.DrainToImmutable());
@@ -89,17 +89,17 @@ internal sealed class HoconResolver(ObjectSyntax root, IReadOnlyDictionary<strin
     private HoconObject BuildObject(ObjectView view, string path)
     {
         var keys = new OrderedDictionary<string, SourcePosition>();
-        foreach (ObjectSyntax layer in view.Layers)
+        foreach (var layer in view.Layers)
         {
             Charge(layer.Fields.Count, layer.Position, path);
-            foreach ((string key, FieldSyntax field) in layer.Fields) keys.TryAdd(key, field.KeyPosition);
+            foreach ((string key, var field) in layer.Fields) keys.TryAdd(key, field.KeyPosition);
         }
         var fields = ImmutableArray.CreateBuilder<HoconField>(keys.Count);
         List<Syntax> objects = [.. view.Layers];
-        foreach ((string key, SourcePosition position) in keys)
+        foreach ((string key, var position) in keys)
         {
             bool cycle = false;
-            HoconValue? value = Build(Gather(objects, key, ref cycle), HoconPath.Child(path, key));
+            var value = Build(Gather(objects, key, ref cycle), HoconPath.Child(path, key));
             if (value is not null) fields.Add(new HoconField(key, position, value));
         }
         return new HoconObject(view.Layers[0].Position, fields.DrainToImmutable());
@@ -122,7 +122,7 @@ internal sealed class HoconResolver(ObjectSyntax root, IReadOnlyDictionary<strin
                 appends.Add(append);
                 continue;
             }
-            View? view = ViewOf(layers[i]);
+            var view = ViewOf(layers[i]);
             if (view is ObjectView { Layers: var more })
             {
                 Charge(more.Count, layers[i].Position, "");
@@ -145,13 +145,13 @@ internal sealed class HoconResolver(ObjectSyntax root, IReadOnlyDictionary<strin
     /// <param name="appends">Last one first.</param>
     private ArrayView AppendView(List<AppendSyntax> appends, View? below)
     {
-        AppendSyntax first = appends[^1];
-        ArrayView? array = below is null ? new ArrayView(first.Position, []) : HoconConcatenation.AsArray(below);
+        var first = appends[^1];
+        var array = below is null ? new ArrayView(first.Position, []) : HoconConcatenation.AsArray(below);
         if (array is null) throw new HoconException(first.Position, first.Path, $"'+=' needs an array before it, not {below!.Kind}");
         List<Syntax> elements = [.. array.Elements];
         for (int i = appends.Count - 1; i >= 0; i--)
         {
-            AppendSyntax append = appends[i];
+            var append = appends[i];
             elements.AddRange(append.IsKnown ? append.Elements : append.Elements.Select(e => new AppendedSyntax(append, e)));
         }
         Charge(elements.Count, first.Position, first.Path);
@@ -222,7 +222,7 @@ internal sealed class HoconResolver(ObjectSyntax root, IReadOnlyDictionary<strin
     private View? Substitute(SubstitutionSyntax substitution)
     {
         bool cycle = false;
-        View? found = substitution.Prefix is { IsEmpty: false } prefix ? Find([.. prefix, .. substitution.Target], ref cycle) : null;
+        var found = substitution.Prefix is { IsEmpty: false } prefix ? Find([.. prefix, .. substitution.Target], ref cycle) : null;
         found ??= Find(substitution.Target, ref cycle);
         found ??= FromEnvironment(substitution);
         if (found is not null || substitution.IsOptional) return found;
@@ -288,10 +288,10 @@ internal sealed class HoconResolver(ObjectSyntax root, IReadOnlyDictionary<strin
     private bool GatherField(ObjectSyntax fields, string key, bool isTarget, List<Syntax> found, ref bool cycle)
     {
         Charge(1, fields.Position, "");
-        if (!fields.Fields.TryGetValue(key, out FieldSyntax? field)) return true;
+        if (!fields.Fields.TryGetValue(key, out var field)) return true;
         for (int i = field.Layers.Count - 1; i >= 0; i--)
         {
-            Syntax layer = field.Layers[i];
+            var layer = field.Layers[i];
             if (layer is DeferredSyntax { IsBusy: true } || (isTarget && layer is ConcatenationSyntax { IsBuilding: true } or AppendSyntax { IsBuilding: true }))
             {
                 found.Clear();

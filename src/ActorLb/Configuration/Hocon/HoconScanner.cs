@@ -55,7 +55,10 @@ internal sealed class HoconScanner(string text, string file)
     {
         char c = text[_index++];
         if (c == '\n') { _line++; _column = 1; _lineStart = _index; }
-        else if (!char.IsLowSurrogate(c)) _column++;
+        else if (!char.IsLowSurrogate(c))
+        {
+            _column++;
+        }
     }
 
     public bool TryTake(char expected)
@@ -87,9 +90,15 @@ internal sealed class HoconScanner(string text, string file)
         while (!AtEnd)
         {
             if (AtNewline) { newline = true; Advance(); }
-            else if (IsWhitespace(Current)) Advance();
+            else if (IsWhitespace(Current))
+            {
+                Advance();
+            }
             else if (AtComment) { while (!AtEnd && !AtNewline) Advance(); }
-            else break;
+            else
+            {
+                break;
+            }
         }
         return newline;
     }
@@ -170,7 +179,7 @@ internal sealed class HoconScanner(string text, string file)
     /// <summary>A quoted string, the opening quote ahead ("Unchanged from JSON", "Multi-line strings").</summary>
     public string TakeQuoted(string path)
     {
-        SourcePosition start = Position;
+        var start = Position;
         if (TryTake("\"\"\"")) return TakeTripleQuoted(start, path);
         Advance();
         var result = new StringBuilder();
@@ -204,7 +213,7 @@ internal sealed class HoconScanner(string text, string file)
 
     private void TakeEscape(StringBuilder result, string path)
     {
-        SourcePosition at = Position;
+        var at = Position;
         Advance();
         char c = Current;
         if (!AtEnd) Advance();

@@ -91,11 +91,11 @@ internal static class HoconUnits
 
     private static bool TrySplit(string text, out decimal number, out string unit)
     {
-        ReadOnlySpan<char> trimmed = text.AsSpan().Trim();
+        var trimmed = text.AsSpan().Trim();
         int end = trimmed.Length;
         while (end > 0 && char.IsLetter(trimmed[end - 1])) end--;
         unit = trimmed[end..].ToString();
-        ReadOnlySpan<char> digits = trimmed[..end].TrimEnd();
+        var digits = trimmed[..end].TrimEnd();
         number = 0;
         const NumberStyles Style = NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint | NumberStyles.AllowExponent;
         return HoconScanner.IsNumber(digits) && decimal.TryParse(digits, Style, CultureInfo.InvariantCulture, out number);

@@ -51,7 +51,7 @@ internal sealed class HoconObject : HoconValue
     public HoconObject(SourcePosition position, ImmutableArray<HoconField> fields) : base(position)
     {
         Fields = fields;
-        foreach (HoconField field in fields) _byKey.Add(field.Key, field);
+        foreach (var field in fields) _byKey.Add(field.Key, field);
     }
 
     public ImmutableArray<HoconField> Fields { get; }

@@ -33,16 +33,16 @@ internal sealed class ObjectSyntax(SourcePosition position) : Syntax(position)
 
     public void Add(string key, SourcePosition keyPosition, Syntax value)
     {
-        if (!Fields.TryGetValue(key, out FieldSyntax? field)) Fields.Add(key, field = new FieldSyntax(keyPosition));
+        if (!Fields.TryGetValue(key, out var field)) Fields.Add(key, field = new FieldSyntax(keyPosition));
         field.Add(value);
     }
 
     /// <summary>The other's fields override or merge ("Duplicate keys and object merging").</summary>
     public void Merge(ObjectSyntax other)
     {
-        foreach ((string key, FieldSyntax field) in other.Fields)
+        foreach ((string key, var field) in other.Fields)
         {
-            foreach (Syntax layer in field.Layers) Add(key, field.KeyPosition, layer);
+            foreach (var layer in field.Layers) Add(key, field.KeyPosition, layer);
         }
     }
 }
@@ -59,7 +59,7 @@ internal sealed class FieldSyntax(SourcePosition keyPosition)
 
     public void Add(Syntax value)
     {
-        Syntax? last = Layers.Count > 0 ? Layers[^1] : null;
+        var last = Layers.Count > 0 ? Layers[^1] : null;
         switch (value, last)
         {
             case (ScalarSyntax or ArraySyntax, _):
@@ -173,7 +173,7 @@ internal sealed class ConcatenationSyntax(SourcePosition position, string path, 
     public override bool TryWithdraw()
     {
         bool any = false;
-        foreach (Syntax part in Parts)
+        foreach (var part in Parts)
         {
             if (part is SubstitutionSyntax { Resolved: ObjectView or ArrayView } substitution) any |= substitution.TryWithdraw();
         }

@@ -28,7 +28,7 @@ internal static class AddressRules
     /// <param name="directives">Where they come from.</param>
     public static void Write(Draft listener, IReadOnlyList<Rule> rules, IReadOnlyList<Directive> directives)
     {
-        foreach (Directive d in directives) listener.Keep(d);
+        foreach (var d in directives) listener.Keep(d);
         if (rules.Count == 0) return;
         if (rules.Count > MostRules || Lists(rules) is not var (allow, deny))
         {
@@ -57,15 +57,15 @@ internal static class AddressRules
         if (!closed && before.All(r => !r.Allow && !r.Others)) return ([], Distinct(before));
 
         List<Network> allowed = [.. All];
-        foreach (Rule rule in rules.Reverse())
+        foreach (var rule in rules.Reverse())
         {
-            List<Network> about = rule.Others ? Subtract([.. All], rule.Networks) : [.. rule.Networks];
+            var about = rule.Others ? Subtract([.. All], rule.Networks) : [.. rule.Networks];
             allowed = Subtract(allowed, about);
             if (rule.Allow) allowed.AddRange(about);
             if (allowed.Count > ImportLimits.Entries) return null;
         }
         allowed = Distinct(allowed);
-        List<Network> denied = Subtract([.. All], allowed);
+        var denied = Subtract([.. All], allowed);
         if (denied.Count > ImportLimits.Entries) return null;
         return allowed.Count == 0 || denied.Count <= allowed.Count ? ([], denied) : (allowed, []);
     }
@@ -76,7 +76,7 @@ internal static class AddressRules
     private static List<Network> Distinct(IEnumerable<Network> networks)
     {
         var result = new List<Network>();
-        foreach (Network network in networks.Distinct())
+        foreach (var network in networks.Distinct())
         {
             if (result.Exists(r => r.Contains(network))) continue;
             result.RemoveAll(network.Contains);
@@ -87,10 +87,10 @@ internal static class AddressRules
 
     private static List<Network> Subtract(List<Network> from, IEnumerable<Network> networks)
     {
-        foreach (Network network in networks)
+        foreach (var network in networks)
         {
             var rest = new List<Network>(from.Count + 8);
-            foreach (Network part in from) rest.AddRange(part.Without(network));
+            foreach (var part in from) rest.AddRange(part.Without(network));
             from = rest;
             if (from.Count > ImportLimits.Entries) break;
         }
@@ -108,7 +108,7 @@ internal static class AddressRules
         public static Network? Parse(string text)
         {
             int slash = text.IndexOf('/', StringComparison.Ordinal);
-            if (!AddressText.TryAddress((slash < 0 ? text : text[..slash]).Trim('[', ']'), out IPAddress address)) return null;
+            if (!AddressText.TryAddress((slash < 0 ? text : text[..slash]).Trim('[', ']'), out var address)) return null;
             int family = address.AddressFamily == AddressFamily.InterNetwork ? 4 : 6, bits = family == 4 ? 32 : 128, prefix = bits;
             if (slash >= 0 && !TryPrefix(text[(slash + 1)..], bits, out prefix)) return null;
             UInt128 first = 0;
@@ -130,7 +130,7 @@ internal static class AddressRules
             // At each bit on the way to the other network, the half that does not contain it is kept.
             for (int prefix = Prefix + 1; prefix <= other.Prefix; prefix++)
             {
-                UInt128 half = other.First >> (Bits - prefix) << (Bits - prefix);
+                var half = other.First >> (Bits - prefix) << (Bits - prefix);
                 yield return new Network(Family, half ^ (UInt128.One << (Bits - prefix)), prefix);
             }
         }
@@ -146,7 +146,7 @@ internal static class AddressRules
         private static bool TryPrefix(string text, int bits, out int prefix)
         {
             if (SectionScalars.TryInteger(text, 0, bits, out prefix)) return true;
-            if (bits != 32 || !AddressText.TryAddress(text, out IPAddress mask) || mask.AddressFamily != AddressFamily.InterNetwork) return false;
+            if (bits != 32 || !AddressText.TryAddress(text, out var mask) || mask.AddressFamily != AddressFamily.InterNetwork) return false;
             uint value = mask.GetAddressBytes().Aggregate(0u, (sum, b) => (sum << 8) | b);
             prefix = BitOperations.LeadingZeroCount(~value);
             return prefix == 32 || value << prefix == 0;

@@ -22,7 +22,7 @@ internal static class AdminAddress
             from.Report("no port: set admin.bind by hand");
             return;
         }
-        bool loopback = IPAddress.TryParse(host, out IPAddress? ip) ? IPAddress.IsLoopback(ip) : host == "localhost";
+        bool loopback = IPAddress.TryParse(host, out var ip) ? IPAddress.IsLoopback(ip) : host == "localhost";
         string bind = loopback ? AddressText.Format(new DnsEndPoint(host, port)) : $"127.0.0.1:{port}";
         // Written even if it is the default, to show where the page is.
         target.Admin.Set("bind", Units.Quote(bind), null, from, what);

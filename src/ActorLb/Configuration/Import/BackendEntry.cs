@@ -26,7 +26,7 @@ internal sealed class BackendEntry(Directive from)
         int colon = text.LastIndexOf(':');
         bool bare = colon < 0 || text.EndsWith(']');
         if (bare && defaultPort is not null) text = $"{text}:{defaultPort}";
-        if (!AddressText.TryHost(text, out DnsEndPoint host, out _)) return null;
+        if (!AddressText.TryHost(text, out var host, out _)) return null;
         return new BackendEntry(from) { Address = Units.Quote(AddressText.Format(host)), Key = AddressText.Format(host).ToLowerInvariant() };
     }
 
@@ -41,7 +41,7 @@ internal sealed class BackendEntry(Directive from)
     {
         var seen = new HashSet<string>();
         var kept = new List<BackendEntry>();
-        foreach (BackendEntry entry in entries)
+        foreach (var entry in entries)
         {
             if (entry.Key is { } key && !seen.Add(key)) entry.From.Report("the same address again: a pool has each backend once, give it a weight");
             else if (kept.Count >= ImportLimits.Entries) entry.From.Report($"at most {ImportLimits.Entries} backends are written for a pool");

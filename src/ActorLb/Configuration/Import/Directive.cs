@@ -53,7 +53,7 @@ internal sealed class Directive(Word name)
     public string? Parameter(string key)
     {
         string start = key + "=";
-        Word word = Words.Find(w => w.Text is not null && w.Text.StartsWith(start, StringComparison.Ordinal));
+        var word = Words.Find(w => w.Text is not null && w.Text.StartsWith(start, StringComparison.Ordinal));
         return word.Text?[start.Length..];
     }
 
@@ -89,7 +89,7 @@ internal sealed class Directive(Word name)
     /// <summary>Leaves out its block with everything in it.</summary>
     public void LeaveBlock(string reason)
     {
-        foreach (Directive inner in Block ?? [])
+        foreach (var inner in Block ?? [])
         {
             inner.Leave(reason);
             inner.LeaveBlock(reason);

@@ -16,7 +16,7 @@ internal sealed class DirectiveTable
     public DirectiveTable(IReadOnlyList<DirectiveEntry> entries)
     {
         Entries = entries;
-        foreach (DirectiveEntry entry in entries) _exact.TryAdd(entry.Name, entry);
+        foreach (var entry in entries) _exact.TryAdd(entry.Name, entry);
         _beginnings = [.. entries.Where(e => e.Name.EndsWith('*')).OrderByDescending(e => e.Name.Length)];
     }
 

@@ -54,7 +54,7 @@ internal sealed class Draft
     /// <param name="note">A comment next to it.</param>
     public void Set(string key, string value, string? absent = null, Directive? from = null, string? note = null)
     {
-        Entry? item = Find(key);
+        var item = Find(key);
         if (value == absent)
         {
             if (item is not null) _items.Remove(item);
@@ -84,14 +84,14 @@ internal sealed class Draft
     /// <summary>A list with one element per line.</summary>
     public void SetList(string key, IEnumerable<(string Value, Directive? From)> elements)
     {
-        Entry? item = Find(key);
+        var item = Find(key);
         if (item is null) _items.Add(item = new Entry(key));
         item.Elements = [.. elements.Select(e => new Entry(null)
         {
             Value = e.Value,
             Beside = e.From?.Beside,
         })];
-        foreach ((Entry element, (_, Directive? from)) in item.Elements.Zip(elements))
+        foreach ((var element, (_, var from)) in item.Elements.Zip(elements))
         {
             if (from is null) continue;
             element.Comments.AddRange(Take(from));
@@ -125,7 +125,7 @@ internal sealed class Draft
     /// <summary>Copies the keys of another block, without its comments, that this one does not have.</summary>
     public void CopyFrom(Draft other)
     {
-        foreach (Entry item in other._items)
+        foreach (var item in other._items)
         {
             if (item.Key is null) continue;
             if (item.Block is not null) this[item.Key].CopyFrom(item.Block);
@@ -148,7 +148,7 @@ internal sealed class Draft
     public string Meaning()
     {
         var text = new StringBuilder();
-        foreach (Entry item in _items.Where(i => i.Key is not null).OrderBy(i => i.Key, StringComparer.Ordinal))
+        foreach (var item in _items.Where(i => i.Key is not null).OrderBy(i => i.Key, StringComparer.Ordinal))
         {
             text.Append(item.Key).Append('=').Append(item.Value).Append(item.Block is null ? "" : $"{{{item.Block.Meaning()}}}")
                 .AppendJoin(',', item.Elements?.Select(e => e.Value) ?? []).Append('\n');
@@ -165,7 +165,7 @@ internal sealed class Draft
 
     private void Render(StringBuilder text, int depth)
     {
-        foreach (Entry item in _items)
+        foreach (var item in _items)
         {
             foreach (string comment in item.Comments) Line(text, depth, comment);
             string key = item.Key is null ? "" : HoconPath.Quote(item.Key);
@@ -177,7 +177,7 @@ internal sealed class Draft
             else if (item.Elements is { } elements)
             {
                 Line(text, depth, key + " = [");
-                foreach (Entry element in elements)
+                foreach (var element in elements)
                 {
                     foreach (string comment in element.Comments) Line(text, depth + 1, comment);
                     Line(text, depth + 1, element.Value + (element.Beside is null ? "" : " " + Safe(element.Beside)));

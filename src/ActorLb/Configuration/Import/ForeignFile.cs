@@ -14,14 +14,13 @@ internal static partial class ForeignFile
     {
         line = 1;
         int number = 0;
-        var first = new Dictionary<Kind, int>();
-        foreach (ReadOnlySpan<char> raw in text.AsSpan().EnumerateLines())
+        foreach (var raw in text.AsSpan().EnumerateLines())
         {
             if (++number > LinesRead) break;
-            ReadOnlySpan<char> trimmed = raw.Trim();
+            var trimmed = raw.Trim();
             if (trimmed.Length is 0 or > LongestLine || trimmed[0] == '#') continue;
             string shown = trimmed.ToString();
-            Kind kind = HAProxySection().IsMatch(shown) ? Kind.HAProxy
+            var kind = HAProxySection().IsMatch(shown) ? Kind.HAProxy
                 : NginxBlock().IsMatch(shown) ? Kind.Nginx
                 : OwnRoot().IsMatch(shown) ? Kind.ActorLb
                 : NginxLine().IsMatch(shown) ? Kind.Nginx : Kind.Unknown;
@@ -35,7 +34,7 @@ internal static partial class ForeignFile
     /// <summary>Why a file is not what it was said to be, and the line that shows it; null when there is no such sign.</summary>
     public static (int Line, string Reason)? Refuse(string text, Kind expected)
     {
-        Kind kind = Of(text, out int line);
+        var kind = Of(text, out int line);
         if (kind == Kind.Unknown || kind == expected) return null;
         return (line, kind switch
         {

@@ -30,16 +30,16 @@ internal static class Importer
 
     private static ImportResult Nginx(NginxReader reader, Func<NginxReader, Directive> read, string file)
     {
-        Directive whole = read(reader);
+        var whole = read(reader);
         var target = new Target();
         new NginxImport(target, reader.Folder).Translate(whole);
         Directive[] all = [.. whole.All().Skip(1)];
         var context = new Dictionary<Directive, Directive>();
-        foreach (Directive d in all) foreach (Directive inner in d.Block ?? []) context[inner] = d;
-        foreach (Directive d in all)
+        foreach (var d in all) foreach (var inner in d.Block ?? []) context[inner] = d;
+        foreach (var d in all)
         {
             // What is in a block that is left out is not reported again; entries of maps are not directives.
-            bool inner = context.TryGetValue(d, out Directive? around);
+            bool inner = context.TryGetValue(d, out var around);
             if (inner && around!.Name is "map" or "split_clients" && around.Verdict == Verdict.Carried && d.Verdict is null) d.Carry();
             if (inner && around!.Verdict is Verdict.Reported or Verdict.NotNeeded && d.Verdict is null && !IsKnownBlock(around)) d.Leave($"is in {around.Name}, which is left out");
             NginxDirectives.Table.Judge(d, d.Name);
@@ -60,12 +60,12 @@ internal static class Importer
         var target = new Target();
         new HAProxyImport(target, file).Translate(whole);
         Directive[] all = [.. whole.All().Skip(1)];
-        foreach (Directive section in whole.Block!)
+        foreach (var section in whole.Block!)
         {
             if (section.Verdict is null && HAProxyDirectives.Table.Find(section.Name) is { Verdict: Verdict.Reported } reported) section.Report(reported.Text);
             if (section.Verdict == Verdict.Reported && section.Name is not ("frontend" or "listen" or "backend")) section.LeaveBlock($"is in {section.Name}, which is left out");
         }
-        foreach (Directive d in all)
+        foreach (var d in all)
         {
             if (d.Name is "no" or "default" && d.Verdict is null) d.Leave("the option is off");
             HAProxyDirectives.Table.Judge(d, d.Block is null ? HAProxyDirectives.KeyOf(d) : d.Name);
@@ -92,17 +92,17 @@ internal static class Importer
         AdminAddress.Clear(target);
         target.Note(all, target.Head);
         target.Head.KeepClosing(whole);
-        foreach (Directive d in all) target.Head.KeepClosing(d);
+        foreach (var d in all) target.Head.KeepClosing(d);
         var root = new Draft();
         var own = new Draft();
         own.Take(target.Head);
-        foreach ((string key, Draft block) in ((string, Draft)[])[("node", target.Node), ("log", target.Log), ("admin", target.Admin), ("sticky", target.Sticky), ("pools", target.Pools), ("listeners", target.Listeners)])
+        foreach ((string key, var block) in ((string, Draft)[])[("node", target.Node), ("log", target.Log), ("admin", target.Admin), ("sticky", target.Sticky), ("pools", target.Pools), ("listeners", target.Listeners)])
         {
             if (!block.IsEmpty) own.Put(key, block);
         }
         if (target.Variables.Any(v => v.Value is not null))
         {
-            Draft defaults = root["environment"];
+            var defaults = root["environment"];
             defaults.Comment("# Values used when the environment has none.");
             foreach ((string name, string? value) in target.Variables)
             {
@@ -149,11 +149,11 @@ internal static class Importer
         Directive[] left = [.. all.Where(d => d.Verdict == Verdict.NotNeeded)];
         if (left.Length == 0) return;
         text.Append("\n# Not needed here:\n");
-        foreach (IGrouping<string, Directive> reason in left.GroupBy(d => d.Reason))
+        foreach (var reason in left.GroupBy(d => d.Reason))
         {
             Directive[] those = [.. reason];
             int shown = those.Length > MostShown ? MostShown / 2 : those.Length;
-            foreach (Directive d in those.Take(shown)) Line(text, $"#   {Target.Where(d)}: {d.Shown}");
+            foreach (var d in those.Take(shown)) Line(text, $"#   {Target.Where(d)}: {d.Shown}");
             if (shown < those.Length) Line(text, $"#   and {those.Length - shown} more, down to {Target.Where(those[^1])}: {those[^1].Shown}");
             Line(text, $"#     {reason.Key}");
         }

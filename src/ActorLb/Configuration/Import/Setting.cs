@@ -13,7 +13,7 @@ internal static class Setting
     /// <param name="absent">The default.</param>
     public static void Time(this Draft draft, string key, Directive from, string text, TimeSpan? time, TimeSpan most, string? absent, TimeSpan? least = null, string? note = null)
     {
-        TimeSpan shortest = least ?? TimeSpan.FromMilliseconds(1);
+        var shortest = least ?? TimeSpan.FromMilliseconds(1);
         if (time is not { } value)
         {
             from.Report($"'{text}' is not a time: set {key} by hand");
@@ -21,7 +21,7 @@ internal static class Setting
         }
         if (value < shortest || value > most)
         {
-            TimeSpan cut = value < shortest ? shortest : most;
+            var cut = value < shortest ? shortest : most;
             from.Report($"{key} must be from {Units.Show(shortest)} to {Units.Show(most)}: {Units.Show(cut)} is written instead of {text}");
             value = cut;
         }

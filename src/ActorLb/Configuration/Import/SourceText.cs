@@ -32,7 +32,7 @@ internal sealed class SourceText
     {
         try
         {
-            return Of(Decode(InputFile.ReadBytes(file, pipes), file), file);
+            return Of(Decode(InputFile.ReadBytes(file, pipes)), file);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -118,7 +118,7 @@ internal sealed class SourceText
         throw new ImportException(Position, $"{what} is used where {(meant == "a space" ? meant : $"'{meant}'")} is meant; translated pages and word processors produce such characters");
     }
 
-    private static string Decode(byte[] bytes, string file)
+    private static string Decode(byte[] bytes)
     {
         try
         {

@@ -84,7 +84,7 @@ internal sealed class Target
     /// <summary>Moves the comments of directives that produced no key into a block, with what is reported about them.</summary>
     public void Note(IEnumerable<Directive> directives, Draft at)
     {
-        foreach (Directive directive in directives)
+        foreach (var directive in directives)
         {
             if (directive.Verdict is null) continue;
             at.Keep(directive);
@@ -124,6 +124,6 @@ internal sealed class Target
     public static string? Bind(string host, string port)
     {
         string text = $"{(host.Contains(':', StringComparison.Ordinal) && !host.StartsWith('[') ? $"[{host}]" : host is "*" or "" ? "0.0.0.0" : host)}:{port}";
-        return AddressText.TryBind(text, out IPEndPoint end, out _) && end.Port > 0 ? HoconPath.QuoteText(text) : null;
+        return AddressText.TryBind(text, out var end, out _) && end.Port > 0 ? HoconPath.QuoteText(text) : null;
     }
 }

@@ -58,7 +58,7 @@ internal static class Units
             int end = digits;
             while (end < text.Length && char.IsAsciiLetter(text[end])) end++;
             if (digits == at || digits - at > 15) return null;
-            TimeSpan? unit = end == digits ? bare : unitOf(text[digits..end]);
+            var unit = end == digits ? bare : unitOf(text[digits..end]);
             if (unit is null || (end == digits && end < text.Length)) return null;
             ticks += decimal.Parse(text.AsSpan(at, digits - at), CultureInfo.InvariantCulture) * unit.Value.Ticks;
             at = end;

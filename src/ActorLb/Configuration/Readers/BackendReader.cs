@@ -11,7 +11,7 @@ internal static class BackendReader
 
     public static (ImmutableArray<BackendOptions> Backends, DiscoveryOptions? Discovery) Read(Section pool)
     {
-        HoconValue? value = pool.Get("backends");
+        var value = pool.Get("backends");
         if (AsDiscovery(value) is { } discovery)
         {
             var section = new Section(discovery, pool.PathOf("backends"), pool.Report);
@@ -24,13 +24,13 @@ internal static class BackendReader
             pool.Missing("backends");
             return ([], null);
         }
-        List<(string Path, HoconValue Value)> elements = pool.Elements("backends")!;
+        var elements = pool.Elements("backends")!;
         if (elements.Count == 0 && value is not HoconObject && !pool.Report.Incomplete) pool.Error("backends", value, "is empty: a pool needs a backend");
         var result = ImmutableArray.CreateBuilder<BackendOptions>();
         var seen = new HashSet<DnsEndPoint>();
-        foreach ((string path, HoconValue element) in elements)
+        foreach ((string path, var element) in elements)
         {
-            BackendOptions? backend = ReadElement(element, path, pool.Report);
+            var backend = ReadElement(element, path, pool.Report);
             if (backend is null) continue;
             if (!seen.Add(backend.Address))
             {
@@ -59,7 +59,7 @@ internal static class BackendReader
                 var section = new Section(fields, path, report);
                 if (!section.Has("address")) section.Missing("address");
                 return ReadBackend(section, section.Host("address"));
-            case HoconScalar scalar when AddressText.TryHost(scalar.Text, out DnsEndPoint address, out string reason):
+            case HoconScalar scalar when AddressText.TryHost(scalar.Text, out var address, out _):
                 return Defaults(address);
             case HoconScalar scalar:
                 _ = AddressText.TryHost(scalar.Text, out _, out string problem);
@@ -73,7 +73,7 @@ internal static class BackendReader
 
     private static BackendOptions? ReadBackend(Section section, DnsEndPoint? address)
     {
-        BackendOptions result = ReadSettings(section, address ?? NoAddress) with
+        var result = ReadSettings(section, address ?? NoAddress) with
         {
             Down = section.Flag("down", absent: false),
             Backup = section.Flag("backup", absent: false),
@@ -85,7 +85,7 @@ internal static class BackendReader
     /// <summary>Settings of a backend besides its address.</summary>
     public static BackendOptions ReadSettings(Section section, DnsEndPoint address)
     {
-        BackendOptions absent = Defaults(address);
+        var absent = Defaults(address);
         return absent with
         {
             Weight = section.Integer("weight", absent.Weight, 1, 65535),

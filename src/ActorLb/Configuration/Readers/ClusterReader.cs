@@ -12,7 +12,7 @@ internal static class ClusterReader
     public static ClusterOptions Read(Section section)
     {
         section.Gone("no longer exists: list the nodes of the fleet in seeds instead", "coordinator", "etcd");
-        Section? tls = section.OptionalChild("tls");
+        var tls = section.OptionalChild("tls");
         var result = new ClusterOptions(
             Name(section),
             section.Bind("bind") ?? ConfigurationDefaults.Peers,
@@ -33,9 +33,9 @@ internal static class ClusterReader
     private static ImmutableArray<DnsEndPoint> Seeds(Section section)
     {
         var result = ImmutableArray.CreateBuilder<DnsEndPoint>();
-        foreach ((string path, HoconScalar scalar) in section.Scalars("seeds", "a host and port such as lb-1:7946"))
+        foreach ((string path, var scalar) in section.Scalars("seeds", "a host and port such as lb-1:7946"))
         {
-            if (!AddressText.TryHost(scalar.Text, out DnsEndPoint seed, out string reason)) section.Report.Error(scalar, path, reason);
+            if (!AddressText.TryHost(scalar.Text, out var seed, out string reason)) section.Report.Error(scalar, path, reason);
             else if (result.Contains(seed)) section.Report.Error(scalar, path, "is listed twice");
             else result.Add(seed);
         }
@@ -53,7 +53,7 @@ internal static class ClusterReader
 
     private static string Name(Section section)
     {
-        HoconScalar? scalar = section.Scalar("name", "a name");
+        var scalar = section.Scalar("name", "a name");
         if (scalar is not null && !NodeReader.IsName(scalar.Text)) section.Error("name", scalar, NodeReader.NameRule);
         return scalar?.Text ?? "actorlb";
     }

@@ -15,8 +15,8 @@ internal static class EmqxReader
 
     public static EmqxDiscoveryOptions Read(Section section)
     {
-        Section emqx = section.Child("emqx");
-        ImmutableArray<Uri> apis = Apis(emqx);
+        var emqx = section.Child("emqx");
+        var apis = Apis(emqx);
         if (!emqx.Has("key-file") && emqx.Get("api") is not null) emqx.Missing("key-file", "is required: an API key of EMQX");
         int port = section.Integer("port", absent: 1883, min: 1, max: 65535);
         var result = new EmqxDiscoveryOptions(
@@ -33,7 +33,7 @@ internal static class EmqxReader
     public static void CheckSeed(Section pool, PoolOptions options)
     {
         if (options is not { Discovery: EmqxDiscoveryOptions { Seed: true }, Balance: not BalanceKind.Sticky }) return;
-        Section emqx = pool.Child("backends").Child("emqx");
+        var emqx = pool.Child("backends").Child("emqx");
         emqx.Error("seed", emqx.Get("seed")!, "is only for pools with balance = sticky: no other pool has a map of clients");
     }
 
@@ -46,13 +46,13 @@ internal static class EmqxReader
             return [];
         }
         var result = ImmutableArray.CreateBuilder<Uri>();
-        foreach ((string path, HoconScalar scalar) in section.Scalars("api", expected))
+        foreach ((string path, var scalar) in section.Scalars("api", expected))
         {
-            if (Problem(scalar.Text, out Uri? url) is { } problem) section.Report.Error(scalar, path, problem);
+            if (Problem(scalar.Text, out var url) is { } problem) section.Report.Error(scalar, path, problem);
             else if (result.Contains(url!)) section.Report.Error(scalar, path, "is listed twice");
             else result.Add(url!);
         }
-        HoconValue value = section.Get("api")!;
+        var value = section.Get("api")!;
         if (value is HoconArray { Elements.Length: 0 }) section.Error("api", value, $"is empty: {expected} is expected");
         if (result.Count > MostApis) section.Error("api", value, $"has {result.Count} URLs; at most {MostApis} are allowed");
         return result.ToImmutable();
@@ -61,7 +61,11 @@ internal static class EmqxReader
     private static string? Problem(string text, out Uri? url)
     {
         if (!Uri.TryCreate(text, UriKind.Absolute, out url) || url.Scheme is not ("http" or "https") || url.Host.Length == 0
-            || url.Query.Length > 0 || url.Fragment.Length > 0) return "is not a URL such as http://emqx1:18083";
+            || url.Query.Length > 0 || url.Fragment.Length > 0)
+        {
+            return "is not a URL such as http://emqx1:18083";
+        }
+
         if (url.UserInfo.Length > 0) return "contains credentials: put them into key-file";
         return url.AbsolutePath.TrimEnd('/').EndsWith("/api/v5", StringComparison.Ordinal) ? "ends in /api/v5, which is added automatically: leave it out" : null;
     }

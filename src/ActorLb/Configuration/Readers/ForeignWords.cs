@@ -120,7 +120,7 @@ internal static partial class ForeignWords
     /// <param name="line">Trimmed.</param>
     public static string? OfLine(string line)
     {
-        Match match = Directive().Match(line);
+        var match = Directive().Match(line);
         if (!match.Success) return null;
         string word = match.Groups["word"].Value;
         bool nginx = line.EndsWith(';') || line.EndsWith('{');

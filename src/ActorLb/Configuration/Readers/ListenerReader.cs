@@ -16,7 +16,7 @@ internal static class ListenerReader
     {
         if (!section.Has("bind")) section.Missing("bind");
         if (!section.Has("pool")) section.Missing("pool");
-        Section? tls = section.OptionalChild("tls");
+        var tls = section.OptionalChild("tls");
         var result = new ListenerOptions(
             name,
             section.Bind("bind") ?? NoBind,
@@ -43,7 +43,7 @@ internal static class ListenerReader
     /// <summary>A path of an HTTP request line: no space, no control character, ASCII (RFC 9112 section 3.2.1).</summary>
     public static string RequestPath(Section section, string key, string absent)
     {
-        HoconScalar? scalar = section.Scalar(key, "a path such as /mqtt");
+        var scalar = section.Scalar(key, "a path such as /mqtt");
         if (scalar is null) return absent;
         if (scalar.Text.StartsWith('/') && scalar.Text.All(c => c is > ' ' and < '\u007f' and not '#')) return scalar.Text;
         section.Error(key, scalar, "is not a path such as /mqtt");
@@ -80,9 +80,9 @@ internal static class ListenerReader
 
     private static ImmutableArray<IPNetwork> AcceptProxyFrom(Section listener)
     {
-        Section? section = listener.OptionalChild("accept-proxy-protocol");
+        var section = listener.OptionalChild("accept-proxy-protocol");
         if (section is null) return [];
-        ImmutableArray<IPNetwork> from = section.Networks("from");
+        var from = section.Networks("from");
         if (section.Elements("from") is null or { Count: 0 })
         {
             section.Missing("from", "is required: the networks whose PROXY headers are trusted");
@@ -93,7 +93,7 @@ internal static class ListenerReader
 
     private static TimeSpan? IdleTimeout(Section section)
     {
-        HoconScalar? scalar = section.Scalar("idle-timeout", "auto, off or a duration such as 30m");
+        var scalar = section.Scalar("idle-timeout", "auto, off or a duration such as 30m");
         if (scalar is null || scalar.Text == "auto") return null;
         return section.ParseDuration(
             "idle-timeout", scalar, TimeSpan.Zero, ConfigurationDefaults.Instant, TimeSpan.FromDays(365), offIsZero: true);
@@ -105,7 +105,7 @@ internal static class ListenerReader
         var result = new LimitOptions(rate, 0, 0);
         if (section.Get("per-address") is HoconObject)
         {
-            Section address = section.Child("per-address");
+            var address = section.Child("per-address");
             result = result with
             {
                 PerAddressConnections = address.Integer("connections", absent: 0, min: 0, max: 10_000_000),

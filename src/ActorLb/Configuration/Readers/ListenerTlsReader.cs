@@ -11,7 +11,7 @@ internal static class ListenerTlsReader
         var certificates = ImmutableArray.CreateBuilder<CertificateOptions>();
         ReadPairs(section, [], certificates);
         ReadCertificates(section, certificates);
-        VerifyClient verify = section.Choice("verify-client", VerifyClient.Off, ConfigurationNames.Verify);
+        var verify = section.Choice("verify-client", VerifyClient.Off, ConfigurationNames.Verify);
         var result = new ListenerTlsOptions(
             certificates.ToImmutable(),
             Protocols(section),
@@ -39,7 +39,7 @@ internal static class ListenerTlsReader
 
     private static void ReadCertificates(Section tls, ImmutableArray<CertificateOptions>.Builder certificates)
     {
-        foreach ((string path, HoconValue element) in tls.Elements("certificates") ?? [])
+        foreach ((string path, var element) in tls.Elements("certificates") ?? [])
         {
             if (element is not HoconObject fields)
             {
@@ -50,7 +50,7 @@ internal static class ListenerTlsReader
             // Several entries for one name must have different kinds of key, which only the files can show.
             var seen = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
             var names = ImmutableArray.CreateBuilder<string>();
-            foreach ((string namePath, HoconScalar scalar) in section.Scalars("names", "a host name"))
+            foreach ((string namePath, var scalar) in section.Scalars("names", "a host name"))
             {
                 string name = scalar.Text.StartsWith("*.", StringComparison.Ordinal) ? scalar.Text[2..] : scalar.Text;
                 if (!AddressText.IsHost(name)) tls.Report.Error(scalar, namePath, "is not a host name, exact or with a leading '*.'");
@@ -73,7 +73,7 @@ internal static class ListenerTlsReader
         {
             section.Error("key", section.Get("key")!, $"has {keys.Count} entries, but certificate has {certificates.Count}: list each certificate's key at the same position");
         }
-        foreach (((string Path, string? File) certificate, (string Path, string? File) key) in certificates.Zip(keys))
+        foreach ((var certificate, var key) in certificates.Zip(keys))
         {
             result.Add(new CertificateOptions(names, certificate.File ?? "", key.File ?? "") { Paths = (certificate.Path, key.Path) });
         }
@@ -84,9 +84,9 @@ internal static class ListenerTlsReader
         if (!section.Has("protocols")) return ConfigurationDefaults.Protocols;
         var result = TlsProtocols.None;
         string known = ConfigurationNames.List(ConfigurationNames.TlsVersions);
-        foreach ((string path, HoconScalar scalar) in section.Scalars("protocols", $"one of {known}"))
+        foreach ((string path, var scalar) in section.Scalars("protocols", $"one of {known}"))
         {
-            if (ConfigurationNames.TryFind(ConfigurationNames.TlsVersions, scalar.Text, out TlsProtocols version)) result |= version;
+            if (ConfigurationNames.TryFind(ConfigurationNames.TlsVersions, scalar.Text, out var version)) result |= version;
             else section.Report.Error(scalar, path, $"is not one of {known}");
         }
         if (section.Elements("protocols") is { Count: 0 }) section.Error("protocols", section.Get("protocols")!, "is empty");

@@ -25,7 +25,7 @@ internal static class ListenerWebSocketReader
     private static ImmutableArray<string> Hosts(Section section)
     {
         var hosts = ImmutableArray.CreateBuilder<string>();
-        foreach ((string path, HoconScalar scalar) in section.Scalars("hosts", "a host name"))
+        foreach ((string path, var scalar) in section.Scalars("hosts", "a host name"))
         {
             if (AddressText.IsHost(scalar.Text)) hosts.Add(scalar.Text);
             else section.Report.Error(scalar, path, "is not a host name without port");
@@ -36,7 +36,7 @@ internal static class ListenerWebSocketReader
     private static ImmutableArray<string> Origins(Section section)
     {
         var origins = ImmutableArray.CreateBuilder<string>();
-        foreach ((string path, HoconScalar scalar) in section.Scalars("origins", "an origin such as https://app.example.com"))
+        foreach ((string path, var scalar) in section.Scalars("origins", "an origin such as https://app.example.com"))
         {
             if (OriginOf(scalar.Text) is { } origin) origins.Add(origin);
             else section.Report.Error(scalar, path, "is not an origin such as https://app.example.com or http://localhost:3000");
@@ -64,7 +64,7 @@ internal static class ListenerWebSocketReader
     {
         if (!section.Has("pass-headers")) return ConfigurationDefaults.PassHeaders;
         var names = ImmutableArray.CreateBuilder<string>();
-        foreach ((string path, HoconScalar scalar) in section.Scalars("pass-headers", "the name of a header field"))
+        foreach ((string path, var scalar) in section.Scalars("pass-headers", "the name of a header field"))
         {
             if (!PassedFields.IsName(scalar.Text)) section.Report.Error(scalar, path, "is not the name of a header field");
             else if (PassedFields.IsOwn(scalar.Text)) section.Report.Error(scalar, path, "cannot be passed on: the balancer writes it itself, or it is hop-by-hop");

@@ -44,11 +44,11 @@ internal static class NodeReader
 
     public static AdminOptions ReadAdmin(Section section)
     {
-        IPEndPoint bind = section.Bind("bind") ?? ConfigurationDefaults.Admin;
+        var bind = section.Bind("bind") ?? ConfigurationDefaults.Admin;
         string? token = section.ReadableFile("token-file");
         bool hasToken = section.Has("token-file");
-        Section? tls = section.OptionalChild("tls");
-        ServiceTlsOptions? tlsOptions = tls is null ? null : ServiceTlsReader.Read(tls, certificateRequired: true, caRequired: false);
+        var tls = section.OptionalChild("tls");
+        var tlsOptions = tls is null ? null : ServiceTlsReader.Read(tls, certificateRequired: true, caRequired: false);
         section.Close();
         if (!IPAddress.IsLoopback(bind.Address) && !hasToken && (tls is null || !tls.Has("ca")))
         {
@@ -73,7 +73,7 @@ internal static class NodeReader
 
     private static DampingOptions? ReadDamping(Section sticky)
     {
-        Section? section = sticky.OptionalChild("damping");
+        var section = sticky.OptionalChild("damping");
         if (section is null) return null;
         var result = new DampingOptions(
             section.Integer("takeovers", absent: 5, min: 1, max: 1000),
@@ -85,7 +85,7 @@ internal static class NodeReader
 
     private static string NodeName(Section section)
     {
-        HoconScalar? scalar = section.Scalar("name", "a name");
+        var scalar = section.Scalar("name", "a name");
         if (scalar is not null && !IsName(scalar.Text)) section.Error("name", scalar, NameRule);
         return scalar?.Text ?? Environment.MachineName;
     }
@@ -99,7 +99,7 @@ internal static class NodeReader
 
     private static string? AccessLog(Section section)
     {
-        HoconScalar? scalar = section.Scalar("access", "off, stdout or a file name");
+        var scalar = section.Scalar("access", "off, stdout or a file name");
         if (scalar is null || IsOff(section, "access")) return null;
         return ConfigurationNames.TryFlag(scalar.Text, out _) || scalar.Text == "stdout" ? "stdout" : section.FilePath("access", "");
     }

@@ -10,7 +10,7 @@ internal static class PastedValues
         switch (value)
         {
             case HoconObject fields:
-                foreach (HoconField field in fields.Fields) Check(field.Value, HoconPath.Child(path, field.Key), report);
+                foreach (var field in fields.Fields) Check(field.Value, HoconPath.Child(path, field.Key), report);
                 break;
             case HoconArray array:
                 for (int i = 0; i < array.Elements.Length; i++) Check(array.Elements[i], HoconPath.Element(path, i), report);

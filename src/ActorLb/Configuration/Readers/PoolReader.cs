@@ -9,8 +9,8 @@ internal static class PoolReader
 {
     public static PoolOptions Read(string name, Section section)
     {
-        (ImmutableArray<BackendOptions> backends, DiscoveryOptions? discovery) = BackendReader.Read(section);
-        Section? tls = section.OptionalChild("tls");
+        (var backends, var discovery) = BackendReader.Read(section);
+        var tls = section.OptionalChild("tls");
         var result = new PoolOptions(
             name,
             section.Choice("balance", BalanceKind.RoundRobin, ConfigurationNames.Balance),
@@ -41,7 +41,7 @@ internal static class PoolReader
     private static void CheckRetry(Section section, PoolOptions pool)
     {
         if (pool.Retry.Tries == 1 || pool.Retry.Timeout > pool.ConnectTimeout) return;
-        Section retry = section.Child("retry");
+        var retry = section.Child("retry");
         bool byRetry = retry.Has("timeout");
         section.Report.Warn(
             byRetry ? retry.PositionOf("timeout") : section.PositionOf("connect-timeout"), retry.PathOf("timeout"), Hocon.HoconUnits.FormatDuration(pool.Retry.Timeout),
@@ -49,7 +49,7 @@ internal static class PoolReader
     }
 
     private static Template DefaultHashKey() =>
-        Template.TryParse(ConfigurationDefaults.HashKey, out Template? key, out _) ? key! : throw new InvalidOperationException();
+        Template.TryParse(ConfigurationDefaults.HashKey, out var key, out _) ? key! : throw new InvalidOperationException();
 
     /// <summary><c>on</c> is what NGINX writes, and NGINX's default is version 1.</summary>
     private static ProxyProtocolVersion ProxyProtocol(Section section)
@@ -63,9 +63,9 @@ internal static class PoolReader
         if (!section.Has("proxy-protocol-tlvs")) return ConfigurationDefaults.Tlvs;
         var result = ProxyTlvs.None;
         string known = ConfigurationNames.List(ConfigurationNames.Tlvs);
-        foreach ((string path, HoconScalar scalar) in section.Scalars("proxy-protocol-tlvs", $"one of {known}"))
+        foreach ((string path, var scalar) in section.Scalars("proxy-protocol-tlvs", $"one of {known}"))
         {
-            if (ConfigurationNames.TryFind(ConfigurationNames.Tlvs, scalar.Text, out ProxyTlvs tlv)) result |= tlv;
+            if (ConfigurationNames.TryFind(ConfigurationNames.Tlvs, scalar.Text, out var tlv)) result |= tlv;
             else section.Report.Error(scalar, path, $"is not one of {known}");
         }
         return result;
@@ -73,7 +73,7 @@ internal static class PoolReader
 
     private static string? WebSocketPath(Section pool)
     {
-        Section? section = pool.OptionalChild("websocket");
+        var section = pool.OptionalChild("websocket");
         if (section is null) return null;
         string path = ListenerReader.RequestPath(section, "path", ConfigurationDefaults.WebSocketPath);
         section.Close();
@@ -92,7 +92,7 @@ internal static class PoolReader
 
     private static HealthOptions ReadHealth(Section section)
     {
-        HealthOptions absent = ConfigurationDefaults.Health;
+        var absent = ConfigurationDefaults.Health;
         var result = new HealthOptions(
             section.Choice("probe", absent.Probe, ConfigurationNames.Probe),
             section.Duration("interval", absent.Interval, TimeSpan.FromMilliseconds(100), TimeSpan.FromDays(1)),
@@ -124,7 +124,7 @@ internal static class PoolReader
 
     private static RetryOptions ReadRetry(Section section)
     {
-        RetryOptions absent = ConfigurationDefaults.Retry;
+        var absent = ConfigurationDefaults.Retry;
         var result = new RetryOptions(
             section.Integer("tries", absent.Tries, 1, RetryOptions.MaxTries),
             section.Duration("timeout", absent.Timeout, ConfigurationDefaults.Instant, TimeSpan.FromHours(1)));
@@ -134,7 +134,7 @@ internal static class PoolReader
 
     private static TcpOptions ReadTcp(Section section)
     {
-        TcpOptions absent = ConfigurationDefaults.Tcp;
+        var absent = ConfigurationDefaults.Tcp;
         // The kernel counts keep-alive in whole seconds up to 32,767 (tcp(7), TCP_KEEPIDLE).
         var result = new TcpOptions(
             section.Flag("no-delay", absent.NoDelay),

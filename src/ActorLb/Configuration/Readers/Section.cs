@@ -67,7 +67,7 @@ internal sealed class Section(HoconObject fields, string path, ConfigurationRepo
             WrongKind(PathOf(key), value, "{ name { ... } }");
             yield break;
         }
-        foreach (HoconField field in named.Fields)
+        foreach (var field in named.Fields)
         {
             string child = HoconPath.Child(PathOf(key), field.Key);
             if (field.Value is HoconScalar { IsNull: true }) continue;
@@ -85,9 +85,9 @@ internal sealed class Section(HoconObject fields, string path, ConfigurationRepo
     /// </summary>
     public List<(string Path, HoconValue Value)>? Elements(string key)
     {
-        HoconValue? value = Get(key);
+        var value = Get(key);
         if (value is null) return null;
-        HoconArray? array = value as HoconArray ?? (value as HoconObject)?.ToArray();
+        var array = value as HoconArray ?? (value as HoconObject)?.ToArray();
         if (array is null && value is HoconScalar) return [(PathOf(key), value)];
         if (array is null)
         {
@@ -125,7 +125,7 @@ internal sealed class Section(HoconObject fields, string path, ConfigurationRepo
     /// <summary>Reports the keys that were never looked up, each with the nearest known one.</summary>
     public void Close()
     {
-        foreach (HoconField field in fields.Fields)
+        foreach (var field in fields.Fields)
         {
             if (_known.Contains(field.Key) || _gone.Contains(field.Key)) continue;
             report.Error(field.KeyPosition, PathOf(field.Key), null, $"unknown key; {KeyHints.Of(field.Key, _known)}");

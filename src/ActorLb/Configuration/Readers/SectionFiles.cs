@@ -8,7 +8,7 @@ internal static class SectionFiles
     /// <summary>The absolute path of a file that can be read; null when absent or not readable.</summary>
     public static string? ReadableFile(this Section section, string key)
     {
-        HoconScalar? scalar = section.FileName(key);
+        var scalar = section.FileName(key);
         return scalar is null ? null : section.Readable(section.PathOf(key), scalar);
     }
 
@@ -17,7 +17,7 @@ internal static class SectionFiles
     public static List<(string Path, string? File)> ReadableFiles(this Section section, string key)
     {
         var result = new List<(string, string?)>();
-        foreach ((string path, HoconScalar scalar) in section.Scalars(key, "a file name"))
+        foreach ((string path, var scalar) in section.Scalars(key, "a file name"))
         {
             section.Report.Locate(path, scalar.Position);
             result.Add((path, section.IsFileName(path, scalar) ? section.Readable(path, scalar) : null));
@@ -28,7 +28,7 @@ internal static class SectionFiles
     /// <summary>The absolute path of a file that the node creates.</summary>
     public static string FilePath(this Section section, string key, string absent)
     {
-        HoconScalar? scalar = section.FileName(key);
+        var scalar = section.FileName(key);
         return scalar is null ? Resolve(section.Report.RootFile, absent) : Resolve(scalar.Position.File, scalar.Text);
     }
 
@@ -40,7 +40,7 @@ internal static class SectionFiles
 
     private static HoconScalar? FileName(this Section section, string key)
     {
-        HoconScalar? scalar = section.Scalar(key, "a file name");
+        var scalar = section.Scalar(key, "a file name");
         return scalar is not null && section.IsFileName(section.PathOf(key), scalar) ? scalar : null;
     }
 

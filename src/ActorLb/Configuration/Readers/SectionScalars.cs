@@ -9,7 +9,7 @@ internal static class SectionScalars
     /// <summary>Null when absent or not a scalar.</summary>
     public static HoconScalar? Scalar(this Section section, string key, string expected)
     {
-        HoconValue? value = section.Get(key);
+        var value = section.Get(key);
         if (value is null or HoconScalar) return value as HoconScalar;
         section.Error(key, value, $"is {value.Kind}, but {expected} is expected");
         return null;
@@ -18,7 +18,7 @@ internal static class SectionScalars
     /// <summary>A non-empty text; null when absent.</summary>
     public static string? OptionalText(this Section section, string key)
     {
-        HoconScalar? scalar = section.Scalar(key, "a text");
+        var scalar = section.Scalar(key, "a text");
         if (scalar is null) return null;
         if (scalar.Text.Length > 0) return scalar.Text;
         section.Error(key, scalar, "is empty");
@@ -29,7 +29,7 @@ internal static class SectionScalars
 
     public static bool Flag(this Section section, string key, bool absent)
     {
-        HoconScalar? scalar = section.Scalar(key, "on or off");
+        var scalar = section.Scalar(key, "on or off");
         if (scalar is null) return absent;
         if (ConfigurationNames.TryFlag(scalar.Text, out bool value)) return value;
         section.Error(key, scalar, "is neither on nor off");
@@ -39,7 +39,7 @@ internal static class SectionScalars
     public static int Integer(this Section section, string key, int absent, int min, int max, string? word = null)
     {
         string expected = word is null ? $"a whole number from {min} to {max}" : $"{word} or a whole number from {min} to {max}";
-        HoconScalar? scalar = section.Scalar(key, expected);
+        var scalar = section.Scalar(key, expected);
         if (scalar is null || scalar.Text == word) return absent;
         if (TryInteger(scalar.Text, min, max, out int value)) return value;
         section.Error(key, scalar, $"is not {expected}");
@@ -53,7 +53,7 @@ internal static class SectionScalars
     public static TimeSpan Duration(
         this Section section, string key, TimeSpan absent, TimeSpan min, TimeSpan max, bool offIsZero = false)
     {
-        HoconScalar? scalar = section.Scalar(key, "a duration such as 10s");
+        var scalar = section.Scalar(key, "a duration such as 10s");
         return scalar is null ? absent : section.ParseDuration(key, scalar, absent, min, max, offIsZero);
     }
 
@@ -62,7 +62,7 @@ internal static class SectionScalars
         this Section section, string key, HoconScalar scalar, TimeSpan absent, TimeSpan min, TimeSpan max, bool offIsZero)
     {
         if (offIsZero && ConfigurationNames.TryFlag(scalar.Text, out bool on) && !on) return TimeSpan.Zero;
-        if (!HoconUnits.TryDuration(scalar.Text, out TimeSpan value, out string unit))
+        if (!HoconUnits.TryDuration(scalar.Text, out var value, out string unit))
         {
             section.Error(key, scalar, "is not a duration such as 500ms, 10s, 5m, 1h or 1d");
         }
@@ -84,7 +84,7 @@ internal static class SectionScalars
 
     public static long Size(this Section section, string key, long absent, long min, long max, bool offIsZero = false)
     {
-        HoconScalar? scalar = section.Scalar(key, "a size such as 64KiB");
+        var scalar = section.Scalar(key, "a size such as 64KiB");
         if (scalar is null) return absent;
         if (offIsZero && ConfigurationNames.TryFlag(scalar.Text, out bool on) && !on) return 0;
         if (!HoconUnits.TrySize(scalar.Text, out long value))
@@ -100,9 +100,9 @@ internal static class SectionScalars
 
     public static T Choice<T>(this Section section, string key, T absent, (string Name, T Value)[] names) where T : struct, Enum
     {
-        HoconScalar? scalar = section.Scalar(key, $"one of {ConfigurationNames.List(names)}");
+        var scalar = section.Scalar(key, $"one of {ConfigurationNames.List(names)}");
         if (scalar is null) return absent;
-        if (ConfigurationNames.TryFind(names, scalar.Text, out T value)) return value;
+        if (ConfigurationNames.TryFind(names, scalar.Text, out var value)) return value;
         string? meant = KeyHints.Value(scalar.Text, [.. names.Select(n => n.Name)]);
         section.Error(key, scalar, $"is not one of {ConfigurationNames.List(names)}{(meant is null ? "" : $"; did you mean '{meant}'?")}");
         return absent;
@@ -112,10 +112,10 @@ internal static class SectionScalars
     /// <param name="secret">Keep the text out of messages.</param>
     public static Template? Template(this Section section, string key, bool secret = false)
     {
-        HoconScalar? scalar = section.Scalar(key, "a text");
+        var scalar = section.Scalar(key, "a text");
         if (scalar is null) return null;
         string? reason = "is empty";
-        if (scalar.Text.Length > 0 && Configuration.Template.TryParse(scalar.Text, out Template? template, out reason)) return template;
+        if (scalar.Text.Length > 0 && Configuration.Template.TryParse(scalar.Text, out var template, out reason)) return template;
         if (secret) section.Report.Error(scalar.Position, section.PathOf(key), null, "is not a valid template (its text is kept secret)");
         else section.Error(key, scalar, scalar.Text.Length == 0 ? "is empty" : $"is not a valid template: {reason}");
         return null;

@@ -12,10 +12,10 @@ internal static class SourceAddressReader
     {
         var result = ImmutableArray.CreateBuilder<SourceAddressOptions>();
         var seen = new HashSet<IPAddress>();
-        foreach ((string path, HoconValue element) in pool.Elements("source-addresses") ?? [])
+        foreach ((string path, var element) in pool.Elements("source-addresses") ?? [])
         {
             pool.Report.Locate(path, element.Position);
-            SourceAddressOptions? source = ReadElement(element, path, pool.Report);
+            var source = ReadElement(element, path, pool.Report);
             if (source is null) continue;
             if (!seen.Add(source.Address)) pool.Report.Error(element.Position, path, source.Address.ToString(), "is listed twice");
             result.Add(source);
@@ -42,7 +42,7 @@ internal static class SourceAddressReader
     {
         if (element is HoconScalar scalar)
         {
-            if (AddressText.TryAddress(scalar.Text, out IPAddress address)) return new SourceAddressOptions(address, null);
+            if (AddressText.TryAddress(scalar.Text, out var address)) return new SourceAddressOptions(address, null);
             report.Error(scalar, path, "is not an IP address");
             return null;
         }
@@ -52,10 +52,10 @@ internal static class SourceAddressReader
             return null;
         }
         var section = new Section(fields, path, report);
-        HoconScalar? text = section.Scalar("address", "an IP address");
+        var text = section.Scalar("address", "an IP address");
         IPAddress? source = null;
         if (text is null && !section.Has("address")) section.Missing("address");
-        else if (text is not null && AddressText.TryAddress(text.Text, out IPAddress parsed)) source = parsed;
+        else if (text is not null && AddressText.TryAddress(text.Text, out var parsed)) source = parsed;
         else if (text is not null) section.Error("address", text, "is not an IP address");
         double? share = Share(section);
         section.Close();
@@ -64,9 +64,9 @@ internal static class SourceAddressReader
 
     private static double? Share(Section section)
     {
-        HoconScalar? scalar = section.Scalar("share", "a percentage such as 20%");
+        var scalar = section.Scalar("share", "a percentage such as 20%");
         if (scalar is null) return null;
-        ReadOnlySpan<char> number = scalar.Text.AsSpan().TrimEnd('%').TrimEnd();
+        var number = scalar.Text.AsSpan().TrimEnd('%').TrimEnd();
         const NumberStyles Style = NumberStyles.AllowDecimalPoint;
         if (double.TryParse(number, Style, CultureInfo.InvariantCulture, out double share) && share is >= 0 and <= 100) return share;
         section.Error("share", scalar, "is not a percentage from 0% to 100%");

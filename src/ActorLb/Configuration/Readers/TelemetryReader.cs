@@ -10,16 +10,16 @@ internal static class TelemetryReader
 
     public static TelemetryOptions Read(Section section)
     {
-        Section otlp = section.Child("otlp");
-        Uri? endpoint = Endpoint(otlp);
-        OtlpProtocol protocol = otlp.Choice("protocol", Default.Protocol, ConfigurationNames.OtlpProtocols);
+        var otlp = section.Child("otlp");
+        var endpoint = Endpoint(otlp);
+        var protocol = otlp.Choice("protocol", Default.Protocol, ConfigurationNames.OtlpProtocols);
         if (protocol == OtlpProtocol.Grpc && endpoint is { AbsolutePath.Length: > 1 } && otlp.Get("endpoint") is { } value)
         {
             otlp.Error("endpoint", value, "has a path, which gRPC does not use");
         }
-        TimeSpan interval = otlp.Duration("interval", Default.Interval, TimeSpan.FromSeconds(1), TimeSpan.FromHours(1));
+        var interval = otlp.Duration("interval", Default.Interval, TimeSpan.FromSeconds(1), TimeSpan.FromHours(1));
         string? headers = otlp.ReadableFile("headers-file");
-        Section traces = otlp.Child("traces");
+        var traces = otlp.Child("traces");
         double sample = Sample(traces);
         traces.Close();
         otlp.Close();
@@ -32,22 +32,26 @@ internal static class TelemetryReader
 
     private static Uri? Endpoint(Section section)
     {
-        HoconScalar? scalar = section.Scalar("endpoint", "a URL such as http://collector:4318");
+        var scalar = section.Scalar("endpoint", "a URL such as http://collector:4318");
         if (scalar is null || (ConfigurationNames.TryFlag(scalar.Text, out bool on) && !on)) return null;
-        bool isUrl = Uri.TryCreate(scalar.Text, UriKind.Absolute, out Uri? url) && url.Scheme is "http" or "https" && url.Host.Length > 0;
+        bool isUrl = Uri.TryCreate(scalar.Text, UriKind.Absolute, out var url) && url.Scheme is "http" or "https" && url.Host.Length > 0;
         if (isUrl && url!.UserInfo.Length == 0 && url.Query.Length == 0 && url.Fragment.Length == 0) return url;
         if (isUrl && url!.UserInfo.Length > 0)
         {
             // It would be shown wherever the configuration is.
             section.Report.Error(scalar.Position, section.PathOf("endpoint"), AddressUrl.Mask(scalar.Text), "contains credentials: put them into headers-file");
         }
-        else section.Error("endpoint", scalar, "is not a URL such as http://collector:4318");
+        else
+        {
+            section.Error("endpoint", scalar, "is not a URL such as http://collector:4318");
+        }
+
         return null;
     }
 
     private static double Sample(Section section)
     {
-        HoconScalar? scalar = section.Scalar("sample", "a percentage such as 1%");
+        var scalar = section.Scalar("sample", "a percentage such as 1%");
         if (scalar is null) return Default.Sample;
         if (ConfigurationNames.TryFlag(scalar.Text, out bool on) && !on) return 0;
         string text = scalar.Text.Trim();

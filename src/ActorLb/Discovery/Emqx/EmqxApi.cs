@@ -33,10 +33,13 @@ internal sealed class EmqxApi : IDisposable
     {
         _base = api.OriginalString.TrimEnd('/') + "/api/v5/";
         _patience = patience;
-        AuthenticationHeaderValue key = EmqxKey.Read(options.KeyFile);
+        var key = EmqxKey.Read(options.KeyFile);
         var handler = new SocketsHttpHandler
         {
-            AllowAutoRedirect = false, UseProxy = false, UseCookies = false, PreAuthenticate = false,
+            AllowAutoRedirect = false,
+            UseProxy = false,
+            UseCookies = false,
+            PreAuthenticate = false,
             ConnectCallback = (context, cancel) => DialAsync(names, context.DnsEndPoint, cancel),
         };
         try
@@ -76,7 +79,7 @@ internal sealed class EmqxApi : IDisposable
         string url = _base + what.Split('?')[0];
         try
         {
-            using HttpResponseMessage answer = await _http.GetAsync(new Uri(_base + what), cancel).ConfigureAwait(false);
+            using var answer = await _http.GetAsync(new Uri(_base + what), cancel).ConfigureAwait(false);
             switch (answer.StatusCode)
             {
                 case HttpStatusCode.OK:
@@ -111,13 +114,13 @@ internal sealed class EmqxApi : IDisposable
 
     private static async ValueTask<Stream> DialAsync(NameResolution names, DnsEndPoint to, CancellationToken cancel)
     {
-        IPAddress[] found = NameResolution.Preferred(await names.Host(to.Host, cancel).ConfigureAwait(false));
+        var found = NameResolution.Preferred(await names.Host(to.Host, cancel).ConfigureAwait(false));
         for (int i = 0; ; i++)
         {
             try
             {
                 if (i >= found.Length) throw new SocketException((int)SocketError.HostNotFound);
-                Socket socket = await ProbeStream.ConnectAsync(new IPEndPoint(found[i], to.Port), cancel).ConfigureAwait(false);
+                var socket = await ProbeStream.ConnectAsync(new IPEndPoint(found[i], to.Port), cancel).ConfigureAwait(false);
                 return new NetworkStream(socket, ownsSocket: true);
             }
             catch (IOException) when (i + 1 < found.Length)

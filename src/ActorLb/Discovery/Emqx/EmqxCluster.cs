@@ -19,12 +19,12 @@ internal static class EmqxCluster
     /// <exception cref="IOException">No node is running.</exception>
     public static DiscoveryAnswer Read(EmqxDiscoveryOptions options, EmqxNode?[] nodes, EmqxStatus? status)
     {
-        Dictionary<string, string> departing = Departing(status);
+        var departing = Departing(status);
         var backends = ImmutableArray.CreateBuilder<BackendOptions>();
         var draining = DiscoveryAnswer.NobodyDrains.ToBuilder();
         var hosts = new List<(string Host, bool Runs, string? Reason)>();
         var unusable = new List<string>();
-        foreach (EmqxNode? node in nodes)
+        foreach (var node in nodes)
         {
             if (HostOf(node?.Name) is not { } host)
             {
@@ -65,14 +65,14 @@ internal static class EmqxCluster
     private static Dictionary<string, string> Departing(EmqxStatus? status)
     {
         var reasons = new Dictionary<string, string>(StringComparer.Ordinal);
-        foreach (EmqxProcess? process in status?.Evacuations ?? []) Add(process?.Node, "EMQX is evacuating it", process);
+        foreach (var process in status?.Evacuations ?? []) Add(process?.Node, "EMQX is evacuating it", process);
         // The coordinator of a rebalance does not have to take part in it.
-        foreach (EmqxProcess? process in status?.Rebalances ?? [])
+        foreach (var process in status?.Rebalances ?? [])
         {
             foreach (string? donor in process?.Donors ?? []) Add(donor, "EMQX is rebalancing its clients to other nodes", process);
         }
 
-        foreach (EmqxProcess? process in status?.Purges ?? []) Add(process?.Node, "EMQX is purging its sessions", process);
+        foreach (var process in status?.Purges ?? []) Add(process?.Node, "EMQX is purging its sessions", process);
         return reasons;
 
         void Add(string? node, string reason, EmqxProcess? process)

@@ -33,7 +33,7 @@ internal sealed class EmqxDiscovery(EmqxDiscoveryOptions options, NameResolution
             try
             {
                 using var api = new EmqxApi(options, options.Apis[at], names, patience);
-                T answer = await ask(api, cancel).ConfigureAwait(false);
+                var answer = await ask(api, cancel).ConfigureAwait(false);
                 _first = at;
                 return remark(answer, i == 0 ? null : $"{Text(problems)}; {options.Apis[at].OriginalString} answered instead");
             }

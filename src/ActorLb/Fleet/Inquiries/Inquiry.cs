@@ -94,7 +94,7 @@ internal sealed partial class Inquiry(string self, bool inFleet, TimeProvider ti
         {
             throw new ArgumentException($"a question of {request.Length} bytes is too long: a node takes {InquiryLimits.MaxBody}", nameof(request));
         }
-        ClusterMembers? members = _members;
+        var members = _members;
         var asked = new List<Task<NodeAnswer>>();
         foreach (string name in Nodes)
         {
@@ -118,7 +118,7 @@ internal sealed partial class Inquiry(string self, bool inFleet, TimeProvider ti
     {
         _members = members;
         if (members is not null) _lastNames = [.. members.All.Select(m => m.Id.Name)];
-        foreach ((long id, Waiting waiting) in _waiting)
+        foreach ((long id, var waiting) in _waiting)
         {
             if (members?.TryFind(waiting.Member.Id) is not null) continue;
             waiting.Answer.TrySetResult(new InquiryAnswer(
@@ -139,8 +139,8 @@ internal sealed partial class Inquiry(string self, bool inFleet, TimeProvider ti
 
     private async Task ReplyAsync(InquiryQuestion question, IActorRef asker, IActorRef own)
     {
-        TimeSpan patience = TimeSpan.FromMilliseconds(Math.Clamp(question.Milliseconds, 1, Patience.TotalMilliseconds));
-        NodeAnswer answer = await AnswerAsync(question.Question, question.Body, patience, CancellationToken.None).ConfigureAwait(false);
+        var patience = TimeSpan.FromMilliseconds(Math.Clamp(question.Milliseconds, 1, Patience.TotalMilliseconds));
+        var answer = await AnswerAsync(question.Question, question.Body, patience, CancellationToken.None).ConfigureAwait(false);
         if (answer.Body.Length > InquiryLimits.MaxBody)
         {
             answer = new NodeAnswer(self, [], $"its answer has {answer.Body.Length} bytes, more than the {InquiryLimits.MaxBody} that fit into a message");
@@ -151,12 +151,12 @@ internal sealed partial class Inquiry(string self, bool inFleet, TimeProvider ti
     /// <summary>On the actor's thread.</summary>
     public void OnAnswer(InquiryAnswer answer, Address from)
     {
-        if (_waiting.TryGetValue(answer.Id, out Waiting? waiting) && waiting.Member.Address.Equals(from)) waiting.Answer.TrySetResult(answer);
+        if (_waiting.TryGetValue(answer.Id, out var waiting) && waiting.Member.Address.Equals(from)) waiting.Answer.TrySetResult(answer);
     }
 
     private bool IsMember(Address address)
     {
-        foreach (ClusterMember member in _members?.All ?? [])
+        foreach (var member in _members?.All ?? [])
         {
             if (member.Address.Equals(address)) return true;
         }
@@ -168,8 +168,8 @@ internal sealed partial class Inquiry(string self, bool inFleet, TimeProvider ti
     {
         if (name == self) return await AnswerAsync(question, request, Patience, cancel).ConfigureAwait(false);
         // A restarted node may be listed twice for a moment; prefer the one that is heard.
-        ClusterMember? member = members?.All.Where(m => m.Id.Name == name).OrderByDescending(m => m.IsHeard).FirstOrDefault();
-        (FleetSystem? fleet, IActorRef? own) = Current();
+        var member = members?.All.Where(m => m.Id.Name == name).OrderByDescending(m => m.IsHeard).FirstOrDefault();
+        (var fleet, var own) = Current();
         if (member is null || fleet is null || own is null) return new NodeAnswer(name, [], "this node is detached from the fleet and cannot ask it");
         if (_waiting.Count >= MaxWaiting) return new NodeAnswer(name, [], "too many questions wait for an answer");
         return await AskMemberAsync(member, fleet, own, question, request, cancel).ConfigureAwait(false);
@@ -178,13 +178,13 @@ internal sealed partial class Inquiry(string self, bool inFleet, TimeProvider ti
     private async Task<NodeAnswer> AskMemberAsync(
         ClusterMember member, FleetSystem fleet, IActorRef own, string question, ReadOnlyMemory<byte> request, CancellationToken cancel)
     {
-        IActorRef there = ((ExtendedActorSystem)fleet.System).Provider.ResolveActorRef(new RootActorPath(member.Address) / "user" / InquiryActor.Name);
-        TimeSpan patience = member.IsHeard ? Patience : UnheardPatience;
+        var there = ((ExtendedActorSystem)fleet.System).Provider.ResolveActorRef(new RootActorPath(member.Address) / "user" / InquiryActor.Name);
+        var patience = member.IsHeard ? Patience : UnheardPatience;
         long start = time.GetTimestamp();
         while (true)
         {
-            TimeSpan left = patience - time.GetElapsedTime(start);
-            InquiryAnswer? answer = left > TimeSpan.Zero
+            var left = patience - time.GetElapsedTime(start);
+            var answer = left > TimeSpan.Zero
                 ? await AskOnceAsync(member, there, own, id => new InquiryQuestion(id, question, (int)left.TotalMilliseconds, request), left, cancel).ConfigureAwait(false)
                 : null;
             if (answer is null)
@@ -230,7 +230,7 @@ internal sealed partial class Inquiry(string self, bool inFleet, TimeProvider ti
     /// </summary>
     private async Task<NodeAnswer> AnswerAsync(string question, ReadOnlyMemory<byte> request, TimeSpan patience, CancellationToken cancel)
     {
-        if (!_answers.TryGetValue(question, out Func<ReadOnlyMemory<byte>, CancellationToken, Task<byte[]>>? answer))
+        if (!_answers.TryGetValue(question, out var answer))
         {
             return new NodeAnswer(self, [], $"it doesn't know the question '{question}' (another release?)");
         }
@@ -265,7 +265,7 @@ internal sealed partial class Inquiry(string self, bool inFleet, TimeProvider ti
             Interlocked.Decrement(ref _answering);
             throw new BusyException();
         }
-        Task<byte[]> work = Task.Run(() => answer(request, limit), CancellationToken.None);
+        var work = Task.Run(() => answer(request, limit), CancellationToken.None);
         _ = work.ContinueWith(
             _ => Interlocked.Decrement(ref _answering), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
         return await work.WaitAsync(limit).ConfigureAwait(false);

@@ -30,7 +30,7 @@ internal sealed partial class AkkaLogActor : UntypedActor
     protected override void OnReceive(object message)
     {
         if (message is not LogEvent line) return;
-        LogLevel level = LevelOf(line);
+        var level = LevelOf(line);
         if (!_logger.IsEnabled(level)) return;
         // Debug lines are not limited: they are off unless requested.
         int suppressed = 0;

@@ -15,7 +15,7 @@ internal sealed record ClusterMembers(MemberId Self, ImmutableArray<ClusterMembe
 {
     public ClusterMember? TryFind(MemberId id)
     {
-        foreach (ClusterMember member in All)
+        foreach (var member in All)
         {
             if (member.Id == id) return member;
         }

@@ -31,7 +31,7 @@ internal static class FleetConfig
     /// <exception cref="ConfigurationException">The user's <c>akka</c> block is invalid.</exception>
     public static Config Build(FleetSettings settings, int port, bool isSecured, IEnumerable<string> parts)
     {
-        Config result = ConfigurationFactory.ParseString(Base);
+        var result = ConfigurationFactory.ParseString(Base);
         result = ConfigurationFactory.ParseString(Timing(settings.DownAfter)).WithFallback(result);
         result = ConfigurationFactory.ParseString(Own(settings, port, isSecured)).WithFallback(result);
         foreach (string part in parts) result = ConfigurationFactory.ParseString(part).WithFallback(result);
@@ -48,7 +48,7 @@ internal static class FleetConfig
     {
         string[] roles = [NameRole + settings.Node, .. settings.Zone is { } zone ? [ZoneRole + zone] : Array.Empty<string>()];
         string host = PublicHost(settings);
-        bool isIpv6 = IPAddress.TryParse(host, out IPAddress? address)
+        bool isIpv6 = IPAddress.TryParse(host, out var address)
             ? address.AddressFamily == AddressFamily.InterNetworkV6
             : settings.Bind.AddressFamily == AddressFamily.InterNetworkV6;
         return string.Create(CultureInfo.InvariantCulture, $$"""

@@ -125,7 +125,7 @@ internal sealed partial class FleetHost : IAsyncDisposable
     {
         try
         {
-            FleetSecurity renewed = FleetSecurity.Load(Settings);
+            var renewed = FleetSecurity.Load(Settings);
             lock (_gate)
             {
                 if (renewed.Own is null || renewed.Own.RawDataMemory.Span.SequenceEqual(_security!.Own!.RawDataMemory.Span))
@@ -200,7 +200,7 @@ internal sealed partial class FleetHost : IAsyncDisposable
     public void RefuseCertificate(string peer, string reason)
     {
         // The ephemeral port means nothing, and would defeat the rate limit.
-        bool isInbound = IPEndPoint.TryParse(peer, out IPEndPoint? from);
+        bool isInbound = IPEndPoint.TryParse(peer, out var from);
         Refuse(isInbound ? (from!.Address.IsIPv4MappedToIPv6 ? from.Address.MapToIPv4() : from.Address).ToString() : peer[(peer.IndexOf('@') + 1)..], reason);
     }
 
@@ -211,10 +211,10 @@ internal sealed partial class FleetHost : IAsyncDisposable
         {
             // A late message of an ended system must not undo its end.
             if (_system != system || system.Ended.IsCompleted) return;
-            FleetStage stage = _standing.Stage == FleetStage.Leaving ? FleetStage.Leaving : FleetStage.Member;
+            var stage = _standing.Stage == FleetStage.Leaving ? FleetStage.Leaving : FleetStage.Member;
             if (_standing.IsDetached) Report("fleet_member", $"is a member of the fleet, one of {members.All.Length}");
             _standing = _standing with { Stage = stage, Reason = "", Members = members };
-            foreach (IFleetPart part in _parts) part.SetMembers(members);
+            foreach (var part in _parts) part.SetMembers(members);
         }
         Changed?.Invoke();
     }
@@ -230,7 +230,7 @@ internal sealed partial class FleetHost : IAsyncDisposable
 
     private async Task RunAsync()
     {
-        TimeSpan pause = FirstPause;
+        var pause = FirstPause;
         while (!_stop.IsCancellationRequested && !_isLeaving)
         {
             long start = _time.GetTimestamp();
@@ -252,7 +252,7 @@ internal sealed partial class FleetHost : IAsyncDisposable
 
     private async Task RunOnceAsync()
     {
-        FleetSystem system = FleetSystem.Create(this, _port, _security!, _parts.Select(p => p.Configuration), _time);
+        var system = FleetSystem.Create(this, _port, _security!, _parts.Select(p => p.Configuration), _time);
         try
         {
             if (Settings.Bind.Port == 0) _port = system.Port;
@@ -269,7 +269,7 @@ internal sealed partial class FleetHost : IAsyncDisposable
         finally
         {
             lock (_gate) _system = null;
-            foreach (IFleetPart part in _parts) part.SetMembers(null);
+            foreach (var part in _parts) part.SetMembers(null);
             // Terminate without a coordinated leave: the other members have already removed this system, or must detect that it
             // is gone.
             await Task.WhenAny(system.System.Terminate(), Task.Delay(StopPatience, _time)).ConfigureAwait(false);

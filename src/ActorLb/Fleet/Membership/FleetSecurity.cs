@@ -94,7 +94,7 @@ internal sealed class FleetSecurity : IDisposable
 
     private static FleetSecurity OfSecret(byte[] secret)
     {
-        using ECDsa key = DeriveKey(secret);
+        using var key = DeriveKey(secret);
         byte[] expected = key.ExportSubjectPublicKeyInfo();
         var request = new CertificateRequest("CN=actorlb fleet", key, HashAlgorithmName.SHA256);
         // DotNetty takes the server's name from its own certificate.
@@ -111,8 +111,8 @@ internal sealed class FleetSecurity : IDisposable
 
     private static FleetSecurity OfAuthority(ServiceTlsOptions tls)
     {
-        X509Certificate2 own = ServiceCertificates.OwnOf(tls)!;
-        X509Certificate2Collection intermediates = ServiceCertificates.IntermediatesOf(tls);
+        var own = ServiceCertificates.OwnOf(tls)!;
+        var intermediates = ServiceCertificates.IntermediatesOf(tls);
         ServiceCertificates.TrustOf(tls);
         return new FleetSecurity(own, certificate => JudgeByAuthority(certificate, tls, intermediates));
     }

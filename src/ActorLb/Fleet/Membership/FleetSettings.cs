@@ -15,7 +15,7 @@ internal sealed record FleetSettings(
 {
     public static FleetSettings Of(ActorLbOptions options)
     {
-        ClusterOptions cluster = options.Cluster;
+        var cluster = options.Cluster;
         return new FleetSettings(
             cluster.Name, options.Node.Name, cluster.Bind, cluster.Advertise, cluster.Zone, cluster.Seeds, cluster.DownAfter,
             cluster.FormAfter, cluster.WhenSplit, cluster.Shards, cluster.SecretFile, cluster.Tls, options.Akka.ToHocon());

@@ -27,7 +27,7 @@ internal sealed partial class FleetSystem
         Settings = host.Settings;
         Address = Cluster.SelfAddress.ToString();
         Self = new MemberId(Settings.Node, MemberTable.IncarnationOf(Cluster.SelfUniqueAddress));
-        Family = IPAddress.TryParse(FleetConfig.PublicHost(Settings), out IPAddress? address) ? address.AddressFamily : Settings.Bind.AddressFamily;
+        Family = IPAddress.TryParse(FleetConfig.PublicHost(Settings), out var address) ? address.AddressFamily : Settings.Bind.AddressFamily;
         OwnAddresses = AddAliases();
         HoldShutdown();
     }
@@ -75,10 +75,10 @@ internal sealed partial class FleetSystem
     /// <exception cref="Exception">The port is in use, or the user's <c>akka</c> block is invalid.</exception>
     public static FleetSystem Create(FleetHost host, int port, FleetSecurity security, IEnumerable<string> configurations, TimeProvider time)
     {
-        ActorSystemSetup setup = ActorSystemSetup.Empty.And(
+        var setup = ActorSystemSetup.Empty.And(
             BootstrapSetup.Create().WithConfig(FleetConfig.Build(host.Settings, port, security.Own is not null, configurations)));
         if (security.ToSetup(host.RefuseCertificate) is { } tls) setup = setup.And(tls);
-        ActorSystem system = ActorSystem.Create(FleetConfig.SystemName, setup);
+        var system = ActorSystem.Create(FleetConfig.SystemName, setup);
         ActorRestarts.Of(system).Logger = host.Logger;
         return new FleetSystem(host, system, time);
     }
@@ -88,7 +88,7 @@ internal sealed partial class FleetSystem
         System.ActorOf(AkkaLogActor.Props(_host.Logger, _host.LogLimit), "log");
         System.ActorOf(MembersActor.Props(this), MembersActor.Name);
         System.ActorOf(WitnessActor.Props(this), WitnessActor.Name);
-        foreach (IFleetPart part in parts) part.Start(this);
+        foreach (var part in parts) part.Start(this);
         System.ActorOf(FormationActor.Props(this), FormationActor.Name);
         _ = System.WhenTerminated.ContinueWith(
             _ => End("the fleet system has stopped"), CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
@@ -151,9 +151,9 @@ internal sealed partial class FleetSystem
     private HashSet<string> AddAliases()
     {
         var provider = (IRemoteActorRefProvider)((ExtendedActorSystem)System).Provider;
-        Address self = Cluster.SelfAddress;
+        var self = Cluster.SelfAddress;
         var own = new HashSet<string>(StringComparer.Ordinal) { $"{self.Host}:{self.Port}" };
-        foreach (IPAddress address in SeedAddresses.AddressesOf(Settings.Bind.Address))
+        foreach (var address in SeedAddresses.AddressesOf(Settings.Bind.Address))
         {
             var alias = new IPEndPoint(address, BoundPort(provider));
             own.Add(alias.ToString());

@@ -62,7 +62,7 @@ internal sealed class Formation(string address, long uid, TimeSpan formAfter, Ti
     public void Hear(Hello hello, string? target, TimeSpan now)
     {
         if (hello.Uid == uid) return;
-        string? known = target ?? (_heard.TryGetValue(hello.Address, out Heard? old) && old.Hello.Uid == hello.Uid ? old.Target : null);
+        string? known = target ?? (_heard.TryGetValue(hello.Address, out var old) && old.Hello.Uid == hello.Uid ? old.Target : null);
         _heard[hello.Address] = new Heard(hello, known, now);
     }
 
@@ -79,7 +79,7 @@ internal sealed class Formation(string address, long uid, TimeSpan formAfter, Ti
 
     public FormationDecision Decide(in FormationSelf self, TimeSpan now)
     {
-        foreach ((string gone, Heard last) in _heard)
+        foreach ((string gone, var last) in _heard)
         {
             if (now - last.At <= Fresh + Fresh) continue;
             _heard.Remove(gone);
@@ -101,7 +101,7 @@ internal sealed class Formation(string address, long uid, TimeSpan formAfter, Ti
     {
         Heard[] fresh = [.. _heard.Values.Where(h => IsFresh(h, now))];
         Heard? best = null;
-        foreach (Heard other in fresh.Where(h => h.Hello.State == HelloState.Member))
+        foreach (var other in fresh.Where(h => h.Hello.State == HelloState.Member))
         {
             if (best is null || IsBetter(other.Hello.Id, other.Hello.Members, best.Hello.Id, best.Hello.Members)) best = other;
         }
@@ -122,14 +122,14 @@ internal sealed class Formation(string address, long uid, TimeSpan formAfter, Ti
 
     private FormationDecision DecideAsMember(in FormationSelf self, TimeSpan now)
     {
-        foreach (Heard other in _heard.Values.Where(h => IsFresh(h, now)))
+        foreach (var other in _heard.Values.Where(h => IsFresh(h, now)))
         {
             if (Doubt(self, other.Hello) is not { } reason)
             {
                 _doubts.Remove(other.Hello.Uid);
                 continue;
             }
-            TimeSpan since = _doubts.TryAdd(other.Hello.Uid, other.At) ? other.At : _doubts[other.Hello.Uid];
+            var since = _doubts.TryAdd(other.Hello.Uid, other.At) ? other.At : _doubts[other.Hello.Uid];
             if (other.At - since >= Confirm) return new FormationDecision(FormationStep.End, Reason: reason);
         }
         return default;

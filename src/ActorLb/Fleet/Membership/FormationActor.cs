@@ -61,7 +61,7 @@ internal sealed class FormationActor : ReceiveActor, IWithTimers
     private void OnTick()
     {
         if (_ended) return;
-        FormationSelf self = DescribeSelf();
+        var self = DescribeSelf();
         Resolve(self.State);
         Greet(self);
         Act(_formation.Decide(self, _fleet.Now), self);
@@ -97,8 +97,8 @@ internal sealed class FormationActor : ReceiveActor, IWithTimers
 
     private FormationSelf DescribeSelf()
     {
-        ImmutableSortedSet<Member> members = _cluster.State.Members;
-        MemberStatus? own = members.FirstOrDefault(m => m.UniqueAddress.Equals(_cluster.SelfUniqueAddress))?.Status;
+        var members = _cluster.State.Members;
+        var own = members.FirstOrDefault(m => m.UniqueAddress.Equals(_cluster.SelfUniqueAddress))?.Status;
         if (own is { } status && MemberTable.IsUp(status))
         {
             _joiningSince = null;
@@ -111,7 +111,7 @@ internal sealed class FormationActor : ReceiveActor, IWithTimers
 
     private void Resolve(HelloState state)
     {
-        TimeSpan every = state == HelloState.Member ? ResolveAsMember : ResolveAlone;
+        var every = state == HelloState.Member ? ResolveAsMember : ResolveAlone;
         if (_isResolving || _resolvedAt is { } at && (!_seeds.HasNames || _fleet.Now - at < every)) return;
         _isResolving = true;
         _ = _seeds.ResolveAsync(_stop.Token).PipeTo(Self);
@@ -129,7 +129,7 @@ internal sealed class FormationActor : ReceiveActor, IWithTimers
     /// <summary>Members greet only the seeds outside their cluster.</summary>
     private void Greet(in FormationSelf self)
     {
-        foreach (SeedTarget target in _targets)
+        foreach (var target in _targets)
         {
             (long uid, int silent) = _answered.GetValueOrDefault(target.Address);
             if (self.Members.Contains(uid)) continue;
@@ -143,8 +143,8 @@ internal sealed class FormationActor : ReceiveActor, IWithTimers
 
     private void OnHello(Hello hello)
     {
-        FormationSelf self = DescribeSelf();
-        HelloRefusal refusal = hello.Uid == _cluster.SelfUniqueAddress.Uid || !IsTaken(hello) ? HelloRefusal.None : HelloRefusal.NameIsTaken;
+        var self = DescribeSelf();
+        var refusal = hello.Uid == _cluster.SelfUniqueAddress.Uid || !IsTaken(hello) ? HelloRefusal.None : HelloRefusal.NameIsTaken;
         string? problem = Problem(hello, refusal);
         if (problem is not null) _fleet.Refuse(hello, Sender.Path.Address, problem);
         if (hello.WantsAnswer) Sender.Tell(Compose(self, hello.Target, wantsAnswer: false, refusal));

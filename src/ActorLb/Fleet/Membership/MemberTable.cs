@@ -17,7 +17,7 @@ internal sealed class MemberTable(UniqueAddress self, TimeSpan suspicion)
     private readonly HashSet<Address> _silent = [];
 
     /// <summary>Whether this node is a member.</summary>
-    public bool IsMember => _members.TryGetValue(self, out Member? own) && IsUp(own.Status);
+    public bool IsMember => _members.TryGetValue(self, out var own) && IsUp(own.Status);
 
     public static bool IsUp(MemberStatus status) => status is MemberStatus.Up or MemberStatus.Leaving or MemberStatus.Exiting;
 
@@ -52,7 +52,7 @@ internal sealed class MemberTable(UniqueAddress self, TimeSpan suspicion)
     public bool Listen(Func<Address, bool> isHeard)
     {
         bool changed = false;
-        foreach (UniqueAddress member in _members.Keys) changed |= isHeard(member.Address) ? _silent.Remove(member.Address) : _silent.Add(member.Address);
+        foreach (var member in _members.Keys) changed |= isHeard(member.Address) ? _silent.Remove(member.Address) : _silent.Add(member.Address);
         return changed;
     }
 
@@ -76,7 +76,7 @@ internal sealed class MemberTable(UniqueAddress self, TimeSpan suspicion)
     public bool Expire(TimeSpan now)
     {
         bool changed = false;
-        foreach ((Address address, TimeSpan until) in _suspects)
+        foreach ((var address, var until) in _suspects)
         {
             if (until <= now) changed |= _suspects.Remove(address);
         }
@@ -84,7 +84,7 @@ internal sealed class MemberTable(UniqueAddress self, TimeSpan suspicion)
     }
 
     public ClusterMembers View() => new(
-        new MemberId(_members.TryGetValue(self, out Member? own) ? IdOf(own).Name : "", IncarnationOf(self)),
+        new MemberId(_members.TryGetValue(self, out var own) ? IdOf(own).Name : "", IncarnationOf(self)),
         [.. _members.Values.Where(m => IsUp(m.Status)).Select(Entry).OrderBy(m => m.Id.Name, StringComparer.Ordinal)]);
 
     private ClusterMember Entry(Member member)

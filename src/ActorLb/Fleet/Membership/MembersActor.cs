@@ -3,10 +3,9 @@ using Akka.Cluster;
 using Akka.Remote;
 using AkkaCluster = Akka.Cluster.Cluster;
 
-namespace ActorLb.Fleet.Membership;
-
 using ClusterEvent = Akka.Cluster.ClusterEvent;
 
+namespace ActorLb.Fleet.Membership;
 /// <summary>
 /// Turns Akka's events about members and connections into <see cref="ClusterMembers"/> and this program's events.
 /// </summary>
@@ -59,14 +58,14 @@ internal sealed class MembersActor : ReceiveActor, IWithTimers
 
     private void OnState(ClusterEvent.CurrentClusterState state)
     {
-        foreach (Member member in state.Members) _table.Set(member);
-        foreach (Member member in state.Unreachable) _table.SetReachable(member, isReachable: false);
+        foreach (var member in state.Members) _table.Set(member);
+        foreach (var member in state.Unreachable) _table.SetReachable(member, isReachable: false);
         Publish();
     }
 
     private void OnMember(ClusterEvent.IMemberEvent change)
     {
-        Member member = change.Member;
+        var member = change.Member;
         _table.Set(member);
         bool isSelf = member.UniqueAddress.Equals(_cluster.SelfUniqueAddress);
         switch (change)
@@ -107,7 +106,7 @@ internal sealed class MembersActor : ReceiveActor, IWithTimers
 
     private void OnExpiry()
     {
-        TimeSpan now = _fleet.Now;
+        var now = _fleet.Now;
         // After this process paused, heartbeats are still queued in mailboxes: their absence says nothing about the others.
         bool hasPaused = now - _expiredAt > 2 * ExpiryTick;
         _expiredAt = now;

@@ -30,7 +30,7 @@ internal sealed class SeedAddresses(ImmutableArray<DnsEndPoint> seeds, AddressFa
         for (int i = 0; i < results.Length; i++)
         {
             if (results[i].Length == 0) unresolved++;
-            foreach (SeedTarget target in results[i])
+            foreach (var target in results[i])
             {
                 if (own.Contains(target.Address)) hasSelf = true;
                 else targets.TryAdd(target.Address, target);
@@ -50,13 +50,13 @@ internal sealed class SeedAddresses(ImmutableArray<DnsEndPoint> seeds, AddressFa
 
     private async Task<SeedTarget[]> ResolveAsync(DnsEndPoint seed, CancellationToken cancel)
     {
-        if (IPAddress.TryParse(seed.Host, out IPAddress? literal)) return [new SeedTarget(Text(literal, seed.Port), null)];
+        if (IPAddress.TryParse(seed.Host, out var literal)) return [new SeedTarget(Text(literal, seed.Port), null)];
         string name = $"{seed.Host}:{seed.Port}";
         // The name is this node's own, whatever it resolves to elsewhere.
         if (own.Contains(name)) return [new SeedTarget(name, null)];
         try
         {
-            IPAddress[] addresses = await Dns.GetHostAddressesAsync(seed.Host, family, cancel).ConfigureAwait(false);
+            var addresses = await Dns.GetHostAddressesAsync(seed.Host, family, cancel).ConfigureAwait(false);
             return [.. addresses.Select(a => new SeedTarget(Text(a, seed.Port), name))];
         }
         catch (Exception e) when (e is SocketException or OperationCanceledException or ArgumentException)

@@ -16,7 +16,7 @@ internal static class SeedProbe
         var trying = settings.Seeds.Where(s => !IsSelf(settings, s)).Select(s => ListensAsync(s, limit.Token)).ToList();
         while (trying.Count > 0)
         {
-            Task<bool> ended = await Task.WhenAny(trying).ConfigureAwait(false);
+            var ended = await Task.WhenAny(trying).ConfigureAwait(false);
             if (await ended.ConfigureAwait(false)) return true;
             trying.Remove(ended);
         }
@@ -28,7 +28,7 @@ internal static class SeedProbe
     /// </summary>
     private static bool IsSelf(FleetSettings settings, DnsEndPoint seed) =>
         seed.Equals(settings.Advertise)
-        || (seed.Port == settings.Bind.Port && IPAddress.TryParse(seed.Host, out IPAddress? address) && address.Equals(settings.Bind.Address));
+        || (seed.Port == settings.Bind.Port && IPAddress.TryParse(seed.Host, out var address) && address.Equals(settings.Bind.Address));
 
     private static async Task<bool> ListensAsync(DnsEndPoint seed, CancellationToken cancel)
     {

@@ -111,7 +111,7 @@ internal ref struct WireReader(ReadOnlySpan<byte> bytes)
     {
         if (IsValid && count >= 0 && _rest.Length >= count)
         {
-            ReadOnlySpan<byte> taken = _rest[..count];
+            var taken = _rest[..count];
             _rest = _rest[count..];
             return taken;
         }

@@ -40,14 +40,14 @@ internal sealed class WitnessActor : ReceiveActor, IWithTimers
     private void OnTick()
     {
         Member[]? others = null;
-        foreach (Member member in _cluster.State.Members)
+        foreach (var member in _cluster.State.Members)
         {
             string address = member.Address.ToString();
             if (_witnesses.Hears(address, _quiet) != false) continue;
             others ??= [.. _cluster.State.Members.Where(m => !m.UniqueAddress.Equals(_cluster.SelfUniqueAddress))];
             Random.Shared.Shuffle(others);
             var question = new HeartbeatQuestion(address);
-            foreach (Member other in others.Where(o => !o.UniqueAddress.Equals(member.UniqueAddress) && _witnesses.Hears(o.Address.ToString(), _quiet) != false).Take(Asked))
+            foreach (var other in others.Where(o => !o.UniqueAddress.Equals(member.UniqueAddress) && _witnesses.Hears(o.Address.ToString(), _quiet) != false).Take(Asked))
             {
                 Context.ActorSelection(new RootActorPath(other.Address) / "user" / Name).Tell(question);
             }

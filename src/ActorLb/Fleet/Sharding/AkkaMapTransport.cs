@@ -19,8 +19,8 @@ internal sealed class AkkaMapTransport : IMapTransport
     public void Send(MemberId to, MapMessage message)
     {
         // Not a member: the map will retry or ask another node.
-        if (!Volatile.Read(ref _routes).TryGetValue(to, out Route route)) return;
-        IActorRef receiver = message is LookupBatch or LookupAnswers ? route.Gateway : route.Copies;
+        if (!Volatile.Read(ref _routes).TryGetValue(to, out var route)) return;
+        var receiver = message is LookupBatch or LookupAnswers ? route.Gateway : route.Copies;
         receiver.Tell(new MapEnvelope(_incarnation, message), ActorRefs.NoSender);
     }
 
@@ -35,7 +35,7 @@ internal sealed class AkkaMapTransport : IMapTransport
         var provider = (IRemoteActorRefProvider)((ExtendedActorSystem)fleet.System).Provider;
         _incarnation = members.Self.Incarnation;
         var routes = members.All.Where(m => m.Id != members.Self)
-            .Select(m => KeyValuePair.Create(m.Id, _routes.TryGetValue(m.Id, out Route known) && known.Fleet == fleet ? known
+            .Select(m => KeyValuePair.Create(m.Id, _routes.TryGetValue(m.Id, out var known) && known.Fleet == fleet ? known
                 : new Route(fleet, Find(provider, m.Address, MapActor.Gateway), Find(provider, m.Address, MapActor.Copies))));
         Volatile.Write(ref _routes, routes.ToFrozenDictionary());
     }

@@ -15,13 +15,13 @@ internal sealed class AllocationStrategy(MapPart part) : IShardAllocationStrateg
         IActorRef requester, string shardId, IImmutableDictionary<IActorRef, IImmutableList<string>> currentShardAllocations)
     {
         var regions = new Dictionary<MemberId, IActorRef>();
-        foreach (IActorRef region in currentShardAllocations.Keys)
+        foreach (var region in currentShardAllocations.Keys)
         {
             if (part.MemberAt(region.Path.Address) is { } member) regions[member] = region;
         }
         // The regions' nodes are not known as members yet. Any will do: a badly placed shard moves later.
         if (regions.Count == 0) return Task.FromResult(currentShardAllocations.Keys.First());
-        MemberId chosen = ShardAllocation.Choose(ShardExtractor.NumberOf(shardId), regions.Keys, part.Map.Members, part.Map.Directory, part.Shards);
+        var chosen = ShardAllocation.Choose(ShardExtractor.NumberOf(shardId), regions.Keys, part.Map.Members, part.Map.Directory, part.Shards);
         return Task.FromResult(regions[chosen]);
     }
 
@@ -29,7 +29,7 @@ internal sealed class AllocationStrategy(MapPart part) : IShardAllocationStrateg
         IImmutableDictionary<IActorRef, IImmutableList<string>> currentShardAllocations, IImmutableSet<string> rebalanceInProgress)
     {
         var owned = new List<(int, MemberId)>();
-        foreach ((IActorRef region, IImmutableList<string> shards) in currentShardAllocations)
+        foreach ((var region, var shards) in currentShardAllocations)
         {
             if (part.MemberAt(region.Path.Address) is not { } member) return Task.FromResult(Nothing);
             foreach (string shard in shards) owned.Add((ShardExtractor.NumberOf(shard), member));

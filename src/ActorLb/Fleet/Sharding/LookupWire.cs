@@ -14,7 +14,7 @@ internal static class LookupWire
     public static int SizeOf(LookupBatch batch)
     {
         int size = HeaderBytes;
-        foreach (ref readonly LookupRequest item in batch.Items.AsSpan())
+        foreach (ref readonly var item in batch.Items.AsSpan())
         {
             size += RequestBytes + (item.Expected == 0 ? 0 : sizeof(uint)) + (sizeof(uint) * Proposals(item));
         }
@@ -30,7 +30,7 @@ internal static class LookupWire
     {
         writer.UInt64(batch.Number);
         writer.UInt16((ushort)batch.Items.Length);
-        foreach (ref readonly LookupRequest item in batch.Items.AsSpan())
+        foreach (ref readonly var item in batch.Items.AsSpan())
         {
             int count = Proposals(item);
             writer.Byte((byte)(((int)item.Kind & 7) | (count << 3) | (item.Expected == 0 ? 0 : 0x80)));
@@ -46,7 +46,7 @@ internal static class LookupWire
     {
         ulong number = reader.UInt64();
         var items = new LookupRequest[reader.Count(ushort.MaxValue, RequestBytes)];
-        foreach (ref LookupRequest item in items.AsSpan())
+        foreach (ref var item in items.AsSpan())
         {
             byte first = reader.Byte();
             int count = (first >> 3) & 15;
@@ -70,7 +70,7 @@ internal static class LookupWire
     {
         writer.UInt64(answers.Number);
         writer.UInt16((ushort)answers.Items.Length);
-        foreach (ref readonly LookupAnswer item in answers.Items.AsSpan())
+        foreach (ref readonly var item in answers.Items.AsSpan())
         {
             writer.Byte((byte)(((int)item.Status & 0x7F) | (item.IsRead ? 0x80 : 0)));
             writer.UInt32(item.Id);
@@ -84,7 +84,7 @@ internal static class LookupWire
     {
         ulong number = reader.UInt64();
         var items = new LookupAnswer[reader.Count(ushort.MaxValue, AnswerBytes)];
-        foreach (ref LookupAnswer item in items.AsSpan())
+        foreach (ref var item in items.AsSpan())
         {
             byte first = reader.Byte();
             item = new LookupAnswer(

@@ -59,7 +59,7 @@ internal sealed class MapPart : IFleetPart
         }
         // Every node's replicator must run before others ask it. The settings need sharding's defaults, which Get adds.
         DistributedData.Get(system.System);
-        ClusterSharding sharding = ClusterSharding.Get(system.System);
+        var sharding = ClusterSharding.Get(system.System);
         _region = sharding.Start(
             TypeName, entity => ShardActor.Props(this, ShardExtractor.NumberOf(entity)), ClusterShardingSettings.Create(system.System),
             new ShardExtractor(Shards), new AllocationStrategy(this), SealShard.Instance);
@@ -92,7 +92,7 @@ internal sealed class MapPart : IFleetPart
     public void Receive(MapEnvelope envelope)
     {
         if (Volatile.Read(ref _members) is not { } members) return;
-        foreach (ClusterMember member in members.All)
+        foreach (var member in members.All)
         {
             if (member.Id.Incarnation != envelope.Incarnation) continue;
             Map.Receive(member.Id, envelope.Message);
@@ -105,7 +105,7 @@ internal sealed class MapPart : IFleetPart
     {
         if (Volatile.Read(ref _members) is not { } members) return null;
         if (address.HasLocalScope) return members.Self;
-        foreach (ClusterMember member in members.All)
+        foreach (var member in members.All)
         {
             if (member.Address.Equals(address)) return member.Id;
         }

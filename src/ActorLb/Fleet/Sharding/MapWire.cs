@@ -190,20 +190,20 @@ internal static class MapWire
     private static void WriteEntries(ref WireWriter writer, MapEntry[] entries)
     {
         writer.UInt16((ushort)entries.Length);
-        foreach (ref readonly MapEntry entry in entries.AsSpan()) WriteEntry(ref writer, entry);
+        foreach (ref readonly var entry in entries.AsSpan()) WriteEntry(ref writer, entry);
     }
 
     private static MapEntry[] ReadEntries(ref WireReader reader)
     {
         var entries = new MapEntry[reader.Count(ushort.MaxValue, EntryBytes)];
-        foreach (ref MapEntry entry in entries.AsSpan()) entry = ReadEntry(ref reader);
+        foreach (ref var entry in entries.AsSpan()) entry = ReadEntry(ref reader);
         return entries;
     }
 
     private static void WriteOps(ref WireWriter writer, MapOp[] ops)
     {
         writer.UInt16((ushort)ops.Length);
-        foreach (ref readonly MapOp op in ops.AsSpan())
+        foreach (ref readonly var op in ops.AsSpan())
         {
             writer.Byte((byte)op.Kind);
             WriteEntry(ref writer, op.Entry);
@@ -213,14 +213,14 @@ internal static class MapWire
     private static MapOp[] ReadOps(ref WireReader reader)
     {
         var ops = new MapOp[reader.Count(ushort.MaxValue, EntryBytes + 1)];
-        foreach (ref MapOp op in ops.AsSpan()) op = new MapOp((LogOpKind)reader.Byte(), ReadEntry(ref reader));
+        foreach (ref var op in ops.AsSpan()) op = new MapOp((LogOpKind)reader.Byte(), ReadEntry(ref reader));
         return ops;
     }
 
     private static void WriteParts(ref WireWriter writer, SnapshotPart[] parts)
     {
         writer.UInt16((ushort)parts.Length);
-        foreach (ref readonly SnapshotPart part in parts.AsSpan())
+        foreach (ref readonly var part in parts.AsSpan())
         {
             writer.UInt16(part.Partition);
             writer.UInt64(part.Sequence);
@@ -233,7 +233,7 @@ internal static class MapWire
     private static SnapshotPart[] ReadParts(ref WireReader reader)
     {
         var parts = new SnapshotPart[reader.Count(ushort.MaxValue, PartBytes)];
-        foreach (ref SnapshotPart part in parts.AsSpan())
+        foreach (ref var part in parts.AsSpan())
         {
             part = new SnapshotPart(reader.UInt16(), reader.UInt64(), reader.Int32(), reader.Int32(), ReadEntries(ref reader));
         }
@@ -243,13 +243,13 @@ internal static class MapWire
     private static void WriteAnnouncements(ref WireWriter writer, Announcements message)
     {
         writer.UInt16((ushort)message.Members.Length);
-        foreach (MemberId member in message.Members)
+        foreach (var member in message.Members)
         {
             writer.Text(member.Name);
             writer.UInt64(member.Incarnation);
         }
         writer.UInt16((ushort)message.Items.Length);
-        foreach (ref readonly AnnouncedSeats item in message.Items.AsSpan())
+        foreach (ref readonly var item in message.Items.AsSpan())
         {
             writer.UInt16(item.Shard);
             writer.UInt64(item.Epoch);
@@ -264,9 +264,9 @@ internal static class MapWire
     private static Announcements ReadAnnouncements(ref WireReader reader)
     {
         var members = new MemberId[reader.Count(ushort.MaxValue, leastBytes: 10)];
-        foreach (ref MemberId member in members.AsSpan()) member = new MemberId(reader.Text(Hello.MaxText), reader.UInt64());
+        foreach (ref var member in members.AsSpan()) member = new MemberId(reader.Text(Hello.MaxText), reader.UInt64());
         var items = new AnnouncedSeats[reader.Count(ushort.MaxValue, SeatsBytes)];
-        foreach (ref AnnouncedSeats item in items.AsSpan())
+        foreach (ref var item in items.AsSpan())
         {
             item = new AnnouncedSeats(
                 reader.UInt16(), reader.UInt64(), reader.UInt32(), (short)reader.UInt16(), (short)reader.UInt16(), (short)reader.UInt16(),
@@ -278,7 +278,7 @@ internal static class MapWire
     private static void WriteMany(ref WireWriter writer, MapMessages messages)
     {
         writer.UInt16((ushort)messages.Items.Length);
-        foreach (MapMessage item in messages.Items)
+        foreach (var item in messages.Items)
         {
             writer.Byte(KindOf(item));
             int at = writer.Length;
@@ -295,7 +295,7 @@ internal static class MapWire
         for (int i = 0; i < items.Length; i++)
         {
             int kind = reader.Byte();
-            WireReader inner = reader.Part(reader.Int32());
+            var inner = reader.Part(reader.Int32());
             // Nesting is not allowed; unknown messages of a later release are skipped.
             if (kind == 20) reader.Reject();
             else if (Read(ref inner, kind) is { } message) items[known++] = message;

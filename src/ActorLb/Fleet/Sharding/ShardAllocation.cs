@@ -30,7 +30,7 @@ internal static class ShardAllocation
         if (directory[shard] is { } seats)
         {
             // After a crash, prefer a node with a copy.
-            foreach (MemberId? seat in (ReadOnlySpan<MemberId?>)[seats.Owner, seats.ReplicaIsComplete ? seats.Replica : null, seats.NextIsComplete ? seats.Next : null, seats.Replica])
+            foreach (var seat in (ReadOnlySpan<MemberId?>)[seats.Owner, seats.ReplicaIsComplete ? seats.Replica : null, seats.NextIsComplete ? seats.Next : null, seats.Replica])
             {
                 if (seat is { } holder && fit.Contains(holder)) return holder;
             }
@@ -46,7 +46,7 @@ internal static class ShardAllocation
         // A move blocks its shard until all regions have confirmed, so an unreachable region would block it for the whole
         // time-out.
         if (members is null || !members.AreAllReachable || moving.Count >= MaxMoves) return [];
-        MemberId?[] desired = Placement.Owners(members, shards);
+        var desired = Placement.Owners(members, shards);
         return owned.Where(o => desired[o.Shard] is { } to && to != o.Owner && !moving.Contains(o.Shard) && directory.IsCompleteAt(o.Shard, to))
             .Select(o => o.Shard).Order().Take(MaxMoves - moving.Count);
     }

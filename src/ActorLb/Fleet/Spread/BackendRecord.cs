@@ -86,7 +86,7 @@ internal sealed record BackendRecord(
     public static BackendRecord? TryDecode(ReadOnlySpan<byte> bytes)
     {
         if (bytes.Length < Length || bytes[0] == 0 || bytes[5] > (byte)(AdminState.Down + StateOffset)) return null;
-        BackendRef reference = BackendRef.FromValue(BinaryPrimitives.ReadUInt32LittleEndian(bytes[1..]));
+        var reference = BackendRef.FromValue(BinaryPrimitives.ReadUInt32LittleEndian(bytes[1..]));
         int weight = BinaryPrimitives.ReadInt32LittleEndian(bytes[6..]);
         uint seconds = BinaryPrimitives.ReadUInt32LittleEndian(bytes[10..]);
         if (reference.IsNone || reference.Gen > BackendRef.MaxGen || weight is < 0 or > ushort.MaxValue) return null;

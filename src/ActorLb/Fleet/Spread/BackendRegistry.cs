@@ -51,7 +51,7 @@ internal sealed class BackendRegistry(SpreadClock clock, TimeProvider time)
         {
             if (!_records.TryGetValue(key, out var known)) return null;
             long stamp = clock.Next();
-            BackendRecord changed = change(known.Record, stamp);
+            var changed = change(known.Record, stamp);
             if (changed.State is not (AdminState.Drain or AdminState.Down)) changed = changed with { Deadline = null };
             if (changed.State != AdminState.Drain) changed = changed with { Pacing = null };
             Put(key, changed, stamp);
@@ -68,7 +68,7 @@ internal sealed class BackendRegistry(SpreadClock clock, TimeProvider time)
         lock (_gate)
         {
             bool changed = false;
-            foreach ((string name, Register register) in registers.Items)
+            foreach ((string name, var register) in registers.Items)
             {
                 clock.Saw(register.Stamp);
                 if (BackendKey.TryParse(name) is not { } key || BackendRecord.TryDecode(register.Value.Span) is not { } record) continue;
@@ -88,8 +88,8 @@ internal sealed class BackendRegistry(SpreadClock clock, TimeProvider time)
     {
         lock (_gate)
         {
-            Registers all = Registers.Empty;
-            foreach ((BackendKey key, (BackendRecord record, long stamp)) in _records) all = all.With(key.Name, new Register(stamp, record.Encode()));
+            var all = Registers.Empty;
+            foreach ((var key, (var record, long stamp)) in _records) all = all.With(key.Name, new Register(stamp, record.Encode()));
             return all;
         }
     }
@@ -100,9 +100,9 @@ internal sealed class BackendRegistry(SpreadClock clock, TimeProvider time)
         lock (_gate)
         {
             bool any = false;
-            foreach (BackendKey key in _unconfirmed.Keys.ToArray())
+            foreach (var key in _unconfirmed.Keys.ToArray())
             {
-                if (written.Items.TryGetValue(key.Name, out Register register) && register.Stamp >= _unconfirmed[key]) any |= _unconfirmed.Remove(key);
+                if (written.Items.TryGetValue(key.Name, out var register) && register.Stamp >= _unconfirmed[key]) any |= _unconfirmed.Remove(key);
             }
             return any;
         }
@@ -124,7 +124,7 @@ internal sealed class BackendRegistry(SpreadClock clock, TimeProvider time)
         lock (_gate)
         {
             bool any = false;
-            foreach ((BackendKey key, (BackendRecord record, _)) in _records.ToArray())
+            foreach ((var key, (var record, _)) in _records.ToArray())
             {
                 if (DrainLeft(key, record) is not { } left || left > TimeSpan.Zero) continue;
                 Put(key, record with { State = AdminState.Down, Pacing = null }, clock.Next());
@@ -153,7 +153,7 @@ internal sealed class BackendRegistry(SpreadClock clock, TimeProvider time)
     private bool Settle()
     {
         bool changed = false;
-        foreach (BackendKey key in _wanted.Order(Comparer<BackendKey>.Create(static (a, b) => string.CompareOrdinal(a.Name, b.Name))))
+        foreach (var key in _wanted.Order(Comparer<BackendKey>.Create(static (a, b) => string.CompareOrdinal(a.Name, b.Name))))
         {
             if (!_records.TryGetValue(key, out var known))
             {
@@ -174,10 +174,10 @@ internal sealed class BackendRegistry(SpreadClock clock, TimeProvider time)
     {
         var taken = new Dictionary<ushort, BackendKey>();
         List<BackendKey>? moving = null;
-        foreach ((BackendKey key, (BackendRecord record, _)) in _records)
+        foreach ((var key, (var record, _)) in _records)
         {
             ushort slot = record.Reference.Slot;
-            if (!taken.TryGetValue(slot, out BackendKey other))
+            if (!taken.TryGetValue(slot, out var other))
             {
                 taken[slot] = key;
                 continue;
@@ -187,9 +187,9 @@ internal sealed class BackendRegistry(SpreadClock clock, TimeProvider time)
             (moving ??= []).Add(first ? other : key);
         }
         if (moving is null || taken.Count > ushort.MaxValue) return false;
-        foreach (BackendKey key in moving.OrderBy(k => k.Name, StringComparer.Ordinal))
+        foreach (var key in moving.OrderBy(k => k.Name, StringComparer.Ordinal))
         {
-            (BackendRecord record, long stamp) = _records[key];
+            (var record, long stamp) = _records[key];
             ushort slot = record.Reference.Slot;
             while (taken.ContainsKey(slot)) slot++;
             taken[slot] = key;
@@ -222,7 +222,7 @@ internal sealed class BackendRegistry(SpreadClock clock, TimeProvider time)
         }
         long now = time.GetTimestamp();
         if (!_drains.TryGetValue(key, out var known) || known.Ordered != deadline.Ordered) _drains[key] = known = (deadline.Ordered, now);
-        TimeSpan left = TimeSpan.FromSeconds(deadline.Seconds) - time.GetElapsedTime(known.Since, now);
+        var left = TimeSpan.FromSeconds(deadline.Seconds) - time.GetElapsedTime(known.Since, now);
         return left > TimeSpan.Zero ? left : TimeSpan.Zero;
     }
 }

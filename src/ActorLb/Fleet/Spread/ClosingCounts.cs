@@ -73,7 +73,7 @@ internal sealed class ClosingCounts(TimeProvider time)
         lock (_gate)
         {
             long now = time.GetTimestamp();
-            foreach (ClosedReport report in reports)
+            foreach (var report in reports)
             {
                 if (!_known.TryGetValue((report.Closing, report.Process), out var known) && _known.Count >= MaxReports) continue;
                 _known[(report.Closing, report.Process)] = (Math.Max(known.Sessions, report.Sessions), now);

@@ -23,9 +23,9 @@ internal sealed class CountsActor : ReceiveActor, IWithTimers
         _cluster = Akka.Cluster.Cluster.Get(Context.System);
         Receive<TimePassed>(_ =>
         {
-            ImmutableArray<BackendReport> own = collect();
+            var own = collect();
             var message = new CountsMessage(_cluster.SelfUniqueAddress.Uid, ++_number, own) { Closed = counts.Closings.ToReports() };
-            foreach (Member member in Others()) Context.ActorSelection(new RootActorPath(member.Address) / "user" / Name).Tell(message);
+            foreach (var member in Others()) Context.ActorSelection(new RootActorPath(member.Address) / "user" / Name).Tell(message);
             _counts.SetOwn(own);
             summed(Sum());
         });

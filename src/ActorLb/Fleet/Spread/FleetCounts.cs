@@ -60,7 +60,7 @@ internal sealed class FleetCounts(TimeProvider time)
     public void On(CountsMessage message)
     {
         Closings.Merge(message.Closed);
-        if (_heard.TryGetValue(message.Incarnation, out Heard? known) && unchecked((int)(message.Number - known.Number)) <= 0) return;
+        if (_heard.TryGetValue(message.Incarnation, out var known) && unchecked((int)(message.Number - known.Number)) <= 0) return;
         _heard[message.Incarnation] = new Heard(message.Number, message.Reports, time.GetTimestamp());
     }
 
@@ -70,7 +70,7 @@ internal sealed class FleetCounts(TimeProvider time)
         var connections = new Dictionary<uint, int>();
         var votes = new Dictionary<uint, int>();
         long now = time.GetTimestamp();
-        foreach ((long incarnation, Heard heard) in _heard)
+        foreach ((long incarnation, var heard) in _heard)
         {
             if (!members.Contains(incarnation) || time.GetElapsedTime(heard.At, now) > Silence)
             {
@@ -78,7 +78,7 @@ internal sealed class FleetCounts(TimeProvider time)
                 _heard.Remove(incarnation);
                 continue;
             }
-            foreach (BackendReport report in heard.Reports)
+            foreach (var report in heard.Reports)
             {
                 connections[report.Backend] = connections.GetValueOrDefault(report.Backend) + Math.Clamp(report.Connections, 0, int.MaxValue / 1024);
             }
@@ -93,7 +93,7 @@ internal sealed class FleetCounts(TimeProvider time)
 
     private static void Vote(Dictionary<uint, int> votes, ImmutableArray<BackendReport> reports)
     {
-        foreach (BackendReport report in reports)
+        foreach (var report in reports)
         {
             if (report.IsDown) votes[report.Backend] = votes.GetValueOrDefault(report.Backend) + 1;
         }

@@ -53,7 +53,7 @@ internal sealed partial class FleetOrders
         _logger = logger;
         _all = (known ?? Registers.Empty).WithoutOldTombstones();
         if (_all.Items.IsEmpty) return;
-        foreach (Register register in _all.Items.Values) clock.Saw(register.Stamp);
+        foreach (var register in _all.Items.Values) clock.Saw(register.Stamp);
         _bytes = SizeOf(_all);
     }
 
@@ -72,7 +72,7 @@ internal sealed partial class FleetOrders
     public static FleetOrders InFolder(string folder, TimeProvider time, ILogger logger)
     {
         string path = RegisterFile.PathOf(folder, SpreadState.OrdersKey);
-        Registers? known = SpreadState.ReadOrSetAside(path, problem => Log.Damaged(logger, problem), "the orders in it are lost");
+        var known = SpreadState.ReadOrSetAside(path, problem => Log.Damaged(logger, problem), "the orders in it are lost");
         FleetOrders? orders = null;
         var writing = new Lock();
         return orders = new FleetOrders(new SpreadClock(time), known, () => Task.Run(Keep), logger);
@@ -84,7 +84,7 @@ internal sealed partial class FleetOrders
                 // Under the lock, so that the file always ends with the newest orders.
                 lock (writing)
                 {
-                    Registers all = orders!.ToRegisters();
+                    var all = orders!.ToRegisters();
                     Directory.CreateDirectory(folder);
                     RegisterFile.Write(path, all);
                     orders.Confirm(all);
@@ -101,7 +101,7 @@ internal sealed partial class FleetOrders
     /// <returns>Null if there is no such order, or it was withdrawn.</returns>
     public FleetOrder? Get(string name)
     {
-        lock (_gate) return _all.Items.TryGetValue(name, out Register register) && register.Value.Length > 0 ? OrderOf(name, register) : null;
+        lock (_gate) return _all.Items.TryGetValue(name, out var register) && register.Value.Length > 0 ? OrderOf(name, register) : null;
     }
 
     /// <summary>The orders whose names start with the prefix, in ordinal order.</summary>
@@ -126,7 +126,7 @@ internal sealed partial class FleetOrders
         where T : class
     {
         var read = ImmutableArray.CreateBuilder<T>();
-        foreach (FleetOrder order in All(prefix))
+        foreach (var order in All(prefix))
         {
             if (decode(order) is { } known) read.Add(known);
             else ReportUnreadable(order);
@@ -148,9 +148,9 @@ internal sealed partial class FleetOrders
     {
         lock (_gate)
         {
-            Register old = _all.Items.GetValueOrDefault(name);
+            var old = _all.Items.GetValueOrDefault(name);
             long stamp = _clock.Next();
-            ReadOnlyMemory<byte> value = change(old.Value, stamp);
+            var value = change(old.Value, stamp);
             if (value.Span.SequenceEqual(old.Value.Span) && !_unconfirmed.ContainsKey(name)) return default;
             if (value.Length > 0 && Problem(name, value, old) is { } problem) return new OrderOutcome(problem, null);
             Put(_all.With(name, new Register(stamp, value)).WithoutOldTombstones());
@@ -165,12 +165,12 @@ internal sealed partial class FleetOrders
     {
         lock (_gate)
         {
-            foreach (Register register in registers.Items.Values) _clock.Saw(register.Stamp);
-            Registers merged = _all.Merge(registers);
+            foreach (var register in registers.Items.Values) _clock.Saw(register.Stamp);
+            var merged = _all.Merge(registers);
             if (ReferenceEquals(merged, _all)) return;
             foreach ((string name, long stamp) in _unconfirmed.ToArray())
             {
-                if (merged.Items.TryGetValue(name, out Register register) && register.Stamp > stamp) _unconfirmed.Remove(name);
+                if (merged.Items.TryGetValue(name, out var register) && register.Stamp > stamp) _unconfirmed.Remove(name);
             }
             Put(merged);
         }
@@ -189,7 +189,7 @@ internal sealed partial class FleetOrders
         {
             foreach ((string name, long stamp) in _unconfirmed.ToArray())
             {
-                if (!written.Items.TryGetValue(name, out Register register) || register.Stamp >= stamp) _unconfirmed.Remove(name);
+                if (!written.Items.TryGetValue(name, out var register) || register.Stamp >= stamp) _unconfirmed.Remove(name);
             }
         }
     }

@@ -42,7 +42,7 @@ internal sealed class NodeConfigurations(SpreadClock clock)
         lock (_gate)
         {
             _registers = _registers.Merge(registers);
-            foreach ((string node, Register register) in _registers.Items)
+            foreach ((string node, var register) in _registers.Items)
             {
                 clock.Saw(register.Stamp);
                 if (TryRead(register.Value.Span) is { } fingerprint) _known = _known.SetItem(node, fingerprint);

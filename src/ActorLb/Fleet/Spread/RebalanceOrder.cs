@@ -47,7 +47,7 @@ internal sealed record RebalanceOrder(string Pool, double Rate, RebalanceState S
     /// <returns>Null if it is invalid. A longer order of a later release is read as far as known.</returns>
     public static RebalanceOrder? TryDecode(FleetOrder order)
     {
-        ReadOnlySpan<byte> bytes = order.Value.Span;
+        var bytes = order.Value.Span;
         if (!order.Name.StartsWith(Prefix, StringComparison.Ordinal) || bytes.Length < Length || bytes[0] == 0) return null;
         double rate = BinaryPrimitives.ReadUInt32LittleEndian(bytes[2..]) / RateUnits;
         if (bytes[1] is < (byte)RebalanceState.Running or > (byte)RebalanceState.Done || rate is < PaceRate.Least or > PaceRate.Most) return null;

@@ -33,7 +33,9 @@ internal static class RegisterFile
         // Ticket keys and the hash key are secrets.
         var options = new FileStreamOptions
         {
-            Mode = FileMode.Create, Access = FileAccess.Write, Share = FileShare.None,
+            Mode = FileMode.Create,
+            Access = FileAccess.Write,
+            Share = FileShare.None,
             UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
         };
         using (var file = new FileStream(temporary, options))

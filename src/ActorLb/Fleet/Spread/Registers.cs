@@ -40,13 +40,13 @@ internal sealed class Registers : IEquatable<Registers>
 
     /// <summary>Returns the registers with this value, unless they hold a newer one.</summary>
     public Registers With(string name, Register register) =>
-        Items.TryGetValue(name, out Register known) && !register.Supersedes(known) ? this : new Registers(Items.SetItem(name, register));
+        Items.TryGetValue(name, out var known) && !register.Supersedes(known) ? this : new Registers(Items.SetItem(name, register));
 
     public Registers Merge(Registers other)
     {
         if (ReferenceEquals(this, other)) return this;
-        Registers merged = this;
-        foreach ((string name, Register register) in other.Items) merged = merged.With(name, register);
+        var merged = this;
+        foreach ((string name, var register) in other.Items) merged = merged.With(name, register);
         return ReferenceEquals(merged, this) ? this : merged.WithoutOldTombstones();
     }
 
@@ -57,7 +57,7 @@ internal sealed class Registers : IEquatable<Registers>
             [.. Items.Where(i => i.Value.Value.IsEmpty).Select(i => (i.Key, i.Value.Stamp)).OrderByDescending(i => i.Stamp).ThenBy(i => i.Key, StringComparer.Ordinal)];
         if (taken.Length == 0) return this;
         long oldest = Items.Values.Max(r => r.Stamp) - TombstoneLife;
-        Registers left = this;
+        var left = this;
         int names = 0;
         for (int i = 0; i < taken.Length; i++)
         {

@@ -16,7 +16,7 @@ internal sealed class ReplicatedRegisters(Registers all) : IReplicatedData<Repli
 
     public ReplicatedRegisters With(Registers other)
     {
-        Registers merged = All.Merge(other);
+        var merged = All.Merge(other);
         return ReferenceEquals(merged, All) ? this : new ReplicatedRegisters(merged);
     }
 

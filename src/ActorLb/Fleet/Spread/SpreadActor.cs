@@ -81,7 +81,7 @@ internal sealed class SpreadActor : ReceiveActor, IWithTimers
 
     private void WriteAll(TaskCompletionSource<string?>? done)
     {
-        Registers all = _state.Backends.ToRegisters();
+        var all = _state.Backends.ToRegisters();
         Write(BackendsKey, all, done, () =>
         {
             if (_state.Backends.Confirm(all)) _state.Publish();
@@ -90,7 +90,7 @@ internal sealed class SpreadActor : ReceiveActor, IWithTimers
 
     private void WriteAllOrders(TaskCompletionSource<string?>? done)
     {
-        Registers all = _state.Orders.ToRegisters();
+        var all = _state.Orders.ToRegisters();
         Write(OrdersKey, all, done, () => _state.Orders.Confirm(all));
     }
 
@@ -105,7 +105,7 @@ internal sealed class SpreadActor : ReceiveActor, IWithTimers
     /// <summary>Written locally only: gossip distributes them within seconds, and nothing waits for them.</summary>
     private void TellConfigurations()
     {
-        Registers all = _state.Configurations.ToRegisters();
+        var all = _state.Configurations.ToRegisters();
         _replicator.Tell(new Update(ConfigurationsKey, ReplicatedRegisters.Empty, WriteLocal.Instance, old => ((ReplicatedRegisters?)old ?? ReplicatedRegisters.Empty).With(all)));
     }
 

@@ -57,7 +57,7 @@ internal sealed class SpreadSerializer(ExtendedActorSystem system) : SerializerW
     {
         var writer = new ArrayBufferWriter<byte>(256);
         BinaryPrimitives.WriteInt32LittleEndian(Take(writer, 4), registers.Items.Count);
-        foreach ((string name, Register register) in registers.Items)
+        foreach ((string name, var register) in registers.Items)
         {
             int length = Encoding.UTF8.GetByteCount(name);
             BinaryPrimitives.WriteUInt16LittleEndian(Take(writer, 2), checked((ushort)length));
@@ -75,8 +75,8 @@ internal sealed class SpreadSerializer(ExtendedActorSystem system) : SerializerW
         BinaryPrimitives.WriteInt64LittleEndian(bytes, counts.Incarnation);
         BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(8), counts.Number);
         BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(12), counts.Reports.Length);
-        Span<byte> rest = bytes.AsSpan(16);
-        foreach (BackendReport report in counts.Reports)
+        var rest = bytes.AsSpan(16);
+        foreach (var report in counts.Reports)
         {
             BinaryPrimitives.WriteUInt32LittleEndian(rest, report.Backend);
             BinaryPrimitives.WriteInt32LittleEndian(rest[4..], report.Connections);
@@ -86,7 +86,7 @@ internal sealed class SpreadSerializer(ExtendedActorSystem system) : SerializerW
         if (counts.Closed.IsEmpty) return bytes;
         BinaryPrimitives.WriteInt32LittleEndian(rest, counts.Closed.Length);
         rest = rest[4..];
-        foreach (ClosedReport report in counts.Closed)
+        foreach (var report in counts.Closed)
         {
             BinaryPrimitives.WriteInt64LittleEndian(rest, report.Closing);
             BinaryPrimitives.WriteInt64LittleEndian(rest[8..], report.Process);
@@ -98,7 +98,7 @@ internal sealed class SpreadSerializer(ExtendedActorSystem system) : SerializerW
 
     private static Span<byte> Take(ArrayBufferWriter<byte> writer, int length)
     {
-        Span<byte> span = writer.GetSpan(Math.Max(1, length))[..length];
+        var span = writer.GetSpan(Math.Max(1, length))[..length];
         writer.Advance(length);
         return span;
     }
@@ -119,8 +119,8 @@ internal sealed class SpreadSerializer(ExtendedActorSystem system) : SerializerW
     private static Registers ReadItems(ReadOnlySpan<byte> bytes)
     {
         int count = BinaryPrimitives.ReadInt32LittleEndian(bytes);
-        ReadOnlySpan<byte> rest = bytes[4..];
-        Registers registers = Registers.Empty;
+        var rest = bytes[4..];
+        var registers = Registers.Empty;
         for (int i = 0; i < count; i++)
         {
             int length = BinaryPrimitives.ReadUInt16LittleEndian(rest);
@@ -138,7 +138,7 @@ internal sealed class SpreadSerializer(ExtendedActorSystem system) : SerializerW
     {
         if (bytes.Length < 16) throw new SerializationException($"connection counts of {bytes.Length} bytes");
         int count = BinaryPrimitives.ReadInt32LittleEndian(bytes[12..]);
-        ReadOnlySpan<byte> rest = bytes[16..];
+        var rest = bytes[16..];
         if (count is < 0 or > CountsMessage.MaxReports || rest.Length < count * ReportLength)
         {
             throw new SerializationException($"connection counts: {count} reports in {rest.Length} bytes");

@@ -166,9 +166,9 @@ internal sealed partial class SpreadState
             merged = _keys = _keys.Merge(registers);
             if (!_hasSecret && KeyIn(merged) is { } key && !key.AsSpan().SequenceEqual(HashKey)) HashKey = changed = key;
         }
-        foreach (Register register in merged.Items.Values) Clock.Saw(register.Stamp);
+        foreach (var register in merged.Items.Values) Clock.Saw(register.Stamp);
         if (changed is not null) HashKeyChanged?.Invoke(changed);
-        if (merged.Items.TryGetValue(SharedTicketKeys.Name, out Register tickets) && !Tickets.Take(tickets)) Log.UnreadableTickets(_logger);
+        if (merged.Items.TryGetValue(SharedTicketKeys.Name, out var tickets) && !Tickets.Take(tickets)) Log.UnreadableTickets(_logger);
     }
 
     internal Registers Keys
@@ -190,11 +190,11 @@ internal sealed partial class SpreadState
 
     internal void Publish()
     {
-        ImmutableArray<SpreadBackend> all = Backends.Snapshot();
+        var all = Backends.Snapshot();
         lock (_gate)
         {
             var used = new HashSet<ushort>();
-            foreach (SpreadBackend backend in all)
+            foreach (var backend in all)
             {
                 if (backend.State is not { } state) continue;
                 used.Add(backend.Reference.Slot);
@@ -230,7 +230,7 @@ internal sealed partial class SpreadState
     private Registers? Restore(string key) => ReadOrSetAside(RegisterFile.PathOf(Folder, key), problem => Log.Damaged(_logger, problem));
 
     private static byte[]? KeyIn(Registers keys) =>
-        keys.Items.TryGetValue(HashKeyName, out Register register) && register.Value.Length == HashKeySize ? register.Value.ToArray() : null;
+        keys.Items.TryGetValue(HashKeyName, out var register) && register.Value.Length == HashKeySize ? register.Value.ToArray() : null;
 
     private static partial class Log
     {

@@ -19,10 +19,10 @@ internal static unsafe class CertificateSettings
         SslContextHandle context, string certificatePath, string keyPath, byte[]? anchors, bool server, TlsFindings findings)
     {
         var problems = findings.Problems;
-        var before = problems.Count;
-        var pem = PemFile.ReadBytes(TlsSetting.Certificate, certificatePath, problems);
+        int before = problems.Count;
+        byte[]? pem = PemFile.ReadBytes(TlsSetting.Certificate, certificatePath, problems);
         var chain = pem is null ? [] : PemFile.ReadCertificates(TlsSetting.Certificate, certificatePath, pem, problems);
-        var key = PemFile.ReadPrivateKey(keyPath, problems);
+        nint key = PemFile.ReadPrivateKey(keyPath, problems);
         var trusted = anchors is null ? [] : PemFile.ReadCertificates(TlsSetting.Ca, "", anchors, []);
         try
         {
@@ -54,10 +54,10 @@ internal static unsafe class CertificateSettings
     internal static string? KindOf(string certificatePath)
     {
         var ignored = new List<TlsProblem>();
-        var pem = PemFile.ReadBytes(TlsSetting.Certificate, certificatePath, ignored);
+        byte[]? pem = PemFile.ReadBytes(TlsSetting.Certificate, certificatePath, ignored);
         var chain = pem is null ? [] : PemFile.ReadCertificates(TlsSetting.Certificate, certificatePath, pem, ignored);
-        var key = chain.Count == 0 ? 0 : LibCrypto.X509_get0_pubkey(chain[0]);
-        var kind = key == 0 ? null : LibCrypto.EVP_PKEY_get_base_id(key) switch
+        nint key = chain.Count == 0 ? 0 : LibCrypto.X509_get0_pubkey(chain[0]);
+        string? kind = key == 0 ? null : LibCrypto.EVP_PKEY_get_base_id(key) switch
         {
             KeyRsa => "RSA",
             KeyEc => "ECDSA",
@@ -74,8 +74,8 @@ internal static unsafe class CertificateSettings
     internal static void Trust(SslContextHandle context, string path, byte[] pem, bool announce, TlsFindings findings)
     {
         var anchors = PemFile.ReadCertificates(TlsSetting.Ca, path, pem, findings.Problems);
-        var store = LibSsl.SSL_CTX_get_cert_store(context);
-        foreach (var anchor in anchors)
+        nint store = LibSsl.SSL_CTX_get_cert_store(context);
+        foreach (nint anchor in anchors)
         {
             if (LibCrypto.X509_STORE_add_cert(store, anchor) != 1
                 || (announce && LibSsl.SSL_CTX_add_client_CA(context, anchor) != 1))
@@ -94,11 +94,11 @@ internal static unsafe class CertificateSettings
     /// <param name="authorities">Content of the file of trust anchors.</param>
     internal static void Revoke(SslContextHandle context, ListenerTlsOptions options, byte[] pem, byte[]? authorities, TlsFindings findings)
     {
-        var path = options.CrlFile!;
+        string path = options.CrlFile!;
         var lists = PemFile.ReadRevocationLists(path, pem, findings.Problems);
         var anchors = authorities is null ? [] : PemFile.ReadCertificates(TlsSetting.Ca, "", authorities, []);
-        var store = LibSsl.SSL_CTX_get_cert_store(context);
-        foreach (var list in lists)
+        nint store = LibSsl.SSL_CTX_get_cert_store(context);
+        foreach (nint list in lists)
         {
             if (LibCrypto.X509_STORE_add_crl(store, list) != 1)
             {
@@ -108,7 +108,7 @@ internal static unsafe class CertificateSettings
             findings.Dated.Add(CertificateDates.OfList(path, list) with { IsUsedWhenOver = options.CrlExpired == CrlExpired.Warn });
         }
 
-        var chain = options.CrlCheck == CrlCheck.Chain;
+        bool chain = options.CrlCheck == CrlCheck.Chain;
         CertificateReview.RevocationLists(lists, anchors, chain, path, findings);
         _ = LibCrypto.X509_STORE_set_flags(store, chain ? VerifyCrlCheck | VerifyCrlCheckAll : VerifyCrlCheck);
         lists.ForEach(LibCrypto.X509_CRL_free);
@@ -139,8 +139,8 @@ internal static unsafe class CertificateSettings
             return;
         }
 
-        var reason = OpenSslErrors.Take();
-        var owner = chain.FindIndex(c => LibCrypto.X509_check_private_key(c, key) == 1);
+        string? reason = OpenSslErrors.Take();
+        int owner = chain.FindIndex(c => LibCrypto.X509_check_private_key(c, key) == 1);
         LibCrypto.ERR_clear_error();
         problems.Add(owner < 0
             ? new TlsProblem(TlsSetting.Key, keyPath, $"does not belong to the certificate {certificatePath} ({reason})") { Certificate = certificatePath }
@@ -150,8 +150,8 @@ internal static unsafe class CertificateSettings
     private static void UseChain(SslContextHandle context, List<nint> chain, nint key, string path, string keyPath, List<TlsProblem> problems)
     {
         LibCrypto.ERR_clear_error();
-        var used = LibSsl.SSL_CTX_use_certificate(context, chain[0]) == 1;
-        for (var i = 1; used && i < chain.Count; i++)
+        bool used = LibSsl.SSL_CTX_use_certificate(context, chain[0]) == 1;
+        for (int i = 1; used && i < chain.Count; i++)
         {
             // SSL_CTX_add1_chain_cert: the context takes a reference of its own, for the certificate that it was given last.
             used = context.Control(CtrlChainCertificate, 1, chain[i]);
@@ -159,7 +159,7 @@ internal static unsafe class CertificateSettings
 
         if (!used)
         {
-            var reason = OpenSslErrors.Take() ?? "OpenSSL refuses it";
+            string reason = OpenSslErrors.Take() ?? "OpenSSL refuses it";
             problems.Add(new TlsProblem(TlsSetting.Certificate, path, reason + CertificateReview.Explain(context, reason)));
         }
         else if (LibSsl.SSL_CTX_use_PrivateKey(context, key) != 1)
@@ -170,7 +170,7 @@ internal static unsafe class CertificateSettings
 
     private static string KeyIdOf(nint certificate)
     {
-        var digest = stackalloc byte[Sha1Length];
+        byte* digest = stackalloc byte[Sha1Length];
         uint length = Sha1Length;
         return LibCrypto.X509_pubkey_digest(certificate, LibCrypto.EVP_sha1(), digest, &length) == 1
             ? Convert.ToHexStringLower(new ReadOnlySpan<byte>(digest, Sha1Length))

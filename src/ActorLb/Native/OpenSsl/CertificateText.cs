@@ -14,42 +14,42 @@ internal static unsafe class CertificateText
 
     internal static string? CommonName(nint certificate)
     {
-        var name = LibCrypto.X509_get_subject_name(certificate);
-        var index = LibCrypto.X509_NAME_get_index_by_NID(name, NidCommonName, -1);
+        nint name = LibCrypto.X509_get_subject_name(certificate);
+        int index = LibCrypto.X509_NAME_get_index_by_NID(name, NidCommonName, -1);
         if (index < 0)
         {
             return null;
         }
 
         byte* text;
-        var length = LibCrypto.ASN1_STRING_to_UTF8(&text, LibCrypto.X509_NAME_ENTRY_get_data(LibCrypto.X509_NAME_get_entry(name, index)));
+        int length = LibCrypto.ASN1_STRING_to_UTF8(&text, LibCrypto.X509_NAME_ENTRY_get_data(LibCrypto.X509_NAME_get_entry(name, index)));
         if (length < 0)
         {
             LibCrypto.ERR_clear_error();
             return null;
         }
 
-        var value = Encoding.UTF8.GetString(text, length);
+        string value = Encoding.UTF8.GetString(text, length);
         LibCrypto.CRYPTO_free((nint)text, 0, 0);
         return value;
     }
 
     internal static string? SignatureAlgorithm(nint certificate)
     {
-        var nid = LibCrypto.X509_get_signature_nid(certificate);
+        int nid = LibCrypto.X509_get_signature_nid(certificate);
         return nid == 0 ? null : OpenSslErrors.Text(LibCrypto.OBJ_nid2sn(nid));
     }
 
     internal static string? KeyAlgorithm(nint certificate)
     {
-        var key = LibCrypto.X509_get0_pubkey(certificate);
+        nint key = LibCrypto.X509_get0_pubkey(certificate);
         if (key == 0)
         {
             LibCrypto.ERR_clear_error();
             return null;
         }
 
-        var bits = LibCrypto.EVP_PKEY_get_bits(key);
+        int bits = LibCrypto.EVP_PKEY_get_bits(key);
         return LibCrypto.EVP_PKEY_get_base_id(key) switch
         {
             KeyRsa => $"RSA{bits}",
@@ -61,7 +61,7 @@ internal static unsafe class CertificateText
 
     private static string Serial(nint certificate)
     {
-        var bio = LibCrypto.BIO_new(LibCrypto.BIO_s_mem());
+        nint bio = LibCrypto.BIO_new(LibCrypto.BIO_s_mem());
         _ = LibCrypto.i2a_ASN1_INTEGER(bio, LibCrypto.X509_get_serialNumber(certificate));
         return TakeText(bio);
     }
@@ -69,14 +69,14 @@ internal static unsafe class CertificateText
     /// <summary>A distinguished name.</summary>
     internal static string Name(nint name)
     {
-        var bio = LibCrypto.BIO_new(LibCrypto.BIO_s_mem());
+        nint bio = LibCrypto.BIO_new(LibCrypto.BIO_s_mem());
         _ = LibCrypto.X509_NAME_print_ex(bio, name, 0, NameRfc2253);
         return TakeText(bio);
     }
 
     private static string Fingerprint(nint certificate)
     {
-        var digest = stackalloc byte[Sha1Length];
+        byte* digest = stackalloc byte[Sha1Length];
         uint length = Sha1Length;
         return LibCrypto.X509_digest(certificate, LibCrypto.EVP_sha1(), digest, &length) == 1
             ? Convert.ToHexStringLower(new ReadOnlySpan<byte>(digest, Sha1Length))
@@ -86,8 +86,8 @@ internal static unsafe class CertificateText
     private static string TakeText(nint bio)
     {
         byte* text;
-        var length = LibCrypto.BIO_ctrl(bio, BioControlInfo, 0, &text);
-        var value = Encoding.UTF8.GetString(text, (int)length);
+        nint length = LibCrypto.BIO_ctrl(bio, BioControlInfo, 0, &text);
+        string value = Encoding.UTF8.GetString(text, (int)length);
         _ = LibCrypto.BIO_free(bio);
         return value;
     }

@@ -42,13 +42,13 @@ internal sealed unsafe class ClientSessions
     {
         try
         {
-            var slot = (int)LibSsl.SSL_get_ex_data(ssl, ClientTarget.SlotIndex);
+            int slot = (int)LibSsl.SSL_get_ex_data(ssl, ClientTarget.SlotIndex);
             if (slot == 0 || LibSsl.SSL_SESSION_is_resumable(session) == 0)
             {
                 return 0;
             }
 
-            var owner = LibSsl.SSL_CTX_get_ex_data(LibSsl.SSL_get_SSL_CTX(ssl), OwnerIndex);
+            nint owner = LibSsl.SSL_CTX_get_ex_data(LibSsl.SSL_get_SSL_CTX(ssl), OwnerIndex);
             ((ClientSessions)GCHandle.FromIntPtr(owner).Target!)._targets[slot - 1].Keep(session);
             return 1;
         }

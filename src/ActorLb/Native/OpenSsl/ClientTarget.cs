@@ -31,7 +31,7 @@ internal sealed unsafe class ClientTarget
     {
         fixed (byte* name = _name, address = _address)
         {
-            var nameLength = (nuint)(_name.Length - 1);
+            nuint nameLength = (nuint)(_name.Length - 1);
             if (_address is null && LibSsl.SSL_ctrl(ssl, CtrlSetHostName, 0, (nint)name) != 1)
             {
                 return false;
@@ -39,8 +39,8 @@ internal sealed unsafe class ClientTarget
 
             if (verify)
             {
-                var parameters = LibSsl.SSL_get0_param(ssl);
-                var set = _address is null
+                nint parameters = LibSsl.SSL_get0_param(ssl);
+                int set = _address is null
                     ? LibCrypto.X509_VERIFY_PARAM_set1_host(parameters, name, nameLength)
                     : LibCrypto.X509_VERIFY_PARAM_set1_ip(parameters, address, (nuint)_address.Length);
                 if (set != 1)
@@ -62,7 +62,7 @@ internal sealed unsafe class ClientTarget
             {
                 // OpenSSL marks a TLS 1.3 session as used up by its first handshake, and what it copies from it too; servers
                 // take a ticket as often as it comes (RFC 8446, appendix C.4 minds only being recognised).
-                var copy = LibSsl.SSL_SESSION_dup(_session);
+                nint copy = LibSsl.SSL_SESSION_dup(_session);
                 if (copy != 0)
                 {
                     _ = LibSsl.SSL_set_session(ssl, copy);

@@ -11,9 +11,9 @@ internal static unsafe class OpenSslErrors
     internal static string? Take()
     {
         var reasons = new List<string>(1);
-        for (var code = LibCrypto.ERR_get_error(); code != 0; code = LibCrypto.ERR_get_error())
+        for (nuint code = LibCrypto.ERR_get_error(); code != 0; code = LibCrypto.ERR_get_error())
         {
-            var reason = Describe(code);
+            string reason = Describe(code);
             if (reasons.Count < MaxReasons && !reasons.Contains(reason, StringComparer.Ordinal))
             {
                 reasons.Add(reason);
@@ -37,13 +37,13 @@ internal static unsafe class OpenSslErrors
 
     private static string Describe(nuint code)
     {
-        var reason = LibCrypto.ERR_reason_error_string(code);
+        nint reason = LibCrypto.ERR_reason_error_string(code);
         if (reason != 0)
         {
             return Text(reason);
         }
 
-        var buffer = stackalloc byte[256];
+        byte* buffer = stackalloc byte[256];
         LibCrypto.ERR_error_string_n(code, buffer, 256);
         return Text((nint)buffer);
     }

@@ -19,7 +19,7 @@ internal static unsafe class PemFile
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
         {
-            var reason = e is FileNotFoundException ? "no such file"
+            string reason = e is FileNotFoundException ? "no such file"
                 : e is UnauthorizedAccessException ? "no permission to read it" : FileFailure.Describe(e, path);
             problems.Add(new TlsProblem(setting, path, reason));
             return null;
@@ -37,7 +37,7 @@ internal static unsafe class PemFile
     /// <summary>The private key of the file, which the caller frees; 0 after adding a problem.</summary>
     internal static nint ReadPrivateKey(string path, List<TlsProblem> problems)
     {
-        var pem = ReadBytes(TlsSetting.Key, path, problems);
+        byte[]? pem = ReadBytes(TlsSetting.Key, path, problems);
         if (pem is null)
         {
             return 0;
@@ -49,10 +49,10 @@ internal static unsafe class PemFile
             {
                 LibCrypto.ERR_clear_error();
                 s_passwordAsked = false;
-                var bio = LibCrypto.BIO_new_mem_buf(bytes, pem.Length);
-                var key = LibCrypto.PEM_read_bio_PrivateKey(bio, 0, &OnPassword, 0);
+                nint bio = LibCrypto.BIO_new_mem_buf(bytes, pem.Length);
+                nint key = LibCrypto.PEM_read_bio_PrivateKey(bio, 0, &OnPassword, 0);
                 _ = LibCrypto.BIO_free(bio);
-                var reason = OpenSslErrors.Take();
+                string? reason = OpenSslErrors.Take();
                 if (key == 0)
                 {
                     problems.Add(new TlsProblem(TlsSetting.Key, path, s_passwordAsked
@@ -77,8 +77,8 @@ internal static unsafe class PemFile
         fixed (byte* bytes = pem)
         {
             LibCrypto.ERR_clear_error();
-            var bio = LibCrypto.BIO_new_mem_buf(bytes, pem.Length);
-            for (var item = read(bio); item != 0; item = read(bio))
+            nint bio = LibCrypto.BIO_new_mem_buf(bytes, pem.Length);
+            for (nint item = read(bio); item != 0; item = read(bio))
             {
                 found.Add(item);
             }
@@ -87,7 +87,7 @@ internal static unsafe class PemFile
         }
 
         // Reading ends with "no start line" at the end of a good file; anything else is a broken entry.
-        var reason = OpenSslErrors.Take();
+        string? reason = OpenSslErrors.Take();
         if (found.Count > 0 && (reason is null or "no start line"))
         {
             return found;
@@ -96,7 +96,7 @@ internal static unsafe class PemFile
         problems.Add(new TlsProblem(setting, path, found.Count == 0
             ? $"holds no readable PEM {kind} ({reason ?? "the file is empty"})"
             : $"PEM {kind} number {found.Count + 1} cannot be read ({reason})"));
-        foreach (var item in found)
+        foreach (nint item in found)
         {
             free(item);
         }

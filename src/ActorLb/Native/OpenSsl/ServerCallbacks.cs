@@ -43,7 +43,7 @@ internal sealed unsafe class ServerCallbacks
         bool refusesOtherProtocols, TicketKeyRing ticketKeys)
     {
         var callbacks = new ServerCallbacks(names, contexts[1..], applicationProtocols, refusesOtherProtocols, ticketKeys);
-        var self = GCHandle.ToIntPtr(GCHandle.Alloc(callbacks));
+        nint self = GCHandle.ToIntPtr(GCHandle.Alloc(callbacks));
         _ = LibSsl.SSL_CTX_set_ex_data(contexts[0], OwnerIndex, self);
         foreach (var context in contexts)
         {
@@ -66,7 +66,7 @@ internal sealed unsafe class ServerCallbacks
     {
         try
         {
-            var name = LibSsl.SSL_get_servername(ssl, 0);
+            nint name = LibSsl.SSL_get_servername(ssl, 0);
             if (name == 0)
             {
                 return ExtensionNoAck;
@@ -95,7 +95,7 @@ internal sealed unsafe class ServerCallbacks
         try
         {
             var callbacks = From(argument);
-            foreach (var protocol in callbacks._applicationProtocols)
+            foreach (byte[] protocol in callbacks._applicationProtocols)
             {
                 for (uint at = 0; at < offeredLength; at += 1u + offered[at])
                 {

@@ -27,15 +27,15 @@ internal sealed class SslContextHandle : SafeHandleZeroOrMinusOneIsInvalid
         }
 
         LibCrypto.ERR_clear_error();
-        var context = LibSsl.SSL_CTX_new(server ? LibSsl.TLS_server_method() : LibSsl.TLS_client_method());
+        nint context = LibSsl.SSL_CTX_new(server ? LibSsl.TLS_server_method() : LibSsl.TLS_client_method());
         if (context == 0)
         {
             throw new TlsConfigurationException([new TlsProblem(TlsSetting.None, null, $"OpenSSL cannot make a context: {OpenSslErrors.Take()}")]);
         }
 
-        var handle = new SslContextHandle(context);
-        handle.ApplyCommonSettings();
-        return handle;
+        var created = new SslContextHandle(context);
+        created.ApplyCommonSettings();
+        return created;
     }
 
     internal bool Control(int command, nint number, nint pointer = 0) => LibSsl.SSL_CTX_ctrl(this, command, number, pointer) > 0;

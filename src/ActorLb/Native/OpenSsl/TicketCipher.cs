@@ -32,7 +32,7 @@ internal static unsafe class TicketCipher
     /// <param name="single">The ticket may be used once (RFC 8446, section 4.6.1 and appendix C.4): the client gets another.</param>
     internal static int Decrypt(TicketKeyRing ring, byte* name, byte* iv, nint cipher, nint mac, bool single)
     {
-        var key = ring.ForDecryption(new ReadOnlySpan<byte>(name, TicketKey.NameLength), out var renew);
+        var key = ring.ForDecryption(new ReadOnlySpan<byte>(name, TicketKey.NameLength), out bool renew);
         if (key is null)
         {
             return NoKey;
@@ -48,11 +48,17 @@ internal static unsafe class TicketCipher
             var parameters = stackalloc OsslParameter[3];
             parameters[0] = new OsslParameter
             {
-                Key = keyName, DataType = OsslParameter.OctetString, Data = hmac, DataSize = (nuint)key.Hmac.Length,
+                Key = keyName,
+                DataType = OsslParameter.OctetString,
+                Data = hmac,
+                DataSize = (nuint)key.Hmac.Length,
             };
             parameters[1] = new OsslParameter
             {
-                Key = digestName, DataType = OsslParameter.Utf8String, Data = digest, DataSize = 6,
+                Key = digestName,
+                DataType = OsslParameter.Utf8String,
+                Data = digest,
+                DataSize = 6,
             };
             parameters[2] = default;
             return LibCrypto.EVP_CipherInit_ex(cipher, key.IsLong ? Aes256 : Aes128, 0, aes, iv, encrypt) == 1

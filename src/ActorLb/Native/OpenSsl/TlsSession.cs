@@ -33,14 +33,14 @@ internal readonly unsafe struct TlsSession : IDisposable
     {
         OpenSslErrors.Forget();
         TlsAlert.Forget(TlsAlert.MaxMessages);
-        var result = LibSsl.SSL_do_handshake(_ssl);
+        int result = LibSsl.SSL_do_handshake(_ssl);
         if (result == 1)
         {
             return new HandshakeOutcome(HandshakeStatus.Done);
         }
 
-        var errno = Marshal.GetLastSystemError();
-        var error = LibSsl.SSL_get_error(_ssl, result);
+        int errno = Marshal.GetLastSystemError();
+        int error = LibSsl.SSL_get_error(_ssl, result);
         switch (error)
         {
             case ErrorWantRead:
@@ -48,7 +48,7 @@ internal readonly unsafe struct TlsSession : IDisposable
             case ErrorWantWrite:
                 return new HandshakeOutcome(HandshakeStatus.WantWrite);
             default:
-                var alert = TlsAlert.Last;
+                int alert = TlsAlert.Last;
                 return new HandshakeOutcome(HandshakeStatus.Failed, DescribeHandshakeFailure(error, errno), alert);
         }
     }
@@ -62,8 +62,8 @@ internal readonly unsafe struct TlsSession : IDisposable
     {
         OpenSslErrors.Forget();
         TlsAlert.Forget(TlsAlert.MaxMessagesOfRead);
-        var bio = LibSsl.SSL_get_rbio(_ssl);
-        var before = LibCrypto.BIO_number_read(bio);
+        nint bio = LibSsl.SSL_get_rbio(_ssl);
+        ulong before = LibCrypto.BIO_number_read(bio);
         int count;
         fixed (byte* bytes = buffer)
         {
@@ -77,8 +77,8 @@ internal readonly unsafe struct TlsSession : IDisposable
 
         // Reading ahead, OpenSSL asks for a whole record's room at once when it holds nothing. A small record that came by this very
         // call with nothing behind it was therefore a short read, and a short read has emptied the socket (epoll(7)).
-        var came = LibCrypto.BIO_number_read(bio) - before;
-        var drained = came < ShortRead && (ulong)count < came && LibSsl.SSL_has_pending(_ssl) == 0;
+        ulong came = LibCrypto.BIO_number_read(bio) - before;
+        bool drained = came < ShortRead && (ulong)count < came && LibSsl.SSL_has_pending(_ssl) == 0;
         return new TlsIoResult(count, TlsIoStatus.Ok, drained);
     }
 
@@ -118,7 +118,7 @@ internal readonly unsafe struct TlsSession : IDisposable
         }
 
         OpenSslErrors.Forget();
-        var result = LibSsl.SSL_shutdown(_ssl);
+        int result = LibSsl.SSL_shutdown(_ssl);
         return result >= 0 ? TlsIoStatus.Ok : WhyNot(result).Status;
     }
 
@@ -138,8 +138,8 @@ internal readonly unsafe struct TlsSession : IDisposable
 
     private TlsIoResult WhyNot(int result)
     {
-        var errno = Marshal.GetLastSystemError();
-        var error = LibSsl.SSL_get_error(_ssl, result);
+        int errno = Marshal.GetLastSystemError();
+        int error = LibSsl.SSL_get_error(_ssl, result);
         switch (error)
         {
             case ErrorWantRead:
@@ -156,7 +156,7 @@ internal readonly unsafe struct TlsSession : IDisposable
 
     private string DescribeHandshakeFailure(int error, int errno)
     {
-        var reason = OpenSslErrors.Take();
+        string? reason = OpenSslErrors.Take();
         if (error != ErrorSsl || reason is null)
         {
             reason ??= error == ErrorSyscall ? DescribeErrno(errno) : null;

@@ -15,7 +15,7 @@ internal static unsafe class TlsSessionValues
     /// <summary>As <c>$ssl_server_name</c>: the name that the client asked for; null if it named none.</summary>
     internal static string? ServerName(this TlsSession session)
     {
-        var name = LibSsl.SSL_get_servername(session.Pointer, 0);
+        nint name = LibSsl.SSL_get_servername(session.Pointer, 0);
         return name == 0 ? null : OpenSslErrors.Text(name);
     }
 
@@ -33,16 +33,16 @@ internal static unsafe class TlsSessionValues
     /// <summary>The client's certificate, of this connection or of the session that it resumed; null if it gave none.</summary>
     internal static PeerCertificate? PeerCertificate(this TlsSession session)
     {
-        var certificate = LibSsl.SSL_get0_peer_certificate(session.Pointer);
+        nint certificate = LibSsl.SSL_get0_peer_certificate(session.Pointer);
         return certificate == 0 ? null : CertificateText.Read(certificate);
     }
 
     /// <summary>What the SSL TLV of a PROXY v2 header holds of the connection.</summary>
     internal static TlsProxyValues ProxyValues(this TlsSession session)
     {
-        var ssl = session.Pointer;
-        var client = LibSsl.SSL_get0_peer_certificate(ssl);
-        var own = LibSsl.SSL_get_certificate(ssl);
+        nint ssl = session.Pointer;
+        nint client = LibSsl.SSL_get0_peer_certificate(ssl);
+        nint own = LibSsl.SSL_get_certificate(ssl);
         var flags = TlsProxyClient.Ssl;
         if (client != 0)
         {
@@ -51,7 +51,7 @@ internal static unsafe class TlsSessionValues
         }
 
         // PROXY protocol, section 2.2.6: verify is zero only if the client presented a certificate and it was verified.
-        var verify = client == 0 ? 1u : (uint)LibSsl.SSL_get_verify_result(ssl);
+        uint verify = client == 0 ? 1u : (uint)LibSsl.SSL_get_verify_result(ssl);
         return new TlsProxyValues(
             flags, verify, session.Protocol(), session.Cipher(), client == 0 ? null : CertificateText.CommonName(client),
             own == 0 ? null : CertificateText.SignatureAlgorithm(own), own == 0 ? null : CertificateText.KeyAlgorithm(own));

@@ -17,7 +17,7 @@ internal sealed class BackendAnswer(NodeServices services, SessionCloser closer,
     /// <summary>The CONNECT is sent.</summary>
     public void Read(Session session)
     {
-        Setup setup = session.Setup!;
+        var setup = session.Setup!;
         if (setup.Committed && !Exchange(session)) return;
         // Behind the answer to the upgrade some of it may have come.
         if (setup.Reply.Length > 0) ReadReply(session);
@@ -38,7 +38,7 @@ internal sealed class BackendAnswer(NodeServices services, SessionCloser closer,
     /// <summary>One read behind what is kept of the reply; false when nothing came or the backend was given up.</summary>
     public bool Receive(Session session)
     {
-        Setup setup = session.Setup!;
+        var setup = session.Setup!;
         if (setup.Reply.Length >= MaxReply)
         {
             _faults.BadReply(session, ConnackError.PacketTooLarge);
@@ -51,15 +51,15 @@ internal sealed class BackendAnswer(NodeServices services, SessionCloser closer,
     /// <summary>Takes the answer to the upgrade away, and the frames off what came behind it. False when the backend was given up.</summary>
     public bool TakeBehindUpgrade(Session session, int length)
     {
-        Received behind = SetupReader.UnframeBehind(session, ref session.Upstream, ref session.Setup!.Reply, length, Direction.ToClient);
+        var behind = SetupReader.UnframeBehind(session, ref session.Upstream, ref session.Setup!.Reply, length, Direction.ToClient);
         return behind == Received.Nothing || Took(session, behind);
     }
 
     /// <summary>The broker has accepted the client, or needs no CONNECT: passes on what came before, and relays from now on.</summary>
     public void BeginRelay(Session session)
     {
-        Reactor reactor = session.Reactor;
-        Setup setup = session.Setup!;
+        var reactor = session.Reactor;
+        var setup = session.Setup!;
         if (!session.IsMqtt)
         {
             session.Backend!.ReportSuccess(reactor.Now);
@@ -72,7 +72,7 @@ internal sealed class BackendAnswer(NodeServices services, SessionCloser closer,
             reactor.Counters.PacketsFromClients++;
             reactor.Counters.BytesFromClients += setup.ConnectLength;
         }
-        Span<byte> reply = setup.Reply.Bytes;
+        var reply = setup.Reply.Bytes;
         Relay.Count(session, reply, Direction.ToClient);
         bool lost = session.Client.Gone || !relay.Write(session, reply, Direction.ToClient);
         if (setup.Inbound.IsRented && !SendInbound(session)) return;
@@ -106,7 +106,7 @@ internal sealed class BackendAnswer(NodeServices services, SessionCloser closer,
 
     private void ReadReply(Session session)
     {
-        Setup setup = session.Setup!;
+        var setup = session.Setup!;
         int auth = 0;
         ConnackStatus status;
         ConnackPacket connack;
@@ -139,8 +139,8 @@ internal sealed class BackendAnswer(NodeServices services, SessionCloser closer,
     /// <summary>Gives the client one AUTH or more and takes them off the reply; false when the client is gone.</summary>
     private bool PassOn(Session session, int length)
     {
-        Setup setup = session.Setup!;
-        Span<byte> packet = setup.Reply.Bytes[..length];
+        var setup = session.Setup!;
+        var packet = setup.Reply.Bytes[..length];
         Relay.Count(session, packet, Direction.ToClient);
         if (!relay.Write(session, packet, Direction.ToClient))
         {
@@ -154,7 +154,7 @@ internal sealed class BackendAnswer(NodeServices services, SessionCloser closer,
     /// <summary>Between AUTHs the session relays already, at most a buffer each way. False when it is closed.</summary>
     private bool Exchange(Session session)
     {
-        Reactor reactor = session.Reactor;
+        var reactor = session.Reactor;
         if (!Channel.Flush(reactor, ref session.Client))
         {
             closer.Close(session, CloseReason.ClientGone);
@@ -175,8 +175,8 @@ internal sealed class BackendAnswer(NodeServices services, SessionCloser closer,
     /// <summary>Once the session is bound to its broker, what the client sends goes there.</summary>
     private bool SendInbound(Session session)
     {
-        Setup setup = session.Setup!;
-        Span<byte> early = setup.Inbound.From(setup.ConnectLength);
+        var setup = session.Setup!;
+        var early = setup.Inbound.From(setup.ConnectLength);
         if (early.IsEmpty) return true;
         setup.Inbound.Cut(setup.ConnectLength);
         if (!session.IsMqtt && closer.CutOwnProbe(session, early)) return false;
@@ -188,8 +188,8 @@ internal sealed class BackendAnswer(NodeServices services, SessionCloser closer,
 
     private void Answered(Session session, in ConnackPacket connack)
     {
-        Reactor reactor = session.Reactor;
-        Setup setup = session.Setup!;
+        var reactor = session.Reactor;
+        var setup = session.Setup!;
         long now = Stopwatch.GetTimestamp();
         session.Traffic.ConnackTime.Record(Stopwatch.GetElapsedTime(setup.DialStamp, now).TotalSeconds);
         reactor.Counters.ConnectTime.Record(Stopwatch.GetElapsedTime(setup.ConnectStamp, now).TotalSeconds);
@@ -208,7 +208,7 @@ internal sealed class BackendAnswer(NodeServices services, SessionCloser closer,
 
     private void Refused(Session session, in ConnackPacket connack)
     {
-        Setup setup = session.Setup!;
+        var setup = session.Setup!;
         ReadOnlySpan<byte> refusal = setup.Reply.Bytes[..connack.TotalLength];
         session.Traffic.Refusals++;
         if (!setup.Committed && Connack.IsRetryable(session.Version, connack.Code))

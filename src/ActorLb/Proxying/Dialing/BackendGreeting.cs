@@ -18,10 +18,10 @@ internal sealed class BackendGreeting(
     /// <summary>The connection stands: sends what comes before the CONNECT.</summary>
     public void Start(Session session)
     {
-        Reactor reactor = session.Reactor;
+        var reactor = session.Reactor;
         if (services.Announced.IsOn && session.Pool.Options.ProxyProtocol != Configuration.ProxyProtocolVersion.Off) services.Announced.Enter(session, reactor.Now);
         Greeting.Compose(session);
-        Setup setup = session.Setup!;
+        var setup = session.Setup!;
         setup.BackendTime = TryTimes.OfGreeting(session);
         reactor.SetDeadline(session, reactor.Now + setup.BackendTime);
         session.MoveTo(Phases.After(Phase.Dialing, session));
@@ -31,7 +31,7 @@ internal sealed class BackendGreeting(
     /// <summary>Goes on with whatever step the session is at.</summary>
     public void Advance(Session session)
     {
-        Setup setup = session.Setup!;
+        var setup = session.Setup!;
         switch (session.Phase)
         {
             case Phase.BackendPreamble:
@@ -53,7 +53,7 @@ internal sealed class BackendGreeting(
 
     public void StepHandshake(Session session)
     {
-        HandshakeOutcome outcome = Handshaking.Step(services, session, ref session.Upstream);
+        var outcome = Handshaking.Step(services, session, ref session.Upstream);
         switch (outcome.Status)
         {
             case HandshakeStatus.Done:
@@ -69,7 +69,7 @@ internal sealed class BackendGreeting(
     /// <summary>Goes to the phase that follows.</summary>
     private void GoOn(Session session)
     {
-        Phase next = Phases.After(session.Phase, session);
+        var next = Phases.After(session.Phase, session);
         if (next == Phase.BackendTls)
         {
             session.Upstream.Tls = session.Pool.Tls!.Connect(session.Upstream.Fd, session.Backend!.Address.Host);
@@ -91,7 +91,7 @@ internal sealed class BackendGreeting(
     /// <summary>Sends the outbound bytes up to <paramref name="end"/>; false while some wait, or when the backend failed.</summary>
     private bool Send(Session session, int end)
     {
-        Setup setup = session.Setup!;
+        var setup = session.Setup!;
         while (setup.OutboundStart < end)
         {
             if (!session.Upstream.Writable) return false;
@@ -118,7 +118,7 @@ internal sealed class BackendGreeting(
 
     private void ReadUpgradeReply(Session session)
     {
-        Setup setup = session.Setup!;
+        var setup = session.Setup!;
         for (var turn = default(Turn); session is { Phase: Phase.BackendUpgrade, Upstream.Readable: true };)
         {
             if (!turn.MayRead())
@@ -127,7 +127,7 @@ internal sealed class BackendGreeting(
                 return;
             }
             if (!_answer.Receive(session)) return;
-            ReadStatus status = session.WebSocket!.ReadUpgradeReply(setup.Reply.Bytes, out int length, out int code, out UpgradeError error);
+            var status = session.WebSocket!.ReadUpgradeReply(setup.Reply.Bytes, out int length, out int code, out var error);
             if (status == ReadStatus.Invalid)
             {
                 _faults.UpgradeRefused(session, code, error);

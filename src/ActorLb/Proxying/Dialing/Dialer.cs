@@ -13,8 +13,8 @@ internal sealed partial class Dialer(NodeServices services, Router router, Backe
     /// <param name="backend">Acquired for the session: <see cref="SessionCloser.LeaveBackend"/> releases it.</param>
     public void Dial(Session session, Backend backend)
     {
-        Reactor reactor = session.Reactor;
-        Setup setup = session.Setup!;
+        var reactor = session.Reactor;
+        var setup = session.Setup!;
         setup.Tried[setup.TriedCount++] = backend;
         session.Backend = backend;
         session.Dialled = backend;
@@ -83,7 +83,7 @@ internal sealed partial class Dialer(NodeServices services, Router router, Backe
     /// must not be moved from the one that has its session for that.</summary>
     private void FailHere(Session session, int errno)
     {
-        Reactor reactor = session.Reactor;
+        var reactor = session.Reactor;
         bool ports = LocalFault.IsOfAddress(errno);
         if (ports) reactor.Counters.SourceExhausted++;
         else reactor.Counters.DialShortages++;
@@ -101,8 +101,8 @@ internal sealed partial class Dialer(NodeServices services, Router router, Backe
     /// <summary>0, EINPROGRESS or another errno; passes over sources that have no port left for the destination.</summary>
     private int Connect(Session session)
     {
-        Reactor reactor = session.Reactor;
-        SourceAddresses? sources = session.Pool.Sources;
+        var reactor = session.Reactor;
+        var sources = session.Pool.Sources;
         if (sources is null) return reactor.Connect(session, -1);
         int source = sources.Choose(session.Remote, session.Destination);
         if (source < 0) return Libc.EADDRNOTAVAIL;

@@ -20,11 +20,11 @@ internal static class Greeting
 
     public static void Compose(Session session)
     {
-        Reactor reactor = session.Reactor;
-        Setup setup = session.Setup!;
+        var reactor = session.Reactor;
+        var setup = session.Setup!;
         ReadOnlySpan<byte> connect = setup.Inbound.Bytes[..setup.ConnectLength];
         Span<byte> unique = stackalloc byte[UniqueIdLength];
-        ProxyTlvValues tlvs = Tlvs(session, unique);
+        var tlvs = Tlvs(session, unique);
         int room = Math.Max(ProxyHeaderReader.MaxV1Length, ProxyHeaderWriter.MaxV2Length(tlvs)) + connect.Length + WebSocketRelay.GreetingRoom(session);
         if (setup.Outbound is null || setup.Outbound.Length < room)
         {
@@ -52,7 +52,7 @@ internal static class Greeting
 
     private static int WriteProxyHeader(Session session, in ProxyTlvValues tlvs, Span<byte> into)
     {
-        PoolOptions options = session.Pool.Options;
+        var options = session.Pool.Options;
         if (options.ProxyProtocol == ProxyProtocolVersion.Off) return 0;
         EndpointAddress from = ToAddress(session.Remote), to = ToAddress(session.Local);
         if (options.ProxyProtocol == ProxyProtocolVersion.V1) return ProxyHeaderWriter.WriteV1(into, from, to);
@@ -68,7 +68,7 @@ internal static class Greeting
     {
         var values = new ProxyTlvValues();
         if (session.Pool.Options.ProxyProtocol != ProxyProtocolVersion.V2) return values;
-        ProxyTlvs wanted = session.Pool.Options.ProxyTlvs;
+        var wanted = session.Pool.Options.ProxyTlvs;
         values.Crc32c = wanted.HasFlag(ProxyTlvs.Crc32c);
         if (wanted.HasFlag(ProxyTlvs.UniqueId)) values.UniqueId = unique[..WriteUniqueId(unique)];
         if (!session.Client.Tls.IsNone) AddTls(session, wanted, ref values);
@@ -87,11 +87,11 @@ internal static class Greeting
 
     private static void AddTls(Session session, ProxyTlvs wanted, ref ProxyTlvValues values)
     {
-        TlsSession tls = session.Client.Tls;
+        var tls = session.Client.Tls;
         if (wanted.HasFlag(ProxyTlvs.Alpn)) values.Alpn = Utf8(tls.Alpn());
         if (wanted.HasFlag(ProxyTlvs.Authority)) values.Authority = Utf8(tls.ServerName());
         if (!wanted.HasFlag(ProxyTlvs.Ssl)) return;
-        TlsProxyValues ssl = tls.ProxyValues();
+        var ssl = tls.ProxyValues();
         values.HasSsl = true;
         values.SslClient = (ProxySslClient)ssl.Client;
         values.SslVerify = ssl.Verify;

@@ -40,7 +40,7 @@ internal sealed class SourceAddresses
         double rest = without == 0 ? 0 : Math.Max(0, 100 - given) / without;
         double total = without == 0 ? given : Math.Max(given, 100);
         var addresses = new NetEndPoint[options.Length];
-        var bounds = new ulong[options.Length];
+        ulong[] bounds = new ulong[options.Length];
         double sum = 0;
         for (int i = 0; i < options.Length; i++)
         {

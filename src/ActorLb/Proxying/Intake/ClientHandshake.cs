@@ -21,14 +21,14 @@ internal sealed class ClientHandshake(NodeServices services, SessionCloser close
     /// <returns>Whether the handshake is complete.</returns>
     public bool Start(Session session)
     {
-        Listener.State listening = session.ListenerState!;
+        var listening = session.ListenerState!;
         session.Client.Tls = listening.Tls!.Accept(session.Client.Fd);
         if (session.Client.Tls.IsNone)
         {
             closer.Close(session, CloseReason.Internal);
             return false;
         }
-        Reactor reactor = session.Reactor;
+        var reactor = session.Reactor;
         reactor.SetDeadline(session, Math.Min(session.Deadline, reactor.Now + (long)listening.Options.Tls!.HandshakeTimeout.TotalMilliseconds));
         return session.Client.Readable && GoOn(session);
     }
@@ -49,8 +49,8 @@ internal sealed class ClientHandshake(NodeServices services, SessionCloser close
     /// <returns>Whether the handshake is complete.</returns>
     public bool Step(Session session)
     {
-        Reactor reactor = session.Reactor;
-        HandshakeOutcome outcome = Handshaking.Step(services, session, ref session.Client);
+        var reactor = session.Reactor;
+        var outcome = Handshaking.Step(services, session, ref session.Client);
         switch (outcome.Status)
         {
             case HandshakeStatus.Done:
@@ -84,8 +84,8 @@ internal sealed class ClientHandshake(NodeServices services, SessionCloser close
     /// A part of a hello takes no place. A client that went without a byte began no handshake: its session is closed.</summary>
     private bool AwaitHello(Session session)
     {
-        Reactor reactor = session.Reactor;
-        ref Side client = ref session.Client;
+        var reactor = session.Reactor;
+        ref var client = ref session.Client;
         int peeked = Tcp.Peek(client.Fd, reactor.Scratch.AsSpan(0, RecordHeader + MaxRecord));
         if (peeked == Tcp.WouldBlock)
         {

@@ -51,7 +51,7 @@ internal sealed class ClientIntake(NodeServices services, SessionCloser closer, 
     /// <summary>Takes in what a client sends before it is connected to a backend. False when the session is closed.</summary>
     public bool ReadAhead(Session session)
     {
-        Setup setup = session.Setup!;
+        var setup = session.Setup!;
         for (var turn = default(Turn); session.Client is { Readable: true, Ended: false };)
         {
             if (setup.Inbound.Length - setup.ConnectLength >= session.Pool.Options.BufferSize) return true;
@@ -71,7 +71,7 @@ internal sealed class ClientIntake(NodeServices services, SessionCloser closer, 
     /// <summary>Goes to the phase that follows, and reads what has come for it.</summary>
     private void GoOn(Session session, Phase done)
     {
-        Phase next = Phases.After(done, session);
+        var next = Phases.After(done, session);
         if (next == Phase.Routing)
         {
             session.Client.Writable = true;
@@ -91,16 +91,16 @@ internal sealed class ClientIntake(NodeServices services, SessionCloser closer, 
     /// <summary>Peeks, so that not a byte beyond the header leaves the socket: what follows may belong to TLS.</summary>
     private void ReadProxyHeader(Session session)
     {
-        Reactor reactor = session.Reactor;
-        ref Side client = ref session.Client;
+        var reactor = session.Reactor;
+        ref var client = ref session.Client;
         int peeked = Channel.Peek(ref client, reactor.Scratch);
         if (peeked <= 0)
         {
             if (peeked != Tcp.WouldBlock) closer.Close(session, ClientHandshake.GoneUnheard(session));
             return;
         }
-        ProxyStatus status = ProxyHeaderReader.Read(
-            reactor.Scratch.AsSpan(0, peeked), ProxyHeaderReader.DefaultMaxLength, out ProxyHeader header, out ProxyError error);
+        var status = ProxyHeaderReader.Read(
+            reactor.Scratch.AsSpan(0, peeked), ProxyHeaderReader.DefaultMaxLength, out var header, out var error);
         if (status == ProxyStatus.NeedMore)
         {
             if (client.PeerClosed) closer.Close(session, CloseReason.BadProxyHeader);
@@ -124,7 +124,7 @@ internal sealed class ClientIntake(NodeServices services, SessionCloser closer, 
             closer.Close(session, CloseReason.Loop);
             return;
         }
-        CloseReason refusal = JudgeTold(session, header.Kind);
+        var refusal = JudgeTold(session, header.Kind);
         if (refusal == CloseReason.None || closer.TurnAway(session, refusal)) Begin(session);
     }
 
@@ -139,15 +139,15 @@ internal sealed class ClientIntake(NodeServices services, SessionCloser closer, 
 
     private void ReadUpgrade(Session session)
     {
-        Setup setup = session.Setup!;
+        var setup = session.Setup!;
         var turn = default(Turn);
         bool any;
         do
         {
             if (!TryReceive(session, ref turn, out any)) return;
             if (setup.Inbound.Length == 0) break;
-            ReadStatus status = UpgradeRequestReader.Read(
-                setup.Inbound.Bytes, session.ListenerState!.Upgrade!, out UpgradeRequest request, out UpgradeError error);
+            var status = UpgradeRequestReader.Read(
+                setup.Inbound.Bytes, session.ListenerState!.Upgrade!, out var request, out var error);
             if (status == ReadStatus.Done)
             {
                 Upgrade(session, request);
@@ -166,8 +166,8 @@ internal sealed class ClientIntake(NodeServices services, SessionCloser closer, 
 
     private void Upgrade(Session session, in UpgradeRequest request)
     {
-        Reactor reactor = session.Reactor;
-        Setup setup = session.Setup!;
+        var reactor = session.Reactor;
+        var setup = session.Setup!;
         ReadOnlySpan<byte> head = setup.Inbound.Bytes[..request.TotalLength];
         setup.Host = request.HostName.In(head).ToArray();
         if (session.Pool.Options.WebSocketPath is not null)
@@ -180,7 +180,7 @@ internal sealed class ClientIntake(NodeServices services, SessionCloser closer, 
         Span<byte> response = stackalloc byte[UpgradeResponse.MaxLength];
         int length = UpgradeResponse.Write(response, request.Key.In(head), request.Subprotocol);
         Channel.WriteControl(reactor, ref session.Client, response[..length]);
-        ListenerWebSocketOptions limits = session.ListenerState!.Options.WebSocket!;
+        var limits = session.ListenerState!.Options.WebSocket!;
         session.WebSocket = new WebSocketRelay(
             framesClient: true, framesBackend: session.Pool.Options.WebSocketPath is not null, limits.MaxFrameSize, limits.MaxMessageSize);
         session.MoveTo(Phase.Connect);
@@ -191,7 +191,7 @@ internal sealed class ClientIntake(NodeServices services, SessionCloser closer, 
 
     private void ReadConnect(Session session)
     {
-        Setup setup = session.Setup!;
+        var setup = session.Setup!;
         int limit = session.ListenerState!.Options.MaxPacketSize;
         var turn = default(Turn);
         bool any;
@@ -200,7 +200,7 @@ internal sealed class ClientIntake(NodeServices services, SessionCloser closer, 
             if (!TryReceive(session, ref turn, out any)) return;
             // Frames may come that hold nothing of it, for as long as a client likes.
             if (setup.Inbound.Length == 0) continue;
-            ReadStatus status = ConnectReader.Read(setup.Inbound.Bytes, limit, out setup.Connect, out ConnectError error);
+            var status = ConnectReader.Read(setup.Inbound.Bytes, limit, out setup.Connect, out var error);
             if (status == ReadStatus.Done)
             {
                 setup.ConnectLength = setup.Connect.TotalLength;
@@ -229,7 +229,7 @@ internal sealed class ClientIntake(NodeServices services, SessionCloser closer, 
     /// <summary>Nothing is awaited of the client any more: it gets a backend.</summary>
     private void Complete(Session session)
     {
-        Setup setup = session.Setup!;
+        var setup = session.Setup!;
         if (session.Client.Gone && setup.Inbound.Length == setup.ConnectLength)
         {
             closer.Close(session, CloseReason.ClientGone);
@@ -258,11 +258,11 @@ internal sealed class ClientIntake(NodeServices services, SessionCloser closer, 
     /// <summary>One read behind what is kept. False when the session is closed.</summary>
     private bool Receive(Session session, out bool any)
     {
-        ref Side client = ref session.Client;
-        Setup setup = session.Setup!;
+        ref var client = ref session.Client;
+        var setup = session.Setup!;
         any = false;
         if (!client.Readable || client.Ended) return true;
-        Received received = SetupReader.Read(session, ref client, ref setup.Inbound, Direction.ToBackend, framed: session.WebSocket is { FramesClient: true });
+        var received = SetupReader.Read(session, ref client, ref setup.Inbound, Direction.ToBackend, framed: session.WebSocket is { FramesClient: true });
         switch (received)
         {
             case Received.Nothing:

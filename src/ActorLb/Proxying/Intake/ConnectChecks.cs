@@ -11,7 +11,7 @@ internal sealed class ConnectChecks(NodeServices services, SessionCloser closer)
     /// <summary>The CONNECT is complete and valid. False when the client was refused.</summary>
     public bool Pass(Session session)
     {
-        Setup setup = session.Setup!;
+        var setup = session.Setup!;
         session.ClientId = setup.Connect.ClientId.In(setup.Inbound.Bytes).ToArray();
         if (services.Probes.Has(session.ClientId))
         {
@@ -24,7 +24,7 @@ internal sealed class ConnectChecks(NodeServices services, SessionCloser closer)
         // As the client wrote them, and as its broker would see them.
         if (services.Places.IsBanned(session)) return TurnAway(session, CloseReason.Banned);
         NoteUserName(session);
-        ListenerOptions options = session.ListenerState!.Options;
+        var options = session.ListenerState!.Options;
         if (options.RequireClientId is { } binding && !Matches(session, binding))
         {
             services.Refused.ClientIdMismatch(session, binding.Text);
@@ -41,7 +41,7 @@ internal sealed class ConnectChecks(NodeServices services, SessionCloser closer)
 
     private bool Rewrite(Session session, RewriteOptions rewrite)
     {
-        if (ConnectRewrite.Apply(session, rewrite, out RefusalReason refusal) is { } failure)
+        if (ConnectRewrite.Apply(session, rewrite, out var refusal) is { } failure)
         {
             services.Refused.RewriteFailed(session, failure);
             closer.Refuse(session, CloseReason.RewriteFailed, refusal);
@@ -66,7 +66,7 @@ internal sealed class ConnectChecks(NodeServices services, SessionCloser closer)
     /// <summary>For later bans: the name that the broker sees, or the client's own where that is taken out.</summary>
     private static void NoteUserName(Session session)
     {
-        FieldRange name = session.Setup!.Connect.UserName;
+        var name = session.Setup!.Connect.UserName;
         if (name.Length > 0) session.UserHash = BanList.HashOf(name.In(session.Setup.Inbound.Bytes));
     }
 
@@ -75,7 +75,7 @@ internal sealed class ConnectChecks(NodeServices services, SessionCloser closer)
     private static bool Matches(Session session, Template binding)
     {
         // One more byte than the id, so that a longer value is seen as such; texts of addresses want some room.
-        Span<byte> value = session.ClientId!.Length < 1024 ? stackalloc byte[1024] : new byte[session.ClientId.Length + 64];
+        var value = session.ClientId!.Length < 1024 ? stackalloc byte[1024] : new byte[session.ClientId.Length + 64];
         int length = Variables.Write(binding, session, value, out int empty);
         return length > 0 && empty == 0 && value[..length].SequenceEqual(session.ClientId);
     }

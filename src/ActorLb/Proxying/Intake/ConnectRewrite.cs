@@ -13,7 +13,7 @@ internal static class ConnectRewrite
     public static string? Apply(Session session, RewriteOptions rewrite, out RefusalReason refusal)
     {
         refusal = RefusalReason.ClientIdNotValid;
-        Setup setup = session.Setup!;
+        var setup = session.Setup!;
         // One more byte than a field may have, so that a value that is too long is seen as such.
         const int Room = Variables.MaxLength + 1;
         byte[] values = ArrayPool<byte>.Shared.Rent(3 * Room);
@@ -22,22 +22,22 @@ internal static class ConnectRewrite
             var changes = new ConnectChanges { RemovesUserName = rewrite.RemovesUserName, RemovesPassword = rewrite.RemovesPassword };
             if (rewrite.ClientId is { } clientId)
             {
-                if (Evaluate(clientId, session, values.AsSpan(0, Room), "client id", out ReadOnlySpan<byte> value) is { } problem) return problem;
+                if (Evaluate(clientId, session, values.AsSpan(0, Room), "client id", out var value) is { } problem) return problem;
                 changes.ClientId = value;
             }
             if (rewrite.UserName is { } userName)
             {
                 refusal = RefusalReason.BadUserNameOrPassword;
-                if (Evaluate(userName, session, values.AsSpan(Room, Room), "user name", out ReadOnlySpan<byte> value) is { } problem) return problem;
+                if (Evaluate(userName, session, values.AsSpan(Room, Room), "user name", out var value) is { } problem) return problem;
                 changes.UserName = value;
             }
             if (rewrite.Password is { } password)
             {
                 refusal = RefusalReason.BadUserNameOrPassword;
-                if (Evaluate(password, session, values.AsSpan(2 * Room, Room), "password", out ReadOnlySpan<byte> value) is { } problem) return problem;
+                if (Evaluate(password, session, values.AsSpan(2 * Room, Room), "password", out var value) is { } problem) return problem;
                 changes.Password = value;
             }
-            RewriteError error = ConnectRewriter.Measure(setup.Connect, changes, out int length);
+            var error = ConnectRewriter.Measure(setup.Connect, changes, out int length);
             if (error is RewriteError.ClientIdEmpty or RewriteError.ClientIdTooLong or RewriteError.ClientIdEncoding) refusal = RefusalReason.ClientIdNotValid;
             if (error != RewriteError.None) return Text(error);
             Replace(session, changes, length);
@@ -66,9 +66,9 @@ internal static class ConnectRewrite
 
     private static void Replace(Session session, in ConnectChanges changes, int length)
     {
-        BufferPool pool = session.Reactor.Buffers;
-        Setup setup = session.Setup!;
-        Span<byte> followed = setup.Inbound.From(setup.ConnectLength);
+        var pool = session.Reactor.Buffers;
+        var setup = session.Setup!;
+        var followed = setup.Inbound.From(setup.ConnectLength);
         int total = length + followed.Length;
         byte[] rewritten = pool.Rent(total);
         ConnectRewriter.Write(setup.Inbound.Bytes[..setup.ConnectLength], setup.Connect, changes, rewritten);

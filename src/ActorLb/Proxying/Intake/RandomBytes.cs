@@ -11,22 +11,22 @@ internal static class RandomBytes
     private const int Bulk = 1024;
 
     [ThreadStatic]
-    private static byte[]? _drawn;
+    private static byte[]? s_drawn;
 
     [ThreadStatic]
-    private static int _left;
+    private static int s_left;
 
     /// <param name="into">At most 1,024 bytes.</param>
     public static void Fill(Span<byte> into)
     {
-        byte[] drawn = _drawn ??= new byte[Bulk];
-        if (_left < into.Length)
+        byte[] drawn = s_drawn ??= new byte[Bulk];
+        if (s_left < into.Length)
         {
             RandomNumberGenerator.Fill(drawn);
-            _left = Bulk;
+            s_left = Bulk;
         }
-        _left -= into.Length;
-        Span<byte> taken = drawn.AsSpan(_left, into.Length);
+        s_left -= into.Length;
+        var taken = drawn.AsSpan(s_left, into.Length);
         taken.CopyTo(into);
         // What went out on the wire is not to be found here again.
         taken.Clear();

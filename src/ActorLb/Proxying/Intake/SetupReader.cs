@@ -35,8 +35,8 @@ internal static class SetupReader
     /// <param name="framed">They come in WebSocket frames.</param>
     public static Received Read(Session session, ref Side side, ref PooledBuffer kept, Direction direction, bool framed)
     {
-        Reactor reactor = session.Reactor;
-        Span<byte> room = framed
+        var reactor = session.Reactor;
+        var room = framed
             ? reactor.Scratch.AsSpan(Reactor.Headroom, session.WebSocket!.ReadSize(FramedRead, direction)) : kept.Room(reactor.Buffers);
         int received = Channel.Receive(ref side, room);
         if (received <= 0)
@@ -54,7 +54,7 @@ internal static class SetupReader
     /// <summary>Frames have come behind an upgrade: takes the first bytes away, and the frames off the others.</summary>
     public static Received UnframeBehind(Session session, ref Side side, ref PooledBuffer kept, int length, Direction direction)
     {
-        Span<byte> behind = kept.From(length);
+        var behind = kept.From(length);
         int count = behind.Length;
         behind.CopyTo(session.Reactor.Scratch.AsSpan(Reactor.Headroom));
         kept.Cut(0);
@@ -64,7 +64,7 @@ internal static class SetupReader
     /// <summary>Unframes what is in the scratch buffer.</summary>
     private static Received Unframe(Session session, ref Side side, ref PooledBuffer kept, int received, Direction direction)
     {
-        WebSocketOutcome outcome = session.WebSocket!.Unframe(session.Reactor, ref side, received, direction, out Span<byte> payload);
+        var outcome = session.WebSocket!.Unframe(session.Reactor, ref side, received, direction, out var payload);
         if (outcome == WebSocketOutcome.Invalid) return Received.BadFrame;
         kept.Append(session.Reactor.Buffers, payload);
         if (outcome != WebSocketOutcome.Ended) return Received.Some;

@@ -17,7 +17,7 @@ internal static class Variables
     {
         int length = 0;
         empty = 0;
-        foreach (TemplatePart part in template.Parts)
+        foreach (var part in template.Parts)
         {
             int written = part.Literal is { } literal
                 ? (Encoding.UTF8.TryGetBytes(literal, into[length..], out int bytes) ? bytes : -1)

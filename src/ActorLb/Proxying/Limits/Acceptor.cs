@@ -19,7 +19,7 @@ internal sealed partial class Acceptor(NodeServices services, SessionCloser clos
     {
         for (int i = 0; i < AcceptsAtOnce; i++)
         {
-            int fd = Tcp.Accept(socket.Fd, out NetEndPoint remote);
+            int fd = Tcp.Accept(socket.Fd, out var remote);
             if (fd < 0)
             {
                 int errno = Libc.Errno;
@@ -46,9 +46,9 @@ internal sealed partial class Acceptor(NodeServices services, SessionCloser clos
     /// <summary>Takes a connection in, or turns it away.</summary>
     public void Admit(Reactor reactor, ListenerSocket socket, in Side client, in NetEndPoint remote, in NetEndPoint local = default)
     {
-        Listener listener = socket.Listener;
-        Listener.State state = listener.Current;
-        Session session = reactor.Open();
+        var listener = socket.Listener;
+        var state = listener.Current;
+        var session = reactor.Open();
         session.Client = client;
         session.Listener = listener;
         session.ListenerState = state;
@@ -61,7 +61,7 @@ internal sealed partial class Acceptor(NodeServices services, SessionCloser clos
         session.MoveTo(Phase.ProxyHeader);
         if (services.Traces is { } traces) session.Trace = traces.Begin(listener.Name, state.Pool.Name, "accept");
         // A client whose address is refused must not drive out others: the address is judged first, unless a PROXY header will name it.
-        CloseReason refusal = proxied ? CloseReason.None : services.Places.Judge(session);
+        var refusal = proxied ? CloseReason.None : services.Places.Judge(session);
         if (refusal == CloseReason.None) refusal = TakePlace(reactor, socket, session);
         if (refusal == CloseReason.None) socket.Unconnected.Add(session);
         else if (!closer.TurnAway(session, refusal)) return;
@@ -82,7 +82,7 @@ internal sealed partial class Acceptor(NodeServices services, SessionCloser clos
     /// <summary>Where the node or the listener is full, a client that keeps its CONNECT back makes room.</summary>
     private CloseReason TakePlace(Reactor reactor, ListenerSocket socket, Session session)
     {
-        CloseReason full = services.Places.Take(session);
+        var full = services.Places.Take(session);
         // Once for the node and once for the listener.
         for (int i = 0; i < 2 && ClientPlaces.WhoGivesWay(reactor, socket, full) is { } silent; i++)
         {

@@ -68,11 +68,11 @@ internal sealed class AddressLimits
     /// <summary>None when the address may come in (and must leave with <see cref="Leave"/>), else why not.</summary>
     public CloseReason TryEnter(in NetEndPoint client)
     {
-        Dictionary<UInt128, Entry> stripe = StripeOf(client);
+        var stripe = StripeOf(client);
         long now = _time.GetTimestamp();
         lock (stripe)
         {
-            bool known = stripe.TryGetValue(client.AddressBits, out Entry entry);
+            bool known = stripe.TryGetValue(client.AddressBits, out var entry);
             if (!known) entry = new Entry { Allowance = _rate, Stamp = now };
             if (_connections > 0 && entry.Held >= _connections) return CloseReason.AddressFull;
             if (_rate > 0)
@@ -95,10 +95,10 @@ internal sealed class AddressLimits
 
     public void Leave(in NetEndPoint client)
     {
-        Dictionary<UInt128, Entry> stripe = StripeOf(client);
+        var stripe = StripeOf(client);
         lock (stripe)
         {
-            if (!stripe.TryGetValue(client.AddressBits, out Entry entry)) return;
+            if (!stripe.TryGetValue(client.AddressBits, out var entry)) return;
             entry.Held--;
             if (entry.Held <= 0 && _rate == 0) stripe.Remove(client.AddressBits);
             else stripe[client.AddressBits] = entry;
@@ -107,7 +107,7 @@ internal sealed class AddressLimits
 
     private void Sweep(Dictionary<UInt128, Entry> stripe, long now)
     {
-        foreach ((UInt128 address, Entry entry) in stripe)
+        foreach ((var address, var entry) in stripe)
         {
             if (entry.Held <= 0 && _time.GetElapsedTime(entry.Stamp, now).TotalSeconds >= 1) stripe.Remove(address);
         }

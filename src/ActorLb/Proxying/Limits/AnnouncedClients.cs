@@ -42,5 +42,5 @@ internal sealed class AnnouncedClients
 
     /// <summary>The pool and the backend to which this node has just named the client that the session's header names.</summary>
     public (string Pool, string Backend)? Find(Session session, long now) =>
-        _clients.TryGetValue((session.Remote, session.Local), out Announcement? sent) && now - sent.SentAt < UnderWay ? (sent.Pool, sent.Backend) : null;
+        _clients.TryGetValue((session.Remote, session.Local), out var sent) && now - sent.SentAt < UnderWay ? (sent.Pool, sent.Backend) : null;
 }

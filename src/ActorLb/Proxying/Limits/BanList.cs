@@ -40,7 +40,7 @@ internal sealed class BanList
         Bans = bans;
         _time = time;
         var networks = new Dictionary<(bool IsIPv4, int Length), Networks>();
-        foreach (Ban ban in bans)
+        foreach (var ban in bans)
         {
             long until = ban.Expires?.UtcTicks ?? long.MaxValue;
             byte[] subject = System.Text.Encoding.UTF8.GetBytes(ban.Subject);
@@ -53,10 +53,10 @@ internal sealed class BanList
                     _userNames[subject] = until;
                     _userHashes[HashOf(subject)] = until;
                     break;
-                case BanKind.Address when IPNetwork.TryParse(ban.Subject, out IPNetwork network):
+                case BanKind.Address when IPNetwork.TryParse(ban.Subject, out var network):
                     bool isIPv4 = network.BaseAddress.AddressFamily == AddressFamily.InterNetwork;
                     int length = network.PrefixLength + (isIPv4 ? 96 : 0);
-                    if (!networks.TryGetValue((isIPv4, length), out Networks? same)) networks.Add((isIPv4, length), same = new Networks(isIPv4, MaskOf(length)));
+                    if (!networks.TryGetValue((isIPv4, length), out var same)) networks.Add((isIPv4, length), same = new Networks(isIPv4, MaskOf(length)));
                     same.Until[NetEndPoint.From(network.BaseAddress, 0).AddressBits] = until;
                     break;
             }
@@ -86,7 +86,7 @@ internal sealed class BanList
 
     public bool HasAddress(in NetEndPoint client)
     {
-        foreach (Networks networks in _networks)
+        foreach (var networks in _networks)
         {
             if (networks.IsIPv4 == client.IsIPv4 && networks.Until.TryGetValue(client.AddressBits & networks.Mask, out long until) && Holds(until)) return true;
         }

@@ -28,7 +28,7 @@ internal sealed class ClientPlaces(NodeAdmission admission)
     public bool IsUnwanted(Session session)
     {
         if (session.ListenerState!.Refuses(session.Remote)) return true;
-        BanList bans = Bans;
+        var bans = Bans;
         if (!bans.HasAddresses || !bans.HasAddress(session.Remote)) return false;
         Interlocked.Increment(ref _bannedAddresses);
         return true;
@@ -37,9 +37,9 @@ internal sealed class ClientPlaces(NodeAdmission admission)
     /// <summary>Whether the client's id or user name is banned, as its CONNECT has them now.</summary>
     public bool IsBanned(Session session)
     {
-        BanList bans = Bans;
+        var bans = Bans;
         if (!bans.HasNames) return false;
-        Setup setup = session.Setup!;
+        var setup = session.Setup!;
         if (!bans.HasClientId(session.ClientId) && !bans.HasUserName(setup.Connect.UserName.In(setup.Inbound.Bytes))) return false;
         Interlocked.Increment(ref _bannedNames);
         return true;
@@ -48,11 +48,11 @@ internal sealed class ClientPlaces(NodeAdmission admission)
     /// <summary>None, or why the client's address may not come in now.</summary>
     public CloseReason Judge(Session session)
     {
-        Listener.State listening = session.ListenerState!;
+        var listening = session.ListenerState!;
         if (IsUnwanted(session)) return CloseReason.Banned;
         if (listening.Addresses is { } limits)
         {
-            CloseReason over = limits.TryEnter(session.Remote);
+            var over = limits.TryEnter(session.Remote);
             if (over != CloseReason.None) return over;
             session.CountsForAddress = true;
         }
@@ -77,7 +77,7 @@ internal sealed class ClientPlaces(NodeAdmission admission)
     /// <summary>Who has waited long enough to give way to a client that found no place; null when nobody has.</summary>
     public static Session? WhoGivesWay(Reactor reactor, ListenerSocket socket, CloseReason full)
     {
-        Session? waits = full switch
+        var waits = full switch
         {
             CloseReason.ListenerFull => socket.Unconnected.Oldest,
             CloseReason.NodeFull => reactor.LongestUnconnected(),
@@ -90,9 +90,9 @@ internal sealed class ClientPlaces(NodeAdmission admission)
     /// <returns>The session to close, to make room for it among those that wait for their answer; null where there is room.</returns>
     public Session? Refuse(Session session)
     {
-        Reactor reactor = session.Reactor;
+        var reactor = session.Reactor;
         if (session.Within == reactor.Refused) return null;
-        Session? oldest = reactor.Refused.Count >= admission.RefusedOnAReactor ? reactor.Refused.Oldest : null;
+        var oldest = reactor.Refused.Count >= admission.RefusedOnAReactor ? reactor.Refused.Oldest : null;
         Leave(session);
         reactor.Refused.Add(session);
         reactor.Counters.Refused++;
@@ -102,7 +102,7 @@ internal sealed class ClientPlaces(NodeAdmission admission)
     /// <summary>Gives back all that the session counts for.</summary>
     public void Leave(Session session)
     {
-        Reactor reactor = session.Reactor;
+        var reactor = session.Reactor;
         if (session.Within == reactor.Refused) reactor.Counters.Refused--;
         session.Within?.Remove(session);
         if (session.CountsForAddress) session.ListenerState!.Addresses?.Leave(session.Remote);

@@ -114,7 +114,7 @@ internal sealed class FrequentClients
                 if (_entries[_cursor].Count <= _least) return _cursor;
             }
             _least = long.MaxValue;
-            foreach (ref readonly Entry entry in _entries.AsSpan()) _least = Math.Min(_least, entry.Count);
+            foreach (ref readonly var entry in _entries.AsSpan()) _least = Math.Min(_least, entry.Count);
             return Fewest();
         }
     }

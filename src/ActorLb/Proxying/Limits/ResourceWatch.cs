@@ -91,7 +91,7 @@ internal sealed partial class ResourceWatch(
 
     private void LookAtMemory()
     {
-        MemoryState state = memory();
+        var state = memory();
         bool before = services.Admission.MemoryShort;
         bool isShort = IsShort(state, before);
         if (isShort == before) return;
@@ -103,7 +103,7 @@ internal sealed partial class ResourceWatch(
     private async Task ReturnAsync()
     {
         long before = Environment.WorkingSet;
-        foreach (Reactor reactor in reactors) await reactor.AskAsync(static r => { r.Buffers.Trim(); return true; }).ConfigureAwait(false);
+        foreach (var reactor in reactors) await reactor.AskAsync(static r => { r.Buffers.Trim(); return true; }).ConfigureAwait(false);
         long start = Stopwatch.GetTimestamp();
         // What a burst left is large and old: only a collection of everything that also gives its regions back returns it.
         GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);

@@ -78,8 +78,8 @@ internal sealed class SetupBudget
     /// in time.</summary>
     internal bool LeaveToLarger(SetupLedger asking, long more)
     {
-        SetupLedger largest = asking;
-        foreach (SetupLedger ledger in _ledgers)
+        var largest = asking;
+        foreach (var ledger in _ledgers)
         {
             if (ledger.LargestClass > largest.LargestClass) largest = ledger;
         }
@@ -91,6 +91,6 @@ internal sealed class SetupBudget
 
     private void AskAll()
     {
-        foreach (SetupLedger ledger in _ledgers) ledger.Ask();
+        foreach (var ledger in _ledgers) ledger.Ask();
     }
 }

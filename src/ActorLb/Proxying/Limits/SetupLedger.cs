@@ -85,8 +85,8 @@ internal sealed class SetupLedger
         for (int n = 0; n < MostAtOnce && _present != 0 && _budget.IsExceeded(_held - _reported); n++)
         {
             if (_budget.LeaveToLarger(this, _held - _reported)) return;
-            Setup setup = _oldest[LargestClass]!;
-            Session session = setup.Session!;
+            var setup = _oldest[LargestClass]!;
+            var session = setup.Session!;
             _displace(session);
             if (ReferenceEquals(session.Setup, setup)) Weigh(session, setup);
         }

@@ -76,7 +76,7 @@ internal sealed class TakeoverDamping
         int set = SetOf(key);
         lock (_gates[(set / Places) % Locks])
         {
-            ref Entry entry = ref PlaceOf(key, set, now);
+            ref var entry = ref PlaceOf(key, set, now);
             if (now < entry.Until) return false;
             if (entry.Key != key || now - entry.Since > _within)
             {

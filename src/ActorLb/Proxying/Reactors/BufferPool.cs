@@ -46,7 +46,7 @@ internal sealed class BufferPool
     /// <summary>Lets go of all that is kept for later.</summary>
     public void Trim()
     {
-        foreach (Stack<byte[]> free in _free)
+        foreach (var free in _free)
         {
             free.Clear();
             free.TrimExcess();

@@ -111,7 +111,7 @@ internal static class Channel
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static int ReceiveTls(ref Side side, Span<byte> into)
     {
-        TlsIoResult result = side.Tls.Read(into);
+        var result = side.Tls.Read(into);
         if (result.Drained && !side.ReadsToBlock) side.Readable = false;
         return Result(result);
     }

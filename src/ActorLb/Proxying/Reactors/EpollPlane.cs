@@ -21,7 +21,7 @@ internal sealed class EpollPlane : IDataPlane
 
     public void Start()
     {
-        foreach (EpollReactor reactor in _reactors) reactor.Start();
+        foreach (var reactor in _reactors) reactor.Start();
     }
 
     /// <remarks>SO_REUSEPORT would let two nodes of one user share a port silently.</remarks>
@@ -35,7 +35,7 @@ internal sealed class EpollPlane : IDataPlane
     private Binding Open(IPEndPoint at, int[] inherited, int backlog, TcpOptions tcp)
     {
         var opened = new List<int>();
-        IPEndPoint bound = at;
+        var bound = at;
         try
         {
             for (int i = inherited.Length; i < _reactors.Length; i++)
@@ -58,7 +58,7 @@ internal sealed class EpollPlane : IDataPlane
 
     public ValueTask DisposeAsync()
     {
-        foreach (EpollReactor reactor in _reactors)
+        foreach (var reactor in _reactors)
         {
             reactor.Stop();
             reactor.Dispose();
@@ -109,7 +109,7 @@ internal sealed class EpollPlane : IDataPlane
             _sockets = [.. descriptors.Select(fd => new ListenerSocket(listener, fd))];
             for (int i = 0; i < _sockets.Length; i++)
             {
-                ListenerSocket socket = _sockets[i];
+                var socket = _sockets[i];
                 await reactors[i % reactors.Length].AskAsync(r => { r.Listen(socket); return true; }).ConfigureAwait(false);
             }
         }
@@ -118,7 +118,7 @@ internal sealed class EpollPlane : IDataPlane
         {
             for (int i = 0; i < _sockets.Length; i++)
             {
-                ListenerSocket socket = _sockets[i];
+                var socket = _sockets[i];
                 await reactors[i % reactors.Length].AskAsync(r =>
                 {
                     while (socket.Index >= 0 && r.Flow.Accept(r, socket))

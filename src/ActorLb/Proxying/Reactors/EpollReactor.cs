@@ -53,7 +53,7 @@ internal sealed class EpollReactor : Reactor
     /// <summary>Registers a session's descriptor for all its life: edge-triggered, both directions. 0 or an errno.</summary>
     public override int Watch(Session session, bool upstream)
     {
-        ref Side side = ref upstream ? ref session.Upstream : ref session.Client;
+        ref var side = ref upstream ? ref session.Upstream : ref session.Client;
         side.Tag = unchecked(++_nextTag) & 0x7fff_ffff;
         ulong data = ((ulong)side.Tag << 32) | ((ulong)(uint)session.Slot << 1) | (upstream ? 1UL : 0UL);
         return _epoll.Add(
@@ -90,7 +90,7 @@ internal sealed class EpollReactor : Reactor
 
     public override void WatchPeer(Session session)
     {
-        Configuration.TcpOptions options = session.Pool.Options.Tcp;
+        var options = session.Pool.Options.Tcp;
         int keepAlive = (int)Math.Ceiling(options.KeepAlive.TotalSeconds), userTimeout = (int)options.UserTimeout.TotalMilliseconds;
         if (keepAlive > 0) Tcp.SetKeepAlive(session.Upstream.Fd, keepAlive, counted: userTimeout == 0);
         if (userTimeout > 0) Tcp.SetUserTimeout(session.Upstream.Fd, userTimeout);
@@ -153,10 +153,10 @@ internal sealed class EpollReactor : Reactor
             if (ListenerAt((int)(data & 0xffff_ffff)) is { } listener) Flow.Accept(this, listener);
             return;
         }
-        Session? session = InSlot((int)((data & 0xffff_ffff) >> 1));
+        var session = InSlot((int)((data & 0xffff_ffff) >> 1));
         if (session is null) return;
         bool upstream = (data & 1) != 0;
-        ref Side side = ref upstream ? ref session.Upstream : ref session.Client;
+        ref var side = ref upstream ? ref session.Upstream : ref session.Client;
         // The descriptor was closed earlier in this batch and its slot or number used again.
         if (side.Tag != (uint)(data >> 32) || !side.IsOpen) return;
         Note(ref side, flags);

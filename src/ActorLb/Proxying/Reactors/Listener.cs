@@ -40,13 +40,13 @@ internal sealed class Listener
         public bool Refuses(in NetEndPoint client)
         {
             if (Options.Deny.IsEmpty && Options.Allow.IsEmpty) return false;
-            IPAddress address = client.Address;
+            var address = client.Address;
             return Contains(Options.Deny, address) || (!Options.Allow.IsEmpty && !Contains(Options.Allow, address));
         }
 
         private static bool Contains(System.Collections.Immutable.ImmutableArray<IPNetwork> networks, IPAddress address)
         {
-            foreach (IPNetwork network in networks)
+            foreach (var network in networks)
             {
                 if (network.Contains(address)) return true;
             }
@@ -69,7 +69,7 @@ internal sealed class Listener
 
     public void Apply(ListenerOptions options, UpstreamPool pool, TlsServerContext? tls, TimeProvider time)
     {
-        State old = _state;
+        var old = _state;
         bool sameLimits = old.Options.Limits == options.Limits;
         _state = new State(options, pool, tls,
             sameLimits ? old.Rate : ConnectRate.Create(options.Limits.ConnectsPerSecond),

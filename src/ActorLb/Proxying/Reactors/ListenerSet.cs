@@ -37,7 +37,7 @@ internal sealed class ListenerSet(IDataPlane plane)
         var lent = ImmutableArray.CreateBuilder<InheritedListener>();
         try
         {
-            foreach ((string name, Entry entry) in _entries)
+            foreach ((string name, var entry) in _entries)
             {
                 if (entry.Binding is { } binding) lent.Add(new InheritedListener(name, entry.Bind, binding.Bound, binding.Lend()));
             }
@@ -55,7 +55,7 @@ internal sealed class ListenerSet(IDataPlane plane)
         foreach (int fd in inherited.SelectMany(i => i.Descriptors)) Native.Tcp.Close(fd);
     }
 
-    public Listener? Find(string name) => _entries.TryGetValue(name, out Entry? entry) ? entry.Listener : null;
+    public Listener? Find(string name) => _entries.TryGetValue(name, out var entry) ? entry.Listener : null;
 
     /// <summary>Sockets opened for a change that may still be given up.</summary>
     public sealed class Opened : IDisposable
@@ -70,7 +70,7 @@ internal sealed class ListenerSet(IDataPlane plane)
         public void Dispose()
         {
             if (Taken) return;
-            foreach (ListenerBinding binding in Bindings.Values) binding.Discard();
+            foreach (var binding in Bindings.Values) binding.Discard();
         }
     }
 
@@ -84,13 +84,13 @@ internal sealed class ListenerSet(IDataPlane plane)
         {
             ListenerOptions[] opening = [.. wanted.Where(IsToBeOpened)];
             // All are asked for before the first is taken: those of one port may overlap, as 0.0.0.0 and [::] do.
-            foreach (ListenerOptions options in opening)
+            foreach (var options in opening)
             {
                 name = options.Name;
                 if (InheritedFor(options) is not null) continue;
                 if (!_entries.Values.Any(e => e.Binding is not null && Overlap(e.Bind, options.Bind))) plane.DemandFree(PlaceOf(options));
             }
-            foreach (ListenerOptions options in opening)
+            foreach (var options in opening)
             {
                 name = options.Name;
                 if (InheritedFor(options) is { } inherited)
@@ -118,20 +118,20 @@ internal sealed class ListenerSet(IDataPlane plane)
     {
         opened.Taken = true;
         var names = wanted.Select(w => w.Options.Name).ToHashSet(StringComparer.Ordinal);
-        foreach ((string name, Entry entry) in _entries)
+        foreach ((string name, var entry) in _entries)
         {
             if (names.Contains(name) && !opened.Bindings.ContainsKey(name)) continue;
             if (entry.Binding is not null) await entry.Binding.StopAsync().ConfigureAwait(false);
             _entries = _entries.Remove(name);
         }
-        foreach ((ListenerOptions options, Listener listener) in wanted)
+        foreach ((var options, var listener) in wanted)
         {
             if (listener.Paused)
             {
                 await MovePausedAsync(options, listener).ConfigureAwait(false);
                 continue;
             }
-            if (!opened.Bindings.TryGetValue(options.Name, out ListenerBinding? binding))
+            if (!opened.Bindings.TryGetValue(options.Name, out var binding))
             {
                 _entries[options.Name].Binding?.Retune(options, tcp(options));
                 continue;
@@ -148,7 +148,7 @@ internal sealed class ListenerSet(IDataPlane plane)
     /// <summary>Closes all listening sockets: clients are refused by the kernel and go to another node.</summary>
     public async Task CloseAllAsync()
     {
-        foreach (Entry entry in _entries.Values) await CloseAsync(entry).ConfigureAwait(false);
+        foreach (var entry in _entries.Values) await CloseAsync(entry).ConfigureAwait(false);
     }
 
     /// <summary>Closes a listener's sockets: who connects from now on is refused by the kernel, and need not wait to find out.</summary>
@@ -165,7 +165,7 @@ internal sealed class ListenerSet(IDataPlane plane)
         listener.Paused = false;
         try
         {
-            using Opened opened = Open([listener.Current.Options], tcp);
+            using var opened = Open([listener.Current.Options], tcp);
             await ApplyAsync([.. _entries.Values.Select(e => (e.Listener.Current.Options, e.Listener))], opened, tcp).ConfigureAwait(false);
         }
         catch (IOException)
@@ -180,17 +180,17 @@ internal sealed class ListenerSet(IDataPlane plane)
         _inherited.FirstOrDefault(i => i.Name == options.Name && i.Bind.Equals(options.Bind))
         ?? (options.Bind.Port == 0 ? null : _inherited.FirstOrDefault(i => i.Bound.Equals(options.Bind)));
 
-    private bool IsToBeOpened(ListenerOptions options) => !_entries.TryGetValue(options.Name, out Entry? kept)
+    private bool IsToBeOpened(ListenerOptions options) => !_entries.TryGetValue(options.Name, out var kept)
         ? !_startPaused.Contains(options.Name)
         : (!kept.Listener.Paused && !(kept.Binding is not null && kept.Bind.Equals(options.Bind)));
 
     /// <summary>A port that the kernel chose stays the listener's over a pause.</summary>
     private IPEndPoint PlaceOf(ListenerOptions options) =>
-        _entries.TryGetValue(options.Name, out Entry? kept) && kept.Bind.Equals(options.Bind) && kept.Listener.BoundTo is { } bound ? bound : options.Bind;
+        _entries.TryGetValue(options.Name, out var kept) && kept.Bind.Equals(options.Bind) && kept.Listener.BoundTo is { } bound ? bound : options.Bind;
 
     private async Task MovePausedAsync(ListenerOptions options, Listener listener)
     {
-        if (_entries.TryGetValue(options.Name, out Entry? kept) && kept.Bind.Equals(options.Bind)) return;
+        if (_entries.TryGetValue(options.Name, out var kept) && kept.Bind.Equals(options.Bind)) return;
         if (kept is not null) await CloseAsync(kept).ConfigureAwait(false);
         listener.BoundTo = null;
         _entries = _entries.SetItem(options.Name, new Entry(listener, options.Bind, null));

@@ -136,7 +136,7 @@ internal abstract partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposab
     {
         lock (_traffic)
         {
-            if (!_traffic.TryGetValue(backend, out BackendTraffic? traffic)) _traffic.Add(backend, traffic = new BackendTraffic());
+            if (!_traffic.TryGetValue(backend, out var traffic)) _traffic.Add(backend, traffic = new BackendTraffic());
             return traffic;
         }
     }
@@ -170,7 +170,7 @@ internal abstract partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposab
         _sessions.Release(session);
     }
 
-    public Setup RentSetup() => _freeSetups.TryPop(out Setup? setup) ? setup : new Setup();
+    public Setup RentSetup() => _freeSetups.TryPop(out var setup) ? setup : new Setup();
 
     public void ReturnSetup(Setup setup)
     {
@@ -272,8 +272,8 @@ internal abstract partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposab
 
     protected void CloseAll()
     {
-        foreach (Session session in Sessions.ToArray()) Flow.Close(session, CloseReason.Drained);
-        foreach (ListenerSocket listener in Listeners.ToArray()) StopListening(listener);
+        foreach (var session in Sessions.ToArray()) Flow.Close(session, CloseReason.Drained);
+        foreach (var listener in Listeners.ToArray()) StopListening(listener);
     }
 
     /// <summary>Goes on with a session that has news.</summary>
@@ -326,7 +326,7 @@ internal abstract partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposab
         long until = Stopwatch.GetTimestamp() + ReadySlice;
         do
         {
-            Session session = _ready.Dequeue();
+            var session = _ready.Dequeue();
             session.InReadyList = false;
             if (session.Phase != Phase.Free) Guarded(session, upstream: false);
         }
@@ -338,9 +338,9 @@ internal abstract partial class Reactor : IStickyWaiter, IPlaceWaiter, IDisposab
         // Cleared before reading, and with a full fence: were the reads to overtake the write, a sender could find the flag still set
         // after the last read, not signal, and its message would lie until the next event.
         Interlocked.Exchange(ref _wakePending, 0);
-        while (_inbox.TryDequeue(out Message message))
+        while (_inbox.TryDequeue(out var message))
         {
-            Session? about = message.Kind == MessageKind.Run ? null : Find(message.Ticket);
+            var about = message.Kind == MessageKind.Run ? null : Find(message.Ticket);
             try
             {
                 switch (message.Kind)

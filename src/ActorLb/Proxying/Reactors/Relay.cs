@@ -38,7 +38,7 @@ internal sealed class Relay(SessionCloser closer)
     /// </summary>
     private static void HalfClosed(Session session)
     {
-        Reactor reactor = session.Reactor;
+        var reactor = session.Reactor;
         bool backend = session.Upstream.PeerClosed || session.Upstream.Ended || session.Upstream.Gone;
         if (backend && session.BackendEndedAt == 0)
         {
@@ -60,9 +60,9 @@ internal sealed class Relay(SessionCloser closer)
     /// <summary>One direction; false when the session is closed.</summary>
     private bool Pump(Session session, Direction direction)
     {
-        Reactor reactor = session.Reactor;
-        ref Side source = ref direction == Direction.ToBackend ? ref session.Client : ref session.Upstream;
-        ref Side target = ref direction == Direction.ToBackend ? ref session.Upstream : ref session.Client;
+        var reactor = session.Reactor;
+        ref var source = ref direction == Direction.ToBackend ? ref session.Client : ref session.Upstream;
+        ref var target = ref direction == Direction.ToBackend ? ref session.Upstream : ref session.Client;
         if (target.Gone) return Drop(session, ref source);
         if (target.PendingLength > 0)
         {
@@ -85,7 +85,7 @@ internal sealed class Relay(SessionCloser closer)
             }
             int asked = session.Pool.Options.BufferSize;
             if (session.WebSocket is { } webSocket) asked = webSocket.ReadSize(asked, direction);
-            Span<byte> buffer = reactor.Scratch.AsSpan(Reactor.Headroom, asked);
+            var buffer = reactor.Scratch.AsSpan(Reactor.Headroom, asked);
             int received = Channel.Receive(ref source, buffer);
             if (received > 0)
             {
@@ -94,7 +94,11 @@ internal sealed class Relay(SessionCloser closer)
                 bool last = Channel.IsLast(source, received, asked);
                 CountBytes(session, received, direction);
                 if (direction == Direction.ToBackend && !session.IsMqtt && session.BytesFromClient - received < Health.OwnProbes.FirstBytes
-                    && closer.CutOwnProbe(session, buffer[..received])) return false;
+                    && closer.CutOwnProbe(session, buffer[..received]))
+                {
+                    return false;
+                }
+
                 if (!Forward(session, ref source, ref target, received, direction, last)) return false;
                 if (target.PendingLength > 0 || target.Gone) return true;
                 if (last && !source.Ended) End(session, ref source, ref target, direction);
@@ -119,7 +123,7 @@ internal sealed class Relay(SessionCloser closer)
     /// not read yet.</summary>
     private static bool Drop(Session session, ref Side source)
     {
-        Reactor reactor = session.Reactor;
+        var reactor = session.Reactor;
         for (var turn = default(Turn); source is { Readable: true, Ended: false };)
         {
             if (!turn.MayRead())
@@ -157,9 +161,9 @@ internal sealed class Relay(SessionCloser closer)
     private static WebSocketOutcome Pass(
         Session session, ref Side source, ref Side target, int received, Direction direction, bool last)
     {
-        Reactor reactor = session.Reactor;
+        var reactor = session.Reactor;
         if (session.WebSocket is { } webSocket) return webSocket.Forward(session, ref source, ref target, received, direction);
-        Span<byte> bytes = Following(session, reactor.Scratch.AsSpan(Reactor.Headroom, received), direction);
+        var bytes = Following(session, reactor.Scratch.AsSpan(Reactor.Headroom, received), direction);
         // The receiver can do nothing with a part of a packet: its last bytes need not leave before those that follow.
         bool within = received == session.Pool.Options.BufferSize && session.IsMqtt && !session.AtBoundary(direction);
         return Channel.Write(reactor, ref target, bytes, more: last || within) ? WebSocketOutcome.Ok : WebSocketOutcome.Failed;
@@ -170,7 +174,7 @@ internal sealed class Relay(SessionCloser closer)
     {
         if (session.Leaving && session.IsMqtt)
         {
-            PacketFramer ahead = direction == Direction.ToBackend ? session.FromClient : session.FromBackend;
+            var ahead = direction == Direction.ToBackend ? session.FromClient : session.FromBackend;
             bytes = bytes[..ahead.AdvanceToBoundary(bytes)];
         }
         CountPackets(session, bytes, direction);
@@ -185,7 +189,7 @@ internal sealed class Relay(SessionCloser closer)
 
     private static void CountBytes(Session session, int length, Direction direction)
     {
-        Reactor reactor = session.Reactor;
+        var reactor = session.Reactor;
         session.LastActivity = reactor.Now;
         if (direction == Direction.ToBackend)
         {
@@ -205,7 +209,7 @@ internal sealed class Relay(SessionCloser closer)
     /// <param name="bytes">MQTT, without frames.</param>
     public static void CountPackets(Session session, ReadOnlySpan<byte> bytes, Direction direction)
     {
-        Reactor reactor = session.Reactor;
+        var reactor = session.Reactor;
         if (!session.IsMqtt) return;
         if (direction == Direction.ToBackend)
         {
@@ -223,7 +227,7 @@ internal sealed class Relay(SessionCloser closer)
 
     private void End(Session session, ref Side source, ref Side target, Direction direction)
     {
-        Reactor reactor = session.Reactor;
+        var reactor = session.Reactor;
         source.Ended = true;
         source.Readable = false;
         // The first end names the reason; the other side follows.
@@ -238,9 +242,9 @@ internal sealed class Relay(SessionCloser closer)
     /// <summary>Writes MQTT bytes of a session outside the pump, framed where the receiver wants frames. False when it is gone.</summary>
     public bool Write(Session session, ReadOnlySpan<byte> bytes, Direction direction)
     {
-        Reactor reactor = session.Reactor;
+        var reactor = session.Reactor;
         if (bytes.IsEmpty) return true;
-        ref Side target = ref direction == Direction.ToClient ? ref session.Client : ref session.Upstream;
+        ref var target = ref direction == Direction.ToClient ? ref session.Client : ref session.Upstream;
         return Channel.Write(reactor, ref target, session.WebSocket is null ? bytes : session.WebSocket.Frame(reactor, bytes, direction));
     }
 
@@ -271,9 +275,9 @@ internal sealed class Relay(SessionCloser closer)
     /// </summary>
     private bool Lost(Session session, bool client, bool reading)
     {
-        Reactor reactor = session.Reactor;
-        ref Side lost = ref client ? ref session.Client : ref session.Upstream;
-        ref Side other = ref client ? ref session.Upstream : ref session.Client;
+        var reactor = session.Reactor;
+        ref var lost = ref client ? ref session.Client : ref session.Upstream;
+        ref var other = ref client ? ref session.Upstream : ref session.Client;
         if (other.Gone)
         {
             NameEnd(session, client: !client);
@@ -301,7 +305,7 @@ internal sealed class Relay(SessionCloser closer)
     /// <summary>The time is up in which the rest of a lost client was to be passed on: it lasts while there is more of it.</summary>
     public static void GoneTooLong(Session session, SessionCloser closer)
     {
-        Reactor reactor = session.Reactor;
+        var reactor = session.Reactor;
         long until = session.LastFromClient + SessionCloser.LingerTimeout;
         if (until > reactor.Now)
         {

@@ -36,7 +36,7 @@ internal sealed class SessionTable(Reactor reactor)
 
     public Session Open()
     {
-        Session session = _free.Count > 0 ? _free.Pop() : new Session(reactor);
+        var session = _free.Count > 0 ? _free.Pop() : new Session(reactor);
         if (!_freeSlots.TryPop(out int slot))
         {
             slot = SlotsUsed++;

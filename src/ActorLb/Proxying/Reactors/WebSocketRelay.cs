@@ -114,7 +114,7 @@ internal sealed class WebSocketRelay
     /// </summary>
     public WebSocketOutcome Unframe(Reactor reactor, scoped ref Side source, int received, Direction direction, out Span<byte> payload)
     {
-        ref FrameReader reader = ref direction == Direction.ToBackend ? ref _client : ref _backend;
+        ref var reader = ref direction == Direction.ToBackend ? ref _client : ref _backend;
         ref byte[]? held = ref direction == Direction.ToBackend ? ref _clientHeld : ref _backendHeld;
         int start = Reactor.Headroom, end = start + received;
         if (held is not null)
@@ -128,7 +128,7 @@ internal sealed class WebSocketRelay
         payload = default;
         while (true)
         {
-            FrameEvent found = reader.Read(reactor.Scratch.AsSpan(start, end - start), out int consumed, out FieldRange range);
+            var found = reader.Read(reactor.Scratch.AsSpan(start, end - start), out int consumed, out var range);
             int at = start + range.Offset;
             start += consumed;
             switch (found)
@@ -173,10 +173,10 @@ internal sealed class WebSocketRelay
     /// <summary>Moves what the relay has read from one side to the other.</summary>
     public WebSocketOutcome Forward(Session session, ref Side source, ref Side target, int received, Direction direction)
     {
-        Reactor reactor = session.Reactor;
-        Span<byte> bytes = reactor.Scratch.AsSpan(Reactor.Headroom, received);
+        var reactor = session.Reactor;
+        var bytes = reactor.Scratch.AsSpan(Reactor.Headroom, received);
         if (_passes) return Pass(session, ref source, ref target, received, direction);
-        WebSocketOutcome outcome = WebSocketOutcome.Ok;
+        var outcome = WebSocketOutcome.Ok;
         if (direction == Direction.ToBackend ? FramesClient : FramesBackend) outcome = Unframe(reactor, ref source, received, direction, out bytes);
         if (outcome == WebSocketOutcome.Invalid) return outcome;
         if (!bytes.IsEmpty)
@@ -202,7 +202,7 @@ internal sealed class WebSocketRelay
     {
         if (!(direction == Direction.ToClient ? FramesClient : FramesBackend)) return;
         ref bool sent = ref direction == Direction.ToClient ? ref _closeSentToClient : ref _closeSentToBackend;
-        FrameTracker tracker = direction == Direction.ToClient ? _backendTracker : _clientTracker;
+        var tracker = direction == Direction.ToClient ? _backendTracker : _clientTracker;
         if (sent || (_passes && (tracker.WithinFrame || tracker.CloseSeen))) return;
         sent = true;
         Span<byte> frame = stackalloc byte[16];
@@ -221,8 +221,8 @@ internal sealed class WebSocketRelay
 
     private WebSocketOutcome Pass(Session session, ref Side source, ref Side target, int received, Direction direction)
     {
-        Reactor reactor = session.Reactor;
-        ref FrameTracker tracker = ref direction == Direction.ToBackend ? ref _clientTracker : ref _backendTracker;
+        var reactor = session.Reactor;
+        ref var tracker = ref direction == Direction.ToBackend ? ref _clientTracker : ref _backendTracker;
         // The beginning of a header was held back at the end of the last read, and goes before the rest of it.
         int start = Reactor.Headroom - tracker.HeaderBegun;
         tracker.CopyHeaderBegun(reactor.Scratch.AsSpan(start));
@@ -262,7 +262,7 @@ internal sealed class WebSocketRelay
         // The payload lies in the scratch buffer with Headroom before it: the header goes there, nothing is copied.
         int start = (int)System.Runtime.CompilerServices.Unsafe.ByteOffset(
             ref reactor.Scratch[0], ref System.Runtime.InteropServices.MemoryMarshal.GetReference(payload));
-        Span<byte> frame = reactor.Scratch.AsSpan(start - header, header + payload.Length);
+        var frame = reactor.Scratch.AsSpan(start - header, header + payload.Length);
         FrameWriter.WriteBinaryHeader(frame, payload.Length, mask);
         if (mask is { } key) FrameMask.Apply(frame[header..], key);
         return Channel.Write(reactor, ref target, frame);
@@ -270,7 +270,7 @@ internal sealed class WebSocketRelay
 
     private static UpgradeRequestValues Values(Session session, Span<byte> address, ReadOnlySpan<byte> key)
     {
-        Setup setup = session.Setup!;
+        var setup = session.Setup!;
         ReadOnlySpan<byte> head = setup.UpgradeHead.AsSpan(0, setup.Upgrade.TotalLength);
         return new UpgradeRequestValues
         {

@@ -17,7 +17,7 @@ internal static class BackendChoice
     /// <summary>Whether a session may go to a backend that it waits for, once that has room.</summary>
     public static bool MayTake(Session session, Backend backend)
     {
-        Reactor reactor = session.Reactor;
+        var reactor = session.Reactor;
         bool isNew = !session.IsSticky || session.StickyMadeAt != 0;
         return ReferenceEquals(backend, session.Setup!.Trial) || backend.IsEligible(reactor.Now, isNew)
             || (!isNew && backend.HasGrace(reactor.Now, GraceOf(session)));
@@ -32,9 +32,9 @@ internal static class BackendChoice
 
     public static bool HasAnother(Session session)
     {
-        Setup setup = session.Setup!;
+        var setup = session.Setup!;
         ReadOnlySpan<Backend> tried = setup.Tried.AsSpan(0, setup.TriedCount);
-        foreach (Backend backend in session.Pool.Pool.Snapshot.Backends)
+        foreach (var backend in session.Pool.Pool.Snapshot.Backends)
         {
             if (backend.IsEligible(session.Reactor.Now, newClient: true) && !tried.Contains(backend)) return true;
         }
@@ -44,10 +44,10 @@ internal static class BackendChoice
     /// <summary>The bound is by backend; for clients that wait for any, that of all that take clients.</summary>
     public static bool IsFull(Session session, Backend? backend)
     {
-        ConnectQueueOptions options = session.Pool.Options.ConnectQueue;
+        var options = session.Pool.Options.ConnectQueue;
         if (backend is not null) return backend.Pace.Line.Count >= options.LengthOf(backend.Pace.Share);
         long waiting = session.Pool.Pool.Line.Count, most = 0;
-        foreach (Backend one in session.Pool.Pool.Snapshot.Backends)
+        foreach (var one in session.Pool.Pool.Snapshot.Backends)
         {
             waiting += one.Pace.Line.Count;
             if (one.IsEligible(session.Reactor.Now, newClient: true)) most += options.LengthOf(one.Pace.Share);
@@ -57,16 +57,17 @@ internal static class BackendChoice
 
     public static Backend? Pick(Session session, ReadOnlySpan<Backend> tried, Room room)
     {
-        Pool pool = session.Pool.Pool;
+        var pool = session.Pool.Pool;
         Span<byte> address = stackalloc byte[16];
         int length = session.Remote.WriteAddress(address);
         ulong client = KeyHash.OfAddress(address[..length]);
         while (true)
         {
-            PoolSnapshot snapshot = pool.Snapshot;
+            var snapshot = pool.Snapshot;
             var context = new PickContext(
                 snapshot, Pool.PlacingKind(snapshot.Options) == BalanceKind.Hash ? HashOfKey(session, snapshot.Options.HashKey) : PickContext.NoKey,
-                client, session.Reactor.Now, tried) { Room = room };
+                client, session.Reactor.Now, tried)
+            { Room = room };
             // A reload may have removed the backends of the snapshot before it: there may be others by now.
             if (pool.Pick(context) is { } picked) return picked;
             if (ReferenceEquals(snapshot, pool.Snapshot)) return null;
@@ -78,13 +79,13 @@ internal static class BackendChoice
     /// <param name="full">That choice, where it has no room now; the answer is null then.</param>
     public static Backend? Acquire(Session session, Room room, bool bound, out Backend? full)
     {
-        Setup setup = session.Setup!;
+        var setup = session.Setup!;
         full = null;
         while (true)
         {
-            Backend? picked = Pick(session, setup.Tried.AsSpan(0, setup.TriedCount), bound ? default : room);
+            var picked = Pick(session, setup.Tried.AsSpan(0, setup.TriedCount), bound ? default : room);
             if (picked is null) return null;
-            Taken taken = bound && !room.IsAt(picked) ? Taken.NoToken : Take(picked, room);
+            var taken = bound && !room.IsAt(picked) ? Taken.NoToken : Take(picked, room);
             if (taken == Taken.Yes) return picked;
             if (taken == Taken.NoToken)
             {
@@ -110,17 +111,17 @@ internal static class BackendChoice
     /// <summary>The policy's choice, then others in the order on which all nodes agree, in case the first is gone when it arrives.</summary>
     public static int Propose(Session session, Span<BackendRef> into, out Backend? first)
     {
-        Reactor reactor = session.Reactor;
-        Setup setup = session.Setup!;
+        var reactor = session.Reactor;
+        var setup = session.Setup!;
         ReadOnlySpan<Backend> tried = setup.Tried.AsSpan(0, setup.TriedCount);
-        Room room = RoomFor(session, session.Pool.Options.ConnectsPerSecond > 0);
+        var room = RoomFor(session, session.Pool.Options.ConnectsPerSecond > 0);
         first = (room.IsAsked ? Pick(session, tried, room) : null) ?? Pick(session, tried, default);
         if (first is null) return 0;
         // Picked, and yet not eligible any more: the pick claimed its trial.
         if (!first.IsEligible(reactor.Now, newClient: true)) setup.Trial = first;
         into[0] = BackendDirectory.ReferenceOf(first);
         int count = 1;
-        Backend[] ranked = reactor.Ranking;
+        var ranked = reactor.Ranking;
         int found = session.Pool.Pool.Snapshot.Rank(session.StickyHash, reactor.Now, newClient: true, ranked);
         for (int i = 0; i < found && count < into.Length; i++)
         {
@@ -132,9 +133,9 @@ internal static class BackendChoice
 
     public static Backend? FallBack(Session session)
     {
-        Reactor reactor = session.Reactor;
-        Setup setup = session.Setup!;
-        Backend[] ranked = reactor.Ranking;
+        var reactor = session.Reactor;
+        var setup = session.Setup!;
+        var ranked = reactor.Ranking;
         int found = session.Pool.Pool.Snapshot.Rank(session.StickyHash, reactor.Now, newClient: true, ranked);
         Backend? best = null;
         for (int i = 0; i < found && best is null; i++)

@@ -13,7 +13,7 @@ internal sealed class BackendDirectory
     /// <summary>Null when no backend of this node has that very reference any more.</summary>
     public Backend? Find(BackendRef reference)
     {
-        Backend?[] bySlot = _bySlot;
+        var bySlot = _bySlot;
         return reference.Slot < bySlot.Length && bySlot[reference.Slot] is { } backend && backend.Reference == reference.Value ? backend : null;
     }
 
@@ -22,7 +22,7 @@ internal sealed class BackendDirectory
     {
         Backend[] named = [.. backends.Where(b => b.Reference != 0)];
         var bySlot = new Backend?[named.Length == 0 ? 0 : named.Max(b => ReferenceOf(b).Slot) + 1];
-        foreach (Backend backend in named) bySlot[ReferenceOf(backend).Slot] = backend;
+        foreach (var backend in named) bySlot[ReferenceOf(backend).Slot] = backend;
         _bySlot = bySlot;
     }
 }

@@ -23,7 +23,7 @@ internal static class Blame
     /// <param name="reason">For people: what the backend did.</param>
     public static void Defer(Session session, string reason)
     {
-        Setup setup = session.Setup!;
+        var setup = session.Setup!;
         long now = session.Reactor.Now;
         session.Traffic.ConnectFailures++;
         session.Backend!.History.Failed(reason);
@@ -35,7 +35,7 @@ internal static class Blame
     /// <summary>A backend answered the CONNECT: those that closed on it before have failed.</summary>
     public static void Settle(Session session)
     {
-        Setup setup = session.Setup!;
+        var setup = session.Setup!;
         for (uint left = setup.BlameDeferred; left != 0; left &= left - 1)
         {
             setup.Tried[BitOperations.TrailingZeroCount(left)].ReportFailure(session.Reactor.Now);

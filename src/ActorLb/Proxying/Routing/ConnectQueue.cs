@@ -53,11 +53,11 @@ internal sealed class ConnectQueue(Reactor reactor)
     /// <param name="reactors">How many there are: always the same.</param>
     public void Enter(Session session, Backend? backend, int reactors)
     {
-        Setup setup = session.Setup!;
-        Pool pool = session.Pool.Pool;
+        var setup = session.Setup!;
+        var pool = session.Pool.Pool;
         _reactors = reactors;
-        if (!_pools.TryGetValue(pool, out PoolQueue? queues)) _pools.Add(pool, queues = new PoolQueue(pool));
-        Queue? queue = queues.Any;
+        if (!_pools.TryGetValue(pool, out var queues)) _pools.Add(pool, queues = new PoolQueue(pool));
+        var queue = queues.Any;
         if (backend is not null && !queues.ByBackend.TryGetValue(backend, out queue)) queues.ByBackend.Add(backend, queue = new Queue(backend.Pace.Line));
         if (setup.Ticket == 0) setup.Ticket = pool.NextTicket();
         setup.WaitsFor = backend;
@@ -76,8 +76,8 @@ internal sealed class ConnectQueue(Reactor reactor)
     public void Leave(Session session)
     {
         if (session.Setup is not { IsQueued: true } setup) return;
-        PoolQueue queues = _pools[session.Pool.Pool];
-        Queue queue = setup.WaitsFor is { } backend ? queues.ByBackend[backend] : queues.Any;
+        var queues = _pools[session.Pool.Pool];
+        var queue = setup.WaitsFor is { } backend ? queues.ByBackend[backend] : queues.Any;
         queue.Sessions.Remove(session);
         queue.Line.Leave();
         queues.Count--;
@@ -99,7 +99,7 @@ internal sealed class ConnectQueue(Reactor reactor)
     {
         int left = ServedAtOnce;
         long due = reactor.Now + Look;
-        foreach (PoolQueue queues in _pools.Values)
+        foreach (var queues in _pools.Values)
         {
             while (left > 0 && queues.Count > 0 && Next(queues, ref due) is { } session)
             {
@@ -119,9 +119,9 @@ internal sealed class ConnectQueue(Reactor reactor)
     private Session? Next(PoolQueue queues, ref long due)
     {
         long now = Stopwatch.GetTimestamp();
-        Session? next = queues.Any.Sessions.Oldest;
+        var next = queues.Any.Sessions.Oldest;
         if (next is not null && !MayGo(queues.Pool, next, now, ref due)) next = null;
-        foreach ((Backend backend, Queue queue) in queues.ByBackend)
+        foreach ((var backend, var queue) in queues.ByBackend)
         {
             if (queue.Sessions.Oldest is not { } head)
             {
@@ -140,7 +140,7 @@ internal sealed class ConnectQueue(Reactor reactor)
     /// <summary>Whether a backend has room for a session that waits for any; or none is left that could.</summary>
     private bool MayGo(Pool pool, Session session, long now, ref long due)
     {
-        PoolSnapshot snapshot = pool.Snapshot;
+        var snapshot = pool.Snapshot;
         var room = new Room(now, session.Setup!.Ticket, pool.Line.First);
         return MayGo(snapshot.Primaries, session, room, ref due) ?? MayGo(snapshot.Backups, session, room, ref due) ?? true;
     }
@@ -149,7 +149,7 @@ internal sealed class ConnectQueue(Reactor reactor)
     private bool? MayGo(ReadOnlySpan<Backend> candidates, Session session, Room room, ref long due)
     {
         bool? may = null;
-        foreach (Backend backend in candidates)
+        foreach (var backend in candidates)
         {
             if (!backend.IsEligible(reactor.Now, newClient: true) || session.Setup!.HasTried(backend)) continue;
             if (room.IsAt(backend)) return true;

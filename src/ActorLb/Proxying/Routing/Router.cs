@@ -23,7 +23,7 @@ internal sealed class Router(NodeServices services, SessionCloser closer)
     /// <summary>The CONNECT is complete (or the listener is plain TCP): chooses and dials.</summary>
     public void Start(Session session)
     {
-        Reactor reactor = session.Reactor;
+        var reactor = session.Reactor;
         reactor.Counters.Requests++;
         session.Setup!.FirstTryAt = reactor.Now;
         session.Setup.ConnectStamp = Stopwatch.GetTimestamp();
@@ -34,8 +34,8 @@ internal sealed class Router(NodeServices services, SessionCloser closer)
     /// <summary>A backend failed the session: goes to the next within tries and time, else refuses.</summary>
     public void TryNext(Session session, CloseReason failure)
     {
-        Reactor reactor = session.Reactor;
-        Setup setup = session.Setup!;
+        var reactor = session.Reactor;
+        var setup = session.Setup!;
         closer.LeaveBackend(session);
         setup.LastFailure = failure;
         session.Trace?.Step("backend_failed", CloseReasons.Text(failure));
@@ -83,7 +83,6 @@ internal sealed class Router(NodeServices services, SessionCloser closer)
 
     private void Choose(Session session)
     {
-        Setup setup = session.Setup!;
         bool sticky = session.Pool.Options.Balance == BalanceKind.Sticky && session.IsMqtt && session.ClientId!.Length > 0;
         if (sticky)
         {
@@ -93,7 +92,7 @@ internal sealed class Router(NodeServices services, SessionCloser closer)
         bool paced = session.Pool.Options.ConnectsPerSecond > 0;
         // A client whose key has a backend of its own waits for that one, whether others have room or not.
         bool bound = paced && Pool.PlacingKind(session.Pool.Options) is BalanceKind.Hash or BalanceKind.IpHash;
-        if (BackendChoice.Acquire(session, BackendChoice.RoomFor(session, paced), bound, out Backend? full) is { } picked) Dial(session, picked);
+        if (BackendChoice.Acquire(session, BackendChoice.RoomFor(session, paced), bound, out var full) is { } picked) Dial(session, picked);
         else if (full is not null) Wait(session, full);
         else if (paced && !bound && BackendChoice.HasAnother(session)) Wait(session, null);
         else GiveUp(session);
@@ -108,8 +107,8 @@ internal sealed class Router(NodeServices services, SessionCloser closer)
     /// <summary>Has the session wait for a backend's next token, or for any backend's.</summary>
     private void Wait(Session session, Backend? backend)
     {
-        Reactor reactor = session.Reactor;
-        Setup setup = session.Setup!;
+        var reactor = session.Reactor;
+        var setup = session.Setup!;
         if (setup.IsQueued && setup.WaitsFor == backend) return;
         if (HasLeft(session))
         {
@@ -141,11 +140,11 @@ internal sealed class Router(NodeServices services, SessionCloser closer)
 
     private void AskSticky(Session session)
     {
-        Setup setup = session.Setup!;
+        var setup = session.Setup!;
         LeaveQueue(session);
         if (setup.Questions == 0) session.StickyHash = services.Sticky.Hash(session.Pool.NameUtf8, session.ClientId);
         Span<BackendRef> proposals = stackalloc BackendRef[Proposals];
-        int count = BackendChoice.Propose(session, proposals, out Backend? first);
+        int count = BackendChoice.Propose(session, proposals, out var first);
         if (count == 0 && setup.TriedCount > 0)
         {
             GiveUp(session);
@@ -161,12 +160,12 @@ internal sealed class Router(NodeServices services, SessionCloser closer)
 
     private void Take(Session session, in StickyAnswer answer)
     {
-        Setup setup = session.Setup!;
+        var setup = session.Setup!;
         session.StickyBackend = answer.Backend;
         session.StickyOutcome = answer.Outcome;
         session.StickyMadeAt = answer.IsNew ? session.Reactor.Now : 0;
         session.IsSticky = true;
-        Backend? mapped = services.Backends.Find(answer.Backend);
+        var mapped = services.Backends.Find(answer.Backend);
         if (answer.Backend.IsNone || (answer.Outcome == StickyOutcome.Fallback && (mapped is null || setup.HasTried(mapped))))
         {
             // Nobody knows: the choice on which every node falls back alike, which the owner learns once it holds.
@@ -186,9 +185,9 @@ internal sealed class Router(NodeServices services, SessionCloser closer)
     /// <param name="isNew">The client was placed there by this very lookup.</param>
     private void Go(Session session, Backend? mapped, bool isNew)
     {
-        Reactor reactor = session.Reactor;
-        Setup setup = session.Setup!;
-        Room room = BackendChoice.RoomFor(session, mapped?.Pace.IsOn ?? false);
+        var reactor = session.Reactor;
+        var setup = session.Setup!;
+        var room = BackendChoice.RoomFor(session, mapped?.Pace.IsOn ?? false);
         bool may = mapped is not null && !setup.HasTried(mapped);
         if (may && room.IsAsked && !room.IsAt(mapped!) && BackendChoice.MayTake(session, mapped!))
         {
@@ -222,7 +221,7 @@ internal sealed class Router(NodeServices services, SessionCloser closer)
 
     private void GiveUp(Session session)
     {
-        CloseReason reason = session.Setup!.LastFailure == CloseReason.None ? CloseReason.NoBackend : session.Setup.LastFailure;
+        var reason = session.Setup!.LastFailure == CloseReason.None ? CloseReason.NoBackend : session.Setup.LastFailure;
         if (reason == CloseReason.BackendRefused && session.Setup.LastRefusal is { } refusal)
         {
             closer.Answer(session, reason, refusal);

@@ -16,9 +16,9 @@ internal static class TryTimes
     /// </summary>
     public static long OfDial(Session session)
     {
-        Reactor reactor = session.Reactor;
-        Setup setup = session.Setup!;
-        PoolOptions options = session.Pool.Options;
+        var reactor = session.Reactor;
+        var setup = session.Setup!;
+        var options = session.Pool.Options;
         if (setup.TryEnds != 0) return Math.Max(1, setup.TryEnds - reactor.Now);
         double limit = options.ConnectTimeout.TotalMilliseconds;
         int triesLeft = Math.Min(options.Retry.Tries, Setup.MaxTries) - setup.TriedCount + 1;
@@ -30,8 +30,8 @@ internal static class TryTimes
     /// <summary>Whether a session whose backend failed may go to another: within tries and time, and while it is not bound to that one.</summary>
     public static bool AllowAnother(Session session)
     {
-        Setup setup = session.Setup!;
-        RetryOptions retry = session.Pool.Options.Retry;
+        var setup = session.Setup!;
+        var retry = session.Pool.Options.Retry;
         return !setup.Committed && setup.TriedCount < Math.Min(retry.Tries, Setup.MaxTries)
             && session.Reactor.Now - setup.FirstTryAt < retry.Timeout.TotalMilliseconds;
     }

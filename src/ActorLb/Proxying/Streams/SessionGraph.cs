@@ -78,7 +78,7 @@ internal sealed class SessionGraph : GraphStageLogic
         if (side.Session is not { } session) return;
         bool upstream = ReferenceEquals(session.Upstream.Stream, side);
         if (!upstream && !ReferenceEquals(session.Client.Stream, side)) return;
-        ref Side known = ref upstream ? ref session.Upstream : ref session.Client;
+        ref var known = ref upstream ? ref session.Upstream : ref session.Client;
         if (news != News.Room) known.Readable = true;
         if (news is News.Room or News.Failure) known.Writable = true;
         if (news is News.End or News.Failure) known.PeerClosed = true;

@@ -131,7 +131,7 @@ internal sealed class SocketFlow : GraphStage<FlowShape<ReadOnlyMemory<byte>, Re
 
         private void Connect()
         {
-            SocketTarget target = _target!;
+            var target = _target!;
             try
             {
                 _socket = target.Open();

@@ -38,7 +38,7 @@ internal sealed class StreamsBinding(StreamsReactor[] reactors, Socket socket, T
         _sockets = [.. reactors.Select(_ => new ListenerSocket(listener, -1))];
         for (int i = 0; i < _sockets.Length; i++)
         {
-            ListenerSocket one = _sockets[i];
+            var one = _sockets[i];
             await reactors[i].AskAsync(r => { r.Listen(one); return true; }).ConfigureAwait(false);
         }
         _accepting = Task.Run(AcceptAsync);
@@ -52,7 +52,7 @@ internal sealed class StreamsBinding(StreamsReactor[] reactors, Socket socket, T
         await _accepting.ConfigureAwait(false);
         for (int i = 0; i < _sockets.Length; i++)
         {
-            ListenerSocket one = _sockets[i];
+            var one = _sockets[i];
             await reactors[i].AskAsync(r => { r.StopListening(one); return true; }).ConfigureAwait(false);
         }
     }
@@ -72,7 +72,7 @@ internal sealed class StreamsBinding(StreamsReactor[] reactors, Socket socket, T
         {
             try
             {
-                Socket client = await socket.AcceptAsync().ConfigureAwait(false);
+                var client = await socket.AcceptAsync().ConfigureAwait(false);
                 if (OperatingSystem.IsLinux() && FileDescriptors.IsReserved((int)client.Handle))
                 {
                     client.Dispose();

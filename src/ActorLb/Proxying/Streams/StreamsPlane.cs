@@ -24,9 +24,9 @@ internal sealed class StreamsPlane : IDataPlane
     public StreamsPlane(int workers, SessionFlow flow, ILogger logger)
     {
         _reactors = [.. Enumerable.Range(0, workers).Select(i => new StreamsReactor(i, flow, logger))];
-        BootstrapSetup bootstrap = BootstrapSetup.Create().WithConfig(ConfigurationFactory.ParseString(Settings(workers)));
+        var bootstrap = BootstrapSetup.Create().WithConfig(ConfigurationFactory.ParseString(Settings(workers)));
         _system = ActorSystem.Create("streams", ActorSystemSetup.Create(bootstrap, new StreamsSetup(_reactors)));
-        foreach (StreamsReactor reactor in _reactors) reactor.System = _system;
+        foreach (var reactor in _reactors) reactor.System = _system;
     }
 
     public IReadOnlyList<Reactor> Reactors => _reactors;
@@ -39,7 +39,7 @@ internal sealed class StreamsPlane : IDataPlane
 
     public void Start()
     {
-        foreach (StreamsReactor reactor in _reactors) reactor.Start();
+        foreach (var reactor in _reactors) reactor.Start();
     }
 
     public void DemandFree(IPEndPoint at)
@@ -50,7 +50,7 @@ internal sealed class StreamsPlane : IDataPlane
     /// <remarks>Two sockets of one port may overlap, as 0.0.0.0 and [::] do: the system prefers the one that is bound more closely.</remarks>
     public ListenerBinding Listen(IPEndPoint at, int backlog, TcpOptions tcp)
     {
-        Socket socket = Bind(at, shared: true);
+        var socket = Bind(at, shared: true);
         try
         {
             SocketTuning.Apply(socket, tcp);
@@ -90,9 +90,9 @@ internal sealed class StreamsPlane : IDataPlane
 
     public async ValueTask DisposeAsync()
     {
-        foreach (StreamsReactor reactor in _reactors) await reactor.StopAsync().ConfigureAwait(false);
+        foreach (var reactor in _reactors) await reactor.StopAsync().ConfigureAwait(false);
         await _system.Terminate().ConfigureAwait(false);
-        foreach (StreamsReactor reactor in _reactors) reactor.Dispose();
+        foreach (var reactor in _reactors) reactor.Dispose();
     }
 
     private static string Settings(int workers)

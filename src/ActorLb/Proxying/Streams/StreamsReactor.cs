@@ -75,7 +75,7 @@ internal sealed class StreamsReactor : Reactor, IThreadPoolWorkItem
         long began = Stopwatch.GetTimestamp();
         Now = Environment.TickCount64;
         Counters.Loops++;
-        for (int i = 0; i < TurnsAtOnce && _runnables.TryDequeue(out IRunnable? runnable); i++)
+        for (int i = 0; i < TurnsAtOnce && _runnables.TryDequeue(out var runnable); i++)
         {
             runnable.Run();
             Counters.Events++;
@@ -95,7 +95,7 @@ internal sealed class StreamsReactor : Reactor, IThreadPoolWorkItem
     /// <summary>Runs the graph of a connection. On the reactor.</summary>
     public void Serve(ListenerSocket listener, Socket client)
     {
-        if (_stopped || !TryAddresses(client, out IPEndPoint? remote, out IPEndPoint? local))
+        if (_stopped || !TryAddresses(client, out var remote, out var local))
         {
             client.Dispose();
             return;
@@ -147,7 +147,7 @@ internal sealed class StreamsReactor : Reactor, IThreadPoolWorkItem
 
     public override int Connect(Session session, int source)
     {
-        IPAddress? local = source < 0 ? null : session.Pool.Sources![source].Address;
+        var local = source < 0 ? null : session.Pool.Sources![source].Address;
         var target = new SocketTarget(session.Destination.ToIPEndPoint(), local, session.Pool.Options.Tcp);
         session.Upstream = new Side { Fd = -1, Stream = ((StreamSide)session.Client.Stream!).Graph.Dial(target) };
         return Libc.EINPROGRESS;

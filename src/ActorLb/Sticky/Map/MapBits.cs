@@ -13,8 +13,8 @@ internal sealed class MapBits(int count)
 
     public void Set(int bit)
     {
-        ref var word = ref _words[bit >> 6];
-        var mask = 1UL << (bit & 63);
+        ref ulong word = ref _words[bit >> 6];
+        ulong mask = 1UL << (bit & 63);
         if ((Volatile.Read(ref word) & mask) == 0)
         {
             Interlocked.Or(ref word, mask);
@@ -26,7 +26,7 @@ internal sealed class MapBits(int count)
 
     public static int Next(ref ulong bits, int word)
     {
-        var bit = BitOperations.TrailingZeroCount(bits);
+        int bit = BitOperations.TrailingZeroCount(bits);
         bits &= bits - 1;
         return (word << 6) + bit;
     }

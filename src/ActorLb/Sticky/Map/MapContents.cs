@@ -24,7 +24,7 @@ internal sealed class MapContents(MapContext context, MapShard[] shards)
     /// </summary>
     public void Import(ReadOnlySpan<MapEntry> entries)
     {
-        var now = context.Clock.Milliseconds;
+        long now = context.Clock.Milliseconds;
         foreach (ref readonly var entry in entries)
         {
             var shard = shards[context.ShardOf(entry.H)];
@@ -89,12 +89,12 @@ internal sealed class MapContents(MapContext context, MapShard[] shards)
     /// <summary>Frees the memory of all tables.</summary>
     public void Free()
     {
-        foreach (MapShard shard in shards)
+        foreach (var shard in shards)
         {
             lock (shard.Gate)
             {
                 shard.DropStaging();
-                foreach (MapPartition partition in shard.Partitions)
+                foreach (var partition in shard.Partitions)
                 {
                     partition.Store.Table.Dispose();
                 }
@@ -106,9 +106,9 @@ internal sealed class MapContents(MapContext context, MapShard[] shards)
     {
         lock (shard.Gate)
         {
-            var now = context.Clock.Milliseconds;
+            long now = context.Clock.Milliseconds;
             var entries = new List<MapEntry>(table.Count);
-            for (var i = 0; i < table.Capacity; i++)
+            for (int i = 0; i < table.Capacity; i++)
             {
                 ref var entry = ref table.At(i);
                 if (!Unsafe.IsNullRef(ref entry) && !entry.IsProvisional)

@@ -141,8 +141,8 @@ internal sealed class MapContext
     public void Reject(MemberId from, MapMessage message, string why)
     {
         Counters.CountRejected();
-        var now = Clock.Milliseconds;
-        var last = Volatile.Read(ref _badAt);
+        long now = Clock.Milliseconds;
+        long last = Volatile.Read(ref _badAt);
         if (now - last >= 1000 && Interlocked.CompareExchange(ref _badAt, now, last) == last)
         {
             Rejected?.Invoke(from, $"{message.GetType().Name}: {why}");

@@ -81,7 +81,7 @@ internal sealed class MapMessageHandler(
 
     private void OnShard(MemberId from, MapShard shard, ShardMessage message)
     {
-        var now = context.Clock.Milliseconds;
+        long now = context.Clock.Milliseconds;
         if (message is not (CopyQuery or CopyAnswer or SnapshotRequest))
         {
             announcing.Reconcile(from, shard, message.Epoch);

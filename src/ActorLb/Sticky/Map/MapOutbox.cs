@@ -51,10 +51,10 @@ internal sealed class MapOutbox(IMapTransport transport)
 
     private void Send(MemberId to, List<MapMessage> messages)
     {
-        for (var from = 0; from < messages.Count;)
+        for (int from = 0; from < messages.Count;)
         {
-            var bytes = messages[from].Size;
-            var end = from + 1;
+            int bytes = messages[from].Size;
+            int end = from + 1;
             while (end < messages.Count && bytes + messages[end].Size <= MapLimits.MaxBytes)
             {
                 bytes += messages[end++].Size;

@@ -33,14 +33,14 @@ internal sealed record MapSettings(int Shards, TimeSpan Ttl, int MaxEntries)
 
     public int PartitionsPerShard => Partitions / Shards;
 
-    /// <exception cref="ArgumentException">
+    /// <exception cref="InvalidOperationException">
     /// The number of shards is not a power of two, or exceeds the number of partitions.
     /// </exception>
     public void Check()
     {
         if (Shards < 1 || !BitOperations.IsPow2(Shards) || Shards > Partitions)
         {
-            throw new ArgumentException($"{Shards} shards: a power of two of at most {Partitions} is needed.", nameof(Shards));
+            throw new InvalidOperationException($"{Shards} shards: a power of two of at most {Partitions} is needed.");
         }
     }
 }

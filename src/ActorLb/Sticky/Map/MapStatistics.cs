@@ -45,8 +45,8 @@ internal sealed record MapStatistics(
             evicted += partition.Store.Eviction.Evicted;
         }
 
-        var isCopy = shard.Phase == ShardPhase.Closed && (shard.Synced || shard.Staging is not null);
-        var acked = Math.Min(shard.Replica is { Streams: true } r ? r.Acked : ulong.MaxValue, shard.Next is { Streams: true } n ? n.Acked : ulong.MaxValue);
+        bool isCopy = shard.Phase == ShardPhase.Closed && (shard.Synced || shard.Staging is not null);
+        ulong acked = Math.Min(shard.Replica is { Streams: true } r ? r.Acked : ulong.MaxValue, shard.Next is { Streams: true } n ? n.Acked : ulong.MaxValue);
         return new MapStatistics(
             Entries + entries, CopiedEntries + (shard.Serves ? 0 : entries), Bytes + bytes, Evicted + evicted, Lookups + shard.Lookups, Owned + (shard.Serves ? 1 : 0),
             Opening + (shard.Phase == ShardPhase.Opening ? 1 : 0), Copies + (isCopy ? 1 : 0), CompleteCopies + (shard.Synced ? 1 : 0),

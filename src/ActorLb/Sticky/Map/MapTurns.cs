@@ -58,9 +58,9 @@ internal sealed class MapTurns(
 
     private void ServeShards(MapBits bits, MapView view, long now)
     {
-        for (var word = 0; word < bits.Words; word++)
+        for (int word = 0; word < bits.Words; word++)
         {
-            for (var taken = bits.Take(word); taken != 0;)
+            for (ulong taken = bits.Take(word); taken != 0;)
             {
                 var shard = shards[MapBits.Next(ref taken, word)];
                 lock (shard.Gate)
@@ -73,8 +73,8 @@ internal sealed class MapTurns(
 
     private void Serve(MapShard shard, MapView view, long now)
     {
-        var soon = false;
-        var later = false;
+        bool soon = false;
+        bool later = false;
         switch (shard.Phase)
         {
             case ShardPhase.Opening:
@@ -108,12 +108,12 @@ internal sealed class MapTurns(
 
     private void SendSessions(MapBits bits, MapView view, long now)
     {
-        var sent = 0;
-        for (var word = 0; word < bits.Words && sent < MaxPartitions; word++)
+        int sent = 0;
+        for (int word = 0; word < bits.Words && sent < MaxPartitions; word++)
         {
-            for (var taken = bits.Take(word); taken != 0; sent++)
+            for (ulong taken = bits.Take(word); taken != 0; sent++)
             {
-                var number = MapBits.Next(ref taken, word);
+                int number = MapBits.Next(ref taken, word);
                 var shard = shards[context.ShardOfPartition(number)];
                 lock (shard.Gate)
                 {
@@ -132,17 +132,17 @@ internal sealed class MapTurns(
     /// </summary>
     private void Visit(MapView view, long now)
     {
-        var partitions = context.Settings.Partitions;
-        var due = (now - _visitedAt) * partitions / context.RoundMilliseconds;
+        int partitions = context.Settings.Partitions;
+        long due = (now - _visitedAt) * partitions / context.RoundMilliseconds;
         if (due <= 0)
         {
             return;
         }
 
         _visitedAt = now;
-        for (var n = Math.Min(due, partitions); n > 0; n--)
+        for (long n = Math.Min(due, partitions); n > 0; n--)
         {
-            var number = _visitNext;
+            int number = _visitNext;
             _visitNext = (_visitNext + 1) % partitions;
             var shard = shards[context.ShardOfPartition(number)];
             lock (shard.Gate)

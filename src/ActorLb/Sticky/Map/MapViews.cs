@@ -12,9 +12,9 @@ internal sealed class MapViews(MapContext context, MapShard[] shards, RemoteLook
     {
         var view = context.View;
         var directory = view.Directory.Shards.ToBuilder();
-        for (var word = 0; word < context.SeatsChanged.Words; word++)
+        for (int word = 0; word < context.SeatsChanged.Words; word++)
         {
-            for (var taken = context.SeatsChanged.Take(word); taken != 0;)
+            for (ulong taken = context.SeatsChanged.Take(word); taken != 0;)
             {
                 var shard = shards[MapBits.Next(ref taken, word)];
                 lock (shard.Gate)
@@ -44,7 +44,7 @@ internal sealed class MapViews(MapContext context, MapShard[] shards, RemoteLook
         }
 
         var view = new MapView(members, desired, directory, others, new ShardRoute[shards.Length]);
-        for (var i = 0; members is not null && i < shards.Length; i++)
+        for (int i = 0; members is not null && i < shards.Length; i++)
         {
             view.Routes[i] = RouteOf(directory[i], view, members.Self);
         }

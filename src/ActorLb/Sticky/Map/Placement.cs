@@ -17,14 +17,14 @@ internal static class Placement
     public static MemberId?[] Replicas(MapMembers members, MemberId owner, int shards)
     {
         var others = members.All.Where(m => !m.IsLeaving && m.Id != owner).ToList();
-        var zone = members.TryFind(owner)?.Zone;
+        string? zone = members.TryFind(owner)?.Zone;
         return Draw(others.Exists(m => m.Zone != zone) ? others.Where(m => m.Zone != zone) : others, shards);
     }
 
     private static MemberId?[] Draw(IEnumerable<MapMember> members, int shards)
     {
         var candidates = members.Select(m => new Candidate(m)).ToArray();
-        var weights = candidates.Sum(c => (long)c.Weight);
+        long weights = candidates.Sum(c => (long)c.Weight);
         foreach (var candidate in candidates)
         {
             // Share plus one, so that the limits always add up to enough.
@@ -32,10 +32,10 @@ internal static class Placement
         }
 
         var owners = new MemberId?[shards];
-        for (var shard = 0; shard < shards && candidates.Length > 0; shard++)
+        for (int shard = 0; shard < shards && candidates.Length > 0; shard++)
         {
             Candidate? best = null;
-            var draw = ulong.MaxValue;
+            ulong draw = ulong.MaxValue;
             foreach (var candidate in candidates)
             {
                 if (candidate.Left > 0 && candidate.Draw(shard) is var d && (d < draw || best is null))

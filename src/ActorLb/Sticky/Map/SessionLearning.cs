@@ -66,7 +66,7 @@ internal sealed class SessionLearning(MapContext context)
 
     private bool IsValid(MapShard shard, MemberId from, MapMessage message, int partition, MapEntry[] entries)
     {
-        var valid = entries.Length <= MapLimits.MaxEntries && shard.HasPartition(partition)
+        bool valid = entries.Length <= MapLimits.MaxEntries && shard.HasPartition(partition)
             && !Array.Exists(entries, e => context.PartitionOf(e.H) != partition);
         if (!valid)
         {

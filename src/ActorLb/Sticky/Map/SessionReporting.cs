@@ -19,13 +19,13 @@ internal sealed class SessionReporting(MapContext context, SessionLearning learn
 
     public uint Open(MapShard shard, ulong h, BackendRef backend, StickyOutcome outcome, long now)
     {
-        var number = (uint)Interlocked.Increment(ref _sessions);
+        uint number = (uint)Interlocked.Increment(ref _sessions);
         var partition = shard.Partition(context.PartitionOf(h));
         var live = partition.Live ??= [];
-        var fellBack = outcome is StickyOutcome.Fallback or StickyOutcome.Hedge;
+        bool fellBack = outcome is StickyOutcome.Fallback or StickyOutcome.Hedge;
 
         // A single member may be the remainder of a split whose larger side carries on without it.
-        var isUnconfirmed = (fellBack && !shard.Serves) || context.View.Members is { All.Length: 1 };
+        bool isUnconfirmed = (fellBack && !shard.Serves) || context.View.Members is { All.Length: 1 };
         live[h] = new LiveSession(backend, number, now, isUnconfirmed);
         partition.FellBack |= isUnconfirmed;
         if (fellBack && shard.Serves)
@@ -112,7 +112,7 @@ internal sealed class SessionReporting(MapContext context, SessionLearning learn
     {
         foreach (var partition in shard.Partitions)
         {
-            foreach (var h in partition.Live?.Keys.ToArray() ?? [])
+            foreach (ulong h in partition.Live?.Keys.ToArray() ?? [])
             {
                 ref var session = ref CollectionsMarshal.GetValueRefOrNullRef(partition.Live!, h);
                 if (now - session.Opened < UnconfirmedMilliseconds)
@@ -136,7 +136,7 @@ internal sealed class SessionReporting(MapContext context, SessionLearning learn
         }
 
         partition.LateAt = now;
-        foreach (var h in partition.Live!.Keys.ToArray())
+        foreach (ulong h in partition.Live!.Keys.ToArray())
         {
             ref var session = ref CollectionsMarshal.GetValueRefOrNullRef(partition.Live, h);
             session = session.FellBack ? session with { Opened = now } : session;
@@ -242,7 +242,7 @@ internal sealed class SessionReporting(MapContext context, SessionLearning learn
         }
 
         partition.Learned = version;
-        foreach (var h in partition.FellBack ? partition.Live!.Keys.ToArray() : [])
+        foreach (ulong h in partition.FellBack ? partition.Live!.Keys.ToArray() : [])
         {
             ref var session = ref CollectionsMarshal.GetValueRefOrNullRef(partition.Live!, h);
             session = session with { FellBack = false };
@@ -281,7 +281,7 @@ internal sealed class SessionReporting(MapContext context, SessionLearning learn
     /// </summary>
     private void Send(MapShard shard, MapPartition partition, MemberId owner, long now, bool learn)
     {
-        var left = partition.Live!.Count;
+        int left = partition.Live!.Count;
         foreach (var some in partition.Live.Chunk(MapLimits.MaxEntries))
         {
             left -= some.Length;

@@ -13,18 +13,18 @@ internal static class ShardRendezvous
     /// <summary>Returns a draw; only comparisons are meaningful, and the smallest wins.</summary>
     public static ulong Draw(ulong key, ulong candidate, int weight)
     {
-        var x = Mix(key ^ Mix(candidate));
+        ulong x = Mix(key ^ Mix(candidate));
 
         // -log2(x / 2^64) in 2^-32 units, at most 2^38; 2^24 more of precision is left for the division.
-        var cost = (64UL << 32) - Log2(x | 1);
+        ulong cost = (64UL << 32) - Log2(x | 1);
         return (cost << 24) / (ulong)Math.Max(1, weight);
     }
 
     /// <summary>A stable number for a name: FNV-1a followed by a mixer.</summary>
     public static ulong NumberOf(string name)
     {
-        var hash = 14695981039346656037UL;
-        foreach (var c in name)
+        ulong hash = 14695981039346656037UL;
+        foreach (char c in name)
         {
             hash = unchecked((hash ^ c) * 1099511628211UL);
         }
@@ -38,12 +38,12 @@ internal static class ShardRendezvous
     /// <summary>log2 in 32.32 fixed point by repeated squaring: integers only, 16 bits of fraction.</summary>
     private static ulong Log2(ulong x)
     {
-        var whole = 63 - BitOperations.LeadingZeroCount(x);
+        int whole = 63 - BitOperations.LeadingZeroCount(x);
 
         // Mantissa in [1, 2) as 1.31.
-        var mantissa = whole >= 31 ? x >> (whole - 31) : x << (31 - whole);
-        var fraction = 0UL;
-        for (var bit = 31; bit >= 16; bit--)
+        ulong mantissa = whole >= 31 ? x >> (whole - 31) : x << (31 - whole);
+        ulong fraction = 0UL;
+        for (int bit = 31; bit >= 16; bit--)
         {
             mantissa = (mantissa * mantissa) >> 31;
             if (mantissa >= 1UL << 32)

@@ -37,7 +37,7 @@ internal sealed class ShardedMap : IStickyMap, IDisposable
         _hash = hash;
         _context = new MapContext(settings, slots, clock, transport);
         _shards = new MapShard[settings.Shards];
-        for (var i = 0; i < _shards.Length; i++)
+        for (int i = 0; i < _shards.Length; i++)
         {
             _shards[i] = new MapShard(i, _context);
         }
@@ -226,7 +226,7 @@ internal sealed class ShardedMap : IStickyMap, IDisposable
     /// </summary>
     public void Tick()
     {
-        var now = _context.Clock.Milliseconds;
+        long now = _context.Clock.Milliseconds;
         var view = _context.View;
         _turns.Tick(view, now);
         _announcing.Tick(view, now);
@@ -261,8 +261,8 @@ internal sealed class ShardedMap : IStickyMap, IDisposable
     /// <summary>Which shards are open on this node.</summary>
     public bool[] Open()
     {
-        var open = new bool[_shards.Length];
-        for (var i = 0; i < open.Length; i++)
+        bool[] open = new bool[_shards.Length];
+        for (int i = 0; i < open.Length; i++)
         {
             lock (_shards[i].Gate)
             {

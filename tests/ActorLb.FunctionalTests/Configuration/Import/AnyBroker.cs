@@ -52,8 +52,8 @@ internal sealed class AnyBroker : IAsyncDisposable
     {
         try
         {
-            await using Stream stream = await OpenAsync(new NetworkStream(socket, ownsSocket: true));
-            var first = await ReadAsync(stream, 1);
+            await using var stream = await OpenAsync(new NetworkStream(socket, ownsSocket: true));
+            byte[] first = await ReadAsync(stream, 1);
             if (first[0] != (byte)'G')
             {
                 await AnswerAsync(stream, first[0], webSocket: false);
@@ -62,8 +62,8 @@ internal sealed class AnyBroker : IAsyncDisposable
 
             byte[] request = [first[0], .. await StreamBroker.ReadHeadAsync(stream, _stop.Token)];
             var name = "Sec-WebSocket-Key: "u8;
-            var response = new byte[UpgradeResponse.MaxLength];
-            var length = UpgradeResponse.Write(
+            byte[] response = new byte[UpgradeResponse.MaxLength];
+            int length = UpgradeResponse.Write(
                 response, request.AsSpan(request.AsSpan().IndexOf(name) + name.Length, AcceptKey.KeyLength), MqttSubprotocol.Mqtt);
             await stream.WriteAsync(response.AsMemory(0, length), _stop.Token);
             await ReadAsync(stream, 2 + 4); // a short masked frame
@@ -78,13 +78,15 @@ internal sealed class AnyBroker : IAsyncDisposable
     /// <summary>Past the PROXY header and the handshake, where there are any.</summary>
     private async Task<Stream> OpenAsync(NetworkStream stream)
     {
-        var peeked = new byte[1];
+        byte[] peeked = new byte[1];
         await stream.Socket.ReceiveAsync(peeked, SocketFlags.Peek, _stop.Token);
         if (peeked[0] == (byte)'P')
+        {
             while ((await ReadAsync(stream, 1))[0] != (byte)'\n') { }
+        }
         else if (peeked[0] == (byte)'\r')
         {
-            var header = await ReadAsync(stream, 16);
+            byte[] header = await ReadAsync(stream, 16);
             await ReadAsync(stream, (header[14] << 8) | header[15]);
         }
 
@@ -100,14 +102,14 @@ internal sealed class AnyBroker : IAsyncDisposable
     {
         if (type != 0x10)
             return;
-        var connack = FakeBroker.ConnackBytes(0);
+        byte[] connack = FakeBroker.ConnackBytes(0);
         await stream.WriteAsync(webSocket ? [0x82, (byte)connack.Length, .. connack] : connack, _stop.Token);
         while (await stream.ReadAsync(new byte[1024], _stop.Token) > 0) { }
     }
 
     private async Task<byte[]> ReadAsync(Stream stream, int count)
     {
-        var bytes = new byte[count];
+        byte[] bytes = new byte[count];
         await stream.ReadExactlyAsync(bytes, _stop.Token);
         return bytes;
     }

@@ -101,7 +101,7 @@ public sealed partial class ImportedTests : IAsyncLifetime
     private async Task CarryAsync(string source, bool nginx)
     {
         var result = nginx ? Importer.NginxText(source, _folder["nginx.conf"]) : Importer.HAProxyText(source, _folder["haproxy.cfg"]);
-        var text = Local(result.Text);
+        string text = Local(result.Text);
         var options = ConfigurationLoader.LoadText(text, _folder["actorlb.conf"]);
         Assert.Empty(options.Errors);
         Assert.NotEmpty(options.Options!.Listeners);
@@ -121,7 +121,7 @@ public sealed partial class ImportedTests : IAsyncLifetime
         text = Backend().Replace(text, _ => $"\"{Start()}\"");
         text = Dns().Replace(text, _ => $"dns = \"localhost\"\n port = {Start().Port}");
         text = text.Replace("port = 18083", $"port = {Start().Port}", StringComparison.Ordinal);
-        var source = 100;
+        int source = 100;
         text = Source().Replace(text, _ => $"\"127.0.0.{source++}\"");
         text = text.Replace("allow = [\"198.51.100.0/24\"]", "allow = [\"127.0.0.0/8\"]", StringComparison.Ordinal);
         text = Certificate().Replace(text, $"certificate = \"{_server.CertificatePath}\"");
@@ -157,21 +157,21 @@ public sealed partial class ImportedTests : IAsyncLifetime
     private static async Task OpenAsync(Stream stream, ListenerOptions listener)
     {
         using var deadline = new CancellationTokenSource(Wait.Patience);
-        var connect = ConnectBytes.V311("device-7");
-        var connack = FakeBroker.ConnackBytes(0);
+        byte[] connect = ConnectBytes.V311("device-7");
+        byte[] connack = FakeBroker.ConnackBytes(0);
         if (listener.WebSocket is { } socket)
         {
-            var request = $"GET {socket.Path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            string request = $"GET {socket.Path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
                 + "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n";
             await stream.WriteAsync(Encoding.ASCII.GetBytes(request), deadline.Token);
-            var head = Encoding.ASCII.GetString(await Proxying.StreamBroker.ReadHeadAsync(stream, deadline.Token));
+            string head = Encoding.ASCII.GetString(await Proxying.StreamBroker.ReadHeadAsync(stream, deadline.Token));
             Assert.StartsWith("HTTP/1.1 101", head, StringComparison.Ordinal);
             connect = WebSocket.WebSocketBytes.Binary(connect);
             connack = [0x82, (byte)connack.Length, .. connack];
         }
 
         await stream.WriteAsync(connect, deadline.Token);
-        var answer = new byte[connack.Length];
+        byte[] answer = new byte[connack.Length];
         await stream.ReadExactlyAsync(answer, deadline.Token);
         Assert.Equal(connack, answer);
     }

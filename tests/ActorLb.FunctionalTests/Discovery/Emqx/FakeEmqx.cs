@@ -50,7 +50,7 @@ internal sealed class FakeEmqx : IAsyncDisposable
     /// <param name="certificate">For https.</param>
     public static async Task<FakeEmqx> StartAsync(TestCertificate? certificate = null, params string[] hosts)
     {
-        WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
+        var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.UseKestrelHttpsConfiguration();
         builder.WebHost.ConfigureKestrel(k => k.Listen(IPAddress.Loopback, 0, l =>
@@ -118,8 +118,18 @@ internal sealed class FakeEmqx : IAsyncDisposable
     private string NodeList() => JsonSerializer.Serialize(Nodes.OrderByDescending(n => n.Key).Select(n => n.Value == "running"
         ? (object)new
         {
-            node = $"emqx@{n.Key}", node_status = n.Value, connections = 3, live_connections = 2, version = "5.8.4", edition = "Enterprise", role = "core",
-            uptime = 5120000L, load1 = 0.1, memory_total = "512.00M", otp_release = "26.2.5.2-2/14.2.5.2", log_path = "/opt/emqx/log",
+            node = $"emqx@{n.Key}",
+            node_status = n.Value,
+            connections = 3,
+            live_connections = 2,
+            version = "5.8.4",
+            edition = "Enterprise",
+            role = "core",
+            uptime = 5120000L,
+            load1 = 0.1,
+            memory_total = "512.00M",
+            otp_release = "26.2.5.2-2/14.2.5.2",
+            log_path = "/opt/emqx/log",
         }
         : new { node = $"emqx@{n.Key}", node_status = n.Value, role = "core" }));
 
@@ -128,7 +138,7 @@ internal sealed class FakeEmqx : IAsyncDisposable
         int page = int.Parse(query["page"]!), limit = int.Parse(query["limit"]!);
         Assert.InRange(limit, 1, 10_000);
         Assert.Equal("clientid,node", query["fields"]);
-        (string Id, string Host)[] all = Clients;
+        var all = Clients;
         return JsonSerializer.Serialize(new
         {
             data = all.Skip((page - 1) * limit).Take(limit).Select(c => new { clientid = c.Id, node = $"emqx@{c.Host}" }),

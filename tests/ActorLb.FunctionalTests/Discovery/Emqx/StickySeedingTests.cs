@@ -23,7 +23,7 @@ public sealed class StickySeedingTests
 
     private static string? HomeOf(TestNode node, string id)
     {
-        BackendRef home = node.Node.Sticky.Peek(node.Node.Sticky.Hash("p"u8, System.Text.Encoding.UTF8.GetBytes(id)));
+        var home = node.Node.Sticky.Peek(node.Node.Sticky.Hash("p"u8, System.Text.Encoding.UTF8.GetBytes(id)));
         return home.IsNone ? null : node.Node.Directory.Find(home)?.Address.Host;
     }
 
@@ -150,7 +150,7 @@ public sealed class StickySeedingTests
             """);
         Task<TestNode>[] starting = [start(0), start(1)];
         await using TestNode first = await starting[0], second = await starting[1];
-        foreach (TestNode node in (TestNode[])[first, second])
+        foreach (var node in (TestNode[])[first, second])
             await node.UntilAsync(() => Told(node, "pool p: EMQX's list of clients gave the sticky map "), () => Log(node));
 
         long added = new[] { first, second }.Sum(n => long.Parse(n.Log.Lines.Select(l => l.Text).Single(t => t.Contains("gave the sticky map ", StringComparison.Ordinal))

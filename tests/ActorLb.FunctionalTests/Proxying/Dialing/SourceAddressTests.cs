@@ -16,10 +16,10 @@ public sealed class SourceAddressTests
             TestNode.Backends(broker)
             + "source-addresses = [\"127.0.0.11\", { address = \"127.0.0.12\", share = 20% }, \"127.0.0.13\"]");
         var clients = new List<RawClient>();
-        for (var i = 0; i < Clients; i++)
+        for (int i = 0; i < Clients; i++)
             clients.Add(await node.OpenAsync($"c{i}"));
         var seen = new List<IPAddress>();
-        for (var i = 0; i < Clients; i++)
+        for (int i = 0; i < Clients; i++)
             seen.Add((await broker.NextConnectionAsync()).Remote.Address);
         int Share(string address) => seen.Count(a => a.Equals(IPAddress.Parse(address)));
         Assert.Equal(Clients, Share("127.0.0.11") + Share("127.0.0.12") + Share("127.0.0.13"));
@@ -27,7 +27,7 @@ public sealed class SourceAddressTests
         Assert.InRange(Share("127.0.0.11"), 69, 171);
         Assert.InRange(Share("127.0.0.12"), 19, 101);
 
-        var metrics = MetricsText.Of(node.Node);
+        string metrics = MetricsText.Of(node.Node);
         Assert.Contains(
             $"actorlb_source_connections{{pool=\"p\",source=\"127.0.0.12\",destination=\"{broker.EndPoint}\"}} {Share("127.0.0.12")}\n",
             metrics, StringComparison.Ordinal);
@@ -43,7 +43,7 @@ public sealed class SourceAddressTests
             TestNode.Backends(broker) + "source-addresses = [\"127.0.0.11\", \"127.0.0.12\", \"127.0.0.13\", \"127.0.0.14\"]",
             "accept-proxy-protocol { from = [\"127.0.0.0/8\"] }");
         var sources = new HashSet<IPAddress>();
-        for (var i = 0; i < 10; i++)
+        for (int i = 0; i < 10; i++)
         {
             using var client = await node.DialAsync();
             byte[] first = [.. "PROXY TCP4 192.0.2.1 198.51.100.1 4001 1883\r\n"u8, .. ConnectBytes.V311("x")];

@@ -31,7 +31,7 @@ public sealed class AcceptedProxyHeaderTests
             Assert.Empty((await banned.ReadToEndAsync()).Bytes);
         }
 
-        var log = await File.ReadAllTextAsync(folder["access.log"], TestContext.Current.CancellationToken);
+        string log = await File.ReadAllTextAsync(folder["access.log"], TestContext.Current.CancellationToken);
         Assert.Contains(" 192.0.2.1:4001 mqtt mqtt=3.1.1 client=\"first\" ", log, StringComparison.Ordinal);
         Assert.Contains(" 192.0.2.1:4002 mqtt mqtt=3.1.1 client=\"second\" ", log, StringComparison.Ordinal);
         Assert.Contains(" [2001:db8::7]:4003 mqtt mqtt=3.1.1 client=\"third\" ", log, StringComparison.Ordinal);
@@ -50,7 +50,7 @@ public sealed class AcceptedProxyHeaderTests
         await using var node = await TestNode.StartAsync(
             TestNode.Backends(broker), "accept-proxy-protocol { from = [\"127.0.0.2/32\"] }, " + limits);
         var checks = new List<RawClient>();
-        for (var i = 0; i < 3; i++)
+        for (int i = 0; i < 3; i++)
         {
             checks.Add(await node.DialAsync(IPAddress.Parse("127.0.0.2")));
             await checks[i].SendAsync((byte[])[.. "\r\n\r\n\0\r\nQUIT\n"u8, 0x20, 0, 0, 0, .. ConnectBytes.V311($"check{i}")]);
@@ -95,7 +95,7 @@ public sealed class AcceptedProxyHeaderTests
         await using var node = await TestNode.StartAsync(
             TestNode.Backends(broker), "accept-proxy-protocol { from = [\"127.0.0.1/32\"] }");
         byte[] all = [.. "PROXY TCP4 192.0.2.1 198.51.100.1 4001 1883\r\n"u8, .. ConnectBytes.V311("x")];
-        for (var split = 1; split < all.Length; split++)
+        for (int split = 1; split < all.Length; split++)
         {
             using var client = await node.DialAsync();
             await client.SendPiecesAsync(all.AsMemory(0, split), all.AsMemory(split));
@@ -119,10 +119,10 @@ public sealed class AcceptedProxyHeaderTests
         var brokers = Enumerable.Range(0, 4).Select(_ => FakeBroker.Start(FakeBroker.Accepting)).ToArray();
         await using var node = await TestNode.StartAsync(
             "balance = ip-hash\n" + TestNode.Backends(brokers), "accept-proxy-protocol { from = [\"127.0.0.0/8\"] }");
-        for (var host = 1; host <= 60; host++)
+        for (int host = 1; host <= 60; host++)
         {
-            var before = brokers.Select(b => b.Accepted).ToArray();
-            for (var time = 0; time < 2; time++)
+            int[] before = brokers.Select(b => b.Accepted).ToArray();
+            for (int time = 0; time < 2; time++)
             {
                 using var client = await ProxiedAsync(
                     node, IPAddress.Loopback, Encoding.ASCII.GetBytes($"PROXY TCP4 192.0.{host}.{7 + time} 198.51.100.1 {4000 + time} 1883\r\n"), "x");

@@ -17,10 +17,10 @@ public sealed class ConnectTests
         await using var broker = FakeBroker.Start(FakeBroker.Accepting);
         await using var node = await TestNode.StartAsync(TestNode.Backends(broker));
         // Bridges set the highest bit of the level; the rest of their CONNECT is that of 3.1 and 3.1.1.
-        var connect = ConnectBytes.Of(level & 0x7F, "split", user: "ann", password: "secret", properties: [0x11, 0, 0, 0, 9]);
-        var levelAt = connect.AsSpan().IndexOf((byte)(level & 0x7F) is 3 ? "MQIsdp"u8 : "MQTT"u8) + ((level & 0x7F) == 3 ? 6 : 4);
+        byte[] connect = ConnectBytes.Of(level & 0x7F, "split", user: "ann", password: "secret", properties: [0x11, 0, 0, 0, 9]);
+        int levelAt = connect.AsSpan().IndexOf((byte)(level & 0x7F) is 3 ? "MQIsdp"u8 : "MQTT"u8) + ((level & 0x7F) == 3 ? 6 : 4);
         connect[levelAt] = (byte)level;
-        for (var split = 1; split < connect.Length; split++)
+        for (int split = 1; split < connect.Length; split++)
         {
             using var client = await node.DialAsync();
             await client.SendPiecesAsync(connect.AsMemory(0, split), connect.AsMemory(split));
@@ -34,7 +34,7 @@ public sealed class ConnectTests
     {
         await using var broker = FakeBroker.Start(FakeBroker.Accepting);
         await using var node = await TestNode.StartAsync(TestNode.Backends(broker));
-        var connect = ConnectBytes.V5("bytes", properties: [0x26, .. ConnectBytes.Text("name"), .. ConnectBytes.Text("value")]);
+        byte[] connect = ConnectBytes.V5("bytes", properties: [0x26, .. ConnectBytes.Text("name"), .. ConnectBytes.Text("value")]);
         using var client = await node.DialAsync();
         await client.SendPiecesAsync(connect.Select(b => (ReadOnlyMemory<byte>)new[] { b }));
         Assert.Equal(FakeBroker.ConnackBytes(0, 5), await client.ReadAsync(5));
@@ -54,9 +54,9 @@ public sealed class ConnectTests
         });
         await using var node = await TestNode.StartAsync(TestNode.Backends(broker));
         using var client = await node.DialAsync();
-        var connect = ConnectBytes.V311("early");
-        var first = ConnectBytes.Publish("a", "one"u8);
-        var second = ConnectBytes.Publish("a", "two"u8);
+        byte[] connect = ConnectBytes.V311("early");
+        byte[] first = ConnectBytes.Publish("a", "one"u8);
+        byte[] second = ConnectBytes.Publish("a", "two"u8);
         await client.SendAsync(connect.Concat(first).ToArray());
         var connection = await broker.NextConnectionAsync();
         Assert.Equal(connect, await connection.WaitForReceivedAsync(connect.Length));
@@ -84,8 +84,8 @@ public sealed class ConnectTests
         });
         await using var node = await TestNode.StartAsync(TestNode.Backends(broker) + "buffer-size = 4KiB");
         using var client = await node.DialAsync();
-        var connect = ConnectBytes.V311("early");
-        var data = Enumerable.Range(0, 400).SelectMany(i => ConnectBytes.Publish("t", Encoding.ASCII.GetBytes($"{i:D1000}"))).ToArray();
+        byte[] connect = ConnectBytes.V311("early");
+        byte[] data = Enumerable.Range(0, 400).SelectMany(i => ConnectBytes.Publish("t", Encoding.ASCII.GetBytes($"{i:D1000}"))).ToArray();
         var sending = client.SendAsync(connect.Concat(data).ToArray());
         var connection = await broker.NextConnectionAsync();
         await connection.WaitForReceivedAsync(connect.Length);
@@ -105,7 +105,7 @@ public sealed class ConnectTests
         });
         await using var node = await TestNode.StartAsync(TestNode.Backends(broker));
         using var client = await node.OpenAsync("more");
-        var publish = ConnectBytes.Publish("t", "kept"u8);
+        byte[] publish = ConnectBytes.Publish("t", "kept"u8);
         Assert.Equal(publish, await client.ReadAsync(publish.Length));
         await node.UntilAsync(() => node.Sum(c => c.PacketsFromBackends) == 2);
     }
@@ -119,7 +119,7 @@ public sealed class ConnectTests
         await using var broker = FakeBroker.Start(async (connection, stop) =>
         {
             await connection.ReadPacketAsync(stop);
-            foreach (var b in connack)
+            foreach (byte b in connack)
             {
                 await connection.SendAsync(new[] { b }, stop);
                 await Task.Yield();

@@ -17,8 +17,8 @@ public sealed class MalformedConnectTests
         foreach (var variant in MalformedConnects.All)
         {
             ConnectReader.Read(variant.Bytes, 1 << 20, out var connect, out _);
-            var expected = ConnectErrors.ConnackFor(variant.Expected, connect.Version).ToArray();
-            var answer = await node.AskAsync(variant.Bytes);
+            byte[] expected = ConnectErrors.ConnackFor(variant.Expected, connect.Version).ToArray();
+            byte[] answer = await node.AskAsync(variant.Bytes);
             if (!answer.SequenceEqual(expected))
                 wrong.Add($"{variant.Name}: {Convert.ToHexString(answer)} instead of {Convert.ToHexString(expected)}");
         }
@@ -36,7 +36,7 @@ public sealed class MalformedConnectTests
     {
         await using var broker = FakeBroker.Start(FakeBroker.Accepting);
         await using var node = await TestNode.StartAsync(TestNode.Backends(broker), "max-packet-size = 1KiB");
-        var fitting = new string('c', 1024 - ConnectBytes.Of(version, new string('c', 990)).Length + 990);
+        string fitting = new string('c', 1024 - ConnectBytes.Of(version, new string('c', 990)).Length + 990);
         Assert.Equal(1024, ConnectBytes.Of(version, fitting).Length);
         using var client = await node.OpenAsync(fitting, version);
 
@@ -49,9 +49,9 @@ public sealed class MalformedConnectTests
     {
         await using var broker = FakeBroker.Start(FakeBroker.Accepting);
         await using var node = await TestNode.StartAsync(TestNode.Backends(broker));
-        var id = new string('i', 65_535);
+        string id = new string('i', 65_535);
         using var client = await node.OpenAsync(id);
-        var connect = ConnectBytes.V311(id);
+        byte[] connect = ConnectBytes.V311(id);
         Assert.Equal(connect, await (await broker.NextConnectionAsync()).WaitForReceivedAsync(connect.Length));
     }
 }

@@ -39,7 +39,7 @@ public sealed class AdmissionTests
     {
         await using var broker = FakeBroker.Start(FakeBroker.Accepting);
         await using var node = await TestNode.StartAsync(TestNode.Backends(broker), listener, more);
-        for (var i = 0; i < 5; i++)
+        for (int i = 0; i < 5; i++)
         {
             using (await node.OpenAsync("one"))
             {
@@ -66,9 +66,9 @@ public sealed class AdmissionTests
         await using var node = await TestNode.StartAsync(TestNode.Backends(broker), "limits.connects-per-second = 20");
         int refused = 0, accepted = 0;
         // On a busy machine the first 25 may come more slowly than the rate: then some more are needed for one to be refused.
-        for (var tries = 0; (accepted < 25 || refused == 0) && tries < 1000; tries++)
+        for (int tries = 0; (accepted < 25 || refused == 0) && tries < 1000; tries++)
         {
-            var answer = await AnswerAsync(node, ConnectBytes.V5($"c{accepted}"));
+            int answer = await AnswerAsync(node, ConnectBytes.V5($"c{accepted}"));
             if (answer == 0)
                 accepted++;
             else if (answer == 0x9F)

@@ -42,7 +42,7 @@ public sealed class BanTests
         using var bad = await node.OpenAsync("bad", version);
         using var good = await node.OpenAsync("good");
         await BanAsync(node, Of(BanKind.ClientId, "bad"));
-        var farewell = (await bad.ReadToEndAsync()).Bytes;
+        byte[] farewell = (await bad.ReadToEndAsync()).Bytes;
         if (version == 5) Assert.Equal([0xE0, 0x98], new[] { farewell[0], farewell[2] });
         await node.UntilClosedAsync(CloseReason.ClosedByBan);
         Assert.Equal(FakeBroker.ConnackBytes((byte)code, version), await node.AskAsync(ConnectBytes.Of(version, "bad", 60)));

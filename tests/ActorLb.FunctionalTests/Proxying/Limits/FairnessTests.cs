@@ -35,25 +35,25 @@ public sealed class FairnessTests(ITestOutputHelper output)
         await using var broker = FakeBroker.Start(FakeBroker.Accepting);
         Flood? flood = null;
         await using var evil = FakeBroker.Start(EvilBroker(where, connection => flood!.Add(connection.Socket, Flood.Frames(frames, masked: false), reads: true)));
-        var framed = where is "through" or "from the broker" or "from the broker before its CONNACK";
+        bool framed = where is "through" or "from the broker" or "from the broker before its CONNACK";
         await using var node = await TestNode.StartAsync(TestNode.Backends(broker), "", $$"""
             pools.evil { health.probe = none, {{TestNode.Backends(framed ? evil : broker).Trim()}}, connect-timeout = 600s, retry.timeout = 900s
               {{(framed ? "websocket { path = \"/mqtt\" }" : "")}} }
             listeners.evil { bind = "127.0.0.1:0", pool = evil, connect-timeout = 600s, {{WebSocketBytes.Listener}} }
             """);
         var clients = new List<RawClient>();
-        for (var i = 0; i < Honest; i++)
+        for (int i = 0; i < Honest; i++)
         {
             clients.Add(await node.OpenAsync($"honest-{i}"));
             clients[i].Socket.Blocking = true;
         }
 
         double quiet = double.MaxValue, attacked = double.MaxValue;
-        for (var round = 0; round < Rounds && (round < 2 || attacked > 5 * quiet); round++)
+        for (int round = 0; round < Rounds && (round < 2 || attacked > 5 * quiet); round++)
         {
             quiet = Math.Min(quiet, await MeasureAsync(clients));
             flood = new Flood();
-            for (var i = 0; i < Attackers; i++)
+            for (int i = 0; i < Attackers; i++)
                 await AttackAsync(await RawClient.ConnectAsync(node.Of("evil")), frames, where, reads, flood);
             await node.UntilAsync(() => node.Node.Admission.Active == Honest + Attackers);
             attacked = Math.Min(attacked, await MeasureAsync(clients));
@@ -91,7 +91,7 @@ public sealed class FairnessTests(ITestOutputHelper output)
         if (frames == "empty fragments" && where != "before the CONNECT")
             await client.SendAsync(MalformedFrames.Masked(first, []));
         // Where its broker floods the node, it only takes what comes.
-        var bytes = where.StartsWith("from", StringComparison.Ordinal) ? [] : Flood.Frames(frames, masked: true);
+        byte[] bytes = where.StartsWith("from", StringComparison.Ordinal) ? [] : Flood.Frames(frames, masked: true);
         flood.Add(client.Socket, bytes, reads || bytes.Length == 0);
     }
 
@@ -102,21 +102,21 @@ public sealed class FairnessTests(ITestOutputHelper output)
     private static Task<double> MeasureAsync(List<RawClient> clients) => Task.Factory.StartNew(
         () =>
         {
-            var bursts = new double[Bursts];
-            var times = new double[clients.Count];
-            var began = new long[clients.Count];
-            var buffer = new byte[2];
-            for (var burst = 0; burst < Bursts; burst++)
+            double[] bursts = new double[Bursts];
+            double[] times = new double[clients.Count];
+            long[] began = new long[clients.Count];
+            byte[] buffer = new byte[2];
+            for (int burst = 0; burst < Bursts; burst++)
             {
-                for (var i = 0; i < clients.Count; i++)
+                for (int i = 0; i < clients.Count; i++)
                 {
                     began[i] = Stopwatch.GetTimestamp();
                     clients[i].Socket.Send([0xC0, 0]);
                 }
 
-                for (var i = 0; i < clients.Count; i++)
+                for (int i = 0; i < clients.Count; i++)
                 {
-                    for (var read = 0; read < 2;)
+                    for (int read = 0; read < 2;)
                         read += clients[i].Socket.Receive(buffer, SocketFlags.None);
                     times[i] = Stopwatch.GetElapsedTime(began[i]).TotalMilliseconds;
                 }

@@ -48,7 +48,7 @@ public sealed class FloodTests
         {
             if (what == "empty fragments")
                 await connection.SendAsync((byte[])[0x02, 1, 0x20], stop);
-            var frames = Flood.Frames(what, masked: false);
+            byte[] frames = Flood.Frames(what, masked: false);
             while (true)
                 await connection.SendAsync(frames, stop);
         }));
@@ -103,7 +103,7 @@ public sealed class FloodTests
         var reactor = node.Node.Reactors.Single();
         await node.UntilAsync(
             () => reactor.Sessions.Any(s => s.Client.PendingLength > 0), () => $"No pong waits; {node.Sum(c => c.BytesFromClients)} bytes came.");
-        for (var i = 0; i < 500; i++)
+        for (int i = 0; i < 500; i++)
             Assert.InRange(await reactor.AskAsync(r => r.Buffers.Rented), 0, 32 << 10);
     }
 }

@@ -52,7 +52,7 @@ public sealed class PlacesTests : IAsyncDisposable
         Assert.InRange(node.Node.Admission.Active, 0, 2);
         long refused = 0;
         // Within a step the oldest has still to go.
-        foreach (Reactor reactor in node.Node.Reactors) refused += await reactor.AskAsync(r => r.Counters.Refused);
+        foreach (var reactor in node.Node.Reactors) refused += await reactor.AskAsync(r => r.Counters.Refused);
         Assert.InRange(refused, 0, 128);
         Assert.True(node.Closed(Enum.Parse<CloseReason>(reason)) >= Many - 130);
 
@@ -75,7 +75,7 @@ public sealed class PlacesTests : IAsyncDisposable
         using var first = await node.DialAsync();
         await first.SendAsync((byte[])[.. "PROXY TCP4 203.0.113.1 198.51.100.1 4001 1883\r\n"u8, .. ConnectBytes.V311("first")]);
         Assert.Equal(FakeBroker.ConnackBytes(0), await first.ReadAsync(4));
-        for (var i = 0; i < Many; i++)
+        for (int i = 0; i < Many; i++)
         {
             // One by one: whose address is not told yet has a place.
             await OpenSilentAsync(node, 1, sent: header);
@@ -94,7 +94,7 @@ public sealed class PlacesTests : IAsyncDisposable
     public async Task DeniedClients_HoldNoDescriptor()
     {
         await using var node = await TestNode.StartAsync(TestNode.Backends(_broker), "deny = [\"127.0.0.2/32\"], connect-timeout = 60s");
-        for (var i = 0; i < 20; i++)
+        for (int i = 0; i < 20; i++)
         {
             using var client = await node.DialAsync(Elsewhere);
             Assert.Empty((await client.ReadToEndAsync()).Bytes);
@@ -147,7 +147,7 @@ public sealed class PlacesTests : IAsyncDisposable
         byte[] part = [0x10, 0xC0, 0x9A, 0x0C, 0, 4, .. "MQTT"u8, 5, 0x02, 0, 60, .. new byte[3000]];
         await client.SendAsync(webSocket ? [.. WebSocketBytes.Upgrade, .. WebSocketBytes.Binary(part)] : part);
         client.HalfClose();
-        var answer = (await client.ReadToEndAsync()).Bytes;
+        byte[] answer = (await client.ReadToEndAsync()).Bytes;
         if (webSocket)
             Assert.Equal(FakeBroker.ConnackBytes(0x89, 5), WebSocketBytes.Frames(WebSocketBytes.Split(answer).Body).First().Payload);
         else
@@ -166,7 +166,7 @@ public sealed class PlacesTests : IAsyncDisposable
     [InlineData("accept-proxy-protocol { from = [\"127.0.0.2/32\"] }", "50")]
     public async Task ClientsThatKeepTheirConnectBack_AreDisplacedByNewOnes(string kind, string sent)
     {
-        var listener = kind switch
+        string listener = kind switch
         {
             "websocket" => WebSocketBytes.Listener,
             "tls" => TlsListener.With(_ca.Server(["localhost"]), "handshake-timeout = 60s"),
@@ -184,7 +184,7 @@ public sealed class PlacesTests : IAsyncDisposable
         Assert.Equal(1, node.Closed(CloseReason.Displaced));
         Assert.Empty((await _silent[0].ReadToEndAsync()).Bytes);
         // Those that are connected never give way.
-        for (var i = 0; i < 18; i++)
+        for (int i = 0; i < 18; i++)
             _silent.Add(await OpenOtherAsync(node, $"c{i}"));
         using var late = await RawClient.ConnectAsync(node.Of("other"));
         await late.SendAsync(ConnectBytes.V311("late"));
@@ -266,7 +266,7 @@ public sealed class PlacesTests : IAsyncDisposable
 
     private async Task OpenSilentAsync(TestNode node, int count, IPAddress? from = null, byte[]? sent = null)
     {
-        for (var i = 0; i < count; i++)
+        for (int i = 0; i < count; i++)
         {
             var client = await node.DialAsync(from);
             _silent.Add(client);

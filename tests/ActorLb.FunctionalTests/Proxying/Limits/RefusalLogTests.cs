@@ -37,7 +37,7 @@ public sealed class RefusalLogTests : IDisposable
     {
         const int Clients = 20;
         await using var broker = FakeBroker.Start(FakeBroker.Accepting);
-        var tls = TlsListener.With(_ca.Server(["localhost"]));
+        string tls = TlsListener.With(_ca.Server(["localhost"]));
         var node = await TestNode.StartAsync(TestNode.Backends(broker), kind switch
         {
             "ws" => WebSocketBytes.Listener,
@@ -50,7 +50,7 @@ public sealed class RefusalLogTests : IDisposable
         await using (node)
         {
             using var holder = kind == "full" ? await node.OpenAsync("holder") : null;
-            for (var i = 0; i < Clients; i++)
+            for (int i = 0; i < Clients; i++)
             {
                 using var client = await node.DialAsync();
                 try
@@ -82,7 +82,7 @@ public sealed class RefusalLogTests : IDisposable
         var node = await TestNode.StartAsync(TestNode.Backends(broker) + "source-addresses = [\"192.0.2.200\"], retry.tries = 1");
         await using (node)
         {
-            for (var i = 0; i < 10; i++)
+            for (int i = 0; i < 10; i++)
                 Assert.Equal(FakeBroker.ConnackBytes(3), await node.AskAsync(ConnectBytes.V311("x")));
         }
 
@@ -107,7 +107,7 @@ public sealed class RefusalLogTests : IDisposable
             _ => FakeBroker.CloseAtOnce,
         });
         if (how == "gone") await broker.DisposeAsync();
-        var more = how == "silent" ? "\nconnect-timeout = 100ms" : "";
+        string more = how == "silent" ? "\nconnect-timeout = 100ms" : "";
         var node = await TestNode.StartAsync($"backends = [{{ address = \"{broker.EndPoint}\", max-fails = 0 }}]{more}");
         await using (node)
         {

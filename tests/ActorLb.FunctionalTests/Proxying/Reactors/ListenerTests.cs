@@ -13,7 +13,7 @@ public sealed class ListenerTests
     public async Task Bind_BothFamiliesOfOnePort_EachTakesItsOwn(string first, string second)
     {
         await using var broker = FakeBroker.Start(FakeBroker.Accepting);
-        var port = Ports.Free();
+        int port = Ports.Free();
         await using var node = await TestNode.StartAsync(TestNode.Backends(broker), more: $$"""
             listeners.one { bind = "{{first}}:{{port}}", pool = p }
             listeners.two { bind = "{{second}}:{{port}}", pool = p }
@@ -34,8 +34,8 @@ public sealed class ListenerTests
     public async Task Reload_IPv4BesideAllIPv6OfOnePort_BothTakeClients()
     {
         await using var broker = FakeBroker.Start(FakeBroker.Accepting);
-        var port = Ports.Free();
-        var six = $"listeners.six {{ bind = \"[::]:{port}\", pool = p }}\n";
+        int port = Ports.Free();
+        string six = $"listeners.six {{ bind = \"[::]:{port}\", pool = p }}\n";
         await using var node = await TestNode.StartAsync(TestNode.Backends(broker), more: six);
         await node.ReloadAsync(TestNode.Text(TestNode.Backends(broker), more: six + $"listeners.four {{ bind = \"0.0.0.0:{port}\", pool = p }}"));
         using var four = await RawClient.ConnectAsync(new IPEndPoint(IPAddress.Loopback, port));
@@ -68,7 +68,7 @@ public sealed class ListenerTests
         await using var broker = FakeBroker.Start(FakeBroker.Accepting);
         await using var node = await TestNode.StartAsync(TestNode.Backends(broker), more: string.Join('\n', Enumerable.Range(0, Count)
             .Select(i => string.Create(CultureInfo.InvariantCulture, $"listeners.l{i} {{ bind = \"127.0.0.1:0\", pool = p }}"))));
-        foreach (var i in new[] { 0, 500, Count - 1 })
+        foreach (int i in new[] { 0, 500, Count - 1 })
         {
             using var client = await RawClient.ConnectAsync(node.Of($"l{i}"));
             await client.SendAsync(ConnectBytes.V311("x"));

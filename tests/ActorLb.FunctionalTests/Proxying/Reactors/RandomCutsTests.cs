@@ -29,7 +29,7 @@ public sealed class RandomCutsTests : IDisposable
         await using var node = await TestNode.StartAsync(
             $"backends = [\"{listening.EndPoint}\"]\n" + (IsTls(broker) ? "tls { verify = off }\n" : "") + (IsFramed(broker) ? "websocket { path = \"/mqtt\" }" : ""),
             (IsTls(client) ? TlsListener.With(certificate) : "") + (IsFramed(client) ? WebSocketBytes.Listener.Replace("128KiB", "1MiB", StringComparison.Ordinal) : ""));
-        for (var seed = 0; seed < Seeds; seed++)
+        for (int seed = 0; seed < Seeds; seed++)
         {
             using var deadline = new CancellationTokenSource(Wait.Patience);
             try
@@ -58,8 +58,8 @@ public sealed class RandomCutsTests : IDisposable
                 await StreamBroker.ReadHeadAsync(stream, stop);
         }
 
-        var sent = IsFramed(client) ? chance.Frame(fromClient, masked: true) : fromClient;
-        var answered = IsFramed(broker) ? chance.Frame(fromBroker, masked: false) : fromBroker;
+        byte[] sent = IsFramed(client) ? chance.Frame(fromClient, masked: true) : fromClient;
+        byte[] answered = IsFramed(broker) ? chance.Frame(fromBroker, masked: false) : fromBroker;
         ReadOnlyMemory<byte>[] sentPieces = [.. chance.Cut(sent)], answeredPieces = [.. chance.Cut(answered)];
 
         var reading = ReadAsync(stream, fromBroker, IsFramed(client), stop);
@@ -82,7 +82,7 @@ public sealed class RandomCutsTests : IDisposable
         StreamBroker listening, ReadOnlyMemory<byte>[] pieces, byte[] expected, bool framed, Task clientHasAll, CancellationToken stop)
     {
         await using var stream = await listening.AcceptAsync(stop);
-        var first = new byte[1];
+        byte[] first = new byte[1];
         // It answers no earlier than the CONNECT begins to come.
         await stream.ReadExactlyAsync(first, stop);
         var writing = WriteAsync(stream, pieces, stop);
@@ -105,13 +105,13 @@ public sealed class RandomCutsTests : IDisposable
     private static async Task ReadAsync(Stream stream, byte[] expected, bool framed, CancellationToken stop, params byte[] first)
     {
         var all = new List<byte>(first);
-        var buffer = new byte[64 << 10];
+        byte[] buffer = new byte[64 << 10];
         byte[] data = [];
         try
         {
             while (data.Length < expected.Length)
             {
-                var read = await stream.ReadAsync(buffer, stop);
+                int read = await stream.ReadAsync(buffer, stop);
                 if (read == 0)
                     break;
                 all.AddRange(buffer.AsSpan(0, read));

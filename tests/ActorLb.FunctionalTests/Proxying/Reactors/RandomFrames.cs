@@ -16,9 +16,9 @@ internal sealed class RandomFrames(int seed)
     public byte[] Publishes()
     {
         var all = new List<byte>();
-        for (var count = _random.Next(1, 12); count > 0 && all.Count < 130_000; count--)
+        for (int count = _random.Next(1, 12); count > 0 && all.Count < 130_000; count--)
         {
-            var payload = new byte[Size()];
+            byte[] payload = new byte[Size()];
             _random.NextBytes(payload);
             all.AddRange(ConnectBytes.Publish("t", payload));
         }
@@ -31,12 +31,12 @@ internal sealed class RandomFrames(int seed)
     public byte[] Frame(ReadOnlySpan<byte> stream, bool masked)
     {
         var all = new List<byte>();
-        var within = false;
+        bool within = false;
         do
         {
             Controls(all, masked);
-            var length = Math.Min(Math.Min(Size(), 65536), stream.Length);
-            var final = length == stream.Length || !NextBool();
+            int length = Math.Min(Math.Min(Size(), 65536), stream.Length);
+            bool final = length == stream.Length || !NextBool();
             Append(all, (byte)((final ? 0x80 : 0) | (within ? 0 : 2)), stream[..length], masked);
             within = !final;
             stream = stream[length..];
@@ -50,10 +50,10 @@ internal sealed class RandomFrames(int seed)
     /// <summary>Where the bytes are cut, in order; all of them glued in one case of three.</summary>
     public IEnumerable<ReadOnlyMemory<byte>> Cut(byte[] bytes)
     {
-        var whole = _random.Next(3) == 0;
-        for (var at = 0; at < bytes.Length;)
+        bool whole = _random.Next(3) == 0;
+        for (int at = 0; at < bytes.Length;)
         {
-            var length = whole ? bytes.Length : Math.Min(bytes.Length - at, Math.Max(1, Size()));
+            int length = whole ? bytes.Length : Math.Min(bytes.Length - at, Math.Max(1, Size()));
             yield return bytes.AsMemory(at, length);
             at += length;
         }
@@ -65,17 +65,17 @@ internal sealed class RandomFrames(int seed)
         var data = new List<byte>();
         while (bytes.Length >= 2)
         {
-            var masked = (bytes[1] & 0x80) != 0;
+            bool masked = (bytes[1] & 0x80) != 0;
             long length = bytes[1] & 0x7F;
-            var header = 2 + (length switch { 126 => 2, 127 => 8, _ => 0 }) + (masked ? 4 : 0);
+            int header = 2 + (length switch { 126 => 2, 127 => 8, _ => 0 }) + (masked ? 4 : 0);
             if (bytes.Length < header)
                 break;
             if (length == 126)
                 length = BinaryPrimitives.ReadUInt16BigEndian(bytes[2..]);
             else if (length == 127)
                 length = BinaryPrimitives.ReadInt64BigEndian(bytes[2..]);
-            var payload = bytes[header..(int)Math.Min(bytes.Length, header + length)].ToArray();
-            for (var i = 0; masked && i < payload.Length; i++)
+            byte[] payload = bytes[header..(int)Math.Min(bytes.Length, header + length)].ToArray();
+            for (int i = 0; masked && i < payload.Length; i++)
                 payload[i] ^= bytes[header - 4 + (i & 3)];
             if ((bytes[0] & 0x08) == 0)
                 data.AddRange(payload);
@@ -87,22 +87,22 @@ internal sealed class RandomFrames(int seed)
 
     private int Size()
     {
-        var size = Sizes[_random.Next(Sizes.Length)];
+        int size = Sizes[_random.Next(Sizes.Length)];
         return Math.Max(0, size + (NextBool() ? 0 : _random.Next(-8, 9)));
     }
 
     private void Controls(List<byte> all, bool masked)
     {
-        var count = _random.Next(8) switch { 0 => 1, 1 => _random.Next(1, 20), 2 => 680 + _random.Next(10), 3 => 1360 + _random.Next(60), _ => 0 };
-        var payload = new byte[NextBool() ? 0 : _random.Next(126)];
-        for (var i = 0; i < count; i++)
+        int count = _random.Next(8) switch { 0 => 1, 1 => _random.Next(1, 20), 2 => 680 + _random.Next(10), 3 => 1360 + _random.Next(60), _ => 0 };
+        byte[] payload = new byte[NextBool() ? 0 : _random.Next(126)];
+        for (int i = 0; i < count; i++)
             Append(all, (byte)(NextBool() ? 0x89 : 0x8A), count > 100 ? [] : payload, masked);
     }
 
     private void Append(List<byte> all, byte first, ReadOnlySpan<byte> payload, bool masked)
     {
         all.Add(first);
-        var bit = masked ? 0x80 : 0;
+        int bit = masked ? 0x80 : 0;
         if (payload.Length < 126)
         {
             all.Add((byte)(bit | payload.Length));
@@ -116,14 +116,14 @@ internal sealed class RandomFrames(int seed)
             all.AddRange([(byte)(bit | 127), 0, 0, 0, 0, 0, (byte)(payload.Length >> 16), (byte)(payload.Length >> 8), (byte)payload.Length]);
         }
 
-        var mask = new byte[4];
+        byte[] mask = new byte[4];
         if (masked)
         {
             _random.NextBytes(mask);
             all.AddRange(mask);
         }
 
-        for (var i = 0; i < payload.Length; i++)
+        for (int i = 0; i < payload.Length; i++)
             all.Add((byte)(payload[i] ^ mask[i & 3]));
     }
 }

@@ -16,7 +16,7 @@ public sealed class RelayTests
         await using var broker = FakeBroker.Start(FakeBroker.Accepting);
         await using var node = await TestNode.StartAsync(TestNode.Backends(broker));
         using var client = await node.DialAsync();
-        var connect = ConnectBytes.V311("urgent");
+        byte[] connect = ConnectBytes.V311("urgent");
         byte[] packet = behindTheConnect ? ConnectBytes.Publish("t", new byte[100]) : connect;
         if (behindTheConnect)
         {
@@ -44,13 +44,13 @@ public sealed class RelayTests
         var clients = new List<RawClient>();
         try
         {
-            for (var i = 0; i < Count; i++)
+            for (int i = 0; i < Count; i++)
                 clients.Add(await node.DialAsync());
-            for (var round = 0; round < 2; round++)
+            for (int round = 0; round < 2; round++)
             {
-                for (var i = 0; i < Count; i++)
+                for (int i = 0; i < Count; i++)
                     await clients[i].SendAsync(BitConverter.GetBytes(i + round));
-                for (var i = 0; i < Count; i++)
+                for (int i = 0; i < Count; i++)
                     Assert.Equal(BitConverter.GetBytes(i + round), await clients[i].ReadAsync(4));
             }
 
@@ -71,13 +71,13 @@ public sealed class RelayTests
     [InlineData("4KiB")]
     public async Task Bulk_BothReceiversSlow_ArrivesIntactWithBoundedBuffers(string bufferSize)
     {
-        var up = Publishes(20 * Megabyte, seed: 1);
-        var down = Publishes(20 * Megabyte, seed: 2);
+        byte[] up = Publishes(20 * Megabyte, seed: 1);
+        byte[] down = Publishes(20 * Megabyte, seed: 2);
         var open = new TaskCompletionSource();
         var received = new TaskCompletionSource<byte[]>();
         await using var broker = FakeBroker.Start(async (connection, stop) =>
         {
-            var connect = await connection.ReadPacketAsync(stop);
+            byte[] connect = await connection.ReadPacketAsync(stop);
             await connection.SendAsync(FakeBroker.ConnackBytes(0), stop);
             var sending = connection.SendAsync(down, stop);
             await open.Task.WaitAsync(stop);
@@ -90,7 +90,7 @@ public sealed class RelayTests
 
         // Neither side reads: the sockets fill up until the balancer holds a buffer for each direction and reads no more.
         var reactor = node.Node.Reactors[0];
-        var limit = 2 * (bufferSize == "4KiB" ? 4096 : 65_536);
+        int limit = 2 * (bufferSize == "4KiB" ? 4096 : 65_536);
         await UntilStalledAsync(node);
         Assert.InRange(reactor.Buffers.Rented, 1, limit);
         Assert.False(sent.IsCompleted);
@@ -101,7 +101,7 @@ public sealed class RelayTests
         Assert.Equal(SHA256.HashData(up), SHA256.HashData(await received.Task.WaitAsync(Wait.Patience, TestContext.Current.CancellationToken)));
         await node.UntilAsync(() => reactor.Buffers.Rented == 0);
 
-        var packets = up.Length / Publish.Length;
+        int packets = up.Length / Publish.Length;
         Assert.Equal(1 + packets, node.Sum(c => c.PacketsFromClients));
         Assert.Equal(1 + packets, node.Sum(c => c.PacketsFromBackends));
         Assert.Equal(ConnectBytes.V311("bulk").Length + up.Length, node.Sum(c => c.BytesFromClients));
@@ -118,9 +118,9 @@ public sealed class RelayTests
         using var client = await node.OpenAsync("pinger");
         var reactor = node.Node.Reactors[0];
         RoundTrips(client.Socket, 1000);
-        var before = await reactor.AskAsync(_ => GC.GetAllocatedBytesForCurrentThread());
+        long before = await reactor.AskAsync(_ => GC.GetAllocatedBytesForCurrentThread());
         RoundTrips(client.Socket, Rounds);
-        var after = await reactor.AskAsync(_ => GC.GetAllocatedBytesForCurrentThread());
+        long after = await reactor.AskAsync(_ => GC.GetAllocatedBytesForCurrentThread());
         // The two questions themselves may cost the reactor's thread a few hundred bytes; a message that cost anything would be
         // at least 24 bytes, 24 times this tolerance.
         Assert.InRange(after - before, 0, 10_000);
@@ -136,9 +136,9 @@ public sealed class RelayTests
         await using var node = await TestNode.StartAsync(TestNode.Backends(broker));
         var reactor = node.Node.Reactors[0];
         await ComeAndGoAsync(node, 100);
-        var before = await reactor.AskAsync(_ => GC.GetAllocatedBytesForCurrentThread());
+        long before = await reactor.AskAsync(_ => GC.GetAllocatedBytesForCurrentThread());
         await ComeAndGoAsync(node, Rounds);
-        var after = await reactor.AskAsync(_ => GC.GetAllocatedBytesForCurrentThread());
+        long after = await reactor.AskAsync(_ => GC.GetAllocatedBytesForCurrentThread());
         // The client id, and what a log line at debug level costs in this test; buffers and sessions are used again.
         Assert.InRange((after - before) / Rounds, 0, 2048);
     }
@@ -151,11 +151,11 @@ public sealed class RelayTests
         await using var node = await TestNode.StartAsync(TestNode.Backends(first, second));
         using var one = await node.OpenAsync("one");
         using var two = await node.OpenAsync("two");
-        var publish = ConnectBytes.Publish("t", new byte[1000]);
+        byte[] publish = ConnectBytes.Publish("t", new byte[1000]);
         await one.SendAsync(publish);
         Assert.Equal(publish, await one.ReadAsync(publish.Length));
         var traffic = node.Node.Reactors.SelectMany(r => r.TrafficSnapshot()).ToDictionary(p => p.Key.Id, p => p.Value, StringComparer.Ordinal);
-        var connect = ConnectBytes.V311("one").Length;
+        int connect = ConnectBytes.V311("one").Length;
         Assert.Equal(connect + publish.Length, traffic[first.EndPoint.ToString()].BytesToBackend);
         Assert.Equal(publish.Length + 4, traffic[first.EndPoint.ToString()].BytesFromBackend);
         Assert.Equal(connect, traffic[second.EndPoint.ToString()].BytesToBackend);
@@ -168,10 +168,10 @@ public sealed class RelayTests
         await using var node = await TestNode.StartAsync(TestNode.Backends(broker));
         using var busy = await node.OpenAsync("busy");
         using var calm = await node.OpenAsync("calm");
-        var flood = Publishes(20 * Megabyte, seed: 3);
+        byte[] flood = Publishes(20 * Megabyte, seed: 3);
         var sending = busy.SendAsync(flood);
         var reading = busy.ReadAsync(flood.Length);
-        for (var i = 0; i < 20; i++)
+        for (int i = 0; i < 20; i++)
         {
             await calm.SendAsync(new byte[] { 0xC0, 0 });
             Assert.Equal(2, (await calm.ReadAsync(2)).Length);
@@ -186,8 +186,8 @@ public sealed class RelayTests
     private static byte[] Publishes(int about, int seed)
     {
         var random = new Random(seed);
-        var all = new byte[about / Publish.Length * Publish.Length];
-        for (var at = 0; at < all.Length; at += Publish.Length)
+        byte[] all = new byte[about / Publish.Length * Publish.Length];
+        for (int at = 0; at < all.Length; at += Publish.Length)
         {
             Publish.CopyTo(all, at);
             random.NextBytes(all.AsSpan(at + Publish.Length - 1024, 1024));
@@ -201,7 +201,7 @@ public sealed class RelayTests
         var counters = node.Node.Reactors[0].Counters;
         (long, long) Moved() => (Volatile.Read(ref counters.BytesFromClients), Volatile.Read(ref counters.BytesFromBackends));
         var last = Moved();
-        var still = 0;
+        int still = 0;
         await node.UntilAsync(() =>
         {
             var now = Moved();
@@ -213,10 +213,10 @@ public sealed class RelayTests
 
     private static async Task<byte[]> ReadSlowlyAsync(RawClient client, int count, Action each)
     {
-        var all = new byte[count];
-        for (var at = 0; at < count;)
+        byte[] all = new byte[count];
+        for (int at = 0; at < count;)
         {
-            var piece = await client.ReadAsync(Math.Min(100_000, count - at));
+            byte[] piece = await client.ReadAsync(Math.Min(100_000, count - at));
             Assert.NotEmpty(piece);
             piece.CopyTo(all, at);
             at += piece.Length;
@@ -229,21 +229,23 @@ public sealed class RelayTests
     private static void RoundTrips(Socket socket, int count)
     {
         Span<byte> answer = stackalloc byte[66];
-        var message = ConnectBytes.Publish("t", new byte[61]);
-        for (var i = 0; i < count; i++)
+        byte[] message = ConnectBytes.Publish("t", new byte[61]);
+        for (int i = 0; i < count; i++)
         {
             socket.Send(message);
-            for (var got = 0; got < message.Length;)
+            for (int got = 0; got < message.Length;)
                 got += socket.Receive(answer[..(message.Length - got)]);
         }
     }
 
     private static async Task ComeAndGoAsync(TestNode node, int count)
     {
-        for (var i = 0; i < count; i++)
+        for (int i = 0; i < count; i++)
+        {
             using (await node.OpenAsync("comes and goes"))
             {
             }
+        }
 
         await node.UntilAsync(() => node.Node.Admission.Active == 0);
     }

@@ -48,12 +48,12 @@ public sealed class ResetBehindDataTests : IDisposable
             await connection.SendAsync(FakeBroker.ConnackBytes(0), stop);
             await connection.ReadToEndAsync(stop);
         });
-        var tls = transport is "tls" or "wss";
-        var framed = transport is "ws" or "wss";
+        bool tls = transport is "tls" or "wss";
+        bool framed = transport is "ws" or "wss";
         await using var node = await TestNode.StartAsync(
             TestNode.Backends(broker), (tls ? TlsListener.With(_ca.Server(["localhost"])) : "")
             + (framed ? WebSocketBytes.Listener : ""));
-        var connect = ConnectBytes.V311("gone");
+        byte[] connect = ConnectBytes.V311("gone");
         byte[] all = [.. connect, .. ConnectBytes.Publish("t", new byte[size])];
         byte[] sent = framed ? [.. WebSocketBytes.Upgrade, .. all.Chunk(20_000).SelectMany(c => WebSocketBytes.Binary(c))] : all;
 
@@ -102,7 +102,7 @@ public sealed class ResetBehindDataTests : IDisposable
         await using var node = await TestNode.StartAsync(TestNode.Backends(broker));
         var client = await node.OpenAsync("busy");
         // More than the sockets towards the broker hold; the rest lies in the node and before it.
-        var message = ConnectBytes.Publish("t", new byte[1 << 20]);
+        byte[] message = ConnectBytes.Publish("t", new byte[1 << 20]);
         client.Socket.Blocking = false;
         var error = SocketError.Success;
         bool IsFull() => error == SocketError.WouldBlock && node.Node.Reactors[0].Sessions.Any(s => s.Upstream.PendingLength > 0);
@@ -119,7 +119,7 @@ public sealed class ResetBehindDataTests : IDisposable
         await reader.Ended.WaitAsync(Wait.Patience, TestContext.Current.CancellationToken);
         await node.UntilClosedAsync(CloseReason.ClientReset);
         // What had come to the node's machine: an RST takes with it what has not left the client's.
-        var expected = await node.Node.Reactors[0].AskAsync(r => r.Counters.BytesFromClients);
+        long expected = await node.Node.Reactors[0].AskAsync(r => r.Counters.BytesFromClients);
         Assert.Equal(expected, reader.Received.Length);
         Assert.InRange(expected, 1 << 20, long.MaxValue);
     }
@@ -181,14 +181,14 @@ public sealed class ResetBehindDataTests : IDisposable
 
         abort();
         // Behind the event of the reset.
-        for (var i = 0; i < 3; i++)
+        for (int i = 0; i < 3; i++)
             await node.Node.Reactors[0].AskAsync(_ => true);
         _connack.SetResult();
     }
 
     private static async Task WriteAsync(NativeClient client, byte[] bytes)
     {
-        for (var at = 0; at < bytes.Length;)
+        for (int at = 0; at < bytes.Length;)
         {
             var result = client.Tls.Write(bytes.AsSpan(at));
             if (result.Status == TlsIoStatus.WantWrite)

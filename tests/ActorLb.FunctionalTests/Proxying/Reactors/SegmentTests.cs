@@ -78,7 +78,7 @@ public sealed class SegmentTests
         {
             await connection.ReadPacketAsync(stop);
             await connection.SendAsync(FakeBroker.ConnackBytes(0), stop);
-            for (var count = 0; count < Buffer;)
+            for (int count = 0; count < Buffer;)
             {
                 count += (await connection.ReadSomeAsync(stop)).Length;
                 if (count >= Buffer)

@@ -23,7 +23,7 @@ public sealed class AuthenticationTests
         await using var broker = FakeBroker.Start(async (connection, stop) =>
         {
             await connection.ReadPacketAsync(stop);
-            for (var round = 0; round < 2; round++)
+            for (int round = 0; round < 2; round++)
             {
                 await connection.SendAsync(challenge, stop);
                 answered = await connection.ReadPacketAsync(stop);
@@ -35,7 +35,7 @@ public sealed class AuthenticationTests
         await using var node = await TestNode.StartAsync(TestNode.Backends(broker));
         using var client = await node.DialAsync();
         await client.SendAsync(ConnectBytes.V5("auth", properties: [0x15, 0, 1, (byte)'m']));
-        for (var round = 0; round < 2; round++)
+        for (int round = 0; round < 2; round++)
         {
             Assert.Equal(challenge, await client.ReadAsync(challenge.Length));
             await client.SendAsync(response);

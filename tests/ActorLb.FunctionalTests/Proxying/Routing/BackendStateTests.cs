@@ -74,7 +74,7 @@ public sealed class BackendStateTests
     {
         await using var broker = FakeBroker.Start(FakeBroker.CloseAtOnce);
         await using var node = await TestNode.StartAsync(TestNode.Backends(broker));
-        for (var i = 0; i < 3; i++)
+        for (int i = 0; i < 3; i++)
             Assert.Equal(FakeBroker.ConnackBytes(3), await node.AskAsync(ConnectBytes.V311("x")));
         broker.Script = FakeBroker.Accepting;
         using var client = await node.OpenAsync("y");

@@ -62,14 +62,16 @@ public sealed class BalancingTests
     {
         await using var brokers = new Brokers(4);
         await using var node = await TestNode.StartAsync("balance = ip-hash\n" + brokers.Backends("", "", "", ""));
-        for (var network = 1; network <= 60; network++)
+        for (int network = 1; network <= 60; network++)
         {
-            var before = brokers.Accepted;
+            int[] before = brokers.Accepted;
             // As NGINX does, by the first three octets.
-            for (var last = 1; last <= 3; last++)
+            for (int last = 1; last <= 3; last++)
+            {
                 using (await node.OpenAsync("x", from: IPAddress.Parse($"127.0.{network}.{last}")))
                 {
                 }
+            }
 
             Assert.Equal([0, 0, 0, 3], brokers.Accepted.Zip(before, (now, then) => now - then).Order());
         }
@@ -82,13 +84,15 @@ public sealed class BalancingTests
     {
         await using var brokers = new Brokers(4);
         await using var node = await TestNode.StartAsync("balance = hash\n" + brokers.Backends("", "", "", ""));
-        for (var id = 0; id < 60; id++)
+        for (int id = 0; id < 60; id++)
         {
-            var before = brokers.Accepted;
-            for (var time = 0; time < 3; time++)
+            int[] before = brokers.Accepted;
+            for (int time = 0; time < 3; time++)
+            {
                 using (await node.OpenAsync($"client-{id}", from: IPAddress.Parse($"127.0.0.{time + 1}")))
                 {
                 }
+            }
 
             Assert.Equal([0, 0, 0, 3], brokers.Accepted.Zip(before, (now, then) => now - then).Order());
         }
@@ -111,17 +115,17 @@ public sealed class BalancingTests
         await using var brokers = new Brokers(4);
         await using var node = await TestNode.StartAsync(
             "balance = hash, hash-key = \"$mqtt_preread_username\"\n" + brokers.Backends("", "", "", ""));
-        for (var user = 0; user < 60; user++)
+        for (int user = 0; user < 60; user++)
         {
-            var before = brokers.Accepted;
-            for (var time = 0; time < 3; time++)
+            int[] before = brokers.Accepted;
+            for (int time = 0; time < 3; time++)
                 await ComeAsync(node, $"client-{user}-{time}", $"user-{user}", time + 1);
             Assert.Equal([0, 0, 0, 3], brokers.Accepted.Zip(before, (now, then) => now - then).Order());
         }
 
         Assert.All(brokers.Accepted, n => Assert.NotEqual(0, n));
         // Clients without a user name have no key.
-        var keyed = brokers.Accepted;
+        int[] keyed = brokers.Accepted;
         using var clients = await Clients.OpenAsync(node, 12);
         Assert.Equal([3, 3, 3, 3], brokers.Accepted.Zip(keyed, (now, then) => now - then));
     }
@@ -133,19 +137,21 @@ public sealed class BalancingTests
         await using var node = await TestNode.StartAsync(
             "balance = hash, hash-key = \"user $mqtt_preread_username at ${remote_addr}!\"\n" + brokers.Backends("", "", "", ""));
         // By user and address.
-        var homes = new int[8, 8];
-        for (var user = 0; user < 8; user++)
-            for (var host = 0; host < 8; host++)
+        int[,] homes = new int[8, 8];
+        for (int user = 0; user < 8; user++)
+        {
+            for (int host = 0; host < 8; host++)
             {
-                var before = brokers.Accepted;
-                for (var time = 0; time < 3; time++)
+                int[] before = brokers.Accepted;
+                for (int time = 0; time < 3; time++)
                     await ComeAsync(node, $"client-{time}", $"user-{user}", host + 1);
-                var came = brokers.Accepted.Zip(before, (now, then) => now - then).ToArray();
+                int[] came = brokers.Accepted.Zip(before, (now, then) => now - then).ToArray();
                 Assert.Equal([0, 0, 0, 3], came.Order());
                 homes[user, host] = Array.IndexOf(came, 3);
             }
+        }
 
-        var all = Enumerable.Range(0, 8).ToArray();
+        int[] all = Enumerable.Range(0, 8).ToArray();
         Assert.All(all, user => Assert.NotEqual(1, all.Select(host => homes[user, host]).Distinct().Count()));
         Assert.All(all, host => Assert.NotEqual(1, all.Select(user => homes[user, host]).Distinct().Count()));
     }
@@ -156,7 +162,7 @@ public sealed class BalancingTests
         await using var brokers = new Brokers(4);
         await using var hashing = await TestNode.StartAsync("balance = hash\n" + brokers.Backends("", "", "", ""));
         await using var sticky = await TestNode.StartAsync("balance = sticky, place = hash\n" + brokers.Backends("", "", "", ""));
-        var homes = await brokers.HomesAsync(hashing, 40);
+        int[] homes = await brokers.HomesAsync(hashing, 40);
         Assert.Equal(homes, await brokers.HomesAsync(sticky, 40));
         Assert.Equal([0, 1, 2, 3], homes.Distinct().Order());
     }
@@ -165,11 +171,11 @@ public sealed class BalancingTests
     public async Task Hash_BackendLeaves_OnlyItsClientsMove()
     {
         await using var brokers = new Brokers(4);
-        var text = TestNode.Text("balance = hash\n" + brokers.Backends("", "", "", ""));
+        string text = TestNode.Text("balance = hash\n" + brokers.Backends("", "", "", ""));
         await using var node = await TestNode.StartTextAsync(text);
-        var before = await brokers.HomesAsync(node, 80);
+        int[] before = await brokers.HomesAsync(node, 80);
         await node.ReloadAsync(TestNode.Text("balance = hash\n" + brokers.Backends("", "", "", "down = true")));
-        var after = await brokers.HomesAsync(node, 80);
+        int[] after = await brokers.HomesAsync(node, 80);
         Assert.Contains(3, before);
         Assert.DoesNotContain(3, after);
         Assert.All(before.Zip(after), pair => Assert.True(pair.First == pair.Second || pair.First == 3));
@@ -181,7 +187,7 @@ public sealed class BalancingTests
         await using var brokers = new Brokers(3);
         await using var node = await TestNode.StartAsync(
             "balance = sticky, place = round-robin\n" + brokers.Backends("", "", ""), more: "node.workers = 2");
-        var first = await brokers.HomesAsync(node, 12);
+        int[] first = await brokers.HomesAsync(node, 12);
         Assert.Equal([4, 4, 4], Enumerable.Range(0, 3).Select(b => first.Count(home => home == b)));
         Assert.Equal(first, await brokers.HomesAsync(node, 12));
         Assert.Equal(12, node.Node.Sticky.Count);
@@ -199,10 +205,12 @@ public sealed class BalancingTests
 
         Assert.Equal([1, 0, 0], brokers.Accepted);
         await brokers[0].DisposeAsync();
-        for (var time = 0; time < 4; time++)
+        for (int time = 0; time < 4; time++)
+        {
             using (await node.OpenAsync("mover"))
             {
             }
+        }
 
         Assert.Equal([0, 4], brokers.Accepted[1..].Order());
     }
@@ -225,7 +233,7 @@ public sealed class BalancingTests
             Assert.Equal(0, (await client.ReadAsync(5 + given.Length))[3]);
         }
 
-        for (var time = 0; time < 3; time++)
+        for (int time = 0; time < 3; time++)
         {
             using var back = await node.DialAsync();
             await back.SendAsync(ConnectBytes.V5("given"));

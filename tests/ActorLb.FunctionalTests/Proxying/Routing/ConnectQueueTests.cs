@@ -17,7 +17,7 @@ public sealed class ConnectQueueTests
 
     private static FakeBrokerScript Recording(ConcurrentQueue<string> ids) => async (connection, stop) =>
     {
-        var connect = await connection.ReadPacketAsync(stop);
+        byte[] connect = await connection.ReadPacketAsync(stop);
         ids.Enqueue(IdIn(connect));
         await connection.SendAsync(FakeBroker.ConnackBytes(0, ConnectBytes.LevelOf(connect)), stop);
         await FakeBroker.Echo(connection, stop);
@@ -34,12 +34,12 @@ public sealed class ConnectQueueTests
         await using var node = await TestNode.StartTextAsync(
             TestNode.Text(TestNode.Backends(broker) + "connects-per-second = 20").Replace("workers = 1", "workers = 3", StringComparison.Ordinal));
         var clients = new List<RawClient>();
-        for (var i = 0; i < 16; i++)
+        for (int i = 0; i < 16; i++)
         {
             var client = await node.DialAsync();
             clients.Add(client);
             await client.SendAsync(ConnectBytes.V311($"c-{i:00}"));
-            var sent = i + 1;
+            int sent = i + 1;
             await node.UntilAsync(() => node.Sum(c => Volatile.Read(ref c.Requests)) == sent);
         }
 
@@ -130,7 +130,7 @@ public sealed class ConnectQueueTests
         {
         }
 
-        var home = Array.IndexOf(brokers.Accepted, 1);
+        int home = Array.IndexOf(brokers.Accepted, 1);
         using (await node.OpenAsync("mine"))
         {
         }
@@ -151,11 +151,11 @@ public sealed class ConnectQueueTests
         {
         }
 
-        var home = Array.IndexOf(brokers.Accepted, 1);
+        int home = Array.IndexOf(brokers.Accepted, 1);
         using var back = await node.DialAsync();
         await back.SendAsync(ConnectBytes.V311("mine"));
         await UntilWaitingAsync(node, 1);
-        var page = MetricsText.Of(node.Node);
+        string page = MetricsText.Of(node.Node);
         Assert.Contains($"actorlb_connect_queue_length{{pool=\"p\",backend=\"{brokers[home].EndPoint}\"}} 1\n", page, StringComparison.Ordinal);
         Assert.Contains("actorlb_connect_queue_length{pool=\"p\",backend=\"any\"} 0\n", page, StringComparison.Ordinal);
         Assert.Contains($"actorlb_connect_rate_limit{{pool=\"p\",backend=\"{brokers[home].EndPoint}\"}} 1\n", page, StringComparison.Ordinal);
@@ -170,7 +170,7 @@ public sealed class ConnectQueueTests
     {
         await using var brokers = new Brokers(2);
         await using var node = await TestNode.StartAsync(TestNode.Backends(brokers.All) + "balance = hash, connects-per-second = 2");
-        for (var i = 0; i < 3; i++)
+        for (int i = 0; i < 3; i++)
         {
             using (await node.OpenAsync("mine"))
             {
@@ -217,7 +217,7 @@ public sealed class ConnectQueueTests
     {
         await using var refuses = FakeBroker.Start(FakeBroker.Answering(3));
         await using var takes = FakeBroker.Start(FakeBroker.Accepting);
-        var text = TestNode.Backends(takes) + "connects-per-second = 1, retry { tries = 2, timeout = 100ms }, connect-timeout = 90ms";
+        string text = TestNode.Backends(takes) + "connects-per-second = 1, retry { tries = 2, timeout = 100ms }, connect-timeout = 90ms";
         await using var node = await TestNode.StartAsync(text);
         using var first = await node.OpenAsync("first");
         await node.ReloadAsync(TestNode.Text($"backends = [{{ address = \"{refuses.EndPoint}\", weight = 100 }}, \"{takes.EndPoint}\"]\n"
@@ -233,11 +233,11 @@ public sealed class ConnectQueueTests
     public async Task Reload_FasterOrOff_ThoseThatWaitGoOn(string rate)
     {
         await using var broker = FakeBroker.Start(FakeBroker.Accepting);
-        var backends = TestNode.Backends(broker);
+        string backends = TestNode.Backends(broker);
         await using var node = await TestNode.StartAsync(backends + "connects-per-second = 1, connect-queue { timeout = 1h, length = 100 }");
         using var first = await node.OpenAsync("first");
         var waiting = new List<RawClient>();
-        for (var i = 0; i < 20; i++)
+        for (int i = 0; i < 20; i++)
         {
             waiting.Add(await node.DialAsync());
             await waiting[i].SendAsync(ConnectBytes.V311($"w-{i}"));

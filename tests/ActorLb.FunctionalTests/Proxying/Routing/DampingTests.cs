@@ -18,7 +18,7 @@ public sealed class DampingTests
         var sessions = new ConcurrentDictionary<string, FakeBrokerConnection>();
         return async (connection, stop) =>
         {
-            var connect = await connection.ReadPacketAsync(stop);
+            byte[] connect = await connection.ReadPacketAsync(stop);
             FakeBrokerConnection? old = null;
             sessions.AddOrUpdate(Encoding.UTF8.GetString(connect)[^4..], connection, (_, known) =>
             {
@@ -51,7 +51,7 @@ public sealed class DampingTests
         await using var broker = FakeBroker.Start(TakingOver());
         await using var node = await TestNode.StartAsync(TestNode.Backends(broker) + $"balance = {balance}", more: Damping);
         var holds = await node.OpenAsync("twin");
-        for (var i = 1; i <= 3; i++)
+        for (int i = 1; i <= 3; i++)
         {
             var next = await node.OpenAsync("twin");
             await holds.ReadToEndAsync();
@@ -77,7 +77,7 @@ public sealed class DampingTests
         await using var broker = FakeBroker.Start(TakingOver());
         await using var one = await TestNode.StartAsync(TestNode.Backends(broker), more: Damping);
         await using var two = await TestNode.StartAsync(TestNode.Backends(broker), more: Damping);
-        for (var i = 1; i <= 3; i++)
+        for (int i = 1; i <= 3; i++)
         {
             using var first = await one.OpenAsync("twin");
             using var second = await two.OpenAsync("twin");
@@ -94,7 +94,7 @@ public sealed class DampingTests
     {
         await using var broker = FakeBroker.Start(TakingOver());
         await using var node = await TestNode.StartAsync(TestNode.Backends(broker), more: Damping);
-        for (var i = 0; i < 10; i++)
+        for (int i = 0; i < 10; i++)
         {
             using var client = await node.OpenAsync("mine");
             await client.SendAsync(new byte[] { 0xE0, 0 });
@@ -109,7 +109,7 @@ public sealed class DampingTests
     {
         await using var broker = FakeBroker.Start(FakeBroker.Answering(5));
         await using var node = await TestNode.StartAsync(TestNode.Backends(broker), more: Damping);
-        for (var i = 0; i < 10; i++) Assert.Equal(FakeBroker.ConnackBytes(5), await node.AskAsync(ConnectBytes.V311("victim")));
+        for (int i = 0; i < 10; i++) Assert.Equal(FakeBroker.ConnackBytes(5), await node.AskAsync(ConnectBytes.V311("victim")));
         broker.Script = FakeBroker.Accepting;
         using var victim = await node.OpenAsync("victim");
     }
@@ -118,12 +118,12 @@ public sealed class DampingTests
     public async Task Reload_TurnsItOnAndOff()
     {
         await using var broker = FakeBroker.Start(TakingOver());
-        var backends = TestNode.Backends(broker);
+        string backends = TestNode.Backends(broker);
         await using var node = await TestNode.StartAsync(backends);
         Assert.Null(node.Node.Damping);
         await node.ReloadAsync(TestNode.Text(backends, more: Damping));
         var twins = new List<RawClient>();
-        for (var i = 0; i < 4; i++)
+        for (int i = 0; i < 4; i++)
         {
             twins.Add(await node.OpenAsync("twin"));
             if (i == 0) continue;

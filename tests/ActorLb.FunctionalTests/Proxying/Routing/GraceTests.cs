@@ -45,7 +45,7 @@ public sealed class GraceTests
 
         hung.Script = FakeBroker.Silent;
         await node.UntilAsync(() => node.Backend(hung).Health == HealthState.Down);
-        var connects = node.Backend(hung).Connects;
+        long connects = node.Backend(hung).Connects;
         using var client = await node.OpenAsync("returns");
         Assert.Equal(connects, node.Backend(hung).Connects);
         Assert.Equal(1, node.Backend(other).Active);
@@ -55,7 +55,7 @@ public sealed class GraceTests
     [Fact]
     public async Task Broker_ThatSaysItTakesNobody_LosesMappedClientsAtOnce()
     {
-        var status = "200 OK";
+        string status = "200 OK";
         await using var dashboard = FakeBroker.Start(async (connection, stop) =>
         {
             await connection.ReadSomeAsync(stop);

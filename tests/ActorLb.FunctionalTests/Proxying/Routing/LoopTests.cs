@@ -28,7 +28,7 @@ public sealed class LoopTests
         string back = listener.Length == 0 ? "mqtt" : "back";
         forwarder.To = node.Of(back);
 
-        Backend backend = node.Node.Pools.Single().Pool.Snapshot.Backends[0];
+        var backend = node.Node.Pools.Single().Pool.Snapshot.Backends[0];
         await node.UntilAsync(() => backend.Health == HealthState.Down && node.Closed(CloseReason.Loop) > 0);
         string told = $"backend {backend.Id} is this node itself: its probe arrived at listener {back}; it gets no clients";
         await node.UntilAsync(() => node.Log.Lines.Any(l => l.Text.Contains(told, StringComparison.Ordinal)));
@@ -50,7 +50,7 @@ public sealed class LoopTests
         await using var node = await TestNode.StartAsync(
             $"backends = [\"{forwarder.EndPoint}\"], health {{ probe = mqtt, interval = 100ms }}\n{pool}", "protocol = tcp");
         forwarder.To = node.Of("mqtt");
-        Backend backend = node.Node.Pools.Single().Pool.Snapshot.Backends[0];
+        var backend = node.Node.Pools.Single().Pool.Snapshot.Backends[0];
         await node.UntilAsync(() => backend.Health == HealthState.Down && node.Closed(CloseReason.Loop) > 0);
         string told = $"backend {backend.Id} is this node itself: its probe arrived at listener mqtt";
         await node.UntilAsync(() => node.Log.Lines.Any(l => l.Text.Contains(told, StringComparison.Ordinal)));
@@ -79,7 +79,7 @@ public sealed class LoopTests
         await using var node = await TestNode.StartAsync($"backends = [\"{broker.EndPoint}\"], health {{ probe = mqtt, interval = 100ms }}", "protocol = tcp");
         await node.UntilAsync(() => !probes.IsEmpty);
 
-        using RawClient client = await node.DialAsync();
+        using var client = await node.DialAsync();
         await client.SendAsync("PROXY UNKNOWN\r\n"u8.ToArray());
         await headers.WaitAsync(TestContext.Current.CancellationToken);
         await client.SendAsync(probes.First());
@@ -114,7 +114,7 @@ public sealed class LoopTests
             TestNode.Backends(broker) + "proxy-protocol = v1, connect-timeout = 200ms, retry.tries = 1", "accept-proxy-protocol { from = [\"127.0.0.0/8\"] }");
         for (int i = 0; i < 3; i++)
         {
-            using RawClient client = await node.DialAsync();
+            using var client = await node.DialAsync();
             await client.SendAsync("PROXY TCP4 192.0.2.1 192.0.2.2 5000 1883\r\n"u8.ToArray());
             await client.SendAsync(ConnectBytes.Of(4, "client"));
             await node.UntilAsync(() => broker.Accepted == i + 1);

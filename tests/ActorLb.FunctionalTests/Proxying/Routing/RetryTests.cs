@@ -27,7 +27,7 @@ public sealed class RetryTests
         await using var node = await TestNode.StartAsync(
             $"backends = [\"{badAddress}\", \"{good.EndPoint}\"]\n" + Quick);
         using var client = await node.DialAsync();
-        var connect = ConnectBytes.Of(5, "same", user: "ann", password: "secret", properties: [0x11, 0, 0, 1, 0]);
+        byte[] connect = ConnectBytes.Of(5, "same", user: "ann", password: "secret", properties: [0x11, 0, 0, 1, 0]);
         await client.SendAsync(connect);
         Assert.Equal(FakeBroker.ConnackBytes(0, 5), await client.ReadAsync(5));
         Assert.Equal(connect, await (await good.NextConnectionAsync()).WaitForReceivedAsync(connect.Length));
@@ -64,11 +64,11 @@ public sealed class RetryTests
         var node = await TestNode.StartAsync($"retry.tries = 1\n{pool}\n" + TestNode.Backends(bad));
         await using (node)
         {
-            for (var i = 0; i < Clients; i++)
+            for (int i = 0; i < Clients; i++)
                 Assert.Equal(FakeBroker.ConnackBytes(3), await node.AskAsync(ConnectBytes.V311("nobody")));
         }
 
-        var first = node.Log.Lines.Count(l => l.Text.StartsWith($"backend {bad.EndPoint} of pool p", StringComparison.Ordinal));
+        int first = node.Log.Lines.Count(l => l.Text.StartsWith($"backend {bad.EndPoint} of pool p", StringComparison.Ordinal));
         var more = node.Log.Lines.Select(l => l.Text).Where(l => l.StartsWith($"backend {bad.EndPoint}: ", StringComparison.Ordinal));
         Assert.Equal(Clients, first + more.Sum(l => int.Parse(l.Split(": ")[1].Split(' ')[0], CultureInfo.InvariantCulture)));
     }
@@ -87,8 +87,8 @@ public sealed class RetryTests
         await using var good = FakeBroker.Start(FakeBroker.Accepting);
         await using var node = await TestNode.StartAsync(TestNode.Backends(busy, good));
         using var client = await node.DialAsync();
-        var connect = ConnectBytes.Of(version, "same");
-        var early = ConnectBytes.Publish("t", "early"u8);
+        byte[] connect = ConnectBytes.Of(version, "same");
+        byte[] early = ConnectBytes.Publish("t", "early"u8);
         await client.SendAsync(connect.Concat(early).ToArray());
         Assert.Equal(FakeBroker.ConnackBytes(0, version), await client.ReadAsync(version == 5 ? 5 : 4));
         var connection = await good.NextConnectionAsync();
@@ -203,7 +203,7 @@ public sealed class RetryTests
         await using var other = FakeBroker.Start(FakeBroker.Accepting);
         await using var node = await TestNode.StartAsync(TestNode.Backends(broker, other), "max-packet-size = 32MiB");
         byte[] property = [0x26, .. ConnectBytes.Text("k"), .. ConnectBytes.Text(new string('v', 60_000))];
-        var connect = ConnectBytes.V5("huge", properties: [.. Enumerable.Repeat(property, 400).SelectMany(p => p)]);
+        byte[] connect = ConnectBytes.V5("huge", properties: [.. Enumerable.Repeat(property, 400).SelectMany(p => p)]);
         Assert.Equal(FakeBroker.ConnackBytes(0x95, 5), await node.AskAsync(connect));
         Assert.Equal((0, 0), (node.Backend(broker).Failures, other.Accepted));
     }
@@ -244,7 +244,7 @@ public sealed class RetryTests
         using var queued = await FillAsync(late);
         await using var node = await TestNode.StartAsync($"backends = [\"{late.LocalEndPoint}\"]");
         using var client = await node.DialAsync();
-        var connect = ConnectBytes.V311("patient");
+        byte[] connect = ConnectBytes.V311("patient");
         await client.SendAsync(connect);
         await node.UntilAsync(() => node.Node.Reactors[0].Sessions.Any(s => s.Phase == Phase.Dialing));
         // There is room now, and the kernel sends its SYN again.
@@ -278,12 +278,14 @@ public sealed class RetryTests
         {
             await connection.ReadSomeAsync(stop);
             await connection.SendAsync("HTTP/1.1 400 Bad Request\r\n\r\n"u8.ToArray(), stop);
-        },
+        }
+        ,
         "half a CONNACK" => async (connection, stop) =>
         {
             await connection.ReadSomeAsync(stop);
             await connection.SendAsync(new byte[] { 0x20, 3, 0 }, stop);
-        },
+        }
+        ,
         _ => throw new ArgumentOutOfRangeException(nameof(failure)),
     };
 }

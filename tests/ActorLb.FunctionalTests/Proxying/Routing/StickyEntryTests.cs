@@ -17,7 +17,7 @@ public sealed class StickyEntryTests
         await using var broker = FakeBroker.Start(FakeBroker.Answering(code));
         await using var other = FakeBroker.Start(FakeBroker.Answering(code));
         await using var node = await StartAsync(broker, other);
-        for (var i = 0; i < 10; i++)
+        for (int i = 0; i < 10; i++)
             Assert.Equal(FakeBroker.ConnackBytes(code, version), await node.AskAsync(ConnectBytes.Of(version, $"stranger-{i}")));
         Assert.Equal(0, node.Node.Sticky.Count);
     }

@@ -16,12 +16,12 @@ public sealed class StickyTrialTests
 
         // Nobody listens there: after the first failure it is out.
         var clients = new List<IDisposable>();
-        for (var i = 0; i < 4; i++)
+        for (int i = 0; i < 4; i++)
             clients.Add(await node.OpenAsync($"early-{i}"));
         Assert.Equal(4, steady.Open);
         await using var back = FakeBroker.Start(FakeBroker.Accepting, address);
-        var start = Stopwatch.GetTimestamp();
-        for (var i = 0; back.Accepted == 0; i++)
+        long start = Stopwatch.GetTimestamp();
+        for (int i = 0; back.Accepted == 0; i++)
         {
             Assert.True(Stopwatch.GetElapsedTime(start) < Wait.Patience, "no new client comes to the broker that is back");
             (await node.OpenAsync($"late-{i}")).Dispose();

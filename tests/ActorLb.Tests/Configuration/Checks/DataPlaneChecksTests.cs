@@ -13,8 +13,8 @@ public sealed class DataPlaneChecksTests
     {
         using var folder = new TempFolder();
         foreach (string file in new[] { "c.pem", "c.key", "ca.pem" }) folder.Write(file, "");
-        ConfigurationResult result = ConfigurationLoader.LoadText(Text("streams", pool, listener), folder["lb.conf"]);
-        ConfigurationError error = Assert.Single(result.Errors);
+        var result = ConfigurationLoader.LoadText(Text("streams", pool, listener), folder["lb.conf"]);
+        var error = Assert.Single(result.Errors);
         Assert.Equal((path, line), (error.Path, error.Line));
         Assert.Contains("is not available with node.data-plane = streams", error.Reason, StringComparison.Ordinal);
         Assert.NotNull(ConfigurationLoader.LoadText(Text("reactor", pool, listener), folder["lb.conf"]).Options);
@@ -27,7 +27,7 @@ public sealed class DataPlaneChecksTests
     [Fact]
     public void DataPlane_Unknown_IsTold()
     {
-        ConfigurationResult result = ConfigurationLoader.LoadText(Text("stream", "", ""), "lb.conf");
+        var result = ConfigurationLoader.LoadText(Text("stream", "", ""), "lb.conf");
         Assert.Contains(result.Errors, e => e.Path == "actorlb.node.data-plane" && e.Reason.Contains("streams", StringComparison.Ordinal));
     }
 

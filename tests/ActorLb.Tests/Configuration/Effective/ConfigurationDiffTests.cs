@@ -17,7 +17,7 @@ public sealed class ConfigurationDiffTests : IDisposable
     [Fact]
     public void Between_EqualOptions_IsEmpty()
     {
-        ConfigurationDiff diff = Diff("");
+        var diff = Diff("");
 
         Assert.True(diff.IsEmpty);
         Assert.True(diff.Listeners.IsEmpty && diff.Pools.IsEmpty);
@@ -27,7 +27,7 @@ public sealed class ConfigurationDiffTests : IDisposable
     [Fact]
     public void Between_OtherListeners_NamesAddedRemovedAndChanged()
     {
-        ConfigurationDiff diff = Diff("listeners { x = null, y.backlog = 5, z { bind = \"*:3\", pool = a } }");
+        var diff = Diff("listeners { x = null, y.backlog = 5, z { bind = \"*:3\", pool = a } }");
 
         Assert.Equal(["z"], diff.Listeners.Added);
         Assert.Equal(["x"], diff.Listeners.Removed);
@@ -39,7 +39,7 @@ public sealed class ConfigurationDiffTests : IDisposable
     [Fact]
     public void Between_OtherBackends_NamesThePoolAndEachChange()
     {
-        ConfigurationDiff diff = Diff("pools.a.backends = [{ address = \"h:1\", weight = 2 }]");
+        var diff = Diff("pools.a.backends = [{ address = \"h:1\", weight = 2 }]");
 
         Assert.Equal(["a"], diff.Pools.Changed);
         Assert.Contains(new ConfigurationChange("actorlb.pools.a.backends[0].weight", "1", "2"), diff.Changes);
@@ -71,7 +71,7 @@ public sealed class ConfigurationDiffTests : IDisposable
     [InlineData("pools.a.connect-queue.timeout = 3s")]
     public void Between_WhatAReloadCanChange_RequiresNoRestart(string text)
     {
-        ConfigurationDiff diff = Diff(text);
+        var diff = Diff(text);
 
         Assert.Single(diff.Changes);
         Assert.Empty(diff.RestartRequired);
@@ -87,7 +87,7 @@ public sealed class ConfigurationDiffTests : IDisposable
     [Fact]
     public void Between_OtherPasswords_DiffersWithoutShowingThem()
     {
-        ConfigurationDiff diff = Diff("listeners.y.rewrite.password = hunter2", "listeners.y.rewrite.password = hunter3");
+        var diff = Diff("listeners.y.rewrite.password = hunter2", "listeners.y.rewrite.password = hunter3");
 
         Assert.Equal([new ConfigurationChange("actorlb.listeners.y.rewrite.password", "\"******\"", "\"******\"")], diff.Changes);
         Assert.Equal(["y"], diff.Listeners.Changed);

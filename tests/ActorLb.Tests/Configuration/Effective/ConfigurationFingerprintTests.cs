@@ -69,7 +69,7 @@ public sealed class ConfigurationFingerprintTests : IDisposable
 
     private ConfigurationFingerprint Of(string more)
     {
-        ConfigurationResult result = ConfigurationLoader.LoadText($"actorlb {{\n{Base}\n{more}\n}}", _folder["test.conf"]);
+        var result = ConfigurationLoader.LoadText($"actorlb {{\n{Base}\n{more}\n}}", _folder["test.conf"]);
         return ConfigurationFingerprint.Of(result.Options ?? throw new ArgumentException(string.Join('\n', result.Errors), nameof(more)));
     }
 }

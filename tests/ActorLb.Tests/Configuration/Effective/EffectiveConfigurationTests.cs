@@ -9,7 +9,7 @@ public sealed class EffectiveConfigurationTests
     public void Render_WithAPassword_MasksIt()
     {
         using var folder = new ConfigurationFolder();
-        ActorLbOptions options = folder.LoadValid(
+        var options = folder.LoadValid(
             "actorlb { pools.p.backends = [\"h:1\"], listeners.l { bind = \"*:1883\", pool = p, rewrite.password = hunter2 } }");
 
         string shown = EffectiveConfiguration.Render(options);
@@ -66,7 +66,7 @@ public sealed class EffectiveConfigurationTests
     {
         using var folder = new ConfigurationFolder();
         const string Zone = "a \"quoted\" \\ ${x} #c\tü😀";
-        ActorLbOptions options = folder.LoadValid(
+        var options = folder.LoadValid(
             $"actorlb {{ cluster.zone = {ActorLb.Configuration.Hocon.HoconPath.QuoteText(Zone)}, pools.p.backends = [\"h:1\"], listeners.l {{ bind = 1, pool = p }} }}");
 
         Assert.Equal(Zone, options.Cluster.Zone);

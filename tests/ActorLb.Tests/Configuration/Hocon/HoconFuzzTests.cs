@@ -71,7 +71,7 @@ public sealed class HoconFuzzTests
     [Fact]
     public void MutatedManual_Loaded_GivesOptionsOrErrors()
     {
-        using ConfigurationFolder folder = HoconFolder.Copy("reference.conf", out string text);
+        using var folder = HoconFolder.Copy("reference.conf", out string text);
         string file = Path.Combine(folder.Directory, "actorlb.conf");
         string manual = string.Join('\n', text.Split('\n').Where(l => !l.TrimStart().StartsWith('#')));
         for (int seed = 0; seed < 500; seed++)
@@ -89,7 +89,7 @@ public sealed class HoconFuzzTests
                     default: mutated.Insert(at, mutated.ToString(at, Math.Min(random.Next(1, 60), mutated.Length - at))); break;
                 }
             }
-            ConfigurationResult result = ConfigurationLoader.LoadText(mutated.ToString(), file, ConfigurationFolder.NoEnvironment);
+            var result = ConfigurationLoader.LoadText(mutated.ToString(), file, ConfigurationFolder.NoEnvironment);
             Assert.True(result.Options is null != result.Errors.IsEmpty, $"seed {seed}");
         }
     }
@@ -97,7 +97,7 @@ public sealed class HoconFuzzTests
     private static bool Read(string text, string name)
     {
         long start = Stopwatch.GetTimestamp();
-        HoconResult result = HoconReader.ReadText(text, "/nowhere/fuzz.conf", ConfigurationFolder.NoEnvironment);
+        var result = HoconReader.ReadText(text, "/nowhere/fuzz.conf", ConfigurationFolder.NoEnvironment);
         // Wide of the mark on purpose: what it would catch takes minutes.
         Assert.True(Stopwatch.GetElapsedTime(start) < TimeSpan.FromMinutes(2), name);
         Assert.True(result.Root is null != result.Error is null, name);

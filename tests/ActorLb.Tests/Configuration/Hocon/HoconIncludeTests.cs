@@ -162,14 +162,14 @@ public sealed class HoconIncludeTests : IDisposable
 
     private string Json(string text)
     {
-        HoconResult result = Read(text);
+        var result = Read(text);
         Assert.Null(result.Error);
         return HoconText.Json(result.Root!);
     }
 
     private string Error(string text)
     {
-        HoconResult result = Read(text);
+        var result = Read(text);
         Assert.Null(result.Root);
         string error = result.Error!.ToString();
         Assert.StartsWith(_folder.Directory + "/", error, StringComparison.Ordinal);

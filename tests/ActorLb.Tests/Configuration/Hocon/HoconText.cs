@@ -19,14 +19,14 @@ internal static class HoconText
 
     public static HoconObject Read(string text, params ReadOnlySpan<(string Name, string Value)> environment)
     {
-        HoconResult result = HoconReader.ReadText(text, "test.conf", Environment(environment));
+        var result = HoconReader.ReadText(text, "test.conf", Environment(environment));
         Assert.Null(result.Error);
         return result.Root!;
     }
 
     public static string Error(string text)
     {
-        HoconResult result = HoconReader.ReadText(text, "test.conf", Environment([]));
+        var result = HoconReader.ReadText(text, "test.conf", Environment([]));
         Assert.Null(result.Root);
         return result.Error!.ToString();
     }

@@ -25,7 +25,7 @@ public sealed class HoconUnitTests
     [InlineData("151ns", 2)]
     public void Duration_WithUnit_IsItsTicks(string text, long ticks)
     {
-        Assert.True(HoconUnits.TryDuration(text, out TimeSpan duration, out _));
+        Assert.True(HoconUnits.TryDuration(text, out var duration, out _));
         Assert.Equal(ticks, duration.Ticks);
     }
 
@@ -93,7 +93,7 @@ public sealed class HoconUnitTests
     {
         string text = HoconUnits.FormatDuration(TimeSpan.FromTicks(ticks));
 
-        Assert.True(HoconUnits.TryDuration(text, out TimeSpan duration, out _));
+        Assert.True(HoconUnits.TryDuration(text, out var duration, out _));
         Assert.Equal(ticks, duration.Ticks);
     }
 

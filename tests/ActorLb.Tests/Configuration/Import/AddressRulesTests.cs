@@ -21,7 +21,7 @@ public sealed class AddressRulesTests
     [InlineData("d !10.0.0.0/8, d 10.1.0.0/16", "10.128.0.0/9,10.64.0.0/10,10.32.0.0/11,10.16.0.0/12,10.8.0.0/13,10.4.0.0/14,10.2.0.0/15,10.0.0.0/16", "")]
     public void Rules_BecomeListsThatMeanTheSame(string rules, string allow, string deny)
     {
-        (IReadOnlyList<AddressRules.Network> Allow, IReadOnlyList<AddressRules.Network> Deny) lists = AddressRules.Lists([.. rules.Split(", ").Select(Rule)])!.Value;
+        var lists = AddressRules.Lists([.. rules.Split(", ").Select(Rule)])!.Value;
         Assert.Equal((allow, deny), (string.Join(',', lists.Allow), string.Join(',', lists.Deny)));
     }
 
@@ -33,11 +33,11 @@ public sealed class AddressRulesTests
         for (int round = 0; round < 300; round++)
         {
             AddressRules.Rule[] rules = [.. Enumerable.Range(0, random.Next(1, 6)).Select(_ => Rule($"{(random.Next(2) == 0 ? "a" : "d")} {(random.Next(4) == 0 ? "!" : "")}{(random.Next(6) == 0 ? "all" : $"10.0.0.{random.Next(16)}/{random.Next(28, 33)}")}"))];
-            (IReadOnlyList<AddressRules.Network> Allow, IReadOnlyList<AddressRules.Network> Deny) lists = AddressRules.Lists(rules)!.Value;
+            var lists = AddressRules.Lists(rules)!.Value;
             for (int last = 0; last < 20; last++)
             {
-                AddressRules.Network client = AddressRules.Network.Parse($"10.0.0.{last}")!.Value;
-                AddressRules.Rule? first = rules.Cast<AddressRules.Rule?>().FirstOrDefault(r => r!.Value.Networks.Any(n => n.Contains(client)) != r.Value.Others);
+                var client = AddressRules.Network.Parse($"10.0.0.{last}")!.Value;
+                var first = rules.Cast<AddressRules.Rule?>().FirstOrDefault(r => r!.Value.Networks.Any(n => n.Contains(client)) != r.Value.Others);
                 bool admitted = !lists.Deny.Any(n => n.Contains(client)) && (lists.Allow.Count == 0 || lists.Allow.Any(n => n.Contains(client)));
                 Assert.Equal(first?.Allow ?? true, admitted);
             }

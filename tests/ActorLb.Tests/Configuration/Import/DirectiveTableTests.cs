@@ -19,8 +19,8 @@ public sealed class DirectiveTableTests
     [Theory, MemberData(nameof(NginxRows))]
     public void Nginx_ExampleOfTheRow_BecomesWhatTheRowSays(string where, string name)
     {
-        DirectiveEntry entry = NginxDirectives.Table.Entries.Single(e => e.Where == where && e.Name == name);
-        using ImportedFile file = ImportedFile.Nginx(InNginx(entry), ("conf.d/a.conf", "worker_processes 2;"), ("ca.pem", ""));
+        var entry = NginxDirectives.Table.Entries.Single(e => e.Where == where && e.Name == name);
+        using var file = ImportedFile.Nginx(InNginx(entry), ("conf.d/a.conf", "worker_processes 2;"), ("ca.pem", ""));
         Directive[] found = [.. file.Result.Directives.Where(d => Matches(d.Name, name))];
         Assert.NotEmpty(found);
         Assert.Contains(found, d => d.Verdict == entry.Verdict);
@@ -31,13 +31,13 @@ public sealed class DirectiveTableTests
     [Theory, MemberData(nameof(HAProxyRows))]
     public void HAProxy_ExampleOfTheRow_BecomesWhatTheRowSays(string where, string name)
     {
-        DirectiveEntry entry = HAProxyDirectives.Table.Entries.Single(e => e.Where == where && e.Name == name);
-        using ImportedFile file = ImportedFile.HAProxy(InHAProxy(entry), ("a.pem", ""), ("ca.pem", ""), ("c.pem", ""), ("r.pem", ""));
+        var entry = HAProxyDirectives.Table.Entries.Single(e => e.Where == where && e.Name == name);
+        using var file = ImportedFile.HAProxy(InHAProxy(entry), ("a.pem", ""), ("ca.pem", ""), ("c.pem", ""), ("r.pem", ""));
         bool word = where is "bind" or "server" && name.Contains(' ', StringComparison.Ordinal);
         Directive[] found = [.. file.Result.Directives.Where(d => word ? d.Name == where && d.Words.Exists(w => Matches($"{where} {w.Text}", name)) : Matches(Key(d), name))];
         Assert.NotEmpty(found);
         // A line of words that need nothing is carried as a whole.
-        Verdict expected = word && entry.Verdict == Verdict.NotNeeded ? Verdict.Carried : entry.Verdict;
+        var expected = word && entry.Verdict == Verdict.NotNeeded ? Verdict.Carried : entry.Verdict;
         Assert.Contains(found, d => d.Verdict == expected);
         if (expected != Verdict.Reported) Assert.DoesNotContain(found, d => d.Verdict == Verdict.Reported);
         Assert.Empty(file.Load().Errors);
@@ -60,7 +60,7 @@ public sealed class DirectiveTableTests
     [InlineData(false)]
     public void UnknownDirective_IsTold(bool nginx)
     {
-        using ImportedFile file = nginx
+        using var file = nginx
             ? ImportedFile.Nginx("stream { server { listen 1883; frobnicate on; proxy_pass 192.0.2.1:1883; } }")
             : ImportedFile.HAProxy("listen a\n  bind *:1883\n  frobnicate on\n  option frobnicate\n  server a 192.0.2.1:1883 frobnicate\n");
         Assert.All(file.Result.Directives.Where(d => d.Name is "frobnicate" or "option" || d.Has("frobnicate")), d => Assert.Equal(Verdict.Reported, d.Verdict));
@@ -133,7 +133,7 @@ public sealed class DirectiveTableTests
         void Table(string program, DirectiveTable table)
         {
             text.Append($"\n## {program}\n\n| directive | in | verdict | becomes, or why not, or what to do instead |\n|---|---|---|---|\n");
-            foreach (IGrouping<(string Where, Verdict Verdict, string Text), DirectiveEntry> rows in table.Entries.GroupBy(e => (e.Where, e.Verdict, e.Text)))
+            foreach (var rows in table.Entries.GroupBy(e => (e.Where, e.Verdict, e.Text)))
             {
                 string verdict = rows.Key.Verdict switch { Verdict.Carried => "carried", Verdict.NotNeeded => "not needed", _ => "told" };
                 string names = string.Join(", ", rows.Select(r => $"`{(r.Where is "bind" or "server" && r.Name.StartsWith(r.Where + " ", StringComparison.Ordinal) ? r.Name[(r.Where.Length + 1)..] : r.Name)}`"));

@@ -49,7 +49,7 @@ public sealed class ImportFuzzTests
                 throw new InvalidOperationException($"round {round}: {text}", e);
             }
             Assert.All(result.Directives, d => Assert.True(d.Verdict is not null, text));
-            ConfigurationResult loaded = ConfigurationLoader.LoadText(result.Text, folder["actorlb.conf"], Environment);
+            var loaded = ConfigurationLoader.LoadText(result.Text, folder["actorlb.conf"], Environment);
             if (loaded.Errors.Any(e => e.Reason.Contains("is not defined, neither here nor in the environment", StringComparison.Ordinal))) continue;
             string[] lines = result.Text.Split('\n'); // What the environment fills in is its own affair.
             string[] errors = [.. loaded.Errors.Where(e => !lines[e.Line - 1].Contains("${", StringComparison.Ordinal)).Select(e => e.ToString()).Where(e => !IsExpected(e))];

@@ -60,7 +60,7 @@ internal sealed class ImportedFile : IDisposable
     {
         get
         {
-            ConfigurationResult loaded = Load();
+            var loaded = Load();
             Assert.Empty(loaded.Errors);
             return loaded.Options!;
         }

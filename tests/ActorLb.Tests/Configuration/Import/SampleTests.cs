@@ -11,7 +11,7 @@ public sealed class SampleTests
     [Theory, MemberData(nameof(Names))]
     public void Sample_Imported_IsAcceptedAndLosesNothing(string name)
     {
-        using ImportedFile file = ImportedFile.Sample(name);
+        using var file = ImportedFile.Sample(name);
 
         Assert.Empty(file.Load().Errors);
         Assert.Empty(file.Result.Remarks);
@@ -25,7 +25,7 @@ public sealed class SampleTests
     [Theory, MemberData(nameof(Names))]
     public void Sample_Imported_KeepsEveryComment(string name)
     {
-        using ImportedFile file = ImportedFile.Sample(name);
+        using var file = ImportedFile.Sample(name);
         foreach (string line in File.ReadLines(Path.Combine(ImportedFile.Samples, name)))
         {
             int at = line.IndexOf('#', StringComparison.Ordinal);
@@ -44,16 +44,16 @@ public sealed class SampleTests
     public void WideCommas_Mended_AreSticky()
     {
         string text = File.ReadAllText(Path.Combine(ImportedFile.Samples, "wide-commas.haproxy.cfg")).Replace('，', ',');
-        using ImportedFile file = ImportedFile.HAProxy(text);
+        using var file = ImportedFile.HAProxy(text);
         Assert.Equal((BalanceKind.Sticky, TimeSpan.FromHours(1), 1 << 20), (file.Options.Pools["brokers"].Balance, file.Options.Sticky.Ttl, file.Options.Sticky.MaxEntries));
     }
 
     [Fact]
     public void ManyAddresses_Imported_HasSharesAndLimits()
     {
-        using ImportedFile file = ImportedFile.Sample("many-addresses.nginx.conf");
-        PoolOptions pool = file.Options.Pools["pool"];
-        ListenerOptions listener = file.Options.Listeners["mqtt"];
+        using var file = ImportedFile.Sample("many-addresses.nginx.conf");
+        var pool = file.Options.Pools["pool"];
+        var listener = file.Options.Listeners["mqtt"];
         Assert.Equal([25d, 25d, 10.5, null], pool.SourceAddresses.Select(s => s.Share));
         Assert.Equal([0, 1], pool.Backends.Select(b => b.MaxFails));
         Assert.Equal((TimeSpan.FromSeconds(60), TimeSpan.FromSeconds(75)), (pool.Tcp.KeepAlive, pool.Tcp.UserTimeout));
@@ -63,8 +63,8 @@ public sealed class SampleTests
     [Fact]
     public void PlusMqtt_Imported_RewritesAndRemoves()
     {
-        using ImportedFile file = ImportedFile.Sample("plus-mqtt.nginx.conf");
-        RewriteOptions rewrite = file.Options.Listeners["mqtts"].Rewrite;
+        using var file = ImportedFile.Sample("plus-mqtt.nginx.conf");
+        var rewrite = file.Options.Listeners["mqtts"].Rewrite;
         Assert.Equal(("$ssl_client_serial", "dev/$ssl_client_s_dn", true), (rewrite.ClientId!.Text, rewrite.UserName!.Text, rewrite.RemovesPassword));
         Assert.Equal((VerifyClient.On, CrlCheck.Chain), (file.Options.Listeners["mqtts"].Tls!.VerifyClient, file.Options.Listeners["mqtts"].Tls!.CrlCheck));
         Assert.Equal((BalanceKind.Hash, ProxyProtocolVersion.V1, TimeSpan.FromSeconds(1)), (file.Options.Pools["sticky"].Balance, file.Options.Pools["sticky"].ProxyProtocol, file.Options.Pools["sticky"].ConnectTimeout));
@@ -75,7 +75,7 @@ public sealed class SampleTests
     [Fact]
     public void Scripted_Imported_TellsEveryScript()
     {
-        using ImportedFile file = ImportedFile.Sample("scripted.nginx.conf");
+        using var file = ImportedFile.Sample("scripted.nginx.conf");
         string[] told = [.. file.Result.Directives.Where(d => d.Verdict == Verdict.Reported).Select(d => d.Name)];
         Assert.Equal(["load_module", "js_include", "js_set", "keyval_zone", "keyval", "map", "hash", "js_preread", "proxy_pass"], told);
         Assert.Equal((ListenerProtocol.Tcp, "pool_b"), (file.Options.Listeners["tcp"].Protocol, file.Options.Listeners["tcp"].Pool));
@@ -85,8 +85,8 @@ public sealed class SampleTests
     [Fact]
     public void StreamTlsWs_Imported_HasAllFiveListenersAndThePoolTwice()
     {
-        using ImportedFile file = ImportedFile.Sample("stream-tls-ws.nginx.conf");
-        ActorLbOptions options = file.Options;
+        using var file = ImportedFile.Sample("stream-tls-ws.nginx.conf");
+        var options = file.Options;
         Assert.Equal(["mqtt", "mqtts", "mqtts-8883", "ws", "wss"], options.Listeners.Keys.Order());
         Assert.Equal((ProxyProtocolVersion.Off, ProxyProtocolVersion.V1), (options.Pools["brokers"].ProxyProtocol, options.Pools["brokers-2"].ProxyProtocol));
         Assert.Equal([(3, 2, false, false, 0), (1, 1, true, false, 0), (1, 1, false, true, 5000)], options.Pools["brokers"].Backends.Select(b => (b.Weight, b.MaxFails, b.Down, b.Backup, b.MaxConnections)));
@@ -99,8 +99,8 @@ public sealed class SampleTests
     [Fact]
     public void EnvResolvers_Imported_KeepsVariablesAndDiscovers()
     {
-        using ImportedFile file = ImportedFile.Sample("env-resolvers.haproxy.cfg");
-        ActorLbOptions options = file.Options;
+        using var file = ImportedFile.Sample("env-resolvers.haproxy.cfg");
+        var options = file.Options;
         Assert.Contains("bind = \"0.0.0.0:\"${MQTT_PORT}", file.Text, StringComparison.Ordinal);
         Assert.Equal((1883, "b1.example.net"), (options.Listeners["mqtt-in"].Bind.Port, options.Pools["ws_brokers"].Backends[0].Address.Host));
         Assert.Equal(("brokers.internal", TimeSpan.FromSeconds(10)), (((DnsDiscoveryOptions)options.Pools["mqtt-in"].Discovery!).Name, ((DnsDiscoveryOptions)options.Pools["mqtt-in"].Discovery!).Interval));
@@ -111,8 +111,8 @@ public sealed class SampleTests
     [Fact]
     public void ProxyV2_Imported_TellsTheNameOfTheCertificate()
     {
-        using ImportedFile file = ImportedFile.Sample("proxy-v2.haproxy.cfg");
-        ActorLbOptions options = file.Options;
+        using var file = ImportedFile.Sample("proxy-v2.haproxy.cfg");
+        var options = file.Options;
         Assert.Equal((ProxyProtocolVersion.V2, ProxyTlvs.Ssl), (options.Pools["cluster_cn"].ProxyProtocol, options.Pools["cluster_cn"].ProxyTlvs));
         Assert.Equal((ProbeKind.Tcp, 18083), (options.Pools["cluster_cn"].Health.Probe, options.Pools["cluster_cn"].Health.Port));
         Assert.Equal((false, VerifyClient.Optional), (options.Pools["cluster_cn"].Tls!.Verify, options.Listeners["tls"].Tls!.VerifyClient));
@@ -124,9 +124,9 @@ public sealed class SampleTests
     [Fact]
     public void StickyTable_Imported_IsSticky()
     {
-        using ImportedFile file = ImportedFile.Sample("sticky-table.haproxy.cfg");
-        ActorLbOptions options = file.Options;
-        PoolOptions pool = options.Pools["mqtt_brokers"];
+        using var file = ImportedFile.Sample("sticky-table.haproxy.cfg");
+        var options = file.Options;
+        var pool = options.Pools["mqtt_brokers"];
         Assert.Equal((BalanceKind.Sticky, BalanceKind.RoundRobin, ProxyProtocolVersion.V1), (pool.Balance, pool.Place, pool.ProxyProtocol));
         Assert.Equal((TimeSpan.FromMinutes(30), 102_400), (options.Sticky.Ttl, options.Sticky.MaxEntries));
         Assert.Equal([(5, false, false), (1, true, false), (1, false, true)], pool.Backends.Select(b => (b.Weight, b.Backup, b.Down)));

@@ -32,7 +32,7 @@ public sealed class EmqxClusterTests
     [Fact]
     public void Nodes_ThatRun_AreTheBackends_InOneOrder()
     {
-        DiscoveryAnswer answer = EmqxCluster.Read(
+        var answer = EmqxCluster.Read(
             Options, [new("emqx@10.0.0.2", "running"), new("emqx@fd00::1", "Running"), new("emqx@10.0.0.3", "stopped"), new("emqx@10.0.0.1", "running")], Status());
         Assert.Equal(["10.0.0.1:1884", "10.0.0.2:1884", "[fd00::1]:1884"], answer.Backends.Select(b => Backend.IdOf(b.Address)));
         Assert.All(answer.Backends, b => Assert.Equal(5, b.Weight));
@@ -43,7 +43,7 @@ public sealed class EmqxClusterTests
     [Fact]
     public void Nodes_ThatSendClientsAway_Drain()
     {
-        DiscoveryAnswer answer = EmqxCluster.Read(
+        var answer = EmqxCluster.Read(
             Options, [.. Enumerable.Range(1, 5).Select(i => new EmqxNode($"emqx@10.0.0.{i}", "running"))],
             Status(
                 [new("emqx@10.0.0.1", "waiting_takeover", null), null, new(null, "x", null), new("emqx@10.0.0.9", "prohibiting", null)],
@@ -62,7 +62,7 @@ public sealed class EmqxClusterTests
     public void Nodes_OfOneHost_AreOneBackend_WhichDrainsWhenAllDo()
     {
         EmqxNode?[] nodes = [new("a@10.0.0.1", "running"), new("b@10.0.0.1", "running"), new("c@10.0.0.1", "stopped")];
-        DiscoveryAnswer one = EmqxCluster.Read(Options, nodes, Status([new("a@10.0.0.1", "s", null)]));
+        var one = EmqxCluster.Read(Options, nodes, Status([new("a@10.0.0.1", "s", null)]));
         Assert.Single(one.Backends);
         Assert.Empty(one.Draining);
         Assert.Single(EmqxCluster.Read(Options, nodes, Status([new("a@10.0.0.1", "s", null), new("b@10.0.0.1", "s", null)])).Draining);
@@ -71,7 +71,7 @@ public sealed class EmqxClusterTests
     [Fact]
     public void Names_ThatAreNoHosts_AreToldAndLeftOut()
     {
-        DiscoveryAnswer answer = EmqxCluster.Read(Options, [null, new("emqx@\u001b[31m", "running"), new("emqx@10.0.0.1", "running"), new(null, null)], null);
+        var answer = EmqxCluster.Read(Options, [null, new("emqx@\u001b[31m", "running"), new("emqx@10.0.0.1", "running"), new(null, null)], null);
         Assert.Equal("10.0.0.1:1884", Backend.IdOf(Assert.Single(answer.Backends).Address));
         Assert.Equal("EMQX lists nodes without a host to dial, which are left out: , emqx@\\u001b[31m, ", answer.Remark);
     }

@@ -16,7 +16,7 @@ public sealed class InquiryTests
         var inquiry = Make("n0", inFleet: false);
         Answer(inquiry, "n0");
 
-        NodeAnswer answer = Assert.Single(await inquiry.AskAsync("echo", new byte[] { 1 }, null, default));
+        var answer = Assert.Single(await inquiry.AskAsync("echo", new byte[] { 1 }, null, default));
         Assert.Equal(("n0", null), (answer.Node, answer.Problem));
         Assert.Equal("n0 heard 1", Text(answer));
         Assert.Equal("n0 heard 1", Text(Assert.Single(await inquiry.AskAsync("echo", new byte[] { 1 }, "n0", default))));
@@ -34,7 +34,7 @@ public sealed class InquiryTests
         var inquiry = Make("n0", inFleet: true);
         Answer(inquiry, "n0");
 
-        NodeAnswer[] answers = await inquiry.AskAsync("echo", default, null, default);
+        var answers = await inquiry.AskAsync("echo", default, null, default);
         Assert.Equal([("n0", null), (Inquiry.Others, "this node is not a member of its fleet yet and does not know them")], answers.Select(a => (a.Node, a.Problem)));
     }
 
@@ -49,7 +49,7 @@ public sealed class InquiryTests
         Task<NodeAnswer[]>[] asked = [.. Enumerable.Range(0, 33).Select(_ => inquiry.AskAsync("wait", default, null, default))];
         Assert.Equal("it is busy answering other questions", Assert.Single(await await Task.WhenAny(asked)).Problem);
         gate.SetResult([7]);
-        NodeAnswer[][] all = await Task.WhenAll(asked);
+        var all = await Task.WhenAll(asked);
         Assert.Equal(32, all.Count(a => a[0].Body is [7]));
     }
 
@@ -70,10 +70,10 @@ public sealed class InquiryTests
         };
         nodes.StartAll();
         await nodes.FormedAsync(0, 1);
-        ActorLb.Fleet.Membership.ClusterMembers both = nodes[1].Standing.Members!;
+        var both = nodes[1].Standing.Members!;
         await Wait.UntilAsync(() => inquiries[1].Nodes.Count == 2, nodes.LogText);
         inquiries[1].SetMembers(both with { All = [.. both.All.Where(m => m.Id.Name == "n1")] });
-        Task<NodeAnswer[]> asked = inquiries[0].AskAsync("echo", new byte[] { 5 }, "n1", default);
+        var asked = inquiries[0].AskAsync("echo", new byte[] { 5 }, "n1", default);
         // Nothing tells of an answer that does not come: for a few tries.
         await Task.Delay(300, TestContext.Current.CancellationToken);
         Assert.False(asked.IsCompleted);
@@ -97,27 +97,27 @@ public sealed class InquiryTests
         };
         nodes.StartAll();
         await nodes.FormedAsync(0, 1);
-        Inquiry first = inquiries[0];
+        var first = inquiries[0];
 
-        NodeAnswer[] both = await first.AskAsync("echo", new byte[] { 9 }, null, default);
+        var both = await first.AskAsync("echo", new byte[] { 9 }, null, default);
         Assert.Equal([("n0", null, "n0 heard 9"), ("n1", null, "n1 heard 9")], both.Select(a => (a.Node, a.Problem, Text(a))));
         Assert.Equal("n1 heard 3", Text(Assert.Single(await first.AskAsync("echo", new byte[] { 3 }, "n1", default))));
         Assert.Equal("n0 heard 3", Text(Assert.Single(await inquiries[1].AskAsync("echo", new byte[] { 3 }, "n0", default))));
         // The largest question and answer fit into the fleet's frames.
-        NodeAnswer large = Assert.Single(await first.AskAsync("same", new byte[InquiryLimits.MaxBody], "n1", default));
+        var large = Assert.Single(await first.AskAsync("same", new byte[InquiryLimits.MaxBody], "n1", default));
         Assert.Equal((null, InquiryLimits.MaxBody), (large.Problem, large.Body.Length));
         Assert.Contains("more than the 196608 that fit", Assert.Single(await first.AskAsync("huge", default, "n1", default)).Problem, StringComparison.Ordinal);
         Assert.Equal(["it broke", "it broke"], (await first.AskAsync("fail", default, null, default)).Select(a => a.Problem));
 
         // Frozen links: the node is named both while it is still a member and after its removal.
         await nodes.CutAsync(0, 1, isCut: true);
-        NodeAnswer cut = (await first.AskAsync("echo", new byte[] { 1 }, null, default)).Single(a => a.Node == "n1");
+        var cut = (await first.AskAsync("echo", new byte[] { 1 }, null, default)).Single(a => a.Node == "n1");
         Assert.NotNull(cut.Problem);
         await Wait.UntilAsync(() => nodes[0].Standing.Members?.All.Length != 2, nodes.LogText);
-        NodeAnswer[] after = await first.AskAsync("echo", new byte[] { 1 }, null, default);
+        var after = await first.AskAsync("echo", new byte[] { 1 }, null, default);
         Assert.Equal("n0 heard 1", Text(after[0]));
         // The node that stays has removed the other; the removed one names the nodes it can't ask.
-        NodeAnswer[] detached = await (nodes[0].Standing.IsDetached ? first : inquiries[1]).AskAsync("echo", new byte[] { 1 }, null, default);
+        var detached = await (nodes[0].Standing.IsDetached ? first : inquiries[1]).AskAsync("echo", new byte[] { 1 }, null, default);
         Assert.Equal(2, detached.Length);
         Assert.Single(detached, a => a.Problem is not null);
     }

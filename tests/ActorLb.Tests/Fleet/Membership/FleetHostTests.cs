@@ -73,7 +73,8 @@ public sealed class FleetHostTests
             Seeds = [.. ports.Select(p => new DnsEndPoint(seed.Trim('[', ']'), p))],
             Adapt = (n, s) => s with
             {
-                Bind = IPEndPoint.Parse($"{bind}:{ports[n]}"), Advertise = advertise is null ? null : new DnsEndPoint(advertise, ports[n]),
+                Bind = IPEndPoint.Parse($"{bind}:{ports[n]}"),
+                Advertise = advertise is null ? null : new DnsEndPoint(advertise, ports[n]),
             },
         };
         nodes.StartAll();

@@ -56,7 +56,7 @@ internal sealed class FleetNodes : IAsyncDisposable
     {
         foreach (int node in nodes)
         {
-            EventFeed events = _events.GetOrAdd(node, n => new EventFeed($"n{n}", TimeProvider.System));
+            var events = _events.GetOrAdd(node, n => new EventFeed($"n{n}", TimeProvider.System));
             var host = new FleetHost(SettingsOf(node), Parts(node), events, TimeProvider.System, Log);
             _hosts[node] = host;
             host.Start();
@@ -68,7 +68,7 @@ internal sealed class FleetNodes : IAsyncDisposable
     /// <summary>Stops a node as if its process had been killed, without notifying the others.</summary>
     public async Task KillAsync(int node)
     {
-        FleetHost host = _hosts[node]!;
+        var host = _hosts[node]!;
         _hosts[node] = null;
         await host.DisposeAsync();
     }
@@ -103,7 +103,7 @@ internal sealed class FleetNodes : IAsyncDisposable
     /// <summary>How many of a node's events contain this text.</summary>
     public int Heard(int node, string kind, string part)
     {
-        using EventFeed.Watch? watch = _events[node].TryWatch(EventFeed.Kept);
+        using var watch = _events[node].TryWatch(EventFeed.Kept);
         int count = 0;
         while (watch!.Events.TryRead(out var item))
         {
@@ -116,7 +116,7 @@ internal sealed class FleetNodes : IAsyncDisposable
 
     private static string Describe(FleetHost host)
     {
-        FleetStanding standing = host.Standing;
+        var standing = host.Standing;
         return $"{standing.Stage} {standing.Reason} [{string.Join(",", standing.Members?.All.Select(m => m.Id.Name + (m.IsReachable ? "" : "?")) ?? [])}]";
     }
 
@@ -124,7 +124,7 @@ internal sealed class FleetNodes : IAsyncDisposable
     {
         if (this[from].System is not { } system) return;
         var provider = (IRemoteActorRefProvider)((Akka.Actor.ExtendedActorSystem)system.System).Provider;
-        Akka.Actor.Address self = system.Cluster.SelfAddress;
+        var self = system.Cluster.SelfAddress;
         var address = new Akka.Actor.Address(self.Protocol, self.System, AddressOf(to), Port);
         await provider.Transport.ManagementCommand(new SetThrottle(address, ThrottleTransportAdapter.Direction.Both, mode));
     }

@@ -54,7 +54,7 @@ public sealed class FleetRefusalTests : IDisposable
         {
             Adapt = (n, s) =>
             {
-                ServiceAuthority issuer = n == 2 ? strange : authority;
+                var issuer = n == 2 ? strange : authority;
                 (string certificate, string key) = issuer.Issue($"node{n}");
                 return s with { Tls = new ServiceTlsOptions(certificate, key, issuer.CertificateFile) };
             },
@@ -127,7 +127,7 @@ public sealed class FleetRefusalTests : IDisposable
         await using var nodes = new FleetNodes(2) { Adapt = (_, s) => s with { SecretFile = isSecured ? Secret("one") : null, Akka = "" } };
         nodes.Start(0);
         await Wait.UntilAsync(() => nodes[0].System is not null, () => "no system");
-        IPEndPoint port = nodes.SettingsOf(0).Bind;
+        var port = nodes.SettingsOf(0).Bind;
         var held = new List<Socket>();
         foreach (byte[] bytes in (byte[][])[[], [0xFF, 0xFF, 0xFF, 0x7F], "GET / HTTP/1.1\r\n\r\n"u8.ToArray(), [0x16, 3, 1, 2, 0, 1], new byte[4096]])
         {
@@ -137,7 +137,7 @@ public sealed class FleetRefusalTests : IDisposable
         nodes.Start(1);
         await nodes.FormedAsync(0, 1);
         // Each is closed after the handshake's time limit, with few log lines.
-        foreach (Socket socket in held)
+        foreach (var socket in held)
         {
             using (socket) await AssertClosedAsync(socket);
         }
@@ -154,13 +154,13 @@ public sealed class FleetRefusalTests : IDisposable
         await using var nodes = new FleetNodes(2) { Adapt = (_, s) => s with { SecretFile = isSecured ? Secret("one") : null, Akka = "" } };
         nodes.Start(0);
         await Wait.UntilAsync(() => nodes[0].System is not null, () => "no system");
-        IPEndPoint port = nodes.SettingsOf(0).Bind;
+        var port = nodes.SettingsOf(0).Bind;
         var held = new List<Socket>();
         for (int i = 0; i < 1100; i++) held.Add(await SendAsync(port, i % 2 == 0 ? [] : [0x16, 3, 1, 2, 0, 1]));
 
         nodes.Start(1);
         await nodes.FormedAsync(0, 1);
-        foreach (Socket socket in held) socket.Dispose();
+        foreach (var socket in held) socket.Dispose();
         Assert.Equal(0, nodes[0].Standing.Restarts);
     }
 

@@ -17,7 +17,7 @@ public sealed class FleetSerializerTests
     public void Hello_Written_IsReadTheSame()
     {
         var serializer = new FleetSerializer(null!);
-        Hello read = Read(serializer.ToBinary(Sample));
+        var read = Read(serializer.ToBinary(Sample));
 
         Assert.Equal(Sample.Hears, read.Hears);
         Assert.Equal(Sample.Members, read.Members);
@@ -65,7 +65,7 @@ public sealed class FleetSerializerTests
     {
         byte[] bytes = new FleetSerializer(null!).ToBinary(Sample with { Protocol = 9 });
         // After the first fields anything may follow.
-        Hello read = Read(bytes[..20]);
+        var read = Read(bytes[..20]);
 
         Assert.Equal((9, "test", 64), (read.Protocol, read.Cluster, read.Shards));
         Assert.Equal(Sample.Node, read.Node);
@@ -98,7 +98,7 @@ public sealed class FleetSerializerTests
         await using var nodes = new FleetNodes(1) { Adapt = (_, s) => s with { Akka = "" } };
         nodes.Start(0);
         await Wait.UntilAsync(() => nodes[0].System is not null, () => "no system");
-        Serialization serialization = nodes[0].System!.System.Serialization;
+        var serialization = nodes[0].System!.System.Serialization;
         byte[] bytes = System.Text.Encoding.UTF8.GetBytes(body);
 
         Assert.Throws<SerializationException>(() => serialization.Deserialize(bytes, serializer, manifest));
@@ -110,7 +110,7 @@ public sealed class FleetSerializerTests
         await using var nodes = new FleetNodes(1) { Adapt = (_, s) => s with { Akka = "" } };
         nodes.Start(0);
         await Wait.UntilAsync(() => nodes[0].System is not null, () => "no system");
-        Serialization serialization = nodes[0].System!.System.Serialization;
+        var serialization = nodes[0].System!.System.Serialization;
 
         Assert.ThrowsAny<Exception>(() => serialization.FindSerializerFor(new Dictionary<string, object>()).ToBinary(new Dictionary<string, object>()));
         Assert.ThrowsAny<Exception>(() => serialization.FindSerializerForType(typeof(Props)).FromBinary([1], typeof(Props)));

@@ -119,9 +119,9 @@ public sealed class FormationTests
     {
         var formation = new Formation("a", 1, FormAfter, TimeSpan.Zero);
         var self = new FormationSelf(HelloState.Member, new ClusterId(5, 1), [1, 2]);
-        Hello without = Say("b", 2, HelloState.Member, new ClusterId(5, 1), members: [2, 3]);
+        var without = Say("b", 2, HelloState.Member, new ClusterId(5, 1), members: [2, 3]);
 
-        TimeSpan now = TimeSpan.FromSeconds(10);
+        var now = TimeSpan.FromSeconds(10);
         formation.Hear(without, null, now);
         Assert.Equal(FormationStep.Wait, formation.Decide(self, now).Step);
         // The same greeting again, still fresh: one greeting may have crossed a change of members.
@@ -137,8 +137,8 @@ public sealed class FormationTests
     {
         var formation = new Formation("a", 1, FormAfter, TimeSpan.Zero);
         var self = new FormationSelf(HelloState.Member, new ClusterId(5, 1), [1, 2]);
-        TimeSpan now = TimeSpan.FromSeconds(10);
-        foreach (ImmutableArray<long> members in (ImmutableArray<long>[])[[2], [1, 2], [2]])
+        var now = TimeSpan.FromSeconds(10);
+        foreach (var members in (ImmutableArray<long>[])[[2], [1, 2], [2]])
         {
             formation.Hear(Say("b", 2, HelloState.Member, new ClusterId(5, 1), members), null, now);
             Assert.Equal(FormationStep.Wait, formation.Decide(self, now).Step);
@@ -151,7 +151,7 @@ public sealed class FormationTests
     {
         var formation = new Formation("a", 1, FormAfter, TimeSpan.Zero);
         var self = new FormationSelf(HelloState.Member, new ClusterId(9, 1), [1, 2]);
-        TimeSpan now = TimeSpan.FromSeconds(10);
+        var now = TimeSpan.FromSeconds(10);
         for (int i = 0; i < 5; i++, now += Formation.Confirm)
         {
             formation.Hear(Say("c", 3, HelloState.Member, new ClusterId(1, 3), [3]), null, now);
@@ -202,9 +202,9 @@ public sealed class FormationTests
 
         public void Run(TimeSpan time)
         {
-            for (TimeSpan end = _now + time; _now < end; _now += Step)
+            for (var end = _now + time; _now < end; _now += Step)
             {
-                foreach (Node node in Nodes.Where(n => !_stopped.Contains(n.Name)))
+                foreach (var node in Nodes.Where(n => !_stopped.Contains(n.Name)))
                 {
                     Greet(node);
                     Decide(node);
@@ -214,7 +214,7 @@ public sealed class FormationTests
 
         private void Greet(Node node)
         {
-            foreach (Node other in Nodes.Where(n => n != node && !_stopped.Contains(n.Name)))
+            foreach (var other in Nodes.Where(n => n != node && !_stopped.Contains(n.Name)))
             {
                 if (_cut.Contains((node.Name, other.Name))) continue;
                 other.Formation.Hear(node.Say(_now, MembersOf(node)), null, _now);
@@ -224,7 +224,7 @@ public sealed class FormationTests
 
         private void Decide(Node node)
         {
-            FormationDecision decision = node.Formation.Decide(node.Describe(MembersOf(node)), _now);
+            var decision = node.Formation.Decide(node.Describe(MembersOf(node)), _now);
             switch (decision.Step)
             {
                 case FormationStep.Form:

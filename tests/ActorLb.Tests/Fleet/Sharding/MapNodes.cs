@@ -51,7 +51,7 @@ internal sealed class MapNodes : IAsyncDisposable
     {
         var waiter = new Waiter();
         ulong h = Hash(node, client);
-        if (Map(node).GetOrAssign(h, [BackendAt(proposal)], waiter, 1, out StickyAnswer answer)) return answer;
+        if (Map(node).GetOrAssign(h, [BackendAt(proposal)], waiter, 1, out var answer)) return answer;
         return await waiter.Answer.Task.WaitAsync(Wait.Patience);
     }
 
@@ -61,7 +61,7 @@ internal sealed class MapNodes : IAsyncDisposable
         for (int attempt = 1; ; attempt++)
         {
             var waiter = new Waiter();
-            if (!Map(node).GetOrAssign(Hash(node, client), [], waiter, 1, out StickyAnswer answer))
+            if (!Map(node).GetOrAssign(Hash(node, client), [], waiter, 1, out var answer))
             {
                 answer = await waiter.Answer.Task.WaitAsync(Wait.Patience);
             }
@@ -81,7 +81,7 @@ internal sealed class MapNodes : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await Fleet.DisposeAsync();
-        foreach ((ShardedMap map, MapClock clock) in _maps.Values)
+        foreach ((var map, var clock) in _maps.Values)
         {
             clock.Dispose();
             map.Dispose();

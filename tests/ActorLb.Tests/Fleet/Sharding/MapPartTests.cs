@@ -20,7 +20,7 @@ public sealed class MapPartTests
         nodes.Fleet.StartAll();
         await nodes.BalancedAsync(0, 1, 2);
 
-        BackendRef[] first = await AssignAsync(nodes, 0, proposal: 1);
+        var first = await AssignAsync(nodes, 0, proposal: 1);
         foreach (int node in (int[])[1, 2]) Assert.Equal(first, await AssignAsync(nodes, node, proposal: 2));
     }
 
@@ -30,7 +30,7 @@ public sealed class MapPartTests
         await using var nodes = new MapNodes(3);
         nodes.Fleet.StartAll();
         await nodes.BalancedAsync(0, 1, 2);
-        BackendRef[] before = await AssignAsync(nodes, 1, proposal: 1);
+        var before = await AssignAsync(nodes, 1, proposal: 1);
         await ReplicatedAsync(nodes, 0, 1, 2);
 
         await nodes.Fleet.KillAsync(2);
@@ -47,7 +47,7 @@ public sealed class MapPartTests
         await using var nodes = new MapNodes(3);
         nodes.Fleet.StartAll();
         await nodes.BalancedAsync(0, 1, 2);
-        BackendRef[] before = await AssignAsync(nodes, 1, proposal: 1);
+        var before = await AssignAsync(nodes, 1, proposal: 1);
 
         await nodes.Fleet[2].LeaveAsync(TimeSpan.FromSeconds(15));
         await nodes.BalancedAsync(0, 1);
@@ -61,7 +61,7 @@ public sealed class MapPartTests
         await using var nodes = new MapNodes(3);
         nodes.Fleet.Start(0, 1);
         await nodes.BalancedAsync(0, 1);
-        BackendRef[] before = await AssignAsync(nodes, 0, proposal: 1);
+        var before = await AssignAsync(nodes, 0, proposal: 1);
 
         nodes.Fleet.Start(2);
         await nodes.BalancedAsync(0, 1, 2);
@@ -79,17 +79,17 @@ public sealed class MapPartTests
         int[] start = isLeave ? [0, 1, 2] : [0, 1], end = isLeave ? [0, 1] : [0, 1, 2];
         nodes.Fleet.Start(start);
         await nodes.BalancedAsync(start);
-        BackendRef[] before = await AssignAsync(nodes, 0, proposal: 1);
+        var before = await AssignAsync(nodes, 0, proposal: 1);
 
-        Task change = isLeave ? nodes.Fleet[2].LeaveAsync(TimeSpan.FromSeconds(15)) : Task.Run(() => nodes.Fleet.Start(2));
-        Task settled = change.ContinueWith(_ => nodes.BalancedAsync(end), TaskScheduler.Default).Unwrap();
+        var change = isLeave ? nodes.Fleet[2].LeaveAsync(TimeSpan.FromSeconds(15)) : Task.Run(() => nodes.Fleet.Start(2));
+        var settled = change.ContinueWith(_ => nodes.BalancedAsync(end), TaskScheduler.Default).Unwrap();
         var placed = new Dictionary<string, BackendRef>();
         for (int i = 0; !settled.IsCompleted; i++)
         {
             Assert.Equal(before[i % Clients], await nodes.ReadAsync(i % 2, $"client-{i % Clients}"));
             if (i % 4 == 0)
             {
-                StickyAnswer answer = await nodes.AssignAsync(i % 2, $"new-{i}", proposal: 2);
+                var answer = await nodes.AssignAsync(i % 2, $"new-{i}", proposal: 2);
                 if (answer.Outcome != StickyOutcome.Fallback) placed.Add($"new-{i}", answer.Backend);
             }
             // Clients' pace: to ask without a pause would take the machine from the shards that move.
@@ -98,7 +98,7 @@ public sealed class MapPartTests
         await settled;
 
         Assert.NotEmpty(placed);
-        foreach ((string client, BackendRef backend) in placed) Assert.Equal(backend, (await nodes.AssignAsync(1, client, proposal: 3)).Backend);
+        foreach ((string client, var backend) in placed) Assert.Equal(backend, (await nodes.AssignAsync(1, client, proposal: 3)).Backend);
         Assert.Equal(before, await AssignAsync(nodes, 1, proposal: 3));
     }
 
@@ -108,10 +108,10 @@ public sealed class MapPartTests
         await using var nodes = new MapNodes(3);
         nodes.Fleet.StartAll();
         await nodes.BalancedAsync(0, 1, 2);
-        BackendRef[] before = await AssignAsync(nodes, 0, proposal: 1);
+        var before = await AssignAsync(nodes, 0, proposal: 1);
         await ReplicatedAsync(nodes, 0, 1, 2);
 
-        Akka.Actor.ActorSystem system = nodes.Fleet[1].System!.System;
+        var system = nodes.Fleet[1].System!.System;
         system.Stop(Akka.Cluster.Sharding.ClusterSharding.Get(system).ShardRegion("map"));
         await Wait.UntilAsync(() => nodes.Fleet[1].Standing.Restarts == 1, () => "not restarted");
         await nodes.BalancedAsync(0, 1, 2);
@@ -126,7 +126,7 @@ public sealed class MapPartTests
         nodes.Fleet.Adapt = (_, s) => s with { FormAfter = TimeSpan.FromMinutes(1) };
         nodes.Fleet.StartAll();
         await nodes.BalancedAsync(0, 1, 2);
-        BackendRef[] before = await AssignAsync(nodes, 0, proposal: 1);
+        var before = await AssignAsync(nodes, 0, proposal: 1);
         await ReplicatedAsync(nodes, 0, 1, 2);
 
         await nodes.Fleet.CutAsync(2, 0, isCut: true);
@@ -147,7 +147,7 @@ public sealed class MapPartTests
     {
         for (int attempt = 1; ; attempt++)
         {
-            StickyAnswer answer = await nodes.AssignAsync(node, $"client-{i}", proposal);
+            var answer = await nodes.AssignAsync(node, $"client-{i}", proposal);
             if (answer.Outcome != StickyOutcome.Fallback || attempt == 50) return answer.Backend;
         }
     }));

@@ -49,7 +49,7 @@ public sealed class MapWireTests
     [MemberData(nameof(Kinds))]
     public void Message_Written_IsReadTheSame(int kind)
     {
-        MapMessage sample = Samples()[kind - 1];
+        var sample = Samples()[kind - 1];
         var serializer = new MapSerializer(null!);
         var envelope = new MapEnvelope(0xABCDEF, sample);
 

@@ -13,8 +13,8 @@ public sealed class ShardAllocationTests
     [Fact]
     public void New_Shards_AreWhereThePlacementWantsThem()
     {
-        MapMembers members = Members();
-        MemberId?[] desired = Placement.Owners(members, Shards);
+        var members = Members();
+        var desired = Placement.Owners(members, Shards);
 
         for (int shard = 0; shard < Shards; shard++) Assert.Equal(desired[shard], ShardAllocation.Choose(shard, [A, B, C], members, Empty(), Shards));
     }
@@ -22,9 +22,9 @@ public sealed class ShardAllocationTests
     [Fact]
     public void Shard_OfADeadOwner_GoesToItsCompleteCopy()
     {
-        (int shard, MemberId owner, MemberId other) = Desired();
-        MemberId third = new[] { A, B, C }.First(p => p != owner && p != other);
-        MapMembers members = Members(unreachable: owner);
+        (int shard, var owner, var other) = Desired();
+        var third = new[] { A, B, C }.First(p => p != owner && p != other);
+        var members = Members(unreachable: owner);
 
         Assert.Equal(other, ShardAllocation.Choose(shard, [A, B, C], members, With(shard, owner, replica: other), Shards));
         Assert.Equal(third, ShardAllocation.Choose(shard, [A, B, C], members, With(shard, owner, replica: third), Shards));
@@ -33,7 +33,7 @@ public sealed class ShardAllocationTests
     [Fact]
     public void Shard_WhoseCopyIsComplete_MovesToWhereItBelongs()
     {
-        (int shard, MemberId desired, MemberId owner) = Desired();
+        (int shard, var desired, var owner) = Desired();
         ShardDirectory complete = With(shard, owner, next: desired), incomplete = With(shard, owner);
 
         Assert.Equal([shard], ShardAllocation.Moves([(shard, owner)], [], Members(), complete, Shards));
@@ -47,8 +47,8 @@ public sealed class ShardAllocationTests
     [Fact]
     public void Nothing_MovesWhileAMemberIsUnreachable()
     {
-        (int shard, MemberId desired, MemberId owner) = Desired();
-        MemberId third = new[] { A, B, C }.First(p => p != owner && p != desired);
+        (int shard, var desired, var owner) = Desired();
+        var third = new[] { A, B, C }.First(p => p != owner && p != desired);
 
         Assert.Empty(ShardAllocation.Moves([(shard, owner)], [], Members(unreachable: third), With(shard, owner, next: desired), Shards));
     }
@@ -56,8 +56,8 @@ public sealed class ShardAllocationTests
     [Fact]
     public void Moves_AreBounded()
     {
-        MapMembers members = Members();
-        MemberId?[] desired = Placement.Owners(members, Shards);
+        var members = Members();
+        var desired = Placement.Owners(members, Shards);
         var owned = Enumerable.Range(0, Shards).Select(s => (s, new[] { A, B, C }.First(p => p != desired[s]))).ToArray();
         var directory = new ShardDirectory([.. owned.Select(o => new ShardAnnouncement(o.s, 1, 1, o.Item2, desired[o.s], true, null, false))]);
 
@@ -68,8 +68,8 @@ public sealed class ShardAllocationTests
     [Fact]
     public void Leaver_GetsNothing_AndItsShardsGoToTheirCopies()
     {
-        (int shard, MemberId owner, MemberId other) = Desired();
-        MemberId third = new[] { A, B, C }.First(p => p != owner && p != other);
+        (int shard, var owner, var other) = Desired();
+        var third = new[] { A, B, C }.First(p => p != owner && p != other);
 
         Assert.Equal(third, ShardAllocation.Choose(shard, [other, third], Members(leaving: owner), With(shard, owner, replica: third), Shards));
         for (int s = 0; s < Shards; s++) Assert.NotEqual(A, ShardAllocation.Choose(s, [A, B, C], Members(leaving: A), Empty(), Shards));
@@ -85,7 +85,7 @@ public sealed class ShardAllocationTests
     /// <summary>A shard, its desired owner, and another member.</summary>
     private static (int Shard, MemberId Desired, MemberId Other) Desired()
     {
-        MemberId desired = Placement.Owners(Members(), Shards)[3]!.Value;
+        var desired = Placement.Owners(Members(), Shards)[3]!.Value;
         return (3, desired, new[] { A, B, C }.First(p => p != desired));
     }
 

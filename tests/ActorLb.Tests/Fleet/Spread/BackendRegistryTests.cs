@@ -29,7 +29,7 @@ public sealed class BackendRegistryTests
     [Fact]
     public void Change_OnANodeByItself_HoldsAtOnceAndIsMarked()
     {
-        BackendRegistry node = Node(First);
+        var node = Node(First);
         node.Change(First, (r, _) => r with { State = AdminState.Drain });
         Assert.True(Of(node, First) is { State: AdminState.Drain, IsLocal: true });
         Assert.True(node.Confirm(node.ToRegisters()));
@@ -47,7 +47,7 @@ public sealed class BackendRegistryTests
         fleet.Change(First, (r, _) => r with { Weight = 7 });
         _time.Advance(TimeSpan.FromSeconds(1));
         detached.Change(First, (r, _) => r with { State = AdminState.Drain });
-        Registers fromFleet = fleet.ToRegisters();
+        var fromFleet = fleet.ToRegisters();
         fleet.Merge(detached.ToRegisters());
         detached.Merge(fromFleet);
         Assert.Equal(AdminState.Drain, Of(fleet, First).State);
@@ -57,7 +57,7 @@ public sealed class BackendRegistryTests
     [Fact]
     public void Change_WithAnotherInView_SupersedesItWhateverTheClocksSay()
     {
-        BackendRegistry ahead = Node(First);
+        var ahead = Node(First);
         _time.Advance(TimeSpan.FromHours(1));
         ahead.Change(First, (r, _) => r with { State = AdminState.Down });
         var behind = new BackendRegistry(new SpreadClock(new FakeTimeProvider(DateTimeOffset.UnixEpoch)), _time);
@@ -82,8 +82,8 @@ public sealed class BackendRegistryTests
     [Fact]
     public void Want_OfARemovedBackend_BringsItBackUnderANewGeneration()
     {
-        BackendRegistry node = Node(First);
-        BackendRef before = Of(node, First).Reference;
+        var node = Node(First);
+        var before = Of(node, First).Reference;
         node.Change(First, (r, _) => r with { State = null });
         Assert.True(node.Want([First]));
         Assert.True(Of(node, First) is { State: AdminState.Up } now && now.Reference.Slot == before.Slot && now.Reference.Gen != before.Gen);
@@ -93,7 +93,7 @@ public sealed class BackendRegistryTests
     public void Merge_TwoBackendsInOneSlot_TheFirstByNameKeepsItOnAllNodes()
     {
         BackendRegistry one = Node(First, Second), other = Node(Second);
-        Registers clash = Registers.Empty.With(
+        var clash = Registers.Empty.With(
             Second.Name, new Register(50, new BackendRecord(new BackendRef(Of(one, First).Reference.Slot, 9), AdminState.Up).Encode()));
         one.Merge(clash);
         other.Merge(clash);
@@ -108,7 +108,7 @@ public sealed class BackendRegistryTests
     [Fact]
     public void EndDrains_PastTheDeadline_MakesThemDown()
     {
-        BackendRegistry node = Node(First);
+        var node = Node(First);
         node.Change(First, (r, stamp) => r with { State = AdminState.Drain, Deadline = new DrainDeadline(60, stamp) });
         Assert.Equal(TimeSpan.FromSeconds(60), Of(node, First).DrainLeft);
         _time.Advance(TimeSpan.FromSeconds(59));
@@ -119,7 +119,7 @@ public sealed class BackendRegistryTests
 
         // A node that was away learns the reason, whatever else changes in the record.
         node.Change(First, (r, _) => r with { Weight = 3 });
-        BackendRegistry late = Node(First);
+        var late = Node(First);
         late.Merge(node.ToRegisters());
         Assert.True(Of(late, First) is { State: AdminState.Down, Weight: 3, IsDrainOver: true });
         node.Change(First, (r, _) => r with { State = AdminState.Down, Deadline = null });
@@ -130,7 +130,7 @@ public sealed class BackendRegistryTests
     [Fact]
     public void EndDrains_OfAnOrderThatWasRepeated_CountsFromTheLastOne()
     {
-        BackendRegistry node = Node(First);
+        var node = Node(First);
         node.Change(First, (r, stamp) => r with { State = AdminState.Drain, Deadline = new DrainDeadline(60, stamp) });
         node.Snapshot();
         _time.Advance(TimeSpan.FromSeconds(50));
@@ -172,7 +172,7 @@ public sealed class BackendRegistryTests
     [InlineData(null)]
     public void Change_ToAnythingButADrain_EndsItsPace(AdminState? state)
     {
-        BackendRegistry node = Node(First);
+        var node = Node(First);
         node.Change(First, (r, stamp) => r with { State = AdminState.Drain, Pacing = new PacedDrain(50, false, stamp) });
         node.Change(First, (r, _) => r with { State = state });
         Assert.Null(Of(node, First).Pacing);
@@ -181,11 +181,11 @@ public sealed class BackendRegistryTests
     [Fact]
     public void Merge_OfWhatIsNoRecord_LeavesItOut()
     {
-        BackendRegistry node = Node(First);
+        var node = Node(First);
         byte[] good = Of(node, First) is var b ? new BackendRecord(b.Reference, AdminState.Down).Encode() : [];
         byte[] badState = [.. good];
         badState[5] = 77;
-        Registers bad = Registers.Empty
+        var bad = Registers.Empty
             .With("no-slash", new Register(1L << 50, good)).With("pool/", new Register(1L << 50, good))
             .With(First.Name, new Register(1L << 50, badState)).With(Second.Name, new Register(1L << 50, new byte[] { 1, 2, 3 }));
         Assert.False(node.Merge(bad));
@@ -215,7 +215,7 @@ public sealed class BackendRegistryTests
         // A later release may append fields.
         Assert.Equal(plain, BackendRecord.TryDecode([.. plain.Encode(), 1, 2, 3]));
         Assert.Equal("01FF3F010202FFFF0000FFFFFFFFFFFFFFFFFFFFFF7F", Convert.ToHexString(record.Encode()));
-        BackendRecord paced = record with { Pacing = new PacedDrain(12.5, true, 258) };
+        var paced = record with { Pacing = new PacedDrain(12.5, true, 258) };
         Assert.Equal(paced, BackendRecord.TryDecode(paced.Encode()));
         Assert.Equal("01FF3F010202FFFF0000FFFFFFFFFFFFFFFFFFFFFF7F" + "D4300000" + "01" + "0201000000000000", Convert.ToHexString(paced.Encode()));
         foreach (double rate in (double[])[PaceRate.Least, 0.5, PaceRate.Most])

@@ -31,7 +31,7 @@ public sealed class ClosingCountsTests
         two.Merge(one.ToReports());
         Assert.Equal(18, two.Of(Drain));
         _time.Advance(TimeSpan.FromHours(1));
-        ClosingCounts later = Node();
+        var later = Node();
         later.Merge(two.ToReports());
         Assert.Equal(18, later.Of(Drain));
     }
@@ -53,7 +53,7 @@ public sealed class ClosingCountsTests
     [Fact]
     public void Merge_IsBounded()
     {
-        ClosingCounts node = Node();
+        var node = Node();
         for (int i = 0; i < 3; i++) node.Merge([.. Enumerable.Range(0, 1000).Select(p => new ClosedReport(Drain, (i * 1000) + p, 1))]);
         Assert.Equal(ClosingCounts.MaxReports, node.Of(Drain));
     }

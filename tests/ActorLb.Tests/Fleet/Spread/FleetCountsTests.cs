@@ -19,7 +19,7 @@ public sealed class FleetCountsTests
         Hear(1, 1, 10);
         Hear(2, 1, 5);
         Hear(2, 2, 6);
-        FleetReport sum = _counts.Sum(_members);
+        var sum = _counts.Sum(_members);
         Assert.Equal((16, 3), (sum.ConnectionsOf(Broker), sum.LiveNodes));
     }
 

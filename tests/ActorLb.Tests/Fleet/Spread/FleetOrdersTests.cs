@@ -18,7 +18,7 @@ public sealed class FleetOrdersTests : IDisposable
     [Fact]
     public async Task Set_ByItself_HoldsAndIsKeptOverARestart()
     {
-        FleetOrders orders = Alone();
+        var orders = Alone();
         Assert.Empty(orders.All(""));
         Assert.False(Directory.Exists(Folder));
         int changes = 0;
@@ -28,7 +28,7 @@ public sealed class FleetOrdersTests : IDisposable
         Assert.Equal(default, await orders.SetAsync("rebalance/p", Bytes("three")));
         Assert.Equal(3, changes);
 
-        FleetOrders again = Alone();
+        var again = Alone();
         Assert.Equal(["ban/a", "ban/x"], again.All("ban/").Select(o => o.Name));
         Assert.Equal("three", Text(again.Get("rebalance/p")));
         Assert.False(again.Get("rebalance/p")!.Value.IsLocal);
@@ -42,8 +42,8 @@ public sealed class FleetOrdersTests : IDisposable
     public async Task Set_WithoutAFolderToWrite_HoldsHereAndSaysWhy()
     {
         File.WriteAllText(Folder, "in the way");
-        FleetOrders orders = Alone();
-        OrderOutcome outcome = await orders.SetAsync("ban/x", Bytes("one"));
+        var orders = Alone();
+        var outcome = await orders.SetAsync("ban/x", Bytes("one"));
         Assert.Null(outcome.Refused);
         Assert.Contains("cannot be written", outcome.Pending, StringComparison.Ordinal);
         Assert.True(orders.Get("ban/x") is { IsLocal: true });
@@ -63,7 +63,7 @@ public sealed class FleetOrdersTests : IDisposable
     [Fact]
     public async Task Set_PastItsBounds_IsRefusedAndTakingBackIsNot()
     {
-        FleetOrders orders = Alone();
+        var orders = Alone();
         Assert.Contains("4096", (await orders.SetAsync("ban/long", new byte[FleetOrders.LongestValue + 1])).Refused, StringComparison.Ordinal);
         Assert.Contains("512", (await orders.SetAsync(new string('é', 257), Bytes("x"))).Refused, StringComparison.Ordinal);
         Assert.NotNull((await orders.SetAsync("", Bytes("x"))).Refused);
@@ -80,7 +80,7 @@ public sealed class FleetOrdersTests : IDisposable
     [Fact]
     public async Task Set_AfterManyWereTakenBack_HasRoom()
     {
-        FleetOrders orders = Alone();
+        var orders = Alone();
         for (int i = 0; i < 600; i++)
         {
             string name = $"ban/{i}/".PadRight(FleetOrders.LongestName, 'x');
@@ -132,7 +132,7 @@ public sealed class FleetOrdersTests : IDisposable
     [Fact]
     public async Task Tombstones_AreBoundedInNumber_TheNewestStay()
     {
-        FleetOrders orders = Detached();
+        var orders = Detached();
         for (int i = 0; i < 600; i++)
         {
             _time.Advance(TimeSpan.FromMilliseconds(5));
@@ -147,7 +147,7 @@ public sealed class FleetOrdersTests : IDisposable
     [Fact]
     public async Task Change_GetsWhatTheOrderIsNow_AndWithoutADifferenceTellsNobody()
     {
-        FleetOrders orders = Alone();
+        var orders = Alone();
         await orders.ChangeAsync("rebalance/p", (old, stamp) =>
         {
             Assert.True(old.IsEmpty);
@@ -165,7 +165,7 @@ public sealed class FleetOrdersTests : IDisposable
     [Fact]
     public async Task Read_AnUnreadableOrder_IsLeftOutAndSaidOnceEach()
     {
-        FleetOrders orders = Alone();
+        var orders = Alone();
         await orders.SetAsync("ban/bad", Bytes("?"));
         await orders.SetAsync("ban/good", Bytes("fine"));
         string? Decode(FleetOrder order) => Text(order) is "fine" ? order.Name : null;

@@ -24,7 +24,7 @@ public sealed class SpreadClusterTests : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        foreach (Node node in _nodes) await node.System.Terminate();
+        foreach (var node in _nodes) await node.System.Terminate();
         _folder.Delete(recursive: true);
     }
 
@@ -33,13 +33,13 @@ public sealed class SpreadClusterTests : IAsyncDisposable
     {
         Node[] nodes = [Start("1"), Start("2"), Start("3")];
         await JoinAsync(nodes);
-        ChangeOutcome outcome = await nodes[1].State.ChangeAsync(Broker, (r, _) => r with { State = AdminState.Down, Weight = 4 });
+        var outcome = await nodes[1].State.ChangeAsync(Broker, (r, _) => r with { State = AdminState.Down, Weight = 4 });
         Assert.Equal(new ChangeOutcome(true, null), outcome);
         await Wait.UntilAsync(() => nodes.All(n => n.Of(Broker) is { State: AdminState.Down, Weight: 4, IsLocal: false }));
         Assert.Equal(AdminState.Down, nodes[0].Slots.StateOf(nodes[0].Of(Broker).Reference));
-        foreach (Node node in nodes) await node.System.Terminate();
+        foreach (var node in nodes) await node.System.Terminate();
 
-        Node again = Start("2");
+        var again = Start("2");
         Assert.True(again.Of(Broker) is { State: AdminState.Down, Weight: 4 });
     }
 
@@ -48,7 +48,7 @@ public sealed class SpreadClusterTests : IAsyncDisposable
     {
         Node[] nodes = [Start("1"), Start("2")];
         await JoinAsync(nodes[0]);
-        ChangeOutcome outcome = await nodes[1].State.ChangeAsync(Broker, (r, _) => r with { State = AdminState.Drain });
+        var outcome = await nodes[1].State.ChangeAsync(Broker, (r, _) => r with { State = AdminState.Drain });
         Assert.Contains("detached", outcome.Pending, StringComparison.Ordinal);
         Assert.True(nodes[1].Of(Broker) is { State: AdminState.Drain, IsLocal: true });
         await JoinAsync(nodes);
@@ -59,7 +59,7 @@ public sealed class SpreadClusterTests : IAsyncDisposable
     public async Task Orders_OfOneMember_HoldOnAllOnOneThatJoinsLaterAndAfterARestart()
     {
         Node[] nodes = [Start("1"), Start("2"), Start("3")];
-        OrderOutcome outcome = await nodes[0].State.Orders.SetAsync("ban/early", new byte[] { 1 });
+        var outcome = await nodes[0].State.Orders.SetAsync("ban/early", new byte[] { 1 });
         Assert.Contains("detached", outcome.Pending, StringComparison.Ordinal);
         await JoinAsync(nodes[..2]);
         Assert.Equal(default, await nodes[1].State.Orders.SetAsync("ban/x", new byte[] { 2 }));
@@ -68,7 +68,7 @@ public sealed class SpreadClusterTests : IAsyncDisposable
         await Wait.UntilAsync(() => nodes[2].State.Orders.All("ban/").Length == 2);
         Assert.Equal(default, await nodes[2].State.Orders.SetAsync("ban/early", default));
         await Wait.UntilAsync(() => nodes.All(n => n.State.Orders.All("ban/") is [{ Name: "ban/x" }]));
-        foreach (Node node in nodes) await node.System.Terminate();
+        foreach (var node in nodes) await node.System.Terminate();
 
         Assert.Equal(["ban/x"], Start("2").State.Orders.All("").Select(o => o.Name));
     }
@@ -142,7 +142,7 @@ public sealed class SpreadClusterTests : IAsyncDisposable
         var slots = new BackendSlots();
         var state = new SpreadState(secret, "test", folder, slots, TimeProvider.System, NullLogger.Instance);
         state.Want([Broker]);
-        Config config = ConfigurationFactory.ParseString($$"""
+        var config = ConfigurationFactory.ParseString($$"""
             akka {
               loglevel = OFF, stdout-loglevel = OFF
               coordinated-shutdown { exit-clr = off, run-by-clr-shutdown-hook = off }
@@ -174,9 +174,9 @@ public sealed class SpreadClusterTests : IAsyncDisposable
 
     private static async Task JoinAsync(params Node[] nodes)
     {
-        Address first = Akka.Cluster.Cluster.Get(nodes[0].System).SelfAddress;
+        var first = Akka.Cluster.Cluster.Get(nodes[0].System).SelfAddress;
         using var patience = new CancellationTokenSource(Wait.Patience);
-        foreach (Node node in nodes) await Akka.Cluster.Cluster.Get(node.System).JoinAsync(first, patience.Token);
+        foreach (var node in nodes) await Akka.Cluster.Cluster.Get(node.System).JoinAsync(first, patience.Token);
         await Wait.UntilAsync(() => nodes.All(n => Akka.Cluster.Cluster.Get(n.System).SelfMember.Status == Akka.Cluster.MemberStatus.Up));
     }
 

@@ -38,7 +38,7 @@ public sealed class SpreadSerializerTests
     [Fact]
     public void Counts_WithClosedSessions_ArePinnedAndReadByBothReleases()
     {
-        CountsMessage closed = Counts with { Closed = [new ClosedReport(1, -2, 3)] };
+        var closed = Counts with { Closed = [new ClosedReport(1, -2, 3)] };
         byte[] bytes = _serializer.ToBinary(closed);
         Assert.Equal(
             Convert.ToHexString(_serializer.ToBinary(Counts)) + "01000000" + "0100000000000000" + "FEFFFFFFFFFFFFFF" + "03000000", Convert.ToHexString(bytes));
@@ -68,7 +68,7 @@ public sealed class SpreadSerializerTests
     [Fact]
     public void Merge_InEitherOrder_IsTheSame()
     {
-        Registers other = Registers.Empty.With("a", new Register(3, new byte[] { 1 })).With("b", new Register(2, new byte[] { 7, 9 }));
+        var other = Registers.Empty.With("a", new Register(3, new byte[] { 1 })).With("b", new Register(2, new byte[] { 7, 9 }));
         Assert.Equal(Some.Merge(other), other.Merge(Some));
         Assert.Equal(new byte[] { 7, 9 }, Some.Merge(other).Items["b"].Value.ToArray());
         Assert.Same(Some, Some.Merge(Registers.Empty));

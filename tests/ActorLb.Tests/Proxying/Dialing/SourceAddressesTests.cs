@@ -19,19 +19,19 @@ public sealed class SourceAddressesTests
     [Fact]
     public void Choose_FiveEqualShares_SpreadsAsSplitClientsDoes()
     {
-        SourceAddresses sources = Create(
+        var sources = Create(
             1000, ("10.211.55.5", 20), ("10.211.55.20", 20), ("10.211.55.21", 20), ("10.211.55.22", 20), ("10.211.55.23", null));
         int[] counts = new int[5];
-        foreach (NetEndPoint client in Clients(50_000)) counts[sources.Choose(client, Broker)]++;
+        foreach (var client in Clients(50_000)) counts[sources.Choose(client, Broker)]++;
         Assert.All(counts, c => Assert.InRange(c, 9_500, 10_500));
     }
 
     [Fact]
     public void Choose_UnequalShares_FollowsThem()
     {
-        SourceAddresses sources = Create(1000, ("127.0.0.2", 70), ("127.0.0.3", null), ("127.0.0.4", null));
+        var sources = Create(1000, ("127.0.0.2", 70), ("127.0.0.3", null), ("127.0.0.4", null));
         int[] counts = new int[3];
-        foreach (NetEndPoint client in Clients(40_000)) counts[sources.Choose(client, Broker)]++;
+        foreach (var client in Clients(40_000)) counts[sources.Choose(client, Broker)]++;
         Assert.InRange(counts[0], 27_400, 28_600);
         Assert.InRange(counts[1], 5_600, 6_400);
         Assert.InRange(counts[2], 5_600, 6_400);
@@ -40,16 +40,16 @@ public sealed class SourceAddressesTests
     [Fact]
     public void Choose_SameClient_SameSource()
     {
-        SourceAddresses sources = Create(1000, ("127.0.0.2", null), ("127.0.0.3", null));
-        foreach (NetEndPoint client in Clients(100)) Assert.Equal(sources.Choose(client, Broker), sources.Choose(client, Broker));
+        var sources = Create(1000, ("127.0.0.2", null), ("127.0.0.3", null));
+        foreach (var client in Clients(100)) Assert.Equal(sources.Choose(client, Broker), sources.Choose(client, Broker));
     }
 
     [Fact]
     public void Choose_MixedFamilies_TakesTheDestinations()
     {
-        SourceAddresses sources = Create(1000, ("127.0.0.2", 90), ("::1", null));
-        NetEndPoint six = NetEndPoint.From(IPAddress.IPv6Loopback, 1883);
-        foreach (NetEndPoint client in Clients(50))
+        var sources = Create(1000, ("127.0.0.2", 90), ("::1", null));
+        var six = NetEndPoint.From(IPAddress.IPv6Loopback, 1883);
+        foreach (var client in Clients(50))
         {
             Assert.Equal(1, sources.Choose(client, six));
             Assert.Equal(0, sources.Choose(client, Broker));
@@ -60,8 +60,8 @@ public sealed class SourceAddressesTests
     [Fact]
     public void Enter_ByPair_CountsEachDestinationAlone()
     {
-        SourceAddresses sources = Create(100, ("127.0.0.2", null), ("127.0.0.3", null));
-        NetEndPoint other = NetEndPoint.From(IPAddress.Parse("10.9.9.9"), 1884);
+        var sources = Create(100, ("127.0.0.2", null), ("127.0.0.3", null));
+        var other = NetEndPoint.From(IPAddress.Parse("10.9.9.9"), 1884);
         for (int i = 1; i <= 95; i++) Assert.Equal(i, sources.Enter(0, Broker));
         Assert.Equal(1, sources.Enter(0, other));
         Assert.Equal(1, sources.Enter(1, Broker));

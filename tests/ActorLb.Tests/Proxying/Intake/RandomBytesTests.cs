@@ -11,9 +11,9 @@ public sealed class RandomBytesTests
         Span<byte> bytes = stackalloc byte[16];
         Span<byte> mask = stackalloc byte[4];
         RandomBytes.Fill(bytes);
-        for (var i = 0; i < 1000; i++)
+        for (int i = 0; i < 1000; i++)
         {
-            var before = GC.GetAllocatedBytesForCurrentThread();
+            long before = GC.GetAllocatedBytesForCurrentThread();
             RandomBytes.Fill(bytes);
             RandomBytes.Fill(mask);
             Assert.Equal(before, GC.GetAllocatedBytesForCurrentThread());
@@ -24,12 +24,12 @@ public sealed class RandomBytesTests
     [Fact]
     public void Fill_BytesAreSpreadEvenly()
     {
-        var counts = new int[256];
+        int[] counts = new int[256];
         Span<byte> mask = stackalloc byte[4];
-        for (var i = 0; i < 64_000; i++)
+        for (int i = 0; i < 64_000; i++)
         {
             RandomBytes.Fill(mask);
-            foreach (var b in mask)
+            foreach (byte b in mask)
                 counts[b]++;
         }
 

@@ -15,7 +15,7 @@ public sealed class AdmissionTests
     [Fact]
     public void ConnectRate_OverTheRate_RefusesUntilTimePasses()
     {
-        ConnectRate rate = ConnectRate.Create(100)!;
+        var rate = ConnectRate.Create(100)!;
         long now = Stopwatch.Frequency;
         int taken = Enumerable.Range(0, 500).Count(_ => rate.TryTake(now));
         Assert.Equal(100, taken);
@@ -26,7 +26,7 @@ public sealed class AdmissionTests
     [Fact]
     public void ConnectRate_ManyThreads_GivesOutNoMoreThanTheRate()
     {
-        ConnectRate rate = ConnectRate.Create(1000)!;
+        var rate = ConnectRate.Create(1000)!;
         long now = Stopwatch.Frequency;
         int taken = 0;
         Parallel.For(0, 4, _ =>
@@ -49,7 +49,7 @@ public sealed class AdmissionTests
     [Fact]
     public void AddressLimits_Connections_CountsEachAddressAlone()
     {
-        AddressLimits limits = AddressLimits.Create(new LimitOptions(0, 2, 0), new FakeTimeProvider())!;
+        var limits = AddressLimits.Create(new LimitOptions(0, 2, 0), new FakeTimeProvider())!;
         Assert.Equal(CloseReason.None, limits.TryEnter(Client("10.0.0.1", 1)));
         Assert.Equal(CloseReason.None, limits.TryEnter(Client("10.0.0.1", 2)));
         Assert.Equal(CloseReason.AddressFull, limits.TryEnter(Client("10.0.0.1", 3)));
@@ -62,7 +62,7 @@ public sealed class AdmissionTests
     public void AddressLimits_Rate_RefillsWithTime()
     {
         var time = new FakeTimeProvider();
-        AddressLimits limits = AddressLimits.Create(new LimitOptions(0, 0, 3), time)!;
+        var limits = AddressLimits.Create(new LimitOptions(0, 0, 3), time)!;
         for (int i = 0; i < 3; i++) Assert.Equal(CloseReason.None, limits.TryEnter(Client("::1")));
         Assert.Equal(CloseReason.AddressRate, limits.TryEnter(Client("::1")));
         time.Advance(TimeSpan.FromSeconds(1));

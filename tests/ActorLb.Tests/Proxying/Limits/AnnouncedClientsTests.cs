@@ -40,8 +40,10 @@ public sealed class AnnouncedClientsTests
         Pool pool = new(Pools.Options(BalanceKind.RoundRobin, Pools.Backend("10.0.0.1")), TimeProvider.System);
         return new Session(null!)
         {
-            Remote = NetEndPoint.From(IPAddress.Parse("192.0.2.1"), 1111), Local = NetEndPoint.From(IPAddress.Parse("192.0.2.2"), 1883),
-            Pool = new UpstreamPool(pool, null, null), Backend = pool.Snapshot.Backends[0],
+            Remote = NetEndPoint.From(IPAddress.Parse("192.0.2.1"), 1111),
+            Local = NetEndPoint.From(IPAddress.Parse("192.0.2.2"), 1883),
+            Pool = new UpstreamPool(pool, null, null),
+            Backend = pool.Snapshot.Backends[0],
         };
     }
 }

@@ -74,7 +74,7 @@ public sealed class BanListTests
     {
         var bans = new BanList([.. Enumerable.Range(0, 1000).Select(i => Of(BanKind.ClientId, $"c{i}", 100)), Of(BanKind.Address, "10.0.0.0/8"), Of(BanKind.Address, "2001:db8::/32")], _time);
         byte[] known = Utf8("c7"), unknown = Utf8("someone");
-        NetEndPoint client = Client("192.0.2.1");
+        var client = Client("192.0.2.1");
         Assert.True(bans.HasClientId(known));
         Assert.Equal(0, Allocations.Least(() =>
         {
@@ -121,7 +121,7 @@ public sealed class BanListTests
     {
         Ban ban = new((BanKind)kind, subject, _time.GetUtcNow(), _time.GetUtcNow().AddMilliseconds(12_345), "10.0.0.7:5 (token ops) on lb-1", "a reason, ü");
         Assert.Equal(ban, BanOrders.Read(new FleetOrder(BanOrders.NameOf((BanKind)kind, subject), BanOrders.Write(ban), 1, false)));
-        Ban forever = ban with { Expires = null };
+        var forever = ban with { Expires = null };
         Assert.Equal(forever, BanOrders.Read(new FleetOrder(BanOrders.NameOf((BanKind)kind, subject), BanOrders.Write(forever), 1, false)));
     }
 

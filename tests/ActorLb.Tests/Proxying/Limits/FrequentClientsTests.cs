@@ -18,7 +18,7 @@ public sealed class FrequentClientsTests
             if (round % 2 == 0) Count("half", round);
             for (int i = 0; i < 100; i++) Count($"once-{unique++}", round);
         }
-        Dictionary<string, long> counts = Read(frequent, 1000);
+        var counts = Read(frequent, 1000);
         Assert.True(counts.Count <= 256, $"{counts.Count} kept");
         // At least so many: what was there before may have pushed it out for a moment, never given it what is not its own.
         Assert.InRange(counts["fighter"], 150, 200);

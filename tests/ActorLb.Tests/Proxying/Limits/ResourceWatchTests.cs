@@ -41,7 +41,7 @@ public sealed class ResourceWatchTests
     [Fact]
     public async Task Memory_NearlyUsedUp_NewClientsAreRefusedUntilThereIsMore()
     {
-        await using ResourceWatch watch = Watch();
+        await using var watch = Watch();
         await watch.LookAsync();
         Assert.False(_services.Admission.MemoryShort);
         _memory = new MemoryState(256 << 20, 8 << 20);
@@ -59,10 +59,10 @@ public sealed class ResourceWatchTests
     [Fact]
     public async Task Burst_Over_MemoryIsReturnedOnceItIsCalm()
     {
-        await using ResourceWatch watch = Watch();
+        await using var watch = Watch();
         await LookAsync(watch, 3);
         var ledger = new SetupLedger(_services.SetupBudget, _ => { }, () => { });
-        Session session = Large();
+        var session = Large();
         ledger.Settle(session);
         await LookAsync(watch, 40);
         Assert.Equal(0, watch.Returns);
@@ -78,12 +78,12 @@ public sealed class ResourceWatchTests
     [Fact]
     public async Task Bursts_OneAfterTheOther_AreReturnedAtMostEachHalfMinute()
     {
-        await using ResourceWatch watch = Watch();
+        await using var watch = Watch();
         var ledger = new SetupLedger(_services.SetupBudget, _ => { }, () => { });
         for (int i = 0; i < 6; i++)
         {
             // Over before the next look: its peak was seen all the same.
-            Session session = Large();
+            var session = Large();
             ledger.Settle(session);
             ledger.Leave(session.Setup!);
             await LookAsync(watch, 10);

@@ -38,8 +38,8 @@ public sealed class SetupLedgerTests
     [Fact]
     public void Settle_EverythingASessionHolds_Counts()
     {
-        SetupLedger ledger = Ledger();
-        Session session = With(100 * Kilo);
+        var ledger = Ledger();
+        var session = With(100 * Kilo);
         ledger.Settle(session);
         Assert.Equal(SetupLedger.Bare + (100 * Kilo), ledger.Held);
         session.Setup!.Outbound = new byte[1];
@@ -63,12 +63,12 @@ public sealed class SetupLedgerTests
     [Fact]
     public void Settle_OverTheLimit_TheOldestOfTheLargestGo()
     {
-        SetupLedger ledger = Ledger();
+        var ledger = Ledger();
         Session[] large = [With(300 * Kilo), With(290 * Kilo), With(310 * Kilo)];
         Session[] small = [With(Kilo), With(2 * Kilo), With(60 * Kilo)];
-        foreach (Session session in (Session[])[small[0], large[0], small[1], large[1], small[2], large[2]]) ledger.Settle(session);
+        foreach (var session in (Session[])[small[0], large[0], small[1], large[1], small[2], large[2]]) ledger.Settle(session);
         Assert.Empty(_displaced);
-        Session next = With(270 * Kilo);
+        var next = With(270 * Kilo);
         ledger.Settle(next);
         Assert.Equal([large[0]], _displaced);
         // One that grows alone into the largest size goes itself: what is small stays.
@@ -81,9 +81,9 @@ public sealed class SetupLedgerTests
     [Fact]
     public void Settle_ManySmallOnes_AreBoundedToo()
     {
-        SetupLedger ledger = Ledger();
+        var ledger = Ledger();
         Session[] all = [.. Enumerable.Range(0, 1000).Select(_ => With(256))];
-        foreach (Session session in all) ledger.Settle(session);
+        foreach (var session in all) ledger.Settle(session);
         Assert.True(_budget.Held <= _budget.Limit);
         Assert.Equal(all.Take(_displaced.Count), _displaced);
         Assert.InRange(_displaced.Count, 500, 600);
@@ -94,10 +94,10 @@ public sealed class SetupLedgerTests
     {
         SetupLedger a = Ledger("a"), b = Ledger("b");
         _asked.Clear();
-        Session large = With(900 * Kilo);
+        var large = With(900 * Kilo);
         b.Settle(large);
         Session[] small = [.. Enumerable.Range(0, 40).Select(_ => With(2 * Kilo))];
-        foreach (Session session in small) a.Settle(session);
+        foreach (var session in small) a.Settle(session);
         Assert.Empty(_displaced);
         // Once, however often it is wanted.
         Assert.Equal(["b"], _asked);
@@ -119,9 +119,9 @@ public sealed class SetupLedgerTests
     [Fact]
     public void Limit_Lowered_ReactorsAreAskedAndMakeRoom()
     {
-        SetupLedger ledger = Ledger();
+        var ledger = Ledger();
         Session[] all = [.. Enumerable.Range(0, 9).Select(_ => With(100 * Kilo))];
-        foreach (Session session in all) ledger.Settle(session);
+        foreach (var session in all) ledger.Settle(session);
         _asked.Clear();
         _budget.Tight = true;
         Assert.Equal(["a"], _asked);
@@ -138,8 +138,8 @@ public sealed class SetupLedgerTests
     [Fact]
     public void TakePeak_TellsTheMostSinceTheLastCall()
     {
-        SetupLedger ledger = Ledger();
-        Session session = With(500 * Kilo);
+        var ledger = Ledger();
+        var session = With(500 * Kilo);
         ledger.Settle(session);
         ledger.Leave(session.Setup!);
         Assert.InRange(_budget.TakePeak(), 500 * Kilo, 510 * Kilo);

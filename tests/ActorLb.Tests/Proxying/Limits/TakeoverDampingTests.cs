@@ -13,7 +13,7 @@ public sealed class TakeoverDampingTests
     [Fact]
     public void Takeovers_EnoughInTheTime_RefuseTheIdForTheDelay()
     {
-        TakeoverDamping damping = Create();
+        var damping = Create();
         Assert.False(damping.TakenOver(7, 0));
         Assert.False(damping.TakenOver(7, 4_000));
         Assert.False(damping.Refuses(7, 4_000));
@@ -28,7 +28,7 @@ public sealed class TakeoverDampingTests
     [Fact]
     public void Takeovers_SeldomOnes_RefuseNobody()
     {
-        TakeoverDamping damping = Create();
+        var damping = Create();
         for (int i = 0; i < 100; i++) Assert.False(damping.TakenOver(7, i * 6_000L));
         Assert.False(damping.Refuses(7, 600_000));
     }
@@ -36,7 +36,7 @@ public sealed class TakeoverDampingTests
     [Fact]
     public void Fight_GoesOn_EachTakeoverRefusesAgainAndIsReportedOnce()
     {
-        TakeoverDamping damping = Create();
+        var damping = Create();
         Assert.Equal([false, false, true], Enumerable.Range(0, 3).Select(_ => damping.TakenOver(7, 0)));
         Assert.False(damping.TakenOver(7, 5_000));
         Assert.True(damping.Refuses(7, 5_001));
@@ -50,7 +50,7 @@ public sealed class TakeoverDampingTests
     [Fact]
     public void Sessions_ThatEndWhileTheIdIsRefused_DoNotCount()
     {
-        TakeoverDamping damping = Create();
+        var damping = Create();
         for (int i = 0; i < 50; i++) damping.TakenOver(7, 100);
         Assert.Equal(1, damping.Found);
         Assert.False(damping.Refuses(7, 5_100));
@@ -59,7 +59,7 @@ public sealed class TakeoverDampingTests
     [Fact]
     public void Table_FarMoreIdsThanPlaces_StaysBoundedAndKeepsWhoIsRefused()
     {
-        TakeoverDamping damping = Create();
+        var damping = Create();
         for (int i = 0; i < 3; i++) damping.TakenOver(42UL << 32, 0);
         var random = new Random(1);
         for (int i = 0; i < 100_000; i++)
@@ -82,7 +82,7 @@ public sealed class TakeoverDampingTests
     [Fact]
     public void Create_SameOptions_ForgetsNothing()
     {
-        TakeoverDamping damping = Create();
+        var damping = Create();
         Assert.Same(damping, TakeoverDamping.Create(Options with { }, damping));
         Assert.NotSame(damping, TakeoverDamping.Create(Options with { Takeovers = 4 }, damping));
         Assert.Null(TakeoverDamping.Create(null, damping));

@@ -48,7 +48,7 @@ public sealed class EndOfStreamTests : IDisposable
     [Fact]
     public void CloseFrame_OnAFullSocket_IsSentBeforeTheEnd()
     {
-        NodeServices services = BareServices.Create();
+        var services = BareServices.Create();
         using Reactor reactor = BareServices.ReactorOf(services);
         var relay = new Relay(new SessionCloser(services));
         using var pair = new SocketPair();
@@ -75,7 +75,7 @@ public sealed class EndOfStreamTests : IDisposable
 
     private static void Fill(int descriptor)
     {
-        foreach (var size in new[] { 4096, 1 })
+        foreach (int size in new[] { 4096, 1 })
         {
             while (Tcp.Send(descriptor, new byte[size]) > 0)
             {

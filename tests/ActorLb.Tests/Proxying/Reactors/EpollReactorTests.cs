@@ -1,5 +1,5 @@
-using ActorLb.Proxying.Reactors;
 using ActorLb.Proxying;
+using ActorLb.Proxying.Reactors;
 using ActorLb.Testing;
 
 namespace ActorLb.Tests.Proxying.Reactors;
@@ -13,7 +13,7 @@ public sealed class EpollReactorTests
     [Trait("speed", "slow")]
     public async Task AskAsync_FromManyThreads_EveryMessageIsAnswered()
     {
-        using EpollReactor reactor = Create();
+        using var reactor = Create();
         reactor.Start();
         const int PerThread = 50_000;
         Task[] askers = [.. Enumerable.Range(0, 4).Select(_ => Task.Run(async () =>
@@ -27,7 +27,7 @@ public sealed class EpollReactorTests
     [Fact]
     public void Stop_NeverStarted_Returns()
     {
-        using EpollReactor reactor = Create();
+        using var reactor = Create();
         reactor.Stop();
     }
 }

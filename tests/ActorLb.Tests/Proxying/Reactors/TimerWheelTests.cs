@@ -71,7 +71,7 @@ public sealed class TimerWheelTests
     {
         var wheel = new TimerWheel(0);
         Timer[] timers = [new(), new(), new()];
-        foreach (Timer timer in timers) wheel.Set(timer, 500);
+        foreach (var timer in timers) wheel.Set(timer, 500);
         wheel.Cancel(timers[1]);
         wheel.Cancel(timers[1]);
         Assert.Equal(2, Fire(wheel, 600));
@@ -83,12 +83,12 @@ public sealed class TimerWheelTests
     {
         var wheel = new TimerWheel(0);
         Timer[] timers = [new(), new(), new()];
-        foreach (Timer timer in timers) wheel.Set(timer, 500);
+        foreach (var timer in timers) wheel.Set(timer, 500);
         int fired = 0;
         wheel.Advance(600, _ =>
         {
             fired++;
-            foreach (Timer timer in timers) wheel.Cancel(timer);
+            foreach (var timer in timers) wheel.Cancel(timer);
         });
         Assert.Equal(1, fired);
         Assert.Equal(0, wheel.Count);
@@ -124,7 +124,7 @@ public sealed class TimerWheelTests
         Timer[] timers = [.. Enumerable.Range(0, 200).Select(_ => new Timer())];
         for (long now = 0; now < 400_000; now += random.Next(1, 400))
         {
-            Timer timer = timers[random.Next(timers.Length)];
+            var timer = timers[random.Next(timers.Length)];
             if (random.Next(4) == 0)
             {
                 wheel.Cancel(timer);

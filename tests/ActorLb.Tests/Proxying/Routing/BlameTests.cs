@@ -21,7 +21,7 @@ public sealed class BlameTests : IDisposable
     [InlineData(true, true)]
     public void Failure_CountsAtOnce_ButOfOneThatIsInTheMiddleOfAnAuthentication(bool committed, bool stays)
     {
-        Session session = Create(tries: 3, made: 1);
+        var session = Create(tries: 3, made: 1);
         session.Setup!.Committed = committed;
         Blame.Now(session, "refused");
         Assert.Equal((stays, 1, "refused"), (Takes(session, 0), session.Traffic.ConnectFailures, session.Backend!.History.LastError!.Text));
@@ -38,7 +38,7 @@ public sealed class BlameTests : IDisposable
     [InlineData(3, false, true, true, true)]
     public void EarlyClose_CountsWhenAnotherHasAnswered(int tries, bool answersOthers, bool committed, bool takesBefore, bool takesAfter)
     {
-        Session session = Create(tries, made: 1);
+        var session = Create(tries, made: 1);
         session.Setup!.Committed = committed;
         if (answersOthers) session.Backend!.ReportSuccess(_reactor.Now);
         Blame.Defer(session, "closed");
@@ -51,7 +51,7 @@ public sealed class BlameTests : IDisposable
     [Fact]
     public void AllClose_NobodyAnswers_AllStay()
     {
-        Session session = Create(tries: 3, made: 1);
+        var session = Create(tries: 3, made: 1);
         for (int i = 0; i < 3; i++)
         {
             if (i > 0) Next(session, i);
@@ -63,7 +63,7 @@ public sealed class BlameTests : IDisposable
     [Fact]
     public void ThirdAnswers_TheTwoThatClosedAreOut_AndAreBlamedOnce()
     {
-        Session session = Create(tries: 3, made: 1);
+        var session = Create(tries: 3, made: 1);
         Blame.Defer(session, "closed");
         Next(session, 1);
         Blame.Defer(session, "closed");
@@ -85,7 +85,7 @@ public sealed class BlameTests : IDisposable
 
     private Session Create(int tries, int made)
     {
-        PoolOptions options = Pools.Options(
+        var options = Pools.Options(
             BalanceKind.RoundRobin, [.. Enumerable.Range(1, 4).Select(i => Pools.Backend($"10.0.0.{i}", maxFails: 1, failTimeout: 3_600))]) with
         {
             Retry = new RetryOptions(tries, TimeSpan.FromSeconds(20)),

@@ -23,7 +23,7 @@ public sealed class ConnectQueueTests : IDisposable
     [Fact]
     public void EnterAndLeave_CountsAndHeads_AreThoseOfWhoIsLeft()
     {
-        Backend backend = _pool.Snapshot.Backends[0];
+        var backend = _pool.Snapshot.Backends[0];
         Session[] any = [.. Enumerable.Range(0, 5).Select(_ => Create())], own = [.. Enumerable.Range(0, 5).Select(_ => Create())];
         for (int i = 0; i < 5; i++)
         {
@@ -41,7 +41,7 @@ public sealed class ConnectQueueTests : IDisposable
         // Who waits for another now keeps its place among all.
         _reactor.Queue.Enter(own[0], _pool.Snapshot.Backends[1], 1);
         Assert.Equal(2, _pool.Snapshot.Backends[1].Pace.Line.First);
-        foreach (Session session in any.Concat(own)) _reactor.Queue.Leave(session);
+        foreach (var session in any.Concat(own)) _reactor.Queue.Leave(session);
         Assert.Equal((0, 0, 0), (_reactor.Queue.Count, _pool.Line.Count, backend.Pace.Line.Count));
         Assert.Equal((WaitingLine.Nobody, WaitingLine.Nobody), (_pool.Line.First, backend.Pace.Line.First));
         Assert.Equal(long.MaxValue, _reactor.Queue.DueAt);
@@ -50,12 +50,12 @@ public sealed class ConnectQueueTests : IDisposable
     [Fact]
     public void EnterAndLeave_AllocateNothing()
     {
-        Backend backend = _pool.Snapshot.Backends[0];
+        var backend = _pool.Snapshot.Backends[0];
         Session[] sessions = [.. Enumerable.Range(0, 100).Select(_ => Create())];
         Assert.Equal(0, Allocations.Least(() =>
         {
-            foreach (Session session in sessions) _reactor.Queue.Enter(session, session.Slot % 2 == 0 ? backend : null, 1);
-            foreach (Session session in sessions) _reactor.Queue.Leave(session);
+            foreach (var session in sessions) _reactor.Queue.Enter(session, session.Slot % 2 == 0 ? backend : null, 1);
+            foreach (var session in sessions) _reactor.Queue.Leave(session);
         }));
     }
 }

@@ -38,7 +38,7 @@ public sealed class TryTimesTests : IDisposable
     [InlineData(60_000, 100, 60_000, 16, 0, 20, 60_000)]
     public void Dial_GetsItsPartOfTheTime(int connectTimeout, int tries, int retryTimeout, int made, int gone, int backends, int expected)
     {
-        Session session = Create(connectTimeout, tries, retryTimeout, made, gone, backends);
+        var session = Create(connectTimeout, tries, retryTimeout, made, gone, backends);
         Assert.Equal(expected, TryTimes.OfDial(session));
     }
 
@@ -46,8 +46,8 @@ public sealed class TryTimesTests : IDisposable
     [Fact]
     public void Dial_OthersAreOut_GetsAllOfTheTime()
     {
-        Session session = Create(10_000, 3, 20_000, made: 1, gone: 0, backends: 3);
-        foreach (Backend other in session.Pool.Pool.Snapshot.Backends[1..]) other.SetAdminState(AdminState.Down);
+        var session = Create(10_000, 3, 20_000, made: 1, gone: 0, backends: 3);
+        foreach (var other in session.Pool.Pool.Snapshot.Backends[1..]) other.SetAdminState(AdminState.Down);
         Assert.Equal(10_000, TryTimes.OfDial(session));
     }
 
@@ -57,7 +57,7 @@ public sealed class TryTimesTests : IDisposable
     [InlineData(-500, 1)]
     public void TryByGrace_HasItsOwnEnd(int left, int expected)
     {
-        Session session = Create(10_000, 3, 20_000, made: 1, gone: 0, backends: 3);
+        var session = Create(10_000, 3, 20_000, made: 1, gone: 0, backends: 3);
         session.Setup!.TryEnds = _reactor.Now + left;
         Assert.Equal((expected, expected), (TryTimes.OfDial(session), TryTimes.OfGreeting(session)));
     }
@@ -65,7 +65,7 @@ public sealed class TryTimesTests : IDisposable
     [Fact]
     public void Greeting_GetsConnectTimeout_WhateverTheDialTook()
     {
-        Session session = Create(10_000, 3, 4_000, made: 2, gone: 3_900, backends: 3);
+        var session = Create(10_000, 3, 4_000, made: 2, gone: 3_900, backends: 3);
         Assert.Equal(10_000, TryTimes.OfGreeting(session));
     }
 
@@ -80,16 +80,17 @@ public sealed class TryTimesTests : IDisposable
     [InlineData(3, 20_000, 1, 0, true, false)]
     public void AnotherTry_WithinTriesAndTime_OfAClientThatIsBoundToNone(int tries, int retryTimeout, int made, int gone, bool committed, bool expected)
     {
-        Session session = Create(10_000, tries, retryTimeout, made, gone, backends: 20);
+        var session = Create(10_000, tries, retryTimeout, made, gone, backends: 20);
         session.Setup!.Committed = committed;
         Assert.Equal(expected, TryTimes.AllowAnother(session));
     }
 
     private Session Create(int connectTimeout, int tries, int retryTimeout, int made, int gone, int backends)
     {
-        PoolOptions options = Pools.Options(BalanceKind.RoundRobin, [.. Enumerable.Range(1, backends).Select(i => Pools.Backend($"10.0.0.{i}"))]) with
+        var options = Pools.Options(BalanceKind.RoundRobin, [.. Enumerable.Range(1, backends).Select(i => Pools.Backend($"10.0.0.{i}"))]) with
         {
-            ConnectTimeout = TimeSpan.FromMilliseconds(connectTimeout), Retry = new RetryOptions(tries, TimeSpan.FromMilliseconds(retryTimeout)),
+            ConnectTimeout = TimeSpan.FromMilliseconds(connectTimeout),
+            Retry = new RetryOptions(tries, TimeSpan.FromMilliseconds(retryTimeout)),
         };
         var pool = new Pool(options, TimeProvider.System);
         var setup = new Setup { TriedCount = made, FirstTryAt = _reactor.Now - gone };

@@ -13,7 +13,7 @@ public sealed class StreamsReactorTests
     [Trait("speed", "slow")]
     public async Task AskAsync_FromManyThreads_EveryMessageIsAnswered()
     {
-        await using StreamsPlane plane = Create();
+        await using var plane = Create();
         plane.Start();
         const int PerThread = 50_000;
         Task[] askers = [.. Enumerable.Range(0, 4).Select(_ => Task.Run(async () =>
@@ -27,7 +27,7 @@ public sealed class StreamsReactorTests
     [Fact]
     public async Task Post_FromManyThreads_RunsOneAtATime()
     {
-        await using StreamsPlane plane = Create();
+        await using var plane = Create();
         plane.Start();
         int inside = 0, most = 0, ran = 0;
         await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => Task.Run(() =>
@@ -50,7 +50,7 @@ public sealed class StreamsReactorTests
     [Fact]
     public async Task Dispose_NeverStarted_Returns()
     {
-        await using StreamsPlane plane = Create();
+        await using var plane = Create();
     }
 
     private static StreamsPlane Create() => new(1, new SessionFlow(BareServices.Create()), NullLogger.Instance);

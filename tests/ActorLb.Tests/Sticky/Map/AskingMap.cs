@@ -79,7 +79,7 @@ public abstract class AskingMap : IDisposable, IStickyWaiter, IMapTransport
 
     protected void Pass(int milliseconds)
     {
-        for (var passed = 0; passed < milliseconds; passed += 5)
+        for (int passed = 0; passed < milliseconds; passed += 5)
         {
             Time.Advance(TimeSpan.FromMilliseconds(5));
             Map.Tick();

@@ -19,7 +19,7 @@ public sealed class DetachedMapTests : IDisposable
         _fleet.OpenAll("lb-1", "lb-2");
         var (owner, replica) = (_fleet.OwnerOf(Client), _fleet.ReplicaOf(Client));
         owner.Ask(Client, A);
-        var far = Enumerable.Range(0, 64).Select(i => (ulong)i << 58).First(h => _fleet.OwnerOf(h) == replica);
+        ulong far = Enumerable.Range(0, 64).Select(i => (ulong)i << 58).First(h => _fleet.OwnerOf(h) == replica);
         owner.Ask(far, B);
         replica.Map.GetOrAssign(Client + 1, [A], replica, 7, out _);
         _fleet.Pass(50);
@@ -57,14 +57,14 @@ public sealed class DetachedMapTests : IDisposable
     {
         _fleet.OpenAll("lb-1", "lb-2", "lb-3");
         var (owner, replica) = (_fleet.OwnerOf(Client), _fleet.ReplicaOf(Client));
-        var others = new[] { "lb-1", "lb-2", "lb-3" }.Except([owner.Id.Name]).ToArray();
+        string[] others = new[] { "lb-1", "lb-2", "lb-3" }.Except([owner.Id.Name]).ToArray();
         _fleet.Loses = (from, to, _) => from == owner.Id || to == owner.Id;
-        for (var i = 0UL; i < 5000; i++)
+        for (ulong i = 0UL; i < 5000; i++)
         {
             owner.Map.GetOrAssign(Client + (i << 49), [A], owner, 1, out _);
         }
 
-        foreach (var name in others)
+        foreach (string? name in others)
         {
             _fleet[name].Map.SetMembers(new MapMembers(_fleet[name].Id, others.Select(n => new MapMember(_fleet[n].Id))));
         }
@@ -92,21 +92,21 @@ public sealed class DetachedMapTests : IDisposable
     public void AllDetachedAndBack_WhoeverOpens_FindsTheFormerOwnersTables()
     {
         _fleet.OpenAll("lb-1", "lb-2", "lb-3");
-        for (var i = 0UL; i < 256; i++)
+        for (ulong i = 0UL; i < 256; i++)
         {
             _fleet["lb-1"].Ask(i << 56, A);
         }
 
         _fleet.Pass(50);
-        var incarnation = 1000UL;
-        foreach (var name in new[] { "lb-1", "lb-2", "lb-3" })
+        ulong incarnation = 1000UL;
+        foreach (string? name in new[] { "lb-1", "lb-2", "lb-3" })
         {
             _fleet[name].Map.SetMembers(null);
             _fleet[name].Id = _fleet[name].Id with { Incarnation = incarnation++ };
         }
 
         _fleet.Members("lb-1", "lb-2", "lb-3");
-        for (var shard = 0; shard < Shards; shard++)
+        for (int shard = 0; shard < Shards; shard++)
         {
             _fleet["lb-3"].Map.BeginOpen(shard);
         }

@@ -47,15 +47,15 @@ public sealed class MapClockTests : IStickyWaiter, IMapTransport, IDisposable
     public void PoolBlocked_TheOwnerIsGivenUpOnlyAfterItRunsAgain()
     {
         // Use the minimum number of threads and block all of them, including this one if it is from the pool.
-        ThreadPool.GetMaxThreads(out var most, out var completions);
-        ThreadPool.GetMinThreads(out var least, out _);
-        var threads = Math.Max(least, Environment.ProcessorCount);
+        ThreadPool.GetMaxThreads(out int most, out int completions);
+        ThreadPool.GetMinThreads(out int least, out _);
+        int threads = Math.Max(least, Environment.ProcessorCount);
         Assert.True(ThreadPool.SetMaxThreads(threads, completions));
         using var free = new ManualResetEventSlim();
-        var count = threads - (Thread.CurrentThread.IsThreadPoolThread ? 1 : 0);
+        int count = threads - (Thread.CurrentThread.IsThreadPoolThread ? 1 : 0);
         using var held = new CountdownEvent(count);
         using var let = new CountdownEvent(count);
-        for (var i = 0; i < count; i++)
+        for (int i = 0; i < count; i++)
         {
             ThreadPool.UnsafeQueueUserWorkItem(
                 _ =>

@@ -19,7 +19,7 @@ internal sealed class MapFleet : IDisposable
     {
         Slots.Set(A, AdminState.Up);
         Slots.Set(B, AdminState.Up);
-        foreach (var name in names)
+        foreach (string name in names)
         {
             Add(name);
         }
@@ -66,7 +66,7 @@ internal sealed class MapFleet : IDisposable
     {
         Members(names);
         var owners = Placement.Owners(this[names[0]].Map.Members!, Shards);
-        for (var shard = 0; shard < Shards; shard++)
+        for (int shard = 0; shard < Shards; shard++)
         {
             _nodes.Find(n => n.Id == owners[shard])!.Map.BeginOpen(shard);
         }
@@ -94,7 +94,7 @@ internal sealed class MapFleet : IDisposable
 
     public void Pass(int milliseconds)
     {
-        for (var passed = 0; passed < milliseconds; passed += 5)
+        for (int passed = 0; passed < milliseconds; passed += 5)
         {
             Deliver();
             Time.Advance(TimeSpan.FromMilliseconds(5));
@@ -149,8 +149,8 @@ internal sealed class MapFleet : IDisposable
                 return answer;
             }
 
-            var before = Heard.Count;
-            for (var waited = 0; Heard.Count == before && waited < 500; waited += 5)
+            int before = Heard.Count;
+            for (int waited = 0; Heard.Count == before && waited < 500; waited += 5)
             {
                 _fleet.Pass(5);
             }

@@ -50,7 +50,7 @@ public sealed class MapMessagesTests : AskingMap
             16 => new MapMessages([new MapMessages([])]),
             _ => new SnapshotChunk(0, Epoch, [new SnapshotPart(0, 0, 1, 0, [entry])], IsLast: true),
         };
-        var entries = Map.Measure().Entries;
+        long entries = Map.Measure().Entries;
         Map.Receive(Owner, message);
 
         Assert.Equal(1, Map.Counters.Rejected);
@@ -73,7 +73,7 @@ public sealed class MapMessagesTests : AskingMap
     [Fact]
     public void StaleEpoch_ChangesNothing_AndTheSenderHearsOfTheNewer()
     {
-        var old = Epoch;
+        ulong old = Epoch;
         Map.BeginOpen(0);
         Time.Advance(TimeSpan.FromSeconds(3));
         Map.Tick();

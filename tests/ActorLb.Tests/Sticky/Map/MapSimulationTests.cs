@@ -13,7 +13,7 @@ public sealed class MapSimulationTests(ITestOutputHelper output)
     public void Fleet_ManySeeds_KeepsEveryRule()
     {
         // For manual runs, SIMULATION_SEEDS=first:count selects other seeds, or more.
-        var wish = Environment.GetEnvironmentVariable("SIMULATION_SEEDS")?.Split(':');
+        string[]? wish = Environment.GetEnvironmentVariable("SIMULATION_SEEDS")?.Split(':');
         Run(wish is null ? 1000 : int.Parse(wish[0]), wish is null ? 500 : int.Parse(wish[1]));
     }
 
@@ -46,7 +46,7 @@ public sealed class MapSimulationTests(ITestOutputHelper output)
         long evicted = 0;
         var failures = new List<string>();
         var events = new SortedDictionary<string, int>(StringComparer.Ordinal);
-        for (var seed = first; seed < first + count; seed++)
+        for (int seed = first; seed < first + count; seed++)
         {
             SimulationResult result;
             try
@@ -84,7 +84,7 @@ public sealed class MapSimulationTests(ITestOutputHelper output)
     /// <summary>The number of seeds until a check failed; 0 if none did.</summary>
     private int FirstCaught(Variant variant, string by = "")
     {
-        for (var seed = 1; seed <= 200; seed++)
+        for (int seed = 1; seed <= 200; seed++)
         {
             try
             {

@@ -1,9 +1,9 @@
-using ActorLb.Testing;
 using System.Threading.Channels;
 using ActorLb.Balancing;
 using ActorLb.Sticky;
 using ActorLb.Sticky.Map;
 using ActorLb.Sticky.Map.Sharding;
+using ActorLb.Testing;
 
 namespace ActorLb.Tests.Sticky.Map;
 
@@ -22,7 +22,7 @@ public sealed class MapThreadsTests
     public async Task ShardsMove_WhileThreadsAsk_EveryLookupIsAnswered()
     {
         using var fleet = new Threads(3);
-        for (var shard = 0; shard < Shards; shard++)
+        for (int shard = 0; shard < Shards; shard++)
         {
             fleet.Open(shard % 3, shard);
         }
@@ -32,14 +32,14 @@ public sealed class MapThreadsTests
         var askers = Enumerable.Range(0, 3).Select(n => Task.Factory.StartNew(
             () => fleet.Ask(n, stop.Token), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default)).ToArray();
         var random = new Random(1);
-        for (var move = 0; move < Moves; move++)
+        for (int move = 0; move < Moves; move++)
         {
-            var shard = random.Next(Shards);
-            var from = Array.FindIndex(fleet.Maps, m => m.Shards[shard].Serves);
+            int shard = random.Next(Shards);
+            int from = Array.FindIndex(fleet.Maps, m => m.Shards[shard].Serves);
             fleet.Maps[from].BeginSeal(shard);
             await fleet.Until(() => fleet.Maps[from].Shards[shard].Phase == ShardPhase.Closed);
             fleet.Maps[from].Close(shard);
-            var to = random.Next(3);
+            int to = random.Next(3);
             fleet.Open(to, shard);
             if (move % 10 == 9)
             {
@@ -105,8 +105,8 @@ public sealed class MapThreadsTests
         /// <summary>Starts an actor for each shard without one.</summary>
         public bool Reopen()
         {
-            var done = true;
-            for (var shard = 0; shard < Shards; shard++)
+            bool done = true;
+            for (int shard = 0; shard < Shards; shard++)
             {
                 if (Maps.All(m => m.Shards[shard].Phase == ShardPhase.Closed))
                 {
@@ -125,14 +125,14 @@ public sealed class MapThreadsTests
             var random = new Random(node);
             while (!stop.IsCancellationRequested)
             {
-                var h = (ulong)random.NextInt64() * 3;
+                ulong h = (ulong)random.NextInt64() * 3;
                 Interlocked.Increment(ref _asked);
                 if (Maps[node].GetOrAssign(h, [A], waiter, h, out var answer))
                 {
                     Interlocked.Increment(ref _answered);
                 }
 
-                var session = Maps[node].Opened(h, A, answer.Outcome);
+                uint session = Maps[node].Opened(h, A, answer.Outcome);
                 Maps[node].Closed(h, A, session);
                 if (Asked % 64 == 0)
                 {
@@ -165,7 +165,7 @@ public sealed class MapThreadsTests
 
         private void Enter()
         {
-            for (var i = 0; i < Maps.Length; i++)
+            for (int i = 0; i < Maps.Length; i++)
             {
                 Maps[i].SetMembers(new MapMembers(_ids[i], _ids.Select(id => new MapMember(id))));
             }
@@ -193,7 +193,7 @@ public sealed class MapThreadsTests
         {
             public void Send(MemberId to, MapMessage message)
             {
-                var target = Array.IndexOf(all._ids, to);
+                int target = Array.IndexOf(all._ids, to);
                 if (target >= 0)
                 {
                     all._queues[target].Writer.TryWrite((from, to, message));

@@ -61,7 +61,7 @@ public sealed class RefusedClientTests : IDisposable
     public void Refused_AfterItsSessionOnTheOwnerEnded_IsRemembered()
     {
         Assert.True(_asker.Ask(_client, A).IsNew);
-        var session = _owner.Map.Opened(_client, A, StickyOutcome.Local);
+        uint session = _owner.Map.Opened(_client, A, StickyOutcome.Local);
         _owner.Map.Closed(_client, A, session);
         _asker.Map.Abandoned(_client, A, sinceMade: 0);
         _fleet.Pass(300);

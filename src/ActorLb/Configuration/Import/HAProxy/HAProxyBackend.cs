@@ -109,9 +109,18 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
     {
         string expression = string.Concat(d.Words.Skip(1).Select(w => w.Text));
         _policy = "hash";
-        if (expression == "src") _policy = "ip-hash";
-        else if (expression.Contains("client_identifier", StringComparison.Ordinal)) _hashKey = ConfigurationDefaults.HashKey;
-        else if (expression.Contains("mqtt_field_value(connect,username)", StringComparison.Ordinal)) _hashKey = "$mqtt_preread_username";
+        if (expression == "src")
+        {
+            _policy = "ip-hash";
+        }
+        else if (expression.Contains("client_identifier", StringComparison.Ordinal))
+        {
+            _hashKey = ConfigurationDefaults.HashKey;
+        }
+        else if (expression.Contains("mqtt_field_value(connect,username)", StringComparison.Ordinal))
+        {
+            _hashKey = "$mqtt_preread_username";
+        }
         else
         {
             _policy = "round-robin";
@@ -181,7 +190,7 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
             switch (d[i])
             {
                 case "expire":
-                    TimeSpan? known = target.Sticky.Value("ttl") is { } ttl && Hocon.HoconUnits.TryDuration(ttl, out TimeSpan before, out _) ? before : null;
+                    TimeSpan? known = target.Sticky.Value("ttl") is { } ttl && Hocon.HoconUnits.TryDuration(ttl, out var before, out _) ? before : null;
                     if (Units.HAProxyTime(value) is { } time && time < known) break;
                     target.Sticky.Time("ttl", d, value, Units.HAProxyTime(value), ConfigurationDefaults.Forever, "1d", TimeSpan.FromSeconds(1));
                     break;
@@ -234,13 +243,13 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
         string address = d[2];
         int colon = address.LastIndexOf(':');
         string name = colon < 0 ? address : address[..colon], port = colon < 0 ? "" : address[(colon + 1)..];
-        foreach ((HAProxyServer server, _) in _servers) server.From.Report("a pool with discovery by DNS has no other backends: this one is left out");
+        foreach ((var server, _) in _servers) server.From.Report("a pool with discovery by DNS has no other backends: this one is left out");
         if (!HAProxyAddress.HasVariables(name) && !AddressText.IsHost(name))
         {
             d.Report($"'{name}' is not a host name: see backends = {{ dns = ... }}");
             return false;
         }
-        Draft dns = Pool["backends"];
+        var dns = Pool["backends"];
         dns.Set("dns", HAProxyAddress.Render(target, name), null, d);
         if (name.StartsWith('_')) dns.Set("srv", "on");
         else if (HAProxyAddress.HasVariables(port)) dns.Set("port", HAProxyAddress.Render(target, port));
@@ -259,8 +268,14 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
     private void Source(Directive d)
     {
         string address = d[0].EndsWith(":0", StringComparison.Ordinal) ? d[0][..^2] : d[0];
-        if (address is "0.0.0.0" or "::" or "*") d.Leave("the system chooses");
-        else if (d.Words.Count > 1 || !AddressText.TryAddress(address, out _)) d.Report("not one of the node's own IP addresses: set source-addresses of the pool");
+        if (address is "0.0.0.0" or "::" or "*")
+        {
+            d.Leave("the system chooses");
+        }
+        else if (d.Words.Count > 1 || !AddressText.TryAddress(address, out _))
+        {
+            d.Report("not one of the node's own IP addresses: set source-addresses of the pool");
+        }
         else
         {
             Pool.Set("source-addresses", $"[{Units.Quote(address)}]", null, d);
@@ -270,7 +285,7 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
 
     private bool Timeout(Directive d)
     {
-        TimeSpan? time = Units.HAProxyTime(HAProxyValue.Of(d[1]));
+        var time = Units.HAProxyTime(HAProxyValue.Of(d[1]));
         switch (d[0])
         {
             case "connect":
@@ -316,12 +331,18 @@ internal sealed class HAProxyBackend(Target target, HAProxyGlobals globals, IRea
             _httpPath = d[uri + 1];
             d.Carry();
         }
-        else if (d.Is("expect") && d[1] == "status" && d[2] == "200") d.Carry();
+        else if (d.Is("expect") && d[1] == "status" && d[2] == "200")
+        {
+            d.Carry();
+        }
         else if (d.Is("connect") && d.Words.FindIndex(w => w.Text == "port") is >= 0 and var at)
         {
             _checkPort = d[at + 1];
             d.Carry();
         }
-        else d.Report("the http probe uses GET and accepts 200 to 399");
+        else
+        {
+            d.Report("the http probe uses GET and accepts 200 to 399");
+        }
     }
 }

@@ -21,7 +21,7 @@ internal sealed class HAProxyBind
         Ssl = words.Contains("ssl");
         if (Ssl)
         {
-            foreach ((Directive source, string[] given) in _globals.TlsDefaults)
+            foreach ((var source, string[] given) in _globals.TlsDefaults)
             {
                 source.Carry();
                 Read(source, given);
@@ -103,7 +103,7 @@ internal sealed class HAProxyBind
 
     private static void Other(Directive d, string word, Func<string> next)
     {
-        DirectiveEntry? entry = HAProxyDirectives.Table.Find("bind " + word);
+        var entry = HAProxyDirectives.Table.Find("bind " + word);
         if (HAProxyDirectives.BindValues.Contains(word)) word = $"{word} {next()}";
         if (entry is null) d.Report($"{word}: unknown, and left out");
         else if (entry.Verdict == Verdict.Reported) d.Report($"{word}: {entry.Text}");
@@ -176,7 +176,7 @@ internal sealed class HAProxyBind
         string[] current = Current();
         int from = least is null ? 0 : Array.IndexOf(all, At(least)), to = most is null ? all.Length - 1 : Array.IndexOf(all, At(most));
         // A lower bound alone may admit older versions than the default does.
-        IEnumerable<string> chosen = least is not null ? all.Where((v, i) => i >= from && i <= to) : current.Where(v => Array.IndexOf(all, v) <= to);
+        var chosen = least is not null ? all.Where((v, i) => i >= from && i <= to) : current.Where(v => Array.IndexOf(all, v) <= to);
         Set(d, chosen);
     }
 

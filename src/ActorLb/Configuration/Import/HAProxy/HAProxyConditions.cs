@@ -41,7 +41,7 @@ internal sealed class HAProxyConditions
             acl.Report("an acl needs a name and a test");
             return;
         }
-        if (!_acls.TryGetValue(acl[0], out List<Directive>? lines)) _acls[acl[0]] = lines = [];
+        if (!_acls.TryGetValue(acl[0], out var lines)) _acls[acl[0]] = lines = [];
         lines.Add(acl);
     }
 
@@ -94,10 +94,10 @@ internal sealed class HAProxyConditions
     private HAProxyTest? Named(string name)
     {
         if (name == "LOCALHOST") return new HAProxyTest("src", ["127.0.0.0/8", "::1"]);
-        if (!_acls.TryGetValue(name, out List<Directive>? lines)) return null;
+        if (!_acls.TryGetValue(name, out var lines)) return null;
         var tests = lines.Select(l => Test([.. l.Words.Skip(1).Select(w => w.Text)])).ToList();
         if (tests.Exists(t => t is null || t.Fetch != tests[0]!.Fetch)) return null;
-        foreach (Directive line in lines) line.Carry();
+        foreach (var line in lines) line.Carry();
         return new HAProxyTest(tests[0]!.Fetch, [.. tests.SelectMany(t => t!.Values)]);
     }
 

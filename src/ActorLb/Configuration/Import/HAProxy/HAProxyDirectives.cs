@@ -26,7 +26,7 @@ internal static class HAProxyDirectives
         "set-proxy-v2-tlv-fmt", "pool-purge-delay", "pool-low-conn", "pool-max-conn", "max-reuse",
     ];
 
-    public static DirectiveTable Table { get; } = new([.. Sections(), .. Globals(), .. Proxies(), .. Options(), .. Binds(), .. Servers()]);
+    public static DirectiveTable Table { get; } = new([.. Sections(), .. Globals(), .. Proxies(), .. HttpAndOthers(), .. Options(), .. Binds(), .. Servers()]);
 
     /// <summary>The name to look a line up by.</summary>
     public static string KeyOf(Directive d)
@@ -166,6 +166,11 @@ internal static class HAProxyDirectives
         new("dispatch", Back, Reported, "list the address among the backends", "dispatch 192.0.2.1:1883"),
         new("use-server", Back, Reported, "balance chooses: see hash and sticky", "use-server a if TRUE"),
         new("cookie", Back, Reported, "sticky is by client id: balance = sticky", "cookie SRV insert"),
+    ];
+
+    /// <summary>HTTP, statistics, logs, persistence and name resolution of the same sections.</summary>
+    private static DirectiveEntry[] HttpAndOthers() =>
+    [
         new("http-request", Front, Reported, "requests are not changed; use allow and deny for src, websocket.path for the path", "http-request redirect scheme https unless { ssl_fc }"),
         new("http-response", Front, Reported, "ActorLb writes the answer to an upgrade itself", "http-response set-header X-A b"),
         new("http-after-response", Front, Reported, "ActorLb writes the answer to an upgrade itself", "http-after-response set-header X-A b"),

@@ -100,7 +100,7 @@ internal sealed class HAProxyFrontend(Target target, HAProxyGlobals globals, str
 
     private void ExpectProxy(Directive d)
     {
-        IReadOnlyList<HAProxyTerm>? terms = _conditions.Of(d.Words);
+        var terms = _conditions.Of(d.Words);
         if (terms is [{ Not: false, Test: { IsSource: true } test }] && test.Networks() is { } networks)
         {
             _proxies.AddRange(networks.Select(n => n.ToString()));
@@ -120,7 +120,7 @@ internal sealed class HAProxyFrontend(Target target, HAProxyGlobals globals, str
 
     private void Rule(Directive d, bool allow, IReadOnlyList<Word> words)
     {
-        IReadOnlyList<HAProxyTerm>? terms = _conditions.Of(words);
+        var terms = _conditions.Of(words);
         switch (terms)
         {
             case []:
@@ -154,9 +154,9 @@ internal sealed class HAProxyFrontend(Target target, HAProxyGlobals globals, str
     public (string? Backend, Directive? From, string? Path) Choose(bool ownServers)
     {
         (string Backend, Directive From, string? Path)? chosen = null;
-        foreach (Directive use in _uses)
+        foreach (var use in _uses)
         {
-            IReadOnlyList<HAProxyTerm>? terms = _conditions.Of(use.Words);
+            var terms = _conditions.Of(use.Words);
             if (chosen is not null)
             {
                 use.Report("a listener has one pool, and another one is already chosen: give these clients their own listener");
@@ -199,10 +199,10 @@ internal sealed class HAProxyFrontend(Target target, HAProxyGlobals globals, str
         AcceptProxy();
         AddressRules.Write(Listener, _rules, _ruled);
         Idle(backend);
-        foreach (Directive acl in _directives.Where(d => d.Name == "acl")) acl.Leave("nothing that is written here uses it");
+        foreach (var acl in _directives.Where(d => d.Name == "acl")) acl.Leave("nothing that is written here uses it");
         if (Binds.Count == 0) section.Report("no bind, so no listener is written");
         bool first = true;
-        foreach (HAProxyBind bind in Binds)
+        foreach (var bind in Binds)
         {
             foreach ((string? address, int port, bool six, string? problem) in HAProxyAddress.Binds(target, bind.From[0]).Take(ImportLimits.Entries))
             {
@@ -216,7 +216,7 @@ internal sealed class HAProxyFrontend(Target target, HAProxyGlobals globals, str
                     bind.From.Report("another listener has this address: it is left out");
                     continue;
                 }
-                Draft listener = One(bind, address, pool, backend, path, tcp, first);
+                var listener = One(bind, address, pool, backend, path, tcp, first);
                 if (six && (bind.OnlyIPv6 && !target.Binds.Contains($"\"0.0.0.0:{port}\"") && !OwnIPv4(port)))
                     bind.From.Report("v6only: ActorLb also accepts IPv4 clients on [::] if no other listener has that port: deny = [\"0.0.0.0/0\"] keeps them out");
                 listener.Keep(bind.From);
@@ -268,14 +268,14 @@ internal sealed class HAProxyFrontend(Target target, HAProxyGlobals globals, str
 
     private void Idle(HAProxyBackend backend)
     {
-        TimeSpan? both = _clientTimeout is { } client && backend.ServerTimeout is { } server ? client < server ? client : server : _clientTimeout ?? backend.ServerTimeout;
-        foreach (Directive d in _timeouts.Concat(backend.TimeoutsFrom))
+        var both = _clientTimeout is { } client && backend.ServerTimeout is { } server ? client < server ? client : server : _clientTimeout ?? backend.ServerTimeout;
+        foreach (var d in _timeouts.Concat(backend.TimeoutsFrom))
         {
             d.Carry();
             Listener.Keep(d);
         }
         if ((backend.TunnelTimeout ?? both) is not { } idle || idle <= TimeSpan.Zero) return;
-        TimeSpan most = TimeSpan.FromDays(365);
+        var most = TimeSpan.FromDays(365);
         Listener.Set("idle-timeout", Units.Show(idle < most ? idle : most), null, null, "auto would use each client's own Keep Alive");
     }
 

@@ -25,7 +25,7 @@ internal sealed class HAProxyGlobals(Target target, string file)
     {
         section.Carry();
         target.Head.Keep(section);
-        foreach (Directive d in section.Block!) Apply(d, d[0]);
+        foreach (var d in section.Block!) Apply(d, d[0]);
         target.Node.KeepClosing(section);
     }
 
@@ -110,7 +110,7 @@ internal sealed class HAProxyGlobals(Target target, string file)
     {
         try
         {
-            using X509Certificate2 certificate = X509Certificate2.CreateFromPem(InputFile.ReadText(path));
+            using var certificate = X509Certificate2.CreateFromPem(InputFile.ReadText(path));
             string[] names = [.. certificate.Extensions.OfType<X509SubjectAlternativeNameExtension>().SelectMany(e => e.EnumerateDnsNames())];
             if (names.Length == 0) names = [certificate.GetNameInfo(X509NameType.SimpleName, forIssuer: false)];
             return [.. names.Where(n => AddressText.IsHost(n.StartsWith("*.", StringComparison.Ordinal) ? n[2..] : n)).Distinct(StringComparer.OrdinalIgnoreCase)];

@@ -22,7 +22,7 @@ internal sealed class HAProxyImport
     {
         var fronts = new List<Directive>();
         Directive? defaults = null;
-        foreach (Directive section in whole.Block!)
+        foreach (var section in whole.Block!)
         {
             switch (section.Name)
             {
@@ -51,8 +51,8 @@ internal sealed class HAProxyImport
                     break;
             }
         }
-        foreach (Directive front in fronts) Front(front);
-        foreach ((string name, Directive section) in _backends)
+        foreach (var front in fronts) Front(front);
+        foreach ((string name, var section) in _backends)
         {
             if (!_used.Contains(name)) Unused(name, section);
         }
@@ -79,16 +79,21 @@ internal sealed class HAProxyImport
 
     private void Resolvers(Directive section)
     {
-        foreach (Directive d in section.Block!)
+        foreach (var d in section.Block!)
         {
             if (d.Name == "hold" && d.Is("valid") && Units.HAProxyTime(d[1]) is { } time && time >= TimeSpan.FromSeconds(1) && time <= Setting.Day)
             {
                 _discoveryTimes[section[0]] = Units.Show(time);
                 d.Carry();
             }
-            else if (d.Name == "hold") d.Leave("backends missing from an answer leave once the others are known to work");
+            else if (d.Name == "hold")
+            {
+                d.Leave("backends missing from an answer leave once the others are known to work");
+            }
             else if (d.Name == "nameserver" && (d[1].StartsWith("127.0.0.11:", StringComparison.Ordinal) || d[1].StartsWith("127.0.0.53:", StringComparison.Ordinal)))
+            {
                 d.Leave("names are resolved by the servers in /etc/resolv.conf, which is this one in containers and with systemd");
+            }
         }
     }
 
@@ -96,7 +101,7 @@ internal sealed class HAProxyImport
     private IEnumerable<Directive> Lines(Directive section)
     {
         var chain = new List<Directive>();
-        for (Directive? at = section; at is not null && chain.Count < 50 && !chain.Contains(at); at = _inherits.GetValueOrDefault(at)) chain.Add(at);
+        for (var at = section; at is not null && chain.Count < 50 && !chain.Contains(at); at = _inherits.GetValueOrDefault(at)) chain.Add(at);
         chain.Reverse();
         return chain.SelectMany(s => s.Block!);
     }
@@ -111,8 +116,8 @@ internal sealed class HAProxyImport
         if (section.Words.Count > 1 && section[1] != "from") section.Report($"{section[1]}: an address after the name is not supported: use bind");
         Directive[] lines = [.. Lines(section)];
         var written = section.Block!.ToHashSet();
-        foreach (Directive d in lines.Where(d => d.Name == "acl")) front.AddCondition(d);
-        foreach (Directive d in lines)
+        foreach (var d in lines.Where(d => d.Name == "acl")) front.AddCondition(d);
+        foreach (var d in lines)
         {
             bool known = front.Apply(d);
             if (listen) known |= own.Apply(d);
@@ -120,14 +125,14 @@ internal sealed class HAProxyImport
             else if (!known && written.Contains(d)) HAProxyDirectives.Table.Judge(d, HAProxyDirectives.KeyOf(d));
         }
         front.Listener.Keep(section);
-        (string? name, Directive? from, string? path) = front.Choose(listen && own.HasServers);
+        (string? name, var from, string? path) = front.Choose(listen && own.HasServers);
         if (name is null || front.Stats is not null && !own.HasServers && from is null)
         {
             Page(section, front);
             return;
         }
         _used.Add(name);
-        HAProxyBackend? backend = name == section[0] && from is null ? own : Backend(name);
+        var backend = name == section[0] && from is null ? own : Backend(name);
         if (backend is null || !backend.HasServers)
         {
             (from ?? section).Report($"{name} has no servers in these files: no listener is written");
@@ -158,7 +163,7 @@ internal sealed class HAProxyImport
         if (front.Stats is { } stats && front.Binds.Count > 0)
         {
             stats.Carry();
-            foreach (HAProxyBind bind in front.Binds) AdminAddress.Set(_target, bind.From, bind.From[0], "/status, /metrics and the API");
+            foreach (var bind in front.Binds) AdminAddress.Set(_target, bind.From, bind.From[0], "/status, /metrics and the API");
             _target.Admin.Keep(section);
             Judge(section, _target.Admin);
             _target.Admin.KeepClosing(section);
@@ -170,18 +175,18 @@ internal sealed class HAProxyImport
 
     private void Judge(Directive section, Draft at)
     {
-        foreach (Directive d in section.Block!) HAProxyDirectives.Table.Judge(d, HAProxyDirectives.KeyOf(d));
+        foreach (var d in section.Block!) HAProxyDirectives.Table.Judge(d, HAProxyDirectives.KeyOf(d));
         _target.Note(section.Block!.Append(section), at);
     }
 
     private HAProxyBackend? Backend(string name)
     {
-        if (!_backends.TryGetValue(name, out Directive? section)) return null;
+        if (!_backends.TryGetValue(name, out var section)) return null;
         section.Carry();
         var backend = new HAProxyBackend(_target, _globals, _discoveryTimes);
         backend.Pool.Keep(section);
         var written = section.Block!.ToHashSet();
-        foreach (Directive d in Lines(section))
+        foreach (var d in Lines(section))
         {
             if (backend.Apply(d) || !written.Contains(d)) continue;
             if (d.Name == "no") d.Leave("the option is off");
@@ -189,7 +194,7 @@ internal sealed class HAProxyImport
             else HAProxyDirectives.Table.Judge(d, HAProxyDirectives.KeyOf(d));
             _target.Note([d], backend.Pool);
         }
-        foreach (Directive d in section.Block!.Where(d => d.Name == "mode")) d.Carry();
+        foreach (var d in section.Block!.Where(d => d.Name == "mode")) d.Carry();
         _target.Note([section], backend.Pool);
         backend.Pool.KeepClosing(section);
         return backend;

@@ -28,14 +28,14 @@ internal sealed class HAProxyPoolSettings(Target target, HAProxyGlobals globals,
         if (with.Length == 0) return null;
         if (with.Length == servers.Count && with.All(s => s[word] == with[0][word])) return with[0][word];
         string key = word == "source" ? "source-addresses" : "on-down = close";
-        foreach (HAProxyServer server in with) server.From.Report($"{word} {server[word]}: {key} applies to a whole pool, and the other servers do not have it: set it by hand, or make a separate pool for this one");
+        foreach (var server in with) server.From.Report($"{word} {server[word]}: {key} applies to a whole pool, and the other servers do not have it: set it by hand, or make a separate pool for this one");
         return null;
     }
 
     private void Proxy(IReadOnlyList<HAProxyServer> servers)
     {
         (string Version, string Tlvs)[] wanted = [.. servers.Select(s => s.Proxy())];
-        (string Version, string Tlvs) chosen = wanted.GroupBy(w => w).OrderByDescending(g => g.Count()).First().Key;
+        var chosen = wanted.GroupBy(w => w).OrderByDescending(g => g.Count()).First().Key;
         for (int i = 0; i < servers.Count; i++)
         {
             if (wanted[i] == chosen) continue;
@@ -47,8 +47,8 @@ internal sealed class HAProxyPoolSettings(Target target, HAProxyGlobals globals,
 
     private void Tls(IReadOnlyList<HAProxyServer> servers)
     {
-        HAProxyServer? first = servers.FirstOrDefault(s => s.Has("ssl"));
-        foreach (HAProxyServer server in servers)
+        var first = servers.FirstOrDefault(s => s.Has("ssl"));
+        foreach (var server in servers)
         {
             if (first is not null && !server.Has("ssl")) server.From.Report("no ssl: a pool uses TLS for all of its backends: make a separate pool for this one");
         }
@@ -67,7 +67,7 @@ internal sealed class HAProxyPoolSettings(Target target, HAProxyGlobals globals,
         string name = sni is not null && sni.StartsWith("str(", StringComparison.Ordinal) && sni.EndsWith(')') ? sni[4..^1] : sni ?? "";
         if (sni is not null && AddressText.IsHost(name)) tls.Set("server-name", Units.Quote(name));
         else if (sni is not null) first.From.Report($"sni {sni}: not one name: without server-name each backend must present the name of its address");
-        foreach (HAProxyServer server in servers.Where(s => s != first && s.Has("ssl")))
+        foreach (var server in servers.Where(s => s != first && s.Has("ssl")))
         {
             foreach (string word in (string[])["verify", "ca-file", "crt", "sni", "verifyhost"])
             {
@@ -80,7 +80,7 @@ internal sealed class HAProxyPoolSettings(Target target, HAProxyGlobals globals,
 
     private void Checks(IReadOnlyList<HAProxyServer> servers, bool tcp, string? httpPath, string? httpPort)
     {
-        HAProxyServer? first = servers.FirstOrDefault(s => s.Has("check"));
+        var first = servers.FirstOrDefault(s => s.Has("check"));
         string? port = first?["port"] ?? httpPort;
         if (httpPath is not null && first is not null)
         {
@@ -96,7 +96,7 @@ internal sealed class HAProxyPoolSettings(Target target, HAProxyGlobals globals,
         if (first["inter"] is { } inter) health.Time("interval", first.From, inter, Units.HAProxyTime(inter), Setting.Day, "5s", TimeSpan.FromMilliseconds(100));
         if (first["rise"] is { } rise) health.Integer("rise", first.From, rise, 1, 1000, "2");
         if (first["fall"] is { } fall) health.Integer("fall", first.From, fall, 1, 1000, "3");
-        foreach (HAProxyServer server in servers.Where(s => s != first && s.Has("check")))
+        foreach (var server in servers.Where(s => s != first && s.Has("check")))
         {
             foreach (string word in (string[])["inter", "rise", "fall", "port"])
             {

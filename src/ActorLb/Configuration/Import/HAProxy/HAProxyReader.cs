@@ -48,7 +48,7 @@ internal sealed class HAProxyReader
         var comments = new List<string>();
         while (!text.AtEnd)
         {
-            (List<Word> words, string? comment) = ReadLine(text);
+            (var words, string? comment) = ReadLine(text);
             if (words.Count == 0)
             {
                 if (comment is not null) comments.Add(comment);

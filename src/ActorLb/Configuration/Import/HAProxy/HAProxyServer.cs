@@ -11,7 +11,7 @@ internal sealed class HAProxyServer
     public HAProxyServer(Directive from, IEnumerable<(Directive From, string[] Words)> defaults, IEnumerable<string> words)
     {
         From = from;
-        foreach ((Directive source, string[] given) in defaults)
+        foreach ((var source, string[] given) in defaults)
         {
             source.Carry();
             Read(source, given);
@@ -52,7 +52,7 @@ internal sealed class HAProxyServer
         for (int i = 0; i < words.Length; i++)
         {
             string word = words[i];
-            DirectiveEntry? entry = HAProxyDirectives.Table.Find("server " + word);
+            var entry = HAProxyDirectives.Table.Find("server " + word);
             bool takes = HAProxyDirectives.ServerValues.Contains(word);
             string value = takes && i + 1 < words.Length ? words[++i] : "";
             // The address of a source may be followed by its own words.

@@ -58,7 +58,7 @@ internal sealed class NginxFile(Target target, string folder, bool http)
     /// <summary>The key that a zone counts by; null for an unknown zone.</summary>
     public string? ZoneKey(string zone)
     {
-        if (!_zones.TryGetValue(zone, out Directive? definition)) return null;
+        if (!_zones.TryGetValue(zone, out var definition)) return null;
         definition.Carry();
         return definition[0];
     }
@@ -96,7 +96,7 @@ internal sealed class NginxFile(Target target, string folder, bool http)
             }
             text = chosen;
         }
-        if (_upstreams.TryGetValue(text, out Directive? found))
+        if (_upstreams.TryGetValue(text, out var found))
         {
             _used.Add(text);
             var upstream = new NginxUpstream(found, Variables, _discovery, http);
@@ -118,7 +118,7 @@ internal sealed class NginxFile(Target target, string folder, bool http)
         if (pass.Upstream is not null)
         {
             if (!pass.Upstream.Write(pool, traits)) return null;
-            foreach (Directive d in _upstreams[pass.Name].Block ?? []) NginxDirectives.Table.Judge(d, d.Name);
+            foreach (var d in _upstreams[pass.Name].Block ?? []) NginxDirectives.Table.Judge(d, d.Name);
         }
         else
         {
@@ -133,7 +133,7 @@ internal sealed class NginxFile(Target target, string folder, bool http)
     /// <summary>Pools for upstreams that no listener uses.</summary>
     public void WriteUnused()
     {
-        foreach ((string name, Directive upstream) in _upstreams)
+        foreach ((string name, var upstream) in _upstreams)
         {
             if (_used.Contains(name)) continue;
             if (http)
@@ -155,12 +155,12 @@ internal sealed class NginxFile(Target target, string folder, bool http)
     /// <param name="certificate">Its certificate with its names; null without one.</param>
     public void Share(NginxListen listen, NginxServer server, string? certificate, string pool)
     {
-        Draft listener = target.ListenerAt(listen.Bind)!;
+        var listener = target.ListenerAt(listen.Bind)!;
         server.CarryNames();
         string names = server.Names.Count == 0 ? "this server" : string.Join(' ', server.Names);
         if (listen.Ssl && certificate is not null && listener.Has("tls"))
         {
-            Draft tls = listener["tls"];
+            var tls = listener["tls"];
             string known = tls.Value("certificates")?[1..^1] ?? "";
             tls.Set("certificates", $"[{(known.Length == 0 ? "" : known + ", ")}{certificate}]");
             listen.From.Carry();

@@ -38,14 +38,14 @@ internal static class NginxHealth
 
     private static void Match(Directive d, string name, Draft health, IReadOnlyDictionary<string, Directive> matches)
     {
-        if (!matches.TryGetValue(name, out Directive? match))
+        if (!matches.TryGetValue(name, out var match))
         {
             d.Report($"match {name} is not in these files: the pool's own probe is written");
             return;
         }
         match.Carry();
         health.Keep(match);
-        foreach (Directive rule in match.Block ?? [])
+        foreach (var rule in match.Block ?? [])
         {
             if (rule.Name is "send" or "expect") rule.Leave("probe = mqtt sends a CONNECT and reads the CONNACK");
             else if (rule.Name == "status" && rule.Words.Count == 1 && rule[0] is "200" or "200-399") rule.Carry();

@@ -14,13 +14,13 @@ internal sealed class NginxImport(Target target, string folder)
     public void Translate(Directive whole)
     {
         var fragments = new List<Directive>();
-        foreach (Directive d in whole.Block!)
+        foreach (var d in whole.Block!)
         {
             switch (d.Name)
             {
                 case "events":
                     d.Carry();
-                    foreach (Directive inner in d.Block ?? [])
+                    foreach (var inner in d.Block ?? [])
                     {
                         if (inner.Name == "worker_connections") _connections = inner;
                     }
@@ -82,17 +82,17 @@ internal sealed class NginxImport(Target target, string folder)
     private void Context(List<Directive> block, NginxFile file, bool http)
     {
         var inherited = new List<Directive>();
-        foreach (Directive d in block)
+        foreach (var d in block)
         {
             if (d.Name != "server" && !file.Define(d)) inherited.Add(d);
-            foreach (Directive listen in d.Name == "server" ? d.Block ?? [] : [])
+            foreach (var listen in d.Name == "server" ? d.Block ?? [] : [])
             {
                 if (listen.Name == "listen") file.NoteListen(listen);
             }
         }
-        foreach (Directive server in block.Where(d => d.Name == "server" && d.Block is not null).ToArray())
+        foreach (var server in block.Where(d => d.Name == "server" && d.Block is not null).ToArray())
         {
-            IEnumerable<Directive> outer = Outer(inherited, server);
+            var outer = Outer(inherited, server);
             if (http) Web(file, server, outer);
             else Write(file, server, outer, null, http: false);
         }
@@ -112,13 +112,13 @@ internal sealed class NginxImport(Target target, string folder)
     private void Web(NginxFile file, Directive server, IEnumerable<Directive> outer)
     {
         Directive[] locations = [.. server.Block!.Where(d => d.Name == "location" && d.Block is not null)];
-        Directive? status = Array.Find(locations, l => l.Block!.Exists(d => d.Name == "stub_status"));
+        var status = Array.Find(locations, l => l.Block!.Exists(d => d.Name == "stub_status"));
         status ??= server.Block!.Exists(d => d.Name == "stub_status") ? server : null;
         Directive[] passing = [.. locations.Where(l => l.Block!.Exists(d => d.Name is "proxy_pass"))];
-        Directive? chosen = passing.FirstOrDefault(l => l.Block!.Exists(d => d.Name == "proxy_set_header" && d.Words.Count > 0 && d[0].Equals("Upgrade", StringComparison.OrdinalIgnoreCase)))
+        var chosen = passing.FirstOrDefault(l => l.Block!.Exists(d => d.Name == "proxy_set_header" && d.Words.Count > 0 && d[0].Equals("Upgrade", StringComparison.OrdinalIgnoreCase)))
             ?? passing.FirstOrDefault(l => l.Words.Count > 0 && l.Words[^1].Text.Contains("mqtt", StringComparison.OrdinalIgnoreCase))
             ?? (server.Block!.Exists(d => d.Name == "proxy_set_header" && d.Is("Upgrade")) ? passing.FirstOrDefault() : null);
-        foreach (Directive location in locations)
+        foreach (var location in locations)
         {
             if (location == chosen || location == status) continue;
             location.Report(passing.Contains(location) && chosen is not null
@@ -135,7 +135,7 @@ internal sealed class NginxImport(Target target, string folder)
         if (status is null)
         {
             server.Report("no location of it is a WebSocket: ActorLb serves no web pages, leave them to a web server");
-            foreach (Directive d in server.Block!) d.Leave("is in a server that is left out");
+            foreach (var d in server.Block!) d.Leave("is in a server that is left out");
             target.Note(server.All(), target.Listeners);
         }
     }
@@ -143,7 +143,7 @@ internal sealed class NginxImport(Target target, string folder)
     /// <summary>The location's directives replace those of the server.</summary>
     private static Directive Merged(Directive server, Directive location)
     {
-        foreach (Directive d in server.Block!)
+        foreach (var d in server.Block!)
         {
             if (d.Name != "location" && d.Name.StartsWith("proxy_", StringComparison.Ordinal) && location.Block!.Exists(i => i.Name == d.Name)) d.Leave("the location has its own");
         }
@@ -155,11 +155,11 @@ internal sealed class NginxImport(Target target, string folder)
     {
         server.Carry();
         status.Carry();
-        Directive page = status.Block!.Find(d => d.Name == "stub_status")!;
+        var page = status.Block!.Find(d => d.Name == "stub_status")!;
         page.Carry();
-        foreach (Directive listen in server.Block!.Where(d => d.Name == "listen")) AdminAddress.Set(target, listen, listen[0], "/status has the same text");
+        foreach (var listen in server.Block!.Where(d => d.Name == "listen")) AdminAddress.Set(target, listen, listen[0], "/status has the same text");
         if (status != server && status.Words is [.., { Text: not "/status" } path]) status.Report($"the path is /status, not {path.Text}: change its readers");
-        foreach (Directive d in status.Block!.Concat(server.Block!))
+        foreach (var d in status.Block!.Concat(server.Block!))
         {
             if (d.Name is "allow" or "deny") d.Leave("the admin endpoint is on loopback, or requires a token or a certificate");
             else if (d.Name is "access_log" or "server_name" or "error_log") d.Leave("belongs to the status page");

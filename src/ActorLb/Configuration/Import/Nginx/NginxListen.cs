@@ -58,11 +58,11 @@ internal sealed record NginxListen(Directive From, string Bind, int Port, bool I
             from.Report($"so_keepalive={value}: invalid; see tcp.keep-alive");
             return;
         }
-        TimeSpan idle = Units.NginxTime(parts[0]) ?? TimeSpan.FromSeconds(60);
+        var idle = Units.NginxTime(parts[0]) ?? TimeSpan.FromSeconds(60);
         if (parts[0].Length > 0) pool["tcp"].Time("keep-alive", from, parts[0], Units.NginxTime(parts[0]), TimeSpan.FromSeconds(32_767), "1m", TimeSpan.FromSeconds(1));
         if (parts.Length == 3 && Units.NginxTime(parts[1]) is { } interval && Units.Number(parts[2]) is > 0 and <= 127 and var count)
         {
-            TimeSpan end = idle + (interval * count);
+            var end = idle + (interval * count);
             pool["tcp"].Set("user-timeout", Units.Show(end < TimeSpan.FromDays(20) ? end : TimeSpan.FromDays(20)), "90s", note: $"keep-alive probes every {parts[1]}, {count} of them");
         }
     }

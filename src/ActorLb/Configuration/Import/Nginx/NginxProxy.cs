@@ -211,7 +211,7 @@ internal sealed class NginxProxy(Target target, string folder, NginxVariables va
         var elements = new List<(string, Directive?)>();
         var seen = new HashSet<string>();
         double sum = 0;
-        foreach (Directive part in split.Block!)
+        foreach (var part in split.Block!)
         {
             if (!AddressText.TryAddress(part[0], out _) || !seen.Add(part[0]))
             {
@@ -242,7 +242,7 @@ internal sealed class NginxProxy(Target target, string folder, NginxVariables va
         if (!open && sum < 100 - (0.1 * elements.Count))
         {
             split.Report("the shares are less than 100%: NGINX binds no address for the rest; here the last address takes it");
-            (string _, Directive? last) = elements[^1];
+            (string _, var last) = elements[^1];
             elements[^1] = (Units.Quote(last![0]), last);
         }
         Pool.Keep(split);

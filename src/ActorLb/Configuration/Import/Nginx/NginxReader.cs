@@ -41,7 +41,7 @@ internal sealed class NginxReader(string root)
     {
         if (depth > ImportLimits.Nesting) throw new ImportException(start, $"blocks are nested deeper than {ImportLimits.Nesting} levels");
         var comments = new List<string>();
-        Directive? last = depth == 0 ? null : owner;
+        var last = depth == 0 ? null : owner;
         int lastLine = depth == 0 ? 0 : text.Position.Line;
         while (true)
         {
@@ -90,7 +90,7 @@ internal sealed class NginxReader(string root)
                     text.Advance();
                     return result;
                 case '{':
-                    SourcePosition brace = text.Position;
+                    var brace = text.Position;
                     text.Advance();
                     result.Block = [];
                     ReadBlock(text, result, brace, depth + 1);
@@ -110,7 +110,7 @@ internal sealed class NginxReader(string root)
 
     private static Word ReadWord(SourceText text)
     {
-        SourcePosition start = text.Position;
+        var start = text.Position;
         var word = new StringBuilder();
         if (text.Current is '"' or '\'')
         {
@@ -202,7 +202,7 @@ internal sealed class NginxReader(string root)
                 else directive.Report($"{e.Message[(e.Message.IndexOf(": the file cannot", StringComparison.Ordinal) + 2)..]} ({file}): import the configuration where the file is, or copy it");
                 continue;
             }
-            Directive included = Read(text, file);
+            var included = Read(text, file);
             // The file's comments stay with its directives.
             block.AddRange(included.Block!);
             if (included.Closing.Count > 0) directive.Closing.AddRange(included.Closing);

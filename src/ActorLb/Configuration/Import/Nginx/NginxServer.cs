@@ -37,7 +37,7 @@ internal sealed class NginxServer
     /// <summary>Whether they choose the certificate.</summary>
     public void CarryNames()
     {
-        foreach (Directive d in _server.Block!.Where(d => d.Name == "server_name")) d.Carry();
+        foreach (var d in _server.Block!.Where(d => d.Name == "server_name")) d.Carry();
     }
 
     /// <param name="location">In http: the location that is a WebSocket.</param>
@@ -46,21 +46,21 @@ internal sealed class NginxServer
     {
         _server.Carry();
         Listener.Keep(_server);
-        foreach (Directive listen in _server.Block!.Where(d => d.Name == "listen"))
+        foreach (var listen in _server.Block!.Where(d => d.Name == "listen"))
         {
             if (NginxListen.Read(listen, _http, Listener, _proxy.Pool) is { } read) _listens.Add(read);
             Listener.Keep(listen);
         }
         if (_http && _listens.Count == 0 && !_server.Block!.Exists(d => d.Name == "listen") && Target.Bind("0.0.0.0", "80") is { } usual)
             _listens.Add(new NginxListen(_server, usual, 80, false, false, false, false));
-        Directive? oldSsl = _server.Block!.Find(d => d.Name == "ssl" && d.Is("on"));
+        var oldSsl = _server.Block!.Find(d => d.Name == "ssl" && d.Is("on"));
         if (oldSsl is not null)
         {
             oldSsl.Carry();
             for (int i = 0; i < _listens.Count; i++) _listens[i] = _listens[i] with { Ssl = true };
         }
         location?.Carry();
-        foreach (Directive d in inherited.Concat(_server.Block!).Concat(location?.Block ?? []))
+        foreach (var d in inherited.Concat(_server.Block!).Concat(location?.Block ?? []))
         {
             // A location's own directives come last and replace outer ones.
             if (d.Name is "listen" or "location" or "include" || d == oldSsl) continue;
@@ -126,7 +126,7 @@ internal sealed class NginxServer
             return;
         }
         pass.Carry();
-        NginxPass target = _file.Resolve(pass, _http);
+        var target = _file.Resolve(pass, _http);
         if (target.Problem is not null || _listens.Count == 0)
         {
             pass.Report(target.Problem ?? "no address to listen on is left: no listener is written");
@@ -152,7 +152,7 @@ internal sealed class NginxServer
     /// <summary>Directives of the server that nothing has handled yet, so that they are reported in their place.</summary>
     private void Judge(Directive? location)
     {
-        foreach (Directive d in _server.Block!.Concat(location?.Block ?? []))
+        foreach (var d in _server.Block!.Concat(location?.Block ?? []))
         {
             if (d.Name != "location") NginxDirectives.Table.Judge(d, d.Name);
         }
@@ -167,7 +167,7 @@ internal sealed class NginxServer
 
     private Draft Pool(NginxPass target, Directive? location, bool tcp)
     {
-        Draft pool = _proxy.Pool;
+        var pool = _proxy.Pool;
         if (_http) pool["websocket"].Set("path", Units.Quote(target.Path ?? Path(location)));
         if (tcp) _health.Set("probe", "tcp", null, null, "MQTT is not visible on this path");
         if (_health.HasKeys) pool.Put("health", _health);
@@ -189,7 +189,7 @@ internal sealed class NginxServer
     {
         bool first = true;
         Judge(location);
-        foreach (NginxListen listen in _listens)
+        foreach (var listen in _listens)
         {
             if (_file.Target.ListenerAt(listen.Bind) is not null)
             {
@@ -230,7 +230,7 @@ internal sealed class NginxServer
             websocket.Set("pass-headers", $"[{string.Join(", ", ConfigurationDefaults.PassHeaders.Concat(_proxy.PassedHeaders).Distinct(StringComparer.OrdinalIgnoreCase))}]");
         if (_forwardedFrom.Count > 0) websocket.Set("accept-forwarded-for", List(_forwardedFrom));
         string[] exact = [.. Names.Where(AddressText.IsHost)];
-        foreach (Directive d in _server.Block!.Where(d => d.Name == "server_name"))
+        foreach (var d in _server.Block!.Where(d => d.Name == "server_name"))
         {
             if (_listens.Exists(l => l.Ssl && _file.Target.ListenerAt(l.Bind) is not null)) d.Carry();
             else d.Leave("NGINX serves any Host by the first server of a port, and so does the listener; its hosts setting restricts that");
@@ -263,7 +263,7 @@ internal sealed class NginxServer
     private void AcceptProxy()
     {
         var networks = new List<string>();
-        foreach (Directive d in _realFrom.Where(d => d.Name == "set_real_ip_from"))
+        foreach (var d in _realFrom.Where(d => d.Name == "set_real_ip_from"))
         {
             if (AddressRules.Network.Parse(d[0]) is { } network) networks.Add(network.ToString());
             else d.Report($"'{d[0]}' is not a network: name the proxies' networks");
@@ -271,7 +271,7 @@ internal sealed class NginxServer
         bool proxied = _listens.Exists(l => l.Proxy), forwarded = _realHeader is not null && !_realHeader.Equals("proxy_protocol", StringComparison.OrdinalIgnoreCase);
         if (forwarded && _realHeader!.Equals("X-Forwarded-For", StringComparison.OrdinalIgnoreCase)) _forwardedFrom.AddRange(networks);
         else if (forwarded) _realFrom.Find(d => d.Name == "real_ip_header")!.Report("proxies are trusted only by X-Forwarded-For (websocket.accept-forwarded-for)");
-        foreach (Directive d in _realFrom)
+        foreach (var d in _realFrom)
         {
             if (proxied || forwarded) d.Carry();
             Listener.Keep(d);
@@ -321,19 +321,31 @@ internal sealed class NginxServer
 
     private void Rewrite(ClientTraits traits, bool allTls)
     {
-        foreach (Directive d in _rewrites)
+        foreach (var d in _rewrites)
         {
             string? key = d[0] switch { "clientid" => "client-id", "username" => "username", "password" => "password", _ => null };
             (string? text, string? unknown) = _file.Variables.Template(d[1], m => m.Carry());
-            if (key is null) d.Report("ActorLb sets client-id, username and password of the CONNECT");
-            else if (text is { Length: 0 } && key == "client-id") d.Report("a client id cannot be removed");
+            if (key is null)
+            {
+                d.Report("ActorLb sets client-id, username and password of the CONNECT");
+            }
+            else if (text is { Length: 0 } && key == "client-id")
+            {
+                d.Report("a client id cannot be removed");
+            }
             else if (text is { Length: 0 })
             {
                 _rewrite.Set(key, "remove", null, d);
                 d.Carry();
             }
-            else if (text is null || !Template.TryParse(text, out Template? template, out _)) d.Report($"{unknown} is not a variable of ActorLb: see rewrite.{key}");
-            else if (!traits.Allows(template!) || !_mqtt && traits.Tcp) d.Report($"this listener's clients have no such value: rewrite.{key} needs tls with verify-client for certificates");
+            else if (text is null || !Template.TryParse(text, out var template, out _))
+            {
+                d.Report($"{unknown} is not a variable of ActorLb: see rewrite.{key}");
+            }
+            else if (!traits.Allows(template!) || !_mqtt && traits.Tcp)
+            {
+                d.Report($"this listener's clients have no such value: rewrite.{key} needs tls with verify-client for certificates");
+            }
             else
             {
                 _rewrite.Set(key, Units.Quote(text), null, d);

@@ -32,7 +32,7 @@ internal sealed class NginxUpstream(Directive upstream, NginxVariables variables
     {
         upstream.Carry();
         pool.Keep(upstream);
-        foreach (Directive d in upstream.Block!) Balance(d, pool, clients);
+        foreach (var d in upstream.Block!) Balance(d, pool, clients);
         bool any = Backends(pool);
         pool.KeepClosing(upstream);
         return any;
@@ -66,7 +66,7 @@ internal sealed class NginxUpstream(Directive upstream, NginxVariables variables
     private void Hash(Directive d, Draft pool, ClientTraits clients)
     {
         (string? key, string? unknown) = variables.Template(d[0], m => m.Carry());
-        if (key is { Length: > 0 } && Template.TryParse(key, out Template? template, out _) && template!.VariableCount > 0 && clients.Allows(template))
+        if (key is { Length: > 0 } && Template.TryParse(key, out var template, out _) && template!.VariableCount > 0 && clients.Allows(template))
         {
             pool.Set("balance", "hash", null, d);
             pool.Set("hash-key", Units.Quote(key), Units.Quote(ConfigurationDefaults.HashKey));
@@ -83,7 +83,7 @@ internal sealed class NginxUpstream(Directive upstream, NginxVariables variables
     {
         Directive[] servers = [.. upstream.Block!.Where(d => d.Name == "server")];
         var entries = new List<BackendEntry>();
-        foreach (Directive server in servers)
+        foreach (var server in servers)
         {
             if (server.Parameter("service") is { } service && servers.Length == 1)
             {
@@ -97,7 +97,7 @@ internal sealed class NginxUpstream(Directive upstream, NginxVariables variables
                     : $"'{server[0]}' is not a host and port: add the backend by hand");
                 continue;
             }
-            if (server.Has("resolve") && servers.Length == 1 && AddressText.TryHost(server[0].Contains(':', StringComparison.Ordinal) ? server[0] : server[0] + ":80", out System.Net.DnsEndPoint host, out _)
+            if (server.Has("resolve") && servers.Length == 1 && AddressText.TryHost(server[0].Contains(':', StringComparison.Ordinal) ? server[0] : server[0] + ":80", out var host, out _)
                 && !System.Net.IPAddress.TryParse(host.Host, out _))
             {
                 return Discover(pool, server, host.Host, host.Port);
@@ -116,7 +116,7 @@ internal sealed class NginxUpstream(Directive upstream, NginxVariables variables
 
     private bool Discover(Draft pool, Directive server, string name, int? port)
     {
-        Draft dns = pool["backends"];
+        var dns = pool["backends"];
         dns.Set("dns", Units.Quote(name), null, server);
         if (port is { } number) dns.Set("port", number.ToString(System.Globalization.CultureInfo.InvariantCulture), "1883");
         else dns.Set("srv", "on");

@@ -57,12 +57,12 @@ internal sealed class Fallbacks(MapContext context, ShardAnswers answers)
             return;
         }
 
-        var now = context.Clock.Milliseconds;
+        long now = context.Clock.Milliseconds;
         var view = context.View;
-        var number = context.ShardOf(h);
+        int number = context.ShardOf(h);
         var seats = view.Directory[number];
         var route = view.Routes[number];
-        var replica = call switch
+        string replica = call switch
         {
             null or { Hedged: false, HedgeMissed: false } => "not asked",
             { IsUnknown: true } => "does not know the client",

@@ -51,8 +51,8 @@ internal sealed class LookupAttempts(MapContext context, MapShard[] shards, Shar
             }
 
             Span<BackendRef> proposals = stackalloc BackendRef[StickyLimits.MaxProposals];
-            var count = call.Proposals.Length;
-            for (var i = 0; i < count; i++)
+            int count = call.Proposals.Length;
+            for (int i = 0; i < count; i++)
             {
                 proposals[i] = BackendRef.FromValue(call.Proposals[i]);
             }
@@ -119,7 +119,7 @@ internal sealed class LookupAttempts(MapContext context, MapShard[] shards, Shar
     /// </summary>
     public StickyAnswer FinalAttempt(PendingCall call, MapView view)
     {
-        var number = context.ShardOf(call.H);
+        int number = context.ShardOf(call.H);
         if (AttemptHere(call, shards[number], out var answer))
         {
             return answer;

@@ -56,7 +56,7 @@ internal sealed class MemberLookups(MemberId id, MapContext context, PendingCall
 
     public bool IsSilent(long now)
     {
-        var since = Volatile.Read(ref _owesSince);
+        long since = Volatile.Read(ref _owesSince);
         return !_isReachable || (since != 0 && now - since > SilentMilliseconds);
     }
 
@@ -65,7 +65,7 @@ internal sealed class MemberLookups(MemberId id, MapContext context, PendingCall
     {
         if (IsSilent(now))
         {
-            var trial = Volatile.Read(ref _trialAt);
+            long trial = Volatile.Read(ref _trialAt);
             if (!_isReachable || now - trial < TrialMilliseconds || Interlocked.CompareExchange(ref _trialAt, now, trial) != trial)
             {
                 return false;
@@ -136,7 +136,7 @@ internal sealed class MemberLookups(MemberId id, MapContext context, PendingCall
     /// <summary>Limits requests for announcements to one in 50 ms.</summary>
     public bool MayRequest(long now)
     {
-        var last = Volatile.Read(ref _requestedAt);
+        long last = Volatile.Read(ref _requestedAt);
         return now - last >= RequestMilliseconds && Interlocked.CompareExchange(ref _requestedAt, now, last) == last;
     }
 
@@ -159,8 +159,8 @@ internal sealed class MemberLookups(MemberId id, MapContext context, PendingCall
     /// <summary>Takes the next batch, without lookups that have ended meanwhile. Under the lock.</summary>
     private LookupBatch? Take(long now)
     {
-        var kept = 0;
-        for (var i = 0; i < _count; i++)
+        int kept = 0;
+        for (int i = 0; i < _count; i++)
         {
             if (calls.IsWaitedFor(_gathered[i].Id))
             {

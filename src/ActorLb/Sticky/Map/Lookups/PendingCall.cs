@@ -60,7 +60,7 @@ internal sealed class PendingCall
         H = lookup.H;
         Expected = lookup.Expected.Value;
         _count = Math.Min(lookup.Proposals.Length, StickyLimits.MaxProposals);
-        for (var i = 0; i < _count; i++)
+        for (int i = 0; i < _count; i++)
         {
             _proposals[i] = lookup.Proposals[i].Value;
         }

@@ -38,14 +38,14 @@ internal sealed class PendingCalls
     {
         while (true)
         {
-            var head = Volatile.Read(ref _free);
-            var index = (int)(head & 0xFFFF_FFFF) - 1;
+            long head = Volatile.Read(ref _free);
+            int index = (int)(head & 0xFFFF_FFFF) - 1;
             if (index < 0)
             {
                 break;
             }
 
-            var rest = (((head >> 32) + 1) << 32) | (uint)Volatile.Read(ref _next[index]);
+            long rest = (((head >> 32) + 1) << 32) | (uint)Volatile.Read(ref _next[index]);
             if (Interlocked.CompareExchange(ref _free, rest, head) == head)
             {
                 Interlocked.Increment(ref _active);
@@ -53,7 +53,7 @@ internal sealed class PendingCalls
             }
         }
 
-        var made = Interlocked.Increment(ref _made) - 1;
+        int made = Interlocked.Increment(ref _made) - 1;
         if (made >= Capacity)
         {
             Interlocked.Decrement(ref _made);
@@ -69,13 +69,13 @@ internal sealed class PendingCalls
     /// <summary>Returns a call that the caller has made inactive under its lock.</summary>
     public void Return(PendingCall call)
     {
-        var index = (int)(call.Id & IndexMask);
+        int index = (int)(call.Id & IndexMask);
         Interlocked.Decrement(ref _active);
         while (true)
         {
-            var head = Volatile.Read(ref _free);
+            long head = Volatile.Read(ref _free);
             Volatile.Write(ref _next[index], (int)(head & 0xFFFF_FFFF));
-            var mine = (((head >> 32) + 1) << 32) | (uint)(index + 1);
+            long mine = (((head >> 32) + 1) << 32) | (uint)(index + 1);
             if (Interlocked.CompareExchange(ref _free, mine, head) == head)
             {
                 return;

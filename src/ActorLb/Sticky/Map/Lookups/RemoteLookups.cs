@@ -41,7 +41,7 @@ internal sealed class RemoteLookups
     public bool Begin(in Lookup lookup, out StickyAnswer answer)
     {
         var view = _context.View;
-        var now = _context.Clock.Milliseconds;
+        long now = _context.Clock.Milliseconds;
         var call = LookupAttempts.CanAsk(view, view.Routes[_context.ShardOf(lookup.H)]) ? _calls.Rent() : null;
         if (call is null)
         {
@@ -73,7 +73,7 @@ internal sealed class RemoteLookups
     /// <summary>Handles deadlines, hedging and retries; called every 5 ms while calls are in flight.</summary>
     public void Tick(long now)
     {
-        var before = _tickedAt;
+        long before = _tickedAt;
         _tickedAt = now;
         if (_calls.Active == 0)
         {
@@ -81,8 +81,8 @@ internal sealed class RemoteLookups
         }
 
         var view = _context.View;
-        var made = _calls.Made;
-        for (var i = 0; i < made; i++)
+        int made = _calls.Made;
+        for (int i = 0; i < made; i++)
         {
             if (_calls.At(i) is { } call)
             {
@@ -94,9 +94,9 @@ internal sealed class RemoteLookups
     /// <summary>Members or owners changed: retries calls whose shard is now elsewhere.</summary>
     public void OnViewChanged(MapView old, MapView view)
     {
-        var made = _calls.Made;
-        var now = _context.Clock.Milliseconds;
-        for (var i = 0; i < made && _calls.Active > 0; i++)
+        int made = _calls.Made;
+        long now = _context.Clock.Milliseconds;
+        for (int i = 0; i < made && _calls.Active > 0; i++)
         {
             if (_calls.At(i) is not { IsActive: true } call)
             {
@@ -105,7 +105,7 @@ internal sealed class RemoteLookups
 
             lock (call.Gate)
             {
-                var shard = _context.ShardOf(call.H);
+                int shard = _context.ShardOf(call.H);
                 if (old.Routes[shard] == view.Routes[shard])
                 {
                     continue;
@@ -129,7 +129,7 @@ internal sealed class RemoteLookups
             return false;
         }
 
-        var now = _context.Clock.Milliseconds;
+        long now = _context.Clock.Milliseconds;
         bool done;
         lock (call.Gate)
         {
@@ -152,7 +152,7 @@ internal sealed class RemoteLookups
     /// <summary>Makes every call in flight fall back, because the node stops or is no longer a member.</summary>
     public void GiveUpAll()
     {
-        for (var i = 0; i < _calls.Made; i++)
+        for (int i = 0; i < _calls.Made; i++)
         {
             if (_calls.At(i) is { } call && End(call))
             {
@@ -172,7 +172,7 @@ internal sealed class RemoteLookups
     /// <param name="lastLook">When the call was last checked.</param>
     private void Look(PendingCall call, MapView view, long now, long lastLook)
     {
-        var done = false;
+        bool done = false;
         lock (call.Gate)
         {
             if (!call.IsActive)
@@ -180,14 +180,14 @@ internal sealed class RemoteLookups
                 return;
             }
 
-            var stuck = _context.PoolOwesSince != 0 && now - _context.PoolOwesSince > StepMilliseconds;
-            var late = now - Math.Max(lastLook, call.Started) - (stuck ? 0 : StepMilliseconds);
+            bool stuck = _context.PoolOwesSince != 0 && now - _context.PoolOwesSince > StepMilliseconds;
+            long late = now - Math.Max(lastLook, call.Started) - (stuck ? 0 : StepMilliseconds);
             if (late > 0)
             {
                 call.Late = Math.Min(call.Late + late, MaxLateMilliseconds);
             }
 
-            var age = now - call.Started - call.Late;
+            long age = now - call.Started - call.Late;
             StickyAnswer answer;
             if (age >= _context.Settings.FallbackMilliseconds)
             {

@@ -30,7 +30,7 @@ internal sealed class MapShard
         Log = new ReplicationLog(settings.LogOps);
         Partitions = new MapPartition[settings.PartitionsPerShard];
         var stores = new StoreGroup();
-        for (var i = 0; i < Partitions.Length; i++)
+        for (int i = 0; i < Partitions.Length; i++)
         {
             Partitions[i] = new MapPartition(
                 (number * Partitions.Length) + i, new ShardStore(settings.PartitionBits, context.Slots, context.Rules, Log, stores));

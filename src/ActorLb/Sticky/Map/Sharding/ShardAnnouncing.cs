@@ -15,9 +15,9 @@ internal sealed class ShardAnnouncing(MapContext context, MapShard[] shards, Sha
     public void Tick(MapView view, long now)
     {
         List<ShardAnnouncement>? changed = null;
-        for (var word = 0; word < context.ToAnnounce.Words; word++)
+        for (int word = 0; word < context.ToAnnounce.Words; word++)
         {
-            for (var taken = context.ToAnnounce.Take(word); taken != 0;)
+            for (ulong taken = context.ToAnnounce.Take(word); taken != 0;)
             {
                 if (Own(shards[MapBits.Next(ref taken, word)]) is { } seats)
                 {

@@ -9,8 +9,8 @@ internal sealed class ShardAnswers(MapContext context, MapShard[] shards)
         MapShard shard, LookupKind kind, ulong h, BackendRef expected, ReadOnlySpan<BackendRef> proposals, bool provisional = false)
     {
         var store = shard.Partition(context.PartitionOf(h)).Store;
-        var before = shard.Log.Last;
-        var now = context.Clock.Ticks;
+        ulong before = shard.Log.Last;
+        uint now = context.Clock.Ticks;
         var result = kind switch
         {
             LookupKind.GetOrAssign => store.GetOrAssign(h, proposals, now, provisional),
@@ -78,7 +78,7 @@ internal sealed class ShardAnswers(MapContext context, MapShard[] shards)
         }
 
         var answers = new LookupAnswer[batch.Items.Length];
-        for (var i = 0; i < answers.Length; i++)
+        for (int i = 0; i < answers.Length; i++)
         {
             ref readonly var asked = ref batch.Items[i];
             if (asked.Count > StickyLimits.MaxProposals || asked.Kind is < LookupKind.GetOrAssign or > LookupKind.Read)
@@ -112,7 +112,7 @@ internal sealed class ShardAnswers(MapContext context, MapShard[] shards)
         }
 
         Span<BackendRef> proposals = stackalloc BackendRef[StickyLimits.MaxProposals];
-        for (var i = 0; i < asked.Count; i++)
+        for (int i = 0; i < asked.Count; i++)
         {
             proposals[i] = BackendRef.FromValue(asked.Proposals[i]);
         }

@@ -23,9 +23,9 @@ internal sealed class ShardCopying(MapContext context, ShardSeating seating, Sna
     {
         var log = shard.Log;
         var wasComplete = (shard.Replica?.IsComplete, shard.Next?.IsComplete);
-        var pending = Stream(shard, shard.Replica, view, now) | Stream(shard, shard.Next, view, now);
-        var least = log.Last;
-        var streams = false;
+        bool pending = Stream(shard, shard.Replica, view, now) | Stream(shard, shard.Next, view, now);
+        ulong least = log.Last;
+        bool streams = false;
         foreach (var target in (ReadOnlySpan<CopyTarget?>)[shard.Replica, shard.Next])
         {
             if (target is { Streams: true })
@@ -96,14 +96,14 @@ internal sealed class ShardCopying(MapContext context, ShardSeating seating, Sna
             return;
         }
 
-        var applied = staging?.Applied ?? shard.Applied;
+        ulong applied = staging?.Applied ?? shard.Applied;
         if (message.First > applied + 1)
         {
             Ack(shard, from, applied, resend: true);
             return;
         }
 
-        for (var i = (int)Math.Min((ulong)message.Ops.Length, applied + 1 - message.First); i < message.Ops.Length; i++)
+        for (int i = (int)Math.Min((ulong)message.Ops.Length, applied + 1 - message.First); i < message.Ops.Length; i++)
         {
             Apply(shard, staging, message.Ops[i], now);
         }
@@ -260,7 +260,7 @@ internal sealed class ShardCopying(MapContext context, ShardSeating seating, Sna
         while (target.Sent < shard.Log.Last && shard.Log.Read(target.Sent + 1, ops) is > 0 and var count)
         {
             var wire = new MapOp[count];
-            for (var i = 0; i < count; i++)
+            for (int i = 0; i < count; i++)
             {
                 wire[i] = new MapOp(ops[i].Kind, context.ToWire(ops[i].H, ops[i].Backend, ops[i].Touch, now));
             }
@@ -272,7 +272,7 @@ internal sealed class ShardCopying(MapContext context, ShardSeating seating, Sna
 
     private void Apply(MapShard shard, ShardStaging? staging, in MapOp op, long now)
     {
-        var partition = context.PartitionOf(op.Entry.H);
+        int partition = context.PartitionOf(op.Entry.H);
         if (staging is not null)
         {
             staging.Apply(partition - shard.FirstPartition, op, now);
@@ -305,8 +305,8 @@ internal sealed class ShardCopying(MapContext context, ShardSeating seating, Sna
     {
         Span<ulong> lanes = stackalloc ulong[16];
         partition.Store.Digest(lanes);
-        var value = 0UL;
-        foreach (var lane in lanes)
+        ulong value = 0UL;
+        foreach (ulong lane in lanes)
         {
             value ^= lane;
         }

@@ -105,7 +105,7 @@ internal sealed class ShardOffers(MapContext context)
     private (MapEntry[] Entries, int Next) Read(ShardStore store, int place, long now)
     {
         var entries = new List<MapEntry>();
-        var ticks = StickyClock.TicksAgo(now, 0);
+        uint ticks = StickyClock.TicksAgo(now, 0);
         for (; place < store.Table.Capacity && entries.Count < MapLimits.MaxEntries; place++)
         {
             ref var entry = ref store.Table.At(place);

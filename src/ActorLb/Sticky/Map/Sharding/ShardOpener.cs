@@ -157,7 +157,7 @@ internal sealed class ShardOpener(MapContext context, ShardSeating seating, Snap
 
             if (shard.Seats is { } known && !seats.IsNewerThan(known))
             {
-                var isKnownThere = view.Members?.Has(known.Owner) == true;
+                bool isKnownThere = view.Members?.Has(known.Owner) == true;
                 if (!isClaim || isKnownThere)
                 {
                     return isKnownThere && known.IsNewerThan(seats) ? known : null;
@@ -183,7 +183,7 @@ internal sealed class ShardOpener(MapContext context, ShardSeating seating, Snap
 
     private static bool IsAnswered(MapShard shard, ShardOpening opening, MapMembers members, long now)
     {
-        var waited = now - opening.Started;
+        long waited = now - opening.Started;
         if (waited >= HoldersMilliseconds)
         {
             return true;
@@ -196,7 +196,7 @@ internal sealed class ShardOpener(MapContext context, ShardSeating seating, Snap
                 continue;
             }
 
-            var isHolder = shard.Seats is { } seats && (seats.Owner == member.Id || seats.Seats(member.Id));
+            bool isHolder = shard.Seats is { } seats && (seats.Owner == member.Id || seats.Seats(member.Id));
             if (!opening.Answers.TryGetValue(member.Id, out var answer) ? isHolder || waited < OthersMilliseconds : answer.IsServing)
             {
                 return false;
@@ -214,7 +214,7 @@ internal sealed class ShardOpener(MapContext context, ShardSeating seating, Snap
             .GroupBy(a => a.Value.HeldEpoch)
             .Select(g => (Epoch: g.Key, IsOffered: g.All(a => a.Value.IsOffered), Longest: g.MaxBy(a => a.Value.Sequence)))
             .OrderBy(g => g.IsOffered).ThenByDescending(g => g.Epoch).FirstOrDefault();
-        var ownIsBest = best.Epoch == 0 || (best.Epoch == shard.HeldEpoch
+        bool ownIsBest = best.Epoch == 0 || (best.Epoch == shard.HeldEpoch
             ? shard.Applied >= best.Longest.Value.Sequence
             : shard.HeldEpoch != 0 && (best.IsOffered != shard.MustOffer ? best.IsOffered : shard.HeldEpoch > best.Epoch));
         if (ownIsBest)
@@ -271,7 +271,7 @@ internal sealed class ShardOpener(MapContext context, ShardSeating seating, Snap
     /// <summary>Adopts what another node announced.</summary>
     private void Adopt(MapShard shard, ShardAnnouncement seats, bool isClaim, MapView view)
     {
-        var now = context.Clock.Milliseconds;
+        long now = context.Clock.Milliseconds;
         var old = shard.Seats;
         var self = view.Members!.Self;
         shard.Seats = seats;

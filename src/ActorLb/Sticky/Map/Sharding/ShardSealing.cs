@@ -23,7 +23,7 @@ internal sealed class ShardSealing(MapContext context, ShardOpener opener)
 
         if (shard.Phase != ShardPhase.Open)
         {
-            var isOpening = shard.Phase == ShardPhase.Opening;
+            bool isOpening = shard.Phase == ShardPhase.Opening;
             opener.Close(shard);
             shard.AwaitsStop = isOpening;
             context.Raise(MapEvent.Sealed, shard.Number);

@@ -27,7 +27,7 @@ internal sealed class ShardStaging(MemberId from, ulong epoch, bool follows, int
     {
         get
         {
-            var missing = Array.IndexOf(_whole, false);
+            int missing = Array.IndexOf(_whole, false);
             return missing < 0 ? partitions : missing;
         }
     }

@@ -21,15 +21,15 @@ internal sealed class SnapshotTransfer(MapContext context)
     public void Ask(MapShard shard)
     {
         var staging = shard.Staging!;
-        var missing = (ushort)(shard.FirstPartition + Math.Min(staging.Missing, shard.Partitions.Length - 1));
+        ushort missing = (ushort)(shard.FirstPartition + Math.Min(staging.Missing, shard.Partitions.Length - 1));
         context.Outbox.Post(staging.From, new SnapshotRequest((ushort)shard.Number, staging.Epoch, missing, staging.Follows));
     }
 
     /// <summary>Sends the requested partitions. Takes the lock itself, once for every partition.</summary>
     public void OnRequest(MapShard shard, MemberId from, SnapshotRequest message, long now)
     {
-        var sent = 0;
-        for (var number = (int)message.Partition; shard.HasPartition(number) && sent < WindowEntries; number++)
+        int sent = 0;
+        for (int number = (int)message.Partition; shard.HasPartition(number) && sent < WindowEntries; number++)
         {
             lock (shard.Gate)
             {
@@ -44,8 +44,8 @@ internal sealed class SnapshotTransfer(MapContext context)
                     Begin(shard, follower!, now);
                 }
 
-                var count = shard.Partition(number).Store.Table.Count;
-                var isLast = sent + count >= WindowEntries || !shard.HasPartition(number + 1);
+                int count = shard.Partition(number).Store.Table.Count;
+                bool isLast = sent + count >= WindowEntries || !shard.HasPartition(number + 1);
                 Post(shard, from, number, isLast, now);
                 sent += Math.Max(1, count);
             }
@@ -88,7 +88,7 @@ internal sealed class SnapshotTransfer(MapContext context)
         var staging = shard.Staging!;
         shard.HeldEpoch = staging.Epoch;
         shard.Applied = staging.Sequence;
-        for (var i = 0; i < shard.Partitions.Length; i++)
+        for (int i = 0; i < shard.Partitions.Length; i++)
         {
             shard.Partitions[i].Store.Replace(staging.Give(i));
         }
@@ -117,12 +117,12 @@ internal sealed class SnapshotTransfer(MapContext context)
     {
         var table = shard.Partition(number).Store.Table;
         var entries = ArrayPool<ShardEntry>.Shared.Rent(Math.Max(1, table.Count));
-        var total = table.CopyTo(entries);
-        for (var offset = 0; offset == 0 || offset < total; offset += MapLimits.MaxEntries)
+        int total = table.CopyTo(entries);
+        for (int offset = 0; offset == 0 || offset < total; offset += MapLimits.MaxEntries)
         {
-            var count = Math.Min(MapLimits.MaxEntries, total - offset);
+            int count = Math.Min(MapLimits.MaxEntries, total - offset);
             var wire = new MapEntry[count];
-            for (var i = 0; i < count; i++)
+            for (int i = 0; i < count; i++)
             {
                 wire[i] = context.ToWire(entries[offset + i], now);
             }

@@ -34,7 +34,7 @@ public sealed class HAProxyImportTests
     [InlineData("bind *:1883\n  source 192.0.2.71", "source-addresses = [\"192.0.2.71\"]")]
     public void Listen_Becomes(string lines, string expected)
     {
-        using ImportedFile file = ImportedFile.HAProxy($"listen a\n  mode tcp\n  {lines}\n  server s a.example.net:1883 check\n");
+        using var file = ImportedFile.HAProxy($"listen a\n  mode tcp\n  {lines}\n  server s a.example.net:1883 check\n");
         Assert.Empty(file.Load().Errors);
         Assert.Contains(file.Text.Split('\n'), l => l.Trim() == expected || l.Trim().EndsWith("." + expected, StringComparison.Ordinal));
         Assert.DoesNotContain(file.Told, t => t.Contains("unknown", StringComparison.Ordinal));
@@ -48,7 +48,7 @@ public sealed class HAProxyImportTests
     [InlineData("server s 2001:db8::9:1883", "\"[2001:db8::9]:1883\"")]
     public void Server_Becomes(string lines, string expected)
     {
-        using ImportedFile file = ImportedFile.HAProxy($"listen a\n  bind *:1883\n  {lines}\n");
+        using var file = ImportedFile.HAProxy($"listen a\n  bind *:1883\n  {lines}\n");
         Assert.Empty(file.Load().Errors);
         Assert.Contains(file.Text.Split('\n'), l => l.Trim() == expected);
     }
@@ -64,7 +64,7 @@ public sealed class HAProxyImportTests
     [InlineData("acl x src -f /etc/list\n  tcp-request connection reject if x", "allow and deny of the listener take client networks (src) and no other conditions")]
     public void Line_ThatCannotBeCarriedOver_IsTold(string line, string expected)
     {
-        using ImportedFile file = ImportedFile.HAProxy($"listen a\n  bind *:1885\n  server s a.example.net:1883\n  server t c.example.net:1883\n  {line}\nbackend b\n  server s d.example.net:1883\n");
+        using var file = ImportedFile.HAProxy($"listen a\n  bind *:1885\n  server s a.example.net:1883\n  server t c.example.net:1883\n  {line}\nbackend b\n  server s d.example.net:1883\n");
         Assert.DoesNotContain(file.Load().Errors, e => !e.Reason.Contains("cannot be read", StringComparison.Ordinal));
         Assert.Contains(file.Told, t => t.EndsWith(": " + expected, StringComparison.Ordinal));
         Assert.Contains(expected, file.Text, StringComparison.Ordinal);
@@ -73,7 +73,7 @@ public sealed class HAProxyImportTests
     [Fact]
     public void Secrets_AreNotShown()
     {
-        using ImportedFile file = ImportedFile.HAProxy("userlist u\n  user a insecure-password hush\nlisten s\n  bind *:9000\n  mode http\n  stats enable\n  stats auth a:hush\nlisten a\n  bind *:1883\n  http-request set-header Authorization hush\n  server s a.example.net:1883\n");
+        using var file = ImportedFile.HAProxy("userlist u\n  user a insecure-password hush\nlisten s\n  bind *:9000\n  mode http\n  stats enable\n  stats auth a:hush\nlisten a\n  bind *:1883\n  http-request set-header Authorization hush\n  server s a.example.net:1883\n");
         Assert.DoesNotContain("hush", file.Text, StringComparison.Ordinal);
         Assert.Contains("stats auth ******", file.Text, StringComparison.Ordinal);
     }
@@ -84,14 +84,14 @@ public sealed class HAProxyImportTests
     [InlineData("http")]
     public void Dashboard_OfTheBrokers_PassesUnseen(string mode)
     {
-        using ImportedFile file = ImportedFile.HAProxy($"listen a\n  mode {mode}\n  bind *:8080\n  server s a.example.net:18083\n");
+        using var file = ImportedFile.HAProxy($"listen a\n  mode {mode}\n  bind *:8080\n  server s a.example.net:18083\n");
         Assert.Equal((ListenerProtocol.Tcp, ProbeKind.Tcp), (file.Options.Listeners["a"].Protocol, file.Options.Pools["a"].Health.Probe));
     }
 
     [Fact]
     public void Comments_OfConditionsAndAddresses_StandInTheirListeners()
     {
-        using ImportedFile file = ImportedFile.HAProxy("""
+        using var file = ImportedFile.HAProxy("""
             frontend f
               bind *:1883
               bind *:1884 # second
@@ -110,7 +110,7 @@ public sealed class HAProxyImportTests
     [Fact]
     public void Defaults_AreInheritedFromTheLastOrTheNamed()
     {
-        using ImportedFile file = ImportedFile.HAProxy("""
+        using var file = ImportedFile.HAProxy("""
             defaults base
               timeout connect 2s
               mode tcp
@@ -129,9 +129,9 @@ public sealed class HAProxyImportTests
     [Fact]
     public void Variables_WithDefaults_HoldUntilTheEnvironmentSaysOtherwise()
     {
-        using ImportedFile file = ImportedFile.HAProxy("global\n  setenv HOST broker.example.net\nlisten a\n  bind \"*:${PORT-1885}\"\n  server s \"${HOST}:1883\"\n");
-        ConfigurationResult plain = ConfigurationLoader.LoadText(file.Text, "x.conf", ConfigurationFolder.NoEnvironment);
-        ConfigurationResult set = ConfigurationLoader.LoadText(file.Text, "x.conf", new Dictionary<string, string> { ["PORT"] = "2885", ["HOST"] = "other.example.net" });
+        using var file = ImportedFile.HAProxy("global\n  setenv HOST broker.example.net\nlisten a\n  bind \"*:${PORT-1885}\"\n  server s \"${HOST}:1883\"\n");
+        var plain = ConfigurationLoader.LoadText(file.Text, "x.conf", ConfigurationFolder.NoEnvironment);
+        var set = ConfigurationLoader.LoadText(file.Text, "x.conf", new Dictionary<string, string> { ["PORT"] = "2885", ["HOST"] = "other.example.net" });
         Assert.Empty(plain.Errors.Concat(set.Errors));
         Assert.Equal((1885, "broker.example.net"), (plain.Options!.Listeners["a"].Bind.Port, plain.Options.Pools["a"].Backends[0].Address.Host));
         Assert.Equal((2885, "other.example.net"), (set.Options!.Listeners["a"].Bind.Port, set.Options.Pools["a"].Backends[0].Address.Host));
@@ -144,12 +144,12 @@ public sealed class HAProxyImportTests
         string folder = Directory.CreateDirectory(Path.Combine(authority.Directory, "certs")).FullName;
         foreach ((string file, string name) in ((string, string)[])[("1.pem", "a.example.net"), ("2.pem", "*.b.example.net")])
         {
-            Testing.TestCertificate issued = authority.Server([name]);
+            var issued = authority.Server([name]);
             File.WriteAllText(Path.Combine(folder, file), File.ReadAllText(issued.CertificatePath) + File.ReadAllText(issued.KeyPath));
         }
         File.WriteAllText(Path.Combine(folder, "notes.txt"), "no certificate");
-        using ImportedFile imported = ImportedFile.HAProxy($"listen a\n  bind *:8883 ssl crt {folder}/ ssl-min-ver TLSv1.3\n  server s a.example.net:1883\n");
-        ListenerTlsOptions tls = imported.Options.Listeners["a"].Tls!;
+        using var imported = ImportedFile.HAProxy($"listen a\n  bind *:8883 ssl crt {folder}/ ssl-min-ver TLSv1.3\n  server s a.example.net:1883\n");
+        var tls = imported.Options.Listeners["a"].Tls!;
         Assert.Equal([("1.pem", ""), ("2.pem", "*.b.example.net")], tls.Certificates.Select(c => (Path.GetFileName(c.Certificate), string.Join(',', c.Names))));
         Assert.Equal(TlsProtocols.Tls13, tls.Protocols);
     }
@@ -158,17 +158,17 @@ public sealed class HAProxyImportTests
     public void Key_BesideItsCertificate_IsFound()
     {
         using var authority = new Testing.TestCertificates();
-        Testing.TestCertificate issued = authority.Server(["a.example.net"]);
+        var issued = authority.Server(["a.example.net"]);
         File.Copy(issued.KeyPath, issued.CertificatePath + ".key");
-        using ImportedFile imported = ImportedFile.HAProxy($"listen a\n  bind *:8883 ssl crt {issued.CertificatePath}\n  server s a.example.net:1883\n");
+        using var imported = ImportedFile.HAProxy($"listen a\n  bind *:8883 ssl crt {issued.CertificatePath}\n  server s a.example.net:1883\n");
         Assert.Equal(issued.CertificatePath + ".key", imported.Options.Listeners["a"].Tls!.Certificates[0].Key);
     }
 
     [Fact]
     public void CrtBase_AndCaBase_AreInThePaths()
     {
-        using ImportedFile file = ImportedFile.HAProxy("global\n  crt-base /etc/x/certs\n  ca-base /etc/x/ca\nlisten a\n  bind *:8883 ssl crt a.pem ca-file c.pem verify required\n  server s a.example.net:1883\n");
-        ListenerTlsOptions tls = file.Options.Listeners["a"].Tls!;
+        using var file = ImportedFile.HAProxy("global\n  crt-base /etc/x/certs\n  ca-base /etc/x/ca\nlisten a\n  bind *:8883 ssl crt a.pem ca-file c.pem verify required\n  server s a.example.net:1883\n");
+        var tls = file.Options.Listeners["a"].Tls!;
         Assert.EndsWith("/etc/x/certs/a.pem", tls.Certificates[0].Certificate, StringComparison.Ordinal);
         Assert.EndsWith("/etc/x/ca/c.pem", tls.ClientCa, StringComparison.Ordinal);
         Assert.Equal((VerifyClient.On, 100), (tls.VerifyClient, tls.VerifyDepth));
@@ -177,7 +177,7 @@ public sealed class HAProxyImportTests
     [Fact]
     public void Backend_OfTwoFrontends_IsOnePoolAndOneTable()
     {
-        using ImportedFile file = ImportedFile.HAProxy("""
+        using var file = ImportedFile.HAProxy("""
             .if version_atleast(2.4)
             .endif
             frontend a
@@ -202,7 +202,7 @@ public sealed class HAProxyImportTests
     [Fact]
     public void Stickiness_OfTwoTables_HasRoomForBoth()
     {
-        using ImportedFile file = ImportedFile.HAProxy("""
+        using var file = ImportedFile.HAProxy("""
             listen a
               bind *:1883
               stick-table type string len 32 size 2k expire 30m

@@ -19,14 +19,14 @@ public sealed class HAProxyReaderTests
     [InlineData("a ''", "a|")]
     public void Words_OfALine_AreHAProxys(string text, string expected)
     {
-        Directive line = Assert.Single(Read("global\n  " + text + "\n").Block!.Single().Block!);
+        var line = Assert.Single(Read("global\n  " + text + "\n").Block!.Single().Block!);
         Assert.Equal(expected.Split('|'), line.Words.Select(w => w.Text).Prepend(line.Name));
     }
 
     [Fact]
     public void Comments_StandWithWhatTheyAreBeside()
     {
-        Directive section = Read("# head\nglobal # beside\n  # before\n  daemon # behind\n# end\n").Block!.Single();
+        var section = Read("# head\nglobal # beside\n  # before\n  daemon # behind\n# end\n").Block!.Single();
         Assert.Equal("# head|# beside|# end", $"{section.Leading.Single()}|{section.Beside}|{section.Closing.Single()}");
         Assert.Equal("# before|# behind", $"{section.Block!.Single().Leading.Single()}|{section.Block!.Single().Beside}");
     }

@@ -39,7 +39,7 @@ public sealed class NginxImportTests
     [InlineData("listen 1883; error_log stderr debug;", "log.level = debug")]
     public void Server_OfStream_Becomes(string directives, string expected)
     {
-        using ImportedFile file = ImportedFile.Nginx($"stream {{ upstream a {{ server a.example.net:1883; }} server {{ {directives} proxy_pass a; }} }}");
+        using var file = ImportedFile.Nginx($"stream {{ upstream a {{ server a.example.net:1883; }} server {{ {directives} proxy_pass a; }} }}");
         Assert.Empty(file.Load().Errors);
         Assert.Contains(file.Text.Split('\n'), l => l.Trim() == expected || l.Trim().StartsWith(expected + " #", StringComparison.Ordinal));
         Assert.DoesNotContain(file.Told, t => t.Contains("unknown", StringComparison.Ordinal));
@@ -52,7 +52,7 @@ public sealed class NginxImportTests
     [InlineData("random two least_conn;", "balance = random")]
     public void Upstream_Balances(string policy, string expected)
     {
-        using ImportedFile file = ImportedFile.Nginx($"stream {{ upstream a {{ {policy} server a.example.net:1883; }} server {{ listen 1883; proxy_pass a; }} }}");
+        using var file = ImportedFile.Nginx($"stream {{ upstream a {{ {policy} server a.example.net:1883; }} server {{ listen 1883; proxy_pass a; }} }}");
         Assert.Empty(file.Load().Errors);
         Assert.Contains(file.Text.Split('\n'), l => l.Trim() == expected);
     }
@@ -67,7 +67,7 @@ public sealed class NginxImportTests
     [InlineData("server b.example.net:1883 frob=1;", "frob=1: unknown, and left out")]
     public void Upstream_ThatCannotBeCarriedOver_IsTold(string directive, string expected)
     {
-        using ImportedFile file = ImportedFile.Nginx($"stream {{ upstream a {{ server a.example.net:1883; {directive} }} server {{ listen 1883; proxy_pass a; }} }}");
+        using var file = ImportedFile.Nginx($"stream {{ upstream a {{ server a.example.net:1883; {directive} }} server {{ listen 1883; proxy_pass a; }} }}");
         Assert.Empty(file.Load().Errors);
         Assert.Contains($"1: {expected}", file.Told);
         Assert.Contains($"# nginx.conf:1: {directive.TrimEnd(';')}: {expected}", file.Text, StringComparison.Ordinal);
@@ -78,7 +78,7 @@ public sealed class NginxImportTests
     [InlineData("", "2: has no backend that ActorLb can connect to: add backends")]
     public void Upstream_WithoutBackends_HasNoListener(string server, string expected)
     {
-        using ImportedFile file = ImportedFile.Nginx($"stream {{\nupstream a {{ {server} }}\n# kept\nserver {{ listen 1883; proxy_pass a; }} }}");
+        using var file = ImportedFile.Nginx($"stream {{\nupstream a {{ {server} }}\n# kept\nserver {{ listen 1883; proxy_pass a; }} }}");
         Assert.Contains(expected, file.Told);
         Assert.Contains("# kept", file.Text, StringComparison.Ordinal);
         Assert.Equal(["nothing to balance was found: add pools and listeners"], file.Result.Remarks);
@@ -94,7 +94,7 @@ public sealed class NginxImportTests
     [InlineData("mqtt_set_connect clientid $ssl_client_serial;", "this listener's clients have no such value: rewrite.client-id needs tls with verify-client for certificates")]
     public void Server_ThatCannotBeCarriedOver_IsTold(string directive, string expected)
     {
-        using ImportedFile file = ImportedFile.Nginx($"stream {{ server {{ listen 1883; mqtt on; {directive} proxy_pass a.example.net:1883; }} }}");
+        using var file = ImportedFile.Nginx($"stream {{ server {{ listen 1883; mqtt on; {directive} proxy_pass a.example.net:1883; }} }}");
         Assert.Empty(file.Load().Errors);
         Assert.Contains($"1: {expected}", file.Told);
     }
@@ -102,20 +102,20 @@ public sealed class NginxImportTests
     [Fact]
     public void Certificates_OfTwoKinds_BecomeLists()
     {
-        using ImportedFile file = ImportedFile.Nginx("stream { server { listen 8883 ssl; ssl_certificate r.pem; ssl_certificate_key r.key; ssl_certificate e.pem; ssl_certificate_key e.key; proxy_pass a.example.net:1883; } }");
+        using var file = ImportedFile.Nginx("stream { server { listen 8883 ssl; ssl_certificate r.pem; ssl_certificate_key r.key; ssl_certificate e.pem; ssl_certificate_key e.key; proxy_pass a.example.net:1883; } }");
         Assert.Equal(["r.pem", "e.pem"], file.Options.Listeners["mqtts"].Tls!.Certificates.Select(c => Path.GetFileName(c.Certificate)));
     }
 
     [Fact]
     public void Servers_OfOneAddressInHttp_ShareAListenerBySni()
     {
-        using ImportedFile file = ImportedFile.Nginx("""
+        using var file = ImportedFile.Nginx("""
             http { upstream w { server a.example.net:8083; }
               ssl_protocols TLSv1.2;
               server { listen 443 ssl; server_name a.example.net; ssl_certificate a.pem; ssl_certificate_key a.key; location /mqtt { proxy_pass http://w; proxy_set_header Upgrade $http_upgrade; } }
               server { listen 443 ssl; server_name b.example.net *.c.example.net; ssl_certificate b.pem; ssl_certificate_key b.key; location /mqtt { proxy_pass http://w; proxy_set_header Upgrade $http_upgrade; } } }
             """);
-        ListenerTlsOptions tls = Assert.Single(file.Options.Listeners).Value.Tls!;
+        var tls = Assert.Single(file.Options.Listeners).Value.Tls!;
         Assert.Equal([[], ["b.example.net", "*.c.example.net"]], tls.Certificates.Select(c => c.Names.ToArray()));
         Assert.Equal(TlsProtocols.Tls12, tls.Protocols);
         Assert.Empty(file.Told);
@@ -124,11 +124,11 @@ public sealed class NginxImportTests
     [Fact]
     public void Server_WithAndWithoutTls_RewritesByCertificateOnlyWhereThereIsOne()
     {
-        using ImportedFile file = ImportedFile.Nginx("""
+        using var file = ImportedFile.Nginx("""
             stream { server { mqtt on; listen 8883 ssl; listen 1883; ssl_certificate a.pem; ssl_certificate_key a.key; ssl_client_certificate ca.pem; ssl_verify_client on;
               mqtt_set_connect clientid $ssl_client_serial; proxy_pass a.example.net:1883; } }
             """);
-        ActorLbOptions options = file.Options;
+        var options = file.Options;
         Assert.NotNull(options.Listeners["mqtts"].Rewrite.ClientId);
         Assert.True(options.Listeners["mqtt"].Rewrite.IsEmpty);
         Assert.Equal(Verdict.Reported, file.VerdictOf("mqtt_set_connect"));
@@ -137,12 +137,12 @@ public sealed class NginxImportTests
     [Fact]
     public void Settings_OfOuterBlocks_AreInheritedUnlessReplaced()
     {
-        using ImportedFile file = ImportedFile.Nginx("""
+        using var file = ImportedFile.Nginx("""
             stream { proxy_connect_timeout 3s; proxy_timeout 30m; # outer
               server { listen 1883; proxy_pass a.example.net:1883; }
               server { listen 1884; proxy_pass b.example.net:1883; proxy_connect_timeout 5s; } }
             """);
-        ActorLbOptions options = file.Options;
+        var options = file.Options;
         Assert.Equal([TimeSpan.FromSeconds(3), TimeSpan.FromSeconds(5)], options.Listeners.Values.OrderBy(l => l.Bind.Port).Select(l => options.Pools[l.Pool].ConnectTimeout));
         Assert.All(options.Listeners.Values, l => Assert.Equal(TimeSpan.FromMinutes(30), l.IdleTimeout));
         Assert.Equal(1, file.Text.Split("# outer").Length - 1);
@@ -151,19 +151,19 @@ public sealed class NginxImportTests
     [Fact]
     public void Server_WithAlreadyTakenPortOfTheAdminEndpoint_MovesTheEndpoint()
     {
-        using ImportedFile file = ImportedFile.Nginx("stream { server { listen 8888; proxy_pass a.example.net:1883; } }");
+        using var file = ImportedFile.Nginx("stream { server { listen 8888; proxy_pass a.example.net:1883; } }");
         Assert.Equal("127.0.0.1:8889", file.Options.Admin.Bind.ToString());
     }
 
     [Fact]
     public void Resolve_OfOneServer_IsDiscoveryByDns()
     {
-        using ImportedFile file = ImportedFile.Nginx("""
+        using var file = ImportedFile.Nginx("""
             stream { resolver 127.0.0.11 valid=5s;
               upstream a { zone z 64k; server brokers.example.net:1883 resolve max_fails=3; } upstream s { zone y 64k; server brokers.example.net service=mqtt resolve; }
               server { listen 1883; proxy_pass a; } server { listen 1884; proxy_pass s; } }
             """);
-        ActorLbOptions options = file.Options;
+        var options = file.Options;
         Assert.Equal(("brokers.example.net", 1883, TimeSpan.FromSeconds(5), 3), (((DnsDiscoveryOptions)options.Pools["a"].Discovery!).Name, ((DnsDiscoveryOptions)options.Pools["a"].Discovery!).Port, ((DnsDiscoveryOptions)options.Pools["a"].Discovery!).Interval, ((DnsDiscoveryOptions)options.Pools["a"].Discovery!).Template.MaxFails));
         Assert.Equal(("_mqtt._tcp.brokers.example.net", true), (((DnsDiscoveryOptions)options.Pools["s"].Discovery!).Name, ((DnsDiscoveryOptions)options.Pools["s"].Discovery!).Srv));
     }
@@ -174,22 +174,22 @@ public sealed class NginxImportTests
     [InlineData("", "", 20480)]
     public void Workers_AndTheirConnections_AreClientsOfTheNode(string workers, string connections, int expected)
     {
-        using ImportedFile file = ImportedFile.Nginx($"{workers} events {{ {connections} }} stream {{ server {{ listen 1883; proxy_pass a.example.net:1883; }} }}");
+        using var file = ImportedFile.Nginx($"{workers} events {{ {connections} }} stream {{ server {{ listen 1883; proxy_pass a.example.net:1883; }} }}");
         Assert.Equal(expected, file.Options.Node.MaxConnections);
     }
 
     [Fact]
     public void WebSocket_OverTlsToTheBrokers_HasBothInThePool()
     {
-        using ImportedFile file = ImportedFile.Nginx("http { server { listen 8083; location /mqtt { proxy_pass https://a.example.net:8084/ws; proxy_set_header Upgrade $http_upgrade; } } }");
-        PoolOptions pool = Assert.Single(file.Options.Pools).Value;
+        using var file = ImportedFile.Nginx("http { server { listen 8083; location /mqtt { proxy_pass https://a.example.net:8084/ws; proxy_set_header Upgrade $http_upgrade; } } }");
+        var pool = Assert.Single(file.Options.Pools).Value;
         Assert.Equal(("/ws", false), (pool.WebSocketPath, pool.Tls!.Verify));
     }
 
     [Fact]
     public void Told_StandsInItsOwnBlock()
     {
-        using ImportedFile file = ImportedFile.Nginx("stream { upstream a { queue 5; server a.example.net:1883; } server { listen 1883; proxy_pass a; proxy_upload_rate 1k; # slow\n } }");
+        using var file = ImportedFile.Nginx("stream { upstream a { queue 5; server a.example.net:1883; } server { listen 1883; proxy_pass a; proxy_upload_rate 1k; # slow\n } }");
         int pools = file.Text.IndexOf("  pools {", StringComparison.Ordinal), listeners = file.Text.IndexOf("  listeners {", StringComparison.Ordinal);
         Assert.InRange(file.Text.IndexOf(": queue 5: ", StringComparison.Ordinal), pools, listeners);
         Assert.All(new[] { ": proxy_upload_rate 1k: ", "# slow" }, t => Assert.True(file.Text.IndexOf(t, StringComparison.Ordinal) > listeners));
@@ -198,7 +198,7 @@ public sealed class NginxImportTests
     [Fact]
     public void Text_ThatOthersWrote_CannotLeaveItsComment()
     {
-        using ImportedFile file = ImportedFile.Nginx("# \u001b[31mred\nstream { server { listen 1883; frob \"a\nactorlb.node.workers = 7\n\"; proxy_pass a.example.net:1883; } }");
+        using var file = ImportedFile.Nginx("# \u001b[31mred\nstream { server { listen 1883; frob \"a\nactorlb.node.workers = 7\n\"; proxy_pass a.example.net:1883; } }");
         Assert.Equal(0, file.Options.Node.Workers);
         Assert.DoesNotContain('\u001b', file.Text);
     }

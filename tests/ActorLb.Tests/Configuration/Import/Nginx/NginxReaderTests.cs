@@ -24,15 +24,15 @@ public sealed class NginxReaderTests : IDisposable
     [InlineData("\ufeffa b;\r\n", "a|b")]
     public void Words_OfADirective_AreNginxs(string text, string expected)
     {
-        Directive directive = Assert.Single(Read(text).Block!);
+        var directive = Assert.Single(Read(text).Block!);
         Assert.Equal(expected.Split('|'), directive.Words.Select(w => w.Text).Prepend(directive.Name));
     }
 
     [Fact]
     public void Positions_CountLinesAndCodePoints()
     {
-        Directive stream = Read("# \ud83d\ude00\nstream {\n  server { listen \"\ud83d\ude00\" 1883; }\n}").Block!.Single();
-        Directive listen = stream.Block!.Single().Block!.Single();
+        var stream = Read("# \ud83d\ude00\nstream {\n  server { listen \"\ud83d\ude00\" 1883; }\n}").Block!.Single();
+        var listen = stream.Block!.Single().Block!.Single();
         Assert.Equal((2, 1), (stream.Position.Line, stream.Position.Column));
         Assert.Equal((3, 12, 23), (listen.Position.Line, listen.Position.Column, listen.Words[1].Position.Column));
     }
@@ -40,8 +40,8 @@ public sealed class NginxReaderTests : IDisposable
     [Fact]
     public void Comments_StandWithWhatTheyAreBeside()
     {
-        Directive stream = Read("# head\nstream { # beside\n  # before\n  a b; # behind\n  # last\n}\n# end\n").Block!.Single();
-        Directive inner = stream.Block!.Single();
+        var stream = Read("# head\nstream { # beside\n  # before\n  a b; # behind\n  # last\n}\n# end\n").Block!.Single();
+        var inner = stream.Block!.Single();
         Assert.Equal("# head|# beside|# last", $"{stream.Leading.Single()}|{stream.Beside}|{stream.Closing.Single()}");
         Assert.Equal("# before|# behind", $"{inner.Leading.Single()}|{inner.Beside}");
     }
@@ -91,7 +91,7 @@ public sealed class NginxReaderTests : IDisposable
         _folder.Write("conf.d/a.conf", "first x;");
         _folder.Write("conf.d/skipped.txt", "never x;");
         _folder.Write("more/c.inc", "third x;");
-        Directive whole = Read("include conf.d/*.conf;\nlast x;");
+        var whole = Read("include conf.d/*.conf;\nlast x;");
         Assert.Equal(["include", "first", "second", "include", "third", "last"], whole.Block!.Select(d => d.Name));
         Assert.Equal(Path.Combine(_folder.Path, "more/c.inc"), whole.Block![4].Position.File);
         Assert.Equal(["# end of b"], whole.Block![0].Closing);

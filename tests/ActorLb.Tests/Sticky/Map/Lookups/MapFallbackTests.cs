@@ -179,7 +179,7 @@ public sealed class MapFallbackTests : AskingMap
     {
         Map.Tick();
         Map.GetOrAssign(77, [A], this, 1, out _);
-        var waited = 0;
+        int waited = 0;
         for (; Heard.Count == 0 && waited < 2000; waited += 60)
         {
             Time.Advance(TimeSpan.FromMilliseconds(60));

@@ -133,7 +133,7 @@ public sealed class MapLookupTests : AskingMap
     [Fact]
     public void Batches_OneUnderWay_TheRestGathers_AndLeavesWithTheAnswer()
     {
-        for (var i = 0u; i < 300; i++)
+        for (uint i = 0u; i < 300; i++)
         {
             Assert.False(Map.GetOrAssign(i << 20, [A], this, i, out _));
         }
@@ -165,7 +165,7 @@ public sealed class MapLookupTests : AskingMap
     [Fact]
     public void InFlight_PastTheBound_FallsBackAtOnce()
     {
-        for (var i = 0u; i < MemberLookups.MaxInFlight; i++)
+        for (uint i = 0u; i < MemberLookups.MaxInFlight; i++)
         {
             Assert.False(Map.GetOrAssign(i, [A], this, i, out _));
         }
@@ -182,8 +182,8 @@ public sealed class MapLookupTests : AskingMap
     {
         Map.GetOrAssign(1, [A], this, 1, out _);
         Pass(200);
-        var asked = Asked(Owner);
-        for (var i = 0u; i < 20; i++)
+        int asked = Asked(Owner);
+        for (uint i = 0u; i < 20; i++)
         {
             Map.GetOrAssign(i + 2, [A], this, i, out _);
         }
@@ -205,7 +205,7 @@ public sealed class MapLookupTests : AskingMap
         BackendRef[] proposals = [A, B];
         Assert.Equal(0, Allocations.Least(() =>
         {
-            for (var i = 0u; i < 2000; i++)
+            for (uint i = 0u; i < 2000; i++)
             {
                 map.GetOrAssign(i * 0x9E3779B97F4A7C15UL, proposals, this, i, out _);
             }
@@ -219,16 +219,16 @@ public sealed class MapLookupTests : AskingMap
         using var owner = new LocalOwner(this, Slots, Time);
         long Run()
         {
-            var before = GC.GetAllocatedBytesForCurrentThread();
-            for (var round = 0; round < 100; round++)
+            long before = GC.GetAllocatedBytesForCurrentThread();
+            for (int round = 0; round < 100; round++)
             {
-                for (var i = 0u; i < 64; i++)
+                for (uint i = 0u; i < 64; i++)
                 {
                     Map.GetOrAssign((i * 0x9E3779B97F4A7C15UL) + (ulong)round, proposals, this, i, out _);
                 }
 
                 // The first lookup is sent alone, the others in one batch.
-                for (var batch = 0; batch < 2; batch++)
+                for (int batch = 0; batch < 2; batch++)
                 {
                     owner.Map.Receive(Self, LastBatch(Owner));
                     Map.Receive(Owner, owner.Answers!);
@@ -240,7 +240,7 @@ public sealed class MapLookupTests : AskingMap
 
         Run();
         Sent.Clear();
-        var bytes = Run() / 6400;
+        long bytes = Run() / 6400;
         Assert.Equal(12_800, Heard.Count);
         Assert.All(Heard, h => Assert.Equal(StickyOutcome.Remote, h.Answer.Outcome));
         Assert.InRange(bytes, 1, 150);
@@ -253,7 +253,7 @@ public sealed class MapLookupTests : AskingMap
             _ = asker;
             Map = new ShardedMap(new MapSettings(64, TimeSpan.FromHours(1), 1_000_000), new StickyHash(new byte[16]), slots, new StickyClock(time), this);
             Map.SetMembers(new MapMembers(Owner, [new MapMember(Owner)]));
-            for (var shard = 0; shard < 64; shard++)
+            for (int shard = 0; shard < 64; shard++)
             {
                 // Above the epoch that the asker knows.
                 Map.Shards[shard].Highest = 1UL << 40;

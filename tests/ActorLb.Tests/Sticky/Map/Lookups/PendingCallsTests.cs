@@ -10,11 +10,11 @@ public sealed class PendingCallsTests
     {
         var calls = new PendingCalls();
         var held = new ConcurrentDictionary<PendingCall, int>();
-        var shared = 0;
+        int shared = 0;
         Parallel.For(0, 4, worker =>
         {
             var mine = new Queue<PendingCall>();
-            for (var i = 0; i < 50_000; i++)
+            for (int i = 0; i < 50_000; i++)
             {
                 var call = calls.Rent()!;
                 shared += held.TryAdd(call, worker) ? 0 : 1;

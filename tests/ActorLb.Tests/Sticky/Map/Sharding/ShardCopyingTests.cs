@@ -17,18 +17,18 @@ public sealed class ShardCopyingTests : IDisposable
     public void Snapshot_GoesByPartition_ChangesMeanwhileAreNotLost()
     {
         _fleet.Members("lb-1");
-        for (var shard = 0; shard < Shards; shard++)
+        for (int shard = 0; shard < Shards; shard++)
         {
             _fleet["lb-1"].Map.BeginOpen(shard);
         }
 
-        for (var i = 0UL; i < 60_000; i++)
+        for (ulong i = 0UL; i < 60_000; i++)
         {
             _fleet["lb-1"].Map.GetOrAssign(Key(i), [A], _fleet["lb-1"], 1, out _);
         }
 
         // During the transfer entries are added, moved and removed.
-        var turn = 0UL;
+        ulong turn = 0UL;
         _fleet.Loses = (_, _, m) =>
         {
             if (m is not Announcements)
@@ -57,19 +57,19 @@ public sealed class ShardCopyingTests : IDisposable
     {
         var random = new Random(5);
         _fleet.Members("lb-1");
-        for (var shard = 0; shard < Shards; shard++)
+        for (int shard = 0; shard < Shards; shard++)
         {
             _fleet["lb-1"].Map.BeginOpen(shard);
         }
 
-        for (var i = 0UL; i < 10_000; i++)
+        for (ulong i = 0UL; i < 10_000; i++)
         {
             _fleet["lb-1"].Map.GetOrAssign(Key(i), [A], _fleet["lb-1"], 1, out _);
         }
 
         _fleet.Loses = (_, _, m) => random.Next(3) == 0;
         _fleet.Members("lb-1", "lb-2");
-        for (var i = 0UL; i < 2000; i++)
+        for (ulong i = 0UL; i < 2000; i++)
         {
             _fleet["lb-1"].Map.GetOrAssign(Key(i + 1_000_000), [B], _fleet["lb-1"], 1, out _);
             _fleet.Pass(5);
@@ -101,17 +101,17 @@ public sealed class ShardCopyingTests : IDisposable
     {
         _fleet.OpenAll("lb-1", "lb-2");
         _fleet.Loses = (_, to, _) => true;
-        for (var i = 0UL; i < 5000; i++)
+        for (ulong i = 0UL; i < 5000; i++)
         {
             _fleet["lb-1"].Map.GetOrAssign(Key(i), [A], _fleet["lb-1"], 1, out _);
             _fleet["lb-2"].Map.GetOrAssign(Key(i), [A], _fleet["lb-2"], 1, out _);
         }
 
-        foreach (var node in new[] { "lb-1", "lb-2" })
+        foreach (string? node in new[] { "lb-1", "lb-2" })
         {
             foreach (var shard in _fleet[node].Map.Shards.ToArray().Where(s => s.Serves))
             {
-                for (var i = 0UL; i < 5000; i++)
+                for (ulong i = 0UL; i < 5000; i++)
                 {
                     _fleet[node].Map.GetOrAssign(((ulong)shard.Number << 62) + i, [A], _fleet[node], 1, out _);
                 }
@@ -176,7 +176,7 @@ public sealed class ShardCopyingTests : IDisposable
 
     private void AssertSame()
     {
-        foreach (var shard in Enumerable.Range(0, Shards))
+        foreach (int shard in Enumerable.Range(0, Shards))
         {
             var copies = new[] { "lb-1", "lb-2" }.Select(n => _fleet[n].Map.Shards[shard]).ToArray();
             Assert.True(copies.Single(c => !c.Serves).Synced);

@@ -44,7 +44,7 @@ public sealed class ShardOpeningTests : IDisposable
         Assert.Equal(A, _fleet["lb-1"].Ask(Client, A).Backend);
         _fleet.Pass(50);
         var (owner, replica) = (_fleet.OwnerOf(Client), _fleet.ReplicaOf(Client));
-        var epoch = owner.Map.Shards[0].HeldEpoch;
+        ulong epoch = owner.Map.Shards[0].HeldEpoch;
         _fleet.Sent.Clear();
         _fleet.Members([.. new[] { "lb-1", "lb-2", "lb-3" }.Except([owner.Id.Name])]);
         replica.Map.BeginOpen(0);
@@ -59,20 +59,20 @@ public sealed class ShardOpeningTests : IDisposable
     public void OwnerGone_AnotherThanTheReplicaOpens_TakesTheReplicasCopy()
     {
         _fleet.OpenAll("lb-1", "lb-2", "lb-3");
-        for (var i = 0UL; i < 200; i++)
+        for (ulong i = 0UL; i < 200; i++)
         {
             _fleet["lb-1"].Ask(Client + (i << 48), A);
         }
 
         _fleet.Pass(50);
         var (owner, replica) = (_fleet.OwnerOf(Client), _fleet.ReplicaOf(Client));
-        var third = new[] { "lb-1", "lb-2", "lb-3" }.Except([owner.Id.Name, replica.Id.Name]).Single();
+        string third = new[] { "lb-1", "lb-2", "lb-3" }.Except([owner.Id.Name, replica.Id.Name]).Single();
         _fleet.Members(third, replica.Id.Name);
         _fleet[third].Map.BeginOpen(0);
         _fleet.Pass(50);
 
         Assert.True(_fleet[third].Map.Shards[0].Serves);
-        for (var i = 0UL; i < 200; i++)
+        for (ulong i = 0UL; i < 200; i++)
         {
             Assert.Equal(A, _fleet[third].Map.Peek(Client + (i << 48)));
         }
@@ -194,7 +194,7 @@ public sealed class ShardOpeningTests : IDisposable
         _fleet.OpenAll("lb-1", "lb-2", "lb-3");
         var owner = _fleet.OwnerOf(Client);
         owner.Map.GetOrAssign(Client, [A], owner, 1, out _);
-        var epoch = owner.Map.Shards[0].HeldEpoch;
+        ulong epoch = owner.Map.Shards[0].HeldEpoch;
         owner.Map.Close(0);
         Assert.False(owner.Map.GetOrAssign(Client, [B], owner, 2, out _));
         owner.Map.BeginOpen(0);
@@ -209,10 +209,10 @@ public sealed class ShardOpeningTests : IDisposable
     {
         _fleet.OpenAll("lb-1", "lb-2", "lb-3");
         var owner = _fleet.OwnerOf(Client);
-        var others = new[] { "lb-1", "lb-2", "lb-3" }.Except([owner.Id.Name]).ToArray();
+        string[] others = new[] { "lb-1", "lb-2", "lb-3" }.Except([owner.Id.Name]).ToArray();
         var replica = _fleet.ReplicaOf(Client);
         _fleet.Loses = (from, to, _) => from == owner.Id || to == owner.Id;
-        foreach (var name in others)
+        foreach (string? name in others)
         {
             _fleet[name].Map.SetMembers(new MapMembers(_fleet[name].Id, others.Select(n => new MapMember(_fleet[n].Id))));
         }
@@ -238,12 +238,12 @@ public sealed class ShardOpeningTests : IDisposable
     {
         _fleet.OpenAll("lb-1", "lb-2", "lb-3");
         var owner = _fleet.OwnerOf(Client);
-        var epoch = owner.Map.Shards[0].HeldEpoch;
+        ulong epoch = owner.Map.Shards[0].HeldEpoch;
         var other = _fleet[new[] { "lb-1", "lb-2", "lb-3" }.First(n => n != owner.Id.Name)];
         var third = _fleet[new[] { "lb-1", "lb-2", "lb-3" }.Last(n => n != owner.Id.Name)];
 
         // The third once learned that the other owned the shard in a later epoch.
-        var later = ShardEpoch.Next(epoch + (5UL << 24), 9);
+        ulong later = ShardEpoch.Next(epoch + (5UL << 24), 9);
         third.Map.Receive(other.Id, new Announcements([other.Id], [new AnnouncedSeats(0, later, 1, 0, -1, -1, SeatFlags.None)]));
         Assert.Equal(other.Id, third.Map.Directory[0]!.Owner);
         _fleet.Pass(3000);

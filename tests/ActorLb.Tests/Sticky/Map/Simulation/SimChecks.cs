@@ -38,13 +38,13 @@ internal sealed class SimChecks
 
         var about = (ShardMessage)message;
         var shard = to.Map.Shards[about.Shard];
-        var epoch = shard.Serves ? shard.HeldEpoch : shard.Seats?.Epoch ?? 0;
+        ulong epoch = shard.Serves ? shard.HeldEpoch : shard.Seats?.Epoch ?? 0;
         if (shard.Phase == ShardPhase.Opening || about.Epoch >= epoch)
         {
             return null;
         }
 
-        var before = Fingerprint(shard);
+        string before = Fingerprint(shard);
         return () =>
         {
             if (Fingerprint(shard) != before)
@@ -62,7 +62,7 @@ internal sealed class SimChecks
     private void OnAnswered(SimNode node, LookupKind kind, ulong h, ulong epoch, LookupResult result)
     {
         _world.Trace(h, () => $"{node} {kind}: {result.Status} {result.Backend} in epoch {ShardEpoch.Number(epoch)}");
-        var number = node.Map.Context.ShardOf(h);
+        int number = node.Map.Context.ShardOf(h);
         if (!_owners.TryAdd((number, epoch), node.Process) && _owners[(number, epoch)] != node.Process)
         {
             _world.Fail($"processes {_owners[(number, epoch)]} and {node.Process} both answered for shard {number} in epoch {epoch} (rule 1)");
@@ -94,8 +94,8 @@ internal sealed class SimChecks
     /// </summary>
     private void CheckRoom(SimNode node, MapShard shard)
     {
-        var entries = shard.Partitions.Sum(p => p.Store.Table.Count);
-        var bytes = shard.Partitions.Sum(p => p.Store.Table.Bytes);
+        int entries = shard.Partitions.Sum(p => p.Store.Table.Count);
+        long bytes = shard.Partitions.Sum(p => p.Store.Table.Bytes);
         if (entries > (2 * node.Map.Context.Rules.MaxPerShard) + 1
             || bytes > shard.Partitions.Length * SimFinalChecks.BytesOf(node))
         {

@@ -92,7 +92,7 @@ internal sealed class SimClients : IStickyWaiter
         }
 
         var node = _world.Pick(nodes);
-        var ticket = ++_ticket;
+        ulong ticket = ++_ticket;
         _pending[ticket] = new Pending(client, node, _world.Now, Moves: 0);
         if (node.Map.GetOrAssign(client.H, Proposals(node), this, ticket, out var answer))
         {
@@ -201,7 +201,7 @@ internal sealed class SimClients : IStickyWaiter
             return;
         }
 
-        var ticket = ++_ticket;
+        ulong ticket = ++_ticket;
         _pending[ticket] = pending with { Started = _world.Now, Moves = pending.Moves + 1 };
         if (node.Map.Reassign(pending.Client.H, dead, Proposals(node), this, ticket, out var answer))
         {
@@ -212,7 +212,7 @@ internal sealed class SimClients : IStickyWaiter
     private void Open(SimClient client, SimNode node, BackendRef backend, StickyOutcome outcome)
     {
         var (oldNode, oldBackend, oldSession) = (client.Node, client.Backend, client.Session);
-        var isClose = _world.Now - client.Opened < 200 && (IsUnconfirmed(outcome) || IsUnconfirmed(client.Outcome));
+        bool isClose = _world.Now - client.Opened < 200 && (IsUnconfirmed(outcome) || IsUnconfirmed(client.Outcome));
         if (!isClose)
         {
             client.Tied.Clear();

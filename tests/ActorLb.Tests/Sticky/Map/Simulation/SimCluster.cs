@@ -92,7 +92,7 @@ internal sealed class SimCluster
         _world.Note($"{node} forms a fleet alone");
         node.Id = new MemberId(node.Name, (ulong)_world.Random.NextInt64() + 1);
         node.Map.SetMembers(new MapMembers(node.Id, [new MapMember(node.Id, node.Zone)]));
-        for (var shard = 0; shard < Simulation.Shards; shard++)
+        for (int shard = 0; shard < Simulation.Shards; shard++)
         {
             Shards.StartActor(node, node.Id, shard);
         }
@@ -126,7 +126,7 @@ internal sealed class SimCluster
     private void Detect()
     {
         var authority = Authority();
-        var changed = false;
+        bool changed = false;
         foreach (var member in _members.ToArray().TakeWhile(_ => authority is not null))
         {
             changed |= member.WasConnected != IsConnected(authority!, member);
@@ -139,7 +139,7 @@ internal sealed class SimCluster
             }
 
             member.LostSince = member.LostSince < 0 ? _world.Now : member.LostSince;
-            var lost = _world.Now - member.LostSince;
+            long lost = _world.Now - member.LostSince;
             changed |= member.IsReachable && lost >= member.UnreachableAfter;
             member.IsReachable &= lost < member.UnreachableAfter;
             if (lost >= member.DownAfter || (member.HasGivenUp && IsConnected(authority!, member)))
@@ -174,7 +174,7 @@ internal sealed class SimCluster
         }
 
         // The side that is cut off learns of its removal when the link is back, or gives up by itself, whichever comes first.
-        var until = _world.Now + _world.Random.Next(0, 2500);
+        long until = _world.Now + _world.Random.Next(0, 2500);
         void Look()
         {
             if (!member.Node.IsAlive || member.Node.Id != member.Id)
@@ -242,7 +242,7 @@ internal sealed class SimCluster
                 IsLeaving = m.IsLeaving,
                 IsReachable = m == member || (m.IsReachable && member.WasConnected),
             }).ToArray();
-            var at = Math.Max(_world.Now + _world.Random.Next(1, 60), member.HearsAt);
+            long at = Math.Max(_world.Now + _world.Random.Next(1, 60), member.HearsAt);
             member.HearsAt = at;
             _world.At(at, () => member.Node.Do(() =>
             {

@@ -19,7 +19,7 @@ internal sealed class SimFinalChecks(SimWorld world, List<SimNode> alive, SimCli
     public void Check()
     {
         clients.CheckNothingPending();
-        if (!IsSettled(alive, out var why))
+        if (!IsSettled(alive, out string? why))
         {
             world.Fail($"the fleet did not come to rest: {why} (rule 5){Environment.NewLine}{string.Join(Environment.NewLine, alive.Select(Describe))}");
         }
@@ -61,7 +61,7 @@ internal sealed class SimFinalChecks(SimWorld world, List<SimNode> alive, SimCli
         }
 
         var desired = Placement.Owners(alive[0].Map.Members!, Simulation.Shards);
-        for (var number = 0; number < Simulation.Shards; number++)
+        for (int number = 0; number < Simulation.Shards; number++)
         {
             var seats = alive[0].Map.Directory[number];
             var owners = alive.FindAll(n => n.Map.Shards[number].Serves);
@@ -94,12 +94,12 @@ internal sealed class SimFinalChecks(SimWorld world, List<SimNode> alive, SimCli
     public static string DigestOf(MapShard shard)
     {
         Span<ulong> lanes = stackalloc ulong[16];
-        var text = "";
+        string text = "";
         foreach (var partition in shard.Partitions)
         {
             partition.Store.Digest(lanes);
-            var value = 0UL;
-            foreach (var lane in lanes)
+            ulong value = 0UL;
+            foreach (ulong lane in lanes)
             {
                 value ^= lane;
             }

@@ -45,7 +45,7 @@ internal sealed class SimNetwork(SimWorld world, Func<IEnumerable<SimNode>> node
         Assert.InRange(message is MapMessages all ? all.Items.Sum(i => i.Size) : message.Size, 1, 1 << 16);
         var sender = from.Id;
         var key = (from.Process, target.Process, message is LookupBatch or LookupAnswers);
-        var arrival = Math.Max(world.Now + world.Random.Next(MaxDelay + 1), _lastArrival.GetValueOrDefault(key));
+        long arrival = Math.Max(world.Now + world.Random.Next(MaxDelay + 1), _lastArrival.GetValueOrDefault(key));
         _lastArrival[key] = arrival;
         world.At(arrival, () => Deliver(sender, from, to, target, message));
     }

@@ -45,7 +45,7 @@ internal sealed class SimShards(SimWorld world, List<SimMember> members, Func<Si
     /// <summary>A member that is gone has none any more.</summary>
     public void Forget(SimMember member)
     {
-        for (var shard = 0; shard < _allocated.Length; shard++)
+        for (int shard = 0; shard < _allocated.Length; shard++)
         {
             if (_allocated[shard] == member)
             {
@@ -63,7 +63,7 @@ internal sealed class SimShards(SimWorld world, List<SimMember> members, Func<Si
         }
 
         var desired = Placement.Owners(view.Reachable(), Simulation.Shards);
-        for (var shard = 0; shard < _allocated.Length; shard++)
+        for (int shard = 0; shard < _allocated.Length; shard++)
         {
             if (_allocated[shard] is not null)
             {
@@ -76,7 +76,7 @@ internal sealed class SimShards(SimWorld world, List<SimMember> members, Func<Si
             if (choice is not null)
             {
                 _allocated[shard] = choice;
-                var number = shard;
+                int number = shard;
                 world.In(world.Random.Next(1, 40), () => StartActor(choice.Node, choice.Id, number));
             }
         }
@@ -91,13 +91,13 @@ internal sealed class SimShards(SimWorld world, List<SimMember> members, Func<Si
         }
 
         var desired = Placement.Owners(view, Simulation.Shards);
-        for (var shard = 0; shard < _allocated.Length && _handingOff.Count < MaxHandOffs; shard++)
+        for (int shard = 0; shard < _allocated.Length && _handingOff.Count < MaxHandOffs; shard++)
         {
             if (_allocated[shard] is { } owner && desired[shard] is { } to && owner.Id != to && !_handingOff.Contains(shard)
                 && owner.Node.Actors.Contains(shard) && first.Node.Map.Directory.IsCompleteAt(shard, to) && members.Exists(m => m.Id == to))
             {
                 _handingOff.Add(shard);
-                var number = shard;
+                int number = shard;
                 world.In(world.Random.Next(1, 40), () => owner.Node.Do(() => StopActor(owner, number)));
             }
         }

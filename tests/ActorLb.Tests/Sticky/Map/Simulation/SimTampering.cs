@@ -23,7 +23,7 @@ internal static class SimTampering
         if (message is ShardMessage about and not (CopyQuery or CopyAnswer))
         {
             var shard = to.Map.Shards[about.Shard];
-            var epoch = shard.Serves ? shard.HeldEpoch : shard.Seats?.Epoch ?? 0;
+            ulong epoch = shard.Serves ? shard.HeldEpoch : shard.Seats?.Epoch ?? 0;
             return epoch == 0 ? message : about with { Epoch = epoch };
         }
 

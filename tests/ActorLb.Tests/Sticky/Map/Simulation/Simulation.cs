@@ -54,7 +54,7 @@ internal sealed class Simulation
             Variant.WrongChange => (_, message) => SimTampering.ChangeAnotherKey(_world, message),
             _ => null,
         };
-        for (var i = 0; i < Brokers.Length; i++)
+        for (int i = 0; i < Brokers.Length; i++)
         {
             _brokers[Brokers[i]] = (new BackendRef((ushort)i, 1), AdminState.Up);
         }
@@ -78,7 +78,7 @@ internal sealed class Simulation
 
     private void Run()
     {
-        for (var i = 0; i < TypicalNodes; i++)
+        for (int i = 0; i < TypicalNodes; i++)
         {
             Start($"lb-{i + 1}");
         }
@@ -130,7 +130,7 @@ internal sealed class Simulation
         _nodes.Add(node);
         _checks.Watch(node);
         _cluster.Shards.Watch(node);
-        foreach (var broker in Brokers)
+        foreach (string broker in Brokers)
         {
             Apply(node, broker, _brokers[broker]);
         }
@@ -261,7 +261,7 @@ internal sealed class Simulation
 
         _world.Note($"{node} is asked to leave");
         Happens("leave");
-        var since = _world.Now;
+        long since = _world.Now;
         _cluster.Leave(node);
         Watch();
 
@@ -307,8 +307,8 @@ internal sealed class Simulation
 
     private void Operate()
     {
-        var broker = _world.Pick(Brokers);
-        var what = _world.Random.Next(4);
+        string broker = _world.Pick(Brokers);
+        int what = _world.Random.Next(4);
         _world.Note($"operator: {broker} {what}");
         Happens("operator");
         var (backend, state) = _brokers[broker];
@@ -340,7 +340,7 @@ internal sealed class Simulation
     {
         if (_clients.DeadBrokers.Count == 0)
         {
-            var broker = _world.Pick(Brokers);
+            string broker = _world.Pick(Brokers);
             Happens("broker dead");
             _clients.DeadBrokers.Add(broker);
             _world.In(_world.Random.Next(200, 3000), () => _clients.DeadBrokers.Remove(broker));
@@ -365,7 +365,7 @@ internal sealed class Simulation
         _world.RunUntil(_world.Now + 3000);
         _clients.IsPaused = true;
         _world.RunUntil(_world.Now + 2500);
-        for (var waited = 0; waited < 20 && !SimFinalChecks.IsSettled(Alive, out _); waited++)
+        for (int waited = 0; waited < 20 && !SimFinalChecks.IsSettled(Alive, out _); waited++)
         {
             _world.RunUntil(_world.Now + 500);
         }
