@@ -73,6 +73,13 @@ if ! dotnet build "$root/ActorLb.sln" -c Release --nologo -v q "-clp:ErrorsOnly;
   exit 1
 fi
 
+# What the compiler's rules do not see: spaces and line ends. `dotnet format` mends them.
+echo "Checking the format"
+if ! dotnet format whitespace "$root/ActorLb.sln" --no-restore --verify-no-changes; then
+  echo "0 passed, 1 failed, 0 skipped"
+  exit 1
+fi
+
 # The system tests run the program as it is delivered, compiled ahead of time: a node that compiles its code in the middle of a fault
 # keeps its peers waiting.
 actorlb=''
