@@ -85,8 +85,9 @@ internal sealed partial class NodeDrain(NodeParts parts, ConfigurationApplier ap
     {
         var reason = parts.Services.ServerReferenceUtf8.Length > 0 ? DisconnectReason.UseAnotherServer : DisconnectReason.ServerShuttingDown;
         int open = parts.Services.Admission.Active;
-        Log.Draining(parts.Logger, open, within.TotalSeconds);
-        parts.Events.Publish("node_draining", $"{open} connections close within {within.TotalSeconds} s");
+        double seconds = Math.Round(Math.Max(within.TotalSeconds, 0), 1);
+        Log.Draining(parts.Logger, open, seconds);
+        parts.Events.Publish("node_draining", $"{open} connections close within {seconds} s");
         await new ClientClosing(parts.Reactors, () => OpenClients, parts.Time).CloseAsync(within, reason, cancel).ConfigureAwait(false);
     }
 

@@ -154,6 +154,13 @@ public sealed class NodeApiTests
         await AdminNode.ErrorAsync(HttpStatusCode.Conflict, await node.SendAsync(HttpMethod.Post, "config/reload"));
         using var ready = await node.Http.GetAsync("/readyz");
         Assert.Equal(HttpStatusCode.ServiceUnavailable, ready.StatusCode);
+        // What is left of the time, without the figures that nobody reads.
+        using HttpResponseMessage events = await node.Http.GetAsync("cluster/events?last=256", HttpCompletionOption.ResponseHeadersRead);
+        using var reader = new StreamReader(await events.Content.ReadAsStreamAsync());
+        NodeEvent? draining = null;
+        while (draining?.Kind != "node_draining")
+            draining = JsonSerializer.Deserialize((await reader.ReadLineAsync().WaitAsync(Wait.Patience))!, AdminJson.Wire.NodeEvent);
+        Assert.Matches(@"^1 connections close within \d(\.\d)? s$", draining.Text);
     }
 
     private static Task EstablishedAsync(AdminNode node, int count) => Wait.UntilAsync(
