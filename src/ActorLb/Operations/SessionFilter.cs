@@ -1,4 +1,6 @@
+using System.Net;
 using System.Text;
+using ActorLb.Configuration;
 using ActorLb.Proxying;
 
 namespace ActorLb.Operations;
@@ -6,13 +8,13 @@ namespace ActorLb.Operations;
 /// <summary>
 /// An operator's session filter: terms separated by blanks, all of which must match. <c>listener=</c>, <c>pool=</c>,
 /// <c>backend=</c>, <c>client=</c> and <c>state=</c> compare the whole value, <c>address=</c> the client's address with or
-/// without its port; a term without a key matches part of the client id.
+/// without its port, or a network that it is in; a term without a key matches part of the client id.
 /// </summary>
 internal sealed class SessionFilter
 {
     public const string Keys = "client, address, listener, pool, backend, state";
 
-    private readonly List<(string Key, string Value, byte[] Utf8)> _terms = [];
+    private readonly List<(string Key, string Value, byte[] Utf8, IPNetwork? Network)> _terms = [];
 
     private SessionFilter()
     {
@@ -24,11 +26,11 @@ internal sealed class SessionFilter
     public static SessionFilter OfClient(string clientId)
     {
         var filter = new SessionFilter();
-        filter._terms.Add(("client", clientId, Encoding.UTF8.GetBytes(clientId)));
+        filter._terms.Add(("client", clientId, Encoding.UTF8.GetBytes(clientId), null));
         return filter;
     }
 
-    /// <returns>Null with a problem if a key is unknown.</returns>
+    /// <returns>Null with a problem if a key is unknown, or an address is none.</returns>
     public static SessionFilter? TryParse(string? text, out string? problem)
     {
         problem = null;
@@ -43,7 +45,9 @@ internal sealed class SessionFilter
                 problem = $"filter: unknown key '{key}'; keys are: {Keys} (write a client id that contains '=' as client=ID)";
                 return null;
             }
-            filter._terms.Add((key, value, Encoding.UTF8.GetBytes(value)));
+            IPNetwork? network = null;
+            if (key == "address" && !TryAddress(value, out network, out problem)) return null;
+            filter._terms.Add((key, value, Encoding.UTF8.GetBytes(value), network));
         }
         return filter;
     }
@@ -51,12 +55,12 @@ internal sealed class SessionFilter
     /// <summary>Call it on the session's reactor.</summary>
     public bool Matches(Session session)
     {
-        foreach ((string key, string value, byte[] utf8) in _terms)
+        foreach ((string key, string value, byte[] utf8, IPNetwork? network) in _terms)
         {
             bool holds = key switch
             {
                 "client" => session.ClientId is { } id && id.AsSpan().SequenceEqual(utf8),
-                "address" => session.Remote.ToString() == value || session.Remote.Address.ToString() == value,
+                "address" => network?.Contains(session.Remote.Address) ?? session.Remote.ToString() == value || session.Remote.Address.ToString() == value,
                 "listener" => session.Listener.Name == value,
                 "pool" => session.Pool.Name == value,
                 "backend" => string.Equals(session.Dialled?.Id, value, StringComparison.OrdinalIgnoreCase),
@@ -66,5 +70,22 @@ internal sealed class SessionFilter
             if (!holds) return false;
         }
         return true;
+    }
+
+    /// <param name="network">Null for an address with its port or its scope, which the text of the client's address is compared with.</param>
+    private static bool TryAddress(string text, out IPNetwork? network, out string? problem)
+    {
+        problem = null;
+        network = null;
+        if (AddressText.TryNetwork(text, out IPNetwork found, out string reason))
+        {
+            network = found;
+            return true;
+        }
+        if (text.Contains(':', StringComparison.Ordinal) && IPEndPoint.TryParse(text, out _)) return true;
+        problem = text.Contains('/', StringComparison.Ordinal)
+            ? $"filter: address '{text}' {reason}"
+            : $"filter: address '{text}' is not an address, with or without a port, or a network such as 198.51.100.0/24";
+        return false;
     }
 }

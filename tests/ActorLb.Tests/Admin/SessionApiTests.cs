@@ -38,6 +38,8 @@ public sealed class SessionApiTests
         Assert.Equal(["meter-1"], await ListAsync($"meter address={a.Local}"));
         Assert.Equal(["lamp=1"], await ListAsync("client=lamp=1"));
         Assert.Equal(["lamp=1", "meter-1", "meter-2"], await ListAsync("address=127.0.0.1 listener=mqtt pool=emqx state=established"));
+        Assert.Equal(["lamp=1", "meter-1", "meter-2"], await ListAsync("address=127.0.0.0/8"));
+        Assert.Empty(await ListAsync("address=198.51.100.0/24"));
         Assert.Empty(await ListAsync("client=meter"));
         Assert.Empty(await ListAsync("meter pool=plain"));
         var one = await node.GetAsync("sessions?filter=client=meter-1", AdminJson.Wire.SessionPage);
@@ -52,6 +54,8 @@ public sealed class SessionApiTests
 
     [Theory]
     [InlineData("sessions?filter=colour=red", "unknown key 'colour'")]
+    [InlineData("sessions?filter=address=198.51.100.", "'198.51.100.' is not an address, with or without a port, or a network such as 198.51.100.0/24")]
+    [InlineData("sessions?filter=address=198.51.100.7/24", "the network is 198.51.100.0/24")]
     [InlineData("sessions?limit=0", "limit")]
     [InlineData("sessions?limit=1001", "limit")]
     [InlineData("sessions?limit=x", "limit")]

@@ -70,7 +70,7 @@ internal static class ApiOperations
         new(Get, "sticky/stats", "How large the sticky map is", Wire.StickyStats),
         new(
             Get, "sessions", "Connections, a page at a time", Wire.SessionPage,
-            new ApiParameter("filter", $"terms separated by spaces that must all match: part of the client id, or KEY=VALUE with one of {SessionFilter.Keys}"),
+            new ApiParameter("filter", $"terms separated by spaces that must all match: part of the client id, or KEY=VALUE with one of {SessionFilter.Keys}; an address may be a network"),
             new ApiParameter("limit", "maximum number of sessions", "integer") { Least = 1, Most = 1000 }, After, Node) { Errors = [.. Input, .. Named] },
         new(Get, "sessions/count", "Number of connections by state, node, listener and backend", Wire.SessionCount, Node) { Errors = Named },
         new(Get, "sessions/find", "Where a client is connected, and since when", Wire.SessionPage, Client, After, Node) { Errors = [.. Input, .. Named] },
