@@ -70,11 +70,15 @@ internal static class ImportCommand
             }
             reason = "it is the file being imported";
         }
+        catch (DirectoryNotFoundException)
+        {
+            reason = "its directory does not exist";
+        }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or NotSupportedException or ArgumentException)
         {
             reason = FileFailure.Describe(e, to);
         }
-        errors.WriteLine($"error: {SafeText.OfMessage($"{to}: {reason}")}");
+        errors.WriteLine($"error: {SafeText.OfMessage($"{to}: cannot be written: {reason}")}");
         return false;
     }
 }

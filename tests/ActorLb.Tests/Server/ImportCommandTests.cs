@@ -57,7 +57,13 @@ public sealed class ImportCommandTests : IDisposable
         Assert.Equal(1, Import(file, _folder.Path, strict: false));
         Assert.Equal(Whole, File.ReadAllText(file));
         string[] told = [.. _errors.ToString().Split('\n').Where(l => l.StartsWith("error: ", StringComparison.Ordinal))];
-        Assert.Equal([$"error: {file}: it is the file being imported", $"error: {_folder["none/out.conf"]}: it does not exist", $"error: {_folder.Path}: it is a directory"], told.Select(t => t.Replace("its parent directory", "it", StringComparison.Ordinal)));
+        Assert.Equal(
+            [
+                $"error: {file}: cannot be written: it is the file being imported",
+                $"error: {_folder["none/out.conf"]}: cannot be written: its directory does not exist",
+                $"error: {_folder.Path}: cannot be written: it is a directory",
+            ],
+            told);
     }
 
     [Theory]
