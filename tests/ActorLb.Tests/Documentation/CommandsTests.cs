@@ -80,7 +80,8 @@ public sealed partial class CommandsTests(NamedFiles files) : IClassFixture<Name
         string[] brokers = [.. demo.Lines.Where(l => l.StartsWith("  mqtt://", StringComparison.Ordinal)).Select(l => l.Split("://")[1].Split(' ')[0])];
         for (int i = 0; i < brokers.Length; i++) session.Replace($"127.0.0.1:{1884 + i}", brokers[i]);
         // Rather than for a time, wait for what the page gives the time to.
-        session.Replace("sleep 5", "until pbm pool show brokers | grep -Eq '(drain of|rebalance) .* done '; do sleep 0.2; done");
+        foreach (string time in (string[])["sleep 5", "sleep 8"])
+            session.Replace(time, "until pbm pool show brokers | grep -Eq '(drain of|rebalance) .* done '; do sleep 0.2; done");
         session.Replace("2883", $"{Ports.Free()}");
         session.Replace("8889", $"{Ports.Free()}");
         await session.RunAsync(CommandsToRun(Tour));
