@@ -104,7 +104,7 @@ internal sealed partial class NodeHost(string path, ActorLbOptions options, Pred
             logger, options.Node.Name, Program.Version, Environment.ProcessId, options.Admin.Tls is null ? "http" : "https", admin.Address);
         await using var service = ServiceManager.Find(node.Reactors, predecessor is not null, logger);
         service?.Ready();
-        if (predecessor is not null) await predecessor.SayAsync(UpgradeStep.Serving, null, _starting.Token);
+        if (predecessor is not null) await predecessor.SayServingAsync(_starting.Token);
         _started = true;
         if (_replacedPidFile is { } replaced)
         {

@@ -53,17 +53,24 @@ internal sealed class PidFile : IDisposable
             throw new IOException($"pid-file {path}: {FileFailure.DescribeMaking(e, path)}", e);
         }
         var taken = new PidFile(path, file);
-        taken.Write();
-        return taken;
+        try
+        {
+            taken.Write();
+            return taken;
+        }
+        catch (IOException e)
+        {
+            taken.Dispose();
+            throw new IOException($"pid-file {path}: {FileFailure.DescribeMaking(e, path)}", e);
+        }
     }
 
-    /// <summary>Writes this process's id.</summary>
+    /// <summary>Writes this process's id. In place of the old one, not behind an empty file: a full disk may not give back what it got.</summary>
     public void Write()
     {
-        _file.SetLength(0);
-        _file.Position = 0;
-        _file.Write(System.Text.Encoding.ASCII.GetBytes(Environment.ProcessId.ToString(CultureInfo.InvariantCulture) + "\n"));
-        _file.Flush();
+        byte[] line = System.Text.Encoding.ASCII.GetBytes(Environment.ProcessId.ToString(CultureInfo.InvariantCulture) + "\n");
+        RandomAccess.Write(_file.SafeFileHandle, line, 0);
+        RandomAccess.SetLength(_file.SafeFileHandle, line.Length);
     }
 
     /// <summary>Leaves the file and its lock to the process that shares it: closing it the runtime's way would release the lock for
@@ -79,8 +86,8 @@ internal sealed class PidFile : IDisposable
     /// <summary>The process id of the node that holds the file; null when none runs.</summary>
     public static int? Running(string path)
     {
-        // The lock is advisory, so reading works.
-        if (!int.TryParse(UnlockedFile.ReadAscii(path)?.Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out int pid)) return null;
+        // The lock is advisory, so reading works. For a moment the rest of a longer id may follow.
+        if (!int.TryParse(UnlockedFile.ReadAscii(path)?.Split('\n')[0], NumberStyles.None, CultureInfo.InvariantCulture, out int pid)) return null;
         return IsNode(pid) && Holds(pid, path) ? pid : null;
     }
 

@@ -200,6 +200,49 @@ public sealed class UpgradeTests
         Assert.Equal(0, await node.Process.WaitForExitAsync());
     }
 
+    /// <summary>Its listening sockets are the other process's by then: ending as well would leave nobody.</summary>
+    [Fact]
+    public async Task Kill_OfTheOldProcess_OnceItHasHandedOver_LeavesTheNewOneServing()
+    {
+        await using var broker = FakeBroker.Start(FakeBroker.Accepting);
+        using var files = new NodeFiles();
+        files.Write(TestNode.Backends(broker));
+        await using var node = await files.StartAsync();
+        int pid = PidIn(files);
+        node.Process.Signal(SigUsr2);
+        // The new process writes its id before it opens its admin endpoint and its listeners.
+        long start = System.Diagnostics.Stopwatch.GetTimestamp();
+        while (PidIn(files) is var now && (now == 0 || now == pid))
+        {
+            Assert.True(System.Diagnostics.Stopwatch.GetElapsedTime(start) < TimeSpan.FromSeconds(30), node.Process.Output);
+            Thread.Sleep(1);
+        }
+        node.Process.Signal(ProcessHost.SigKill);
+        await Wait.UntilAsync(node.IsReadyAsync);
+        await Task.Delay(TimeSpan.FromMilliseconds(500), TestContext.Current.CancellationToken);
+        (await files.OpenAsync("c")).Dispose();
+        Assert.Equal(0, (await NodeFiles.RunAsync("stop", files.Path)).ExitCode);
+    }
+
+    /// <summary>Whatever the file beside the pid-file holds, a node stops in the orderly way.</summary>
+    [Theory]
+    [InlineData("null", "[ \"/bin/false\" ]")]
+    [InlineData("\"x\"", "[ null ]")]
+    [InlineData("\"x\"", "[ \"\" ]")]
+    public async Task Usr2_WithARequestThatLacksSomething_StartsTheNodesOwnProgram(string id, string command)
+    {
+        await using var broker = FakeBroker.Start(FakeBroker.Accepting);
+        using var files = new NodeFiles();
+        files.Write(TestNode.Backends(broker));
+        await using var node = await files.StartAsync();
+        int pid = PidIn(files);
+        files.Add("pid.upgrade", $$"""{ "Id": {{id}}, "Command": {{command}}, "At": "{{DateTimeOffset.UtcNow:O}}" }""");
+        node.Process.Signal(SigUsr2);
+        await Wait.UntilAsync(async () => PidIn(files) is not 0 and var now && now != pid && await node.IsReadyAsync());
+        Assert.Equal(0, (await NodeFiles.RunAsync("stop", files.Path)).ExitCode);
+        Assert.Equal(0, await node.Process.WaitForExitAsync());
+    }
+
     [Fact]
     public async Task Stop_WhileTheOtherProcessStarts_StopsTheNode()
     {

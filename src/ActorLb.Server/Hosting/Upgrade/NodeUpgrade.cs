@@ -152,7 +152,8 @@ internal sealed partial class NodeUpgrade(
         var asked = UpgradeFiles.Read(file, UpgradeJson.Default.UpgradeRequest);
         UpgradeFiles.Delete(file);
         // A request that nobody waits for any more starts nothing.
-        return asked is { Command.Length: 1 or 2 } && DateTimeOffset.UtcNow - asked.At < UpgradeRequest.Life ? asked : own;
+        bool isWhole = asked is { Id: not null, Command.Length: 1 or 2 } && !Array.Exists(asked.Command, string.IsNullOrEmpty);
+        return isWhole && DateTimeOffset.UtcNow - asked!.At < UpgradeRequest.Life ? asked : own;
     }
 
     private void Report(string id, string? failure, int pid)

@@ -57,6 +57,19 @@ internal sealed class Predecessor : IAsyncDisposable
     public Task SayAsync(string step, string? failure, CancellationToken cancel) =>
         _channel.SendAsync(new UpgradeStep(step, failure), UpgradeJson.Default.UpgradeStep, cancel);
 
+    /// <summary>Reports that this process serves. The other one may have been killed since it handed over: this one serves all the same.</summary>
+    public async Task SayServingAsync(CancellationToken cancel)
+    {
+        try
+        {
+            await SayAsync(UpgradeStep.Serving, null, cancel);
+        }
+        catch (IOException)
+        {
+            // It has accepted no clients since its last message, and would have ended this process before going on itself.
+        }
+    }
+
     /// <summary>Reports why this process cannot continue; the other one may be gone as well.</summary>
     public async Task FailAsync(string reason)
     {

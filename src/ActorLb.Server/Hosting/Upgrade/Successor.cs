@@ -13,6 +13,9 @@ namespace ActorLb.Server.Hosting.Upgrade;
 /// <summary>The process that is to take over, as seen from this one.</summary>
 internal sealed class Successor : IAsyncDisposable
 {
+    /// <summary>From the end of its pipe to its own.</summary>
+    private static readonly TimeSpan ExitPatience = TimeSpan.FromSeconds(2);
+
     private readonly Process _process;
     private readonly UpgradeChannel _channel;
     private readonly UpgradeOffer _offer;
@@ -102,7 +105,7 @@ internal sealed class Successor : IAsyncDisposable
         if (said.Step != step) throw new UpgradeRefusedException($"the new process sent '{said.Step}' instead of '{step}'");
     }
 
-    /// <summary>A broken pipe only means that the other end is gone.</summary>
+    /// <summary>A broken pipe only means that the other end is gone; a message that cannot be understood does not end the process.</summary>
     private async Task SpeakAsync(string step, Func<Task> speak, CancellationToken cancel)
     {
         try
@@ -111,8 +114,24 @@ internal sealed class Successor : IAsyncDisposable
         }
         catch (IOException e) when (e is not UpgradeRefusedException)
         {
-            await _process.WaitForExitAsync(cancel);
+            if (!await HasEndedAsync(cancel)) throw new IOException($"the new process (pid {Pid}) could not be talked to before it was {step}: {e.Message}", e);
             throw new IOException($"the new process (pid {Pid}) has ended with exit code {_process.ExitCode} before it was {step}; see its own log lines", e);
+        }
+    }
+
+    /// <summary>Whether it ends within a moment.</summary>
+    private async Task<bool> HasEndedAsync(CancellationToken cancel)
+    {
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        patience.CancelAfter(ExitPatience);
+        try
+        {
+            await _process.WaitForExitAsync(patience.Token);
+            return true;
+        }
+        catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
+        {
+            return false;
         }
     }
 

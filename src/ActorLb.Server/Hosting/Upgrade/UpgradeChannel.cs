@@ -57,9 +57,16 @@ internal sealed class UpgradeChannel(Stream input, Stream output) : IAsyncDispos
     {
         byte[] length = new byte[sizeof(int)];
         BinaryPrimitives.WriteInt32LittleEndian(length, bytes.Length);
-        await output.WriteAsync(length, cancel);
-        await output.WriteAsync(bytes, cancel);
-        await output.FlushAsync(cancel);
+        try
+        {
+            await output.WriteAsync(length, cancel);
+            await output.WriteAsync(bytes, cancel);
+            await output.FlushAsync(cancel);
+        }
+        catch (IOException e)
+        {
+            throw new IOException("the other process has ended", e);
+        }
     }
 
     private async Task<byte[]> ReadAsync(CancellationToken cancel)
