@@ -17,6 +17,9 @@ internal sealed class Directive(Word name)
 {
     private readonly List<string> _advice = [];
 
+    // Of its words, which are complete when it is judged; advice may quote them.
+    private string[]? _secrets;
+
     public string Name => name.Text;
 
     public SourcePosition Position => name.Position;
@@ -58,15 +61,7 @@ internal sealed class Directive(Word name)
     }
 
     /// <summary>As shown in a message: without secrets, and shortened.</summary>
-    public string Shown => Protocol.Text.SafeText.Shortened(string.Join(' ', Words.Select((w, i) => IsSecret(i) ? "******" : w.Text).Prepend(Name)), 80);
-
-    /// <summary>Whether a word is a password, judging by the one before it.</summary>
-    private bool IsSecret(int index)
-    {
-        string before = index == 0 ? Name : Words[index - 1].Text;
-        return before is "password" or "insecure-password" or "cluster-secret" or "agent-send" || before.Equals("Authorization", StringComparison.OrdinalIgnoreCase)
-            || (before == "auth" && Name == "stats");
-    }
+    public string Shown => Protocol.Text.SafeText.Shortened(string.Join(' ', Secrets.MaskedWords(this).Prepend(Name)), 80);
 
     public void Carry()
     {
@@ -83,7 +78,9 @@ internal sealed class Directive(Word name)
     public void Report(string advice)
     {
         Verdict = Import.Verdict.Reported;
-        if (!_advice.Contains(advice)) _advice.Add(advice);
+        _secrets ??= Secrets.Of(this);
+        string shown = Secrets.Hide(advice, _secrets);
+        if (!_advice.Contains(shown)) _advice.Add(shown);
     }
 
     /// <summary>Leaves out its block with everything in it.</summary>

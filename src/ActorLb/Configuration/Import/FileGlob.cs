@@ -1,8 +1,6 @@
-using System.IO.Enumeration;
-
 namespace ActorLb.Configuration.Import;
 
-/// <summary>File names by glob(3), as in NGINX and shells: * and ? within one name, in any part of the path; sorted.</summary>
+/// <summary>File names by glob(3), as in NGINX and shells: *, ? and sets within one name, in any part of the path; sorted.</summary>
 internal static class FileGlob
 {
     private const int MostFound = ImportLimits.Files;
@@ -34,28 +32,73 @@ internal static class FileGlob
         DirectoryInfo Directory() => new(folder);
     }
 
-    private static bool IsMatch(string pattern, string name)
+    /// <summary>As fnmatch(3). Where the rest does not fit, the last star takes one more character: earlier ones need not be tried again.</summary>
+    private static bool IsMatch(ReadOnlySpan<char> pattern, ReadOnlySpan<char> name)
     {
-        // Sets of characters are rare: each is replaced by ?, then the names are compared with the pattern.
-        int open = pattern.IndexOf('[', StringComparison.Ordinal), close = open < 0 ? -1 : pattern.IndexOf(']', open + 1);
-        if (close < 0) return FileSystemName.MatchesSimpleExpression(pattern, name, ignoreCase: false);
-        string set = pattern[(open + 1)..close];
-        return Members(set).Any(c => IsMatch(pattern[..open] + c + pattern[(close + 1)..], name));
-    }
-
-    private static IEnumerable<char> Members(string set)
-    {
-        for (int i = 0; i < set.Length; i++)
+        int at = 0, n = 0, star = -1, taken = 0;
+        while (n < name.Length)
         {
-            if (i + 2 < set.Length && set[i + 1] == '-' && set[i] < set[i + 2] && set[i + 2] < 128)
+            if (at < pattern.Length && pattern[at] == '*')
             {
-                for (char c = set[i]; c <= set[i + 2]; c++) yield return c;
-                i += 2;
+                star = at++;
+                taken = n;
+            }
+            else if (at < pattern.Length && IsOne(pattern[at..], name[n], out int length))
+            {
+                at += length;
+                n++;
+            }
+            else if (star >= 0)
+            {
+                at = star + 1;
+                n = ++taken;
             }
             else
             {
-                yield return set[i];
+                return false;
             }
         }
+        return pattern[at..].TrimStart('*').IsEmpty;
+    }
+
+    /// <summary>Whether the character fits what the pattern begins with.</summary>
+    /// <param name="length">Of that beginning.</param>
+    private static bool IsOne(ReadOnlySpan<char> pattern, char c, out int length)
+    {
+        length = 1;
+        switch (pattern[0])
+        {
+            case '?':
+                return true;
+            case '\\' when pattern.Length > 1:
+                length = 2;
+                return pattern[1] == c;
+            case '[':
+                int first = pattern.Length > 1 && pattern[1] is '!' or '^' ? 2 : 1;
+                // A bracket that comes first is a member.
+                int close = pattern.Length > first ? pattern[(first + 1)..].IndexOf(']') : -1;
+                if (close < 0) return c == '[';
+                length = first + 1 + close + 1;
+                return IsMember(pattern[first..(length - 1)], c) == (first == 1);
+            default:
+                return pattern[0] == c;
+        }
+    }
+
+    private static bool IsMember(ReadOnlySpan<char> set, char c)
+    {
+        for (int i = 0; i < set.Length; i++)
+        {
+            if (i + 2 < set.Length && set[i + 1] == '-')
+            {
+                if (set[i] <= c && c <= set[i + 2]) return true;
+                i += 2;
+            }
+            else if (set[i] == c)
+            {
+                return true;
+            }
+        }
+        return false;
     }
 }

@@ -78,6 +78,23 @@ public sealed class HAProxyImportTests
         Assert.Contains("stats auth ******", file.Text, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("http-request set-header X-Api-Token hush")]
+    [InlineData("http-check send meth GET hdr Proxy-Authorization hush")]
+    [InlineData("http-check send hdr X-Check \"Bearer hush\"")]
+    [InlineData("tcp-check send AUTH\\ hush\\r\\n")]
+    [InlineData("tcp-check send-binary hush")]
+    [InlineData("dynamic-cookie-key hush")]
+    [InlineData("server t b.example.net:1883 check agent-check agent-send hush")]
+    [InlineData("bind *:1884 ssl crt a.pem password hush")]
+    public void Secret_IsNotShown_NotInTheAdviceEither(string line)
+    {
+        using ImportedFile file = ImportedFile.HAProxy($"listen a\n  bind *:1883\n  {line}\n  server s a.example.net:1883\n");
+        Assert.DoesNotContain("hush", file.Text, StringComparison.Ordinal);
+        Assert.DoesNotContain(file.Result.Directives, d => d.Advice.Any(a => a.Contains("hush", StringComparison.Ordinal)));
+        Assert.Contains("******", file.Text, StringComparison.Ordinal);
+    }
+
     /// <summary>A dashboard is no WebSocket of MQTT, in whatever mode it is passed on.</summary>
     [Theory]
     [InlineData("tcp")]

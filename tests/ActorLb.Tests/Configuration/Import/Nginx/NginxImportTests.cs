@@ -99,6 +99,20 @@ public sealed class NginxImportTests
         Assert.Contains($"1: {expected}", file.Told);
     }
 
+    [Theory]
+    [InlineData("proxy_set_header X-Api-Key hush;")]
+    [InlineData("proxy_set_header X-Upstream \"Bearer hush\";")]
+    [InlineData("set $token hush;")]
+    [InlineData("if ($http_authorization != \"Basic hush\") { return 403; }")]
+    [InlineData("location /x { proxy_pass http://user:hush@a.example.net:8083/; }")]
+    public void Secret_IsNotShown_NotInTheAdviceEither(string directive)
+    {
+        using ImportedFile file = ImportedFile.Nginx($"http {{ server {{ listen 8083; location /mqtt {{ proxy_pass http://a.example.net:8083; proxy_set_header Upgrade $http_upgrade; }} {directive} }} }}");
+        Assert.DoesNotContain("hush", file.Text, StringComparison.Ordinal);
+        Assert.DoesNotContain(file.Result.Directives, d => d.Advice.Any(a => a.Contains("hush", StringComparison.Ordinal)));
+        Assert.Contains("******", file.Text, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Certificates_OfTwoKinds_BecomeLists()
     {

@@ -122,10 +122,29 @@ public sealed class NginxReaderTests : IDisposable
     [InlineData("?.conf", "a.conf,b.conf")]
     [InlineData("*", "a.conf,b.conf,c.txt")]
     [InlineData("*/d.conf", "sub/d.conf")]
+    [InlineData("[!a].conf", "b.conf")]
+    [InlineData("[^b-z].conf", "a.conf")]
+    [InlineData("[]a].conf", "a.conf")]
+    [InlineData("*[t-x]", "c.txt")]
+    [InlineData("*.c*f", "a.conf,b.conf")]
+    [InlineData("\\a.con?", "a.conf")]
     public void Globs_FindWhatTheShellWould(string pattern, string expected)
     {
         foreach (string name in (string[])["b.conf", "a.conf", "c.txt", ".hidden.conf", "sub/d.conf"]) _folder.Write(name, "");
         Assert.Equal(expected.Split(','), FileGlob.Find(_folder[pattern]).Select(f => Path.GetRelativePath(_folder.Path, f)));
+    }
+
+    /// <summary>Each set, and each star, could multiply the ways to try.</summary>
+    [Theory]
+    [InlineData("[a-z]")]
+    [InlineData("*a")]
+    public void Glob_OfManyParts_IsQuick(string part)
+    {
+        _folder.Write(new string('a', 60), "");
+        string pattern = _folder[string.Concat(Enumerable.Repeat(part, 40)) + ".conf"];
+        Task<string[]> finding = Task.Run(() => FileGlob.Find(pattern), TestContext.Current.CancellationToken);
+        Assert.True(finding.Wait(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken), "still searching");
+        Assert.Empty(finding.Result);
     }
 
     private Directive Read(string text) => new NginxReader(_folder["nginx.conf"]).Read(text);
