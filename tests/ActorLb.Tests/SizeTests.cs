@@ -18,9 +18,9 @@ public sealed partial class SizeTests
     {
         Assert.True(Sources.Length > 500);
         Assert.Empty(from file in Sources
-            let lines = File.ReadLines(file).Count()
-            where lines > LinesOfAFile
-            select $"{file}: {lines} lines; split it by concept");
+                     let lines = File.ReadLines(file).Count()
+                     where lines > LinesOfAFile
+                     select $"{file}: {lines} lines; split it by concept");
     }
 
     [Fact]

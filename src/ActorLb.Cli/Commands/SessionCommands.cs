@@ -19,7 +19,8 @@ internal static class SessionCommands
     {
         var filter = new Option<string?>("--filter")
         {
-            Description = "terms that must all match: part of the client id, or client=, address= (a network, too), listener=, pool=, backend=, state=", HelpName = "TERMS",
+            Description = "terms that must all match: part of the client id, or client=, address= (a network, too), listener=, pool=, backend=, state=",
+            HelpName = "TERMS",
         };
         var limit = new Option<int>("--limit", "-n") { Description = "page size (1 to 1000)", HelpName = "N", DefaultValueFactory = _ => 100 };
         Option<string?> after = After(), node = OfNode();

@@ -55,7 +55,7 @@ internal sealed class SessionFilter
     /// <summary>Call it on the session's reactor.</summary>
     public bool Matches(Session session)
     {
-        foreach ((string key, string value, byte[] utf8, IPNetwork? network) in _terms)
+        foreach ((string key, string value, byte[] utf8, var network) in _terms)
         {
             bool holds = key switch
             {
@@ -77,7 +77,7 @@ internal sealed class SessionFilter
     {
         problem = null;
         network = null;
-        if (AddressText.TryNetwork(text, out IPNetwork found, out string reason))
+        if (AddressText.TryNetwork(text, out var found, out string reason))
         {
             network = found;
             return true;

@@ -155,7 +155,7 @@ public sealed class NodeApiTests
         using var ready = await node.Http.GetAsync("/readyz");
         Assert.Equal(HttpStatusCode.ServiceUnavailable, ready.StatusCode);
         // What is left of the time, without the figures that nobody reads.
-        using HttpResponseMessage events = await node.Http.GetAsync("cluster/events?last=256", HttpCompletionOption.ResponseHeadersRead);
+        using var events = await node.Http.GetAsync("cluster/events?last=256", HttpCompletionOption.ResponseHeadersRead);
         using var reader = new StreamReader(await events.Content.ReadAsStreamAsync());
         NodeEvent? draining = null;
         while (draining?.Kind != "node_draining")

@@ -89,7 +89,7 @@ public sealed class HAProxyImportTests
     [InlineData("bind *:1884 ssl crt a.pem password hush")]
     public void Secret_IsNotShown_NotInTheAdviceEither(string line)
     {
-        using ImportedFile file = ImportedFile.HAProxy($"listen a\n  bind *:1883\n  {line}\n  server s a.example.net:1883\n");
+        using var file = ImportedFile.HAProxy($"listen a\n  bind *:1883\n  {line}\n  server s a.example.net:1883\n");
         Assert.DoesNotContain("hush", file.Text, StringComparison.Ordinal);
         Assert.DoesNotContain(file.Result.Directives, d => d.Advice.Any(a => a.Contains("hush", StringComparison.Ordinal)));
         Assert.Contains("******", file.Text, StringComparison.Ordinal);

@@ -107,7 +107,7 @@ public sealed class NginxImportTests
     [InlineData("location /x { proxy_pass http://user:hush@a.example.net:8083/; }")]
     public void Secret_IsNotShown_NotInTheAdviceEither(string directive)
     {
-        using ImportedFile file = ImportedFile.Nginx($"http {{ server {{ listen 8083; location /mqtt {{ proxy_pass http://a.example.net:8083; proxy_set_header Upgrade $http_upgrade; }} {directive} }} }}");
+        using var file = ImportedFile.Nginx($"http {{ server {{ listen 8083; location /mqtt {{ proxy_pass http://a.example.net:8083; proxy_set_header Upgrade $http_upgrade; }} {directive} }} }}");
         Assert.DoesNotContain("hush", file.Text, StringComparison.Ordinal);
         Assert.DoesNotContain(file.Result.Directives, d => d.Advice.Any(a => a.Contains("hush", StringComparison.Ordinal)));
         Assert.Contains("******", file.Text, StringComparison.Ordinal);

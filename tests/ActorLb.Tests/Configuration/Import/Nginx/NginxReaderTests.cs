@@ -142,7 +142,7 @@ public sealed class NginxReaderTests : IDisposable
     {
         _folder.Write(new string('a', 60), "");
         string pattern = _folder[string.Concat(Enumerable.Repeat(part, 40)) + ".conf"];
-        Task<string[]> finding = Task.Run(() => FileGlob.Find(pattern), TestContext.Current.CancellationToken);
+        var finding = Task.Run(() => FileGlob.Find(pattern), TestContext.Current.CancellationToken);
         Assert.True(finding.Wait(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken), "still searching");
         Assert.Empty(finding.Result);
     }
