@@ -36,7 +36,7 @@ public sealed partial class SizeTests
         string[] rules = [.. File.ReadLines(RepositoryRoot.File(".editorconfig")).Where(l => l.Contains("MA0051", StringComparison.Ordinal) && !l.StartsWith('#'))];
         Assert.Equal(
             ["dotnet_diagnostic.MA0051.severity = error", "MA0051.maximum_lines_per_method = 60", "MA0051.maximum_statements_per_method = -1"], rules);
-        Assert.DoesNotContain(Sources, file => SilencedRule().IsMatch(File.ReadAllText(file)));
+        Assert.DoesNotContain(Sources, file => Path.GetFileName(file) != "SizeTests.cs" && SilencedRule().IsMatch(File.ReadAllText(file)));
     }
 
     [GeneratedRegex("pragma warning disable[^\n]*MA0051|SuppressMessage[^\n]*MA0051")]
