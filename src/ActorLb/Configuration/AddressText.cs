@@ -111,7 +111,9 @@ internal static class AddressText
         bool brackets = host.StartsWith('[') && host.EndsWith(']');
         if (!brackets && host.Contains(':', StringComparison.Ordinal))
         {
-            reason = "must have its IPv6 address in brackets, as in [::1]:1883";
+            reason = text.Contains(' ', StringComparison.Ordinal)
+                ? "is two addresses: a comma or a new line goes between them"
+                : "must have its IPv6 address in brackets, as in [::1]:1883";
             return false;
         }
         if (brackets)

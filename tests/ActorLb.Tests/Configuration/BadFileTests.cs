@@ -23,6 +23,9 @@ public sealed class BadFileTests
         "actorlb {\npools.p.backends = [\"::1:1883\"]\nlisteners.l { bind = \"*:1883\", pool = p }\n}\n",
         "2:21: actorlb.pools.p.backends[0]: '::1:1883' must have its IPv6 address in brackets, as in [::1]:1883")]
     [InlineData(
+        "actorlb {\npools.p.backends = [\"a:1883\" \"b:1883\"]\nlisteners.l { bind = \"*:1883\", pool = p }\n}\n",
+        "2:21: actorlb.pools.p.backends[0]: 'a:1883 b:1883' is two addresses: a comma or a new line goes between them")]
+    [InlineData(
         "actorlb {\npools.p.backends = [\"[::1]\"]\nlisteners.l { bind = \"*:1883\", pool = p }\n}\n",
         "2:21: actorlb.pools.p.backends[0]: '[::1]' lacks a port")]
     [InlineData(
