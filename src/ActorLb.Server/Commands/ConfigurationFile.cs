@@ -21,7 +21,8 @@ internal static class ConfigurationFile
         command.Add(argument);
         command.Validators.Add(result =>
         {
-            if (result.GetValue(option) is not null && result.GetValue(argument) is { } other) result.AddError($"a second file, {SafeText.OfMessage(other)}, in addition to -c");
+            // An option without its value is an error of its own, and has none to ask for.
+            if (result.GetResult(option) is { Tokens.Count: > 0 } && result.GetValue(argument) is { } other) result.AddError($"a second file, {SafeText.OfMessage(other)}, in addition to -c");
         });
         return result => result.GetValue(option) ?? result.GetValue(argument) ?? Standard;
     }

@@ -168,6 +168,8 @@ public sealed class CommandTests
     [InlineData("actorlb: no command 'xyzzy'; known: run, check, reload, stop, upgrade, show-config, import, bench, demo, completion\nsee: actorlb --help", "xyzzy")]
     [InlineData("actorlb bench: no command 'con'; did you mean 'conn'?\nsee: actorlb bench --help", "bench", "con")]
     [InlineData("actorlb check: a second file, b.conf, in addition to -c\nsee: actorlb check --help", "check", "b.conf", "-c", "a.conf")]
+    [InlineData("actorlb run: Required argument missing for option: '-c'.\nsee: actorlb run --help", "run", "-c")]
+    [InlineData("actorlb check: Required argument missing for option: '--config'.\nsee: actorlb check --help", "check", "b.conf", "--config")]
     [InlineData("actorlb bench pub: --duration: '1x' is not a duration such as 500ms, 10s, 5m or 1h\nsee: actorlb bench pub --help", "bench", "pub", "-t", "t", "-d", "1x")]
     public async Task Usage_Wrong_IsToldInTwoLines(string expected, params string[] arguments)
     {
