@@ -46,11 +46,13 @@ internal sealed class AdminClient : IDisposable
     private static readonly TimeSpan ConnectPatience = TimeSpan.FromSeconds(5);
 
     private readonly HttpClient _http;
+    private readonly bool _showsCertificate;
 
     /// <exception cref="UsageException">A PEM file cannot be used.</exception>
     public AdminClient(AdminTarget target)
     {
         Address = target.Address;
+        _showsCertificate = target.Certificate is not null;
         var handler = new SocketsHttpHandler { ConnectTimeout = ConnectPatience, UseProxy = false, AllowAutoRedirect = false, UseCookies = false };
         handler.SslOptions = Trust(target);
         _http = new HttpClient(handler) { BaseAddress = new Uri(target.Address, "/api/v1/"), Timeout = Timeout.InfiniteTimeSpan };
@@ -174,10 +176,14 @@ internal sealed class AdminClient : IDisposable
     private string Advice(HttpRequestException e)
     {
         const string Port = "the admin endpoint's port is set by admin.bind (8888 by default)";
-        if (Address.Scheme == "https") return FailureText.Describe(e) == TlsFailure.NoTls ? $"; {Port}, and it uses TLS only with admin.tls: try http://{Address.Authority}" : "";
+        bool secure = Address.Scheme == "https";
+        if (secure && FailureText.Describe(e) == TlsFailure.NoTls) return $"; {Port}, and it uses TLS only with admin.tls: try http://{Address.Authority}";
         bool other = e.HttpRequestError is HttpRequestError.ResponseEnded or HttpRequestError.InvalidResponse or HttpRequestError.HttpProtocolError
             || e.InnerException is IOException;
-        return other ? $"; {Port}, and with admin.tls it is https://{Address.Authority}" : "";
+        if (!other) return "";
+        if (!secure) return $"; {Port}, and with admin.tls it is https://{Address.Authority}";
+        // With TLS 1.3 the client counts as connected before the node has asked for a certificate and got none.
+        return _showsCertificate ? "" : "; where admin.tls has a ca it wants a client certificate: --cert and --key";
     }
 
     private static SslClientAuthenticationOptions Trust(AdminTarget target)

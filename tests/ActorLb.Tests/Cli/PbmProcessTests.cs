@@ -190,6 +190,7 @@ public sealed class PbmProcessTests
         Assert.Equal((3, stranger.Output), (stranger.ExitCode, stranger.Output));
         var nobody = await ProcessHost.RunAsync(Pbm, ["--host", host, "--ca", ca, "node", "info"]);
         Assert.Equal((3, nobody.Output), (nobody.ExitCode, nobody.Output));
+        Assert.EndsWith("where admin.tls has a ca it wants a client certificate: --cert and --key", nobody.Output.TrimEnd(), StringComparison.Ordinal);
     }
 
     [Fact]
