@@ -46,7 +46,8 @@ internal sealed partial class DiscoveryReport(Pool pool, Func<IPEndPoint, string
     {
         _problem = null;
         int left = Math.Max(0, answer.Backends.Length - DiscoveryMerge.MaxTargets);
-        int kept = pool.Snapshot.Backends.ToArray().Count(b => !b.Options.Added && !answer.Backends.Any(f => Backend.IdOf(f.Address) == b.Id));
+        HashSet<string> listed = new(answer.Backends.Select(b => Backend.IdOf(b.Address)), StringComparer.OrdinalIgnoreCase);
+        int kept = pool.Snapshot.Backends.ToArray().Count(b => !b.Options.Added && !listed.Contains(b.Id));
         if (left > 0 && _leftOut != left)
         {
             Log.TooMany(logger, pool.Name, source, answer.Backends.Length, DiscoveryMerge.MaxTargets);
