@@ -3,18 +3,19 @@ namespace ActorLb.Configuration.Import;
 /// <summary>File names by glob(3), as in NGINX and shells: *, ? and sets within one name, in any part of the path; sorted.</summary>
 internal static class FileGlob
 {
-    private const int MostFound = ImportLimits.Files;
+    /// <summary>One more than can be used, to show that there are too many.</summary>
+    private const int MostFound = ImportLimits.Files + 1;
 
     /// <param name="pattern">An absolute path.</param>
     public static string[] Find(string pattern)
     {
-        List<string> found = ["/"];
+        IEnumerable<string> found = ["/"];
         foreach (string part in pattern.Split('/', StringSplitOptions.RemoveEmptyEntries))
         {
             bool wild = part.AsSpan().IndexOfAny("*?[") >= 0;
-            found = [.. found.SelectMany(folder => wild ? Matches(folder, part) : [Path.Combine(folder, part)]).Take(MostFound + 1)];
+            found = found.SelectMany(folder => wild ? Matches(folder, part) : [Path.Combine(folder, part)]);
         }
-        return [.. found.Where(File.Exists).Order(StringComparer.Ordinal)];
+        return [.. found.Where(File.Exists).Take(MostFound).Order(StringComparer.Ordinal)];
     }
 
     private static IEnumerable<string> Matches(string folder, string part)

@@ -123,10 +123,15 @@ internal sealed class HAProxyBind
 
     private void Folder(Directive d, string path)
     {
-        if (HAProxyGlobals.Certificates(path) is { Count: > 0 } found)
+        if (HAProxyGlobals.Certificates(path) is { } found && found.Any(f => f.Names is not null))
         {
-            foreach ((string certificate, string[] names) in found)
+            foreach ((string certificate, string[]? names) in found)
             {
+                if (names is null)
+                {
+                    d.Report($"{certificate}: no certificate can be read from it: list it in tls.certificates by hand, if it is one");
+                    continue;
+                }
                 (string file, string key) = _globals.Pair(certificate);
                 if (_pairs.Count == 0) _pairs.Add((file, key));
                 else if (names.Length > 0) _bySni.Add($"{{ names = [{string.Join(", ", names.Select(HoconPath.QuoteText))}], certificate = {file}, key = {key} }}");
@@ -151,7 +156,7 @@ internal sealed class HAProxyBind
         foreach ((string certificate, string key) in _pairs.Skip(1))
         {
             string path = certificate[1..^1];
-            string[] names = File.Exists(path) && HAProxyGlobals.Certificates(Path.GetDirectoryName(path)!)?.FirstOrDefault(c => c.Path == path).Names is { } known ? known : [];
+            string[] names = HAProxyGlobals.Names(path) ?? [];
             if (names.Length > 0) _bySni.Add($"{{ names = [{string.Join(", ", names.Select(HoconPath.QuoteText))}], certificate = {certificate}, key = {key} }}");
             else From.Report($"crt {path}: list it in tls.certificates with its names");
         }

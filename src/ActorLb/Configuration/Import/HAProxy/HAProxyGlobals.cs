@@ -92,13 +92,14 @@ internal sealed class HAProxyGlobals(Target target, string file)
         return (target.File("/", path), target.File("/", key));
     }
 
-    /// <summary>The files of a directory, in order, each with the names of its certificate; null when it cannot be read.</summary>
-    public static IReadOnlyList<(string Path, string[] Names)>? Certificates(string folder)
+    /// <summary>The files of a directory, in order, each with the names of its certificate (null when it has none that can be read); null
+    /// when the directory cannot be read.</summary>
+    public static IReadOnlyList<(string Path, string[]? Names)>? Certificates(string folder)
     {
         try
         {
             return [.. Directory.EnumerateFiles(folder).Where(f => !Companions.Contains(Path.GetExtension(f)) && Path.GetFileName(f)[0] != '.')
-                .Order(StringComparer.Ordinal).Take(ImportLimits.Files).Select(f => (f, Names(f))).Where(f => f.Item2 is not null).Select(f => (f.f, f.Item2!))];
+                .Order(StringComparer.Ordinal).Select((f, i) => (f, i < ImportLimits.Files ? Names(f) : null))];
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -106,7 +107,8 @@ internal sealed class HAProxyGlobals(Target target, string file)
         }
     }
 
-    private static string[]? Names(string path)
+    /// <summary>The names of a file's certificate; null when it has none that can be read.</summary>
+    public static string[]? Names(string path)
     {
         try
         {

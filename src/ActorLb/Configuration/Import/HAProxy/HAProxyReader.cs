@@ -30,6 +30,7 @@ internal sealed class HAProxyReader
         }
         string[] files = FileGlob.Find(Path.Combine(Path.GetFullPath(path), "*.cfg"));
         if (files.Length == 0) throw new ImportException(new SourcePosition(path, 1, 1), "the directory has no .cfg file");
+        if (files.Length > ImportLimits.Files) throw new ImportException(new SourcePosition(path, 1, 1), $"more than {ImportLimits.Files} files");
         foreach (string file in files) reader.Read(SourceText.Read(file, pipes: false), file);
         return reader._whole;
     }

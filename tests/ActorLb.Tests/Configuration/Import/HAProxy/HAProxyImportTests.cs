@@ -169,6 +169,7 @@ public sealed class HAProxyImportTests
         var tls = imported.Options.Listeners["a"].Tls!;
         Assert.Equal([("1.pem", ""), ("2.pem", "*.b.example.net")], tls.Certificates.Select(c => (Path.GetFileName(c.Certificate), string.Join(',', c.Names))));
         Assert.Equal(TlsProtocols.Tls13, tls.Protocols);
+        Assert.Contains($"2: {folder}/notes.txt: no certificate can be read from it: list it in tls.certificates by hand, if it is one", imported.Told);
     }
 
     [Fact]

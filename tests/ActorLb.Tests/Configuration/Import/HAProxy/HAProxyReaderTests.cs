@@ -24,6 +24,15 @@ public sealed class HAProxyReaderTests
     }
 
     [Fact]
+    public void Directory_WithTooManyFiles_IsRefused()
+    {
+        using var folder = new TempFolder();
+        for (int i = 0; i <= ImportLimits.Files; i++) folder.Write($"{i}.cfg", "");
+        string message = Assert.Throws<ImportException>(() => HAProxyReader.Read(folder.Path, pipes: false)).Message;
+        Assert.Contains($"more than {ImportLimits.Files} files", message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Comments_StandWithWhatTheyAreBeside()
     {
         var section = Read("# head\nglobal # beside\n  # before\n  daemon # behind\n# end\n").Block!.Single();

@@ -134,6 +134,15 @@ public sealed class NginxReaderTests : IDisposable
         Assert.Equal(expected.Split(','), FileGlob.Find(_folder[pattern]).Select(f => Path.GetRelativePath(_folder.Path, f)));
     }
 
+    /// <summary>Folders that hold nothing of the kind count for nothing.</summary>
+    [Fact]
+    public void Glob_OverManyFolders_MissesNone()
+    {
+        string[] wanted = [.. Enumerable.Range(0, ImportLimits.Files + 500).Select(i => Path.Combine($"{i}", i % 100 == 0 ? "a.conf" : "a.txt"))];
+        foreach (string name in wanted) _folder.Write(name, "");
+        Assert.Equal(wanted.Count(w => w.EndsWith(".conf", StringComparison.Ordinal)), FileGlob.Find(_folder["*/a.conf"]).Length);
+    }
+
     /// <summary>Each set, and each star, could multiply the ways to try.</summary>
     [Theory]
     [InlineData("[a-z]")]
