@@ -17,8 +17,8 @@ public sealed class DiscoveryReportTests
     [InlineData("broker2.example.net", true)]
     public void Answered_NameInAnotherCase_IsListed(string answered, bool kept)
     {
-        Pool pool = Pools.Of(BalanceKind.RoundRobin, Pools.Backend("broker1.example.net"));
-        BackendOptions options = Pools.Backend("broker1.example.net");
+        var pool = Pools.Of(BalanceKind.RoundRobin, Pools.Backend("broker1.example.net"));
+        var options = Pools.Backend("broker1.example.net");
         var report = new DiscoveryReport(pool, static _ => null, _log);
         report.Answered("EMQX", new DiscoveryAnswer([options with { Address = new DnsEndPoint(answered, options.Address.Port) }]));
         Assert.Equal(kept, _log.Lines.Any(l => l.Text.Contains("does not list 1 backends that work", StringComparison.Ordinal)));
