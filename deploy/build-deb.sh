@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Makes out/actorlb_VERSION_ARCHITECTURE.deb: both programs with the .NET runtime, unit, configuration, logrotate, completions, manual pages.
+# Builds out/actorlb_VERSION_ARCHITECTURE.deb: both programs with the .NET runtime, unit, configuration, logrotate, completions, manual pages.
 #
 #   deploy/build-deb.sh [-o FOLDER] [--version V] [--architecture amd64|arm64] [--programs FOLDER]
 #
-#   --programs FOLDER  packs these, published before, instead of publishing them
+#   --programs FOLDER  packages already published programs instead of publishing them
 #
-# Needs dpkg-deb and the .NET 10 SDK, and has to be able to run what it packs.
+# Needs dpkg-deb and the .NET 10 SDK, and must be able to run the programs that it packages.
 set -uo pipefail
 
 script=build-deb
@@ -15,7 +15,7 @@ command -v dpkg-deb >/dev/null || fail "dpkg-deb is missing (Debian package dpkg
 publish
 "$programs/actorlb" --version >/dev/null || fail "the programs for $architecture do not run here, and the package holds what they print"
 
-# page NAME SUMMARY: a manual page of what the program says of itself.
+# page NAME SUMMARY: a manual page made from the program's help.
 page() {
   local help command
   escaped() { sed -e 's/\\/\\e/g' -e "s/^[.']/\\\\\&&/" -e 's/-/\\-/g'; }
@@ -46,7 +46,7 @@ install -m 644 "$root/deploy/debian/copyright" "$root"/hocon/reference.conf "$do
 gzip -9nc "$root/CHANGELOG.md" > "$doc/changelog.gz" || exit 1
 for name in actorlb pbm; do
   "$programs/$name" completion bash > "$tree/usr/share/bash-completion/completions/$name" || fail "$name prints no completion"
-  # Loaded as the function of that name when it is first needed, so it has to call what it defines.
+  # zsh loads it as the function of that name when it is first needed, so it must call the function that it defines.
   { printf '#compdef %s\n' $name; "$programs/$name" completion zsh; printf '_%s "$@"\n' $name; } > "$tree/usr/share/zsh/vendor-completions/_$name" || exit 1
 done
 page actorlb 'load balancer for MQTT' > "$work/actorlb.8" && page pbm "operator's shell of ActorLb" > "$work/pbm.8" || fail "no manual pages"

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Makes out/actorlb-VERSION-linux-ARCHITECTURE.tar.gz: one folder with both programs and the .NET runtime, to be unpacked into /opt.
+# Builds out/actorlb-VERSION-linux-ARCHITECTURE.tar.gz: one folder with both programs and the .NET runtime, to be unpacked into /opt.
 #
 #   deploy/build-tarball.sh [-o FOLDER] [--version V] [--architecture amd64|arm64] [--programs FOLDER]
 #
-#   --programs FOLDER  packs these, published before, instead of publishing them
+#   --programs FOLDER  packages already published programs instead of publishing them
 #
-# Needs the .NET 10 SDK. The server needs glibc and OpenSSL 3 (libssl3), nothing of .NET.
+# Needs the .NET 10 SDK. The server needs glibc and OpenSSL 3 (libssl3), but not .NET.
 set -uo pipefail
 
 script=build-tarball

@@ -1,5 +1,5 @@
-# Sourced by deploy/quickstart.sh and deploy/fleet.sh, which set $script to their name first: what both need to start brokers and nodes on
-# this machine, to wait for them, and to end them.
+# Sourced by deploy/quickstart.sh and deploy/fleet.sh, which set $script to their name first. Starts brokers and nodes on this machine, waits
+# for them, and stops them.
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 . "$root/deploy/install.sh"
 PATH=$PATH:/usr/sbin:/sbin
@@ -7,10 +7,10 @@ PATH=$PATH:/usr/sbin:/sbin
 if [ -t 1 ]; then bold=$'\e[1m' dim=$'\e[2m' green=$'\e[32m' red=$'\e[31m' plain=$'\e[0m'; else bold='' dim='' green='' red='' plain=''; fi
 step() { printf '%s\n' "${bold}$*${plain}"; }
 
-# fail MESSAGE: ends the script. The logs stay: see cleanup.
+# fail MESSAGE: ends the script. The logs are kept: see cleanup.
 fail() { printf '%s\n' "${red}$script: $*${plain}" >&2; exit 1; }
 
-# arguments "$@": sets $once, which a run without a terminal is too. The help is the comment at the head of the script.
+# arguments "$@": sets $once, also if there is no terminal. The help text is the comment at the top of the script.
 arguments() {
   once=no
   [ -t 1 ] || once=yes
@@ -24,7 +24,7 @@ arguments() {
   done
 }
 
-# begin: makes $work, the folder of configurations and logs, and has everything ended when the script ends.
+# begin: creates $work, the folder for configurations and logs, and stops everything when the script ends.
 started=() keep=no
 begin() {
   work=$(mktemp -d "${TMPDIR:-/tmp}/actorlb-$script.XXXXXX") || exit 1
@@ -33,8 +33,8 @@ begin() {
   trap 'exit 143' TERM
 }
 
-# Ends what was started, last first, by process id; nodes get the time to drain and to leave their fleet. After a failure, which a signal is
-# not, the logs stay where they are.
+# Stops what was started, in reverse order, by process id; nodes get time to drain and to leave their fleet. After a failure, but not after a
+# signal, the logs are kept.
 cleanup() {
   local code=$? i
   trap - EXIT INT TERM
@@ -61,7 +61,7 @@ end_of() {
 
 listening() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
-# port_for PORT: the port asked for when nobody has it, else a free one below those that the kernel gives to outgoing connections; in $REPLY.
+# port_for PORT: sets $REPLY to that port if it is free, otherwise to a free one below the range that the kernel uses for outgoing connections.
 given=' '
 port_for() {
   local port=$1
@@ -70,7 +70,7 @@ port_for() {
   REPLY=$port
 }
 
-# await PID COMMAND...: until the command succeeds; not when the process ends, nor for longer than 30 s.
+# await PID COMMAND...: waits until the command succeeds; gives up when the process ends, or after 30 s.
 await() {
   local tries pid=$1
   shift
@@ -82,7 +82,7 @@ await() {
   return 1
 }
 
-# ready PORT: whether the node of that admin endpoint takes clients.
+# ready PORT: whether the node with that admin port accepts clients.
 ready() { curl -fsS -m 2 -o /dev/null "http://127.0.0.1:$1/readyz" 2>/dev/null; }
 
 # build PROJECT
@@ -92,7 +92,7 @@ build() {
     || fail "the build of $1 failed"
 }
 
-# start NAME COMMAND...: in the background, its output in $work/NAME.log; its process id in $REPLY.
+# start NAME COMMAND...: runs it in the background with its output in $work/NAME.log; sets $REPLY to its process id.
 start() {
   local name=$1
   shift
@@ -101,7 +101,7 @@ start() {
   started+=("$REPLY")
 }
 
-# came_up NAME PID COMMAND...: waits as await does; else shows the end of the log and fails.
+# came_up NAME PID COMMAND...: waits as await does; on failure shows the end of the log and ends the script.
 came_up() {
   local name=$1
   shift
@@ -110,7 +110,7 @@ came_up() {
   if kill -0 "$1" 2>/dev/null; then fail "$name did not come up within 30 s"; else fail "$name has ended instead of coming up"; fi
 }
 
-# brokers FIRST-PORT SETTING...: three mosquittos; their ports in $broker_ports, and as HOCON in $backends.
+# brokers FIRST-PORT SETTING...: starts three mosquitto brokers; sets $broker_ports to their ports and $backends to the same as HOCON.
 broker_ports=() backends=''
 brokers() {
   local first=$1 i port

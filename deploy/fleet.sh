@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# A fleet on this machine: three ActorLb nodes and three MQTT brokers, nothing else. Shows that every node sends a client to the broker
-# where it belongs, also after a node was killed.
+# A fleet on this machine: three ActorLb nodes and three MQTT brokers, nothing else. Shows that every node sends a client to the same broker,
+# even after one node was killed.
 #
 #   deploy/fleet.sh [--once]
 #
-#   --once   shows it, stops everything, and tells by the exit code whether all of it held;
-#            so does a run without a terminal. Otherwise the fleet keeps running until Ctrl-C.
+#   --once   shows that and stops everything; the exit code is 0 if every check passed.
+#            This is also the default without a terminal. Otherwise the fleet keeps running until Ctrl-C.
 #
 # Needs the .NET 10 SDK; installs mosquitto when it is missing (Debian, root or sudo).
-# ACTORLB=PROGRAM and PBM=PROGRAM run those programs rather than building them.
+# ACTORLB=PROGRAM and PBM=PROGRAM run those programs instead of building them.
 set -uo pipefail
 
 script=fleet
@@ -56,7 +56,7 @@ END
   nodes+=("$REPLY")
 done
 
-# settled NODE MEMBERS: by the node's own figures the fleet has so many members, and the node's shards and copies are complete.
+# settled NODE MEMBERS: whether the node reports that many members, and its shards and copies are complete.
 settled() {
   local page
   page=$(curl -fsS -m 2 "http://127.0.0.1:${admins[$1]}/metrics" 2>/dev/null) || return 1
@@ -76,7 +76,7 @@ done
 step "pbm --host 127.0.0.1:${admins[0]} cluster show"
 "$pbm" --host "127.0.0.1:${admins[0]}" cluster show || fail "the fleet's members could not be shown"
 
-# visit NODE: every client connects through the node and leaves. Several at a time; what one says stays in a file of its own.
+# visit NODE: every client connects through the node and disconnects, several at a time. Each client's output goes to its own file.
 visit() {
   local i pids=()
   mkdir "$work/visit-$visits"
@@ -90,12 +90,12 @@ visit() {
   done
 }
 
-# came BROKER: the ids that came to it, each as often as it came.
+# came BROKER: the ids of the clients that connected to it, once per connection.
 came() { sed -n 's/.*: New client connected from .* as \(client-[0-9]*\) (.*/\1/p' "$work/mosquitto$1.log"; }
 arrivals() { for i in 0 1 2; do came $i; done | wc -l; }
 arrived() { [ "$(arrivals)" -ge "$1" ]; }
 
-# Where each visit led: a line "client node broker" each, of those that came to a broker since the visit before.
+# Where the clients of the last visit connected: one line "client node broker" per connection since the visit before.
 note() {
   local i n
   for i in 0 1 2; do
@@ -105,14 +105,14 @@ note() {
   done
 }
 
-# Clients that were at several brokers: which ones, through which nodes.
+# Clients that connected to several brokers: to which ones, and through which nodes.
 astray() {
   sort -V "$work/visits" | awk '
     { if (index(brokers[$1] " ", " " $3 " ") == 0) { brokers[$1] = brokers[$1] " " $3; count[$1]++ } ways[$1] = ways[$1] (ways[$1] ? ", " : "") "through " $2 " at " $3 }
     END { for (client in count) if (count[client] > 1) print client ": " ways[client] }' | sort -V
 }
 
-# Clients of this visit that no broker has seen, with what they were told.
+# Clients of this visit that no broker has seen, with the error that they got.
 missing() {
   local i
   for ((i = 1; i <= clients; i++)); do
@@ -145,7 +145,7 @@ for i in 0 1 2; do echo "    broker 127.0.0.1:${broker_ports[i]} has $(came $i |
 check 1
 check 2
 
-# The newest mappings are at the other nodes within milliseconds; this is about those that are older than a second.
+# New mappings reach the other nodes within milliseconds; this test is about mappings older than a second.
 sleep 1
 step "kill -9 lb-2"
 kill -KILL "${nodes[1]}"

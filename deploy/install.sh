@@ -1,7 +1,7 @@
 # Sourced by tests/run.sh and deploy/common.sh.
 #
-# need COMMAND:PACKAGE... installs the Debian packages of the commands (or files, with a slash) that are missing, without
-# letting their services start. Nothing missing: no root, no network.
+# need COMMAND:PACKAGE... installs the Debian packages of missing commands (or files, if there is a slash), without
+# starting their services. If nothing is missing, it needs neither root nor the network.
 need() {
   local pair command packages=()
   local PATH=$PATH:/usr/sbin:/sbin
@@ -25,7 +25,7 @@ need() {
     as=(sudo)
   fi
 
-  # Policy 101 forbids a package's scripts to start its service (policy-rc.d(8)); whatever policy there was comes back.
+  # Policy 101 keeps a package's scripts from starting its service (policy-rc.d(8)); an existing policy is restored afterwards.
   local policy=/usr/sbin/policy-rc.d kept='' code=0
   if [ -e $policy ]; then
     kept=$policy.actorlb-kept

@@ -1,10 +1,10 @@
-# Sourced by deploy/build-deb.sh and deploy/build-tarball.sh, which set $script to their name first: the programs with the runtime inside, in one
-# folder, and what is written from them.
+# Sourced by deploy/build-deb.sh and deploy/build-tarball.sh, which set $script to their name first. Publishes the programs with the runtime in
+# one folder, and generates files from them.
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
 fail() { echo "$script: $*" >&2; exit 1; }
 
-# arguments "$@": sets $version, $programs, $output and $architecture. The help is the comment at the head of the script.
+# arguments "$@": sets $version, $programs, $output and $architecture. The help text is the comment at the top of the script.
 arguments() {
   version=$(sed -n 's:.*<Version>\(.*\)</Version>.*:\1:p' "$root/Directory.Build.props")
   programs='' output=$root/out architecture=''
@@ -33,13 +33,13 @@ arguments() {
   trap 'exit 143' TERM
 }
 
-# publish: sets $programs to a folder with actorlb, pbm, and one runtime for both; nothing to do when --programs named it.
+# publish: sets $programs to a folder with actorlb, pbm, and one runtime for both, unless --programs has set it.
 publish() {
   [ -z "$programs" ] || { [ -x "$programs/actorlb" ] && [ -x "$programs/pbm" ] || fail "no actorlb and pbm in $programs"; return 0; }
   command -v dotnet >/dev/null || fail "the .NET 10 SDK is missing: https://dotnet.microsoft.com/download"
   programs=$work/programs
   local project
-  # The server last: what both need it compiles ahead of time. Nothing of it stays in the source tree.
+  # The server last, because its publish compiles the shared assemblies ahead of time. Nothing is left in the source tree.
   for project in ActorLb.Cli ActorLb.Server; do
     echo "Publishing $project for $runtime"
     dotnet publish "$root/src/$project" -c Release -r "$runtime" --self-contained -o "$programs" --artifacts-path "$work/artifacts" \

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Three MQTT brokers, ActorLb in front, ten clients: shows how they spread.
+# Three MQTT brokers, ActorLb in front, and ten clients: shows how the clients spread.
 #
 #   deploy/quickstart.sh [--once]
 #
-#   --once   shows it, stops everything, and tells by the exit code whether the clients spread 4/3/3;
-#            so does a run without a terminal. Otherwise all keeps running until Ctrl-C.
+#   --once   shows that and stops everything; the exit code is 0 if the clients spread 4/3/3.
+#            This is also the default without a terminal. Otherwise everything keeps running until Ctrl-C.
 #
-# Needs the .NET 10 SDK; installs mosquitto when it is missing (Debian, root or sudo). Where it cannot, brokers and clients
-# are ActorLb's own: actorlb demo.
-# ACTORLB=PROGRAM runs that program rather than building one.
+# Needs the .NET 10 SDK; installs mosquitto when it is missing (Debian, root or sudo). If it cannot, it runs "actorlb demo", which
+# has its own brokers and clients.
+# ACTORLB=PROGRAM runs that program instead of building one.
 set -uo pipefail
 
 script=quickstart
@@ -42,7 +42,7 @@ admin-port = $admin
 actorlb {
   node { data-dir = "$work/data", pid-file = "$work/actorlb.pid", drain-timeout = 2s }
   pools.emqx.backends = [$backends]
-  # A probe that signs on would be one more client in the brokers' count at times.
+  # An mqtt probe would sometimes be counted by the brokers as one more client.
   pools.emqx.health.probe = tcp
 }
 EOF
@@ -58,7 +58,7 @@ step "Opening $clients MQTT connections"
 start bench "$actorlb" bench conn -c $clients -h 127.0.0.1 -p "$front" --hold 24h
 bench=$REPLY
 
-# Each broker's own count of its clients, without the one that asks: it asks for the value published before it came.
+# Each broker's own count of its clients. The client that asks is not included: it reads the value published before it connected.
 count() {
   local port
   counts=()
@@ -68,7 +68,7 @@ count() {
 }
 spread() { printf '%s\n' "${counts[@]}" | sort -rn | tr '\n' ' ' | sed 's/ $//'; }
 
-# The same as ActorLb counts it.
+# The same, as counted by ActorLb.
 measure() {
   local metrics port
   metrics=$(curl -fsS -m 5 "http://127.0.0.1:$admin/metrics") || fail "no metrics from the balancer"
@@ -78,7 +78,7 @@ measure() {
   done
 }
 
-# Brokers publish their count once a second, so it lags; it is true when both sides agree on all the clients.
+# Brokers publish their count once a second, so it lags; it is right when both sides agree on the number of all clients.
 settled() {
   count; measure
   sum=$((counts[0] + counts[1] + counts[2]))
@@ -89,7 +89,7 @@ until settled; do
   tries=$((tries + 1))
   kill -0 $bench 2>/dev/null || { cat "$work/bench.log" >&2; fail "the clients did not stay connected"; }
   [ $tries -lt 20 ] || break
-  # Not in step with the brokers' second: they would count who asks, each time.
+  # Not in step with the brokers' second; otherwise they would always count the client that asks.
   sleep "0.$((RANDOM % 8 + 1))"
 done
 
