@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Hostile clients against the published program, with honest ones beside them: one attack after the other, each on a fresh node.
+# Attacks the published program with hostile clients while honest clients measure it: one attack after the other, each on a fresh node.
 set -euo pipefail
 TESTS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 ROOT=$(cd "$TESTS/.." && pwd)
@@ -8,23 +8,23 @@ ALL=(pings-before pings-after glued silent hellos-300 hellos-1000 connects conne
 usage() {
     cat <<TEXT
 usage: tests/attack.sh [--program FILE] [--seconds N] [--keep] [ATTACK...]
-  --program FILE   another \`actorlb\` than the published one of this tree (published when absent)
-  --seconds N      length of an attack, default 10
+  --program FILE   another \`actorlb\` instead of that of this tree (which is published if missing)
+  --seconds N      duration of each attack, default 10
   --keep           keep the folder of configurations and logs
 ATTACK: ${ALL[*]}
-  pings-before     20 WebSocket clients: one byte of a CONNECT, then empty pings without end
-  pings-after      the same behind their CONNACK
+  pings-before     20 WebSocket clients: one byte of a CONNECT, then endless empty pings
+  pings-after      the same after their CONNACK
   glued            1,250 to 2,850 pings and the CONNECT in one write
-  silent           1,300 sockets of a denied address that say nothing, on a node for 1,200 clients
-  hellos-300, -1000   so many TLS hellos a second that then say nothing
-  connects         2,000 CONNECTs of 983,135 bytes less one
-  connects-cgroup  the same in a control group of 256 MiB (as root, where groups can be made)
+  silent           1,300 silent connections from a denied address, to a node for 1,200 clients
+  hellos-300, -1000   that many TLS ClientHellos per second, then silence
+  connects         2,000 CONNECTs of 983,135 bytes, without the last byte
+  connects-cgroup  the same in a control group of 256 MiB (as root, if control groups can be created)
   admin            64 idle sockets and 8 readers of large pages on the admin endpoint
-  descriptors      more clients than there are open files; then no file at all for five seconds
-  sticky           random ids, refused and accepted, on a map for 1,024 clients
-Prints for each: the honest clients' 99th percentile of a round trip and of a new connection, memory and descriptors of the node,
-before, during and after; fails above the bounds that stand with each attack. The node has a core of its own (LB_CPU, default the
-last), all else another (LOAD_CPU, default the first). As root everything runs in a network namespace of its own. Ten minutes.
+  descriptors      more clients than the limit of open files; then no free file at all for five seconds
+  sticky           random ids, refused and accepted, with a map for 1,024 clients
+Prints for each attack the honest clients' 99th percentile of a round trip and of a new connection, and the node's memory and
+descriptors, before, during and after; fails if a limit of the attack is exceeded. The node has its own core (LB_CPU, default the
+last), everything else another (LOAD_CPU, default the first). As root everything runs in its own network namespace. Takes ten minutes.
 TEXT
 }
 
@@ -64,7 +64,7 @@ ulimit -n "$(ulimit -Hn)"
 BASE=${PORT_BASE:-9300} MQTT=$((BASE + 1)) MQTTS=$((BASE + 2)) WS=$((BASE + 3)) ADMIN=$((BASE + 8)) BROKER=$((BASE + 10)) BROKER2=$((BASE + 11))
 LOAD_CPU=${LOAD_CPU:-0} LB_CPU=${LB_CPU:-$(($(nproc) - 1))}
 DIR=$(mktemp -d -t actorlb-attack-XXXXXX)
-# Honest clients do not wait for the attackers' share of their core.
+# The attackers get low priority, so that honest clients do not wait for them on the shared core.
 ATTACKER="taskset -c $LOAD_CPU nice -n 19 $TESTS/attack/build/attacker"
 HONEST="taskset -c $LOAD_CPU $TESTS/attack/build/attacker"
 CGROUP= NODE= SAMPLER= BROKERS=() FAILED=0
@@ -98,7 +98,7 @@ ticks() { awk '{ sub(/.*\) /, ""); print $12 + $13 }' "/proc/$NODE/stat"; }
 value() { sed -n "s/.*\b$2=\(-\?[0-9.]*\).*/\1/p" "$DIR/$1.out"; }
 above() { awk -v a="$1" -v b="$2" 'BEGIN { exit !(a > b) }'; }
 
-# start NAME [SETTINGS] [COMMAND...]: a fresh node with further settings within `actorlb`, run through a command.
+# start NAME [SETTINGS] [COMMAND...]: starts a fresh node with additional settings within `actorlb`, optionally through a command.
 start() {
     local name=$1 settings=${2:-}
     shift $(($# > 1 ? 2 : 1))
@@ -130,7 +130,7 @@ CONF
     exit 1
 }
 
-# Most of memory and descriptors until it is killed.
+# Records the maximum of memory and descriptors until it is killed.
 sample() {
     local most=0 mostfiles=0 now
     while kill -0 "$NODE" 2>/dev/null; do
@@ -143,7 +143,7 @@ sample() {
 
 fail() { echo "  FAILED $NAME: $*"; FAILED=1; }
 
-# attack NAME REST HONEST -- COMMAND...: honest clients before, beside the command, and REST seconds after its end.
+# attack NAME REST HONEST -- COMMAND...: runs honest clients before the command, during it, and REST seconds after its end.
 attack() {
     local name=$1 rest=$2 honest=$3
     shift 4
@@ -170,7 +170,7 @@ attack() {
     echo "$line $(cat "$DIR/attack.out" | tr '\n' ' ')"
 }
 
-# within WHAT FACTOR LEAST: during the attack at most FACTOR times its value before; below LEAST (ms) it counts as unharmed.
+# within WHAT FACTOR LEAST: checks that it is at most FACTOR times its value before the attack; below LEAST (ms) it always passes.
 within() {
     local bound
     bound=$(awk -v b="$(value before "$1")" -v f="$2" -v l="$3" 'BEGIN { print (b * f > l ? b * f : l) }')
@@ -286,7 +286,7 @@ run_admin() {
 }
 
 descriptor_attack() {
-    # The first half: as many clients as it takes. The second: nothing at all can be opened.
+    # First half: as many clients as the node accepts. Second half: no file can be opened at all.
     local half=$((SECONDS_EACH / 2)) start health
     $ATTACKER silent --port $MQTT --clients 800 --seconds $half >/dev/null &
     local clients=$!

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Builds the tarball and the Debian package, and takes the package through its life in a clean Debian made by debootstrap: installed, started by
-# its unit's lines as its user, serving clients, upgraded to a higher version while it runs with its configuration kept, removed, purged with
-# nothing left.
+# Builds the tarball and the Debian package, and tests the package's life cycle in a clean Debian created by debootstrap: it is installed, started
+# with its unit's commands as its user, serves clients, is upgraded to a higher version while running and keeps its configuration, is removed,
+# and is purged without leaving anything.
 #
 #   tests/package.sh [--programs FOLDER] [--root FOLDER]
 #
-#   --programs FOLDER  packs these, published before, instead of publishing them
-#   --root FOLDER      takes this clean root, made before by "debootstrap --variant=minbase --include=adduser,libssl3", and copies it
+#   --programs FOLDER  packages already published programs instead of publishing them
+#   --root FOLDER      copies an existing clean root, created by "debootstrap --variant=minbase --include=adduser,libssl3"
 #
-# Needs root, and Debian with its mirror. The network, the processes and the mounts of the test are namespaces of their own.
+# Needs root, and Debian with access to its mirror. The test has its own namespaces for network, processes and mounts.
 set -uo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -49,7 +49,7 @@ if [ "${1:-}" != --inside ]; then
   echo "Packages"
   export DPKG_DEB_COMPRESSOR_TYPE=gzip DPKG_DEB_COMPRESSOR_LEVEL=1
   "$root/deploy/build-deb.sh" -o "$work/out" --version 1.0.0 --programs "$work/actorlb-1.0.0/lib" || fail "no package"
-  # The next version brings another default configuration too.
+  # The next version has a different default configuration too.
   dpkg-deb -R "$work"/out/actorlb_1.0.0_*.deb "$work/next" && sed -i 's/^Version: .*/Version: 1.0.1/' "$work/next/DEBIAN/control" \
     && echo '# Of the next version.' >> "$work/next/etc/actorlb/actorlb.conf" \
     && dpkg-deb --root-owner-group -b "$work/next" "$work/out/next.deb" >/dev/null || fail "no package of a higher version"
@@ -73,13 +73,13 @@ ip link set lo up || fail "the namespace's loopback"
 cp "$work"/out/*.deb "$fs/tmp/" || exit 1
 in_root() { chroot "$fs" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive "$@" < /dev/null; }
 
-# Everything but what dpkg and the tools of accounts keep of themselves.
+# All files except those in which dpkg and the account tools keep their state.
 files() {
   (cd "$fs" && find . -xdev -path ./var/lib/dpkg -prune -o -path ./var/log/dpkg.log -prune -o -path './etc/*-' -prune -o -printf '%p %M %u:%g\n' | sort)
   (cd "$fs/etc" && cat passwd group shadow gshadow subuid subgid)
 }
 
-# until COMMAND...: for 60 s at most.
+# until COMMAND...: waits until it succeeds, at most 60 s.
 until_true() {
   local tries
   for tries in $(seq 600); do "$@" && return 0; sleep 0.1; done
@@ -114,7 +114,7 @@ for kind in Runtime:run State:var/lib Logs:var/log; do
   install -d -m "$(of_unit "${kind%%:*}DirectoryMode" | grep . || echo 755)" "$fs/${kind#*:}/$(of_unit "${kind%%:*}Directory")" || exit 1
   chroot "$fs" chown "$user:$(of_unit Group)" "/${kind#*:}/$(of_unit "${kind%%:*}Directory")" || exit 1
 done
-# as_unit COMMAND: as the service manager would run it.
+# as_unit COMMAND: runs it as the service manager would.
 as_unit() { (umask "$(of_unit UMask)"; exec chroot --userspec="$user:$(of_unit Group)" "$fs" env -i PATH=/usr/bin:/bin $1 < /dev/null); }
 as_unit "$(of_unit ExecStartPre)" || fail "ExecStartPre"
 as_unit "$(of_unit ExecStart)" > "$work/service.log" 2>&1 &
@@ -126,7 +126,7 @@ in_root pbm node info > "$work/info.log" 2>&1 || { cat "$work/info.log" >&2; fai
 as_unit "$(of_unit ExecReload)" >/dev/null || fail "ExecReload"
 [ "$(wc -l < "$fs/var/log/actorlb/access.log")" -ge 5 ] || fail "no access log"
 ok "runs as $user, serves clients, is reloaded, writes its access log"
-# The lines of the postrotate script, after the file was moved as logrotate does.
+# Runs the postrotate script after moving the file, as logrotate does.
 mv "$fs/var/log/actorlb/access.log" "$fs/var/log/actorlb/access.log.1"
 sed -n '/postrotate/,/endscript/p' "$fs/etc/logrotate.d/actorlb" | sed '1d;$d' > "$fs/tmp/postrotate"
 as_unit "sh /tmp/postrotate" || fail "postrotate"

@@ -5,11 +5,11 @@
 #
 #   --fast          leaves out the tests marked slow, the second data plane and the system tests
 #   --project NAME  only that project, e.g. Tests, Protocol.Tests, FunctionalTests, SystemTests; may be repeated
-#   --no-install    takes the machine as it is
-#   RUNNER-ARGUMENTS go to each project's runner, e.g. -class ActorLb.Tests.X
+#   --no-install    installs nothing
+#   RUNNER-ARGUMENTS are passed to each project's runner, e.g. -class ActorLb.Tests.X
 #
-# When no more than three tests failed, each is run again by itself, on the machine that is quiet then: a test that passes now was kept waiting by
-# what ran beside it. It counts as passed and is named above the last line.
+# If at most three tests failed, each is run again by itself while the machine is quiet. A test that passes then depends on what runs beside it:
+# it counts as passed and is named above the last line.
 # The last line is "N passed, N failed, N skipped"; the exit code is 0 only if nothing failed and every project ran tests.
 set -uo pipefail
 
@@ -73,15 +73,15 @@ if ! dotnet build "$root/ActorLb.sln" -c Release --nologo -v q "-clp:ErrorsOnly;
   exit 1
 fi
 
-# What the compiler's rules do not see: spaces and line ends. `dotnet format` mends them.
+# Spaces and line ends, which the rules of the build do not cover. `dotnet format` fixes them.
 echo "Checking the format"
 if ! dotnet format whitespace "$root/ActorLb.sln" --no-restore --verify-no-changes; then
   echo "0 passed, 1 failed, 0 skipped"
   exit 1
 fi
 
-# The system tests run the program as it is delivered, compiled ahead of time: a node that compiles its code in the middle of a fault
-# keeps its peers waiting.
+# The system tests run the program as it is delivered, compiled ahead of time: a node that has to compile code during a fault would keep its
+# peers waiting.
 actorlb=''
 case " ${selected[*]} " in
   *" ActorLb.SystemTests "*)
@@ -101,14 +101,14 @@ count() {
   sed -n 's/.*<assembly [^>]*[[:space:]]'"$2"'="\([0-9]*\)".*/\1/p' "$1" | awk '{ n += $1 } END { print n + 0 }'
 }
 
-# start NAME TITLE RUNNER-ARGUMENTS... runs a project's tests in the background; ended TITLE waits for them, reports and adds up.
+# start NAME TITLE RUNNER-ARGUMENTS... runs a project's tests in the background; ended TITLE waits for them, reports and adds up the results.
 declare -A process started
 start() {
   local name=$1 title=$2
   shift 2
   [ $fast = yes ] && set -- "$@" -trait- "speed=slow"
   started[$title]=$SECONDS
-  # The runner's time is its own: another one may still run when it ends.
+  # Records when this runner ends; another one may still be running then.
   (
     ACTORLB=$actorlb "$root/tests/$name/bin/Release/net10.0/$name" -noLogo -noColor -xml "$logs/$title.xml" "$@" > "$logs/$title.log" 2>&1
     code=$?
@@ -153,14 +153,14 @@ for name in "${selected[@]}"; do
     continue
   fi
   case $name in
-    # Tests of whole fleets wait for most of their time: for failure detectors, gossip, time-outs. A process of their own runs them meanwhile,
-    # several at once; what their threads and memory do is then no other test's affair.
+    # Tests of whole fleets spend most of their time waiting for failure detectors, gossip and time-outs. They run meanwhile in their own
+    # process, several at once, so that their threads and memory do not affect other tests.
     ActorLb.Tests)
       start "$name" "$name on fleets" -trait "place=beside"
       start "$name" "$name" -trait- "place=beside"
       ended "$name"
       ended "$name on fleets" ;;
-    # One set of tests for both data planes: those of what streams do not have skip themselves.
+    # The same tests for both data planes; tests of features that the streams plane lacks skip themselves.
     ActorLb.FunctionalTests)
       start "$name" "$name"
       ended "$name"

@@ -1,11 +1,11 @@
-# The balancers under test: how each is started, stopped, and which processes it consists of.
-# Sourced by run.sh, which sets DIR, ROOT, LB_CPU, the ports and ACTORLB_DLL. A balancer has a port of its own.
+# The balancers under test: how to start and stop each, and which processes belong to it.
+# Sourced by run.sh, which sets DIR, ROOT, LB_CPU, the ports and ACTORLB_DLL. Each balancer has its own port.
 
 port_of() {
     case $1 in nginx) echo $((PORT_BASE + 1)) ;; haproxy) echo $((PORT_BASE + 2)) ;; actorlb) echo $((PORT_BASE + 3)) ;; relay) echo $((PORT_BASE + 6)) ;; streams) echo $((PORT_BASE + 7)) ;; esac
 }
 
-# render BALANCER GROUP: writes the configuration with its places filled in and prints the path.
+# render BALANCER GROUP: writes the configuration with its placeholders filled in and prints the path.
 render() {
     local to="$DIR/$1-$2.conf" from=$1 admin=$((PORT_BASE + 5)) plane=reactor
     [ "$1" != streams ] || from=actorlb admin=$((PORT_BASE + 8)) plane=streams
@@ -21,14 +21,14 @@ start_nginx() { exec taskset -c "$LB_CPU" nginx -p "$DIR" -c "$1"; }
 start_haproxy() { exec taskset -c "$LB_CPU" haproxy -db -f "$1"; }
 start_actorlb() { DOTNET_gcServer=0 exec taskset -c "$LB_CPU" dotnet "$ACTORLB_DLL" run -c "$1"; }
 start_streams() { start_actorlb "$@"; }
-# Beside them, without a configuration.
+# These have no configuration file.
 start_relay() {
     local backend=$BACKEND_PORT
     [ "$2" != ws ] || backend=$WS_BACKEND_PORT
     exec taskset -c "$LB_CPU" "$BENCH/build/load" relay --port "$(port_of relay)" --backend "$backend"
 }
 
-# start BALANCER GROUP: returns when the port answers.
+# start BALANCER GROUP: returns once the port accepts connections.
 start() {
     local conf=
     [ "$1" = relay ] || conf=$(render "$1" "$2")

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What a sticky CONNECT costs when another node of the fleet owns the client, beside one that the node itself owns.
+# What a sticky CONNECT costs if another node of the fleet owns the client, compared with one that the node itself owns.
 set -euo pipefail
 BENCH=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 ROOT=$(cd "$BENCH/../.." && pwd)
@@ -7,12 +7,12 @@ ROOT=$(cd "$BENCH/../.." && pwd)
 usage() {
     cat <<'TEXT'
 usage: tests/bench/fleet.sh [--rounds N] [--count N] [--enforce] [--keep]
-  --rounds N   rounds that count (7); one before them warms up
-  --count N    connections a measurement (4000)
+  --rounds N   measured rounds (7), after one for warm-up
+  --count N    connections per measurement (4000)
   --enforce    exit code 1 if a target is missed
   --keep       keep the folder of configurations and logs
-Two nodes; all clients come through the first node. CPU is that of both nodes together, so the owner's share of a lookup
-is in it. The nodes are pinned to one core (LB_CPU, default the last), load and broker to another (LOAD_CPU, default the first).
+Runs two nodes; all clients connect through the first. CPU is that of both nodes together, so it includes the owner's share
+of a lookup. The nodes are pinned to one core (LB_CPU, default the last), load and broker to another (LOAD_CPU, default the first).
 TEXT
 }
 
@@ -58,7 +58,7 @@ finish() {
 trap finish EXIT
 trap 'exit 130' INT TERM
 
-# await WHAT LOG COMMAND...: until the command succeeds, for 20 s at most.
+# await WHAT LOG COMMAND...: waits until the command succeeds, at most 20 s.
 await() {
     local what=$1 log=$2
     shift 2
@@ -89,7 +89,7 @@ for i in 0 1; do
     NODES+=($!)
 done
 for i in 0 1; do await "node $i did not start" "$DIR/node-$i.log" curl -fsS "http://$(admin $i)/readyz"; done
-settled() { # every shard has its owner, and the other node has its copy
+settled() { # whether every shard has its owner, and the other node has its copy
     local open=0 i n
     for i in 0 1; do
         n=$(metric $i actorlb_fleet_shards_open)
@@ -100,7 +100,7 @@ settled() { # every shard has its owner, and the other node has its copy
 }
 await "the nodes did not share the shards" "$DIR/node-0.log" settled
 
-# Whose is a client? The map tells.
+# The map knows which node owns a client.
 owner_of() { curl -fsS "http://$(admin 0)/api/v1/sticky?client=$(printf 'bench-%08x' "$1")" | sed -n 's/.*"owner":"\([^"]*\)".*/\1/p'; }
 for n in $(seq 0 399); do echo "$n" >>"$DIR/ids-$(owner_of "$n")"; done
 

@@ -1,5 +1,5 @@
-# Reads targets.tsv and the results; prints the table of medians, ratios to NGINX and verdicts. Exit code 1: a target was missed.
-# A ratio is the median of the rounds' ratios: both sides of each come from the same spell of the machine.
+# Reads targets.tsv and the results; prints the table of medians, ratios to NGINX and verdicts. Exit code 1 if a target was missed.
+# A ratio is the median of the rounds' ratios, because both values of a round were measured under the same conditions.
 BEGIN { FS = "\t"; count = split(balancers, names, " ") }
 FNR == NR {
     if ($0 !~ /^#/ && NF == 5) { rows++; key[rows] = $1 SUBSEP $2 SUBSEP $3; target[rows] = $4; what[rows] = $5 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Side by side: NGINX, HAProxy and ActorLb in turn, in the same run and on the same core; results as ratios to NGINX.
+# Compares NGINX, HAProxy and ActorLb in turn, in the same run and on the same core; results are ratios to NGINX.
 set -euo pipefail
 BENCH=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 ROOT=$(cd "$BENCH/../.." && pwd)
@@ -8,16 +8,16 @@ usage() {
     cat <<'TEXT'
 usage: tests/bench/run.sh [--quick] [--rounds N] [--groups plain,tls,ws] [--rows REGEX] [--json FILE] [--enforce]
                           [--without-actorlb] [--without-haproxy] [--with-relay] [--data-plane streams] [--actorlb DLL] [--keep]
-  --quick            a minute instead of ten; shows the shape, not the last percent
+  --quick            one minute instead of ten; less precise
   --groups, --rows   only some of the table (rows are named as in targets.tsv: rt64-c100, conn, idle, ...)
   --json FILE        the table as JSON
-  --with-relay       beside them a relay that only reads and writes (small round trips without TLS)
-  --data-plane streams  ActorLb's other data plane beside them, where it has what the row needs
+  --with-relay       also measures a relay that only reads and writes (small round trips without TLS)
+  --data-plane streams  also measures ActorLb's other data plane, in the rows that it supports
   --enforce          exit code 1 if a target is missed
-  --actorlb DLL      another build than artifacts of this tree (built in Release when absent)
+  --actorlb DLL      another build instead of that of this tree (which is built in Release if missing)
   --keep             keep the folder of configurations, logs and raw results
 The balancer is pinned to one core (LB_CPU, default the last), load and backend to another (LOAD_CPU, default the first).
-NGINX_BUFFER (default 16k, NGINX's own) sets its proxy_buffer_size. As root everything runs in a network namespace of its own.
+NGINX_BUFFER (default 16k, NGINX's own) sets its proxy_buffer_size. As root everything runs in its own network namespace.
 TEXT
 }
 
@@ -59,7 +59,7 @@ if with actorlb && [ -z "$ACTORLB_DLL" ]; then
     [ -n "${BENCH_INSIDE:-}" ] || dotnet build "$ROOT/src/ActorLb.Server" -c Release -v q --nologo >&2
 fi
 
-# A namespace of its own: no foreign traffic, no firewall rules, the whole port range, no clash of ports.
+# Its own namespace: no other traffic, no firewall rules, the whole port range, no port conflicts.
 if [ -z "${BENCH_INSIDE:-}" ] && [ "$(id -u)" = 0 ] && unshare --net true 2>/dev/null; then
     BENCH_INSIDE=1 exec unshare --net "$BASH" "${BASH_SOURCE[0]}" "${ARGUMENTS[@]}"
 fi
@@ -95,7 +95,7 @@ BACKEND_PID=$!
 
 note() { [ ! -t 2 ] || printf '\r\033[K%s' "$*" >&2; }
 
-# measure GROUP ROUND BALANCER ROW OPTIONS...: one line of results a metric; `kind` words are load's commands.
+# measure GROUP ROUND BALANCER ROW OPTIONS...: writes one line of results per metric; `kind` words are load's commands.
 measure() {
     local group=$1 round=$2 lb=$3 row=$4 line
     shift 4
@@ -130,7 +130,7 @@ rows_of() { # GROUP ROUND BALANCER
     ws)
         measure "$@" rt64-c100 rt -p "$port" --ws /mqtt -c 100 --size 64 $time
         measure "$@" rt64-c1000 rt -p "$port" --ws /mqtt -c 1000 --size 64 $time
-        # Only ActorLb can take WebSocket to a TCP backend; its rivals' figure is that of their WebSocket backend.
+        # Only ActorLb can relay WebSocket to a TCP backend; the others' figure is that with a WebSocket backend.
         [ "$3" != actorlb ] || port=$((PORT_BASE + 4))
         measure "$@" rt64-tcp rt -p "$port" --ws /mqtt -c 100 --size 64 $time
         port=$(port_of "$3")
@@ -139,12 +139,12 @@ rows_of() { # GROUP ROUND BALANCER
     esac
 }
 
-# Rounds are interleaved, and who begins changes, so that a slow spell of the machine strikes all alike.
+# Rounds are interleaved and start with a different balancer each, so that slow phases of the machine affect all equally.
 in_turn() { local n=${#BALANCERS[@]} i; for ((i = 0; i < n; i++)); do echo "${BALANCERS[$(((i + $1) % n))]}"; done; }
 
 for group in ${GROUPS_ARG//,/ }; do
     for lb in "${BALANCERS[@]}"; do [ "$lb" = streams ] && [ "$group" != plain ] || start "$lb" "$group"; done
-    for lb in "${BALANCERS[@]}"; do rows_of "$group" 0 "$lb"; done # warms code and caches; round 0 is not counted
+    for lb in "${BALANCERS[@]}"; do rows_of "$group" 0 "$lb"; done # warm-up; round 0 is not counted
     for ((round = 1; round <= ROUNDS; round++)); do
         for lb in $(in_turn $round); do rows_of "$group" $round "$lb"; done
     done

@@ -1,4 +1,4 @@
-# The table of start.sh: METRIC, BALANCER and VALUE a line in; the median of each, the least in brackets where time decides, and the ratio to NGINX.
+# Prints the table of start.sh. Input: lines of METRIC, BALANCER and VALUE. Output: the median of each, for times the minimum in brackets, and the ratio to NGINX.
 BEGIN {
     FS = "\t"
     n = split(balancers, name, " ")

@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
-# Side by side: NGINX, HAProxy and ActorLb from their start to the first client that is served, their memory, idle and with idle clients, and
-# their size on disk.
+# Compares NGINX, HAProxy and ActorLb: time from start to the first served client, memory with and without idle clients, and size on disk.
 set -euo pipefail
 BENCH=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 ROOT=$(cd "$BENCH/../.." && pwd)
@@ -8,15 +7,15 @@ ROOT=$(cd "$BENCH/../.." && pwd)
 usage() {
     cat <<'TEXT'
 usage: tests/bench/start.sh [--rounds N] [--memory-rounds N] [--programs FOLDER] [--with FOLDER]... [--only REGEX] [--keep]
-  --rounds N         starts of each (default 15); the table has the median, and the least in brackets
-  --memory-rounds N  starts of each for the memory's figures (default 3; 0 leaves them out)
-  --programs FOLDER  ActorLb as published before (default: publishes this tree, which uses the machine's .NET runtime)
-  --with FOLDER      another published ActorLb beside it, such as the tarball's, or that of an older version; may be repeated
-  --only REGEX       some of nginx, haproxy, actorlb and the folders' names
+  --rounds N         starts of each (default 15); the table shows the median, with the minimum in brackets
+  --memory-rounds N  starts of each for the memory figures (default 3; 0 omits them)
+  --programs FOLDER  an already published ActorLb (default: publishes this tree, which uses the machine's .NET runtime)
+  --with FOLDER      also measures another published ActorLb, such as the tarball's or an older version; may be repeated
+  --only REGEX       only those of nginx, haproxy, actorlb and the folders' names that match
   --keep             keep the folder of configurations, logs and raw results
-As root everything runs in a network namespace of its own. All are started as a service manager would, one worker each, without a core of
-their own. Memory is that of all their processes. Size on disk is what the packages install; shared libraries of the system and, in the
-first ActorLb, the .NET runtime (shown in a row of its own) are not in it.
+As root everything runs in its own network namespace. All are started as a service manager would, with one worker each and without a
+dedicated core. Memory is that of all their processes. Size on disk is what the packages install, without the system's shared libraries
+and, for the first ActorLb, without the .NET runtime (which has its own row).
 TEXT
 }
 
@@ -42,7 +41,7 @@ done
 make -s -C "$BENCH/load"
 
 if [ -z "${BENCH_INSIDE:-}" ] && [ "$(id -u)" = 0 ] && unshare --net true 2>/dev/null; then
-    # The namespace has no way to a package feed.
+    # A package feed cannot be reached from the namespace.
     if [ -z "$PROGRAMS" ]; then
         PROGRAMS=$ROOT/tests/bench/build/programs
         dotnet publish "$ROOT/src/ActorLb.Server" -c Release -o "$PROGRAMS" -v q --nologo >&2
@@ -88,7 +87,7 @@ sleep 0.2
 
 note() { [ ! -t 2 ] || printf '\r\033[K%s' "$*" >&2; }
 
-# measure ROUND BALANCER OPTIONS...: starts it, takes the figures and ends it.
+# measure ROUND BALANCER OPTIONS...: starts it, measures, and stops it.
 measure() {
     local round=$1 lb=$2 kind=$2 config command line
     shift 2
@@ -108,7 +107,7 @@ measure() {
 
 in_turn() { local n=${#BALANCERS[@]} i; for ((i = 0; i < n; i++)); do echo "${BALANCERS[$(((i + $1) % n))]}"; done; }
 
-# The first round brings the files into the page cache.
+# The first round loads the files into the page cache.
 for ((round = 0; round <= ROUNDS; round++)); do
     for lb in $(in_turn $round); do measure $round "$lb" --count 1; done
 done
