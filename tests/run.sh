@@ -8,7 +8,7 @@
 #   --no-install    installs nothing
 #   RUNNER-ARGUMENTS are passed to each project's runner, e.g. -class ActorLb.Tests.X
 #
-# If at most three tests failed, each is run again by itself while the machine is quiet. A test that passes then depends on what runs beside it:
+# If at most three tests failed, each is run again by itself while the machine is quiet. A test that passes then depends on what else is running:
 # it counts as passed and is named above the last line.
 # The last line is "N passed, N failed, N skipped"; the exit code is 0 only if nothing failed and every project ran tests.
 set -uo pipefail
