@@ -68,7 +68,7 @@ internal static class SignalCommands
             return 1;
         }
         string id = Guid.NewGuid().ToString("N"), request = UpgradeFiles.RequestFor(pidFile);
-        if (UpgradeFiles.Read(request, UpgradeJson.Default.UpgradeRequest) is { } other && DateTimeOffset.UtcNow - other.At < UpgradeRequest.Life)
+        if (UpgradeFiles.Read(request, UpgradeJson.Default.UpgradeRequest) is { } other && other.IsAwaited(DateTimeOffset.UtcNow))
         {
             Console.Error.WriteLine("error: another upgrade has just been requested");
             return 1;
@@ -82,7 +82,11 @@ internal static class SignalCommands
             Console.Error.WriteLine($"error: {FileFailure.DescribeMaking(e, request)}");
             return 1;
         }
-        if (!Signal(pid, SIGUSR2)) return 1;
+        if (!Signal(pid, SIGUSR2))
+        {
+            UpgradeFiles.Delete(request);
+            return 1;
+        }
         var waiting = new Waiting(pidFile, pid, " to hand over");
         long start = Stopwatch.GetTimestamp();
         for (var waited = TimeSpan.Zero; waited < UpgradePatience; waited = Stopwatch.GetElapsedTime(start))

@@ -243,6 +243,23 @@ public sealed class UpgradeTests
         Assert.Equal(0, await node.Process.WaitForExitAsync());
     }
 
+    /// <summary>As a reload does.</summary>
+    [Fact]
+    public async Task Upgrade_ToAnotherAddressOfTheSamePort_OpensIt()
+    {
+        await using var broker = FakeBroker.Start(FakeBroker.Accepting);
+        using var files = new NodeFiles();
+        string given = files.Write(TestNode.Backends(broker));
+        string file = await File.ReadAllTextAsync(given, TestContext.Current.CancellationToken);
+        files.Add("lb.conf", file.Replace($"{files.Front}", $"0.0.0.0:{files.Front.Port}", StringComparison.Ordinal));
+        await using var node = await files.StartAsync();
+        files.Add("lb.conf", file);
+        ProcessResult result = await NodeFiles.RunAsync("upgrade", files.Path);
+        Assert.True(result.ExitCode == 0, result.Output);
+        (await files.OpenAsync("c")).Dispose();
+        Assert.Equal(0, (await NodeFiles.RunAsync("stop", files.Path)).ExitCode);
+    }
+
     [Fact]
     public async Task Stop_WhileTheOtherProcessStarts_StopsTheNode()
     {
@@ -272,16 +289,18 @@ public sealed class UpgradeTests
         Assert.Equal(0, await node.Process.WaitForExitAsync());
     }
 
-    /// <summary>Nobody waits for its outcome any more.</summary>
-    [Fact]
-    public async Task Usr2_WithARequestOfLongAgo_StartsTheNodesOwnProgram()
+    /// <summary>Nobody waits for its outcome any more, or the clock was set back since.</summary>
+    [Theory]
+    [InlineData(-5)]
+    [InlineData(5)]
+    public async Task Usr2_WithARequestOfAnotherTime_StartsTheNodesOwnProgram(int minutes)
     {
         await using var broker = FakeBroker.Start(FakeBroker.Accepting);
         using var files = new NodeFiles();
         files.Write(TestNode.Backends(broker));
         await using var node = await files.StartAsync();
         int pid = PidIn(files);
-        Ask(files, "/bin/false", DateTimeOffset.UtcNow.AddMinutes(-5));
+        Ask(files, "/bin/false", DateTimeOffset.UtcNow.AddMinutes(minutes));
         node.Process.Signal(SigUsr2);
         await Wait.UntilAsync(async () => PidIn(files) is not 0 and var now && now != pid && await node.IsReadyAsync());
         Assert.Equal(0, (await NodeFiles.RunAsync("stop", files.Path)).ExitCode);

@@ -153,7 +153,7 @@ internal sealed partial class NodeUpgrade(
         UpgradeFiles.Delete(file);
         // A request that nobody waits for any more starts nothing.
         bool isWhole = asked is { Id: not null, Command.Length: 1 or 2 } && !Array.Exists(asked.Command, string.IsNullOrEmpty);
-        return isWhole && DateTimeOffset.UtcNow - asked!.At < UpgradeRequest.Life ? asked : own;
+        return isWhole && asked!.IsAwaited(DateTimeOffset.UtcNow) ? asked : own;
     }
 
     private void Report(string id, string? failure, int pid)

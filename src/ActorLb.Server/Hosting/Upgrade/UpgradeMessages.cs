@@ -34,7 +34,10 @@ internal sealed record UpgradeStep(string Step, string? Failure)
 internal sealed record UpgradeRequest(string Id, string[] Command, DateTimeOffset At)
 {
     /// <summary>It is read at once or not at all.</summary>
-    public static readonly TimeSpan Life = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Life = TimeSpan.FromSeconds(30);
+
+    /// <summary>Whether somebody waits for its outcome. One of the future was written before the clock was set back.</summary>
+    public bool IsAwaited(DateTimeOffset now) => (now - At).Duration() < Life;
 }
 
 /// <summary>The outcome, written beside the pid-file by the old process.</summary>

@@ -88,7 +88,7 @@ internal sealed class ListenerSet(IDataPlane plane)
             {
                 name = options.Name;
                 if (InheritedFor(options) is not null) continue;
-                if (!_entries.Values.Any(e => e.Binding is not null && Overlap(e.Bind, options.Bind))) plane.DemandFree(PlaceOf(options));
+                if (!IsHeldByThisNode(options.Bind)) plane.DemandFree(PlaceOf(options));
             }
             foreach (var options in opening)
             {
@@ -179,6 +179,10 @@ internal sealed class ListenerSet(IDataPlane plane)
     private InheritedListener? InheritedFor(ListenerOptions options) =>
         _inherited.FirstOrDefault(i => i.Name == options.Name && i.Bind.Equals(options.Bind))
         ?? (options.Bind.Port == 0 ? null : _inherited.FirstOrDefault(i => i.Bound.Equals(options.Bind)));
+
+    /// <summary>Whether a socket of this process, or one that it has inherited, overlaps: it would be taken for another program's.</summary>
+    private bool IsHeldByThisNode(IPEndPoint bind) =>
+        _entries.Values.Any(e => e.Binding is not null && Overlap(e.Bind, bind)) || _inherited.Any(i => Overlap(i.Bound, bind));
 
     private bool IsToBeOpened(ListenerOptions options) => !_entries.TryGetValue(options.Name, out var kept)
         ? !_startPaused.Contains(options.Name)
