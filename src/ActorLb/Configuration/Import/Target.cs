@@ -36,6 +36,9 @@ internal sealed class Target
     /// <summary>Environment variables that the addresses need, with their defaults.</summary>
     public SortedDictionary<string, string?> Variables { get; } = new(StringComparer.Ordinal);
 
+    /// <summary>Directives that give environment variables a value. Only what an address uses is written: the others may be secrets.</summary>
+    public Dictionary<string, Directive> Defined { get; } = new(StringComparer.Ordinal);
+
     /// <summary>Tables whose size is already counted in <see cref="Sticky"/>, since several listeners may use one backend.</summary>
     public HashSet<Directive> Counted { get; } = [];
 

@@ -118,6 +118,7 @@ public sealed class DirectiveTableTests
             + (entry.Where is "backend" or "server" && !example.StartsWith("server", StringComparison.Ordinal) ? $"  {example}\n" : "")
             + (entry.Name is "server-template" ? "" : entry.Where == "server" ? "" : "  server a 192.0.2.1:1883 check\n")
             + (example.StartsWith("server", StringComparison.Ordinal) && entry.Where is "backend" or "server" ? $"  {example}\n" : "");
+        if (entry.Name is "setenv" or "presetenv") back += "  server c ${BROKER}:1883\n";
         string resolvers = entry.Where == "resolvers" ? $"resolvers docker\n  {example}\n" : "";
         string section = entry.Where == "section" && entry.Name is not "global" ? $"{example}\n" + (entry.Name is "frontend" or "listen" ? "  bind *:2883\n  default_backend brokers\n" : entry.Name == "backend" ? "  server a 192.0.2.1:1883\n" : "") : "";
         return global + resolvers + (entry.Name == "defaults" ? "" : "defaults\n  mode tcp\n") + section + back + front;

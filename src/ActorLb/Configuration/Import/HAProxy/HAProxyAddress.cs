@@ -8,6 +8,9 @@ namespace ActorLb.Configuration.Import.HAProxy;
 /// <summary>Addresses of HAProxy; their environment variables become substitutions.</summary>
 internal static partial class HAProxyAddress
 {
+    /// <summary>Variables that are defined by others; more are a circle.</summary>
+    private const int MostDefinitions = 10;
+
     /// <summary>Whether it contains variables, all of them well-formed.</summary>
     public static bool HasVariables(string text) =>
         text.Contains('$', StringComparison.Ordinal) && Variable().IsMatch(text) && Variable().Replace(text, "x").AsSpan().IndexOfAny("${}") < 0;
@@ -23,7 +26,7 @@ internal static partial class HAProxyAddress
             at = match.Index + match.Length;
             string name = match.Groups["name"].Value;
             string? otherwise = match.Groups["default"].Success ? match.Groups["default"].Value : null;
-            if (!target.Variables.TryGetValue(name, out string? known) || known is null) target.Variables[name] = otherwise;
+            if (!target.Variables.TryGetValue(name, out string? known) || known is null) target.Variables[name] = Defined(target, name, MostDefinitions) ?? otherwise;
             result.Append(target.Variables[name] is null ? $"${{{name}}}" : $"${{environment.{name}}}");
         }
         Literal(text[at..]);
@@ -33,6 +36,23 @@ internal static partial class HAProxyAddress
         {
             if (part.Length > 0) result.Append(HoconPath.QuoteText(part));
         }
+    }
+
+    /// <summary>The value that the file itself gives a variable; null where it gives none, or none that is known now.</summary>
+    /// <param name="left">How many definitions may still refer to others.</param>
+    private static string? Defined(Target target, string name, int left)
+    {
+        if (!target.Defined.TryGetValue(name, out Directive? from)) return null;
+        bool known = left > 0;
+        string value = Variable().Replace(from[1], match =>
+        {
+            string? inner = known ? Defined(target, match.Groups["name"].Value, left - 1) : null;
+            known &= inner is not null;
+            return inner ?? "";
+        });
+        if (known) from.Carry();
+        else from.Report($"its value is known only when the node starts: set {name} in the service's unit");
+        return known ? value : null;
     }
 
     /// <summary>The addresses of a <c>bind</c>, each as HOCON with its port, or with what is wrong with it.</summary>

@@ -57,8 +57,7 @@ internal sealed class HAProxyGlobals(Target target, string file)
                 target.Head.Keep(d);
                 break;
             case "setenv" or "presetenv" when d.Words.Count > 1 && value.Length > 0 && value.All(c => char.IsAsciiLetterOrDigit(c) || c == '_'):
-                target.Variables[value] = d[1];
-                d.Carry();
+                if (d.Name == "setenv" || !target.Defined.ContainsKey(value)) target.Defined[value] = d;
                 break;
             case "ssl-default-bind-ciphers" or "ssl-default-bind-ciphersuites" or "ssl-default-bind-options" or "tune.ssl.cachesize" or "tune.ssl.lifetime":
                 _tlsDefaults.Add(d);

@@ -78,6 +78,28 @@ public sealed class HAProxyImportTests
         Assert.Contains("stats auth ******", file.Text, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void Variables_ThatTheFileSets_AreWrittenWhereAnAddressUsesThem()
+    {
+        using ImportedFile file = ImportedFile.HAProxy("""
+            global
+              setenv BASE example.net
+              setenv HOST broker.${BASE}
+              setenv A ${B}
+              setenv B ${A}
+              setenv UNUSED_TOKEN hush
+            listen a
+              bind *:1885
+              server s "${HOST}:1883"
+              server t "${A-other.example.net}:1883"
+
+            """);
+        Assert.Equal(["broker.example.net:1883", "other.example.net:1883"], file.Options.Pools["a"].Backends.Select(b => $"{b.Address.Host}:{b.Address.Port}"));
+        Assert.Contains(file.Told, t => t.Contains("its value is known only when the node starts: set A in the service's unit", StringComparison.Ordinal));
+        Assert.DoesNotContain("hush", file.Text, StringComparison.Ordinal);
+        Assert.DoesNotContain("UNUSED_TOKEN =", file.Text, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("http-request set-header X-Api-Token hush")]
     [InlineData("http-check send meth GET hdr Proxy-Authorization hush")]
