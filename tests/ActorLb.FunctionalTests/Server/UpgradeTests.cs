@@ -254,7 +254,7 @@ public sealed class UpgradeTests
         files.Add("lb.conf", file.Replace($"{files.Front}", $"0.0.0.0:{files.Front.Port}", StringComparison.Ordinal));
         await using var node = await files.StartAsync();
         files.Add("lb.conf", file);
-        ProcessResult result = await NodeFiles.RunAsync("upgrade", files.Path);
+        var result = await NodeFiles.RunAsync("upgrade", files.Path);
         Assert.True(result.ExitCode == 0, result.Output);
         (await files.OpenAsync("c")).Dispose();
         Assert.Equal(0, (await NodeFiles.RunAsync("stop", files.Path)).ExitCode);

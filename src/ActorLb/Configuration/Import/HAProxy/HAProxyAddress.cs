@@ -42,7 +42,7 @@ internal static partial class HAProxyAddress
     /// <param name="left">How many definitions may still refer to others.</param>
     private static string? Defined(Target target, string name, int left)
     {
-        if (!target.Defined.TryGetValue(name, out Directive? from)) return null;
+        if (!target.Defined.TryGetValue(name, out var from)) return null;
         bool known = left > 0;
         string value = Variable().Replace(from[1], match =>
         {

@@ -81,7 +81,7 @@ public sealed class HAProxyImportTests
     [Fact]
     public void Variables_ThatTheFileSets_AreWrittenWhereAnAddressUsesThem()
     {
-        using ImportedFile file = ImportedFile.HAProxy("""
+        using var file = ImportedFile.HAProxy("""
             global
               setenv BASE example.net
               setenv HOST broker.${BASE}
