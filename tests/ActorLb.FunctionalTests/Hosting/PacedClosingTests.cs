@@ -183,11 +183,15 @@ public sealed class PacedClosingTests
         Assert.Contains("fewer than two backends", (await node.Node.Rebalances.BeginAsync(pool, 1))!.Reason, StringComparison.Ordinal);
         var clients = await OpenAsync(node, 10, 4);
         Assert.Null(await node.Node.Fleet.SetStateAsync(pool, empty, AdminState.Up, deadline: null, Cancel));
+        // Each order is awaited where the closings are made: of two that follow at once, only the last may be seen there.
         Assert.Null(await node.Node.Rebalances.BeginAsync(pool, 0.01));
+        _ = await EventsAsync(node, "rebalance_begun");
         Assert.Equal(("running", 5), (node.Node.ProgressOf(pool)!.State, node.Node.ProgressOf(pool)!.Left));
         Assert.Null(await node.Node.Rebalances.SetPausedAsync(pool, paused: true));
         Assert.Equal("paused", node.Node.ProgressOf(pool)!.State);
+        _ = await EventsAsync(node, "rebalance_paused");
         Assert.Null(await node.Node.Rebalances.SetPausedAsync(pool, paused: false));
+        _ = await EventsAsync(node, "rebalance_resumed");
         Assert.Null(await node.Node.Rebalances.StopAsync(pool));
         Assert.Null(node.Node.ProgressOf(pool));
         Assert.Equal(
