@@ -9,11 +9,14 @@ namespace ActorLb.SystemTests.Start;
 /// <summary>How fast the published program starts, by what decides it and can be counted: times on a loaded machine prove nothing.</summary>
 public sealed partial class StartTests
 {
-    /// <summary>1,400 at the time of writing, the request for <c>/readyz</c> included. Each takes about a tenth of a millisecond.</summary>
-    private const int MostMethods = 1550;
+    /// <summary>
+    /// 1,400 at the time of writing, the request for <c>/readyz</c> included; a slow start has its timers compile some more. Without what keeps the start
+    /// short they were 2,082. Each takes about a tenth of a millisecond.
+    /// </summary>
+    private const int MostMethods = 1_800;
 
     // Methods over vectors and 128-bit integers, and generic ones over structs of a library, cannot be compiled ahead of time.
-    private const int MostOwnMethods = 15;
+    private const int MostOwnMethods = 30;
 
     private static string Folder => Path.GetDirectoryName(ActorLbProcess.Program)!;
 
