@@ -9,14 +9,13 @@ namespace ActorLb.SystemTests.Start;
 /// <summary>How fast the published program starts, by what decides it and can be counted: times on a loaded machine prove nothing.</summary>
 public sealed partial class StartTests
 {
-    /// <summary>
-    /// 1,400 at the time of writing, the request for <c>/readyz</c> included; a slow start has its timers compile some more. Without what keeps the start
-    /// short they were 2,082. Each takes about a tenth of a millisecond.
-    /// </summary>
-    private const int MostMethods = 1_800;
+    /// <summary>1,400 at the time of writing, the request for <c>/readyz</c> included. Each takes about a tenth of a millisecond.</summary>
+    private const int MostMethods = 1550;
 
     // Methods over vectors and 128-bit integers, and generic ones over structs of a library, cannot be compiled ahead of time.
-    private const int MostOwnMethods = 30;
+    private const int MostOwnMethods = 15;
+
+    private const int Starts = 3;
 
     private static string Folder => Path.GetDirectoryName(ActorLbProcess.Program)!;
 
@@ -35,6 +34,23 @@ public sealed partial class StartTests
     public async Task Start_CompilesFewMethods_AndNoneOfOurOwn()
     {
         Assert.SkipUnless(IsPublished, "ACTORLB names no published program");
+        // A start that the machine's other load makes slow has its timers compile more: the least of a few is what a start needs.
+        string[] least = await CompiledAsync();
+        for (int i = 1; i < Starts && !IsWithinBounds(least); i++)
+        {
+            string[] compiled = await CompiledAsync();
+            if (compiled.Length < least.Length) least = compiled;
+        }
+
+        Assert.True(least.Length > 100, string.Join('\n', least));
+        Assert.True(IsWithinBounds(least), $"{least.Length} methods were compiled, {least.Count(l => Own().IsMatch(l))} of our own:\n{string.Join('\n', least)}");
+    }
+
+    private static bool IsWithinBounds(string[] compiled) => compiled.Length <= MostMethods && compiled.Count(l => Own().IsMatch(l)) <= MostOwnMethods;
+
+    /// <summary>What a start compiles until it is ready.</summary>
+    private static async Task<string[]> CompiledAsync()
+    {
         using var folder = new TempFolder();
         string methods = folder["methods"];
         var admin = Ports.FreeEndPoint();
@@ -52,11 +68,7 @@ public sealed partial class StartTests
             ["DOTNET_JitDisasmSummary"] = "1",
         });
         // Methods that are used often are compiled a second time later; those don't count.
-        string[] compiled = [.. File.ReadLines(methods).Where(l => l.Contains(" JIT compiled ", StringComparison.Ordinal) && !Hot().IsMatch(l))];
-
-        Assert.True(compiled.Length is > 100 and <= MostMethods, $"{compiled.Length} methods were compiled:\n{string.Join('\n', compiled)}");
-        string[] own = [.. compiled.Where(l => Own().IsMatch(l))];
-        Assert.True(own.Length <= MostOwnMethods, $"{own.Length} methods of our own were compiled:\n{string.Join('\n', own)}");
+        return [.. File.ReadLines(methods).Where(l => l.Contains(" JIT compiled ", StringComparison.Ordinal) && !Hot().IsMatch(l))];
     }
 
     private static bool IsCompiled(string file)
